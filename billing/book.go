@@ -1,0 +1,260 @@
+package billing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"referral/models"
+)
+
+// Book takes facts into a working set, and knows what they changed. It is the
+// one place where facts become verdicts and standings: the consumer, the
+// personal account and the tests all go through it.
+type Book struct {
+	programme *Programme
+	set       *models.WorkingSet
+	newCode   func() string
+
+	changed       map[int64]bool
+	stale         map[int64]*models.Fact // whose standing is to be derived anew, and why
+	activations   []*models.Activation
+	referrals     []models.Referral
+	announcements []models.Announcement
+}
+
+// NewBook opens a book on a working set. newCode returns a fresh random
+// invitation code; whether it is unique is for the storage to say.
+func NewBook(p *Programme, set *models.WorkingSet, newCode func() string) *Book {
+	return &Book{programme: p, set: set, newCode: newCode, changed: map[int64]bool{}, stale: map[int64]*models.Fact{}}
+}
+
+// Take enters one fact. Invoices and answers of billing are no business of the
+// book and are passed over.
+func (b *Book) Take(f *models.Fact) {
+	switch data := f.Data.(type) {
+	case models.Registered:
+		b.register(f, data)
+	case models.PromoEnded:
+		a := b.account(data.AccountID)
+		b.keepEarliest(f, a, &a.PromoEndedAt, data.EndedAt)
+	case models.Terminated:
+		a := b.account(data.AccountID)
+		b.keepEarliest(f, a, &a.TerminatedAt, data.TerminatedAt)
+	case models.ActivationRequested:
+		b.request(f, data)
+	}
+}
+
+// keepEarliest keeps the earliest of the times heard of one kind.
+func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time) {
+	if kept := earliest(*known, heard); !kept.Equal(*known) {
+		*known = kept
+		b.changed[a.ID] = true
+		b.restand(f, a.ID)
+	}
+}
+
+func (b *Book) account(id int64) *models.Account {
+	a := b.set.Accounts[id]
+	if a == nil {
+		a = &models.Account{ID: id}
+		b.set.Accounts[id] = a
+		b.changed[id] = true
+	}
+	return a
+}
+
+func (b *Book) register(f *models.Fact, data models.Registered) {
+	a := b.account(data.AccountID)
+	first := !a.Registered()
+	b.keepEarliest(f, a, &a.RegisteredAt, data.RegisteredAt)
+	if first || data.Profile.NewerThan(a.Profile) {
+		a.Profile = data.Profile
+		b.changed[a.ID] = true
+	}
+	if a.Code == "" {
+		b.issueCode(f, a)
+	}
+	if first {
+		b.judgePending(f, a)
+	}
+	b.redate(f, a)
+}
+
+func (b *Book) issueCode(f *models.Fact, a *models.Account) {
+	a.Code = b.newCode()
+	b.set.Codes[a.Code] = a.ID
+	b.announce(f, models.CodeIssued, a.ID, map[string]any{"account_id": a.ID, "code": a.Code})
+}
+
+func (b *Book) request(f *models.Fact, data models.ActivationRequested) {
+	act := &models.Activation{
+		AccountID: data.AccountID, Event: f.Key, Code: data.Code, RequestedAt: data.RequestedAt,
+		Status: models.ActivationPending, Reason: models.NotRegistered,
+	}
+	b.set.Activations[act.AccountID] = append(b.set.Activations[act.AccountID], act)
+	b.activations = append(b.activations, act)
+	b.judge(f, b.account(data.AccountID), act)
+}
+
+func (b *Book) judgePending(f *models.Fact, a *models.Account) {
+	for _, act := range b.set.Activations[a.ID] {
+		if act.Status != models.ActivationPending {
+			continue
+		}
+		if !slices.Contains(b.activations, act) {
+			b.activations = append(b.activations, act)
+		}
+		b.judge(f, a, act)
+	}
+}
+
+func (b *Book) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
+	inviter := b.set.Accounts[b.set.Codes[models.NormalCode(act.Code)]]
+	act.Reason = b.programme.Judge(Application{
+		Invitee: invitee, Inviter: inviter, RequestedAt: act.RequestedAt,
+		Activated: accepted(b.set.Activations[invitee.ID]) != nil,
+	})
+	switch act.Reason {
+	case models.NotRegistered:
+	case "":
+		b.accept(f, invitee, inviter, act)
+	default:
+		act.Status = models.ActivationRefused
+		b.announce(f, models.Refused, invitee.ID, map[string]any{
+			"account_id": invitee.ID, "code": act.Code, "reason": act.Reason,
+		}, act.Event.String())
+	}
+}
+
+func (b *Book) accept(f *models.Fact, invitee, inviter *models.Account, act *models.Activation) {
+	act.Status, act.InviterID = models.ActivationAccepted, inviter.ID
+	r := models.Referral{
+		InviterID: inviter.ID, InviteeID: invitee.ID, ActivatedAt: ActivatedAt(act.RequestedAt, invitee),
+	}
+	b.set.Referrals[inviter.ID] = append(b.set.Referrals[inviter.ID], r)
+	b.referrals = append(b.referrals, r)
+	b.restand(f, invitee.ID, inviter.ID)
+	b.announce(f, models.Activated, invitee.ID, map[string]any{
+		"account_id": invitee.ID, "inviter_id": inviter.ID, "code": inviter.Code,
+		"activated_on": b.programme.Local(r.ActivatedAt),
+	})
+	if Promised(invitee, act) {
+		terms := b.programme.On(b.programme.Local(r.ActivatedAt)).Invitee
+		b.announceDiscount(f, invitee.ID, models.Invitee, terms.Percent, nil, nil, 0)
+	}
+}
+
+// redate follows a registration that turns out to be earlier than was known:
+// an activation dated before it counts from it.
+func (b *Book) redate(f *models.Fact, invitee *models.Account) {
+	act := accepted(b.set.Activations[invitee.ID])
+	if act == nil {
+		return
+	}
+	at := ActivatedAt(act.RequestedAt, invitee)
+	siblings := b.set.Referrals[act.InviterID]
+	i := slices.IndexFunc(siblings, func(r models.Referral) bool { return r.InviteeID == invitee.ID })
+	if i < 0 || siblings[i].ActivatedAt.Equal(at) {
+		return
+	}
+	siblings[i].ActivatedAt = at
+	b.referrals = append(b.referrals, siblings[i])
+	b.restand(f, invitee.ID, act.InviterID)
+}
+
+func accepted(activations []*models.Activation) *models.Activation {
+	for _, act := range activations {
+		if act.Status == models.ActivationAccepted {
+			return act
+		}
+	}
+	return nil
+}
+
+func (b *Book) restand(cause *models.Fact, accounts ...int64) {
+	for _, id := range accounts {
+		b.stale[id] = cause
+	}
+}
+
+// Close derives anew what the facts changed and says what is to be stored.
+func (b *Book) Close() models.Changes {
+	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}}
+	for _, id := range sortedKeys(b.stale) {
+		standing := b.programme.StandIn(b.set, id)
+		if was := b.set.Standings[id]; !sameStanding(was, standing) {
+			b.set.Standings[id] = standing
+			changes.Standings[id] = standing
+			b.announceChanges(b.stale[id], id, was, standing)
+		}
+	}
+	for _, id := range sortedKeys(b.changed) {
+		changes.Accounts = append(changes.Accounts, b.set.Accounts[id])
+	}
+	changes.Announcements = b.announcements
+	return changes
+}
+
+// StandIn derives the standing of an account of a working set.
+func (p *Programme) StandIn(set *models.WorkingSet, id int64) models.Standing {
+	return p.Stand(set.Accounts[id], accepted(set.Activations[id]), set.Referrals[id])
+}
+
+func sameStanding(a, b models.Standing) bool {
+	return slices.Equal(a.Discounts, b.Discounts) && slices.Equal(a.Grants, b.Grants)
+}
+
+// announceChanges tells of the newest discount of each kind, when it is another
+// than before: what came before it is history that no receiver acts on.
+func (b *Book) announceChanges(f *models.Fact, id int64, was, now models.Standing) {
+	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
+		before, after := newest(was.Discounts, kind), newest(now.Discounts, kind)
+		if after == before {
+			continue
+		}
+		if after == (models.Discount{}) { // withdrawn, as by a termination that was told late
+			after.From, after.To, after.Step = before.From, before.From, before.Step
+		}
+		b.announceDiscount(f, id, kind, after.Percent, after.From, after.To, after.Step)
+	}
+}
+
+// newest is the last discount of a kind; zero when there is none.
+func newest(discounts []models.Discount, kind models.DiscountKind) models.Discount {
+	var last models.Discount
+	for _, d := range discounts {
+		if d.Kind == kind && d.From >= last.From {
+			last = d
+		}
+	}
+	return last
+}
+
+func (b *Book) announceDiscount(f *models.Fact, id int64, kind models.DiscountKind, percent int, from, to any, step int) {
+	b.announce(f, models.DiscountChanged, id, map[string]any{
+		"account_id": id, "kind": kind, "percent": percent, "starts_on": from, "ends_on": to, "step": step,
+	}, string(kind), fmt.Sprint(percent, from, to))
+}
+
+// announce queues an event. Its id follows from the fact that caused it, so that
+// the same fact taken twice announces the same thing.
+func (b *Book) announce(f *models.Fact, kind models.AnnouncementType, id int64, data map[string]any, detail ...string) {
+	name := fmt.Sprint(f.Key, kind, id, detail)
+	b.announcements = append(b.announcements, models.Announcement{
+		ID: models.UUID(uuid.NewSHA1(namespace, []byte(name))), Type: kind, AccountID: id, At: f.At, Data: data,
+	})
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,65 @@
+package billing
+
+import (
+	"errors"
+	"fmt"
+
+	"referral/models"
+)
+
+// Limits are the brake: a run beyond them posts nothing and waits for a person.
+// A zero limit is off.
+type Limits struct {
+	LargestTotal  models.Money // of a run's discounts, either way
+	LargestFull   int          // percent of the accounts adjusted that reach 100 %
+	LargestChange int          // percent by which the discounts may differ from the month before
+	SmallestCount int64        // accounts adjusted, below which shares and changes say nothing
+}
+
+func (l Limits) validate() error {
+	if l.LargestTotal < 0 || l.LargestFull < 0 || l.LargestChange < 0 || l.SmallestCount < 0 {
+		return errors.New("brake: a limit below zero")
+	}
+	return nil
+}
+
+// Check holds a run's rehearsed totals against the limits and names each that
+// they break. before is the posted totals of the month before; its Accounts are
+// 0 when there was none.
+func (l Limits) Check(run, before models.Totals) []string {
+	var broken []string
+	if size := magnitude(run.Amount); l.LargestTotal > 0 && size > l.LargestTotal {
+		broken = append(broken, fmt.Sprintf("the discounts total %s, more than the %s allowed (largest_total)", size, l.LargestTotal))
+	}
+	if run.Accounts < max(l.SmallestCount, 1) {
+		return broken
+	}
+	if l.LargestFull > 0 && run.Full*100 > int64(l.LargestFull)*run.Accounts {
+		broken = append(broken, fmt.Sprintf("%d of %d accounts reach 100 %%, more than the %d %% allowed (largest_full_share)",
+			run.Full, run.Accounts, l.LargestFull))
+	}
+	if l.LargestChange > 0 && before.Accounts >= max(l.SmallestCount, 1) {
+		if change := changePercent(run.Amount, before.Amount); change > float64(l.LargestChange) {
+			broken = append(broken, fmt.Sprintf("the discounts changed by %.0f %% against the month before (%s, then %s), more than the %d %% allowed (largest_change)",
+				change, magnitude(before.Amount), magnitude(run.Amount), l.LargestChange))
+		}
+	}
+	return broken
+}
+
+// changePercent is for the brake alone, which needs no exact figure: money
+// itself is never reckoned in floating point.
+func changePercent(now, before models.Money) float64 {
+	if before == 0 {
+		return 0
+	}
+	change := 100 * (float64(now) - float64(before)) / float64(before)
+	return max(change, -change)
+}
+
+func magnitude(m models.Money) models.Money {
+	if m < 0 {
+		return -m
+	}
+	return m
+}

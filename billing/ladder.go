@@ -1,0 +1,89 @@
+package billing
+
+import (
+	"cmp"
+	"slices"
+
+	"referral/models"
+)
+
+// Rung is one activation of an inviter's code and where on the ladder it led.
+type Rung struct {
+	InviteeID int64
+	On        models.Date
+	Step      int // from 1
+	Percent   int
+	End       models.Date // first day without the discount, as known after this activation
+	SMS       int         // package given for reaching the step; 0 for none
+	Restart   bool        // no discount was active before
+}
+
+// Ladder folds an inviter's accepted activations, in any order, into the steps
+// they led to. Source: programme.md, "The inviter's ladder".
+func (p *Programme) Ladder(referrals []models.Referral) []Rung {
+	rungs := make([]Rung, 0, len(referrals))
+	var last Rung
+	for _, r := range p.inOrder(referrals) {
+		last = p.climb(last, r.InviteeID, p.Local(r.ActivatedAt))
+		rungs = append(rungs, last)
+	}
+	return rungs
+}
+
+func (p *Programme) inOrder(referrals []models.Referral) []models.Referral {
+	sorted := slices.Clone(referrals)
+	// By the instant is by (local date, time): a day never ends before it begins.
+	slices.SortFunc(sorted, func(a, b models.Referral) int {
+		return cmp.Or(a.ActivatedAt.Compare(b.ActivatedAt), cmp.Compare(a.InviteeID, b.InviteeID))
+	})
+	return sorted
+}
+
+func (p *Programme) climb(last Rung, invitee int64, on models.Date) Rung {
+	terms := p.On(on)
+	next := Rung{InviteeID: invitee, On: on, Step: 1, Restart: true}
+	if last.Step > 0 && on < last.End {
+		next.Step, next.Restart = min(last.Step+1, len(terms.Ladder)), false
+	}
+	row := terms.Ladder[next.Step-1]
+	next.Percent = row.Percent
+	next.End = max(last.End, on.AddMonths(row.Months))
+	if next.Restart || next.Step > last.Step {
+		next.SMS = row.SMS
+	}
+	return next
+}
+
+// ladderDiscounts is the percents that the rungs give, day by day: each holds
+// until the next activation or the end.
+func ladderDiscounts(account int64, rungs []Rung) []models.Discount {
+	var discounts []models.Discount
+	for i, r := range rungs {
+		to := r.End
+		if i+1 < len(rungs) {
+			to = min(to, rungs[i+1].On)
+		}
+		if r.On < to {
+			discounts = append(discounts, models.Discount{
+				AccountID: account, Kind: models.Inviter, From: r.On, To: to, Percent: r.Percent, Step: r.Step,
+			})
+		}
+	}
+	return discounts
+}
+
+// grants is the packages earned on the rungs, counted by size.
+func grants(account int64, rungs []Rung) []models.Grant {
+	var earned []models.Grant
+	count := map[int]int{}
+	for _, r := range rungs {
+		if r.SMS == 0 {
+			continue
+		}
+		count[r.SMS]++
+		earned = append(earned, models.Grant{
+			AccountID: account, SMS: r.SMS, Ordinal: count[r.SMS], GrantedOn: r.On, Step: r.Step,
+		})
+	}
+	return earned
+}

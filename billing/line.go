@@ -1,0 +1,86 @@
+package billing
+
+import (
+	"math/bits"
+	"slices"
+
+	"referral/models"
+)
+
+// Timeline lays an account's discounts of both kinds over one another:
+// stretches of days in order, without overlap and without days that have none.
+func Timeline(discounts []models.Discount) []models.Segment {
+	edges := make([]models.Date, 0, 2*len(discounts))
+	for _, d := range discounts {
+		edges = append(edges, d.From, d.To)
+	}
+	slices.Sort(edges)
+	edges = slices.Compact(edges)
+
+	var timeline []models.Segment
+	for i := 1; i < len(edges); i++ {
+		s := models.Segment{From: edges[i-1], To: edges[i]}
+		for _, d := range discounts {
+			if d.From <= s.From && s.To <= d.To {
+				addPercent(&s, d)
+			}
+		}
+		if s.Percent() > 0 {
+			timeline = append(timeline, s)
+		}
+	}
+	return timeline
+}
+
+func addPercent(s *models.Segment, d models.Discount) {
+	if d.Kind == models.Invitee {
+		s.Invitee += d.Percent
+		return
+	}
+	s.Inviter += d.Percent
+}
+
+// Within is the part of a timeline that a line's service period sees. The
+// result is appended to dst.
+func Within(dst, timeline []models.Segment, l *models.Line) []models.Segment {
+	from, to := l.From, l.End()
+	for _, s := range timeline {
+		s.From, s.To = max(s.From, from), min(s.To, to)
+		if s.From < s.To {
+			dst = append(dst, s)
+		}
+	}
+	return dst
+}
+
+// DiscountOn is the discount of a line, signed like its amount:
+// round(A × Σ percent(day) / (100 × N)), half away from zero, once per line.
+// Source: programme.md, "What a discount does to an invoice".
+func DiscountOn(l *models.Line, segments []models.Segment) models.Money {
+	percentDays := 0
+	for _, s := range segments {
+		percentDays += s.Percent() * s.Days()
+	}
+	return share(l.Amount, percentDays, 100*l.Days())
+}
+
+// share is amount × part / whole with 0 <= part <= whole, rounded half away
+// from zero. The product may need 128 bits.
+func share(amount models.Money, part, whole int) models.Money {
+	if part < 0 || part > whole {
+		panic("a discount must not exceed its line")
+	}
+	magnitude := uint64(amount)
+	if amount < 0 {
+		magnitude = uint64(-amount)
+	}
+	hi, lo := bits.Mul64(magnitude, uint64(part))
+	quotient, rest := bits.Div64(hi, lo, uint64(whole))
+	if 2*rest >= uint64(whole) {
+		quotient++
+	}
+	if amount < 0 {
+		return -models.Money(quotient)
+	}
+	return models.Money(quotient)
+}

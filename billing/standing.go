@@ -1,0 +1,63 @@
+package billing
+
+import (
+	"slices"
+	"time"
+
+	"referral/models"
+)
+
+// Stand is what the facts give one account: its discounts by day, and the
+// packages it has earned. own is its accepted activation, nil when it has none;
+// referrals are those that it invited, in any order.
+func (p *Programme) Stand(a *models.Account, own *models.Activation, referrals []models.Referral) models.Standing {
+	rungs := p.Ladder(referrals)
+	discounts := ladderDiscounts(a.ID, rungs)
+	if d, ok := p.InviteeDiscount(a, own); ok {
+		discounts = append([]models.Discount{d}, discounts...)
+	}
+	return models.Standing{
+		Discounts: p.untilTermination(a, discounts),
+		Grants:    grants(a.ID, rungs),
+	}
+}
+
+// InviteeDiscount is the new client's own discount; it is not there while the
+// end of the promo period is unknown. Source: programme.md, "The invitee's
+// discount".
+func (p *Programme) InviteeDiscount(a *models.Account, own *models.Activation) (models.Discount, bool) {
+	if own == nil || a.PromoEndedAt.IsZero() {
+		return models.Discount{}, false
+	}
+	activated := p.Local(ActivatedAt(own.RequestedAt, a))
+	terms := p.On(activated).Invitee
+	from := max(p.Local(a.PromoEndedAt), activated)
+	return models.Discount{
+		AccountID: a.ID, Kind: models.Invitee, From: from, To: from.AddMonths(terms.Months), Percent: terms.Percent,
+	}, true
+}
+
+// Promised tells whether an account has been granted a discount whose first
+// day is not known yet.
+func Promised(a *models.Account, own *models.Activation) bool {
+	return own != nil && a.PromoEndedAt.IsZero() && a.TerminatedAt.IsZero()
+}
+
+// untilTermination ends an account's discounts on the local day it left.
+func (p *Programme) untilTermination(a *models.Account, discounts []models.Discount) []models.Discount {
+	if a.TerminatedAt.IsZero() {
+		return discounts
+	}
+	left := p.Local(a.TerminatedAt)
+	for i := range discounts {
+		discounts[i].To = min(discounts[i].To, left)
+	}
+	return slices.DeleteFunc(discounts, func(d models.Discount) bool { return d.To <= d.From })
+}
+
+func earliest(known, heard time.Time) time.Time {
+	if known.IsZero() || heard.Before(known) {
+		return heard
+	}
+	return known
+}

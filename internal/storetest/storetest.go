@@ -1,0 +1,91 @@
+// Package storetest gives a test a database of its own on the real PostgreSQL
+// that `make test` starts.
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"referral/store"
+)
+
+// DSN makes an empty database and says how to reach it as a superuser. It is
+// dropped when the test ends. A missing server is a failure, not a skip.
+func DSN(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("REFERRAL_TEST_DSN")
+	if server == "" {
+		t.Fatal("REFERRAL_TEST_DSN is not set: this test needs a real PostgreSQL; run it through `make test`")
+	}
+	name := fmt.Sprintf("t_%s_%08x", letters(t.Name()), rand.Uint32())
+	exec(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8'")
+	t.Cleanup(func() { exec(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	return inDatabase(t, server, name)
+}
+
+// Open makes a database with the newest schema and opens a store on it.
+func Open(t testing.TB, now func() time.Time) (*store.Store, string) {
+	t.Helper()
+	dsn := DSN(t)
+	s, err := store.Open(store.Options{DSN: dsn, MaxConnections: 8, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Migrate(context.Background(), ""); err != nil {
+		t.Fatal(err)
+	}
+	return s, dsn
+}
+
+// SQL opens a plain connection, for tests that look behind the store's back.
+func SQL(t testing.TB, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func exec(t testing.TB, dsn, statement string) {
+	t.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // a test's own connection
+	if _, err := db.ExecContext(context.Background(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func letters(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(name))
+	return clean[:min(len(clean), 40)]
+}
+
+func inDatabase(t testing.TB, dsn, name string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatalf("REFERRAL_TEST_DSN is no URL: %v", err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}

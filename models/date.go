@@ -1,0 +1,68 @@
+package models
+
+import (
+	"fmt"
+	"time"
+)
+
+// Date is a calendar day, counted from 1970-01-01. Which instant a day begins
+// at is a matter of the programme's time zone, and so never of a Date.
+type Date int32
+
+const secondsPerDay = 24 * 60 * 60
+
+// NewDate makes a day from its year, month and day, which are normalised as
+// time.Date does.
+func NewDate(year int, month time.Month, day int) Date {
+	return Date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay)
+}
+
+// DateOf is the local day of an instant in a time zone.
+func DateOf(t time.Time, zone *time.Location) Date {
+	year, month, day := t.In(zone).Date()
+	return NewDate(year, month, day)
+}
+
+// ParseDate reads "2026-04-20".
+func ParseDate(s string) (Date, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a date like 2026-04-20", s)
+	}
+	return Date(t.Unix() / secondsPerDay), nil
+}
+
+// Time is midnight UTC of the day: for formatting and arithmetic only.
+func (d Date) Time() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC() }
+
+// String is "2026-04-20".
+func (d Date) String() string { return d.Time().Format(time.DateOnly) }
+
+// AddMonths moves by calendar months and clamps to the last day of the month
+// reached: 31 January + 1 month is 28 (or 29) February. time.AddDate would
+// overflow into March.
+func (d Date) AddMonths(n int) Date {
+	year, month, day := d.Time().Date()
+	first := time.Date(year, month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
+	last := first.AddDate(0, 1, -1).Day()
+	return NewDate(first.Year(), first.Month(), min(day, last))
+}
+
+// Period is the calendar month that holds the day.
+func (d Date) Period() Period {
+	t := d.Time()
+	return NewPeriod(t.Year(), t.Month())
+}
+
+// MarshalText writes "2026-04-20".
+func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads "2026-04-20".
+func (d *Date) UnmarshalText(b []byte) error {
+	parsed, err := ParseDate(string(b))
+	if err != nil {
+		return err
+	}
+	*d = parsed
+	return nil
+}

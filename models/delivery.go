@@ -1,0 +1,60 @@
+package models
+
+import (
+	"errors"
+	"time"
+)
+
+// Message is one record of a topic, as it came.
+type Message struct {
+	Origin  Origin
+	Key     []byte
+	Value   []byte
+	Headers []Header
+	At      time.Time // the broker's timestamp
+}
+
+// Delivery is a message and what could be read from it: a fact, or a fault.
+type Delivery struct {
+	Message Message
+	Fact    *Fact
+	Fault   *Fault
+}
+
+// Fault says why a message cannot be taken. Detail says what and where, for
+// people, and never quotes personal data.
+type Fault struct {
+	Reason BadInput
+	Detail string
+}
+
+// Error is the reason with its detail.
+func (f *Fault) Error() string { return string(f.Reason) + ": " + f.Detail }
+
+// Disposition is what became of one delivery.
+type Disposition string
+
+// A delivery is applied, a repeat of one that was, or set aside.
+const (
+	Applied  Disposition = "applied"
+	Repeated Disposition = "repeated"
+	Aside    Disposition = "set_aside"
+)
+
+// ErrRefused marks an error of the storage that lies in the data and would come
+// again at every try, unlike a lost connection or a conflict with a neighbour.
+var ErrRefused = errors.New("the database refuses the data")
+
+// ChunkRef names a part of a run: the unit of settling and of publishing.
+type ChunkRef struct {
+	RunID int64
+	Chunk int
+}
+
+// ChunkDocuments is what a chunk posted, in order per account.
+type ChunkDocuments struct {
+	Ref         ChunkRef
+	PostedAt    time.Time
+	Adjustments []Adjustment
+	Packages    []SMSPackage
+}

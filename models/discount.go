@@ -1,0 +1,33 @@
+package models
+
+// DiscountKind says which side of a referral a discount belongs to.
+type DiscountKind string
+
+// A new client's own discount, and an inviter's ladder.
+const (
+	Invitee DiscountKind = "invitee"
+	Inviter DiscountKind = "inviter"
+)
+
+// Discount is a stretch of days on which an account has a percentage off.
+type Discount struct {
+	AccountID int64
+	Kind      DiscountKind
+	From, To  Date // [From, To)
+	Percent   int
+	Step      int // of the ladder, from 1; 0 for an invitee
+}
+
+// Segment is a stretch of days of one line's service period with the percents
+// that hold on it, one of each kind.
+type Segment struct {
+	From, To Date // [From, To)
+	Invitee  int  // percent
+	Inviter  int  // percent
+}
+
+// Percent is what a day of the segment gets: both kinds together, at most 100.
+func (s Segment) Percent() int { return min(100, s.Invitee+s.Inviter) }
+
+// Days is the length of the segment.
+func (s Segment) Days() int { return int(s.To - s.From) }

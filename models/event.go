@@ -1,0 +1,133 @@
+package models
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// EventKey identifies an event: a hash of its source and id.
+type EventKey = UUID
+
+// NewEventKey is the key of the event with this source and id.
+func NewEventKey(source, id string) EventKey {
+	sum := sha256.Sum256([]byte(source + "\x00" + id))
+	return EventKey(sum[:16])
+}
+
+// Fact is something that happened, as it arrived in one event.
+type Fact struct {
+	Key    EventKey
+	Digest UUID   // of the type and the data: another body under the same Key is a conflict
+	Event  string // source and id, readable, for messages and tie-breaks
+	At     time.Time
+	Origin Origin
+	Data   FactData
+}
+
+// Origin is the place of a message on its topic.
+type Origin struct {
+	Topic     string
+	Partition int
+	Offset    int64
+}
+
+// FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
+// *Invoice or Result.
+type FactData interface {
+	// Account is the account the fact is about; 0 when the message does not say.
+	Account() int64
+}
+
+// Registered says that an account has registered its PBX.
+type Registered struct {
+	AccountID    int64
+	RegisteredAt time.Time
+	Profile      Profile
+}
+
+// PromoEnded says that an account's promo period has ended.
+type PromoEnded struct {
+	AccountID int64
+	EndedAt   time.Time
+}
+
+// Terminated says that an account has left.
+type Terminated struct {
+	AccountID    int64
+	TerminatedAt time.Time
+}
+
+// ActivationRequested says that an account has entered a code.
+type ActivationRequested struct {
+	AccountID   int64
+	Code        string
+	RequestedAt time.Time
+}
+
+// Account is the registered account.
+func (f Registered) Account() int64 { return f.AccountID }
+
+// Account is the account whose promo period ended.
+func (f PromoEnded) Account() int64 { return f.AccountID }
+
+// Account is the account that left.
+func (f Terminated) Account() int64 { return f.AccountID }
+
+// Account is the account that entered the code.
+func (f ActivationRequested) Account() int64 { return f.AccountID }
+
+// Account is the account billed.
+func (i *Invoice) Account() int64 { return i.AccountID }
+
+// Account is the account that the answer's message key names.
+func (r Result) Account() int64 { return r.AccountID }
+
+// SetAside is a message that could not be taken, kept whole with its reason.
+type SetAside struct {
+	ID         int64 // 0 until stored
+	Message    Message
+	Fault      Fault
+	At         time.Time
+	ReplayedAt time.Time // zero until put back
+}
+
+// Header is one header of a message.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// BadInput classifies why a message was set aside.
+type BadInput string
+
+// The kinds of bad input (contract, "Bad input").
+const (
+	BadUnreadable  BadInput = "unreadable"   // not JSON, not a CloudEvent
+	BadUnknownType BadInput = "unknown_type" // an event type nobody knows on this topic
+	BadField       BadInput = "bad_field"    // missing, of the wrong type or out of range
+	BadTooLarge    BadInput = "too_large"    // over 1 MiB
+	BadConflict    BadInput = "conflict"     // the id of another event, or another body for the same revision
+	BadRefused     BadInput = "refused"      // the database refused it for a reason of its own
+)
+
+// AnnouncementType is the type of an event that the programme itself sends.
+type AnnouncementType string
+
+// What is announced on the topic referral.events.
+const (
+	CodeIssued      AnnouncementType = "referral.code-issued.v1"
+	Activated       AnnouncementType = "referral.activated.v1"
+	Refused         AnnouncementType = "referral.refused.v1"
+	DiscountChanged AnnouncementType = "referral.discount-changed.v1"
+)
+
+// Announcement is an event for CRM, notifications and analytics. Data carries
+// the fields that the contract names for its type.
+type Announcement struct {
+	Seq       int64 // order of writing; 0 until stored
+	ID        UUID  // the same whenever the same fact is taken
+	Type      AnnouncementType
+	AccountID int64
+	At        time.Time
+	Data      map[string]any
+}

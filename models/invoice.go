@@ -1,0 +1,27 @@
+package models
+
+// Invoice is one revision of a client's bill, whole. A revision without lines
+// cancels the invoice.
+type Invoice struct {
+	AccountID int64
+	ID        string
+	Revision  int
+	Period    Period
+	Currency  string
+	Lines     []Line
+}
+
+// Line is one charge (or credit) of an invoice for a stretch of service.
+type Line struct {
+	ID      string
+	Service string
+	From    Date
+	To      Date // exclusive; To <= From means the single day From
+	Amount  Money
+}
+
+// Days is the length of the service period, at least one.
+func (l Line) Days() int { return int(l.End() - l.From) }
+
+// End is the first day after the service period.
+func (l Line) End() Date { return max(l.To, l.From+1) }

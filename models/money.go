@@ -1,0 +1,40 @@
+package models
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Money is an amount in minor units (kopecks), signed as added to an invoice.
+type Money int64
+
+// MaxAmount bounds a single amount that is taken from outside, either way
+// (contract, "Bad input"): ten trillion roubles.
+const MaxAmount Money = 1_000_000_000_000_000
+
+// Add is a checked sum: a total that no longer fits is a defect somewhere, and
+// must stop the work rather than wrap around.
+func (m Money) Add(n Money) Money {
+	sum := m + n
+	if (n > 0 && sum < m) || (n < 0 && sum > m) {
+		panic(fmt.Sprintf("money overflow: %d + %d kopecks", int64(m), int64(n)))
+	}
+	return sum
+}
+
+// String is "-1 420.00": grouped by thousands, two decimals.
+func (m Money) String() string {
+	sign, u := "", uint64(m)
+	if m < 0 {
+		sign, u = "-", uint64(-m)
+	}
+	whole := fmt.Sprint(u / 100)
+	var b strings.Builder
+	for i, digit := range whole {
+		if i > 0 && (len(whole)-i)%3 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(digit)
+	}
+	return fmt.Sprintf("%s%s.%02d", sign, b.String(), u%100)
+}

@@ -1,0 +1,83 @@
+package models
+
+import "time"
+
+// RunKind is what a run looks at.
+type RunKind string
+
+// The month's own run and a full repetition look at every account that may be
+// owed something; a run of differences only at those that a later fact touched.
+const (
+	RunRegular     RunKind = "regular"
+	RunDifferences RunKind = "differences"
+	RunFull        RunKind = "full"
+)
+
+// RunState is where a run stands.
+type RunState string
+
+// A run is rehearsed, held against the brake, posted, and ends done or, with
+// parked accounts, incomplete. A braked run waits for a person, and is abandoned
+// when it is started anew.
+const (
+	RunRehearsing RunState = "rehearsing"
+	RunBraked     RunState = "braked"
+	RunPosting    RunState = "posting"
+	RunDone       RunState = "done"
+	RunIncomplete RunState = "incomplete"
+	RunAbandoned  RunState = "abandoned"
+)
+
+// Run is one settlement of a period.
+type Run struct {
+	ID            int64
+	Period        Period
+	PostingPeriod Period
+	Kind          RunKind
+	State         RunState
+	Accepted      bool // passes the brake on a person's word
+	Brake         string
+	StartedAt     time.Time
+	FinishedAt    time.Time
+	Totals        Totals
+}
+
+// Active tells whether work is left that any worker may take.
+func (r Run) Active() bool { return r.State == RunRehearsing || r.State == RunPosting }
+
+// RunRequest asks for a run.
+type RunRequest struct {
+	Period Period
+	Slot   string // the scheduled time it stands for; empty when a person asks
+	Full   bool   // look at every account again
+	Accept bool   // pass the brake
+	Needed bool   // make no run when there is nothing to look at
+	Chunk  int    // accounts per chunk
+}
+
+// PeriodState is where a period stands.
+type PeriodState string
+
+// A period is open, then run, then closed by finance.
+const (
+	PeriodOpen   PeriodState = "open"
+	PeriodRun    PeriodState = "run"
+	PeriodClosed PeriodState = "closed"
+)
+
+// PeriodInfo is a period with its state.
+type PeriodInfo struct {
+	Period    Period
+	State     PeriodState
+	StartedAt time.Time // zero: no run has looked at it yet
+	SettledAt time.Time
+	ClosedAt  time.Time
+	ClosedBy  string
+	Stale     int64 // accounts to settle again
+}
+
+// ParkedAccount is an account that a run could not settle.
+type ParkedAccount struct {
+	AccountID int64
+	Error     string
+}

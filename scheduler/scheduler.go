@@ -1,0 +1,168 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// Options say when the scheduler works.
+type Options struct {
+	Settler *Settler
+	RunAt   cron.Schedule  // of the month's own run
+	CatchUp cron.Schedule  // of the differences
+	Zone    *time.Location // of both
+	Poll    time.Duration  // how often to look for a run that has work left
+	OnReady func()         // called once the start-up catch-up is through; may be nil
+}
+
+// Scheduler runs the months when they are due.
+type Scheduler struct {
+	Options
+
+	mu      sync.Mutex
+	trouble error
+}
+
+// New checks the options.
+func New(o Options) (*Scheduler, error) {
+	if o.Settler == nil || o.RunAt == nil || o.CatchUp == nil || o.Zone == nil || o.Poll <= 0 {
+		return nil, errors.New("scheduler: an option is missing")
+	}
+	return &Scheduler{Options: o}, nil
+}
+
+// Ready is nil unless the last piece of work failed.
+func (s *Scheduler) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
+}
+
+// Run works until ctx is done: it takes up what a killed process left behind,
+// catches up the months missed while it was down, and then follows the clock.
+func (s *Scheduler) Run(ctx context.Context) error {
+	s.attempt("start-up catch-up", s.catchUpMissed(ctx, ""))
+	if s.OnReady != nil {
+		s.OnReady()
+	}
+	clock := cron.New(cron.WithLocation(s.Zone), cron.WithChain(
+		// In this order: after a panic the other one would never run again.
+		cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger{s.Settler.Log}),
+	))
+	clock.Schedule(s.RunAt, cron.FuncJob(func() {
+		s.attempt("monthly run", s.catchUpMissed(ctx, s.slot()))
+	}))
+	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
+		slot := s.slot()
+		s.attempt("nightly catch-up", errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)))
+	}))
+	clock.Start()
+	s.follow(ctx)
+	<-clock.Stop().Done()
+	return nil
+}
+
+// slot names the minute in which a schedule fired: what makes one run of
+// replicas that fire together.
+func (s *Scheduler) slot() string {
+	return s.Settler.Now().UTC().Truncate(time.Minute).Format(time.RFC3339)
+}
+
+// follow helps with runs that somebody else has started, until ctx is done.
+func (s *Scheduler) follow(ctx context.Context) {
+	tick := time.NewTicker(s.Poll)
+	defer tick.Stop()
+	for {
+		s.attempt("taking up runs", s.takeUp(ctx))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Scheduler) takeUp(ctx context.Context) error {
+	runs, err := s.Settler.Calendar.ActiveRuns(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, run := range runs {
+		_, err := s.Settler.Work(ctx, run)
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// catchUpMissed makes the runs that are due, the oldest period first: at the
+// monthly time that is the month that ended, after an outage those before too.
+func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
+	if err := s.takeUp(ctx); err != nil {
+		return err
+	}
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now().In(s.Zone)))
+}
+
+func (s *Scheduler) catchUpStale(ctx context.Context, slot string) error {
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, slot, billing.Stale(periods))
+}
+
+// each runs several periods; what one of them fails on is no reason to leave the
+// next out.
+func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Period) error {
+	var failed error
+	for _, p := range periods {
+		q := models.RunRequest{Period: p, Needed: true, Chunk: s.Settler.Chunk}
+		if slot != "" {
+			q.Slot = p.String() + "@" + slot
+		}
+		run, _, err := s.Settler.Runs.StartRun(ctx, q)
+		if err == nil && run.ID != 0 {
+			_, err = s.Settler.Work(ctx, run)
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// attempt is the one place where the scheduler's errors are handled.
+func (s *Scheduler) attempt(what string, err error) {
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+		s.Settler.Metrics.failures.Inc()
+		s.Settler.Log.Error("the scheduler will try again", "err", err)
+	}
+	s.mu.Lock()
+	s.trouble = err
+	s.mu.Unlock()
+}
+
+// logger hands cron's panics to the program's log.
+type logger struct {
+	log interface{ Error(string, ...any) }
+}
+
+func (l logger) Info(string, ...any) {}
+func (l logger) Error(err error, msg string, kv ...any) {
+	l.log.Error(msg, append([]any{"err", err}, kv...)...)
+}

@@ -1,0 +1,179 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// Runs is where runs are kept and worked on.
+type Runs interface {
+	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
+	WorkChunk(context.Context, models.Run, func(models.Run, *models.AccountCase) models.AccountOutcome) (totals models.Totals, worked bool, err error)
+	Advance(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
+}
+
+// Calendar is the periods that are known.
+type Calendar interface {
+	Periods(context.Context) ([]models.PeriodInfo, error)
+	ActiveRuns(context.Context) ([]models.Run, error)
+}
+
+// SettlerOptions are what a Settler needs.
+type SettlerOptions struct {
+	Runs      Runs
+	Calendar  Calendar
+	Programme *billing.Programme
+	Workers   int // chunks worked on at once by this process
+	Chunk     int // accounts per chunk
+	Log       *slog.Logger
+	Metrics   *Metrics
+	Now       func() time.Time
+}
+
+// Settler carries runs out.
+type Settler struct {
+	SettlerOptions
+}
+
+// NewSettler checks the options.
+func NewSettler(o SettlerOptions) (*Settler, error) {
+	if o.Runs == nil || o.Calendar == nil || o.Programme == nil || o.Log == nil || o.Metrics == nil || o.Now == nil {
+		return nil, errors.New("settler: an option is missing")
+	}
+	if o.Workers < 1 || o.Chunk < 1 {
+		return nil, errors.New("settler: workers and accounts per chunk must be at least 1")
+	}
+	return &Settler{o}, nil
+}
+
+// SettleFunc is the settling of one account in a run, by a programme's terms.
+func SettleFunc(p *billing.Programme) func(models.Run, *models.AccountCase) models.AccountOutcome {
+	return func(run models.Run, c *models.AccountCase) models.AccountOutcome {
+		return p.Settle(billing.Posting{Period: run.Period, Into: run.PostingPeriod, Regular: run.Kind == models.RunRegular}, c)
+	}
+}
+
+// Run settles a period now, and then the differences of closed periods that are
+// posted to it. Of a run that is under way already it does its share and, since
+// that one may have passed by facts that came meanwhile, settles what is left.
+func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, error) {
+	first, err := s.settle(ctx, q)
+	runs := []models.Run{first}
+	if err != nil || first.State == models.RunBraked {
+		return runs, err
+	}
+	periods, err := s.Calendar.Periods(ctx)
+	if err != nil {
+		return runs, err
+	}
+	for _, p := range billing.Stale(periods) {
+		if p == q.Period || billing.PostingPeriod(periods, p) != q.Period {
+			continue
+		}
+		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
+		if err != nil {
+			return runs, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, error) {
+	q.Chunk = s.Chunk
+	for {
+		run, started, err := s.Runs.StartRun(ctx, q)
+		if err != nil {
+			return run, err
+		}
+		run, err = s.Work(ctx, run)
+		if err != nil || started || run.State == models.RunBraked {
+			return run, err
+		}
+	}
+}
+
+// advancePoll is how long to wait for chunks that other workers have in hands.
+const advancePoll = 100 * time.Millisecond
+
+// Work does a process's share of a run until the run has ended, or waits for a
+// person. Called for an ended run it does nothing.
+func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) {
+	check := func(totals, before models.Totals) []string { return s.Programme.LimitsFor(run).Check(totals, before) }
+	for run.Active() {
+		if err := s.workPhase(ctx, run); err != nil {
+			return run, fmt.Errorf("run %d of %s stopped halfway and goes on when it is taken up again: %w", run.ID, run.Period, err)
+		}
+		next, moved, err := s.Runs.Advance(ctx, run.ID, check)
+		if err != nil {
+			return run, err
+		}
+		if !moved {
+			if err := wait(ctx, advancePoll); err != nil {
+				return run, err
+			}
+			continue
+		}
+		s.report(run, next)
+		run = next
+	}
+	return run, nil
+}
+
+func (s *Settler) workPhase(ctx context.Context, run models.Run) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for range s.Workers {
+		group.Go(func() error {
+			for {
+				totals, worked, err := s.Runs.WorkChunk(ctx, run, SettleFunc(s.Programme))
+				if err != nil || !worked {
+					return err
+				}
+				if run.State == models.RunPosting {
+					s.Metrics.settled(run, totals)
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// report tells what a run has come to. A run passes here once in the process
+// that moved it on.
+func (s *Settler) report(was, run models.Run) {
+	log := s.Log.With("run", run.ID, "period", run.Period, "kind", run.Kind, "posting_period", run.PostingPeriod)
+	t := run.Totals
+	switch run.State {
+	case models.RunPosting:
+		log.Info("rehearsed", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages)
+		return
+	case models.RunBraked:
+		log.Error("the brake holds this run: nothing is posted until it is accepted with `referral run "+run.Period.String()+" --accept`", "why", run.Brake)
+	case models.RunIncomplete:
+		log.Error("incomplete: some accounts are parked and will be tried again", "parked", t.Parked, "documents", t.Documents, "amount_minor", int64(t.Amount))
+	case models.RunDone:
+		log.Info("done", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages, "held_lines", t.HeldLines)
+	}
+	if was.State != run.State {
+		s.Metrics.ended(run, s.Now())
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

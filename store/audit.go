@@ -1,0 +1,345 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"referral/models"
+)
+
+// auditChunk is how many accounts an audit holds in memory at once.
+const auditChunk = 2000
+
+// auditCandidates is the accounts that an audit of a period looks at: all that
+// take part in the programme, and all that the ledger names.
+const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_id FROM activations WHERE status = 'accepted'
+	UNION SELECT account_id FROM discounts UNION SELECT account_id FROM package_grants
+	UNION SELECT account_id FROM adjustments WHERE period = $3 UNION SELECT account_id FROM sms_packages WHERE period = $3`
+
+// Audit hands every account that bears on a period to see, by id, with its facts
+// and its part of the ledger, all in one view of the database. orphans is given
+// first, once: answers of billing to documents that the ledger does not hold.
+func (s *Store) Audit(ctx context.Context, period models.Period, orphans func([]models.Result) error, see func(*models.AuditCase) error) error {
+	err := s.snapshot(ctx, true, func(tx *tx) error {
+		if orphans != nil {
+			list, err := tx.orphanAnswers(ctx, period)
+			if err != nil {
+				return err
+			}
+			if err := orphans(list); err != nil {
+				return err
+			}
+		}
+		return tx.audit(ctx, period, see)
+	})
+	if err != nil {
+		return fmt.Errorf("auditing %s: %w", period, err)
+	}
+	return nil
+}
+
+func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AuditCase) error) error {
+	var bounds [][2]int64
+	err := each(ctx, t.pgx, "the accounts to audit", func(v [][]byte) {
+		bounds = append(bounds, [2]int64{getInt8(v[2]), getInt8(v[3])})
+	}, fmt.Sprintf(chunkBounds, auditCandidates), int64(0), auditChunk, period)
+	if err != nil {
+		return err
+	}
+	for _, b := range bounds {
+		ids, err := t.auditIDs(ctx, period, b[0], b[1])
+		if err != nil {
+			return err
+		}
+		list, err := t.auditCases(ctx, ids, period)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if err := see(&list[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64) ([]int64, error) {
+	var ids []int64
+	err := each(ctx, t.pgx, "accounts to audit", func(v [][]byte) { ids = append(ids, getInt8(v[0])) },
+		`SELECT account_id FROM referrals WHERE account_id >= $1 AND account_id < $2
+		UNION SELECT account_id FROM activations WHERE status = 'accepted' AND account_id >= $1 AND account_id < $2
+		UNION SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id < $2
+		UNION SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id < $2
+		UNION SELECT account_id FROM adjustments WHERE period = $3 AND account_id >= $1 AND account_id < $2
+		UNION SELECT account_id FROM sms_packages WHERE period = $3 AND account_id >= $1 AND account_id < $2
+		ORDER BY 1`, from, to, period)
+	return ids, err
+}
+
+// orphanAnswers is the answers since the period began that answer nothing.
+func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {
+	var list []models.Result
+	err := each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
+		`SELECT `+resultColumns+` FROM results r WHERE r.at >= $1
+		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.adjustment_id = r.adjustment_id)
+		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
+		ORDER BY r.adjustment_id, r.event_key LIMIT 10000`, period.First().Time())
+	return list, err
+}
+
+const resultColumns = "r.adjustment_id, r.account_id, r.event_key, r.status, r.amount_minor, r.reason, r.at"
+
+func readResult(v [][]byte) models.Result {
+	return models.Result{
+		AdjustmentID: getUUID(v[0]), AccountID: getInt8(v[1]), Event: getUUID(v[2]), Status: models.ResultStatus(v[3]),
+		Amount: models.Money(getInt8(v[4])), Reason: string(v[5]), At: getTime(v[6]),
+	}
+}
+
+// Dossier is everything known of one account, all periods. found is false when
+// nothing is.
+func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
+	err = s.snapshot(ctx, true, func(tx *tx) error {
+		list, err := tx.auditCases(ctx, []int64{account}, 0)
+		if err == nil {
+			c = list[0]
+		}
+		return err
+	})
+	if err != nil {
+		return c, false, fmt.Errorf("collecting the facts of account %d: %w", account, err)
+	}
+	return c, c.Account.ID != 0 || len(c.Invoices)+len(c.Strays) > 0, nil
+}
+
+// InvoiceOwner is the account that an invoice belongs to. found is false when the
+// invoice is not known.
+func (s *Store) InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error) {
+	var owners []int64
+	err = s.gorm.WithContext(ctx).Raw("SELECT account_id FROM invoices WHERE invoice_id = ? LIMIT 1", invoice).Scan(&owners).Error
+	if err != nil {
+		return 0, false, fmt.Errorf("looking for invoice %s: %w", invoice, err)
+	}
+	if len(owners) == 0 {
+		return 0, false, nil
+	}
+	return owners[0], true, nil
+}
+
+// auditCases collects the cases of some accounts, sorted by id; a zero period
+// means all of them.
+func (t *tx) auditCases(ctx context.Context, ids []int64, period models.Period) ([]models.AuditCase, error) {
+	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AuditCase, len(ids)), index: map[int64]int{}}
+	for i, id := range ids {
+		l.index[id] = i
+	}
+	for _, step := range []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return l.list, nil
+}
+
+type auditLoader struct {
+	*tx
+	ids    []int64
+	period models.Period
+	list   []models.AuditCase
+	index  map[int64]int
+}
+
+func (l *auditLoader) facts(context.Context) error {
+	set := models.NewWorkingSet()
+	var records []accountRecord
+	if err := l.Where("account_id IN ?", l.ids).Find(&records).Error; err != nil {
+		return fmt.Errorf("reading accounts: %w", err)
+	}
+	for i := range records {
+		l.list[l.index[records[i].AccountID]].Account = *records[i].account()
+	}
+	if err := l.loadReferrals(toSet(l.ids), set); err != nil {
+		return err
+	}
+	for i, id := range l.ids {
+		l.list[i].Activations, l.list[i].Referrals, l.list[i].Stored = set.Activations[id], set.Referrals[id], set.Standings[id]
+	}
+	return nil
+}
+
+func toSet(ids []int64) map[int64]bool {
+	set := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+// invoices finds the highest revision of every invoice, in the period or in all.
+// Revisions above the first are read whatever their period, so that an invoice
+// which moved away is not taken for one that stayed.
+func (l *auditLoader) invoices(ctx context.Context) error {
+	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
+		c := &l.list[l.index[getInt8(v[0])]]
+		period := models.Period(getInt4(v[3]))
+		if l.period != 0 && period != l.period {
+			return
+		}
+		c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: models.Invoice{
+			AccountID: getInt8(v[0]), ID: string(v[1]), Revision: getInt4(v[2]), Period: period, Currency: string(v[4]),
+		}})
+	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period, currency FROM invoices
+		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2 OR revision > 1)
+		ORDER BY account_id, invoice_id, revision DESC`, l.ids, int32(l.period))
+}
+
+func (l *auditLoader) find(account int64, invoice string) *models.AuditInvoice {
+	i, ok := l.index[account]
+	if !ok {
+		return nil
+	}
+	invoices := l.list[i].Invoices
+	at, found := slices.BinarySearchFunc(invoices, invoice, func(a models.AuditInvoice, id string) int {
+		switch {
+		case a.Invoice.ID < id:
+			return -1
+		case a.Invoice.ID > id:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return nil
+	}
+	return &invoices[at]
+}
+
+func (l *auditLoader) lines(ctx context.Context) error {
+	return each(ctx, l.pgx, "invoice lines", func(v [][]byte) {
+		inv := l.find(getInt8(v[0]), string(v[1]))
+		if inv == nil || inv.Invoice.Revision != getInt4(v[2]) {
+			return
+		}
+		inv.Invoice.Lines = append(inv.Invoice.Lines, models.Line{
+			ID: string(v[3]), Service: string(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
+		})
+	}, `SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor FROM invoice_lines
+		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2) ORDER BY account_id, invoice_id, revision, line_no`, l.ids, int32(l.period))
+}
+
+func (l *auditLoader) documents(ctx context.Context) error {
+	var accounts []int64
+	var invoices []string
+	for i := range l.list {
+		for j := range l.list[i].Invoices {
+			accounts = append(accounts, l.list[i].Invoices[j].Invoice.AccountID)
+			invoices = append(invoices, l.list[i].Invoices[j].Invoice.ID)
+		}
+	}
+	docs, published, err := l.readDocuments(ctx, `unnest($1::bigint[], $2::text[]) AS u (account_id, invoice_id) JOIN adjustments a
+		ON a.account_id = u.account_id AND a.invoice_id = u.invoice_id COLLATE "C"`, accounts, invoices)
+	if err != nil {
+		return err
+	}
+	answers, err := l.answers(ctx, documentIDs(docs))
+	if err != nil {
+		return err
+	}
+	for i := range docs {
+		if inv := l.find(docs[i].AccountID, docs[i].InvoiceID); inv != nil {
+			inv.Documents = append(inv.Documents, models.AuditDocument{Adjustment: docs[i], Published: published[i], Answers: answers[docs[i].ID]})
+		}
+	}
+	return nil
+}
+
+// strays is the documents of the period whose invoice is not there at all.
+func (l *auditLoader) strays(ctx context.Context) error {
+	docs, published, err := l.readDocuments(ctx, `adjustments a WHERE a.account_id = ANY($1) AND ($2 = 0 OR a.period = $2)
+		AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.account_id = a.account_id AND i.invoice_id = a.invoice_id)`, l.ids, int32(l.period))
+	if err != nil {
+		return err
+	}
+	for i := range docs {
+		c := &l.list[l.index[docs[i].AccountID]]
+		c.Strays = append(c.Strays, models.AuditDocument{Adjustment: docs[i], Published: published[i]})
+	}
+	return nil
+}
+
+// readDocuments reads documents with their items, in ledger order.
+func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...any) (docs []models.Adjustment, published []bool, err error) {
+	const columns = "a.account_id, a.invoice_id, a.sequence, a.adjustment_id, a.invoice_revision, a.period, a.posting_period, a.currency, a.amount_minor, a.reason"
+	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
+		docs = append(docs, readDocument(v))
+		published = append(published, v[10][0] == 1)
+	}, "SELECT "+columns+`, EXISTS (SELECT 1 FROM run_chunks c
+			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)
+		FROM `+from+" ORDER BY a.account_id, a.invoice_id, a.sequence", args...)
+	if err != nil || len(docs) == 0 {
+		return docs, published, err
+	}
+	accounts, invoices := make([]int64, len(docs)), make([]string, len(docs))
+	sequences := make([]int32, len(docs))
+	for i := range docs {
+		accounts[i], invoices[i], sequences[i] = docs[i].AccountID, docs[i].InvoiceID, int32(docs[i].Sequence)
+	}
+	err = l.attachItems(ctx, docs, `SELECT i.account_id, i.invoice_id, i.sequence, i.line_id, i.service, i.amount_minor, i.segments
+		FROM unnest($1::bigint[], $2::text[], $3::int[]) AS u (account_id, invoice_id, sequence) JOIN adjustment_items i
+			ON i.account_id = u.account_id AND i.invoice_id = u.invoice_id COLLATE "C" AND i.sequence = u.sequence
+		ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`, accounts, invoices, sequences)
+	return docs, published, err
+}
+
+func documentIDs(docs []models.Adjustment) []models.UUID {
+	ids := make([]models.UUID, len(docs))
+	for i := range docs {
+		ids[i] = docs[i].ID
+	}
+	return ids
+}
+
+func (l *auditLoader) answers(ctx context.Context, ids []models.UUID) (map[models.UUID][]models.Result, error) {
+	keys := make([][16]byte, len(ids))
+	for i, id := range ids {
+		keys[i] = id
+	}
+	found := map[models.UUID][]models.Result{}
+	if len(keys) == 0 {
+		return found, nil
+	}
+	err := each(ctx, l.pgx, "billing's answers", func(v [][]byte) {
+		r := readResult(v)
+		found[r.AdjustmentID] = append(found[r.AdjustmentID], r)
+	}, "SELECT "+resultColumns+" FROM results r WHERE r.adjustment_id = ANY($1::uuid[]) ORDER BY r.at, r.event_key", keys)
+	return found, err
+}
+
+func (l *auditLoader) packages(ctx context.Context) error {
+	var list []models.AuditPackage
+	err := each(ctx, l.pgx, "packages", func(v [][]byte) {
+		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1})
+	}, "SELECT "+packageColumns+`, EXISTS (SELECT 1 FROM run_chunks c
+			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL)
+		FROM sms_packages p WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
+	if err != nil {
+		return err
+	}
+	ids := make(map[models.UUID]bool, len(list))
+	for i := range list {
+		ids[list[i].ID] = true
+	}
+	answers, err := l.answers(ctx, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		p.Answers = answers[p.ID]
+		c := &l.list[l.index[p.AccountID]]
+		c.Packages = append(c.Packages, p)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// rows builds the rows of a binary COPY in memory. Raw COPY is a tenth to a
+// third faster than pgx.CopyFrom, and three times faster than batched INSERTs.
+type rows struct {
+	buf   []byte
+	count int
+}
+
+// copyHeader is the signature, the flags and the (empty) header extension.
+var copyHeader = append([]byte("PGCOPY\n\xff\r\n\x00"), 0, 0, 0, 0, 0, 0, 0, 0)
+
+// row begins a row of n columns; exactly n values must follow.
+func (r *rows) row(n int) *rows {
+	if len(r.buf) == 0 {
+		r.buf = append(r.buf, copyHeader...)
+	}
+	r.count++
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n))
+	return r
+}
+
+func (r *rows) size(n int) { r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(n)) }
+
+func (r *rows) int8(v int64) *rows {
+	r.size(8)
+	r.buf = binary.BigEndian.AppendUint64(r.buf, uint64(v))
+	return r
+}
+
+func (r *rows) int4(v int) *rows {
+	r.size(4)
+	r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(int32(v)))
+	return r
+}
+
+func (r *rows) int2(v int) *rows {
+	r.size(2)
+	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(int16(v)))
+	return r
+}
+
+func (r *rows) text(v string) *rows {
+	r.size(len(v))
+	r.buf = append(r.buf, v...)
+	return r
+}
+
+func (r *rows) uuid(v models.UUID) *rows {
+	r.size(16)
+	r.buf = append(r.buf, v[:]...)
+	return r
+}
+
+// PostgreSQL counts days and microseconds from 2000-01-01.
+const (
+	pgEpochDay  = 10957
+	pgEpochUnix = pgEpochDay * 24 * 60 * 60
+)
+
+func (r *rows) date(v models.Date) *rows { return r.int4(int(v) - pgEpochDay) }
+
+func (r *rows) time(v time.Time) *rows {
+	return r.int8(v.UnixMicro() - pgEpochUnix*1_000_000)
+}
+
+// into sends the rows to a table, all columns named.
+func (r *rows) into(ctx context.Context, conn *pgx.Conn, table string) error {
+	if r.count == 0 {
+		return nil
+	}
+	r.buf = binary.BigEndian.AppendUint16(r.buf, 0xffff)
+	tag, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(r.buf), "COPY "+table+" FROM STDIN BINARY")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", table, err)
+	}
+	if n := int(tag.RowsAffected()); n != r.count {
+		return fmt.Errorf("writing %s: %d of %d rows arrived", table, n, r.count)
+	}
+	r.buf, r.count = r.buf[:0], 0
+	return nil
+}
+
+// Binary values as they come back from a query.
+func getInt8(b []byte) int64       { return int64(binary.BigEndian.Uint64(b)) }
+func getInt4(b []byte) int         { return int(int32(binary.BigEndian.Uint32(b))) }
+func getInt2(b []byte) int         { return int(int16(binary.BigEndian.Uint16(b))) }
+func getDate(b []byte) models.Date { return models.Date(getInt4(b) + pgEpochDay) }
+func getUUID(b []byte) models.UUID { return models.UUID(b[:16]) }
+func getTime(b []byte) time.Time {
+	if b == nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(getInt8(b) + pgEpochUnix*1_000_000).UTC()
+}
+
+// each runs a query and hands every row to fn as raw binary values, which are
+// good until fn returns. Skipping the decoding into interfaces halves the cost
+// of the wide reads of a run.
+func each(ctx context.Context, conn *pgx.Conn, what string, fn func(values [][]byte), sql string, args ...any) error {
+	result, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	defer result.Close()
+	for result.Next() {
+		fn(result.RawValues())
+	}
+	if err := result.Err(); err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+// UnpublishedChunks is the posted chunks that the broker has not got whole, in
+// the order of the runs: an account's documents lie in it in ledger order.
+func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error) {
+	var chunks []chunkRecord
+	err := s.gorm.WithContext(ctx).Select("run_id", "chunk_no").Where("posted_at IS NOT NULL AND published_at IS NULL").
+		Order("run_id, chunk_no").Limit(limit).Find(&chunks).Error
+	if err != nil {
+		return nil, fmt.Errorf("looking for documents to publish: %w", err)
+	}
+	refs := make([]models.ChunkRef, len(chunks))
+	for i, c := range chunks {
+		refs[i] = models.ChunkRef{RunID: c.RunID, Chunk: c.ChunkNo}
+	}
+	return refs, nil
+}
+
+// LoadChunk reads what a chunk posted.
+func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error) {
+	doc := models.ChunkDocuments{Ref: ref}
+	err := s.snapshot(ctx, true, func(tx *tx) error {
+		doc = models.ChunkDocuments{Ref: ref}
+		if err := tx.chunkAdjustments(ctx, &doc); err != nil {
+			return err
+		}
+		return tx.chunkPackages(ctx, &doc)
+	})
+	if err != nil {
+		return doc, fmt.Errorf("loading chunk %d of run %d: %w", ref.Chunk, ref.RunID, err)
+	}
+	return doc, nil
+}
+
+// documentColumns and readDocument belong together.
+const documentColumns = "account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason"
+
+func readDocument(v [][]byte) models.Adjustment {
+	return models.Adjustment{
+		AccountID: getInt8(v[0]), InvoiceID: string(v[1]), Sequence: getInt4(v[2]), ID: getUUID(v[3]), InvoiceRevision: getInt4(v[4]),
+		Period: models.Period(getInt4(v[5])), PostingPeriod: models.Period(getInt4(v[6])), Currency: string(v[7]),
+		Amount: models.Money(getInt8(v[8])), Reason: models.AdjustmentReason(v[9]),
+	}
+}
+
+func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
+	err := each(ctx, t.pgx, "documents", func(v [][]byte) {
+		doc.PostedAt = getTime(v[10])
+		doc.Adjustments = append(doc.Adjustments, readDocument(v))
+	}, "SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, invoice_id, sequence",
+		doc.Ref.RunID, doc.Ref.Chunk)
+	if err != nil {
+		return err
+	}
+	return t.attachItems(ctx, doc.Adjustments, `SELECT i.account_id, i.invoice_id, i.sequence, i.line_id, i.service, i.amount_minor, i.segments
+		FROM adjustments a JOIN adjustment_items i USING (account_id, invoice_id, sequence)
+		WHERE a.run_id = $1 AND a.chunk_no = $2 ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`, doc.Ref.RunID, doc.Ref.Chunk)
+}
+
+// attachItems reads items, in the order of the documents, each to its document.
+func (t *tx) attachItems(ctx context.Context, docs []models.Adjustment, query string, args ...any) error {
+	at := 0
+	var fault error
+	err := each(ctx, t.pgx, "items", func(v [][]byte) {
+		account, invoice, sequence := getInt8(v[0]), string(v[1]), getInt4(v[2])
+		for at < len(docs) && (docs[at].AccountID != account || docs[at].InvoiceID != invoice || docs[at].Sequence != sequence) {
+			at++
+		}
+		if at == len(docs) {
+			return
+		}
+		segments, err := parseSegments(string(v[6]))
+		if err != nil && fault == nil {
+			fault = err
+		}
+		docs[at].Items = append(docs[at].Items, models.AdjustmentItem{
+			LineID: string(v[3]), Service: string(v[4]), Amount: models.Money(getInt8(v[5])), Segments: segments,
+		})
+	}, query, args...)
+	if err != nil {
+		return err
+	}
+	return fault
+}
+
+const packageColumns = "account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step"
+
+func readPackage(v [][]byte) models.SMSPackage {
+	return models.SMSPackage{
+		AccountID: getInt8(v[0]), SMS: getInt4(v[1]), Ordinal: getInt4(v[2]), ID: getUUID(v[3]), GrantedOn: getDate(v[4]),
+		Period: models.Period(getInt4(v[5])), PostingPeriod: models.Period(getInt4(v[6])), InvoiceID: string(v[7]), Step: getInt2(v[8]),
+	}
+}
+
+func (t *tx) chunkPackages(ctx context.Context, doc *models.ChunkDocuments) error {
+	return each(ctx, t.pgx, "packages", func(v [][]byte) {
+		doc.PostedAt = getTime(v[9])
+		doc.Packages = append(doc.Packages, readPackage(v))
+	}, "SELECT "+packageColumns+", posted_at FROM sms_packages WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, sms, ordinal",
+		doc.Ref.RunID, doc.Ref.Chunk)
+}
+
+// MarkPublished notes that the broker has a chunk whole.
+func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error {
+	err := s.gorm.WithContext(ctx).Model(&chunkRecord{}).Where("run_id = ? AND chunk_no = ?", ref.RunID, ref.Chunk).
+		Update("published_at", at).Error
+	if err != nil {
+		return fmt.Errorf("marking chunk %d of run %d as published: %w", ref.Chunk, ref.RunID, err)
+	}
+	return nil
+}
+
+// Announcements is the oldest events on their way out, in order per account.
+func (s *Store) Announcements(ctx context.Context, limit int) ([]models.Announcement, error) {
+	var records []outboxRecord
+	if err := s.gorm.WithContext(ctx).Order("seq").Limit(limit).Find(&records).Error; err != nil {
+		return nil, fmt.Errorf("reading the outbox: %w", err)
+	}
+	list := make([]models.Announcement, len(records))
+	for i, r := range records {
+		list[i] = models.Announcement{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC()}
+		if err := json.Unmarshal([]byte(r.Data), &list[i].Data); err != nil {
+			return nil, fmt.Errorf("reading outbox entry %d: %w", r.Seq, err)
+		}
+	}
+	return list, nil
+}
+
+// DropAnnouncements forgets events that the broker has.
+func (s *Store) DropAnnouncements(ctx context.Context, seqs []int64) error {
+	if err := s.gorm.WithContext(ctx).Where("seq IN ?", seqs).Delete(&outboxRecord{}).Error; err != nil {
+		return fmt.Errorf("clearing the outbox: %w", err)
+	}
+	return nil
+}
+
+// Backlog is what waits to be published, and since when.
+func (s *Store) Backlog(ctx context.Context) (documents, announcements, setAsides int64, oldest time.Time, err error) {
+	var since sql.NullTime
+	err = s.sql.QueryRowContext(ctx, `SELECT
+		(SELECT coalesce(sum(documents + packages), 0)::bigint FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL),
+		(SELECT count(*) FROM outbox),
+		(SELECT count(*) FROM dead_letters WHERE published_at IS NULL),
+		LEAST((SELECT min(posted_at) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL),
+			(SELECT min(set_aside_at) FROM dead_letters WHERE published_at IS NULL))`).
+		Scan(&documents, &announcements, &setAsides, &since)
+	if err != nil {
+		return 0, 0, 0, time.Time{}, fmt.Errorf("measuring the publisher's backlog: %w", err)
+	}
+	return documents, announcements, setAsides, since.Time, nil
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+func (s *Store) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("opening the migrations: %w", err)
+	}
+	// Without the lock, half of several processes that start at once fail.
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, fmt.Errorf("making the migration lock: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, s.sql, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, fmt.Errorf("reading the migrations: %w", err)
+	}
+	return p, nil
+}
+
+// Migrate brings the schema to the newest version and returns it. Any number of
+// processes may do so at once. With a role, that role is granted what the
+// service needs and nothing more.
+func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
+	p, err := s.provider()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return 0, fmt.Errorf("migrating the schema: %w", err)
+	}
+	if role != "" {
+		if err := s.grant(ctx, role); err != nil {
+			return 0, err
+		}
+	}
+	return p.GetDBVersion(ctx)
+}
+
+// CheckSchema refuses a database whose schema is older or newer than this
+// program knows.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	p, err := s.provider()
+	if err != nil {
+		return err
+	}
+	have, err := s.schemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	want := sources[len(sources)-1].Version
+	switch {
+	case have < want:
+		return fmt.Errorf("the database schema has version %d, this program needs %d: run `referral migrate`", have, want)
+	case have > want:
+		return fmt.Errorf("the database schema has version %d, this program knows %d: use a newer program", have, want)
+	}
+	return nil
+}
+
+// schemaVersion reads goose's table; asking goose itself would create it.
+func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
+	var version sql.NullInt64
+	var there bool
+	err := s.sql.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&there)
+	if err == nil && there {
+		err = s.sql.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied`).Scan(&version)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the schema version: %w", err)
+	}
+	return version.Int64, nil
+}
+
+// ledgerTables can only be read and added to.
+const ledgerTables = "adjustments, adjustment_items, sms_packages, results"
+
+func (s *Store) grant(ctx context.Context, role string) error {
+	name := pgx.Identifier{role}.Sanitize()
+	for _, statement := range []string{
+		"GRANT USAGE ON SCHEMA public TO " + name,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + name,
+		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + name,
+		"REVOKE UPDATE, DELETE, TRUNCATE ON " + ledgerTables + " FROM " + name,
+		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + name,
+	} {
+		if _, err := s.sql.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("granting the service role %s its rights: %w", role, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"referral/models"
+)
+
+// Rehearse goes through a run without leaving a trace, in one view of the
+// database: the same accounts, the same settling, nothing written. Each outcome
+// is handed to see. before is the posted totals of the month before.
+func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.AccountOutcome) error) (run models.Run, before models.Totals, err error) {
+	err = s.snapshot(ctx, true, func(tx *tx) error {
+		var record totalsRecord
+		q0 := tx.Raw("SELECT "+sumTotals+" FROM runs WHERE period = ? AND state IN ('done', 'incomplete')", q.Period.Previous())
+		if err := q0.Scan(&record).Error; err != nil {
+			return fmt.Errorf("reading the month before: %w", err)
+		}
+		before = record.totals()
+		run, err = tx.rehearse(ctx, q, settle, see)
+		return err
+	})
+	if err != nil {
+		return run, before, fmt.Errorf("rehearsing %s: %w", q.Period, err)
+	}
+	return run, before, nil
+}
+
+func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.AccountOutcome) error) (models.Run, error) {
+	period := periodRecord{Period: q.Period, MinDay: dateValue(q.Period.First()), MaxDay: dateValue(q.Period.End())}
+	if err := t.Where("period = ?", q.Period).Limit(1).Find(&period).Error; err != nil {
+		return models.Run{}, fmt.Errorf("reading period %s: %w", q.Period, err)
+	}
+	into, err := t.postingPeriod(&period)
+	if err != nil {
+		return models.Run{}, err
+	}
+	record := runRecord{Period: q.Period, PostingPeriod: into, Kind: kindOf(&period, q.Full), State: models.RunRehearsing, StartedAt: t.now}
+	run := record.run()
+	bounds, err := t.chunkBounds(ctx, &record, &period, q.Chunk)
+	if err != nil {
+		return run, err
+	}
+	for _, b := range bounds {
+		c, err := t.loadCases(ctx, scope{record.Kind, q.Period, b[0], b[1], models.Date(period.MinDay), models.Date(period.MaxDay)})
+		if err != nil {
+			return run, err
+		}
+		outcomes := settleAll(run, c, settle)
+		run.Totals = run.Totals.Add(sumUp(outcomes))
+		for i := range outcomes {
+			if err := see(&outcomes[i]); err != nil {
+				return run, err
+			}
+		}
+	}
+	return run, nil
+}
+
+func (t *tx) chunkBounds(ctx context.Context, r *runRecord, p *periodRecord, size int) ([][2]int64, error) {
+	query, args := chunkQuery(r, p, size)
+	var bounds [][2]int64
+	err := each(ctx, t.pgx, "the accounts of a run", func(v [][]byte) {
+		bounds = append(bounds, [2]int64{getInt8(v[2]), getInt8(v[3])})
+	}, query, args...)
+	return bounds, err
+}

@@ -1,0 +1,456 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"referral/models"
+)
+
+type totalsRecord struct {
+	Accounts  int64
+	Full      int64
+	Documents int64
+	Items     int64
+	Amount    int64
+	Packages  int64
+	SMS       int64 `gorm:"column:sms"`
+	HeldLines int64
+	Parked    int64
+}
+
+func totalsOf(t models.Totals) totalsRecord {
+	return totalsRecord{t.Accounts, t.Full, t.Documents, t.Items, int64(t.Amount), t.Packages, t.SMS, t.HeldLines, t.Parked}
+}
+
+func (r totalsRecord) totals() models.Totals {
+	return models.Totals{
+		Accounts: r.Accounts, Full: r.Full, Documents: r.Documents, Items: r.Items, Amount: models.Money(r.Amount),
+		Packages: r.Packages, SMS: r.SMS, HeldLines: r.HeldLines, Parked: r.Parked,
+	}
+}
+
+// sumTotals selects the sum of the totals of some rows.
+const sumTotals = `coalesce(sum(accounts), 0)::bigint AS accounts, coalesce(sum("full"), 0)::bigint AS "full",
+	coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(items), 0)::bigint AS items,
+	coalesce(sum(amount), 0)::bigint AS amount, coalesce(sum(packages), 0)::bigint AS packages,
+	coalesce(sum(sms), 0)::bigint AS sms, coalesce(sum(held_lines), 0)::bigint AS held_lines,
+	coalesce(sum(parked), 0)::bigint AS parked`
+
+type runRecord struct {
+	RunID         int64 `gorm:"primaryKey;autoIncrement"`
+	Period        models.Period
+	PostingPeriod models.Period
+	Kind          models.RunKind
+	Slot          *string
+	State         models.RunState
+	Accepted      bool
+	Brake         string
+	StartedAt     time.Time
+	FinishedAt    *time.Time
+	Totals        totalsRecord `gorm:"embedded"`
+}
+
+func (runRecord) TableName() string { return "runs" }
+
+func (r *runRecord) run() models.Run {
+	return models.Run{
+		ID: r.RunID, Period: r.Period, PostingPeriod: r.PostingPeriod, Kind: r.Kind, State: r.State, Accepted: r.Accepted,
+		Brake: r.Brake, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals.totals(),
+	}
+}
+
+type periodRecord struct {
+	Period    models.Period `gorm:"primaryKey;autoIncrement:false"`
+	MinDay    dateValue
+	MaxDay    dateValue
+	StartedAt *time.Time
+	SettledAt *time.Time
+	ClosedAt  *time.Time
+	ClosedBy  *string
+	Stale     int64 `gorm:"->"`
+}
+
+func (periodRecord) TableName() string { return "periods" }
+
+func (r *periodRecord) info() models.PeriodInfo {
+	info := models.PeriodInfo{
+		Period: r.Period, State: models.PeriodOpen,
+		StartedAt: zeroTime(r.StartedAt), SettledAt: zeroTime(r.SettledAt), ClosedAt: zeroTime(r.ClosedAt), Stale: r.Stale,
+	}
+	if r.SettledAt != nil {
+		info.State = models.PeriodRun
+	}
+	if r.ClosedAt != nil {
+		info.State = models.PeriodClosed
+		info.ClosedBy = *r.ClosedBy
+	}
+	return info
+}
+
+// StartRun makes a run of a period, or finds the one that is under way (started
+// is then false). Of several requests with one slot only the first makes a run;
+// the others get that one, ended or not. A request that is met only when needed
+// gets the zero run when there is nothing to look at.
+func (s *Store) StartRun(ctx context.Context, q models.RunRequest) (run models.Run, started bool, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		// Behind the gate: see lockGate.
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
+			return fmt.Errorf("closing the gate: %w", err)
+		}
+		record, err := tx.underWay(q)
+		if err != nil || record != nil {
+			started = false
+			if record != nil {
+				run = record.run()
+			}
+			return err
+		}
+		run, started, err = tx.newRun(ctx, q)
+		return err
+	})
+	if err != nil {
+		return models.Run{}, false, fmt.Errorf("starting a run of %s: %w", q.Period, err)
+	}
+	return run, started, nil
+}
+
+// underWay finds the run that stands for the request already: of the same slot,
+// or at work on the same period.
+func (t *tx) underWay(q models.RunRequest) (*runRecord, error) {
+	var records []runRecord
+	err := t.Where("(period = ? AND state IN ('rehearsing', 'posting')) OR (slot = ? AND slot <> '')", q.Period, q.Slot).
+		Order("run_id DESC").Limit(1).Find(&records).Error
+	if err != nil {
+		return nil, fmt.Errorf("looking for a run under way: %w", err)
+	}
+	if len(records) == 0 {
+		return nil, nil
+	}
+	if q.Accept && !records[0].Accepted && records[0].State == models.RunRehearsing {
+		records[0].Accepted = true
+		if err := t.Model(&records[0]).Update("accepted", true).Error; err != nil {
+			return nil, fmt.Errorf("accepting run %d: %w", records[0].RunID, err)
+		}
+	}
+	return &records[0], nil
+}
+
+func (t *tx) newRun(ctx context.Context, q models.RunRequest) (models.Run, bool, error) {
+	if q.Needed {
+		if needed, err := t.needed(q.Period); err != nil || !needed {
+			return models.Run{}, false, err
+		}
+	}
+	period, err := t.startPeriod(q.Period)
+	if err != nil {
+		return models.Run{}, false, err
+	}
+	if err := t.abandonBraked(q.Period); err != nil {
+		return models.Run{}, false, err
+	}
+	into, err := t.postingPeriod(period)
+	if err != nil {
+		return models.Run{}, false, err
+	}
+	record := runRecord{
+		Period: q.Period, PostingPeriod: into, Kind: kindOf(period, q.Full),
+		State: models.RunRehearsing, Accepted: q.Accept, StartedAt: t.now,
+	}
+	if q.Slot != "" {
+		record.Slot = &q.Slot
+	}
+	if err := t.Create(&record).Error; err != nil {
+		return models.Run{}, false, fmt.Errorf("creating the run: %w", err)
+	}
+	return record.run(), true, t.cutChunks(ctx, &record, period, q.Chunk)
+}
+
+// needed tells whether a period waits for its own run or has stale accounts. A
+// braked run waits for a person, not for the clock.
+func (t *tx) needed(p models.Period) (bool, error) {
+	var needed bool
+	err := t.Raw(`SELECT NOT EXISTS (SELECT 1 FROM runs WHERE period = @p AND state = 'braked')
+		AND (NOT EXISTS (SELECT 1 FROM periods WHERE period = @p AND settled_at IS NOT NULL)
+			OR EXISTS (SELECT 1 FROM stale WHERE period = @p))`, sql.Named("p", p)).Scan(&needed).Error
+	if err != nil {
+		return false, fmt.Errorf("asking what period %s needs: %w", p, err)
+	}
+	return needed, nil
+}
+
+func kindOf(p *periodRecord, full bool) models.RunKind {
+	switch {
+	case p.SettledAt == nil:
+		return models.RunRegular
+	case full:
+		return models.RunFull
+	}
+	return models.RunDifferences
+}
+
+// startPeriod makes a period known and started: whatever arrives from now on
+// marks what it touches.
+func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
+	err := t.Exec(`INSERT INTO periods (period, min_day, max_day, started_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at)`,
+		p, dateValue(p.First()), dateValue(p.End()), t.now).Error
+	if err != nil {
+		return nil, fmt.Errorf("starting period %s: %w", p, err)
+	}
+	var record periodRecord
+	if err := t.Where("period = ?", p).Take(&record).Error; err != nil {
+		return nil, fmt.Errorf("reading period %s: %w", p, err)
+	}
+	return &record, nil
+}
+
+// abandonBraked ends the run that waited for a person: it is rehearsed anew,
+// for the facts may have moved since.
+func (t *tx) abandonBraked(p models.Period) error {
+	err := t.Model(&runRecord{}).Where("period = ? AND state = 'braked'", p).
+		Updates(map[string]any{"state": models.RunAbandoned, "finished_at": t.now}).Error
+	if err != nil {
+		return fmt.Errorf("putting away a braked run of %s: %w", p, err)
+	}
+	return nil
+}
+
+// postingPeriod is the period itself, or once it is closed the first one after
+// it that is not.
+func (t *tx) postingPeriod(p *periodRecord) (models.Period, error) {
+	if p.ClosedAt == nil {
+		return p.Period, nil
+	}
+	var closed []models.Period
+	err := t.Model(&periodRecord{}).Where("period > ? AND closed_at IS NOT NULL", p.Period).Order("period").Pluck("period", &closed).Error
+	if err != nil {
+		return 0, fmt.Errorf("looking for the open period: %w", err)
+	}
+	open := p.Period.Next()
+	for _, c := range closed {
+		if c == open {
+			open = open.Next()
+		}
+	}
+	return open, nil
+}
+
+// chunkBounds cuts the accounts of a run into ranges that together hold every
+// account there is, so that one which joins in meanwhile belongs to a chunk too.
+// $1 is the run, $2 the accounts per chunk.
+const chunkBounds = `SELECT $1::bigint, row_number() OVER w,
+		CASE row_number() OVER w WHEN 1 THEN -9223372036854775808 ELSE account_id END,
+		lead(account_id, 1, 9223372036854775807) OVER w
+	FROM (SELECT account_id, row_number() OVER (ORDER BY account_id) - 1 AS n FROM (%s) c) numbered
+	WHERE n %% $2 = 0
+	WINDOW w AS (ORDER BY account_id)`
+
+func chunkQuery(r *runRecord, p *periodRecord, size int) (string, []any) {
+	candidates, args := candidatesOf(r.Kind, p)
+	return fmt.Sprintf(chunkBounds, candidates), append([]any{r.RunID, max(size, 1)}, args...)
+}
+
+func (t *tx) cutChunks(ctx context.Context, r *runRecord, p *periodRecord, size int) error {
+	query, args := chunkQuery(r, p, size)
+	_, err := t.pgx.Exec(ctx, "INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account) "+query, args...)
+	if err != nil {
+		return fmt.Errorf("cutting run %d into chunks: %w", r.RunID, err)
+	}
+	return nil
+}
+
+// candidatesOf selects the accounts that a run has to look at: parameters from $3.
+func candidatesOf(kind models.RunKind, p *periodRecord) (string, []any) {
+	const marked = "SELECT account_id FROM stale WHERE period = $3"
+	if kind == models.RunDifferences {
+		return "SELECT DISTINCT account_id FROM (" + marked + ") s", []any{p.Period}
+	}
+	all := marked + ` UNION SELECT account_id FROM discounts WHERE to_day > $4 AND from_day < $5
+		UNION SELECT account_id FROM package_grants WHERE granted_on >= $6 AND granted_on < $7`
+	if kind == models.RunFull {
+		all += ` UNION SELECT account_id FROM adjustments WHERE period = $3`
+	}
+	return all, []any{
+		p.Period, models.Date(p.MinDay).Time(), models.Date(p.MaxDay).Time(), p.Period.First().Time(), p.Period.End().Time(),
+	}
+}
+
+// Run is a run as it stands.
+func (s *Store) Run(ctx context.Context, id int64) (models.Run, error) {
+	var record runRecord
+	if err := s.gorm.WithContext(ctx).Where("run_id = ?", id).Take(&record).Error; err != nil {
+		return models.Run{}, fmt.Errorf("reading run %d: %w", id, err)
+	}
+	return record.run(), nil
+}
+
+// ActiveRuns is the runs that have work left, the oldest period first: those
+// that a killed process left behind among them.
+func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
+	var records []runRecord
+	err := s.gorm.WithContext(ctx).Where("state IN ('rehearsing', 'posting')").Order("period, run_id").Find(&records).Error
+	if err != nil {
+		return nil, fmt.Errorf("looking for runs with work left: %w", err)
+	}
+	list := make([]models.Run, len(records))
+	for i := range records {
+		list[i] = records[i].run()
+	}
+	return list, nil
+}
+
+// Check holds rehearsed totals against the brake and says what they break.
+type Check = func(run, before models.Totals) []string
+
+// Advance moves a run on when all its chunks have been through the present
+// phase: from the rehearsal through the brake to posting, from posting to its
+// end. moved is false when a chunk is still in somebody's hands.
+func (s *Store) Advance(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		var record runRecord
+		if err := tx.Raw("SELECT * FROM runs WHERE run_id = ? FOR UPDATE", id).Scan(&record).Error; err != nil {
+			return fmt.Errorf("locking run %d: %w", id, err)
+		}
+		var err error
+		moved, err = tx.advance(&record, check)
+		run = record.run()
+		return err
+	})
+	if err != nil {
+		return models.Run{}, false, fmt.Errorf("advancing run %d: %w", id, err)
+	}
+	return run, moved, nil
+}
+
+func (t *tx) advance(r *runRecord, check Check) (bool, error) {
+	if r.State != models.RunRehearsing && r.State != models.RunPosting {
+		return true, nil
+	}
+	pending := map[models.RunState]string{models.RunRehearsing: "todo", models.RunPosting: "rehearsed"}[r.State]
+	var left int64
+	if err := t.Raw("SELECT count(*) FROM run_chunks WHERE run_id = ? AND state = ?", r.RunID, pending).Scan(&left).Error; err != nil {
+		return false, fmt.Errorf("counting chunks left: %w", err)
+	}
+	if left > 0 {
+		return false, nil
+	}
+	if err := t.Raw("SELECT "+sumTotals+" FROM run_chunks WHERE run_id = ?", r.RunID).Scan(&r.Totals).Error; err != nil {
+		return false, fmt.Errorf("summing up: %w", err)
+	}
+	if r.State == models.RunPosting {
+		return true, t.finish(r)
+	}
+	return true, t.brake(r, check)
+}
+
+func (t *tx) brake(r *runRecord, check Check) error {
+	var before totalsRecord
+	err := t.Raw("SELECT "+sumTotals+" FROM runs WHERE period = ? AND state IN ('done', 'incomplete')", r.Period.Previous()).Scan(&before).Error
+	if err != nil {
+		return fmt.Errorf("reading the month before: %w", err)
+	}
+	r.State = models.RunPosting
+	if broken := check(r.Totals.totals(), before.totals()); len(broken) > 0 && !r.Accepted {
+		r.State, r.Brake = models.RunBraked, strings.Join(broken, "; ")
+	}
+	return t.saveRun(r)
+}
+
+func (t *tx) finish(r *runRecord) error {
+	r.State = models.RunDone
+	if r.Totals.Parked > 0 {
+		r.State = models.RunIncomplete
+	}
+	r.FinishedAt = &t.now
+	if r.Kind != models.RunDifferences {
+		err := t.Exec("UPDATE periods SET settled_at = coalesce(settled_at, ?) WHERE period = ?", t.now, r.Period).Error
+		if err != nil {
+			return fmt.Errorf("noting period %s as run: %w", r.Period, err)
+		}
+	}
+	return t.saveRun(r)
+}
+
+func (t *tx) saveRun(r *runRecord) error {
+	if err := t.Save(r).Error; err != nil {
+		return fmt.Errorf("saving run %d: %w", r.RunID, err)
+	}
+	return nil
+}
+
+// Periods is every period known, with what is stale in it, the oldest first.
+func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
+	var records []periodRecord
+	err := s.gorm.WithContext(ctx).Raw(`SELECT p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale
+		FROM periods p ORDER BY p.period`).Scan(&records).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading the periods: %w", err)
+	}
+	list := make([]models.PeriodInfo, len(records))
+	for i := range records {
+		list[i] = records[i].info()
+	}
+	return list, nil
+}
+
+// ErrNotRun says that a period cannot be closed before it was run.
+var ErrNotRun = errors.New("it has not been run")
+
+// ClosePeriod signs a period off. Closing a closed one changes nothing.
+func (s *Store) ClosePeriod(ctx context.Context, p models.Period, by string) (info models.PeriodInfo, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
+			return fmt.Errorf("closing the gate: %w", err)
+		}
+		var record periodRecord
+		err := tx.Where("period = ?", p).Take(&record).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && record.SettledAt == nil {
+			return ErrNotRun
+		}
+		if err != nil {
+			return err
+		}
+		if record.ClosedAt == nil {
+			record.ClosedAt, record.ClosedBy = &tx.now, &by
+			err = tx.Model(&record).Updates(map[string]any{"closed_at": tx.now, "closed_by": by}).Error
+		}
+		info = record.info()
+		return err
+	})
+	if err != nil {
+		return info, fmt.Errorf("closing period %s: %w", p, err)
+	}
+	return info, nil
+}
+
+// ParkedAccounts is the accounts that a run could not settle, by id.
+func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
+	var list []models.ParkedAccount
+	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id LIMIT ?", run, limit).
+		Scan(&list).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading parked accounts: %w", err)
+	}
+	return list, nil
+}
+
+// Progress is how many chunks of a run have been through its present phase.
+func (s *Store) Progress(ctx context.Context, run models.Run) (through, all int, err error) {
+	phase := "rehearsed"
+	if run.State == models.RunPosting {
+		phase = "posted"
+	}
+	err = s.sql.QueryRowContext(ctx, "SELECT count(*) FILTER (WHERE state = $2), count(*) FROM run_chunks WHERE run_id = $1", run.ID, phase).
+		Scan(&through, &all)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading the progress of run %d: %w", run.ID, err)
+	}
+	return through, all, nil
+}

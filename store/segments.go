@@ -1,0 +1,55 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"referral/models"
+)
+
+// Segments are kept as text, "2026-04-01/2026-04-20@0+40 2026-04-20/…": a person
+// at a database prompt can read them, and they cost a third of jsonb.
+
+func appendSegments(dst []byte, segments []models.Segment) []byte {
+	for i, s := range segments {
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = s.From.Time().AppendFormat(dst, "2006-01-02/")
+		dst = s.To.Time().AppendFormat(dst, "2006-01-02@")
+		dst = strconv.AppendInt(dst, int64(s.Invitee), 10)
+		dst = append(dst, '+')
+		dst = strconv.AppendInt(dst, int64(s.Inviter), 10)
+	}
+	return dst
+}
+
+func parseSegments(text string) ([]models.Segment, error) {
+	var segments []models.Segment
+	for _, part := range strings.Fields(text) {
+		s, err := parseSegment(part)
+		if err != nil {
+			return nil, fmt.Errorf("segment %q of the ledger cannot be read: %w", part, err)
+		}
+		segments = append(segments, s)
+	}
+	return segments, nil
+}
+
+func parseSegment(text string) (s models.Segment, err error) {
+	days, percents, _ := strings.Cut(text, "@")
+	from, to, _ := strings.Cut(days, "/")
+	invitee, inviter, _ := strings.Cut(percents, "+")
+	if s.From, err = models.ParseDate(from); err != nil {
+		return s, err
+	}
+	if s.To, err = models.ParseDate(to); err != nil {
+		return s, err
+	}
+	if s.Invitee, err = strconv.Atoi(invitee); err != nil {
+		return s, err
+	}
+	s.Inviter, err = strconv.Atoi(inviter)
+	return s, err
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"referral/models"
+)
+
+// writeSetAsides keeps the messages that cannot be taken. A message delivered
+// again is the same dead letter.
+func (b *intake) writeSetAsides(context.Context) error {
+	records := make([]deadLetterRecord, 0, len(b.faults))
+	for i := range b.batch {
+		fault, bad := b.faults[i]
+		if !bad {
+			continue
+		}
+		m := &b.batch[i].Message
+		headers, err := json.Marshal(m.Headers)
+		if err != nil {
+			return fmt.Errorf("encoding the headers of a message: %w", err)
+		}
+		records = append(records, deadLetterRecord{
+			Topic: m.Origin.Topic, Partition: m.Origin.Partition, Offset: m.Origin.Offset,
+			Key: m.Key, Value: m.Value, Headers: string(headers), SentAt: m.At.UTC(),
+			Reason: fault.Reason, Detail: fault.Detail, SetAsideAt: b.now,
+		})
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := b.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&records, insertBatch).Error; err != nil {
+		return fmt.Errorf("setting messages aside: %w", err)
+	}
+	return nil
+}
+
+func (r *deadLetterRecord) setAside() (models.SetAside, error) {
+	var headers []models.Header
+	if err := json.Unmarshal([]byte(r.Headers), &headers); err != nil {
+		return models.SetAside{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
+	}
+	return models.SetAside{
+		ID: r.ID,
+		Message: models.Message{
+			Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
+			Key:    r.Key, Value: r.Value, Headers: headers, At: r.SentAt.UTC(),
+		},
+		Fault: models.Fault{Reason: r.Reason, Detail: r.Detail},
+		At:    r.SetAsideAt.UTC(), ReplayedAt: zeroTime(r.ReplayedAt),
+	}, nil
+}
+
+func setAsides(records []deadLetterRecord) ([]models.SetAside, error) {
+	list := make([]models.SetAside, 0, len(records))
+	for i := range records {
+		s, err := records[i].setAside()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// SetAsides is the oldest messages set aside that the dead-letter topic has not
+// got yet.
+func (s *Store) SetAsides(ctx context.Context, limit int) ([]models.SetAside, error) {
+	var records []deadLetterRecord
+	err := s.gorm.WithContext(ctx).Where("published_at IS NULL").Order("id").Limit(limit).Find(&records).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading messages set aside: %w", err)
+	}
+	return setAsides(records)
+}
+
+// MarkSetAsidesPublished notes that the dead-letter topic has these.
+func (s *Store) MarkSetAsidesPublished(ctx context.Context, ids []int64, at time.Time) error {
+	err := s.gorm.WithContext(ctx).Model(&deadLetterRecord{}).Where("id IN ?", ids).Update("published_at", at).Error
+	if err != nil {
+		return fmt.Errorf("marking dead letters as published: %w", err)
+	}
+	return nil
+}
+
+// ListDeadLetters is the messages set aside, the newest last, without their
+// bodies; those put back are left out unless all is set.
+func (s *Store) ListDeadLetters(ctx context.Context, all bool, after int64, limit int) ([]models.SetAside, error) {
+	q := s.gorm.WithContext(ctx).Omit("value", "key").Where("id > ?", after).Order("id").Limit(limit)
+	if !all {
+		q = q.Where("replayed_at IS NULL")
+	}
+	var records []deadLetterRecord
+	if err := q.Find(&records).Error; err != nil {
+		return nil, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return setAsides(records)
+}
+
+// DeadLetter is one message set aside, whole. found is false when there is none.
+func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.SetAside, found bool, err error) {
+	var records []deadLetterRecord
+	if err := s.gorm.WithContext(ctx).Where("id = ?", id).Limit(1).Find(&records).Error; err != nil {
+		return letter, false, fmt.Errorf("reading dead letter %d: %w", id, err)
+	}
+	if len(records) == 0 {
+		return letter, false, nil
+	}
+	letter, err = records[0].setAside()
+	return letter, true, err
+}
+
+// MarkReplayed notes that a message was put back.
+func (s *Store) MarkReplayed(ctx context.Context, id int64, at time.Time) error {
+	return s.write(ctx, func(tx *tx) error {
+		result := tx.Model(&deadLetterRecord{}).Where("id = ?", id).Update("replayed_at", at)
+		if result.Error != nil {
+			return fmt.Errorf("marking dead letter %d as put back: %w", id, result.Error)
+		}
+		if result.RowsAffected == 0 {
+			return fmt.Errorf("marking dead letter %d as put back: %w", id, gorm.ErrRecordNotFound)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"referral/models"
+)
+
+// Options say which database to use.
+type Options struct {
+	DSN            string
+	MaxConnections int
+	Now            func() time.Time // defaults to time.Now
+}
+
+// Store is the programme's database. It is safe for concurrent use.
+type Store struct {
+	sql  *sql.DB
+	gorm *gorm.DB
+	now  func() time.Time
+}
+
+// Open prepares the connections; the database is asked nothing yet, so that a
+// service may start before it.
+func Open(o Options) (*Store, error) {
+	config, err := pgx.ParseConfig(o.DSN)
+	if err != nil {
+		return nil, errors.New("database.dsn cannot be read: give it as postgres://user:password@host:5432/name")
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "referral"
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(max(o.MaxConnections, 4))
+	db.SetMaxIdleConns(max(o.MaxConnections, 4))
+	g, err := gorm.Open(postgres.New(postgres.Config{Conn: db}), &gorm.Config{
+		// GORM's own log would print parameters, which hold personal data; every
+		// error is returned and logged by the caller instead.
+		Logger:                 logger.Discard,
+		SkipDefaultTransaction: true, DisableAutomaticPing: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{sql: db, gorm: g, now: now}, nil
+}
+
+// Close gives the connections back.
+func (s *Store) Close() error { return s.sql.Close() }
+
+// Ping asks the database whether it answers.
+func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) }
+
+// tx is one transaction, seen by GORM and by pgx alike.
+type tx struct {
+	*gorm.DB
+	pgx *pgx.Conn
+	now time.Time
+}
+
+// write runs fn in a transaction. It is repeated as a whole when it met a
+// neighbour (deadlock, serialization, a unique key that came first): fn must
+// therefore build all its results anew at each call.
+func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+	return s.retry(ctx, &sql.TxOptions{}, fn)
+}
+
+// snapshot is write with one view of the database throughout.
+func (s *Store) snapshot(ctx context.Context, readOnly bool, fn func(*tx) error) error {
+	return s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: readOnly}, fn)
+}
+
+const maxAttempts = 12
+
+func (s *Store) retry(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.once(ctx, opts, fn)
+		if err == nil || attempt == maxAttempts || !neighbourly(err) {
+			return classify(err)
+		}
+		if err := pause(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
+	conn, err := s.sql.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer conn.Close() //nolint:errcheck // gives the connection back to the pool; nothing is pending on it
+	raw, err := pgxConn(conn)
+	if err != nil {
+		return err
+	}
+	session := s.gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
+	session.Statement.ConnPool = conn
+	return session.Transaction(func(g *gorm.DB) error {
+		return fn(&tx{DB: g, pgx: raw, now: s.now()})
+	}, opts)
+}
+
+// pgxConn reaches the driver's connection under a database/sql one, for COPY.
+// It leaves the callback on purpose: the *sql.Conn is ours alone until Close, and
+// GORM could not be used inside the callback.
+func pgxConn(conn *sql.Conn) (*pgx.Conn, error) {
+	var raw *pgx.Conn
+	err := conn.Raw(func(driver any) error {
+		c, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected driver %T", driver)
+		}
+		raw = c.Conn()
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reaching the database connection: %w", err)
+	}
+	return raw, nil
+}
+
+// errAgain asks for the transaction to be run again.
+var errAgain = errors.New("the rows to lock have changed meanwhile")
+
+func neighbourly(err error) bool {
+	if errors.Is(err, errAgain) {
+		return true
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "40001", "40P01", "23505": // serialization, deadlock, unique key
+		return true
+	}
+	return false
+}
+
+// classify marks errors that lie in the data: classes 22 (data exception) and 23
+// (integrity), and rows beyond a size limit (54).
+func classify(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && len(pg.Code) == 5 {
+		switch pg.Code[:2] {
+		case "22", "23", "54":
+			return fmt.Errorf("%w: %w", models.ErrRefused, err)
+		}
+	}
+	return err
+}

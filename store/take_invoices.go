@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"referral/models"
+)
+
+// revision is what is known of one revision of an invoice.
+type revision struct {
+	account int64
+	number  int
+	period  models.Period
+	digest  models.UUID
+}
+
+// takeInvoices stores the batch's invoices with their lines. All revisions are
+// kept; which one counts is for the reader to say.
+func (b *intake) takeInvoices(ctx context.Context) error {
+	known, err := b.knownRevisions(ctx)
+	if err != nil {
+		return err
+	}
+	var headers, lines rows
+	spans := map[models.Period]*span{}
+	freshOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
+		if !b.admit(i, f, inv, known[inv.ID]) {
+			return
+		}
+		known[inv.ID] = append(known[inv.ID], revision{inv.AccountID, inv.Revision, inv.Period, f.Digest})
+		headers.row(7).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).uuid(f.Digest).time(b.now)
+		for n := range inv.Lines {
+			appendLine(&lines, inv, n)
+		}
+		spanOf(spans, inv.Period).cover(inv)
+		if inv.Revision > 1 || len(known[inv.ID]) > 1 {
+			b.markRevisions(inv, known[inv.ID])
+		}
+	})
+	if headers.count == 0 {
+		return nil
+	}
+	if err := b.startedPeriods(ctx, spans); err != nil {
+		return err
+	}
+	if err := headers.into(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
+		return err
+	}
+	return lines.into(ctx, b.pgx, "invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor)")
+}
+
+func appendLine(out *rows, inv *models.Invoice, n int) {
+	l := &inv.Lines[n]
+	out.row(10).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).int4(n).
+		text(l.ID).text(l.Service).date(l.From).date(l.To).int8(int64(l.Amount))
+}
+
+func (b *intake) knownRevisions(ctx context.Context) (map[string][]revision, error) {
+	var ids []string
+	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) { ids = append(ids, inv.ID) })
+	known := make(map[string][]revision, len(ids))
+	if len(ids) == 0 {
+		return known, nil
+	}
+	err := each(ctx, b.pgx, "invoices", func(v [][]byte) {
+		id := string(v[0])
+		known[id] = append(known[id], revision{getInt8(v[1]), getInt4(v[2]), models.Period(getInt4(v[3])), getUUID(v[4])})
+	}, "SELECT invoice_id, account_id, revision, period, digest FROM invoices WHERE invoice_id = ANY($1)", ids)
+	return known, err
+}
+
+// admit sorts out a revision that came before under another event id, and one
+// that contradicts what came before: no order of arrival may choose between two
+// bodies of one revision, or between two owners of one invoice.
+func (b *intake) admit(i int, f *models.Fact, inv *models.Invoice, known []revision) bool {
+	for _, r := range known {
+		switch {
+		case r.account != inv.AccountID:
+			b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
+			return false
+		case r.number != inv.Revision:
+		case r.digest != f.Digest:
+			b.conflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
+			return false
+		default:
+			b.fate[i] = models.Repeated
+			return false
+		}
+	}
+	return true
+}
+
+// markRevisions has a revised invoice looked at in each period that any of its
+// revisions names, started or not: the ledger may hold something of it.
+func (b *intake) markRevisions(inv *models.Invoice, revisions []revision) {
+	for _, r := range revisions {
+		b.marks[mark{r.period, inv.AccountID}] = true
+	}
+}
+
+// span is the accounts and the service days that a batch brings to a period.
+type span struct {
+	accounts []int64
+	min, max models.Date
+}
+
+func spanOf(spans map[models.Period]*span, p models.Period) *span {
+	if spans[p] == nil {
+		spans[p] = &span{min: p.First(), max: p.End()}
+	}
+	return spans[p]
+}
+
+func (s *span) cover(inv *models.Invoice) {
+	s.accounts = append(s.accounts, inv.AccountID)
+	for i := range inv.Lines {
+		s.min, s.max = min(s.min, inv.Lines[i].From), max(s.max, inv.Lines[i].End())
+	}
+}
+
+// startedPeriods makes the batch's periods known, widens their bounds, and marks
+// the accounts whose invoice comes after its period was started.
+func (b *intake) startedPeriods(ctx context.Context, spans map[models.Period]*span) error {
+	periods := make([]int32, 0, len(spans))
+	for p := range spans {
+		periods = append(periods, int32(p))
+	}
+	inside := map[models.Period]bool{}
+	err := each(ctx, b.pgx, "periods", func(v [][]byte) {
+		p := models.Period(getInt4(v[0]))
+		s := spans[p]
+		inside[p] = s.min >= getDate(v[1]) && s.max <= getDate(v[2])
+		if v[3] == nil {
+			return
+		}
+		for _, account := range s.accounts {
+			b.marks[mark{p, account}] = true
+		}
+	}, "SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods)
+	if err != nil {
+		return err
+	}
+	for _, p := range sortedPeriods(spans) {
+		if inside[p] {
+			continue
+		}
+		if err := b.widen(p, spans[p]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *intake) widen(p models.Period, s *span) error {
+	err := b.Exec(`INSERT INTO periods (period, min_day, max_day) VALUES (?, ?, ?)
+		ON CONFLICT (period) DO UPDATE SET min_day = LEAST(periods.min_day, excluded.min_day), max_day = GREATEST(periods.max_day, excluded.max_day)`,
+		p, dateValue(s.min), dateValue(s.max)).Error
+	if err != nil {
+		return fmt.Errorf("noting period %s: %w", p, err)
+	}
+	return nil
+}

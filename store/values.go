@@ -1,0 +1,42 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+// dateValue and uuidValue carry the vocabulary's days and identifiers through
+// database/sql.
+type dateValue models.Date
+
+// Value writes "2026-04-20".
+func (d dateValue) Value() (driver.Value, error) { return models.Date(d).String(), nil }
+
+// Scan reads what the driver makes of a date.
+func (d *dateValue) Scan(src any) error {
+	t, ok := src.(time.Time)
+	if !ok {
+		return fmt.Errorf("a date came as %T", src)
+	}
+	*d = dateValue(models.DateOf(t, time.UTC))
+	return nil
+}
+
+type uuidValue models.UUID
+
+// Value writes the usual form.
+func (u uuidValue) Value() (driver.Value, error) { return models.UUID(u).String(), nil }
+
+// Scan reads the usual form.
+func (u *uuidValue) Scan(src any) error {
+	s, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a uuid came as %T", src)
+	}
+	parsed, err := models.ParseUUID(s)
+	*u = uuidValue(parsed)
+	return err
+}
