@@ -182,6 +182,13 @@ func (b *Book) restand(cause *models.Fact, accounts ...int64) {
 	}
 }
 
+// Restand derives every account of the set anew, for new terms.
+func (b *Book) Restand(cause *models.Fact) {
+	for id := range b.set.Accounts {
+		b.restand(cause, id)
+	}
+}
+
 // Close derives anew what the facts changed and says what is to be stored.
 func (b *Book) Close() models.Changes {
 	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}}

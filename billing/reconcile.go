@@ -100,14 +100,14 @@ type Reconciliation struct {
 	Foreign  Total            // posted into the period for earlier, closed ones
 }
 
-// NewReconciliation begins the reconciliation of a period. orphans is billing's
-// answers to documents that the ledger does not hold.
-func NewReconciliation(p *Programme, period models.Period, orphans []models.Result) *Reconciliation {
+// NewReconciliation begins the reconciliation of a period.
+func NewReconciliation(p *Programme, period models.Period, head models.AuditHead) *Reconciliation {
 	r := &Reconciliation{
 		programme: p, period: period, orphans: map[models.UUID]models.Result{},
 		Controls: map[Bucket]Control{}, Held: map[string]Total{},
+		Foreign: Total{head.ForeignDocuments, head.ForeignAmount},
 	}
-	for _, o := range orphans {
+	for _, o := range head.Orphans {
 		r.orphans[o.AdjustmentID] = o
 	}
 	return r

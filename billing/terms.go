@@ -1,6 +1,8 @@
 package billing
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,4 +139,15 @@ func (p *Programme) Class(service string, day models.Date) ServiceClass {
 		}
 	}
 	return Held
+}
+
+// Digest identifies what the terms grant. Two programmes with the same digest
+// owe the same for the same facts; the brake, which grants nothing, is left out.
+func (p *Programme) Digest() string {
+	versions := slices.Clone(p.Versions)
+	for i := range versions {
+		versions[i].Brake = Limits{}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", p.Zone, versions))
+	return hex.EncodeToString(sum[:])
 }

@@ -1,5 +1,12 @@
 package models
 
+// AuditHead is what an audit finds that concerns no one account.
+type AuditHead struct {
+	Orphans          []Result // billing's answers to documents that the ledger does not hold
+	ForeignDocuments int64    // posted into the period for others, which are closed
+	ForeignAmount    Money
+}
+
 // AuditCase is everything known of one account that bears on one period (or on
 // all of them): the facts, what was derived from them, and the ledger.
 type AuditCase struct {

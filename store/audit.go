@@ -19,18 +19,16 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 	UNION SELECT account_id FROM adjustments WHERE period = $3 UNION SELECT account_id FROM sms_packages WHERE period = $3`
 
 // Audit hands every account that bears on a period to see, by id, with its facts
-// and its part of the ledger, all in one view of the database. orphans is given
-// first, once: answers of billing to documents that the ledger does not hold.
-func (s *Store) Audit(ctx context.Context, period models.Period, orphans func([]models.Result) error, see func(*models.AuditCase) error) error {
+// and its part of the ledger, all in one view of the database. What concerns no
+// account is given to begin, once, before them.
+func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
 	err := s.snapshot(ctx, true, func(tx *tx) error {
-		if orphans != nil {
-			list, err := tx.orphanAnswers(ctx, period)
-			if err != nil {
-				return err
-			}
-			if err := orphans(list); err != nil {
-				return err
-			}
+		head, err := tx.auditHead(ctx, period)
+		if err != nil {
+			return err
+		}
+		if err := begin(head); err != nil {
+			return err
 		}
 		return tx.audit(ctx, period, see)
 	})
@@ -77,6 +75,18 @@ func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64)
 		UNION SELECT account_id FROM sms_packages WHERE period = $3 AND account_id >= $1 AND account_id < $2
 		ORDER BY 1`, from, to, period)
 	return ids, err
+}
+
+func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.AuditHead, err error) {
+	if head.Orphans, err = t.orphanAnswers(ctx, period); err != nil {
+		return head, err
+	}
+	// Only a closed period posts into another one; the ledger is not searched in vain.
+	err = each(ctx, t.pgx, "differences of closed periods", func(v [][]byte) {
+		head.ForeignDocuments, head.ForeignAmount = getInt8(v[0]), models.Money(getInt8(v[1]))
+	}, `SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM adjustments
+		WHERE posting_period = $1 AND period <> $1 AND EXISTS (SELECT 1 FROM periods WHERE closed_at IS NOT NULL)`, period)
+	return head, err
 }
 
 // orphanAnswers is the answers since the period began that answer nothing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,9 +21,10 @@ import (
 
 // Options say which database to use.
 type Options struct {
-	DSN            string
-	MaxConnections int
-	Now            func() time.Time // defaults to time.Now
+	DSN              string
+	MaxConnections   int
+	StatementTimeout time.Duration    // none when zero
+	Now              func() time.Time // defaults to time.Now
 }
 
 // Store is the programme's database. It is safe for concurrent use.
@@ -42,6 +44,9 @@ func Open(o Options) (*Store, error) {
 	config.RuntimeParams["timezone"] = "UTC"
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "referral"
+	}
+	if o.StatementTimeout > 0 {
+		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))

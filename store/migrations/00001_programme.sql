@@ -283,6 +283,14 @@ CREATE TABLE programme_state (
     terms_digest text NOT NULL
 );
 
+-- What each reconciliation found.
+CREATE TABLE reconciliations (
+    period     integer NOT NULL,
+    checked_at timestamptz NOT NULL,
+    breaks     bigint NOT NULL,
+    PRIMARY KEY (period, checked_at)
+);
+
 -- +goose StatementBegin
 CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -303,7 +311,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON results
 REVOKE UPDATE, DELETE, TRUNCATE ON adjustments, adjustment_items, sms_packages, results FROM CURRENT_USER;
 
 -- +goose Down
-DROP TABLE programme_state, dead_letters, outbox, results, sms_packages, adjustment_items, adjustments, held_lines,
+DROP TABLE reconciliations, programme_state, dead_letters, outbox, results, sms_packages, adjustment_items, adjustments, held_lines,
     parked_accounts, run_chunks, runs, stale, periods, invoice_lines, invoices, inbox, package_grants, discounts,
     referrals, activations, codes, accounts;
 DROP FUNCTION ledger_is_append_only;

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"referral/billing"
+	"referral/models"
+	"referral/scheduler"
+	"referral/store"
+)
+
+// app is what the commands share: settings, rules, storage, log and metrics.
+type app struct {
+	config    *Config
+	programme *billing.Programme
+	store     *store.Store
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	now       func() time.Time
+}
+
+// configOf loads the configuration that a command was given.
+func configOf(cmd *cobra.Command, p process) (*Config, error) {
+	flag := cmd.Flags().Lookup("config")
+	return LoadConfig(flag.Value.String(), flag.Changed, p.environ)
+}
+
+// openApp prepares a command that needs the database.
+func openApp(cmd *cobra.Command, p process) (*app, error) {
+	config, err := configOf(cmd, p)
+	if err != nil {
+		return nil, err
+	}
+	return newApp(config, p)
+}
+
+func newApp(config *Config, p process) (*app, error) {
+	if err := config.RequireDatabase(); err != nil {
+		return nil, err
+	}
+	programme, err := config.Programme.Rules()
+	if err != nil {
+		return nil, err
+	}
+	a := &app{
+		config: config, programme: programme, log: config.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: time.Now,
+	}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.store, err = store.Open(store.Options{
+		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
+		StatementTimeout: config.Database.StatementTimeout, Now: a.now,
+	})
+	return a, err
+}
+
+func (a *app) close() {
+	if err := a.store.Close(); err != nil {
+		a.log.Warn("closing the database", "err", err)
+	}
+}
+
+// ready makes sure that the schema is the one this program knows and that what
+// was derived follows the terms of the configuration.
+func (a *app) ready(ctx context.Context) error {
+	if err := a.store.CheckSchema(ctx); err != nil {
+		return err
+	}
+	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
+		book := billing.NewBook(a.programme, set, newCode)
+		book.Restand(&models.Fact{Key: models.NewEventKey("terms", a.programme.Digest()), At: a.now()})
+		return book.Close()
+	})
+	if changed > 0 {
+		a.log.Warn("the terms have changed: what they grant was derived anew, and differences will be posted by the next runs", "accounts", changed)
+	}
+	return err
+}
+
+func (a *app) settler() (*scheduler.Settler, error) {
+	return scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: a.store, Calendar: a.store, Programme: a.programme,
+		Workers: a.config.Settle.Workers, Chunk: a.config.Settle.ChunkAccounts,
+		Log: a.log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
+	})
+}
+
+// newCode draws an invitation code. The codes are worth money: the source must
+// be one that nobody can foresee.
+func newCode() string {
+	var code strings.Builder
+	for range models.CodeLength {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(models.CodeAlphabet))))
+		if err != nil {
+			panic(fmt.Sprintf("no randomness: %v", err))
+		}
+		code.WriteByte(models.CodeAlphabet[n.Int64()])
+	}
+	return code.String()
+}
+
+// periodArg reads the period that a command was given.
+func periodArg(args []string) (models.Period, error) {
+	p, err := models.ParsePeriod(args[0])
+	return p, usageError("period", err)
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DatabaseConfig is where the facts and the ledger are kept.
+type DatabaseConfig struct {
+	DSN              DSN           `yaml:"dsn"`
+	MaxConnections   int           `yaml:"max_connections"`
+	Role             string        `yaml:"role"` // that migrate grants to; empty for none
+	StatementTimeout time.Duration `yaml:"statement_timeout"`
+}
+
+var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+const dsnExample = "write for example postgres://referral@db.example:5432/referral"
+
+func (d *DatabaseConfig) validate(found *findings) {
+	// pgx quotes what it cannot read, passwords included: its words stay here.
+	if _, err := pgx.ParseConfig(string(d.DSN)); d.DSN != "" && err != nil {
+		found.add("database.dsn", "it cannot be read (and is not shown, for it may hold a password); %s", dsnExample)
+	}
+	found.inRange("database.max_connections", d.MaxConnections, 2, 1000)
+	if d.Role != "" && !roleName.MatchString(d.Role) {
+		found.add("database.role", "%q is no role name: lower case letters, digits and _, at most 63", d.Role)
+	}
+	if d.StatementTimeout != 0 {
+		found.lasts("database.statement_timeout", d.StatementTimeout, time.Second, 24*time.Hour)
+	}
+}
+
+// RequireDatabase is for the commands that need a database: a *[UsageError]
+// when none is named.
+func (c *Config) RequireDatabase() error {
+	if c.Database.DSN != "" {
+		return nil
+	}
+	return usageError("configuration", errors.New(
+		"database.dsn is not set: give it in config.yaml or as REFERRAL_DATABASE_DSN; "+dsnExample))
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// UsageError is wrong use or wrong configuration: exit status 2.
+type UsageError struct{ err error }
+
+func (e *UsageError) Error() string { return e.err.Error() }
+
+func (e *UsageError) Unwrap() error { return e.err }
+
+func usageError(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &UsageError{fmt.Errorf("%s: %w", doing, err)}
+}
+
+// origins says which line or variable gave each setting its value, by path.
+type origins map[string]string
+
+// of is the place of a setting, or of the innermost section around it that has
+// one; empty for a default.
+func (o origins) of(path string) string {
+	for {
+		if place, ok := o[path]; ok {
+			return place
+		}
+		if path, _ = split(path); path == "" {
+			return ""
+		}
+	}
+}
+
+// findings collects what is wrong, so that one start shows all of it.
+type findings struct {
+	origins origins
+	list    []string
+}
+
+// add notes what is wrong with a setting, and where its value comes from.
+func (f *findings) add(path, format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	for _, part := range []string{path, f.origins.of(path)} {
+		if part != "" {
+			what = part + ": " + what
+		}
+	}
+	f.list = append(f.list, what)
+}
+
+func (f *findings) inRange(path string, n, low, high int) {
+	if n < low || n > high {
+		f.add(path, "%d must be %d to %d", n, low, high)
+	}
+}
+
+func (f *findings) lasts(path string, d, low, high time.Duration) {
+	if d < low || d > high {
+		f.add(path, "%s must be %s to %s", d, low, high)
+	}
+}
+
+// err is one line with all findings; nil when there are none.
+func (f *findings) err() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(f.list, "; "))
+}

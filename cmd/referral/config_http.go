@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// HTTPConfig is the addresses to listen on, host:port; no host means all
+// interfaces, port 0 any free one.
+type HTTPConfig struct {
+	Cabinet string `yaml:"cabinet"`
+	Admin   string `yaml:"admin"`
+}
+
+func (h *HTTPConfig) validate(found *findings) {
+	checkAddress(found, "http.cabinet", h.Cabinet)
+	checkAddress(found, "http.admin", h.Admin)
+	if port, err := portOf(h.Admin); err == nil && port != 0 && h.Admin == h.Cabinet {
+		found.add("http.admin", "%s is http.cabinet's address too: clients must not reach the finance pages", h.Admin)
+	}
+}
+
+func checkAddress(found *findings, path, address string) {
+	if _, err := portOf(address); err != nil {
+		found.add(path, "%v; write for example 127.0.0.1:8080, or :8080 for all interfaces", err)
+	}
+}
+
+// portOf is the port of a host:port; names of services are no ports.
+func portOf(address string) (int, error) {
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not host:port", address)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%q has no port from 0 to 65535", address)
+	}
+	return int(port), nil
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// KafkaConfig is the broker, the topics and how messages are taken in.
+type KafkaConfig struct {
+	Brokers           []string      `yaml:"brokers"` // host:port
+	Group             string        `yaml:"group"`
+	Topics            TopicsConfig  `yaml:"topics"`
+	TLS               TLSConfig     `yaml:"tls"`
+	SASL              SASLConfig    `yaml:"sasl"`
+	CreateTopics      bool          `yaml:"create_topics"`
+	Partitions        int           `yaml:"partitions"`         // of a topic that is created
+	ReplicationFactor int           `yaml:"replication_factor"` // of a topic that is created
+	BatchSize         int           `yaml:"batch_size"`         // messages in one transaction, at most
+	Linger            time.Duration `yaml:"linger"`             // how long a batch may fill
+	Workers           int           `yaml:"workers"`            // batches stored at a time
+}
+
+// TopicsConfig is the names of the topics (contract, "Topics").
+type TopicsConfig struct {
+	Registered  string `yaml:"registered"`
+	PromoEnded  string `yaml:"promo_ended"`
+	Terminated  string `yaml:"terminated"`
+	Activation  string `yaml:"activation"`
+	Invoices    string `yaml:"invoices"`
+	Results     string `yaml:"results"`
+	Discounts   string `yaml:"discounts"`
+	Packages    string `yaml:"packages"`
+	Events      string `yaml:"events"`
+	DeadLetters string `yaml:"dead_letters"`
+}
+
+// SASLConfig is how to log in to the broker; no mechanism means not at all.
+type SASLConfig struct {
+	Mechanism    string `yaml:"mechanism"` // plain, scram-sha-256 or scram-sha-512
+	Username     string `yaml:"username"`
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file"` // instead of Password
+}
+
+func defaultKafka() KafkaConfig {
+	return KafkaConfig{
+		Brokers: []string{"localhost:9092"},
+		Group:   "referral",
+		Topics: TopicsConfig{
+			Registered: "pbx.registered", PromoEnded: "pbx.promo-ended", Terminated: "pbx.terminated",
+			Activation: "referral.activation-requested",
+			Invoices:   "billing.invoices", Results: "billing.adjustment-results",
+			Discounts: "billing.adjustments.discounts", Packages: "billing.adjustments.sms-packages",
+			Events: "referral.events", DeadLetters: "referral.dead-letters",
+		},
+		CreateTopics: true, Partitions: 6, ReplicationFactor: 1,
+		BatchSize: 1000, Linger: 5 * time.Millisecond, Workers: 2,
+	}
+}
+
+func (k *KafkaConfig) validate(found *findings) {
+	if len(k.Brokers) == 0 {
+		found.add("kafka.brokers", "at least one is needed; write for example [\"kafka.example:9092\"]")
+	}
+	for _, broker := range k.Brokers {
+		if port, err := portOf(broker); err != nil || port == 0 || strings.HasPrefix(broker, ":") {
+			found.add("kafka.brokers", "%q is not host:port; write for example kafka.example:9092", broker)
+		}
+	}
+	if strings.TrimSpace(k.Group) == "" {
+		found.add("kafka.group", "the consumer group needs a name, for example referral")
+	}
+	k.Topics.validate(found)
+	k.TLS.validate(found)
+	k.SASL.validate(found)
+	found.inRange("kafka.partitions", k.Partitions, 1, 10_000)
+	found.inRange("kafka.replication_factor", k.ReplicationFactor, 1, 100)
+	found.inRange("kafka.batch_size", k.BatchSize, 1, 10_000)
+	found.lasts("kafka.linger", k.Linger, 0, 10*time.Second)
+	found.inRange("kafka.workers", k.Workers, 1, 64)
+}
+
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Names is the topics by their config key: registered, promo_ended …
+func (t *TopicsConfig) Names() map[string]string {
+	return map[string]string{
+		"registered": t.Registered, "promo_ended": t.PromoEnded, "terminated": t.Terminated,
+		"activation": t.Activation, "invoices": t.Invoices, "results": t.Results,
+		"discounts": t.Discounts, "packages": t.Packages, "events": t.Events, "dead_letters": t.DeadLetters,
+	}
+}
+
+func (t *TopicsConfig) validate(found *findings) {
+	names := t.Names()
+	keys := sortedKeys(names)
+	for i, key := range keys {
+		name, path := names[key], "kafka.topics."+key
+		if !topicName.MatchString(name) || name == "." || name == ".." {
+			found.add(path, "%q is no topic name: letters, digits, dot, _ and -, at most 249", name)
+		}
+		// A topic written to and read from would feed the program its own output.
+		if twin := slices.IndexFunc(keys[:i], func(k string) bool { return names[k] == name }); twin >= 0 {
+			found.add(path, "%q is the topic of kafka.topics.%s too; each needs its own", name, keys[twin])
+		}
+	}
+}
+
+func (s *SASLConfig) validate(found *findings) {
+	given := s.Username != "" || s.Password != "" || s.PasswordFile != ""
+	switch s.Mechanism {
+	case "":
+		if given {
+			found.add("kafka.sasl.mechanism", "a user or password is given but no mechanism: plain, scram-sha-256 or scram-sha-512")
+		}
+		return
+	case "plain", "scram-sha-256", "scram-sha-512":
+	default:
+		found.add("kafka.sasl.mechanism", "%q must be plain, scram-sha-256 or scram-sha-512 (or empty for no login)", s.Mechanism)
+	}
+	if s.Username == "" {
+		found.add("kafka.sasl.username", "needed for %s", s.Mechanism)
+	}
+	if (s.Password == "") == (s.PasswordFile == "") {
+		found.add("kafka.sasl.password", "give either kafka.sasl.password or kafka.sasl.password_file")
+	}
+}
+
+// Secret is the password, from the setting or from its file (whose last line
+// break does not count); a *[UsageError] when the file cannot be read.
+func (s *SASLConfig) Secret() (string, error) {
+	if s.PasswordFile == "" {
+		return string(s.Password), nil
+	}
+	text, err := os.ReadFile(s.PasswordFile)
+	if err != nil {
+		return "", usageError("kafka.sasl.password_file", err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		return "", usageError("kafka.sasl.password_file", fmt.Errorf("%s is empty", s.PasswordFile))
+	}
+	return password, nil
+}

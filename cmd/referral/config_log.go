@@ -1,0 +1,36 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+)
+
+// LogConfig is how much is logged, and in which form.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // json or text
+}
+
+func (l *LogConfig) validate(found *findings) {
+	switch l.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		found.add("log.level", "%q must be debug, info, warn or error", l.Level)
+	}
+	if l.Format != "json" && l.Format != "text" {
+		found.add("log.format", "%q must be json or text", l.Format)
+	}
+}
+
+// Logger writes to w as a validated LogConfig says.
+func (l *LogConfig) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+const hidden = "xxxxx"
+
+// Secret is a text that is never printed: neither by fmt, nor slog, nor an
+// encoder. string(s) gives it away.
+type Secret string
+
+// String hides the secret, and only tells whether there is one.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// MarshalText hides the secret from JSON, YAML and slog.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// DSN is a PostgreSQL connection string, a URL or key=value pairs, that is
+// printed without its passwords. string(d) gives it whole.
+type DSN string
+
+var (
+	dsnPair     = regexp.MustCompile(`(?i)\b((?:ssl)?password)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)`)
+	dsnPassword = regexp.MustCompile(`(?i)^(ssl)?password$`)
+)
+
+// String is the connection string with its passwords hidden; one that cannot be
+// understood is hidden whole.
+func (d DSN) String() string {
+	if !d.isURL() {
+		return d.redactedPairs()
+	}
+	u, err := url.Parse(string(d))
+	if err != nil {
+		return hidden
+	}
+	query := u.Query()
+	for name := range query {
+		if dsnPassword.MatchString(name) {
+			query.Set(name, hidden)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.Redacted()
+}
+
+func (d DSN) isURL() bool {
+	return strings.HasPrefix(string(d), "postgres://") || strings.HasPrefix(string(d), "postgresql://")
+}
+
+func (d DSN) redactedPairs() string {
+	if d != "" && !strings.Contains(string(d), "=") {
+		return hidden
+	}
+	return dsnPair.ReplaceAllString(string(d), "${1}="+hidden)
+}
+
+// GoString hides the passwords from %#v.
+func (d DSN) GoString() string { return `"` + d.String() + `"` }
+
+// MarshalText hides the passwords from JSON, YAML and slog.
+func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// TermsConfig is one version of the terms. In a file it is written out whole:
+// nothing of it is taken from another version or from the defaults.
+type TermsConfig struct {
+	EffectiveFrom          models.Date    `yaml:"effective_from"`
+	ActivationWindowMonths int            `yaml:"activation_window_months"`
+	RefuseOwnCompany       bool           `yaml:"refuse_own_company"`
+	Invitee                InviteeConfig  `yaml:"invitee"`
+	Ladder                 []StepConfig   `yaml:"ladder"`
+	Services               ServicesConfig `yaml:"services"`
+	Brake                  BrakeConfig    `yaml:"brake"`
+}
+
+// InviteeConfig is the new client's discount.
+type InviteeConfig struct {
+	Percent int `yaml:"percent"`
+	Months  int `yaml:"months"`
+}
+
+// StepConfig is a step of the inviter's ladder.
+type StepConfig struct {
+	Percent int `yaml:"percent"`
+	Months  int `yaml:"months"`
+	SMS     int `yaml:"sms,omitempty"` // 0 for no package
+}
+
+// ServicesConfig is which services a discount applies to; one on neither list
+// is held.
+type ServicesConfig struct {
+	Discounted []string `yaml:"discounted"`
+	Excluded   []string `yaml:"excluded"`
+}
+
+// BrakeConfig is the limits of a run; 0 switches one off.
+type BrakeConfig struct {
+	LargestTotal     Roubles `yaml:"largest_total"`
+	LargestFullShare int     `yaml:"largest_full_share"` // percent
+	LargestChange    int     `yaml:"largest_change"`     // percent
+	SmallestCount    int64   `yaml:"smallest_count"`
+}
+
+func (t *TermsConfig) validate(found *findings, path string) {
+	services := slices.Concat(t.Services.Discounted, t.Services.Excluded)
+	if slices.ContainsFunc(services, func(s string) bool { return s == "" || s != strings.TrimSpace(s) }) {
+		found.add(path+".services", "the name of a service is empty or has spaces around it")
+	}
+	if len(t.Services.Discounted) == 0 {
+		found.add(path+".services.discounted", "no service is discounted, so no discount could ever be given; name at least one")
+	}
+	if t.Brake.LargestFullShare > 100 {
+		found.add(path+".brake.largest_full_share", "%d percent must be 0 (off) to 100", t.Brake.LargestFullShare)
+	}
+}
+
+func (t *TermsConfig) terms() billing.Terms {
+	ladder := make([]billing.StepTerms, len(t.Ladder))
+	for i, step := range t.Ladder {
+		ladder[i] = billing.StepTerms(step)
+	}
+	return billing.Terms{
+		EffectiveFrom:    t.EffectiveFrom,
+		WindowMonths:     t.ActivationWindowMonths,
+		RefuseOwnCompany: t.RefuseOwnCompany,
+		Invitee:          billing.InviteeTerms(t.Invitee),
+		Ladder:           ladder,
+		Discounted:       t.Services.Discounted,
+		Excluded:         t.Services.Excluded,
+		Brake: billing.Limits{
+			LargestTotal: models.Money(t.Brake.LargestTotal), LargestFull: t.Brake.LargestFullShare,
+			LargestChange: t.Brake.LargestChange, SmallestCount: t.Brake.SmallestCount,
+		},
+	}
+}

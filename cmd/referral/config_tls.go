@@ -1,0 +1,75 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// TLSConfig is how the connection to the broker is secured. In YAML it may be a
+// plain true or false, which is Enabled alone.
+type TLSConfig struct {
+	Enabled            bool   `yaml:"enabled"`
+	CAFile             string `yaml:"ca_file"`   // PEM; empty for the system's authorities
+	CertFile           string `yaml:"cert_file"` // PEM, with KeyFile: our own certificate
+	KeyFile            string `yaml:"key_file"`
+	ServerName         string `yaml:"server_name"` // expected in the broker's certificate; empty for its host
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
+}
+
+// UnmarshalYAML reads the section, or true or false.
+func (t *TLSConfig) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		return node.Decode(&t.Enabled)
+	}
+	type section TLSConfig
+	return node.Decode((*section)(t))
+}
+
+func (t *TLSConfig) validate(found *findings) {
+	if !t.Enabled && *t != (TLSConfig{}) {
+		found.add("kafka.tls.enabled", "other settings of kafka.tls are given but TLS is off: set it to true, or drop them")
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		found.add("kafka.tls.cert_file", "kafka.tls.cert_file and kafka.tls.key_file go together: give both or neither")
+	}
+}
+
+// Client is the settings as the standard library wants them, with the files
+// read; nil when TLS is off. Errors are *[UsageError].
+func (t *TLSConfig) Client() (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
+	if t.CAFile != "" {
+		pool, err := readAuthorities(t.CAFile)
+		if err != nil {
+			return nil, usageError("kafka.tls.ca_file", err)
+		}
+		c.RootCAs = pool
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, usageError("kafka.tls.cert_file", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+func readAuthorities(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+)
+
+// kafkaTimeout bounds one exchange with the broker at the command line.
+const kafkaTimeout = 15 * time.Second
+
+func (k *KafkaConfig) mechanism() (sasl.Mechanism, error) {
+	password, err := k.SASL.Secret()
+	if err != nil {
+		return nil, err
+	}
+	switch k.SASL.Mechanism {
+	case "plain":
+		return plain.Mechanism{Username: k.SASL.Username, Password: password}, nil
+	case "scram-sha-256":
+		return scram.Mechanism(scram.SHA256, k.SASL.Username, password)
+	case "scram-sha-512":
+		return scram.Mechanism(scram.SHA512, k.SASL.Username, password)
+	}
+	return nil, nil
+}
+
+// dialer and transport are the two ways in which kafka-go connects.
+func (k *KafkaConfig) dialer() (*kafka.Dialer, error) {
+	security, err := k.TLS.Client()
+	if err != nil {
+		return nil, err
+	}
+	login, err := k.mechanism()
+	if err != nil {
+		return nil, usageError("kafka.sasl", err)
+	}
+	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DualStack: true, TLS: security, SASLMechanism: login}, nil
+}
+
+func (k *KafkaConfig) transport() (*kafka.Transport, error) {
+	security, err := k.TLS.Client()
+	if err != nil {
+		return nil, err
+	}
+	login, err := k.mechanism()
+	if err != nil {
+		return nil, usageError("kafka.sasl", err)
+	}
+	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, TLS: security, SASL: login}, nil
+}
+
+// deadLetterBytes is the largest message that the dead-letter topic takes: what
+// is set aside for being too large must find its way there.
+const deadLetterBytes = "33554432"
+
+// ensureTopics makes the topics that are missing, or when it may not, names them.
+func (k *KafkaConfig) ensureTopics(ctx context.Context) (created []string, err error) {
+	transport, err := k.transport()
+	if err != nil {
+		return nil, err
+	}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}
+	missing, err := k.missingTopics(ctx, client)
+	if err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	if !k.CreateTopics {
+		return nil, fmt.Errorf("the topics %s are missing: create them, or set kafka.create_topics", strings.Join(missing, ", "))
+	}
+	return missing, k.createTopics(ctx, client, missing)
+}
+
+func (k *KafkaConfig) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its topics: %w", strings.Join(k.Brokers, ", "), err)
+	}
+	var missing []string
+	for _, name := range k.Topics.Names() {
+		if !slices.ContainsFunc(meta.Topics, func(t kafka.Topic) bool { return t.Name == name }) {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing), nil
+}
+
+func (k *KafkaConfig) createTopics(ctx context.Context, client *kafka.Client, names []string) error {
+	request := &kafka.CreateTopicsRequest{}
+	for _, name := range names {
+		topic := kafka.TopicConfig{Topic: name, NumPartitions: k.Partitions, ReplicationFactor: k.ReplicationFactor}
+		if name == k.Topics.DeadLetters {
+			topic.ConfigEntries = []kafka.ConfigEntry{{ConfigName: "max.message.bytes", ConfigValue: deadLetterBytes}}
+		}
+		request.Topics = append(request.Topics, topic)
+	}
+	response, err := client.CreateTopics(ctx, request)
+	if err != nil {
+		return fmt.Errorf("creating topics: %w", err)
+	}
+	for name, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			return fmt.Errorf("creating topic %s: %w", name, err)
+		}
+	}
+	return nil
+}

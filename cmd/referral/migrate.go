@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newMigrate(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database schema to the newest version, and make the topics that are missing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := openApp(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			version, err := a.store.Migrate(cmd.Context(), a.config.Database.Role)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "schema version %d\n", version)
+			created, err := a.config.Kafka.ensureTopics(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if len(created) > 0 {
+				fmt.Fprintf(p.out, "topics created: %s\n", strings.Join(created, ", "))
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"referral/models"
+	"referral/scheduler"
+)
+
+func newRun(p process) *cobra.Command {
+	var q models.RunRequest
+	var dry bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "run PERIOD",
+		Short: "Settle one period now: the month's run, or the differences since",
+		Long: `Settles a period, for example 2026-04: the first time all its invoices and packages,
+later what facts have changed since. What is posted is published by whatever
+publisher runs; if none does, by this command before it ends.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			period, err := periodArg(args)
+			if err != nil {
+				return err
+			}
+			if err := checkFormat(format, "table", "json"); err != nil {
+				return err
+			}
+			a, err := openApp(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			if err := a.ready(cmd.Context()); err != nil {
+				return err
+			}
+			q.Period = period
+			if dry {
+				return a.rehearse(cmd.Context(), p, q, format)
+			}
+			return a.settleNow(cmd.Context(), p, q, format)
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "post nothing, print what would be posted")
+	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake")
+	cmd.Flags().BoolVar(&q.Full, "full", false, "look at every account again, not only at those that facts have touched")
+	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
+	return cmd
+}
+
+func checkFormat(given string, known ...string) error {
+	for _, k := range known {
+		if given == k {
+			return nil
+		}
+	}
+	return usageError("--format", fmt.Errorf("%q is not one of %s", given, strings.Join(known, ", ")))
+}
+
+func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, format string) error {
+	settler, err := a.settler()
+	if err != nil {
+		return err
+	}
+	if end := q.Period.End(); a.programme.Local(a.now()) < end {
+		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", end)
+	}
+	done := a.showProgress(ctx, p, q.Period)
+	runs, err := settler.Run(ctx, q)
+	done()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if err := a.printRun(ctx, p, run, format); err != nil {
+			return err
+		}
+	}
+	if err := a.publishRest(ctx); err != nil {
+		return err
+	}
+	return verdictOf(runs)
+}
+
+// publishRest publishes when nobody else does.
+func (a *app) publishRest(ctx context.Context) error {
+	out, err := a.publisher()
+	if err != nil {
+		return err
+	}
+	if err := out.Drain(ctx); err != nil {
+		return fmt.Errorf("everything is posted, but not all of it published (the next publisher will): %w", err)
+	}
+	return nil
+}
+
+func verdictOf(runs []models.Run) error {
+	for _, run := range runs {
+		switch run.State {
+		case models.RunBraked:
+			return errNo{fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period)}
+		case models.RunIncomplete:
+			return errNo{fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked)}
+		}
+	}
+	return nil
+}
+
+// runReport is a run as JSON.
+type runReport struct {
+	Run           int64                  `json:"run"`
+	Period        models.Period          `json:"period"`
+	PostingPeriod models.Period          `json:"posting_period"`
+	Kind          models.RunKind         `json:"kind"`
+	State         models.RunState        `json:"state"`
+	Brake         string                 `json:"brake,omitempty"`
+	Accounts      int64                  `json:"accounts"`
+	FullDiscount  int64                  `json:"accounts_at_100_percent"`
+	Documents     int64                  `json:"documents"`
+	Items         int64                  `json:"items"`
+	AmountMinor   models.Money           `json:"amount_minor"`
+	Packages      int64                  `json:"packages"`
+	SMS           int64                  `json:"sms"`
+	HeldLines     int64                  `json:"held_lines"`
+	Parked        []models.ParkedAccount `json:"parked"`
+}
+
+const parkedShown = 1000
+
+func (a *app) printRun(ctx context.Context, p process, run models.Run, format string) error {
+	parked, err := a.store.ParkedAccounts(ctx, run.ID, parkedShown)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return printJSON(p, reportOf(run, parked))
+	}
+	t := run.Totals
+	verb := "posted"
+	if run.State == models.RunBraked || run.ID == 0 {
+		verb = "would be posted"
+	}
+	title := fmt.Sprintf("Run %d of %s (%s): %s", run.ID, run.Period, run.Kind, run.State)
+	if run.ID == 0 {
+		title = fmt.Sprintf("Rehearsal of %s (%s)", run.Period, run.Kind)
+	}
+	if run.PostingPeriod != run.Period {
+		title += fmt.Sprintf(", posted to %s, for %s is closed", run.PostingPeriod, run.Period)
+	}
+	printTable(p.out, title, []string{"", verb}, [][]string{
+		{"accounts", count(t.Accounts)}, {"of them at 100 %", count(t.Full)},
+		{"documents", count(t.Documents)}, {"lines", count(t.Items)}, {"amount", t.Amount.String()},
+		{"SMS packages", count(t.Packages)}, {"SMS in them", count(t.SMS)},
+		{"lines on hold", count(t.HeldLines)}, {"accounts parked", count(t.Parked)},
+	})
+	for _, account := range parked {
+		fmt.Fprintf(p.out, "parked: account %d: %s\n", account.AccountID, account.Error)
+	}
+	return nil
+}
+
+func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
+	t := run.Totals
+	return runReport{
+		Run: run.ID, Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, State: run.State, Brake: run.Brake,
+		Accounts: t.Accounts, FullDiscount: t.Full, Documents: t.Documents, Items: t.Items, AmountMinor: t.Amount,
+		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: parked,
+	}
+}
+
+// rehearsedDocument is one document of a dry run as a line of JSON.
+type rehearsedDocument struct {
+	AccountID   int64                   `json:"account_id"`
+	InvoiceID   string                  `json:"invoice_id"`
+	AmountMinor models.Money            `json:"amount_minor"`
+	Reason      models.AdjustmentReason `json:"reason"`
+	Lines       int                     `json:"lines"`
+}
+
+// rehearse goes through the run by the very same code and posts nothing.
+func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, format string) error {
+	q.Chunk = a.config.Settle.ChunkAccounts
+	lines := json.NewEncoder(p.out)
+	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.AccountOutcome) error {
+		if o.Err != nil {
+			fmt.Fprintf(p.err, "would be parked: %v\n", o.Err)
+		}
+		return printOutcome(p, lines, o, format)
+	})
+	if err != nil {
+		return err
+	}
+	if format == "table" {
+		if err := a.printRun(ctx, p, run, format); err != nil {
+			return err
+		}
+	}
+	if broken := a.programme.LimitsFor(run).Check(run.Totals, before); len(broken) > 0 && !q.Accept {
+		return errNo{"the brake would hold this run: " + strings.Join(broken, "; ")}
+	}
+	return nil
+}
+
+func printOutcome(p process, lines *json.Encoder, o *models.AccountOutcome, format string) error {
+	for i := range o.Adjustments {
+		doc := &o.Adjustments[i]
+		if format == "table" {
+			fmt.Fprintf(p.out, "account %d  invoice %s  %s  (%s, %d lines)\n", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items))
+			continue
+		}
+		if err := lines.Encode(rehearsedDocument{doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items)}); err != nil {
+			return fmt.Errorf("printing: %w", err)
+		}
+	}
+	for _, g := range o.Packages {
+		if format == "table" {
+			fmt.Fprintf(p.out, "account %d  package of %d SMS earned on %s\n", g.AccountID, g.SMS, g.GrantedOn)
+			continue
+		}
+		if err := lines.Encode(map[string]any{"account_id": g.AccountID, "sms": g.SMS, "granted_on": g.GrantedOn}); err != nil {
+			return fmt.Errorf("printing: %w", err)
+		}
+	}
+	return nil
+}
+
+// showProgress draws a bar while a run of the period is under way, when a person
+// watches. The function that it returns ends it.
+func (a *app) showProgress(ctx context.Context, p process, period models.Period) func() {
+	if !isTerminal(p.err) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.drawProgress(ctx, p, period)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (a *app) drawProgress(ctx context.Context, p process, period models.Period) {
+	bar := newBar(p.err)
+	defer func() { _ = bar.Clear() }()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		runs, err := a.store.ActiveRuns(ctx)
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				a.log.Warn("the progress cannot be shown", "err", err)
+			}
+			return
+		}
+		for _, run := range runs {
+			if through, all, err := a.store.Progress(ctx, run); err == nil && run.Period == period {
+				bar.Describe(fmt.Sprintf("%s %s", run.Period, run.State))
+				bar.ChangeMax(max(all, 1))
+				_ = bar.Set(through)
+			}
+		}
+	}
+}

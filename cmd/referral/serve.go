@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/robfig/cron/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"referral/consumer"
+	"referral/publisher"
+	"referral/scheduler"
+	"referral/web"
+)
+
+// The parts of the service, which `--only` splits over machines.
+const (
+	partConsumer  = "consumer"
+	partScheduler = "scheduler"
+	partPublisher = "publisher"
+	partWeb       = "web"
+)
+
+var allParts = []string{partConsumer, partScheduler, partPublisher, partWeb}
+
+func newServe(p process) *cobra.Command {
+	var only []string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Consume, schedule, publish and answer until SIGTERM",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, part := range only {
+				if !slices.Contains(allParts, part) {
+					return usageError("--only", fmt.Errorf("%q is no part of the service; the parts are %s", part, strings.Join(allParts, ", ")))
+				}
+			}
+			a, err := openApp(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			return a.serve(cmd.Context(), only)
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", allParts, "the `parts` to run")
+	return cmd
+}
+
+// parts is the service put together, before it runs.
+type parts struct {
+	consumer  *consumer.Consumer
+	publisher *publisher.Publisher
+	scheduler *scheduler.Scheduler
+	gauges    *scheduler.Gauges
+}
+
+// figuresEvery is how often the gauges are read from the database.
+const figuresEvery = 15 * time.Second
+
+// serve runs the parts until ctx is done. The admin address answers first, so
+// that whoever waits for readiness sees what it waits for.
+func (a *app) serve(ctx context.Context, only []string) error {
+	built, err := a.build()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if slices.Contains(only, partWeb) {
+		handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Log: a.log})
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
+		group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
+	}
+	group.Go(func() error {
+		if err := a.awaitReady(ctx); err != nil {
+			return err
+		}
+		a.log.Info("serving", "parts", strings.Join(only, ","))
+		return a.runParts(ctx, built, only)
+	})
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for name, loop := range map[string]func(context.Context) error{
+		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run,
+	} {
+		if slices.Contains(only, name) {
+			group.Go(func() error { return loop(ctx) })
+		}
+	}
+	return group.Wait()
+}
+
+func (a *app) build() (*parts, error) {
+	var b parts
+	var err error
+	if b.consumer, err = a.consumer(); err != nil {
+		return nil, err
+	}
+	if b.publisher, err = a.publisher(); err != nil {
+		return nil, err
+	}
+	b.scheduler, err = a.scheduler()
+	b.gauges = scheduler.NewGauges(a.registry, a.store, a.log)
+	return &b, err
+}
+
+func (a *app) consumer() (*consumer.Consumer, error) {
+	k := &a.config.Kafka
+	dialer, err := k.dialer()
+	if err != nil {
+		return nil, err
+	}
+	return consumer.New(consumer.Options{
+		Brokers: k.Brokers, Group: k.Group, Dialer: dialer,
+		Topics: consumer.Topics{
+			Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
+			Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
+		},
+		Workers: k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
+		Store: a.store, Derive: consumer.Derive(a.programme, newCode),
+		Log: a.log, Registerer: a.registry, Now: a.now,
+	})
+}
+
+func (a *app) publisher() (*publisher.Publisher, error) {
+	k := &a.config.Kafka
+	transport, err := k.transport()
+	if err != nil {
+		return nil, err
+	}
+	return publisher.New(publisher.Options{
+		Ledger: a.store, Brokers: k.Brokers, Transport: transport,
+		Topics: publisher.Topics{
+			Discounts: k.Topics.Discounts, Packages: k.Topics.Packages, Events: k.Topics.Events, DeadLetters: k.Topics.DeadLetters,
+		},
+		PollInterval: a.config.Publisher.Poll, Log: a.log, Registerer: a.registry, Now: a.now,
+	})
+}
+
+// pollRuns is how often a replica looks for a run that it could help with, or
+// that a killed process left behind.
+const pollRuns = 15 * time.Second
+
+func (a *app) scheduler() (*scheduler.Scheduler, error) {
+	settler, err := a.settler()
+	if err != nil {
+		return nil, err
+	}
+	s := &a.config.Schedule
+	zone, err := s.Zone()
+	if err != nil {
+		return nil, err
+	}
+	runAt, err := cron.ParseStandard(s.Run)
+	if err != nil {
+		return nil, usageError("schedule.run", err)
+	}
+	catchUp, err := cron.ParseStandard(s.CatchUp)
+	if err != nil {
+		return nil, usageError("schedule.catch_up", err)
+	}
+	return scheduler.New(scheduler.Options{Settler: settler, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns})
+}
+
+// awaitReady waits for a database that does not answer yet; a schema of another
+// version is for a person to mend.
+func (a *app) awaitReady(ctx context.Context) error {
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 15*time.Second) {
+		err := a.ready(ctx)
+		if err == nil || ctx.Err() != nil || !unreachable(err) {
+			return err
+		}
+		a.log.Error("the database cannot be reached; trying again", "err", err, "wait", wait)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// unreachable tells a database that is away, starting or stopping from one that
+// has answered.
+func unreachable(err error) bool {
+	var connect *pgconn.ConnectError
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
+	}
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
+}
+
+func (a *app) checks(b *parts, only []string) map[string]func(context.Context) error {
+	checks := map[string]func(context.Context) error{
+		"database": a.store.Ping,
+		"schema":   a.store.CheckSchema,
+	}
+	plain := func(ready func() error) func(context.Context) error {
+		return func(context.Context) error { return ready() }
+	}
+	for name, ready := range map[string]func() error{
+		partConsumer: b.consumer.Ready, partPublisher: b.publisher.Ready, partScheduler: b.scheduler.Ready,
+	} {
+		if slices.Contains(only, name) {
+			checks[name] = plain(ready)
+		}
+	}
+	return checks
+}

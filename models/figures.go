@@ -1,0 +1,16 @@
+package models
+
+import "time"
+
+// Figures is what an operator watches and only the storage knows.
+type Figures struct {
+	Accounts           int64 // an estimate
+	PendingActivations int64 // wait for a registration
+	Promised           int64 // discounts that wait for a promo end
+	Stale              int64 // marks that wait for the nightly catch-up
+	DeadLetters        int64 // not put back
+	Held               map[string]int64
+	Runs               map[RunState]int64 // that want attention or work
+	Breaks             map[Period]int64   // of the last reconciliation
+	LastSuccess        time.Time
+}

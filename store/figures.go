@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+// Figures counts the state of the programme.
+func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
+	f = models.Figures{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{}}
+	err = s.snapshot(ctx, true, func(tx *tx) error {
+		counts := []struct {
+			into *int64
+			sql  string
+		}{
+			{&f.PendingActivations, "SELECT count(*) FROM activations WHERE status = 'pending'"},
+			{&f.Promised, `SELECT count(*) FROM activations v JOIN accounts a USING (account_id)
+				WHERE v.status = 'accepted' AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL`},
+			{&f.Stale, "SELECT count(*) FROM stale s JOIN periods p USING (period) WHERE p.settled_at IS NOT NULL"},
+			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL"},
+			{&f.Accounts, "SELECT reltuples::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},
+		}
+		for _, c := range counts {
+			if err := tx.Raw(c.sql).Scan(c.into).Error; err != nil {
+				return fmt.Errorf("counting: %w", err)
+			}
+		}
+		return tx.groupedFigures(ctx, &f)
+	})
+	if err != nil {
+		return f, fmt.Errorf("reading the figures: %w", err)
+	}
+	return f, nil
+}
+
+func (t *tx) groupedFigures(ctx context.Context, f *models.Figures) error {
+	err := each(ctx, t.pgx, "held lines", func(v [][]byte) { f.Held[string(v[0])] = getInt8(v[1]) },
+		"SELECT service, count(*) FROM held_lines GROUP BY service")
+	if err != nil {
+		return err
+	}
+	err = each(ctx, t.pgx, "runs", func(v [][]byte) { f.Runs[models.RunState(v[0])] = getInt8(v[1]) },
+		"SELECT state, count(*) FROM runs WHERE state IN ('rehearsing', 'posting', 'braked', 'incomplete') GROUP BY state")
+	if err != nil {
+		return err
+	}
+	err = each(ctx, t.pgx, "the last run", func(v [][]byte) { f.LastSuccess = getTime(v[0]) },
+		"SELECT max(finished_at) FROM runs WHERE state = 'done'")
+	if err != nil {
+		return err
+	}
+	return each(ctx, t.pgx, "reconciliations", func(v [][]byte) { f.Breaks[models.Period(getInt4(v[0]))] = getInt8(v[1]) },
+		"SELECT DISTINCT ON (period) period, breaks FROM reconciliations ORDER BY period, checked_at DESC")
+}
+
+// NoteReconciliation keeps what a reconciliation found, for the alarms and for
+// whoever asks later.
+func (s *Store) NoteReconciliation(ctx context.Context, p models.Period, breaks int64, at time.Time) error {
+	err := s.gorm.WithContext(ctx).Exec("INSERT INTO reconciliations (period, checked_at, breaks) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p, at, breaks).Error
+	if err != nil {
+		return fmt.Errorf("noting the reconciliation of %s: %w", p, err)
+	}
+	return nil
+}
