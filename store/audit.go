@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,9 +21,17 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 
 // Audit hands every account that bears on a period to see, by id, with its facts
 // and its part of the ledger, all in one view of the database. What concerns no
-// account is given to begin, once, before them.
+// account is given to begin before them; should the database ask for the audit to
+// be repeated, begin is called again and all starts anew.
+//
+// An account that billing answered about a document which is not in the ledger
+// comes with its invoices of other periods too, without their lines: the document
+// may have been one of theirs.
 func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
 	err := s.snapshot(ctx, true, func(tx *tx) error {
+		if err := tx.takeYourTime(); err != nil {
+			return err
+		}
 		head, err := tx.auditHead(ctx, period)
 		if err != nil {
 			return err
@@ -30,7 +39,12 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 		if err := begin(head); err != nil {
 			return err
 		}
-		return tx.audit(ctx, period, see)
+		return tx.audit(ctx, period, see, func(ids []int64) *auditLoader {
+			l := newAuditLoader(tx, ids, period)
+			l.wide = accountsOf(head.Orphans)
+			l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages}
+			return l
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("auditing %s: %w", period, err)
@@ -38,7 +52,65 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 	return nil
 }
 
-func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AuditCase) error) error {
+// Survey hands the same accounts to see with their facts and their invoices of
+// the period, and nothing of the ledger. It is never repeated.
+func (s *Store) Survey(ctx context.Context, period models.Period, see func(*models.AuditCase) error) error {
+	err := s.once(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *tx) error {
+		if err := tx.takeYourTime(); err != nil {
+			return err
+		}
+		return tx.audit(ctx, period, see, func(ids []int64) *auditLoader {
+			l := newAuditLoader(tx, ids, period)
+			l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines}
+			return l
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("surveying %s: %w", period, err)
+	}
+	return nil
+}
+
+// AuditSize is how many accounts an audit of a period looks at.
+func (s *Store) AuditSize(ctx context.Context, period models.Period) (accounts int64, err error) {
+	err = s.snapshot(ctx, true, func(tx *tx) error {
+		if err := tx.takeYourTime(); err != nil {
+			return err
+		}
+		// $1 and $2 are those of the chunks.
+		return each(ctx, tx.pgx, "the number of accounts to audit", func(v [][]byte) { accounts = getInt8(v[0]) },
+			"SELECT count(*) FROM ("+auditCandidates+") c WHERE $1::bigint = $2::bigint", int64(0), int64(0), period)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting the accounts to audit: %w", err)
+	}
+	return accounts, nil
+}
+
+// TermsInForce is the digest of the terms that the standings were derived by;
+// empty before any were.
+func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
+	return s.termsDigest(ctx)
+}
+
+// takeYourTime lifts the limit on statements: an audit searches whole tables, and
+// ends with its context.
+func (t *tx) takeYourTime() error {
+	if err := t.Exec("SET LOCAL statement_timeout = 0").Error; err != nil {
+		return fmt.Errorf("lifting the statement timeout: %w", err)
+	}
+	return nil
+}
+
+func accountsOf(answers []models.Result) map[int64]bool {
+	accounts := map[int64]bool{}
+	for i := range answers {
+		accounts[answers[i].AccountID] = true
+	}
+	return accounts
+}
+
+func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AuditCase) error, loader func([]int64) *auditLoader) error {
 	var bounds [][2]int64
 	err := each(ctx, t.pgx, "the accounts to audit", func(v [][]byte) {
 		bounds = append(bounds, [2]int64{getInt8(v[2]), getInt8(v[3])})
@@ -51,7 +123,7 @@ func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.A
 		if err != nil {
 			return err
 		}
-		list, err := t.auditCases(ctx, ids, period)
+		list, err := loader(ids).load(ctx)
 		if err != nil {
 			return err
 		}
@@ -89,14 +161,23 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	return head, err
 }
 
-// orphanAnswers is the answers since the period began that answer nothing.
+// maxOrphans bounds what an audit holds in memory. So many answers to nothing are
+// no fault of single documents.
+const maxOrphans = 1_000_000
+
+// orphanAnswers is the answers since the period began that answer nothing. They
+// are all read: a cut list would leave documents to be blamed twice. A day is
+// allowed for the time zone.
 func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {
 	var list []models.Result
 	err := each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
-		`SELECT `+resultColumns+` FROM results r WHERE r.at >= $1
+		`SELECT r.adjustment_id, r.account_id, r.event_key, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
 		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.adjustment_id = r.adjustment_id)
 		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
-		ORDER BY r.adjustment_id, r.event_key LIMIT 10000`, period.First().Time())
+		ORDER BY r.adjustment_id, r.event_key LIMIT $2`, (period.First() - 1).Time(), maxOrphans+1)
+	if err == nil && len(list) > maxOrphans {
+		err = fmt.Errorf("more than %d answers of billing answer no document of this ledger: was it restored from an older copy?", maxOrphans)
+	}
 	return list, err
 }
 
@@ -113,16 +194,18 @@ func readResult(v [][]byte) models.Result {
 // nothing is.
 func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
-		list, err := tx.auditCases(ctx, []int64{account}, 0)
+		l := newAuditLoader(tx, []int64{account}, 0)
+		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages}
+		list, err := l.load(ctx)
 		if err == nil {
-			c = list[0]
+			c, found = list[0], l.known > 0 || len(list[0].Invoices)+len(list[0].Strays)+len(list[0].Packages) > 0
 		}
 		return err
 	})
 	if err != nil {
 		return c, false, fmt.Errorf("collecting the facts of account %d: %w", account, err)
 	}
-	return c, c.Account.ID != 0 || len(c.Invoices)+len(c.Strays) > 0, nil
+	return c, found, nil
 }
 
 // InvoiceOwner is the account that an invoice belongs to. found is false when the
@@ -139,27 +222,34 @@ func (s *Store) InvoiceOwner(ctx context.Context, invoice string) (account int64
 	return owners[0], true, nil
 }
 
-// auditCases collects the cases of some accounts, sorted by id; a zero period
-// means all of them.
-func (t *tx) auditCases(ctx context.Context, ids []int64, period models.Period) ([]models.AuditCase, error) {
+// auditLoader collects the cases of some accounts.
+type auditLoader struct {
+	*tx
+	ids    []int64       // sorted
+	period models.Period // zero for all of them
+	wide   map[int64]bool
+	steps  []func(context.Context) error
+	list   []models.AuditCase
+	index  map[int64]int
+	known  int // accounts that there is a row of
+}
+
+func newAuditLoader(t *tx, ids []int64, period models.Period) *auditLoader {
 	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AuditCase, len(ids)), index: map[int64]int{}}
 	for i, id := range ids {
-		l.index[id] = i
+		// An account whose row is gone is still to be named.
+		l.index[id], l.list[i].Account.ID = i, id
 	}
-	for _, step := range []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages} {
+	return l
+}
+
+func (l *auditLoader) load(ctx context.Context) ([]models.AuditCase, error) {
+	for _, step := range l.steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return l.list, nil
-}
-
-type auditLoader struct {
-	*tx
-	ids    []int64
-	period models.Period
-	list   []models.AuditCase
-	index  map[int64]int
 }
 
 func (l *auditLoader) facts(context.Context) error {
@@ -171,6 +261,7 @@ func (l *auditLoader) facts(context.Context) error {
 	for i := range records {
 		l.list[l.index[records[i].AccountID]].Account = *records[i].account()
 	}
+	l.known = len(records)
 	if err := l.loadReferrals(toSet(l.ids), set); err != nil {
 		return err
 	}
@@ -195,15 +286,25 @@ func (l *auditLoader) invoices(ctx context.Context) error {
 	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
 		c := &l.list[l.index[getInt8(v[0])]]
 		period := models.Period(getInt4(v[3]))
-		if l.period != 0 && period != l.period {
+		if l.period != 0 && period != l.period && !l.wide[getInt8(v[0])] {
 			return
 		}
 		c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: models.Invoice{
 			AccountID: getInt8(v[0]), ID: string(v[1]), Revision: getInt4(v[2]), Period: period, Currency: string(v[4]),
 		}})
 	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period, currency FROM invoices
-		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2 OR revision > 1)
-		ORDER BY account_id, invoice_id, revision DESC`, l.ids, int32(l.period))
+		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2 OR revision > 1 OR account_id = ANY($3))
+		ORDER BY account_id, invoice_id, revision DESC`, l.ids, int32(l.period), l.wideIDs())
+}
+
+func (l *auditLoader) wideIDs() []int64 {
+	ids := []int64{}
+	for _, id := range l.ids {
+		if l.wide[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (l *auditLoader) find(account int64, invoice string) *models.AuditInvoice {
@@ -273,9 +374,13 @@ func (l *auditLoader) strays(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	answers, err := l.answers(ctx, documentIDs(docs))
+	if err != nil {
+		return err
+	}
 	for i := range docs {
 		c := &l.list[l.index[docs[i].AccountID]]
-		c.Strays = append(c.Strays, models.AuditDocument{Adjustment: docs[i], Published: published[i]})
+		c.Strays = append(c.Strays, models.AuditDocument{Adjustment: docs[i], Published: published[i], Answers: answers[docs[i].ID]})
 	}
 	return nil
 }

@@ -32,9 +32,20 @@ type cases struct {
 	marks []int64 // the stale marks that this settlement answers
 }
 
+func (c *cases) ids() []int64 {
+	ids := make([]int64, len(c.list))
+	for i := range c.list {
+		ids[i] = c.list[i].AccountID
+	}
+	return ids
+}
+
 // loadCases reads a scope. In a run of differences it holds the accounts marked
 // stale; else also those that have a discount on a day invoiced or a package due.
 func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
+	if err := t.planForChunks(ctx); err != nil {
+		return nil, err
+	}
 	c := &cases{index: map[int64]int{}}
 	load := &caseLoader{tx: t, scope: s, cases: c, words: map[string]string{}}
 	for _, step := range []func(context.Context) error{
@@ -45,6 +56,18 @@ func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
 		}
 	}
 	return c, nil
+}
+
+// planForChunks keeps the planner from reading whole tables for a chunk, which is
+// what it makes of long lists of accounts, and from calling in helpers for
+// queries that the run's own workers keep the processors busy with.
+func (t *tx) planForChunks(ctx context.Context) error {
+	_, err := t.pgx.Exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
+		set_config('max_parallel_workers_per_gather', '0', true)`)
+	if err != nil {
+		return fmt.Errorf("preparing to read a chunk: %w", err)
+	}
+	return nil
 }
 
 type caseLoader struct {

@@ -18,9 +18,12 @@ type Settle = func(models.Run, *models.AccountCase) models.AccountOutcome
 // transaction. worked is false when there is no chunk to take. Any number of
 // workers in any number of processes may call it at once.
 func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (totals models.Totals, worked bool, err error) {
+	var ref models.ChunkRef
 	for _, careful := range []bool{false, true} {
 		err = s.snapshot(ctx, false, func(tx *tx) error {
-			totals, worked, err = tx.workChunk(ctx, run, settle, careful)
+			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, spool: &s.spool}
+			worked, err = w.work(ctx)
+			totals, ref = w.totals, w.ref()
 			return err
 		})
 		// What one account's rows do to the whole chunk is found out by posting the
@@ -31,6 +34,9 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (t
 	}
 	if err != nil {
 		return models.Totals{}, false, fmt.Errorf("settling a chunk of run %d: %w", run.ID, err)
+	}
+	if run.State == models.RunPosting && worked {
+		s.spool.drop(ref)
 	}
 	return totals, worked, nil
 }
@@ -48,28 +54,98 @@ type chunkRecord struct {
 
 func (chunkRecord) TableName() string { return "run_chunks" }
 
-func (t *tx) workChunk(ctx context.Context, run models.Run, settle Settle, careful bool) (models.Totals, bool, error) {
-	chunk, err := t.claim(run)
-	if err != nil || chunk == nil {
-		return models.Totals{}, false, err
+// chunkWork is one chunk in one transaction.
+type chunkWork struct {
+	*tx
+	run     models.Run
+	settle  Settle
+	careful bool // post account by account
+	spool   *spool
+
+	chunk  *chunkRecord
+	scope  scope
+	totals models.Totals
+}
+
+func (w *chunkWork) ref() models.ChunkRef {
+	if w.chunk == nil {
+		return models.ChunkRef{}
 	}
-	s, err := t.scopeOf(&runRecord{Kind: run.Kind, Period: run.Period}, chunk.FromAccount, chunk.ToAccount)
+	return models.ChunkRef{RunID: w.run.ID, Chunk: w.chunk.ChunkNo}
+}
+
+func (w *chunkWork) work(ctx context.Context) (bool, error) {
+	var err error
+	if w.chunk, err = w.claim(w.run); err != nil || w.chunk == nil {
+		return false, err
+	}
+	w.scope, err = w.scopeOf(&runRecord{Kind: w.run.Kind, Period: w.run.Period}, w.chunk.FromAccount, w.chunk.ToAccount)
 	if err != nil {
-		return models.Totals{}, false, err
+		return false, err
 	}
-	c, err := t.loadCases(ctx, s)
+	if w.run.State == models.RunPosting {
+		err = w.post(ctx)
+	} else {
+		err = w.rehearse(ctx)
+	}
 	if err != nil {
-		return models.Totals{}, false, err
+		return false, err
 	}
-	outcomes := settleAll(run, c, settle)
-	if run.State == models.RunPosting {
-		p := &posting{tx: t, run: run, chunk: chunk, scope: s}
-		if err := p.post(ctx, c, outcomes, careful); err != nil {
-			return models.Totals{}, false, err
+	return true, w.finishChunk(w.run, w.chunk, w.totals)
+}
+
+// rehearse settles the chunk and keeps what it came to for the posting.
+func (w *chunkWork) rehearse(ctx context.Context) error {
+	c, err := w.loadCases(ctx, w.scope)
+	if err != nil {
+		return err
+	}
+	outcomes := settleAll(w.run, c, w.settle)
+	w.totals = sumUp(outcomes)
+	if w.totals.Parked > 0 {
+		return nil // those are to be tried again
+	}
+	return w.spool.put(w.ref(), w.bookings(c, outcomes), c.marks)
+}
+
+// post writes what was rehearsed, as long as no fact has come between; else the
+// chunk is settled again.
+func (w *chunkWork) post(ctx context.Context) error {
+	if !w.careful {
+		marks, err := w.marksNow(ctx)
+		if err != nil {
+			return err
+		}
+		booked, there, err := w.spool.get(w.ref(), marks)
+		if err != nil {
+			return err
+		}
+		if there {
+			w.totals = w.chunk.Totals.totals()
+			return w.book(ctx, booked, marks)
 		}
 	}
-	totals := sumUp(outcomes)
-	return totals, true, t.finishChunk(run, chunk, totals)
+	c, err := w.loadCases(ctx, w.scope)
+	if err != nil {
+		return err
+	}
+	outcomes := settleAll(w.run, c, w.settle)
+	if w.careful {
+		err = w.postEach(ctx, c, outcomes)
+	} else {
+		err = w.book(ctx, w.bookings(c, outcomes), c.marks)
+	}
+	if err != nil {
+		return err
+	}
+	w.totals = sumUp(outcomes)
+	return w.park(ctx, outcomes)
+}
+
+func (w *chunkWork) marksNow(ctx context.Context) (marks []int64, err error) {
+	err = each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, getInt8(v[0])) },
+		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3", w.scope.period, w.scope.from, w.scope.to)
+	return marks, err
 }
 
 // claim locks a chunk that waits for the run's phase. The run is looked at in the
@@ -122,52 +198,34 @@ func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) e
 	return nil
 }
 
-// posting writes a chunk's outcomes.
-type posting struct {
-	*tx
-	run   models.Run
-	chunk *chunkRecord
-	scope scope
-}
-
-func (p *posting) post(ctx context.Context, c *cases, outcomes []models.AccountOutcome, careful bool) error {
-	if err := p.answerMarks(ctx, c); err != nil {
+// book writes bookings and answers the marks that they take account of.
+func (w *chunkWork) book(ctx context.Context, b *bookings, marks []int64) error {
+	if err := w.answerMarks(ctx, marks); err != nil {
 		return err
 	}
-	if err := p.forgetHeld(ctx, c); err != nil {
+	if err := w.forgetHeld(ctx, b.accounts); err != nil {
 		return err
 	}
-	if careful {
-		if err := p.postEach(ctx, outcomes); err != nil {
-			return err
-		}
-	} else if err := p.write(ctx, outcomes); err != nil {
-		return err
-	}
-	return p.park(ctx, outcomes)
+	return w.write(ctx, b)
 }
 
 // answerMarks deletes the marks that this transaction has seen; one that was
 // made meanwhile stays for the next run.
-func (p *posting) answerMarks(ctx context.Context, c *cases) error {
-	if len(c.marks) == 0 {
+func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
+	if len(marks) == 0 {
 		return nil
 	}
-	_, err := p.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND id = ANY($4)",
-		p.scope.period, p.scope.from, p.scope.to, c.marks)
+	_, err := w.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND id = ANY($4)",
+		w.scope.period, w.scope.from, w.scope.to, marks)
 	if err != nil {
 		return fmt.Errorf("answering stale marks: %w", err)
 	}
 	return nil
 }
 
-func (p *posting) forgetHeld(ctx context.Context, c *cases) error {
-	ids := make([]int64, len(c.list))
-	for i := range c.list {
-		ids[i] = c.list[i].AccountID
-	}
-	_, err := p.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND account_id = ANY($4)",
-		p.scope.period, p.scope.from, p.scope.to, ids)
+func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
+	_, err := w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND account_id = ANY($4)",
+		w.scope.period, w.scope.from, w.scope.to, accounts)
 	if err != nil {
 		return fmt.Errorf("replacing held lines: %w", err)
 	}
@@ -176,15 +234,18 @@ func (p *posting) forgetHeld(ctx context.Context, c *cases) error {
 
 // postEach posts the accounts one at a time; what the database refuses of one is
 // that account's error.
-func (p *posting) postEach(ctx context.Context, outcomes []models.AccountOutcome) error {
+func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.AccountOutcome) error {
+	if err := w.book(ctx, &bookings{accounts: c.ids()}, c.marks); err != nil {
+		return err
+	}
 	for i := range outcomes {
-		if err := p.SavePoint("account").Error; err != nil {
+		if err := w.SavePoint("account").Error; err != nil {
 			return fmt.Errorf("setting a savepoint: %w", err)
 		}
-		err := classify(p.write(ctx, outcomes[i:i+1]))
+		err := classify(w.write(ctx, w.bookings(&cases{}, outcomes[i:i+1])))
 		if errors.Is(err, models.ErrRefused) {
 			outcomes[i] = models.AccountOutcome{AccountID: outcomes[i].AccountID, Err: err}
-			err = p.RollbackTo("account").Error
+			err = w.RollbackTo("account").Error
 		}
 		if err != nil {
 			return fmt.Errorf("posting account %d: %w", outcomes[i].AccountID, err)
@@ -193,68 +254,73 @@ func (p *posting) postEach(ctx context.Context, outcomes []models.AccountOutcome
 	return nil
 }
 
-func (p *posting) write(ctx context.Context, outcomes []models.AccountOutcome) error {
-	var documents, items, packages, held rows
+// bookings makes the rows of a chunk's outcomes.
+func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookings {
+	b := &bookings{accounts: c.ids()}
 	var segments []byte
 	for i := range outcomes {
 		o := &outcomes[i]
 		for j := range o.Adjustments {
 			a := &o.Adjustments[j]
-			p.document(&documents, a)
+			w.document(&b.documents, a)
 			for k := range a.Items {
 				item := &a.Items[k]
 				segments = appendSegments(segments[:0], item.Segments)
-				items.row(7).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).text(item.LineID).text(item.Service).
-					int8(int64(item.Amount)).text(string(segments))
+				b.items.row(7).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).text(item.LineID).text(item.Service).
+					int8(int64(item.Amount)).bytes(segments)
 			}
 		}
 		for j := range o.Packages {
-			p.smsPackage(&packages, &o.Packages[j])
+			w.smsPackage(&b.packages, &o.Packages[j])
 		}
 		for _, h := range o.Held {
-			held.row(6).int8(h.AccountID).int4(int(h.Period)).text(h.InvoiceID).text(h.LineID).text(h.Service).int8(int64(h.Amount))
+			b.held.row(6).int8(h.AccountID).int4(int(h.Period)).text(h.InvoiceID).text(h.LineID).text(h.Service).int8(int64(h.Amount))
 		}
 	}
+	return b
+}
+
+func (w *chunkWork) document(out *rows, a *models.Adjustment) {
+	out.row(12).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).uuid(a.ID).int4(a.InvoiceRevision).
+		int4(int(a.Period)).int4(int(a.PostingPeriod)).text(a.Currency).int8(int64(a.Amount)).text(string(a.Reason)).
+		int8(w.run.ID).int4(w.chunk.ChunkNo)
+}
+
+func (w *chunkWork) smsPackage(out *rows, g *models.SMSPackage) {
+	out.row(11).int8(g.AccountID).int4(g.SMS).int4(g.Ordinal).uuid(g.ID).date(g.GrantedOn).
+		int4(int(g.Period)).int4(int(g.PostingPeriod)).text(g.InvoiceID).int2(g.Step).
+		int8(w.run.ID).int4(w.chunk.ChunkNo)
+}
+
+func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 	for _, table := range []struct {
 		rows *rows
 		name string
 	}{
-		{&documents, "adjustments (account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason, run_id, chunk_no, posted_at)"},
-		{&items, "adjustment_items (account_id, invoice_id, sequence, line_id, service, amount_minor, segments)"},
-		{&packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no, posted_at)"},
-		{&held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
+		{&b.documents, "adjustments (account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason, run_id, chunk_no)"},
+		{&b.items, "adjustment_items (account_id, invoice_id, sequence, line_id, service, amount_minor, segments)"},
+		{&b.packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no)"},
+		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
 	} {
-		if err := table.rows.into(ctx, p.pgx, table.name); err != nil {
+		if err := table.rows.into(ctx, w.pgx, table.name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *posting) document(out *rows, a *models.Adjustment) {
-	out.row(13).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).uuid(a.ID).int4(a.InvoiceRevision).
-		int4(int(a.Period)).int4(int(a.PostingPeriod)).text(a.Currency).int8(int64(a.Amount)).text(string(a.Reason)).
-		int8(p.run.ID).int4(p.chunk.ChunkNo).time(p.now)
-}
-
-func (p *posting) smsPackage(out *rows, g *models.SMSPackage) {
-	out.row(12).int8(g.AccountID).int4(g.SMS).int4(g.Ordinal).uuid(g.ID).date(g.GrantedOn).
-		int4(int(g.Period)).int4(int(g.PostingPeriod)).text(g.InvoiceID).int2(g.Step).
-		int8(p.run.ID).int4(p.chunk.ChunkNo).time(p.now)
-}
-
 // park names the accounts that could not be settled and leaves them stale, so
 // that the next catch-up tries again.
-func (p *posting) park(ctx context.Context, outcomes []models.AccountOutcome) error {
+func (w *chunkWork) park(ctx context.Context, outcomes []models.AccountOutcome) error {
 	var parked, marks rows
 	for i := range outcomes {
 		if o := &outcomes[i]; o.Err != nil {
-			parked.row(5).int8(p.run.ID).int8(o.AccountID).int4(int(p.run.Period)).text(o.Err.Error()).time(p.now)
-			marks.row(2).int4(int(p.run.Period)).int8(o.AccountID)
+			parked.row(5).int8(w.run.ID).int8(o.AccountID).int4(int(w.run.Period)).text(o.Err.Error()).time(w.now)
+			marks.row(2).int4(int(w.run.Period)).int8(o.AccountID)
 		}
 	}
-	if err := parked.into(ctx, p.pgx, "parked_accounts (run_id, account_id, period, error, parked_at)"); err != nil {
+	if err := parked.into(ctx, w.pgx, "parked_accounts (run_id, account_id, period, error, parked_at)"); err != nil {
 		return err
 	}
-	return marks.into(ctx, p.pgx, "stale (period, account_id)")
+	return marks.into(ctx, w.pgx, "stale (period, account_id)")
 }

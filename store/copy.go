@@ -58,6 +58,12 @@ func (r *rows) text(v string) *rows {
 	return r
 }
 
+func (r *rows) bytes(v []byte) *rows {
+	r.size(len(v))
+	r.buf = append(r.buf, v...)
+	return r
+}
+
 func (r *rows) uuid(v models.UUID) *rows {
 	r.size(16)
 	r.buf = append(r.buf, v[:]...)
@@ -89,7 +95,7 @@ func (r *rows) into(ctx context.Context, conn *pgx.Conn, table string) error {
 	if n := int(tag.RowsAffected()); n != r.count {
 		return fmt.Errorf("writing %s: %d of %d rows arrived", table, n, r.count)
 	}
-	r.buf, r.count = r.buf[:0], 0
+	*r = rows{}
 	return nil
 }
 

@@ -29,9 +29,10 @@ type Options struct {
 
 // Store is the programme's database. It is safe for concurrent use.
 type Store struct {
-	sql  *sql.DB
-	gorm *gorm.DB
-	now  func() time.Time
+	sql   *sql.DB
+	gorm  *gorm.DB
+	now   func() time.Time
+	spool spool
 }
 
 // Open prepares the connections; the database is asked nothing yet, so that a
@@ -68,7 +69,7 @@ func Open(o Options) (*Store, error) {
 }
 
 // Close gives the connections back.
-func (s *Store) Close() error { return s.sql.Close() }
+func (s *Store) Close() error { return errors.Join(s.sql.Close(), s.spool.close()) }
 
 // Ping asks the database whether it answers.
 func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/models"
+	"referral/publisher"
 	"referral/scheduler"
 )
 
@@ -95,7 +96,12 @@ func (a *app) publishRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := out.Drain(ctx); err != nil {
+	// A broker that is away is asked first: draining would wait for it for ever.
+	_, err = a.config.Kafka.ensureTopics(ctx)
+	if err == nil {
+		err = out.Drain(ctx)
+	}
+	if err != nil && !errors.Is(err, publisher.ErrLedElsewhere) {
 		return fmt.Errorf("everything is posted, but not all of it published (the next publisher will): %w", err)
 	}
 	return nil

@@ -203,7 +203,7 @@ CREATE TABLE adjustments (
     reason           text COLLATE "C" NOT NULL CHECK (reason IN ('run', 'late-fact', 'invoice-revised', 'revoked')),
     run_id           bigint NOT NULL,
     chunk_no         integer NOT NULL,
-    posted_at        timestamptz NOT NULL,
+    posted_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, invoice_id, sequence)
 );
 CREATE INDEX adjustments_by_chunk ON adjustments (run_id, chunk_no);
@@ -231,7 +231,7 @@ CREATE TABLE sms_packages (
     step           smallint NOT NULL,
     run_id         bigint NOT NULL,
     chunk_no       integer NOT NULL,
-    posted_at      timestamptz NOT NULL,
+    posted_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, sms, ordinal)
 );
 CREATE INDEX sms_packages_by_chunk ON sms_packages (run_id, chunk_no);

@@ -1,0 +1,43 @@
+# Needs Go and make. Whatever else the tests and the demo use is found on the
+# machine or fetched once, without installing it, into a cache directory
+# (root: /var/cache/referral, others: ~/.cache/referral, or REFERRAL_CACHE).
+
+GO      ?= go
+TESTENV := bin/testenv
+LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint vet bench clean $(TESTENV)
+
+help: ## show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/referral
+	$(GO) build -o bin/referral ./cmd/referral
+
+# Without a terminal nobody can look at the demo or end it, so it runs through once.
+demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)
+	@once=; if ! [ -t 0 ] || ! [ -t 1 ]; then once=--once; fi; \
+	exec bin/referral demo $$once $(DEMO_FLAGS)
+
+test: vet lint $(TESTENV) ## vet, lint and test everything, with the race detector and real servers
+	@echo "== tests, with a private PostgreSQL and a private Kafka"
+	$(TESTENV) -- $(GO) test -race -count=1 -timeout 40m -p 2 ./...
+
+vet:
+	@echo "== go vet"
+	$(GO) vet ./...
+
+lint: ## run golangci-lint (built from source the first time: some minutes)
+	@echo "== golangci-lint (built from source the first time: some minutes)"
+	$(LINT) run ./...
+
+bench: $(TESTENV) ## measure, on durable servers
+	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/...
+
+# A binary of its own: `go run` would pass on neither signals nor the exit status.
+$(TESTENV):
+	@$(GO) build -o $@ ./internal/demo/testenv
+
+clean: ## remove what was built; the cache directory stays
+	rm -rf bin

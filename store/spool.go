@@ -1,0 +1,158 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"referral/models"
+)
+
+// spool keeps what a rehearsal has computed until it is posted, so that the
+// brake does not cost a month's run a second reading. It is a file without a
+// name, not memory, for that must not grow with the invoices; and it is only a
+// shortcut: a chunk that is not in it, or that a fact has touched since, is
+// settled again.
+type spool struct {
+	mu     sync.Mutex
+	file   *os.File
+	end    int64
+	chunks map[models.ChunkRef]spooled
+}
+
+// spooled is one chunk's place in the file, and the stale marks that it answers.
+type spooled struct {
+	at    int64
+	size  int
+	marks map[int64]bool
+}
+
+// bookings is what a chunk writes: the rows of four tables, ready to be sent, and
+// the accounts whose held lines they replace.
+type bookings struct {
+	documents, items, packages, held rows
+	accounts                         []int64
+}
+
+func (b *bookings) tables() []*rows { return []*rows{&b.documents, &b.items, &b.packages, &b.held} }
+
+func (b *bookings) encode() []byte {
+	var out []byte
+	for _, t := range b.tables() {
+		out = binary.AppendVarint(out, int64(t.count))
+		out = binary.AppendVarint(out, int64(len(t.buf)))
+		out = append(out, t.buf...)
+	}
+	for _, id := range b.accounts {
+		out = binary.AppendVarint(out, id)
+	}
+	return out
+}
+
+var errSpool = errors.New("the spool file is damaged")
+
+func decodeBookings(in []byte) (*bookings, error) {
+	b := &bookings{}
+	next := func() int64 {
+		v, n := binary.Varint(in)
+		in = in[max(n, 0):]
+		return v
+	}
+	for _, t := range b.tables() {
+		t.count = int(next())
+		size := int(next())
+		if size < 0 || size > len(in) {
+			return nil, errSpool
+		}
+		t.buf, in = in[:size:size], in[size:]
+	}
+	for len(in) > 0 {
+		before := len(in)
+		b.accounts = append(b.accounts, next())
+		if len(in) == before {
+			return nil, errSpool
+		}
+	}
+	return b, nil
+}
+
+func (s *spool) put(ref models.ChunkRef, b *bookings, marks []int64) error {
+	data := b.encode()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(); err != nil {
+		return err
+	}
+	if _, err := s.file.WriteAt(data, s.end); err != nil {
+		return fmt.Errorf("keeping a rehearsed chunk: %w", err)
+	}
+	entry := spooled{at: s.end, size: len(data), marks: make(map[int64]bool, len(marks))}
+	for _, id := range marks {
+		entry.marks[id] = true
+	}
+	s.chunks[ref] = entry
+	s.end += int64(len(data))
+	return nil
+}
+
+func (s *spool) open() error {
+	if s.file != nil {
+		return nil
+	}
+	file, err := os.CreateTemp("", "referral-run-*")
+	if err != nil {
+		return fmt.Errorf("making a spool file: %w", err)
+	}
+	// Without a name it is gone with the process, however that ends.
+	if err := os.Remove(file.Name()); err != nil {
+		_ = file.Close()
+		return fmt.Errorf("making a spool file: %w", err)
+	}
+	s.file, s.chunks = file, map[models.ChunkRef]spooled{}
+	return nil
+}
+
+// get is a chunk's bookings, when it was rehearsed here and every one of the
+// stale marks that it has now was known then.
+func (s *spool) get(ref models.ChunkRef, marks []int64) (*bookings, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entry, there := s.chunks[ref]
+	if !there {
+		return nil, false, nil
+	}
+	for _, id := range marks {
+		if !entry.marks[id] {
+			return nil, false, nil
+		}
+	}
+	data := make([]byte, entry.size)
+	if _, err := s.file.ReadAt(data, entry.at); err != nil {
+		return nil, false, fmt.Errorf("reading a rehearsed chunk: %w", err)
+	}
+	b, err := decodeBookings(data)
+	return b, err == nil, err
+}
+
+// drop forgets a chunk; the file shrinks to nothing with the last one.
+func (s *spool) drop(ref models.ChunkRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.chunks, ref)
+	if s.file != nil && len(s.chunks) == 0 && s.file.Truncate(0) == nil {
+		s.end = 0
+	}
+}
+
+func (s *spool) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file, s.chunks = nil, nil
+	return err
+}
