@@ -166,7 +166,8 @@ func reversed(desired []models.AdjustmentItem, posted []models.PostedLine) []mod
 func duePackages(posting Posting, c *models.AccountCase) []models.SMSPackage {
 	var due []models.SMSPackage
 	for _, g := range c.Grants {
-		if gone := goneOut(c.Packages, g.SMS); slices.Contains(gone, g.Ordinal) || len(gone) >= c.Earned[g.SMS] {
+		gone := slices.Concat(goneOut(c.Packages, g.SMS), goneOut(due, g.SMS))
+		if slices.Contains(gone, g.Ordinal) || len(gone) >= c.Earned[g.SMS] {
 			continue
 		}
 		due = append(due, models.SMSPackage{

@@ -148,6 +148,7 @@ func (p *Programme) Digest() string {
 	for i := range versions {
 		versions[i].Brake = Limits{}
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", p.Zone, versions))
+	// %#v and not %+v, which writes a service "a b" as it writes the two "a" and "b".
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %#v", p.Zone, versions))
 	return hex.EncodeToString(sum[:])
 }

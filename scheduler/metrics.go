@@ -31,7 +31,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		accounts:  counter("accounts_total", "Accounts settled with a discount, a document or a package."),
 		documents: counter("documents_total", "Adjustment documents posted."),
-		amount:    vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by sign: given to clients, or taken back.", "direction"),
+		amount:    vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by kind: discounts given, or taken back.", "kind"),
 		packages:  counter("packages_total", "SMS packages posted."),
 		parked:    counter("parked_accounts_total", "Accounts that could not be settled and were parked."),
 		runs:      vec("runs_total", "Runs moved to a state, by kind and state.", "kind", "state"),
@@ -49,9 +49,9 @@ func (m *Metrics) settled(_ models.Run, t models.Totals) {
 	m.parked.Add(float64(t.Parked))
 	m.packages.Add(float64(t.Packages))
 	if t.Amount < 0 {
-		m.amount.WithLabelValues("given").Add(-float64(t.Amount))
+		m.amount.WithLabelValues("discount").Add(-float64(t.Amount))
 	} else {
-		m.amount.WithLabelValues("taken_back").Add(float64(t.Amount))
+		m.amount.WithLabelValues("reversal").Add(float64(t.Amount))
 	}
 }
 

@@ -65,3 +65,22 @@ func (s *Store) NoteReconciliation(ctx context.Context, p models.Period, breaks 
 	}
 	return nil
 }
+
+// MostDiscounted is the account that a period's run gave the most; 0 when it
+// gave nobody anything. For showing, not for reckoning.
+func (s *Store) MostDiscounted(ctx context.Context, p models.Period) (account int64, err error) {
+	err = s.gorm.WithContext(ctx).Raw(`SELECT account_id FROM adjustments WHERE period = ? GROUP BY account_id
+		ORDER BY sum(amount_minor), account_id LIMIT 1`, p).Scan(&account).Error
+	if err != nil {
+		return 0, fmt.Errorf("looking for the largest discount of %s: %w", p, err)
+	}
+	return account, nil
+}
+
+// CodesIssued is how many accounts have an invitation code.
+func (s *Store) CodesIssued(ctx context.Context) (n int64, err error) {
+	if err := s.gorm.WithContext(ctx).Model(&codeRecord{}).Count(&n).Error; err != nil {
+		return 0, fmt.Errorf("counting codes: %w", err)
+	}
+	return n, nil
+}

@@ -41,6 +41,9 @@ func openApp(cmd *cobra.Command, p process) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cmd.Name() != "serve" && config.Log.Level == "info" {
+		config.Log.Level = "warn" // a command at the prompt says in its answer what it did
+	}
 	return newApp(config, p)
 }
 

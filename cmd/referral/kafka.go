@@ -58,6 +58,27 @@ func (k *KafkaConfig) transport() (*kafka.Transport, error) {
 	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, TLS: security, SASL: login}, nil
 }
 
+// ping asks whether a broker answers.
+func (k *KafkaConfig) ping(ctx context.Context) error {
+	dialer, err := k.dialer()
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, broker := range k.Brokers {
+		conn, err := dialer.DialContext(ctx, "tcp", broker)
+		if err == nil {
+			_, err = conn.ApiVersions()
+			err = errors.Join(err, conn.Close())
+		}
+		if err == nil {
+			return nil
+		}
+		failed = errors.Join(failed, fmt.Errorf("asking broker %s: %w", broker, err))
+	}
+	return failed
+}
+
 // deadLetterBytes is the largest message that the dead-letter topic takes: what
 // is set aside for being too large must find its way there.
 const deadLetterBytes = "33554432"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
@@ -44,39 +45,61 @@ func count(n int64) string {
 	return b.String()
 }
 
-// printTable prints columns under a title: the first one to the left, the
-// others, which are figures, to the right.
+// printTable prints columns under a title: figures to the right, words to the
+// left.
 func printTable(w io.Writer, title string, head []string, rows [][]string) {
-	widths := make([]int, len(head))
-	for _, row := range append([][]string{head}, rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+	widths, right := make([]int, len(head)), make([]bool, len(head))
+	for i := range head {
+		widths[i], right[i] = utf8.RuneCountInString(head[i]), i > 0
+	}
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+			right[i] = right[i] && isFigure(row[i])
 		}
 	}
 	total := 2 * (len(widths) - 1)
 	for _, width := range widths {
 		total += width
 	}
-	fmt.Fprintf(w, "%s\n%s\n", title, strings.Repeat("─", max(total, utf8.RuneCountInString(title))))
-	for i, row := range append([][]string{head}, rows...) {
-		printRow(w, row, widths)
-		if i == 0 {
-			fmt.Fprintln(w, strings.Repeat("─", max(total, utf8.RuneCountInString(title))))
-		}
+	rule := strings.Repeat("─", max(total, utf8.RuneCountInString(title)))
+	fmt.Fprintf(w, "%s\n%s\n", title, rule)
+	if strings.Join(head, "") != "" {
+		printRow(w, head, widths, right)
+		fmt.Fprintln(w, rule)
+	}
+	for _, row := range rows {
+		printRow(w, row, widths, right)
 	}
 	fmt.Fprintln(w)
 }
 
-func printRow(w io.Writer, row []string, widths []int) {
+// isFigure tells whether a cell is a number, a day or nothing.
+func isFigure(cell string) bool { return strings.Trim(cell, "0123456789 .,-+%/") == "" }
+
+// printable shows control characters instead of obeying them: what comes from outside
+// must not steer a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func printRow(w io.Writer, row []string, widths []int, right []bool) {
 	var b strings.Builder
 	for i, cell := range row {
 		gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-		switch {
-		case i == 0:
-			b.WriteString(cell + gap)
-		default:
-			b.WriteString("  " + gap + cell)
+		if i > 0 {
+			b.WriteString("  ")
 		}
+		if right[i] {
+			cell, gap = gap, cell
+		}
+		b.WriteString(cell + gap)
 	}
 	fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 }

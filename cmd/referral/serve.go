@@ -73,12 +73,7 @@ func (a *app) serve(ctx context.Context, only []string) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if slices.Contains(only, partWeb) {
-		handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Log: a.log})
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
-		group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
+		group.Go(func() error { return a.answer(ctx, built, only) })
 	}
 	group.Go(func() error {
 		if err := a.awaitReady(ctx); err != nil {
@@ -92,6 +87,18 @@ func (a *app) serve(ctx context.Context, only []string) error {
 		return nil
 	}
 	return err
+}
+
+// answer serves the admin address and keeps its gauges true.
+func (a *app) answer(ctx context.Context, built *parts, only []string) error {
+	handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Log: a.log})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
+	group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
+	return group.Wait()
 }
 
 func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
@@ -210,6 +217,7 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 	checks := map[string]func(context.Context) error{
 		"database": a.store.Ping,
 		"schema":   a.store.CheckSchema,
+		"broker":   a.config.Kafka.ping,
 	}
 	plain := func(ready func() error) func(context.Context) error {
 		return func(context.Context) error { return ready() }

@@ -1,0 +1,224 @@
+package billing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"referral/models"
+)
+
+// Explanation is why an account stands where it stands, without personal data.
+// Times are in the programme's zone; a zero time or day means "not known" or
+// "not yet".
+type Explanation struct {
+	AccountID    int64                 `json:"account_id"`
+	RegisteredAt time.Time             `json:"registered_at,omitzero"`
+	PromoEndedAt time.Time             `json:"promo_ended_at,omitzero"`
+	TerminatedAt time.Time             `json:"terminated_at,omitzero"`
+	Activations  []ExplainedActivation `json:"activations"` // its own requests, by arrival
+	Promised     bool                  `json:"promised"`    // a discount of its own waits for the promo end
+	Ladder       []ExplainedRung       `json:"ladder"`
+	Discounts    []ExplainedDiscount   `json:"discounts"`
+	Packages     []ExplainedPackage    `json:"packages"`
+	Invoices     []InvoiceSums         `json:"invoices,omitzero"`
+}
+
+// ExplainedActivation is a request to activate a code with its verdict in words.
+type ExplainedActivation struct {
+	RequestedAt time.Time               `json:"requested_at"`
+	CountsFrom  models.Date             `json:"counts_from,omitzero"` // the day it counts as made on
+	Status      models.ActivationStatus `json:"status"`
+	Reason      models.Reason           `json:"reason,omitempty"`
+	Words       string                  `json:"words"`
+	InviterID   int64                   `json:"inviter_id,omitempty"`
+}
+
+// ExplainedRung is one friend and the step of the ladder that the friend led to.
+type ExplainedRung struct {
+	On       models.Date `json:"on"`
+	FriendID int64       `json:"friend_id"`
+	Step     int         `json:"step"`
+	Percent  int         `json:"percent"`
+	End      models.Date `json:"end"` // first day without the discount, as it stood then
+	SMS      int         `json:"sms,omitempty"`
+	Restart  bool        `json:"restart"` // no discount was active before
+}
+
+// ExplainedDiscount is a stretch of days with a percentage off.
+type ExplainedDiscount struct {
+	Kind    models.DiscountKind `json:"kind"`
+	From    models.Date         `json:"from"`
+	To      models.Date         `json:"to"` // exclusive
+	Percent int                 `json:"percent"`
+	Step    int                 `json:"step,omitempty"`
+}
+
+// ExplainedPackage is a package that was earned, or went out, or both.
+type ExplainedPackage struct {
+	SMS           int           `json:"sms"`
+	Ordinal       int           `json:"ordinal"`
+	EarnedOn      models.Date   `json:"earned_on,omitzero"` // zero: the facts as they are now do not give it
+	Step          int           `json:"step"`
+	PackageID     models.UUID   `json:"package_id"`
+	GoneOut       bool          `json:"gone_out"`
+	Period        models.Period `json:"period,omitzero"`
+	PostingPeriod models.Period `json:"posting_period,omitzero"`
+	InvoiceID     string        `json:"invoice_id,omitempty"`
+	Published     bool          `json:"published"`
+	Answer        *Answered     `json:"answer"`
+	Words         string        `json:"words"`
+}
+
+// Answered is billing's answer that counts.
+type Answered struct {
+	Status models.ResultStatus `json:"status"`
+	Amount models.Money        `json:"amount_minor"`
+	Reason string              `json:"reason,omitempty"`
+	At     time.Time           `json:"at"`
+}
+
+// InvoiceSums is an invoice with what is owed on it and what the ledger holds,
+// signed as added to the invoice.
+type InvoiceSums struct {
+	InvoiceID  string        `json:"invoice_id"`
+	Period     models.Period `json:"period"`
+	Revision   int           `json:"revision"`
+	Currency   string        `json:"currency"`
+	Lines      int           `json:"lines"`
+	Charged    models.Money  `json:"charged_minor"` // before any discount
+	Wanted     models.Money  `json:"wanted_minor"`
+	Posted     models.Money  `json:"posted_minor"`
+	Difference models.Money  `json:"difference_minor"` // still to be posted
+	Held       int           `json:"held_lines"`
+}
+
+// Explain says why an account stands where it stands.
+func (p *Programme) Explain(c *models.AuditCase) Explanation {
+	a, own := &c.Account, c.Accepted()
+	standing := p.Stand(a, own, c.Referrals)
+	e := Explanation{
+		AccountID: a.ID, RegisteredAt: p.inZone(a.RegisteredAt), PromoEndedAt: p.inZone(a.PromoEndedAt), TerminatedAt: p.inZone(a.TerminatedAt),
+		Activations: []ExplainedActivation{}, Promised: Promised(a, own), Ladder: []ExplainedRung{}, Discounts: []ExplainedDiscount{},
+		Packages: p.explainPackages(c, standing), Invoices: []InvoiceSums{},
+	}
+	for _, act := range c.Activations {
+		e.Activations = append(e.Activations, p.explainActivation(a, act))
+	}
+	for _, r := range p.Ladder(c.Referrals) {
+		e.Ladder = append(e.Ladder, ExplainedRung{r.On, r.InviteeID, r.Step, r.Percent, r.End, r.SMS, r.Restart})
+	}
+	for _, d := range standing.Discounts {
+		e.Discounts = append(e.Discounts, ExplainedDiscount{d.Kind, d.From, d.To, d.Percent, d.Step})
+	}
+	timeline := Timeline(standing.Discounts)
+	for i := range c.Invoices {
+		e.Invoices = append(e.Invoices, p.invoiceSums(timeline, &c.Invoices[i]))
+	}
+	slices.SortStableFunc(e.Invoices, func(a, b InvoiceSums) int { return cmp.Compare(a.Period, b.Period) })
+	return e
+}
+
+// inZone leaves a time that is not known alone.
+func (p *Programme) inZone(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.In(p.Zone)
+}
+
+func (p *Programme) explainActivation(a *models.Account, act *models.Activation) ExplainedActivation {
+	e := ExplainedActivation{
+		RequestedAt: p.inZone(act.RequestedAt), Status: act.Status, Reason: act.Reason, InviterID: act.InviterID,
+	}
+	if a.Registered() {
+		e.CountsFrom = p.Local(ActivatedAt(act.RequestedAt, a))
+	}
+	e.Words = p.verdictInWords(a, act, e.CountsFrom)
+	return e
+}
+
+func (p *Programme) verdictInWords(a *models.Account, act *models.Activation, on models.Date) string {
+	if act.Status == models.ActivationAccepted {
+		return fmt.Sprintf("accepted: invited by account %d", act.InviterID)
+	}
+	switch act.Reason {
+	case models.NotRegistered:
+		return "waits: the registration of the account has not arrived"
+	case models.UnknownCode:
+		return "refused: nobody owned that code"
+	case models.OwnCode:
+		return "refused: it is the account's own code"
+	case models.OwnCompany:
+		return "refused: inviter and account have one tax id"
+	case models.AlreadyActivated:
+		return "refused: the account had activated a code before"
+	case models.WindowClosed:
+		return fmt.Sprintf("refused: entered too late; the last day, by the facts as they are now, is %s", p.LastActivationDay(a, p.On(on)))
+	}
+	return fmt.Sprintf("%s: %s", act.Status, act.Reason)
+}
+
+// explainPackages pairs the packages earned with those that went out, by size
+// and number.
+func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standing) []ExplainedPackage {
+	list := []ExplainedPackage{}
+	counts := countPackages(c, standing)
+	for _, g := range standing.Grants {
+		e := ExplainedPackage{SMS: g.SMS, Ordinal: g.Ordinal, EarnedOn: g.GrantedOn, Step: g.Step, PackageID: PackageID(g.AccountID, g.SMS, g.Ordinal)}
+		switch {
+		case slices.Contains(counts.gone[g.SMS], g.Ordinal):
+			e.Words = "earned, and went out"
+		case counts.owed(g):
+			e.Words = fmt.Sprintf("earned, goes out with the run of %s", g.GrantedOn.Period())
+		default:
+			e.Words = "earned; another package of this size that went out counts for it"
+		}
+		list = append(list, e)
+	}
+	for i := range c.Packages {
+		list = p.pairPackage(list, &c.Packages[i])
+	}
+	return list
+}
+
+func (p *Programme) pairPackage(list []ExplainedPackage, gone *models.AuditPackage) []ExplainedPackage {
+	i := slices.IndexFunc(list, func(e ExplainedPackage) bool { return e.SMS == gone.SMS && e.Ordinal == gone.Ordinal })
+	if i < 0 {
+		i, list = len(list), append(list, ExplainedPackage{SMS: gone.SMS, Ordinal: gone.Ordinal, Step: gone.Step,
+			Words: "went out; the facts as they are now do not give it, and it is not taken back"})
+	}
+	e := &list[i]
+	e.PackageID, e.GoneOut, e.Period, e.PostingPeriod = gone.ID, true, gone.Period, gone.PostingPeriod
+	e.InvoiceID, e.Published, e.Answer = gone.InvoiceID, gone.Published, p.answerOf(gone.Answers)
+	return list
+}
+
+func (p *Programme) answerOf(answers []models.Result) *Answered {
+	a, ok := models.Answer(answers)
+	if !ok {
+		return nil
+	}
+	return &Answered{a.Status, a.Amount, a.Reason, p.inZone(a.At)}
+}
+
+func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvoice) InvoiceSums {
+	s := InvoiceSums{
+		InvoiceID: inv.Invoice.ID, Period: inv.Invoice.Period, Revision: inv.Invoice.Revision, Currency: inv.Invoice.Currency,
+		Lines: len(inv.Invoice.Lines),
+	}
+	desired := p.Desire(timeline, &inv.Invoice)
+	s.Held = len(desired.Held)
+	for i := range inv.Invoice.Lines {
+		s.Charged = s.Charged.Add(inv.Invoice.Lines[i].Amount)
+	}
+	for i := range desired.Items {
+		s.Wanted = s.Wanted.Add(desired.Items[i].Amount)
+	}
+	for _, amount := range lineSums(inv.Documents) {
+		s.Posted = s.Posted.Add(amount)
+	}
+	s.Difference = s.Wanted.Add(-s.Posted)
+	return s
+}

@@ -1,0 +1,238 @@
+package billing
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"referral/models"
+)
+
+// Bucket is a line of the control totals: which kind of discount (or package),
+// and how much.
+type Bucket struct {
+	Kind     string // "invitee", "inviter", "both", "unexplained" or "sms"; "discounts" or "packages" overall
+	Percent  int    // of the discount, or the size of the package; 0 overall
+	Currency string // empty for packages
+}
+
+// The kinds of bucket that are no kind of discount. What is unexplained belongs
+// to no day of a discount: an answer to a document that is missing, say.
+const (
+	bucketBoth        = "both"
+	bucketUnexplained = "unexplained"
+	bucketPackage     = "sms"
+	bucketDiscounts   = "discounts"
+	bucketPackages    = "packages"
+)
+
+// Total is a sum with its number of parts: lines of invoices, or packages.
+type Total struct {
+	Count  int64
+	Amount models.Money
+}
+
+// Control is the four totals that must agree, by bucket: what the facts entitle
+// clients to, what the ledger holds, what the broker has, what billing booked.
+type Control struct {
+	Entitled  Total
+	Posted    Total
+	Published Total
+	Answered  Total
+}
+
+// ControlLine is a bucket with its totals.
+type ControlLine struct {
+	Bucket
+	Control
+}
+
+// Ties tells whether the four agree.
+func (c Control) Ties() bool {
+	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered
+}
+
+func (c Control) plus(o Control) Control {
+	return Control{
+		Entitled: c.Entitled.plus(o.Entitled), Posted: c.Posted.plus(o.Posted),
+		Published: c.Published.plus(o.Published), Answered: c.Answered.plus(o.Answered),
+	}
+}
+
+func (t Total) plus(o Total) Total {
+	return Total{t.Count + o.Count, t.Amount.Add(o.Amount)}
+}
+
+// Lines is the control totals in a fixed order: discounts by kind and percent,
+// then packages by size.
+func (r *Reconciliation) Lines() []ControlLine { return inFixedOrder(r.Controls) }
+
+// Overall is the control totals summed up: discounts by currency, then packages.
+func (r *Reconciliation) Overall() []ControlLine {
+	sums := map[Bucket]Control{}
+	for b, c := range r.Controls {
+		all := Bucket{Kind: bucketDiscounts, Currency: b.Currency}
+		if b.Kind == bucketPackage {
+			all = Bucket{Kind: bucketPackages}
+		}
+		sums[all] = sums[all].plus(c)
+	}
+	return inFixedOrder(sums)
+}
+
+func inFixedOrder(controls map[Bucket]Control) []ControlLine {
+	kinds := []string{
+		string(models.Invitee), string(models.Inviter), bucketBoth, bucketUnexplained, bucketDiscounts, bucketPackage, bucketPackages,
+	}
+	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b Bucket) int {
+		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
+			cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Percent, b.Percent))
+	})
+	lines := make([]ControlLine, len(buckets))
+	for i, b := range buckets {
+		lines[i] = ControlLine{b, controls[b]}
+	}
+	return lines
+}
+
+// stage is one of the four totals.
+type stage int
+
+const (
+	entitled stage = iota
+	posted
+	published
+	answered
+)
+
+func (s stage) control(t Total) Control {
+	switch s {
+	case entitled:
+		return Control{Entitled: t}
+	case posted:
+		return Control{Posted: t}
+	case published:
+		return Control{Published: t}
+	}
+	return Control{Answered: t}
+}
+
+// lineTotals is the amount on each line of an invoice at each stage.
+type lineTotals [answered + 1]map[string]models.Money
+
+func (t *lineTotals) add(s stage, line string, amount models.Money) {
+	if t[s] == nil {
+		t[s] = map[string]models.Money{}
+	}
+	t[s][line] = t[s][line].Add(amount)
+}
+
+// noLine is where an amount goes that no line is known of.
+const noLine = ""
+
+// addEntry adds a document: to what is posted, and as far as it got.
+func (t *lineTotals) addEntry(e *entry) {
+	last := noLine
+	for i := range e.Items {
+		item := &e.Items[i]
+		last = item.LineID
+		t.add(posted, item.LineID, item.Amount)
+		if e.Published {
+			t.add(published, item.LineID, item.Amount)
+		}
+		if e.applied() {
+			t.add(answered, item.LineID, item.Amount)
+		}
+	}
+	// Billing answers for the whole document: what it booked otherwise shows on
+	// its last line.
+	if e.applied() && e.answer.Amount != e.sum {
+		t.add(answered, last, e.answer.Amount.Add(-e.sum))
+	}
+}
+
+// control adds an invoice to the totals: what is owed, the documents, and the
+// answers to documents that are lost. An amount is put under the percents of the
+// days that gave it, to the kopeck; which days, the facts say, so that a document
+// which still has the right amount for other days does not show as a difference.
+func (r *Reconciliation) control(inv *models.AuditInvoice, entries []entry, desired []models.AdjustmentItem, lost []models.Result) {
+	var totals lineTotals
+	for i := range desired {
+		totals.add(entitled, desired[i].LineID, desired[i].Amount)
+	}
+	for i := range entries {
+		totals.addEntry(&entries[i])
+	}
+	for i := range lost {
+		if lost[i].Status == models.ResultApplied {
+			totals.add(answered, noLine, lost[i].Amount)
+		}
+	}
+	days := daysByLine(desired, entries)
+	for s, sums := range totals {
+		for line, amount := range sums {
+			r.spread(stage(s), inv.Invoice.Currency, days[line], amount)
+		}
+	}
+}
+
+// daysByLine is the days behind each line's amounts: those that the facts give,
+// else, on a line that is owed nothing any more, those that the ledger named last.
+func daysByLine(desired []models.AdjustmentItem, entries []entry) map[string][]models.Segment {
+	days := map[string][]models.Segment{}
+	for i := range entries {
+		for j := range entries[i].Items {
+			if item := &entries[i].Items[j]; len(item.Segments) > 0 {
+				days[item.LineID] = item.Segments
+			}
+		}
+	}
+	for i := range desired {
+		days[desired[i].LineID] = desired[i].Segments
+	}
+	return days
+}
+
+// spread puts a line's amount into the buckets of its days. The parts sum to the
+// amount exactly: each is a difference of rounded running shares.
+func (r *Reconciliation) spread(s stage, currency string, segments []models.Segment, amount models.Money) {
+	if amount == 0 {
+		return
+	}
+	whole := percentDays(segments)
+	if whole == 0 {
+		r.add(Bucket{Kind: bucketUnexplained, Currency: currency}, s.control(Total{1, amount}))
+		return
+	}
+	part, before := 0, models.Money(0)
+	for i, segment := range segments {
+		part += segment.Percent() * segment.Days()
+		running := share(amount, part, whole)
+		t := Total{Amount: running - before}
+		if i == len(segments)-1 {
+			t.Count = 1 // a line is counted once, where its discount ends
+		}
+		r.add(Bucket{kindOfDays(segment), segment.Percent(), currency}, s.control(t))
+		before = running
+	}
+}
+
+func (r *Reconciliation) add(b Bucket, c Control) { r.Controls[b] = r.Controls[b].plus(c) }
+
+func percentDays(segments []models.Segment) int {
+	sum := 0
+	for _, s := range segments {
+		sum += s.Percent() * s.Days()
+	}
+	return sum
+}
+
+func kindOfDays(s models.Segment) string {
+	switch {
+	case s.Invitee > 0 && s.Inviter > 0:
+		return bucketBoth
+	case s.Invitee > 0:
+		return string(models.Invitee)
+	}
+	return string(models.Inviter)
+}

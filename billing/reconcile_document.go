@@ -1,0 +1,272 @@
+package billing
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"referral/models"
+)
+
+// entry is a document of the ledger as billing should know it.
+type entry struct {
+	*models.AuditDocument
+	id         models.UUID // that follows from its invoice and number, whatever the ledger says
+	answer     models.Result
+	isAnswered bool
+	sum        models.Money // of its items
+}
+
+func (e *entry) applied() bool { return e.isAnswered && e.answer.Status == models.ResultApplied }
+
+// believed is the document's amount by the best witness: billing's, which keeps
+// books of its own.
+func (e *entry) believed() models.Money {
+	if e.applied() {
+		return e.answer.Amount
+	}
+	return e.Amount
+}
+
+func (r *Reconciliation) entry(d *models.AuditDocument) entry {
+	e := entry{AuditDocument: d, id: AdjustmentID(d.InvoiceID, d.Sequence)}
+	for i := range d.Items {
+		e.sum = e.sum.Add(d.Items[i].Amount)
+	}
+	if d.ID == e.id {
+		e.answer, e.isAnswered = models.Answer(d.Answers)
+	} else { // the answers found are another document's; its own answer nothing
+		e.answer, e.isAnswered = r.claim(e.id)
+	}
+	return e
+}
+
+func (r *Reconciliation) entries(inv *models.AuditInvoice) []entry {
+	entries := make([]entry, len(inv.Documents))
+	for i := range inv.Documents {
+		entries[i] = r.entry(&inv.Documents[i])
+	}
+	return entries
+}
+
+// claim finds the answer to a document that the ledger does not hold by that id,
+// and explains it so.
+func (r *Reconciliation) claim(id models.UUID) (models.Result, bool) {
+	answer, known := r.orphans[id]
+	delete(r.orphans, id)
+	return answer, known
+}
+
+// finding is a break with its effect on the sums of the ledger: how far they are
+// from what they were without it.
+type finding struct {
+	Break
+	shift  models.Money
+	unsure bool // nobody remembers the amount
+}
+
+// inspect holds a document against itself, its publication and its answer.
+func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
+	f := finding{shift: e.sum - e.believed()}
+	f.Break = Break{AccountID: e.AccountID, InvoiceID: e.InvoiceID, DocumentID: e.id, Expected: e.Amount}
+	name := fmt.Sprintf("document %d", e.Sequence)
+	switch {
+	case e.ID != e.id:
+		f.Kind, f.Expected, f.Actual = BreakAltered, e.believed(), e.sum
+		f.Detail = fmt.Sprintf("%s has the id %s, not the one that follows from its invoice and number", name, e.ID)
+	case e.sum != e.Amount:
+		f.Kind, f.Expected, f.Actual = BreakAltered, e.believed(), e.sum
+		if e.sum == e.believed() {
+			f.Actual = e.Amount
+		}
+		f.Detail = fmt.Sprintf("%s says %s, its items sum to %s", name, e.Amount, e.sum)
+		if e.applied() {
+			f.Detail += fmt.Sprintf(", billing booked %s", e.answer.Amount)
+		}
+	case e.InvoiceRevision == inv.Invoice.Revision && e.Currency != inv.Invoice.Currency:
+		f.Kind, f.Actual = BreakAltered, e.Amount
+		f.Detail = fmt.Sprintf("%s is in %s, its invoice in %s", name, e.Currency, inv.Invoice.Currency)
+	case !e.Published:
+		f.Kind, f.Detail = BreakUnpublished, name+" has not been published"
+	case !e.isAnswered:
+		f.Kind, f.Detail = BreakUnanswered, "billing has not answered "+name
+	case !e.applied():
+		f.Kind, f.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, e.answer.Reason)
+	case e.answer.Amount != e.Amount:
+		f.Kind, f.Actual = BreakAnswerDiffers, e.answer.Amount
+		f.Detail = fmt.Sprintf("%s says %s, billing booked %s", name, e.Amount, e.answer.Amount)
+	default:
+		return finding{}, false
+	}
+	return f, true
+}
+
+// maxGap bounds the documents named between two numbers of an invoice: no invoice
+// is settled so often, so a longer gap is a number that was altered.
+const maxGap = 1000
+
+// gaps names the documents that are missing: the numbers between those there
+// are, and those after them that billing has answered. lost is the answers.
+func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, lost []models.Result) {
+	missing := func(sequence int) {
+		f, answer, known := r.missing(&inv.Invoice, sequence)
+		findings = append(findings, f)
+		if known {
+			lost = append(lost, answer)
+		}
+	}
+	last := 0
+	for i := range inv.Documents {
+		next := inv.Documents[i].Sequence
+		if next-last > maxGap {
+			f := finding{unsure: true}
+			f.Break = Break{Kind: BreakMissing, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
+				Detail: fmt.Sprintf("documents %d to %d are not in the ledger", last+1, next-1)}
+			findings, last = append(findings, f), next-1
+		}
+		for last++; last < next; last++ {
+			missing(last)
+		}
+	}
+	for last++; r.isOrphan(AdjustmentID(inv.Invoice.ID, last)); last++ {
+		missing(last)
+	}
+	return findings, lost
+}
+
+func (r *Reconciliation) isOrphan(id models.UUID) bool {
+	_, known := r.orphans[id]
+	return known
+}
+
+func (r *Reconciliation) missing(inv *models.Invoice, sequence int) (f finding, answer models.Result, known bool) {
+	f.Break = Break{Kind: BreakMissing, AccountID: inv.AccountID, InvoiceID: inv.ID, DocumentID: AdjustmentID(inv.ID, sequence),
+		Detail: fmt.Sprintf("document %d is not in the ledger", sequence)}
+	if answer, known = r.claim(f.DocumentID); known {
+		f.Expected = answer.Amount
+		f.Detail += ", though billing has answered it"
+	}
+	f.shift = -f.Expected
+	f.unsure = !known || answer.Status != models.ResultApplied
+	return f, answer, known
+}
+
+// lineDifferences is what the ledger lacks, or has too much, on an invoice. It
+// names the document that would put it right, which is also the one that is
+// missing when an invoice has lost its last.
+func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) (Break, bool) {
+	sums := lineSums(inv.Documents)
+	b := Break{Kind: BreakNotPosted, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID}
+	for i := range desired {
+		line, amount := desired[i].LineID, desired[i].Amount
+		if sums[line] != amount {
+			b.LineIDs = append(b.LineIDs, line)
+		}
+		b.Expected, b.Actual = b.Expected.Add(amount), b.Actual.Add(sums[line])
+		delete(sums, line)
+	}
+	for _, line := range slices.Sorted(maps.Keys(sums)) {
+		if sums[line] != 0 {
+			b.LineIDs = append(b.LineIDs, line)
+			b.Actual = b.Actual.Add(sums[line])
+		}
+	}
+	if len(b.LineIDs) == 0 {
+		return Break{}, false
+	}
+	next := 1
+	if n := len(inv.Documents); n > 0 {
+		next = inv.Documents[n-1].Sequence + 1
+	}
+	b.DocumentID = AdjustmentID(inv.Invoice.ID, next)
+	b.Detail = fmt.Sprintf("the facts give %s, the ledger holds %s", b.Expected, b.Actual)
+	return b, true
+}
+
+func lineSums(documents []models.AuditDocument) map[string]models.Money {
+	sums := map[string]models.Money{}
+	for i := range documents {
+		for j := range documents[i].Items {
+			item := &documents[i].Items[j]
+			sums[item.LineID] = sums[item.LineID].Add(item.Amount)
+		}
+	}
+	return sums
+}
+
+// blame puts a difference down to the documents that were altered or are missing,
+// when they explain it: it is the same fault seen from another side. Else it is a
+// finding of its own.
+func blame(findings []finding, off Break, inv *models.AuditInvoice) []finding {
+	guilty := explaining(findings, off.Actual-off.Expected)
+	for _, f := range guilty {
+		if f.Kind == BreakAnswerDiffers {
+			f.Kind, f.Expected, f.Actual = BreakAltered, f.Actual, f.Expected
+		}
+		f.LineIDs = off.LineIDs
+		f.Detail += "; " + off.Detail
+	}
+	if len(guilty) > 0 {
+		return findings
+	}
+	if d := suspect(inv); d != nil {
+		off.Kind, off.DocumentID = BreakAltered, AdjustmentID(d.InvoiceID, d.Sequence)
+		off.Detail = fmt.Sprintf("the items of document %d do not follow from the days that they name; %s", d.Sequence, off.Detail)
+		// The document may wait for something besides; altered, it is named once.
+		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.DocumentID == off.DocumentID })
+	}
+	return append(findings, finding{Break: off})
+}
+
+// explaining is the findings that together, or one of them alone, moved the
+// ledger by difference.
+func explaining(findings []finding, difference models.Money) []*finding {
+	var movers []*finding
+	var moved models.Money
+	unsure := false
+	for i := range findings {
+		f := &findings[i]
+		if f.Kind != BreakAltered && f.Kind != BreakMissing && f.Kind != BreakAnswerDiffers || f.shift == 0 && !f.unsure {
+			continue
+		}
+		movers, moved, unsure = append(movers, f), moved.Add(f.shift), unsure || f.unsure
+	}
+	if unsure || moved == difference {
+		return movers
+	}
+	for _, f := range movers {
+		if f.shift == difference {
+			return []*finding{f}
+		}
+	}
+	return nil
+}
+
+// suspect is the first document whose amounts do not follow from the days that it
+// names; nil when there is none, or when it cannot be told because a document is
+// of an earlier revision, whose lines are not at hand.
+func suspect(inv *models.AuditInvoice) *models.AuditDocument {
+	sums := map[string]models.Money{}
+	for i := range inv.Documents {
+		d := &inv.Documents[i]
+		if d.InvoiceRevision != inv.Invoice.Revision || d.Sequence != i+1 {
+			return nil
+		}
+		for j := range d.Items {
+			item := &d.Items[j]
+			sums[item.LineID] = sums[item.LineID].Add(item.Amount)
+			if !follows(inv.Invoice.Lines, item, sums[item.LineID]) {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+func follows(lines []models.Line, item *models.AdjustmentItem, sum models.Money) bool {
+	if len(item.Segments) == 0 {
+		return sum == 0
+	}
+	i := slices.IndexFunc(lines, func(l models.Line) bool { return l.ID == item.LineID })
+	return i >= 0 && percentDays(item.Segments) <= 100*lines[i].Days() && sum == -DiscountOn(&lines[i], item.Segments)
+}

@@ -1,0 +1,271 @@
+package billing_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// These ids are in billing's books: they may never change. They were reckoned
+// with another program than ours.
+func TestIdsFollowFromWhatTheyIdentify(t *testing.T) {
+	for _, c := range []struct {
+		got  models.UUID
+		want string
+	}{
+		{billing.AdjustmentID("INV-2026-04-885", 1), "3265555a-255b-5a35-bad5-49c16793ec4d"},
+		{billing.AdjustmentID("INV-2026-04-885", 2), "b16fbd38-41be-530c-b2a7-e5cf8974a3d0"},
+		{billing.PackageID(885, 1200, 1), "d6f7f730-c26e-5d2a-8ed6-74b28ce6780a"},
+		{billing.PackageID(885, 3200, 2), "77c4c1ea-f0df-5b79-a90b-04f63a31f556"},
+	} {
+		if c.got.String() != c.want {
+			t.Errorf("%s, want %s", c.got, c.want)
+		}
+		if u := uuid.UUID(c.got); u.Version() != 5 || u.Variant() != uuid.RFC4122 {
+			t.Errorf("%s is a UUID of version %s, variant %s", u, u.Version(), u.Variant())
+		}
+	}
+}
+
+func TestIdsDoNotCollide(t *testing.T) {
+	seen := map[models.UUID]string{}
+	see := func(id models.UUID, what string) {
+		if other, twice := seen[id]; twice {
+			t.Errorf("%s and %s have one id", what, other)
+		}
+		seen[id] = what
+	}
+	for _, invoice := range []string{"INV-1", "INV-11", "INV-1/1", "INV-1/1/1", "", "1"} {
+		for n := range 200 {
+			see(billing.AdjustmentID(invoice, n), fmt.Sprintf("document %d on %q", n, invoice))
+		}
+	}
+	for account := range int64(20) {
+		for _, sms := range []int{1, 12, 120, 1200, 3200} {
+			for n := range 20 {
+				see(billing.PackageID(account, sms, n), fmt.Sprintf("package %d of %d to %d", n, sms, account))
+			}
+		}
+	}
+}
+
+// case885 is an account with 20 % all April, and one invoice.
+func case885(lines ...models.Line) *models.AccountCase {
+	return &models.AccountCase{
+		AccountID: 885,
+		Discounts: []models.Discount{{AccountID: 885, Kind: models.Inviter, From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Percent: 20, Step: 1}},
+		Invoices:  []models.InvoiceCase{{Invoice: models.Invoice{AccountID: 885, ID: "INV-1", Revision: 1, Period: 202604, Currency: "RUB", Lines: lines}}},
+	}
+}
+
+func aprilLine(id string, amount models.Money) models.Line {
+	return models.Line{ID: id, Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: amount}
+}
+
+var april = billing.Posting{Period: 202604, Into: 202604, Regular: true}
+
+// One account whose sums do not fit is set aside, whole, and named.
+func TestAnAccountThatOverflowsIsParked(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	out := p.Settle(april, case885(aprilLine("1", 300_000), aprilLine("2", math.MaxInt64), aprilLine("3", math.MaxInt64)))
+	if out.Err == nil || !strings.Contains(out.Err.Error(), "885") || !strings.Contains(out.Err.Error(), "overflow") {
+		t.Errorf("the error is %v", out.Err)
+	}
+	if out.AccountID != 885 || len(out.Adjustments) != 0 || len(out.Packages) != 0 || out.Charged != 0 {
+		t.Errorf("something is posted of it: %+v", out)
+	}
+	var totals models.Totals
+	totals.Count(&out)
+	if totals != (models.Totals{Parked: 1}) {
+		t.Errorf("it is counted as %+v", totals)
+	}
+}
+
+func TestTheReasonOfADocument(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	for _, c := range []struct {
+		name             string
+		regular          bool
+		sequence         int // of the last document
+		posted, revision int // revision of the invoice then and now
+		want             models.AdjustmentReason
+		wantSequence     int
+	}{
+		{"the month's run", true, 0, 0, 1, models.ReasonRun, 1},
+		{"the month's run on a revised invoice", true, 0, 0, 4, models.ReasonRun, 1},
+		{"later, nothing posted before", false, 0, 0, 1, models.ReasonLateFact, 1},
+		{"later, revised, nothing posted before", false, 0, 0, 2, models.ReasonLateFact, 1},
+		{"later, the invoice as it was", false, 1, 1, 1, models.ReasonLateFact, 2},
+		{"the run again, the invoice as it was", true, 1, 1, 1, models.ReasonLateFact, 2},
+		{"later, the invoice revised", false, 1, 1, 2, models.ReasonInvoiceRevised, 2},
+		{"the run again, the invoice revised", true, 3, 1, 2, models.ReasonInvoiceRevised, 4},
+		{"later, revised and settled since", false, 5, 2, 2, models.ReasonLateFact, 6},
+	} {
+		account := case885(aprilLine("1", 300_000))
+		inv := &account.Invoices[0]
+		inv.Invoice.Revision, inv.Sequence, inv.Revision = c.revision, c.sequence, c.posted
+		posting := april
+		posting.Regular = c.regular
+		docs := p.Settle(posting, account).Adjustments
+		if len(docs) != 1 || docs[0].Reason != c.want || docs[0].Sequence != c.wantSequence || docs[0].InvoiceRevision != c.revision {
+			t.Errorf("%s: %+v, want %s and document %d", c.name, docs, c.want, c.wantSequence)
+		}
+	}
+}
+
+// What the brake and the report need to know of an account besides its documents.
+func TestWhatASettlementReports(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	excluded, held := aprilLine("2", 500), aprilLine("3", 700)
+	excluded.Service, held.Service = "sms_package", "fax"
+	account := case885(aprilLine("1", 300_000), excluded, held)
+	account.Invoices[0].Posted = []models.PostedLine{{LineID: "1", Service: "subscription", Amount: -60_000}}
+	out := p.Settle(april, account)
+	if out.Charged != 300_000 || out.Full || out.Empty() || len(out.Adjustments) != 0 {
+		t.Errorf("an account that has its discount: %+v", out)
+	}
+	if want := []models.HeldLine{{AccountID: 885, Period: 202604, InvoiceID: "INV-1", LineID: "3", Service: "fax", Amount: 700}}; !slices.Equal(out.Held, want) {
+		t.Errorf("held %+v, want %+v", out.Held, want)
+	}
+	account.Discounts[0].Percent = 99
+	if out := p.Settle(april, account); out.Full {
+		t.Error("99 % counts as full")
+	}
+	account.Discounts[0].Percent, account.Discounts[0].To = 100, account.Discounts[0].From+1
+	if out := p.Settle(april, account); !out.Full {
+		t.Error("one day with 100 % does not count as full")
+	}
+	account.Discounts[0].Percent, account.Discounts[0].To = 100, models.NewDate(2026, 5, 1)
+	account.Invoices[0].Invoice.Lines = []models.Line{excluded, held}
+	if out := p.Settle(april, account); out.Full || out.Charged != 0 {
+		t.Errorf("100 %% on services that get nothing: %+v", out)
+	}
+}
+
+// A package goes out as often as it was earned, whatever numbers went out before.
+func TestPackagesGoOutByCount(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	for _, c := range []struct {
+		name   string
+		gone   []int
+		grants []int // dated in the period
+		earned int   // in all periods
+		want   []int
+	}{
+		{"the first", nil, []int{1}, 1, []int{1}},
+		{"it has gone out", []int{1}, []int{1}, 1, nil},
+		{"the second, of another month", []int{1}, []int{2}, 2, []int{2}},
+		{"two in one month", nil, []int{1, 2}, 2, []int{1, 2}},
+		{"one of two has gone out", []int{1}, []int{1, 2}, 2, []int{2}},
+		{"the other of two has gone out", []int{2}, []int{1, 2}, 2, []int{1}},
+		{"nothing of this month", nil, nil, 1, nil},
+		{"a number beyond what is earned has gone out", []int{2}, []int{1}, 1, nil},
+		{"more went out than is earned", []int{1, 2}, []int{1}, 1, nil},
+		{"a surplus serves for the next", []int{1, 2}, []int{2}, 2, nil},
+		{"one went out beyond, one of two is due", []int{3}, []int{1, 2}, 2, []int{1}},
+		{"two went out beyond, one of three is due", []int{4, 5}, []int{1, 2, 3}, 3, []int{1}},
+	} {
+		account := &models.AccountCase{AccountID: 885, Earned: map[int]int{1200: c.earned, 3200: 7}}
+		for _, n := range c.gone {
+			account.Packages = append(account.Packages, models.SMSPackage{AccountID: 885, SMS: 1200, Ordinal: n})
+		}
+		account.Packages = append(account.Packages, models.SMSPackage{AccountID: 885, SMS: 3200, Ordinal: 1}) // another size
+		for _, n := range c.grants {
+			account.Grants = append(account.Grants, models.Grant{AccountID: 885, SMS: 1200, Ordinal: n, GrantedOn: models.NewDate(2026, 4, 20), Step: 3})
+		}
+		var got []int
+		for _, pkg := range p.Settle(april, account).Packages {
+			got = append(got, pkg.Ordinal)
+			want := models.SMSPackage{
+				ID: billing.PackageID(885, 1200, pkg.Ordinal), AccountID: 885, SMS: 1200, Ordinal: pkg.Ordinal,
+				GrantedOn: models.NewDate(2026, 4, 20), Period: 202604, PostingPeriod: 202604, Step: 3,
+			}
+			if pkg != want {
+				t.Errorf("%s: %+v, want %+v", c.name, pkg, want)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: numbers %v go out, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// Whatever the discounts and the lines: packages of SMS get nothing, services on
+// no list are named, no discount is larger than its line or of its sign, and
+// items, documents and report agree.
+func TestSMSPackagesAreNeverDiscounted(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	rapid.Check(t, func(t *rapid.T) {
+		account := &models.AccountCase{AccountID: 885, Discounts: someDiscounts(t, 4)}
+		lines := map[string]models.Line{}
+		for i := range rapid.IntRange(1, 3).Draw(t, "invoices") {
+			inv := models.Invoice{AccountID: 885, ID: fmt.Sprint("INV-", i), Revision: 1, Period: 202604, Currency: "RUB"}
+			for j := range rapid.IntRange(0, 4).Draw(t, "lines") {
+				l := someLine(t)
+				l.ID, l.Service = fmt.Sprint(j), rapid.SampledFrom([]string{"subscription", "calls", "sms_package", "fax"}).Draw(t, "service")
+				inv.Lines = append(inv.Lines, l)
+				lines[inv.ID+"/"+l.ID] = l
+			}
+			account.Invoices = append(account.Invoices, models.InvoiceCase{Invoice: inv})
+		}
+		out := p.Settle(april, account)
+		if out.Err != nil {
+			t.Fatal(out.Err)
+		}
+		checkItems(t, &out, account.Discounts, lines)
+	})
+}
+
+func checkItems(t checker, out *models.AccountOutcome, discounts []models.Discount, lines map[string]models.Line) {
+	t.Helper()
+	got := map[string]models.Money{}
+	var total models.Money
+	for _, doc := range out.Adjustments {
+		var sum models.Money
+		for _, item := range doc.Items {
+			got[doc.InvoiceID+"/"+item.LineID] = item.Amount
+			sum += item.Amount
+		}
+		if sum != doc.Amount {
+			t.Fatalf("%s: items of %s in a document of %s", doc.InvoiceID, sum, doc.Amount)
+		}
+		total += sum
+	}
+	var totals models.Totals
+	totals.Count(out)
+	if totals.Amount != total || totals.Items != int64(len(got)) || totals.Documents != int64(len(out.Adjustments)) {
+		t.Fatalf("the report says %+v of %d items that sum to %s", totals, len(got), total)
+	}
+	for id, l := range lines {
+		amount := got[id]
+		held := slices.ContainsFunc(out.Held, func(h models.HeldLine) bool { return h.InvoiceID+"/"+h.LineID == id })
+		switch l.Service {
+		case "sms_package", "fax":
+			if amount != 0 {
+				t.Fatalf("%s on a line of %s", amount, l.Service)
+			}
+		default:
+			if want := -dayByDay(discounts, &l); amount != want {
+				t.Fatalf("%s on line %s, want %s", amount, id, want)
+			}
+			if l.Amount >= 0 && (amount > 0 || -amount > l.Amount) || l.Amount <= 0 && (amount < 0 || -amount < l.Amount) {
+				t.Fatalf("%s on a line of %s", amount, l.Amount)
+			}
+		}
+		hasDay := false
+		for day := l.From; day < l.End(); day++ {
+			hasDay = hasDay || percentOn(discounts, day) > 0
+		}
+		if held != (l.Service == "fax" && hasDay) {
+			t.Fatalf("line %s of %s with discount days %t: held is %t", id, l.Service, hasDay, held)
+		}
+	}
+}

@@ -1,0 +1,428 @@
+package billing_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+	_ "time/tzdata"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// checker is what a test offers, a property test as well as any other.
+type checker interface {
+	Helper()
+	Logf(string, ...any)
+	Errorf(string, ...any)
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func loadZone(t checker, name string) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+// customerTerms is the customer's own table.
+func customerTerms() billing.Terms {
+	return billing.Terms{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, RefuseOwnCompany: true,
+		Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder: []billing.StepTerms{
+			{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200},
+			{Percent: 80, Months: 12}, {Percent: 100, Months: 12, SMS: 3200},
+		},
+		Discounted: []string{"subscription", "numbers", "calls", "recording"}, Excluded: []string{"sms_package"},
+	}
+}
+
+func newProgramme(t checker, versions ...billing.Terms) *billing.Programme {
+	t.Helper()
+	p, err := billing.NewProgramme(loadZone(t, "Europe/Moscow"), versions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func date(t checker, s string) models.Date {
+	t.Helper()
+	d, err := models.ParseDate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// codeOf is the code that an account gets in tests, whenever it registers.
+func codeOf(account int64) string { return fmt.Sprintf("C%08d", account) }
+
+// world keeps what the storage keeps, in memory, and lends the rules what the
+// storage lends them: a batch of facts sees only the accounts that it may touch.
+// It knows nothing of what the rules decided but what they said in their changes.
+type world struct {
+	checker
+	programme *billing.Programme
+
+	seen        map[models.EventKey]bool
+	accounts    map[int64]models.Account
+	activations map[int64][]models.Activation
+	referrals   map[int64]map[int64]models.Referral // by inviter and invitee
+	standings   map[int64]models.Standing
+	announced   []models.Announcement
+
+	invoices  map[string]models.Invoice // at their highest revision
+	documents map[string][]models.Adjustment
+	packages  map[int64][]models.SMSPackage
+	periods   map[models.Period]models.PeriodState
+}
+
+func newWorld(t checker, p *billing.Programme) *world {
+	return &world{
+		checker: t, programme: p,
+		seen: map[models.EventKey]bool{}, accounts: map[int64]models.Account{},
+		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
+		standings: map[int64]models.Standing{}, invoices: map[string]models.Invoice{},
+		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
+		periods: map[models.Period]models.PeriodState{},
+	}
+}
+
+// take enters a batch of facts. A repeated event is dropped here, as the storage
+// drops it.
+func (w *world) take(batch ...*models.Fact) {
+	var fresh []*models.Fact
+	for _, f := range batch {
+		if w.seen[f.Key] {
+			continue
+		}
+		w.seen[f.Key] = true
+		if inv, ok := f.Data.(*models.Invoice); ok {
+			w.issue(*inv)
+			continue
+		}
+		fresh = append(fresh, f)
+	}
+	var registering int64
+	book := billing.NewBook(w.programme, w.lend(fresh), func() string { return codeOf(registering) })
+	for _, f := range fresh {
+		registering = f.Data.Account()
+		book.Take(f)
+	}
+	w.keep(book.Close())
+}
+
+func (w *world) issue(inv models.Invoice) {
+	if inv.Revision > w.invoices[inv.ID].Revision {
+		w.invoices[inv.ID] = inv
+	}
+}
+
+// lend is the working set of a batch: the accounts it names, the owners of the
+// codes entered now or waiting, and the inviters of all of them that have one.
+func (w *world) lend(batch []*models.Fact) *models.WorkingSet {
+	ids, set := map[int64]bool{}, models.NewWorkingSet()
+	var codes []string
+	for _, f := range batch {
+		ids[f.Data.Account()] = true
+		if a, ok := f.Data.(models.ActivationRequested); ok {
+			codes = append(codes, models.NormalCode(a.Code))
+		}
+	}
+	for _, id := range slices.Collect(maps.Keys(ids)) {
+		for _, a := range w.activations[id] {
+			switch a.Status {
+			case models.ActivationAccepted:
+				ids[a.InviterID] = true
+			case models.ActivationPending:
+				codes = append(codes, models.NormalCode(a.Code))
+			}
+		}
+	}
+	for _, a := range w.accounts {
+		if a.Code != "" && slices.Contains(codes, a.Code) {
+			set.Codes[a.Code] = a.ID
+			ids[a.ID] = true
+		}
+	}
+	for id := range ids {
+		w.lendAccount(set, id)
+	}
+	return set
+}
+
+func (w *world) lendAccount(set *models.WorkingSet, id int64) {
+	if a, ok := w.accounts[id]; ok {
+		set.Accounts[id] = &a
+	}
+	for _, a := range w.activations[id] {
+		set.Activations[id] = append(set.Activations[id], &a)
+	}
+	for _, r := range w.referrals[id] { // in no order, as the storage may
+		set.Referrals[id] = append(set.Referrals[id], r)
+	}
+	if s, ok := w.standings[id]; ok {
+		set.Standings[id] = models.Standing{Discounts: slices.Clone(s.Discounts), Grants: slices.Clone(s.Grants)}
+	}
+}
+
+func (w *world) keep(c models.Changes) {
+	for _, a := range c.Accounts {
+		w.accounts[a.ID] = *a
+	}
+	for _, a := range c.Activations {
+		w.keepActivation(*a)
+	}
+	for _, r := range c.Referrals {
+		if w.referrals[r.InviterID] == nil {
+			w.referrals[r.InviterID] = map[int64]models.Referral{}
+		}
+		w.referrals[r.InviterID][r.InviteeID] = r
+	}
+	maps.Copy(w.standings, c.Standings)
+	w.announced = append(w.announced, c.Announcements...)
+}
+
+func (w *world) keepActivation(a models.Activation) {
+	own := w.activations[a.AccountID]
+	if a.Seq == 0 {
+		a.Seq = int64(len(own)) + 1
+		w.activations[a.AccountID] = append(own, a)
+		return
+	}
+	was := own[a.Seq-1]
+	if was.Status != models.ActivationPending {
+		w.Errorf("the verdict on request %d of %d was %s %s, and became %s %s", a.Seq, a.AccountID, was.Status, was.Reason, a.Status, a.Reason)
+	}
+	own[a.Seq-1] = a
+}
+
+// adopt puts other terms in force, and derives every standing anew.
+func (w *world) adopt(p *billing.Programme) {
+	w.programme = p
+	set := models.NewWorkingSet()
+	for id, a := range w.accounts {
+		w.lendAccount(set, id)
+		if a.Code != "" {
+			set.Codes[a.Code] = id
+		}
+	}
+	book := billing.NewBook(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
+	book.Restand(&models.Fact{Key: models.NewEventKey("terms", p.Digest())})
+	w.keep(book.Close())
+}
+
+// infos is the periods as the storage lists them.
+func (w *world) infos() []models.PeriodInfo {
+	var infos []models.PeriodInfo
+	for p, state := range w.periods {
+		infos = append(infos, models.PeriodInfo{Period: p, State: state})
+	}
+	return infos
+}
+
+// open is a period's case of one account.
+func (w *world) open(account int64, period models.Period) *models.AccountCase {
+	standing := w.standings[account]
+	c := &models.AccountCase{
+		AccountID: account, Discounts: standing.Discounts, Packages: w.packages[account], Earned: map[int]int{},
+	}
+	for _, g := range standing.Grants {
+		c.Earned[g.SMS]++
+		if g.GrantedOn.Period() == period {
+			c.Grants = append(c.Grants, g)
+		}
+	}
+	for _, inv := range w.invoices {
+		if inv.AccountID == account && inv.Period == period {
+			c.Invoices = append(c.Invoices, w.openInvoice(inv))
+		}
+	}
+	slices.SortFunc(c.Invoices, func(a, b models.InvoiceCase) int { return cmp.Compare(a.Invoice.ID, b.Invoice.ID) })
+	return c
+}
+
+func (w *world) openInvoice(inv models.Invoice) models.InvoiceCase {
+	c := models.InvoiceCase{Invoice: inv}
+	for _, doc := range w.documents[inv.ID] {
+		c.Sequence, c.Revision = doc.Sequence, doc.InvoiceRevision
+		for _, item := range doc.Items {
+			i := slices.IndexFunc(c.Posted, func(l models.PostedLine) bool { return l.LineID == item.LineID })
+			if i < 0 {
+				c.Posted = append(c.Posted, models.PostedLine{LineID: item.LineID, Service: item.Service})
+				i = len(c.Posted) - 1
+			}
+			c.Posted[i].Amount = c.Posted[i].Amount.Add(item.Amount)
+		}
+	}
+	return c
+}
+
+// everyone is the accounts that may be owed something, in order.
+func (w *world) everyone() []int64 {
+	ids := map[int64]bool{}
+	for id := range w.standings {
+		ids[id] = true
+	}
+	for _, inv := range w.invoices {
+		ids[inv.AccountID] = true
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// settle runs a period, or catches it up, and posts what comes of it. What holds
+// for every settlement is checked here.
+func (w *world) settle(period models.Period, regular bool) []models.AccountOutcome {
+	w.Helper()
+	posting := billing.Posting{Period: period, Into: billing.PostingPeriod(w.infos(), period), Regular: regular}
+	var outcomes []models.AccountOutcome
+	var totals models.Totals
+	for _, id := range w.everyone() {
+		out := w.programme.Settle(posting, w.open(id, period))
+		w.checkOutcome(posting, &out)
+		w.post(&out)
+		w.checkTied(posting, id)
+		totals.Count(&out)
+		outcomes = append(outcomes, out)
+	}
+	w.checkTotals(outcomes, totals)
+	if w.periods[period] == "" || w.periods[period] == models.PeriodOpen {
+		w.periods[period] = models.PeriodRun
+	}
+	return outcomes
+}
+
+// post appends to the ledger, which nothing is ever taken out of.
+func (w *world) post(out *models.AccountOutcome) {
+	for _, doc := range out.Adjustments {
+		w.documents[doc.InvoiceID] = append(w.documents[doc.InvoiceID], doc)
+	}
+	w.packages[out.AccountID] = append(slices.Clone(w.packages[out.AccountID]), out.Packages...)
+}
+
+// checkOutcome holds a settlement against what is true of every one.
+func (w *world) checkOutcome(posting billing.Posting, out *models.AccountOutcome) {
+	w.Helper()
+	if out.Err != nil {
+		w.Errorf("account %d: %v", out.AccountID, out.Err)
+	}
+	for _, doc := range out.Adjustments {
+		var sum models.Money
+		for _, item := range doc.Items {
+			sum = sum.Add(item.Amount)
+			if item.Amount == 0 {
+				w.Errorf("%s document %d has an item of nothing on line %s", doc.InvoiceID, doc.Sequence, item.LineID)
+			}
+			w.checkLine(doc.InvoiceID, item)
+		}
+		switch inv := w.invoices[doc.InvoiceID]; {
+		case sum != doc.Amount:
+			w.Errorf("%s document %d says %s, its items sum to %s", doc.InvoiceID, doc.Sequence, doc.Amount, sum)
+		case doc.Sequence != len(w.documents[doc.InvoiceID])+1 || doc.ID != billing.AdjustmentID(doc.InvoiceID, doc.Sequence):
+			w.Errorf("%s document %d is not the next, or has another id than follows", doc.InvoiceID, doc.Sequence)
+		case doc.Period != posting.Period || doc.PostingPeriod != posting.Into || doc.InvoiceRevision != inv.Revision ||
+			doc.AccountID != out.AccountID || doc.AccountID != inv.AccountID || doc.Currency != inv.Currency:
+			w.Errorf("%s document %d contradicts its settlement or its invoice: %+v", doc.InvoiceID, doc.Sequence, doc)
+		}
+	}
+	for _, p := range out.Packages {
+		if p.ID != billing.PackageID(p.AccountID, p.SMS, p.Ordinal) || p.Period != posting.Period || p.PostingPeriod != posting.Into ||
+			p.GrantedOn.Period() != posting.Period || p.AccountID != out.AccountID {
+			w.Errorf("package %+v contradicts its settlement", p)
+		}
+	}
+}
+
+// checkLine holds what an item brings its line to against the line.
+func (w *world) checkLine(invoice string, item models.AdjustmentItem) {
+	w.Helper()
+	inv := w.invoices[invoice]
+	i := slices.IndexFunc(inv.Lines, func(l models.Line) bool { return l.ID == item.LineID })
+	sum := item.Amount
+	for _, posted := range w.openInvoice(inv).Posted {
+		if posted.LineID == item.LineID {
+			sum = sum.Add(posted.Amount)
+		}
+	}
+	switch {
+	case sum == 0:
+	case i < 0:
+		w.Errorf("%s has no line %s, and %s is left on it", invoice, item.LineID, sum)
+	case w.programme.Class(inv.Lines[i].Service, inv.Lines[i].From) != billing.Discounted:
+		w.Errorf("%s line %s: %s on a service that gets nothing", invoice, item.LineID, sum)
+	case inv.Lines[i].Amount > 0 && (sum > 0 || -sum > inv.Lines[i].Amount), inv.Lines[i].Amount < 0 && (sum < 0 || -sum < inv.Lines[i].Amount):
+		w.Errorf("%s line %s of %s: a discount of %s", invoice, item.LineID, inv.Lines[i].Amount, sum)
+	}
+}
+
+// checkTied settles once more: what was desired has been posted, so nothing is
+// left, whether as a run, as differences, or into another period.
+func (w *world) checkTied(posting billing.Posting, account int64) {
+	w.Helper()
+	for _, again := range []billing.Posting{
+		posting, {Period: posting.Period, Into: posting.Into, Regular: !posting.Regular}, {Period: posting.Period, Into: posting.Into.Next()},
+	} {
+		out := w.programme.Settle(again, w.open(account, posting.Period))
+		if len(out.Adjustments) > 0 || len(out.Packages) > 0 {
+			w.Errorf("account %d: settling %s again posts %+v %+v", account, posting.Period, out.Adjustments, out.Packages)
+		}
+	}
+	timeline := billing.Timeline(w.standings[account].Discounts)
+	for _, c := range w.open(account, posting.Period).Invoices {
+		left := map[string]models.Money{}
+		for _, item := range w.programme.Desire(timeline, &c.Invoice).Items {
+			left[item.LineID] += item.Amount
+		}
+		for _, posted := range c.Posted {
+			left[posted.LineID] -= posted.Amount
+		}
+		for line, amount := range left {
+			if amount != 0 {
+				w.Errorf("%s line %s: desired and posted differ by %s", c.Invoice.ID, line, amount)
+			}
+		}
+	}
+}
+
+func (w *world) checkTotals(outcomes []models.AccountOutcome, totals models.Totals) {
+	w.Helper()
+	var want models.Totals
+	for _, out := range outcomes {
+		for _, doc := range out.Adjustments {
+			want.Documents++
+			for _, item := range doc.Items {
+				want.Items++
+				want.Amount += item.Amount
+			}
+		}
+		for _, p := range out.Packages {
+			want.Packages++
+			want.SMS += int64(p.SMS)
+		}
+		want.HeldLines += int64(len(out.Held))
+	}
+	want.Accounts, want.Full = totals.Accounts, totals.Full // not sums
+	if totals != want {
+		w.Errorf("the report says %+v, the documents sum to %+v", totals, want)
+	}
+}
+
+// sums is what the ledger holds on each line, lines with nothing left out.
+func (w *world) sums() map[[2]string]models.Money {
+	sums := map[[2]string]models.Money{}
+	for id := range w.documents {
+		for _, posted := range w.openInvoice(w.invoices[id]).Posted {
+			if posted.Amount != 0 {
+				sums[[2]string{id, posted.LineID}] = posted.Amount
+			}
+		}
+	}
+	return sums
+}

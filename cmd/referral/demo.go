@@ -1,0 +1,337 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"referral/internal/demo/broker"
+	"referral/internal/demo/clients"
+	"referral/internal/demo/postgres"
+	"referral/internal/demo/responder"
+	"referral/models"
+)
+
+// demoOptions say how large the demo is.
+type demoOptions struct {
+	accounts int
+	months   int
+	seed     uint64
+	once     bool
+}
+
+func newDemo(p process) *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "The whole system on one machine, with nothing installed beforehand",
+		Long: `Starts an embedded broker and a private PostgreSQL (found on the machine, or fetched
+once), makes up clients and their months, settles every month, stands for billing,
+and prints the reconciliation and the explanation of one account. Then it serves
+until Ctrl-C, or ends with --once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := configOf(cmd, p)
+			if err != nil {
+				return err
+			}
+			if o.accounts < 1 || o.months < 1 || o.months > 36 {
+				return usageError("demo", errors.New("--accounts must be at least 1, --months 1 to 36"))
+			}
+			return runDemo(cmd.Context(), p, config, o)
+		},
+	}
+	cmd.Flags().IntVar(&o.accounts, "accounts", 2000, "how many clients")
+	cmd.Flags().IntVar(&o.months, "months", 8, "how many months of life, the last one being the month before this")
+	cmd.Flags().Uint64Var(&o.seed, "seed", 885, "another seed, another life")
+	cmd.Flags().BoolVar(&o.once, "once", false, "end instead of serving until Ctrl-C")
+	return cmd
+}
+
+// demo is the system put together on one machine.
+type demo struct {
+	*app
+	process
+	built     *parts
+	options   demoOptions
+	life      *clients.Life
+	codes     *clients.CodeBook
+	told      clients.Summary
+	teller    *teller
+	billing   *responder.Responder
+	posted    int
+	overrides []string // environment under which the program's own commands find this system
+}
+
+func runDemo(ctx context.Context, p process, config *Config, o demoOptions) (err error) {
+	d := &demo{process: p, options: o, codes: clients.NewCodeBook(o.accounts)}
+	dir, err := os.MkdirTemp("", "referral-demo-*")
+	if err != nil {
+		return fmt.Errorf("making a directory for the demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	began := time.Now()
+	fmt.Fprintln(p.out, "Starting an embedded broker and a private PostgreSQL …")
+	database, err := postgres.Start(ctx, postgres.Options{Log: p.err})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.Stop()) }()
+	kafkaBroker, err := broker.Start(ctx, broker.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(config)})
+	if err != nil {
+		return err
+	}
+	defer kafkaBroker.Stop()
+	if err := d.prepare(ctx, config, database.DSN("postgres"), kafkaBroker.Addr()); err != nil {
+		return err
+	}
+	defer d.close()
+	fmt.Fprintf(p.out, "Ready after %s.\n\n", time.Since(began).Round(100*time.Millisecond))
+	return d.live(ctx)
+}
+
+// demoPartitions is enough to show that order holds per account, not per topic.
+const demoPartitions = 3
+
+func demoTopics(config *Config) map[string]int {
+	topics := map[string]int{}
+	for _, name := range config.Kafka.Topics.Names() {
+		topics[name] = demoPartitions
+	}
+	return topics
+}
+
+// prepare points the configuration at the private servers and opens the program
+// on them.
+func (d *demo) prepare(ctx context.Context, config *Config, dsn, brokerAddr string) error {
+	admin, err := freeAddress(config.HTTP.Admin)
+	if err != nil {
+		return err
+	}
+	config.Kafka.Brokers, config.Database.DSN, config.HTTP.Admin = []string{brokerAddr}, DSN(dsn), admin
+	config.Kafka.TLS, config.Kafka.SASL = TLSConfig{}, SASLConfig{}
+	config.Log = LogConfig{Level: "error", Format: "text"}
+	d.overrides = []string{
+		"REFERRAL_KAFKA_BROKERS=" + brokerAddr, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,
+		"REFERRAL_LOG_LEVEL=error", "REFERRAL_KAFKA_TLS=false", "REFERRAL_KAFKA_SASL={}",
+	}
+	if d.app, err = newApp(config, d.process); err != nil {
+		return err
+	}
+	if _, err := d.store.Migrate(ctx, ""); err != nil {
+		return err
+	}
+	if err := d.ready(ctx); err != nil {
+		return err
+	}
+	first := d.programme.Local(d.now()).Period()
+	for range d.options.months {
+		first = first.Previous()
+	}
+	d.life, err = clients.New(clients.Options{Seed: d.options.seed, Accounts: d.options.accounts, First: first, Months: d.options.months})
+	return err
+}
+
+// freeAddress is the address itself, or when somebody has it one with a free port.
+func freeAddress(address string) (string, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return "", fmt.Errorf("looking for a free port: %w", err)
+		}
+	}
+	free := listener.Addr().String()
+	return free, listener.Close()
+}
+
+// live plays the months while the service runs, then shows what came of them.
+func (d *demo) live(ctx context.Context) error {
+	var err error
+	if d.built, err = d.build(); err != nil {
+		return err
+	}
+	d.teller = newTeller(d.config)
+	if d.billing, err = responder.Start(ctx, responder.Options{
+		Brokers: d.config.Kafka.Brokers, Group: "demo-billing", Log: slog.New(slog.DiscardHandler),
+		Discounts: d.config.Kafka.Topics.Discounts, Packages: d.config.Kafka.Topics.Packages, Results: d.config.Kafka.Topics.Results,
+	}); err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	group, serving := errgroup.WithContext(serving)
+	group.Go(func() error { return d.runParts(serving, d.built, []string{partConsumer, partPublisher}) })
+	group.Go(func() error { return d.teller.learn(serving, d.codes) })
+	story := func() error {
+		if err := d.tell(serving); err != nil {
+			return err
+		}
+		if err := d.show(serving); err != nil || d.options.once {
+			return err
+		}
+		return d.stay(serving)
+	}
+	group.Go(func() error { defer stop(); return story() })
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, d.billing.Stop(), d.teller.close())
+}
+
+// tell plays the months, one line of a table each.
+func (d *demo) tell(ctx context.Context) error {
+	fmt.Fprintf(d.out, "%d clients live %d months; messages come late, twice, in any order and broken.\n\n", d.options.accounts, d.options.months)
+	const row = "%-8s  %9s  %9s  %9s  %16s  %8s  %7s  %11s\n"
+	fmt.Fprintf(d.out, row, "month", "messages", "invoices", "documents", "discounts", "packages", "on hold", "late facts")
+	began := time.Now()
+	for phase := range d.life.Phases() {
+		if err := d.month(ctx, phase, row); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(d.out, "\nTold and settled in %s: %s messages, of them %s repeats and %s broken.\n\n", time.Since(began).Round(100*time.Millisecond),
+		count(d.told.Messages), count(d.told.Repeats), count(badOf(&d.told)))
+	return nil
+}
+
+func badOf(s *clients.Summary) int64 {
+	var n int64
+	for _, count := range s.Bad {
+		n += count
+	}
+	return n
+}
+
+// month tells one month, settles it, and settles anew what came late for the
+// months before.
+func (d *demo) month(ctx context.Context, phase int, row string) error {
+	messages, invoices := d.told.Messages, d.told.Good[clients.Invoices]
+	if err := d.teller.tell(ctx, &d.told, withoutErrors(d.life.Registrations(phase))); err != nil {
+		return err
+	}
+	if err := d.settled(ctx); err != nil {
+		return err
+	}
+	issued, err := d.store.CodesIssued(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.teller.awaitCodes(ctx, d.codes, int(issued)); err != nil {
+		return err
+	}
+	if err := d.teller.tell(ctx, &d.told, d.life.Rest(phase, d.codes.Code)); err != nil {
+		return err
+	}
+	if err := d.settled(ctx); err != nil {
+		return err
+	}
+	period := d.life.Period(phase)
+	own, late, err := d.settleMonth(ctx, period)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, row, period, count(d.told.Messages-messages), count(d.told.Good[clients.Invoices]-invoices), count(own.Documents),
+		own.Amount, count(own.Packages), count(own.HeldLines), late.Amount)
+	return nil
+}
+
+// settleMonth runs a month and the differences of the earlier ones, and waits
+// until billing has answered.
+func (d *demo) settleMonth(ctx context.Context, period models.Period) (own, late models.Totals, err error) {
+	periods, err := d.store.Periods(ctx)
+	if err != nil {
+		return own, late, err
+	}
+	for _, info := range periods {
+		if info.Period > period || info.Period < period && info.Stale == 0 {
+			continue
+		}
+		runs, err := d.built.scheduler.Settler.Run(ctx, models.RunRequest{Period: info.Period})
+		if err != nil {
+			return own, late, err
+		}
+		if err := verdictOf(runs); err != nil {
+			return own, late, err
+		}
+		if info.Period == period {
+			own = runs[0].Totals
+		} else {
+			late = late.Add(runs[0].Totals)
+		}
+	}
+	d.posted += int(own.Documents + own.Packages + late.Documents + late.Packages)
+	if err := d.billing.WaitFor(ctx, d.posted); err != nil {
+		return own, late, err
+	}
+	return own, late, d.settled(ctx)
+}
+
+// show prints what came of it, by the program's own commands.
+func (d *demo) show(ctx context.Context) error {
+	last := d.life.Period(d.life.Phases() - 1)
+	star, err := d.store.MostDiscounted(ctx, last)
+	if err != nil {
+		return err
+	}
+	commands := [][]string{{"reconcile", last.String()}}
+	if star != 0 {
+		commands = append(commands, []string{"explain", "account", fmt.Sprint(star)})
+	}
+	for _, args := range commands {
+		if err := d.command(ctx, d.out, args...); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(d.out, "The other months:")
+	for phase := range d.life.Phases() - 1 {
+		period := d.life.Period(phase).String()
+		if err := d.command(ctx, nil, "reconcile", period); err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "  %s ties\n", period)
+	}
+	fmt.Fprintln(d.out)
+	return nil
+}
+
+// command runs one of the program's commands on this system; with no out only
+// its verdict counts.
+func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error {
+	p := process{in: d.in, out: out, err: d.err, environ: slices.Concat(d.environ, d.overrides)}
+	if out == nil {
+		p.out = io.Discard
+	} else {
+		fmt.Fprintf(out, "$ referral %s\n", strings.Join(args, " "))
+	}
+	if status := run(ctx, args, p); status != exitDone {
+		return errNo{fmt.Sprintf("`referral %s` ended with status %d", strings.Join(args, " "), status)}
+	}
+	return nil
+}
+
+// stay serves until somebody ends it.
+func (d *demo) stay(ctx context.Context) error {
+	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
+	fmt.Fprintf(d.out, "The commands work on it too, under:\n  export %s %s\n", shellQuoted(d.overrides[0]), shellQuoted(d.overrides[1]))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.answer(ctx, d.built, allParts) })
+	group.Go(func() error { return d.runParts(ctx, d.built, []string{partScheduler}) })
+	return group.Wait()
+}
+
+func shellQuoted(assignment string) string {
+	name, value, _ := strings.Cut(assignment, "=")
+	return name + "='" + value + "'"
+}

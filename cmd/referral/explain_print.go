@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// page is what a command prints for people.
+type page struct{ *bufio.Writer }
+
+func printOut(p process, print func(*page)) error {
+	w := &page{bufio.NewWriter(p.out)}
+	print(w)
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// say prints a line of text that may hold what came from outside.
+func (w *page) say(format string, args ...any) {
+	fmt.Fprintln(w, printable(fmt.Sprintf(format, args...)))
+}
+
+// table prints rows, or says in a line that there are none.
+func (w *page) table(title, none string, head []string, rows [][]string) {
+	if len(rows) == 0 {
+		w.say("%s: %s", title, none)
+		fmt.Fprintln(w)
+		return
+	}
+	printTable(w, title, head, rows)
+}
+
+func (w *page) account(e *billing.Explanation) {
+	w.facts(e)
+	w.standing(e)
+	w.packages(e)
+	w.invoices(e)
+}
+
+func (w *page) facts(e *billing.Explanation) {
+	printTable(w, fmt.Sprintf("Account %d", e.AccountID), []string{"", ""}, [][]string{
+		{"registered", moment(e.RegisteredAt, "not known yet")},
+		{"promo ended", moment(e.PromoEndedAt, "not known yet")},
+		{"terminated", moment(e.TerminatedAt, "no")},
+	})
+	var rows [][]string
+	for _, a := range e.Activations {
+		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words})
+	}
+	w.table("Codes that it entered", "none", []string{"requested", "counts from", "verdict"}, rows)
+}
+
+func (w *page) standing(e *billing.Explanation) {
+	var rungs, discounts [][]string
+	for _, r := range e.Ladder {
+		rungs = append(rungs, []string{
+			r.On.String(), fmt.Sprint(r.FriendID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), smsOrNothing(r.SMS), rungInWords(r),
+		})
+	}
+	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, rungs)
+	for _, d := range e.Discounts {
+		discounts = append(discounts, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), stepOrNothing(d.Step)})
+	}
+	none := "none"
+	if e.Promised {
+		none = "promised; it begins when the promo period ends"
+	}
+	w.table("Discounts by day", none, []string{"kind", "first day", "last day", "percent", "step"}, discounts)
+	if e.Promised && len(discounts) > 0 {
+		w.say("Its own discount as an invitee is promised; it begins when the promo period ends.")
+	}
+}
+
+func rungInWords(r billing.ExplainedRung) string {
+	if r.Restart {
+		return "the ladder begins"
+	}
+	return ""
+}
+
+func (w *page) packages(e *billing.Explanation) {
+	var rows [][]string
+	for _, g := range e.Packages {
+		rows = append(rows, []string{
+			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer), g.Words,
+		})
+	}
+	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "billing", ""}, rows)
+}
+
+func (w *page) invoices(e *billing.Explanation) {
+	var rows [][]string
+	for _, i := range e.Invoices {
+		rows = append(rows, []string{
+			i.InvoiceID, i.Period.String(), fmt.Sprint(i.Revision), fmt.Sprint(i.Lines), i.Charged.String(), i.Wanted.String(), i.Posted.String(), i.Difference.String(), i.Currency,
+		})
+	}
+	w.table("Invoices", "none", []string{"invoice", "period", "revision", "lines", "charged", "wanted", "posted", "to post", ""}, rows)
+}
+
+func (w *page) invoice(e *billing.InvoiceExplanation) {
+	w.say("Invoice %s of account %d, period %s, revision %d", e.InvoiceID, e.AccountID, e.Period, e.Revision)
+	w.say("charged %s, wanted %s, posted %s, to post %s %s", e.Charged, e.Wanted, e.Posted, e.Difference, e.Currency)
+	fmt.Fprintln(w)
+	w.facts(&e.Account)
+	w.standing(&e.Account)
+	if len(e.ByLine) == 0 {
+		w.say("The invoice has no lines: it is cancelled.")
+	}
+	for i := range e.ByLine {
+		w.line(&e.ByLine[i])
+	}
+	fmt.Fprintln(w)
+	w.documents(e)
+}
+
+func (w *page) line(l *billing.ExplainedLine) {
+	if l.Class == "gone" {
+		w.say("Line %s  %s  no line of the current revision", l.LineID, l.Service)
+	} else {
+		w.say("Line %s  %s  %s  %s, %s  %s", l.LineID, l.Service, classInWords(l.Class), dayRange(l.From, l.To), days(l.Days), l.Amount)
+	}
+	for _, s := range l.Segments {
+		w.say("    %s  %8s × %s = %d", dayRange(s.From, s.To), days(s.Days), percents(s), s.PercentDays)
+	}
+	if l.Formula != "" {
+		w.say("    %d percent-days: %s", l.PercentDays, l.Formula)
+	}
+	w.say("    wanted %s, posted %s, to post %s", l.Wanted, l.Posted, l.Difference)
+}
+
+func classInWords(class string) string {
+	switch class {
+	case "excluded":
+		return "excluded: never discounted"
+	case "held":
+		return "HELD: the service is on no list"
+	}
+	return class
+}
+
+// percents is the two kinds of discount, and what they come to.
+func percents(s billing.ExplainedDays) string {
+	both := fmt.Sprintf("(%d %% invitee + %d %% inviter)", s.Invitee, s.Inviter)
+	if s.Invitee+s.Inviter > s.Percent {
+		both += fmt.Sprintf(" held to %d %%", s.Percent)
+	}
+	return both
+}
+
+func (w *page) documents(e *billing.InvoiceExplanation) {
+	var rows [][]string
+	for i := range e.Documents {
+		d := &e.Documents[i]
+		rows = append(rows, []string{
+			fmt.Sprint(d.Sequence), d.ID.String(), string(d.Reason), fmt.Sprint(d.Revision), d.PostingPeriod.String(), d.Amount.String(), linesOf(d), delivery(true, d.Published, d.Answer),
+		})
+	}
+	w.table("Documents posted", "none", []string{"", "adjustment", "reason", "revision", "posted to", "amount", "line by line", "billing"}, rows)
+}
+
+func linesOf(d *billing.ExplainedDocument) string {
+	items := make([]string, len(d.Items))
+	for i, item := range d.Items {
+		items[i] = fmt.Sprintf("%s: %s", item.LineID, item.Amount)
+	}
+	return strings.Join(items, "; ")
+}
+
+// delivery is how far a document got.
+func delivery(gone, published bool, answer *billing.Answered) string {
+	switch {
+	case !gone:
+		return ""
+	case answer != nil && answer.Status == models.ResultRejected:
+		return "rejected: " + answer.Reason
+	case answer != nil:
+		return fmt.Sprintf("%s %s on %s", answer.Status, answer.Amount, answer.At.Format(time.DateOnly))
+	case published:
+		return "published, not answered"
+	}
+	return "not published yet"
+}
+
+func moment(t time.Time, unknown string) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return t.Format("2006-01-02 15:04:05 MST")
+}
+
+func dayOr(d models.Date, unknown string) string {
+	if d == 0 {
+		return unknown
+	}
+	return d.String()
+}
+
+func periodOr(p models.Period) string {
+	if p == 0 {
+		return ""
+	}
+	return p.String()
+}
+
+// dayRange is a half-open interval as people say it, with its last day.
+func dayRange(from, to models.Date) string { return fmt.Sprintf("%s … %s", from, to-1) }
+
+func days(n int) string { return things(int64(n), "day") }
+
+func smsOrNothing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d SMS", n)
+}
+
+func stepOrNothing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"referral/billing"
+	"referral/models"
+)
+
+func newReconcile(p process) *cobra.Command {
+	var format, output string
+	cmd := &cobra.Command{
+		Use:   "reconcile PERIOD",
+		Short: "Compare what is owed, posted, published and answered, and name what does not tie",
+		Long: `Compares, for one period, what the facts entitle clients to (computed anew), what the
+ledger holds, what was published and what billing has answered: totals by kind and
+percent, and every document by name that does not tie. The exit status is 1 when
+something does not.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			period, err := periodArg(args)
+			if err != nil {
+				return err
+			}
+			write, err := reconcileFormat(p, format, output)
+			if err != nil {
+				return err
+			}
+			a, err := openApp(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			if err := a.store.CheckSchema(cmd.Context()); err != nil {
+				return err
+			}
+			return a.reconcile(cmd.Context(), p, period, output, write)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "`table`, json, csv or xlsx")
+	cmd.Flags().StringVar(&output, "output", "", "write to a `file` instead of standard output")
+	return cmd
+}
+
+// reportWriter writes a reconciliation in one format.
+type reportWriter func(io.Writer, *reconcileReport) error
+
+func reconcileFormat(p process, format, output string) (reportWriter, error) {
+	if err := checkFormat(format, "table", "json", "csv", "xlsx"); err != nil {
+		return nil, err
+	}
+	if format == "xlsx" && output == "" && isTerminal(p.out) {
+		return nil, usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
+	}
+	return map[string]reportWriter{"table": writeReconcileTable, "json": writeReconcileJSON, "csv": writeReconcileCSV, "xlsx": writeReconcileXLSX}[format], nil
+}
+
+func (a *app) reconcile(ctx context.Context, p process, period models.Period, output string, write reportWriter) error {
+	report, err := a.reconciled(ctx, p, period)
+	if err != nil {
+		return err
+	}
+	if err := writeOut(p, output, func(w io.Writer) error { return write(w, report) }); err != nil {
+		return err
+	}
+	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount, report.CheckedAt); err != nil {
+		return err
+	}
+	if !report.Ties {
+		return errNo{fmt.Sprintf("%s does not tie: %s, see the report", period, things(report.BreakCount, "break"))}
+	}
+	return nil
+}
+
+// reconciled audits a period and sums up.
+func (a *app) reconciled(ctx context.Context, p process, period models.Period) (*reconcileReport, error) {
+	info, err := a.periodInfo(ctx, period)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := a.store.TermsInForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := newReconcileReport(info, a.now())
+	report.OtherTerms = digest != "" && digest != a.programme.Digest()
+	tick, done := a.auditProgress(ctx, p, period)
+	defer done()
+	var r *billing.Reconciliation
+	err = a.store.Audit(ctx, period, func(head models.AuditHead) error {
+		r = billing.NewReconciliation(a.programme, period, head)
+		return nil
+	}, func(c *models.AuditCase) error {
+		tick()
+		r.Account(c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.Close()
+	report.fill(r)
+	return report, nil
+}
+
+// periodInfo is what is known of a period; an open one that nothing is known of.
+func (a *app) periodInfo(ctx context.Context, period models.Period) (models.PeriodInfo, error) {
+	all, err := a.store.Periods(ctx)
+	if err != nil {
+		return models.PeriodInfo{}, err
+	}
+	for _, info := range all {
+		if info.Period == period {
+			return info, nil
+		}
+	}
+	return models.PeriodInfo{Period: period, State: models.PeriodOpen}, nil
+}
+
+// progressStep is how many accounts go by between two looks at the bar.
+const progressStep = 1000
+
+// auditProgress draws a bar while accounts are audited, when a person watches.
+func (a *app) auditProgress(ctx context.Context, p process, period models.Period) (tick, done func()) {
+	if !isTerminal(p.err) {
+		return func() {}, func() {}
+	}
+	size, err := a.store.AuditSize(ctx, period)
+	if err != nil {
+		a.log.Warn("the progress cannot be shown", "err", err)
+		return func() {}, func() {}
+	}
+	bar, seen := newBar(p.err), 0
+	bar.ChangeMax64(max(size, 1))
+	bar.Describe(fmt.Sprintf("%s accounts", period))
+	tick = func() {
+		if seen++; seen%progressStep == 0 {
+			_ = bar.Set(seen)
+		}
+	}
+	return tick, func() { _ = bar.Clear() }
+}
+
+// writeOut hands the writer of a file to write, or that of standard output when
+// none is named. A file that could not be written whole is taken away.
+func writeOut(p process, path string, write func(io.Writer) error) error {
+	if path == "" {
+		return write(p.out)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return usageError("--output", err)
+	}
+	err = write(file)
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		if info, gone := os.Stat(path); gone == nil && info.Mode().IsRegular() {
+			_ = os.Remove(path)
+		}
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// things is a number with what it counts: "1 break", "2 breaks".
+func things(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return count(n) + " " + what + "s"
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"referral/models"
+)
+
+// tableNames bounds the breaks, and the notices, that a table names: it is for
+// people, and the other formats hold more.
+const tableNames = 100
+
+func writeReconcileTable(out io.Writer, t *reconcileReport) error {
+	w := bufio.NewWriter(out)
+	printHeadline(w, t)
+	if !t.Nothing {
+		printControls(w, t)
+		printBreaks(w, t)
+		printHeld(w, t)
+		printNotices(w, t)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+func printHeadline(w io.Writer, t *reconcileReport) {
+	fmt.Fprintf(w, "Reconciliation of %s: %s\n", t.Period, t.headline())
+	fmt.Fprintf(w, "%s. Looked at %s of the programme, with %s, %s and %s.\n", t.stateInWords(), things(t.Accounts, "account"),
+		things(t.Invoices, "invoice"), things(t.Documents, "document"), things(t.Packages, "SMS package"))
+	if t.Stale > 0 {
+		fmt.Fprintf(w, "To be settled again, by the nightly catch-up or `referral run %[2]s`: %[1]s.\n", things(t.Stale, "account"), t.Period)
+	}
+	if t.OtherTerms {
+		fmt.Fprintln(w, "The terms of this configuration are not those that the service works by: what follows is judged by this configuration.")
+	}
+	if t.Foreign.Documents > 0 {
+		fmt.Fprintf(w, "Posted into this period for closed ones: %s, %s\n", things(t.Foreign.Documents, "document"), t.Foreign.AmountMinor)
+	}
+	fmt.Fprintln(w)
+}
+
+func (t *reconcileReport) headline() string {
+	switch {
+	case t.Nothing:
+		return "there is nothing in this period, so it ties"
+	case t.Ties:
+		return "it ties"
+	}
+	return "IT DOES NOT TIE, " + things(t.BreakCount, "break")
+}
+
+func (t *reconcileReport) stateInWords() string {
+	switch t.State {
+	case models.PeriodClosed:
+		return "Closed on " + t.ClosedAt.Format(time.DateOnly)
+	case models.PeriodRun:
+		return "Run, not closed"
+	}
+	return "Open, not run yet"
+}
+
+func printControls(w io.Writer, t *reconcileReport) {
+	var rows [][]string
+	for i := range t.Controls {
+		rows = append(rows, controlRow(&t.Controls[i]))
+	}
+	for i := range t.Overall {
+		rows = append(rows, controlRow(&t.Overall[i]))
+	}
+	printTable(w, "Control totals", []string{"", "lines", "entitled", "posted", "published", "answered", ""}, rows)
+}
+
+// controlRow shows how many lines are entitled, and amounts; of packages, which
+// cost nothing, how many.
+func controlRow(c *controlReport) []string {
+	row := []string{c.name(), count(c.Entitled.Count)}
+	for _, s := range c.stages() {
+		if c.Currency == "" {
+			row = append(row, count(s.Count))
+		} else {
+			row = append(row, s.AmountMinor.String())
+		}
+	}
+	if c.Ties {
+		return append(row, "ties")
+	}
+	return append(row, "DIFFERS")
+}
+
+func (c *controlReport) name() string {
+	switch {
+	case c.SMS > 0:
+		return fmt.Sprintf("package of %d SMS", c.SMS)
+	case c.Percent > 0:
+		return fmt.Sprintf("%s %d %%, %s", c.Kind, c.Percent, c.Currency)
+	case c.Currency != "":
+		return c.Kind + ", " + c.Currency
+	}
+	return c.Kind
+}
+
+func printBreaks(w io.Writer, t *reconcileReport) {
+	if t.BreakCount == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s\n", things(t.BreakCount, "break"))
+	named := t.Breaks[:min(len(t.Breaks), tableNames)]
+	for i := range named {
+		printBreak(w, &named[i])
+	}
+	if rest := unnamed(t.BreakCount, len(named), "break"); rest != "" {
+		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, count(int64(len(t.Breaks))))
+	}
+	fmt.Fprintln(w)
+}
+
+func printBreak(w io.Writer, b *breakReport) {
+	place := []string{fmt.Sprintf("account %d", b.AccountID)}
+	for _, part := range []struct{ what, name string }{
+		{"invoice", b.InvoiceID}, {"document", b.DocumentID}, {"lines", strings.Join(b.Lines, ", ")},
+	} {
+		if part.name != "" {
+			place = append(place, part.what+" "+part.name)
+		}
+	}
+	fmt.Fprintf(w, "  %-20s %s\n", b.Kind, printable(strings.Join(place, "  ")))
+	fmt.Fprintf(w, "  %-20s %s\n", "", printable(b.Detail))
+	if b.ExpectedMinor != b.ActualMinor {
+		fmt.Fprintf(w, "  %-20s expected %s, found %s\n", "", b.ExpectedMinor, b.ActualMinor)
+	}
+}
+
+func printHeld(w io.Writer, t *reconcileReport) {
+	if len(t.Held) == 0 {
+		return
+	}
+	rows := make([][]string, len(t.Held))
+	for i, h := range t.Held {
+		rows[i] = []string{h.Service, count(h.Lines), h.AmountMinor.String()}
+	}
+	printTable(w, "On hold: services on no list, no discount until they are", []string{"service", "lines", "charged"}, rows)
+}
+
+func printNotices(w io.Writer, t *reconcileReport) {
+	if t.NoticeCount == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s\n", things(t.NoticeCount, "notice"))
+	named := t.Notices[:min(len(t.Notices), tableNames)]
+	for _, n := range named {
+		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, printable(fmt.Sprintf("account %d  %s  %s", n.AccountID, n.InvoiceID, n.Detail)))
+	}
+	if rest := unnamed(t.NoticeCount, len(named), "notice"); rest != "" {
+		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, count(int64(len(t.Notices))))
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/xuri/excelize/v2"
+
+	"referral/models"
+)
+
+// sheet is a page of a workbook, written row by row.
+type sheet struct {
+	name   string
+	head   []string
+	widths []float64
+	rows   func(write func(cells ...any) error) error
+}
+
+func writeReconcileXLSX(w io.Writer, t *reconcileReport) error {
+	book := excelize.NewFile()
+	defer book.Close() //nolint:errcheck // takes its temporary files away; what was written is written
+	styles, err := newSheetStyles(book)
+	if err != nil {
+		return fmt.Errorf("making a workbook: %w", err)
+	}
+	for i, s := range reconcileSheets(t, styles) {
+		if err := addSheet(book, i, s, styles); err != nil {
+			return fmt.Errorf("making the sheet %q: %w", s.name, err)
+		}
+	}
+	if _, err := book.WriteTo(w); err != nil {
+		return fmt.Errorf("writing a workbook: %w", err)
+	}
+	return nil
+}
+
+type sheetStyles struct{ bold, money int }
+
+func newSheetStyles(book *excelize.File) (s sheetStyles, err error) {
+	if s.bold, err = book.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}}); err != nil {
+		return s, err
+	}
+	const twoDecimals = 4 // of the formats that every spreadsheet knows: #,##0.00
+	s.money, err = book.NewStyle(&excelize.Style{NumFmt: twoDecimals})
+	return s, err
+}
+
+// money is an amount as a number of major units. A spreadsheet keeps numbers in
+// floating point, to 15 digits, as nothing else here does.
+func (s sheetStyles) amount(m models.Money) excelize.Cell {
+	return excelize.Cell{StyleID: s.money, Value: float64(m) / 100}
+}
+
+func addSheet(book *excelize.File, number int, s sheet, styles sheetStyles) error {
+	if number == 0 { // a new workbook has one sheet already
+		if err := book.SetSheetName(book.GetSheetName(0), s.name); err != nil {
+			return err
+		}
+	} else if _, err := book.NewSheet(s.name); err != nil {
+		return err
+	}
+	out, err := book.NewStreamWriter(s.name)
+	if err != nil {
+		return err
+	}
+	for i, width := range s.widths {
+		if err := out.SetColWidth(i+1, i+1, width); err != nil {
+			return err
+		}
+	}
+	if err := out.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
+		return err
+	}
+	row := 0
+	write := func(cells ...any) error {
+		row++
+		return out.SetRow(fmt.Sprintf("A%d", row), cells)
+	}
+	if err := write(headCells(s.head, styles)...); err != nil {
+		return err
+	}
+	if err := s.rows(write); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func headCells(head []string, styles sheetStyles) []any {
+	cells := make([]any, len(head))
+	for i, text := range head {
+		cells[i] = excelize.Cell{StyleID: styles.bold, Value: text}
+	}
+	return cells
+}
+
+func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
+	return []sheet{
+		{"Summary", []string{"what", "value"}, []float64{36, 40}, func(write func(...any) error) error { return summaryRows(write, t, styles) }},
+		{"Controls", []string{"kind", "percent", "SMS", "currency", "ties", "entitled lines", "entitled", "posted lines", "posted",
+			"published lines", "published", "answered lines", "answered"},
+			[]float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18}, func(write func(...any) error) error { return controlRows(write, t, styles) }},
+		{"Breaks", []string{"kind", "account", "invoice", "document", "lines", "expected", "found", "detail"},
+			[]float64{22, 12, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
+		{"Notices", []string{"kind", "account", "invoice", "amount", "detail"},
+			[]float64{18, 12, 24, 16, 90}, func(write func(...any) error) error { return noticeRows(write, t, styles) }},
+	}
+}
+
+func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	for _, row := range [][]any{
+		{"period", t.Period.String()}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"checked at", t.CheckedAt.Format("2006-01-02 15:04:05 MST")},
+		{"accounts", t.Accounts}, {"invoices", t.Invoices}, {"documents", t.Documents}, {"SMS packages", t.Packages},
+		{"accounts to settle again", t.Stale}, {"judged by other terms than the service", t.OtherTerms},
+		{"breaks", t.BreakCount}, {"notices", t.NoticeCount},
+		{"documents posted for closed periods", t.Foreign.Documents}, {"their amount", styles.amount(t.Foreign.AmountMinor)},
+	} {
+		if err := write(row...); err != nil {
+			return err
+		}
+	}
+	for _, h := range t.Held {
+		if err := write("lines on hold, service "+h.Service, h.Lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func controlRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	for _, list := range [][]controlReport{t.Controls, t.Overall} {
+		for i := range list {
+			c := &list[i]
+			row := []any{c.Kind, unlessZero(c.Percent), unlessZero(c.SMS), c.Currency, c.Ties}
+			for _, s := range c.stages() {
+				row = append(row, s.Count, styles.amount(s.AmountMinor))
+			}
+			if err := write(row...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unlessZero leaves a cell empty rather than 0.
+func unlessZero(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
+func breakRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	for i := range t.Breaks {
+		b := &t.Breaks[i]
+		err := write(string(b.Kind), b.AccountID, b.InvoiceID, b.DocumentID, strings.Join(b.Lines, " "),
+			styles.amount(b.ExpectedMinor), styles.amount(b.ActualMinor), b.Detail)
+		if err != nil {
+			return err
+		}
+	}
+	if rest := unnamed(t.BreakCount, len(t.Breaks), "break"); rest != "" {
+		return write(rest)
+	}
+	return nil
+}
+
+func noticeRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	for _, n := range t.Notices {
+		if err := write(string(n.Kind), n.AccountID, n.InvoiceID, styles.amount(n.AmountMinor), n.Detail); err != nil {
+			return err
+		}
+	}
+	if rest := unnamed(t.NoticeCount, len(t.Notices), "notice"); rest != "" {
+		return write(rest)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/sethvargo/go-retry"
+)
+
+// Consumer takes what arrives on the topics, as a member of its group. Build it
+// with [New].
+type Consumer struct {
+	o       Options
+	log     *slog.Logger
+	decoder *Decoder
+	metrics *metrics
+	health  *health
+}
+
+// Subjects of the state of health.
+const (
+	onBroker   = "broker"
+	onDatabase = "database"
+)
+
+// New checks the options and registers the metrics. It connects to nothing yet.
+func New(o Options) (*Consumer, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := NewDecoder(o.Topics)
+	if err != nil {
+		return nil, fmt.Errorf("consumer: %w", err)
+	}
+	c := &Consumer{
+		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
+		decoder: decoder, metrics: newMetrics(), health: newHealth(),
+	}
+	if err := c.metrics.register(o.Registerer); err != nil {
+		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
+	}
+	c.health.report(onBroker, errors.New("the group has not been joined yet"))
+	return c, nil
+}
+
+// Ready is nil when the topics exist and the last exchanges with the broker and
+// the database worked. Otherwise it names all that is wrong.
+func (c *Consumer) Ready() error { return c.health.ready() }
+
+// Run consumes until ctx is done, and then stops cleanly: what is being written
+// gets Timing.StopGrace to finish and to be committed. It waits out every
+// failure of the broker and the database, and so returns nil.
+func (c *Consumer) Run(ctx context.Context) error {
+	defer c.health.report(onBroker, errors.New("the consumer has stopped"))
+	wait := c.backoff()
+	for {
+		joined, err := c.membership(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if joined {
+			wait = c.backoff()
+		}
+		pause, _ := wait.Next()
+		c.metrics.joinErrors.Inc()
+		c.health.report(onBroker, err)
+		c.log.Error("not in the consumer group; trying again", "error", err, "in", pause.String())
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// backoff is the waits between tries of one thing, longer and longer, and
+// scattered so that replicas do not try in step.
+func (c *Consumer) backoff() retry.Backoff {
+	growing := retry.NewExponential(c.o.Timing.RetryMin)
+	return retry.WithJitterPercent(25, retry.WithCappedDuration(c.o.Timing.RetryMax, growing))
+}
+
+// membership is one stay in the group. It ends with the error that ended it;
+// joined tells whether messages could be consumed before.
+func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
+	wires := newWires(ctx, c.o.Dialer)
+	defer wires.close()
+	if err := c.checkTopics(ctx, wires); err != nil {
+		return false, err
+	}
+	group, err := kafka.NewConsumerGroup(c.groupConfig(wires))
+	if err != nil {
+		return false, fmt.Errorf("setting up the group: %w", err)
+	}
+	defer c.leave(group, wires)
+	for {
+		generation, err := group.Next(ctx)
+		if errors.Is(err, kafka.RebalanceInProgress) {
+			continue
+		}
+		if err != nil {
+			return joined, fmt.Errorf("joining the group: %w", err)
+		}
+		joined = true
+		if err := c.generation(ctx, generation, wires); err != nil {
+			return joined, err
+		}
+	}
+}
+
+// leave closes the group, which waits for the work in progress. A join that
+// hangs must not hold up a stop, so the connections are cut after a while.
+func (c *Consumer) leave(group *kafka.ConsumerGroup, wires *wires) {
+	cut := time.AfterFunc(c.o.Timing.StopGrace+stopReserve, wires.close)
+	defer cut.Stop()
+	if err := group.Close(); err != nil {
+		c.log.Warn("leaving the group", "error", err)
+	}
+}
+
+func (c *Consumer) groupConfig(wires *wires) kafka.ConsumerGroupConfig {
+	t := c.o.Timing
+	return kafka.ConsumerGroupConfig{
+		ID: c.o.Group, Brokers: c.o.Brokers, Dialer: wires.dialer(), Topics: c.o.Topics.All(),
+		StartOffset: kafka.FirstOffset, SessionTimeout: t.SessionTimeout, HeartbeatInterval: t.Heartbeat,
+		WatchPartitionChanges: true, PartitionWatchInterval: t.WatchTopics,
+		JoinGroupBackoff: t.RetryMin, Timeout: dialTimeout,
+		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
+			c.log.Warn("kafka group: " + fmt.Sprintf(format, args...))
+		}),
+	}
+}
+
+// generation consumes the partitions of one generation until the next is due.
+func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *wires) error {
+	c.metrics.generations.Inc()
+	c.health.report(onBroker, nil)
+	began := c.o.Now()
+	crew := c.newCrew(ctx, g)
+	crew.start()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-crew.ended:
+	}
+	// Members that come and go end a generation often, but not at once. Without a
+	// pause, a fault that kafka-go answers by joining anew would do so endlessly.
+	if c.o.Now().Sub(began) < c.o.Timing.RetryMin*10 && !sleep(ctx, c.o.Timing.RetryMin*5) {
+		return ctx.Err()
+	}
+	return c.checkTopics(ctx, wires)
+}
+
+// sleep waits, and tells whether it was not interrupted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,131 @@
+package consumer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
+
+	"referral/models"
+)
+
+// MaxValue is the size of the largest message value that is read, in bytes.
+const MaxValue = 1 << 20
+
+// Decoder reads messages of the known topics. It keeps no state and may be used
+// from many goroutines. Build it with [NewDecoder].
+type Decoder struct {
+	kinds map[string]kind
+}
+
+// NewDecoder makes a decoder for these topics.
+func NewDecoder(topics Topics) (*Decoder, error) {
+	if err := topics.validate(); err != nil {
+		return nil, err
+	}
+	return &Decoder{kinds: kindsOf(topics)}, nil
+}
+
+// EventType is the one type of event that a topic carries; empty for a topic
+// that is not read.
+func (d *Decoder) EventType(topic string) string { return d.kinds[topic].event }
+
+// Decode reads a message: the delivery has either a fact or a fault. It never
+// fails otherwise, whatever the bytes.
+func (d *Decoder) Decode(m models.Message) models.Delivery {
+	fact, err := d.read(&m)
+	if err != nil {
+		return models.Delivery{Message: m, Fault: faultOf(err)}
+	}
+	return models.Delivery{Message: m, Fact: fact}
+}
+
+func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
+	kind, known := d.kinds[m.Origin.Topic]
+	switch {
+	case !known:
+		return nil, &models.Fault{Reason: models.BadUnknownType, Detail: "the topic is none of those that are read"}
+	case len(m.Value) > MaxValue:
+		return nil, &models.Fault{Reason: models.BadTooLarge, Detail: fmt.Sprintf(
+			"the value has %d bytes, and at most %d are read; split what it carries", len(m.Value), MaxValue)}
+	case len(m.Value) == 0:
+		return nil, unreadable("the message has no value (a tombstone); send the event itself")
+	case !utf8.Valid(m.Value):
+		return nil, unreadable("the value is not valid UTF-8")
+	}
+	e := envelope{kind: kind, topic: m.Origin.Topic}
+	if err := e.read(m); err != nil {
+		return nil, err
+	}
+	return e.fact(m), nil
+}
+
+// fact puts together what the envelope and its data say.
+func (e *envelope) fact(m *models.Message) *models.Fact {
+	at := e.time
+	if at.IsZero() {
+		at = toMicroseconds(m.At)
+	}
+	f := &models.Fact{
+		Key: models.NewEventKey(e.source, e.id), Event: e.source + " " + e.id,
+		Digest: digest(e.kind.event, e.data), At: at, Origin: m.Origin, Data: e.data,
+	}
+	switch data := e.data.(type) {
+	case models.Registered:
+		f.Data = e.signed(data, f.Event)
+	case models.Result:
+		data.Event, data.AccountID = f.Key, accountOf(m.Key)
+		f.Data = data
+	}
+	return f
+}
+
+// signed dates a registration's profile, so that the newest can win.
+func (e *envelope) signed(data models.Registered, event string) models.Registered {
+	data.Profile.At, data.Profile.Event = e.time, event
+	if e.time.IsZero() {
+		data.Profile.At = data.RegisteredAt
+	}
+	return data
+}
+
+// accountOf is the account that a message key names; 0 when it names none.
+func accountOf(key []byte) int64 {
+	id, err := strconv.ParseInt(string(key), 10, 64)
+	if err != nil || id < 1 {
+		return 0
+	}
+	return id
+}
+
+// toMicroseconds is the resolution of the database: an instant that lost digits
+// only on its way through it would compare differently before and after.
+func toMicroseconds(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}
+
+// IsControl tells a marker of a transaction, which Kafka keeps among the
+// records, from a message: a key of version 0 and a type, and a value of version
+// and epoch. No event of the contract fits into six bytes.
+func IsControl(m *models.Message) bool {
+	return len(m.Key) == 4 && bytes.HasPrefix(m.Key, []byte{0, 0, 0}) && len(m.Value) == 6
+}
+
+// aborts tells the marker of an abort from that of a commit.
+func aborts(m *models.Message) bool { return m.Key[3] == 0 }
+
+// end makes sure that nothing follows the value that was read.
+func end(d *jx.Decoder) error {
+	if err := d.Skip(); !errors.Is(err, io.EOF) {
+		return unreadable("something follows the JSON value; send one event per message")
+	}
+	return nil
+}

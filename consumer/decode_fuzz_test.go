@@ -1,0 +1,74 @@
+package consumer
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"referral/models"
+)
+
+// FuzzDecode holds the promise that any bytes give either a fact or a fault, and
+// that a fact holds nothing that the storage would choke on.
+func FuzzDecode(f *testing.F) {
+	for _, e := range examples(&testing.T{}) {
+		f.Add(e.topic, structuredValue(e.event, "1", e.data), "application/cloudevents+json", "", "")
+		f.Add(e.topic, e.data, "application/json", "1.0", e.event)
+		f.Add(e.topic, string(dataFirst(e.topic, e.event, e.data).Value), "", "", "")
+		f.Add(e.topic, string(dataInBase64(e.topic, e.event, e.data).Value), "", "", "")
+	}
+	decoder := newTestDecoder(f)
+	f.Fuzz(func(t *testing.T, topic, value, media, version, event string) {
+		m := models.Message{Origin: models.Origin{Topic: topic}, Value: []byte(value)}
+		if media != "" {
+			m.Headers = append(m.Headers, models.Header{Key: "content-type", Value: []byte(media)})
+		}
+		if version != "" {
+			m.Headers = append(m.Headers, models.Header{Key: "ce_specversion", Value: []byte(version)},
+				models.Header{Key: "ce_id", Value: []byte("1")}, models.Header{Key: "ce_source", Value: []byte("/s")},
+				models.Header{Key: "ce_type", Value: []byte(event)})
+		}
+		d := decoder.Decode(m)
+		if (d.Fact == nil) == (d.Fault == nil) {
+			t.Fatalf("fact %v, fault %v", d.Fact, d.Fault)
+		}
+		if d.Fault != nil {
+			if d.Fault.Reason == "" || d.Fault.Detail == "" || !utf8.ValidString(d.Fault.Detail) {
+				t.Fatalf("a fault without words: %+v", d.Fault)
+			}
+			return
+		}
+		if !json.Valid([]byte(value)) {
+			t.Fatal("taken, though it is no JSON")
+		}
+		if again := decoder.Decode(m); again.Fact.Digest != d.Fact.Digest {
+			t.Fatal("two digests of one message")
+		}
+		for _, s := range texts(d.Fact) {
+			if strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
+				t.Fatalf("the database refuses %q", s)
+			}
+		}
+	})
+}
+
+// texts is every text of a fact that is stored.
+func texts(f *models.Fact) []string {
+	all := []string{f.Event}
+	switch data := f.Data.(type) {
+	case models.Registered:
+		p := data.Profile
+		all = append(all, p.Name, p.TaxID, p.Email, p.Phone, p.PromoUntil)
+	case models.ActivationRequested:
+		all = append(all, data.Code)
+	case models.Result:
+		all = append(all, data.Reason)
+	case *models.Invoice:
+		all = append(all, data.ID, data.Currency)
+		for _, l := range data.Lines {
+			all = append(all, l.ID, l.Service)
+		}
+	}
+	return all
+}

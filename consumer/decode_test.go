@@ -1,0 +1,506 @@
+package consumer
+
+import (
+	"encoding/base64"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"referral/models"
+)
+
+func instantOf(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.UTC()
+}
+
+// examples is one message of each topic with what it says.
+func examples(t *testing.T) []example {
+	key := models.NewEventKey("/test", "1")
+	day := models.NewDate
+	return []example{
+		{topics.Registered, "pbx.registered.v1", registeredData, models.Registered{
+			AccountID: 885, RegisteredAt: instantOf(t, "2026-01-10T09:00:00Z"),
+			Profile: models.Profile{Name: "Резервация", TaxID: "7707083893", Email: "a@example.test", Phone: "+70000000000",
+				PromoUntil: "2026-01-24", At: instantOf(t, "2026-05-01T00:00:00Z"), Event: "/test 1"},
+		}},
+		{topics.PromoEnded, "pbx.promo-ended.v1", promoEndedData, models.PromoEnded{
+			AccountID: 885, EndedAt: instantOf(t, "2026-01-23T21:00:00Z")}},
+		{topics.Terminated, "pbx.terminated.v1", terminatedData, models.Terminated{
+			AccountID: 885, TerminatedAt: instantOf(t, "2026-07-01T12:00:00Z")}},
+		{topics.Activation, "referral.activation-requested.v1", activationData, models.ActivationRequested{
+			AccountID: 901, Code: "ABC234DEF", RequestedAt: instantOf(t, "2026-02-01T10:00:00Z")}},
+		{topics.Invoices, "billing.invoice-issued.v1", invoiceData, &models.Invoice{
+			AccountID: 885, ID: "INV-2026-04-885", Revision: 1, Period: 202604, Currency: "RUB",
+			Lines: []models.Line{{ID: "1", Service: "subscription", From: day(2026, 4, 1), To: day(2026, 5, 1), Amount: 300000}}}},
+		{topics.Results, "billing.adjustment-result.v1", resultData, models.Result{
+			AdjustmentID: models.UUID{0x0b, 0x5f, 0x5b, 0x6e, 0x5f, 0x0c, 0x5a, 0x2b, 0x8a, 0x2b, 0x4a, 0x2b, 0x9a, 0x2b, 0, 1},
+			AccountID:    885, Event: key, Status: models.ResultApplied, Amount: -142000, At: instantOf(t, "2026-05-01T04:00:00Z")}},
+	}
+}
+
+type example struct {
+	topic, event, data string
+	want               models.FactData
+}
+
+func TestDecodeReadsEveryTopicInEveryMode(t *testing.T) {
+	decoder := newTestDecoder(t)
+	modes := map[string]func(topic, event, data string) models.Message{
+		"structured":                     structuredMessage,
+		"binary":                         binaryMessage,
+		"structured without headers":     without("content-type", structuredMessage),
+		"structured as application/json": as("Application/JSON", structuredMessage),
+		"structured, header in capitals": as("APPLICATION/CloudEvents+JSON;Charset=utf-8", structuredMessage),
+		"binary, keys in capitals":       shouted(binaryMessage),
+		"binary without content-type":    without("content-type", binaryMessage),
+		"data before the type":           dataFirst,
+		"data in base64":                 dataInBase64,
+	}
+	for name, message := range modes {
+		t.Run(name, func(t *testing.T) {
+			for _, e := range examples(t) {
+				m := message(e.topic, e.event, e.data)
+				got := decoder.Decode(m)
+				if got.Fault != nil {
+					t.Fatalf("%s: %v", e.topic, got.Fault)
+				}
+				want := &models.Fact{
+					Key: models.NewEventKey("/test", "1"), Event: "/test 1", At: instantOf(t, "2026-05-01T00:00:00Z"),
+					Origin: m.Origin, Data: e.want, Digest: got.Fact.Digest,
+				}
+				if !reflect.DeepEqual(got.Fact, want) {
+					t.Errorf("%s:\n got %+v\nwant %+v", e.topic, got.Fact, want)
+				}
+				if plain := decoder.Decode(structuredMessage(e.topic, e.event, e.data)); plain.Fact.Digest != got.Fact.Digest {
+					t.Errorf("%s: the digest depends on the mode", e.topic)
+				}
+			}
+		})
+	}
+}
+
+type maker func(topic, event, data string) models.Message
+
+func without(key string, make maker) maker {
+	return func(topic, event, data string) models.Message {
+		m := make(topic, event, data)
+		var kept []models.Header
+		for _, h := range m.Headers {
+			if h.Key != key {
+				kept = append(kept, h)
+			}
+		}
+		m.Headers = kept
+		return m
+	}
+}
+
+func as(media string, make maker) maker {
+	return func(topic, event, data string) models.Message {
+		m := make(topic, event, data)
+		m.Headers[0].Value = []byte(media)
+		return m
+	}
+}
+
+func shouted(make maker) maker {
+	return func(topic, event, data string) models.Message {
+		m := make(topic, event, data)
+		for i := range m.Headers {
+			m.Headers[i].Key = strings.ToUpper(m.Headers[i].Key)
+		}
+		return m
+	}
+}
+
+func dataFirst(topic, event, data string) models.Message {
+	m := structuredMessage(topic, event, data)
+	m.Value = fmt.Appendf(nil, ` { "data" : %s , "extension":{"a":[1,null,"\u0000"]},"type":%q,"source":"/test",
+		"time":"2026-05-01T03:00:00+03:00","id":"1","specversion":"1.0"}`+"\n", data, event)
+	return m
+}
+
+func dataInBase64(topic, event, data string) models.Message {
+	m := structuredMessage(topic, event, data)
+	m.Value = fmt.Appendf(nil, `{"specversion":"1.0","id":"1","source":"/test","type":%q,"time":"2026-05-01T00:00:00Z","data":null,"data_base64":%q}`,
+		event, base64.StdEncoding.EncodeToString([]byte(data)))
+	return m
+}
+
+func TestDecodeOptionalFields(t *testing.T) {
+	decoder := newTestDecoder(t)
+	registered := func(value string) models.Registered {
+		t.Helper()
+		d := decoder.Decode(models.Message{Origin: models.Origin{Topic: topics.Registered}, Value: []byte(value), At: arrived})
+		if d.Fault != nil {
+			t.Fatal(d.Fault)
+		}
+		if want := instantOf(t, "2026-05-01T00:00:05Z"); !strings.Contains(value, `"time":"`) && d.Fact.At != want {
+			t.Errorf("a fact without a time is dated %v, want the broker's %v", d.Fact.At, want)
+		}
+		return d.Fact.Data.(models.Registered)
+	}
+	const bare = `{"account_id":885,"name":"","tax_id":"","registered_at":"2026-01-10T09:00:00.123456789Z"%s}`
+	const event = `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.registered.v1","data":%s%s}`
+	for _, optional := range []string{``, `,"promo_until":null,"email":null,"phone":null`, `,"promo_until":"","email":"","phone":""`} {
+		got := registered(fmt.Sprintf(event, fmt.Sprintf(bare, optional), `,"time":null`))
+		at := instantOf(t, "2026-01-10T09:00:00.123456Z")
+		want := models.Registered{AccountID: 885, RegisteredAt: at, Profile: models.Profile{At: at, Event: "/s 1"}}
+		if got != want {
+			t.Errorf("%s: got %+v, want %+v", optional, got, want)
+		}
+	}
+}
+
+func TestDecodeTakesWhatIsJustWithinBounds(t *testing.T) {
+	decoder := newTestDecoder(t)
+	for name, data := range map[string]string{
+		"the largest amount":            edit(invoiceData, `300000`, `1000000000000000`),
+		"the smallest amount":           edit(invoiceData, `300000`, `-1000000000000000`),
+		"366 days of service":           edit(invoiceData, `2026-05-01`, `2027-04-02`),
+		"a period that ends before":     edit(invoiceData, `2026-05-01`, `2025-01-01`),
+		"a single day":                  edit(invoiceData, `2026-05-01`, `2026-04-01`),
+		"no lines: a cancelled invoice": edit(invoiceData, `[{"line_id":"1","service":"subscription","from":"2026-04-01","to":"2026-05-01","amount_minor":300000}]`, `[]`),
+		"the earliest month":            edit(invoiceData, `"2026-04"`, `"1900-01"`),
+		"the latest month":              edit(invoiceData, `"2026-04"`, `"9999-12"`),
+		"an id of 200 letters":          edit(invoiceData, `INV-2026-04-885`, strings.Repeat("Ы", 200)),
+		"a leap day":                    edit(invoiceData, `"from":"2026-04-01"`, `"from":"2028-02-29"`),
+		"the largest account":           edit(invoiceData, `"account_id":885`, `"account_id":9223372036854775807`),
+		"an escaped field name":         edit(invoiceData, `"account_id"`, `"account\u005fid"`),
+		"minus nought":                  edit(invoiceData, `300000`, `-0`),
+		"an unknown field of any kind":  edit(invoiceData, `"revision":1`, `"revision":1,"x":{"y":[1.5e3,true,null,"\u0000"]}`),
+	} {
+		if d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data)); d.Fault != nil {
+			t.Errorf("%s: %v", name, d.Fault)
+		}
+	}
+	value := structuredValue("billing.invoice-issued.v1", "1", invoiceData)
+	value = edit(value, `{"specversion"`, `{"x":"`+strings.Repeat("x", MaxValue-len(value)-len(`"x":"",`))+`","specversion"`)
+	m := structuredMessage(topics.Invoices, "", "")
+	if m.Value = []byte(value); len(m.Value) != MaxValue {
+		t.Fatalf("the test's value has %d bytes", len(m.Value))
+	}
+	if d := decoder.Decode(m); d.Fault != nil {
+		t.Errorf("exactly 1 MiB: %v", d.Fault)
+	}
+}
+
+// edit replaces a part of a text that must be there.
+func edit(s, old, new string) string {
+	if !strings.Contains(s, old) {
+		panic("the example lacks " + old)
+	}
+	return strings.Replace(s, old, new, 1)
+}
+
+func TestDecodeNamesBadData(t *testing.T) {
+	decoder := newTestDecoder(t)
+	invoiceEvent, resultEvent := "billing.invoice-issued.v1", "billing.adjustment-result.v1"
+	second := `,{"line_id":"1","service":"x","from":"2026-04-01","to":"2026-05-01","amount_minor":1}]`
+	for _, bad := range []struct {
+		name, topic, event, data, detail string
+	}{
+		{"no object", topics.Invoices, invoiceEvent, `[]`, "data: must be an object, but is of type array"},
+		{"account as a string", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `"885","period`), "data.account_id: must be an integer, but is of type string"},
+		{"account as a fraction", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885.0,"period`), "data.account_id: must be an integer, written without fraction and exponent"},
+		{"account with an exponent", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e0,"period`), "data.account_id: must be an integer, written without fraction and exponent"},
+		{"account nought", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `0,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
+		{"account below nought", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `-1,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
+		{"account beyond 64 bits", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `9223372036854775808,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
+		{"account null", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `null,"period`), "data.account_id: must be an integer, but is of type null"},
+		{"account true", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `true,"period`), "data.account_id: must be an integer, but is of type bool"},
+		{"account missing", topics.Invoices, invoiceEvent, edit(invoiceData, `"account_id":885,`, ``), "data.account_id: missing; it is required"},
+		{"account in another case", topics.Invoices, invoiceEvent, edit(invoiceData, `account_id`, `Account_ID`), "data.account_id: missing; it is required"},
+		{"account given twice", topics.Invoices, invoiceEvent, edit(invoiceData, `"revision":1`, `"revision":1,"account_id":886`), "data.account_id: given twice"},
+		{"invoice id empty", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, ``), "data.invoice_id: must not be empty"},
+		{"invoice id too long", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, strings.Repeat("x", 201)), "data.invoice_id: has 201 characters; at most 200 are taken"},
+		{"invoice id with a NUL", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, `INV\u0000`), "data.invoice_id: must not contain a NUL character"},
+		{"invoice id a number", topics.Invoices, invoiceEvent, edit(invoiceData, `"INV-2026-04-885"`, `7`), "data.invoice_id: must be a string, but is of type number"},
+		{"month 13", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"2026-13"`), "data.period: must be a month like 2026-04"},
+		{"month in one digit", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"2026-4"`), "data.period: must be a month like 2026-04"},
+		{"a day for a month", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"2026-04-01"`), "data.period: must be a month like 2026-04"},
+		{"month as a number", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `202604`), "data.period: must be a month like 2026-04, but is of type number"},
+		{"month of 1899", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"1899-12"`), "data.period: must lie in the years 1900 to 9999"},
+		{"revision nought", topics.Invoices, invoiceEvent, edit(invoiceData, `"revision":1`, `"revision":0`), "data.revision: must be an integer from 1 to 2147483647"},
+		{"revision missing", topics.Invoices, invoiceEvent, edit(invoiceData, `"revision":1,`, ``), "data.revision: missing; it is required"},
+		{"currency in small letters", topics.Invoices, invoiceEvent, edit(invoiceData, `RUB`, `rub`), "data.currency: must be three capital letters like RUB"},
+		{"currency of two letters", topics.Invoices, invoiceEvent, edit(invoiceData, `RUB`, `RU`), "data.currency: must be three capital letters like RUB"},
+		{"currency in Cyrillic", topics.Invoices, invoiceEvent, edit(invoiceData, `RUB`, `РУБ`), "data.currency: must be three capital letters like RUB"},
+		{"lines missing", topics.Invoices, invoiceEvent, `{"invoice_id":"I","account_id":885,"period":"2026-04","revision":1,"currency":"RUB"}`, "data.lines: missing; it is required"},
+		{"lines null", topics.Invoices, invoiceEvent, `{"invoice_id":"I","account_id":885,"period":"2026-04","revision":1,"currency":"RUB","lines":null}`, "data.lines: must be an array, but is of type null"},
+		{"a line that is a number", topics.Invoices, invoiceEvent, edit(invoiceData, `[{`, `[5,{`), "data.lines[0]: must be an object, but is of type number"},
+		{"line id twice", topics.Invoices, invoiceEvent, edit(invoiceData, `]`, second), "data.lines[1].line_id: is that of lines[0] again; each line needs its own"},
+		{"line id missing", topics.Invoices, invoiceEvent, edit(invoiceData, `"line_id":"1",`, ``), "data.lines[0].line_id: missing; it is required"},
+		{"service empty", topics.Invoices, invoiceEvent, edit(invoiceData, `subscription`, ``), "data.lines[0].service: must not be empty"},
+		{"amount beyond 10^15", topics.Invoices, invoiceEvent, edit(invoiceData, `300000`, `1000000000000001`), "data.lines[0].amount_minor: must be an integer from -1000000000000000 to 1000000000000000"},
+		{"amount beyond -10^15", topics.Invoices, invoiceEvent, edit(invoiceData, `300000`, `-1000000000000001`), "data.lines[0].amount_minor: must be an integer from -1000000000000000 to 1000000000000000"},
+		{"amount in the second line", topics.Invoices, invoiceEvent, edit(edit(invoiceData, `]`, second), `"amount_minor":1}]`, `"amount_minor":"1"}]`), "data.lines[1].amount_minor: must be an integer, but is of type string"},
+		{"a 30th of February", topics.Invoices, invoiceEvent, edit(invoiceData, `"from":"2026-04-01"`, `"from":"2026-02-30"`), "data.lines[0].from: must be a date like 2026-04-20"},
+		{"a time for a date", topics.Invoices, invoiceEvent, edit(invoiceData, `"to":"2026-05-01"`, `"to":"2026-05-01T00:00:00Z"`), "data.lines[0].to: must be a date like 2026-04-20"},
+		{"a date of 1899", topics.Invoices, invoiceEvent, edit(invoiceData, `"from":"2026-04-01"`, `"from":"1899-12-31"`), "data.lines[0].from: must lie in the years 1900 to 9999"},
+		{"367 days of service", topics.Invoices, invoiceEvent, edit(invoiceData, `2026-05-01`, `2027-04-03`), "data.lines[0].to: ends a service period of 367 days; at most 366 are taken"},
+		{"name a number", topics.Registered, "pbx.registered.v1", edit(registeredData, `"Резервация"`, `5`), "data.name: must be a string, but is of type number"},
+		{"name missing", topics.Registered, "pbx.registered.v1", edit(registeredData, `"name":"Резервация",`, ``), "data.name: missing; it is required"},
+		{"name with a NUL", topics.Registered, "pbx.registered.v1", edit(registeredData, `Резервация`, `\u0000`), "data.name: must not contain a NUL character"},
+		{"name too long", topics.Registered, "pbx.registered.v1", edit(registeredData, `Резервация`, strings.Repeat("я", 1001)), "data.name: has 1001 characters; at most 1000 are taken"},
+		{"tax id a number", topics.Registered, "pbx.registered.v1", edit(registeredData, `"7707083893"`, `7707083893`), "data.tax_id: must be a string, but is of type number"},
+		{"email an object", topics.Registered, "pbx.registered.v1", edit(registeredData, `"a@example.test"`, `{}`), "data.email: must be a string, but is of type object"},
+		{"promo until a time", topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-24`, `2026-01-24T00:00:00Z`), "data.promo_until: must be a date like 2026-04-20"},
+		{"registered at a date", topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-10T09:00:00Z`, `2026-01-10`), "data.registered_at: must be a time like 2026-01-10T09:00:00Z (RFC 3339)"},
+		{"registered at without a zone", topics.Registered, "pbx.registered.v1", edit(registeredData, `09:00:00Z`, `09:00:00`), "data.registered_at: must be a time like 2026-01-10T09:00:00Z (RFC 3339)"},
+		{"registered at a number", topics.Registered, "pbx.registered.v1", edit(registeredData, `"2026-01-10T09:00:00Z"`, `1768035600`), "data.registered_at: must be a time like 2026-01-10T09:00:00Z, but is of type number"},
+		{"registered in 1899", topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-10T`, `1899-12-31T`), "data.registered_at: must lie in the years 1900 to 9999"},
+		{"registered in the year 10000 of UTC", topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-10T09:00:00Z`, `9999-12-31T23:59:59-01:00`), "data.registered_at: must lie in the years 1900 to 9999"},
+		{"promo end missing", topics.PromoEnded, "pbx.promo-ended.v1", `{"account_id":885}`, "data.promo_ended_at: missing; it is required"},
+		{"termination missing", topics.Terminated, "pbx.terminated.v1", `{"account_id":885}`, "data.terminated_at: missing; it is required"},
+		{"code empty", topics.Activation, "referral.activation-requested.v1", edit(activationData, `ABC234DEF`, ``), "data.code: must not be empty"},
+		{"requested at missing", topics.Activation, "referral.activation-requested.v1", `{"account_id":901,"code":"A"}`, "data.requested_at: missing; it is required"},
+		{"an id that is no UUID", topics.Results, resultEvent, edit(resultData, `0b5f5b6e-`, `0b5f5b6g-`), "data.adjustment_id: must be a UUID, the adjustment_id or package_id that was sent"},
+		{"a status nobody knows", topics.Results, resultEvent, edit(resultData, `applied`, `Applied`), "data.status: must be applied or rejected"},
+		{"a status that is a number", topics.Results, resultEvent, edit(resultData, `"applied"`, `1`), "data.status: must be a string, but is of type number"},
+		{"answer without a time", topics.Results, resultEvent, edit(resultData, `,"at":"2026-05-01T04:00:00Z"`, ``), "data.at: missing; it is required"},
+		{"answer without an amount", topics.Results, resultEvent, edit(resultData, `"amount_minor":-142000,`, ``), "data.amount_minor: missing; it is required"},
+	} {
+		t.Run(bad.name, func(t *testing.T) {
+			for _, message := range []maker{structuredMessage, dataFirst, dataInBase64, binaryMessage} {
+				m := message(bad.topic, bad.event, bad.data)
+				wantFault(t, decoder.Decode(m), m, models.BadField, bad.detail)
+			}
+		})
+	}
+}
+
+func wantFault(t *testing.T, got models.Delivery, m models.Message, reason models.BadInput, detail string) {
+	t.Helper()
+	want := models.Delivery{Message: m, Fault: &models.Fault{Reason: reason, Detail: detail}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got fact %+v, fault %v\nwant fault %v", got.Fact, got.Fault, want.Fault)
+	}
+}
+
+func TestDecodeNamesBadEnvelopes(t *testing.T) {
+	const notJSON = "the value is not valid JSON"
+	decoder := newTestDecoder(t)
+	good := structuredValue("pbx.terminated.v1", "1", terminatedData)
+	for _, bad := range []struct {
+		name, value string
+		reason      models.BadInput
+		detail      string
+	}{
+		{"a tombstone", ``, models.BadUnreadable, "the message has no value (a tombstone); send the event itself"},
+		{"spaces", `  `, models.BadUnreadable, notJSON},
+		{"plain text", `hello`, models.BadUnreadable, notJSON},
+		{"cut short", good[:len(good)-1], models.BadUnreadable, notJSON},
+		{"cut short within the data", good[:len(good)-12], models.BadUnreadable, notJSON},
+		{"a stray comma", edit(good, `}}`, `},}`), models.BadUnreadable, notJSON},
+		{"a leading nought", edit(good, `885`, `0885`), models.BadUnreadable, notJSON},
+		{"a raw line break in a string", edit(good, `/test`, "/te\nst"), models.BadUnreadable, notJSON},
+		{"not a number", edit(good, `885`, `NaN`), models.BadUnreadable, notJSON},
+		{"a byte order mark", "\ufeff" + good, models.BadUnreadable, notJSON},
+		{"Latin-1", edit(good, `/test`, "/t\xe9st"), models.BadUnreadable, "the value is not valid UTF-8"},
+		{"an array", `[` + good + `]`, models.BadUnreadable, "the value is not a CloudEvent: it must be an object, but is of type array"},
+		{"a string", `"x"`, models.BadUnreadable, "the value is not a CloudEvent: it must be an object, but is of type string"},
+		{"two events", good + good, models.BadUnreadable, "something follows the JSON value; send one event per message"},
+		{"trailing garbage", good + ` x`, models.BadUnreadable, "something follows the JSON value; send one event per message"},
+		{"no envelope", terminatedData, models.BadUnreadable, "the value is not a CloudEvent 1.0: specversion: missing; it is required"},
+		{"another version", edit(good, `"1.0"`, `"0.3"`), models.BadUnreadable, `the value is not a CloudEvent 1.0: specversion: must be "1.0"`},
+		{"version as a number", edit(good, `"1.0"`, `1.0`), models.BadUnreadable, "the value is not a CloudEvent 1.0: specversion: must be a string, but is of type number"},
+		{"no id", edit(good, `"id":"1",`, ``), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: missing; it is required"},
+		{"an empty id", edit(good, `"id":"1"`, `"id":""`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must not be empty"},
+		{"an id with a NUL", edit(good, `"id":"1"`, `"id":"\u0000"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must not contain a NUL character"},
+		{"an endless id", edit(good, `"id":"1"`, `"id":"`+strings.Repeat("x", 201)+`"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: has 201 characters; at most 200 are taken"},
+		{"id null", edit(good, `"id":"1"`, `"id":null`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must be a string, but is of type null"},
+		{"id twice", edit(good, `"id":"1"`, `"id":"1","id":"2"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: given twice"},
+		{"no source", edit(good, `"source":"/test",`, ``), models.BadUnreadable, "the value is not a CloudEvent 1.0: source: missing; it is required"},
+		{"an endless source", edit(good, `/test`, strings.Repeat("x", 501)), models.BadUnreadable, "the value is not a CloudEvent 1.0: source: has 501 characters; at most 500 are taken"},
+		{"no type", edit(good, `"type":"pbx.terminated.v1",`, ``), models.BadUnreadable, "the value is not a CloudEvent 1.0: type: missing; it is required"},
+		{"a bad time", edit(good, `"time":"2026-05-01T00:00:00Z"`, `"time":"yesterday"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: time: must be a time like 2026-01-10T09:00:00Z (RFC 3339)"},
+		{"another type", edit(good, `pbx.terminated.v1`, `pbx.terminated.v2`), models.BadUnknownType, `type "pbx.terminated.v2": this topic carries only pbx.terminated.v1; send the event to a topic of its own`},
+		{"an endless type", edit(good, `pbx.terminated.v1`, strings.Repeat("t", 81)), models.BadUnknownType, `type "` + strings.Repeat("t", 80) + `"…: this topic carries only pbx.terminated.v1; send the event to a topic of its own`},
+		{"no data", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1"}`, models.BadField, "data: missing; it is required"},
+		{"data null", edit(good, `"data":`+terminatedData, `"data":null`), models.BadField, "data: missing; it is required"},
+		{"data both ways", edit(good, `"data":`, `"data_base64":"e30=","data":`), models.BadField, "data: given twice, as data and data_base64"},
+		{"data in bad base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"*"}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: must be base64"},
+		{"data of bad text in base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"/w=="}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: must hold valid UTF-8"},
+		{"deep nesting", edit(good, `"id"`, `"x":`+strings.Repeat("[", 500000)+`,"id"`), models.BadUnreadable, notJSON},
+		{"over 1 MiB", good + strings.Repeat(" ", MaxValue+1-len(good)), models.BadTooLarge, "the value has 1048577 bytes, and at most 1048576 are read; split what it carries"},
+	} {
+		t.Run(bad.name, func(t *testing.T) {
+			m := structuredMessage(topics.Terminated, "", "")
+			m.Value = []byte(bad.value)
+			wantFault(t, decoder.Decode(m), m, bad.reason, bad.detail)
+		})
+	}
+}
+
+func TestDecodeNamesBadHeaders(t *testing.T) {
+	decoder := newTestDecoder(t)
+	const event = "pbx.terminated.v1"
+	for _, bad := range []struct {
+		name   string
+		m      models.Message
+		reason models.BadInput
+		detail string
+	}{
+		{"a batch of events", as("application/cloudevents-batch+json", structuredMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "the content-type is a CloudEvents format that is not read; send application/cloudevents+json"},
+		{"another format", as("application/avro", structuredMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "neither a structured CloudEvent (content-type) nor a binary one (ce_ headers)"},
+		{"no id", without("ce_id", binaryMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "the value is not a CloudEvent 1.0: id: missing; it is required"},
+		{"no version", without("ce_specversion", binaryMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "the value is not a CloudEvent 1.0: specversion: missing; it is required"},
+		{"another type", binaryMessage(topics.Terminated, "x", terminatedData),
+			models.BadUnknownType, `type "x": this topic carries only pbx.terminated.v1; send the event to a topic of its own`},
+		{"garbage behind the data", binaryMessage(topics.Terminated, event, terminatedData+"]"),
+			models.BadUnreadable, "something follows the JSON value; send one event per message"},
+		{"data that is no JSON", binaryMessage(topics.Terminated, event, "<xml/>"),
+			models.BadUnreadable, "the value is not valid JSON"},
+		{"a header in Latin-1", with("ce_x", "\xff", binaryMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "a ce_ header is not valid UTF-8"},
+		{"an attribute twice", with("CE_ID", "2", binaryMessage)(topics.Terminated, event, terminatedData),
+			models.BadUnreadable, "the value is not a CloudEvent 1.0: id: given twice"},
+		{"a topic that is not read", structuredMessage("elsewhere", event, terminatedData),
+			models.BadUnknownType, "the topic is none of those that are read"},
+	} {
+		t.Run(bad.name, func(t *testing.T) {
+			wantFault(t, decoder.Decode(bad.m), bad.m, bad.reason, bad.detail)
+		})
+	}
+}
+
+func with(key, value string, make maker) maker {
+	return func(topic, event, data string) models.Message {
+		m := make(topic, event, data)
+		m.Headers = append(m.Headers, models.Header{Key: key, Value: []byte(value)})
+		return m
+	}
+}
+
+func TestDigestTellsBodiesApartAndNothingElse(t *testing.T) {
+	decoder := newTestDecoder(t)
+	digestOf := func(data string) models.UUID {
+		t.Helper()
+		d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data))
+		if d.Fault != nil {
+			t.Fatal(d.Fault)
+		}
+		return d.Fact.Digest
+	}
+	two := edit(invoiceData, `]`, `,{"line_id":"2","service":"numbers","from":"2026-04-01","to":"2026-05-01","amount_minor":5}]`)
+	swapped := `{"lines":[
+		{"amount_minor":5,"line_id":"2","service":"numbers","to":"2026-05-01","from":"2026-04-01","note":"x"},
+		{"line_id":"1","service":"\u0073ubscription","from":"2026-04-01","to":"2026-05-01","amount_minor":300000}],
+		"currency":"RUB","revision":1,"period":"2026-04","account_id":885,"invoice_id":"INV-2026-04-885","more":[]}`
+	if digestOf(two) != digestOf(swapped) {
+		t.Error("the digest depends on the order of fields and lines, on white space, escapes or unknown fields")
+	}
+	seen := map[models.UUID]string{}
+	for _, change := range [][2]string{
+		{`INV-2026-04-885`, `INV-2026-04-886`}, {`"account_id":885`, `"account_id":886`}, {`"2026-04"`, `"2026-05"`},
+		{`"revision":1`, `"revision":2`}, {`RUB`, `USD`}, {`"line_id":"1"`, `"line_id":"3"`}, {`subscription`, `minutes`},
+		{`"from":"2026-04-01"`, `"from":"2026-04-02"`}, {`"to":"2026-05-01"`, `"to":"2026-04-30"`}, {`300000`, `300001`}, {`INV`, `INV`},
+	} {
+		digest := digestOf(edit(two, change[0], change[1]))
+		if other, twice := seen[digest]; twice {
+			t.Errorf("%s has the digest of %s", change[1], other)
+		}
+		seen[digest] = change[1]
+	}
+}
+
+func TestDigestCoversEveryFieldOfTheOtherFacts(t *testing.T) {
+	decoder := newTestDecoder(t)
+	for _, e := range examples(t) {
+		seen := map[models.UUID]bool{}
+		for _, change := range [][2]string{
+			{``, ``}, {`account_id":`, `account_id":1`}, {`"name":"`, `"name":"x`}, {`"tax_id":"`, `"tax_id":"x`}, {`"email":"`, `"email":"x`},
+			{`"phone":"`, `"phone":"x`}, {`"promo_until":"2026`, `"promo_until":"2027`}, {`_at":"2026`, `_at":"2027`}, {`"at":"2026`, `"at":"2027`},
+			{`"code":"`, `"code":"x`}, {`"adjustment_id":"0`, `"adjustment_id":"1`}, {`applied`, `rejected`}, {`-142000`, `142000`},
+			{`"status"`, `"reason":"x","status"`},
+		} {
+			if !strings.Contains(e.data, change[0]) {
+				continue
+			}
+			d := decoder.Decode(structuredMessage(e.topic, e.event, edit(e.data, change[0], change[1])))
+			if d.Fault != nil {
+				t.Fatal(d.Fault)
+			}
+			if seen[d.Fact.Digest] {
+				t.Errorf("%s: %s does not show in the digest", e.topic, change[1])
+			}
+			seen[d.Fact.Digest] = true
+		}
+	}
+}
+
+func TestDatesAreThoseOfTheCalendar(t *testing.T) {
+	for _, year := range []int{1900, 2000, 2024, 2026, 9999} {
+		for month := range 14 {
+			for day := range 33 {
+				s := fmt.Sprintf("%04d-%02d-%02d", year, month, day)
+				got, err := parseDate([]byte(s))
+				want, wantErr := models.ParseDate(s)
+				if got != want || (err == nil) != (wantErr == nil) {
+					t.Errorf("%s is %v (%v), want %v (%v)", s, got, err, want, wantErr)
+				}
+			}
+		}
+	}
+	for _, s := range []string{"", "2026-4-01", "2026/04/01", "2026-04-1 ", "+026-04-01", "２026-04-01", "2026-04-011"} {
+		if _, err := parseDate([]byte(s)); err == nil {
+			t.Errorf("%q is no date", s)
+		}
+	}
+}
+
+func TestResultTakesItsAccountFromTheKey(t *testing.T) {
+	decoder := newTestDecoder(t)
+	for key, want := range map[string]int64{"885": 885, "": 0, "INV-1": 0, "-5": 0, "0": 0, "99999999999999999999": 0} {
+		m := structuredMessage(topics.Results, "billing.adjustment-result.v1", resultData)
+		m.Key = []byte(key)
+		if got := decoder.Decode(m).Fact.Data.Account(); got != want {
+			t.Errorf("key %q: account %d, want %d", key, got, want)
+		}
+	}
+}
+
+func TestControlRecordsAreRecognised(t *testing.T) {
+	for _, c := range []struct {
+		key, value     string
+		control, abort bool
+	}{
+		{"\x00\x00\x00\x01", "\x00\x00\x00\x00\x00\x07", true, false},
+		{"\x00\x00\x00\x00", "\x00\x00\x00\x00\x00\x07", true, true},
+		{"\x00\x00\x00\x01", "{}", false, false},
+		{"8850", "123456", false, false},
+		{"", "123456", false, false},
+	} {
+		m := models.Message{Key: []byte(c.key), Value: []byte(c.value)}
+		if got := IsControl(&m); got != c.control {
+			t.Errorf("%q: %v, want %v", c.key, got, c.control)
+		}
+		if c.control && aborts(&m) != c.abort {
+			t.Errorf("%q: abort %v, want %v", c.key, !c.abort, c.abort)
+		}
+	}
+}
+
+func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
+	missing, twice := topics, topics
+	missing.Results, twice.Results = "", topics.Invoices
+	for want, bad := range map[string]Topics{
+		"topics: a topic has no name": missing, `topics: "billing.invoices" is named twice`: twice,
+	} {
+		if _, err := NewDecoder(bad); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

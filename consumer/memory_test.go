@@ -1,0 +1,109 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"referral/models"
+)
+
+// memory is a storage that forgets nothing: it applies every event once, by its
+// key, and sets faults aside.
+type memory struct {
+	before func(ctx context.Context, batch []models.Delivery) error // fails the transaction
+	after  func() error                                             // loses the answer of one that was committed
+
+	mu      sync.Mutex
+	known   map[models.EventKey]bool
+	applied []*models.Fact    // in order of application
+	aside   []models.Delivery // in order, once for each place
+	places  map[models.Origin]bool
+	sizes   []int // of the batches
+}
+
+func newMemory() *memory {
+	return &memory{known: map[models.EventKey]bool{}, places: map[models.Origin]bool{}}
+}
+
+func (m *memory) Take(ctx context.Context, batch []models.Delivery,
+	derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error) {
+	if m.before != nil {
+		if err := m.before(ctx, batch); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	derive(models.NewWorkingSet(), factsOf(batch))
+	out := m.apply(batch)
+	if m.after != nil {
+		if err := m.after(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func factsOf(batch []models.Delivery) []*models.Fact {
+	var facts []*models.Fact
+	for _, d := range batch {
+		if d.Fact != nil {
+			facts = append(facts, d.Fact)
+		}
+	}
+	return facts
+}
+
+func (m *memory) apply(batch []models.Delivery) []models.Disposition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sizes = append(m.sizes, len(batch))
+	var out []models.Disposition
+	for _, d := range batch {
+		out = append(out, m.applyOne(d))
+	}
+	return out
+}
+
+func (m *memory) applyOne(d models.Delivery) models.Disposition {
+	switch {
+	case d.Fault != nil:
+		if !m.places[d.Message.Origin] {
+			m.places[d.Message.Origin] = true
+			m.aside = append(m.aside, d)
+		}
+		return models.Aside
+	case m.known[d.Fact.Key]:
+		return models.Repeated
+	}
+	m.known[d.Fact.Key] = true
+	m.applied = append(m.applied, d.Fact)
+	return models.Applied
+}
+
+func (m *memory) facts() []*models.Fact {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.applied)
+}
+
+func (m *memory) faults() []models.Delivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.aside)
+}
+
+// done is how many messages have come to rest.
+func (m *memory) done() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.applied) + len(m.aside)
+}
+
+func (m *memory) largest() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Max(append(m.sizes, 0))
+}

@@ -1,0 +1,112 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/segmentio/kafka-go"
+
+	"referral/models"
+)
+
+// Store takes a batch in one transaction and says what became of each delivery,
+// in order. It keeps faults, and the conflicts that it finds itself, aside.
+// [models.ErrRefused] marks an error that lies in the data.
+type Store interface {
+	Take(ctx context.Context, batch []models.Delivery,
+		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
+}
+
+// Options is what a [Consumer] is built from. Brokers, Group, Topics, Store and
+// Derive are required.
+type Options struct {
+	Brokers []string // host:port of any of them
+	Group   string
+	Topics  Topics
+	Dialer  *kafka.Dialer // for TLS and SASL; nil dials in plain text
+	Store   Store
+	Derive  DeriveFunc
+
+	Workers   int           // transactions at a time; 2 when zero
+	BatchSize int           // messages in one transaction at most; 2 000 when zero
+	Linger    time.Duration // how long a batch may wait to fill; 20 ms when zero
+
+	Log        *slog.Logger          // slog.Default when nil
+	Registerer prometheus.Registerer // metrics are kept but not shown when nil
+	Now        func() time.Time      // time.Now when nil
+
+	Timing Timing
+}
+
+// Timing is the waits and bounds that operations has no reason to change, and
+// tests have. Zero stands for the default.
+type Timing struct {
+	MaxWait        time.Duration // of a fetch on an idle topic; 500 ms
+	Patience       time.Duration // for an answer of the broker beyond that; 10 s
+	StopGrace      time.Duration // for the transaction in progress when partitions go; 5 s
+	TakeTimeout    time.Duration // for one transaction, beyond which its connection counts as dead; 2 min
+	RetryMin       time.Duration // first wait after an error; 100 ms
+	RetryMax       time.Duration // longest wait; 15 s
+	StallAfter     time.Duration // without progress while messages wait, a partition counts as stuck; 2 min
+	SessionTimeout time.Duration // after which the group gives a silent member's partitions away; 30 s
+	Heartbeat      time.Duration // 3 s
+	WatchTopics    time.Duration // how often to look for new partitions; 30 s
+	InFlight       int64         // bytes of message values held at most; 32 MiB
+}
+
+// stopReserve is what a stop may take beyond StopGrace: committing and leaving.
+const stopReserve = 2 * time.Second
+
+func (o Options) complete() (Options, error) {
+	switch {
+	case len(o.Brokers) == 0:
+		return o, errors.New("consumer: no brokers; set kafka.brokers")
+	case o.Group == "":
+		return o, errors.New("consumer: no group; set kafka.group")
+	case o.Store == nil || o.Derive == nil:
+		return o, errors.New("consumer: Store and Derive are required")
+	case o.Workers < 0 || o.BatchSize < 0 || o.Linger < 0:
+		return o, errors.New("consumer: Workers, BatchSize and Linger must not be below zero")
+	}
+	if err := o.Topics.validate(); err != nil {
+		return o, err
+	}
+	if o.Dialer == nil {
+		o.Dialer = &kafka.Dialer{ClientID: "referral"}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	orDefault(&o.Workers, 2)
+	orDefault(&o.BatchSize, 2000)
+	orDefault(&o.Linger, 20*time.Millisecond)
+	o.Timing.complete()
+	return o, nil
+}
+
+func (t *Timing) complete() {
+	orDefault(&t.MaxWait, 500*time.Millisecond)
+	orDefault(&t.Patience, 10*time.Second)
+	orDefault(&t.StopGrace, 5*time.Second)
+	orDefault(&t.TakeTimeout, 2*time.Minute)
+	orDefault(&t.RetryMin, 100*time.Millisecond)
+	orDefault(&t.RetryMax, 15*time.Second)
+	orDefault(&t.StallAfter, 2*time.Minute)
+	orDefault(&t.SessionTimeout, 30*time.Second)
+	orDefault(&t.Heartbeat, 3*time.Second)
+	orDefault(&t.WatchTopics, 30*time.Second)
+	orDefault(&t.InFlight, 32<<20)
+}
+
+func orDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}

@@ -1,0 +1,168 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/semaphore"
+
+	"referral/models"
+)
+
+// item is a message on its way to the storage, or a mere step forward.
+type item struct {
+	from     *partitionReader
+	next     int64 // offset to commit once it is done with
+	weight   int64 // bytes
+	marker   bool  // there is nothing to store
+	delivery models.Delivery
+}
+
+// worker writes the messages of its partitions, one batch at a time.
+type worker struct {
+	c       *Consumer
+	subject string // in the state of health
+	queue   chan item
+	room    *semaphore.Weighted // bytes that may still be held
+	most    int64
+	commits *commits
+}
+
+func newWorker(c *Consumer, g *kafka.Generation, number int) *worker {
+	most := max(1, c.o.Timing.InFlight/int64(c.o.Workers))
+	return &worker{
+		c: c, subject: onDatabase + " (worker " + strconv.Itoa(number+1) + ")",
+		queue: make(chan item, c.o.BatchSize), room: semaphore.NewWeighted(most), most: most,
+		commits: newCommits(c, g),
+	}
+}
+
+// weigh is what an item takes of the room: one that is larger than all of it
+// has to pass alone.
+func (w *worker) weigh(i item) int64 { return min(i.weight, w.most) }
+
+// offer hands over an item if there is room right now.
+func (w *worker) offer(i item) bool {
+	if !w.room.TryAcquire(w.weigh(i)) {
+		return false
+	}
+	select {
+	case w.queue <- i:
+		return true
+	default:
+		w.room.Release(w.weigh(i))
+		return false
+	}
+}
+
+// wait hands over an item as soon as there is room.
+func (w *worker) wait(ctx context.Context, i item) error {
+	if err := w.room.Acquire(ctx, w.weigh(i)); err != nil {
+		return err
+	}
+	select {
+	case w.queue <- i:
+		return nil
+	case <-ctx.Done():
+		w.room.Release(w.weigh(i))
+		return ctx.Err()
+	}
+}
+
+// run writes batch after batch until ctx is done. A transaction in progress
+// then gets a grace to finish and to be committed.
+func (w *worker) run(ctx context.Context) {
+	defer w.c.health.report(w.subject, nil)
+	writing, cancel := withGrace(ctx, w.c.o.Timing.StopGrace)
+	defer cancel()
+	for {
+		batch := w.fill(ctx)
+		if batch == nil {
+			return
+		}
+		if err := w.process(ctx, writing, batch); err != nil {
+			return
+		}
+	}
+}
+
+// withGrace is a context that is done only a while after ctx.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		defer cancel()
+		sleep(longer, grace)
+	})
+	return longer, cancel
+}
+
+// fill waits for a first item and then a little longer for more, for a batch of
+// one costs as much as one of hundreds. It is nil when ctx is done.
+func (w *worker) fill(ctx context.Context) []item {
+	var batch []item
+	var full <-chan time.Time
+	for len(batch) < w.c.o.BatchSize {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-full:
+			return batch
+		case <-w.commits.due():
+			w.commits.flush()
+		case i := <-w.queue:
+			if batch = append(batch, i); full == nil {
+				full = time.After(w.c.o.Linger)
+			}
+		}
+	}
+	return batch
+}
+
+// process stores a batch and commits its offsets. An error means that the
+// partitions go before that could be done: then nothing is committed.
+func (w *worker) process(ctx, writing context.Context, batch []item) error {
+	deliveries := make([]models.Delivery, 0, len(batch))
+	for i := range batch {
+		if !batch[i].marker {
+			deliveries = append(deliveries, batch[i].delivery)
+		}
+	}
+	dispositions, err := w.store(ctx, writing, deliveries)
+	if err != nil {
+		return err
+	}
+	w.count(deliveries, dispositions)
+	for i := range batch {
+		w.commits.add(batch[i])
+		w.room.Release(w.weigh(batch[i]))
+	}
+	w.commits.flush()
+	return nil
+}
+
+func (w *worker) count(deliveries []models.Delivery, dispositions []models.Disposition) {
+	for i, became := range dispositions {
+		d := &deliveries[i]
+		w.c.metrics.messages.WithLabelValues(w.c.decoder.EventType(d.Message.Origin.Topic), string(became)).Inc()
+		if became == models.Aside {
+			w.setAside(d)
+		}
+	}
+}
+
+func (w *worker) setAside(d *models.Delivery) {
+	reason, detail := models.BadConflict, "another body under an identity that is already known"
+	if d.Fault != nil {
+		reason, detail = d.Fault.Reason, d.Fault.Detail
+	}
+	w.c.metrics.setAside.WithLabelValues(string(reason)).Inc()
+	origin := d.Message.Origin
+	w.c.log.Warn("message set aside", "reason", reason, "detail", detail,
+		"topic", origin.Topic, "partition", origin.Partition, "offset", origin.Offset)
+}
+
+// errShortAnswer is a defect of the storage.
+var errShortAnswer = errors.New("the storage did not answer for every message")

@@ -1,0 +1,123 @@
+package reference
+
+import (
+	"fmt"
+	"math/big"
+)
+
+// Run settles a period like "2026-03" by what is known now.
+func (m *Model) Run(period string) error {
+	lives := map[int64]life{}
+	for id, a := range m.accounts {
+		lives[id] = a.live()
+	}
+	for _, inv := range m.invoices {
+		if inv.Period != period {
+			continue
+		}
+		if err := m.settle(inv, lives[inv.AccountID]); err != nil {
+			return fmt.Errorf("invoice %s: %w", inv.ID, err)
+		}
+	}
+	for id := range m.accounts {
+		m.send(period, lives[id])
+	}
+	return nil
+}
+
+func (m *Model) settle(inv *invoice, l life) error {
+	for posted := range m.ledger {
+		if posted.InvoiceID == inv.ID {
+			delete(m.ledger, posted)
+		}
+	}
+	for _, line := range inv.Lines {
+		discount, err := l.discountOn(line)
+		if err != nil {
+			return fmt.Errorf("line %s: %w", line.ID, err)
+		}
+		if discount != 0 {
+			m.ledger[Line{inv.ID, line.ID}] = -discount
+		}
+	}
+	return nil
+}
+
+func (l life) discountOn(line line) (int64, error) {
+	switch line.Service {
+	case "subscription", "numbers", "calls", "recording":
+	default:
+		return 0, nil
+	}
+	from, err := parseDay(line.From)
+	if err != nil {
+		return 0, err
+	}
+	to, err := parseDay(line.To)
+	if err != nil {
+		return 0, err
+	}
+	if !to.After(from) {
+		to = dayAfter(from)
+	}
+	days, percents := int64(0), int64(0)
+	for d := from; d.Before(to); d = dayAfter(d) {
+		days++
+		percents += int64(l.percent[d])
+	}
+	return rounded(line.Amount, percents, 100*days), nil
+}
+
+// rounded is amount × part / whole, half away from zero.
+func rounded(amount, part, whole int64) int64 {
+	twice := new(big.Int).Mul(big.NewInt(amount), big.NewInt(2*part))
+	if amount < 0 {
+		twice.Sub(twice, big.NewInt(whole))
+	} else {
+		twice.Add(twice, big.NewInt(whole))
+	}
+	return twice.Quo(twice, big.NewInt(2*whole)).Int64() // Quo cuts towards zero
+}
+
+// send sends the packages of the period that have not gone out, as long as
+// fewer of the size went out than were earned.
+func (m *Model) send(period string, l life) {
+	for _, e := range l.earned {
+		if monthOf(e.on) == period && !m.sent[e.parcel] && m.countSent(e.Package) < l.countEarned(e.Package) {
+			m.sent[e.parcel] = true
+		}
+	}
+}
+
+func (m *Model) countSent(p Package) int {
+	n := 0
+	for ordinal := 1; ordinal <= horizonMonths; ordinal++ {
+		if m.sent[parcel{p, ordinal}] {
+			n++
+		}
+	}
+	return n
+}
+
+func (l life) countEarned(p Package) int {
+	n := 0
+	for _, e := range l.earned {
+		if e.Package == p {
+			n++
+		}
+	}
+	return n
+}
+
+// Lines is the sum of the ledger on each line where it is not zero, as added
+// to the invoice, in minor units.
+func (m *Model) Lines() map[Line]int64 { return m.ledger }
+
+// Packages is how many packages of each size went out to whom.
+func (m *Model) Packages() map[Package]int {
+	count := map[Package]int{}
+	for p := range m.sent {
+		count[p.Package]++
+	}
+	return count
+}

@@ -1,0 +1,148 @@
+package reference
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+// Model is everything that has arrived, and what has been posted for it.
+type Model struct {
+	owner    func(code string) (int64, bool)
+	seen     map[string]bool
+	accounts map[int64]*account
+	invoices map[string]*invoice
+	ledger   map[Line]int64
+	sent     map[parcel]bool
+	refused  []Refusal
+	accepted []Acceptance
+}
+
+// Line names a line of an invoice.
+type Line struct {
+	InvoiceID string
+	LineID    string
+}
+
+// Package counts alike packages of one inviter.
+type Package struct {
+	AccountID int64
+	SMS       int
+}
+
+// Refusal is an activation that was refused; Event is the id of its message.
+type Refusal struct {
+	AccountID int64
+	Code      string
+	Event     string
+	Reason    string
+}
+
+// Acceptance is an activation that was accepted.
+type Acceptance struct {
+	AccountID int64
+	InviterID int64
+}
+
+type account struct {
+	id           int64
+	taxID        string
+	taxTold      time.Time
+	registeredAt time.Time
+	promoEnded   time.Time
+	terminated   time.Time
+	waiting      []activation
+	own          *activation // accepted
+	invited      []invited
+}
+
+type invited struct {
+	by *account // the friend
+	at *activation
+}
+
+// New makes an empty model. owner says whose an invitation code is.
+func New(owner func(code string) (int64, bool)) *Model {
+	return &Model{
+		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
+		ledger: map[Line]int64{}, sent: map[parcel]bool{},
+	}
+}
+
+// Take enters one message that a reader must accept; bad input is not for the
+// model. A repeated event changes nothing.
+func (m *Model) Take(headers []models.Header, value []byte) error {
+	e, err := read(headers, value)
+	if err != nil {
+		return err
+	}
+	identity := e.Source + "\x00" + e.ID
+	if m.seen[identity] {
+		return nil
+	}
+	m.seen[identity] = true
+	if err := m.enter(e); err != nil {
+		return fmt.Errorf("event %s of %s: %w", e.ID, e.Source, err)
+	}
+	return nil
+}
+
+func (m *Model) enter(e event) error {
+	switch e.Type {
+	case "pbx.registered.v1":
+		return with(e, func(d registered) { m.register(e, d) })
+	case "pbx.promo-ended.v1":
+		return with(e, func(d promoEnded) { a := m.account(d.AccountID); a.promoEnded = earlier(a.promoEnded, d.EndedAt) })
+	case "pbx.terminated.v1":
+		return with(e, func(d terminated) { a := m.account(d.AccountID); a.terminated = earlier(a.terminated, d.TerminatedAt) })
+	case "referral.activation-requested.v1":
+		return with(e, func(d activation) { d.event = e.ID; m.request(d) })
+	case "billing.invoice-issued.v1":
+		return with(e, m.issue)
+	}
+	return fmt.Errorf("type %q is none of the model's", e.Type)
+}
+
+func with[T any](e event, do func(T)) error {
+	var data T
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return err
+	}
+	do(data)
+	return nil
+}
+
+func (m *Model) account(id int64) *account {
+	if m.accounts[id] == nil {
+		m.accounts[id] = &account{id: id}
+	}
+	return m.accounts[id]
+}
+
+func (m *Model) register(e event, d registered) {
+	a := m.account(d.AccountID)
+	a.registeredAt = earlier(a.registeredAt, d.RegisteredAt)
+	if a.taxTold.IsZero() || e.Time.After(a.taxTold) {
+		a.taxID, a.taxTold = d.TaxID, e.Time
+	}
+	waiting := a.waiting
+	a.waiting = nil
+	for _, w := range waiting {
+		m.judge(a, w)
+	}
+}
+
+func (m *Model) issue(inv invoice) {
+	if known := m.invoices[inv.ID]; known == nil || inv.Revision > known.Revision {
+		m.invoices[inv.ID] = &inv
+	}
+}
+
+func earlier(known, told time.Time) time.Time {
+	if known.IsZero() || told.Before(known) {
+		return told
+	}
+	return known
+}

@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/internal/demo/clients"
+	"referral/models"
+)
+
+// badMessage is one that must be set aside.
+type badMessage struct {
+	message
+	fault  string
+	reason models.BadInput
+}
+
+// everyFault is bad input of every kind, all of it for one account.
+func everyFault(account int64) []badMessage {
+	var all []badMessage
+	for _, m := range clients.Bad(account) {
+		all = append(all, badMessage{ofLife(&m), m.Note.Fault, m.Note.Bad})
+	}
+	noise := []byte{0xff, 0xfe, 0x00, 0x80, '{', 0xc3, 0x28}
+	for _, topic := range inputKeys() {
+		all = append(all, badMessage{
+			message{topic: topic, key: fmt.Sprint(account), value: append([]byte(topic), noise...),
+				headers: []kafka.Header{{Key: "traceparent", Value: noise}, {Key: "empty", Value: []byte{}}}},
+			"noise on " + topic, models.BadUnreadable,
+		})
+	}
+	first := invoice(account, 100)
+	second := message{topic: "invoices", key: first.key, value: bytes.Replace(first.value, []byte(`"amount_minor":100`), []byte(`"amount_minor":200`), 1)}
+	third := message{topic: "invoices", key: first.key, value: bytes.Replace(second.value, []byte(`"i-`), []byte(`"other-`), 1)}
+	return append(all, badMessage{second, "another body under the same id", models.BadConflict},
+		badMessage{third, "another body of the same revision", models.BadConflict})
+}
+
+func TestBadInputIsSetAsideAndItsNeighboursAreNot(t *testing.T) {
+	const account = int64(885)
+	w := newWorld(t)
+	m := newMirror(w)
+	m.send(registration(account, "2026-01-10T09:00:00Z"), invoice(account, 100))
+	bad := everyFault(account)
+	neighbour := int64(1000)
+	for _, b := range bad { // a good neighbour in the same partition after every bad message
+		w.send(b.message)
+		neighbour++
+		next := registration(neighbour, "2026-03-01T09:00:00Z")
+		next.key = fmt.Sprint(account)
+		w.send(next)
+	}
+	w.serve()
+	w.drained()
+	w.published()
+
+	if got, want := w.number(`SELECT count(*) FROM accounts WHERE code <> ''`), len(bad)+1; got != want {
+		t.Errorf("%d accounts have a code, want %d", got, want)
+	}
+	if got := w.number(`SELECT count(*) FROM invoice_lines`); got != 1 {
+		t.Errorf("%d lines of invoices, want the one good one", got)
+	}
+	w.checkSetAside(bad)
+}
+
+// checkSetAside holds the topic and the table against what was sent.
+func (w *world) checkSetAside(bad []badMessage) {
+	w.t.Helper()
+	records := w.records("dead_letters")
+	if len(records) != len(bad) {
+		w.t.Errorf("%d messages on the topic of dead letters, want %d", len(records), len(bad))
+	}
+	origins := map[string][]record{}
+	for _, b := range bad {
+		i := slices.IndexFunc(records, func(r record) bool {
+			return bytes.Equal(r.Value, b.value) && r.header["origin-topic"] == w.topics[b.topic]
+		})
+		if i < 0 {
+			w.t.Errorf("%s: not on the topic of dead letters", b.fault)
+			continue
+		}
+		w.checkLetter(&b, &records[i], origins)
+	}
+}
+
+func (w *world) checkLetter(b *badMessage, letter *record, origins map[string][]record) {
+	w.t.Helper()
+	if string(letter.Key) != b.key {
+		w.t.Errorf("%s: key %q, want %q", b.fault, letter.Key, b.key)
+	}
+	for _, h := range b.headers {
+		if got, ok := letter.header[h.Key]; !ok || got != string(h.Value) {
+			w.t.Errorf("%s: header %s is %q, want %q", b.fault, h.Key, got, h.Value)
+		}
+	}
+	if letter.header["error"] == "" || !strings.Contains(letter.header["error"], string(b.reason)) {
+		w.t.Errorf("%s: the header error is %q, want the reason %s", b.fault, letter.header["error"], b.reason)
+	}
+	if origins[b.topic] == nil {
+		origins[b.topic] = w.records(b.topic)
+	}
+	at := func(r record) bool {
+		return strconv.Itoa(r.Partition) == letter.header["origin-partition"] && strconv.FormatInt(r.Offset, 10) == letter.header["origin-offset"]
+	}
+	if i := slices.IndexFunc(origins[b.topic], at); i < 0 || !bytes.Equal(origins[b.topic][i].Value, letter.Value) {
+		w.t.Errorf("%s: the origin %s/%s/%s is another message", b.fault, letter.header["origin-topic"],
+			letter.header["origin-partition"], letter.header["origin-offset"])
+	}
+	type row struct {
+		Reason     string
+		Key, Value []byte
+	}
+	rows := query[row](w, `SELECT reason, key, value FROM dead_letters WHERE topic = $1 AND partition::text = $2 AND "offset"::text = $3`,
+		letter.header["origin-topic"], letter.header["origin-partition"], letter.header["origin-offset"])
+	if len(rows) != 1 || rows[0].Reason != string(b.reason) || !bytes.Equal(rows[0].Value, b.value) || string(rows[0].Key) != b.key {
+		w.t.Errorf("%s: in the table %d rows, want one with the reason %s and the same bytes", b.fault, len(rows), b.reason)
+	}
+}
+
+// letterLine is what `dead-letters list --format json` says of a letter.
+type letterLine struct {
+	ID     int64  `json:"id"`
+	Topic  string `json:"topic"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+func (w *world) letters(args ...string) []letterLine {
+	w.t.Helper()
+	var all []letterLine
+	listed := w.must(append([]string{"dead-letters", "list", "--format", "json"}, args...)...).stdout
+	if err := json.Unmarshal([]byte(listed), &all); err != nil {
+		w.t.Fatalf("%v: %s", err, listed)
+	}
+	return all
+}
+
+func TestAMendedDeadLetterIsTakenAfterAll(t *testing.T) {
+	const account = int64(885)
+	w := newWorld(t)
+	w.serve()
+	good := registration(account, "2026-01-10T09:00:00Z")
+	broken := message{topic: good.topic, key: good.key, value: bytes.Replace(good.value, []byte("2026-01-10T09"), []byte("2026-02-30T09"), 1)}
+	hopeless := message{topic: good.topic, key: good.key, value: []byte("neither this nor that")}
+	w.send(broken, hopeless)
+	w.drained()
+
+	listed := w.letters()
+	if len(listed) != 2 || listed[0].Reason != "bad_field" || listed[1].Reason != "unreadable" {
+		t.Fatalf("listed %+v", listed)
+	}
+	if listed[0].Topic != w.topics["registered"] || !strings.Contains(listed[0].Detail, "registered_at") {
+		t.Errorf("listed %+v", listed[0])
+	}
+	w.must("dead-letters", "replay", fmt.Sprint(listed[0].ID), "--value", w.file("mended.json", good.value))
+	w.learnCodes(account)
+	w.must("dead-letters", "replay", fmt.Sprint(listed[1].ID)) // as it is: it comes back
+	w.drained()
+
+	again := w.letters()
+	if len(again) != 1 || again[0].ID == listed[1].ID || again[0].Reason != "unreadable" {
+		t.Errorf("after replaying both, one of them mended: %+v", again)
+	}
+	if all := w.letters("--all"); len(all) != 3 {
+		t.Errorf("all that was ever set aside: %+v", all)
+	}
+}

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"referral/internal/demo/clients"
+	"referral/models"
+)
+
+// lifeSeed is another one at each time, unless REFERRAL_TEST_SEED gives that of
+// a life that went wrong.
+func lifeSeed(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("REFERRAL_TEST_SEED")
+	if text == "" {
+		return rand.Uint64N(1_000_000)
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("REFERRAL_TEST_SEED: %v", err)
+	}
+	return seed
+}
+
+// teller tells a life to a world and to its mirror.
+type teller struct {
+	mirror
+	life   *clients.Life
+	told   clients.Summary
+	events map[string]bool
+}
+
+const (
+	lifeAccounts = 400
+	sentAtOnce   = 300
+)
+
+func TestALifeAsTheReferenceReckonsIt(t *testing.T) {
+	w := newWorld(t)
+	seed := lifeSeed(t)
+	t.Logf("to see this life again: REFERRAL_TEST_SEED=%d", seed)
+	life, err := clients.New(clients.Options{Seed: seed, Accounts: lifeAccounts, First: 202601, Months: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	teller := teller{mirror: newMirror(w), life: life, events: map[string]bool{}}
+	w.serve()
+	for phase := range life.Phases() {
+		teller.tell(phase)
+		w.drained()
+		for month := range phase + 1 {
+			teller.run(life.Period(month).String())
+		}
+		teller.check(fmt.Sprintf("seed %d, month %d", seed, phase+1))
+	}
+}
+
+func (l *teller) tell(phase int) {
+	l.w.t.Helper()
+	var batch []message
+	var issued []int64
+	add := func(m *clients.Message) {
+		l.told.Count(m)
+		one := ofLife(m)
+		if m.Note.Bad == "" {
+			l.take(one)
+			l.events[m.Note.Event] = true
+		}
+		if batch = append(batch, one); len(batch) >= sentAtOnce {
+			l.w.send(batch...)
+			batch = nil
+		}
+	}
+	for m := range l.life.Registrations(phase) {
+		add(&m)
+		issued = append(issued, m.Note.AccountID)
+	}
+	l.w.send(batch...)
+	batch = nil
+	l.w.learnCodes(issued...)
+	for m, err := range l.life.Rest(phase, func(account int64) (string, bool) { return l.w.codes[account], true }) {
+		if err != nil {
+			l.w.t.Fatal(err)
+		}
+		add(&m)
+	}
+	l.w.send(batch...)
+}
+
+// check compares the ledger with the model, and counts that nothing was lost.
+func (l *teller) check(what string) {
+	l.w.t.Helper()
+	w := l.w
+	w.check(what, l.wanted())
+	if got, want := w.number(`SELECT count(*) FROM inbox`), len(l.events); got != want {
+		w.t.Errorf("%s: %d events taken, want %d", what, got, want)
+	}
+	if got, want := w.number(`SELECT count(*) FROM activations WHERE status = 'pending'`), l.model.Pending(); got != want {
+		w.t.Errorf("%s: %d activations wait, want %d", what, got, want)
+	}
+	if got, want := w.number(`SELECT count(*) FROM activations WHERE status = 'accepted'`), len(l.model.Accepted()); got != want {
+		w.t.Errorf("%s: %d activations accepted, want %d", what, got, want)
+	}
+	aside := map[models.BadInput]int64{}
+	for _, r := range query[struct {
+		Reason string
+		N      int64
+	}](w, `SELECT reason, count(*) FROM dead_letters GROUP BY 1`) {
+		aside[models.BadInput(r.Reason)] = r.N
+	}
+	if !maps.Equal(aside, l.told.Bad) {
+		w.t.Errorf("%s: set aside %v, want %v", what, aside, l.told.Bad)
+	}
+	if got := len(w.records("dead_letters")); int64(got) < sum(l.told.Bad) {
+		w.t.Errorf("%s: %d messages on the topic of dead letters, want %d", what, got, sum(l.told.Bad))
+	}
+}
+
+func sum[K comparable](counts map[K]int64) int64 {
+	var n int64
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}

@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// outcome is what a command did.
+type outcome struct {
+	status int
+	stdout string
+	stderr string
+}
+
+// command prepares the program with the shipped configuration and the world's
+// overrides.
+func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, environment.program, append(args, "--config", filepath.Join("..", "..", "config.yaml"))...)
+	cmd.Env = w.variables
+	return cmd
+}
+
+// program runs a command to its end.
+func (w *world) program(args ...string) outcome {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	cmd := w.command(ctx, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		w.t.Fatalf("referral %s: %v", strings.Join(args, " "), err)
+	}
+	if ctx.Err() != nil {
+		w.t.Fatalf("referral %s: not done after %s\n%s", strings.Join(args, " "), patience, stderr.String())
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// must runs a command that has to succeed.
+func (w *world) must(args ...string) outcome {
+	w.t.Helper()
+	o := w.program(args...)
+	if o.status != 0 {
+		w.t.Fatalf("referral %s: status %d\n%s%s", strings.Join(args, " "), o.status, o.stdout, o.stderr)
+	}
+	return o
+}
+
+// server is a `referral serve` under way.
+type server struct {
+	w      *world
+	cmd    *exec.Cmd
+	admin  string // address of the admin pages
+	log    *transcript
+	exited chan struct{}
+}
+
+// transcript collects a log while it is written.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *transcript) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// tail is the end of the log.
+func (l *transcript) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.text.String()
+	return s[max(0, len(s)-4000):]
+}
+
+// launch starts serving and does not wait for anything.
+func (w *world) launch(overrides []string, args ...string) *server {
+	w.t.Helper()
+	s := &server{w: w, admin: freeAddress(w), log: &transcript{}, exited: make(chan struct{})}
+	s.cmd = w.command(context.Background(), append([]string{"serve"}, args...)...)
+	s.cmd.Env = append(append(s.cmd.Env, "REFERRAL_HTTP_ADMIN="+s.admin, "REFERRAL_HTTP_CABINET=127.0.0.1:0"), overrides...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		defer close(s.exited)
+		_ = s.cmd.Wait() // its status is in ProcessState
+	}()
+	w.t.Cleanup(func() {
+		s.kill()
+		if w.t.Failed() {
+			w.t.Logf("the end of the log of serve %v:\n%s", args, s.log.tail())
+		}
+	})
+	return s
+}
+
+// serve starts serving and waits until it is ready.
+func (w *world) serve(args ...string) *server {
+	w.t.Helper()
+	s := w.launch(nil, args...)
+	s.ready()
+	return s
+}
+
+func freeAddress(w *world) string {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// ready waits until /readyz says yes.
+func (s *server) ready() {
+	s.w.t.Helper()
+	s.answers("/readyz", http.StatusOK)
+}
+
+// answers waits until an admin page answers with a status.
+func (s *server) answers(page string, status int) {
+	s.w.t.Helper()
+	s.w.until(fmt.Sprintf("%s with status %d", page, status), func() (bool, string) {
+		select {
+		case <-s.exited:
+			s.w.t.Fatalf("serve has ended with status %d\n%s", s.cmd.ProcessState.ExitCode(), s.log.tail())
+		default:
+		}
+		answer, err := http.Get("http://" + s.admin + page)
+		if err != nil {
+			return false, err.Error()
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode == status, answer.Status
+	})
+}
+
+// kill ends the process as a power cut would.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill() // it may have ended by itself
+	<-s.exited
+}
+
+// stopWithin is what the contract gives a stop.
+const stopWithin = 10 * time.Second
+
+// stop asks the process to end and gives its status; one that takes too long
+// is killed, and its status is none.
+func (s *server) stop() int {
+	s.w.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.w.t.Fatalf("asking serve to stop: %v", err)
+	}
+	late := time.AfterFunc(stopWithin, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	<-s.exited
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// expel takes the members of killed processes out of the consumer group: else
+// the broker would wait out their session before it serves the next ones. No
+// process of the world may be alive.
+func (w *world) expel() {
+	w.t.Helper()
+	answer, err := w.client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{GroupIDs: []string{w.name}})
+	if err != nil || len(answer.Groups) != 1 {
+		w.t.Fatalf("looking for the members of the group: %+v, %v", answer, err)
+	}
+	var members []kafka.LeaveGroupRequestMember
+	for _, m := range answer.Groups[0].Members {
+		members = append(members, kafka.LeaveGroupRequestMember{ID: m.MemberID})
+	}
+	if len(members) == 0 {
+		return
+	}
+	if _, err := w.client.LeaveGroup(w.t.Context(), &kafka.LeaveGroupRequest{GroupID: w.name, Members: members}); err != nil {
+		w.t.Fatalf("taking members out of the group: %v", err)
+	}
+}

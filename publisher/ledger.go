@@ -1,0 +1,54 @@
+package publisher
+
+import (
+	"context"
+	"time"
+
+	"referral/models"
+)
+
+// Ledger is all that the publisher asks of the storage.
+type Ledger interface {
+	Leadership
+	Documents
+	Outbox
+	Backlog
+}
+
+// Leadership picks the one replica that publishes.
+type Leadership interface {
+	// Lead tries to take the lead and does not wait for it. led is derived from
+	// ctx and cancelled when the lock is lost; release gives the lead back. ok is
+	// false, and the other results are nil, while another replica leads.
+	Lead(ctx context.Context) (led context.Context, release func(), ok bool, err error)
+}
+
+// Documents is the part of the ledger that is published chunk by chunk.
+type Documents interface {
+	// UnpublishedChunks lists at most limit chunks, by run, then by chunk. A run
+	// that posts for an account starts after the account's earlier run has ended.
+	UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error)
+	// LoadChunk reads the documents of a chunk, in ledger order per account.
+	LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error)
+	// MarkPublished notes that all of a chunk is out. It may be repeated.
+	MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error
+}
+
+// Outbox is what waits to be published besides the documents.
+type Outbox interface {
+	// Announcements lists at most limit announcements, by Seq.
+	Announcements(ctx context.Context, limit int) ([]models.Announcement, error)
+	// DropAnnouncements forgets announcements that are out. It may be repeated.
+	DropAnnouncements(ctx context.Context, seqs []int64) error
+	// SetAsides lists at most limit messages set aside and not yet published, by ID.
+	SetAsides(ctx context.Context, limit int) ([]models.SetAside, error)
+	// MarkSetAsidesPublished notes that messages are out. It may be repeated.
+	MarkSetAsidesPublished(ctx context.Context, ids []int64, at time.Time) error
+}
+
+// Backlog counts what is not published yet.
+type Backlog interface {
+	// Backlog counts the documents, announcements and messages set aside that
+	// wait; oldest is the time of the oldest of them, zero when nothing waits.
+	Backlog(ctx context.Context) (documents, announcements, setAsides int64, oldest time.Time, err error)
+}

@@ -1,0 +1,147 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/models"
+)
+
+// outbox publishes rows of a table in their order, and tells the ledger which of
+// them are out.
+type outbox[T any] struct {
+	*shift
+	name  string // of its rows, in the plural
+	topic string
+	batch int
+	holds *holds
+	page  *page
+	left  int // rows that stayed behind last time
+
+	read  func(ctx context.Context, limit int) ([]T, error)
+	write func(pg *page, row *T, i int)
+	row   func(row *T) entry
+	done  func(ctx context.Context, ids []int64) error
+}
+
+// entry is what is said of a row that is sent or refused.
+type entry struct {
+	id       int64  // for the ledger
+	hold     int64  // what to hold with it
+	kind     string // for the metric
+	document string // for people
+}
+
+// round publishes the rows that are there now. more says that there are more
+// than one reading took.
+func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
+	o.holds.begin()
+	// What stays behind is read every time, and must not crowd out the rest.
+	limit := o.batch + o.left
+	var rows []T
+	err = o.ask(ctx, "reading the "+o.name, func(ctx context.Context) (err error) {
+		rows, err = o.read(ctx, limit)
+		return err
+	})
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	sent, err := o.send(ctx, rows)
+	o.left = len(rows) - len(sent)
+	if len(sent) > 0 {
+		if kept := o.keepDone(ctx, sent); err == nil {
+			err = kept
+		}
+	}
+	return len(rows) == limit, err
+}
+
+// send is the identifiers of the rows that went out.
+func (o *outbox[T]) send(ctx context.Context, rows []T) (sent []int64, err error) {
+	o.page.reset()
+	for i := range rows {
+		if !o.holds.blocks(o.row(&rows[i]).hold) {
+			o.write(o.page, &rows[i], i)
+		}
+	}
+	letters := o.page.letters
+	reusable, err := o.sender.send(ctx, o.topic, letters, func(l *letter, err error) bool {
+		e := o.row(&rows[l.row])
+		return o.holds.refuse(e.hold, e.document, err)
+	})
+	for i := range letters {
+		if !letters[i].sent {
+			continue
+		}
+		e := o.row(&rows[letters[i].row])
+		sent = append(sent, e.id)
+		o.metrics.published.WithLabelValues(o.topic, e.kind).Inc()
+		if !o.holds.blocks(e.hold) {
+			o.holds.release(e.hold)
+		}
+	}
+	if !reusable {
+		o.page = &page{}
+	}
+	return sent, err
+}
+
+func (o *outbox[T]) keepDone(ctx context.Context, ids []int64) error {
+	return o.keep(ctx, "noting that "+o.name+" are out", func(ctx context.Context) error { return o.done(ctx, ids) })
+}
+
+// announcements go out in the order of Seq per account.
+func newAnnouncements(s *shift) *outbox[models.Announcement] {
+	return &outbox[models.Announcement]{
+		shift: s, name: "announcements", topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
+		holds: s.newHolds("announcements"), page: &page{},
+		read: s.ledger.Announcements,
+		done: s.ledger.DropAnnouncements,
+		row: func(a *models.Announcement) entry {
+			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String()}
+		},
+		write: func(pg *page, a *models.Announcement, i int) {
+			pg.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendAnnouncement(dst, a) })
+		},
+	}
+}
+
+// set-asides have no order among each other: each is held for itself.
+func newSetAsides(s *shift) *outbox[models.SetAside] {
+	return &outbox[models.SetAside]{
+		shift: s, name: "set-asides", topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
+		holds: s.newHolds("set-asides"), page: &page{},
+		read: s.ledger.SetAsides,
+		done: func(ctx context.Context, ids []int64) error {
+			return s.ledger.MarkSetAsidesPublished(ctx, ids, s.options.Now())
+		},
+		row: func(a *models.SetAside) entry {
+			o := a.Message.Origin
+			return entry{id: a.ID, hold: a.ID, kind: "dead-letter", document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
+		},
+		write: func(pg *page, a *models.SetAside, i int) {
+			pg.letters = append(pg.letters, letter{
+				key: a.Message.Key, value: a.Message.Value, headers: deadLetterHeaders(a), hold: a.ID, row: i,
+			})
+		},
+	}
+}
+
+// deadLetterHeaders is the message's own headers and, after them, why it was set
+// aside and where it came from.
+func deadLetterHeaders(a *models.SetAside) []kafka.Header {
+	headers := make([]kafka.Header, 0, len(a.Message.Headers)+4)
+	for _, h := range a.Message.Headers {
+		headers = append(headers, kafka.Header{Key: h.Key, Value: h.Value})
+	}
+	origin := a.Message.Origin
+	return append(headers,
+		kafka.Header{Key: "error", Value: []byte(a.Fault.Error())},
+		kafka.Header{Key: "origin-topic", Value: []byte(origin.Topic)},
+		kafka.Header{Key: "origin-partition", Value: []byte(strconv.Itoa(origin.Partition))},
+		kafka.Header{Key: "origin-offset", Value: []byte(strconv.FormatInt(origin.Offset, 10))},
+	)
+}

@@ -1,0 +1,195 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// ErrLedElsewhere says that another replica publishes just now.
+var ErrLedElsewhere = errors.New("publisher: another replica leads")
+
+// ErrHeld says that something cannot be published because the broker refuses a
+// message for ever.
+var ErrHeld = errors.New("held")
+
+var errNotAsked = errors.New("publisher: does not know yet whether it leads")
+
+// Publisher sends out what the ledger holds and has not published yet.
+type Publisher struct {
+	options   Options
+	metrics   *metrics
+	trouble   *trouble
+	sender    *sender
+	encoder   *Encoder
+	transport *kafka.Transport // nil unless it is the publisher's own
+
+	asked atomic.Bool // whether it is known who leads
+}
+
+// New makes a publisher. It connects to nothing yet.
+func New(o Options) (*Publisher, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p := &Publisher{options: o.withDefaults()}
+	p.encoder = NewEncoder(p.options.Source)
+	var err error
+	if p.metrics, err = newMetrics(o.Registerer); err != nil {
+		return nil, err
+	}
+	p.trouble = &trouble{
+		log: o.Log, metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax, now: map[string]failure{},
+	}
+	p.sender = p.newSender()
+	return p, nil
+}
+
+func (p *Publisher) newSender() *sender {
+	o := &p.options
+	if o.Transport == nil {
+		t := o.Topics
+		p.transport = &kafka.Transport{ClientID: "referral", MetadataTopics: []string{t.Discounts, t.Packages, t.Events, t.DeadLetters}}
+		o.Transport = p.transport
+	}
+	return &sender{
+		client:   &kafka.Client{Addr: kafka.TCP(o.Brokers...), Transport: o.Transport},
+		balancer: kafka.Murmur2Balancer{}, // as Java's clients do; kafka-go's own default differs
+		trouble:  p.trouble, metrics: p.metrics, now: o.Now,
+		timeout: o.WriteTimeout, slots: make(chan struct{}, o.Requests),
+		batchBytes: o.BatchBytes, maxMessage: o.MaxMessage, compression: o.Compression,
+	}
+}
+
+// Run publishes whenever this replica leads, until ctx is done. A request that is
+// on its way then is waited for, WriteTimeout at most. The error is always nil.
+func (p *Publisher) Run(ctx context.Context) error {
+	var watch sync.WaitGroup
+	watch.Go(func() { p.watchBacklog(ctx) })
+	for ctx.Err() == nil {
+		p.serve(ctx)
+		sleep(ctx, p.options.PollInterval)
+	}
+	watch.Wait()
+	p.close()
+	return nil
+}
+
+// serve is one attempt to lead, and all of the shift if it succeeds.
+func (p *Publisher) serve(ctx context.Context) {
+	err := p.lead(ctx, (*shift).forever)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrLedElsewhere):
+	default:
+		p.options.Log.Warn("the lead is lost; trying to take it again", "error", err)
+	}
+}
+
+// Drain publishes all that is there now and returns. The error is ErrLedElsewhere
+// when another replica publishes, wraps ErrHeld when something cannot go out, and
+// names what fails when ctx is done before all is out.
+func (p *Publisher) Drain(ctx context.Context) error {
+	defer p.close()
+	err := p.lead(ctx, func(s *shift, led context.Context) error { return p.naming(s.once(led)) })
+	if err != nil && !errors.Is(err, ErrLedElsewhere) {
+		return fmt.Errorf("publishing what is there: %w", err)
+	}
+	return err
+}
+
+// Ready is nil when nothing fails: while this replica publishes, or stands by
+// because another one does. Otherwise it names what fails and why.
+func (p *Publisher) Ready() error {
+	if err := p.trouble.err(); err != nil {
+		return err
+	}
+	if !p.asked.Load() {
+		return errNotAsked
+	}
+	return nil
+}
+
+// lead takes the lead, if nobody has it, for as long as the work takes.
+func (p *Publisher) lead(ctx context.Context, work func(*shift, context.Context) error) error {
+	led, release, err := p.takeLead(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	p.metrics.leads.Set(1)
+	defer p.metrics.leads.Set(0)
+	p.options.Log.Info("publishing: this replica leads")
+	s := p.newShift()
+	defer s.end()
+	return work(s, led)
+}
+
+func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release func(), err error) {
+	ok := false
+	err = p.trouble.retry(ctx, task{Kind: "lead", What: "asking for the lead"}, func(ctx context.Context) (err error) {
+		led, release, ok, err = p.options.Ledger.Lead(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, nil, p.naming(err)
+	}
+	p.asked.Store(true)
+	if !ok {
+		return nil, nil, ErrLedElsewhere
+	}
+	return led, release, nil
+}
+
+func (p *Publisher) newShift() *shift {
+	return &shift{
+		options: p.options, ledger: p.options.Ledger, log: p.options.Log, metrics: p.metrics, trouble: p.trouble,
+		sender: p.sender, encoder: p.encoder,
+		headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
+	}
+}
+
+// naming adds to the end of a context what was failing when it came.
+func (p *Publisher) naming(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, p.trouble.err())
+}
+
+// watchBacklog reads the backlog now and then, whether or not this replica leads:
+// a backlog that nobody works off is the one to hear of.
+func (p *Publisher) watchBacklog(ctx context.Context) {
+	for ctx.Err() == nil {
+		_ = p.trouble.retry(ctx, task{Kind: "backlog", What: "reading the backlog"}, p.readBacklog)
+		sleep(ctx, p.options.BacklogEvery)
+	}
+}
+
+func (p *Publisher) readBacklog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.options.LedgerTimeout)
+	defer cancel()
+	documents, announcements, setAsides, oldest, err := p.options.Ledger.Backlog(ctx)
+	if err != nil {
+		return err
+	}
+	p.metrics.backlog.WithLabelValues("documents").Set(float64(documents))
+	p.metrics.backlog.WithLabelValues("announcements").Set(float64(announcements))
+	p.metrics.backlog.WithLabelValues("set-asides").Set(float64(setAsides))
+	age := time.Duration(0)
+	if !oldest.IsZero() {
+		age = p.options.Now().Sub(oldest)
+	}
+	p.metrics.oldest.Set(age.Seconds())
+	return nil
+}
+
+func (p *Publisher) close() {
+	if p.transport != nil {
+		p.transport.CloseIdleConnections()
+	}
+}

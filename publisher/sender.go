@@ -1,0 +1,267 @@
+package publisher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+)
+
+// sender writes letters to topics. It calls the Produce request itself, because
+// kafka-go's Writer goes on with a partition's next batch after it has given one
+// up, and keeps writing after its caller has left: both would break the order.
+type sender struct {
+	client   *kafka.Client
+	balancer kafka.Balancer
+	trouble  *trouble
+	metrics  *metrics
+	now      func() time.Time
+
+	timeout     time.Duration
+	slots       chan struct{} // one for each request on its way
+	batchBytes  int
+	maxMessage  int
+	compression kafka.Compression
+}
+
+// lane is one partition's part of a piece of work.
+type lane struct {
+	*sender
+	topic     string
+	partition int
+	refuse    refusing
+	refused   map[int64]bool // what is held since this lane began
+	shared    *atomic.Bool
+}
+
+// refusing holds the account of a letter that is refused for ever; false when no
+// more can be held.
+type refusing func(*letter, error) bool
+
+// send writes letters to a topic: those of one partition in order, each request
+// only after the one before it has been acknowledged by all in-sync replicas. It
+// tries until every letter is sent, refused for ever, or left out because an
+// earlier one with the same hold was refused; the letters say which were sent.
+//
+// The error is the end of ctx; a request that is on its way then is waited for.
+// reusable says that nobody reads the letters' bytes any more.
+func (s *sender) send(ctx context.Context, topic string, letters []letter, refuse refusing) (reusable bool, err error) {
+	if len(letters) == 0 {
+		return true, nil
+	}
+	lanes, err := s.lanes(ctx, topic, letters)
+	if err != nil {
+		return true, err
+	}
+	var shared atomic.Bool
+	group, ctx := errgroup.WithContext(ctx)
+	for partition, queue := range lanes {
+		if len(queue) == 0 {
+			continue
+		}
+		l := &lane{sender: s, topic: topic, partition: partition, refuse: refuse, refused: map[int64]bool{}, shared: &shared}
+		group.Go(func() error { return l.run(ctx, queue) })
+	}
+	err = group.Wait()
+	return !shared.Load(), err
+}
+
+// lanes deals the letters out to the partitions of the topic as Java's clients
+// do. The number of partitions is read once, so that an account's letters stay
+// together even while partitions are being added.
+func (s *sender) lanes(ctx context.Context, topic string, letters []letter) ([][]*letter, error) {
+	partitions, err := s.partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	lanes := make([][]*letter, len(partitions))
+	for i := range letters {
+		p := s.balancer.Balance(kafka.Message{Key: letters[i].key}, partitions...)
+		lanes[p] = append(lanes[p], &letters[i])
+	}
+	return lanes, nil
+}
+
+func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err error) {
+	what := task{Kind: "metadata", What: "looking for the partitions of topic " + topic}
+	err = s.trouble.retry(ctx, what, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+		meta, err := s.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+		if err != nil {
+			return err
+		}
+		if t := meta.Topics[0]; t.Error != nil || len(t.Partitions) == 0 {
+			return cmp.Or[error](t.Error, kafka.UnknownTopicOrPartition)
+		}
+		ids = make([]int, len(meta.Topics[0].Partitions))
+		for i := range ids {
+			ids[i] = i
+		}
+		return nil
+	})
+	return ids, err
+}
+
+func (l *lane) run(ctx context.Context, queue []*letter) error {
+	for len(queue) > 0 {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		n := l.fit(queue)
+		if err := l.write(ctx, queue[:n]); err != nil {
+			return err
+		}
+		queue = queue[n:]
+	}
+	return nil
+}
+
+// fit is how many of the first letters go into one request.
+func (l *lane) fit(queue []*letter) int {
+	bytes := queue[0].size()
+	n := 1
+	for n < len(queue) {
+		if bytes += queue[n].size(); bytes > l.batchBytes {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// write sends a batch. When the broker refuses it, halves are tried, down to the
+// single letter that is at fault: that one is refused, and its account's later
+// letters stay here.
+func (l *lane) write(ctx context.Context, batch []*letter) error {
+	batch = l.allowed(batch)
+	if len(batch) == 0 {
+		return nil
+	}
+	refused, err := l.produce(ctx, batch)
+	switch {
+	case err != nil:
+		return err
+	case !refused:
+		for _, letter := range batch {
+			letter.sent = true
+		}
+		return nil
+	case len(batch) == 1:
+		l.refused[batch[0].hold] = true
+		return nil
+	}
+	half := len(batch) / 2
+	if err := l.write(ctx, batch[:half]); err != nil {
+		return err
+	}
+	return l.write(ctx, batch[half:])
+}
+
+// allowed leaves out what follows a refused letter.
+func (l *lane) allowed(batch []*letter) []*letter {
+	if len(l.refused) == 0 {
+		return batch
+	}
+	kept := make([]*letter, 0, len(batch))
+	for _, letter := range batch {
+		if !l.refused[letter.hold] {
+			kept = append(kept, letter)
+		}
+	}
+	return kept
+}
+
+// produce sends one request until there is an answer for good: an
+// acknowledgement, or a refusal that lies in the messages.
+func (l *lane) produce(ctx context.Context, batch []*letter) (refused bool, err error) {
+	what := task{Kind: "write", What: fmt.Sprintf("writing to topic %s, partition %d", l.topic, l.partition)}
+	err = l.trouble.retry(ctx, what, func(ctx context.Context) error {
+		err := l.unsendable(batch)
+		if err == nil {
+			err = l.request(ctx, batch)
+		}
+		refused = refusesMessage(err) && (len(batch) > 1 || l.refuse(batch[0], err))
+		if refused {
+			return nil
+		}
+		return err
+	})
+	return refused, err
+}
+
+// unsendable says why a batch need not be tried.
+func (l *lane) unsendable(batch []*letter) error {
+	for _, letter := range batch {
+		if letter.fault != nil {
+			return fmt.Errorf("%w: %w", errUnsendable, letter.fault)
+		}
+		if letter.size() > l.maxMessage {
+			return fmt.Errorf("%w: over %d bytes", errUnsendable, l.maxMessage)
+		}
+	}
+	return nil
+}
+
+// request is one attempt. It is not cut short by ctx: what is on its way may
+// arrive anyhow, and an acknowledgement heard spares a repetition.
+func (l *lane) request(ctx context.Context, batch []*letter) error {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
+	defer cancel()
+	start := l.now()
+	response, err := l.client.Produce(ctx, &kafka.ProduceRequest{
+		Topic: l.topic, Partition: l.partition, RequiredAcks: kafka.RequireAll,
+		Compression: l.compression, Records: &records{letters: batch, at: start},
+	})
+	l.metrics.writes.WithLabelValues(l.topic).Observe(l.now().Sub(start).Seconds())
+	if err != nil {
+		// The transport may still be reading the bytes of a request that it was
+		// too slow to send.
+		l.shared.Store(true)
+		return err
+	}
+	return response.Error
+}
+
+// refusesMessage tells an answer that would be the same at every try from one
+// that may pass, such as a lost connection, a missing topic or a missing right.
+func refusesMessage(err error) bool {
+	return errors.Is(err, errUnsendable) ||
+		errors.Is(err, kafka.MessageSizeTooLarge) ||
+		errors.Is(err, kafka.RecordListTooLarge) ||
+		errors.Is(err, kafka.InvalidRecord)
+}
+
+var errUnsendable = errors.New("the message cannot be sent")
+
+// records reads letters as the records of a request, stamped with the time of
+// sending: the broker's retention goes by it, and a message that waited here for
+// days must not be deleted the moment it arrives.
+type records struct {
+	letters []*letter
+	at      time.Time
+	record  kafka.Record
+}
+
+// ReadRecord is the next record; it holds until the next call.
+func (r *records) ReadRecord() (*kafka.Record, error) {
+	if len(r.letters) == 0 {
+		return nil, io.EOF
+	}
+	l := r.letters[0]
+	r.letters = r.letters[1:]
+	r.record = kafka.Record{Time: r.at, Key: kafka.NewBytes(l.key), Value: kafka.NewBytes(l.value), Headers: l.headers}
+	return &r.record, nil
+}

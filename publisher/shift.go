@@ -1,0 +1,117 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+)
+
+// shift is the time during which this replica leads. What it learns, such as who
+// is held, ends with it: the next leader finds out for itself, at the price of
+// repeating some messages.
+type shift struct {
+	options Options
+	ledger  Ledger
+	log     *slog.Logger
+	metrics *metrics
+	trouble *trouble
+	sender  *sender
+	encoder *Encoder
+	headers []kafka.Header
+
+	allHolds []*holds
+}
+
+// stream is one kind of thing that is published. None waits for another.
+type stream interface {
+	round(ctx context.Context) (more bool, err error)
+}
+
+func (s *shift) streams() []stream {
+	return []stream{newDocuments(s), newAnnouncements(s), newSetAsides(s)}
+}
+
+// forever publishes until ctx is done, and looks for more at every interval.
+func (s *shift) forever(ctx context.Context) error {
+	return s.each(ctx, func(ctx context.Context, work stream) error {
+		for {
+			more, err := work.round(ctx)
+			if err != nil {
+				return err
+			}
+			if !more && !sleep(ctx, s.options.PollInterval) {
+				return context.Cause(ctx)
+			}
+		}
+	})
+}
+
+// once publishes what is there now. The error names what is held.
+func (s *shift) once(ctx context.Context) error {
+	err := s.each(ctx, func(ctx context.Context, work stream) error {
+		for {
+			more, err := work.round(ctx)
+			if err != nil || !more {
+				return err
+			}
+		}
+	})
+	return errors.Join(err, s.held())
+}
+
+func (s *shift) each(ctx context.Context, do func(context.Context, stream) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, work := range s.streams() {
+		group.Go(func() error { return do(ctx, work) })
+	}
+	return group.Wait()
+}
+
+func (s *shift) newHolds(stream string) *holds {
+	h := &holds{
+		stream: stream, now: s.options.Now, log: s.log,
+		min: s.options.HeldRetryMin, max: s.options.HeldRetryMax, most: s.options.MaxHeld,
+		count: s.metrics.held.WithLabelValues(stream), named: s.metrics.heldNames,
+		held: map[int64]*hold{},
+	}
+	s.allHolds = append(s.allHolds, h)
+	return h
+}
+
+func (s *shift) held() error {
+	var errs []error
+	for _, h := range s.allHolds {
+		errs = append(errs, h.errs()...)
+	}
+	return errors.Join(errs...)
+}
+
+// end forgets what the shift has learned.
+func (s *shift) end() {
+	for _, h := range s.allHolds {
+		h.drop()
+	}
+	s.trouble.forget()
+}
+
+// ask calls the ledger until it answers.
+func (s *shift) ask(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.trouble.retry(ctx, task{Kind: "ledger", What: what}, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.options.LedgerTimeout)
+		defer cancel()
+		return call(ctx)
+	})
+}
+
+// keep calls the ledger with what must not be lost although ctx is done: that
+// messages are out. It is true whoever leads by now.
+func (s *shift) keep(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.trouble.retry(ctx, task{Kind: "ledger", What: what}, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.LedgerTimeout)
+		defer cancel()
+		return call(ctx)
+	})
+}
