@@ -72,7 +72,8 @@ func ladderDiscounts(account int64, rungs []Rung) []models.Discount {
 	return discounts
 }
 
-// grants is the packages earned on the rungs, counted by size.
+// grants is the packages earned on the rungs, counted by size: by day, size and
+// number.
 func grants(account int64, rungs []Rung) []models.Grant {
 	var earned []models.Grant
 	count := map[int]int{}
@@ -85,5 +86,9 @@ func grants(account int64, rungs []Rung) []models.Grant {
 			AccountID: account, SMS: r.SMS, Ordinal: count[r.SMS], GrantedOn: r.On, Step: r.Step,
 		})
 	}
+	// The storage returns them so; in another order they would seem changed.
+	slices.SortFunc(earned, func(a, b models.Grant) int {
+		return cmp.Or(cmp.Compare(a.GrantedOn, b.GrantedOn), cmp.Compare(a.SMS, b.SMS), cmp.Compare(a.Ordinal, b.Ordinal))
+	})
 	return earned
 }

@@ -180,6 +180,7 @@ func (w *world) state() string {
 			standings[id] = s
 		}
 	}
+	w.checkAnnounced()
 	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v", w.accounts, w.activations, w.referrals, standings)
 }
 

@@ -107,6 +107,7 @@ func (s *scenario) play(t testing.TB) []step {
 	for i := range s.steps {
 		told.tell(&s.steps[i])
 	}
+	told.checkAnnounced()
 	return s.steps
 }
 

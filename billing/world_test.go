@@ -78,6 +78,8 @@ type world struct {
 	standings   map[int64]models.Standing
 	announced   []models.Announcement
 
+	announcedIDs map[models.UUID]bool
+
 	invoices  map[string]models.Invoice // at their highest revision
 	documents map[string][]models.Adjustment
 	packages  map[int64][]models.SMSPackage
@@ -89,7 +91,7 @@ func newWorld(t checker, p *billing.Programme) *world {
 		checker: t, programme: p,
 		seen: map[models.EventKey]bool{}, accounts: map[int64]models.Account{},
 		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
-		standings: map[int64]models.Standing{}, invoices: map[string]models.Invoice{},
+		standings: map[int64]models.Standing{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
 		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
 		periods: map[models.Period]models.PeriodState{},
 	}
@@ -187,7 +189,40 @@ func (w *world) keep(c models.Changes) {
 		w.referrals[r.InviterID][r.InviteeID] = r
 	}
 	maps.Copy(w.standings, c.Standings)
+	for _, a := range c.Announcements {
+		if w.announcedIDs[a.ID] {
+			w.Errorf("%s of %d is announced under an id that was used before", a.Type, a.AccountID)
+		}
+		w.announcedIDs[a.ID] = true
+	}
 	w.announced = append(w.announced, c.Announcements...)
+}
+
+// checkAnnounced: whoever follows the announcements knows the newest discount of
+// every account.
+func (w *world) checkAnnounced() {
+	w.Helper()
+	type side struct {
+		account int64
+		kind    models.DiscountKind
+	}
+	known, stands := map[side]string{}, map[side]string{}
+	for _, a := range w.announced {
+		if kind, ok := a.Data["kind"].(models.DiscountKind); ok {
+			known[side{a.AccountID, kind}] = fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"], a.Data["step"])
+			if from, dated := a.Data["starts_on"].(models.Date); !dated || from == a.Data["ends_on"] {
+				delete(known, side{a.AccountID, kind}) // promised, or withdrawn
+			}
+		}
+	}
+	for id, s := range w.standings {
+		for _, d := range s.Discounts { // by day
+			stands[side{id, d.Kind}] = fmt.Sprint(d.Percent, d.From, d.To, d.Step)
+		}
+	}
+	if !maps.Equal(known, stands) {
+		w.Errorf("announced are %v, in force are %v", known, stands)
+	}
 }
 
 func (w *world) keepActivation(a models.Activation) {

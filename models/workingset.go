@@ -4,7 +4,7 @@ package models
 // whenever a fact changes it.
 type Standing struct {
 	Discounts []Discount // by kind, then by day
-	Grants    []Grant    // by day earned
+	Grants    []Grant    // by day earned, size and number
 }
 
 // WorkingSet is what the facts of one batch may touch, loaded and locked: the

@@ -21,7 +21,7 @@ func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
 				WHERE v.status = 'accepted' AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL`},
 			{&f.Stale, "SELECT count(*) FROM stale s JOIN periods p USING (period) WHERE p.settled_at IS NOT NULL"},
 			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL"},
-			{&f.Accounts, "SELECT reltuples::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},
+			{&f.Accounts, "SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},
 		}
 		for _, c := range counts {
 			if err := tx.Raw(c.sql).Scan(c.into).Error; err != nil {

@@ -173,21 +173,30 @@ func (d *demo) live(ctx context.Context) error {
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error { return d.runParts(serving, d.built, []string{partConsumer, partPublisher}) })
 	group.Go(func() error { return d.teller.learn(serving, d.codes) })
-	story := func() error {
-		if err := d.tell(serving); err != nil {
-			return err
-		}
-		if err := d.show(serving); err != nil || d.options.once {
-			return err
-		}
-		return d.stay(serving)
-	}
-	group.Go(func() error { defer stop(); return story() })
+	var told error
+	group.Go(func() error {
+		defer stop()
+		told = d.story(serving)
+		return told
+	})
 	err = group.Wait()
+	if told != nil {
+		err = told // what went wrong first, not what it ended
+	}
 	if errors.Is(err, context.Canceled) {
-		err = nil
+		err = nil // Ctrl-C, or the end of the story, which ends the rest
 	}
 	return errors.Join(err, d.billing.Stop(), d.teller.close())
+}
+
+func (d *demo) story(ctx context.Context) error {
+	if err := d.tell(ctx); err != nil {
+		return err
+	}
+	if err := d.show(ctx); err != nil || d.options.once {
+		return err
+	}
+	return d.stay(ctx)
 }
 
 // tell plays the months, one line of a table each.
@@ -294,7 +303,9 @@ func (d *demo) show(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintln(d.out, "The other months:")
+	if d.life.Phases() > 1 {
+		fmt.Fprintln(d.out, "The other months:")
+	}
 	for phase := range d.life.Phases() - 1 {
 		period := d.life.Period(phase).String()
 		if err := d.command(ctx, nil, "reconcile", period); err != nil {

@@ -96,9 +96,6 @@ func (t *teller) topicNames() map[clients.Topic]string {
 func (t *teller) learn(ctx context.Context, codes *clients.CodeBook) error {
 	for {
 		m, err := t.events.ReadMessage(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
 			return fmt.Errorf("listening for codes: %w", err)
 		}

@@ -37,15 +37,37 @@ type process struct {
 	environ  []string
 }
 
+// output remembers the first error of writing, so that a command may print line
+// by line and a full disk still does not pass for an answer.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+// Write passes on what is printed until the first error.
+func (o *output) Write(b []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	var n int
+	n, o.err = o.to.Write(b)
+	return n, o.err
+}
+
 // errNo is the answer "no" of a command that has already said why.
 type errNo struct{ why string }
 
 func (e errNo) Error() string { return e.why }
 
 func run(ctx context.Context, args []string, p process) int {
+	out := &output{to: p.out}
+	p.out = out
 	root := newRoot(p)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil {
+		err = fmt.Errorf("the answer could not be written in full: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}

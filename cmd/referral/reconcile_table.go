@@ -68,18 +68,24 @@ func (t *reconcileReport) stateInWords() string {
 func printControls(w io.Writer, t *reconcileReport) {
 	var rows [][]string
 	for i := range t.Controls {
-		rows = append(rows, controlRow(&t.Controls[i]))
+		rows = append(rows, controlRow(t.Controls[i].name(), &t.Controls[i]))
 	}
 	for i := range t.Overall {
-		rows = append(rows, controlRow(&t.Overall[i]))
+		c := &t.Overall[i]
+		name := "all packages"
+		if c.Currency != "" {
+			name = fmt.Sprintf("all discounts, %s (%s)", c.Currency, things(c.Entitled.Count, "line"))
+		}
+		rows = append(rows, controlRow(name, c))
 	}
-	printTable(w, "Control totals", []string{"", "lines", "entitled", "posted", "published", "answered", ""}, rows)
+	if len(rows) > 0 {
+		printTable(w, "Control totals", []string{"", "entitled", "posted", "published", "answered", ""}, rows)
+	}
 }
 
-// controlRow shows how many lines are entitled, and amounts; of packages, which
-// cost nothing, how many.
-func controlRow(c *controlReport) []string {
-	row := []string{c.name(), count(c.Entitled.Count)}
+// controlRow shows amounts; of packages, which cost nothing, how many.
+func controlRow(name string, c *controlReport) []string {
+	row := []string{name}
 	for _, s := range c.stages() {
 		if c.Currency == "" {
 			row = append(row, count(s.Count))
@@ -94,15 +100,13 @@ func controlRow(c *controlReport) []string {
 }
 
 func (c *controlReport) name() string {
-	switch {
-	case c.SMS > 0:
+	if c.SMS > 0 {
 		return fmt.Sprintf("package of %d SMS", c.SMS)
-	case c.Percent > 0:
-		return fmt.Sprintf("%s %d %%, %s", c.Kind, c.Percent, c.Currency)
-	case c.Currency != "":
-		return c.Kind + ", " + c.Currency
 	}
-	return c.Kind
+	if c.Percent > 0 {
+		return fmt.Sprintf("%s %d %%, %s", c.Kind, c.Percent, c.Currency)
+	}
+	return c.Kind + ", " + c.Currency
 }
 
 func printBreaks(w io.Writer, t *reconcileReport) {

@@ -116,9 +116,7 @@ func TestExactlyTheOneThatDoesNotTieIsNamed(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			w := spring(t)
-			w.T = t
 			// A second document on the invoice: a friend was told late.
-			w.befriends(885, nil)
 			w.hears(
 				models.Registered{AccountID: 904, RegisteredAt: instant(w, "2026-04-25")},
 				models.ActivationRequested{AccountID: 904, Code: "CODE00001", RequestedAt: instant(w, "2026-04-25")},
@@ -155,7 +153,6 @@ func TestExactlyTheOnePackageIsNamed(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			w := spring(t)
-			w.T = t
 			w.tampers(c.tamper...)
 			r := w.reconciles(exitNo)
 			want := billing.PackageID(885, 1200, 1).String()
@@ -198,13 +195,17 @@ func TestAnAnswerToNothing(t *testing.T) {
 // nothing to post and nothing to complain of.
 func TestOtherDaysOfTheSameAmountTie(t *testing.T) {
 	w := newTown(t)
-	w.befriends(10, map[int64]string{11: "2026-04-10"})
-	w.hears(models.PromoEnded{AccountID: 11, EndedAt: instant(w, "2026-04-16")})
-	w.hears(bill(11, 202604, 1, models.Line{Service: "calls", Amount: 2}))
-	w.month(202604)
-	w.hears(models.PromoEnded{AccountID: 11, EndedAt: instant(w, "2026-04-15")})
-	w.month(202604)
-	w.reconciles(exitDone)
+	w.befriends(10, map[int64]string{11: "2026-04-11"})
+	w.hears(bill(10, 202604, 1, subscription(10)))
+	w.month(202604) // 20 days at 20 %: 1.33 kopecks
+	w.hears(
+		models.Registered{AccountID: 12, RegisteredAt: instant(w, "2026-04-30")},
+		models.ActivationRequested{AccountID: 12, Code: "CODE00001", RequestedAt: instant(w, "2026-04-30")},
+	)
+	w.month(202604) // 19 days at 20 % and one at 40 %: 1.4 kopecks
+	if r := w.reconciles(exitDone); r.Documents != 1 || len(r.Controls) != 2 {
+		t.Errorf("%d documents, controls %+v", r.Documents, r.Controls)
+	}
 }
 
 func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {

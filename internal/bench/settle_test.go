@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,24 +21,6 @@ import (
 )
 
 const period = models.Period(202604)
-
-// sizes are the numbers of invoices, REFERRAL_TEST_BENCH_SIZES=10000,100000 for
-// others than the default.
-func sizes(b *testing.B) []int {
-	text := os.Getenv("REFERRAL_TEST_BENCH_SIZES")
-	if text == "" {
-		text = "10000,100000,1000000"
-	}
-	var list []int
-	for _, s := range strings.Split(text, ",") {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		list = append(list, n)
-	}
-	return list
-}
 
 func terms(b *testing.B) *billing.Programme {
 	b.Helper()
@@ -83,7 +63,7 @@ func fill(b *testing.B, db *sql.DB, n int) {
 // BenchmarkSettle compares a month's run with the set-based SQL that an expert
 // would write for the same rows, cut into chunks over two sessions.
 func BenchmarkSettle(b *testing.B) {
-	for _, n := range sizes(b) {
+	for _, n := range sizes(b, "10000,100000,1000000") {
 		b.Run(fmt.Sprintf("invoices=%d", n), func(b *testing.B) {
 			for range b.N {
 				settleOnce(b, n)
@@ -130,26 +110,6 @@ func settle(b *testing.B, s *store.Store) (time.Duration, models.Run) {
 		b.Fatal(err)
 	}
 	return time.Since(began), runs[0]
-}
-
-// peakMemory is the largest resident size of this process so far, in MiB.
-func peakMemory(b *testing.B) float64 {
-	b.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return kb / 1024
-		}
-	}
-	b.Fatal("no VmHWM in /proc/self/status")
-	return 0
 }
 
 // tunedSQL posts the documents and items of a range of accounts: one statement,

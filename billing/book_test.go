@@ -1,0 +1,165 @@
+package billing_test
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// said is an announcement as a line of text: its type, whom it is about, and its
+// data by key.
+func said(a models.Announcement) string {
+	words := []string{string(a.Type), fmt.Sprint(a.AccountID)}
+	for _, key := range slices.Sorted(maps.Keys(a.Data)) {
+		words = append(words, fmt.Sprintf("%s=%v", key, a.Data[key]))
+	}
+	return strings.Join(words, " ")
+}
+
+// Every event for CRM, notifications and analytics, with the fields that the
+// contract gives its type.
+func TestAnnouncements(t *testing.T) {
+	w := newWorld(t, newProgramme(t, customerTerms()))
+	noon := func(month time.Month, day int) time.Time {
+		return time.Date(2026, month, day, 12, 0, 0, 0, w.programme.Zone)
+	}
+	for i, c := range []struct {
+		data models.FactData
+		want []string
+	}{
+		{models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)}, []string{
+			"referral.code-issued.v1 885 account_id=885 code=C00000885",
+		}},
+		{models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)}, nil},
+		{models.ActivationRequested{AccountID: 901, Code: "c0000 0885", RequestedAt: noon(1, 5)}, nil}, // waits
+		{models.ActivationRequested{AccountID: 901, Code: "nobody's", RequestedAt: noon(1, 6)}, nil},
+		{models.Registered{AccountID: 901, RegisteredAt: noon(1, 4)}, []string{
+			"referral.code-issued.v1 901 account_id=901 code=C00000901",
+			"referral.activated.v1 901 account_id=901 activated_on=2026-01-05 code=C00000885 inviter_id=885",
+			"referral.discount-changed.v1 901 account_id=901 ends_on=<nil> kind=invitee percent=20 starts_on=<nil> step=0", // promised
+			"referral.refused.v1 901 account_id=901 code=nobody's reason=unknown_code",
+			"referral.discount-changed.v1 885 account_id=885 ends_on=2026-04-05 kind=inviter percent=20 starts_on=2026-01-05 step=1",
+		}},
+		{models.PromoEnded{AccountID: 901, EndedAt: noon(1, 20)}, []string{
+			"referral.discount-changed.v1 901 account_id=901 ends_on=2026-04-20 kind=invitee percent=20 starts_on=2026-01-20 step=0",
+		}},
+		{models.PromoEnded{AccountID: 901, EndedAt: noon(1, 25)}, nil}, // not the earliest
+		{models.Registered{AccountID: 902, RegisteredAt: noon(2, 1)}, []string{
+			"referral.code-issued.v1 902 account_id=902 code=C00000902",
+		}},
+		{models.PromoEnded{AccountID: 902, EndedAt: noon(2, 1)}, nil},
+		{models.ActivationRequested{AccountID: 902, Code: "C00000885", RequestedAt: noon(2, 2)}, []string{
+			"referral.activated.v1 902 account_id=902 activated_on=2026-02-02 code=C00000885 inviter_id=885",
+			"referral.discount-changed.v1 885 account_id=885 ends_on=2026-08-02 kind=inviter percent=40 starts_on=2026-02-02 step=2",
+			"referral.discount-changed.v1 902 account_id=902 ends_on=2026-05-02 kind=invitee percent=20 starts_on=2026-02-02 step=0",
+		}},
+		{models.ActivationRequested{AccountID: 902, Code: "C00000901", RequestedAt: noon(2, 3)}, []string{
+			"referral.refused.v1 902 account_id=902 code=C00000901 reason=already_activated",
+		}},
+		{models.Terminated{AccountID: 902, TerminatedAt: noon(3, 1)}, []string{
+			"referral.discount-changed.v1 902 account_id=902 ends_on=2026-03-01 kind=invitee percent=20 starts_on=2026-02-02 step=0",
+		}},
+		{models.Terminated{AccountID: 902, TerminatedAt: noon(2, 2)}, []string{ // never had any
+			"referral.discount-changed.v1 902 account_id=902 ends_on=2026-02-02 kind=invitee percent=0 starts_on=2026-02-02 step=0",
+		}},
+	} {
+		before := len(w.announced)
+		at := noon(5, i+1)
+		w.take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: c.data})
+		var got []string
+		for _, a := range w.announced[before:] {
+			got = append(got, said(a))
+			if !a.At.Equal(at) {
+				t.Errorf("%s is dated %s, the fact that caused it %s", a.Type, a.At, at)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("after fact %d, %+v:\ngot\n  %s\nwant\n  %s", i, c.data, strings.Join(got, "\n  "), strings.Join(c.want, "\n  "))
+		}
+	}
+}
+
+// A batch that has to be taken again, because its transaction failed, announces
+// the same things under the same ids.
+func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	take := func() models.Changes {
+		book := billing.NewBook(p, models.NewWorkingSet(), func() string { return "C00000885" })
+		at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+		for i, data := range []models.FactData{
+			models.Registered{AccountID: 885, RegisteredAt: at},
+			models.ActivationRequested{AccountID: 901, Code: "C00000885", RequestedAt: at},
+			models.ActivationRequested{AccountID: 885, Code: "C00000885", RequestedAt: at},
+			models.Terminated{AccountID: 902, TerminatedAt: at},
+			&models.Invoice{AccountID: 903, ID: "INV-1"}, // no business of the book
+			models.Result{AccountID: 904},
+		} {
+			book.Take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: data})
+		}
+		return book.Close()
+	}
+	first, again := take(), take()
+	if !reflect.DeepEqual(first, again) {
+		t.Errorf("taken again it comes to\n%+v\nfirst it was\n%+v", again, first)
+	}
+	var accounts []int64
+	for _, a := range first.Accounts {
+		accounts = append(accounts, a.ID)
+	}
+	if want := []int64{885, 901, 902}; !slices.Equal(accounts, want) {
+		t.Errorf("accounts %v changed, want %v", accounts, want)
+	}
+	if len(first.Activations) != 2 || len(first.Announcements) != 2 || len(first.Standings) != 0 {
+		t.Errorf("changes %+v", first)
+	}
+}
+
+// What a fact does not change is not written again.
+func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
+	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	set := models.NewWorkingSet()
+	set.Accounts[885] = &models.Account{
+		ID: 885, Code: "C00000885", Profile: models.Profile{Name: "Romashka", At: at, Event: "b"}, RegisteredAt: at, PromoEndedAt: at, TerminatedAt: at,
+	}
+	set.Codes["C00000885"] = 885
+	book := billing.NewBook(newProgramme(t, customerTerms()), set, func() string { t.Error("a second code"); return "" })
+	for i, data := range []models.FactData{
+		models.Registered{AccountID: 885, RegisteredAt: at, Profile: models.Profile{Name: "Romashka", At: at, Event: "b"}},
+		models.Registered{AccountID: 885, RegisteredAt: at.Add(time.Second), Profile: models.Profile{Name: "Lutik", At: at, Event: "a"}},
+		models.PromoEnded{AccountID: 885, EndedAt: at.Add(time.Second)},
+		models.Terminated{AccountID: 885, TerminatedAt: at.In(time.FixedZone("", 3600))},
+	} {
+		book.Take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: data})
+	}
+	c := book.Close()
+	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Standings)+len(c.Announcements) > 0 {
+		t.Errorf("changes %+v", c)
+	}
+}
+
+// Grants are in the order in which the storage returns them, whatever the order
+// of sizes on the ladder: otherwise what was derived would seem to have changed.
+func TestGrantsAreInTheOrderOfTheStorage(t *testing.T) {
+	terms := customerTerms()
+	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 3, SMS: 3200}, {Percent: 40, Months: 6, SMS: 1200}, {Percent: 60, Months: 6, SMS: 3200}}
+	at := time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)
+	standing := newProgramme(t, terms).Stand(&models.Account{ID: 885}, nil, []models.Referral{
+		{InviterID: 885, InviteeID: 901, ActivatedAt: at}, {InviterID: 885, InviteeID: 902, ActivatedAt: at}, {InviterID: 885, InviteeID: 903, ActivatedAt: at},
+	})
+	on := models.NewDate(2026, 4, 20)
+	want := []models.Grant{
+		{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: on, Step: 2},
+		{AccountID: 885, SMS: 3200, Ordinal: 1, GrantedOn: on, Step: 1},
+		{AccountID: 885, SMS: 3200, Ordinal: 2, GrantedOn: on, Step: 3},
+	}
+	if !slices.Equal(standing.Grants, want) {
+		t.Errorf("%+v, want %+v", standing.Grants, want)
+	}
+}

@@ -1,0 +1,111 @@
+package bench
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
+
+	"referral/internal/demo/clients"
+	"referral/internal/storetest"
+	"referral/models"
+)
+
+type inboxRow struct {
+	EventKey  string `gorm:"primaryKey"`
+	AccountID int64  `gorm:"primaryKey"`
+	Digest    string
+	TakenAt   time.Time
+}
+
+func (inboxRow) TableName() string { return "inbox" }
+
+type invoiceRow struct {
+	AccountID int64  `gorm:"primaryKey;autoIncrement:false"`
+	Period    int    `gorm:"primaryKey;autoIncrement:false"`
+	InvoiceID string `gorm:"primaryKey"`
+	Revision  int    `gorm:"primaryKey;autoIncrement:false"`
+	Currency  string
+	Digest    string
+	TakenAt   time.Time
+}
+
+func (invoiceRow) TableName() string { return "invoices" }
+
+type lineRow struct {
+	AccountID   int64
+	Period      int
+	InvoiceID   string
+	Revision    int
+	LineNo      int
+	LineID      string
+	Service     string
+	FromDay     string
+	ToDay       string
+	AmountMinor int64
+}
+
+func (lineRow) TableName() string { return "invoice_lines" }
+
+// rowsByGORM writes n invoices one row at a time, so many invoices in a
+// transaction, over two sessions. The event's row comes first and tells a repeat.
+func rowsByGORM(b *testing.B, n, inTransaction int) time.Duration {
+	b.Helper()
+	_, dsn := storetest.Open(b, time.Now)
+	db := storetest.SQL(b, dsn)
+	var halves [sessions][]models.Invoice
+	for inv := range clients.Bulk(seed, n, period) {
+		halves[inv.AccountID%sessions] = append(halves[inv.AccountID%sessions], inv)
+	}
+	g, err := gorm.Open(postgres.New(postgres.Config{Conn: db}), &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	settleDown(b, db)
+	began := time.Now()
+	var work sync.WaitGroup
+	for _, invoices := range halves {
+		work.Go(func() {
+			for len(invoices) > 0 {
+				next := min(inTransaction, len(invoices))
+				if err := g.Transaction(func(tx *gorm.DB) error { return createRows(tx, invoices[:next]) }); err != nil {
+					b.Error(err)
+					return
+				}
+				invoices = invoices[next:]
+			}
+		})
+	}
+	work.Wait()
+	took := time.Since(began)
+	checkRows(b, db, n)
+	return took
+}
+
+func createRows(tx *gorm.DB, invoices []models.Invoice) error {
+	for i := range invoices {
+		inv := &invoices[i]
+		key, digest := models.NewEventKey("bulk", inv.ID).String(), models.NewEventKey("digest", inv.ID).String()
+		now := time.Now()
+		event := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&inboxRow{key, inv.AccountID, digest, now})
+		if event.Error != nil || event.RowsAffected == 0 {
+			return event.Error
+		}
+		if err := tx.Create(&invoiceRow{inv.AccountID, int(inv.Period), inv.ID, inv.Revision, inv.Currency, digest, now}).Error; err != nil {
+			return err
+		}
+		for n, l := range inv.Lines {
+			err := tx.Create(&lineRow{
+				inv.AccountID, int(inv.Period), inv.ID, inv.Revision, n, l.ID, l.Service, l.From.String(), l.To.String(), int64(l.Amount),
+			}).Error
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
