@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 // Options say when the scheduler works.
 type Options struct {
 	Settler *Settler
+	Auditor Auditor
 	RunAt   cron.Schedule  // of the month's own run
 	CatchUp cron.Schedule  // of the differences
 	Zone    *time.Location // of both
@@ -28,22 +31,22 @@ type Scheduler struct {
 	Options
 
 	mu      sync.Mutex
-	trouble error
+	trouble map[string]error // by kind of work, what its last attempt failed on
 }
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.RunAt == nil || o.CatchUp == nil || o.Zone == nil || o.Poll <= 0 {
+	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Zone == nil || o.Poll <= 0 {
 		return nil, errors.New("scheduler: an option is missing")
 	}
-	return &Scheduler{Options: o}, nil
+	return &Scheduler{Options: o, trouble: map[string]error{}}, nil
 }
 
-// Ready is nil unless the last piece of work failed.
+// Ready is nil unless some kind of work failed the last time.
 func (s *Scheduler) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble
+	return errors.Join(slices.Collect(maps.Values(s.trouble))...)
 }
 
 // Run works until ctx is done: it takes up what a killed process left behind,
@@ -63,6 +66,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
 		slot := s.slot()
 		s.attempt("nightly catch-up", errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)))
+		s.attempt("nightly reconciliation", s.prove(ctx, slot))
 	}))
 	clock.Start()
 	s.follow(ctx)
@@ -153,8 +157,8 @@ func (s *Scheduler) attempt(what string, err error) {
 		s.Settler.Log.Error("the scheduler will try again", "err", err)
 	}
 	s.mu.Lock()
-	s.trouble = err
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.trouble[what] = err
 }
 
 // logger hands cron's panics to the program's log.

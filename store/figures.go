@@ -84,3 +84,13 @@ func (s *Store) CodesIssued(ctx context.Context) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// ClaimSlot takes on a time of the schedule for all replicas: true for the first
+// one that asks.
+func (s *Store) ClaimSlot(ctx context.Context, slot string) (bool, error) {
+	result := s.gorm.WithContext(ctx).Exec("INSERT INTO slots (slot, claimed_at) VALUES (?, ?) ON CONFLICT DO NOTHING", slot, s.now())
+	if result.Error != nil {
+		return false, fmt.Errorf("claiming %s: %w", slot, result.Error)
+	}
+	return result.RowsAffected == 1, nil
+}

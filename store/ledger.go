@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"referral/models"
@@ -129,7 +130,10 @@ func (s *Store) Announcements(ctx context.Context, limit int) ([]models.Announce
 	list := make([]models.Announcement, len(records))
 	for i, r := range records {
 		list[i] = models.Announcement{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC()}
-		if err := json.Unmarshal([]byte(r.Data), &list[i].Data); err != nil {
+		// As text: a float would round large account ids.
+		numbers := json.NewDecoder(strings.NewReader(r.Data))
+		numbers.UseNumber()
+		if err := numbers.Decode(&list[i].Data); err != nil {
 			return nil, fmt.Errorf("reading outbox entry %d: %w", r.Seq, err)
 		}
 	}

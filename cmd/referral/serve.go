@@ -182,7 +182,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	if err != nil {
 		return nil, usageError("schedule.catch_up", err)
 	}
-	return scheduler.New(scheduler.Options{Settler: settler, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns})
+	return scheduler.New(scheduler.Options{Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns})
 }
 
 // awaitReady waits for a database that does not answer yet; a schema of another

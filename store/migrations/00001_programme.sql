@@ -291,6 +291,12 @@ CREATE TABLE reconciliations (
     PRIMARY KEY (period, checked_at)
 );
 
+-- Times of a schedule that one replica has taken on for all.
+CREATE TABLE slots (
+    slot       text PRIMARY KEY,
+    claimed_at timestamptz NOT NULL
+);
+
 -- +goose StatementBegin
 CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -311,7 +317,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON results
 REVOKE UPDATE, DELETE, TRUNCATE ON adjustments, adjustment_items, sms_packages, results FROM CURRENT_USER;
 
 -- +goose Down
-DROP TABLE reconciliations, programme_state, dead_letters, outbox, results, sms_packages, adjustment_items, adjustments, held_lines,
+DROP TABLE slots, reconciliations, programme_state, dead_letters, outbox, results, sms_packages, adjustment_items, adjustments, held_lines,
     parked_accounts, run_chunks, runs, stale, periods, invoice_lines, invoices, inbox, package_grants, discounts,
     referrals, activations, codes, accounts;
 DROP FUNCTION ledger_is_append_only;

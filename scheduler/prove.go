@@ -1,0 +1,62 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// Auditor shows a period account by account, and keeps what was found.
+type Auditor interface {
+	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error
+	NoteReconciliation(ctx context.Context, period models.Period, breaks int64, at time.Time) error
+	ClaimSlot(ctx context.Context, slot string) (bool, error)
+}
+
+// breaksLogged is how many breaks the log names; the command names all.
+const breaksLogged = 20
+
+// prove reconciles, after the nightly catch-up, every period that is run and not
+// closed: an alarm at night is better than a question at month-end. Of replicas
+// that fire together one does it.
+func (s *Scheduler) prove(ctx context.Context, slot string) error {
+	mine, err := s.Auditor.ClaimSlot(ctx, "reconcile@"+slot)
+	if err != nil || !mine {
+		return err
+	}
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, info := range periods {
+		if info.State == models.PeriodRun {
+			failed = errors.Join(failed, s.proveOne(ctx, info.Period))
+		}
+	}
+	return failed
+}
+
+func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
+	var r *billing.Reconciliation
+	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
+		r = billing.NewReconciliation(s.Settler.Programme, period, head)
+		return nil
+	}, func(c *models.AuditCase) error {
+		r.Account(c)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reconciling %s: %w", period, err)
+	}
+	r.Close()
+	for _, b := range r.Breaks[:min(len(r.Breaks), breaksLogged)] {
+		s.Settler.Log.Error("does not tie", "period", period, "kind", b.Kind, "account", b.AccountID, "invoice", b.InvoiceID,
+			"document", b.DocumentID, "detail", b.Detail)
+	}
+	return s.Auditor.NoteReconciliation(ctx, period, int64(r.BreakCount), s.Settler.Now())
+}
