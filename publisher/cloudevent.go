@@ -17,7 +17,7 @@ const (
 
 // ContentType is the content-type header of every event: CloudEvents 1.0 in
 // structured mode.
-const ContentType = "application/cloudevents+json; charset=UTF-8"
+const ContentType = "application/cloudevents+json"
 
 // Encoder writes events as the contract says, as CloudEvents 1.0 in JSON. It may
 // be used by many goroutines.

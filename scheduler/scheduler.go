@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,17 @@ type Options struct {
 	CatchUp cron.Schedule  // of the differences
 	Zone    *time.Location // of both
 	Poll    time.Duration  // how often to look for a run that has work left
-	OnReady func()         // called once the start-up catch-up is through; may be nil
+
+	// AwaitFacts returns when everything that the topics held at the call has been
+	// consumed. What the clock starts waits for it, so that no month is settled
+	// while facts of it are known and lie unread; nil waits for nothing.
+	AwaitFacts func(context.Context) error
+	// Patience is how long that is waited for; then the run is made all the same,
+	// and what comes later is a late fact. 0 means 30 minutes.
+	Patience time.Duration
+	// Quiet is how long a start-up waits before it catches up: what was down
+	// together comes up together, and has things to tell. 0 means 10 seconds.
+	Quiet time.Duration
 }
 
 // Scheduler runs the months when they are due.
@@ -39,6 +50,7 @@ func New(o Options) (*Scheduler, error) {
 	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Zone == nil || o.Poll <= 0 {
 		return nil, errors.New("scheduler: an option is missing")
 	}
+	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
 	return &Scheduler{Options: o, trouble: map[string]error{}}, nil
 }
 
@@ -50,21 +62,23 @@ func (s *Scheduler) Ready() error {
 }
 
 // Run works until ctx is done: it takes up what a killed process left behind,
-// catches up the months missed while it was down, and then follows the clock.
+// catches up the months missed while it was down, and follows the clock.
 func (s *Scheduler) Run(ctx context.Context) error {
-	s.attempt("start-up catch-up", s.catchUpMissed(ctx, ""))
-	if s.OnReady != nil {
-		s.OnReady()
-	}
+	var startUp sync.WaitGroup
+	startUp.Go(func() { s.attempt("start-up catch-up", s.startUp(ctx)) })
+	defer startUp.Wait()
 	clock := cron.New(cron.WithLocation(s.Zone), cron.WithChain(
 		// In this order: after a panic the other one would never run again.
 		cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger{s.Settler.Log}),
 	))
 	clock.Schedule(s.RunAt, cron.FuncJob(func() {
-		s.attempt("monthly run", s.catchUpMissed(ctx, s.slot()))
+		slot := s.slot()
+		s.awaitFacts(ctx)
+		s.attempt("monthly run", s.catchUpMissed(ctx, slot))
 	}))
 	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
 		slot := s.slot()
+		s.awaitFacts(ctx)
 		s.attempt("nightly catch-up", errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)))
 		s.attempt("nightly reconciliation", s.prove(ctx, slot))
 	}))
@@ -72,6 +86,27 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.follow(ctx)
 	<-clock.Stop().Done()
 	return nil
+}
+
+// startUp catches up the months missed, once what waits on the topics is read.
+func (s *Scheduler) startUp(ctx context.Context) error {
+	s.awaitFacts(ctx)
+	if err := wait(ctx, s.Quiet); err != nil {
+		return err
+	}
+	s.awaitFacts(ctx)
+	return s.catchUpMissed(ctx, "")
+}
+
+func (s *Scheduler) awaitFacts(ctx context.Context) {
+	if s.AwaitFacts == nil {
+		return
+	}
+	patient, cancel := context.WithTimeout(ctx, s.Patience)
+	defer cancel()
+	if err := s.AwaitFacts(patient); err != nil && ctx.Err() == nil {
+		s.Settler.Log.Warn("settling although not all facts that have arrived are consumed; they will be settled as late facts", "err", err)
+	}
 }
 
 // slot names the minute in which a schedule fired: what makes one run of

@@ -22,6 +22,7 @@ type KafkaConfig struct {
 	BatchSize         int           `yaml:"batch_size"`         // messages in one transaction, at most
 	Linger            time.Duration `yaml:"linger"`             // how long a batch may fill
 	Workers           int           `yaml:"workers"`            // batches stored at a time
+	SessionTimeout    time.Duration `yaml:"session_timeout"`    // of a member of the group that is silent
 }
 
 // TopicsConfig is the names of the topics (contract, "Topics").
@@ -59,6 +60,7 @@ func defaultKafka() KafkaConfig {
 		},
 		CreateTopics: true, Partitions: 6, ReplicationFactor: 1,
 		BatchSize: 1000, Linger: 5 * time.Millisecond, Workers: 2,
+		SessionTimeout: 10 * time.Second,
 	}
 }
 
@@ -82,6 +84,7 @@ func (k *KafkaConfig) validate(found *findings) {
 	found.inRange("kafka.batch_size", k.BatchSize, 1, 10_000)
 	found.lasts("kafka.linger", k.Linger, 0, 10*time.Second)
 	found.inRange("kafka.workers", k.Workers, 1, 64)
+	found.lasts("kafka.session_timeout", k.SessionTimeout, 6*time.Second, 5*time.Minute)
 }
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)

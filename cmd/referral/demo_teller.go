@@ -16,7 +16,6 @@ import (
 type teller struct {
 	config *KafkaConfig
 	writer *kafka.Writer
-	client *kafka.Client
 	events *kafka.Reader
 }
 
@@ -28,7 +27,6 @@ func newTeller(c *Config) *teller {
 			Addr: kafka.TCP(k.Brokers...), Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll,
 			BatchTimeout: time.Millisecond, BatchSize: tellAtOnce, BatchBytes: 16 << 20,
 		},
-		client: &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout},
 		events: kafka.NewReader(kafka.ReaderConfig{
 			Brokers: k.Brokers, GroupID: "demo-crm", GroupTopics: []string{k.Topics.Events}, StartOffset: kafka.FirstOffset,
 			MinBytes: 1, MaxBytes: 4 << 20, MaxWait: 500 * time.Millisecond, JoinGroupBackoff: 200 * time.Millisecond,
@@ -130,44 +128,9 @@ func (t *teller) awaitCodes(ctx context.Context, codes *clients.CodeBook, n int)
 	return until(ctx, "the codes to be issued", func() (bool, error) { return codes.Known() >= n, nil })
 }
 
-// consumed tells whether the program's group has committed all that its topics
-// hold.
-func (t *teller) consumed(ctx context.Context) (bool, error) {
-	names := t.topicNames()
-	ends := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
-	commits := &kafka.OffsetFetchRequest{GroupID: t.config.Group, Topics: map[string][]int{}}
-	for _, name := range names {
-		for p := range demoPartitions {
-			ends.Topics[name] = append(ends.Topics[name], kafka.LastOffsetOf(p))
-			commits.Topics[name] = append(commits.Topics[name], p)
-		}
-	}
-	end, err := t.client.ListOffsets(ctx, ends)
-	if err != nil {
-		return false, fmt.Errorf("asking where the topics end: %w", err)
-	}
-	done, err := t.client.OffsetFetch(ctx, commits)
-	if err != nil {
-		return false, fmt.Errorf("asking what is consumed: %w", err)
-	}
-	committed := map[string]map[int]int64{}
-	for name, partitions := range done.Topics {
-		committed[name] = map[int]int64{}
-		for _, p := range partitions {
-			committed[name][p.Partition] = p.CommittedOffset
-		}
-	}
-	for name, partitions := range end.Topics {
-		for _, p := range partitions {
-			if p.LastOffset > 0 && committed[name][p.Partition] < p.LastOffset {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
-}
-
 // settled waits until everything told is consumed.
 func (d *demo) settled(ctx context.Context) error {
-	return until(ctx, "the messages to be consumed", func() (bool, error) { return d.teller.consumed(ctx) })
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
+	defer cancel()
+	return d.config.Kafka.awaitConsumed(ctx)
 }

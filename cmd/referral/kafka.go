@@ -136,3 +136,102 @@ func (k *KafkaConfig) createTopics(ctx context.Context, client *kafka.Client, na
 	}
 	return nil
 }
+
+// offsets is a position in every partition of some topics.
+type offsets map[string]map[int]int64
+
+// awaitConsumed returns when the group has consumed all that its topics held at
+// the call. A broker that is away is asked again until ctx ends.
+func (k *KafkaConfig) awaitConsumed(ctx context.Context) error {
+	transport, err := k.transport()
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}
+	var ends offsets
+	for {
+		done, err := false, error(nil)
+		if ends == nil {
+			ends, err = k.topicEnds(ctx, client)
+		}
+		if err == nil {
+			done, err = k.consumed(ctx, client, ends)
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("waiting for the facts to be consumed: %w", ctx.Err()), err)
+		case <-time.After(consumedPoll):
+		}
+	}
+}
+
+const consumedPoll = 200 * time.Millisecond
+
+// facts is the topics that are consumed.
+func (t *TopicsConfig) facts() []string {
+	return []string{t.Registered, t.PromoEnded, t.Terminated, t.Activation, t.Invoices, t.Results}
+}
+
+// topicEnds is where the topics end now; partitions that hold nothing are left out.
+func (k *KafkaConfig) topicEnds(ctx context.Context, client *kafka.Client) (offsets, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: k.Topics.facts()})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the partitions: %w", err)
+	}
+	ask := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, topic := range meta.Topics {
+		for _, p := range topic.Partitions {
+			ask.Topics[topic.Name] = append(ask.Topics[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
+		}
+	}
+	answer, err := client.ListOffsets(ctx, ask)
+	if err != nil {
+		return nil, fmt.Errorf("asking where the topics end: %w", err)
+	}
+	ends := offsets{}
+	for topic, partitions := range answer.Topics {
+		ends[topic] = map[int]int64{}
+		for _, p := range partitions {
+			if p.Error != nil {
+				return nil, fmt.Errorf("asking where %s/%d ends: %w", topic, p.Partition, p.Error)
+			}
+			if p.LastOffset > p.FirstOffset {
+				ends[topic][p.Partition] = p.LastOffset
+			}
+		}
+	}
+	return ends, nil
+}
+
+// consumed tells whether the group has committed everything before the ends.
+func (k *KafkaConfig) consumed(ctx context.Context, client *kafka.Client, ends offsets) (bool, error) {
+	ask := &kafka.OffsetFetchRequest{GroupID: k.Group, Topics: map[string][]int{}}
+	for topic, partitions := range ends {
+		for partition := range partitions {
+			ask.Topics[topic] = append(ask.Topics[topic], partition)
+		}
+	}
+	answer, err := client.OffsetFetch(ctx, ask)
+	if err != nil {
+		return false, fmt.Errorf("asking what group %s has consumed: %w", k.Group, err)
+	}
+	committed := offsets{}
+	for topic, partitions := range answer.Topics {
+		committed[topic] = map[int]int64{}
+		for _, p := range partitions {
+			committed[topic][p.Partition] = p.CommittedOffset
+		}
+	}
+	for topic, partitions := range ends {
+		for partition, end := range partitions {
+			if committed[topic][partition] < end {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}

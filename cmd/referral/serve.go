@@ -140,7 +140,8 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 			Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
 		},
 		Workers: k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
-		Store: a.store, Derive: consumer.Derive(a.programme, newCode),
+		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
+		Store:  a.store, Derive: consumer.Derive(a.programme, newCode),
 		Log: a.log, Registerer: a.registry, Now: a.now,
 	})
 }
@@ -182,7 +183,10 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	if err != nil {
 		return nil, usageError("schedule.catch_up", err)
 	}
-	return scheduler.New(scheduler.Options{Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns})
+	return scheduler.New(scheduler.Options{
+		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns,
+		AwaitFacts: a.config.Kafka.awaitConsumed,
+	})
 }
 
 // awaitReady waits for a database that does not answer yet; a schema of another

@@ -58,7 +58,7 @@ func TestThreeReplicasWithTheSameCronMakeOneRun(t *testing.T) {
 
 func TestThreeReplicasCatchUpAMissedMonthOnce(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
-	before := w.serve(withoutScheduler)
+	before := w.serve("--only=consumer,publisher,web")
 	first := &s.phases[0]
 	w.send(w.messages(first.registrations)...)
 	w.send(w.messages(first.rest)...)

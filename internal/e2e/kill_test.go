@@ -17,18 +17,13 @@ type killer struct {
 	kills  int
 }
 
-// parts that serve while their process is killed again and again. The scheduler
-// is not among them: a start-up catch-up between two messages of a phase would
-// settle a month that the example does not settle there.
-const withoutScheduler = "--only=consumer,publisher,web"
-
 // strike kills the serving process after a random while, and starts another.
 func (k *killer) strike(within time.Duration) {
 	k.w.t.Helper()
 	<-time.After(time.Duration(k.r.Int64N(int64(within)))) // a time to die, not to wait for anything
 	k.server.kill()
 	k.w.expel()
-	k.server = k.w.launch(nil, withoutScheduler)
+	k.server = k.w.launch(nil)
 	k.kills++
 }
 
@@ -59,7 +54,7 @@ func (k *killer) run(period string) {
 
 func TestKilledAgainAndAgain(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
-	k := killer{w: w, r: rand.New(rand.NewPCG(20260331, 7)), server: w.serve(withoutScheduler)}
+	k := killer{w: w, r: rand.New(rand.NewPCG(20260331, 7)), server: w.serve()}
 	for phase := range s.phases {
 		p := &s.phases[phase]
 		k.send(w.messages(p.registrations))

@@ -111,9 +111,15 @@ func unreadable() []fault {
 		{name: "no id", topic: PromoEnded, reason: models.BadUnreadable,
 			value: text(`{"specversion":"1.0","source":"/pbx","type":"pbx.promo-ended.v1","data":` + good + `}`)},
 		{name: "over 1 MiB", topic: Registered, reason: models.BadTooLarge,
-			value: envelope("pbx.registered.v1", pbx, `{"account_id":ACCOUNT,"name":"`+strings.Repeat("Длинное имя ", 60_000)+
-				`","tax_id":"7707083893","registered_at":"2026-01-10T09:00:00Z"}`)},
+			value: tooLarge},
 	}
+}
+
+// tooLarge makes its text only when it is wanted: the list of faults is made
+// for every block.
+func tooLarge(id, account string) string {
+	data := `{"account_id":ACCOUNT,"name":"` + strings.Repeat("Длинное имя ", 60_000) + `","tax_id":"7707083893","registered_at":"2026-01-10T09:00:00Z"}`
+	return envelope("pbx.registered.v1", pbx, data)(id, account)
 }
 
 func unknown() []fault {

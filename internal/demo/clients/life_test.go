@@ -78,7 +78,7 @@ func TestVerdictsAreTheRules(t *testing.T) {
 		model := reference.New(ownerOf)
 		hear(t, newLife(t, Options{Seed: seed, Accounts: 500, Months: 4, First: 202511}), func(m Message) {
 			told.Count(&m)
-			if m.Note.Bad == "" {
+			if m.Note.Bad == "" && m.Topic != Invoices {
 				if err := model.Take(m.Headers, m.Value); err != nil {
 					t.Fatalf("%s: %v", m.Value, err)
 				}
