@@ -163,3 +163,16 @@ func TestGrantsAreInTheOrderOfTheStorage(t *testing.T) {
 		t.Errorf("%+v, want %+v", standing.Grants, want)
 	}
 }
+
+// The fold puts the referrals in order for itself, not for its caller.
+func TestTheLadderLeavesTheReferralsAlone(t *testing.T) {
+	at := time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)
+	referrals := []models.Referral{{InviterID: 885, InviteeID: 902, ActivatedAt: at.Add(1)}, {InviterID: 885, InviteeID: 901, ActivatedAt: at}}
+	given := slices.Clone(referrals)
+	if rungs := newProgramme(t, customerTerms()).Ladder(referrals); len(rungs) != 2 || rungs[0].InviteeID != 901 {
+		t.Errorf("the ladder is %+v", rungs)
+	}
+	if !slices.Equal(referrals, given) {
+		t.Errorf("the referrals have become %+v", referrals)
+	}
+}

@@ -1,7 +1,6 @@
 package billing_test
 
 import (
-	"fmt"
 	"math/big"
 	"slices"
 	"testing"
@@ -109,12 +108,12 @@ func exactly(amount, part, whole int64) models.Money {
 
 func someDiscounts(t *rapid.T, most int) []models.Discount {
 	var discounts []models.Discount
-	for i := range rapid.IntRange(0, most).Draw(t, "discounts") {
-		from := models.Date(rapid.IntRange(19_000, 19_400).Draw(t, fmt.Sprintf("from %d", i)))
+	for range rapid.IntRange(0, most).Draw(t, "discounts") {
+		from := models.Date(rapid.IntRange(19_000, 19_400).Draw(t, "from"))
 		discounts = append(discounts, models.Discount{
 			Kind: rapid.SampledFrom([]models.DiscountKind{models.Invitee, models.Inviter}).Draw(t, "kind"),
-			From: from, To: from + models.Date(rapid.IntRange(0, 400).Draw(t, "days")),
-			Percent: rapid.SampledFrom([]int{0, 1, 20, 33, 40, 60, 80, 99, 100}).Draw(t, "percent"),
+			From: from, To: from + models.Date(400-rapid.IntRange(0, 400).Draw(t, "days less")),
+			Percent: rapid.SampledFrom([]int{20, 40, 33, 1, 60, 80, 99, 100, 0}).Draw(t, "percent"),
 		})
 	}
 	return discounts
@@ -190,6 +189,20 @@ func checkWithin(t checker, timeline, segments []models.Segment, l *models.Line)
 	}
 	if seen != want {
 		t.Fatalf("%d days of the line are seen, want %d", seen, want)
+	}
+}
+
+// Two discounts of one kind on one day add up like two of different kinds.
+func TestTimelineAddsUp(t *testing.T) {
+	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
+		got := billing.Timeline([]models.Discount{{Kind: kind, From: 1, To: 5, Percent: 20}, {Kind: kind, From: 3, To: 9, Percent: 30}, {Kind: kind, From: 9, To: 12}})
+		var percents []int
+		for _, s := range got {
+			percents = append(percents, int(s.From), int(s.To), s.Percent())
+		}
+		if want := []int{1, 3, 20, 3, 5, 50, 5, 9, 30}; !slices.Equal(percents, want) {
+			t.Errorf("%s: from, to and percent are %v, want %v", kind, percents, want)
+		}
 	}
 }
 

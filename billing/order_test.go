@@ -30,7 +30,6 @@ import (
 
 // maker makes facts about a handful of accounts, each an event of its own.
 type maker struct {
-	zone  *time.Location
 	start time.Time
 	tax   map[int64]string
 	made  []*models.Fact
@@ -74,7 +73,7 @@ func (m *maker) leave(t *rapid.T, account int64) {
 // that register can give, and sometimes outside all of them.
 func (m *maker) request(t *rapid.T, account int64, code string) {
 	from, to := -10, 26
-	if rapid.IntRange(0, 9).Draw(t, "late") == 0 {
+	if oneIn(t, 10) {
 		from, to = 60, 90
 	}
 	m.add(models.ActivationRequested{AccountID: account, Code: code, RequestedAt: m.day(t, account, from, to)})
@@ -82,16 +81,21 @@ func (m *maker) request(t *rapid.T, account int64, code string) {
 
 // someCode is an inviter's among the accounts below, or one's own, or nobody's.
 func someCode(t *rapid.T, account int64) string {
-	if kind := rapid.IntRange(0, 9).Draw(t, "kind of code"); kind == 0 || account == 1 {
-		return rapid.SampledFrom([]string{codeOf(account), "QQQQQQQQQ"}).Draw(t, "no good code")
+	if account == 1 || oneIn(t, 10) {
+		return rapid.SampledFrom([]string{"QQQQQQQQQ", codeOf(account)}).Draw(t, "no good code")
 	}
-	return codeOf(rapid.Int64Range(1, account-1).Draw(t, "inviter"))
+	return codeOf(rapid.Int64Range(max(1, account-12), account-1).Draw(t, "inviter")) // rather the lower
 }
 
+// oneIn is true now and then. Generators prefer small numbers, so that what fails
+// becomes simple: what is common must be the smaller.
+func oneIn(t *rapid.T, n int) bool { return rapid.IntRange(0, n-1).Draw(t, "now and then") == n-1 }
+
 func newMaker(t *rapid.T, zone *time.Location, accounts int64) *maker {
-	m := &maker{zone: zone, start: time.Date(2026, 1, 1, 0, 0, 0, 0, zone), tax: map[int64]string{}}
+	m := &maker{start: time.Date(2026, 1, 1, 0, 0, 0, 0, zone), tax: map[int64]string{}}
 	for id := int64(1); id <= accounts; id++ {
-		m.tax[id] = rapid.SampledFrom([]string{"", "1", "2", fmt.Sprint(100 + id), fmt.Sprint(100 + id), fmt.Sprint(100 + id)}).Draw(t, "tax id")
+		own := fmt.Sprint(100 + id)
+		m.tax[id] = rapid.SampledFrom([]string{own, own, own, own, own, "", "1", "2"}).Draw(t, "tax id")
 	}
 	return m
 }
@@ -227,7 +231,7 @@ func someFewFacts(t *rapid.T, zone *time.Location) []*models.Fact {
 	m.register(t, 1)
 	m.register(t, 2)
 	m.request(t, 2, codeOf(1))
-	for range rapid.SampledFrom([]int{1, 2, 2, 2, 2, 2, 2, 3}).Draw(t, "more facts") {
+	for range rapid.SampledFrom([]int{2, 2, 2, 2, 2, 2, 1, 3}).Draw(t, "more facts") {
 		switch rapid.SampledFrom([]string{"register", "promo", "leave", "request", "friend", "round", "repeat"}).Draw(t, "fact") {
 		case "register":
 			m.register(t, rapid.Int64Range(1, 3).Draw(t, "account"))
@@ -296,10 +300,10 @@ func someManyFacts(t *rapid.T, zone *time.Location, accounts int64) []*models.Fa
 			times []int
 			make  func()
 		}{
-			{[]int{0, 1, 1, 1, 1, 1, 1, 1, 2, 3}, func() { m.register(t, id) }},
-			{[]int{0, 1, 1, 1, 1, 2, 3}, func() { m.request(t, id, someCode(t, id)) }},
-			{[]int{0, 1, 1, 1, 2}, func() { m.endPromo(t, id) }},
-			{[]int{0, 0, 0, 1, 2}, func() { m.leave(t, id) }},
+			{[]int{1, 1, 1, 1, 2, 1, 1, 1, 3, 0}, func() { m.register(t, id) }},
+			{[]int{1, 1, 2, 1, 1, 3, 0}, func() { m.request(t, id, someCode(t, id)) }},
+			{[]int{1, 1, 1, 2, 0}, func() { m.endPromo(t, id) }},
+			{[]int{0, 0, 0, 0, 0, 1, 2}, func() { m.leave(t, id) }},
 		} {
 			for range rapid.SampledFrom(c.times).Draw(t, "times") {
 				c.make()
@@ -331,10 +335,11 @@ func shuffled(facts []*models.Fact, random *rand.Rand) []*models.Fact {
 	return order
 }
 
-func inBatches(facts []*models.Fact, random *rand.Rand) [][]*models.Fact {
+// inBatches cuts facts into batches, most of them much smaller than the largest.
+func inBatches(facts []*models.Fact, largest int, random *rand.Rand) [][]*models.Fact {
 	var batches [][]*models.Fact
 	for len(facts) > 0 {
-		n := min(len(facts), 1+random.IntN(1+random.IntN(60)))
+		n := min(len(facts), 1+random.IntN(1+random.IntN(largest)))
 		batches = append(batches, facts[:n])
 		facts = facts[n:]
 	}
@@ -353,12 +358,12 @@ func TestShuffledFacts(t *testing.T) {
 	t.Parallel()
 	p := newProgramme(t, customerTerms(), quickTerms())
 	rapid.Check(t, func(t *rapid.T) {
-		facts := someManyFacts(t, p.Zone, rapid.Int64Range(2, 60).Draw(t, "accounts"))
+		facts := someManyFacts(t, p.Zone, rapid.SampledFrom([]int64{20, 60, 40, 60, 5, 2}).Draw(t, "accounts"))
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		want := afterFacts(t, p, inBatches(shuffled(facts, random), random)...).state()
-		for range 3 {
+		want := afterFacts(t, p, inBatches(shuffled(facts, random), 100, random)...).state()
+		for range 2 {
 			order := shuffled(facts, random)
-			if got := afterFacts(t, p, inBatches(order, random)...).state(); got != want {
+			if got := afterFacts(t, p, inBatches(order, 100, random)...).state(); got != want {
 				t.Fatalf("after %s\n%s\nwant\n%s", list(order), got, want)
 			}
 		}
@@ -369,8 +374,8 @@ func TestShuffledFacts(t *testing.T) {
 // cancelled; lines have the same ids in every revision.
 func someInvoices(t *rapid.T, m *maker, accounts int64) {
 	for id := int64(1); id <= accounts; id++ {
-		for n := range rapid.IntRange(0, 3).Draw(t, "invoices") {
-			for revision := range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "revisions") {
+		for n := range rapid.SampledFrom([]int{2, 3, 4, 1, 0}).Draw(t, "invoices") {
+			for revision := range rapid.SampledFrom([]int{1, 2, 1, 2, 3}).Draw(t, "revisions") {
 				m.add(someInvoice(t, id, fmt.Sprintf("INV-%d-%d", id, n), revision+1))
 			}
 		}
@@ -378,13 +383,13 @@ func someInvoices(t *rapid.T, m *maker, accounts int64) {
 }
 
 func someInvoice(t *rapid.T, account int64, id string, revision int) *models.Invoice {
-	period := models.NewPeriod(2026, time.Month(rapid.IntRange(1, 8).Draw(t, "month")))
+	period := models.NewPeriod(2026, rapid.SampledFrom([]time.Month{1, 2, 3, 4, 5}).Draw(t, "month"))
 	inv := &models.Invoice{AccountID: account, ID: id, Revision: revision, Period: period, Currency: "RUB"}
-	for line := range rapid.SampledFrom([]int{0, 1, 1, 2, 3}).Draw(t, "lines") {
+	for line := range rapid.SampledFrom([]int{1, 2, 3, 1, 0}).Draw(t, "lines") {
 		l := models.Line{ID: fmt.Sprint(line), From: period.First(), To: period.End()}
-		l.Service = rapid.SampledFrom([]string{"subscription", "calls", "sms_package", "fax"}).Draw(t, "service")
+		l.Service = rapid.SampledFrom([]string{"subscription", "subscription", "calls", "calls", "sms_package", "fax"}).Draw(t, "service")
 		l.Amount = models.Money(rapid.Int64Range(-50_000, 500_000).Draw(t, "amount"))
-		if rapid.IntRange(0, 4).Draw(t, "short") == 0 {
+		if oneIn(t, 5) {
 			l.From += models.Date(rapid.IntRange(0, 27).Draw(t, "first day"))
 			l.To = l.From + models.Date(rapid.IntRange(0, 3).Draw(t, "days"))
 		}
@@ -412,7 +417,7 @@ func TestAnyOrderEndsInTheSameSums(t *testing.T) {
 	t.Parallel()
 	p := newProgramme(t, customerTerms(), quickTerms())
 	rapid.Check(t, func(t *rapid.T) {
-		accounts := rapid.Int64Range(2, 10).Draw(t, "accounts")
+		accounts := rapid.SampledFrom([]int64{6, 12, 20, 3, 2}).Draw(t, "accounts")
 		m := newMaker(t, p.Zone, accounts)
 		m.made = someManyFacts(t, p.Zone, accounts)
 		someInvoices(t, m, accounts)
@@ -421,7 +426,7 @@ func TestAnyOrderEndsInTheSameSums(t *testing.T) {
 		once := afterFacts(t, p, m.made)
 		once.settleAll()
 		often := newWorld(t, p)
-		for _, batch := range inBatches(shuffled(m.made, random), random) {
+		for _, batch := range inBatches(shuffled(m.made, random), 12, random) {
 			often.take(batch...)
 			often.someRun(random)
 		}
@@ -440,8 +445,8 @@ func TestAnyOrderEndsInTheSameSums(t *testing.T) {
 
 func (w *world) someRun(random *rand.Rand) {
 	w.Helper()
-	p := models.NewPeriod(2026, time.Month(1+random.IntN(8)))
-	switch random.IntN(6) {
+	p := models.NewPeriod(2026, time.Month(1+random.IntN(6)))
+	switch random.IntN(10) {
 	case 0, 1:
 		w.settle(p, true)
 	case 2, 3:

@@ -209,13 +209,18 @@ func blame(findings []finding, off Break, inv *models.AuditInvoice) []finding {
 	if len(guilty) > 0 {
 		return findings
 	}
-	if d := suspect(inv); d != nil {
+	if d := suspect(inv); d != nil && !isAltered(findings, AdjustmentID(d.InvoiceID, d.Sequence)) {
 		off.Kind, off.DocumentID = BreakAltered, AdjustmentID(d.InvoiceID, d.Sequence)
 		off.Detail = fmt.Sprintf("the items of document %d do not follow from the days that they name; %s", d.Sequence, off.Detail)
 		// The document may wait for something besides; altered, it is named once.
 		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.DocumentID == off.DocumentID })
 	}
 	return append(findings, finding{Break: off})
+}
+
+// isAltered tells whether a document is known to be altered, in amount.
+func isAltered(findings []finding, id models.UUID) bool {
+	return slices.ContainsFunc(findings, func(f finding) bool { return f.Kind == BreakAltered && f.DocumentID == id && f.shift != 0 })
 }
 
 // explaining is the findings that together, or one of them alone, moved the

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"referral/billing"
@@ -19,7 +20,8 @@ type teller struct {
 	told     int
 }
 
-func verbs() []verb {
+// verbs is the forms of words, all those of testdata/README.md.
+var verbs = sync.OnceValue(func() []verb {
 	return []verb{
 		form(`ACCOUNT registers MOMENT(?:, tax id (\S+))?(?:, as (\w+))?(?:, told (\d+))?`, (*teller).registers),
 		form(`ACCOUNT's promo ends MOMENT`, (*teller).promoEnds),
@@ -41,7 +43,7 @@ func verbs() []verb {
 		form(`new terms from DAY`, (*teller).newTerms),
 		form(`the days are those of (\S+)`, (*teller).moveZone),
 	}
-}
+})
 
 func (w *teller) number(s string) int64 {
 	w.Helper()
@@ -58,7 +60,7 @@ func (w *teller) small(s string) int { return int(w.number(s)) }
 // said.
 func (w *teller) moment(s string) time.Time {
 	w.Helper()
-	zone := loadZone(w, w.zone)
+	zone := w.programme.Zone
 	if utc, ok := strings.CutSuffix(s, " UTC"); ok {
 		s, zone = utc, time.UTC
 	}

@@ -198,6 +198,35 @@ func TestPackagesGoOutByCount(t *testing.T) {
 	}
 }
 
+// The invoice that carries a package is the same in whatever order they are read.
+func TestTheInvoiceOfAPackage(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	excluded := aprilLine("1", 500)
+	excluded.Service = "sms_package"
+	for _, c := range []struct {
+		invoices []string // a cancelled one begins with X
+		want     string
+	}{
+		{nil, ""}, {[]string{"X1"}, ""}, {[]string{"2"}, "2"}, {[]string{"2", "3"}, "2"}, {[]string{"3", "2"}, "2"},
+		{[]string{"3", "X1", "2"}, "2"}, {[]string{"X1", "3", "X2"}, "3"},
+	} {
+		account := &models.AccountCase{
+			AccountID: 885, Earned: map[int]int{1200: 1},
+			Grants: []models.Grant{{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 20), Step: 3}},
+		}
+		for _, name := range c.invoices {
+			inv := models.Invoice{AccountID: 885, ID: strings.TrimPrefix(name, "X"), Period: 202604, Lines: []models.Line{excluded}}
+			if strings.HasPrefix(name, "X") {
+				inv.Lines = nil
+			}
+			account.Invoices = append(account.Invoices, models.InvoiceCase{Invoice: inv})
+		}
+		if got := p.Settle(april, account).Packages; len(got) != 1 || got[0].InvoiceID != c.want {
+			t.Errorf("with the invoices %v: %+v, want it on %q", c.invoices, got, c.want)
+		}
+	}
+}
+
 // Whatever the discounts and the lines: packages of SMS get nothing, services on
 // no list are named, no discount is larger than its line or of its sign, and
 // items, documents and report agree.

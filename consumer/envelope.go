@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ var structured = shape[envelope]{
 func (e *envelope) read(m *models.Message) error {
 	media, binary := modeOf(m.Headers)
 	switch {
-	case media == "application/cloudevents+json":
+	case media == structuredMedia:
 		return e.readStructured(m.Value)
 	case strings.HasPrefix(media, "application/cloudevents"):
 		return unreadable("the content-type is a CloudEvents format that is not read; send application/cloudevents+json")
@@ -62,11 +63,22 @@ func modeOf(headers []models.Header) (media string, binary bool) {
 		case isAttribute:
 			binary = binary || structured.index(name) >= 0
 		case strings.EqualFold(headers[i].Key, "content-type"):
-			value, _, _ := strings.Cut(string(headers[i].Value), ";")
-			media = strings.ToLower(strings.TrimSpace(value))
+			media = mediaOf(headers[i].Value)
 		}
 	}
 	return media, binary
+}
+
+const structuredMedia = "application/cloudevents+json"
+
+// mediaOf is the media type that a content-type names. The usual one is not
+// copied out of every message.
+func mediaOf(contentType []byte) string {
+	value, _, _ := bytes.Cut(contentType, []byte{';'})
+	if value = bytes.TrimSpace(value); string(value) == structuredMedia {
+		return structuredMedia
+	}
+	return strings.ToLower(string(value))
 }
 
 // attribute is the name of the attribute that a header of binary mode carries.

@@ -75,8 +75,13 @@ func (s shape[T]) read(d *jx.Decoder, into *T) error {
 		return err
 	}
 	var seen uint32
+	next := 0 // most producers write the fields in our order
 	for fields.Next() {
-		i := s.index(string(fields.Key()))
+		i := next
+		if i >= len(s) || s[i].name != string(fields.Key()) {
+			i = s.index(string(fields.Key()))
+		}
+		next = i + 1
 		if i >= 0 && seen&(1<<i) != 0 {
 			return at(s[i].name, bad("given twice"))
 		}
@@ -196,10 +201,10 @@ func integer(d *jx.Decoder, low, high int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if bytes.ContainsAny(number, ".eE") {
+	n, err := strconv.ParseInt(string(number), 10, 64)
+	if err != nil && bytes.ContainsAny(number, ".eE") {
 		return 0, bad("must be an integer, written without fraction and exponent")
 	}
-	n, err := strconv.ParseInt(string(number), 10, 64)
 	if err != nil || n < low || n > high {
 		return 0, bad(fmt.Sprintf("must be an integer from %d to %d", low, high))
 	}
@@ -245,11 +250,25 @@ func parseDate(b []byte) (models.Date, error) {
 	if year < 0 || month < 0 || day < 0 {
 		return 0, errDate
 	}
-	date := models.NewDate(year, time.Month(month), day)
-	if _, m, d := date.Time().Date(); int(m) != month || d != day { // 30 February is 2 March
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, errDate
 	}
-	return date, inYears(year)
+	if err := inYears(year); err != nil {
+		return 0, err
+	}
+	return models.NewDate(year, time.Month(month), day), nil
+}
+
+func daysIn(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4 || month == 6 || month == 9 || month == 11:
+		return 30
+	}
+	return 31
 }
 
 var errDate = bad("must be a date like 2026-04-20")

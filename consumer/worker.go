@@ -29,6 +29,7 @@ type worker struct {
 	room    *semaphore.Weighted // bytes that may still be held
 	most    int64
 	commits *commits
+	batch   []item // room for one, used again and again
 }
 
 func newWorker(c *Consumer, g *kafka.Generation, number int) *worker {
@@ -102,7 +103,8 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 // fill waits for a first item and then a little longer for more, for a batch of
 // one costs as much as one of hundreds. It is nil when ctx is done.
 func (w *worker) fill(ctx context.Context) []item {
-	var batch []item
+	clear(w.batch) // or the messages taken would stay in memory
+	batch := w.batch[:0]
 	var full <-chan time.Time
 	for len(batch) < w.c.o.BatchSize {
 		select {
@@ -116,6 +118,7 @@ func (w *worker) fill(ctx context.Context) []item {
 			if batch = append(batch, i); full == nil {
 				full = time.After(w.c.o.Linger)
 			}
+			w.batch = batch
 		}
 	}
 	return batch
@@ -135,21 +138,38 @@ func (w *worker) process(ctx, writing context.Context, batch []item) error {
 		return err
 	}
 	w.count(deliveries, dispositions)
-	for i := range batch {
-		w.commits.add(batch[i])
-		w.room.Release(w.weigh(batch[i]))
-	}
+	w.done(batch)
 	w.commits.flush()
 	return nil
 }
 
-func (w *worker) count(deliveries []models.Delivery, dispositions []models.Disposition) {
-	for i, became := range dispositions {
-		d := &deliveries[i]
-		w.c.metrics.messages.WithLabelValues(w.c.decoder.EventType(d.Message.Origin.Topic), string(became)).Inc()
-		if became == models.Aside {
-			w.setAside(d)
+// done gives the room back, and notes how far each stretch of one partition got:
+// the offsets within it are of no interest any more.
+func (w *worker) done(batch []item) {
+	var weight int64
+	for i := range batch {
+		weight += w.weigh(batch[i])
+		if i+1 == len(batch) || batch[i+1].from != batch[i].from {
+			w.commits.add(batch[i])
 		}
+	}
+	w.room.Release(weight)
+}
+
+// count counts what became of the deliveries, those in a row alike at once.
+func (w *worker) count(deliveries []models.Delivery, dispositions []models.Disposition) {
+	alike := 0
+	for i, became := range dispositions {
+		topic := deliveries[i].Message.Origin.Topic
+		if became == models.Aside {
+			w.setAside(&deliveries[i])
+		}
+		alike++
+		if i+1 < len(dispositions) && dispositions[i+1] == became && deliveries[i+1].Message.Origin.Topic == topic {
+			continue
+		}
+		w.c.metrics.messages.WithLabelValues(w.c.decoder.EventType(topic), string(became)).Add(float64(alike))
+		alike = 0
 	}
 }
 

@@ -20,6 +20,7 @@ func TestProfileNewerThan(t *testing.T) {
 		{models.Profile{At: late, Event: "b"}, models.Profile{At: late, Event: "a"}, true},
 		{models.Profile{At: late, Event: "a"}, models.Profile{At: late, Event: "b"}, false},
 		{models.Profile{At: late.UTC(), Event: "a"}, models.Profile{At: late.In(moscow(t)), Event: "a"}, false},
+		{models.Profile{At: late.UTC(), Event: "b"}, models.Profile{At: late.In(moscow(t)), Event: "a"}, true},
 		{models.Profile{At: late.In(moscow(t)), Event: "a"}, models.Profile{At: late.UTC(), Event: "b"}, false},
 	} {
 		if got := c.p.NewerThan(c.q); got != c.want {

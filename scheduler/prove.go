@@ -55,8 +55,9 @@ func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 	}
 	r.Close()
 	for _, b := range r.Breaks[:min(len(r.Breaks), breaksLogged)] {
-		s.Settler.Log.Error("does not tie", "period", period, "kind", b.Kind, "account", b.AccountID, "invoice", b.InvoiceID,
-			"document", b.DocumentID, "detail", b.Detail)
+		// Without the detail, which may quote billing's own words about a client.
+		s.Settler.Log.Error("does not tie; see `referral reconcile`", "period", period, "kind", b.Kind, "account", b.AccountID,
+			"invoice", b.InvoiceID, "document", b.DocumentID)
 	}
 	return s.Auditor.NoteReconciliation(ctx, period, int64(r.BreakCount), s.Settler.Now())
 }

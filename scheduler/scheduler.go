@@ -42,8 +42,18 @@ type Scheduler struct {
 	Options
 
 	mu      sync.Mutex
-	trouble map[string]error // by kind of work, what its last attempt failed on
+	trouble map[kind]error // what the last attempt failed on
 }
+
+// kind of work. What the monthly run leaves undone the nightly catch-up does, so
+// they are one kind: the success of either ends the other's trouble.
+type kind int
+
+const (
+	settling kind = iota
+	proving
+	following
+)
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
@@ -51,7 +61,7 @@ func New(o Options) (*Scheduler, error) {
 		return nil, errors.New("scheduler: an option is missing")
 	}
 	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
-	return &Scheduler{Options: o, trouble: map[string]error{}}, nil
+	return &Scheduler{Options: o, trouble: map[kind]error{}}, nil
 }
 
 // Ready is nil unless some kind of work failed the last time.
@@ -65,7 +75,7 @@ func (s *Scheduler) Ready() error {
 // catches up the months missed while it was down, and follows the clock.
 func (s *Scheduler) Run(ctx context.Context) error {
 	var startUp sync.WaitGroup
-	startUp.Go(func() { s.attempt("start-up catch-up", s.startUp(ctx)) })
+	startUp.Go(func() { s.attempt(settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
 	defer startUp.Wait()
 	clock := cron.New(cron.WithLocation(s.Zone), cron.WithChain(
 		// In this order: after a panic the other one would never run again.
@@ -74,13 +84,13 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	clock.Schedule(s.RunAt, cron.FuncJob(func() {
 		slot := s.slot()
 		s.awaitFacts(ctx)
-		s.attempt("monthly run", s.catchUpMissed(ctx, slot))
+		s.attempt(settling, "monthly run", func() error { return s.catchUpMissed(ctx, slot) })
 	}))
 	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
 		slot := s.slot()
 		s.awaitFacts(ctx)
-		s.attempt("nightly catch-up", errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)))
-		s.attempt("nightly reconciliation", s.prove(ctx, slot))
+		s.attempt(settling, "nightly catch-up", func() error { return errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)) })
+		s.attempt(proving, "nightly reconciliation", func() error { return s.prove(ctx, slot) })
 	}))
 	clock.Start()
 	s.follow(ctx)
@@ -120,7 +130,7 @@ func (s *Scheduler) follow(ctx context.Context) {
 	tick := time.NewTicker(s.Poll)
 	defer tick.Stop()
 	for {
-		s.attempt("taking up runs", s.takeUp(ctx))
+		s.attempt(following, "taking up runs", func() error { return s.takeUp(ctx) })
 		select {
 		case <-ctx.Done():
 			return
@@ -143,16 +153,15 @@ func (s *Scheduler) takeUp(ctx context.Context) error {
 }
 
 // catchUpMissed makes the runs that are due, the oldest period first: at the
-// monthly time that is the month that ended, after an outage those before too.
+// monthly time that is the month that ended, after an outage those before too. A
+// run left behind that cannot go on does not keep the others from being made.
 func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
-	if err := s.takeUp(ctx); err != nil {
-		return err
-	}
+	failed := s.takeUp(ctx)
 	periods, err := s.Settler.Calendar.Periods(ctx)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
-	return s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now().In(s.Zone)))
+	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now().In(s.Zone))))
 }
 
 func (s *Scheduler) catchUpStale(ctx context.Context, slot string) error {
@@ -181,8 +190,10 @@ func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Peri
 	return failed
 }
 
-// attempt is the one place where the scheduler's errors are handled.
-func (s *Scheduler) attempt(what string, err error) {
+// attempt is the one place where the scheduler's errors are handled, and where a
+// panic becomes one: the clock, and the service around it, go on.
+func (s *Scheduler) attempt(k kind, what string, work func() error) {
+	err := s.Settler.calmly(work)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -193,7 +204,7 @@ func (s *Scheduler) attempt(what string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trouble[what] = err
+	s.trouble[k] = err
 }
 
 // logger hands cron's panics to the program's log.

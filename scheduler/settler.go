@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,19 +132,33 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 func (s *Settler) workPhase(ctx context.Context, run models.Run) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for range s.Workers {
-		group.Go(func() error {
-			for {
-				totals, worked, err := s.Runs.WorkChunk(ctx, run, SettleFunc(s.Programme))
-				if err != nil || !worked {
-					return err
-				}
-				if run.State == models.RunPosting {
-					s.Metrics.settled(run, totals)
-				}
-			}
-		})
+		group.Go(func() error { return s.calmly(func() error { return s.workChunks(ctx, run) }) })
 	}
 	return group.Wait()
+}
+
+func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
+	for {
+		totals, worked, err := s.Runs.WorkChunk(ctx, run, SettleFunc(s.Programme))
+		if err != nil || !worked {
+			return err
+		}
+		if run.State == models.RunPosting {
+			s.Metrics.settled(run, totals)
+		}
+	}
+}
+
+// calmly makes an error of a panic. An assertion on money must stop the run that
+// it concerns, and not the consumer and the pages that share its process.
+func (s *Settler) calmly(work func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.Log.Error("panic", "fault", fault, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", fault)
+		}
+	}()
+	return work()
 }
 
 // report tells what a run has come to. A run passes here once in the process

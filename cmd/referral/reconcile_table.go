@@ -31,8 +31,12 @@ func writeReconcileTable(out io.Writer, t *reconcileReport) error {
 
 func printHeadline(w io.Writer, t *reconcileReport) {
 	fmt.Fprintf(w, "Reconciliation of %s: %s\n", t.Period, t.headline())
-	fmt.Fprintf(w, "%s. Looked at %s of the programme, with %s, %s and %s.\n", t.stateInWords(), things(t.Accounts, "account"),
-		things(t.Invoices, "invoice"), things(t.Documents, "document"), things(t.Packages, "SMS package"))
+	fmt.Fprintf(w, "%s.", t.stateInWords())
+	if !t.Nothing {
+		fmt.Fprintf(w, " Looked at %s of the programme, with %s, %s and %s.", things(t.Accounts, "account"),
+			things(t.Invoices, "invoice"), things(t.Documents, "document"), things(t.Packages, "SMS package"))
+	}
+	fmt.Fprintln(w)
 	if t.Stale > 0 {
 		fmt.Fprintf(w, "To be settled again, by the nightly catch-up or `referral run %[2]s`: %[1]s.\n", things(t.Stale, "account"), t.Period)
 	}

@@ -47,7 +47,7 @@ func newSheetStyles(book *excelize.File) (s sheetStyles, err error) {
 	return s, err
 }
 
-// money is an amount as a number of major units. A spreadsheet keeps numbers in
+// amount is money as a number of major units. A spreadsheet keeps numbers in
 // floating point, to 15 digits, as nothing else here does.
 func (s sheetStyles) amount(m models.Money) excelize.Cell {
 	return excelize.Cell{StyleID: s.money, Value: float64(m) / 100}

@@ -1,0 +1,191 @@
+package billing_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// audited makes accounts as an audit finds them: in order, unless a test spoils
+// something.
+type audited struct {
+	t *testing.T
+	p *billing.Programme
+}
+
+func newAudited(t *testing.T) audited {
+	t.Helper()
+	p, err := billing.NewProgramme(time.FixedZone("MSK", 3*60*60), []billing.Terms{customerTerms()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return audited{t, p}
+}
+
+// friendly is an account with a friend since 10 March 2026, so 20 % in April, and
+// an April invoice of 300.00 with its document published and answered.
+func (a audited) friendly(id int64) *models.AuditCase {
+	account := models.Account{ID: id, RegisteredAt: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
+	referrals := []models.Referral{{InviterID: id, InviteeID: id + 1_000_000, ActivatedAt: time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)}}
+	c := &models.AuditCase{Account: account, Referrals: referrals, Stored: a.p.Stand(&account, nil, referrals)}
+	inv := models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
+		{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 30000},
+	}}
+	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604, Regular: true},
+		&models.AccountCase{AccountID: id, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceCase{{Invoice: inv}}})
+	audit := models.AuditInvoice{Invoice: inv}
+	for _, doc := range out.Adjustments {
+		audit.Documents = append(audit.Documents, models.AuditDocument{Adjustment: doc, Published: true, Answers: []models.Result{
+			{AdjustmentID: doc.ID, AccountID: id, Status: models.ResultApplied, Amount: doc.Amount, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)},
+		}})
+	}
+	c.Invoices = []models.AuditInvoice{audit}
+	return c
+}
+
+func (a audited) reconcile(head models.AuditHead, cases ...*models.AuditCase) *billing.Reconciliation {
+	r := billing.NewReconciliation(a.p, 202604, head)
+	for _, c := range cases {
+		r.Account(c)
+	}
+	r.Close()
+	return r
+}
+
+func TestAnOrderlyAccountTies(t *testing.T) {
+	a := newAudited(t)
+	r := a.reconcile(models.AuditHead{}, a.friendly(1))
+	total := billing.Total{Count: 1, Amount: -6000}
+	if got := r.Controls[billing.Bucket{Kind: "inviter", Percent: 20, Currency: "RUB"}]; got != (billing.Control{Entitled: total, Posted: total, Published: total, Answered: total}) {
+		t.Errorf("controls %+v", r.Controls)
+	}
+	if !r.Ties() || r.Empty() {
+		t.Errorf("%+v", r.Breaks)
+	}
+}
+
+// Memory does not grow with what is wrong; the count does.
+func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
+	a := newAudited(t)
+	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{})
+	for id := range int64(billing.MaxNamed + 5) {
+		c := a.friendly(id + 1)
+		c.Invoices[0].Documents[0].Published = false
+		c.Invoices[0].Invoice.Lines = append(c.Invoices[0].Invoice.Lines, models.Line{
+			ID: "2", Service: "fax", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 5,
+		})
+		r.Account(c)
+	}
+	r.Close()
+	if len(r.Breaks) != billing.MaxNamed || r.BreakCount != billing.MaxNamed+5 || r.Ties() {
+		t.Errorf("%d named of %d", len(r.Breaks), r.BreakCount)
+	}
+	if len(r.Notices) != billing.MaxNamed || r.NoticeCount != billing.MaxNamed+5 || r.Held["fax"] != (billing.Total{Count: billing.MaxNamed + 5, Amount: 5 * (billing.MaxNamed + 5)}) {
+		t.Errorf("%d notices of %d, held %+v", len(r.Notices), r.NoticeCount, r.Held)
+	}
+}
+
+// An account whose arithmetic fails is named, and the others are reconciled.
+func TestAnAccountThatCannotBeReckoned(t *testing.T) {
+	a := newAudited(t)
+	broken := a.friendly(1)
+	for i := range 20 {
+		broken.Invoices[0].Invoice.Lines = append(broken.Invoices[0].Invoice.Lines, models.Line{
+			ID: fmt.Sprint("x", i), Service: "calls", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: math.MaxInt64 / 4,
+		})
+	}
+	r := a.reconcile(models.AuditHead{}, broken, a.friendly(2))
+	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnreckonable || r.Breaks[0].AccountID != 1 || r.Invoices != 2 {
+		t.Errorf("%+v", r.Breaks)
+	}
+}
+
+func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		spoil func(*models.AuditCase)
+		head  models.AuditHead
+		want  []billing.BreakKind
+	}{
+		{"an account whose row is gone is still judged by its facts", func(c *models.AuditCase) { c.Account = models.Account{ID: 1} }, models.AuditHead{}, nil},
+		{"two answers, the later one a rejection", func(c *models.AuditCase) {
+			d := &c.Invoices[0].Documents[0]
+			later := d.Answers[0]
+			later.Status, later.At = models.ResultRejected, later.At.Add(time.Hour)
+			d.Answers = append([]models.Result{later}, d.Answers...)
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakRejected}},
+		{"another thing is wrong besides the altered document", func(c *models.AuditCase) {
+			c.Invoices[0].Documents[0].Items[0].Amount -= 7
+			c.Invoices[0].Invoice.Lines[0].Amount = 60000
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAltered, billing.BreakNotPosted}},
+		{"billing errs about a document whose invoice was revised since", func(c *models.AuditCase) {
+			c.Invoices[0].Documents[0].Answers[0].Amount = -5999
+			c.Invoices[0].Invoice.Revision, c.Invoices[0].Invoice.Lines[0].Amount = 2, 60000
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAnswerDiffers, billing.BreakNotPosted}},
+		{"a number that jumps", func(c *models.AuditCase) {
+			d := &c.Invoices[0].Documents[0]
+			d.Sequence = math.MaxInt32
+			d.ID = billing.AdjustmentID(d.InvoiceID, d.Sequence)
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakMissing}},
+		{"a document on an invoice that never arrived", func(c *models.AuditCase) {
+			c.Strays = c.Invoices[0].Documents
+			c.Invoices = nil
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakStray}},
+		{"an invoice of another period is no business of this one", func(c *models.AuditCase) {
+			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
+		}, models.AuditHead{}, nil},
+		{"an answer to a document missing from another period", func(c *models.AuditCase) {
+			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
+		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+	} {
+		a := newAudited(t)
+		account := a.friendly(1)
+		c.spoil(account)
+		r := a.reconcile(c.head, account)
+		var got []billing.BreakKind
+		for _, b := range r.Breaks {
+			got = append(got, b.Kind)
+		}
+		if !slices.Equal(got, c.want) || r.Ties() != (len(c.want) == 0) {
+			t.Errorf("%s: %v, want %v: %+v", c.what, got, c.want, r.Breaks)
+		}
+	}
+}
+
+// The totals show by how much, to the kopeck.
+func TestWhatBillingBookedOtherwiseShowsInTheTotals(t *testing.T) {
+	a := newAudited(t)
+	c := a.friendly(1)
+	c.Invoices[0].Documents[0].Answers[0].Amount = -5999
+	r := a.reconcile(models.AuditHead{}, c)
+	all := r.Overall()
+	if len(all) != 1 || all[0].Posted.Amount != -6000 || all[0].Answered.Amount != -5999 {
+		t.Errorf("%+v", all)
+	}
+	if b := r.Breaks[0]; b.Kind != billing.BreakAnswerDiffers || b.Expected != -6000 || b.Actual != -5999 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// Packages of one day may be kept in another order than they were earned in.
+func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
+	terms := customerTerms()
+	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 3, SMS: 500}, {Percent: 40, Months: 6, SMS: 100}}
+	p, err := billing.NewProgramme(time.UTC, []billing.Terms{terms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)
+	c := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
+	c.Stored = p.Stand(&c.Account, nil, c.Referrals)
+	slices.Reverse(c.Stored.Grants)
+	r := audited{t, p}.reconcile(models.AuditHead{}, c)
+	if !r.Ties() {
+		t.Errorf("%+v", r.Breaks)
+	}
+}

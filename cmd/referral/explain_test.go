@@ -1,0 +1,115 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// The worked example of the programme, as the program explains it.
+func TestWhyThisKopeck(t *testing.T) {
+	w := spring(t)
+	a := w.asks("explain", "invoice", april885)
+	if a.status != exitDone {
+		t.Fatalf("%+v", a)
+	}
+	for _, want := range []string{
+		"Invoice INV-2026-04-885 of account 885, period 2026-04, revision 1",
+		"Line 1  subscription  discounted  2026-04-01 … 2026-04-30, 30 days  3 000.00",
+		"2026-04-01 … 2026-04-19   19 days × (0 % invitee + 40 % inviter) = 760",
+		"2026-04-20 … 2026-04-30   11 days × (0 % invitee + 60 % inviter) = 660",
+		"1420 percent-days: 300000 × 1420 / (100 × 30) = 142000\n",
+		"wanted -1 420.00, posted -1 420.00, to post 0.00",
+		"12345 × 1420 / (100 × 30) = 5843 900/3000, rounded 5843",
+		"Line 3  sms_package  excluded: never discounted",
+		billing.AdjustmentID(april885, 1).String(), "applied -1 478.43 on 2026-05-01",
+	} {
+		if !strings.Contains(a.out, want) {
+			t.Errorf("it does not say %q:\n%s", want, a.out)
+		}
+	}
+}
+
+func TestWhyAnAccountStandsWhereItStands(t *testing.T) {
+	w := spring(t)
+	w.hears(
+		models.ActivationRequested{AccountID: 902, Code: "CODE00001", RequestedAt: instant(w, "2026-03-06")},
+		models.Registered{AccountID: 950, RegisteredAt: instant(w, "2026-01-31"), Profile: models.Profile{Name: "Секрет", TaxID: "7707083893", Email: "a@b.ru", Phone: "+7900"}},
+		models.ActivationRequested{AccountID: 950, Code: "code00001", RequestedAt: instant(w, "2026-03-01")},
+		models.ActivationRequested{AccountID: 951, Code: "CODE00001", RequestedAt: instant(w, "2026-03-01")},
+	)
+	for _, c := range []struct {
+		account string
+		says    []string
+	}{
+		{"885", []string{"registered   2025-06-01 12:00:00 MSK", "1200 SMS", "the ladder begins", "earned, and went out", "-1 478.43"}},
+		{"902", []string{"accepted: invited by account 885", "refused: the account had activated a code before"}},
+		{"901", []string{"promo ended  not known yet", "promised; it begins when the promo period ends"}},
+		{"950", []string{"refused: entered too late; the last day, by the facts as they are now, is 2026-02-28"}},
+		{"951", []string{"registered   not known yet", "waits: the registration of the account has not arrived"}},
+		{"5", []string{"INV-2026-04-5"}},
+	} {
+		a := w.asks("explain", "account", c.account)
+		if a.status != exitDone {
+			t.Errorf("account %s: %+v", c.account, a)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(a.out, want) {
+				t.Errorf("account %s: it does not say %q:\n%s", c.account, want, a.out)
+			}
+		}
+		for _, personal := range []string{"Секрет", "7707083893", "a@b.ru", "+7900", "CODE0", "code0"} {
+			if strings.Contains(a.out, personal) {
+				t.Errorf("account %s: it gives %q away", c.account, personal)
+			}
+		}
+	}
+}
+
+func TestExplanationsAsJSON(t *testing.T) {
+	w := spring(t)
+	var invoice billing.InvoiceExplanation
+	w.answers(exitDone, &invoice, "explain", "invoice", april885, "--format", "json")
+	if l := invoice.ByLine[0]; l.PercentDays != 1420 || l.Wanted != -142000 || l.Posted != -142000 || l.Difference != 0 || l.Class != "discounted" {
+		t.Errorf("line %+v", l)
+	}
+	if d := invoice.Documents[0]; !d.Published || d.Answer == nil || d.Answer.Amount != -147843 || len(d.Items) != 2 {
+		t.Errorf("document %+v", d)
+	}
+	var account billing.Explanation
+	w.answers(exitDone, &account, "explain", "account", "885", "--format", "json")
+	if len(account.Ladder) != 3 || account.Ladder[2].SMS != 1200 || len(account.Discounts) != 3 || len(account.Invoices) != 1 {
+		t.Errorf("account %+v", account)
+	}
+}
+
+func TestWhatCannotBeExplained(t *testing.T) {
+	w := newTown(t)
+	for _, c := range []struct {
+		status int
+		args   []string
+	}{
+		{exitNo, []string{"explain", "account", "4711"}}, {exitNo, []string{"explain", "invoice", "INV-0"}},
+		{exitWrong, []string{"explain", "account", "INV-0"}}, {exitWrong, []string{"explain"}},
+		{exitWrong, []string{"explain", "account", "885", "--format", "csv"}},
+	} {
+		if a := w.asks(c.args...); a.status != c.status || a.err == "" {
+			t.Errorf("%v: %+v, want status %d", c.args, a, c.status)
+		}
+	}
+}
+
+// What comes from outside does not steer a terminal.
+func TestIdentifiersDoNotSteerATerminal(t *testing.T) {
+	w := newTown(t)
+	evil := bill(885, 202604, 1, models.Line{Service: "fax\x1b]0;title\a", Amount: 5})
+	evil.ID = "INV\x1b[2J"
+	w.hears(evil)
+	for _, args := range [][]string{{"explain", "account", "885"}, {"explain", "invoice", evil.ID}} {
+		if a := w.asks(args...); a.status != exitDone || strings.ContainsAny(a.out, "\x1b\a") {
+			t.Errorf("%v: %q", args, a.out)
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package scheduler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
+
+	"referral/billing"
+	"referral/models"
+	"referral/scheduler"
+)
+
+// Moscow has had no other time since 2014.
+var moscow = time.FixedZone("MSK", 3*60*60)
+
+func programme(t testing.TB) *billing.Programme {
+	t.Helper()
+	p, err := billing.NewProgramme(moscow, []billing.Terms{{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder: []billing.StepTerms{{Percent: 20, Months: 3}}, Discounted: []string{"subscription"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func schedule(t testing.TB, line string) cron.Schedule {
+	t.Helper()
+	s, err := cron.ParseStandard(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// books is a store of which only the calendar is real: it keeps runs as the
+// database would, one chunk each, and a diary of what was begun and when.
+type books struct {
+	mu      sync.Mutex
+	periods map[models.Period]*models.PeriodInfo
+	runs    []*models.Run
+	slots   map[string]int64 // run by slot
+	diary   []string
+	fail    map[models.Period]error // of its chunks
+	panics  map[models.Period]int   // how many times a chunk of it panics
+	brake   map[models.Period]bool
+	down    bool // the database does not answer
+	proved  []models.Period
+}
+
+func newBooks(periods ...models.Period) *books {
+	b := &books{
+		periods: map[models.Period]*models.PeriodInfo{}, slots: map[string]int64{}, fail: map[models.Period]error{},
+		panics: map[models.Period]int{}, brake: map[models.Period]bool{},
+	}
+	for _, p := range periods {
+		b.know(p)
+	}
+	return b
+}
+
+func (b *books) know(p models.Period) {
+	if b.periods[p] == nil {
+		b.periods[p] = &models.PeriodInfo{Period: p, State: models.PeriodOpen}
+	}
+}
+
+// change is what a test does to the books while the clock runs.
+func (b *books) change(fn func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fn()
+}
+
+func (b *books) wrote() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.diary, "\n")
+}
+
+func (b *books) StartRun(_ context.Context, q models.RunRequest) (models.Run, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return models.Run{}, false, errDown
+	}
+	for _, r := range slices.Backward(b.runs) {
+		if r.Period == q.Period && r.Active() || q.Slot != "" && b.slots[q.Slot] == r.ID {
+			return *r, false, nil
+		}
+	}
+	info := b.periods[q.Period]
+	if q.Needed && (b.braked(q.Period) || info.State != models.PeriodOpen && info.Stale == 0) {
+		return models.Run{}, false, nil
+	}
+	kind := models.RunDifferences
+	if info.State == models.PeriodOpen {
+		kind = models.RunRegular
+	}
+	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept}
+	b.runs = append(b.runs, r)
+	b.slots[q.Slot] = r.ID
+	b.diary = append(b.diary, fmt.Sprintf("%s %s %s", time.Now().In(moscow).Format("2006-01-02 15:04"), r.Kind, r.Period))
+	return *r, true, nil
+}
+
+func (b *books) braked(p models.Period) bool {
+	return slices.ContainsFunc(b.runs, func(r *models.Run) bool { return r.Period == p && r.State == models.RunBraked })
+}
+
+var errDown = errors.New("the database does not answer")
+
+func (b *books) WorkChunk(_ context.Context, run models.Run, _ func(models.Run, *models.AccountCase) models.AccountOutcome) (models.Totals, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.panics[run.Period] > 0 {
+		b.panics[run.Period]--
+		panic("money overflow")
+	}
+	if b.down {
+		return models.Totals{}, false, errDown
+	}
+	return models.Totals{}, false, b.fail[run.Period]
+}
+
+func (b *books) Advance(_ context.Context, id int64, _ func(run, before models.Totals) []string) (models.Run, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.runs[id-1]
+	switch {
+	case r.State == models.RunRehearsing && b.brake[r.Period] && !r.Accepted:
+		r.State = models.RunBraked
+	case r.State == models.RunRehearsing:
+		r.State = models.RunPosting
+	case r.State == models.RunPosting:
+		r.State = models.RunDone
+		info := b.periods[r.Period]
+		info.Stale = 0
+		if info.State == models.PeriodOpen {
+			info.State = models.PeriodRun
+		}
+	}
+	return *r, true, nil
+}
+
+func (b *books) Periods(context.Context) ([]models.PeriodInfo, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return nil, errDown
+	}
+	var list []models.PeriodInfo
+	for _, info := range b.periods {
+		list = append(list, *info)
+	}
+	slices.SortFunc(list, func(x, y models.PeriodInfo) int { return int(y.Period - x.Period) }) // not in the order wanted
+	return list, nil
+}
+
+func (b *books) ActiveRuns(context.Context) ([]models.Run, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return nil, errDown
+	}
+	var list []models.Run
+	for _, r := range b.runs {
+		if r.Active() {
+			list = append(list, *r)
+		}
+	}
+	return list, nil
+}
+
+func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, _ func(*models.AuditCase) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.proved = append(b.proved, p)
+	return begin(models.AuditHead{})
+}
+
+func (b *books) NoteReconciliation(context.Context, models.Period, int64, time.Time) error {
+	return nil
+}
+
+func (b *books) ClaimSlot(context.Context, string) (bool, error) { return true, nil }
+
+// rig is a scheduler on such books.
+type rig struct {
+	*scheduler.Scheduler
+	*books
+	log     *bytes.Buffer // to be read when the scheduler has ended
+	metrics *prometheus.Registry
+}
+
+func newRig(t testing.TB, b *books, change ...func(*scheduler.Options)) *rig {
+	t.Helper()
+	r := &rig{books: b, log: &bytes.Buffer{}, metrics: prometheus.NewRegistry()}
+	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: b, Calendar: b, Programme: programme(t), Workers: 2, Chunk: 10,
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: scheduler.NewMetrics(r.metrics), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := scheduler.Options{
+		Settler: settler, Auditor: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Zone: moscow, Poll: time.Minute,
+	}
+	for _, fn := range change {
+		fn(&o)
+	}
+	if r.Scheduler, err = scheduler.New(o); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// run starts the scheduler; the function returned ends it.
+func (r *rig) run(t testing.TB) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the scheduler ended with %v", err)
+		}
+	}
+}
+
+func (r *rig) failures(t testing.TB) float64 {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "referral_settlement_failures_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("failures are not counted")
+	return 0
+}
