@@ -44,6 +44,7 @@ func (r *Reconciliation) packages(c *models.AuditCase, standing models.Standing)
 			r.claimElsewhere(PackageID(g.AccountID, g.SMS, g.Ordinal))
 		case counts.owed(g):
 			r.notGone(g, r.packageInvoice(c))
+			counts.gone[g.SMS] = append(counts.gone[g.SMS], g.Ordinal) // one that is named is not owed twice
 		}
 	}
 	for i := range c.Packages {
