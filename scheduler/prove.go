@@ -59,5 +59,5 @@ func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 		s.Settler.Log.Error("does not tie; see `referral reconcile`", "period", period, "kind", b.Kind, "account", b.AccountID,
 			"invoice", b.InvoiceID, "document", b.DocumentID)
 	}
-	return s.Auditor.NoteReconciliation(ctx, period, int64(r.BreakCount), s.Settler.Now())
+	return s.Auditor.NoteReconciliation(ctx, period, r.BreakCount, s.Settler.Now())
 }

@@ -288,7 +288,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"metrics": func(o *scheduler.SettlerOptions) { o.Metrics = nil }, "clock": func(o *scheduler.SettlerOptions) { o.Now = nil },
 		"workers": func(o *scheduler.SettlerOptions) { o.Workers = 0 }, "chunk": func(o *scheduler.SettlerOptions) { o.Chunk = 0 },
 	} {
-		o := r.Options.Settler.SettlerOptions
+		o := r.Settler.SettlerOptions
 		spoil(&o)
 		if _, err := scheduler.NewSettler(o); err == nil {
 			t.Errorf("without %s: accepted", name)

@@ -139,12 +139,12 @@ func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.A
 func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64) ([]int64, error) {
 	var ids []int64
 	err := each(ctx, t.pgx, "accounts to audit", func(v [][]byte) { ids = append(ids, getInt8(v[0])) },
-		`SELECT account_id FROM referrals WHERE account_id >= $1 AND account_id < $2
-		UNION SELECT account_id FROM activations WHERE status = 'accepted' AND account_id >= $1 AND account_id < $2
-		UNION SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id < $2
-		UNION SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id < $2
-		UNION SELECT account_id FROM adjustments WHERE period = $3 AND account_id >= $1 AND account_id < $2
-		UNION SELECT account_id FROM sms_packages WHERE period = $3 AND account_id >= $1 AND account_id < $2
+		`SELECT account_id FROM referrals WHERE account_id >= $1 AND account_id <= $2
+		UNION SELECT account_id FROM activations WHERE status = 'accepted' AND account_id >= $1 AND account_id <= $2
+		UNION SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id <= $2
+		UNION SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2
+		UNION SELECT account_id FROM adjustments WHERE period = $3 AND account_id >= $1 AND account_id <= $2
+		UNION SELECT account_id FROM sms_packages WHERE period = $3 AND account_id >= $1 AND account_id <= $2
 		ORDER BY 1`, from, to, period)
 	return ids, err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -13,7 +14,7 @@ import (
 type scope struct {
 	kind     models.RunKind
 	period   models.Period
-	from, to int64       // accounts, [from, to)
+	from, to int64       // accounts, both inclusive
 	min, max models.Date // bounds of the service periods invoiced
 }
 
@@ -30,6 +31,7 @@ type cases struct {
 	list  []models.AccountCase
 	index map[int64]int
 	marks []int64 // the stale marks that this settlement answers
+	moved rows    // stale marks that it passes on to other periods
 }
 
 func (c *cases) ids() []int64 {
@@ -47,7 +49,7 @@ func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
 		return nil, err
 	}
 	c := &cases{index: map[int64]int{}}
-	load := &caseLoader{tx: t, scope: s, cases: c, words: map[string]string{}}
+	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, words: map[string]string{}}
 	for _, step := range []func(context.Context) error{
 		load.marked, load.candidates, load.discounts, load.invoices, load.lines, load.posted, load.packages,
 	} {
@@ -75,6 +77,7 @@ type caseLoader struct {
 	scope scope
 	cases *cases
 	ids   []int64
+	asked map[int64]int64   // marked accounts, each with a mark that a fact has made
 	words map[string]string // services and line ids repeat: one copy of each
 }
 
@@ -89,9 +92,13 @@ func (l *caseLoader) word(b []byte) string {
 
 func (l *caseLoader) marked(ctx context.Context) error {
 	return each(ctx, l.pgx, "stale accounts", func(v [][]byte) {
-		l.want(getInt8(v[0]))
-		l.cases.marks = append(l.cases.marks, getInt8(v[1]))
-	}, "SELECT account_id, id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3",
+		account, id := getInt8(v[0]), getInt8(v[1])
+		l.want(account)
+		l.cases.marks = append(l.cases.marks, id)
+		if id > 0 {
+			l.asked[account] = id
+		}
+	}, "SELECT account_id, id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3",
 		l.scope.period, l.scope.from, l.scope.to)
 }
 
@@ -120,11 +127,11 @@ func (l *caseLoader) unmarkedCandidates(ctx context.Context) error {
 	if s.kind == models.RunDifferences {
 		return nil
 	}
-	query := `SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id < $2 AND to_day > $3 AND from_day < $4
-		UNION ALL SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id < $2 AND granted_on >= $5 AND granted_on < $6`
+	query := `SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id <= $2 AND to_day > $3 AND from_day < $4
+		UNION ALL SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $5 AND granted_on < $6`
 	args := []any{s.from, s.to, s.min.Time(), s.max.Time(), s.period.First().Time(), s.period.End().Time()}
 	if s.kind == models.RunFull {
-		query += ` UNION ALL SELECT account_id FROM adjustments WHERE account_id >= $1 AND account_id < $2 AND period = $7`
+		query += ` UNION ALL SELECT account_id FROM adjustments WHERE account_id >= $1 AND account_id <= $2 AND period = $7`
 		args = append(args, s.period)
 	}
 	return each(ctx, l.pgx, "accounts owed something", func(v [][]byte) { l.want(getInt8(v[0])) }, query, args...)
@@ -152,10 +159,14 @@ func (l *caseLoader) invoices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	passed := map[mark]bool{}
 	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
 		c, revision := l.account(v[0]), getInt4(v[2])
-		if len(higher) > 0 && higher[invoiceKey{c.AccountID, string(v[1])}] > revision {
-			return
+		if len(higher) > 0 {
+			if h := higher[invoiceKey{c.AccountID, string(v[1])}]; h.number > revision {
+				l.passOn(passed, mark{h.period, c.AccountID})
+				return
+			}
 		}
 		c.Invoices = append(c.Invoices, models.InvoiceCase{Invoice: models.Invoice{
 			AccountID: c.AccountID, ID: string(v[1]), Revision: revision, Period: l.scope.period, Currency: l.word(v[3]),
@@ -169,30 +180,75 @@ type invoiceKey struct {
 	invoice string
 }
 
+// passOn has an account looked at in the period that an invoice has moved to.
+// A run of this period may have been posting on the invoice when it moved, and
+// the other period may have been settled before that could be seen. Only marks
+// made by facts are passed on, and once: their likeness there has the negative
+// id, or two invoices that change places would be passed to and fro for ever.
+func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
+	id, asked := l.asked[to.account]
+	if !asked || to.period == l.scope.period || passed[to] {
+		return
+	}
+	passed[to] = true
+	l.cases.moved.row(3).int4(int(to.period)).int8(to.account).int8(-id)
+}
+
 // revised is the highest revision of the invoices that have more than a first,
 // in any period: an invoice may have moved.
-func (l *caseLoader) revised(ctx context.Context) (map[invoiceKey]int, error) {
-	higher := map[invoiceKey]int{}
+func (l *caseLoader) revised(ctx context.Context) (map[invoiceKey]revision, error) {
+	higher := map[invoiceKey]revision{}
 	err := each(ctx, l.pgx, "revised invoices", func(v [][]byte) {
-		higher[invoiceKey{getInt8(v[0]), string(v[1])}] = getInt4(v[2])
-	}, `SELECT account_id, invoice_id, max(revision) FROM invoices
-		WHERE account_id = ANY($1) AND revision > 1 GROUP BY account_id, invoice_id`, l.ids)
+		higher[invoiceKey{getInt8(v[0]), string(v[1])}] = revision{number: getInt4(v[2]), period: models.Period(getInt4(v[3]))}
+	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period FROM invoices
+		WHERE account_id = ANY($1) AND revision > 1 ORDER BY account_id, invoice_id, revision DESC`, l.ids)
 	return higher, err
 }
 
-// lines come in the order of the invoices, so that one cursor finds each its place.
+// lines come by account, as the index has them: putting an account's few lines
+// in order here is cheaper than having the database sort all of them.
 func (l *caseLoader) lines(ctx context.Context) error {
-	at := cursor{list: l.cases.list}
-	return each(ctx, l.pgx, "invoice lines", func(v [][]byte) {
-		inv := at.seek(getInt8(v[0]), v[1])
-		if inv == nil || inv.Invoice.Revision != getInt4(v[2]) {
-			return
+	var held []numbered
+	settle := func() {
+		slices.SortStableFunc(held, func(x, y numbered) int { return cmp.Compare(x.no, y.no) })
+		for i := range held {
+			held[i].of.Lines = append(held[i].of.Lines, held[i].line)
 		}
-		inv.Invoice.Lines = append(inv.Invoice.Lines, models.Line{
-			ID: l.word(v[3]), Service: l.word(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
-		})
-	}, `SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor FROM invoice_lines
-		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id, invoice_id, revision, line_no`, l.ids, l.scope.period)
+		held = held[:0]
+	}
+	account := int64(0)
+	err := each(ctx, l.pgx, "invoice lines", func(v [][]byte) {
+		if id := getInt8(v[0]); id != account {
+			settle()
+			account = id
+		}
+		if inv := l.invoiceOf(v[0], v[1]); inv != nil && inv.Revision == getInt4(v[2]) {
+			held = append(held, numbered{inv, getInt4(v[8]), models.Line{
+				ID: l.word(v[3]), Service: l.word(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
+			}})
+		}
+	}, `SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor, line_no FROM invoice_lines
+		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id`, l.ids, l.scope.period)
+	settle()
+	return err
+}
+
+// numbered is a line with its place in its invoice.
+type numbered struct {
+	of   *models.Invoice
+	no   int
+	line models.Line
+}
+
+func (l *caseLoader) invoiceOf(account, invoice []byte) *models.Invoice {
+	invoices := l.account(account).Invoices
+	i, found := slices.BinarySearchFunc(invoices, invoice, func(c models.InvoiceCase, id []byte) int {
+		return cmp.Compare(c.Invoice.ID, string(id))
+	})
+	if !found {
+		return nil
+	}
+	return &invoices[i].Invoice
 }
 
 // cursor walks the invoices of sorted cases in step with sorted rows.

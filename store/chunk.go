@@ -144,7 +144,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 
 func (w *chunkWork) marksNow(ctx context.Context) (marks []int64, err error) {
 	err = each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, getInt8(v[0])) },
-		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3", w.scope.period, w.scope.from, w.scope.to)
+		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", w.scope.period, w.scope.from, w.scope.to)
 	return marks, err
 }
 
@@ -215,7 +215,7 @@ func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	_, err := w.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND id = ANY($4)",
+	_, err := w.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND id = ANY($4)",
 		w.scope.period, w.scope.from, w.scope.to, marks)
 	if err != nil {
 		return fmt.Errorf("answering stale marks: %w", err)
@@ -224,7 +224,7 @@ func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
 }
 
 func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
-	_, err := w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id < $3 AND account_id = ANY($4)",
+	_, err := w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND account_id = ANY($4)",
 		w.scope.period, w.scope.from, w.scope.to, accounts)
 	if err != nil {
 		return fmt.Errorf("replacing held lines: %w", err)
@@ -235,7 +235,7 @@ func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 // postEach posts the accounts one at a time; what the database refuses of one is
 // that account's error.
 func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.AccountOutcome) error {
-	if err := w.book(ctx, &bookings{accounts: c.ids()}, c.marks); err != nil {
+	if err := w.book(ctx, &bookings{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
 		return err
 	}
 	for i := range outcomes {
@@ -256,10 +256,13 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 
 // bookings makes the rows of a chunk's outcomes.
 func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookings {
-	b := &bookings{accounts: c.ids()}
+	b := &bookings{accounts: c.ids(), moved: c.moved}
 	var segments []byte
 	for i := range outcomes {
 		o := &outcomes[i]
+		if o.Err != nil {
+			continue
+		}
 		for j := range o.Adjustments {
 			a := &o.Adjustments[j]
 			w.document(&b.documents, a)
@@ -301,6 +304,7 @@ func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 		{&b.items, "adjustment_items (account_id, invoice_id, sequence, line_id, service, amount_minor, segments)"},
 		{&b.packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no)"},
 		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
+		{&b.moved, "stale (period, account_id, id)"},
 	} {
 		if err := table.rows.into(ctx, w.pgx, table.name); err != nil {
 			return err
@@ -315,7 +319,7 @@ func (w *chunkWork) park(ctx context.Context, outcomes []models.AccountOutcome) 
 	var parked, marks rows
 	for i := range outcomes {
 		if o := &outcomes[i]; o.Err != nil {
-			parked.row(5).int8(w.run.ID).int8(o.AccountID).int4(int(w.run.Period)).text(o.Err.Error()).time(w.now)
+			parked.row(5).int8(w.run.ID).int8(o.AccountID).int4(int(w.run.Period)).text(storable(o.Err.Error())).time(w.now)
 			marks.row(2).int4(int(w.run.Period)).int8(o.AccountID)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,10 @@ func (r *rows) row(n int) *rows {
 	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n))
 	return r
 }
+
+// room makes room for so many bytes at once: growing to the megabyte of a batch
+// step by step copies it several times over.
+func (r *rows) room(bytes int) { r.buf = slices.Grow(r.buf, bytes) }
 
 func (r *rows) size(n int) { r.buf = binary.BigEndian.AppendUint32(r.buf, uint32(n)) }
 

@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// leadCheck is how often a leader makes sure that it still holds its lock.
-const leadCheck = time.Second
+// leadCheck is how often a leader makes sure that it still holds its lock, and
+// leadPatience how long it waits for the answer: a database that falls silent may
+// have let another one lead.
+const (
+	leadCheck    = time.Second
+	leadPatience = 3 * time.Second
+)
 
 // Lead makes this process the only publisher among all replicas, by a lock that
 // lives as long as a database connection. ok is false while another one leads.
@@ -47,12 +52,18 @@ func watch(ctx context.Context, lost context.CancelFunc, conn *sql.Conn) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := conn.PingContext(ctx); err != nil {
+			if err := ping(ctx, conn); err != nil {
 				lost()
 				return
 			}
 		}
 	}
+}
+
+func ping(ctx context.Context, conn *sql.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, leadPatience)
+	defer cancel()
+	return conn.PingContext(ctx)
 }
 
 // unlock gives the lock back with its connection. When the connection is broken

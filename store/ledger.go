@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -32,6 +33,9 @@ func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chun
 	doc := models.ChunkDocuments{Ref: ref}
 	err := s.snapshot(ctx, true, func(tx *tx) error {
 		doc = models.ChunkDocuments{Ref: ref}
+		if err := tx.planForChunks(ctx); err != nil {
+			return err
+		}
 		if err := tx.chunkAdjustments(ctx, &doc); err != nil {
 			return err
 		}
@@ -63,35 +67,92 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 	if err != nil {
 		return err
 	}
-	return t.attachItems(ctx, doc.Adjustments, `SELECT i.account_id, i.invoice_id, i.sequence, i.line_id, i.service, i.amount_minor, i.segments
-		FROM adjustments a JOIN adjustment_items i USING (account_id, invoice_id, sequence)
-		WHERE a.run_id = $1 AND a.chunk_no = $2 ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`, doc.Ref.RunID, doc.Ref.Chunk)
+	return t.attachItems(ctx, doc.Adjustments, `SELECT account_id, invoice_id, sequence, line_id, service, amount_minor, segments
+		FROM adjustment_items WHERE account_id = ANY($1) ORDER BY account_id, invoice_id, sequence, line_id`, documentAccounts(doc.Adjustments))
 }
 
-// attachItems reads items, in the order of the documents, each to its document.
+// documentAccounts is the accounts of documents in ledger order, each once.
+func documentAccounts(docs []models.Adjustment) []int64 {
+	ids := make([]int64, 0, len(docs))
+	for i := range docs {
+		if i == 0 || docs[i].AccountID != docs[i-1].AccountID {
+			ids = append(ids, docs[i].AccountID)
+		}
+	}
+	return ids
+}
+
+// attachItems reads items, in ledger order, each to its document; those of other
+// documents are passed over. Items whose days are alike share their segments.
 func (t *tx) attachItems(ctx context.Context, docs []models.Adjustment, query string, args ...any) error {
-	at := 0
-	var fault error
-	err := each(ctx, t.pgx, "items", func(v [][]byte) {
-		account, invoice, sequence := getInt8(v[0]), string(v[1]), getInt4(v[2])
-		for at < len(docs) && (docs[at].AccountID != account || docs[at].InvoiceID != invoice || docs[at].Sequence != sequence) {
-			at++
-		}
-		if at == len(docs) {
-			return
-		}
-		segments, err := parseSegments(string(v[6]))
-		if err != nil && fault == nil {
-			fault = err
-		}
-		docs[at].Items = append(docs[at].Items, models.AdjustmentItem{
-			LineID: string(v[3]), Service: string(v[4]), Amount: models.Money(getInt8(v[5])), Segments: segments,
-		})
-	}, query, args...)
-	if err != nil {
+	r := itemReader{docs: docs, segments: map[string][]models.Segment{}, words: words{}}
+	if err := each(ctx, t.pgx, "items", r.read, query, args...); err != nil {
 		return err
 	}
-	return fault
+	return r.fault
+}
+
+// itemReader walks documents and items in step.
+type itemReader struct {
+	docs     []models.Adjustment // those not passed yet
+	segments map[string][]models.Segment
+	words    words
+	fault    error
+}
+
+func (r *itemReader) read(v [][]byte) {
+	order := -1
+	for len(r.docs) > 0 {
+		if order = inLedger(&r.docs[0], v); order >= 0 {
+			break
+		}
+		r.docs = r.docs[1:]
+	}
+	if order != 0 {
+		return
+	}
+	doc := &r.docs[0]
+	doc.Items = append(doc.Items, models.AdjustmentItem{
+		LineID: r.words.of(v[3]), Service: r.words.of(v[4]), Amount: models.Money(getInt8(v[5])), Segments: r.segmentsOf(v[6]),
+	})
+}
+
+// inLedger compares a document's place with that of an item's document.
+func inLedger(doc *models.Adjustment, item [][]byte) int {
+	if c := cmp.Compare(doc.AccountID, getInt8(item[0])); c != 0 {
+		return c
+	}
+	switch invoice := string(item[1]); {
+	case doc.InvoiceID < invoice:
+		return -1
+	case doc.InvoiceID > invoice:
+		return 1
+	}
+	return cmp.Compare(doc.Sequence, getInt4(item[2]))
+}
+
+func (r *itemReader) segmentsOf(text []byte) []models.Segment {
+	if known, ok := r.segments[string(text)]; ok {
+		return known
+	}
+	segments, err := parseSegments(string(text))
+	if err != nil && r.fault == nil {
+		r.fault = err
+	}
+	r.segments[string(text)] = segments
+	return segments
+}
+
+// words keeps one copy of each text of a reading.
+type words map[string]string
+
+func (w words) of(b []byte) string {
+	if known, ok := w[string(b)]; ok {
+		return known
+	}
+	text := string(b)
+	w[text] = text
+	return text
 }
 
 const packageColumns = "account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step"

@@ -90,7 +90,26 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 // ledgerTables can only be read and added to.
 const ledgerTables = "adjustments, adjustment_items, sms_packages, results"
 
+// lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
+// to change the rights of a table in two sessions.
+const lockGrants = 0x7265660004
+
+// grant gives the rights and takes back the excess in one step, so that there is
+// no moment at which the role could change the ledger.
 func (s *Store) grant(ctx context.Context, role string) error {
+	err := s.write(ctx, func(tx *tx) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGrants)).Error; err != nil {
+			return err
+		}
+		return tx.grant(ctx, role)
+	})
+	if err != nil {
+		return fmt.Errorf("granting the service role %s its rights: %w", role, err)
+	}
+	return nil
+}
+
+func (t *tx) grant(ctx context.Context, role string) error {
 	name := pgx.Identifier{role}.Sanitize()
 	for _, statement := range []string{
 		"GRANT USAGE ON SCHEMA public TO " + name,
@@ -99,8 +118,8 @@ func (s *Store) grant(ctx context.Context, role string) error {
 		"REVOKE UPDATE, DELETE, TRUNCATE ON " + ledgerTables + " FROM " + name,
 		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + name,
 	} {
-		if _, err := s.sql.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("granting the service role %s its rights: %w", role, err)
+		if _, err := t.pgx.Exec(ctx, statement); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -244,10 +244,11 @@ func (t *tx) postingPeriod(p *periodRecord) (models.Period, error) {
 
 // chunkBounds cuts the accounts of a run into ranges that together hold every
 // account there is, so that one which joins in meanwhile belongs to a chunk too.
-// $1 is the run, $2 the accounts per chunk.
+// Both ends are inclusive: nothing is beyond the largest id. $1 is the run, $2
+// the accounts per chunk.
 const chunkBounds = `SELECT $1::bigint, row_number() OVER w,
 		CASE row_number() OVER w WHEN 1 THEN -9223372036854775808 ELSE account_id END,
-		lead(account_id, 1, 9223372036854775807) OVER w
+		coalesce(lead(account_id) OVER w - 1, 9223372036854775807)
 	FROM (SELECT account_id, row_number() OVER (ORDER BY account_id) - 1 AS n FROM (%s) c) numbered
 	WHERE n %% $2 = 0
 	WINDOW w AS (ORDER BY account_id)`
@@ -326,6 +327,9 @@ func (s *Store) Advance(ctx context.Context, id int64, check Check) (run models.
 	if err != nil {
 		return models.Run{}, false, fmt.Errorf("advancing run %d: %w", id, err)
 	}
+	if !run.Active() {
+		s.spool.forget(run.ID) // others may have posted what was rehearsed here
+	}
 	return run, moved, nil
 }
 
@@ -400,8 +404,12 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	return list, nil
 }
 
-// ErrNotRun says that a period cannot be closed before it was run.
-var ErrNotRun = errors.New("it has not been run")
+// ErrNotRun says that a period cannot be closed before it was run, and
+// ErrUnderWay that it cannot be while a run still posts to it.
+var (
+	ErrNotRun   = errors.New("it has not been run")
+	ErrUnderWay = errors.New("a run is at work that posts to it; close it when that has ended")
+)
 
 // ClosePeriod signs a period off. Closing a closed one changes nothing.
 func (s *Store) ClosePeriod(ctx context.Context, p models.Period, by string) (info models.PeriodInfo, err error) {
@@ -418,8 +426,7 @@ func (s *Store) ClosePeriod(ctx context.Context, p models.Period, by string) (in
 			return err
 		}
 		if record.ClosedAt == nil {
-			record.ClosedAt, record.ClosedBy = &tx.now, &by
-			err = tx.Model(&record).Updates(map[string]any{"closed_at": tx.now, "closed_by": by}).Error
+			err = tx.signOff(&record, by)
 		}
 		info = record.info()
 		return err
@@ -428,6 +435,21 @@ func (s *Store) ClosePeriod(ctx context.Context, p models.Period, by string) (in
 		return info, fmt.Errorf("closing period %s: %w", p, err)
 	}
 	return info, nil
+}
+
+// signOff closes a period that nothing is being posted to: what finance has
+// signed may not grow afterwards.
+func (t *tx) signOff(p *periodRecord, by string) error {
+	var runs int64
+	err := t.Model(&runRecord{}).Where("posting_period = ? AND state IN ('rehearsing', 'posting')", p.Period).Count(&runs).Error
+	if err != nil {
+		return fmt.Errorf("looking for runs under way: %w", err)
+	}
+	if runs > 0 {
+		return ErrUnderWay
+	}
+	p.ClosedAt, p.ClosedBy = &t.now, &by
+	return t.Model(p).Updates(map[string]any{"closed_at": t.now, "closed_by": by}).Error
 }
 
 // ParkedAccounts is the accounts that a run could not settle, by id.

@@ -22,14 +22,14 @@ func (b *intake) writeSetAsides(context.Context) error {
 			continue
 		}
 		m := &b.batch[i].Message
-		headers, err := json.Marshal(m.Headers)
+		headers, err := json.Marshal(headerBytes(m.Headers))
 		if err != nil {
 			return fmt.Errorf("encoding the headers of a message: %w", err)
 		}
 		records = append(records, deadLetterRecord{
 			Topic: m.Origin.Topic, Partition: m.Origin.Partition, Offset: m.Origin.Offset,
 			Key: m.Key, Value: m.Value, Headers: string(headers), SentAt: m.At.UTC(),
-			Reason: fault.Reason, Detail: fault.Detail, SetAsideAt: b.now,
+			Reason: fault.Reason, Detail: storable(fault.Detail), SetAsideAt: b.now,
 		})
 	}
 	if len(records) == 0 {
@@ -41,8 +41,26 @@ func (b *intake) writeSetAsides(context.Context) error {
 	return nil
 }
 
+// headerBytes is headers as pairs of bytes. A key may hold what no database text
+// can, and has to leave as it came.
+func headerBytes(headers []models.Header) [][2][]byte {
+	pairs := make([][2][]byte, len(headers))
+	for i, h := range headers {
+		pairs[i] = [2][]byte{[]byte(h.Key), h.Value}
+	}
+	return pairs
+}
+
+func headersOf(pairs [][2][]byte) []models.Header {
+	headers := make([]models.Header, len(pairs))
+	for i, p := range pairs {
+		headers[i] = models.Header{Key: string(p[0]), Value: p[1]}
+	}
+	return headers
+}
+
 func (r *deadLetterRecord) setAside() (models.SetAside, error) {
-	var headers []models.Header
+	var headers [][2][]byte
 	if err := json.Unmarshal([]byte(r.Headers), &headers); err != nil {
 		return models.SetAside{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
 	}
@@ -50,7 +68,7 @@ func (r *deadLetterRecord) setAside() (models.SetAside, error) {
 		ID: r.ID,
 		Message: models.Message{
 			Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
-			Key:    r.Key, Value: r.Value, Headers: headers, At: r.SentAt.UTC(),
+			Key:    r.Key, Value: r.Value, Headers: headersOf(headers), At: r.SentAt.UTC(),
 		},
 		Fault: models.Fault{Reason: r.Reason, Detail: r.Detail},
 		At:    r.SetAsideAt.UTC(), ReplayedAt: zeroTime(r.ReplayedAt),

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 
@@ -29,14 +30,16 @@ type spooled struct {
 	marks map[int64]bool
 }
 
-// bookings is what a chunk writes: the rows of four tables, ready to be sent, and
+// bookings is what a chunk writes: the rows of five tables, ready to be sent, and
 // the accounts whose held lines they replace.
 type bookings struct {
-	documents, items, packages, held rows
-	accounts                         []int64
+	documents, items, packages, held, moved rows
+	accounts                                []int64
 }
 
-func (b *bookings) tables() []*rows { return []*rows{&b.documents, &b.items, &b.packages, &b.held} }
+func (b *bookings) tables() []*rows {
+	return []*rows{&b.documents, &b.items, &b.packages, &b.held, &b.moved}
+}
 
 func (b *bookings) encode() []byte {
 	var out []byte
@@ -141,6 +144,18 @@ func (s *spool) drop(ref models.ChunkRef) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.chunks, ref)
+	s.shrink()
+}
+
+// forget drops what is left of a run.
+func (s *spool) forget(run int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.chunks, func(ref models.ChunkRef, _ spooled) bool { return ref.RunID == run })
+	s.shrink()
+}
+
+func (s *spool) shrink() {
 	if s.file != nil && len(s.chunks) == 0 && s.file.Truncate(0) == nil {
 		s.end = 0
 	}

@@ -83,14 +83,20 @@ type tx struct {
 
 // write runs fn in a transaction. It is repeated as a whole when it met a
 // neighbour (deadlock, serialization, a unique key that came first): fn must
-// therefore build all its results anew at each call.
+// therefore build all its results anew at each call. Each statement sees what
+// has been committed before it, whatever the server's habit: what a lock has
+// waited for must be seen behind it.
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
-	return s.retry(ctx, &sql.TxOptions{}, fn)
+	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)
+	if neighbourly(err) {
+		return err // however long it was in the way: that is no fault of the data
+	}
+	return classify(err)
 }
 
 // snapshot is write with one view of the database throughout.
 func (s *Store) snapshot(ctx context.Context, readOnly bool, fn func(*tx) error) error {
-	return s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: readOnly}, fn)
+	return classify(s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: readOnly}, fn))
 }
 
 const maxAttempts = 12
@@ -99,7 +105,7 @@ func (s *Store) retry(ctx context.Context, opts *sql.TxOptions, fn func(*tx) err
 	for attempt := 1; ; attempt++ {
 		err := s.once(ctx, opts, fn)
 		if err == nil || attempt == maxAttempts || !neighbourly(err) {
-			return classify(err)
+			return err
 		}
 		if err := pause(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))); err != nil {
 			return err

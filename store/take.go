@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"referral/models"
 )
@@ -56,8 +58,8 @@ type mark struct {
 func (b *intake) take(ctx context.Context, derive Derive) error {
 	b.marks = map[mark]bool{}
 	b.sortOutFaults()
-	if err := b.Exec("SELECT pg_advisory_xact_lock_shared(?)", int64(lockGate)).Error; err != nil {
-		return fmt.Errorf("passing the gate: %w", err)
+	if err := b.passGate(ctx); err != nil {
+		return err
 	}
 	for _, step := range []func(context.Context) error{
 		b.sortOutRepeats,
@@ -71,6 +73,18 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// passGate also keeps the planner from reading whole tables for the lists of a
+// batch, which is what it makes of long lists and of tables that it has no
+// statistics of yet.
+func (b *intake) passGate(ctx context.Context) error {
+	_, err := b.pgx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1), set_config('enable_seqscan', 'off', true),
+		set_config('plan_cache_mode', 'force_generic_plan', true)`, int64(lockGate))
+	if err != nil {
+		return fmt.Errorf("passing the gate: %w", err)
 	}
 	return nil
 }
@@ -147,16 +161,33 @@ func freshOf[T models.FactData](b *intake, fn func(i int, f *models.Fact, data T
 	}
 }
 
+const inboxBytes = 72 // of a row
+
 // writeInbox remembers every fresh event, those in conflict excepted: a mended
 // one must still find its id free.
 func (b *intake) writeInbox(ctx context.Context) error {
 	var out rows
+	out.room(len(b.fresh) * inboxBytes)
+	// In the order of the index each of its pages is looked up once, not once for
+	// every key that lies on it.
+	slices.SortFunc(b.fresh, func(x, y int) int { return bytes.Compare(b.batch[x].Fact.Key[:], b.batch[y].Fact.Key[:]) })
 	for _, i := range b.fresh {
 		if f := b.batch[i].Fact; b.fate[i] != models.Aside {
 			out.row(4).uuid(f.Key).int8(f.Data.Account()).uuid(f.Digest).time(b.now)
 		}
 	}
 	return out.into(ctx, b.pgx, "inbox (event_key, account_id, digest, taken_at)")
+}
+
+// markAtWork marks accounts, without asking for reasons, in every period that a
+// run is at work on. What a neighbour is just taking about them cannot be seen
+// from here, and the run may see that before it sees this.
+func (b *intake) markAtWork(ctx context.Context, accounts []int64) error {
+	return each(ctx, b.pgx, "runs at work", func(v [][]byte) {
+		for _, id := range accounts {
+			b.marks[mark{models.Period(getInt4(v[0])), id}] = true
+		}
+	}, "SELECT period FROM runs WHERE state IN ('rehearsing', 'posting')")
 }
 
 func (b *intake) writeMarks(ctx context.Context) error {

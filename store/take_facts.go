@@ -82,7 +82,7 @@ func (b *intake) lockWorkingSet(ctx context.Context, subjects map[int64]bool, en
 	if err != nil {
 		return nil, err
 	}
-	if len(again.ids) != len(reach.ids) {
+	if !maps.Equal(again.ids, reach.ids) {
 		return nil, errAgain
 	}
 	set.Codes = again.codes
@@ -318,10 +318,16 @@ func (t *tx) saveAnnouncements(c models.Changes) error {
 }
 
 // markStanding marks, in every started period, the accounts whose standing has
-// changed: where they have invoices, and where they have earned a package.
+// changed: where they have invoices, and where they have earned a package. On
+// purpose it makes no period known: months that no invoice has named are not run
+// by the clock (docs/architecture.md), or the first start on old facts would send
+// packages of years past.
 func (b *intake) markStanding(ctx context.Context, standings map[int64]models.Standing) error {
 	if len(standings) == 0 {
 		return nil
+	}
+	if err := b.markAtWork(ctx, sortedIDs(standings)); err != nil {
+		return err
 	}
 	return each(ctx, b.pgx, "what a fact makes stale", func(v [][]byte) {
 		b.marks[mark{models.Period(getInt4(v[0])), getInt8(v[1])}] = true

@@ -15,6 +15,12 @@ type revision struct {
 	digest  models.UUID
 }
 
+// What an invoice of four lines takes in the two COPYs.
+const (
+	invoiceBytes = 96
+	linesBytes   = 480
+)
+
 // takeInvoices stores the batch's invoices with their lines. All revisions are
 // kept; which one counts is for the reader to say.
 func (b *intake) takeInvoices(ctx context.Context) error {
@@ -24,9 +30,14 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	}
 	var headers, lines rows
 	spans := map[models.Period]*span{}
+	var revised []int64
 	freshOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
 		if !b.admit(i, f, inv, known[inv.ID]) {
 			return
+		}
+		if headers.count == 0 {
+			headers.room(len(b.fresh) * invoiceBytes)
+			lines.room(len(b.fresh) * linesBytes)
 		}
 		known[inv.ID] = append(known[inv.ID], revision{inv.AccountID, inv.Revision, inv.Period, f.Digest})
 		headers.row(7).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).uuid(f.Digest).time(b.now)
@@ -36,6 +47,7 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 		spanOf(spans, inv.Period).cover(inv)
 		if inv.Revision > 1 || len(known[inv.ID]) > 1 {
 			b.markRevisions(inv, known[inv.ID])
+			revised = append(revised, inv.AccountID)
 		}
 	})
 	if headers.count == 0 {
@@ -43,6 +55,11 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	}
 	if err := b.startedPeriods(ctx, spans); err != nil {
 		return err
+	}
+	if len(revised) > 0 {
+		if err := b.markAtWork(ctx, revised); err != nil {
+			return err
+		}
 	}
 	if err := headers.into(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
 		return err
@@ -57,7 +74,7 @@ func appendLine(out *rows, inv *models.Invoice, n int) {
 }
 
 func (b *intake) knownRevisions(ctx context.Context) (map[string][]revision, error) {
-	var ids []string
+	ids := make([]string, 0, len(b.fresh))
 	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) { ids = append(ids, inv.ID) })
 	known := make(map[string][]revision, len(ids))
 	if len(ids) == 0 {

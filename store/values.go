@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"strings"
 	"time"
 
 	"referral/models"
@@ -39,4 +40,10 @@ func (u *uuidValue) Scan(src any) error {
 	parsed, err := models.ParseUUID(s)
 	*u = uuidValue(parsed)
 	return err
+}
+
+// storable is a text for people as the database can keep it: it refuses NUL and
+// what is no UTF-8, and a reason may quote either.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }

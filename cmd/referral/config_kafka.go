@@ -59,7 +59,7 @@ func defaultKafka() KafkaConfig {
 			Events: "referral.events", DeadLetters: "referral.dead-letters",
 		},
 		CreateTopics: true, Partitions: 6, ReplicationFactor: 1,
-		BatchSize: 1000, Linger: 5 * time.Millisecond, Workers: 2,
+		BatchSize: 2000, Linger: 20 * time.Millisecond, Workers: 2,
 		SessionTimeout: 10 * time.Second,
 	}
 }

@@ -343,7 +343,7 @@ func TestTheWorkbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer book.Close()
+	defer book.Close() //nolint:errcheck // only read
 	if got := book.GetSheetList(); !slices.Equal(got, []string{"Summary", "Controls", "Breaks", "Notices"}) {
 		t.Errorf("sheets %v", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"iter"
 	"strconv"
 	"sync"
 	"testing"
@@ -19,7 +20,6 @@ import (
 
 const (
 	sessions     = 2
-	rowsInBatch  = 2000 // invoices in a transaction, as the consumer has it
 	invoiceCopy  = "COPY invoices (account_id, period, invoice_id, revision, currency, digest, taken_at) FROM STDIN BINARY"
 	lineCopy     = "COPY invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor) FROM STDIN BINARY"
 	inboxCopy    = "COPY inbox (event_key, account_id, digest, taken_at) FROM STDIN BINARY"
@@ -33,15 +33,14 @@ type copyBatch struct {
 }
 
 // copyRows writes the very rows that the consumer would, neither decoding nor
-// checking anything: made beforehand and held in memory, in the order of the
-// topic's partitions, half of them by each session.
+// checking anything: made beforehand and held in memory, in the order in which they
+// come from the broker, half of them by each session.
 func copyRows(b *testing.B, n int) time.Duration {
 	b.Helper()
 	_, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
-	batches := encodeBatches(n)
+	batches := encodeBatches(n, inBatch(b))
 	settleDown(b, db)
-	dbg := cpuMeter("copy")
 	began := time.Now()
 	var work sync.WaitGroup
 	for session := range sessions {
@@ -49,7 +48,6 @@ func copyRows(b *testing.B, n int) time.Duration {
 	}
 	work.Wait()
 	took := time.Since(began)
-	dbg()
 	checkRows(b, db, n)
 	return took
 }
@@ -82,27 +80,57 @@ func (c *copyBatch) send(tx pgx.Tx) error {
 	return nil
 }
 
-func encodeBatches(n int) [sessions][]*copyBatch {
+// inFetch is about how many invoices the consumer gets from a partition before
+// those of its next one: 4 MiB.
+const inFetch = 5000
+
+func encodeBatches(n, inBatch int) [sessions][]*copyBatch {
 	var batches [sessions][]*copyBatch
-	all := make([]int, partitions)
-	for i := range all {
-		all[i] = i
-	}
 	now := time.Now()
-	for inv := range clients.Bulk(seed, n, period) {
-		key := kafka.Message{Key: strconv.AppendInt(nil, inv.AccountID, 10)}
-		mine := &batches[kafka.Murmur2Balancer{}.Balance(key, all...)%sessions]
-		if len(*mine) == 0 || (*mine)[len(*mine)-1].count == rowsInBatch {
-			*mine = append(*mine, &copyBatch{inbox: []byte(copyPreamble), invoices: []byte(copyPreamble), lines: []byte(copyPreamble)})
+	for session := range sessions {
+		mine := &batches[session]
+		for inv := range arrivals(n, session) {
+			if len(*mine) == 0 || (*mine)[len(*mine)-1].count == inBatch {
+				*mine = append(*mine, &copyBatch{inbox: []byte(copyPreamble), invoices: []byte(copyPreamble), lines: []byte(copyPreamble)})
+			}
+			(*mine)[len(*mine)-1].add(inv, now)
 		}
-		(*mine)[len(*mine)-1].add(&inv, now)
-	}
-	for _, mine := range batches {
-		for _, c := range mine {
+		for _, c := range *mine {
 			c.end()
 		}
 	}
 	return batches
+}
+
+// arrivals is the invoices of a session in the order in which they come from the
+// broker: fetches of its partitions by turns.
+func arrivals(n, session int) iter.Seq[*models.Invoice] {
+	return func(yield func(*models.Invoice) bool) {
+		dealt := deal(n)
+		for len(dealt[session])+len(dealt[session+sessions]) > 0 {
+			for partition := session; partition < partitions; partition += sessions {
+				fetched := min(inFetch, len(dealt[partition]))
+				for i := range fetched {
+					if !yield(&dealt[partition][i]) {
+						return
+					}
+				}
+				dealt[partition] = dealt[partition][fetched:]
+			}
+		}
+	}
+}
+
+func deal(n int) (dealt [partitions][]models.Invoice) {
+	all := make([]int, partitions)
+	for i := range all {
+		all[i] = i
+	}
+	for inv := range clients.Bulk(seed, n, period) {
+		p := kafka.Murmur2Balancer{}.Balance(kafka.Message{Key: strconv.AppendInt(nil, inv.AccountID, 10)}, all...)
+		dealt[p] = append(dealt[p], inv)
+	}
+	return dealt
 }
 
 func (c *copyBatch) add(inv *models.Invoice, now time.Time) {

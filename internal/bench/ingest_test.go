@@ -91,7 +91,7 @@ func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Du
 	counting := &countingStore{Store: s, want: int64(n), all: make(chan struct{})}
 	c, err := consumer.New(consumer.Options{
 		Brokers: []string{k.address}, Group: topics.Invoices + "." + fmt.Sprint(time.Now().UnixNano()), Topics: topics,
-		Store: counting, Derive: consumer.Derive(terms(b), func() string { b.Error("an invoice made a code"); return "" }),
+		Workers: sessions, BatchSize: inBatch(b), Store: counting, Derive: consumer.Derive(terms(b), func() string { b.Error("an invoice made a code"); return "" }),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -102,9 +102,7 @@ func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Du
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Run(ctx) }()
 	began := joined(c)
-	dbg := cpuMeter("subject")
 	<-counting.all
-	dbg()
 	took := time.Since(began)
 	peak := peakMemory(b)
 	stop()

@@ -23,6 +23,13 @@ func rounds(b *testing.B) int {
 	return numbers(b, "REFERRAL_TEST_BENCH_ROUNDS", "3")[0]
 }
 
+// inBatch is the messages in a transaction, which is the default of the setting
+// kafka.batch_size.
+func inBatch(b *testing.B) int {
+	b.Helper()
+	return numbers(b, "REFERRAL_TEST_BENCH_BATCH", "2000")[0]
+}
+
 func numbers(b *testing.B, variable, usual string) []int {
 	b.Helper()
 	text := os.Getenv(variable)

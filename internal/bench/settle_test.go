@@ -47,7 +47,7 @@ func fill(b *testing.B, db *sql.DB, n int) {
 		fmt.Sprintf(`INSERT INTO invoices SELECT a, 202604, 'INV-2026-04-' || a, 1, 'RUB', md5(a::text)::uuid, now()
 			FROM generate_series(1, %d) a ORDER BY hashint8(a)`, n),
 		fmt.Sprintf(`INSERT INTO invoice_lines SELECT a, 202604, 'INV-2026-04-' || a, 1, l, (l + 1)::text,
-			(ARRAY['subscription','numbers','calls','sms_package'])[l + 1], '2026-04-01', '2026-05-01', 10000 + (a * 7919 + l * 104729) %% 900000
+			(ARRAY['subscription','numbers','calls','sms_package'])[l + 1], '2026-04-01', '2026-05-01', 10000 + (a::bigint * 7919 + l * 104729) %% 900000
 			FROM generate_series(1, %d) a, generate_series(0, 3) l ORDER BY hashint8(a), l`, n),
 		fmt.Sprintf(`INSERT INTO discounts SELECT a * 5, 'inviter', '2026-01-10', '2026-04-20', 40, 2 FROM generate_series(1, %d / 5) a`, n),
 		fmt.Sprintf(`INSERT INTO discounts SELECT a * 5, 'inviter', '2026-04-20', '2027-04-20', 60, 3 FROM generate_series(1, %d / 5) a`, n),

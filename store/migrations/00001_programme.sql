@@ -152,7 +152,7 @@ CREATE TABLE run_chunks (
     run_id       bigint NOT NULL,
     chunk_no     integer NOT NULL,
     from_account bigint NOT NULL, -- inclusive
-    to_account   bigint NOT NULL, -- exclusive
+    to_account   bigint NOT NULL, -- inclusive
     state        text NOT NULL DEFAULT 'todo' CHECK (state IN ('todo', 'rehearsed', 'posted')),
     accounts   bigint NOT NULL DEFAULT 0,
     "full"     bigint NOT NULL DEFAULT 0,

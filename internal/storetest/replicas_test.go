@@ -1,0 +1,157 @@
+package storetest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
+	"go.uber.org/goleak"
+
+	"referral/billing"
+	"referral/internal/storetest"
+	"referral/models"
+	"referral/scheduler"
+	"referral/store"
+)
+
+var moscow = time.FixedZone("MSK", 3*60*60)
+
+func programme(t *testing.T) *billing.Programme {
+	t.Helper()
+	p, err := billing.NewProgramme(moscow, []billing.Terms{{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder: []billing.StepTerms{{Percent: 20, Months: 3}}, Discounted: []string{"subscription"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// strike fires once.
+type strike time.Time
+
+// Next is when it fires, if that is still to come.
+func (s strike) Next(after time.Time) time.Time {
+	if after.Before(time.Time(s)) {
+		return time.Time(s)
+	}
+	return time.Time{}
+}
+
+// night tells when a scheduler has come to the end of its night's work.
+type night struct {
+	*store.Store
+	over chan struct{}
+	won  *atomic.Int64
+}
+
+// ClaimSlot is the last thing that a scheduler does at night.
+func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
+	won, err := n.Store.ClaimSlot(ctx, slot)
+	if won {
+		n.won.Add(1)
+	}
+	n.over <- struct{}{}
+	return won, err
+}
+
+// replica is one process; when is the real clock's time at which its night
+// strikes, now what its own clock shows then.
+func replica(t *testing.T, n night, when strike, now time.Time) *scheduler.Scheduler {
+	t.Helper()
+	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	monthly, err := cron.ParseStandard("0 3 1 * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scheduler.New(scheduler.Options{
+		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Zone: moscow, Poll: time.Hour, Quiet: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Three replicas whose nights strike in the same second make one run of the month
+// on their database, and one reconciliation.
+func TestThreeReplicasMakeOneRun(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)
+	s, dsn := storetest.Open(t, func() time.Time { return now })
+	bill(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	ended := make(chan error, 3)
+	when := strike(time.Now().Add(time.Second))
+	for range 3 {
+		r := replica(t, n, when, now)
+		go func() { ended <- r.Run(ctx) }()
+	}
+	for range 3 {
+		<-n.over
+	}
+	cancel()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	db := storetest.SQL(t, dsn)
+	var runs, documents, amount int64
+	var state string
+	if err := db.QueryRow(`SELECT count(*), min(state), sum(documents), sum(amount)::bigint FROM runs`).Scan(&runs, &state, &documents, &amount); err != nil {
+		t.Fatal(err)
+	}
+	if runs != 1 || state != "done" || documents != 20 || amount != -20*200 || n.won.Load() != 1 {
+		t.Errorf("%d runs, %s, with %d documents of %d; %d reconciliations", runs, state, documents, amount, n.won.Load())
+	}
+	_ = db.Close()
+	_ = s.Close()
+	goleak.VerifyNone(t, ignore)
+}
+
+// bill gives twenty accounts a friend and an April invoice of 10.00 each.
+func bill(t *testing.T, s *store.Store) {
+	t.Helper()
+	var batch []models.Delivery
+	on := time.Date(2026, 4, 1, 0, 0, 0, 0, moscow)
+	add := func(data models.FactData) {
+		id := fmt.Sprint(len(batch))
+		batch = append(batch, models.Delivery{Fact: &models.Fact{Key: models.NewEventKey("test", id), Digest: models.NewEventKey("body", id), At: on, Data: data}})
+	}
+	for id := int64(1); id <= 20; id++ {
+		add(models.Registered{AccountID: id, RegisteredAt: on.AddDate(-1, 0, 0)})
+		add(models.Registered{AccountID: 100 + id, RegisteredAt: on})
+		add(models.ActivationRequested{AccountID: 100 + id, Code: fmt.Sprint("CODE", id), RequestedAt: on})
+		add(&models.Invoice{AccountID: id, ID: fmt.Sprint("INV", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
+			{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 1000},
+		}})
+	}
+	p := programme(t)
+	_, err := s.Take(t.Context(), batch, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+		var owner int64
+		book := billing.NewBook(p, set, func() string { return fmt.Sprint("CODE", owner) })
+		for _, f := range facts {
+			owner = f.Data.Account()
+			book.Take(f)
+		}
+		return book.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

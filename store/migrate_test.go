@@ -1,0 +1,239 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"referral/billing"
+	"referral/internal/storetest"
+	"referral/models"
+	"referral/store"
+)
+
+func open(t testing.TB, dsn string) *store.Store {
+	t.Helper()
+	s, err := store.Open(store.Options{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// role makes a role that may log in, dropped with the test.
+func role(t testing.TB, dsn string) string {
+	t.Helper()
+	name := fmt.Sprintf("service_%08x", rand.Uint32())
+	db := storetest.SQL(t, dsn)
+	if _, err := db.Exec("CREATE ROLE " + name + " LOGIN PASSWORD 'secret'"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, statement := range []string{"DROP OWNED BY " + name, "DROP ROLE " + name} {
+			if _, err := db.Exec(statement); err != nil {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	})
+	return name
+}
+
+func as(t testing.TB, dsn, name string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(name, "secret")
+	return u.String()
+}
+
+// Ten programs that start at once on an empty database all succeed, and grant the
+// service its rights.
+func TestMigrationsAtOnce(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.DSN(t)
+	name := role(t, dsn)
+	versions := make([]int64, 10)
+	stores := make([]*store.Store, len(versions))
+	for i := range stores {
+		stores[i] = open(t, dsn)
+	}
+	together(t, len(stores), func(i int) (err error) {
+		versions[i], err = stores[i].Migrate(t.Context(), name)
+		return err
+	})
+	for _, v := range versions {
+		if v != versions[0] || v < 1 {
+			t.Errorf("versions %v", versions)
+		}
+	}
+	if err := stores[0].CheckSchema(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program refuses a schema that it does not know, and says what to do.
+func TestCheckSchema(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.DSN(t)
+	s := open(t, dsn)
+	check := func(what string, says ...string) {
+		t.Helper()
+		err := s.CheckSchema(t.Context())
+		if err == nil {
+			t.Fatalf("%s was accepted", what)
+		}
+		for _, words := range says {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: %q does not say %q", what, err, words)
+			}
+		}
+	}
+	check("an empty database", "version 0", "referral migrate")
+	db := storetest.SQL(t, dsn)
+	var tables int
+	if err := db.QueryRow("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables); err != nil || tables != 0 {
+		t.Errorf("looking has left %d tables, %v", tables, err)
+	}
+	version, err := s.Migrate(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckSchema(t.Context()); err != nil {
+		t.Errorf("the newest schema: %v", err)
+	}
+	if _, err := db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	check("a newer schema", "version 999", fmt.Sprint(version), "newer program")
+}
+
+// The role that serves can do all that the service does, and nothing else.
+func TestServiceRoleCanServe(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	name := role(t, l.dsn)
+	if _, err := l.Migrate(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	l.dsn = as(t, l.dsn, name)
+	l = l.another()
+	l.climb()
+	l.settle(models.RunRequest{Period: 202604})
+	l.facts(april(885, 2, 100), models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
+	l.take(models.Delivery{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
+	l.settle(models.RunRequest{Period: 202604, Full: true, Accept: true})
+	ctx := t.Context()
+	refs, err := l.UnpublishedChunks(ctx, 10)
+	if err != nil || len(refs) == 0 {
+		t.Fatalf("%v, %v", refs, err)
+	}
+	events, err := l.Announcements(ctx, 10)
+	if err != nil || len(events) == 0 {
+		t.Fatalf("%v, %v", events, err)
+	}
+	letter := l.asides()[0]
+	led, release, ok, err := l.Lead(ctx)
+	if err != nil || !ok || led.Err() != nil {
+		t.Fatal(ok, err)
+	}
+	release()
+	for what, err := range map[string]error{
+		"MarkPublished":          l.MarkPublished(ctx, refs[0], l.now),
+		"DropAnnouncements":      l.DropAnnouncements(ctx, []int64{events[0].Seq}),
+		"MarkSetAsidesPublished": l.MarkSetAsidesPublished(ctx, []int64{letter.ID}, l.now),
+		"MarkReplayed":           l.MarkReplayed(ctx, letter.ID, l.now),
+		"NoteReconciliation":     l.NoteReconciliation(ctx, 202604, 1, l.now),
+		"CheckSchema":            l.CheckSchema(ctx),
+		"LoadChunk":              second(l.LoadChunk(ctx, refs[0])),
+		"ClosePeriod":            second(l.ClosePeriod(ctx, 202604, "Anna")),
+		"AdoptTerms":             second(l.AdoptTerms(ctx, "terms", l.derive)),
+		"Figures":                second(l.Figures(ctx)),
+		"Periods":                second(l.Periods(ctx)),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if refused := l.breaks(202604); len(refused) != 1 || refused[0].Kind != billing.BreakAnswerDiffers {
+		t.Errorf("the audit finds %v", refused)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// Nobody changes what was posted: not the service, nor the owner of the tables.
+func TestLedgerIsAppendOnly(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	name := role(t, l.dsn)
+	if _, err := l.Migrate(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	l.climb()
+	l.settle(models.RunRequest{Period: 202604})
+	l.facts(models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
+	before := l.everything()
+	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
+		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results"} {
+			for _, statement := range []string{
+				"UPDATE " + table + " SET account_id = 1", "DELETE FROM " + table, "DELETE FROM " + table + " WHERE false", "TRUNCATE " + table,
+				"INSERT INTO " + table + " SELECT * FROM " + table + " LIMIT 1 ON CONFLICT ON CONSTRAINT " + table + "_pkey DO UPDATE SET account_id = 1",
+			} {
+				_, err := db.Exec(statement)
+				var pg *pgconn.PgError
+				if !errors.As(err, &pg) || pg.Code != "42501" {
+					t.Errorf("%s: %s: %v", who, statement, err)
+				}
+			}
+		}
+	}
+	for _, statement := range []string{
+		"CREATE TABLE mine ()", "DROP TABLE results", "ALTER TABLE adjustments DISABLE TRIGGER append_only", "UPDATE goose_db_version SET version_id = 0",
+		"DROP FUNCTION ledger_is_append_only CASCADE", "TRUNCATE accounts", "SET session_replication_role = replica",
+	} {
+		if _, err := storetest.SQL(t, as(t, l.dsn, name)).Exec(statement); err == nil {
+			t.Errorf("the service may %s", statement)
+		}
+	}
+	if l.everything() != before {
+		t.Error("something was changed")
+	}
+}
+
+// A service may start before its database does, and says so in plain words.
+func TestOpenAsksNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, "postgres://nobody:hunter2@127.0.0.1:1/none?connect_timeout=1")
+	if err := s.Ping(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v: want an error without the password", err)
+	}
+	if _, err := store.Open(store.Options{DSN: "postgres://u:hunter2@[bad"}); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v: want an error without the password", err)
+	}
+}
+
+// A statement that takes too long is ended by the server.
+func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	s, err := store.Open(store.Options{DSN: l.dsn, StatementTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	release := l.hold("LOCK TABLE runs")
+	defer release()
+	if _, _, err := s.StartRun(t.Context(), models.RunRequest{Period: 202604, Chunk: 1}); err == nil || !strings.Contains(err.Error(), "57014") {
+		t.Errorf("%v, want a cancelled statement", err)
+	}
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"referral/models"
+)
+
+func booked(n int) *bookings {
+	b := &bookings{accounts: []int64{1, 1 << 62, -5}}
+	for i := range n {
+		b.documents.row(1).text(fmt.Sprint("document ", i))
+		b.held.row(2).text("held \x00\xff").int8(int64(-i))
+	}
+	b.moved.row(3).int4(202604).int8(885).int8(-7)
+	return b
+}
+
+func same(t *testing.T, got, want *bookings) {
+	t.Helper()
+	if fmt.Sprint(got.accounts) != fmt.Sprint(want.accounts) {
+		t.Errorf("accounts %v, want %v", got.accounts, want.accounts)
+	}
+	for i, table := range got.tables() {
+		if w := want.tables()[i]; table.count != w.count || !bytes.Equal(table.buf, w.buf) {
+			t.Errorf("table %d: %d rows %q, want %d %q", i, table.count, table.buf, w.count, w.buf)
+		}
+	}
+}
+
+// What is spooled comes back whole, as long as no mark has come that it knew
+// nothing of.
+func TestSpoolRoundTrip(t *testing.T) {
+	t.Parallel()
+	s := &spool{}
+	t.Cleanup(func() { _ = s.close() })
+	one, other := models.ChunkRef{RunID: 1, Chunk: 1}, models.ChunkRef{RunID: 1, Chunk: 2}
+	for ref, n := range map[models.ChunkRef]int{one: 0, other: 300} {
+		if err := s.put(ref, booked(n), []int64{10, 11}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		ref   models.ChunkRef
+		marks []int64
+		n     int
+		there bool
+	}{
+		{one, []int64{10, 11}, 0, true}, {other, []int64{11}, 300, true}, {other, nil, 300, true},
+		{one, []int64{10, 12}, 0, false}, {models.ChunkRef{RunID: 2, Chunk: 1}, nil, 0, false},
+	} {
+		got, there, err := s.get(c.ref, c.marks)
+		if err != nil || there != c.there {
+			t.Errorf("%v with marks %v: %t, %v", c.ref, c.marks, there, err)
+		}
+		if there {
+			same(t, got, booked(c.n))
+		}
+	}
+}
+
+// Whatever other processes post of what was rehearsed here, nothing of a run stays
+// behind when it is over, and the file shrinks.
+func TestSpoolForgetsRuns(t *testing.T) {
+	t.Parallel()
+	s := &spool{}
+	t.Cleanup(func() { _ = s.close() })
+	s.forget(1) // before there is a file
+	for run := range int64(3) {
+		for chunk := range 4 {
+			if err := s.put(models.ChunkRef{RunID: run, Chunk: chunk}, booked(10), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.drop(models.ChunkRef{RunID: 0, Chunk: 2}) // the one that was posted here
+	s.forget(0)
+	s.forget(1)
+	if got, there, err := s.get(models.ChunkRef{RunID: 2, Chunk: 3}, nil); !there || err != nil {
+		t.Errorf("another run's chunk was forgotten: %v", err)
+	} else {
+		same(t, got, booked(10))
+	}
+	if len(s.chunks) != 4 {
+		t.Errorf("%d chunks are kept, want those of one run", len(s.chunks))
+	}
+	s.forget(2)
+	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || len(s.chunks) != 0 {
+		t.Errorf("with nothing kept the file has %d bytes, %v", info.Size(), err)
+	}
+}
+
+// A spool that cannot be read is said to be damaged, and never posts half of it.
+func TestDamagedSpool(t *testing.T) {
+	t.Parallel()
+	whole := booked(3).encode()
+	for cut := range whole {
+		if b, err := decodeBookings(whole[:cut]); err == nil && b.documents.count == 3 && b.held.count == 3 && b.moved.count == 1 && len(b.accounts) == 3 {
+			t.Errorf("cut to %d of %d bytes it passed for whole", cut, len(whole))
+		}
+	}
+	s := &spool{}
+	t.Cleanup(func() { _ = s.close() })
+	ref := models.ChunkRef{RunID: 1}
+	if err := s.put(ref, booked(3), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.file.Truncate(5); err != nil {
+		t.Fatal(err)
+	}
+	if _, there, err := s.get(ref, nil); err == nil || there {
+		t.Error("a spool cut short was read")
+	}
+}
+
+// The spool's file has no name, and is gone with the store.
+func TestSpoolLeavesNoFile(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ignore := goleak.IgnoreCurrent()
+	s := &spool{}
+	if err := s.put(models.ChunkRef{RunID: 1}, booked(1), nil); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) != 0 {
+		t.Errorf("files left: %v, %v", files, err)
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
+	}
+	if err := s.close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	goleak.VerifyNone(t, ignore)
+}
+
+// Segments are kept as text that a person can read.
+func TestSegmentsAsText(t *testing.T) {
+	t.Parallel()
+	segments := []models.Segment{
+		{From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 4, 20), Inviter: 40}, {From: models.NewDate(2026, 4, 20), To: models.NewDate(2026, 5, 1), Invitee: 20, Inviter: 100},
+	}
+	text := string(appendSegments(nil, segments))
+	if text != "2026-04-01/2026-04-20@0+40 2026-04-20/2026-05-01@20+100" {
+		t.Errorf("kept as %q", text)
+	}
+	if got, err := parseSegments(text); err != nil || fmt.Sprint(got) != fmt.Sprint(segments) {
+		t.Errorf("read as %v, %v", got, err)
+	}
+	if got, err := parseSegments(""); err != nil || got != nil {
+		t.Errorf("none is read as %v, %v", got, err)
+	}
+	for _, bad := range []string{"x", "2026-04-01", "2026-04-01/2026-04-31@0+1", "2026-04-01/2026-04-20@0", "2026-04-01/2026-04-20@+", "2026-04-01/2026-04-20@0+4o"} {
+		if got, err := parseSegments(bad); err == nil {
+			t.Errorf("%q was read as %v", bad, got)
+		}
+	}
+}

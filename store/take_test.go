@@ -1,0 +1,261 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+func fates(list ...models.Disposition) []models.Disposition { return list }
+
+func (l *life) expect(what string, batch []models.Delivery, want ...models.Disposition) {
+	l.Helper()
+	if got := l.take(batch...); !slices.Equal(got, want) {
+		l.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// asides is the messages set aside, with their reasons.
+func (l *life) asides() []models.SetAside {
+	l.Helper()
+	list, err := l.SetAsides(l.Context(), 1000)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return list
+}
+
+// What was taken once changes nothing the second time, whole or in part, in the
+// same batch or in the next.
+func TestRepeatsChangeNothing(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	batch := l.deliveries(
+		registered(885, "2025-06-01T09:00:00Z"), registered(900, "2026-04-01T08:00:00Z"), activated(900, 885, "2026-04-01T09:00:00Z"),
+		models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")}, april(885, 1, 300000), april(900, 1, 1000, -500),
+		models.Result{AdjustmentID: billing.AdjustmentID("INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
+	)
+	l.expect("the first time", append(slices.Clone(batch), batch[2]),
+		models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Repeated)
+	before := l.everything()
+	l.expect("again", batch, slices.Repeat(fates(models.Repeated), len(batch))...)
+	l.expect("the second half backwards", []models.Delivery{batch[6], batch[5], batch[4]}, models.Repeated, models.Repeated, models.Repeated)
+	if l.everything() != before {
+		t.Error("a repeat has left a trace")
+	}
+}
+
+// One id with two bodies: the first is kept, the second set aside with nothing of
+// it applied; the mended one comes through under an id of its own.
+func TestSameIDOtherBody(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.expect("the event", []models.Delivery{l.named("x", registered(885, "2026-04-01T09:00:00Z"))}, models.Applied)
+	before := l.dump("SELECT * FROM accounts")
+	l.expect("its id with another body", []models.Delivery{l.named("x", registered(885, "2025-01-01T09:00:00Z"))}, models.Aside)
+	l.expect("within a batch", []models.Delivery{l.named("y", registered(901, "2026-04-01T09:00:00Z")), l.named("y", registered(902, "2026-04-01T09:00:00Z"))},
+		models.Applied, models.Aside)
+	if got := l.dump("SELECT * FROM accounts WHERE account_id = 885"); got != before {
+		t.Errorf("the account has become %s", got)
+	}
+	if n := l.number("SELECT count(*) FROM accounts WHERE account_id = 902"); n != 0 {
+		t.Error("something of the event set aside was applied")
+	}
+	list := l.asides()
+	if len(list) != 2 || list[0].Fault.Reason != models.BadConflict || string(list[0].Message.Value) != "x" || !strings.Contains(list[0].Fault.Detail, "id of its own") {
+		t.Fatalf("set aside: %+v", list)
+	}
+	l.expect("the mended event", []models.Delivery{l.named("x2", registered(885, "2025-01-01T09:00:00Z"))}, models.Applied)
+}
+
+// No order of arrival may choose between two bodies of one revision, or between
+// two owners of one invoice.
+func TestInvoicesInConflict(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	first := april(885, 1, 300000)
+	stolen := april(901, 2, 100)
+	stolen.ID = first.ID
+	elsewhere := april(885, 1, 300000)
+	elsewhere.Period = 202605
+	l.expect("the invoice", l.deliveries(first), models.Applied)
+	l.expect("the same under another event id", l.deliveries(april(885, 1, 300000)), models.Repeated)
+	l.expect("the revision with another sum", []models.Delivery{l.named("bad", april(885, 1, 299999))}, models.Aside)
+	l.expect("the revision in another month", l.deliveries(elsewhere), models.Aside)
+	l.expect("an id of another account's", l.deliveries(stolen), models.Aside)
+	l.expect("two bodies in one batch", l.deliveries(april(902, 1, 1), april(902, 1, 2), april(902, 2, 2)), models.Applied, models.Aside, models.Applied)
+	l.expect("the mended one, its id is still free", []models.Delivery{l.named("bad", april(885, 2, 299999))}, models.Applied)
+	if got := l.dump("SELECT account_id, period, revision, (SELECT sum(amount_minor) FROM invoice_lines n WHERE (n.account_id, n.period, n.invoice_id, n.revision) = (i.account_id, i.period, i.invoice_id, i.revision)) FROM invoices i"); got !=
+		"(885,202604,1,300000)\n(885,202604,2,299999)\n(902,202604,1,1)\n(902,202604,2,2)" {
+		t.Errorf("invoices kept:\n%s", got)
+	}
+}
+
+// A batch with everything in it: each delivery has its own fate, and a bad one
+// harms none of the others.
+func TestMixedBatch(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	known := l.fact(registered(885, "2025-06-01T09:00:00Z"))
+	l.take(known, l.fact(april(885, 1, 300000)))
+	unreadable := models.Delivery{
+		Message: models.Message{
+			Origin: models.Origin{Topic: "pbx.registered", Partition: 3, Offset: 77}, At: l.now, Key: []byte{0, 255}, Value: []byte("{\x00not json\xff"),
+			Headers: []models.Header{{Key: "ce_id", Value: []byte("1")}, {Key: "bad\x00key\xff", Value: []byte{0, 1, 255}}, {Key: "none"}},
+		},
+		Fault: &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON near \x00\xff"},
+	}
+	l.expect("the batch", []models.Delivery{
+		known, unreadable, l.fact(april(885, 1, 1)), l.fact(april(900, 1, 1000)), l.fact(activated(900, 885, "2026-04-01T09:00:00Z")),
+		l.fact(registered(900, "2026-04-01T08:00:00Z")), unreadable, l.fact(activated(900, 900, "2026-04-02T09:00:00Z")),
+	}, models.Repeated, models.Aside, models.Aside, models.Applied, models.Applied, models.Applied, models.Aside, models.Applied)
+	l.take(unreadable) // delivered again
+	list := l.asides()
+	if len(list) != 2 {
+		t.Fatalf("%d messages set aside, want 2", len(list))
+	}
+	m := list[0].Message
+	if fmt.Sprintf("%q", m.Headers) != fmt.Sprintf("%q", unreadable.Message.Headers) || string(m.Value) != string(unreadable.Message.Value) ||
+		string(m.Key) != string(unreadable.Message.Key) || m.Origin != unreadable.Message.Origin || !m.At.Equal(l.now) {
+		t.Errorf("the message came back as %+v", m)
+	}
+	if list[0].Fault.Detail != "not JSON near \uFFFD\uFFFD" {
+		t.Errorf("its fault came back as %q", list[0].Fault.Detail)
+	}
+	if got := l.dump("SELECT status, reason, inviter_id FROM activations"); got != "(accepted,\"\",885)\n(refused,own_code,0)" {
+		t.Errorf("verdicts:\n%s", got)
+	}
+}
+
+// Text of any kind comes through the binary COPY and the ORM as it was.
+func TestTextSurvives(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	for i, text := range []string{
+		`'; DROP TABLE accounts; --`, `back\slash \N \. \\`, "tab\tline\r\nend", `"quotes" $1 ? @p %s`, "Резервация «Ёж»", "😀🏳️‍🌈", "\u0001\u007f\u200b", "e\u0301", "",
+	} {
+		id := int64(1000 + i)
+		inv := april(id, 1, 100)
+		inv.ID, inv.Lines[0].ID, inv.Lines[0].Service, inv.Currency = "INV"+text, text, text, text
+		r := registered(id, "2026-04-01T08:00:00Z")
+		r.Profile = models.Profile{Name: text, TaxID: text, Email: text, Phone: text, PromoUntil: text, At: l.now, Event: text}
+		l.facts(r, inv, models.ActivationRequested{AccountID: id, Code: text, RequestedAt: l.now}, models.Result{AccountID: id, Status: models.ResultRejected, Reason: text, At: l.now})
+		d, _, err := l.Dossier(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := d.Account.Profile; p != (models.Profile{Name: text, TaxID: text, Email: text, Phone: text, PromoUntil: text, At: l.now, Event: text}) {
+			t.Errorf("%q: the profile came back as %q", text, p)
+		}
+		if got := d.Invoices[0].Invoice; fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", *inv) {
+			t.Errorf("the invoice %#v came back as %#v", *inv, got)
+		}
+		if d.Activations[0].Code != text {
+			t.Errorf("%q: the code came back as %q", text, d.Activations[0].Code)
+		}
+	}
+	if got := l.number("SELECT count(*) FROM results WHERE reason = '😀🏳️‍🌈'"); got != 1 {
+		t.Error("the reason of an answer was lost")
+	}
+}
+
+// A text that the database cannot keep is refused as a fault of the data.
+func TestRefusedText(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	bad := registered(885, "2026-04-01T08:00:00Z")
+	bad.Profile.Name = "a\x00b"
+	inv := april(900, 1, 100)
+	inv.Lines[0].Service = "\xff"
+	for _, data := range []models.FactData{bad, inv} {
+		_, err := l.Take(t.Context(), l.deliveries(registered(901, "2026-04-01T08:00:00Z"), data), l.derive)
+		if !errors.Is(err, models.ErrRefused) {
+			t.Errorf("%T: %v, want a refusal", data, err)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM accounts"); n != 0 {
+		t.Errorf("%d accounts of refused batches were kept", n)
+	}
+}
+
+// A neighbour that is in the way at every try is no fault of the message: it is
+// to be tried again later, not set aside.
+func TestNeighbourInTheWayIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.exec("INSERT INTO codes VALUES ('CODE885', 1)")
+	_, err := l.Take(t.Context(), l.deliveries(registered(885, "2026-04-01T08:00:00Z")), l.derive)
+	if err == nil || errors.Is(err, models.ErrRefused) {
+		t.Errorf("a code drawn by another: %v, want an error that is no refusal", err)
+	}
+}
+
+// A batch as large as the configuration allows.
+func TestHugeBatch(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.facts(registered(1, "2025-06-01T09:00:00Z"))
+	var batch []models.Delivery
+	for id := int64(10); len(batch) < 10_000; id++ {
+		batch = append(batch, l.deliveries(
+			registered(id, "2026-04-01T08:00:00Z"), activated(id, 1+id%3, "2026-04-01T09:00:00Z"), april(id, 1, 100, 200),
+			models.PromoEnded{AccountID: id, EndedAt: at("2026-04-15T21:00:00Z")},
+		)...)
+	}
+	for i, fate := range l.take(batch...) {
+		if fate != models.Applied {
+			t.Fatalf("delivery %d: %s", i, fate)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM activations WHERE status = 'accepted'"); n < 600 {
+		t.Errorf("%d activations were accepted", n)
+	}
+}
+
+// Times of any zone and precision are kept to the microsecond, and days far away
+// are days.
+func TestExtremeValuesSurvive(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	inv := april(885, 1, models.MaxAmount, -models.MaxAmount)
+	inv.Revision, inv.Lines[0].From, inv.Lines[0].To, inv.Lines[1].From = 1<<31-1, day("1970-01-01"), day("1970-12-31"), day("9999-12-31")
+	inv.Lines[1].To = inv.Lines[1].From
+	when := time.Date(2026, 4, 1, 0, 0, 0, 123456000, time.FixedZone("", -12*3600))
+	l.facts(inv, models.PromoEnded{AccountID: 885, EndedAt: when}, models.PromoEnded{AccountID: 1<<63 - 1, EndedAt: at("9999-12-31T23:59:59Z")})
+	d, found, err := l.Dossier(t.Context(), 885)
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	if got := d.Invoices[0].Invoice; fmt.Sprint(got) != fmt.Sprint(*inv) {
+		t.Errorf("the invoice %v came back as %v", *inv, got)
+	}
+	if !d.Account.PromoEndedAt.Equal(when) {
+		t.Errorf("%s came back as %s", when, d.Account.PromoEndedAt)
+	}
+	if d, found, err = l.Dossier(t.Context(), 1<<63-1); err != nil || !found || !d.Account.PromoEndedAt.Equal(at("9999-12-31T23:59:59Z")) {
+		t.Errorf("the largest account came back as %+v, %t, %v", d.Account, found, err)
+	}
+}
+
+// A month that no invoice has named is not known to the clock, but the package
+// earned in it is a break until somebody runs the month.
+func TestPackageOfAMonthWithoutInvoices(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.inviter(885, 900, 901, 902)
+	l.calm()
+	if found := l.breaks(202604); len(found) != 1 || found[0].Kind != billing.BreakNotPosted || found[0].AccountID != 885 {
+		t.Errorf("the package owed is not named: %v", found)
+	}
+	l.settle(models.RunRequest{Period: 202604})
+	l.tie(202604)
+	if got := l.dump("SELECT account_id, sms, period, invoice_id FROM sms_packages"); got != `(885,1200,202604,"")` {
+		t.Errorf("packages gone out: %s", got)
+	}
+}
