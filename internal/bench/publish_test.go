@@ -35,7 +35,6 @@ func publish(b *testing.B, n int) {
 	db := storetest.SQL(b, dsn)
 	post(b, db, n)
 	var subject, writer best
-	var messages []kafka.Message
 	peak := 0.0
 	for range rounds(b) {
 		names := k.topics(b, "discounts", "packages", "events", "dead-letters", "copies")
@@ -47,7 +46,6 @@ func publish(b *testing.B, n int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		messages = nil
 		unpublish(b, db)
 		forgetPeak(b)
 		began := time.Now()
@@ -56,7 +54,7 @@ func publish(b *testing.B, n int) {
 		}
 		subject.note(time.Since(began))
 		peak = max(peak, peakMemory(b))
-		messages = k.read(b, names["discounts"], n)
+		messages := k.read(b, names["discounts"], n)
 		writer.note(write(b, k, names["copies"], messages))
 	}
 	b.ReportMetric(subject.perSecond(n)/writer.perSecond(n), "x_of_writer")
