@@ -37,6 +37,9 @@ func newClose(p process) *cobra.Command {
 			if errors.Is(err, store.ErrNotRun) {
 				return errNo{fmt.Sprintf("period %s cannot be closed: it has not been run; `referral run %s` first", period, period)}
 			}
+			if errors.Is(err, store.ErrUnderWay) {
+				return errNo{fmt.Sprintf("period %s cannot be closed now: %v", period, store.ErrUnderWay)}
+			}
 			if err != nil {
 				return err
 			}
