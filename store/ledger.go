@@ -94,7 +94,8 @@ func (t *tx) attachItems(ctx context.Context, docs []models.Adjustment, query st
 
 // itemReader walks documents and items in step.
 type itemReader struct {
-	docs     []models.Adjustment // those not passed yet
+	docs     []models.Adjustment     // those not passed yet
+	items    []models.AdjustmentItem // of all documents, which share the room
 	segments map[string][]models.Segment
 	words    words
 	fault    error
@@ -111,10 +112,12 @@ func (r *itemReader) read(v [][]byte) {
 	if order != 0 {
 		return
 	}
-	doc := &r.docs[0]
-	doc.Items = append(doc.Items, models.AdjustmentItem{
+	r.items = append(r.items, models.AdjustmentItem{
 		LineID: r.words.of(v[3]), Service: r.words.of(v[4]), Amount: models.Money(getInt8(v[5])), Segments: r.segmentsOf(v[6]),
 	})
+	doc := &r.docs[0]
+	first := len(r.items) - 1 - len(doc.Items)
+	doc.Items = r.items[first:len(r.items):len(r.items)]
 }
 
 // inLedger compares a document's place with that of an item's document.

@@ -134,10 +134,12 @@ func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) erro
 	if err != nil {
 		return err
 	}
-	session := s.gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
+	// The transaction itself does not end with ctx, its statements do: database/sql
+	// would roll back behind our back, on the very connection that pgx is using.
+	session := s.gorm.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
 	session.Statement.ConnPool = conn
 	return session.Transaction(func(g *gorm.DB) error {
-		return fn(&tx{DB: g, pgx: raw, now: s.now()})
+		return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now()})
 	}, opts)
 }
 
