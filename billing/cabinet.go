@@ -1,0 +1,131 @@
+package billing
+
+import (
+	"time"
+
+	"referral/models"
+)
+
+// Cabinet is what a client sees of the programme on one day: derived from the
+// facts alone, like everything that is owed.
+type Cabinet struct {
+	Today      models.Date
+	AccountID  int64
+	Name       string
+	Code       string // its own invitation code; empty until registered
+	Registered bool
+	Terminated bool
+	Joined     *JoinedBy        // its own accepted activation; nil when it has none
+	Pending    bool             // an activation of its own waits for the registration
+	Window     Window           // until when it may enter a code
+	Current    CurrentDiscount  // what it has today
+	Promised   *PromisedInvitee // nil unless an own discount waits for the promo end
+	Invitee    *models.Discount // own discount as a new client, past, present or to come
+	Friends    int              // accepted activations of its code, all of them
+	OnLadder   int              // friends on the climb that holds today; 0 without one
+	Next       NextFriend       // what one more friend today would bring
+	Steps      []CabinetStep    // the customer's table of discounts
+	Packages   []CabinetPackage // earned, by day
+}
+
+// JoinedBy is the code that a client joined with. Who owns it is not the
+// client's business.
+type JoinedBy struct {
+	On      models.Date
+	Percent int
+	Months  int
+}
+
+// Window is until when a code may be entered.
+type Window struct {
+	LastDay  models.Date // still counts; zero until registered
+	ClosesAt time.Time   // the first instant that is too late
+	Open     bool
+}
+
+// CurrentDiscount is the percentage of a day and where it comes from.
+type CurrentDiscount struct {
+	Percent int // both together, at most 100
+	Invitee int
+	Inviter int
+	Step    int         // of the ladder; 0 when off it
+	Until   models.Date // first day on which Percent is another, going by the facts of today; zero when Percent is 0
+}
+
+// PromisedInvitee is a new client's discount before its promo period has ended.
+type PromisedInvitee struct {
+	Percent    int
+	Months     int
+	PromoUntil string // the end that was planned at registration, "2026-01-24"; may be empty
+}
+
+// NextFriend is what one more friend would bring, were it to join today.
+type NextFriend struct {
+	Step    int
+	Percent int
+	End     models.Date // first day without the discount
+	SMS     int         // package that would be earned; 0 for none
+}
+
+// CabinetStep is a row of the customer's table.
+type CabinetStep struct {
+	Friends int // 1, 2, 3 …; the last row stands for more as well
+	Percent int
+	Months  int
+	SMS     int  // 0 for none
+	Own     bool // the step that holds today
+}
+
+// PackageState is how far a package has got.
+type PackageState string
+
+// A package is earned by the facts, goes out with a month's run, and is credited
+// or refused by billing.
+const (
+	PackageEarned   PackageState = "earned"
+	PackageOrdered  PackageState = "ordered"
+	PackageCredited PackageState = "credited"
+	PackageRejected PackageState = "rejected"
+)
+
+// CabinetPackage is a package of SMS that the client has earned.
+type CabinetPackage struct {
+	SMS      int
+	EarnedOn models.Date
+	State    PackageState
+	Period   models.Period // of the run it goes out with
+}
+
+// DiscountChange is a day on which the client's percentage changed, and why.
+type DiscountChange struct {
+	On      models.Date
+	Percent int // from that day on, both kinds together
+	Invitee int
+	Inviter int
+	Step    int // of the ladder from that day on; 0 when off it
+	Reason  ChangeReason
+	Friend  int64 // whose activation it was, for ChangeFriend; else 0
+}
+
+// ChangeReason says why a percentage changed.
+type ChangeReason string
+
+// The reasons for a change.
+const (
+	ChangeFriend       ChangeReason = "friend"        // a friend activated the code
+	ChangeLadderEnd    ChangeReason = "ladder_end"    // the discount for friends has run out
+	ChangeInviteeStart ChangeReason = "invitee_start" // the new client's discount has begun
+	ChangeInviteeEnd   ChangeReason = "invitee_end"   // it has run out
+	ChangeTermination  ChangeReason = "termination"   // the account has left
+)
+
+// MonthMoney is what a month brought: the invoices of the period and what the
+// ledger holds on them.
+type MonthMoney struct {
+	Period   models.Period
+	Highest  int          // percent, of any day of the month
+	Charged  models.Money // before any discount
+	Discount models.Money // posted, as added to the invoices: negative is a discount
+	Waiting  models.Money // owed by the facts and not posted yet
+	Invoices []InvoiceSums
+}
