@@ -120,9 +120,10 @@ const (
 )
 
 // MonthMoney is what a month brought: the invoices of the period and what the
-// ledger holds on them.
+// ledger holds on them. A month with invoices in two currencies has one for each.
 type MonthMoney struct {
 	Period   models.Period
+	Currency string
 	Highest  int          // percent, of any day of the month
 	Charged  models.Money // before any discount
 	Discount models.Money // posted, as added to the invoices: negative is a discount

@@ -18,7 +18,9 @@ type Desk interface {
 	Standing(ctx context.Context, account int64) (Standing, error)
 	// EnterWithoutCode notes that the client takes part without a code («У меня нет кода»).
 	EnterWithoutCode(ctx context.Context, account int64) error
-	// Activate enters a friend's code. A refusal is a verdict, not an error.
+	// Activate enters a friend's code. A refusal is a verdict, not an error; so is
+	// that there were too many wrong codes (Wait). An account of which nothing is
+	// known yet is answered Waiting. Errors: ErrKeyReused, ErrUnderWay.
 	Activate(ctx context.Context, account int64, a Attempt) (Verdict, error)
 	// Friends is those that the client has brought, the newest first.
 	Friends(ctx context.Context, account int64, after string, limit int) (Page[Friend], error)
@@ -26,10 +28,12 @@ type Desk interface {
 	Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error)
 	// Months is what each month brought, the newest first.
 	Months(ctx context.Context, account int64, after string, limit int) (Page[billing.MonthMoney], error)
-	// Why explains the discount on an invoice of the client's own. found is false
-	// for every other invoice, whether it exists or not.
+	// Why explains the discount on an invoice of the client's own, without
+	// anything about the account (Account is empty). found is false for every other
+	// invoice, whether it exists or not.
 	Why(ctx context.Context, account int64, invoice string) (e billing.InvoiceExplanation, found bool, err error)
-	// Invite takes on an invitation. A refusal is a verdict, not an error.
+	// Invite takes on an invitation. A refusal is a verdict, not an error. Errors:
+	// ErrKeyReused, ErrUnderWay.
 	Invite(ctx context.Context, account int64, i Invite) (InviteVerdict, error)
 	// Invitations is those that the client has sent, the newest first.
 	Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error)
@@ -45,6 +49,8 @@ var (
 	ErrBadCursor = errors.New("cabinet: no such page")
 	// ErrKeyReused says that an idempotency key came before with another request.
 	ErrKeyReused = errors.New("cabinet: the idempotency key was used for another request")
+	// ErrUnderWay says that the same request is being answered at this moment.
+	ErrUnderWay = errors.New("cabinet: a request with this idempotency key is under way")
 )
 
 // Standing is what the client has, and whether it takes part.
@@ -57,7 +63,7 @@ type Standing struct {
 // Attempt is a code that a client enters.
 type Attempt struct {
 	Code    string
-	Address string // of the client's machine, for the limit; an IP address
+	Address string // of the client's machine, for the limit: an IP address, as Proxies.Client finds it
 	Key     string // makes a repeat harmless; empty for none
 }
 
