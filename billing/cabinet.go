@@ -17,7 +17,7 @@ type Cabinet struct {
 	Terminated bool
 	Joined     *JoinedBy        // its own accepted activation; nil when it has none
 	Pending    bool             // an activation of its own waits for the registration
-	Window     Window           // until when it may enter a code
+	Window     Window           // until when a code may be entered
 	Current    CurrentDiscount  // what it has today
 	Promised   *PromisedInvitee // nil unless an own discount waits for the promo end
 	Invitee    *models.Discount // own discount as a new client, past, present or to come
@@ -40,7 +40,7 @@ type JoinedBy struct {
 type Window struct {
 	LastDay  models.Date // still counts; zero until registered
 	ClosesAt time.Time   // the first instant that is too late
-	Open     bool
+	Open     bool        // and no code has been accepted yet
 }
 
 // CurrentDiscount is the percentage of a day and where it comes from.
@@ -59,7 +59,8 @@ type PromisedInvitee struct {
 	PromoUntil string // the end that was planned at registration, "2026-01-24"; may be empty
 }
 
-// NextFriend is what one more friend would bring, were it to join today.
+// NextFriend is what one more friend would bring, were it to join today. For an
+// account that has left that is a package at most.
 type NextFriend struct {
 	Step    int
 	Percent int
@@ -94,39 +95,4 @@ type CabinetPackage struct {
 	EarnedOn models.Date
 	State    PackageState
 	Period   models.Period // of the run it goes out with
-}
-
-// DiscountChange is a day on which the client's percentage changed, and why.
-type DiscountChange struct {
-	On      models.Date
-	Percent int // from that day on, both kinds together
-	Invitee int
-	Inviter int
-	Step    int // of the ladder from that day on; 0 when off it
-	Reason  ChangeReason
-	Friend  int64 // whose activation it was, for ChangeFriend; else 0
-}
-
-// ChangeReason says why a percentage changed.
-type ChangeReason string
-
-// The reasons for a change.
-const (
-	ChangeFriend       ChangeReason = "friend"        // a friend activated the code
-	ChangeLadderEnd    ChangeReason = "ladder_end"    // the discount for friends has run out
-	ChangeInviteeStart ChangeReason = "invitee_start" // the new client's discount has begun
-	ChangeInviteeEnd   ChangeReason = "invitee_end"   // it has run out
-	ChangeTermination  ChangeReason = "termination"   // the account has left
-)
-
-// MonthMoney is what a month brought: the invoices of the period and what the
-// ledger holds on them. A month with invoices in two currencies has one for each.
-type MonthMoney struct {
-	Period   models.Period
-	Currency string
-	Highest  int          // percent, of any day of the month
-	Charged  models.Money // before any discount
-	Discount models.Money // posted, as added to the invoices: negative is a discount
-	Waiting  models.Money // owed by the facts and not posted yet
-	Invoices []InvoiceSums
 }

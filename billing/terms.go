@@ -29,6 +29,7 @@ type Terms struct {
 	Discounted       []string    // services that a discount applies to
 	Excluded         []string    // services that it never applies to
 	Brake            Limits
+	ShowFriendNames  bool // to whoever brought them; else masked
 }
 
 // InviteeTerms is the new client's discount.
@@ -142,11 +143,12 @@ func (p *Programme) Class(service string, day models.Date) ServiceClass {
 }
 
 // Digest identifies what the terms grant. Two programmes with the same digest
-// owe the same for the same facts; the brake, which grants nothing, is left out.
+// owe the same for the same facts; the brake and what is shown of friends, which
+// grant nothing, are left out.
 func (p *Programme) Digest() string {
 	versions := slices.Clone(p.Versions)
 	for i := range versions {
-		versions[i].Brake = Limits{}
+		versions[i].Brake, versions[i].ShowFriendNames = Limits{}, false
 	}
 	// %#v and not %+v, which writes a service "a b" as it writes the two "a" and "b".
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %#v", p.Zone, versions))

@@ -1,0 +1,121 @@
+package billing
+
+import (
+	"cmp"
+	"slices"
+
+	"referral/models"
+)
+
+// DiscountChange is what one event did to the client's percentage. A day with
+// several of them ends with the percentage of the last; a friend who brings no
+// more percent (100 are reached) is told all the same, for the end moves.
+type DiscountChange struct {
+	On      models.Date
+	Percent int // from that day on, both kinds together
+	Invitee int
+	Inviter int
+	Step    int // of the ladder from that day on; 0 when off it
+	Reason  ChangeReason
+	Friend  int64 // whose activation it was, for ChangeFriend; else 0
+}
+
+// ChangeReason says why a percentage changed.
+type ChangeReason string
+
+// The reasons for a change.
+const (
+	ChangeFriend       ChangeReason = "friend"        // a friend activated the code
+	ChangeLadderEnd    ChangeReason = "ladder_end"    // the discount for friends has run out
+	ChangeInviteeStart ChangeReason = "invitee_start" // the new client's discount has begun
+	ChangeInviteeEnd   ChangeReason = "invitee_end"   // it has run out
+	ChangeTermination  ChangeReason = "termination"   // the account has left
+)
+
+// The order of what happens on one day: what ends makes room for what begins.
+const (
+	rankEnd = iota
+	rankStart
+	rankFriend
+	rankTermination
+)
+
+// changeEvent is an event before it is known what it leads to.
+type changeEvent struct {
+	on     models.Date
+	rank   int
+	reason ChangeReason
+	apply  func(*DiscountChange)
+}
+
+// Changes is every change of an account's percentage up to a day, the newest
+// first.
+func (p *Programme) Changes(c *models.AuditCase, today models.Date) []DiscountChange {
+	var changes []DiscountChange
+	var now DiscountChange
+	for _, e := range p.changeEvents(c) {
+		next := now
+		next.On, next.Reason, next.Friend = e.on, e.reason, 0
+		e.apply(&next)
+		next.Percent = models.Segment{Invitee: next.Invitee, Inviter: next.Inviter}.Percent()
+		if e.on > today || e.reason == ChangeTermination && now.Percent == 0 && now.Step == 0 {
+			break
+		}
+		now = next
+		changes = append(changes, now)
+	}
+	slices.Reverse(changes)
+	return changes
+}
+
+// changeEvents is what happens to an account's percentage, in order; after the
+// termination nothing does.
+func (p *Programme) changeEvents(c *models.AuditCase) []changeEvent {
+	events := append(p.inviteeEvents(c), p.ladderEvents(c)...)
+	if left := c.Account.TerminatedAt; !left.IsZero() {
+		events = append(events, changeEvent{p.Local(left), rankTermination, ChangeTermination, func(d *DiscountChange) {
+			d.Invitee, d.Inviter, d.Step = 0, 0, 0
+		}})
+		events = beforeLeaving(events, p.Local(left))
+	}
+	// Stable, for several friends of one day are in their order already.
+	slices.SortStableFunc(events, func(a, b changeEvent) int {
+		return cmp.Or(cmp.Compare(a.on, b.on), cmp.Compare(a.rank, b.rank))
+	})
+	return events
+}
+
+// beforeLeaving drops what would begin on the day that the account left, or
+// later: it has no day.
+func beforeLeaving(events []changeEvent, left models.Date) []changeEvent {
+	return slices.DeleteFunc(events, func(e changeEvent) bool {
+		return e.on > left || e.on == left && (e.rank == rankStart || e.rank == rankFriend)
+	})
+}
+
+func (p *Programme) inviteeEvents(c *models.AuditCase) []changeEvent {
+	d, ok := p.InviteeDiscount(&c.Account, c.Accepted())
+	if !ok {
+		return nil
+	}
+	return []changeEvent{
+		{d.From, rankStart, ChangeInviteeStart, func(next *DiscountChange) { next.Invitee = d.Percent }},
+		{d.To, rankEnd, ChangeInviteeEnd, func(next *DiscountChange) { next.Invitee = 0 }},
+	}
+}
+
+func (p *Programme) ladderEvents(c *models.AuditCase) []changeEvent {
+	var events []changeEvent
+	rungs := p.Ladder(c.Referrals)
+	for i, r := range rungs {
+		events = append(events, changeEvent{r.On, rankFriend, ChangeFriend, func(next *DiscountChange) {
+			next.Inviter, next.Step, next.Friend = r.Percent, r.Step, r.InviteeID
+		}})
+		if i+1 == len(rungs) || rungs[i+1].Restart {
+			events = append(events, changeEvent{r.End, rankEnd, ChangeLadderEnd, func(next *DiscountChange) {
+				next.Inviter, next.Step = 0, 0
+			}})
+		}
+	}
+	return events
+}

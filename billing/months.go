@@ -1,0 +1,62 @@
+package billing
+
+import (
+	"cmp"
+	"slices"
+
+	"referral/models"
+)
+
+// MonthMoney is what a month brought: the invoices of the period and what the
+// ledger holds on them. A month with invoices in two currencies has one for each.
+type MonthMoney struct {
+	Period   models.Period
+	Currency string
+	Highest  int          // percent, of any day of the month
+	Charged  models.Money // before any discount
+	Discount models.Money // posted, as added to the invoices: negative is a discount
+	Waiting  models.Money // owed by the facts and not posted yet
+	Invoices []InvoiceSums
+}
+
+// Months is what the invoices of a case brought their account, month by month,
+// the newest first. An invoice that was cancelled before anything was posted on
+// it brought nothing and is left out.
+func (p *Programme) Months(c *models.AuditCase) []MonthMoney {
+	timeline := Timeline(p.Stand(&c.Account, c.Accepted(), c.Referrals).Discounts)
+	var months []MonthMoney
+	for i := range c.Invoices {
+		sums := p.invoiceSums(timeline, &c.Invoices[i])
+		if sums.Lines == 0 && len(c.Invoices[i].Documents) == 0 {
+			continue
+		}
+		at := slices.IndexFunc(months, func(m MonthMoney) bool { return m.Period == sums.Period && m.Currency == sums.Currency })
+		if at < 0 {
+			at, months = len(months), append(months, MonthMoney{
+				Period: sums.Period, Currency: sums.Currency, Highest: highest(timeline, sums.Period),
+			})
+		}
+		months[at].add(sums)
+	}
+	slices.SortFunc(months, func(a, b MonthMoney) int {
+		return cmp.Or(cmp.Compare(b.Period, a.Period), cmp.Compare(a.Currency, b.Currency))
+	})
+	return months
+}
+
+func (m *MonthMoney) add(s InvoiceSums) {
+	m.Charged = m.Charged.Add(s.Charged)
+	m.Discount = m.Discount.Add(s.Posted)
+	m.Waiting = m.Waiting.Add(s.Difference)
+	m.Invoices = append(m.Invoices, s)
+}
+
+// highest is the largest percentage of any day of a month.
+func highest(timeline []models.Segment, month models.Period) (percent int) {
+	for _, s := range timeline {
+		if s.From < month.End() && month.First() < s.To {
+			percent = max(percent, s.Percent())
+		}
+	}
+	return percent
+}
