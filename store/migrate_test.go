@@ -147,6 +147,10 @@ func TestServiceRoleCanServe(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	release()
+	claim, err := l.ClaimRequest(ctx, request(885, "k", "x"), keep, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, err := range map[string]error{
 		"MarkPublished":          l.MarkPublished(ctx, refs[0], l.now),
 		"DropAnnouncements":      l.DropAnnouncements(ctx, []int64{events[0].Seq}),
@@ -158,6 +162,13 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"ClosePeriod":            second(l.ClosePeriod(ctx, 202604, "Anna")),
 		"AdoptTerms":             second(l.AdoptTerms(ctx, "terms", l.derive)),
 		"Figures":                second(l.Figures(ctx)),
+		"EnterCabinet":           l.EnterCabinet(ctx, 885),
+		"ReserveTry":             second(l.ReserveTry(ctx, tries("885", 5, l.now.Add(time.Hour)))),
+		"GiveBackTry":            l.GiveBackTry(ctx, tries("885", 5, l.now.Add(time.Hour))),
+		"AnswerRequest":          l.AnswerRequest(ctx, claim, []byte("y")),
+		"GiveUpRequest":          l.GiveUpRequest(ctx, claim),
+		"SweepTries":             second(l.SweepTries(ctx)),
+		"SweepRequests":          second(l.SweepRequests(ctx, keep)),
 		"Periods":                second(l.Periods(ctx)),
 	} {
 		if err != nil {

@@ -1,0 +1,56 @@
+package models
+
+import "time"
+
+// BroughtFriend is an accepted activation with the name of whoever made it, as
+// the inviter's list shows it.
+type BroughtFriend struct {
+	InviteeID   int64
+	Name        string
+	ActivatedAt time.Time
+}
+
+// FriendMark is a place in an inviter's list, which runs from the newest friend to
+// the oldest: just behind this one. The zero mark is the beginning.
+type FriendMark struct {
+	ActivatedAt time.Time
+	InviteeID   int64
+}
+
+// Tries counts wrong codes of one subject within one window of time.
+type Tries struct {
+	Scope   string // account, address or overall
+	Subject string
+	Ends    time.Time // of the window
+	Allowed int       // at least 1
+}
+
+// ClientRequest is a request that its client may send again without doing its
+// work again.
+type ClientRequest struct {
+	AccountID int64
+	Key       UUID // hash of the idempotency key
+	Digest    UUID // of what is asked for: the same key for something else is a mistake
+}
+
+// RequestStatus is what is known of a request.
+type RequestStatus string
+
+// A request is ours to answer, was answered, is being answered by somebody else,
+// or came before as another one.
+const (
+	RequestOurs     RequestStatus = "ours"
+	RequestAnswered RequestStatus = "answered"
+	RequestUnderWay RequestStatus = "under_way"
+	RequestOther    RequestStatus = "other"
+)
+
+// RequestClaim is a request in hand. TakenAt is when it came for the first time,
+// and the same at every repeat; ClaimedAt tells this claim from others.
+type RequestClaim struct {
+	ClientRequest
+	Status    RequestStatus
+	TakenAt   time.Time
+	ClaimedAt time.Time
+	Answer    []byte // of an answered one, as it was stored
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// cabinetQuery is all that the main page of one account is made of, in one
+// statement: one round trip, and one view of the database. Of the account's
+// requests the accepted one matters, and whether one waits.
+const cabinetQuery = `SELECT a.account_id IS NOT NULL, m.account_id IS NOT NULL,
+	coalesce(a.code, ''), coalesce(a.name, ''), coalesce(a.promo_until, ''), a.registered_at, a.promo_ended_at, a.terminated_at,
+	EXISTS (SELECT 1 FROM activations v WHERE v.account_id = q.id AND v.status = 'pending'),
+	(SELECT v.requested_at FROM activations v WHERE v.account_id = q.id AND v.status = 'accepted'),
+	r.invitees, r.activated, p.sms, p.ordinals, p.granted, p.periods, p.answers
+FROM (SELECT $1::bigint AS id) q
+LEFT JOIN accounts a ON a.account_id = q.id
+LEFT JOIN memberships m ON m.account_id = q.id
+LEFT JOIN LATERAL (SELECT array_agg(f.invitee_id) AS invitees, array_agg(f.activated_at) AS activated
+	FROM referrals f WHERE f.account_id = q.id) r ON true
+LEFT JOIN LATERAL (SELECT array_agg(s.sms) AS sms, array_agg(s.ordinal) AS ordinals, array_agg(s.granted_on) AS granted, array_agg(s.period) AS periods,
+	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.event_key DESC LIMIT 1), '')) AS answers
+	FROM sms_packages s WHERE s.account_id = q.id) p ON true`
+
+// cabinetRow is what cabinetQuery finds.
+type cabinetRow struct {
+	known, entered               bool
+	code, name, promoUntil       string
+	registered, promoEnded, left *time.Time
+	waits                        bool
+	accepted                     *time.Time
+	invitees                     []int64
+	activated                    []time.Time
+	sms, ordinals                []int
+	granted                      []time.Time
+	periods                      []models.Period
+	answers                      []string
+}
+
+func (r *cabinetRow) fields() []any {
+	return []any{
+		&r.known, &r.entered, &r.code, &r.name, &r.promoUntil, &r.registered, &r.promoEnded, &r.left, &r.waits, &r.accepted,
+		&r.invitees, &r.activated, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers,
+	}
+}
+
+// Cabinet is the facts of an account that its main page shows: no invoices, no
+// requests that were refused, of the profile the name alone, and of billing's
+// answers to a package the one that counts. entered tells that it takes part
+// without a code; known is false when no fact about it has arrived.
+func (s *Store) Cabinet(ctx context.Context, account int64) (c models.AuditCase, entered, known bool, err error) {
+	var row cabinetRow
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		row = cabinetRow{}
+		return conn.QueryRow(ctx, cabinetQuery, account).Scan(row.fields()...)
+	})
+	if err != nil {
+		return c, false, false, fmt.Errorf("reading what an account has: %w", err)
+	}
+	return row.auditCase(account), row.entered, row.known, nil
+}
+
+func (r *cabinetRow) auditCase(account int64) models.AuditCase {
+	c := models.AuditCase{Account: models.Account{
+		ID: account, Code: r.code, Profile: models.Profile{Name: r.name, PromoUntil: r.promoUntil},
+		RegisteredAt: zeroTime(r.registered), PromoEndedAt: zeroTime(r.promoEnded), TerminatedAt: zeroTime(r.left),
+	}}
+	if r.accepted != nil {
+		c.Activations = append(c.Activations, &models.Activation{
+			AccountID: account, RequestedAt: r.accepted.UTC(), Status: models.ActivationAccepted,
+		})
+	}
+	if r.waits {
+		c.Activations = append(c.Activations, &models.Activation{
+			AccountID: account, Status: models.ActivationPending, Reason: models.NotRegistered,
+		})
+	}
+	for i, invitee := range r.invitees {
+		c.Referrals = append(c.Referrals, models.Referral{InviterID: account, InviteeID: invitee, ActivatedAt: r.activated[i].UTC()})
+	}
+	for i := range r.sms {
+		c.Packages = append(c.Packages, r.auditPackage(account, i))
+	}
+	return c
+}
+
+func (r *cabinetRow) auditPackage(account int64, i int) models.AuditPackage {
+	p := models.AuditPackage{SMSPackage: models.SMSPackage{
+		AccountID: account, SMS: r.sms[i], Ordinal: r.ordinals[i], GrantedOn: models.DateOf(r.granted[i], time.UTC), Period: r.periods[i],
+	}}
+	if r.answers[i] != "" {
+		p.Answers = []models.Result{{AccountID: account, Status: models.ResultStatus(r.answers[i])}}
+	}
+	return p
+}
+
+// EnterCabinet notes that an account takes part without a code. It may be
+// repeated; the first time is kept.
+func (s *Store) EnterCabinet(ctx context.Context, account int64) error {
+	err := s.statement(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("noting that an account takes part: %w", err)
+	}
+	return nil
+}
+
+const friendsQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
+	WHERE r.account_id = $1 AND (r.activated_at, r.invitee_id) < (coalesce($2::timestamptz, 'infinity'), $3::bigint)
+	ORDER BY r.activated_at DESC, r.invitee_id DESC LIMIT $4`
+
+// BroughtFriends is up to limit friends of an inviter behind a mark, the newest
+// first.
+func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.FriendMark, limit int) ([]models.BroughtFriend, error) {
+	var list []models.BroughtFriend
+	err := s.statement(ctx, func(conn *pgx.Conn) error {
+		list = nil
+		return each(ctx, conn, "friends", func(v [][]byte) {
+			list = append(list, models.BroughtFriend{InviteeID: getInt8(v[0]), ActivatedAt: getTime(v[1]), Name: string(v[2])})
+		}, friendsQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading an inviter's friends: %w", err)
+	}
+	return list, nil
+}
+
+// VerdictOn is the request to activate a code that an event of the account made.
+// found is false when there was none.
+func (s *Store) VerdictOn(ctx context.Context, account int64, event models.EventKey) (a models.Activation, found bool, err error) {
+	a = models.Activation{AccountID: account, Event: event}
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT status, reason FROM activations WHERE account_id = $1 AND event_key = $2 ORDER BY seq LIMIT 1",
+			account, [16]byte(event)).Scan(&a.Status, &a.Reason)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, fmt.Errorf("reading a verdict: %w", err)
+	}
+	return a, true, nil
+}

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"referral/models"
+)
+
+// Bills is an account's facts with its invoices of the latest months before one,
+// each with its lines and documents. months is how many months with invoices
+// there shall be at most.
+func (s *Store) Bills(ctx context.Context, account int64, before models.Period, months int) (models.AuditCase, error) {
+	c, err := s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
+		return latest(list, before, months)
+	})
+	if err != nil {
+		return c, fmt.Errorf("reading an account's bills: %w", err)
+	}
+	return c, nil
+}
+
+// Bill is an account's facts with one of its invoices. found is false when the
+// account has no such invoice, whoever else may have it.
+func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c models.AuditCase, found bool, err error) {
+	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
+		return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return inv.Invoice.ID != invoice })
+	})
+	if err != nil {
+		return c, false, fmt.Errorf("reading a bill: %w", err)
+	}
+	return c, len(c.Invoices) > 0, nil
+}
+
+// caseOf is an account's facts with the invoices that choose leaves of all of its
+// own, which it is given without their lines.
+func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AuditCase, err error) {
+	err = s.snapshot(ctx, true, func(tx *tx) error {
+		l := newAuditLoader(tx, []int64{account}, 0)
+		l.steps = []func(context.Context) error{
+			l.facts, l.invoices,
+			func(context.Context) error {
+				l.list[0].Invoices = choose(l.list[0].Invoices)
+				return nil
+			},
+			l.lines, l.documents,
+		}
+		list, err := l.load(ctx)
+		if err == nil {
+			c = list[0]
+		}
+		return err
+	})
+	return c, err
+}
+
+func latest(list []models.AuditInvoice, before models.Period, months int) []models.AuditInvoice {
+	var periods []models.Period
+	for i := range list {
+		if p := list[i].Invoice.Period; p < before && !slices.Contains(periods, p) {
+			periods = append(periods, p)
+		}
+	}
+	slices.Sort(periods)
+	periods = periods[max(0, len(periods)-months):]
+	return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return !slices.Contains(periods, inv.Invoice.Period) })
+}

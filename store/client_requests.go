@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// claimRequest takes a request on that is new, or forgotten, or that whoever
+// claimed it has not answered in time.
+const claimRequest = quickly + `INSERT INTO client_requests AS r (account_id, key, digest, taken_at, claimed_at)
+	SELECT $1, $2, $3, $4, $4 FROM quickly
+	ON CONFLICT (account_id, key) DO UPDATE SET digest = EXCLUDED.digest, claimed_at = EXCLUDED.claimed_at, answer = NULL,
+		taken_at = CASE WHEN r.taken_at < $5 THEN EXCLUDED.taken_at ELSE r.taken_at END
+	WHERE r.taken_at < $5 OR r.answer IS NULL AND r.digest = EXCLUDED.digest AND r.claimed_at < $6
+	RETURNING taken_at, claimed_at`
+
+// ClaimRequest takes on a request, or tells what has become of it. It is
+// forgotten after keep; whoever claims it and gives no answer within patience is
+// taken for dead.
+func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error) {
+	claim := models.RequestClaim{ClientRequest: r}
+	err := s.statement(ctx, func(conn *pgx.Conn) error {
+		for {
+			now := s.now()
+			err := conn.QueryRow(ctx, claimRequest, r.AccountID, [16]byte(r.Key), [16]byte(r.Digest), now, now.Add(-keep), now.Add(-patience)).
+				Scan(&claim.TakenAt, &claim.ClaimedAt)
+			claim.Status = models.RequestOurs
+			if errors.Is(err, pgx.ErrNoRows) {
+				err = standingOf(ctx, conn, &claim)
+			}
+			if !errors.Is(err, pgx.ErrNoRows) { // or it was given up meanwhile
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return claim, fmt.Errorf("taking on a client's request: %w", err)
+	}
+	return claim, nil
+}
+
+// standingOf is what has become of a request that is not ours.
+func standingOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
+	var digest [16]byte
+	err := conn.QueryRow(ctx, "SELECT digest, taken_at, claimed_at, answer FROM client_requests WHERE account_id = $1 AND key = $2",
+		c.AccountID, [16]byte(c.Key)).Scan(&digest, &c.TakenAt, &c.ClaimedAt, &c.Answer)
+	switch {
+	case err != nil:
+	case models.UUID(digest) != c.Digest:
+		c.Status, c.Answer = models.RequestOther, nil
+	case c.Answer == nil:
+		c.Status = models.RequestUnderWay
+	default:
+		c.Status = models.RequestAnswered
+	}
+	return err
+}
+
+// AnswerRequest keeps the answer to a request in hand. Somebody who took it over
+// meanwhile has the last word.
+func (s *Store) AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error {
+	return s.endRequest(ctx, "keeping the answer to a client's request",
+		quickly+"UPDATE client_requests SET answer = $4 FROM quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+		c.AccountID, [16]byte(c.Key), c.ClaimedAt, answer)
+}
+
+// GiveUpRequest forgets a request in hand: nothing came of it, and it may come
+// again as if for the first time.
+func (s *Store) GiveUpRequest(ctx context.Context, c models.RequestClaim) error {
+	return s.endRequest(ctx, "giving up a client's request",
+		quickly+"DELETE FROM client_requests USING quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
+}
+
+func (s *Store) endRequest(ctx context.Context, what, sql string, args ...any) error {
+	err := s.statement(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// SweepRequests forgets requests older than keep, a part of them at a time, and
+// tells how many those were.
+func (s *Store) SweepRequests(ctx context.Context, keep time.Duration) (int64, error) {
+	return s.sweep(ctx, "clients' requests", `DELETE FROM client_requests WHERE ctid = ANY (ARRAY(
+		SELECT ctid FROM client_requests WHERE taken_at < $1 LIMIT $2))`, s.now().Add(-keep))
+}
