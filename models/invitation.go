@@ -1,6 +1,7 @@
 package models
 
 import (
+	"crypto/sha256"
 	"errors"
 	"time"
 )
@@ -42,6 +43,76 @@ type Invitation struct {
 	CarrierID string // the carrier's own id of the message; empty until taken over
 	CreatedAt time.Time
 	ChangedAt time.Time
+}
+
+// InvitationRequest is an invitation that a client wants to send.
+type InvitationRequest struct {
+	ID        UUID // a repeat with the same id is the same invitation
+	AccountID int64
+	Channel   Channel
+	Recipient string       // as it is written to: mail address, or E.164
+	Key       RecipientKey // what counts as one recipient
+	Code      string
+	Token     string // secret of the link by which the recipient opts out; at least 128 random bits
+	Day       Date   // today, in the programme's time zone
+	PerDay    int    // the client's invitations of one day, at most
+}
+
+// Digest is a SHA-256 sum.
+type Digest [sha256.Size]byte
+
+// RecipientKey is what invitations, limits and opt-outs know a recipient by.
+type RecipientKey Digest
+
+// NewRecipientKey is the key of whoever reads a channel at an address. All ways
+// to write one address must have been brought to one form before.
+func NewRecipientKey(channel Channel, canonical string) RecipientKey {
+	return sha256.Sum256([]byte(string(channel) + "\x00" + canonical))
+}
+
+// TokenDigest is what an opt-out token is looked up by: whoever reads the
+// database learns no token from it.
+func TokenDigest(token string) Digest { return sha256.Sum256([]byte(token)) }
+
+// InvitationClaim is an invitation that a sender has in hand. Attempt tells this
+// claim from earlier and later ones.
+type InvitationClaim struct {
+	AccountID int64
+	ID        UUID
+	Attempt   int
+}
+
+// ClaimedInvitation is an invitation in the hands of a sender, with what is
+// written into its message.
+type ClaimedInvitation struct {
+	Claim     InvitationClaim
+	Channel   Channel
+	Recipient string
+	Code      string
+	Token     string // of the opt-out link
+	CreatedAt time.Time
+}
+
+// InvitationOutcome is what became of an attempt to send.
+type InvitationOutcome struct {
+	State      InvitationState // queued (again), sent, failed or unknown
+	RetryAt    time.Time       // when queued again
+	CarrierIDs []string        // when sent: the carrier's id of each part of the message
+}
+
+// Receipt is a carrier's later word about one part of a message.
+type Receipt struct {
+	Carrier   string
+	CarrierID string
+	State     InvitationState // delivered or failed
+}
+
+// InvitationQueue is what waits to be sent by one channel.
+type InvitationQueue struct {
+	Channel Channel
+	Waiting int64
+	InHand  int64
+	Oldest  time.Time // when the oldest that waits was taken on; zero when none waits
 }
 
 // Why an invitation is not taken on. The store returns them wrapped.

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+type invitationRecord struct {
+	AccountID    int64     `gorm:"primaryKey;autoIncrement:false"`
+	InvitationID uuidValue `gorm:"primaryKey;type:uuid"`
+	Channel      models.Channel
+	Recipient    string
+	RecipientKey []byte
+	Code         string
+	Day          dateValue
+	State        models.InvitationState
+	Attempts     int
+	NextTryAt    time.Time
+	ClaimedAt    *time.Time
+	Carrier      string
+	CarrierID    string
+	Token        string
+	TokenHash    []byte
+	CreatedAt    time.Time
+	ChangedAt    time.Time
+}
+
+func (invitationRecord) TableName() string { return "invitations" }
+
+func (r *invitationRecord) invitation() models.Invitation {
+	return models.Invitation{
+		ID: models.UUID(r.InvitationID), AccountID: r.AccountID, Channel: r.Channel, Recipient: r.Recipient, Code: r.Code,
+		State: r.State, Attempts: r.Attempts, CarrierID: r.CarrierID, CreatedAt: r.CreatedAt.UTC(), ChangedAt: r.ChangedAt.UTC(),
+	}
+}
+
+func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord {
+	hash := models.TokenDigest(q.Token)
+	return invitationRecord{
+		AccountID: q.AccountID, InvitationID: uuidValue(q.ID), Channel: q.Channel, Recipient: q.Recipient, RecipientKey: q.Key[:],
+		Code: q.Code, Day: dateValue(q.Day), State: models.InvitationQueued, NextTryAt: now,
+		Token: q.Token, TokenHash: hash[:], CreatedAt: now, ChangedAt: now,
+	}
+}
+
+// Invite takes an invitation on, to be sent by whoever claims it. A repeat with
+// the id of one that was taken on gets that one. Errors wrap
+// models.ErrTooManyInvitations, models.ErrRecipientInvited or models.ErrOptedOut.
+//
+// Whatever becomes of it later, it counts for the day: neither limit may be got
+// round by invitations that fail.
+func (s *Store) Invite(ctx context.Context, q models.InvitationRequest) (i models.Invitation, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		tx.now = tx.now.UTC().Truncate(time.Microsecond) // as the database will give it back
+		i, err = tx.invite(&q)
+		return err
+	})
+	if err != nil {
+		return models.Invitation{}, fmt.Errorf("taking on an invitation: %w", err)
+	}
+	return i, nil
+}
+
+func (t *tx) invite(q *models.InvitationRequest) (models.Invitation, error) {
+	taken, err := t.lockInvitationDay(q)
+	if err != nil {
+		return models.Invitation{}, err
+	}
+	// Behind the lock, so that of two equal requests the second finds the first.
+	before, found, err := t.invitationByID(q)
+	if err != nil || found {
+		return before, err
+	}
+	if taken >= q.PerDay {
+		return models.Invitation{}, models.ErrTooManyInvitations
+	}
+	if err := t.takeRecipient(q); err != nil {
+		return models.Invitation{}, err
+	}
+	record := newInvitation(q, t.now)
+	if err := t.Create(&record).Error; err != nil {
+		return models.Invitation{}, err
+	}
+	return record.invitation(), t.Exec("UPDATE invitation_days SET taken = taken + 1 WHERE account_id = ? AND day = ?",
+		q.AccountID, dateValue(q.Day)).Error
+}
+
+// lockInvitationDay has the client's other requests wait, and tells how many
+// invitations the day has seen.
+func (t *tx) lockInvitationDay(q *models.InvitationRequest) (taken int, err error) {
+	err = t.Raw(`INSERT INTO invitation_days (account_id, day, taken) VALUES (?, ?, 0)
+		ON CONFLICT (account_id, day) DO UPDATE SET taken = invitation_days.taken RETURNING taken`,
+		q.AccountID, dateValue(q.Day)).Scan(&taken).Error
+	if err != nil {
+		return 0, fmt.Errorf("locking the client's day: %w", err)
+	}
+	return taken, nil
+}
+
+func (t *tx) invitationByID(q *models.InvitationRequest) (i models.Invitation, found bool, err error) {
+	var records []invitationRecord
+	err = t.Where("account_id = ? AND invitation_id = ?", q.AccountID, uuidValue(q.ID)).Limit(1).Find(&records).Error
+	if err != nil {
+		return i, false, fmt.Errorf("looking for the same invitation: %w", err)
+	}
+	if len(records) == 0 {
+		return i, false, nil
+	}
+	return records[0].invitation(), true, nil
+}
+
+// takeRecipient uses up the recipient's one invitation of the day. The row stays
+// locked: another client's invitation or the recipient's opt-out waits.
+func (t *tx) takeRecipient(q *models.InvitationRequest) error {
+	day := dateValue(q.Day)
+	result := t.Exec(`INSERT INTO recipients AS r (recipient_key, invited_on) VALUES (?, ?)
+		ON CONFLICT (recipient_key) DO UPDATE SET invited_on = EXCLUDED.invited_on
+		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, q.Key[:], day)
+	if result.Error != nil {
+		return fmt.Errorf("locking the recipient: %w", result.Error)
+	}
+	if result.RowsAffected == 1 {
+		return nil
+	}
+	out, err := t.optedOut(q.Key[:])
+	if err == nil && !out {
+		err = models.ErrRecipientInvited
+	}
+	if err == nil {
+		err = models.ErrOptedOut
+	}
+	return err
+}
+
+// optedOut tells whether a recipient wants no invitations; that does not change
+// before the transaction ends.
+func (t *tx) optedOut(key []byte) (bool, error) {
+	var out []bool
+	err := t.Raw("SELECT opted_out_at IS NOT NULL FROM recipients WHERE recipient_key = ? FOR SHARE", key).Scan(&out).Error
+	if err != nil {
+		return false, fmt.Errorf("asking what the recipient wants: %w", err)
+	}
+	return len(out) == 1 && out[0], nil
+}
+
+// Invitations is those that a client has sent, the newest first. after is the
+// last one of the page before; zero for the first page.
+func (s *Store) Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error) {
+	q := s.gorm.WithContext(ctx).Where("account_id = ?", account)
+	if after != (models.UUID{}) {
+		q = q.Where(`(created_at, invitation_id) < (SELECT created_at, invitation_id FROM invitations
+			WHERE account_id = ? AND invitation_id = ?)`, account, uuidValue(after))
+	}
+	var records []invitationRecord
+	if err := q.Order("created_at DESC, invitation_id DESC").Limit(limit).Find(&records).Error; err != nil {
+		return nil, fmt.Errorf("reading a client's invitations: %w", err)
+	}
+	list := make([]models.Invitation, len(records))
+	for i := range records {
+		list[i] = records[i].invitation()
+	}
+	return list, nil
+}
+
+// errNoToken ends a transaction that found nothing.
+var errNoToken = errors.New("no invitation has this token")
+
+// OptOut has the recipient of the invitation with this token never written to
+// again, and cancels what waits for it. It may be repeated. found is false for a
+// token that belongs to no invitation.
+func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		var keys [][]byte
+		if err := tx.Raw("SELECT recipient_key FROM invitations WHERE token_hash = ? LIMIT 1", token[:]).Scan(&keys).Error; err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return errNoToken
+		}
+		return tx.optOut(keys[0])
+	})
+	if errors.Is(err, errNoToken) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("opting a recipient out: %w", err)
+	}
+	return true, nil
+}
+
+func (t *tx) optOut(key []byte) error {
+	err := t.Exec("UPDATE recipients SET opted_out_at = coalesce(opted_out_at, ?) WHERE recipient_key = ?", t.now, key).Error
+	if err != nil {
+		return err
+	}
+	return t.Exec(`UPDATE invitations SET state = 'opted_out', token = '', changed_at = ?
+		WHERE recipient_key = ? AND state = 'queued'`, t.now, key).Error
+}

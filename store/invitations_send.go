@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"referral/models"
+)
+
+// ClaimInvitations puts up to limit invitations of a channel that are due into
+// the hands of a sender. It is committed before anything goes over the network:
+// a sender that dies leaves invitations of which nobody knows whether they went
+// out. Any number of senders may claim at once.
+func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
+	var list []models.ClaimedInvitation
+	err := s.write(ctx, func(tx *tx) error {
+		var records []invitationRecord
+		err := tx.Raw(`UPDATE invitations i
+			SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1, carrier = ?
+			FROM (SELECT account_id, invitation_id FROM invitations WHERE state = 'queued' AND channel = ? AND next_try_at <= ?
+				ORDER BY next_try_at LIMIT ? FOR UPDATE SKIP LOCKED) AS due
+			WHERE i.account_id = due.account_id AND i.invitation_id = due.invitation_id RETURNING i.*`,
+			tx.now, tx.now, carrier, channel, tx.now, limit).Scan(&records).Error
+		list = claimed(records)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming invitations: %w", err)
+	}
+	return list, nil
+}
+
+func claimed(records []invitationRecord) []models.ClaimedInvitation {
+	list := make([]models.ClaimedInvitation, len(records))
+	for i := range records {
+		r := &records[i]
+		list[i] = models.ClaimedInvitation{
+			Claim:   models.InvitationClaim{AccountID: r.AccountID, ID: models.UUID(r.InvitationID), Attempt: r.Attempts},
+			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token, CreatedAt: r.CreatedAt.UTC(),
+		}
+	}
+	return list
+}
+
+// NoteInvitation notes what became of an attempt. What was claimed anew or
+// settled meanwhile stays as it is; only that it was sent is also believed of an
+// attempt that had been given up as unknown. A recipient that has opted out
+// meanwhile is not queued again.
+func (s *Store) NoteInvitation(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
+	err := s.write(ctx, func(tx *tx) error {
+		tx.now = tx.now.UTC().Truncate(time.Microsecond)
+		record, err := tx.lockClaimed(c)
+		if err != nil || record == nil || !holds(record, o) {
+			return err
+		}
+		if err := tx.settle(record, o); err != nil {
+			return err
+		}
+		return tx.noteParts(record, o.CarrierIDs)
+	})
+	if err != nil {
+		return fmt.Errorf("noting what became of an invitation: %w", err)
+	}
+	return nil
+}
+
+// lockClaimed is the invitation of a claim; nil when it was claimed anew.
+func (t *tx) lockClaimed(c models.InvitationClaim) (*invitationRecord, error) {
+	var records []invitationRecord
+	err := t.Raw("SELECT * FROM invitations WHERE account_id = ? AND invitation_id = ? AND attempts = ? FOR UPDATE",
+		c.AccountID, uuidValue(c.ID), c.Attempt).Scan(&records).Error
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	return &records[0], nil
+}
+
+// holds tells whether an outcome says something new of an invitation.
+func holds(r *invitationRecord, o models.InvitationOutcome) bool {
+	return r.State == models.InvitationSending || r.State == models.InvitationUnknown && o.State == models.InvitationSent
+}
+
+// settle takes a claimed invitation out of its sender's hands.
+func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
+	r.State, r.ChangedAt, r.ClaimedAt = o.State, t.now, nil
+	if o.State == models.InvitationQueued {
+		out, err := t.optedOut(r.RecipientKey)
+		if err != nil {
+			return err
+		}
+		r.NextTryAt = o.RetryAt
+		if out {
+			r.State = models.InvitationOptedOut
+		}
+	}
+	if r.State != models.InvitationQueued {
+		r.Token = "" // nobody writes the link any more
+	}
+	if len(o.CarrierIDs) > 0 {
+		r.CarrierID = o.CarrierIDs[0]
+	}
+	return t.Save(r).Error
+}
+
+// ReleaseInvitations deals with claims from before a time, whose senders must be
+// taken for dead: those of repeatable carriers, whose peers drop a repeat, are
+// queued again; of all others nobody knows whether they went out, and they are not
+// sent again. It tells how many became unknown, by channel.
+func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
+	unknown := map[models.Channel]int{}
+	err := s.write(ctx, func(tx *tx) error {
+		clear(unknown)
+		var records []invitationRecord
+		err := tx.Raw("SELECT * FROM invitations WHERE state = 'sending' AND claimed_at < ? ORDER BY claimed_at LIMIT ? FOR UPDATE SKIP LOCKED",
+			before, insertBatch).Scan(&records).Error
+		if err != nil {
+			return err
+		}
+		for i := range records {
+			if err := tx.release(&records[i], repeatable); err != nil {
+				return err
+			}
+			if records[i].State == models.InvitationUnknown {
+				unknown[records[i].Channel]++
+			}
+		}
+		return tx.forgetStrayReceipts()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("releasing the invitations of dead senders: %w", err)
+	}
+	return unknown, nil
+}
+
+func (t *tx) release(r *invitationRecord, repeatable []string) error {
+	o := models.InvitationOutcome{State: models.InvitationUnknown}
+	if slices.Contains(repeatable, r.Carrier) {
+		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now}
+	}
+	return t.settle(r, o)
+}
+
+// InvitationQueues is what waits to be sent, for each channel that has something.
+func (s *Store) InvitationQueues(ctx context.Context) ([]models.InvitationQueue, error) {
+	var rows []struct {
+		Channel models.Channel
+		Waiting int64
+		InHand  int64
+		Oldest  *time.Time
+	}
+	err := s.gorm.WithContext(ctx).Raw(`SELECT channel, count(*) FILTER (WHERE state = 'queued') AS waiting,
+		count(*) FILTER (WHERE state = 'sending') AS in_hand, min(created_at) FILTER (WHERE state = 'queued') AS oldest
+		FROM invitations WHERE state = 'queued' OR state = 'sending' GROUP BY channel ORDER BY channel`).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("counting the invitations that wait: %w", err)
+	}
+	list := make([]models.InvitationQueue, len(rows))
+	for i, r := range rows {
+		list[i] = models.InvitationQueue{Channel: r.Channel, Waiting: r.Waiting, InHand: r.InHand, Oldest: zeroTime(r.Oldest)}
+	}
+	return list, nil
+}
