@@ -48,6 +48,16 @@ func pureRules() []rule {
 			allowed: []map[string]string{file("billing/a.go", "referral/models"), file("billing/a_test.go", "referral/billing")},
 		},
 		{
+			name: "recipient knows of the module's packages models only",
+			why:  "who may be written to is asked at the desk and by the sender alike, so the rules may depend on neither",
+			find: imports{in: rooms("recipient"), banned: func(p string) bool { return within(p, module) && p != module+"/models" }}.find,
+			samples: []map[string]string{
+				file("recipient/a.go", "referral/store"),
+				file("recipient/a.go", "referral/notify"),
+			},
+			allowed: []map[string]string{file("recipient/a.go", "referral/models"), file("web/cabinet/a.go", "referral/recipient")},
+		},
+		{
 			name: "models and billing do no I/O and write no log",
 			why:  "a sum must follow from the facts alone, or finance cannot check it",
 			find: imports{in: rooms(pure...), banned: func(p string) bool {
