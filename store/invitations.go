@@ -14,7 +14,7 @@ type invitationRecord struct {
 	InvitationID uuidValue `gorm:"primaryKey;type:uuid"`
 	Channel      models.Channel
 	Recipient    string
-	RecipientKey []byte
+	RecipientKey digestValue `gorm:"type:bytea"`
 	Code         string
 	Day          dateValue
 	State        models.InvitationState
@@ -24,7 +24,7 @@ type invitationRecord struct {
 	Carrier      string
 	CarrierID    string
 	Token        string
-	TokenHash    []byte
+	TokenHash    digestValue `gorm:"type:bytea"`
 	CreatedAt    time.Time
 	ChangedAt    time.Time
 }
@@ -39,11 +39,10 @@ func (r *invitationRecord) invitation() models.Invitation {
 }
 
 func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord {
-	hash := models.TokenDigest(q.Token)
 	return invitationRecord{
-		AccountID: q.AccountID, InvitationID: uuidValue(q.ID), Channel: q.Channel, Recipient: q.Recipient, RecipientKey: q.Key[:],
+		AccountID: q.AccountID, InvitationID: uuidValue(q.ID), Channel: q.Channel, Recipient: q.Recipient, RecipientKey: digestValue(q.Key),
 		Code: q.Code, Day: dateValue(q.Day), State: models.InvitationQueued, NextTryAt: now,
-		Token: q.Token, TokenHash: hash[:], CreatedAt: now, ChangedAt: now,
+		Token: q.Token, TokenHash: digestValue(models.TokenDigest(q.Token)), CreatedAt: now, ChangedAt: now,
 	}
 }
 
@@ -119,14 +118,14 @@ func (t *tx) takeRecipient(q *models.InvitationRequest) error {
 	day := dateValue(q.Day)
 	result := t.Exec(`INSERT INTO recipients AS r (recipient_key, invited_on) VALUES (?, ?)
 		ON CONFLICT (recipient_key) DO UPDATE SET invited_on = EXCLUDED.invited_on
-		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, q.Key[:], day)
+		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, digestValue(q.Key), day)
 	if result.Error != nil {
 		return fmt.Errorf("locking the recipient: %w", result.Error)
 	}
 	if result.RowsAffected == 1 {
 		return nil
 	}
-	out, err := t.optedOut(q.Key[:])
+	out, err := t.optedOut(digestValue(q.Key))
 	if err == nil && !out {
 		err = models.ErrRecipientInvited
 	}
@@ -138,7 +137,7 @@ func (t *tx) takeRecipient(q *models.InvitationRequest) error {
 
 // optedOut tells whether a recipient wants no invitations; that does not change
 // before the transaction ends.
-func (t *tx) optedOut(key []byte) (bool, error) {
+func (t *tx) optedOut(key digestValue) (bool, error) {
 	var out []bool
 	err := t.Raw("SELECT opted_out_at IS NOT NULL FROM recipients WHERE recipient_key = ? FOR SHARE", key).Scan(&out).Error
 	if err != nil {
@@ -174,8 +173,8 @@ var errNoToken = errors.New("no invitation has this token")
 // token that belongs to no invitation.
 func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, err error) {
 	err = s.write(ctx, func(tx *tx) error {
-		var keys [][]byte
-		if err := tx.Raw("SELECT recipient_key FROM invitations WHERE token_hash = ? LIMIT 1", token[:]).Scan(&keys).Error; err != nil {
+		var keys []digestValue
+		if err := tx.Raw("SELECT recipient_key FROM invitations WHERE token_hash = ? LIMIT 1", digestValue(token)).Scan(&keys).Error; err != nil {
 			return err
 		}
 		if len(keys) == 0 {
@@ -192,7 +191,7 @@ func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, er
 	return true, nil
 }
 
-func (t *tx) optOut(key []byte) error {
+func (t *tx) optOut(key digestValue) error {
 	err := t.Exec("UPDATE recipients SET opted_out_at = coalesce(opted_out_at, ?) WHERE recipient_key = ?", t.now, key).Error
 	if err != nil {
 		return err

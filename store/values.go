@@ -47,3 +47,19 @@ func (u *uuidValue) Scan(src any) error {
 func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
+
+// digestValue carries a digest. Bytes alone would be taken for a list by GORM.
+type digestValue models.Digest
+
+// Value writes the bytes.
+func (d digestValue) Value() (driver.Value, error) { return d[:], nil }
+
+// Scan reads the bytes.
+func (d *digestValue) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok || len(b) != len(d) {
+		return fmt.Errorf("a digest came as %T", src)
+	}
+	copy(d[:], b)
+	return nil
+}
