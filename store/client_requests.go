@@ -48,8 +48,8 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 // standingOf is what has become of a request that is not ours.
 func standingOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
 	var digest [16]byte
-	err := conn.QueryRow(ctx, "SELECT digest, taken_at, claimed_at, answer FROM client_requests WHERE account_id = $1 AND key = $2",
-		c.AccountID, [16]byte(c.Key)).Scan(&digest, &c.TakenAt, &c.ClaimedAt, &c.Answer)
+	err := conn.QueryRow(ctx, "SELECT digest, taken_at, answer FROM client_requests WHERE account_id = $1 AND key = $2",
+		c.AccountID, [16]byte(c.Key)).Scan(&digest, &c.TakenAt, &c.Answer)
 	switch {
 	case err != nil:
 	case models.UUID(digest) != c.Digest:
@@ -68,6 +68,14 @@ func (s *Store) AnswerRequest(ctx context.Context, c models.RequestClaim, answer
 	return s.endRequest(ctx, "keeping the answer to a client's request",
 		quickly+"UPDATE client_requests SET answer = $4 FROM quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt, answer)
+}
+
+// ReleaseRequest lets go of a request in hand of which nobody knows how far it
+// got: the next repeat takes it on, as the same request.
+func (s *Store) ReleaseRequest(ctx context.Context, c models.RequestClaim) error {
+	return s.endRequest(ctx, "letting go of a client's request",
+		quickly+"UPDATE client_requests SET claimed_at = '-infinity' FROM quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
 }
 
 // GiveUpRequest forgets a request in hand: nothing came of it, and it may come

@@ -93,6 +93,7 @@ type Invite struct {
 type InviteVerdict struct {
 	Invitation models.Invitation // when taken on
 	Refusal    InviteRefusal     // empty when taken on
+	Wait       time.Duration     // until it may be tried again, where waiting helps
 }
 
 // InviteRefusal says why an invitation is not sent.
@@ -106,7 +107,7 @@ const (
 	InviteTooMany        InviteRefusal = "too_many"        // ten a day
 	InviteAlreadyInvited InviteRefusal = "already_invited" // one a day per recipient
 	InviteOptedOut       InviteRefusal = "opted_out"       // the recipient wants none
-	InviteNotPossible    InviteRefusal = "not_possible"    // the channel is off, or there is no code yet
+	InviteNotPossible    InviteRefusal = "not_possible"    // the channel is off, there is no code yet, or the account has left
 )
 
 // Page is a part of a list, and how to ask for the next one.

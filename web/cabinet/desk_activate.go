@@ -1,0 +1,85 @@
+package cabinet
+
+import (
+	"context"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"referral/models"
+)
+
+// source names the events of the personal account, beside those of the topics.
+const source = "referral/cabinet"
+
+// longestCode is more than anybody types for a code of nine symbols.
+const longestCode = 64
+
+// Activate enters a friend's code. It is a fact like one that comes over Kafka,
+// taken by the same verb and judged by the same rules.
+func (o *Office) Activate(ctx context.Context, account int64, a Attempt) (v Verdict, err error) {
+	defer func() { o.metrics.activated(v, err) }()
+	code := models.NormalCode(a.Code)
+	if code == "" {
+		return Verdict{Reason: models.UnknownCode}, nil
+	}
+	v, _, _, err = once(ctx, o, asked{account, a.Key, "activation", code}, func(on occasion) (result[Verdict], error) {
+		v, err := o.guarded(ctx, account, a.Address, func() (Verdict, error) { return o.enter(ctx, account, code, on) })
+		return result[Verdict]{answer: v, momentary: v.Wait > 0}, err
+	})
+	return v, err
+}
+
+// enter has a code taken and judged.
+func (o *Office) enter(ctx context.Context, account int64, code string, on occasion) (Verdict, error) {
+	if !storable(code) {
+		return Verdict{Reason: models.UnknownCode}, nil
+	}
+	fact := activation(account, code, on)
+	fate, err := o.o.Store.Take(ctx, []models.Delivery{{Fact: fact}}, o.o.Derive)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("entering a code: %w", err)
+	}
+	request, found, err := o.o.Store.VerdictOn(ctx, account, fact.Key)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if !found {
+		return Verdict{}, fmt.Errorf("entering a code: the event was %s, and made no request", fate[0])
+	}
+	return Verdict{
+		Accepted: request.Status == models.ActivationAccepted, Waiting: request.Status == models.ActivationPending, Reason: refusal(request),
+	}, nil
+}
+
+// storable tells a text that can be kept from one that can be nobody's code.
+func storable(code string) bool {
+	if utf8.RuneCountInString(code) > longestCode || !utf8.ValidString(code) {
+		return false
+	}
+	for _, r := range code {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func refusal(a models.Activation) models.Reason {
+	if a.Status == models.ActivationRefused {
+		return a.Reason
+	}
+	return ""
+}
+
+// activation is the fact of an occasion: the same at every repeat, so that the
+// inbox knows it again.
+func activation(account int64, code string, on occasion) *models.Fact {
+	return &models.Fact{
+		Key:    models.NewEventKey(source, on.id),
+		Digest: models.NewEventKey("activation requested in the cabinet", fmt.Sprint(account, " ", code)),
+		Event:  source + " " + on.id,
+		At:     on.at,
+		Data:   models.ActivationRequested{AccountID: account, Code: code, RequestedAt: on.at},
+	}
+}

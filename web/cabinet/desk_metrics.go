@@ -1,0 +1,48 @@
+package cabinet
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics counts what clients ask of the desk, and never who asks.
+type metrics struct {
+	activations *prometheus.CounterVec
+	invitations *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		activations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "referral_cabinet_activations_total", Help: "Codes entered in the personal account, by what became of them.",
+		}, []string{"outcome"}),
+		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "referral_cabinet_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
+		}, []string{"outcome"}),
+	}
+	r.MustRegister(m.activations, m.invitations)
+	return m
+}
+
+func (m *metrics) activated(v Verdict, err error) {
+	outcome := string(v.Reason)
+	switch {
+	case err != nil:
+		outcome = "failed"
+	case v.Accepted:
+		outcome = "accepted"
+	case v.Waiting:
+		outcome = "waiting"
+	case v.Wait > 0:
+		outcome = "limited"
+	}
+	m.activations.WithLabelValues(outcome).Inc()
+}
+
+func (m *metrics) invited(v InviteVerdict, err error) {
+	outcome := string(v.Refusal)
+	switch {
+	case err != nil:
+		outcome = "failed"
+	case outcome == "":
+		outcome = "taken"
+	}
+	m.invitations.WithLabelValues(outcome).Inc()
+}
