@@ -1,0 +1,104 @@
+package door
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"referral/models"
+)
+
+// The door's own routes.
+const (
+	HomePath      = "/referral"
+	SignInPath    = "/referral/sign-in"
+	CallbackPath  = "/referral/sign-in/callback"
+	SignOutPath   = "/referral/sign-out" // by POST
+	signedOutPath = "/referral/signed-out"
+	stylePath     = "/referral/door.css"
+)
+
+// Door lets clients in, and nobody else.
+type Door struct {
+	o         Options
+	public    string // URL without a slash at its end
+	secure    bool   // browsers come over https
+	client    *http.Client
+	provider  atomic.Pointer[provider] // nil while the provider has not been reached
+	policy    atomic.Pointer[string]   // Content-Security-Policy
+	exchanges chan struct{}            // sign-ins that are talking to the provider
+	touches   chan models.Session
+	metrics   *metrics
+	log       *slog.Logger
+}
+
+const (
+	exchangesAtOnce = 32
+	touchesWaiting  = 1024
+)
+
+// New makes a door. It asks nobody anything yet: see [Door.Run].
+func New(o Options) (*Door, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	d := &Door{
+		o: o, public: strings.TrimSuffix(o.PublicURL, "/"), secure: strings.HasPrefix(o.PublicURL, "https://"),
+		client: newClient(), exchanges: make(chan struct{}, exchangesAtOnce), touches: make(chan models.Session, touchesWaiting),
+		metrics: newMetrics(o.Registerer), log: o.Log,
+	}
+	d.setPolicy("")
+	return d, nil
+}
+
+// Open tells whether the door has a provider to send clients to. A closed one is
+// opened by configuration only.
+func (d *Door) Open() bool { return d.o.SignIn.Issuer != "" }
+
+// Run keeps up with the provider, notes who was seen and sweeps out ended
+// sessions until ctx ends; then it returns nil.
+func (d *Door) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if d.Open() {
+		group.Go(func() error { return d.follow(ctx) })
+	} else {
+		d.log.Warn("sign-in to the personal account is not configured: its pages and API answer 503")
+	}
+	group.Go(func() error { return d.noteSeen(ctx) })
+	group.Go(func() error { return d.sweep(ctx) })
+	return group.Wait()
+}
+
+const (
+	sweepEvery = 5 * time.Minute
+	sweepBatch = 1000
+)
+
+// sweep deletes ended sessions, now and then every few minutes. Nothing waits for
+// it: a session that has ended lets nobody in, swept or not.
+func (d *Door) sweep(ctx context.Context) error {
+	for pause(ctx, 0); ctx.Err() == nil; pause(ctx, sweepEvery) {
+		for swept := sweepBatch; swept == sweepBatch; {
+			var err error
+			if swept, err = d.o.Sessions.SweepSessions(ctx, d.o.Now(), sweepBatch); err != nil && ctx.Err() == nil {
+				d.log.Warn("ended sessions were not deleted; trying again later", "err", err)
+			}
+			d.metrics.swept.Add(float64(swept))
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
