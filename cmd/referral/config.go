@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"referral/web/door"
 )
 
 // Config is every setting of the program. config.yaml is its manual, and holds
@@ -14,6 +16,7 @@ type Config struct {
 	Kafka     KafkaConfig     `yaml:"kafka"`
 	Database  DatabaseConfig  `yaml:"database"`
 	HTTP      HTTPConfig      `yaml:"http"`
+	Cabinet   CabinetConfig   `yaml:"cabinet"`
 	Programme ProgrammeConfig `yaml:"programme"`
 	Schedule  ScheduleConfig  `yaml:"schedule"`
 	Settle    SettleConfig    `yaml:"settle"`
@@ -39,6 +42,7 @@ func DefaultConfig() *Config {
 		Kafka:     defaultKafka(),
 		Database:  DatabaseConfig{MaxConnections: 10, StatementTimeout: time.Minute},
 		HTTP:      HTTPConfig{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
+		Cabinet:   defaultCabinet(),
 		Programme: defaultProgramme(),
 		Schedule:  ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", Timezone: "Europe/Moscow"},
 		Settle:    SettleConfig{Workers: 2, ChunkAccounts: 3000},
@@ -79,12 +83,18 @@ func (c *Config) validate(where origins) error {
 	c.Kafka.validate(found)
 	c.Database.validate(found)
 	c.HTTP.validate(found)
+	c.Cabinet.validate(found)
 	c.Programme.validate(found)
 	c.Schedule.validate(found)
 	c.Log.validate(found)
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)
+	if c.Cabinet.SignIn.Issuer != "" && c.Cabinet.PublicURL == "" {
+		if err := door.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
+			found.add("cabinet.public_url", "needed for signing in, for http.cabinet is no loopback address; write for example https://lk.example.ru")
+		}
+	}
 	// A worker that waits for another's connection holds locks meanwhile.
 	if busy := max(c.Settle.Workers, c.Kafka.Workers); c.Database.MaxConnections <= busy {
 		found.add("database.max_connections", "%d is too few: it must be more than settle.workers and kafka.workers (%d)",

@@ -18,9 +18,11 @@ import (
 
 	"referral/internal/demo/broker"
 	"referral/internal/demo/clients"
+	"referral/internal/demo/identity"
 	"referral/internal/demo/postgres"
 	"referral/internal/demo/responder"
 	"referral/models"
+	"referral/web/door"
 )
 
 // demoOptions say how large the demo is.
@@ -39,7 +41,8 @@ func newDemo(p process) *cobra.Command {
 		Long: `Starts an embedded broker and a private PostgreSQL (found on the machine, or fetched
 once), makes up clients and their months, settles every month, stands for billing,
 and prints the reconciliation and the explanation of one account. Then it serves
-until Ctrl-C, or ends with --once.`,
+the personal account, in which one may sign in as any client, until Ctrl-C, or ends
+with --once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := configOf(cmd, p)
@@ -70,6 +73,7 @@ type demo struct {
 	told      clients.Summary
 	teller    *teller
 	billing   *responder.Responder
+	identity  *identity.Provider
 	posted    int
 	overrides []string // environment under which the program's own commands find this system
 }
@@ -93,6 +97,10 @@ func runDemo(ctx context.Context, p process, config *Config, o demoOptions) (err
 		return err
 	}
 	defer kafkaBroker.Stop()
+	if err := d.identify(ctx, config); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.identity.Stop()) }()
 	if err := d.prepare(ctx, config, database.DSN("postgres"), kafkaBroker.Addr()); err != nil {
 		return err
 	}
@@ -334,6 +342,7 @@ func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error
 
 // stay serves until somebody ends it.
 func (d *demo) stay(ctx context.Context) error {
+	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), door.HomePath)
 	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
 	fmt.Fprintf(d.out, "The commands work on it too, under:\n  export %s %s\n", shellQuoted(d.overrides[0]), shellQuoted(d.overrides[1]))
 	group, ctx := errgroup.WithContext(ctx)

@@ -89,7 +89,8 @@ func (a *app) serve(ctx context.Context, only []string) error {
 	return err
 }
 
-// answer serves the admin address and keeps its gauges true.
+// answer serves the admin address, keeps its gauges true, and serves the personal
+// account.
 func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 	handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Log: a.log})
 	if err != nil {
@@ -98,6 +99,7 @@ func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
 	group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
+	group.Go(func() error { return a.cabinet(ctx) })
 	return group.Wait()
 }
 

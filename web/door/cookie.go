@@ -45,7 +45,7 @@ func localPath(text string) string {
 	case err != nil, len(text) > longestReturn, strings.ContainsFunc(text, unsafeInPath):
 	case u.IsAbs(), u.Host != "", u.User != nil, u.Opaque != "", path.Clean(u.Path) != u.Path:
 	case u.Path != HomePath && !strings.HasPrefix(u.Path, HomePath+"/"):
-	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == signedOutPath:
+	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == SignedOutPath:
 	default:
 		u.Fragment, u.RawFragment = "", ""
 		return u.String()

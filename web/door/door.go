@@ -19,7 +19,7 @@ const (
 	SignInPath    = "/referral/sign-in"
 	CallbackPath  = "/referral/sign-in/callback"
 	SignOutPath   = "/referral/sign-out" // by POST
-	signedOutPath = "/referral/signed-out"
+	SignedOutPath = "/referral/signed-out"
 	stylePath     = "/referral/door.css"
 )
 

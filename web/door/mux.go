@@ -25,7 +25,7 @@ func (d *Door) own() []Route {
 		{"GET " + SignInPath, Anyone, http.HandlerFunc(d.beginSignIn)},
 		{"GET " + CallbackPath, Anyone, http.HandlerFunc(d.endSignIn)},
 		{"POST " + SignOutPath, Anyone, http.HandlerFunc(d.signOut)},
-		{"GET " + signedOutPath, Anyone, http.HandlerFunc(d.signedOut)},
+		{"GET " + SignedOutPath, Anyone, http.HandlerFunc(d.signedOut)},
 		{"GET " + stylePath, Anyone, http.HandlerFunc(serveStyle)},
 		{"GET /{$}", Anyone, http.RedirectHandler(HomePath, http.StatusSeeOther)},
 	}

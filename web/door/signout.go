@@ -28,10 +28,10 @@ func (d *Door) signOut(w http.ResponseWriter, r *http.Request) {
 func (d *Door) afterSignOut(hint string) string {
 	p := d.provider.Load()
 	if p == nil || p.endSession == nil {
-		return signedOutPath
+		return SignedOutPath
 	}
 	to := *p.endSession
-	query := url.Values{"client_id": {d.o.SignIn.ClientID}, "post_logout_redirect_uri": {d.public + signedOutPath}}
+	query := url.Values{"client_id": {d.o.SignIn.ClientID}, "post_logout_redirect_uri": {d.public + SignedOutPath}}
 	if hint != "" {
 		query.Set("id_token_hint", hint)
 	}

@@ -82,7 +82,7 @@ func (r *Rig) startProvider() {
 	r.T.Helper()
 	var err error
 	r.Provider, err = identity.Start(context.Background(), identity.Options{
-		RedirectURIs: []string{r.URL + door.CallbackPath}, PostLogoutURIs: []string{r.URL + "/referral/signed-out"},
+		RedirectURIs: []string{r.URL + door.CallbackPath}, PostLogoutURIs: []string{r.URL + door.SignedOutPath},
 	})
 	if err != nil {
 		r.T.Fatal(err)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"referral/web"
+	"referral/web/door"
+)
+
+// cabinet serves the personal account until ctx is done.
+func (a *app) cabinet(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.HTTP.Cabinet)
+	if err != nil {
+		return fmt.Errorf("listening on %s (http.cabinet; is another process there?): %w", a.config.HTTP.Cabinet, err)
+	}
+	d, handler, err := a.furnish(a.config.Cabinet.Public(listener.Addr().String()))
+	if err != nil {
+		_ = listener.Close() // nobody has been let in yet
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.Run(ctx) })
+	group.Go(func() error { return web.ServeOn(ctx, listener, handler) })
+	return group.Wait()
+}
+
+// furnish puts the personal account together: the door, and the routes behind it.
+func (a *app) furnish(public string) (*door.Door, http.Handler, error) {
+	d, err := a.door(public)
+	if err != nil {
+		return nil, nil, err
+	}
+	routes, err := a.routes(public)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := d.Mux(routes)
+	return d, handler, err
+}
+
+func (a *app) door(public string) (*door.Door, error) {
+	c := &a.config.Cabinet
+	signIn, err := c.SignIn.Door()
+	if err != nil {
+		return nil, err
+	}
+	return door.New(door.Options{
+		PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Sessions: a.store, Now: a.now, Log: a.log, Registerer: a.registry,
+	})
+}
+
+// routes is every way into the personal account, its pages and its API. public is
+// where clients find it, for links that are sent out.
+func (a *app) routes(_ string) ([]door.Route, error) {
+	return placeholderRoutes(), nil
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"referral/web/door"
+)
+
+// CabinetConfig is the personal account: where clients find it, and how they
+// sign in.
+type CabinetConfig struct {
+	PublicURL string        `yaml:"public_url"` // empty: the loopback address of http.cabinet
+	SignIn    SignInConfig  `yaml:"sign_in"`
+	Session   SessionConfig `yaml:"session"`
+}
+
+// SignInConfig is the operator's OpenID provider; without an issuer nobody can
+// sign in.
+type SignInConfig struct {
+	Issuer           string   `yaml:"issuer"`
+	ClientID         string   `yaml:"client_id"`
+	ClientSecret     Secret   `yaml:"client_secret"`
+	ClientSecretFile string   `yaml:"client_secret_file"` // instead of ClientSecret
+	AccountClaim     string   `yaml:"account_claim"`
+	Audience         string   `yaml:"audience"` // of bearer tokens; empty: none are accepted
+	Scopes           []string `yaml:"scopes"`
+}
+
+// SessionConfig is how long a client stays signed in.
+type SessionConfig struct {
+	Idle     time.Duration `yaml:"idle"`
+	Lifetime time.Duration `yaml:"lifetime"`
+}
+
+func defaultCabinet() CabinetConfig {
+	return CabinetConfig{
+		SignIn:  SignInConfig{AccountClaim: "account_id", Scopes: []string{"openid"}},
+		Session: SessionConfig{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour},
+	}
+}
+
+func (c *CabinetConfig) validate(found *findings) {
+	if c.PublicURL != "" {
+		if err := door.CheckPublicURL(c.PublicURL); err != nil {
+			found.add("cabinet.public_url", "%v", err)
+		}
+	}
+	c.SignIn.validate(found)
+	found.lasts("cabinet.session.idle", c.Session.Idle, time.Minute, 24*time.Hour)
+	found.lasts("cabinet.session.lifetime", c.Session.Lifetime, time.Minute, 30*24*time.Hour)
+	if c.Session.Lifetime < c.Session.Idle {
+		found.add("cabinet.session.lifetime", "%s is shorter than cabinet.session.idle (%s)", c.Session.Lifetime, c.Session.Idle)
+	}
+}
+
+// A scope as RFC 6749 has it.
+var scopeName = regexp.MustCompile(`^[!#-\[\]-~]{1,100}$`)
+
+func (s *SignInConfig) validate(found *findings) {
+	secrets := s.ClientSecret != "" || s.ClientSecretFile != ""
+	if s.Issuer == "" {
+		if s.ClientID != "" || secrets || s.Audience != "" {
+			found.add("cabinet.sign_in.issuer", "other settings of cabinet.sign_in are given but no issuer: nobody could sign in")
+		}
+		return
+	}
+	for _, scope := range s.Scopes {
+		if !scopeName.MatchString(scope) {
+			found.add("cabinet.sign_in.scopes", "%q is no scope", scope)
+		}
+	}
+	if (s.ClientSecret == "") == (s.ClientSecretFile == "") {
+		found.add("cabinet.sign_in.client_secret", "give either cabinet.sign_in.client_secret or cabinet.sign_in.client_secret_file")
+	}
+	full := s.known("a secret")
+	if err := full.Validate(); err != nil {
+		found.add("cabinet.sign_in", "%s", strings.TrimPrefix(err.Error(), "door: "))
+	}
+}
+
+func (s *SignInConfig) known(secret string) door.SignIn {
+	return door.SignIn{
+		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret,
+		AccountClaim: s.AccountClaim, Audience: s.Audience, Scopes: s.Scopes,
+	}
+}
+
+// Door is the section as the door wants it, with the secret read; a *[UsageError]
+// when its file cannot be.
+func (s *SignInConfig) Door() (door.SignIn, error) {
+	if s.ClientSecretFile == "" || s.Issuer == "" {
+		return s.known(string(s.ClientSecret)), nil
+	}
+	text, err := os.ReadFile(s.ClientSecretFile)
+	if err != nil {
+		return door.SignIn{}, usageError("cabinet.sign_in.client_secret_file", err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return door.SignIn{}, usageError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
+	}
+	return s.known(secret), nil
+}
+
+// Public is the URL at which clients find the personal account, without a slash
+// at its end. addr is what http.cabinet has become, with a port that is open.
+func (c *CabinetConfig) Public(addr string) string {
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"referral/internal/demo/identity"
+	"referral/web/door"
+)
+
+// identify gives the demo an OpenID provider of its own, and tells the
+// configuration about it.
+func (d *demo) identify(ctx context.Context, config *Config) error {
+	address, err := freeAddress(config.HTTP.Cabinet)
+	if err != nil {
+		return err
+	}
+	config.HTTP.Cabinet = address
+	config.Cabinet = defaultCabinet()
+	public := config.Cabinet.Public(address)
+	d.identity, err = identity.Start(ctx, identity.Options{
+		RedirectURIs: []string{public + door.CallbackPath}, PostLogoutURIs: []string{public + door.SignedOutPath}, Offer: d.offer,
+	})
+	if err != nil {
+		return err
+	}
+	s := &config.Cabinet.SignIn
+	s.Issuer, s.ClientID, s.ClientSecret = d.identity.Issuer(), d.identity.ClientID(), Secret(d.identity.ClientSecret())
+	s.AccountClaim, s.Audience = d.identity.AccountClaim(), d.identity.Audience()
+	return config.Validate()
+}
+
+// offer is the clients that are worth being.
+func (d *demo) offer(ctx context.Context) ([]identity.Client, error) {
+	found, err := d.store.Showcase(ctx, d.programme.Local(d.now()))
+	if err != nil { // the page does without, but somebody should know
+		d.log.Error("no clients to offer", "err", err)
+		return nil, err
+	}
+	var clients []identity.Client
+	for _, c := range []identity.Client{
+		{AccountID: found.Highest, Why: "выше всех на лестнице скидок"},
+		{AccountID: found.Climber, Why: "привёл первого друга"},
+		{AccountID: found.Packaged, Why: "заработал пакет SMS"},
+		{AccountID: found.Promised, Why: "новый клиент: скидка ждёт конца промо-периода"},
+		{AccountID: found.Newcomer, Why: "новый клиент: ещё может ввести код"},
+	} {
+		known := func(other identity.Client) bool { return other.AccountID == c.AccountID }
+		if c.AccountID != 0 && !slices.ContainsFunc(clients, known) {
+			clients = append(clients, c)
+		}
+	}
+	return clients, nil
+}

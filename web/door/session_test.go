@@ -1,0 +1,134 @@
+package door_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"referral/models"
+	"referral/web/door"
+	"referral/web/door/doortest"
+)
+
+// noted is sessions that tell when it is noted that a client was seen, and when
+// they are swept.
+type noted struct {
+	*doortest.Memory
+	touched chan models.Session
+	swept   chan int
+}
+
+func newNoted() noted {
+	return noted{doortest.NewMemory(), make(chan models.Session, 100), make(chan int, 100)}
+}
+
+func (n noted) TouchSession(ctx context.Context, s models.Session, since time.Time) error {
+	err := n.Memory.TouchSession(ctx, s, since)
+	n.touched <- s
+	return err
+}
+
+func (n noted) SweepSessions(ctx context.Context, now time.Time, limit int) (int, error) {
+	swept, err := n.Memory.SweepSessions(ctx, now, limit)
+	n.swept <- swept
+	return swept, err
+}
+
+func in(t *testing.T, r *doortest.Rig, browser *http.Client) bool {
+	t.Helper()
+	return r.Get(browser, "/api/v1/standing").Status == http.StatusOK
+}
+
+// A session ends when its client stays away, and after a while in any case.
+func TestSessionsEnd(t *testing.T) {
+	sessions := newNoted()
+	r := rig(t, doortest.Options{Sessions: sessions})
+	idle, busy := r.SignedIn(885), r.SignedIn(901)
+	for age := time.Duration(0); age < doortest.Lifetime; age += 20 * time.Minute {
+		if !in(t, r, busy) {
+			t.Fatalf("the busy client was thrown out after %s", age)
+		}
+		if age > 0 {
+			<-sessions.touched // noted before the next look
+		}
+		if age > doortest.Idle && in(t, r, idle) {
+			t.Fatalf("the idle client is still in after %s", age)
+		}
+		r.Advance(20 * time.Minute)
+	}
+	if in(t, r, busy) {
+		t.Error("the busy client is in for ever")
+	}
+}
+
+// It is written down once a minute at most that a client was seen.
+func TestSeenIsNotedSeldom(t *testing.T) {
+	sessions := newNoted()
+	r := rig(t, doortest.Options{Sessions: sessions})
+	browser := r.SignedIn(885)
+	for range 5 {
+		in(t, r, browser)
+	}
+	r.Advance(61 * time.Second)
+	in(t, r, browser)
+	seen := <-sessions.touched
+	for range 5 {
+		in(t, r, browser)
+	}
+	r.Advance(61 * time.Second)
+	in(t, r, browser)
+	if next := <-sessions.touched; next.SeenAt.Sub(seen.SeenAt) < time.Minute {
+		t.Errorf("noted at %s and at %s", seen.SeenAt, next.SeenAt)
+	}
+	if len(sessions.touched) != 0 {
+		t.Errorf("noted %d times more", len(sessions.touched))
+	}
+}
+
+// Ended sessions are swept out, all of them and no other.
+func TestEndedSessionsAreSwept(t *testing.T) {
+	sessions := newNoted()
+	now := time.Now()
+	for i := range 1500 {
+		ends := now.Add(-time.Second)
+		if i < 3 {
+			ends = now.Add(time.Hour)
+		}
+		s := models.Session{ID: models.SessionID{byte(i), byte(i >> 8)}, AccountID: 885, ExpiresAt: ends}
+		if err := sessions.OpenSession(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rig(t, doortest.Options{Sessions: sessions})
+	if first, second := <-sessions.swept, <-sessions.swept; first != 1000 || second != 497 || len(sessions.All()) != 3 {
+		t.Errorf("swept %d and %d, left %d", first, second, len(sessions.All()))
+	}
+}
+
+// Without the database nobody is let in, nobody is sent to sign in for nothing,
+// nobody is told that he has signed out, and the log says it once a request.
+func TestSessionsThatCannotBeReached(t *testing.T) {
+	memory := doortest.NewMemory()
+	r := rig(t, doortest.Options{Sessions: memory})
+	browser := r.SignedIn(885)
+	memory.Fail(errors.New("the database is away"))
+	for path, kind := range map[string]string{"/referral": "text/html", "/api/v1/standing": "application/problem+json"} {
+		got := r.Get(browser, path)
+		wantAnswer(t, got, http.StatusServiceUnavailable, "Сервис временно недоступен")
+		if !strings.HasPrefix(got.Header.Get("Content-Type"), kind) || got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %v", path, got.Header)
+		}
+	}
+	wantAnswer(t, r.Post(browser, door.SignOutPath, nil), http.StatusServiceUnavailable)
+	wantAnswer(t, r.SignIn(r.Browser(), 885, ""), http.StatusServiceUnavailable)
+	memory.Fail(nil)
+	if !in(t, r, browser) {
+		t.Error("the session is gone, though signing out has failed")
+	}
+	if log := r.Log.String(); strings.Count(log, "a request failed") != 4 || strings.Count(log, "the database is away") < 4 {
+		t.Errorf("logged:\n%s", log)
+	}
+}
