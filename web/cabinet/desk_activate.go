@@ -3,6 +3,7 @@ package cabinet
 import (
 	"context"
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -54,15 +55,9 @@ func (o *Office) enter(ctx context.Context, account int64, code string, on occas
 
 // storable tells a text that can be kept from one that can be nobody's code.
 func storable(code string) bool {
-	if utf8.RuneCountInString(code) > longestCode || !utf8.ValidString(code) {
-		return false
-	}
-	for _, r := range code {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
+	return utf8.RuneCountInString(code) <= longestCode && !strings.ContainsFunc(code, func(r rune) bool {
+		return unicode.IsControl(r) || r == utf8.RuneError // which is also what stands for bytes that are no text
+	})
 }
 
 func refusal(a models.Activation) models.Reason {

@@ -75,7 +75,7 @@ type Answer struct {
 
 type (
 	explanationIn struct {
-		Invoice string `path:"invoice_id" maxLength:"200" example:"INV-2026-04-885"`
+		Invoice string `path:"invoice_id" maxLength:"200" example:"INV-2026-01-1"`
 	}
 	explanationOut struct{ Body Explanation }
 )
