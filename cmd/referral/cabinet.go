@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/web"
+	"referral/web/cabinet"
 	"referral/web/door"
 )
 
@@ -18,24 +19,31 @@ func (a *app) cabinet(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s (http.cabinet; is another process there?): %w", a.config.HTTP.Cabinet, err)
 	}
-	d, handler, err := a.furnish(a.config.Cabinet.Public(listener.Addr().String()))
+	public := a.config.Cabinet.Public(listener.Addr().String())
+	office, err := a.office(public)
+	if err != nil {
+		_ = listener.Close() // nobody has been let in yet
+		return err
+	}
+	d, handler, err := a.furnish(public, office)
 	if err != nil {
 		_ = listener.Close() // nobody has been let in yet
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.Run(ctx) })
+	group.Go(func() error { office.KeepTidy(ctx, tidyEvery); return nil })
 	group.Go(func() error { return web.ServeOn(ctx, listener, handler) })
 	return group.Wait()
 }
 
 // furnish puts the personal account together: the door, and the routes behind it.
-func (a *app) furnish(public string) (*door.Door, http.Handler, error) {
+func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.Handler, error) {
 	d, err := a.door(public)
 	if err != nil {
 		return nil, nil, err
 	}
-	routes, err := a.routes(public)
+	routes, err := a.routes(office)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -55,8 +63,11 @@ func (a *app) door(public string) (*door.Door, error) {
 	})
 }
 
-// routes is every way into the personal account, its pages and its API. public is
-// where clients find it, for links that are sent out.
-func (a *app) routes(_ string) ([]door.Route, error) {
-	return placeholderRoutes(), nil
+// routes is every way into the personal account, its pages and its API.
+func (a *app) routes(office *cabinet.Office) ([]door.Route, error) {
+	api, err := a.api(office)
+	if err != nil {
+		return nil, err
+	}
+	return append(placeholderRoutes(), api.Routes()...), nil
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"html/template"
 	"net/http"
 
 	"referral/web/door"
 )
 
-// placeholderRoutes stand where the pages and the API will: they show who has been
-// let in.
+// placeholderRoutes stand where the pages will: they show who has been let in.
 func placeholderRoutes() []door.Route {
 	return []door.Route{
 		{Pattern: "GET " + door.HomePath, Rule: door.ClientPage, Handler: http.HandlerFunc(showVisitor)},
-		{Pattern: "GET /api/v1/me", Rule: door.ClientAPI, Handler: http.HandlerFunc(tellVisitor)},
 	}
 }
 
@@ -28,14 +25,6 @@ func showVisitor(w http.ResponseWriter, r *http.Request) {
 	v, _ := door.VisitorOf(r.Context())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := visitorPage.Execute(w, v); err != nil {
-		door.NoteError(r.Context(), err)
-	}
-}
-
-func tellVisitor(w http.ResponseWriter, r *http.Request) {
-	v, _ := door.VisitorOf(r.Context())
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(map[string]int64{"account_id": v.AccountID}); err != nil {
 		door.NoteError(r.Context(), err)
 	}
 }

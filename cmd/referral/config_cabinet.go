@@ -17,6 +17,7 @@ type CabinetConfig struct {
 	PublicURL string        `yaml:"public_url"` // empty: the loopback address of http.cabinet
 	SignIn    SignInConfig  `yaml:"sign_in"`
 	Session   SessionConfig `yaml:"session"`
+	Limits    LimitsConfig  `yaml:"limits"`
 }
 
 // SignInConfig is the operator's OpenID provider; without an issuer nobody can
@@ -41,6 +42,7 @@ func defaultCabinet() CabinetConfig {
 	return CabinetConfig{
 		SignIn:  SignInConfig{AccountClaim: "account_id", Scopes: []string{"openid"}},
 		Session: SessionConfig{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour},
+		Limits:  defaultLimits(),
 	}
 }
 
@@ -51,6 +53,7 @@ func (c *CabinetConfig) validate(found *findings) {
 		}
 	}
 	c.SignIn.validate(found)
+	c.Limits.validate(found)
 	found.lasts("cabinet.session.idle", c.Session.Idle, time.Minute, 24*time.Hour)
 	found.lasts("cabinet.session.lifetime", c.Session.Lifetime, time.Minute, 30*24*time.Hour)
 	if c.Session.Lifetime < c.Session.Idle {

@@ -14,6 +14,7 @@ type TermsConfig struct {
 	EffectiveFrom          models.Date    `yaml:"effective_from"`
 	ActivationWindowMonths int            `yaml:"activation_window_months"`
 	RefuseOwnCompany       bool           `yaml:"refuse_own_company"`
+	ShowFriendNames        bool           `yaml:"show_friend_names,omitempty"`
 	Invitee                InviteeConfig  `yaml:"invitee"`
 	Ladder                 []StepConfig   `yaml:"ladder"`
 	Services               ServicesConfig `yaml:"services"`
@@ -70,6 +71,7 @@ func (t *TermsConfig) terms() billing.Terms {
 		EffectiveFrom:    t.EffectiveFrom,
 		WindowMonths:     t.ActivationWindowMonths,
 		RefuseOwnCompany: t.RefuseOwnCompany,
+		ShowFriendNames:  t.ShowFriendNames,
 		Invitee:          billing.InviteeTerms(t.Invitee),
 		Ladder:           ladder,
 		Discounted:       t.Services.Discounted,

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/google/uuid"
+
+	"referral/consumer"
+	"referral/models"
+	"referral/web/cabinet"
+	"referral/web/cabinet/api"
+)
+
+// tidyEvery is how often old counters and answers are swept.
+const tidyEvery = 5 * time.Minute
+
+// office is the desk behind the pages and the API. Codes are judged by the very
+// function that the consumer hands to the storage.
+func (a *app) office(public string) (*cabinet.Office, error) {
+	return cabinet.NewOffice(cabinet.Options{
+		Store: a.store, Programme: a.programme, Derive: cabinet.Derive(consumer.Derive(a.programme, newCode)),
+		Limits:    a.config.Cabinet.Limits.Limits(),
+		Invites:   cabinet.InviteOptions{Channels: []models.Channel{models.Email, models.SMS}, PerDay: 10},
+		PublicURL: public, Now: a.now,
+		NewID:    func() models.UUID { return models.UUID(uuid.New()) },
+		NewToken: rand.Text,
+		Log:      a.log, Registerer: a.registry,
+	})
+}
+
+func (a *app) api(office *cabinet.Office) (*api.API, error) {
+	return api.New(api.Options{Desk: office, Proxies: a.config.Cabinet.Limits.Proxies(), Log: a.log})
+}

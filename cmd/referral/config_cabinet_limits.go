@@ -1,0 +1,54 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	"referral/web/cabinet"
+)
+
+// LimitsConfig bounds what can be guessed: wrong codes, looked at or not.
+type LimitsConfig struct {
+	PerAccount     int      `yaml:"wrong_codes_per_account"` // a day
+	PerAddress     int      `yaml:"wrong_codes_per_address"` // an hour
+	Overall        int      `yaml:"wrong_codes_overall"`     // an hour
+	TrustedProxies []string `yaml:"trusted_proxies"`         // networks, as CIDR
+}
+
+func defaultLimits() LimitsConfig {
+	return LimitsConfig{PerAccount: 20, PerAddress: 100, Overall: 3000, TrustedProxies: []string{}}
+}
+
+func (l *LimitsConfig) validate(found *findings) {
+	const most = 1_000_000
+	found.inRange("cabinet.limits.wrong_codes_per_account", l.PerAccount, 1, most)
+	found.inRange("cabinet.limits.wrong_codes_per_address", l.PerAddress, 1, most)
+	found.inRange("cabinet.limits.wrong_codes_overall", l.Overall, 1, most)
+	for _, text := range l.TrustedProxies {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			found.add("cabinet.limits.trusted_proxies", "%q is no network; write for example 10.0.0.0/8, or 10.0.0.7/32 for one machine", text)
+		}
+	}
+}
+
+// Limits is the section as the desk wants it.
+func (l *LimitsConfig) Limits() cabinet.Limits {
+	const day, hour = 24 * time.Hour, time.Hour
+	return cabinet.Limits{
+		Account: cabinet.Limit{Wrong: l.PerAccount, In: day},
+		Address: cabinet.Limit{Wrong: l.PerAddress, In: hour},
+		Overall: cabinet.Limit{Wrong: l.Overall, In: hour},
+	}
+}
+
+// Proxies is whose word about a client's address is taken. The section has been
+// validated.
+func (l *LimitsConfig) Proxies() cabinet.Proxies {
+	var proxies cabinet.Proxies
+	for _, text := range l.TrustedProxies {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			proxies = append(proxies, prefix.Masked())
+		}
+	}
+	return proxies
+}
