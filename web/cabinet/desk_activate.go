@@ -36,17 +36,9 @@ func (o *Office) enter(ctx context.Context, account int64, code string, on occas
 	if !storable(code) {
 		return Verdict{Reason: models.UnknownCode}, nil
 	}
-	fact := activation(account, code, on)
-	fate, err := o.o.Store.Take(ctx, []models.Delivery{{Fact: fact}}, o.o.Derive)
-	if err != nil {
-		return Verdict{}, fmt.Errorf("entering a code: %w", err)
-	}
-	request, found, err := o.o.Store.VerdictOn(ctx, account, fact.Key)
+	request, err := o.gatherer.take(ctx, activation(account, code, on))
 	if err != nil {
 		return Verdict{}, err
-	}
-	if !found {
-		return Verdict{}, fmt.Errorf("entering a code: the event was %s, and made no request", fate[0])
 	}
 	return Verdict{
 		Accepted: request.Status == models.ActivationAccepted, Waiting: request.Status == models.ActivationPending, Reason: refusal(request),

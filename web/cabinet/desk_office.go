@@ -39,8 +39,9 @@ type InviteOptions struct {
 
 // Office is the desk behind the pages and the JSON API.
 type Office struct {
-	o       Options
-	metrics *metrics
+	o        Options
+	metrics  *metrics
+	gatherer *gatherer
 }
 
 var _ Desk = (*Office)(nil)
@@ -53,7 +54,9 @@ func NewOffice(o Options) (*Office, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("cabinet: %w", err)
 	}
-	return &Office{o: o, metrics: newMetrics(o.Registerer)}, nil
+	return &Office{
+		o: o, metrics: newMetrics(o.Registerer), gatherer: &gatherer{intake: o.Store, derive: o.Derive, log: o.Log},
+	}, nil
 }
 
 func (o *Options) validate() error {
