@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -15,6 +16,8 @@ import (
 // schemas is openapi.yaml, to hold answers against.
 type schemas struct {
 	document map[string]any
+
+	mu       sync.Mutex // the compiler is for one at a time
 	compiler *jsonschema.Compiler
 }
 
@@ -43,7 +46,7 @@ func readSchemas(t *testing.T) *schemas {
 	if err := c.AddResource(openapi, resource); err != nil {
 		t.Fatal(err)
 	}
-	return &schemas{document, c}
+	return &schemas{document: document, compiler: c}
 }
 
 // check holds an answer against the schema that the document gives for its
@@ -53,7 +56,9 @@ func (s *schemas) check(t *testing.T, pattern string, a *answer) {
 	method, path, _ := strings.Cut(pattern, " ")
 	kind := a.header.Get("Content-Type")
 	pointer := fmt.Sprintf("/paths/%s/%s/responses/%d/content/%s/schema", escaped(path), strings.ToLower(method), a.status, escaped(kind))
+	s.mu.Lock()
 	schema, err := s.compiler.Compile(openapi + "#" + pointer)
+	s.mu.Unlock()
 	if err != nil {
 		t.Errorf("the document knows no answer %d of %s as %s: %v; it was %s", a.status, pattern, kind, err, a.text)
 		return
