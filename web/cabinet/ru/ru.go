@@ -1,0 +1,104 @@
+// Package ru says numbers, money, days and waits in Russian, as the pages of the
+// personal account print them: with spaces that do not break, a comma before the
+// kopecks, a true minus, and the ending that a number asks for.
+package ru
+
+import (
+	"strconv"
+	"strings"
+
+	"referral/models"
+)
+
+// Space does not break: between the parts of a number, and before its unit.
+const Space = "\u00a0"
+
+const minus = "\u2212"
+
+// Noun is a word after a number: 1 день, 2 дня, 5 дней.
+type Noun struct{ One, Few, Many string }
+
+// The words that the pages count.
+var (
+	Days    = Noun{"день", "дня", "дней"}
+	Months  = Noun{"месяц", "месяца", "месяцев"}
+	Clients = Noun{"клиент", "клиента", "клиентов"}
+	// Minutes and seconds that pass; those that one waits for are in [Wait].
+	Hours   = Noun{"час", "часа", "часов"}
+	Minutes = Noun{"минута", "минуты", "минут"}
+)
+
+// For is the form that goes with n.
+func (w Noun) For(n int) string {
+	n = max(n, -n)
+	switch tens, ones := n%100, n%10; {
+	case tens >= 11 && tens <= 14:
+		return w.Many
+	case ones == 1:
+		return w.One
+	case ones >= 2 && ones <= 4:
+		return w.Few
+	}
+	return w.Many
+}
+
+// Count is n with the word in its form: "5 дней".
+func (w Noun) Count(n int) string { return Number(n) + Space + w.For(n) }
+
+// Number is "14 200": in groups of three from four digits on.
+func Number(n int) string {
+	if n < 0 {
+		return minus + grouped(strconv.Itoa(n)[1:])
+	}
+	return grouped(strconv.Itoa(n))
+}
+
+func grouped(digits string) string {
+	var b strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteString(Space)
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// Money is "−1 420,00 ₽"; a currency other than the rouble is named by its code.
+func Money(m models.Money, currency string) string {
+	return amount(m) + Space + sign(currency)
+}
+
+// Off is an amount as added to an invoice, with its sign when it is not zero:
+// "−1 420,00 ₽", "+15,00 ₽".
+func Off(m models.Money, currency string) string {
+	if m > 0 {
+		return "+" + Money(m, currency)
+	}
+	return Money(m, currency)
+}
+
+func amount(m models.Money) string {
+	u, before := uint64(m), ""
+	if m < 0 {
+		u, before = -u, minus
+	}
+	kopecks := strconv.FormatUint(u%100, 10)
+	if len(kopecks) == 1 {
+		kopecks = "0" + kopecks
+	}
+	return before + grouped(strconv.FormatUint(u/100, 10)) + "," + kopecks
+}
+
+func sign(currency string) string {
+	if currency == "RUB" || currency == "" {
+		return "₽"
+	}
+	return currency
+}
+
+// Percent is "20%", without a space, as the customer's text writes it.
+func Percent(n int) string { return strconv.Itoa(n) + "%" }
+
+// SMS is "1200 SMS", ungrouped, as the customer's text writes it.
+func SMS(n int) string { return strconv.Itoa(n) + Space + "SMS" }
