@@ -1,0 +1,51 @@
+package cabinet
+
+import (
+	"time"
+
+	"referral/models"
+	"referral/web/cabinet/ru"
+)
+
+// try is a code in the field: linked, or typed and refused.
+type try struct {
+	Typed  string
+	Words  string // why it was refused; empty: it was not
+	Status int
+}
+
+// codeForm is the field for a friend's code, or the sentence in its place.
+type codeForm struct {
+	Shown   bool // the field; else Instead, if there is anything to say
+	Typed   string
+	Key     string
+	Error   string
+	Until   string // last day, in prose; empty while it is not known
+	UntilOn string // the same as a machine reads it
+	Left    string // in words
+	Seconds int64  // the same, for counting down
+	Instead string
+}
+
+func (p *Pages) codeForm(s *Standing, t try) codeForm {
+	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey()}
+	switch {
+	case s.Joined != nil, s.Terminated:
+	case s.Pending:
+		f.Instead = "Ваш код сохранен. Мы проверим его, как только поступят сведения о регистрации вашей АТС: вводить его еще раз не нужно."
+	case !s.Registered:
+		f.Shown = true
+	case s.Window.Open:
+		f.Shown = true
+		f.until(s.Window.LastDay, s.Window.ClosesAt.Sub(p.o.Now()))
+	default:
+		f.Instead = "Срок ввода кода-приглашения закончился " + ru.Prose(s.Window.LastDay) +
+			": код можно ввести в течение месяца после регистрации АТС."
+	}
+	return f
+}
+
+func (f *codeForm) until(last models.Date, left time.Duration) {
+	f.Until, f.UntilOn = ru.Prose(last), last.String()
+	f.Left, f.Seconds = ru.Left(left), max(0, int64(left/time.Second))
+}

@@ -1,0 +1,55 @@
+package cabinet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// No form of the pages is anywhere near this, in bytes.
+const largestForm = 16 << 10
+
+// longestField bounds what is passed on, in bytes; the longest address of a mailbox
+// is 254.
+const longestField = 320
+
+func readForm(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, largestForm)
+	if err := r.ParseForm(); err != nil {
+		// The parser's error may quote what was typed.
+		return fmt.Errorf("%w", errBadForm)
+	}
+	return nil
+}
+
+// typed is a field as it was typed, without what cannot be typed.
+func typed(r *http.Request, name string) string { return clean(r.PostForm.Get(name)) }
+
+func clean(s string) string {
+	if len(s) > longestField {
+		s = s[:longestField]
+	}
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+	return strings.TrimSpace(s)
+}
+
+const longestKey = 64
+
+// onceKey makes a form sent twice one request: of the form's own key and what was
+// filled in, so that a form that is corrected after going back is another one. It
+// is empty when the form has no key.
+func onceKey(r *http.Request, fields ...string) string {
+	key := r.PostForm.Get("key")
+	if key == "" || len(key) > longestKey {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{key}, fields...), "\x00")))
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,158 @@
+package cabinet
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/cabinet/ru"
+)
+
+// historyView is «История скидок»: what changed and why, and what it brought.
+type historyView struct {
+	Changes      []changeRow
+	ChangesPager pager
+	Chart        chart
+	Months       []monthView
+	Waiting      bool // something is owed and not posted yet
+	MonthsPager  pager
+}
+
+// changeRow is a stretch of days with one percentage.
+type changeRow struct {
+	Period  string
+	Percent string
+	Parts   string // when two discounts are added
+	Reason  string
+}
+
+// monthView is a month with its invoices.
+type monthView struct {
+	Title    string
+	Highest  string
+	Sums     invoiceRow // of all of them
+	Invoices []invoiceRow
+}
+
+type invoiceRow struct {
+	ID, Charged, Discount, Waiting string
+	Why                            string // address of the explanation
+}
+
+func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
+	query := r.URL.Query()
+	changes, err := p.o.Desk.Changes(r.Context(), account, query.Get("after"), changesAPage)
+	if err != nil {
+		return err
+	}
+	months, err := p.o.Desk.Months(r.Context(), account, query.Get("months"), monthsAPage)
+	if err != nil {
+		return err
+	}
+	v := historyView{
+		Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
+		Chart: chartOf(months.Items), MonthsPager: pagerOf(r, "Страницы счетов", pathHistory, "months", months.Next),
+	}
+	for i := range months.Items {
+		v.Waiting = v.Waiting || months.Items[i].Waiting != 0
+		v.Months = append(v.Months, monthOf(&months.Items[i]))
+	}
+	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Body: v})
+}
+
+// changesPager tells the older part where its newest stretch of days ends: its
+// list does not hold that day.
+func changesPager(r *http.Request, part Page[billing.DiscountChange]) pager {
+	at := pagerOf(r, "Страницы изменений скидки", pathHistory, "after", part.Next)
+	if at.First != "" {
+		at.First = withQuery(pathHistory, without(without(r.URL.Query(), "after"), "until"))
+	}
+	if at.Older != "" {
+		query := r.URL.Query()
+		query.Set("after", part.Next)
+		query.Set("until", part.Items[len(part.Items)-1].On.String())
+		at.Older = withQuery(pathHistory, query)
+	}
+	return at
+}
+
+// changeRows is the changes, newest first, each with the days until the next. The
+// newest ends on the day before until, "2026-04-20", or is open.
+func changeRows(changes []billing.DiscountChange, until string) []changeRow {
+	end, err := models.ParseDate(until)
+	if err != nil {
+		end = 0
+	}
+	rows := make([]changeRow, len(changes))
+	for i := range changes {
+		rows[i] = changeRowOf(&changes[i], end)
+		end = changes[i].On
+	}
+	return rows
+}
+
+func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
+	row := changeRow{Period: "с " + ru.Date(c.On), Percent: ru.Percent(c.Percent), Reason: changeReason(c)}
+	if end > c.On {
+		row.Period = ru.Date(c.On) + " – " + ru.Date(end-1)
+	}
+	if end == c.On+1 {
+		row.Period = ru.Date(c.On)
+	}
+	if c.Invitee > 0 && c.Inviter > 0 {
+		row.Parts = ru.Percent(c.Inviter) + " за приведенных клиентов и " + ru.Percent(c.Invitee) + " новому клиенту"
+	}
+	return row
+}
+
+func changeReason(c *billing.DiscountChange) string {
+	switch c.Reason {
+	case billing.ChangeFriend:
+		said := "Клиент " + accountID(c.Friend) + " активировал ваш код"
+		if c.Step > 0 {
+			said += ": ступень " + strconv.Itoa(c.Step)
+		}
+		return said
+	case billing.ChangeLadderEnd:
+		return "Закончился срок скидки за приведенных клиентов"
+	case billing.ChangeInviteeStart:
+		return "Начала действовать скидка новому клиенту по коду-приглашению"
+	case billing.ChangeInviteeEnd:
+		return "Закончился срок скидки новому клиенту"
+	case billing.ChangeTermination:
+		return "АТС отключена"
+	}
+	return ""
+}
+
+func accountID(id int64) string { return strconv.FormatInt(id, 10) }
+
+func monthOf(m *billing.MonthMoney) monthView {
+	v := monthView{Title: ru.MonthTitle(m.Period)}
+	if m.Highest > 0 {
+		v.Highest = ru.Percent(m.Highest)
+	}
+	currency := "RUB"
+	for i := range m.Invoices {
+		currency = m.Invoices[i].Currency
+		v.Invoices = append(v.Invoices, invoiceRowOf(&m.Invoices[i]))
+	}
+	v.Sums = sums("", m.Charged, m.Discount, m.Waiting, currency)
+	return v
+}
+
+func invoiceRowOf(s *billing.InvoiceSums) invoiceRow {
+	row := sums(s.InvoiceID, s.Charged, s.Posted, s.Difference, s.Currency)
+	row.Why = pathHistory + "/" + url.PathEscape(s.InvoiceID)
+	return row
+}
+
+func sums(id string, charged, posted, waiting models.Money, currency string) invoiceRow {
+	row := invoiceRow{ID: id, Charged: ru.Money(charged, currency), Discount: ru.Off(posted, currency)}
+	if waiting != 0 {
+		row.Waiting = ru.Off(waiting, currency)
+	}
+	return row
+}

@@ -1,0 +1,104 @@
+package cabinet
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"referral/models"
+)
+
+// home is the main page, or the one for joining while the client takes no part. A
+// code in the address (of a friend's link) is in the field already.
+func (p *Pages) home(w http.ResponseWriter, r *http.Request, account int64) error {
+	query := r.URL.Query()
+	linked := models.NormalCode(clean(query.Get("code")))
+	return p.showHome(w, r, account, try{Typed: linked, Status: http.StatusOK}, query.Get("done"))
+}
+
+// What was just done, as the address says it after a form; the page says so only
+// where the facts agree.
+const (
+	doneActivated = "activated"
+	doneWaiting   = "waiting"
+	doneEntered   = "entered"
+)
+
+func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, t try, done string) error {
+	s, err := p.standing(r.Context(), account)
+	if err != nil {
+		return err
+	}
+	f := frame{Title: "Реферальная программа", Here: pathHome, Name: s.Name, Trouble: t.Words != ""}
+	if !s.Entered {
+		f.Title, f.Here, f.Body = "Вступить в программу", "", p.joiningView(&s, t, done)
+		return p.render(w, r, t.Status, "joining", f)
+	}
+	f.Body = p.homeView(&s, t, done)
+	return p.render(w, r, t.Status, "home", f)
+}
+
+// standing of an account of which nothing has arrived is that of one that is not
+// registered yet: its code may be entered all the same, and waits.
+func (p *Pages) standing(ctx context.Context, account int64) (Standing, error) {
+	s, err := p.o.Desk.Standing(ctx, account)
+	if errors.Is(err, ErrUnknownAccount) {
+		s, err = Standing{}, nil
+	}
+	return s, err
+}
+
+// activate enters a code. What was refused is shown where it was typed; what was
+// accepted is shown at an address that may be loaded again.
+func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	code := typed(r, "code")
+	if models.NormalCode(code) == "" {
+		return p.showHome(w, r, account, try{Words: "Введите код из приглашения.", Status: http.StatusUnprocessableEntity}, "")
+	}
+	attempt := Attempt{Code: code, Address: p.o.Address(r), Key: onceKey(r, models.NormalCode(code))}
+	v, err := p.o.Desk.Activate(r.Context(), account, attempt)
+	if errors.Is(err, ErrKeyReused) {
+		return p.showHome(w, r, account, try{code, staleForm, http.StatusConflict}, "")
+	}
+	if err != nil {
+		return err
+	}
+	return p.answerAttempt(w, r, account, code, v)
+}
+
+const staleForm = "Страница устарела, поэтому форма не отправлена. Проверьте, что введено, и отправьте еще раз."
+
+func (p *Pages) answerAttempt(w http.ResponseWriter, r *http.Request, account int64, code string, v Verdict) error {
+	switch {
+	case v.Wait > 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int(v.Wait.Seconds())+1))
+		return p.showHome(w, r, account, try{code, refusalWords(v), http.StatusTooManyRequests}, "")
+	case v.Accepted:
+		return p.done(w, r, pathHome, "done", doneActivated)
+	case v.Waiting:
+		return p.done(w, r, pathHome, "done", doneWaiting)
+	}
+	return p.showHome(w, r, account, try{code, refusalWords(v), http.StatusUnprocessableEntity}, "")
+}
+
+// done sends the browser from a form to a page; the value says what was done, and
+// nothing about whom.
+func (p *Pages) done(w http.ResponseWriter, r *http.Request, path, name, value string) error {
+	http.Redirect(w, r, path+"?"+name+"="+value, http.StatusSeeOther)
+	return nil
+}
+
+// enter is «У меня нет кода».
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request, account int64) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	if err := p.o.Desk.EnterWithoutCode(r.Context(), account); err != nil {
+		return err
+	}
+	return p.done(w, r, pathHome, "done", doneEntered)
+}

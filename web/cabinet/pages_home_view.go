@@ -1,0 +1,223 @@
+package cabinet
+
+import (
+	"cmp"
+	"strings"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/cabinet/ru"
+)
+
+// joiningView is the page of a client that takes no part yet.
+type joiningView struct {
+	Done    string
+	Code    codeForm
+	Summary *summary
+	Steps   []stepView
+}
+
+// homeView is the main page.
+type homeView struct {
+	Done     string // what was just done; empty for nothing
+	Summary  *summary
+	Notices  []string
+	MyCode   []string // in groups; empty while there is none
+	Code     string
+	Link     string
+	Discount discountView
+	Steps    []stepView
+	Packages []packageView
+	Form     codeForm
+	Invite   inviteForm
+}
+
+// summary says first what went wrong, and leads to the field.
+type summary struct {
+	Head  string
+	Words string
+	Field string // its id; empty when it is gone
+}
+
+// discountView is what the client has today.
+type discountView struct {
+	Percent string // "40%"; empty for none
+	Until   string // last day in prose; empty when none is known
+	Parts   []string
+	Next    string // what the next friend brings
+	Own     string // about the discount as a new client, when it is not a part
+}
+
+// stepView is a row of «Таблица скидок».
+type stepView struct {
+	Friends string
+	Percent string
+	Height  int // of the step, 0 to 100
+	Above   int // what is left to 100
+	Months  string
+	SMS     string
+	Own     bool
+}
+
+type packageView struct {
+	Size, Earned, Month string
+	State               status
+}
+
+func (p *Pages) joiningView(s *Standing, t try, done string) joiningView {
+	v := joiningView{Code: p.codeForm(s, t), Steps: stepViews(s.Steps)}
+	v.Summary = codeSummary(v.Code)
+	if done == doneWaiting && s.Pending {
+		v.Done = "Код сохранен."
+	}
+	return v
+}
+
+func codeSummary(f codeForm) *summary {
+	if f.Error == "" {
+		return nil
+	}
+	said := &summary{Head: "Код не применен", Words: f.Error}
+	if f.Shown {
+		said.Field = "code"
+	}
+	return said
+}
+
+func (p *Pages) homeView(s *Standing, t try, done string) homeView {
+	v := homeView{
+		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link,
+		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages), Form: p.codeForm(s, t),
+		Invite: p.inviteForm(models.Email),
+	}
+	v.Summary = codeSummary(v.Form)
+	if !s.Pending {
+		v.Form.Instead = "" // that it is too late is no news for whoever takes part already
+	}
+	return v
+}
+
+// doneWords trusts the facts and not the address, which anyone can write.
+func doneWords(s *Standing, done string) string {
+	switch {
+	case done == doneActivated && s.Joined != nil:
+		return "Код принят: вы подключены к реферальной программе."
+	case done == doneWaiting && s.Pending:
+		return "Код сохранен."
+	case done == doneEntered && s.Joined == nil:
+		return "Вы вступили в программу. Поделитесь своим кодом, чтобы получить скидку."
+	}
+	return ""
+}
+
+func notices(s *Standing) []string {
+	var said []string
+	if s.Terminated {
+		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
+	}
+	if s.Code == "" && !s.Terminated {
+		said = append(said, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
+	}
+	return said
+}
+
+// groups are a code's symbols in threes, which are easier to read out.
+func groups(code string) []string {
+	var parts []string
+	for len(code) > 3 {
+		parts, code = append(parts, code[:3]), code[3:]
+	}
+	if code != "" {
+		parts = append(parts, code)
+	}
+	return parts
+}
+
+func discountOf(s *Standing) discountView {
+	c, v := s.Current, discountView{Own: ownDiscount(s), Next: nextFriend(s)}
+	if c.Percent == 0 {
+		return v
+	}
+	v.Percent = ru.Percent(c.Percent)
+	if c.Until > s.Today {
+		v.Until = ru.Prose(c.Until - 1)
+	}
+	if c.Inviter > 0 {
+		v.Parts = append(v.Parts, ru.Percent(c.Inviter)+" за приведенных клиентов")
+	}
+	if c.Invitee > 0 {
+		v.Parts = append(v.Parts, ru.Percent(c.Invitee)+" новому клиенту по коду-приглашению")
+	}
+	return v
+}
+
+// ownDiscount is a new client's discount that is still to come.
+func ownDiscount(s *Standing) string {
+	switch {
+	case s.Promised != nil:
+		return promised(s.Promised)
+	case s.Invitee != nil && s.Invitee.From > s.Today:
+		return "Скидка новому клиенту " + ru.Percent(s.Invitee.Percent) + " будет действовать " +
+			ru.Stretch(s.Invitee.From, s.Invitee.To) + "."
+	}
+	return ""
+}
+
+func promised(d *billing.PromisedInvitee) string {
+	said := "Вам обещана скидка " + ru.Percent(d.Percent) + " на " + ru.Months.Count(d.Months) +
+		". Она начнет действовать после окончания промо-периода"
+	if planned, err := models.ParseDate(d.PromoUntil); err == nil {
+		said += " (по плану — " + ru.Prose(planned) + ")"
+	}
+	return said + "."
+}
+
+func nextFriend(s *Standing) string {
+	n := s.Next
+	if n.Step == 0 || s.Terminated || s.Code == "" {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(nextPercent(n.Percent, s.Current.Inviter))
+	b.WriteString(" по " + ru.Prose(n.End-1) + " включительно")
+	if n.SMS > 0 {
+		b.WriteString(" и принесет пакет из " + ru.SMS(n.SMS))
+	}
+	return b.String() + "."
+}
+
+func nextPercent(next, now int) string {
+	switch cmp.Compare(next, now) {
+	case 0:
+		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next) + " и продлит ее"
+	case 1:
+		if now > 0 {
+			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next) + " и продлит ее"
+		}
+	}
+	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)
+}
+
+func stepViews(steps []billing.CabinetStep) []stepView {
+	views := make([]stepView, len(steps))
+	for i, s := range steps {
+		v := stepView{Friends: ru.Number(s.Friends), Percent: ru.Percent(s.Percent), Height: s.Percent, Above: 100 - s.Percent,
+			Months: ru.Months.Count(s.Months), Own: s.Own}
+		if s.SMS > 0 {
+			v.SMS = "пакет из " + ru.SMS(s.SMS)
+		}
+		views[i] = v
+	}
+	return views
+}
+
+func packageViews(packages []billing.CabinetPackage) []packageView {
+	views := make([]packageView, len(packages))
+	for i, g := range packages {
+		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}
+		if g.State == billing.PackageEarned && g.Period != 0 {
+			views[i].Month = ru.Month(g.Period)
+		}
+	}
+	return views
+}

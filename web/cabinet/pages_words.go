@@ -1,0 +1,111 @@
+package cabinet
+
+import (
+	"time"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/cabinet/ru"
+)
+
+// What an attempt with a code comes to, in a sentence each.
+var reasonWords = map[models.Reason]string{
+	models.UnknownCode:      "Такого кода нет. Проверьте, нет ли опечатки: код состоит из латинских букв и цифр.",
+	models.OwnCode:          "Это ваш собственный код. Введите код того, кто вас пригласил.",
+	models.OwnCompany:       "Этот код принадлежит вашей же компании: у нее тот же ИНН. Скидка дается за приглашение другой компании.",
+	models.AlreadyActivated: "Вы уже вводили код-приглашение. Ввести его можно только один раз.",
+	models.WindowClosed:     "Срок ввода кода закончился: код можно ввести в течение месяца после регистрации АТС.",
+	models.NotRegistered:    "Сведения о регистрации вашей АТС еще не поступили. Код сохранен и будет проверен, как только они придут.",
+}
+
+// refusalWords is why a code was not taken. A wait is all that is said when there
+// is one: whoever guesses codes learns nothing else.
+func refusalWords(v Verdict) string {
+	if v.Wait > 0 {
+		return tooManyTries(v.Wait)
+	}
+	if words, ok := reasonWords[v.Reason]; ok {
+		return words
+	}
+	return "Код не принят. Если вы уверены, что он верный, обратитесь в поддержку."
+}
+
+func tooManyTries(wait time.Duration) string {
+	return "Слишком много попыток ввода кода. Попробуйте снова через " + ru.Wait(wait) + "."
+}
+
+// Why an invitation does not go out. The first depends on the channel.
+var inviteRefusalWords = map[InviteRefusal]string{
+	InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
+	InviteLookalike:      "В адресе смешаны похожие буквы разных алфавитов. Наберите его заново в одной раскладке.",
+	InviteTooMany:        "На сегодня приглашений достаточно: дневной предел исчерпан. Следующее можно отправить завтра.",
+	InviteAlreadyInvited: "Этому получателю сегодня уже отправляли приглашение. Повторить можно завтра.",
+	InviteOptedOut:       "Этот получатель отказался от приглашений, и мы ему больше не пишем.",
+	InviteNotPossible:    "Сейчас отправить приглашение этим способом нельзя. Скопируйте код и отправьте его личным сообщением.",
+}
+
+var badRecipientWords = map[models.Channel]string{
+	models.Email: "Проверьте адрес: он должен выглядеть как name@example.ru.",
+	models.SMS:   "Проверьте номер: нужен мобильный телефон, например +7 912 345-67-89.",
+}
+
+var missingRecipientWords = map[models.Channel]string{
+	models.Email: "Введите email получателя.",
+	models.SMS:   "Введите телефон получателя.",
+}
+
+func inviteWords(channel models.Channel, refusal InviteRefusal) string {
+	if words, ok := inviteRefusalWords[refusal]; ok {
+		return words
+	}
+	return badRecipientWords[channel]
+}
+
+// status is a state in a word, and the look that goes with it.
+type status struct {
+	Words string
+	Look  string // "good", "bad", "wait" or "plain": a class of the style sheet
+}
+
+var invitationStates = map[models.InvitationState]status{
+	models.InvitationQueued:    {"В очереди на отправку", "wait"},
+	models.InvitationSending:   {"Отправляется", "wait"},
+	models.InvitationSent:      {"Отправлено", "good"},
+	models.InvitationDelivered: {"Доставлено", "good"},
+	models.InvitationFailed:    {"Не доставлено", "bad"},
+	models.InvitationUnknown:   {"Отправка прервалась, повторять не будем", "bad"},
+	models.InvitationOptedOut:  {"Получатель отказался от приглашений", "plain"},
+}
+
+var channelWords = map[models.Channel]string{models.Email: "email", models.SMS: "SMS"}
+
+var packageStates = map[billing.PackageState]status{
+	billing.PackageEarned:   {"Заработан", "wait"},
+	billing.PackageOrdered:  {"Передан на подключение", "wait"},
+	billing.PackageCredited: {"Подключен", "good"},
+	billing.PackageRejected: {"Не подключен — обратитесь в поддержку", "bad"},
+}
+
+var documentReasons = map[models.AdjustmentReason]string{
+	models.ReasonRun:            "Расчет за месяц",
+	models.ReasonLateFact:       "Уточнение: данные поступили позже",
+	models.ReasonInvoiceRevised: "Перерасчет: счет изменился",
+	models.ReasonRevoked:        "Отмена скидки",
+}
+
+// The services of the programme as it ships; one that is not here is shown by the
+// name that its invoice has.
+var serviceNames = map[string]string{
+	"subscription": "Абонентская плата",
+	"numbers":      "Номера",
+	"calls":        "Звонки",
+	"recording":    "Запись разговоров",
+	"sms_package":  "Пакет SMS",
+}
+
+func serviceName(service string) string {
+	if name, ok := serviceNames[service]; ok {
+		return name
+	}
+	return service
+}
