@@ -93,6 +93,7 @@ const (
 	pathHistory     = "/referral/history"
 	pathInvite      = "/referral/invite"
 	pathInvitations = "/referral/invitations"
+	pathTable       = "/referral#steps" // a part of the main page
 	pathAssets      = "/referral/assets/"
 )
 

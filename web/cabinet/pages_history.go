@@ -32,6 +32,7 @@ type changeRow struct {
 type monthView struct {
 	Title    string
 	Highest  string
+	Rows     int        // of the table, with the sum
 	Sums     invoiceRow // of all of them
 	Invoices []invoiceRow
 }
@@ -42,6 +43,10 @@ type invoiceRow struct {
 }
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
+	f, err := p.own(r.Context(), account, "История скидок", pathHistory)
+	if err != nil {
+		return err
+	}
 	query := r.URL.Query()
 	changes, err := p.o.Desk.Changes(r.Context(), account, query.Get("after"), changesAPage)
 	if err != nil {
@@ -59,7 +64,8 @@ func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) e
 		v.Waiting = v.Waiting || months.Items[i].Waiting != 0
 		v.Months = append(v.Months, monthOf(&months.Items[i]))
 	}
-	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Body: v})
+	f.Body = v
+	return p.render(w, r, http.StatusOK, "history", f)
 }
 
 // changesPager tells the older part where its newest stretch of days ends: its
@@ -138,6 +144,10 @@ func monthOf(m *billing.MonthMoney) monthView {
 	for i := range m.Invoices {
 		currency = m.Invoices[i].Currency
 		v.Invoices = append(v.Invoices, invoiceRowOf(&m.Invoices[i]))
+	}
+	v.Rows = len(v.Invoices)
+	if v.Rows > 1 {
+		v.Rows++
 	}
 	v.Sums = sums("", m.Charged, m.Discount, m.Waiting, currency)
 	return v

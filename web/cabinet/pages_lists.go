@@ -98,6 +98,10 @@ type invitationRow struct {
 }
 
 func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64) error {
+	f, err := p.own(r.Context(), account, "Приглашения", pathInvitations)
+	if err != nil {
+		return err
+	}
 	query := r.URL.Query()
 	part, err := p.o.Desk.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
 	if err != nil {
@@ -111,7 +115,8 @@ func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int6
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	return p.render(w, r, http.StatusOK, "invitations", frame{Title: "Приглашения", Here: pathInvitations, Body: v})
+	f.Body = v
+	return p.render(w, r, http.StatusOK, "invitations", f)
 }
 
 // justSent is how long the address that a form led to says anything: it may be kept

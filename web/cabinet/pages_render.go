@@ -2,6 +2,7 @@ package cabinet
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -58,10 +59,11 @@ type tab struct {
 
 // The tabs, in the words of the customer's text.
 var tabs = []tab{
-	{Name: "Мой код и скидка", Path: pathHome},
+	{Name: "Мой код", Path: pathHome},
 	{Name: "История скидок", Path: pathHistory},
-	{Name: "Приведенные клиенты", Path: pathFriends},
 	{Name: "Приглашения", Path: pathInvitations},
+	{Name: "Приведенные клиенты", Path: pathFriends},
+	{Name: "Таблица скидок", Path: pathTable},
 }
 
 func tabsAt(here string) []tab {
@@ -71,6 +73,12 @@ func tabsAt(here string) []tab {
 		all[i] = t
 	}
 	return all
+}
+
+// own is the frame of a client's page, with its name.
+func (p *Pages) own(ctx context.Context, account int64, title, here string) (frame, error) {
+	s, err := p.standing(ctx, account)
+	return frame{Title: title, Here: here, Name: s.Name}, err
 }
 
 // render writes a page whole or, when its template fails, not at all.

@@ -53,7 +53,11 @@ func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error
 	if !found {
 		return errNowhere
 	}
-	f := frame{Title: "Почему столько: счет " + e.InvoiceID, Here: pathHistory, Body: p.whyOf(&e)}
+	f, err := p.own(r.Context(), account, "Почему столько: счет "+e.InvoiceID, pathHistory)
+	if err != nil {
+		return err
+	}
+	f.Body = p.whyOf(&e)
 	return p.render(w, r, http.StatusOK, "why", f)
 }
 
@@ -117,16 +121,20 @@ func whyDaysOf(s billing.ExplainedDays) whyDays {
 	return v
 }
 
-// inWords is the arithmetic read out: "19 дней по 40% и 11 дней по 60% — это 1 420
-// процентов-дней из 3 000 возможных (30 дней по 100%)."
+// inWords is the arithmetic read out: "19 дней по 40% и 11 дней по 60% — это
+// 19 × 40 + 11 × 60 = 1 420", and what that is a part of.
 func inWords(l *billing.ExplainedLine) string {
-	parts := make([]string, len(l.Segments))
+	said, products := make([]string, len(l.Segments)), make([]string, len(l.Segments))
 	for i, s := range l.Segments {
-		parts[i] = ru.Days.Count(s.Days) + " по " + ru.Percent(s.Percent)
+		said[i] = ru.Days.Count(s.Days) + " по " + ru.Percent(s.Percent)
+		products[i] = times(s.Days, s.Percent)
 	}
-	return enumerated(parts) + " дают вместе " + ru.Number(l.PercentDays) + " из " + ru.Number(100*l.Days) +
-		" возможных (" + ru.Days.Count(l.Days) + " по 100%)."
+	return enumerated(said) + " — это " + strings.Join(products, " + ") + ru.Space + "= " + ru.Number(l.PercentDays) +
+		". Если бы скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), вышло бы " + times(l.Days, 100) + ru.Space + "= " +
+		ru.Number(100*l.Days) + ". Поэтому скидка — " + ru.Number(l.PercentDays) + " из " + ru.Number(100*l.Days) + " частей начисленной суммы:"
 }
+
+func times(a, b int) string { return ru.Number(a) + ru.Space + "×" + ru.Space + ru.Number(b) }
 
 func enumerated(parts []string) string {
 	last := len(parts) - 1
