@@ -124,8 +124,12 @@ func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int6
 const justSent = 10 * time.Minute
 
 func (p *Pages) invitationRow(i *models.Invitation, sent string) invitationRow {
+	recipient := i.Recipient
+	if i.Channel == models.SMS {
+		recipient = ru.Phone(recipient)
+	}
 	return invitationRow{
-		Recipient: i.Recipient, By: channelWords[i.Channel], At: ru.Moment(i.CreatedAt, p.o.Zone), State: invitationStates[i.State],
+		Recipient: recipient, By: channelWords[i.Channel], At: ru.Moment(i.CreatedAt, p.o.Zone), State: invitationStates[i.State],
 		Just: i.ID.String() == sent && p.o.Now().Sub(i.CreatedAt) < justSent,
 	}
 }

@@ -73,7 +73,7 @@ var invitationStates = map[models.InvitationState]status{
 	models.InvitationSent:      {"Отправлено", "good"},
 	models.InvitationDelivered: {"Доставлено", "good"},
 	models.InvitationFailed:    {"Не доставлено", "bad"},
-	models.InvitationUnknown:   {"Отправка прервалась, повторять не будем", "bad"},
+	models.InvitationUnknown:   {"Дошло ли, неизвестно; второй раз не отправим", "plain"},
 	models.InvitationOptedOut:  {"Получатель отказался от приглашений", "plain"},
 }
 

@@ -100,5 +100,14 @@ func sign(currency string) string {
 // Percent is "20%", without a space, as the customer's text writes it.
 func Percent(n int) string { return strconv.Itoa(n) + "%" }
 
+// Phone is a Russian number in E.164 as people write it, "+7 912 345-67-89"; any
+// other is left as it is.
+func Phone(e164 string) string {
+	if len(e164) != 12 || !strings.HasPrefix(e164, "+7") {
+		return e164
+	}
+	return "+7" + Space + e164[2:5] + Space + e164[5:8] + "-" + e164[8:10] + "-" + e164[10:]
+}
+
 // SMS is "1200 SMS", ungrouped, as the customer's text writes it.
 func SMS(n int) string { return strconv.Itoa(n) + Space + "SMS" }

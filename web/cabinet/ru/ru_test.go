@@ -65,6 +65,9 @@ func TestNumbersWithTheirUnits(t *testing.T) {
 	said(t, ru.Number(-1420), "−1_420")
 	said(t, ru.Number(7), "7")
 	said(t, ru.Percent(100), "100%")
+	said(t, ru.Phone("+79123456789"), "+7_912_345-67-89")
+	said(t, ru.Phone("+380441234567"), "+380441234567")
+	said(t, ru.Phone("+7912"), "+7912")
 	said(t, ru.SMS(1200), "1200_SMS")
 }
 
