@@ -19,6 +19,7 @@ type Cabinet struct {
 	Pending    bool             // an activation of its own waits for the registration
 	Window     Window           // until when a code may be entered
 	Current    CurrentDiscount  // what it has today
+	Offer      Offer            // what a friend's code entered today would bring
 	Promised   *PromisedInvitee // nil unless an own discount waits for the promo end
 	Invitee    *models.Discount // own discount as a new client, past, present or to come
 	Friends    int              // accepted activations of its code, all of them
@@ -26,6 +27,12 @@ type Cabinet struct {
 	Next       NextFriend       // what one more friend today would bring
 	Steps      []CabinetStep    // the customer's table of discounts
 	Packages   []CabinetPackage // earned, by day
+}
+
+// Offer is a new client's discount by the terms of a day.
+type Offer struct {
+	Percent int
+	Months  int
 }
 
 // JoinedBy is the code that a client joined with. Who owns it is not the

@@ -20,6 +20,8 @@ func (p *Programme) Cabinet(c *models.AuditCase, today models.Date) Cabinet {
 		Window: p.window(a, own, today), Current: currentDiscount(standing.Discounts, today),
 		Friends: len(c.Referrals), Packages: cabinetPackages(c, standing),
 	}
+	terms := p.On(today).Invitee
+	view.Offer = Offer{Percent: terms.Percent, Months: terms.Months}
 	climb := p.climbOn(c.Referrals, today)
 	view.Next = p.nextFriend(climb, today, view.Terminated)
 	if view.Current.Step > 0 {

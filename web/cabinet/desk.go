@@ -14,7 +14,8 @@ import (
 // database does not answer.
 type Desk interface {
 	// Standing is what the client has today. ErrUnknownAccount: no fact about the
-	// account has arrived.
+	// account has arrived; the standing is then that of anybody, and whether the
+	// client takes part.
 	Standing(ctx context.Context, account int64) (Standing, error)
 	// EnterWithoutCode notes that the client takes part without a code («У меня нет кода»).
 	EnterWithoutCode(ctx context.Context, account int64) error

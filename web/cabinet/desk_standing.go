@@ -14,11 +14,12 @@ func (o *Office) Standing(ctx context.Context, account int64) (Standing, error) 
 	if err != nil {
 		return Standing{}, err
 	}
-	if !known {
-		return Standing{}, ErrUnknownAccount
-	}
 	view := o.o.Programme.Cabinet(&facts, o.today())
-	return Standing{Cabinet: view, Entered: entered || view.Joined != nil || view.Friends > 0, Link: o.link(view.Code)}, nil
+	s := Standing{Cabinet: view, Entered: entered || view.Joined != nil || view.Friends > 0, Link: o.link(view.Code)}
+	if !known {
+		return s, ErrUnknownAccount
+	}
+	return s, nil
 }
 
 // EnterWithoutCode notes that the client takes part without a code.

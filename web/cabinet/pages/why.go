@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet/pages/ru"
 )
 
 // whyView is «почему столько»: an invoice with the arithmetic of its discount.

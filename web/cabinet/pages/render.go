@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"referral/web/door"
 )
@@ -18,13 +17,13 @@ var templateFiles embed.FS
 // templates are the pages by name, each with the layout and the parts around it.
 type templates map[string]*template.Template
 
-var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "error"}
+var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "notice"}
 
 func readTemplates(a assets) (templates, error) {
 	around, err := template.New("layout.html").Funcs(template.FuncMap{"asset": a.path}).
 		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/icons.html")
 	if err != nil {
-		return nil, fmt.Errorf("cabinet: reading the templates: %w", err)
+		return nil, fmt.Errorf("pages: reading the templates: %w", err)
 	}
 	all := templates{}
 	for _, name := range pageNames {
@@ -33,7 +32,7 @@ func readTemplates(a assets) (templates, error) {
 			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cabinet: reading the template of %q: %w", name, err)
+			return nil, fmt.Errorf("pages: reading the template of %q: %w", name, err)
 		}
 		all[name] = page
 	}
@@ -84,7 +83,7 @@ func (p *Pages) own(ctx context.Context, account int64, title, here string) (fra
 // render writes a page whole or, when its template fails, not at all.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if visitor, ok := door.VisitorOf(r.Context()); ok {
-		f.Account, f.SignOut = visitor.AccountID, p.o.SignOut
+		f.Account, f.SignOut = visitor.AccountID, door.SignOutPath
 	}
 	if f.Here != "" {
 		f.Tabs = tabsAt(f.Here)
@@ -93,30 +92,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	if err := p.templates[name].Execute(&page, f); err != nil {
 		return fmt.Errorf("%w: making the page %q: %w", errDefect, name, err)
 	}
-	p.guard(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Robots-Tag", "noindex")
 	w.WriteHeader(status)
 	// An error here is a client that has gone away.
 	_, _ = w.Write(page.Bytes())
 	return nil
-}
-
-// guard is what a browser has to know of a page: that it is for one person, loads
-// nothing from elsewhere, and runs no script but the pages' own. The referrer
-// stays within the site, for addresses may carry a code; "no-referrer" would take
-// the origin from forms as well.
-func (p *Pages) guard(h http.Header) {
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", p.policy)
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Robots-Tag", "noindex")
-}
-
-func policy(formTargets []string) string {
-	return strings.Join([]string{
-		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
-		strings.Join(append([]string{"form-action 'self'"}, formTargets...), " "),
-		"base-uri 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'",
-	}, "; ")
 }

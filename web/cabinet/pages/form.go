@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"crypto/sha256"
@@ -8,15 +8,11 @@ import (
 	"strings"
 )
 
-// No form of the pages is anywhere near this, in bytes.
-const largestForm = 16 << 10
-
 // longestField bounds what is passed on, in bytes; the longest address of a mailbox
 // is 254.
 const longestField = 320
 
-func readForm(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, largestForm)
+func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		// The parser's error may quote what was typed.
 		return fmt.Errorf("%w", errBadForm)

@@ -1,11 +1,11 @@
-package cabinet
+package pages
 
 import (
 	"slices"
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet/pages/ru"
 )
 
 // chart is the discount of each month shown, the oldest first.

@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"net/http"
@@ -7,7 +7,8 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet"
+	"referral/web/cabinet/pages/ru"
 )
 
 // historyView is «История скидок»: what changed and why, and what it brought.
@@ -70,7 +71,7 @@ func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) e
 
 // changesPager tells the older part where its newest stretch of days ends: its
 // list does not hold that day.
-func changesPager(r *http.Request, part Page[billing.DiscountChange]) pager {
+func changesPager(r *http.Request, part cabinet.Page[billing.DiscountChange]) pager {
 	at := pagerOf(r, "Страницы изменений скидки", pathHistory, "after", part.Next)
 	if at.First != "" {
 		at.First = withQuery(pathHistory, without(without(r.URL.Query(), "after"), "until"))

@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"referral/models"
+
+	"referral/web/cabinet"
 )
 
 // home is the main page, or the one for joining while the client takes no part. A
@@ -39,12 +41,12 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 	return p.render(w, r, t.Status, "home", f)
 }
 
-// standing of an account of which nothing has arrived is that of one that is not
-// registered yet: its code may be entered all the same, and waits.
-func (p *Pages) standing(ctx context.Context, account int64) (Standing, error) {
+// standing of an account of which nothing has arrived is that of anybody: a code
+// may be entered all the same, and waits.
+func (p *Pages) standing(ctx context.Context, account int64) (cabinet.Standing, error) {
 	s, err := p.o.Desk.Standing(ctx, account)
-	if errors.Is(err, ErrUnknownAccount) {
-		s, err = Standing{}, nil
+	if errors.Is(err, cabinet.ErrUnknownAccount) {
+		err = nil
 	}
 	return s, err
 }
@@ -52,16 +54,16 @@ func (p *Pages) standing(ctx context.Context, account int64) (Standing, error) {
 // activate enters a code. What was refused is shown where it was typed; what was
 // accepted is shown at an address that may be loaded again.
 func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) error {
-	if err := readForm(w, r); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	code := typed(r, "code")
 	if models.NormalCode(code) == "" {
 		return p.showHome(w, r, account, try{Words: "Введите код из приглашения.", Status: http.StatusUnprocessableEntity}, "")
 	}
-	attempt := Attempt{Code: code, Address: p.o.Address(r), Key: onceKey(r, models.NormalCode(code))}
-	v, err := p.o.Desk.Activate(r.Context(), account, attempt)
-	if errors.Is(err, ErrKeyReused) {
+	attempt := cabinet.Attempt{Code: code, Address: p.o.Proxies.Client(r), Key: onceKey(r, models.NormalCode(code))}
+	v, err := settled(r.Context(), func() (cabinet.Verdict, error) { return p.o.Desk.Activate(r.Context(), account, attempt) })
+	if stale(err) {
 		return p.showHome(w, r, account, try{code, staleForm, http.StatusConflict}, "")
 	}
 	if err != nil {
@@ -70,9 +72,14 @@ func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) 
 	return p.answerAttempt(w, r, account, code, v)
 }
 
+// stale tells a form that cannot be answered as it is, but can be as a new one.
+func stale(err error) bool {
+	return errors.Is(err, cabinet.ErrKeyReused) || errors.Is(err, cabinet.ErrUnderWay)
+}
+
 const staleForm = "Страница устарела, поэтому форма не отправлена. Проверьте, что введено, и отправьте еще раз."
 
-func (p *Pages) answerAttempt(w http.ResponseWriter, r *http.Request, account int64, code string, v Verdict) error {
+func (p *Pages) answerAttempt(w http.ResponseWriter, r *http.Request, account int64, code string, v cabinet.Verdict) error {
 	switch {
 	case v.Wait > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(v.Wait.Seconds())+1))
@@ -94,7 +101,7 @@ func (p *Pages) done(w http.ResponseWriter, r *http.Request, path, name, value s
 
 // enter is «У меня нет кода».
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, account int64) error {
-	if err := readForm(w, r); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	if err := p.o.Desk.EnterWithoutCode(r.Context(), account); err != nil {

@@ -1,4 +1,4 @@
-package cabinet_test
+package pages_test
 
 import (
 	"fmt"
@@ -49,6 +49,7 @@ func scenes() *fakeDesk {
 			"AGAIN": {Reason: models.AlreadyActivated}, "LATE": {Reason: models.WindowClosed}, "TOOMANY": {Wait: 13*time.Minute + 20*time.Second},
 			"WAITING": {Waiting: true, Reason: models.NotRegistered},
 		},
+		waits: map[cabinet.InviteRefusal]time.Duration{cabinet.InviteTooMany: 12 * time.Hour, cabinet.InviteAlreadyInvited: 12 * time.Hour},
 		refusals: map[string]cabinet.InviteRefusal{
 			"+78091234567": cabinet.InvitePremiumNumber, "а@example.ru": cabinet.InviteLookalike, "eleventh@example.ru": cabinet.InviteTooMany,
 			"again@example.ru": cabinet.InviteAlreadyInvited, "never@example.ru": cabinet.InviteOptedOut, "off@example.ru": cabinet.InviteNotPossible,
@@ -73,7 +74,7 @@ func day(s string) models.Date {
 // standing is that of a client that takes part and has nothing, changed.
 func standing(account int64, name string, change func(*cabinet.Standing)) cabinet.Standing {
 	s := cabinet.Standing{Entered: true, Link: "https://cabinet.example.ru/referral?code=K7M2QX9PA", Cabinet: billing.Cabinet{
-		Today: today, AccountID: account, Name: name, Code: "K7M2QX9PA", Registered: true, Window: closedWindow, Steps: table(0),
+		Today: today, AccountID: account, Name: name, Code: "K7M2QX9PA", Registered: true, Window: closedWindow, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3},
 		Next: billing.NextFriend{Step: 1, Percent: 20, End: day("2026-07-25")},
 	}}
 	change(&s)

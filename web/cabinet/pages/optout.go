@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"net/http"
@@ -27,7 +27,8 @@ func (p *Pages) optOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !found {
-		return errNowhere
+		p.Notice(w, r, noticeBadToken)
+		return nil
 	}
 	return p.render(w, r, http.StatusOK, "optout", frame{Title: "Вы отказались от приглашений", Body: optOutView{Done: true}})
 }

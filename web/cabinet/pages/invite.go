@@ -1,11 +1,12 @@
-package cabinet
+package pages
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 
 	"referral/models"
+
+	"referral/web/cabinet"
 )
 
 // inviteForm is «Поделиться кодом».
@@ -22,7 +23,7 @@ func (p *Pages) inviteForm(channel models.Channel) inviteForm {
 }
 
 // refused puts back what was typed, with the reason at its field.
-func (f *inviteForm) refused(i Invite, words string) {
+func (f *inviteForm) refused(i cabinet.Invite, words string) {
 	if i.Channel == models.SMS {
 		f.Phone, f.PhoneError = i.Recipient, words
 		return
@@ -34,6 +35,7 @@ func (f *inviteForm) refused(i Invite, words string) {
 // and for what was refused.
 type inviteView struct {
 	Summary *summary
+	Left    bool // the account has left, and invites nobody
 	Code    string
 	Link    string
 	Invite  inviteForm
@@ -49,39 +51,39 @@ func (p *Pages) showInvite(w http.ResponseWriter, r *http.Request, account int64
 	if err != nil {
 		return err
 	}
-	v.Code, v.Link = s.Code, s.Link
+	v.Code, v.Link, v.Left = s.Code, s.Link, s.Terminated
 	f := frame{Title: "Поделиться кодом", Here: pathInvitations, Name: s.Name, Trouble: v.Summary != nil, Body: v}
 	return p.render(w, r, status, "invite", f)
 }
 
 // invite sends an invitation off, or says at its field why not.
 func (p *Pages) invite(w http.ResponseWriter, r *http.Request, account int64) error {
-	i, err := readInvite(w, r)
+	i, err := readInvite(r)
 	if err != nil {
 		return err
 	}
 	if i.Recipient == "" {
 		return p.refuseInvite(w, r, account, i, http.StatusUnprocessableEntity, missingRecipientWords[i.Channel])
 	}
-	v, err := p.o.Desk.Invite(r.Context(), account, i)
+	v, err := settled(r.Context(), func() (cabinet.InviteVerdict, error) { return p.o.Desk.Invite(r.Context(), account, i) })
 	switch {
-	case errors.Is(err, ErrKeyReused):
+	case stale(err):
 		return p.refuseInvite(w, r, account, i, http.StatusConflict, staleForm)
 	case err != nil:
 		return err
-	case v.Refusal == InviteTooMany:
-		return p.refuseInvite(w, r, account, i, http.StatusTooManyRequests, inviteWords(i.Channel, v.Refusal))
+	case v.Refusal == cabinet.InviteTooMany:
+		return p.refuseInvite(w, r, account, i, http.StatusTooManyRequests, inviteWords(i.Channel, v))
 	case v.Refusal != "":
-		return p.refuseInvite(w, r, account, i, http.StatusUnprocessableEntity, inviteWords(i.Channel, v.Refusal))
+		return p.refuseInvite(w, r, account, i, http.StatusUnprocessableEntity, inviteWords(i.Channel, v))
 	}
 	return p.done(w, r, pathInvitations, "sent", url.QueryEscape(v.Invitation.ID.String()))
 }
 
-func readInvite(w http.ResponseWriter, r *http.Request) (Invite, error) {
-	if err := readForm(w, r); err != nil {
-		return Invite{}, err
+func readInvite(r *http.Request) (cabinet.Invite, error) {
+	if err := readForm(r); err != nil {
+		return cabinet.Invite{}, err
 	}
-	i := Invite{Channel: models.Channel(r.PostForm.Get("channel"))}
+	i := cabinet.Invite{Channel: models.Channel(r.PostForm.Get("channel"))}
 	switch i.Channel {
 	case models.Email:
 		i.Recipient = typed(r, "email")
@@ -94,7 +96,7 @@ func readInvite(w http.ResponseWriter, r *http.Request) (Invite, error) {
 	return i, nil
 }
 
-func (p *Pages) refuseInvite(w http.ResponseWriter, r *http.Request, account int64, i Invite, status int, words string) error {
+func (p *Pages) refuseInvite(w http.ResponseWriter, r *http.Request, account int64, i cabinet.Invite, status int, words string) error {
 	v := inviteView{Invite: p.inviteForm(i.Channel), Summary: &summary{Head: "Приглашение не отправлено", Words: words, Field: "email"}}
 	if i.Channel == models.SMS {
 		v.Summary.Field = "phone"

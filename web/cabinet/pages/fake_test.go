@@ -1,4 +1,4 @@
-package cabinet_test
+package pages_test
 
 import (
 	"context"
@@ -17,8 +17,10 @@ import (
 // is kept.
 type fakeDesk struct {
 	scenes      map[int64]*scene
-	verdicts    map[string]cabinet.Verdict // by code; another code is accepted
-	refusals    map[string]cabinet.InviteRefusal
+	verdicts    map[string]cabinet.Verdict       // by code; another code is accepted
+	refusals    map[string]cabinet.InviteRefusal // by recipient
+	waits       map[cabinet.InviteRefusal]time.Duration
+	underWay    int   // how often to say that the same is under way
 	broken      error // what every verb answers
 	keyed       error // what activating and inviting answer, if anything
 	attempts    []cabinet.Attempt
@@ -39,7 +41,8 @@ type scene struct {
 func (d *fakeDesk) Standing(_ context.Context, account int64) (cabinet.Standing, error) {
 	s, ok := d.scenes[account]
 	if !ok && d.broken == nil {
-		return cabinet.Standing{}, fmt.Errorf("looking: %w", cabinet.ErrUnknownAccount)
+		anybody := cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: account, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3}}}
+		return anybody, fmt.Errorf("looking: %w", cabinet.ErrUnknownAccount)
 	}
 	if d.broken != nil {
 		return cabinet.Standing{}, d.broken
@@ -64,7 +67,7 @@ func (d *fakeDesk) EnterWithoutCode(_ context.Context, account int64) error {
 
 func (d *fakeDesk) Activate(_ context.Context, account int64, a cabinet.Attempt) (cabinet.Verdict, error) {
 	d.attempts = append(d.attempts, a)
-	if err := errors.Join(d.broken, d.keyed); err != nil {
+	if err := d.hurdle(); err != nil {
 		return cabinet.Verdict{}, err
 	}
 	if v, ok := d.verdicts[models.NormalCode(a.Code)]; ok {
@@ -74,6 +77,14 @@ func (d *fakeDesk) Activate(_ context.Context, account int64, a cabinet.Attempt)
 	s.standing.Entered, s.standing.Joined = true, &billing.JoinedBy{On: today, Percent: 20, Months: 3}
 	s.standing.Promised = &billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-05-04"}
 	return cabinet.Verdict{Accepted: true}, nil
+}
+
+func (d *fakeDesk) hurdle() error {
+	if d.underWay > 0 {
+		d.underWay--
+		return fmt.Errorf("claiming: %w", cabinet.ErrUnderWay)
+	}
+	return errors.Join(d.broken, d.keyed)
 }
 
 func (d *fakeDesk) Friends(_ context.Context, account int64, after string, limit int) (cabinet.Page[cabinet.Friend], error) {
@@ -116,11 +127,11 @@ func (d *fakeDesk) Why(_ context.Context, account int64, invoice string) (billin
 
 func (d *fakeDesk) Invite(_ context.Context, account int64, i cabinet.Invite) (cabinet.InviteVerdict, error) {
 	d.invites = append(d.invites, i)
-	if err := errors.Join(d.broken, d.keyed); err != nil {
+	if err := d.hurdle(); err != nil {
 		return cabinet.InviteVerdict{}, err
 	}
 	if refusal, ok := d.refusals[i.Recipient]; ok {
-		return cabinet.InviteVerdict{Refusal: refusal}, nil
+		return cabinet.InviteVerdict{Refusal: refusal, Wait: d.waits[refusal]}, nil
 	}
 	if i.Channel == models.Email && !strings.Contains(i.Recipient, "@") {
 		return cabinet.InviteVerdict{Refusal: cabinet.InviteBadRecipient}, nil

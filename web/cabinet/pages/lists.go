@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet/pages/ru"
 )
 
 // How much of a list a page shows.

@@ -1,11 +1,12 @@
-package cabinet
+package pages
 
 import (
 	"time"
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet"
+	"referral/web/cabinet/pages/ru"
 )
 
 // What an attempt with a code comes to, in a sentence each.
@@ -20,7 +21,7 @@ var reasonWords = map[models.Reason]string{
 
 // refusalWords is why a code was not taken. A wait is all that is said when there
 // is one: whoever guesses codes learns nothing else.
-func refusalWords(v Verdict) string {
+func refusalWords(v cabinet.Verdict) string {
 	if v.Wait > 0 {
 		return tooManyTries(v.Wait)
 	}
@@ -35,13 +36,13 @@ func tooManyTries(wait time.Duration) string {
 }
 
 // Why an invitation does not go out. The first depends on the channel.
-var inviteRefusalWords = map[InviteRefusal]string{
-	InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
-	InviteLookalike:      "В адресе смешаны похожие буквы разных алфавитов. Наберите его заново в одной раскладке.",
-	InviteTooMany:        "На сегодня приглашений достаточно: дневной предел исчерпан. Следующее можно отправить завтра.",
-	InviteAlreadyInvited: "Этому получателю сегодня уже отправляли приглашение. Повторить можно завтра.",
-	InviteOptedOut:       "Этот получатель отказался от приглашений, и мы ему больше не пишем.",
-	InviteNotPossible:    "Сейчас отправить приглашение этим способом нельзя. Скопируйте код и отправьте его личным сообщением.",
+var inviteRefusalWords = map[cabinet.InviteRefusal]string{
+	cabinet.InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
+	cabinet.InviteLookalike:      "В адресе смешаны похожие буквы разных алфавитов. Наберите его заново в одной раскладке.",
+	cabinet.InviteTooMany:        "На сегодня приглашений достаточно: дневной предел исчерпан.",
+	cabinet.InviteAlreadyInvited: "Этому получателю сегодня уже отправляли приглашение.",
+	cabinet.InviteOptedOut:       "Этот получатель отказался от приглашений, и мы ему больше не пишем.",
+	cabinet.InviteNotPossible:    "Сейчас отправить приглашение этим способом нельзя. Скопируйте код и отправьте его личным сообщением.",
 }
 
 var badRecipientWords = map[models.Channel]string{
@@ -54,11 +55,15 @@ var missingRecipientWords = map[models.Channel]string{
 	models.SMS:   "Введите телефон получателя.",
 }
 
-func inviteWords(channel models.Channel, refusal InviteRefusal) string {
-	if words, ok := inviteRefusalWords[refusal]; ok {
-		return words
+func inviteWords(channel models.Channel, v cabinet.InviteVerdict) string {
+	words, ok := inviteRefusalWords[v.Refusal]
+	switch {
+	case !ok:
+		return badRecipientWords[channel]
+	case v.Wait > 0:
+		return words + " Следующее можно отправить через " + ru.Wait(v.Wait) + "."
 	}
-	return badRecipientWords[channel]
+	return words
 }
 
 // status is a state in a word, and the look that goes with it.

@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"cmp"
@@ -6,7 +6,8 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet"
+	"referral/web/cabinet/pages/ru"
 )
 
 // joiningView is the page of a client that takes no part yet.
@@ -14,6 +15,7 @@ type joiningView struct {
 	Done    string
 	Code    codeForm
 	Summary *summary
+	Offer   string // the discount that a code brings; empty for none
 	Steps   []stepView
 }
 
@@ -25,10 +27,12 @@ type homeView struct {
 	MyCode   []string // in groups; empty while there is none
 	Code     string
 	Link     string
+	Left     bool // the account has left, and invites nobody
 	Discount discountView
 	Steps    []stepView
 	Packages []packageView
 	Form     codeForm
+	Offer    string // the discount that a code brings; empty for none
 	Invite   inviteForm
 }
 
@@ -64,14 +68,24 @@ type packageView struct {
 	State               status
 }
 
-func (p *Pages) joiningView(s *Standing, t try, done string) joiningView {
-	v := joiningView{Code: p.codeForm(s, t), Steps: stepViews(s.Steps)}
+func (p *Pages) joiningView(s *cabinet.Standing, t try, done string) joiningView {
+	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
 	v.Summary = codeSummary(v.Code)
 	if done == doneWaiting && s.Pending {
 		v.Done = "Код сохранен."
 	}
 	return v
 }
+
+// offer is "20% на первые 3 месяца".
+func offer(o billing.Offer) string {
+	if o.Percent == 0 {
+		return ""
+	}
+	return ru.Percent(o.Percent) + " на " + first.For(o.Months) + " " + ru.Months.Count(o.Months)
+}
+
+var first = ru.Noun{One: "первый", Few: "первые", Many: "первые"}
 
 func codeSummary(f codeForm) *summary {
 	if f.Error == "" {
@@ -84,9 +98,9 @@ func codeSummary(f codeForm) *summary {
 	return said
 }
 
-func (p *Pages) homeView(s *Standing, t try, done string) homeView {
+func (p *Pages) homeView(s *cabinet.Standing, t try, done string) homeView {
 	v := homeView{
-		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link,
+		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
 		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages), Form: p.codeForm(s, t),
 		Invite: p.inviteForm(models.Email),
 	}
@@ -98,7 +112,7 @@ func (p *Pages) homeView(s *Standing, t try, done string) homeView {
 }
 
 // doneWords trusts the facts and not the address, which anyone can write.
-func doneWords(s *Standing, done string) string {
+func doneWords(s *cabinet.Standing, done string) string {
 	switch {
 	case done == doneActivated && s.Joined != nil:
 		return "Код принят: вы подключены к реферальной программе."
@@ -110,7 +124,7 @@ func doneWords(s *Standing, done string) string {
 	return ""
 }
 
-func notices(s *Standing) []string {
+func notices(s *cabinet.Standing) []string {
 	var said []string
 	if s.Terminated {
 		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
@@ -133,7 +147,7 @@ func groups(code string) []string {
 	return parts
 }
 
-func discountOf(s *Standing) discountView {
+func discountOf(s *cabinet.Standing) discountView {
 	c, v := s.Current, discountView{Own: ownDiscount(s), Next: nextFriend(s)}
 	if c.Percent == 0 {
 		return v
@@ -152,7 +166,7 @@ func discountOf(s *Standing) discountView {
 }
 
 // ownDiscount is a new client's discount that is still to come.
-func ownDiscount(s *Standing) string {
+func ownDiscount(s *cabinet.Standing) string {
 	switch {
 	case s.Promised != nil:
 		return promised(s.Promised)
@@ -172,7 +186,7 @@ func promised(d *billing.PromisedInvitee) string {
 	return said + "."
 }
 
-func nextFriend(s *Standing) string {
+func nextFriend(s *cabinet.Standing) string {
 	n := s.Next
 	if n.Step == 0 || s.Terminated || s.Code == "" {
 		return ""

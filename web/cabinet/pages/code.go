@@ -1,10 +1,11 @@
-package cabinet
+package pages
 
 import (
 	"time"
 
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet"
+	"referral/web/cabinet/pages/ru"
 )
 
 // try is a code in the field: linked, or typed and refused.
@@ -27,7 +28,7 @@ type codeForm struct {
 	Instead string
 }
 
-func (p *Pages) codeForm(s *Standing, t try) codeForm {
+func (p *Pages) codeForm(s *cabinet.Standing, t try) codeForm {
 	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey()}
 	switch {
 	case s.Joined != nil, s.Terminated:

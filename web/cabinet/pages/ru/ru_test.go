@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"referral/models"
-	"referral/web/cabinet/ru"
+	"referral/web/cabinet/pages/ru"
 )
 
 // said compares with non-breaking spaces written as "_".

@@ -1,4 +1,4 @@
-package cabinet
+package pages
 
 import (
 	"crypto/sha256"
@@ -45,7 +45,7 @@ func readAssets() (assets, error) {
 		return nil
 	})
 	if err != nil {
-		return a, fmt.Errorf("cabinet: reading the assets: %w", err)
+		return a, fmt.Errorf("pages: reading the assets: %w", err)
 	}
 	return a, nil
 }
