@@ -122,7 +122,7 @@ func inviterScene() *scene {
 		},
 		changes:     inviterChanges(),
 		months:      inviterMonths(),
-		why:         map[string]billing.InvoiceExplanation{"INV-2026-04-885": explanation()},
+		why:         explanations(),
 		invitations: inviterInvitations(),
 	}
 }
@@ -157,6 +157,18 @@ func inviterMonths() []billing.MonthMoney {
 
 func sums(id string, p models.Period, charged, posted, waiting models.Money) billing.InvoiceSums {
 	return billing.InvoiceSums{InvoiceID: id, Period: p, Revision: 1, Currency: "RUB", Lines: 2, Charged: charged, Wanted: posted + waiting, Posted: posted, Difference: waiting}
+}
+
+// explanations has one for every invoice of the months.
+func explanations() map[string]billing.InvoiceExplanation {
+	all := map[string]billing.InvoiceExplanation{}
+	for _, m := range inviterMonths() {
+		for _, invoice := range m.Invoices {
+			all[invoice.InvoiceID] = billing.InvoiceExplanation{InvoiceSums: invoice, AccountID: inviter}
+		}
+	}
+	all["INV-2026-04-885"] = explanation()
+	return all
 }
 
 // explanation is the example of programme.md, with lines that get nothing.

@@ -1,0 +1,244 @@
+package pages_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"referral/models"
+	"referral/web/cabinet"
+)
+
+func urlEscaped(s string) string { return url.QueryEscape(s) }
+
+func TestJoining(t *testing.T) {
+	s := open(t)
+	page := s.get(newcomer, "/referral").wants(http.StatusOK, "Вступить в программу",
+		"Если есть код для приглашения, то введите его ниже:", "Применить", "У меня нет кода",
+		"по 10_мая_2026 включительно", "Осталось: 15_дней 12_часов",
+		"скидку 20% на первые 3_месяца пользования", "Скидка начнет действовать после окончания промо-периода")
+	page.lacks("Ваш личный код", "История скидок")
+	timer := page.all("time")[0]
+	if attr(timer, "datetime") != "2026-05-10" {
+		t.Errorf("the last day for machines is %q", attr(timer, "datetime"))
+	}
+}
+
+func TestAfterTheWindowASentenceStandsForTheField(t *testing.T) {
+	s := open(t)
+	page := s.get(latecomer, "/referral?code=K7M2QX9PA").wants(http.StatusOK,
+		"Срок ввода кода-приглашения закончился 10_февраля_2026", "Вступить можно и без кода", "Вступить в программу")
+	if _, there := page.field("code"); there {
+		t.Error("the field is still there")
+	}
+}
+
+func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
+	s := open(t)
+	for _, account := range []int64{newcomer, bare, unknown} {
+		if code, _ := s.get(account, "/referral?code=k7m-2qx+9pa").field("code"); code != "K7M2QX9PA" {
+			t.Errorf("account %d: the field holds %q", account, code)
+		}
+	}
+}
+
+func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
+	s := open(t)
+	form := s.get(newcomer, "/referral")
+	fields := []string{"code", " k7m 2qx 9pa ", "key", form.key("/referral/activate")}
+	s.post(newcomer, "/referral/activate", fields...).leadsTo("/referral?done=activated")
+	s.post(newcomer, "/referral/activate", fields...)
+	if a, b := s.desk.attempts[0], s.desk.attempts[1]; a.Key == "" || a.Key != b.Key {
+		t.Errorf("sent twice, the keys are %q and %q: want one", a.Key, b.Key)
+	}
+	if a := s.desk.attempts[0]; models.NormalCode(a.Code) != "K7M2QX9PA" || a.Address != "192.0.2.1" {
+		t.Errorf("attempt %+v", a)
+	}
+	s.get(newcomer, "/referral?done=activated").wants(http.StatusOK, "Код принят: вы подключены к реферальной программе.",
+		"Вам обещана скидка 20% на 3_месяца", "после окончания промо-периода (по плану — 4_мая_2026)")
+}
+
+// Whoever goes back and corrects what was typed sends another request.
+func TestACorrectedFormIsAnotherRequest(t *testing.T) {
+	s := open(t)
+	key := s.get(newcomer, "/referral").key("/referral/activate")
+	s.post(newcomer, "/referral/activate", "code", "unknown", "key", key)
+	s.post(newcomer, "/referral/activate", "code", "UNK-NOWN", "key", key)
+	s.post(newcomer, "/referral/activate", "code", "own", "key", key)
+	a := s.desk.attempts
+	if a[0].Key != a[1].Key || a[0].Key == a[2].Key {
+		t.Errorf("keys %q, %q, %q: want the same for the same code", a[0].Key, a[1].Key, a[2].Key)
+	}
+}
+
+func TestEveryRefusalHasItsSentence(t *testing.T) {
+	for code, c := range map[string]struct {
+		status int
+		says   string
+	}{
+		"unknown": {http.StatusUnprocessableEntity, "Такого кода нет"},
+		"own":     {http.StatusUnprocessableEntity, "Это ваш собственный код"},
+		"company": {http.StatusUnprocessableEntity, "тот же ИНН"},
+		"again":   {http.StatusUnprocessableEntity, "Вы уже вводили код-приглашение"},
+		"late":    {http.StatusUnprocessableEntity, "Срок ввода кода закончился"},
+		"toomany": {http.StatusTooManyRequests, "Слишком много попыток ввода кода. Попробуйте снова через 14_минут."},
+		" - ":     {http.StatusUnprocessableEntity, "Введите код из приглашения."},
+	} {
+		s := open(t)
+		page := s.post(newcomer, "/referral/activate", "code", code, "key", "k").wants(c.status, "Код не применен", c.says)
+		field := page.id("code")
+		if attr(field, "aria-invalid") != "true" || !strings.Contains(attr(field, "aria-describedby"), "code-error") {
+			t.Errorf("%s: the field does not say what is wrong with it: %v", code, field.Attr)
+		}
+		if got := attr(field, "value"); got != strings.TrimSpace(code) && models.NormalCode(code) != "" {
+			t.Errorf("%s: what was typed is lost: %q", code, got)
+		}
+		if title := words(page.all("title")[0]); !strings.HasPrefix(title, "Ошибка:") {
+			t.Errorf("the title is %q", title)
+		}
+	}
+}
+
+func TestTheLimitNamesItsWaitForMachinesToo(t *testing.T) {
+	page := open(t).post(newcomer, "/referral/activate", "code", "toomany")
+	if got := page.Header.Get("Retry-After"); got != "801" {
+		t.Errorf("Retry-After %q", got)
+	}
+}
+
+func TestARefusalOnTheMainPageStaysThere(t *testing.T) {
+	page := open(t).post(bare, "/referral/activate", "code", "unknown").wants(http.StatusUnprocessableEntity, "Ваш личный код", "Такого кода нет")
+	if _, there := page.field("code"); !there {
+		t.Error("no field")
+	}
+}
+
+func TestACodeBeforeTheRegistrationWaits(t *testing.T) {
+	s := open(t)
+	s.post(unknown, "/referral/activate", "code", "waiting").leadsTo("/referral?done=waiting")
+	page := s.get(waiting, "/referral?done=waiting").wants(http.StatusOK, "Код сохранен.", "Мы проверим его, как только поступят сведения о регистрации")
+	if _, there := page.field("code"); there {
+		t.Error("the field is there although a code waits")
+	}
+	s.get(unknown, "/referral").wants(http.StatusOK, "Код можно ввести в течение месяца после регистрации АТС.").lacks("Осталось")
+}
+
+func TestWithoutACode(t *testing.T) {
+	s := open(t)
+	s.post(newcomer, "/referral/enter").leadsTo("/referral?done=entered")
+	if len(s.desk.enteredBare) != 1 || s.desk.enteredBare[0] != newcomer {
+		t.Errorf("entered: %v", s.desk.enteredBare)
+	}
+	s.get(newcomer, "/referral?done=entered").wants(http.StatusOK, "Вы вступили в программу", "Ваш личный код",
+		"Получите скидку по коду-приглашению", "Применить")
+}
+
+// What an address claims is said only where it is so.
+func TestAnAddressCannotMakeThePageSayThings(t *testing.T) {
+	s := open(t)
+	s.get(empty, "/referral?done=activated").lacks("Код принят")
+	s.get(empty, "/referral?done=waiting").lacks("Код сохранен")
+	s.get(promised, "/referral?done=entered").lacks("Вы вступили")
+	s.get(newcomer, "/referral?done=<b>x</b>").lacks("<b>x</b>")
+}
+
+func TestMyCodeAndDiscount(t *testing.T) {
+	s := open(t)
+	page := s.get(inviter, "/referral").wants(http.StatusOK, "Ваш личный код", "K7M 2QX 9PA", "Скопировать", "Пригласить",
+		"60%", "по_19_апреля_2027 включительно", "60% за приведенных клиентов",
+		"Следующий приведенный клиент увеличит скидку за друзей с 60% до 80% и продлит ее по 24_апреля_2027 включительно.",
+		"Поделиться кодом", "Отправить email", "Отправить SMS", "Email получателя")
+	code := page.id("my-code")
+	if got := strings.ReplaceAll(words(code), " ", ""); got != "K7M2QX9PA" {
+		t.Errorf("the code to be selected is %q", got)
+	}
+	for d := range code.Descendants() {
+		if strings.ContainsAny(d.Data, " \n") {
+			t.Error("a blank would be copied with the code")
+		}
+	}
+	if link, _ := page.field("link"); link != "https://cabinet.example.ru/referral?code=K7M2QX9PA" {
+		t.Errorf("the link is %q", link)
+	}
+	if _, there := page.field("code"); there {
+		t.Error("a field for a code although it is too late")
+	}
+}
+
+func TestTheOwnStepIsMarkedInWords(t *testing.T) {
+	page := open(t).get(inviter, "/referral")
+	rows := 0
+	for _, row := range page.all("tr") {
+		if attr(row, "aria-current") != "true" {
+			continue
+		}
+		rows++
+		if got := words(row); got != "3 вы здесь 60% 12_месяцев пакет из 1200_SMS" {
+			t.Errorf("the own row says %q", got)
+		}
+	}
+	if rows != 1 {
+		t.Errorf("%d rows are marked", rows)
+	}
+	open(t).get(empty, "/referral").lacks("вы здесь")
+}
+
+func TestPackagesAndTheirState(t *testing.T) {
+	open(t).get(inviter, "/referral").wants(http.StatusOK,
+		"1200_SMS Заработан 20_апреля_2026, подключим с_расчетом за_апрель_2026", "Подключен", "Передан на подключение", "Не подключен")
+	open(t).get(empty, "/referral").wants(http.StatusOK, "Пакеты SMS Пока нет.")
+}
+
+func TestDiscountsInEveryState(t *testing.T) {
+	s := open(t)
+	s.get(both, "/referral").wants(http.StatusOK, "60% по_31_мая_2026 включительно", "40% за приведенных клиентов", "20% новому клиенту по коду-приглашению",
+		"с 40% до 60% и продлит ее по 24_апреля_2027 включительно и принесет пакет из 1200_SMS.")
+	s.get(full, "/referral").wants(http.StatusOK, "сохранит скидку 100% и продлит ее по 24_апреля_2027")
+	s.get(empty, "/referral").wants(http.StatusOK, "Пока нет", "даст вам скидку 20% по 24_июля_2026 включительно")
+	page := s.get(terminated, "/referral").wants(http.StatusOK, "Ваша АТС отключена").lacks("Следующий приведенный", "Пригласить")
+	if page.id("share") != nil {
+		t.Error("a dialog that nothing can come of")
+	}
+}
+
+func TestWhatTheDeskCannotDo(t *testing.T) {
+	s := open(t)
+	s.desk.keyed = cabinet.ErrKeyReused
+	s.post(newcomer, "/referral/activate", "code", "x", "key", "k").wants(http.StatusConflict, "Страница устарела")
+	s.desk.keyed = nil
+	s.desk.broken = errAway
+	for _, page := range []*shown{
+		s.get(newcomer, "/referral"), s.post(newcomer, "/referral/activate", "code", "x"), s.post(newcomer, "/referral/enter"),
+		s.get(inviter, "/referral/friends"), s.get(inviter, "/referral/history"), s.get(inviter, "/referral/history/INV-2026-04-885"),
+		s.get(inviter, "/referral/invitations"), s.get(inviter, "/referral/invite"),
+		s.post(inviter, "/referral/invite", "channel", "email", "email", "a@example.ru"), s.post(nobody, "/referral/opt-out/"+goodToken),
+	} {
+		page.wants(http.StatusServiceUnavailable, "Кабинет временно недоступен", "С ними ничего не случилось").lacks("database")
+		if page.Header.Get("Retry-After") != "30" {
+			t.Errorf("Retry-After %q", page.Header.Get("Retry-After"))
+		}
+	}
+}
+
+// The second of two equal forms waits for the answer to the first.
+func TestASecondClickGetsTheAnswerOfTheFirst(t *testing.T) {
+	s := open(t)
+	s.desk.underWay = 2
+	s.post(newcomer, "/referral/activate", "code", "K7M2QX9PA", "key", "k").leadsTo("/referral?done=activated")
+	if len(s.desk.attempts) != 3 {
+		t.Errorf("%d attempts, want 3", len(s.desk.attempts))
+	}
+	s.desk.underWay = 1000
+	s.post(inviter, "/referral/invite", "channel", "email", "email", "a@example.ru", "key", "k").wants(http.StatusConflict, "Страница устарела")
+}
+
+func TestAddressesOfFormsLeadHome(t *testing.T) {
+	s := open(t)
+	s.get(newcomer, "/referral/activate").leadsTo("/referral")
+	s.get(newcomer, "/referral/enter").leadsTo("/referral")
+}
+
+func TestNobodyBehindAClientsRuleIsADefect(t *testing.T) {
+	open(t).get(nobody, "/referral").wants(http.StatusInternalServerError, "Что-то пошло не так")
+}
