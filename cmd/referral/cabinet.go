@@ -10,6 +10,7 @@ import (
 
 	"referral/web"
 	"referral/web/cabinet"
+	"referral/web/cabinet/pages"
 	"referral/web/door"
 )
 
@@ -39,19 +40,23 @@ func (a *app) cabinet(ctx context.Context) error {
 
 // furnish puts the personal account together: the door, and the routes behind it.
 func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.Handler, error) {
-	d, err := a.door(public)
+	front, err := a.pages(office)
 	if err != nil {
 		return nil, nil, err
 	}
-	routes, err := a.routes(office)
+	d, err := a.door(public, front)
 	if err != nil {
 		return nil, nil, err
 	}
-	handler, err := d.Mux(routes)
+	api, err := a.api(office)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := d.Mux(append(front.Routes(), api.Routes()...))
 	return d, handler, err
 }
 
-func (a *app) door(public string) (*door.Door, error) {
+func (a *app) door(public string, front *pages.Pages) (*door.Door, error) {
 	c := &a.config.Cabinet
 	signIn, err := c.SignIn.Door()
 	if err != nil {
@@ -59,15 +64,6 @@ func (a *app) door(public string) (*door.Door, error) {
 	}
 	return door.New(door.Options{
 		PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
-		Sessions: a.store, Now: a.now, Log: a.log, Registerer: a.registry,
+		Sessions: a.store, Page: front.Notice, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
-}
-
-// routes is every way into the personal account, its pages and its API.
-func (a *app) routes(office *cabinet.Office) ([]door.Route, error) {
-	api, err := a.api(office)
-	if err != nil {
-		return nil, err
-	}
-	return append(placeholderRoutes(), api.Routes()...), nil
 }

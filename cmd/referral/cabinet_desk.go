@@ -10,6 +10,7 @@ import (
 	"referral/models"
 	"referral/web/cabinet"
 	"referral/web/cabinet/api"
+	"referral/web/cabinet/pages"
 )
 
 // tidyEvery is how often old counters and answers are swept.
@@ -27,6 +28,10 @@ func (a *app) office(public string) (*cabinet.Office, error) {
 		NewToken: rand.Text,
 		Log:      a.log, Registerer: a.registry,
 	})
+}
+
+func (a *app) pages(office *cabinet.Office) (*pages.Pages, error) {
+	return pages.New(pages.Options{Desk: office, Now: a.now, Zone: a.programme.Zone, Proxies: a.config.Cabinet.Limits.Proxies()})
 }
 
 func (a *app) api(office *cabinet.Office) (*api.API, error) {
