@@ -52,7 +52,7 @@
     const days = Math.floor(s / 86400), hours = Math.floor(s % 86400 / 3600), minutes = Math.floor(s % 3600 / 60);
     if (days) return pair(days, "day", hours, "hour");
     if (hours) return pair(hours, "hour", minutes, "minute");
-    return pair(minutes, "minute", s % 60, "second").replace(/^0\S+ /, "");
+    return minutes ? pair(minutes, "minute", s % 60, "second") : count(s, "second");
   };
   for (const place of all("[data-left]")) {
     const end = performance.now() + 1000 * Number(place.dataset.left);
