@@ -20,8 +20,7 @@ func (p *Programme) Cabinet(c *models.AuditCase, today models.Date) Cabinet {
 		Window: p.window(a, own, today), Current: currentDiscount(standing.Discounts, today),
 		Friends: len(c.Referrals), Packages: cabinetPackages(c, standing),
 	}
-	terms := p.On(today).Invitee
-	view.Offer = Offer{Percent: terms.Percent, Months: terms.Months}
+	view.Offer = Offer(p.On(today).Invitee)
 	climb := p.climbOn(c.Referrals, today)
 	view.Next = p.nextFriend(climb, today, view.Terminated)
 	if view.Current.Step > 0 {
@@ -77,7 +76,7 @@ func (p *Programme) lastDayFrom(a *models.Account, day models.Date) models.Date 
 	for i := range p.Versions {
 		switch from := p.Versions[i].EffectiveFrom; {
 		case from <= day || i == 0:
-		case from > last:
+		case from > last+1:
 			return last
 		default:
 			// As before, the terms end on the day before the next ones.
