@@ -83,7 +83,7 @@ func TestEveryRefusalHasItsSentence(t *testing.T) {
 		"again":   {http.StatusUnprocessableEntity, "Вы уже вводили код-приглашение"},
 		"late":    {http.StatusUnprocessableEntity, "Срок ввода кода закончился"},
 		"toomany": {http.StatusTooManyRequests, "Слишком много попыток ввода кода. Попробуйте снова через 14_минут."},
-		" - ":     {http.StatusUnprocessableEntity, "Введите код из приглашения."},
+		"--":      {http.StatusUnprocessableEntity, "Введите код из приглашения."},
 	} {
 		s := open(t)
 		page := s.post(newcomer, "/referral/activate", "code", code, "key", "k").wants(c.status, "Код не применен", c.says)
