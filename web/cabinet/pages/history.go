@@ -102,11 +102,12 @@ func changeRows(changes []billing.DiscountChange, until string) []changeRow {
 
 func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 	row := changeRow{Period: "с " + ru.Date(c.On), Percent: ru.Percent(c.Percent), Reason: changeReason(c)}
-	if end > c.On {
-		row.Period = ru.Date(c.On) + " – " + ru.Date(end-1)
-	}
-	if end == c.On+1 {
+	switch {
+	case end == 0:
+	case end <= c.On+1: // a day, or a part of it: there were more changes
 		row.Period = ru.Date(c.On)
+	default:
+		row.Period = ru.Date(c.On) + " – " + ru.Date(end-1)
 	}
 	if c.Invitee > 0 && c.Inviter > 0 {
 		row.Parts = ru.Percent(c.Inviter) + " за приведенных клиентов и " + ru.Percent(c.Invitee) + " новому клиенту"

@@ -134,6 +134,7 @@ func inviterChanges() []billing.DiscountChange {
 		{On: day("2026-02-24"), Percent: 20, Inviter: 20, Step: 1, Reason: billing.ChangeInviteeEnd},
 		{On: day("2026-01-10"), Percent: 40, Invitee: 20, Inviter: 20, Step: 1, Reason: billing.ChangeFriend, Friend: 931},
 		{On: day("2025-11-24"), Percent: 20, Invitee: 20, Reason: billing.ChangeInviteeStart},
+		{On: day("2025-11-24"), Percent: 10, Invitee: 10, Reason: billing.ChangeTermination},
 		{On: day("2025-06-02"), Reason: billing.ChangeLadderEnd},
 		{On: day("2025-06-01"), Percent: 20, Inviter: 20, Step: 1, Reason: billing.ChangeFriend, Friend: 640},
 	}
