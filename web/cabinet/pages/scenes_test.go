@@ -195,6 +195,10 @@ func explanation() billing.InvoiceExplanation {
 			month(billing.ExplainedLine{LineID: "3", Service: "sms_package", Class: "excluded", Amount: 45000}),
 			month(billing.ExplainedLine{LineID: "4", Service: "video-meetings", Class: "held", Amount: 9900}),
 			month(billing.ExplainedLine{LineID: "5", Service: "numbers", Class: "discounted", Amount: 12000}),
+			month(billing.ExplainedLine{
+				LineID: "7", Service: "numbers", Class: "discounted", Amount: 5000, PercentDays: 3000, Wanted: -5000, Posted: -5000,
+				Segments: []billing.ExplainedDays{{From: day("2026-04-01"), To: day("2026-05-01"), Days: 30, Inviter: 100, Percent: 100, PercentDays: 3000}},
+			}),
 			{LineID: "6", Service: "recording", Class: "gone", Posted: -5000, Difference: 5000},
 		},
 		Documents: []billing.ExplainedDocument{

@@ -91,8 +91,12 @@ func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
 	for _, s := range l.Segments {
 		v.Rows = append(v.Rows, whyDaysOf(s))
 	}
-	v.Total, v.Words, v.Formula = ru.Number(l.PercentDays), inWords(l), formulaOf(l, currency)
-	v.Rounded = rounded(l)
+	v.Total = ru.Number(l.PercentDays)
+	if l.PercentDays == 100*l.Days {
+		v.Words = "Скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), поэтому она равна начисленной сумме."
+		return v
+	}
+	v.Words, v.Formula, v.Rounded = inWords(l), formulaOf(l, currency), rounded(l)
 	return v
 }
 
