@@ -304,16 +304,17 @@ func TestInvoiceMovesAwayFromUnderARun(t *testing.T) {
 	}
 }
 
-// The same, and neither the invoice nor the revision that moves it has seen the
-// other on its way in, as when a consumer that has lost its partition still writes.
+// The same, and neither the revision that brings the invoice to April nor the one
+// that takes it away has seen the other on its way in, as when a consumer that has
+// lost its partition still writes.
 func TestRevisionsMissOneAnotherUnderARun(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.inviter(885, 900)
 	l.settle(models.RunRequest{Period: 202605})
-	l.facts(april(700, 1, 1))
+	l.facts(april(700, 1, 1), of(202605, april(885, 1, 200000)))
 	run := l.start(models.RunRequest{Period: 202604})
-	bill := april(885, 1, 300000)
+	bill := april(885, 2, 300000)
 	late := l.fact(moved(bill, 202605))
 	held := l.hold("INSERT INTO inbox VALUES ($1, 885, $1, now())", late.Fact.Key.String())
 	taken := make(chan error, 1)

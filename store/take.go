@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,10 +29,13 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 // either case.
 func (s *Store) Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error) {
 	var fate []models.Disposition
+	alone := false
 	err := s.write(ctx, func(tx *tx) error {
-		b := &intake{tx: tx, batch: batch, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}}
+		b := &intake{tx: tx, batch: batch, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}, alone: alone}
 		fate = b.fate
-		return b.take(ctx, derive)
+		err := b.take(ctx, derive)
+		alone = alone || errors.Is(err, errAlone)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("taking a batch of %d messages: %w", len(batch), err)
@@ -47,6 +51,7 @@ type intake struct {
 	faults map[int]models.Fault
 	fresh  []int // indexes of facts not taken before
 	marks  map[mark]bool
+	alone  bool // no other batch is on its way in
 }
 
 // mark is an account to settle again in a period.
@@ -81,7 +86,11 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 // batch, which is what it makes of long lists and of tables that it has no
 // statistics of yet.
 func (b *intake) passGate(ctx context.Context) error {
-	_, err := b.pgx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1), set_config('enable_seqscan', 'off', true),
+	lock := "pg_advisory_xact_lock_shared"
+	if b.alone {
+		lock = "pg_advisory_xact_lock"
+	}
+	_, err := b.pgx.Exec(ctx, "SELECT "+lock+`($1), set_config('enable_seqscan', 'off', true),
 		set_config('plan_cache_mode', 'force_generic_plan', true)`, int64(lockGate))
 	if err != nil {
 		return fmt.Errorf("passing the gate: %w", err)

@@ -28,6 +28,9 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !b.alone && b.hasOrphan(known) {
+		return errAlone
+	}
 	var headers, lines rows
 	spans := map[models.Period]*span{}
 	var revised []int64
@@ -85,6 +88,31 @@ func (b *intake) knownRevisions(ctx context.Context) (map[string][]revision, err
 		known[id] = append(known[id], revision{getInt8(v[1]), getInt4(v[2]), models.Period(getInt4(v[3])), getUUID(v[4])})
 	}, "SELECT invoice_id, account_id, revision, period, digest FROM invoices WHERE invoice_id = ANY($1)", ids)
 	return known, err
+}
+
+// errAlone asks for the batch to be taken again while no other one is.
+var errAlone = fmt.Errorf("a revision has come before its invoice: %w", errAgain)
+
+// hasOrphan tells whether a later revision has come before the first one of its
+// invoice. Whose invoice that is, a batch which is just being taken may see
+// otherwise: of two first revisions the unique key lets one pass, but a first and
+// a second one do not meet there.
+func (b *intake) hasOrphan(known map[string][]revision) bool {
+	orphans := map[invoiceKey]bool{}
+	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
+		if inv.Revision > 1 && len(known[inv.ID]) == 0 {
+			orphans[invoiceKey{inv.AccountID, inv.ID}] = true
+		}
+	})
+	if len(orphans) == 0 {
+		return false
+	}
+	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
+		if inv.Revision == 1 {
+			delete(orphans, invoiceKey{inv.AccountID, inv.ID})
+		}
+	})
+	return len(orphans) > 0
 }
 
 // admit sorts out a revision that came before under another event id, and one
