@@ -10,9 +10,9 @@ import (
 	"referral/models"
 )
 
-// documents publishes the ledger, chunk by chunk. The chunks of one run are in
-// the works together, since an account is in one of them at most; a later run
-// waits until all of an earlier one is out, but for what is held.
+// documents publishes the ledger, chunk by chunk. Chunks that one run posted in a
+// row are in the works together, since an account is in one of them at most;
+// another run's wait until those posted before are out, but for what is held.
 type documents struct {
 	*shift
 	holds *holds
@@ -59,7 +59,7 @@ func (d *documents) round(ctx context.Context) (more bool, err error) {
 	return len(refs) == limit, nil
 }
 
-// publishRun publishes chunks of one run, several at once.
+// publishRun publishes chunks that one run posted in a row, several at once.
 func (d *documents) publishRun(ctx context.Context, refs []models.ChunkRef) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(d.options.Workers)

@@ -25,8 +25,8 @@ type Leadership interface {
 
 // Documents is the part of the ledger that is published chunk by chunk.
 type Documents interface {
-	// UnpublishedChunks lists at most limit chunks, by run, then by chunk. A run
-	// that posts for an account starts after the account's earlier run has ended.
+	// UnpublishedChunks lists at most limit chunks in the order in which they were
+	// posted. An account is in one chunk of a run at most; runs may post at once.
 	UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error)
 	// LoadChunk reads the documents of a chunk, in ledger order per account.
 	LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error)

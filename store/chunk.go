@@ -48,6 +48,7 @@ type chunkRecord struct {
 	ToAccount   int64
 	State       string
 	Totals      totalsRecord `gorm:"embedded"`
+	Posting     int64        // grows with every chunk posted, of whatever run
 	PostedAt    *time.Time
 	PublishedAt *time.Time
 }
@@ -188,6 +189,9 @@ func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) e
 	c.State, c.Totals = "rehearsed", totalsOf(totals)
 	if run.State == models.RunPosting {
 		c.State, c.PostedAt = "posted", &t.now
+		if err := t.Raw("SELECT nextval('postings')").Scan(&c.Posting).Error; err != nil {
+			return fmt.Errorf("numbering chunk %d: %w", c.ChunkNo, err)
+		}
 		if totals.Documents+totals.Packages == 0 {
 			c.PublishedAt = &t.now // there is nothing to publish
 		}

@@ -13,11 +13,12 @@ import (
 )
 
 // UnpublishedChunks is the posted chunks that the broker has not got whole, in
-// the order of the runs: an account's documents lie in it in ledger order.
+// the order in which they were posted: an account's documents lie in it in ledger
+// order, whichever runs posted them at once.
 func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error) {
 	var chunks []chunkRecord
 	err := s.gorm.WithContext(ctx).Select("run_id", "chunk_no").Where("posted_at IS NOT NULL AND published_at IS NULL").
-		Order("run_id, chunk_no").Limit(limit).Find(&chunks).Error
+		Order("posting, run_id, chunk_no").Limit(limit).Find(&chunks).Error
 	if err != nil {
 		return nil, fmt.Errorf("looking for documents to publish: %w", err)
 	}

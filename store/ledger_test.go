@@ -79,6 +79,44 @@ func TestChunksRoundTrip(t *testing.T) {
 	l.publish(refs)
 }
 
+// Two months' runs at once, and an invoice that moves from the one posted first to
+// the one started first: its documents leave in the order of their sequence all
+// the same.
+func TestChunksOfConcurrentRunsKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.inviter(885, 900)
+	bill := of(202605, april(885, 1, 300000))
+	l.facts(bill)
+	first := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
+	l.settle(models.RunRequest{Period: 202605})
+	l.facts(moved(bill, 202604, 200000))
+	l.finish(first, l.pay)
+	l.calm()
+	l.tie(202604, 202605)
+
+	refs, err := l.UnpublishedChunks(t.Context(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sequences []int
+	for _, ref := range refs {
+		docs, err := l.LoadChunk(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range docs.Adjustments {
+			if a.InvoiceID == bill.ID {
+				sequences = append(sequences, a.Sequence)
+			}
+		}
+	}
+	if !slices.Equal(sequences, []int{1, 2}) {
+		t.Errorf("the documents of %s would be published as %v", bill.ID, sequences)
+	}
+	l.publish(refs)
+}
+
 // publish marks chunks one by one and looks at what is left.
 func (l *life) publish(refs []models.ChunkRef) {
 	l.Helper()
