@@ -106,22 +106,19 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 	if w.totals.Parked > 0 {
 		return nil // those are to be tried again
 	}
-	return w.spool.put(w.ref(), w.bookings(c, outcomes), c.marks)
+	w.spool.put(w.ref(), w.bookings(c, outcomes), c.marks)
+	return nil
 }
 
-// post writes what was rehearsed, as long as no fact has come between; else the
-// chunk is settled again.
+// post writes what was rehearsed, as long as no fact has come between and it was
+// kept unharmed; else the chunk is settled again.
 func (w *chunkWork) post(ctx context.Context) error {
 	if !w.careful {
 		marks, err := w.marksNow(ctx)
 		if err != nil {
 			return err
 		}
-		booked, there, err := w.spool.get(w.ref(), marks)
-		if err != nil {
-			return err
-		}
-		if there {
+		if booked, there := w.spool.get(w.ref(), marks); there {
 			w.totals = w.chunk.Totals.totals()
 			return w.book(ctx, booked, marks)
 		}

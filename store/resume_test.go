@@ -3,11 +3,14 @@ package store_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"referral/models"
+	"referral/store"
 )
 
 // A store whose spool does not hold the rehearsal, for another process made it,
@@ -27,6 +30,36 @@ func TestAnotherProcessPosts(t *testing.T) {
 	if other.finish(run, l.pay); other.Spooled() != 0 {
 		t.Errorf("%d chunks are still kept for a run that is over", other.Spooled())
 	}
+}
+
+// What the temporary directory has harmed is settled again, and the run goes on.
+func TestHarmedSpoolIsSettledAgain(t *testing.T) {
+	t.Parallel()
+	l, twin := newLife(t), newLife(t)
+	l.climb()
+	twin.climb()
+	twin.settle(models.RunRequest{Period: 202604})
+	var faults atomic.Int64
+	s, err := store.Open(store.Options{DSN: l.dsn, MaxConnections: 8, Now: func() time.Time { return l.now },
+		SpoolFault: func(models.ChunkRef, error) { faults.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	l.Store = s
+	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
+	chunks := int64(l.Spooled())
+	if err := l.HarmSpool(); err != nil {
+		t.Fatal(err)
+	}
+	done := l.finish(run, l.pay)
+	if got, want := l.dump(ledger), twin.dump(ledger); got != want || done.State != models.RunDone || done.Totals != run.Totals {
+		t.Errorf("%s with %+v:\n%s\nwant %+v:\n%s", done.State, done.Totals, got, run.Totals, want)
+	}
+	if faults.Load() != chunks || chunks == 0 {
+		t.Errorf("%d of %d harmed chunks were told of", faults.Load(), chunks)
+	}
+	l.tie(202604)
 }
 
 // What was rehearsed is not settled again, unless a fact has come between; then

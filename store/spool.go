@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"os"
 	"sync"
@@ -14,9 +15,11 @@ import (
 // spool keeps what a rehearsal has computed until it is posted, so that the
 // brake does not cost a month's run a second reading. It is a file without a
 // name, not memory, for that must not grow with the invoices; and it is only a
-// shortcut: a chunk that is not in it, or that a fact has touched since, is
-// settled again.
+// shortcut: a chunk that is not in it, that a fact has touched since, or that does
+// not come back as it was kept, is settled again.
 type spool struct {
+	fault func(models.ChunkRef, error) // hears of what could not be kept or read; nil hears nothing
+
 	mu     sync.Mutex
 	file   *os.File
 	end    int64
@@ -27,8 +30,12 @@ type spool struct {
 type spooled struct {
 	at    int64
 	size  int
+	sum   uint32
 	marks map[int64]bool
 }
+
+// castagnoli is the checksum that processors reckon themselves.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // bookings is what a chunk writes: the rows of five tables, ready to be sent, and
 // the accounts whose held lines they replace.
@@ -81,17 +88,25 @@ func decodeBookings(in []byte) (*bookings, error) {
 	return b, nil
 }
 
-func (s *spool) put(ref models.ChunkRef, b *bookings, marks []int64) error {
+// put keeps a rehearsed chunk. When that fails the chunk is settled again later.
+func (s *spool) put(ref models.ChunkRef, b *bookings, marks []int64) {
 	data := b.encode()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.chunks, ref)
+	if err := s.write(ref, data, marks); err != nil {
+		s.report(ref, fmt.Errorf("keeping a rehearsed chunk: %w", err))
+	}
+}
+
+func (s *spool) write(ref models.ChunkRef, data []byte, marks []int64) error {
 	if err := s.open(); err != nil {
 		return err
 	}
 	if _, err := s.file.WriteAt(data, s.end); err != nil {
-		return fmt.Errorf("keeping a rehearsed chunk: %w", err)
+		return err
 	}
-	entry := spooled{at: s.end, size: len(data), marks: make(map[int64]bool, len(marks))}
+	entry := spooled{at: s.end, size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
 	for _, id := range marks {
 		entry.marks[id] = true
 	}
@@ -100,43 +115,61 @@ func (s *spool) put(ref models.ChunkRef, b *bookings, marks []int64) error {
 	return nil
 }
 
+func (s *spool) report(ref models.ChunkRef, err error) {
+	if s.fault != nil {
+		s.fault(ref, err)
+	}
+}
+
 func (s *spool) open() error {
 	if s.file != nil {
 		return nil
 	}
 	file, err := os.CreateTemp("", "referral-run-*")
 	if err != nil {
-		return fmt.Errorf("making a spool file: %w", err)
+		return err
 	}
 	// Without a name it is gone with the process, however that ends.
 	if err := os.Remove(file.Name()); err != nil {
 		_ = file.Close()
-		return fmt.Errorf("making a spool file: %w", err)
+		return err
 	}
 	s.file, s.chunks = file, map[models.ChunkRef]spooled{}
 	return nil
 }
 
-// get is a chunk's bookings, when it was rehearsed here and every one of the
-// stale marks that it has now was known then.
-func (s *spool) get(ref models.ChunkRef, marks []int64) (*bookings, bool, error) {
+// get is a chunk's bookings, when it was rehearsed here, every one of the stale
+// marks that it has now was known then, and the file gives it back unharmed.
+func (s *spool) get(ref models.ChunkRef, marks []int64) (*bookings, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entry, there := s.chunks[ref]
 	if !there {
-		return nil, false, nil
+		return nil, false
 	}
 	for _, id := range marks {
 		if !entry.marks[id] {
-			return nil, false, nil
+			return nil, false
 		}
 	}
+	b, err := s.read(entry)
+	if err != nil {
+		delete(s.chunks, ref)
+		s.report(ref, fmt.Errorf("reading a rehearsed chunk: %w", err))
+		return nil, false
+	}
+	return b, true
+}
+
+func (s *spool) read(entry spooled) (*bookings, error) {
 	data := make([]byte, entry.size)
 	if _, err := s.file.ReadAt(data, entry.at); err != nil {
-		return nil, false, fmt.Errorf("reading a rehearsed chunk: %w", err)
+		return nil, err
 	}
-	b, err := decodeBookings(data)
-	return b, err == nil, err
+	if crc32.Checksum(data, castagnoli) != entry.sum {
+		return nil, errSpool
+	}
+	return decodeBookings(data)
 }
 
 // drop forgets a chunk; the file shrinks to nothing with the last one.

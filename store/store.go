@@ -25,6 +25,10 @@ type Options struct {
 	MaxConnections   int
 	StatementTimeout time.Duration    // none when zero
 	Now              func() time.Time // defaults to time.Now
+
+	// SpoolFault hears of a rehearsed chunk that the temporary directory did not
+	// keep or give back: it is settled again, and nothing else happens. It may be nil.
+	SpoolFault func(chunk models.ChunkRef, err error)
 }
 
 // Store is the programme's database. It is safe for concurrent use.
@@ -65,7 +69,7 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now}, nil
+	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}}, nil
 }
 
 // Close gives the connections back.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"os"
 	"strings"
 	"time"
 
@@ -61,9 +62,22 @@ func newApp(config *Config, p process) (*app, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.store, err = store.Open(store.Options{
 		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
-		StatementTimeout: config.Database.StatementTimeout, Now: a.now,
+		StatementTimeout: config.Database.StatementTimeout, Now: a.now, SpoolFault: a.spoolFaults(),
 	})
 	return a, err
+}
+
+// spoolFaults counts the rehearsed chunks that the temporary directory lost. The
+// ledger is none the worse for it, the disk may be.
+func (a *app) spoolFaults() func(models.ChunkRef, error) {
+	faults := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: "spool_faults_total",
+		Help: "Rehearsed chunks that the temporary directory did not keep or give back unharmed; they are settled again."})
+	a.registry.MustRegister(faults)
+	return func(chunk models.ChunkRef, err error) {
+		faults.Inc()
+		a.log.Warn("a rehearsed chunk is lost and is settled again; look at the temporary directory",
+			"run", chunk.RunID, "chunk", chunk.Chunk, "directory", os.TempDir(), "err", err)
+	}
 }
 
 func (a *app) close() {
