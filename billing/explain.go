@@ -171,7 +171,7 @@ func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standin
 		case slices.Contains(counts.gone[g.SMS], g.Ordinal):
 			e.Words = "earned, and went out"
 		case counts.owed(g):
-			e.Words = fmt.Sprintf("earned, goes out with the run of %s", g.GrantedOn.Period())
+			e.Words = owedInWords(c, g.GrantedOn.Period())
 		default:
 			e.Words = "earned; another package of this size that went out counts for it"
 		}
@@ -181,6 +181,13 @@ func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standin
 		list = p.pairPackage(list, &c.Packages[i])
 	}
 	return list
+}
+
+func owedInWords(c *models.AuditCase, month models.Period) string {
+	if slices.Contains(c.Unnamed, month) {
+		return fmt.Sprintf("earned, waits for the run of %s: no invoice has named that month yet; the clock runs it once one does, `referral run %[1]s` at any time", month)
+	}
+	return fmt.Sprintf("earned, goes out with the run of %s", month)
 }
 
 func (p *Programme) pairPackage(list []ExplainedPackage, gone *models.AuditPackage) []ExplainedPackage {

@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,10 @@ func TestPackagesAreExplained(t *testing.T) {
 	}
 	if got := a.p.Explain(c).Packages; len(got) != 1 || got[0].Words != "earned, goes out with the run of 2026-04" || got[0].GoneOut {
 		t.Errorf("earned: %+v", got)
+	}
+	c.Unnamed = []models.Period{202604}
+	if got := a.p.Explain(c).Packages; len(got) != 1 || !strings.Contains(got[0].Words, "waits for the run of 2026-04") {
+		t.Errorf("of a month that nobody names: %+v", got)
 	}
 	gone := models.AuditPackage{SMSPackage: models.SMSPackage{ID: billing.PackageID(1, 1200, 1), AccountID: 1, SMS: 1200, Ordinal: 1, Period: 202604}}
 	c.Packages = []models.AuditPackage{gone}

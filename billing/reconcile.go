@@ -44,10 +44,12 @@ type Break struct {
 type NoticeKind string
 
 // A surplus package is one that a late fact left behind; a held line waits for
-// its service to be put on a list.
+// its service to be put on a list; packages wait for the run of an earlier month
+// that no invoice has named.
 const (
 	NoticeSurplus NoticeKind = "surplus-package"
 	NoticeHeld    NoticeKind = "held-line"
+	NoticeWaiting NoticeKind = "packages-waiting"
 )
 
 // Notice is something worth knowing that does tie.
@@ -96,6 +98,10 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 			latest = append(latest, before)
 		}
 		r.orphans[o.AdjustmentID], _ = models.Answer(latest)
+	}
+	for _, month := range slices.Sorted(maps.Keys(head.Waiting)) {
+		r.note(Notice{Kind: NoticeWaiting, Detail: fmt.Sprintf(
+			"packages earned in %s that have not gone out: %d; no invoice has named that month, so only `referral run %[1]s` runs it", month, head.Waiting[month])})
 	}
 	return r
 }

@@ -5,6 +5,7 @@ type AuditHead struct {
 	Orphans          []Result // billing's answers to documents that the ledger does not hold
 	ForeignDocuments int64    // posted into the period for others, which are closed
 	ForeignAmount    Money
+	Waiting          map[Period]int64 // packages of months before that no invoice has named
 }
 
 // AuditCase is everything known of one account that bears on one period (or on
@@ -17,6 +18,7 @@ type AuditCase struct {
 	Invoices    []AuditInvoice
 	Packages    []AuditPackage  // of every period
 	Strays      []AuditDocument // documents of the period on invoices that are not there
+	Unnamed     []Period        // months of its packages that no invoice has named; only in a dossier
 }
 
 // Accepted is the account's accepted activation, nil when it has none.

@@ -10,6 +10,7 @@ type Figures struct {
 	Stale              int64 // marks that wait for the nightly catch-up
 	DeadLetters        int64 // not put back
 	Held               map[string]int64
+	WaitingPackages    map[Period]int64   // of months past that no invoice has named
 	Runs               map[RunState]int64 // that want attention or work
 	Breaks             map[Period]int64   // of the last reconciliation
 	LastSuccess        time.Time

@@ -57,6 +57,7 @@ type books struct {
 	brake   map[models.Period]bool
 	down    bool // the database does not answer
 	proved  []models.Period
+	waiting map[models.Period]int64
 }
 
 func newBooks(periods ...models.Period) *books {
@@ -181,6 +182,18 @@ func (b *books) ActiveRuns(context.Context) ([]models.Run, error) {
 		}
 	}
 	return list, nil
+}
+
+func (b *books) WaitingPackages(_ context.Context, before models.Date) (map[models.Period]int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := map[models.Period]int64{}
+	for p, n := range b.waiting {
+		if p.First() < before {
+			found[p] = n
+		}
+	}
+	return found, nil
 }
 
 func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, _ func(*models.AuditCase) error) error {

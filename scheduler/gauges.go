@@ -22,7 +22,7 @@ type Gauges struct {
 	log    *slog.Logger
 
 	accounts, pending, promised, stale, letters, success prometheus.Gauge
-	held, runs, breaks                                   *prometheus.GaugeVec
+	held, runs, breaks, waiting                          *prometheus.GaugeVec
 }
 
 // NewGauges registers the gauges.
@@ -48,6 +48,7 @@ func NewGauges(r prometheus.Registerer, source FigureSource, log *slog.Logger) *
 		held:     vec("held_lines", "Invoice lines without a discount because their service is on no list.", "service"),
 		runs:     vec("runs", "Runs in a state that wants work or attention.", "state"),
 		breaks:   vec("reconciliation_breaks", "Breaks that the last reconciliation of a period found.", "period"),
+		waiting:  vec("packages_waiting", "Packages earned in a month past that no invoice has named, and that is therefore not run by the clock.", "period"),
 	}
 }
 
@@ -85,5 +86,9 @@ func (g *Gauges) show(f models.Figures) {
 	g.breaks.Reset()
 	for period, n := range f.Breaks {
 		g.breaks.WithLabelValues(period.String()).Set(float64(n))
+	}
+	g.waiting.Reset()
+	for period, n := range f.WaitingPackages {
+		g.waiting.WithLabelValues(period.String()).Set(float64(n))
 	}
 }

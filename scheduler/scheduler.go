@@ -89,7 +89,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
 		slot := s.slot()
 		s.awaitFacts(ctx)
-		s.attempt(settling, "nightly catch-up", func() error { return errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot)) })
+		s.attempt(settling, "nightly catch-up", func() error { return s.catchUp(ctx, slot) })
 		s.attempt(proving, "nightly reconciliation", func() error { return s.prove(ctx, slot) })
 	}))
 	clock.Start()
@@ -105,7 +105,7 @@ func (s *Scheduler) startUp(ctx context.Context) error {
 		return err
 	}
 	s.awaitFacts(ctx)
-	return s.catchUpMissed(ctx, "")
+	return errors.Join(s.catchUpMissed(ctx, ""), s.tellWaiting(ctx))
 }
 
 func (s *Scheduler) awaitFacts(ctx context.Context) {
@@ -162,6 +162,23 @@ func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
 		return errors.Join(failed, err)
 	}
 	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now().In(s.Zone))))
+}
+
+// catchUp is the work of a night.
+func (s *Scheduler) catchUp(ctx context.Context, slot string) error {
+	return errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot), s.tellWaiting(ctx))
+}
+
+// tellWaiting names the months past that the clock leaves out, for no invoice has
+// named them, although packages were earned in them.
+func (s *Scheduler) tellWaiting(ctx context.Context) error {
+	month := s.Settler.Programme.Local(s.Settler.Now()).Period()
+	waiting, err := s.Settler.Calendar.WaitingPackages(ctx, month.First())
+	for _, p := range slices.Sorted(maps.Keys(waiting)) {
+		s.Settler.Log.Warn("packages wait for the run of a month that no invoice has named: `referral run "+p.String()+"` sends them",
+			"period", p, "packages", waiting[p])
+	}
+	return err
 }
 
 func (s *Scheduler) catchUpStale(ctx context.Context, slot string) error {

@@ -97,6 +97,31 @@ func TestNotBeforeItsHour(t *testing.T) {
 	})
 }
 
+// Packages of months past that the clock leaves out are told of, at the start and
+// every night, until they are gone.
+func TestWaitingPackagesAreToldOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-17 10:00")
+		b := newBooks(202604)
+		b.waiting = map[models.Period]int64{202603: 7, 202602: 2, 202605: 1}
+		r := newRig(t, b)
+		stop := r.run(t)
+		until(t, "2026-05-18 12:00")
+		r.change(func() { b.waiting = nil })
+		until(t, "2026-05-20 12:00")
+		stop()
+		var told []string
+		for line := range strings.Lines(r.log.String()) {
+			if _, after, ok := strings.Cut(line, "`referral run "); ok {
+				told = append(told, strings.TrimSpace(after))
+			}
+		}
+		two, seven := "2026-02` sends them\" period=2026-02 packages=2", "2026-03` sends them\" period=2026-03 packages=7"
+		is(t, "told", strings.Join(told, "\n"), two, seven, two, seven)
+	})
+}
+
 // What the topics hold is read before a month is settled, but not for ever.
 func TestFactsAreAwaited(t *testing.T) {
 	t.Parallel()

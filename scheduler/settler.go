@@ -25,6 +25,9 @@ type Runs interface {
 type Calendar interface {
 	Periods(context.Context) ([]models.PeriodInfo, error)
 	ActiveRuns(context.Context) ([]models.Run, error)
+	// WaitingPackages counts, by month, the packages earned before a day in months
+	// that no invoice has named.
+	WaitingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
 }
 
 // SettlerOptions are what a Settler needs.

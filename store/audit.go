@@ -158,6 +158,10 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 		head.ForeignDocuments, head.ForeignAmount = getInt8(v[0]), models.Money(getInt8(v[1]))
 	}, `SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM adjustments
 		WHERE posting_period = $1 AND period <> $1 AND EXISTS (SELECT 1 FROM periods WHERE closed_at IS NOT NULL)`, period)
+	if err != nil {
+		return head, err
+	}
+	head.Waiting, err = t.waitingPackages(ctx, period.First())
 	return head, err
 }
 
@@ -195,7 +199,7 @@ func readResult(v [][]byte) models.Result {
 func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
-		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages}
+		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths}
 		list, err := l.load(ctx)
 		if err == nil {
 			c, found = list[0], l.known > 0 || len(list[0].Invoices)+len(list[0].Strays)+len(list[0].Packages) > 0

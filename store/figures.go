@@ -37,7 +37,13 @@ func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
 }
 
 func (t *tx) groupedFigures(ctx context.Context, f *models.Figures) error {
-	err := each(ctx, t.pgx, "held lines", func(v [][]byte) { f.Held[string(v[0])] = getInt8(v[1]) },
+	// By the days of UTC: a month that is over there is over in Moscow.
+	waiting, err := t.waitingPackages(ctx, models.DateOf(t.now, time.UTC).Period().First())
+	if err != nil {
+		return err
+	}
+	f.WaitingPackages = waiting
+	err = each(ctx, t.pgx, "held lines", func(v [][]byte) { f.Held[string(v[0])] = getInt8(v[1]) },
 		"SELECT service, count(*) FROM held_lines GROUP BY service")
 	if err != nil {
 		return err

@@ -162,7 +162,11 @@ func printNotices(w io.Writer, t *reconcileReport) {
 	fmt.Fprintf(w, "%s\n", things(t.NoticeCount, "notice"))
 	named := t.Notices[:min(len(t.Notices), tableNames)]
 	for _, n := range named {
-		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, printable(fmt.Sprintf("account %d  %s  %s", n.AccountID, n.InvoiceID, n.Detail)))
+		about := n.Detail
+		if n.AccountID != 0 {
+			about = fmt.Sprintf("account %d  %s  %s", n.AccountID, n.InvoiceID, n.Detail)
+		}
+		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, printable(about))
 	}
 	if rest := unnamed(t.NoticeCount, len(named), "notice"); rest != "" {
 		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, count(int64(len(t.Notices))))
