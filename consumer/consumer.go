@@ -33,7 +33,7 @@ func New(o Options) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := NewDecoder(o.Topics)
+	decoder, err := NewDecoder(o.Topics, o.Currency)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}

@@ -20,15 +20,19 @@ const MaxValue = 1 << 20
 // Decoder reads messages of the known topics. It keeps no state and may be used
 // from many goroutines. Build it with [NewDecoder].
 type Decoder struct {
-	kinds map[string]kind
+	kinds    map[string]kind
+	currency string
 }
 
-// NewDecoder makes a decoder for these topics.
-func NewDecoder(topics Topics) (*Decoder, error) {
+// NewDecoder makes a decoder for these topics, and for invoices in one currency.
+func NewDecoder(topics Topics, currency string) (*Decoder, error) {
 	if err := topics.validate(); err != nil {
 		return nil, err
 	}
-	return &Decoder{kinds: kindsOf(topics)}, nil
+	if currency == "" {
+		return nil, errors.New("currency: invoices need one")
+	}
+	return &Decoder{kinds: kindsOf(topics), currency: currency}, nil
 }
 
 // EventType is the one type of event that a topic carries; empty for a topic
@@ -62,7 +66,21 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	if err := e.read(m); err != nil {
 		return nil, err
 	}
+	if err := d.sameCurrency(e.data); err != nil {
+		return nil, err
+	}
 	return e.fact(m), nil
+}
+
+// sameCurrency refuses an invoice in another currency than the programme's: what
+// was posted on it in one cannot be set off against what it owes in another, nor
+// can the brake add the two up.
+func (d *Decoder) sameCurrency(data models.FactData) error {
+	inv, ok := data.(*models.Invoice)
+	if !ok || inv.Currency == d.currency {
+		return nil
+	}
+	return at("data.currency", bad("must be "+d.currency+", the currency of the programme (programme.currency)"))
 }
 
 // fact puts together what the envelope and its data say.

@@ -241,6 +241,7 @@ func TestDecodeNamesBadData(t *testing.T) {
 		{"service empty", topics.Invoices, invoiceEvent, edit(invoiceData, `subscription`, ``), "data.lines[0].service: must not be empty"},
 		{"amount beyond 10^15", topics.Invoices, invoiceEvent, edit(invoiceData, `300000`, `1000000000000001`), "data.lines[0].amount_minor: must be an integer from -1000000000000000 to 1000000000000000"},
 		{"amount beyond -10^15", topics.Invoices, invoiceEvent, edit(invoiceData, `300000`, `-1000000000000001`), "data.lines[0].amount_minor: must be an integer from -1000000000000000 to 1000000000000000"},
+		{"currency of another programme", topics.Invoices, invoiceEvent, edit(invoiceData, `RUB`, `USD`), "data.currency: must be RUB, the currency of the programme (programme.currency)"},
 		{"amount in the second line", topics.Invoices, invoiceEvent, edit(edit(invoiceData, `]`, second), `"amount_minor":1}]`, `"amount_minor":"1"}]`), "data.lines[1].amount_minor: must be an integer, but is of type string"},
 		{"a 30th of February", topics.Invoices, invoiceEvent, edit(invoiceData, `"from":"2026-04-01"`, `"from":"2026-02-30"`), "data.lines[0].from: must be a date like 2026-04-20"},
 		{"a time for a date", topics.Invoices, invoiceEvent, edit(invoiceData, `"to":"2026-05-01"`, `"to":"2026-05-01T00:00:00Z"`), "data.lines[0].to: must be a date like 2026-04-20"},
@@ -405,7 +406,7 @@ func TestDigestTellsBodiesApartAndNothingElse(t *testing.T) {
 	seen := map[models.UUID]string{}
 	for _, change := range [][2]string{
 		{`INV-2026-04-885`, `INV-2026-04-886`}, {`"account_id":885`, `"account_id":886`}, {`"2026-04"`, `"2026-05"`},
-		{`"revision":1`, `"revision":2`}, {`RUB`, `USD`}, {`"line_id":"1"`, `"line_id":"3"`}, {`subscription`, `minutes`},
+		{`"revision":1`, `"revision":2`}, {`"line_id":"1"`, `"line_id":"3"`}, {`subscription`, `minutes`},
 		{`"from":"2026-04-01"`, `"from":"2026-04-02"`}, {`"to":"2026-05-01"`, `"to":"2026-04-30"`}, {`300000`, `300001`}, {`INV`, `INV`},
 	} {
 		digest := digestOf(edit(two, change[0], change[1]))
@@ -499,8 +500,11 @@ func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
 	for want, bad := range map[string]Topics{
 		"topics: a topic has no name": missing, `topics: "billing.invoices" is named twice`: twice,
 	} {
-		if _, err := NewDecoder(bad); err == nil || err.Error() != want {
+		if _, err := NewDecoder(bad, "RUB"); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+	if _, err := NewDecoder(topics, ""); err == nil {
+		t.Error("no currency was taken for one")
 	}
 }

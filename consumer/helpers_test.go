@@ -28,7 +28,7 @@ var arrived = time.Date(2026, 5, 1, 0, 0, 5, 0, time.UTC)
 
 func newTestDecoder(t testing.TB) *Decoder {
 	t.Helper()
-	d, err := NewDecoder(topics)
+	d, err := NewDecoder(topics, "RUB")
 	if err != nil {
 		t.Fatal(err)
 	}

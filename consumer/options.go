@@ -20,15 +20,17 @@ type Store interface {
 		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
 }
 
-// Options is what a [Consumer] is built from. Brokers, Group, Topics, Store and
-// Derive are required.
+// Options is what a [Consumer] is built from. Brokers, Group, Topics, Currency,
+// Store and Derive are required.
 type Options struct {
 	Brokers []string // host:port of any of them
 	Group   string
 	Topics  Topics
 	Dialer  *kafka.Dialer // for TLS and SASL; nil dials in plain text
-	Store   Store
-	Derive  DeriveFunc
+	// Currency is that of the programme: an invoice in another one is set aside.
+	Currency string
+	Store    Store
+	Derive   DeriveFunc
 
 	Workers   int           // transactions at a time; 2 when zero
 	BatchSize int           // messages in one transaction at most; 2 000 when zero

@@ -188,7 +188,7 @@ type member struct {
 // options are those of a patient consumer in an impatient test.
 func (r *rig) options(change ...func(*Options)) Options {
 	o := Options{
-		Brokers: r.brokers, Group: r.group, Topics: r.topics, Store: r.store, BatchSize: 50, Linger: 5 * time.Millisecond,
+		Brokers: r.brokers, Group: r.group, Topics: r.topics, Currency: "RUB", Store: r.store, BatchSize: 50, Linger: 5 * time.Millisecond,
 		Derive:     func(*models.WorkingSet, []*models.Fact) models.Changes { return models.Changes{} },
 		Log:        slog.New(slog.NewJSONHandler(r.log, nil)),
 		Registerer: prometheus.NewRegistry(),

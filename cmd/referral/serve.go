@@ -36,6 +36,9 @@ func newServe(p process) *cobra.Command {
 		Short: "Consume, schedule, publish and answer until SIGTERM",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(only) == 0 {
+				return usageError("--only", fmt.Errorf("names no part; the parts are %s", strings.Join(allParts, ", ")))
+			}
 			for _, part := range only {
 				if !slices.Contains(allParts, part) {
 					return usageError("--only", fmt.Errorf("%q is no part of the service; the parts are %s", part, strings.Join(allParts, ", ")))
@@ -141,7 +144,8 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 			Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
 			Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
 		},
-		Workers: k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
+		Currency: a.config.Programme.Currency,
+		Workers:  k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
 		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
 		Store:  a.store, Derive: consumer.Derive(a.programme, newCode),
 		Log: a.log, Registerer: a.registry, Now: a.now,

@@ -91,7 +91,7 @@ func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Du
 	counting := &countingStore{Store: s, want: int64(n), all: make(chan struct{})}
 	c, err := consumer.New(consumer.Options{
 		Brokers: []string{k.address}, Group: topics.Invoices + "." + fmt.Sprint(time.Now().UnixNano()), Topics: topics,
-		Workers: sessions, BatchSize: inBatch(b), Store: counting, Derive: consumer.Derive(terms(b), func() string { b.Error("an invoice made a code"); return "" }),
+		Currency: "RUB", Workers: sessions, BatchSize: inBatch(b), Store: counting, Derive: consumer.Derive(terms(b), func() string { b.Error("an invoice made a code"); return "" }),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {

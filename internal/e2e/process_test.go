@@ -64,6 +64,7 @@ func TestExitStatuses(t *testing.T) {
 		{"a period that is none", []string{"run", "2026-13"}, "", 2, "2026-13"},
 		{"a format that is none", []string{"run", "2026-03", "--format", "smoke"}, "", 2, "smoke"},
 		{"a part that is none", []string{"serve", "--only", "kitchen"}, "", 2, "kitchen"},
+		{"no part at all", []string{"serve", "--only", ""}, "", 2, "--only"},
 		{"nobody signs", []string{"close", "2026-03"}, "", 2, "--by"},
 		{"a month that has not been run", []string{"close", "2026-03", "--by", "finance"}, "", 1, "2026-03"},
 		{"no such dead letter", []string{"dead-letters", "replay", "999"}, "", 1, "999"},
