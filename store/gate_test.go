@@ -201,6 +201,7 @@ func TestNothingSlipsThroughTheGate(t *testing.T) {
 			t.Fatalf("round %d of seed %d", round, seed)
 		}
 	}
+	l.leaving()
 	if posted := l.number("SELECT count(*) FROM adjustments WHERE reason <> 'run'"); posted == 0 {
 		t.Error("the storms have left no corrections: they were none")
 	}
