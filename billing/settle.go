@@ -119,6 +119,10 @@ func difference(posting Posting, c *models.InvoiceCase, desired []models.Adjustm
 	for i := range items {
 		doc.Amount = doc.Amount.Add(items[i].Amount)
 	}
+	if magnitude(doc.Amount) > models.MaxAmount {
+		// Billing could not answer it, and a few of them no total could hold.
+		panic(fmt.Sprintf("the document on invoice %s comes to %s, beyond any amount that is taken", doc.InvoiceID, doc.Amount))
+	}
 	return doc, true
 }
 

@@ -89,6 +89,23 @@ func TestAnAccountThatOverflowsIsParked(t *testing.T) {
 	}
 }
 
+// So is one with a document that no answer could be read to: a handful of them
+// would be beyond any total, and stop the run for everybody.
+func TestAnAccountBeyondAnyAmountIsParked(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	lines := []models.Line{}
+	for i := range 5 {
+		lines = append(lines, aprilLine(fmt.Sprint(i), models.MaxAmount))
+	}
+	if out := p.Settle(april, case885(lines...)); out.Err != nil || out.Adjustments[0].Amount != -models.MaxAmount {
+		t.Errorf("the largest document: %+v", out)
+	}
+	out := p.Settle(april, case885(append(lines, aprilLine("5", 3))...))
+	if out.Err == nil || !strings.Contains(out.Err.Error(), "INV-1") || len(out.Adjustments) != 0 {
+		t.Errorf("one kopeck more: %+v", out)
+	}
+}
+
 func TestTheReasonOfADocument(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	for _, c := range []struct {
@@ -239,6 +256,7 @@ func TestSMSPackagesAreNeverDiscounted(t *testing.T) {
 			inv := models.Invoice{AccountID: 885, ID: fmt.Sprint("INV-", i), Revision: 1, Period: 202604, Currency: "RUB"}
 			for j := range rapid.IntRange(0, 4).Draw(t, "lines") {
 				l := someLine(t)
+				l.Amount /= 4 // or four of them would make a document beyond any amount
 				l.ID, l.Service = fmt.Sprint(j), rapid.SampledFrom([]string{"subscription", "calls", "sms_package", "fax"}).Draw(t, "service")
 				inv.Lines = append(inv.Lines, l)
 				lines[inv.ID+"/"+l.ID] = l
