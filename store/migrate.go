@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -15,17 +16,18 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-func (s *Store) provider() (*goose.Provider, error) {
+func provider(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("opening the migrations: %w", err)
 	}
-	// Without the lock, half of several processes that start at once fail.
-	locker, err := lock.NewPostgresSessionLocker()
+	// Without the lock, half of several processes that start at once fail. They ask
+	// for it every second, for two hours: so long an index may take.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 7200))
 	if err != nil {
 		return nil, fmt.Errorf("making the migration lock: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, s.sql, files, goose.WithSessionLocker(locker))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 	if err != nil {
 		return nil, fmt.Errorf("reading the migrations: %w", err)
 	}
@@ -36,7 +38,9 @@ func (s *Store) provider() (*goose.Provider, error) {
 // processes may do so at once. With a role, that role is granted what the
 // service needs and nothing more.
 func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
-	p, err := s.provider()
+	db := stdlib.OpenDB(*s.unlimited)
+	defer db.Close() //nolint:errcheck // nothing is pending on it
+	p, err := provider(db)
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +58,7 @@ func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
 // CheckSchema refuses a database whose schema is older or newer than this
 // program knows.
 func (s *Store) CheckSchema(ctx context.Context) error {
-	p, err := s.provider()
+	p, err := provider(s.sql)
 	if err != nil {
 		return err
 	}

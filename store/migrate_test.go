@@ -248,3 +248,36 @@ func TestStatementTimeout(t *testing.T) {
 		t.Errorf("%v, want a cancelled statement", err)
 	}
 }
+
+// An index of a large table takes longer than any statement of the service may.
+func TestMigrationsTakeTheirTime(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.DSN(t)
+	s, err := store.Open(store.Options{DSN: dsn, MaxConnections: 4, StatementTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	db := storetest.SQL(t, dsn)
+	// Every index from now on notes the limit that it is built under.
+	for _, statement := range []string{
+		"CREATE TABLE limits (command text, value text)",
+		`CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+			BEGIN INSERT INTO limits VALUES (tg_tag, current_setting('statement_timeout')); END $$`,
+		"CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('CREATE INDEX', 'ALTER TABLE') EXECUTE FUNCTION note()",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Migrate(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	var unlimited, all int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FILTER (WHERE value = '0'), count(*) FROM limits").Scan(&unlimited, &all); err != nil {
+		t.Fatal(err)
+	}
+	if unlimited != all || all == 0 {
+		t.Errorf("%d of %d changes had all the time that they need", unlimited, all)
+	}
+}

@@ -37,6 +37,8 @@ type Store struct {
 	gorm  *gorm.DB
 	now   func() time.Time
 	spool spool
+
+	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
 }
 
 // Open prepares the connections; the database is asked nothing yet, so that a
@@ -50,6 +52,8 @@ func Open(o Options) (*Store, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "referral"
 	}
+	unlimited := config.Copy()
+	unlimited.RuntimeParams["statement_timeout"] = "0"
 	if o.StatementTimeout > 0 {
 		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)
 	}
@@ -69,7 +73,7 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}}, nil
+	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}, unlimited: unlimited}, nil
 }
 
 // Close gives the connections back.
