@@ -93,7 +93,7 @@ func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
 	return s.termsDigest(ctx)
 }
 
-// takeYourTime lifts the limit on statements: an audit searches whole tables, and
+// takeYourTime lifts the limit on statements, for what searches whole tables. It
 // ends with its context.
 func (t *tx) takeYourTime() error {
 	if err := t.Exec("SET LOCAL statement_timeout = 0").Error; err != nil {

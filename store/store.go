@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,7 @@ type Store struct {
 	gorm  *gorm.DB
 	now   func() time.Time
 	spool spool
+	terms atomic.Pointer[string] // digest of those that this process has adopted
 
 	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
 }
@@ -85,8 +87,9 @@ func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) 
 // tx is one transaction, seen by GORM and by pgx alike.
 type tx struct {
 	*gorm.DB
-	pgx *pgx.Conn
-	now time.Time
+	pgx   *pgx.Conn
+	now   time.Time
+	terms *string // that the process works by; nil for any
 }
 
 // write runs fn in a transaction. It is repeated as a whole when it met a
@@ -147,7 +150,7 @@ func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) erro
 	session := s.gorm.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
 	session.Statement.ConnPool = conn
 	return session.Transaction(func(g *gorm.DB) error {
-		return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now()})
+		return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now(), terms: s.terms.Load()})
 	}, opts)
 }
 

@@ -29,6 +29,9 @@ func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
 	if len(facts) == 0 {
 		return nil
 	}
+	if err := b.holdTerms(); err != nil {
+		return err
+	}
 	set, err := b.lockWorkingSet(ctx, subjects, codesOf(facts))
 	if err != nil {
 		return err

@@ -2,48 +2,146 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"referral/models"
 )
 
-// lockTerms keeps two processes from adopting terms at once.
-const lockTerms = 0x7265660003
-
 // adoptChunk is how many accounts are derived anew in one transaction.
 const adoptChunk = 1000
+
+// lockTerms is held shared by what works by the terms in force, and exclusively to
+// change them. A lock of the row alone would not do: those who share it let no one
+// else through while they overlap.
+const lockTerms = 0x7265660003
+
+// ErrOtherTerms says that another process has adopted other terms since this one
+// did: what it would derive and post by its own is not what is owed.
+var ErrOtherTerms = errors.New("other terms are in force than this process was started with; start it anew with the configuration that the others have")
+
+// adopting marks the digest of terms that are being adopted: nobody has them yet.
+const adopting = "adopting "
 
 // AdoptTerms makes what is derived follow the terms: when their digest is another
 // than the last time, every standing is derived anew, and every account with a
 // discount is marked stale in the periods that were started. What was granted
 // keeps its terms, so a version added for the future changes nothing else.
 // changed says how many accounts stand otherwise than before.
+//
+// From then on this store works by these terms only: once another process has
+// adopted others, it derives and posts nothing more.
 func (s *Store) AdoptTerms(ctx context.Context, digest string, derive Derive) (changed int, err error) {
 	known, err := s.termsDigest(ctx)
-	if err != nil || known == digest {
-		return 0, err
+	if err == nil && known != digest {
+		changed, err = s.adopt(ctx, known, digest, derive)
 	}
-	if known != "" {
-		if changed, err = s.rederive(ctx, derive); err != nil {
-			return changed, err
-		}
-	}
-	err = s.write(ctx, func(tx *tx) error {
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockTerms)).Error; err != nil {
-			return fmt.Errorf("locking the terms: %w", err)
-		}
-		if known != "" {
-			if err := tx.markAllStale(); err != nil {
-				return err
-			}
-		}
-		return tx.Exec(`INSERT INTO programme_state (terms_digest) VALUES (?)
-			ON CONFLICT (one) DO UPDATE SET terms_digest = excluded.terms_digest`, digest).Error
-	})
 	if err != nil {
 		return changed, fmt.Errorf("adopting the terms: %w", err)
 	}
+	s.terms.Store(&digest)
 	return changed, nil
+}
+
+func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive) (changed int, err error) {
+	if known == "" {
+		return 0, s.write(ctx, func(tx *tx) error { return tx.putTerms(digest) })
+	}
+	// This waits for the transactions that work by the terms before, and lets no
+	// other one begin.
+	if err := s.write(ctx, func(tx *tx) error { return tx.putTerms(adopting + digest) }); err != nil {
+		return 0, err
+	}
+	changed, err = s.rederive(ctx, digest, derive)
+	if err == nil {
+		err = s.write(ctx, func(tx *tx) error {
+			if err := tx.lockTermsToChange(); err != nil {
+				return err
+			}
+			if err := tx.stillAdopting(digest); err != nil {
+				return err
+			}
+			if err := tx.markAllStale(); err != nil {
+				return err
+			}
+			return tx.putTerms(digest)
+		})
+	}
+	if errors.Is(err, errAdopted) {
+		err = nil
+	}
+	return changed, err
+}
+
+// errAdopted says that another process has adopted the same terms meanwhile.
+var errAdopted = errors.New("the terms are adopted")
+
+// stillAdopting makes sure that no other terms come between, until the
+// transaction ends.
+func (t *tx) stillAdopting(digest string) error {
+	switch inForce, err := t.termsInForce(); {
+	case err != nil:
+		return err
+	case inForce == digest:
+		return errAdopted
+	case inForce != adopting+digest:
+		return ErrOtherTerms
+	}
+	return nil
+}
+
+func (t *tx) putTerms(digest string) error {
+	if err := t.lockTermsToChange(); err != nil {
+		return err
+	}
+	err := t.Exec(`INSERT INTO programme_state (terms_digest) VALUES (?)
+		ON CONFLICT (one) DO UPDATE SET terms_digest = excluded.terms_digest`, digest).Error
+	if err != nil {
+		return fmt.Errorf("writing down the terms: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) lockTermsToChange() error {
+	if err := t.takeYourTime(); err != nil {
+		return err
+	}
+	if err := t.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockTerms)).Error; err != nil {
+		return fmt.Errorf("locking the terms to change them: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) lockTermsAsTheyAre() error {
+	if err := t.Exec("SELECT pg_advisory_xact_lock_shared(?)", int64(lockTerms)).Error; err != nil {
+		return fmt.Errorf("locking the terms: %w", err)
+	}
+	return nil
+}
+
+// holdTerms makes sure that the terms this process has adopted are in force, and
+// stay so until the transaction ends. One that has adopted none is not asked.
+func (t *tx) holdTerms() error {
+	if t.terms == nil {
+		return nil
+	}
+	if err := t.lockTermsAsTheyAre(); err != nil {
+		return err
+	}
+	inForce, err := t.termsInForce()
+	if err == nil && inForce != *t.terms {
+		err = ErrOtherTerms
+	}
+	return err
+}
+
+// termsInForce is their digest. In a snapshot that is older than their last change,
+// FOR SHARE asks for the transaction to be run again.
+func (t *tx) termsInForce() (digest string, err error) {
+	if err := t.Raw("SELECT terms_digest FROM programme_state FOR SHARE").Scan(&digest).Error; err != nil {
+		return "", fmt.Errorf("asking for the terms in force: %w", err)
+	}
+	return digest, nil
 }
 
 func (s *Store) termsDigest(ctx context.Context) (string, error) {
@@ -57,12 +155,17 @@ func (s *Store) termsDigest(ctx context.Context) (string, error) {
 	return known[0], nil
 }
 
-func (s *Store) rederive(ctx context.Context, derive Derive) (changed int, err error) {
+func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (changed int, err error) {
 	for after := int64(-1) << 63; ; {
 		var n int
 		var last *int64
 		err := s.write(ctx, func(tx *tx) (err error) {
-			n, last, err = tx.rederiveChunk(ctx, after, derive)
+			if err = tx.lockTermsAsTheyAre(); err == nil {
+				err = tx.stillAdopting(digest)
+			}
+			if err == nil {
+				n, last, err = tx.rederiveChunk(ctx, after, derive)
+			}
 			return err
 		})
 		if err != nil {

@@ -1,26 +1,33 @@
 package store_test
 
 import (
+	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"referral/billing"
 	"referral/models"
+	"referral/store"
 )
 
 // adopt is what every program does when it starts.
 func (l *life) adopt(p *billing.Programme) int {
 	l.Helper()
 	l.p = p
-	changed, err := l.AdoptTerms(l.Context(), p.Digest(), func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-		book := billing.NewBook(p, set, func() string { panic("no code is issued for new terms") })
-		book.Restand(&models.Fact{Key: models.NewEventKey("terms", p.Digest()), At: l.now})
-		return book.Close()
-	})
+	changed, err := l.AdoptTerms(l.Context(), p.Digest(), l.rederive)
 	if err != nil {
 		l.Fatal(err)
 	}
 	return changed
+}
+
+// rederive derives every account of a set by the life's terms.
+func (l *life) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
+	book := billing.NewBook(l.p, set, func() string { panic("no code is issued for new terms") })
+	book.Restand(&models.Fact{Key: models.NewEventKey("terms", l.p.Digest()), At: l.now})
+	return book.Close()
 }
 
 // robots is a bill with a service that no list names.
@@ -125,19 +132,143 @@ func TestTermsChangeUnderARun(t *testing.T) {
 	together(t, 5, func(i int) error {
 		switch i {
 		case 3:
-			_, err := l.carry(t.Context(), run, l.pay)
-			return err
+			return onceAdopted(func() error {
+				_, err := l.carry(t.Context(), run, l.pay)
+				return err
+			})
 		case 4:
-			_, err := l.Take(t.Context(), l.deliveries(registered(990, "2026-04-02T08:00:00Z"), activated(990, 700, "2026-04-02T09:00:00Z"), april(990, 1, 100)), l.derive)
-			return err
+			batch := l.deliveries(registered(990, "2026-04-02T08:00:00Z"), activated(990, 700, "2026-04-02T09:00:00Z"), april(990, 1, 100))
+			return onceAdopted(func() error {
+				_, err := l.Take(t.Context(), batch, l.derive)
+				return err
+			})
 		}
-		_, err := replicas[i].AdoptTerms(t.Context(), l.p.Digest(), func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-			book := billing.NewBook(l.p, set, func() string { return "NONE" })
-			book.Restand(&models.Fact{Key: models.NewEventKey("terms", l.p.Digest()), At: l.now})
-			return book.Close()
-		})
+		_, err := replicas[i].AdoptTerms(t.Context(), l.p.Digest(), l.rederive)
 		return err
 	})
 	l.calm()
 	l.tie(202604, 202605)
+}
+
+// onceAdopted tries until the process has adopted the terms in force.
+func onceAdopted(try func() error) (err error) {
+	for range 10_000 {
+		if err = try(); !errors.Is(err, store.ErrOtherTerms) {
+			break
+		}
+	}
+	return err
+}
+
+// generous is terms by which new clients get more.
+func generous(t testing.TB) *billing.Programme {
+	t.Helper()
+	more := terms()
+	more.Ladder[0].Percent, more.Ladder[1].Percent, more.Invitee.Percent = 30, 50, 70
+	return programme(t, more)
+}
+
+// A process that goes on with the terms of before derives and posts nothing more
+// by them; what needs no terms it does.
+func TestTermsOfBeforeAreNotWorkedBy(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.adopt(l.p)
+	l.climb()
+	before, after := l.another(), l.another()
+	before.adopt(l.p)
+	run := before.phase(before.start(models.RunRequest{Period: 202604}), before.pay)
+	after.adopt(generous(t))
+
+	if _, _, err := before.WorkChunk(t.Context(), run, before.pay); !errors.Is(err, store.ErrOtherTerms) {
+		t.Errorf("a chunk was settled by the terms of before: %v", err)
+	}
+	late := before.fact(models.PromoEnded{AccountID: 901, EndedAt: at("2026-04-15T21:00:00Z")})
+	if _, err := before.Take(t.Context(), []models.Delivery{late}, before.derive); !errors.Is(err, store.ErrOtherTerms) || errors.Is(err, models.ErrRefused) {
+		t.Errorf("a fact was taken by the terms of before: %v", err)
+	}
+	before.facts(april(885, 2, 600000))
+	after.take(late)
+	after.finish(run, after.pay)
+	after.calm()
+	after.tie(202604, 202605)
+}
+
+// A chunk that is being settled as other terms are adopted is waited for, and put
+// right by them.
+func TestTermsWaitForWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.adopt(l.p)
+	l.climb()
+	before, after := l.another(), l.another()
+	before.adopt(l.p)
+	run := l.phase(l.start(models.RunRequest{Period: 202604, Chunk: 1000}), l.pay)
+	nothing := terms()
+	for i := range nothing.Ladder {
+		nothing.Ladder[i].Percent = 0
+	}
+	nothing.Invitee.Percent = 0
+	p := programme(t, nothing)
+	adopted := make(chan struct{})
+	var once sync.Once
+	_, worked, err := before.WorkChunk(t.Context(), run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+		once.Do(func() {
+			go func() {
+				defer close(adopted)
+				after.adopt(p)
+			}()
+			l.waiting()
+		})
+		return before.pay(r, c)
+	})
+	if err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	<-adopted
+	if posted := l.number("SELECT count(*) FROM adjustments"); posted == 0 {
+		t.Error("nothing was posted by the terms of before: there was nothing to wait for")
+	}
+	after.finish(run, after.pay)
+	after.calm()
+	after.tie(202604, 202605)
+	if got := after.number("SELECT coalesce(sum(amount_minor), 0) FROM adjustments"); got != 0 {
+		t.Errorf("by terms that give nothing the ledger comes to %s", models.Money(got))
+	}
+}
+
+// Of two that adopt different terms at once, one has its way and the other is told.
+func TestTwoTermsAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		l := newLife(t)
+		l.adopt(l.p)
+		l.climb()
+		l.calm()
+		p := []*billing.Programme{generous(t), programme(t, terms(), func() billing.Terms {
+			other := terms()
+			other.EffectiveFrom, other.Ladder[0].Percent = models.NewDate(2026, time.March, 1), 10
+			return other
+		}())}
+		lives := []*life{l.another(), l.another()}
+		failed := make([]error, len(lives))
+		together(t, len(lives), func(i int) error {
+			lives[i].p = p[i]
+			_, failed[i] = lives[i].AdoptTerms(t.Context(), p[i].Digest(), lives[i].rederive)
+			return nil
+		})
+		digest, err := l.TermsInForce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		won := slices.IndexFunc(p, func(p *billing.Programme) bool { return p.Digest() == digest })
+		if won < 0 || failed[won] != nil {
+			t.Fatalf("the terms in force are %q, the errors %v", digest, failed)
+		}
+		if err := failed[1-won]; err != nil && !errors.Is(err, store.ErrOtherTerms) {
+			t.Errorf("the other was told %v", err)
+		}
+		lives[won].calm()
+		lives[won].tie(202604, 202605)
+	}
 }
