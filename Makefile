@@ -21,7 +21,7 @@ demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for m
 	exec bin/referral demo $$once $(DEMO_FLAGS)
 
 test: vet lint $(TESTENV) ## vet, lint and test everything, with the race detector and real servers
-	@echo "== tests, with a private PostgreSQL and a private Kafka"
+	@echo "== tests, with a private PostgreSQL, Kafka, SMPP server and Chromium"
 	$(TESTENV) -- $(GO) test -race -count=1 -timeout 40m -p 2 ./...
 
 vet:

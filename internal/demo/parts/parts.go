@@ -27,6 +27,8 @@ type Tool struct {
 	BinDir string
 	// Env is what they need in their environment besides the usual.
 	Env []string
+	// name is the program's, where a tool is one program whose name varies.
+	name string
 }
 
 // Command prepares a run of one of the tool's programs.

@@ -1,12 +1,21 @@
-// Command testenv runs a command with a private PostgreSQL and a private Kafka,
-// whose addresses it puts into the environment:
+// Command testenv runs a command with private servers and tools, whose places it
+// puts into the environment:
 //
-//	go run ./internal/demo/testenv [-no-kafka] [-bench] -- command [argument…]
+//	go run ./internal/demo/testenv [-with LIST] [-no-kafka] [-bench] -- command [argument…]
 //
-// REFERRAL_TEST_DSN is a superuser's connection to a maintenance database; tests
-// create databases of their own. REFERRAL_TEST_KAFKA is a broker's host:port,
-// REFERRAL_TEST_KAFKA_SASL the same with REFERRAL_TEST_KAFKA_USER and _PASSWORD.
-// What is set already is used as it is. To keep both servers up while working:
+//	postgres  REFERRAL_TEST_DSN: a superuser's connection to a maintenance
+//	          database; tests create databases of their own
+//	kafka     REFERRAL_TEST_KAFKA: a broker's host:port; REFERRAL_TEST_KAFKA_SASL:
+//	          the same with REFERRAL_TEST_KAFKA_USER and _PASSWORD
+//	smpp      REFERRAL_TEST_SMPP: an SMPP server's host:port, with
+//	          REFERRAL_TEST_SMPP_USER and _PASSWORD; _LOG is the file it writes to
+//	browser   REFERRAL_TEST_CHROMIUM: a program that starts Chromium;
+//	          REFERRAL_TEST_AXE: the script axe.min.js
+//	compiler  CC and CGO_ENABLED, for the race detector
+//
+// All are started unless -with names some, -no-kafka is given (postgres and
+// compiler) or -bench (postgres and kafka). What is set already is used as it
+// is. To keep the servers up while working:
 //
 //	go run ./internal/demo/testenv -- bash -c 'env | grep REFERRAL_TEST; sleep infinity'
 package main
@@ -19,6 +28,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -37,8 +48,8 @@ func main() {
 }
 
 type options struct {
-	noKafka bool
 	bench   bool
+	with    []string
 	command []string
 }
 
@@ -71,17 +82,35 @@ func run(args []string, stderr io.Writer) (status int, err error) {
 	return execute(o.command, env.variables, signals)
 }
 
+const usage = "testenv [-with LIST] [-no-kafka] [-bench] -- command [argument…]"
+
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("testenv", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&o.noKafka, "no-kafka", false, "start no Kafka")
+	with := flags.String("with", "", "start only these, separated by commas: "+strings.Join(names(), ","))
+	noKafka := flags.Bool("no-kafka", false, "start no Kafka, nor what only tests with Kafka use")
 	flags.BoolVar(&o.bench, "bench", false, "set the servers up for measurements: durable and with a production's memory")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
 	if o.command = flags.Args(); len(o.command) == 0 {
-		return options{}, errors.New("no command given: testenv [-no-kafka] [-bench] -- command [argument…]")
+		return options{}, errors.New("no command given: " + usage)
+	}
+	switch {
+	case *with != "":
+		o.with = strings.Split(*with, ",")
+	case *noKafka:
+		o.with = []string{"postgres", "compiler"}
+	case o.bench:
+		o.with = []string{"postgres", "kafka"}
+	default:
+		o.with = names()
+	}
+	for _, name := range o.with {
+		if !slices.Contains(names(), name) {
+			return options{}, fmt.Errorf("-with: nothing is called %q; there are %s", name, strings.Join(names(), ", "))
+		}
 	}
 	return o, nil
 }

@@ -13,6 +13,7 @@ import (
 	"referral/internal/demo/kafka"
 	"referral/internal/demo/parts"
 	"referral/internal/demo/postgres"
+	"referral/internal/demo/smpp"
 )
 
 // environment is what the command gets, and how to end it.
@@ -20,6 +21,30 @@ type environment struct {
 	mu        sync.Mutex
 	variables []string
 	stops     []func() error
+}
+
+// server is one of the things that can be started.
+type server struct {
+	name  string
+	start func(*environment, context.Context, options, io.Writer) error
+}
+
+func servers() []server {
+	return []server{
+		{"postgres", (*environment).postgres},
+		{"kafka", (*environment).kafka},
+		{"smpp", (*environment).smpp},
+		{"browser", (*environment).browser},
+		{"compiler", (*environment).compiler},
+	}
+}
+
+func names() []string {
+	var names []string
+	for _, s := range servers() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 func (e *environment) add(stop func() error, variables ...string) {
@@ -65,11 +90,19 @@ func forBench() map[string]string {
 func startAll(ctx context.Context, o options, log io.Writer) (*environment, error) {
 	began := time.Now()
 	env := &environment{}
-	steps := []func(context.Context, options, io.Writer) error{env.postgres, env.kafka, env.compiler}
-	problems := make([]error, len(steps))
+	var problems []error
+	var mu sync.Mutex
 	var wait sync.WaitGroup
-	for i, step := range steps {
-		wait.Go(func() { problems[i] = step(ctx, o, log) })
+	for _, s := range servers() {
+		if !slices.Contains(o.with, s.name) {
+			continue
+		}
+		wait.Go(func() {
+			err := s.start(env, ctx, o, log)
+			mu.Lock()
+			defer mu.Unlock()
+			problems = append(problems, err)
+		})
 	}
 	wait.Wait()
 	if err := errors.Join(problems...); err != nil {
@@ -99,9 +132,6 @@ func (e *environment) postgres(ctx context.Context, o options, log io.Writer) er
 
 func (e *environment) kafka(ctx context.Context, o options, log io.Writer) error {
 	const addr = "REFERRAL_TEST_KAFKA"
-	if o.noKafka {
-		return nil
-	}
 	if os.Getenv(addr) != "" {
 		_, err := fmt.Fprintln(log, "using the Kafka that", addr, "names")
 		return err
@@ -115,11 +145,41 @@ func (e *environment) kafka(ctx context.Context, o options, log io.Writer) error
 	return nil
 }
 
-// compiler finds what the race detector needs; measurements run without it.
-func (e *environment) compiler(ctx context.Context, o options, log io.Writer) error {
-	if o.bench {
-		return nil
+func (e *environment) smpp(ctx context.Context, _ options, log io.Writer) error {
+	const addr = "REFERRAL_TEST_SMPP"
+	if os.Getenv(addr) != "" {
+		_, err := fmt.Fprintln(log, "using the SMPP server that", addr, "names")
+		return err
 	}
+	peer, err := smpp.Start(ctx, smpp.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	e.add(peer.Stop, addr+"="+peer.Addr(), addr+"_USER="+peer.SystemID(),
+		addr+"_PASSWORD="+peer.Password(), addr+"_LOG="+peer.Log())
+	return nil
+}
+
+// browser finds what pages are looked at and judged with; tests start it.
+func (e *environment) browser(ctx context.Context, _ options, log io.Writer) error {
+	for variable, find := range map[string]func(context.Context, io.Writer) (string, error){
+		"REFERRAL_TEST_CHROMIUM": parts.Chromium,
+		"REFERRAL_TEST_AXE":      parts.Axe,
+	} {
+		if os.Getenv(variable) != "" {
+			continue
+		}
+		path, err := find(ctx, log)
+		if err != nil {
+			return err
+		}
+		e.add(nil, variable+"="+path)
+	}
+	return nil
+}
+
+// compiler finds what the race detector needs.
+func (e *environment) compiler(ctx context.Context, _ options, log io.Writer) error {
 	cc, err := parts.CCompiler(ctx, log)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,5 +46,25 @@ func TestCommandIsRequired(t *testing.T) {
 	o, err := parse([]string{"-bench", "--", "go", "test", "-v"}, t.Output())
 	if err != nil || !o.bench || len(o.command) != 3 {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+func TestOnlyWhatIsAskedForIsStarted(t *testing.T) {
+	for flags, want := range map[string]string{
+		"":                         "postgres kafka smpp browser compiler",
+		"-no-kafka":                "postgres compiler",
+		"-bench":                   "postgres kafka",
+		"-with=browser":            "browser",
+		"-with=smpp,postgres":      "smpp postgres",
+		"-bench -with=postgres":    "postgres",
+		"-no-kafka -with=compiler": "compiler",
+	} {
+		o, err := parse(append(strings.Fields(flags), "--", "true"), t.Output())
+		if got := strings.Join(o.with, " "); err != nil || got != want {
+			t.Errorf("%q: starts %q, %v; want %q", flags, got, err, want)
+		}
+	}
+	if _, err := parse([]string{"-with=postgres,oracle", "--", "true"}, t.Output()); err == nil {
+		t.Error("an unknown server, no error")
 	}
 }
