@@ -90,13 +90,42 @@ type ClaimedInvitation struct {
 	Recipient string
 	Code      string
 	Token     string // of the opt-out link
+	PutOff    int    // how often the carrier has put it off
 	CreatedAt time.Time
 }
+
+// InvitationMessage is an invitation as it is sent.
+type InvitationMessage struct {
+	ID         UUID // the same at every attempt
+	AccountID  int64
+	Channel    Channel
+	Recipient  string
+	Code       string
+	Link       string // carries the code
+	OptOutLink string
+	Subject    string // of a mail
+	Text       string
+	HTML       string // of a mail
+	CreatedAt  time.Time
+}
+
+// How an attempt to send can fail. Every other error leaves it open whether the
+// message has gone out, and such a message is not sent again.
+var (
+	// ErrCarrierRefuses says that the carrier will never take the message.
+	ErrCarrierRefuses = errors.New("the carrier refuses the message")
+	// ErrCarrierBusy says that the carrier did not take the message this time.
+	ErrCarrierBusy = errors.New("the carrier puts the message off")
+	// ErrCarrierAway says that the message was not tried: nobody is there to take
+	// any message, or nobody lets us in.
+	ErrCarrierAway = errors.New("the carrier cannot be reached")
+)
 
 // InvitationOutcome is what became of an attempt to send.
 type InvitationOutcome struct {
 	State      InvitationState // queued (again), sent, failed or unknown
 	RetryAt    time.Time       // when queued again
+	PutOff     int             // when queued again: how often the carrier has put it off by now
 	CarrierIDs []string        // when sent: the carrier's id of each part of the message
 }
 

@@ -19,6 +19,7 @@ type invitationRecord struct {
 	Day          dateValue
 	State        models.InvitationState
 	Attempts     int
+	PutOff       int
 	NextTryAt    time.Time
 	ClaimedAt    *time.Time
 	Carrier      string

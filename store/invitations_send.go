@@ -38,7 +38,8 @@ func claimed(records []invitationRecord) []models.ClaimedInvitation {
 		r := &records[i]
 		list[i] = models.ClaimedInvitation{
 			Claim:   models.InvitationClaim{AccountID: r.AccountID, ID: models.UUID(r.InvitationID), Attempt: r.Attempts},
-			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token, CreatedAt: r.CreatedAt.UTC(),
+			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token,
+			PutOff: r.PutOff, CreatedAt: r.CreatedAt.UTC(),
 		}
 	}
 	return list
@@ -90,7 +91,7 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 		if err != nil {
 			return err
 		}
-		r.NextTryAt = o.RetryAt
+		r.NextTryAt, r.PutOff = o.RetryAt, o.PutOff
 		if out {
 			r.State = models.InvitationOptedOut
 		}
@@ -137,7 +138,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 func (t *tx) release(r *invitationRecord, repeatable []string) error {
 	o := models.InvitationOutcome{State: models.InvitationUnknown}
 	if slices.Contains(repeatable, r.Carrier) {
-		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now}
+		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, PutOff: r.PutOff}
 	}
 	return t.settle(r, o)
 }

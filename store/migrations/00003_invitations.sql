@@ -13,6 +13,7 @@ CREATE TABLE invitations (
     state         text COLLATE "C" NOT NULL
         CHECK (state IN ('queued', 'sending', 'sent', 'delivered', 'failed', 'unknown', 'opted_out')),
     attempts      smallint NOT NULL DEFAULT 0,
+    put_off       smallint NOT NULL DEFAULT 0, -- how often the carrier said "later"
     next_try_at   timestamptz NOT NULL,
     claimed_at    timestamptz,
     carrier       text COLLATE "C" NOT NULL DEFAULT '', -- smtp, smpp or kafka, from the first attempt on

@@ -1,0 +1,158 @@
+// Package mail carries invitations by SMTP.
+package mail
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"referral/models"
+)
+
+// Security is how the connection to the mail server is encrypted.
+type Security string
+
+// The ways. Without encryption only a server on this very machine is talked to.
+const (
+	StartTLS Security = "starttls" // an unencrypted greeting, then TLS or nothing
+	TLS      Security = "tls"      // TLS from the first byte
+	None     Security = "none"
+)
+
+// Options is which server to send by and who it comes from. Host, Port, From
+// and Now are required.
+type Options struct {
+	Host     string
+	Port     int
+	Security Security // StartTLS when empty
+	Username string   // no login when empty
+	Password string
+	From     string // bare address
+	FromName string
+	HELO     string        // how we call ourselves; the machine's name when empty
+	TLS      *tls.Config   // nil for the system's authorities and the server's name
+	Timeout  time.Duration // of getting a connection, and of each step after; 30 s
+	Now      func() time.Time
+}
+
+// Sender sends mails. Each goes by a connection of its own.
+type Sender struct {
+	o    Options
+	from mail.Address
+}
+
+// New makes a sender. It connects to nothing yet.
+func New(o Options) (*Sender, error) {
+	o.Security, o.Timeout = cmp.Or(o.Security, StartTLS), cmp.Or(o.Timeout, 30*time.Second)
+	from, err := mail.ParseAddress(o.From)
+	if err != nil || from.Address != o.From || hasControl(o.FromName) {
+		return nil, errors.New("mail: the sender must be a bare address like referral@example.ru, with a name of one line")
+	}
+	if o.Now == nil {
+		return nil, errors.New("mail: no clock")
+	}
+	if o.Host == "" || o.Port < 1 || o.Port > 65535 {
+		return nil, errors.New("mail: the server needs a host and a port")
+	}
+	if o.Security == None && !Loopback(o.Host) {
+		return nil, errors.New("mail: without encryption only a server on this machine is talked to")
+	}
+	s := &Sender{o: o, from: mail.Address{Name: o.FromName, Address: o.From}}
+	if _, err := s.client(context.Background(), new(net.Conn)); err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	return s, nil
+}
+
+// Loopback tells a host that is this very machine.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' })
+}
+
+// Send sends one mail. The id returned is its Message-ID.
+func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
+	msg, err := s.compose(m)
+	if err != nil {
+		return nil, err
+	}
+	var raw net.Conn
+	client, err := s.client(ctx, &raw)
+	if err != nil {
+		return nil, away("preparing the connection", err)
+	}
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		if raw != nil {
+			_ = raw.Close() // nothing was sent yet
+		}
+		return nil, away("greeting", err)
+	}
+	// A connection is ended without a QUIT unless the message is through: after a
+	// broken-off message the library would end it with the dot that sends it.
+	defer raw.Close() //nolint:errcheck // what counts has been answered
+	err = classify(client.SendWithSMTPClient(session, msg))
+	if err == nil {
+		_ = client.CloseWithSMTPClient(session) // taken over, whatever becomes of the farewell
+		return []string{msg.GetMessageID()}, nil
+	}
+	return nil, err
+}
+
+// client prepares one connection, and tells it to raw. It ends with ctx: the
+// library heeds that only while it connects.
+func (s *Sender) client(ctx context.Context, raw *net.Conn) (*gomail.Client, error) {
+	options := []gomail.Option{
+		gomail.WithPort(s.o.Port), gomail.WithTimeout(s.o.Timeout), gomail.WithoutNoop(), gomail.WithoutSMTPUTF8(),
+		gomail.WithTLSConfig(s.tls()),
+		gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
+			conn, err := s.dial(dialing, network, address)
+			if err == nil {
+				*raw = conn
+				context.AfterFunc(ctx, func() { _ = conn.Close() })
+			}
+			return conn, err
+		}),
+	}
+	policy := gomail.NoTLS
+	if s.o.Security == StartTLS {
+		policy = gomail.TLSMandatory
+	}
+	options = append(options, gomail.WithTLSPolicy(policy))
+	if s.o.Username != "" {
+		options = append(options, gomail.WithSMTPAuthCustom(&login{user: s.o.Username, password: s.o.Password, host: s.o.Host}))
+	}
+	if s.o.HELO != "" {
+		options = append(options, gomail.WithHELO(s.o.HELO))
+	}
+	return gomail.NewClient(s.o.Host, options...)
+}
+
+func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.o.Security == TLS {
+		return (&tls.Dialer{Config: s.tls()}).DialContext(ctx, network, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (s *Sender) tls() *tls.Config {
+	c := &tls.Config{}
+	if s.o.TLS != nil {
+		c = s.o.TLS.Clone()
+	}
+	c.ServerName = cmp.Or(c.ServerName, s.o.Host)
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	return c
+}

@@ -1,0 +1,139 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"referral/models"
+)
+
+// Notifier sends invitations.
+type Notifier struct {
+	options Options
+	metrics *metrics
+	trouble *trouble
+}
+
+// New makes a notifier. It connects to nothing yet.
+func New(o Options) (*Notifier, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	n := &Notifier{options: o.withDefaults(), trouble: newTrouble(o.Log)}
+	for i := range n.options.Carriers {
+		c := &n.options.Carriers[i]
+		if c.AtOnce == 0 {
+			c.AtOnce = 4
+		}
+	}
+	var err error
+	n.metrics, err = newMetrics(o.Registerer, n)
+	return n, err
+}
+
+// Run sends until ctx is done. What is on its way then gets a while to end. The
+// error is that of a carrier that cannot work at all.
+func (n *Notifier) Run(ctx context.Context) error {
+	lines, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	carriers, lines := errgroup.WithContext(lines)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(lines, stop) // a carrier that has failed ends it all
+	for _, c := range n.options.Carriers {
+		if line, ok := c.Sender.(Connected); ok {
+			carriers.Go(func() error { return line.Run(lines, n.receipt) })
+		}
+	}
+	n.work(ctx)
+	hangUp()
+	return carriers.Wait()
+}
+
+func (n *Notifier) work(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, c := range n.options.Carriers {
+		group.Go(func() { n.newLane(c).run(ctx) })
+	}
+	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, "reading the queue", n.readQueues) })
+	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, "giving up the claims of dead senders", n.giveUp) })
+	group.Wait()
+}
+
+// Ready is nil when nothing fails; otherwise it names what does, and why.
+func (n *Notifier) Ready() error { return n.trouble.err() }
+
+func (n *Notifier) regularly(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := do(ctx); err != nil {
+			n.failed(ctx, what, err)
+		} else {
+			n.trouble.clear(what)
+		}
+		sleep(ctx, every)
+	}
+}
+
+// failed counts and names what failed, unless the end has come.
+func (n *Notifier) failed(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		n.metrics.errors.WithLabelValues(what).Inc()
+		n.trouble.note(what, err)
+	}
+}
+
+// giveUp deals with what dead senders had in hand.
+func (n *Notifier) giveUp(ctx context.Context) error {
+	unknown, err := n.options.Queue.ReleaseInvitations(ctx, n.options.Now().Add(-n.options.ClaimTimeout), n.repeatable())
+	for channel, count := range unknown {
+		n.metrics.abandoned.WithLabelValues(string(channel)).Add(float64(count))
+		n.options.Log.Error("senders died with invitations in hand; nobody knows whether they went out, and they are not sent again",
+			"channel", string(channel), "invitations", count)
+	}
+	return err
+}
+
+func (n *Notifier) repeatable() []string {
+	names := []string{}
+	for _, c := range n.options.Carriers {
+		if c.Repeatable {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// receipt notes what a carrier says of a message sent before. The carrier is to
+// say it again when that fails.
+func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
+	n.metrics.receipts.WithLabelValues(r.Carrier, string(r.State)).Inc()
+	if err := n.options.Queue.NoteReceipt(ctx, r); err != nil {
+		n.failed(ctx, "noting receipts", err)
+		return fmt.Errorf("notify: %w", err)
+	}
+	n.trouble.clear("noting receipts")
+	return nil
+}
+
+func (n *Notifier) readQueues(ctx context.Context) error {
+	queues, err := n.options.Queue.InvitationQueues(ctx)
+	if err != nil {
+		return err
+	}
+	n.metrics.setQueues(queues, n.options.Now())
+	return nil
+}
+
+// sleep waits, but not beyond the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

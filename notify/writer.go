@@ -1,0 +1,142 @@
+package notify
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	html "html/template"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	text "text/template"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// WriterOptions is what stands in every message.
+type WriterOptions struct {
+	// PublicURL is where the personal account is found, without a path.
+	PublicURL string
+	// Brand is what the client is invited to: «t2 АТС».
+	Brand string
+	// Programme says what a new client gets.
+	Programme *billing.Programme
+	Now       func() time.Time
+}
+
+// Writer writes the messages. Nobody is named in them: neither the client that
+// invites nor the friend.
+type Writer struct {
+	o     WriterOptions
+	plain *text.Template
+	page  *html.Template
+}
+
+// NewWriter makes a writer.
+func NewWriter(o WriterOptions) (*Writer, error) {
+	if o.Programme == nil || o.Now == nil || o.Brand == "" {
+		return nil, errors.New("notify: a writer needs a brand, a programme and a clock")
+	}
+	if strings.ContainsAny(o.Brand, "\r\n") {
+		return nil, errors.New("notify: the brand must be one line")
+	}
+	if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("notify: the public address must be like https://lk.example.ru")
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	w := &Writer{o: o}
+	var err error
+	if w.plain, err = text.ParseFS(templates, "templates/*.txt"); err != nil {
+		return nil, fmt.Errorf("notify: reading the texts: %w", err)
+	}
+	if w.page, err = html.ParseFS(templates, "templates/*.html"); err != nil {
+		return nil, fmt.Errorf("notify: reading the texts: %w", err)
+	}
+	return w, nil
+}
+
+// letter is what the texts are made of.
+type letter struct {
+	Brand   string
+	Code    string
+	Link    string
+	OptOut  string
+	Percent int
+	Months  string // "3 месяца"
+	Short   string // "3 мес."
+	Within  string // "в течение месяца"
+}
+
+// Write is the message of an invitation.
+func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, error) {
+	terms := w.o.Programme.On(w.o.Programme.Local(w.o.Now()))
+	l := letter{
+		Brand: w.o.Brand, Code: c.Code,
+		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),
+		OptOut:  w.o.PublicURL + "/referral/opt-out/" + url.PathEscape(c.Token),
+		Percent: terms.Invitee.Percent, Months: months(terms.Invitee.Months),
+		Short: strconv.Itoa(terms.Invitee.Months) + " мес.", Within: within(terms.WindowMonths),
+	}
+	m := &models.InvitationMessage{
+		ID: c.Claim.ID, AccountID: c.Claim.AccountID, Channel: c.Channel, Recipient: c.Recipient, Code: c.Code,
+		Link: l.Link, OptOutLink: l.OptOut, CreatedAt: c.CreatedAt,
+	}
+	return m, w.fill(m, l)
+}
+
+func (w *Writer) fill(m *models.InvitationMessage, l letter) error {
+	if m.Channel == models.SMS {
+		return execute(w.plain.Lookup("sms.txt"), l, &m.Text)
+	}
+	return errors.Join(
+		execute(w.plain.Lookup("subject.txt"), l, &m.Subject),
+		execute(w.plain.Lookup("mail.txt"), l, &m.Text),
+		execute(w.page.Lookup("mail.html"), l, &m.HTML),
+	)
+}
+
+// filler is a template of either kind.
+type filler interface {
+	Execute(io.Writer, any) error
+}
+
+func execute(t filler, l letter, into *string) error {
+	var b strings.Builder
+	if err := t.Execute(&b, l); err != nil {
+		return fmt.Errorf("notify: writing a message: %w", err)
+	}
+	*into = strings.TrimSpace(b.String())
+	return nil
+}
+
+// months is a number of months as Russian counts them.
+func months(n int) string {
+	word := "месяцев"
+	switch {
+	case n%100 >= 11 && n%100 <= 14:
+	case n%10 == 1:
+		word = "месяц"
+	case n%10 >= 2 && n%10 <= 4:
+		word = "месяца"
+	}
+	return strconv.Itoa(n) + " " + word
+}
+
+// within is until when a code may be entered.
+func within(n int) string {
+	switch {
+	case n == 0:
+		return "в день регистрации"
+	case n == 1:
+		return "в течение месяца после регистрации"
+	case n%10 == 1 && n%100 != 11:
+		return "в течение " + strconv.Itoa(n) + " месяца после регистрации"
+	}
+	return "в течение " + strconv.Itoa(n) + " месяцев после регистрации"
+}
