@@ -1,0 +1,231 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// Keys for Press.
+const (
+	Tab       = kb.Tab
+	Enter     = kb.Enter
+	Escape    = kb.Escape
+	Space     = " "
+	ArrowDown = kb.ArrowDown
+)
+
+// Answer is what a whole page came with.
+type Answer struct {
+	Status int
+	URL    string
+}
+
+// Goto opens an address as if it were typed, and waits until the page is there.
+func (p *Page) Goto(url string) Answer {
+	p.t.Helper()
+	return p.Follow(func() {
+		// Only the start: Follow waits for the end.
+		go func() {
+			ctx, cancel := context.WithTimeout(p.ctx, patience)
+			defer cancel()
+			_, _ = chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: url}) // Follow sees it fail
+		}()
+	})
+}
+
+// Follow does what leads to another page, and waits until that is there.
+func (p *Page) Follow(step func()) Answer {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	response, err := chromedp.RunResponse(ctx, chromedp.Func(func(context.Context, *chromedp.Target) error {
+		step()
+		return nil
+	}))
+	if err != nil {
+		p.fail("go to another page", err)
+	}
+	if response == nil {
+		p.fail("go to another page", errors.New("it came without an answer from the server"))
+	}
+	return Answer{Status: int(response.Status), URL: response.URL}
+}
+
+// dismiss closes a dialog that a page opened.
+func (p *Page) dismiss() {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{}) // it may be gone
+}
+
+// Click presses, with the mouse, what carries the text: a link, a button, a tab,
+// a label, a summary. What has exactly that text goes before what contains it.
+func (p *Page) Click(text string) {
+	p.t.Helper()
+	at := p.find(fmt.Sprintf("click %q", text), "thing", text)
+	p.do(fmt.Sprintf("click %q", text), chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// Fill puts the text into the field that the label names, in place of what is
+// there.
+func (p *Page) Fill(label, text string) {
+	p.t.Helper()
+	what := fmt.Sprintf("fill %q", label)
+	at := p.find(what, "field", label)
+	p.do(what, chromedp.MouseClickXY(at.X, at.Y))
+	eval[bool](p, what, `(document.activeElement.select(), true)`)
+	if text == "" {
+		p.Press(kb.Backspace)
+		return
+	}
+	p.do(what, call(input.InsertText, input.InsertTextParams{Text: text}))
+}
+
+// Type enters the text where the focus is, key by key.
+func (p *Page) Type(text string) {
+	p.t.Helper()
+	p.do("type", chromedp.KeyEvent(text))
+}
+
+// Press presses keys, one after the other.
+func (p *Page) Press(keys ...string) {
+	p.t.Helper()
+	for _, key := range keys {
+		p.do("press a key", chromedp.KeyEvent(key))
+	}
+}
+
+// TabTo presses the tabulator until the focus is on what carries the text, as
+// somebody without a mouse would.
+func (p *Page) TabTo(text string) {
+	p.t.Helper()
+	const enough = 120
+	var seen []string
+	for range enough {
+		p.Press(Tab)
+		if on := p.Focused(); strings.Contains(on, text) {
+			return
+		} else {
+			seen = append(seen, on)
+		}
+	}
+	p.fail(fmt.Sprintf("reach %q with the tabulator", text), fmt.Errorf("the focus went over %q", seen))
+}
+
+// Focused is the name of what has the focus.
+func (p *Page) Focused() string {
+	p.t.Helper()
+	return eval[string](p, "look for the focus", finder+`.name(document.activeElement)`)
+}
+
+// Text is all that the page shows.
+func (p *Page) Text() string {
+	p.t.Helper()
+	return eval[string](p, "read the page", `document.body.innerText`)
+}
+
+// WaitText waits until the page shows the text. Blanks of all kinds are alike.
+func (p *Page) WaitText(text string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("wait for %q", text), fmt.Sprintf("%s.plain(document.body.innerText).includes(%s.plain(%s))", finder, finder, quoted(text)))
+}
+
+// Shows says whether the page shows the text now.
+func (p *Page) Shows(text string) bool {
+	p.t.Helper()
+	return strings.Contains(plain(p.Text()), plain(text))
+}
+
+// Eval runs an expression in the page and decodes its value.
+func Eval[T any](p *Page, expression string) T {
+	p.t.Helper()
+	return eval[T](p, "evaluate "+expression, expression)
+}
+
+// Wide is by how many pixels the page is wider than the screen.
+func (p *Page) Wide() int {
+	p.t.Helper()
+	return eval[int](p, "measure the page", `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+}
+
+// WaitProblem waits for a problem that contains the text, which a test wanted. It
+// and those that came with it do not fail the test then.
+func (p *Page) WaitProblem(text string) {
+	p.t.Helper()
+	var seen []string
+	p.retry(fmt.Sprintf("wait for the problem %q", text), func(context.Context) (bool, error) {
+		seen = append(seen, p.watch.take()...)
+		for _, problem := range seen {
+			if strings.Contains(problem, text) {
+				return true, nil
+			}
+		}
+		return false, fmt.Errorf("what went wrong is %q", seen)
+	})
+}
+
+type point struct{ X, Y float64 }
+
+// find waits for something that can be hit, and says where.
+func (p *Page) find(what, kind, text string) point {
+	p.t.Helper()
+	expression := fmt.Sprintf("%s.%s(%s)", finder, kind, quoted(text))
+	var found *point
+	p.retry(what, func(ctx context.Context) (bool, error) {
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[*point](expression))
+		found = at
+		return at != nil, err
+	})
+	return *found
+}
+
+func (p *Page) until(what, condition string) {
+	p.t.Helper()
+	p.retry(what, func(ctx context.Context) (bool, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[bool](condition))
+	})
+}
+
+// retry asks again and again. An error may come from a page that is just being
+// replaced, so only the last one counts.
+func (p *Page) retry(what string, ask func(context.Context) (bool, error)) {
+	p.t.Helper()
+	const pause = 30 * time.Millisecond
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	problem := errors.New("there is no such thing, or something covers it")
+	for ctx.Err() == nil {
+		done, err := ask(ctx)
+		if done && err == nil {
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			problem = err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	p.fail(what, problem)
+}
+
+func quoted(text string) string {
+	out, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string is always a JSON value
+	}
+	return string(out)
+}
+
+// plain makes blanks alike: pages use the kind that does not break.
+func plain(text string) string { return strings.Join(strings.Fields(text), " ") }

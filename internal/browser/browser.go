@@ -1,0 +1,214 @@
+// Package browser looks at pages in a real Chromium, for tests: every page it
+// opens is watched, and what a person would call broken (an error in the
+// console, a report of the content security policy, a request to a stranger, a
+// dialog) fails the test.
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// Options say how a page is looked at. The zero value is a desk's screen, in
+// light colours.
+type Options struct {
+	// Hosts (host:port) are those that the pages may ask anything of; whatever
+	// else is asked for fails the test.
+	Hosts []string
+	// Phone is a telephone of 360 by 740 pixels, with fingers.
+	Phone bool
+	// Dark and LessMotion are what a person has told the system to prefer.
+	Dark, LessMotion bool
+	// NoScript turns scripts off.
+	NoScript bool
+}
+
+// Sizes of the two screens, in CSS pixels.
+const (
+	DeskWidth, DeskHeight   = 1280, 900
+	PhoneWidth, PhoneHeight = 360, 740
+)
+
+// patience is for one step; the machine may be busy with other tests.
+const patience = 30 * time.Second
+
+// shared is the one browser of the test binary. It lives in no window of its
+// own: its pages do.
+var shared struct {
+	sync.Mutex
+	ctx   context.Context
+	close func()
+}
+
+// start starts the browser once.
+func start(t testing.TB) context.Context {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.ctx != nil {
+		return shared.ctx
+	}
+	// The browser goes with the process: it hangs on a pipe from it.
+	allocated, cancel := chromedp.NewExecAllocator(context.Background(), flags(setting(t, "REFERRAL_TEST_CHROMIUM"))...)
+	ctx, end := chromedp.NewContext(allocated)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start the browser: %v", err)
+	}
+	shared.ctx, shared.close = ctx, func() { end(); cancel() }
+	return ctx
+}
+
+func flags(program string) []chromedp.ExecAllocatorOption {
+	return append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program),
+		// No sandbox: root gets none, nor does anybody in most containers, and only
+		// pages of our own are looked at.
+		chromedp.NoSandbox,
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-crash-reporter", true),
+		chromedp.Flag("font-render-hinting", "none"),
+		chromedp.Flag("lang", "ru"),
+		chromedp.WSURLReadTimeout(time.Minute),
+	)
+}
+
+// Run runs the tests of a package and ends the browser that they shared:
+//
+//	func TestMain(m *testing.M) { os.Exit(browser.Run(m)) }
+func Run(m *testing.M) int {
+	status := m.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.close != nil {
+		shared.close()
+		shared.ctx, shared.close = nil, nil
+	}
+	return status
+}
+
+// setting is what testenv put into the environment.
+func setting(t testing.TB, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		t.Fatalf("%s is not set: run the tests with internal/demo/testenv (make test does)", name)
+	}
+	return value
+}
+
+// Page is a tab that shares nothing, no cookie and no cache, with any other.
+type Page struct {
+	t     testing.TB
+	ctx   context.Context
+	watch *watch
+}
+
+// Open opens an empty page, to be closed and judged when the test ends.
+func Open(t testing.TB, o Options) *Page {
+	t.Helper()
+	w := newWatch(o.Hosts)
+	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
+	p := &Page{t: t, ctx: ctx, watch: w}
+	w.dismiss = p.dismiss
+	if err := chromedp.Do(ctx); err != nil {
+		cancel()
+		t.Fatalf("open a page: %v", err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		for _, problem := range w.take() {
+			t.Errorf("the browser: %s", problem)
+		}
+	})
+	p.prepare(o)
+	return p
+}
+
+func (p *Page) prepare(o Options) {
+	p.t.Helper()
+	p.do("prepare a page",
+		call(cdplog.Enable, cdp.Empty{}),
+		call(audits.Enable, cdp.Empty{}),
+		call(network.Enable, network.EnableParams{}),
+		size(o.Phone),
+		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: either(o.Dark, "dark", "light")},
+			{Name: "prefers-reduced-motion", Value: either(o.LessMotion, "reduce", "no-preference")},
+		}}),
+		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: o.NoScript}),
+		call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
+	)
+}
+
+func size(phone bool) chromedp.Action[chromedp.Void] {
+	if phone {
+		return chromedp.EmulateViewport(PhoneWidth, PhoneHeight, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)
+	}
+	return chromedp.EmulateViewport(DeskWidth, DeskHeight)
+}
+
+func either(which bool, yes, no string) string {
+	if which {
+		return yes
+	}
+	return no
+}
+
+// call makes a step of a command whose answer nobody needs.
+func call[P, R any](command cdp.Command[P, R], parameters P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, command, parameters)
+		return err
+	})
+}
+
+// do takes steps, or ends the test.
+func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.fail(what, err)
+	}
+}
+
+// eval runs an expression in the page. It does so with scripts turned off, too:
+// that holds for the page's own.
+func eval[T any](p *Page, what, expression string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.fail(what, err)
+	}
+	return value
+}
+
+// fail ends the test, with what the page shows.
+func (p *Page) fail(what string, err error) {
+	p.t.Helper()
+	const enough = 1500
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	shown, problem := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + (document.body ? document.body.innerText : "")`))
+	if problem != nil {
+		shown = fmt.Sprintf("(nothing: %v)", problem)
+	}
+	if runes := []rune(strings.TrimSpace(shown)); len(runes) > enough {
+		shown = string(runes[:enough]) + "…"
+	}
+	p.t.Fatalf("%s: %v\nthe page shows: %s", what, err, shown)
+}

@@ -1,0 +1,35 @@
+(() => {
+  const plain = text => (text || '').replace(/\s+/gu, ' ').trim();
+  const labelled = e => (e.getAttribute('aria-labelledby') || '').split(' ').filter(Boolean)
+    .map(id => document.getElementById(id)).filter(Boolean).map(l => l.innerText).join(' ');
+  const name = e => plain(labelled(e) || e.getAttribute('aria-label')
+    || (e.labels && e.labels.length ? [...e.labels].map(l => l.innerText).join(' ') : '')
+    || (/^(submit|button|reset)$/.test(e.type) && e.tagName === 'INPUT' ? e.value : '')
+    || e.innerText || e.getAttribute('placeholder') || e.getAttribute('title') || '');
+  // Where the element can be hit: a finger or a mouse must reach it, not what lies over it.
+  const spot = e => {
+    e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+    for (const r of e.getClientRects()) {
+      if (r.width < 1 || r.height < 1) continue;
+      const x = r.left + r.width / 2, y = r.top + r.height / 2;
+      const hit = document.elementFromPoint(x, y);
+      if (hit && (e === hit || e.contains(hit) || hit.contains(e) && hit.tagName === 'LABEL')) return {X: x, Y: y};
+    }
+    return null;
+  };
+  const first = (selector, text) => {
+    text = plain(text);
+    const all = [...document.querySelectorAll(selector)].filter(e => !e.disabled);
+    const exact = all.filter(e => name(e) === text);
+    for (const e of [...exact, ...all.filter(e => name(e).includes(text) && !exact.includes(e))]) {
+      const at = spot(e);
+      if (at) return at;
+    }
+    return null;
+  };
+  return {
+    plain, name,
+    thing: text => first('a[href],button,summary,label,input[type=submit],input[type=button],input[type=radio],input[type=checkbox],[role=button],[role=tab],[role=link]', text),
+    field: text => first('input:not([type=submit]):not([type=button]):not([type=hidden]),textarea,select', text),
+  };
+})()

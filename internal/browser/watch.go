@@ -1,0 +1,119 @@
+package browser
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/chromedp/cdproto/audits"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+)
+
+// watch collects what goes wrong on a page.
+type watch struct {
+	hosts   []string
+	dismiss func() // closes a dialog; not called from the watch's own goroutine
+
+	mu        sync.Mutex
+	problems  []string
+	documents map[network.RequestID]bool // requests for whole pages
+}
+
+func newWatch(hosts []string) *watch {
+	return &watch{hosts: hosts, documents: map[network.RequestID]bool{}}
+}
+
+func (w *watch) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	taken := w.problems
+	w.problems = nil
+	return taken
+}
+
+func (w *watch) note(format string, arguments ...any) {
+	w.problems = append(w.problems, fmt.Sprintf(format, arguments...))
+}
+
+// see is called for every event, in order, by the goroutine that reads them.
+func (w *watch) see(event any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		w.request(e)
+	case *page.EventJavascriptDialogOpening:
+		w.note("a dialog opened: %s %q", e.Type, e.Message)
+		go w.dismiss()
+	case *runtime.EventExceptionThrown:
+		w.note("a script failed: %s", exception(e.ExceptionDetails))
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+			w.note("console.%s: %s", e.Type, printed(e.Args))
+		}
+	case *cdplog.EventEntryAdded:
+		w.entry(e.Entry)
+	case *audits.EventIssueAdded:
+		w.issue(e.Issue)
+	}
+}
+
+func (w *watch) request(e *network.EventRequestWillBeSent) {
+	if e.Type == network.ResourceTypeDocument {
+		w.documents[e.RequestID] = true
+	}
+	to, err := url.Parse(e.Request.URL)
+	switch {
+	case err != nil:
+		w.note("a request to what is no address: %q", e.Request.URL)
+	case to.Scheme == "data" || to.Scheme == "about":
+		// Nothing leaves the page.
+	case !slices.Contains(w.hosts, to.Host):
+		w.note("a request to a stranger: %s", e.Request.URL)
+	}
+}
+
+// entry judges a line of the browser's own log.
+func (w *watch) entry(e *cdplog.Entry) {
+	if e.Level != cdplog.EntryLevelError && e.Level != cdplog.EntryLevelWarning {
+		return
+	}
+	if e.Source == cdplog.EntrySourceNetwork && w.documents[e.NetworkRequestID] {
+		return // a whole page with an error's status is an answer, which a test asks for
+	}
+	w.note("the log has a %s (%s): %s %s", e.Level, e.Source, e.Text, e.URL)
+}
+
+func (w *watch) issue(i *audits.InspectorIssue) {
+	if i.Details == nil {
+		return
+	}
+	if d := i.Details.ContentSecurityPolicyIssueDetails; d != nil {
+		w.note("the content security policy was broken: %s (%s %s)", d.ViolatedDirective, d.ContentSecurityPolicyViolationType, d.BlockedURL)
+	}
+}
+
+func exception(d *runtime.ExceptionDetails) string {
+	if d.Exception != nil && d.Exception.Description != "" {
+		return d.Exception.Description
+	}
+	return d.Text
+}
+
+func printed(arguments []*runtime.RemoteObject) string {
+	var words []string
+	for _, a := range arguments {
+		text := a.Description
+		if text == "" && json.Unmarshal(a.Value, &text) != nil {
+			text = string(a.Value) // no string
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, " ")
+}
