@@ -74,6 +74,7 @@ func newServer(t *testing.T, change ...func(*server)) *server {
 	t.Cleanup(func() {
 		close(s.release)
 		_ = s.Close()
+		_ = listener.Close() // Close does not know of it before Serve has begun
 		<-ended
 	})
 	return s

@@ -1,0 +1,493 @@
+package smpp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"referral/models"
+)
+
+const russian = "Приглашение в t2 АТС: скидка 20% на 3 мес. Код K7M2XQ9PR введите в течение месяца после регистрации: " +
+	"https://lk.example.ru/referral?code=K7M2XQ9PR Отказ: https://lk.example.ru/referral/opt-out/ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func message(text string) *models.InvitationMessage {
+	return &models.InvitationMessage{ID: models.UUID{15: 77}, Channel: models.SMS, Recipient: "+79123456789", Text: text}
+}
+
+func send(t testing.TB, c *Client, text string) ([]string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), eventually)
+	defer cancel()
+	return c.Send(ctx, message(text))
+}
+
+// is wants an error of a kind; nil stands for one that leaves everything open.
+func is(t *testing.T, ids []string, err, want error) {
+	t.Helper()
+	if err == nil || len(ids) != 0 {
+		t.Fatalf("got %q, %v", ids, err)
+	}
+	for _, kind := range []error{models.ErrCarrierRefuses, models.ErrCarrierBusy, models.ErrCarrierAway} {
+		if errors.Is(err, kind) != errors.Is(kind, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "912") {
+		t.Errorf("%v quotes the recipient", err)
+	}
+}
+
+func TestAShortMessage(t *testing.T) {
+	p := newPeer(t, ok)
+	c := client(t, options(p.listener.Addr().String()), newReceipts())
+	if ids, err := send(t, c, "Code K7M2XQ9PR"); err != nil || !slices.Equal(ids, []string{"m1"}) {
+		t.Fatalf("got %q, %v", ids, err)
+	}
+	want := received{source: Address{TON: 5, Text: "t2 ATS"}, to: Address{TON: 1, NPI: 1, Text: "79123456789"}, text: "Code K7M2XQ9PR"}
+	if got := p.got(); len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestALongRussianMessage(t *testing.T) {
+	p := newPeer(t, ok)
+	c := client(t, options(p.listener.Addr().String()), newReceipts())
+	ids, err := send(t, c, russian)
+	if err != nil || len(ids) != 4 {
+		t.Fatalf("got %q, %v", ids, err)
+	}
+	var whole strings.Builder
+	for i, part := range p.got() {
+		whole.WriteString(part.text)
+		if want := []byte{5, 0, 3, 77, 4, byte(i + 1)}; part.class != esmClassHeaded || part.coding != codingUCS2 || !bytes.Equal(part.header, want) {
+			t.Errorf("part %d: %+v", i+1, part)
+		}
+	}
+	if whole.String() != russian {
+		t.Errorf("got %q", whole.String())
+	}
+}
+
+// A peer that says that we are too fast gets the message again, and nothing twice.
+func TestThrottling(t *testing.T) {
+	p := newPeer(t, saying(statusThrottled, statusQueueFull))
+	c := client(t, options(p.listener.Addr().String()), newReceipts())
+	if ids, err := send(t, c, "x"); err != nil || len(ids) != 1 {
+		t.Errorf("got %q, %v", ids, err)
+	}
+	p = newPeer(t, saying(statusThrottled, statusThrottled, statusThrottled, statusThrottled))
+	c = client(t, options(p.listener.Addr().String()), newReceipts())
+	ids, err := send(t, c, "x")
+	is(t, ids, err, models.ErrCarrierBusy)
+	if n := p.count(submitSM); n != patience {
+		t.Errorf("it was tried %d times", n)
+	}
+	// A part in the middle is waited for as long as it takes.
+	p = newPeer(t, saying(statusOK, statusThrottled, statusThrottled, statusThrottled, statusThrottled, statusThrottled))
+	c = client(t, options(p.listener.Addr().String()), newReceipts())
+	if ids, err := send(t, c, russian); err != nil || len(ids) != 4 || p.count(submitSM) != 9 {
+		t.Errorf("got %q, %v after %d", ids, err, p.count(submitSM))
+	}
+}
+
+func TestAnswersToAMessage(t *testing.T) {
+	for st, want := range map[status]error{
+		0x0B:              models.ErrCarrierRefuses, // no such destination
+		0x01:              models.ErrCarrierRefuses,
+		0x45:              models.ErrCarrierRefuses,
+		0x400:             models.ErrCarrierRefuses, // the vendor's own
+		statusSystemError: models.ErrCarrierBusy,
+		statusTemporary:   models.ErrCarrierBusy,
+		statusUnknown:     models.ErrCarrierBusy,
+		statusBadSource:   models.ErrCarrierBusy,
+		statusBadBind:     models.ErrCarrierAway,
+	} {
+		p := newPeer(t, saying(st, st, st, st))
+		c := client(t, options(p.listener.Addr().String()), newReceipts())
+		ids, err := send(t, c, "x")
+		is(t, ids, err, want)
+	}
+}
+
+// Half of a message that has gone out is not sent again, whatever became of the
+// other half.
+func TestHalfAMessage(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
+		p := newPeer(t, saying(statusOK, statusOK, 0x0B))
+		ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), russian)
+		is(t, ids, err, models.ErrCarrierRefuses)
+		if n := p.count(submitSM); n != 3 {
+			t.Errorf("%d parts were sent", n)
+		}
+	})
+	t.Run("put off for too long", func(t *testing.T) {
+		p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+			if p.command == submitSM && n > 1 {
+				return []*pdu{{command: p.command | answer, status: statusThrottled, sequence: p.sequence}}
+			}
+			return ok(l, p, n)
+		})
+		c := client(t, options(p.listener.Addr().String()), newReceipts())
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		ids, err := c.Send(ctx, message(russian))
+		is(t, ids, err, models.ErrCarrierRefuses)
+		if first := p.got()[0]; slices.ContainsFunc(p.got()[1:], func(r received) bool { return r.header[5] == first.header[5] }) {
+			t.Error("the first part was sent twice")
+		}
+	})
+	t.Run("no answer", func(t *testing.T) {
+		p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+			if p.command == submitSM && n == 2 {
+				return nil
+			}
+			return ok(l, p, n)
+		})
+		o := options(p.listener.Addr().String())
+		o.Timeout = 200 * time.Millisecond
+		ids, err := send(t, client(t, o, newReceipts()), russian)
+		is(t, ids, err, nil)
+	})
+	t.Run("the connection breaks between parts", func(t *testing.T) {
+		var once sync.Once
+		p := newPeer(t, nil)
+		p.answer = func(l *line, p *pdu, n int) []*pdu {
+			if p.command == submitSM && n == 2 {
+				once.Do(func() { _ = l.Close() })
+				return nil
+			}
+			return ok(l, p, n)
+		}
+		ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), russian)
+		is(t, ids, err, nil) // nobody knows of part 2
+		if n := p.count(submitSM); n != 2 {
+			t.Errorf("%d parts were sent", n)
+		}
+	})
+}
+
+// What nobody answers to may have gone out: it is not sent again.
+func TestNoAnswer(t *testing.T) {
+	for name, answer := range map[string]func(l *line, p *pdu, n int) []*pdu{
+		"silence":               func(*line, *pdu, int) []*pdu { return nil },
+		"the connection breaks": func(l *line, _ *pdu, _ int) []*pdu { _ = l.Close(); return nil },
+		"garbage": func(l *line, _ *pdu, _ int) []*pdu {
+			_, _ = l.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			return nil
+		},
+		"a giant": func(l *line, _ *pdu, _ int) []*pdu {
+			_, _ = l.Write(binary.BigEndian.AppendUint32(nil, 0x7FFFFFFF))
+			return nil
+		},
+		"a dwarf": func(l *line, _ *pdu, _ int) []*pdu {
+			_, _ = l.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+			return nil
+		},
+		"half a header": func(l *line, _ *pdu, _ int) []*pdu { _, _ = l.Write([]byte{0, 0, 0}); return nil },
+		"another one's answer": func(_ *line, p *pdu, _ int) []*pdu {
+			return []*pdu{{command: submitSM | answer, sequence: p.sequence + 5, body: []byte("x\x00")}}
+		},
+		"an answer to something else": func(_ *line, p *pdu, _ int) []*pdu {
+			return []*pdu{{command: enquireLink | answer, sequence: p.sequence}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+				if p.command == submitSM {
+					return answer(l, p, n)
+				}
+				return ok(l, p, n)
+			})
+			o := options(p.listener.Addr().String())
+			o.Timeout = 200 * time.Millisecond
+			ids, err := send(t, client(t, o, newReceipts()), "x")
+			is(t, ids, err, nil)
+			if n := p.count(submitSM); n != 1 {
+				t.Errorf("it was sent %d times", n)
+			}
+		})
+	}
+}
+
+func TestAGenericNackRefuses(t *testing.T) {
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if p.command == submitSM {
+			return []*pdu{{command: genericNack, status: statusBadCommand, sequence: p.sequence}}
+		}
+		return ok(l, p, n)
+	})
+	ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), "x")
+	is(t, ids, err, models.ErrCarrierRefuses)
+}
+
+// A message that is taken without a readable id is taken all the same.
+func TestTakenWithoutAnID(t *testing.T) {
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if p.command == submitSM {
+			return []*pdu{{command: p.command | answer, sequence: p.sequence, body: []byte("endless")}}
+		}
+		return ok(l, p, n)
+	})
+	if ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), "x"); err != nil || len(ids) != 0 {
+		t.Errorf("got %q, %v", ids, err)
+	}
+}
+
+func TestNobodyIsThere(t *testing.T) {
+	c, err := New(options("127.0.0.1:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := c.Send(t.Context(), message("x"))
+	is(t, ids, err, models.ErrCarrierAway)
+	c = running(t, options("127.0.0.1:1"), newReceipts())
+	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "refused") })
+}
+
+func TestNotLetIn(t *testing.T) {
+	p := newPeer(t, ok)
+	p.bind = statusBindFailed
+	c := running(t, options(p.listener.Addr().String()), newReceipts())
+	until(t, "it tries again", func() bool { return p.count(bindTransceiver) > 2 })
+	if err := c.Ready(); !errors.Is(err, models.ErrCarrierAway) || !strings.Contains(err.Error(), "0xd") || strings.Contains(err.Error(), "secret77") {
+		t.Errorf("Ready says %v", err)
+	}
+}
+
+// A connection that is lost is taken up again, whoever ended it.
+func TestReconnecting(t *testing.T) {
+	p := newPeer(t, ok)
+	c := client(t, options(p.listener.Addr().String()), newReceipts())
+	for round := range 3 {
+		if round == 2 {
+			p.mutex.Lock()
+			l := p.lines[0]
+			p.mutex.Unlock()
+			l.say(&pdu{command: unbind, sequence: 1})
+		} else {
+			p.cut()
+		}
+		until(t, "it is bound anew", func() bool { return p.count(bindTransceiver) == round+2 && c.Ready() == nil })
+		if _, err := send(t, c, "x"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A peer that says nothing is asked whether it is there, and left when it is not.
+func TestASilentPeerIsLeft(t *testing.T) {
+	var mute sync.Map
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if _, on := mute.Load("on"); on {
+			return nil
+		}
+		return ok(l, p, n)
+	})
+	o := options(p.listener.Addr().String())
+	o.Enquire, o.Timeout = 20*time.Millisecond, 200*time.Millisecond
+	client(t, o, newReceipts())
+	until(t, "it asks now and then", func() bool { return p.count(enquireLink) > 3 })
+	if n := p.count(bindTransceiver); n != 1 {
+		t.Errorf("it was bound %d times to a peer that answers", n)
+	}
+	mute.Store("on", true)
+	until(t, "it connects anew", func() bool { return p.count(bindTransceiver) > 1 })
+}
+
+// The other way round, we answer; and what we do not know is refused.
+func TestWhatThePeerAsks(t *testing.T) {
+	answers := make(chan *pdu, 10)
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if p.command&answer != 0 {
+			answers <- p
+		}
+		return ok(l, p, n)
+	})
+	client(t, options(p.listener.Addr().String()), newReceipts())
+	p.mutex.Lock()
+	l := p.lines[0]
+	p.mutex.Unlock()
+	for _, c := range []struct{ ask, want pdu }{
+		{pdu{command: enquireLink, sequence: 5}, pdu{command: enquireLink | answer, sequence: 5}},
+		{pdu{command: 0x103, sequence: 6}, pdu{command: genericNack, status: statusBadCommand, sequence: 6}},
+		{pdu{command: deliverSM, sequence: 7, body: []byte("x")}, pdu{command: deliverSM | answer, status: statusSystemError, sequence: 7}},
+	} {
+		l.say(&c.ask)
+		select {
+		case got := <-answers:
+			if got.command != c.want.command || got.status != c.want.status || got.sequence != c.want.sequence {
+				t.Errorf("to %#x: got %+v, want %+v", c.ask.command, got, c.want)
+			}
+		case <-time.After(eventually):
+			t.Fatalf("no answer to %#x", c.ask.command)
+		}
+	}
+}
+
+// Receipts arrive, and one that could not be noted comes again.
+func TestReceiptsAreHandedOn(t *testing.T) {
+	answers := make(chan status, 10)
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if p.command == deliverSM|answer {
+			answers <- p.status
+		}
+		return ok(l, p, n)
+	})
+	r := newReceipts()
+	r.err = errors.New("no database")
+	client(t, options(p.listener.Addr().String()), r)
+	p.mutex.Lock()
+	l := p.lines[0]
+	p.mutex.Unlock()
+	push := func(class byte, text string) status {
+		t.Helper()
+		l.say(&pdu{command: deliverSM, sequence: 1, body: delivering(class, text)})
+		select {
+		case st := <-answers:
+			return st
+		case <-time.After(eventually):
+			t.Fatal("no answer")
+			return 0
+		}
+	}
+	const text = "id:m1 sub:001 dlvrd:001 submit date:2605011200 done date:2605011201 stat:DELIVRD err:000 text:"
+	if st := push(4, text); st != statusTemporary {
+		t.Errorf("while the database is away the peer is told %#x", st)
+	}
+	if st := push(4, text); st != statusOK {
+		t.Errorf("then it is told %#x", st)
+	}
+	if got := r.wait(t); got != (models.Receipt{Carrier: Carrier, CarrierID: "m1", State: models.InvitationDelivered}) {
+		t.Errorf("got %+v", got)
+	}
+	for _, other := range []string{"id:m1 stat:ENROUTE", "id:m1 stat:ACCEPTD", "id:m1 stat:UNKNOWN", "stat:DELIVRD", "nonsense"} {
+		if st := push(4, other); st != statusOK {
+			t.Errorf("%s: %#x", other, st)
+		}
+	}
+	if st := push(0, text); st != statusOK { // a message of somebody's, not a receipt
+		t.Errorf("a message: %#x", st)
+	}
+	if len(r.list) != 1 {
+		t.Errorf("handed on: %+v", r.list)
+	}
+}
+
+// delivering is the body of a deliver_sm.
+func delivering(class byte, text string, optional ...byte) []byte {
+	b := appendText(nil, "")
+	b = appendAddress(b, Address{TON: 1, NPI: 1, Text: "79123456789"})
+	b = appendAddress(b, Address{TON: 5, Text: "t2 ATS"})
+	b = append(b, class, 0, 0, 0, 0, 0, 0, 0, 0, byte(len(text)))
+	b = append(b, text...)
+	return append(b, optional...)
+}
+
+// Messages go out side by side, but no more than the window holds.
+func TestTheWindow(t *testing.T) {
+	var mutex sync.Mutex
+	now, most := 0, 0
+	release := make(chan struct{})
+	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
+		if p.command != submitSM {
+			return ok(l, p, n)
+		}
+		mutex.Lock()
+		now++
+		most = max(most, now)
+		mutex.Unlock()
+		go func() {
+			<-release
+			mutex.Lock()
+			now--
+			mutex.Unlock()
+			l.say(ok(l, p, 1)...)
+		}()
+		return nil
+	})
+	o := options(p.listener.Addr().String())
+	o.Window = 3
+	c := client(t, o, newReceipts())
+	var group sync.WaitGroup
+	for range 12 {
+		group.Go(func() {
+			if _, err := send(t, c, "x"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, "the window is full", func() bool { return p.count(submitSM) == 3 })
+	close(release)
+	group.Wait()
+	if most != 3 {
+		t.Errorf("%d were on their way at once", most)
+	}
+}
+
+// The end is said to the peer, and comes soon even when it does not answer.
+func TestTheEnd(t *testing.T) {
+	for name, answer := range map[string]func(*line, *pdu, int) []*pdu{"it answers": ok, "it does not": func(*line, *pdu, int) []*pdu { return nil }} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeer(t, answer)
+			c, err := New(options(p.listener.Addr().String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- c.Run(ctx, newReceipts().take) }()
+			until(t, "it is bound", func() bool { return c.Ready() == nil })
+			stop()
+			if err := <-done; err != nil || p.count(unbind) != 1 {
+				t.Errorf("got %v, and %d unbinds", err, p.count(unbind))
+			}
+			ids, err := c.Send(t.Context(), message("x"))
+			is(t, ids, err, models.ErrCarrierAway)
+		})
+	}
+}
+
+func TestRecipientsAndTextsThatCannotBe(t *testing.T) {
+	p := newPeer(t, ok)
+	c := client(t, options(p.listener.Addr().String()), newReceipts())
+	for _, to := range []string{"", "79123456789", "+", "+7912345678901234567890", "+7912\x00345", "+7 912", "friend@example.com"} {
+		m := message("x")
+		m.Recipient = to
+		ids, err := c.Send(t.Context(), m)
+		is(t, ids, err, models.ErrCarrierRefuses)
+	}
+	ids, err := send(t, c, strings.Repeat("я", mostParts*partUCS2+1))
+	is(t, ids, err, models.ErrCarrierRefuses)
+	if len(p.got()) != 0 {
+		t.Errorf("the peer got %+v", p.got())
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"no port":                func(o *Options) { o.Address = "smsc" },
+		"no system id":           func(o *Options) { o.SystemID = "" },
+		"a long system id":       func(o *Options) { o.SystemID = strings.Repeat("x", 16) },
+		"a long password":        func(o *Options) { o.Password = strings.Repeat("x", 9) },
+		"a long type":            func(o *Options) { o.SystemType = strings.Repeat("x", 13) },
+		"no source":              func(o *Options) { o.Source.Text = "" },
+		"a long name as source":  func(o *Options) { o.Source.Text = strings.Repeat("x", 12) },
+		"a long number":          func(o *Options) { o.Source = Address{Text: strings.Repeat("1", 21)} },
+		"ids of an unknown kind": func(o *Options) { o.IDs = "octal" },
+		"no log":                 func(o *Options) { o.Log = nil },
+	} {
+		o := options("smsc:2775")
+		change(&o)
+		if _, err := New(o); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package smpp
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Options is which SMSC to talk to, and how. Address, SystemID, Source and Log are
+// required; a zero elsewhere means the default.
+type Options struct {
+	Address     string      // host:port
+	TLS         *tls.Config // nil for none
+	SystemID    string
+	Password    string
+	SystemType  string
+	ServiceType string
+	Source      Address
+	IDs         IDs // IDsAlike
+	Log         *slog.Logger
+
+	Window   int           // messages on their way at once; 10
+	Timeout  time.Duration // of connecting, and of an answer; 10 s
+	Enquire  time.Duration // of silence after which we ask whether the peer is there; 30 s
+	RetryMin time.Duration // back-off after a lost connection doubles from here; 1 s
+	RetryMax time.Duration // to here; 1 min
+	Throttle time.Duration // pause after the peer said that we are too fast; 1 s
+}
+
+func (o *Options) validate() error {
+	_, _, err := net.SplitHostPort(o.Address)
+	switch {
+	case err != nil:
+		return errors.New("smpp: the SMSC's address must be host:port")
+	case o.SystemID == "" || len(o.SystemID) >= systemIDSize || len(o.Password) >= passwordSize || len(o.SystemType) >= systemTypeSize:
+		return errors.New("smpp: the system id must have 1 to 15 characters, the password at most 8, the system type at most 12")
+	case o.Source.Text == "" || len(o.Source.Text) >= addressSize || o.Source.TON == 5 && len(o.Source.Text) > 11:
+		return errors.New("smpp: the source address must have 1 to 20 characters, an alphanumeric one at most 11")
+	case o.IDs != "" && o.IDs != IDsAlike && o.IDs != IDsDecimal:
+		return errors.New("smpp: ids must be alike or decimal")
+	case o.Log == nil:
+		return errors.New("smpp: no log")
+	}
+	return nil
+}
+
+func (o *Options) withDefaults() Options {
+	d := *o
+	d.IDs = cmp.Or(o.IDs, IDsAlike)
+	d.Window = cmp.Or(o.Window, 10)
+	d.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	d.Enquire = cmp.Or(o.Enquire, 30*time.Second)
+	d.RetryMin = cmp.Or(o.RetryMin, time.Second)
+	d.RetryMax = cmp.Or(o.RetryMax, time.Minute)
+	d.Throttle = cmp.Or(o.Throttle, time.Second)
+	return d
+}
