@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,27 +60,28 @@ func (d *delivery) receipt(ids IDs) (id string, state models.InvitationState, fi
 	if value, there := d.optional[tagReceiptedID]; there {
 		id = ids.submitted(strings.TrimRight(string(value), "\x00"))
 	} else {
-		id = ids.receipted(d.word("id:"))
+		id = ids.receipted(d.word(idWord))
 	}
 	if value := d.optional[tagMessageState]; len(value) == 1 {
 		state, final = finalStates[value[0]]
 	} else {
-		state, final = finalWords[strings.ToUpper(d.word("stat:"))]
+		state, final = finalWords[strings.ToUpper(d.word(statWord))]
 	}
 	return id, state, final && id != ""
 }
 
-// word is the word that follows a name: "stat:DELIVRD".
-func (d *delivery) word(name string) string {
-	at := strings.Index(strings.ToLower(d.text), name)
-	if at < 0 {
+// The words of a receipt's text: "id:m-1 … stat:DELIVRD".
+var (
+	idWord   = regexp.MustCompile(`(?i)\bid:\s*(\S+)`)
+	statWord = regexp.MustCompile(`(?i)\bstat:\s*(\S+)`)
+)
+
+func (d *delivery) word(name *regexp.Regexp) string {
+	found := name.FindStringSubmatch(d.text)
+	if found == nil {
 		return ""
 	}
-	words := strings.Fields(d.text[at+len(name):])
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
+	return found[1]
 }
 
 // IDs is how a peer writes the ids of messages.
