@@ -22,7 +22,10 @@ type Options struct {
 	// database, broker, schema. A check gets a few seconds, and should heed its
 	// context.
 	Checks map[string]func(context.Context) error
-	Log    *slog.Logger
+	// Advisory is what is shown in the same way and does not count: work that
+	// waits, while the process can do all its other work.
+	Advisory map[string]func(context.Context) error
+	Log      *slog.Logger
 	// CheckTimeout is how long one check may take; 0 means 3 seconds.
 	CheckTimeout time.Duration
 }
@@ -38,9 +41,11 @@ func (o *Options) validate() error {
 	case o.CheckTimeout < 0:
 		return fmt.Errorf("web: a check timeout of %s", o.CheckTimeout)
 	}
-	for name, check := range o.Checks {
-		if name == "" || check == nil {
-			return fmt.Errorf("web: check %q needs a name and a function", name)
+	for _, checks := range []map[string]func(context.Context) error{o.Checks, o.Advisory} {
+		for name, check := range checks {
+			if name == "" || check == nil {
+				return fmt.Errorf("web: check %q needs a name and a function", name)
+			}
 		}
 	}
 	return nil

@@ -65,22 +65,22 @@ func TestReadiness(t *testing.T) {
 		{
 			"all answer", checks{"database": fine, "broker": fine}, 200,
 			"ready\nbroker: ok\ndatabase: ok\n",
-			Readiness{true, []CheckResult{{"broker", true, ""}, {"database", true, ""}}},
+			Readiness{true, []CheckResult{{Name: "broker", Ready: true}, {Name: "database", Ready: true}}},
 		},
 		{
 			"one does not", checks{"database": failing("connection refused"), "broker": fine}, 503,
 			"not ready\nbroker: ok\ndatabase: connection refused\n",
-			Readiness{false, []CheckResult{{"broker", true, ""}, {"database", false, "connection refused"}}},
+			Readiness{false, []CheckResult{{Name: "broker", Ready: true}, {Name: "database", Ready: false, Error: "connection refused"}}},
 		},
 		{
 			"one panics", checks{"schema": func(context.Context) error { panic("nil map") }}, 503,
 			"not ready\nschema: the check itself failed: nil map\n",
-			Readiness{false, []CheckResult{{"schema", false, "the check itself failed: nil map"}}},
+			Readiness{false, []CheckResult{{Name: "schema", Ready: false, Error: "the check itself failed: nil map"}}},
 		},
 		{
 			"an error with a password in it", checks{"database": failing("dial postgres://u:geheim@h/d\n refused")}, 503,
 			"not ready\ndatabase: dial postgres://xxxxx@h/d refused\n",
-			Readiness{false, []CheckResult{{"database", false, "dial postgres://xxxxx@h/d refused"}}},
+			Readiness{false, []CheckResult{{Name: "database", Ready: false, Error: "dial postgres://xxxxx@h/d refused"}}},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,6 +102,29 @@ func TestReadiness(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is shown only does not count.
+func TestAdvisoryChecks(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	handler, err := NewAdmin(Options{
+		Gatherer: registry, Registerer: registry, Log: slog.New(slog.DiscardHandler),
+		Checks: checks{"database": fine}, Advisory: checks{"notify": failing("no mail server"), "other": fine},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "ready\ndatabase: ok\nnotify: (the rest works) no mail server\nother: ok\n"
+	if text := get(t, handler, "/readyz"); text.Code != 200 || text.Body.String() != want {
+		t.Errorf("got %d %q, want %q", text.Code, text.Body, want)
+	}
+	var got Readiness
+	if err := json.Unmarshal(get(t, handler, "/readyz?format=json").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Ready || got.Checks[1] != (CheckResult{Name: "notify", Advisory: true, Error: "no mail server"}) {
+		t.Errorf("got %+v", got)
 	}
 }
 

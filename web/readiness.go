@@ -23,9 +23,10 @@ type Readiness struct {
 
 // CheckResult is the answer of one check.
 type CheckResult struct {
-	Name  string `json:"name"`
-	Ready bool   `json:"ready"`
-	Error string `json:"error,omitempty"` // without secrets
+	Name     string `json:"name"`
+	Ready    bool   `json:"ready"`
+	Advisory bool   `json:"advisory,omitempty"` // shown, and does not count
+	Error    string `json:"error,omitempty"`    // without secrets
 }
 
 // readiness runs the checks at every request, all at once, and logs when one
@@ -41,11 +42,14 @@ func newReadiness(o Options) *readiness {
 	for name, run := range o.Checks {
 		r.checks = append(r.checks, &check{name: name, run: run, idle: make(chan struct{}, 1)})
 	}
+	for name, run := range o.Advisory {
+		r.checks = append(r.checks, &check{name: name, run: run, idle: make(chan struct{}, 1), advisory: true})
+	}
 	slices.SortFunc(r.checks, func(a, b *check) int { return cmp.Compare(a.name, b.name) })
 	return r
 }
 
-// ServeHTTP answers 200 when every check is content, else 503: as JSON when the
+// ServeHTTP answers 200 when every check that counts is content, else 503: as JSON when the
 // request asks for it (Accept, or ?format=json), else as text.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	state := r.state(req.Context())
@@ -73,7 +77,7 @@ func (r *readiness) state(ctx context.Context) Readiness {
 	}
 	group.Wait()
 	for _, result := range state.Checks {
-		state.Ready = state.Ready && result.Ready
+		state.Ready = state.Ready && (result.Ready || result.Advisory)
 	}
 	return state
 }
@@ -97,7 +101,11 @@ func (s Readiness) text() (contentType string, body []byte) {
 	}
 	b.WriteString("ready\n")
 	for _, c := range s.Checks {
-		fmt.Fprintf(&b, "%s: %s\n", c.Name, cmp.Or(c.Error, "ok"))
+		advisory := ""
+		if c.Advisory && !c.Ready {
+			advisory = "(the rest works) "
+		}
+		fmt.Fprintf(&b, "%s: %s%s\n", c.Name, advisory, cmp.Or(c.Error, "ok"))
 	}
 	return "text/plain; charset=utf-8", b.Bytes()
 }
@@ -108,6 +116,8 @@ type check struct {
 	run  func(context.Context) error
 	idle chan struct{} // holds a token while the check runs
 
+	advisory bool
+
 	mu   sync.Mutex
 	last string // error that was logged last
 }
@@ -115,7 +125,7 @@ type check struct {
 var errStuck = errors.New("an earlier check has not answered yet")
 
 func (c *check) result(ctx context.Context, log *slog.Logger) CheckResult {
-	result := CheckResult{Name: c.name, Ready: true}
+	result := CheckResult{Name: c.name, Ready: true, Advisory: c.advisory}
 	if err := c.ask(ctx); err != nil {
 		result.Ready, result.Error = false, presentable(err.Error())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"referral/consumer"
 	"referral/models"
+	"referral/recipient"
 	"referral/web/cabinet"
 	"referral/web/cabinet/api"
 	"referral/web/cabinet/pages"
@@ -19,10 +20,13 @@ const tidyEvery = 5 * time.Minute
 // office is the desk behind the pages and the API. Codes are judged by the very
 // function that the consumer hands to the storage.
 func (a *app) office(public string) (*cabinet.Office, error) {
+	invitations := &a.config.Invitations
 	return cabinet.NewOffice(cabinet.Options{
 		Store: a.store, Programme: a.programme, Derive: cabinet.Derive(consumer.Derive(a.programme, newCode)),
-		Limits:    a.config.Cabinet.Limits.Limits(),
-		Invites:   cabinet.InviteOptions{Channels: []models.Channel{models.Email, models.SMS}, PerDay: 10},
+		Limits: a.config.Cabinet.Limits.Limits(),
+		Invites: cabinet.InviteOptions{
+			Channels: invitations.Channels(), Recipients: recipient.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
+		},
 		PublicURL: public, Now: a.now,
 		NewID:    func() models.UUID { return models.UUID(uuid.New()) },
 		NewToken: rand.Text,

@@ -13,15 +13,16 @@ import (
 // the same defaults as [DefaultConfig]. Printing a Config in any way hides its
 // secrets.
 type Config struct {
-	Kafka     KafkaConfig     `yaml:"kafka"`
-	Database  DatabaseConfig  `yaml:"database"`
-	HTTP      HTTPConfig      `yaml:"http"`
-	Cabinet   CabinetConfig   `yaml:"cabinet"`
-	Programme ProgrammeConfig `yaml:"programme"`
-	Schedule  ScheduleConfig  `yaml:"schedule"`
-	Settle    SettleConfig    `yaml:"settle"`
-	Publisher PublisherConfig `yaml:"publisher"`
-	Log       LogConfig       `yaml:"log"`
+	Kafka       KafkaConfig       `yaml:"kafka"`
+	Database    DatabaseConfig    `yaml:"database"`
+	HTTP        HTTPConfig        `yaml:"http"`
+	Cabinet     CabinetConfig     `yaml:"cabinet"`
+	Invitations InvitationsConfig `yaml:"invitations"`
+	Programme   ProgrammeConfig   `yaml:"programme"`
+	Schedule    ScheduleConfig    `yaml:"schedule"`
+	Settle      SettleConfig      `yaml:"settle"`
+	Publisher   PublisherConfig   `yaml:"publisher"`
+	Log         LogConfig         `yaml:"log"`
 }
 
 // SettleConfig is how a monthly run is shared out.
@@ -39,15 +40,16 @@ type PublisherConfig struct {
 // otherwise. It names no database: see [Config.RequireDatabase].
 func DefaultConfig() *Config {
 	return &Config{
-		Kafka:     defaultKafka(),
-		Database:  DatabaseConfig{MaxConnections: 10, StatementTimeout: time.Minute},
-		HTTP:      HTTPConfig{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
-		Cabinet:   defaultCabinet(),
-		Programme: defaultProgramme(),
-		Schedule:  ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", Timezone: "Europe/Moscow"},
-		Settle:    SettleConfig{Workers: 2, ChunkAccounts: 3000},
-		Publisher: PublisherConfig{Poll: time.Second},
-		Log:       LogConfig{Level: "info", Format: "json"},
+		Kafka:       defaultKafka(),
+		Database:    DatabaseConfig{MaxConnections: 10, StatementTimeout: time.Minute},
+		HTTP:        HTTPConfig{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
+		Cabinet:     defaultCabinet(),
+		Invitations: defaultInvitations(),
+		Programme:   defaultProgramme(),
+		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", Timezone: "Europe/Moscow"},
+		Settle:      SettleConfig{Workers: 2, ChunkAccounts: 3000},
+		Publisher:   PublisherConfig{Poll: time.Second},
+		Log:         LogConfig{Level: "info", Format: "json"},
 	}
 }
 
@@ -84,6 +86,7 @@ func (c *Config) validate(where origins) error {
 	c.Database.validate(found)
 	c.HTTP.validate(found)
 	c.Cabinet.validate(found)
+	c.Invitations.validate(found)
 	c.Programme.validate(found)
 	c.Schedule.validate(found)
 	c.Log.validate(found)
@@ -94,6 +97,9 @@ func (c *Config) validate(where origins) error {
 		if err := door.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
 			found.add("cabinet.public_url", "needed for signing in, for http.cabinet is no loopback address; write for example https://lk.example.ru")
 		}
+	}
+	if c.Invitations.leavesTheHouse() && c.Cabinet.PublicURL == "" {
+		found.add("cabinet.public_url", "needed for invitations: the links in them would lead to this machine; write for example https://lk.example.ru")
 	}
 	// A worker that waits for another's connection holds locks meanwhile.
 	if busy := max(c.Settle.Workers, c.Kafka.Workers); c.Database.MaxConnections <= busy {

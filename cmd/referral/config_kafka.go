@@ -27,16 +27,17 @@ type KafkaConfig struct {
 
 // TopicsConfig is the names of the topics (contract, "Topics").
 type TopicsConfig struct {
-	Registered  string `yaml:"registered"`
-	PromoEnded  string `yaml:"promo_ended"`
-	Terminated  string `yaml:"terminated"`
-	Activation  string `yaml:"activation"`
-	Invoices    string `yaml:"invoices"`
-	Results     string `yaml:"results"`
-	Discounts   string `yaml:"discounts"`
-	Packages    string `yaml:"packages"`
-	Events      string `yaml:"events"`
-	DeadLetters string `yaml:"dead_letters"`
+	Registered    string `yaml:"registered"`
+	PromoEnded    string `yaml:"promo_ended"`
+	Terminated    string `yaml:"terminated"`
+	Activation    string `yaml:"activation"`
+	Invoices      string `yaml:"invoices"`
+	Results       string `yaml:"results"`
+	Discounts     string `yaml:"discounts"`
+	Packages      string `yaml:"packages"`
+	Events        string `yaml:"events"`
+	DeadLetters   string `yaml:"dead_letters"`
+	Notifications string `yaml:"notifications"`
 }
 
 // SASLConfig is how to log in to the broker; no mechanism means not at all.
@@ -56,7 +57,7 @@ func defaultKafka() KafkaConfig {
 			Activation: "referral.activation-requested",
 			Invoices:   "billing.invoices", Results: "billing.adjustment-results",
 			Discounts: "billing.adjustments.discounts", Packages: "billing.adjustments.sms-packages",
-			Events: "referral.events", DeadLetters: "referral.dead-letters",
+			Events: "referral.events", DeadLetters: "referral.dead-letters", Notifications: "referral.notifications",
 		},
 		CreateTopics: true, Partitions: 6, ReplicationFactor: 1,
 		BatchSize: 2000, Linger: 20 * time.Millisecond, Workers: 2,
@@ -77,7 +78,7 @@ func (k *KafkaConfig) validate(found *findings) {
 		found.add("kafka.group", "the consumer group needs a name, for example referral")
 	}
 	k.Topics.validate(found)
-	k.TLS.validate(found)
+	k.TLS.validate(found, "kafka.tls")
 	k.SASL.validate(found)
 	found.inRange("kafka.partitions", k.Partitions, 1, 10_000)
 	found.inRange("kafka.replication_factor", k.ReplicationFactor, 1, 100)
@@ -95,6 +96,7 @@ func (t *TopicsConfig) Names() map[string]string {
 		"registered": t.Registered, "promo_ended": t.PromoEnded, "terminated": t.Terminated,
 		"activation": t.Activation, "invoices": t.Invoices, "results": t.Results,
 		"discounts": t.Discounts, "packages": t.Packages, "events": t.Events, "dead_letters": t.DeadLetters,
+		"notifications": t.Notifications,
 	}
 }
 
@@ -133,19 +135,25 @@ func (s *SASLConfig) validate(found *findings) {
 	}
 }
 
-// Secret is the password, from the setting or from its file (whose last line
-// break does not count); a *[UsageError] when the file cannot be read.
+// Secret is the password, from the setting or from its file; a *[UsageError] when
+// the file cannot be read.
 func (s *SASLConfig) Secret() (string, error) {
-	if s.PasswordFile == "" {
-		return string(s.Password), nil
+	return readSecret("kafka.sasl.password_file", s.Password, s.PasswordFile)
+}
+
+// readSecret is a secret, from its setting or from its file (whose last line break
+// does not count), which is named by the setting at path.
+func readSecret(path string, given Secret, file string) (string, error) {
+	if file == "" {
+		return string(given), nil
 	}
-	text, err := os.ReadFile(s.PasswordFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", usageError("kafka.sasl.password_file", err)
+		return "", usageError(path, err)
 	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
-		return "", usageError("kafka.sasl.password_file", fmt.Errorf("%s is empty", s.PasswordFile))
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", usageError(path, fmt.Errorf("%s is empty", file))
 	}
-	return password, nil
+	return secret, nil
 }

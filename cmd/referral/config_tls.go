@@ -9,14 +9,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TLSConfig is how the connection to the broker is secured. In YAML it may be a
+// TLSConfig is how a connection is secured. In YAML it may be a
 // plain true or false, which is Enabled alone.
 type TLSConfig struct {
 	Enabled            bool   `yaml:"enabled"`
 	CAFile             string `yaml:"ca_file"`   // PEM; empty for the system's authorities
 	CertFile           string `yaml:"cert_file"` // PEM, with KeyFile: our own certificate
 	KeyFile            string `yaml:"key_file"`
-	ServerName         string `yaml:"server_name"` // expected in the broker's certificate; empty for its host
+	ServerName         string `yaml:"server_name"` // expected in the other side's certificate; empty for its host
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
 }
 
@@ -29,18 +29,19 @@ func (t *TLSConfig) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*section)(t))
 }
 
-func (t *TLSConfig) validate(found *findings) {
+// validate checks the section at a path.
+func (t *TLSConfig) validate(found *findings, path string) {
 	if !t.Enabled && *t != (TLSConfig{}) {
-		found.add("kafka.tls.enabled", "other settings of kafka.tls are given but TLS is off: set it to true, or drop them")
+		found.add(path+".enabled", "other settings of %s are given but TLS is off: set it to true, or drop them", path)
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		found.add("kafka.tls.cert_file", "kafka.tls.cert_file and kafka.tls.key_file go together: give both or neither")
+		found.add(path+".cert_file", "%s.cert_file and %s.key_file go together: give both or neither", path, path)
 	}
 }
 
-// Client is the settings as the standard library wants them, with the files
-// read; nil when TLS is off. Errors are *[UsageError].
-func (t *TLSConfig) Client() (*tls.Config, error) {
+// Client is the settings at a path as the standard library wants them, with the
+// files read; nil when TLS is off. Errors are *[UsageError].
+func (t *TLSConfig) Client(path string) (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
@@ -48,14 +49,14 @@ func (t *TLSConfig) Client() (*tls.Config, error) {
 	if t.CAFile != "" {
 		pool, err := readAuthorities(t.CAFile)
 		if err != nil {
-			return nil, usageError("kafka.tls.ca_file", err)
+			return nil, usageError(path+".ca_file", err)
 		}
 		c.RootCAs = pool
 	}
 	if t.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, usageError("kafka.tls.cert_file", err)
+			return nil, usageError(path+".cert_file", err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}

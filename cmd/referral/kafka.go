@@ -35,7 +35,7 @@ func (k *KafkaConfig) mechanism() (sasl.Mechanism, error) {
 
 // dialer and transport are the two ways in which kafka-go connects.
 func (k *KafkaConfig) dialer() (*kafka.Dialer, error) {
-	security, err := k.TLS.Client()
+	security, err := k.TLS.Client("kafka.tls")
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (k *KafkaConfig) dialer() (*kafka.Dialer, error) {
 }
 
 func (k *KafkaConfig) transport() (*kafka.Transport, error) {
-	security, err := k.TLS.Client()
+	security, err := k.TLS.Client("kafka.tls")
 	if err != nil {
 		return nil, err
 	}

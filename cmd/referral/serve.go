@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/consumer"
+	"referral/notify"
 	"referral/publisher"
 	"referral/scheduler"
 	"referral/web"
@@ -25,9 +26,10 @@ const (
 	partScheduler = "scheduler"
 	partPublisher = "publisher"
 	partWeb       = "web"
+	partNotify    = "notify"
 )
 
-var allParts = []string{partConsumer, partScheduler, partPublisher, partWeb}
+var allParts = []string{partConsumer, partScheduler, partPublisher, partNotify, partWeb}
 
 func newServe(p process) *cobra.Command {
 	var only []string
@@ -61,6 +63,7 @@ type parts struct {
 	consumer  *consumer.Consumer
 	publisher *publisher.Publisher
 	scheduler *scheduler.Scheduler
+	notifier  *notify.Notifier
 	gauges    *scheduler.Gauges
 }
 
@@ -95,7 +98,7 @@ func (a *app) serve(ctx context.Context, only []string) error {
 // answer serves the admin address, keeps its gauges true, and serves the personal
 // account.
 func (a *app) answer(ctx context.Context, built *parts, only []string) error {
-	handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Log: a.log})
+	handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, loop := range map[string]func(context.Context) error{
-		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run,
+		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run, partNotify: b.notifier.Run,
 	} {
 		if slices.Contains(only, name) {
 			group.Go(func() error { return loop(ctx) })
@@ -125,6 +128,9 @@ func (a *app) build() (*parts, error) {
 		return nil, err
 	}
 	if b.publisher, err = a.publisher(); err != nil {
+		return nil, err
+	}
+	if b.notifier, err = a.notifier(); err != nil {
 		return nil, err
 	}
 	b.scheduler, err = a.scheduler()
@@ -229,15 +235,26 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 		"schema":   a.store.CheckSchema,
 		"broker":   a.config.Kafka.ping,
 	}
-	plain := func(ready func() error) func(context.Context) error {
-		return func(context.Context) error { return ready() }
-	}
 	for name, ready := range map[string]func() error{
 		partConsumer: b.consumer.Ready, partPublisher: b.publisher.Ready, partScheduler: b.scheduler.Ready,
 	} {
 		if slices.Contains(only, name) {
-			checks[name] = plain(ready)
+			checks[name] = asked(ready)
 		}
 	}
 	return checks
+}
+
+func asked(ready func() error) func(context.Context) error {
+	return func(context.Context) error { return ready() }
+}
+
+// advisory is what does not take the process out of service: while a mail server
+// is away, or a topic that few installations need is missing, invitations wait and
+// all else works.
+func advisory(b *parts, only []string) map[string]func(context.Context) error {
+	if !slices.Contains(only, partNotify) {
+		return nil
+	}
+	return map[string]func(context.Context) error{partNotify: asked(b.notifier.Ready)}
 }

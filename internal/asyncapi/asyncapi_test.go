@@ -17,6 +17,7 @@ import (
 	"referral/billing"
 	"referral/internal/asyncapi"
 	"referral/models"
+	"referral/notify"
 	"referral/publisher"
 )
 
@@ -33,7 +34,7 @@ func TestAllTopicsOfTheContractAreThere(t *testing.T) {
 	want := []string{
 		"billing.adjustment-results", "billing.adjustments.discounts", "billing.adjustments.sms-packages", "billing.invoices",
 		"pbx.promo-ended", "pbx.registered", "pbx.terminated",
-		"referral.activation-requested", "referral.dead-letters", "referral.events",
+		"referral.activation-requested", "referral.dead-letters", "referral.events", "referral.notifications",
 	}
 	if got := slices.Sorted(slices.Values(contract(t).Topics())); !slices.Equal(got, want) {
 		t.Errorf("\n got %v\nwant %v", got, want)
@@ -270,6 +271,80 @@ func TestDocumentsThatAreSentAreValid(t *testing.T) {
 		checkSent(t, c, "billing.adjustments.discounts", a.AccountID, encoder.AppendAdjustment(nil, at, &a))
 		checkSent(t, c, "billing.adjustments.sms-packages", p.AccountID, encoder.AppendPackage(nil, at, &p))
 	})
+}
+
+// Invitations as the sender's own writer writes them, whatever is in them.
+func TestInvitationsThatAreSentAreValid(t *testing.T) {
+	c, encoder := contract(t), publisher.NewEncoder("/referral")
+	rapid.Check(t, func(t *rapid.T) {
+		m := anyInvitation(t)
+		checkSent(t, c, "referral.notifications", m.AccountID, encoder.AppendInvitation(nil, m))
+	})
+}
+
+func anyInvitation(t *rapid.T) *models.InvitationMessage {
+	terms := billing.Terms{
+		Invitee: billing.InviteeTerms{Percent: rapid.IntRange(0, 100).Draw(t, "percent"), Months: rapid.IntRange(1, 24).Draw(t, "months")},
+		Ladder:  []billing.StepTerms{{Percent: 20, Months: 3}}, WindowMonths: rapid.IntRange(0, 24).Draw(t, "window"), Discounted: []string{"s"},
+	}
+	programme, err := billing.NewProgramme(time.UTC, []billing.Terms{terms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := notify.NewWriter(notify.WriterOptions{
+		PublicURL: "https://lk.example.ru", Brand: rapid.StringMatching(`[^\r\n\x00]{1,20}`).Draw(t, "brand"), Programme: programme, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := w.Write(&models.ClaimedInvitation{
+		Claim:     models.InvitationClaim{AccountID: anyAccount(t), ID: anyUUID(t)},
+		Channel:   rapid.SampledFrom([]models.Channel{models.Email, models.SMS}).Draw(t, "channel"),
+		Recipient: rapid.StringMatching(`[!-~]{1,254}`).Draw(t, "recipient"), Code: anyID(t, "code"), Token: anyID(t, "token"),
+		CreatedAt: time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "at"), 0),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestInvitationsThatAreNotAsTheContractHasThemAreNamed(t *testing.T) {
+	c := contract(t)
+	m := models.InvitationMessage{
+		ID: models.UUID{1}, AccountID: 885, Channel: models.Email, Recipient: "friend@example.com", Code: "K7M2XQ9PR", Subject: "Скидка",
+		Link: "https://lk.example.ru/referral?code=K7M2XQ9PR", OptOutLink: "https://lk.example.ru/referral/opt-out/T", Text: "Код",
+		CreatedAt: time.Unix(1777600000, 0),
+	}
+	good := string(publisher.NewEncoder("/referral").AppendInvitation(nil, &m))
+	message := func(value string) asyncapi.Message {
+		return asyncapi.Message{
+			Topic: "referral.notifications", Key: "885",
+			Headers: map[string]string{"content-type": publisher.ContentType}, Value: []byte(value),
+		}
+	}
+	if err := c.Validate(message(good)); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{
+		{`"channel":"email"`, `"channel":"pigeon"`},
+		{`"recipient":"friend@example.com"`, `"recipient":"friend@example.com\r\nBcc: x"`},
+		{`"recipient":"friend@example.com"`, `"recipient":""`},
+		{`"link":"https`, `"link":"javascript`},
+		{`"subject":"Скидка",`, ``},
+		{`"text":"Код"`, `"text":""`},
+		{`"code":"K7M2XQ9PR",`, ``},
+		{`,"opt_out_link":"https://lk.example.ru/referral/opt-out/T"`, ``},
+		{`"invitation_id":"01`, `"invitation_id":"x1`},
+	} {
+		bad := strings.Replace(good, change[0], change[1], 1)
+		if bad == good {
+			t.Fatalf("%s does not stand in %s", change[0], good)
+		}
+		if err := c.Validate(message(bad)); err == nil {
+			t.Errorf("%s passes for valid", change[1])
+		}
+	}
 }
 
 func anyID(t *rapid.T, what string) string {

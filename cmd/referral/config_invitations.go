@@ -1,0 +1,252 @@
+package main
+
+import (
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	"referral/models"
+	smtp "referral/notify/mail"
+	"referral/notify/smpp"
+	"referral/recipient"
+)
+
+// The ways in which the invitations of a channel go out.
+const (
+	viaKafka = "kafka" // the operator's own sender reads them from a topic
+	viaSMTP  = "smtp"
+	viaSMPP  = "smpp"
+	viaOff   = "off" // clients cannot send any
+)
+
+// InvitationsConfig is how clients' invitations go out.
+type InvitationsConfig struct {
+	PerDay int           `yaml:"per_day"` // of one client
+	Brand  string        `yaml:"brand"`   // what friends are invited to
+	GiveUp time.Duration `yaml:"give_up"` // age at which one is not tried any more
+	Email  EmailConfig   `yaml:"email"`
+	SMS    SMSConfig     `yaml:"sms"`
+}
+
+// EmailConfig is how those by mail go out.
+type EmailConfig struct {
+	Via       string     `yaml:"via"` // kafka, smtp or off
+	PerSecond int        `yaml:"per_second"`
+	SMTP      SMTPConfig `yaml:"smtp"`
+}
+
+// SMTPConfig is the mail server.
+type SMTPConfig struct {
+	Host         string        `yaml:"host"`
+	Port         int           `yaml:"port"`
+	Security     string        `yaml:"security"` // starttls, tls or none
+	CAFile       string        `yaml:"ca_file"`  // PEM; empty for the system's authorities
+	Username     string        `yaml:"username"` // empty: no login
+	Password     Secret        `yaml:"password"`
+	PasswordFile string        `yaml:"password_file"` // instead of Password
+	From         string        `yaml:"from"`
+	FromName     string        `yaml:"from_name"`
+	HELO         string        `yaml:"helo"` // how we call ourselves; empty for the machine's name
+	Timeout      time.Duration `yaml:"timeout"`
+}
+
+// SMSConfig is how those by SMS go out.
+type SMSConfig struct {
+	Via       string     `yaml:"via"` // kafka, smpp or off
+	PerSecond int        `yaml:"per_second"`
+	Regions   []string   `yaml:"regions"` // whose mobile numbers are written to
+	SMPP      SMPPConfig `yaml:"smpp"`
+}
+
+// SMPPConfig is the SMSC.
+type SMPPConfig struct {
+	Address      string        `yaml:"address"` // host:port
+	TLS          TLSConfig     `yaml:"tls"`
+	SystemID     string        `yaml:"system_id"`
+	Password     Secret        `yaml:"password"`
+	PasswordFile string        `yaml:"password_file"` // instead of Password
+	SystemType   string        `yaml:"system_type"`
+	ServiceType  string        `yaml:"service_type"`
+	Source       string        `yaml:"source"`
+	SourceTON    int           `yaml:"source_ton"`
+	SourceNPI    int           `yaml:"source_npi"`
+	ReceiptIDs   string        `yaml:"receipt_ids"` // alike or decimal
+	Window       int           `yaml:"window"`
+	Timeout      time.Duration `yaml:"timeout"`
+}
+
+func defaultInvitations() InvitationsConfig {
+	return InvitationsConfig{
+		PerDay: 10, Brand: "t2 АТС", GiveUp: 72 * time.Hour,
+		Email: EmailConfig{
+			Via: viaKafka, PerSecond: 20,
+			SMTP: SMTPConfig{Port: 587, Security: string(smtp.StartTLS), FromName: "t2 АТС", Timeout: 30 * time.Second},
+		},
+		SMS: SMSConfig{
+			Via: viaKafka, PerSecond: 10, Regions: []string{"RU"},
+			SMPP: SMPPConfig{Source: "t2 ATS", SourceTON: 5, ReceiptIDs: string(smpp.IDsAlike), Window: 10, Timeout: 10 * time.Second},
+		},
+	}
+}
+
+// Channels is those by which clients can invite.
+func (c *InvitationsConfig) Channels() []models.Channel {
+	var on []models.Channel
+	if c.Email.Via != viaOff {
+		on = append(on, models.Email)
+	}
+	if c.SMS.Via != viaOff {
+		on = append(on, models.SMS)
+	}
+	return on
+}
+
+// usesTopic tells whether invitations go out by Kafka.
+func (c *InvitationsConfig) usesTopic() bool { return c.Email.Via == viaKafka || c.SMS.Via == viaKafka }
+
+// leavesTheHouse tells whether messages reach people without anybody else's doing.
+func (c *InvitationsConfig) leavesTheHouse() bool {
+	smsc, _, _ := net.SplitHostPort(c.SMS.SMPP.Address)
+	return c.Email.Via == viaSMTP && !smtp.Loopback(c.Email.SMTP.Host) || c.SMS.Via == viaSMPP && !smtp.Loopback(smsc)
+}
+
+func (c *InvitationsConfig) validate(found *findings) {
+	found.inRange("invitations.per_day", c.PerDay, 1, 1000)
+	found.lasts("invitations.give_up", c.GiveUp, time.Hour, 30*24*time.Hour)
+	if strings.TrimSpace(c.Brand) == "" || len(c.Brand) > 100 || hasControl(c.Brand) {
+		found.add("invitations.brand", "it must be one line of at most 100 bytes, for example t2 АТС")
+	}
+	c.Email.validate(found)
+	c.SMS.validate(found)
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' })
+}
+
+func (e *EmailConfig) validate(found *findings) {
+	found.inRange("invitations.email.per_second", e.PerSecond, 1, 10_000)
+	switch e.Via {
+	case viaKafka, viaOff:
+	case viaSMTP:
+		e.SMTP.needed(found)
+	default:
+		found.add("invitations.email.via", "%q must be kafka, smtp or off", e.Via)
+	}
+	e.SMTP.validate(found)
+}
+
+// needed finds what is missing when mails go out by the server.
+func (s *SMTPConfig) needed(found *findings) {
+	if s.Host == "" {
+		found.add("invitations.email.smtp.host", "needed to send by smtp")
+	}
+	if s.From == "" {
+		found.add("invitations.email.smtp.from", "needed to send by smtp; write for example referral@example.ru")
+	}
+}
+
+func (s *SMTPConfig) validate(found *findings) {
+	found.inRange("invitations.email.smtp.port", s.Port, 1, 65535)
+	found.lasts("invitations.email.smtp.timeout", s.Timeout, time.Second, 30*time.Second)
+	switch smtp.Security(s.Security) {
+	case smtp.StartTLS, smtp.TLS:
+	case smtp.None:
+		if !smtp.Loopback(s.Host) {
+			found.add("invitations.email.smtp.security", "none is for a server on this machine only (localhost or 127.0.0.1): the way to others can be listened to")
+		}
+	default:
+		found.add("invitations.email.smtp.security", "%q must be starttls, tls or none", s.Security)
+	}
+	if from, err := mail.ParseAddress(s.From); s.From != "" && (err != nil || from.Address != s.From) {
+		found.add("invitations.email.smtp.from", "%q is no bare address; the name belongs in from_name", s.From)
+	}
+	if hasControl(s.FromName) {
+		found.add("invitations.email.smtp.from_name", "it must be one line")
+	}
+	login(found, "invitations.email.smtp", s.Username, s.Password, s.PasswordFile)
+}
+
+// login wants a password with a user, from one place, and none without.
+func login(found *findings, path, user string, password Secret, file string) {
+	switch {
+	case user == "" && (password != "" || file != ""):
+		found.add(path+".password", "a password is given but no user")
+	case user != "" && (password == "") == (file == ""):
+		found.add(path+".password", "give either %s.password or %s.password_file", path, path)
+	}
+}
+
+func (s *SMSConfig) validate(found *findings) {
+	found.inRange("invitations.sms.per_second", s.PerSecond, 1, 10_000)
+	if len(s.Regions) == 0 {
+		found.add("invitations.sms.regions", "at least one is needed, for example [RU]; via: off sends nothing")
+	}
+	for _, region := range s.Regions {
+		if !recipient.Region(region) {
+			found.add("invitations.sms.regions", "%q is no region like RU", region)
+		}
+	}
+	switch s.Via {
+	case viaKafka, viaOff:
+	case viaSMPP:
+		s.SMPP.needed(found)
+	default:
+		found.add("invitations.sms.via", "%q must be kafka, smpp or off", s.Via)
+	}
+	s.SMPP.validate(found)
+}
+
+func (s *SMPPConfig) needed(found *findings) {
+	if s.Address == "" {
+		found.add("invitations.sms.smpp.address", "needed to send by smpp")
+	}
+	if s.SystemID == "" {
+		found.add("invitations.sms.smpp.system_id", "needed to send by smpp")
+	}
+	if s.Source == "" {
+		found.add("invitations.sms.smpp.source", "needed to send by smpp")
+	}
+}
+
+// The lengths that SMPP 3.4 has room for.
+const (
+	longestSystemID   = 15
+	longestPassword   = 8
+	longestSystemType = 12
+	longestService    = 5
+	longestNumber     = 20
+	longestName       = 11
+)
+
+func (s *SMPPConfig) validate(found *findings) {
+	const path = "invitations.sms.smpp"
+	if port, err := portOf(s.Address); s.Address != "" && (err != nil || port == 0 || strings.HasPrefix(s.Address, ":")) {
+		found.add(path+".address", "%q is not host:port; write for example smsc.example:2775", s.Address)
+	}
+	s.TLS.validate(found, path+".tls")
+	login(found, path, s.SystemID, s.Password, s.PasswordFile)
+	longest := longestNumber
+	if s.SourceTON == 5 { // alphanumeric
+		longest = longestName
+	}
+	for _, field := range []struct {
+		key, value string
+		most       int
+	}{
+		{"system_id", s.SystemID, longestSystemID}, {"password", string(s.Password), longestPassword},
+		{"system_type", s.SystemType, longestSystemType}, {"service_type", s.ServiceType, longestService}, {"source", s.Source, longest},
+	} {
+		if len(field.value) > field.most || hasControl(field.value) {
+			found.add(path+"."+field.key, "it must have at most %d characters", field.most)
+		}
+	}
+	found.inRange(path+".source_ton", s.SourceTON, 0, 6)
+	found.inRange(path+".source_npi", s.SourceNPI, 0, 18)
+	if ids := smpp.IDs(s.ReceiptIDs); ids != smpp.IDsAlike && ids != smpp.IDsDecimal {
+		found.add(path+".receipt_ids", "%q must be alike or decimal", s.ReceiptIDs)
+	}
+	found.inRange(path+".window", s.Window, 1, 1000)
+	found.lasts(path+".timeout", s.Timeout, time.Second, 30*time.Second)
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/models"
+	"referral/notify"
+	smtp "referral/notify/mail"
+	"referral/notify/smpp"
+	"referral/publisher"
+)
+
+// notifier is the part that sends invitations.
+func (a *app) notifier() (*notify.Notifier, error) {
+	c := &a.config.Invitations
+	writer, err := notify.NewWriter(notify.WriterOptions{
+		PublicURL: a.config.Cabinet.Public(a.config.HTTP.Cabinet), Brand: c.Brand, Programme: a.programme, Now: a.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	carriers, err := a.carriers()
+	if err != nil {
+		return nil, err
+	}
+	return notify.New(notify.Options{
+		Queue: a.store, Writer: writer, Carriers: carriers, GiveUp: c.GiveUp, Log: a.log, Registerer: a.registry, Now: a.now,
+	})
+}
+
+func (a *app) carriers() ([]notify.Carrier, error) {
+	c := &a.config.Invitations
+	var list []notify.Carrier
+	for _, channel := range []struct {
+		name      models.Channel
+		via       string
+		perSecond int
+	}{{models.Email, c.Email.Via, c.Email.PerSecond}, {models.SMS, c.SMS.Via, c.SMS.PerSecond}} {
+		if channel.via == viaOff {
+			continue
+		}
+		sender, err := a.sender(channel.via)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, notify.Carrier{
+			Channel: channel.name, Name: channel.via, Sender: sender,
+			Repeatable: channel.via == viaKafka, PerSecond: float64(channel.perSecond), AtOnce: atOnce,
+		})
+	}
+	return list, nil
+}
+
+// atOnce is how many messages of a channel are on their way at once: enough to
+// keep up with a rate of hundreds a second.
+const atOnce = 8
+
+func (a *app) sender(via string) (notify.Sender, error) {
+	switch via {
+	case viaSMTP:
+		return a.mailer()
+	case viaSMPP:
+		return a.texter()
+	}
+	k := &a.config.Kafka
+	var transport *kafka.Transport
+	transport, err := k.transport()
+	if err != nil {
+		return nil, err
+	}
+	return publisher.NewNotifier(publisher.NotifierOptions{Brokers: k.Brokers, Topic: k.Topics.Notifications, Transport: transport, Now: a.now})
+}
+
+func (a *app) mailer() (notify.Sender, error) {
+	const path = "invitations.email.smtp"
+	s := &a.config.Invitations.Email.SMTP
+	password, err := readSecret(path+".password_file", s.Password, s.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	security := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		if security.RootCAs, err = readAuthorities(s.CAFile); err != nil {
+			return nil, usageError(path+".ca_file", err)
+		}
+	}
+	sender, err := smtp.New(smtp.Options{
+		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security), Username: s.Username, Password: password,
+		From: s.From, FromName: s.FromName, HELO: s.HELO, TLS: security, Timeout: s.Timeout, Now: a.now,
+	})
+	return sender, usageError(path, err)
+}
+
+func (a *app) texter() (notify.Sender, error) {
+	const path = "invitations.sms.smpp"
+	s := &a.config.Invitations.SMS.SMPP
+	password, err := readSecret(path+".password_file", s.Password, s.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(password) > longestPassword {
+		return nil, usageError(path+".password_file", fmt.Errorf("the password must have at most %d characters", longestPassword))
+	}
+	security, err := s.TLS.Client(path + ".tls")
+	if err != nil {
+		return nil, err
+	}
+	client, err := smpp.New(smpp.Options{
+		Address: s.Address, TLS: security, SystemID: s.SystemID, Password: password, SystemType: s.SystemType, ServiceType: s.ServiceType,
+		Source: smpp.Address{TON: byte(s.SourceTON), NPI: byte(s.SourceNPI), Text: s.Source}, IDs: smpp.IDs(s.ReceiptIDs),
+		Window: s.Window, Timeout: s.Timeout, Log: a.log,
+	})
+	return client, usageError(path, err)
+}

@@ -1,0 +1,141 @@
+package publisher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/models"
+)
+
+// InvitationType is the type of the events that carry invitations.
+const InvitationType = "referral.invitation.v1"
+
+// NotifierOptions is where invitations are written to. Brokers, Topic and Now are
+// required.
+type NotifierOptions struct {
+	Brokers   []string         // host:port
+	Topic     string           // of the operator's own sender
+	Transport *kafka.Transport // carries TLS and SASL, and stays the caller's to close; nil means plain text
+	Source    string           // CloudEvents source; "/referral"
+	Timeout   time.Duration    // of one request; 10 s
+	Now       func() time.Time
+}
+
+// Notifier hands invitations to an operator that sends messages itself, by a
+// topic. Receivers drop a repeated id: an invitation whose outcome is not known is
+// written again.
+type Notifier struct {
+	options  NotifierOptions
+	client   *kafka.Client
+	balancer kafka.Balancer
+	encoder  *Encoder
+}
+
+// NewNotifier makes a notifier. It connects to nothing yet.
+func NewNotifier(o NotifierOptions) (*Notifier, error) {
+	err := errors.Join(missing(len(o.Brokers) == 0, "Brokers"), missing(o.Topic == "", "Topic"), missing(o.Now == nil, "Now"))
+	if err != nil {
+		return nil, err
+	}
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	n := &Notifier{
+		options: o, balancer: kafka.Murmur2Balancer{}, encoder: NewEncoder(cmp.Or(o.Source, "/referral")),
+		client: &kafka.Client{Addr: kafka.TCP(o.Brokers...)},
+	}
+	if o.Transport != nil { // a nil one in the interface would not be nil
+		n.client.Transport = o.Transport
+	}
+	return n, nil
+}
+
+// Send writes one invitation and returns when all in-sync replicas have it. Its id
+// is its place on the topic. A refusal that lies in the message wraps
+// models.ErrCarrierRefuses, everything else models.ErrCarrierAway.
+func (n *Notifier) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.options.Timeout)
+	defer cancel()
+	key := strconv.AppendInt(nil, m.AccountID, 10)
+	partition, err := n.partition(ctx, key)
+	if err != nil {
+		return nil, n.failed(err)
+	}
+	place, err := n.write(ctx, partition, letter{
+		key: key, value: n.encoder.AppendInvitation(nil, m), headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
+	})
+	if err != nil {
+		return nil, n.failed(err)
+	}
+	return []string{place}, nil
+}
+
+// partition is where the messages of an account go, as Java's clients choose it.
+func (n *Notifier) partition(ctx context.Context, key []byte) (int, error) {
+	meta, err := n.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{n.options.Topic}})
+	if err != nil {
+		return 0, err
+	}
+	topic := meta.Topics[0]
+	if topic.Error != nil || len(topic.Partitions) == 0 {
+		return 0, cmp.Or[error](topic.Error, kafka.UnknownTopicOrPartition)
+	}
+	ids := make([]int, len(topic.Partitions))
+	for i := range ids {
+		ids[i] = i
+	}
+	return n.balancer.Balance(kafka.Message{Key: key}, ids...), nil
+}
+
+func (n *Notifier) write(ctx context.Context, partition int, l letter) (place string, err error) {
+	response, err := n.client.Produce(ctx, &kafka.ProduceRequest{
+		Topic: n.options.Topic, Partition: partition, RequiredAcks: kafka.RequireAll,
+		Records: &records{letters: []*letter{&l}, at: n.options.Now()},
+	})
+	if err == nil {
+		err = response.Error
+	}
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s/%d@%d", n.options.Topic, partition, response.BaseOffset), nil
+}
+
+func (n *Notifier) failed(err error) error {
+	kind := models.ErrCarrierAway
+	if refusesMessage(err) {
+		kind = models.ErrCarrierRefuses
+	}
+	return fmt.Errorf("publisher: writing an invitation to topic %s: %w: %w", n.options.Topic, kind, err)
+}
+
+// AppendInvitation appends the event of an invitation. Its id is that of the
+// invitation, at every attempt.
+func (e *Encoder) AppendInvitation(dst []byte, m *models.InvitationMessage) []byte {
+	dst = e.appendEnvelope(dst, m.ID, InvitationType, m.CreatedAt, m.AccountID)
+	dst = append(dst, `{"invitation_id":`...)
+	dst = appendUUID(dst, m.ID)
+	dst = append(dst, `,"account_id":`...)
+	dst = appendInt(dst, m.AccountID)
+	dst = appendField(dst, "channel", string(m.Channel))
+	dst = appendField(dst, "recipient", m.Recipient)
+	dst = appendField(dst, "code", m.Code)
+	dst = appendField(dst, "link", m.Link)
+	dst = appendField(dst, "opt_out_link", m.OptOutLink)
+	if m.Channel == models.Email {
+		dst = appendField(dst, "subject", m.Subject)
+	}
+	dst = appendField(dst, "text", m.Text)
+	return append(dst, "}}"...)
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, `,"`...)
+	dst = append(dst, name...)
+	dst = append(dst, `":`...)
+	return appendString(dst, value)
+}

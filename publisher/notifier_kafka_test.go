@@ -1,0 +1,133 @@
+package publisher
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/internal/asyncapi"
+	"referral/models"
+)
+
+func invitation(account int64) *models.InvitationMessage {
+	return &models.InvitationMessage{
+		ID: models.UUID{1, byte(account)}, AccountID: account, Channel: models.Email, Recipient: "friend@example.com", Code: "K7M2XQ9PR",
+		Link: "https://lk.example.ru/referral?code=K7M2XQ9PR", OptOutLink: "https://lk.example.ru/referral/opt-out/TOKEN",
+		Subject: "Скидка 20%", Text: "Ваш код: K7M2XQ9PR", CreatedAt: time.Unix(1777626000, 0),
+	}
+}
+
+func notifier(t testing.TB, topic string, change ...func(*NotifierOptions)) *Notifier {
+	t.Helper()
+	o := NotifierOptions{Brokers: []string{setting(t, "REFERRAL_TEST_KAFKA")}, Topic: topic, Now: time.Now}
+	for _, c := range change {
+		c(&o)
+	}
+	n, err := NewNotifier(o)
+	must(t, err)
+	return n
+}
+
+// settled sends as the loop does: a topic that was made a moment ago has no leader
+// yet.
+func settled(t testing.TB, n *Notifier, m *models.InvitationMessage) ([]string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		ids, err := n.Send(ctx, m)
+		if !errors.Is(err, models.ErrCarrierAway) || !sleep(ctx, 50*time.Millisecond) {
+			return ids, err
+		}
+	}
+}
+
+// An invitation arrives as the contract has it, beside its account's others, and
+// with the same id when it is written again.
+func TestInvitationsGoOutToKafka(t *testing.T) {
+	contract, err := asyncapi.Load()
+	must(t, err)
+	const partitions = 6
+	topic := kafkaTopics(t, partitions).Events
+	n := notifier(t, topic)
+	places := map[string]bool{}
+	for _, account := range []int64{885, 901, 885} {
+		ids, err := settled(t, n, invitation(account))
+		must(t, err)
+		if len(ids) != 1 || !strings.HasPrefix(ids[0], topic+"/") {
+			t.Errorf("the ids are %q", ids)
+		}
+		places[ids[0]] = true
+	}
+	if len(places) != 3 {
+		t.Errorf("the places are %v", places)
+	}
+	records := readKafka(t, topic, partitions)
+	if ids := idsByAccount(t, records); len(ids[885]) != 2 || ids[885][0] != ids[885][1] || len(ids[901]) != 1 {
+		t.Errorf("the ids are %v", ids)
+	}
+	partitionOf := map[string]int{}
+	for _, r := range records {
+		if before, there := partitionOf[string(r.Key)]; there && before != r.Partition {
+			t.Errorf("account %s is on two partitions", r.Key)
+		}
+		partitionOf[string(r.Key)] = r.Partition
+		headers := map[string]string{}
+		for _, h := range r.Headers {
+			headers[h.Key] = string(h.Value)
+		}
+		must(t, contract.Validate(asyncapi.Message{Topic: "referral.notifications", Key: string(r.Key), Headers: headers, Value: r.Value}))
+	}
+	var event struct{ Data map[string]any }
+	must(t, json.Unmarshal(records[0].Value, &event))
+	if event.Data["recipient"] != "friend@example.com" || event.Data["text"] != "Ваш код: K7M2XQ9PR" {
+		t.Errorf("the data is %v", event.Data)
+	}
+}
+
+// What stands in the way of all messages has none given up; only what lies in a
+// message does.
+func TestInvitationsThatCannotGoOut(t *testing.T) {
+	small := kafkaTopics(t, 1, kafka.ConfigEntry{ConfigName: "max.message.bytes", ConfigValue: "2000"}).Events
+	if _, err := settled(t, notifier(t, small), invitation(885)); err != nil {
+		t.Fatalf("a message that fits: %v", err)
+	}
+	for name, c := range map[string]struct {
+		notifier *Notifier
+		text     string
+		want     error
+	}{
+		"no such topic": {notifier(t, "publisher-test-"+rand.Text()), "x", models.ErrCarrierAway},
+		"no broker":     {notifier(t, small, func(o *NotifierOptions) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrCarrierAway},
+		"too large":     {notifier(t, small), incompressible(5000), models.ErrCarrierRefuses},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := invitation(885)
+			m.Text = c.text
+			ids, err := c.notifier.Send(t.Context(), m)
+			if len(ids) != 0 || !errors.Is(err, c.want) || strings.Contains(err.Error(), "friend@") {
+				t.Errorf("got %q, %v, want %v", ids, err, c.want)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := notifier(t, small).Send(ctx, invitation(885)); !errors.Is(err, models.ErrCarrierAway) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestANotifierNeedsItsOptions(t *testing.T) {
+	_, err := NewNotifier(NotifierOptions{})
+	for _, name := range []string{"Brokers", "Topic", "Now"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
