@@ -36,9 +36,14 @@ const judge = `axe.run(document, {
   resultTypes: ['violations'],
 }).then(found => found.violations)`
 
-// Barriers are what axe-core finds on the page as it is.
+// Barriers are what axe-core finds on the page as it is. On a page without
+// scripts, the page's own have not run and do not.
 func (p *Page) Barriers() []Barrier {
 	p.t.Helper()
+	if p.noScript {
+		p.do("let axe-core run", scripts(true))
+		defer p.do("turn scripts off again", scripts(false))
+	}
 	if !eval[bool](p, "look for axe-core", `typeof axe === 'object'`) {
 		path := setting(p.t, "REFERRAL_TEST_AXE")
 		script, err := os.ReadFile(path)

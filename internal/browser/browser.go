@@ -110,9 +110,10 @@ func setting(t testing.TB, name string) string {
 
 // Page is a tab that shares nothing, no cookie and no cache, with any other.
 type Page struct {
-	t     testing.TB
-	ctx   context.Context
-	watch *watch
+	t        testing.TB
+	ctx      context.Context
+	watch    *watch
+	noScript bool
 }
 
 // Open opens an empty page, to be closed and judged when the test ends.
@@ -120,7 +121,7 @@ func Open(t testing.TB, o Options) *Page {
 	t.Helper()
 	w := newWatch(o.Hosts)
 	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
-	p := &Page{t: t, ctx: ctx, watch: w}
+	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript}
 	w.dismiss = p.dismiss
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -147,7 +148,7 @@ func (p *Page) prepare(o Options) {
 			{Name: "prefers-color-scheme", Value: either(o.Dark, "dark", "light")},
 			{Name: "prefers-reduced-motion", Value: either(o.LessMotion, "reduce", "no-preference")},
 		}}),
-		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: o.NoScript}),
+		scripts(!o.NoScript),
 		call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
 	)
 }
@@ -157,6 +158,10 @@ func size(phone bool) chromedp.Action[chromedp.Void] {
 		return chromedp.EmulateViewport(PhoneWidth, PhoneHeight, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)
 	}
 	return chromedp.EmulateViewport(DeskWidth, DeskHeight)
+}
+
+func scripts(on bool) chromedp.Action[chromedp.Void] {
+	return call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 }
 
 func either(which bool, yes, no string) string {

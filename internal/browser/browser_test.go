@@ -177,6 +177,7 @@ func TestWhatIsBrokenIsNoticed(t *testing.T) {
 func TestBarriersAreFound(t *testing.T) {
 	good := open(t, site(t, form, ""), browser.Options{})
 	good.NoBarriers()
+	open(t, site(t, form, ""), browser.Options{NoScript: true}).NoBarriers()
 	bad := open(t, site(t, `<input name="code"><p><button>а</button></p>`, ""), browser.Options{})
 	if found := bad.Barriers(); !slices.ContainsFunc(found, func(b browser.Barrier) bool { return b.ID == "label" && b.String() != "" }) {
 		t.Errorf("the field without a label is not among %v", found)

@@ -87,6 +87,9 @@ func (w *watch) entry(e *cdplog.Entry) {
 	if e.Source == cdplog.EntrySourceNetwork && w.documents[e.NetworkRequestID] {
 		return // a whole page with an error's status is an answer, which a test asks for
 	}
+	if strings.HasSuffix(e.URL, "/favicon.ico") {
+		return // the browser asks for it of its own accord where a page names none
+	}
 	w.note("the log has a %s (%s): %s %s", e.Level, e.Source, e.Text, e.URL)
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"referral/internal/browser"
 )
 
 // environment is what TestMain has prepared for all tests: it is set once,
@@ -49,5 +51,5 @@ func prepareAndRun(m *testing.M) (status int, err error) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	return browser.Run(m), nil
 }
