@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,32 +33,21 @@ type Answer struct {
 // Goto opens an address as if it were typed, and waits until the page is there.
 func (p *Page) Goto(url string) Answer {
 	p.t.Helper()
-	return p.Follow(func() {
-		// Only the start: Follow waits for the end.
-		go func() {
-			ctx, cancel := context.WithTimeout(p.ctx, patience)
-			defer cancel()
-			_, _ = chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: url}) // Follow sees it fail
-		}()
-	})
+	return p.Follow(func() { p.do("go to "+url, chromedp.Navigate(url)) })
 }
 
 // Follow does what leads to another page, and waits until that is there.
 func (p *Page) Follow(step func()) Answer {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	response, err := chromedp.RunResponse(ctx, chromedp.Func(func(context.Context, *chromedp.Target) error {
-		step()
-		return nil
-	}))
-	if err != nil {
-		p.fail("go to another page", err)
-	}
-	if response == nil {
-		p.fail("go to another page", errors.New("it came without an answer from the server"))
-	}
-	return Answer{Status: int(response.Status), URL: response.URL}
+	before, _ := p.watch.pages()
+	step()
+	var answer Answer
+	p.retry("wait for another page", func(context.Context) (bool, error) {
+		n, last := p.watch.pages()
+		answer = last
+		return n > before, nil
+	})
+	return answer
 }
 
 // dismiss closes a dialog that a page opened.
@@ -93,14 +83,21 @@ func (p *Page) Fill(label, text string) {
 // Type enters the text where the focus is, key by key.
 func (p *Page) Type(text string) {
 	p.t.Helper()
-	p.do("type", chromedp.KeyEvent(text))
+	p.Press(text)
 }
 
 // Press presses keys, one after the other.
 func (p *Page) Press(keys ...string) {
 	p.t.Helper()
-	for _, key := range keys {
-		p.do("press a key", chromedp.KeyEvent(key))
+	for _, key := range strings.Join(keys, "") {
+		for _, event := range kb.Encode(key) {
+			if event.Type == kb.KeyDown {
+				// As a keyboard does it: who uses the key down keeps the character from
+				// whatever has the focus after it.
+				event.Type = input.DispatchKeyEventTypeRawKeyDown
+			}
+			p.do("press a key", call(input.DispatchKeyEvent, *event))
+		}
 	}
 }
 
@@ -121,10 +118,19 @@ func (p *Page) TabTo(text string) {
 	p.fail(fmt.Sprintf("reach %q with the tabulator", text), fmt.Errorf("the focus went over %q", seen))
 }
 
-// Focused is the name of what has the focus.
+// focused is an expression for the name of what has the focus; the finder goes in.
+const focused = `(e => e && e !== document.body ? %s.name(e) : '')(document.activeElement)`
+
+// Focused is the name of what has the focus; empty when nothing has it.
 func (p *Page) Focused() string {
 	p.t.Helper()
-	return eval[string](p, "look for the focus", finder+`.name(document.activeElement)`)
+	return eval[string](p, "look for the focus", fmt.Sprintf(focused, finder))
+}
+
+// WaitFocus waits until the focus is on what carries the text.
+func (p *Page) WaitFocus(text string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("wait for the focus on %q", text), fmt.Sprintf(focused, finder)+fmt.Sprintf(".includes(%s)", quoted(text)))
 }
 
 // Text is all that the page shows.
@@ -155,6 +161,13 @@ func Eval[T any](p *Page, expression string) T {
 func (p *Page) Wide() int {
 	p.t.Helper()
 	return eval[int](p, "measure the page", `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+}
+
+// Asked is every address that the page has asked for, in order.
+func (p *Page) Asked() []string {
+	p.watch.mu.Lock()
+	defer p.watch.mu.Unlock()
+	return slices.Clone(p.watch.asked)
 }
 
 // WaitProblem waits for a problem that contains the text, which a test wanted. It

@@ -22,7 +22,11 @@ type watch struct {
 
 	mu        sync.Mutex
 	problems  []string
+	asked     []string                   // every address, in order
 	documents map[network.RequestID]bool // requests for whole pages
+	answered  *Answer                    // to the last of them, until the page is there
+	arrived   int                        // pages that are there, or were
+	last      Answer                     // what the last of these came with
 }
 
 func newWatch(hosts []string) *watch {
@@ -37,6 +41,13 @@ func (w *watch) take() []string {
 	return taken
 }
 
+// pages is how many have been opened, and what the last one came with.
+func (w *watch) pages() (int, Answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.arrived, w.last
+}
+
 func (w *watch) note(format string, arguments ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, arguments...))
 }
@@ -48,6 +59,14 @@ func (w *watch) see(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		w.request(e)
+	case *network.EventResponseReceived:
+		if e.Type == network.ResourceTypeDocument {
+			w.answered = &Answer{Status: int(e.Response.Status), URL: e.Response.URL}
+		}
+	case *page.EventLoadEventFired:
+		if w.answered != nil {
+			w.arrived, w.last, w.answered = w.arrived+1, *w.answered, nil
+		}
 	case *page.EventJavascriptDialogOpening:
 		w.note("a dialog opened: %s %q", e.Type, e.Message)
 		go w.dismiss()
@@ -65,6 +84,7 @@ func (w *watch) see(event any) {
 }
 
 func (w *watch) request(e *network.EventRequestWillBeSent) {
+	w.asked = append(w.asked, e.Request.URL)
 	if e.Type == network.ResourceTypeDocument {
 		w.documents[e.RequestID] = true
 	}

@@ -58,7 +58,7 @@ func newCabinet(t *testing.T, overrides ...string) *cabinet {
 // page then.
 func (c *cabinet) visit(t *testing.T, account int64, path string, o browser.Options) *browser.Page {
 	t.Helper()
-	o.Hosts = append(o.Hosts, strings.TrimPrefix(c.site, "http://"), strings.TrimPrefix(c.identity.Issuer(), "http://"))
+	o.Hosts = c.hosts()
 	p := browser.Open(t, o)
 	p.Goto(c.site + path)
 	p.Fill("Номер любого клиента", strconv.FormatInt(account, 10))
@@ -66,6 +66,11 @@ func (c *cabinet) visit(t *testing.T, account int64, path string, o browser.Opti
 		t.Fatalf("signing in as %d leads to %+v", account, a)
 	}
 	return p
+}
+
+// hosts are those that a browser has to do with.
+func (c *cabinet) hosts() []string {
+	return []string{strings.TrimPrefix(c.site, "http://"), strings.TrimPrefix(c.identity.Issuer(), "http://")}
 }
 
 // to goes to a page of the personal account.
