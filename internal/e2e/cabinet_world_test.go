@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +15,8 @@ import (
 
 	"referral/internal/browser"
 	"referral/internal/demo/identity"
+	"referral/internal/demo/mailbox"
+	"referral/internal/demo/smpp"
 	"referral/models"
 )
 
@@ -89,6 +96,81 @@ func before(days int) string {
 
 // in writes a day as the customer's text does: 21.02.2023.
 func dotted(d models.Date) string { return d.Time().Format("02.01.2006") }
+
+// friends are those whom invitations reach: a mail server and an SMSC.
+type friends struct {
+	mail *mailbox.Box
+	sms  *smpp.Recorder
+}
+
+// newFriends starts a mail server and stands before the SMSC. The settings make
+// the program send by both.
+func newFriends(t *testing.T) (*friends, []string) {
+	t.Helper()
+	box, err := mailbox.Open(mailbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder, err := smpp.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(box.Close(), recorder.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	authority := filepath.Join(t.TempDir(), "mail.pem")
+	if err := os.WriteFile(authority, box.Certificate(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(box.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &friends{box, recorder}, []string{
+		"REFERRAL_INVITATIONS_EMAIL_VIA=smtp", "REFERRAL_INVITATIONS_EMAIL_SMTP_HOST=" + host, "REFERRAL_INVITATIONS_EMAIL_SMTP_PORT=" + port,
+		"REFERRAL_INVITATIONS_EMAIL_SMTP_CA_FILE=" + authority, "REFERRAL_INVITATIONS_EMAIL_SMTP_FROM=referral@example.ru",
+		"REFERRAL_INVITATIONS_EMAIL_SMTP_USERNAME=" + box.User(), "REFERRAL_INVITATIONS_EMAIL_SMTP_PASSWORD=" + box.Password(),
+		"REFERRAL_INVITATIONS_SMS_VIA=smpp", "REFERRAL_INVITATIONS_SMS_SMPP_ADDRESS=" + recorder.Addr(),
+		"REFERRAL_INVITATIONS_SMS_SMPP_SYSTEM_ID=" + setting(t, "REFERRAL_TEST_SMPP_USER"),
+		"REFERRAL_INVITATIONS_SMS_SMPP_PASSWORD=" + setting(t, "REFERRAL_TEST_SMPP_PASSWORD"),
+		"REFERRAL_INVITATIONS_SMS_SMPP_RECEIPT_IDS=decimal", // as jSMPP's simulator has it
+	}
+}
+
+func setting(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		t.Fatal(name + " is not set: run the tests with internal/demo/testenv (make test does)")
+	}
+	return value
+}
+
+// letter waits for the only mail to somebody.
+func (f *friends) letter(t *testing.T, to string) mailbox.Mail {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	mails, err := f.mail.Wait(ctx, to, 1)
+	if err != nil || len(mails) != 1 {
+		t.Fatalf("%d mails, %v", len(mails), err)
+	}
+	return mails[0]
+}
+
+// short waits for n SMS, and gives the last.
+func (f *friends) short(t *testing.T, n int) smpp.Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	messages, err := f.sms.Wait(ctx, n)
+	if err != nil || len(messages) != n {
+		t.Fatalf("%d SMS, %v", len(messages), err)
+	}
+	return messages[n-1]
+}
 
 // client is a registration as the PBX tells it.
 func client(account int64, name, at string) message {

@@ -79,7 +79,7 @@ const rarely = "0 0 29 2 *"
 func topicKeys() []string {
 	return []string{
 		"registered", "promo_ended", "terminated", "activation", "invoices", "results",
-		"discounts", "packages", "events", "dead_letters",
+		"discounts", "packages", "events", "dead_letters", "notifications",
 	}
 }
 
