@@ -500,16 +500,16 @@ func TestPasswordFile(t *testing.T) {
 }
 
 func TestTLSFiles(t *testing.T) {
-	if c, err := (&TLSConfig{}).Client(); c != nil || err != nil {
+	if c, err := (&TLSConfig{}).Client("kafka.tls"); c != nil || err != nil {
 		t.Errorf("off, but got %v, %v", c, err)
 	}
-	c, err := (&TLSConfig{Enabled: true, ServerName: "kafka"}).Client()
+	c, err := (&TLSConfig{Enabled: true, ServerName: "kafka"}).Client("kafka.tls")
 	if err != nil || c.ServerName != "kafka" || c.InsecureSkipVerify {
 		t.Errorf("got %v, %v", c, err)
 	}
-	_, err = (&TLSConfig{Enabled: true, CAFile: fileOf(t, "no PEM")}).Client()
+	_, err = (&TLSConfig{Enabled: true, CAFile: fileOf(t, "no PEM")}).Client("kafka.tls")
 	wantUsageError(t, err, "kafka.tls.ca_file", "holds no certificate")
-	_, err = (&TLSConfig{Enabled: true, CertFile: "/absent", KeyFile: "/absent"}).Client()
+	_, err = (&TLSConfig{Enabled: true, CertFile: "/absent", KeyFile: "/absent"}).Client("kafka.tls")
 	wantUsageError(t, err, "kafka.tls.cert_file", "/absent")
 }
 

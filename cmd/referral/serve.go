@@ -239,13 +239,13 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 		partConsumer: b.consumer.Ready, partPublisher: b.publisher.Ready, partScheduler: b.scheduler.Ready,
 	} {
 		if slices.Contains(only, name) {
-			checks[name] = asked(ready)
+			checks[name] = plainly(ready)
 		}
 	}
 	return checks
 }
 
-func asked(ready func() error) func(context.Context) error {
+func plainly(ready func() error) func(context.Context) error {
 	return func(context.Context) error { return ready() }
 }
 
@@ -256,5 +256,5 @@ func advisory(b *parts, only []string) map[string]func(context.Context) error {
 	if !slices.Contains(only, partNotify) {
 		return nil
 	}
-	return map[string]func(context.Context) error{partNotify: asked(b.notifier.Ready)}
+	return map[string]func(context.Context) error{partNotify: plainly(b.notifier.Ready)}
 }
