@@ -35,12 +35,14 @@ type copyBatch struct {
 // copyRows writes the very rows that the consumer would, neither decoding nor
 // checking anything: made beforehand and held in memory, in the order in which they
 // come from the broker, half of them by each session.
-func copyRows(b *testing.B, n int) time.Duration {
+func copyRows(b *testing.B, n int) (time.Duration, spent) {
 	b.Helper()
 	_, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
 	batches := encodeBatches(n, inBatch(b))
 	settleDown(b, db)
+	meters := newMeters(b, db, nil)
+	before := meters.read()
 	began := time.Now()
 	var work sync.WaitGroup
 	for session := range sessions {
@@ -48,8 +50,9 @@ func copyRows(b *testing.B, n int) time.Duration {
 	}
 	work.Wait()
 	took := time.Since(began)
+	cpu := meters.read().minus(before)
 	checkRows(b, db, n)
-	return took
+	return took, cpu
 }
 
 func copyBatches(b *testing.B, dsn string, batches []*copyBatch) {

@@ -48,16 +48,23 @@ func ingest(b *testing.B, n int) {
 
 	const rowByRow = 2000
 	var subject, copying, each, batched best
+	var subjectCPU, copyingCPU thriftiest
 	peak := 0.0
 	for range rounds(b) {
-		took, used := ingestOnce(b, k, topics, n)
+		took, cpu, used := ingestOnce(b, k, topics, n)
 		subject.note(took)
+		subjectCPU.note(cpu)
 		peak = max(peak, used)
-		copying.note(copyRows(b, n))
+		took, cpu = copyRows(b, n)
+		copying.note(took)
+		copyingCPU.note(cpu)
 		each.note(rowsByGORM(b, rowByRow, 1))
 		batched.note(rowsByGORM(b, rowByRow, 1000))
 	}
 	b.ReportMetric(subject.perSecond(n)/copying.perSecond(n), "x_of_copy")
+	b.ReportMetric(float64(spent(copyingCPU).sum())/float64(spent(subjectCPU).sum()), "x_of_copy_cpu")
+	subjectCPU.report(b, n, "")
+	copyingCPU.report(b, n, "copy_")
 	b.ReportMetric(subject.perSecond(n)/each.perSecond(rowByRow), "x_of_gorm")
 	b.ReportMetric(subject.perSecond(n)/batched.perSecond(rowByRow), "x_of_gorm_in_batches")
 	b.ReportMetric(subject.perSecond(n), "invoices/s")
@@ -82,8 +89,9 @@ func bulk(n int) iter.Seq[kafka.Message] {
 
 // ingestOnce lets a consumer as the program has it take all that is on the
 // topics into an empty database: the time from its joining the group to the last
-// commit, and the largest size of the process in MiB.
-func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Duration, float64) {
+// commit, the processor time until then, and the largest size of the process in
+// MiB.
+func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Duration, spent, float64) {
 	b.Helper()
 	s, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
@@ -98,19 +106,22 @@ func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (time.Du
 		b.Fatal(err)
 	}
 	forgetPeak(b)
+	meters := newMeters(b, db, k)
 	ctx, stop := context.WithCancel(b.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Run(ctx) }()
 	began := joined(c)
+	before := meters.read()
 	<-counting.all
 	took := time.Since(began)
+	cpu := meters.read().minus(before)
 	peak := peakMemory(b)
 	stop()
 	if err := <-stopped; err != nil {
 		b.Fatal(err)
 	}
 	checkRows(b, db, n)
-	return took, peak
+	return took, cpu, peak
 }
 
 // joined waits until the group has let the consumer in: how long that takes is

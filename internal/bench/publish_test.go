@@ -35,6 +35,8 @@ func publish(b *testing.B, n int) {
 	db := storetest.SQL(b, dsn)
 	post(b, db, n)
 	var subject, writer best
+	var subjectCPU, writerCPU thriftiest
+	meters := newMeters(b, db, k)
 	peak := 0.0
 	for range rounds(b) {
 		names := k.topics(b, "discounts", "packages", "events", "dead-letters", "copies")
@@ -48,16 +50,22 @@ func publish(b *testing.B, n int) {
 		}
 		unpublish(b, db)
 		forgetPeak(b)
-		began := time.Now()
+		before, began := meters.read(), time.Now()
 		if err := p.Drain(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 		subject.note(time.Since(began))
+		subjectCPU.note(meters.read().minus(before))
 		peak = max(peak, peakMemory(b))
 		messages := k.read(b, names["discounts"], n)
+		before = meters.read()
 		writer.note(write(b, k, names["copies"], messages))
+		writerCPU.note(meters.read().minus(before))
 	}
 	b.ReportMetric(subject.perSecond(n)/writer.perSecond(n), "x_of_writer")
+	b.ReportMetric(float64(spent(writerCPU).sum())/float64(spent(subjectCPU).sum()), "x_of_writer_cpu")
+	subjectCPU.report(b, n, "")
+	writerCPU.report(b, n, "writer_")
 	b.ReportMetric(subject.perSecond(n), "documents/s")
 	b.ReportMetric(writer.perSecond(n), "writer_documents/s")
 	b.ReportMetric(peak, "peak_MiB")
