@@ -62,6 +62,9 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	case !utf8.Valid(m.Value):
 		return nil, unreadable("the value is not valid UTF-8")
 	}
+	if f := kind.skimFact(m); f != nil {
+		return f, nil
+	}
 	e := envelope{kind: kind, topic: m.Origin.Topic}
 	if err := e.read(m); err != nil {
 		return nil, err
@@ -85,14 +88,7 @@ func (d *Decoder) sameCurrency(data models.FactData) error {
 
 // fact puts together what the envelope and its data say.
 func (e *envelope) fact(m *models.Message) *models.Fact {
-	at := e.time
-	if at.IsZero() {
-		at = toMicroseconds(m.At)
-	}
-	f := &models.Fact{
-		Key: models.NewEventKey(e.source, e.id), Event: e.source + " " + e.id,
-		Digest: digest(e.kind.event, e.data), At: at, Origin: m.Origin, Data: e.data,
-	}
+	f := newFact(m, e.kind.event, e.source, e.id, e.time, e.data)
 	switch data := e.data.(type) {
 	case models.Registered:
 		f.Data = e.signed(data, f.Event)
@@ -101,6 +97,18 @@ func (e *envelope) fact(m *models.Message) *models.Fact {
 		f.Data = data
 	}
 	return f
+}
+
+// newFact is a fact of an event of a type. One that is not dated is as old as its
+// message.
+func newFact(m *models.Message, kind, source, id string, at time.Time, data models.FactData) *models.Fact {
+	if at.IsZero() {
+		at = toMicroseconds(m.At)
+	}
+	return &models.Fact{
+		Key: models.NewEventKey(source, id), Event: source + " " + id,
+		Digest: digest(kind, data), At: at, Origin: m.Origin, Data: data,
+	}
 }
 
 // signed dates a registration's profile, so that the newest can win.

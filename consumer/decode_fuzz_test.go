@@ -18,7 +18,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(e.topic, string(dataFirst(e.topic, e.event, e.data).Value), "", "", "")
 		f.Add(e.topic, string(dataInBase64(e.topic, e.event, e.data).Value), "", "", "")
 	}
-	decoder := newTestDecoder(f)
+	decoder, thorough := newTestDecoder(f), newThoroughDecoder(f)
 	f.Fuzz(func(t *testing.T, topic, value, media, version, event string) {
 		m := models.Message{Origin: models.Origin{Topic: topic}, Value: []byte(value)}
 		if media != "" {
@@ -29,6 +29,7 @@ func FuzzDecode(f *testing.F) {
 				models.Header{Key: "ce_id", Value: []byte("1")}, models.Header{Key: "ce_source", Value: []byte("/s")},
 				models.Header{Key: "ce_type", Value: []byte(event)})
 		}
+		sameAsThorough(t, decoder, thorough, m)
 		d := decoder.Decode(m)
 		if (d.Fact == nil) == (d.Fault == nil) {
 			t.Fatalf("fact %v, fault %v", d.Fact, d.Fault)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"sync"
 	"time"
 
 	"referral/models"
@@ -14,7 +15,9 @@ import (
 // fields of the data, and so neither how they were written nor the envelope.
 // The lines of an invoice count as a set, each known by its line_id.
 func digest(event string, data models.FactData) models.UUID {
-	c := make(canon, 0, 512)
+	c := canons.Get().(*canon)
+	defer canons.Put(c)
+	*c = (*c)[:0]
 	c.text(event)
 	switch f := data.(type) {
 	case models.Registered:
@@ -34,9 +37,12 @@ func digest(event string, data models.FactData) models.UUID {
 	case models.Result:
 		c.result(f)
 	}
-	sum := sha256.Sum256(c)
+	sum := sha256.Sum256(*c)
 	return models.UUID(sum[:16])
 }
+
+// canons are used again and again: no digest outgrows the message it is of.
+var canons = sync.Pool{New: func() any { return new(canon) }}
 
 // canon is values laid end to end so that no two rows of them look alike: texts
 // carry their length, numbers end by themselves.

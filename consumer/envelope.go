@@ -200,6 +200,9 @@ func (e *envelope) readLate() error {
 	if !e.taken {
 		return at("data", errMissing)
 	}
+	if e.data = e.kind.skimData(e.late); e.data != nil {
+		return nil
+	}
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
 	d.ResetBytes(e.late)

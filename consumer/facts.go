@@ -24,16 +24,17 @@ const (
 type kind struct {
 	event string
 	read  func(*jx.Decoder) (models.FactData, error)
+	skim  func(*skimmer) models.FactData // reads what is written as usual; nil where that is not worth it
 }
 
 func kindsOf(t Topics) map[string]kind {
 	return map[string]kind{
-		t.Registered: {"pbx.registered.v1", reader(registered)},
-		t.PromoEnded: {"pbx.promo-ended.v1", reader(promoEnded)},
-		t.Terminated: {"pbx.terminated.v1", reader(terminated)},
-		t.Activation: {"referral.activation-requested.v1", reader(activation)},
-		t.Invoices:   {"billing.invoice-issued.v1", readInvoice},
-		t.Results:    {"billing.adjustment-result.v1", reader(result)},
+		t.Registered: {"pbx.registered.v1", reader(registered), nil},
+		t.PromoEnded: {"pbx.promo-ended.v1", reader(promoEnded), nil},
+		t.Terminated: {"pbx.terminated.v1", reader(terminated), nil},
+		t.Activation: {"referral.activation-requested.v1", reader(activation), nil},
+		t.Invoices:   {"billing.invoice-issued.v1", readInvoice, (*skimmer).invoice},
+		t.Results:    {"billing.adjustment-result.v1", reader(result), nil},
 	}
 }
 

@@ -224,9 +224,13 @@ func instant(d *jx.Decoder) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	return parseInstant(b)
+}
+
+func parseInstant(b []byte) (time.Time, error) {
 	var t time.Time
 	if t.UnmarshalText(b) != nil {
-		return time.Time{}, bad("must be a time like 2026-01-10T09:00:00Z (RFC 3339)")
+		return time.Time{}, errInstant
 	}
 	t = toMicroseconds(t)
 	return t, inYears(t.Year())
@@ -271,7 +275,12 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-var errDate = bad("must be a date like 2026-04-20")
+// What is wrong with a text that is none of these.
+var (
+	errDate    = bad("must be a date like 2026-04-20")
+	errInstant = bad("must be a time like 2026-01-10T09:00:00Z (RFC 3339)")
+	errPeriod  = bad("must be a month like 2026-04")
+)
 
 // digits is the number that they write; below nought when they are no digits.
 func digits(b []byte) int {
@@ -290,11 +299,18 @@ func period(d *jx.Decoder) (models.Period, error) {
 	if err != nil {
 		return 0, err
 	}
-	month, err := models.ParsePeriod(string(b))
-	if err != nil {
-		return 0, bad("must be a month like 2026-04")
+	return parsePeriod(b)
+}
+
+func parsePeriod(b []byte) (models.Period, error) {
+	if len(b) != len("2026-04") || b[4] != '-' {
+		return 0, errPeriod
 	}
-	return month, inYears(int(month / 100))
+	year, month := digits(b[:4]), digits(b[5:])
+	if year < 0 || month < 1 || month > 12 {
+		return 0, errPeriod
+	}
+	return models.NewPeriod(year, time.Month(month)), inYears(year)
 }
 
 // shortText is a string that is to be parsed at once: it is not copied.

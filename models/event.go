@@ -10,7 +10,8 @@ type EventKey = UUID
 
 // NewEventKey is the key of the event with this source and id.
 func NewEventKey(source, id string) EventKey {
-	sum := sha256.Sum256([]byte(source + "\x00" + id))
+	var room [256]byte // which most fit into
+	sum := sha256.Sum256(append(append(append(room[:0], source...), 0), id...))
 	return EventKey(sum[:16])
 }
 

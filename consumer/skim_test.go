@@ -1,0 +1,115 @@
+package consumer
+
+import (
+	"maps"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"referral/models"
+)
+
+// newThoroughDecoder never skims.
+func newThoroughDecoder(t testing.TB) *Decoder {
+	t.Helper()
+	d := newTestDecoder(t)
+	for topic, kind := range maps.All(d.kinds) {
+		kind.skim = nil
+		d.kinds[topic] = kind
+	}
+	return d
+}
+
+// sameAsThorough holds the skimmer's promise about one message.
+func sameAsThorough(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, quick, thorough *Decoder, m models.Message) {
+	t.Helper()
+	got, want := quick.Decode(m), thorough.Decode(m)
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s\n got %+v %+v\nwant %+v %+v", m.Value, got.Fact, got.Fault, want.Fact, want.Fault)
+	}
+}
+
+// pieces are what [TestSkimmingChangesNothing] puts in: everything that JSON, the
+// envelope and an invoice are sensitive to.
+var pieces = []string{
+	``, `{`, `}`, `[`, `]`, `,`, `:`, `"`, `\`, ` `, "\n", "\t", "\x00", "\x7f", `ы`, "\xff", `0`, `1`, `-`, `-0`, `00`, `.`, `1.0`, `1e2`, `null`, `true`, `""`, `"x"`,
+	`9223372036854775807`, `9223372036854775808`, `1000000000000001`, `-1000000000000001`, `2147483648`, `"2026-02-30"`, `"2026-04"`, `"2026-13"`, `"1899-12"`,
+	`"2028-02-29"`, `"2027-06-01"`, `"1.0"`, `\u0061`, `"RUB"`, `"EUR"`, `"rub"`, `"2"`, `"` + strings.Repeat("ы", 200) + `"`, `"` + strings.Repeat("x", 201) + `"`,
+	`"line_id"`, `"service"`, `"from"`, `"amount_minor"`, `"lines":[],`, `"revision":1,`, `"account_id":7,`, `"currency":"RUB",`, `"unknown":"text",`,
+	`"unknown":{"a":[1]},`, `"type":"pbx.registered.v1",`, `"type":"billing.invoice-issued.v1",`, `"data":{},`, `"data_base64":"e30=",`, `"time":null,`,
+	`"time":"2026-05-01T00:00:00.1234567+03:00",`, `"subject":"885",`, `"datacontenttype":"application/json",`,
+}
+
+// Each piece is put in the place of every token, before it, and into it.
+func TestSkimmingChangesNothing(t *testing.T) {
+	quick, thorough := newTestDecoder(t), newThoroughDecoder(t)
+	data := invoiceOf(2)
+	structured, bare := structuredMessage(topics.Invoices, "", ""), binaryMessage(topics.Invoices, "billing.invoice-issued.v1", "")
+	for value, m := range map[string]models.Message{
+		structuredValue("billing.invoice-issued.v1", "1", data): structured,
+		data: bare,
+		string(dataFirst(topics.Invoices, "billing.invoice-issued.v1", invoiceOf(1)).Value):    structured,
+		string(dataInBase64(topics.Invoices, "billing.invoice-issued.v1", invoiceOf(1)).Value): structured,
+	} {
+		for _, token := range regexp.MustCompile(`"[^"]*"|[-0-9]+|[^\s]`).FindAllStringIndex(value, -1) {
+			from, to := token[0], token[1]
+			for _, piece := range pieces {
+				for _, cut := range [][2]int{{from, to}, {from, from}, {(from + to) / 2, (from + to) / 2}} {
+					m.Value = []byte(value[:cut[0]] + piece + value[cut[1]:])
+					sameAsThorough(t, quick, thorough, m)
+				}
+			}
+		}
+	}
+}
+
+// Whole fields that come twice, are left out or change places hit the skimmer's
+// bookkeeping more often than blind edits do.
+func TestSkimmingKeepsAccountOfFields(t *testing.T) {
+	quick, thorough := newTestDecoder(t), newThoroughDecoder(t)
+	object := func(t *rapid.T, label string, fields ...string) string {
+		return "{" + strings.Join(rapid.Permutation(fields).Draw(t, label), ",") + "}"
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		more := func(label string, fields ...string) []string {
+			extras := []string{`"note":"x"`, `"note":7`, `"to":"2026-05-01"`, `"lines":[]`, `"source":"/s"`}
+			fields = append(fields, rapid.SliceOfN(rapid.SampledFrom(extras), 0, 2).Draw(t, label)...)
+			return fields[rapid.IntRange(0, 1).Draw(t, label+" short of"):]
+		}
+		line := object(t, "line", more("of a line", `"line_id":"1"`, `"service":"calls"`, `"from":"2026-04-01"`, `"to":"2026-04-30"`, `"amount_minor":-5`)...)
+		inv := object(t, "invoice", more("of an invoice", `"invoice_id":"I"`, `"account_id":1`, `"period":"2026-04"`, `"revision":2`, `"currency":"RUB"`,
+			`"lines":[`+line+`]`)...)
+		m := structuredMessage(topics.Invoices, "", "")
+		m.Value = []byte(object(t, "event", more("of an event", `"specversion":"1.0"`, `"id":"1"`, `"source":"/s"`, `"type":"billing.invoice-issued.v1"`,
+			`"data":`+inv)...))
+		sameAsThorough(t, quick, thorough, m)
+	})
+}
+
+// What is written as usual is skimmed, or the skimmer would be of no use: in any
+// order of the fields, with the envelope's usual extras, and in either mode.
+func TestSkimmingReadsWhatIsWrittenAsUsual(t *testing.T) {
+	kind := newTestDecoder(t).kinds[topics.Invoices]
+	for name, value := range map[string]string{
+		"as in the contract": structuredValue("billing.invoice-issued.v1", "1", invoiceOf(4)),
+		"with blanks":        strings.NewReplacer(`,"`, ", \n\t\"", `":`, `": `).Replace(structuredValue("billing.invoice-issued.v1", "1", invoiceOf(4))),
+		"with a subject": edit(structuredValue("billing.invoice-issued.v1", "1", invoiceOf(1)),
+			`"data":`, `"subject":"885","datacontenttype":"application/json","traceparent":"00-1-2-3","data":`),
+		"in another order": `{"data":` + invoiceOf(2) + `,"type":"billing.invoice-issued.v1","source":"/счета","id":"1","specversion":"1.0"}`,
+	} {
+		m := structuredMessage(topics.Invoices, "", "")
+		m.Value = []byte(value)
+		if kind.skimFact(&m) == nil {
+			t.Errorf("%s: the skimmer is lost in %s", name, value)
+		}
+	}
+	if kind.skimData([]byte(invoiceOf(20))) == nil {
+		t.Error("the skimmer is lost in bare data")
+	}
+}
