@@ -79,6 +79,7 @@ func (w *worker) run(ctx context.Context) {
 	defer w.c.health.report(w.subject, nil)
 	writing, cancel := withGrace(ctx, w.c.o.Timing.StopGrace)
 	defer cancel()
+	defer w.commits.finish()
 	for {
 		batch := w.fill(ctx)
 		if batch == nil {
@@ -114,6 +115,8 @@ func (w *worker) fill(ctx context.Context) []item {
 			return batch
 		case <-w.commits.due():
 			w.commits.flush()
+		case err := <-w.commits.answers:
+			w.commits.answered(err)
 		case i := <-w.queue:
 			if batch = append(batch, i); full == nil {
 				full = time.After(w.c.o.Linger)
