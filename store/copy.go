@@ -87,8 +87,17 @@ func (r *rows) time(v time.Time) *rows {
 	return r.int8(v.UnixMicro() - pgEpochUnix*1_000_000)
 }
 
-// into sends the rows to a table, all columns named.
+// into sends the rows to a table, all columns named, and forgets them.
 func (r *rows) into(ctx context.Context, conn *pgx.Conn, table string) error {
+	if err := r.send(ctx, conn, table); err != nil {
+		return err
+	}
+	*r = rows{}
+	return nil
+}
+
+// send sends the rows to a table, all columns named.
+func (r *rows) send(ctx context.Context, conn *pgx.Conn, table string) error {
 	if r.count == 0 {
 		return nil
 	}
@@ -100,7 +109,6 @@ func (r *rows) into(ctx context.Context, conn *pgx.Conn, table string) error {
 	if n := int(tag.RowsAffected()); n != r.count {
 		return fmt.Errorf("writing %s: %d of %d rows arrived", table, n, r.count)
 	}
-	*r = rows{}
 	return nil
 }
 
@@ -125,6 +133,10 @@ func each(ctx context.Context, conn *pgx.Conn, what string, fn func(values [][]b
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", what, err)
 	}
+	return eachOf(result, what, fn)
+}
+
+func eachOf(result pgx.Rows, what string, fn func(values [][]byte)) error {
 	defer result.Close()
 	for result.Next() {
 		fn(result.RawValues())

@@ -1,11 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync"
 
 	"referral/models"
 )
@@ -49,9 +48,33 @@ type intake struct {
 	batch  []models.Delivery
 	fate   []models.Disposition
 	faults map[int]models.Fault
+	byKey  []keyed // the facts, in the order of their events' keys
+	known  lookups
 	fresh  []int // indexes of facts not taken before
 	marks  map[mark]bool
 	alone  bool // no other batch is on its way in
+	out    *takeRows
+
+	revisedWithin bool // an invoice comes more than once in the batch
+}
+
+// takeRows is the rows that a batch brings to the tables that grow with every
+// message. Their room is used again: a batch of invoices fills a megabyte.
+type takeRows struct{ inbox, invoices, lines rows }
+
+var takeRoom = sync.Pool{New: func() any { return new(takeRows) }}
+
+// giveBack keeps the room for another batch, unless this one was out of the
+// ordinary. What was being sent when something failed is not given back.
+func (r *takeRows) giveBack() {
+	const ordinary = 4 << 20
+	for _, table := range []*rows{&r.inbox, &r.invoices, &r.lines} {
+		if cap(table.buf) > ordinary {
+			table.buf = nil
+		}
+		table.buf, table.count = table.buf[:0], 0
+	}
+	takeRoom.Put(r)
 }
 
 // mark is an account to settle again in a period.
@@ -62,12 +85,14 @@ type mark struct {
 
 func (b *intake) take(ctx context.Context, derive Derive) error {
 	b.marks = map[mark]bool{}
+	b.out = takeRoom.Get().(*takeRows)
 	b.sortOutFaults()
+	b.sortByKey()
 	if err := b.passGate(ctx); err != nil {
 		return err
 	}
+	b.sortOutRepeats()
 	for _, step := range []func(context.Context) error{
-		b.sortOutRepeats,
 		b.takeInvoices,
 		b.takeResults,
 		func(ctx context.Context) error { return b.takeAccountFacts(ctx, derive) },
@@ -79,22 +104,7 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// passGate also keeps the planner from reading whole tables for the lists of a
-// batch, which is what it makes of long lists and of tables that it has no
-// statistics of yet.
-func (b *intake) passGate(ctx context.Context) error {
-	lock := "pg_advisory_xact_lock_shared"
-	if b.alone {
-		lock = "pg_advisory_xact_lock"
-	}
-	_, err := b.pgx.Exec(ctx, "SELECT "+lock+`($1), set_config('enable_seqscan', 'off', true),
-		set_config('plan_cache_mode', 'force_generic_plan', true)`, int64(lockGate))
-	if err != nil {
-		return fmt.Errorf("passing the gate: %w", err)
-	}
+	b.out.giveBack()
 	return nil
 }
 
@@ -118,46 +128,32 @@ func (b *intake) conflict(i int, detail string) {
 const sameIDOtherBody = "id: an event with this source and id came before with another body; give a changed event an id of its own"
 
 // sortOutRepeats keeps the facts whose event is new, within the batch and to the
-// inbox.
-func (b *intake) sortOutRepeats(ctx context.Context) error {
-	known, err := b.knownEvents(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range b.batch {
-		f := b.batch[i].Fact
-		if f == nil {
-			continue
+// inbox. Within the batch, the first one counts.
+func (b *intake) sortOutRepeats() {
+	var first *models.Fact
+	for _, k := range b.byKey {
+		f := b.batch[k.i].Fact
+		digest, seen := b.known.events[f.Key]
+		if first != nil && first.Key == f.Key && !seen {
+			digest, seen = first.Digest, true
+		} else {
+			first = f
 		}
-		digest, seen := known[f.Key]
 		switch {
 		case !seen:
-			known[f.Key] = f.Digest
-			b.fate[i] = models.Applied
-			b.fresh = append(b.fresh, i)
+			b.fate[k.i] = models.Applied
 		case digest == f.Digest:
-			b.fate[i] = models.Repeated
+			b.fate[k.i] = models.Repeated
 		default:
-			b.conflict(i, sameIDOtherBody)
+			b.conflict(k.i, sameIDOtherBody)
 		}
 	}
-	return nil
-}
-
-func (b *intake) knownEvents(ctx context.Context) (map[models.EventKey]models.UUID, error) {
-	keys := make([][16]byte, 0, len(b.batch))
-	for i := range b.batch {
-		if f := b.batch[i].Fact; f != nil {
-			keys = append(keys, f.Key)
+	b.fresh = make([]int, 0, len(b.byKey))
+	for i := range b.fate {
+		if b.fate[i] == models.Applied {
+			b.fresh = append(b.fresh, i)
 		}
 	}
-	known := make(map[models.EventKey]models.UUID, len(keys))
-	if len(keys) == 0 {
-		return known, nil
-	}
-	err := each(ctx, b.pgx, "the inbox", func(v [][]byte) { known[getUUID(v[0])] = getUUID(v[1]) },
-		"SELECT event_key, digest FROM inbox WHERE event_key = ANY($1::uuid[])", keys)
-	return known, err
 }
 
 // facts of one kind among the fresh ones, with their index in the batch.
@@ -173,19 +169,21 @@ func freshOf[T models.FactData](b *intake, fn func(i int, f *models.Fact, data T
 const inboxBytes = 72 // of a row
 
 // writeInbox remembers every fresh event, those in conflict excepted: a mended
-// one must still find its id free.
+// one must still find its id free. What was found to be a repeat only on a closer
+// look is remembered as well.
 func (b *intake) writeInbox(ctx context.Context) error {
-	var out rows
+	out := &b.out.inbox
 	out.room(len(b.fresh) * inboxBytes)
-	// In the order of the index each of its pages is looked up once, not once for
-	// every key that lies on it.
-	slices.SortFunc(b.fresh, func(x, y int) int { return bytes.Compare(b.batch[x].Fact.Key[:], b.batch[y].Fact.Key[:]) })
+	fresh := make([]bool, len(b.batch))
 	for _, i := range b.fresh {
-		if f := b.batch[i].Fact; b.fate[i] != models.Aside {
+		fresh[i] = b.fate[i] != models.Aside
+	}
+	for _, k := range b.byKey {
+		if f := b.batch[k.i].Fact; fresh[k.i] {
 			out.row(4).uuid(f.Key).int8(f.Data.Account()).uuid(f.Digest).time(b.now)
 		}
 	}
-	return out.into(ctx, b.pgx, "inbox (event_key, account_id, digest, taken_at)")
+	return out.send(ctx, b.pgx, "inbox (event_key, account_id, digest, taken_at)")
 }
 
 // markAtWork marks accounts, without asking for reasons, in every period that a

@@ -7,14 +7,6 @@ import (
 	"referral/models"
 )
 
-// revision is what is known of one revision of an invoice.
-type revision struct {
-	account int64
-	number  int
-	period  models.Period
-	digest  models.UUID
-}
-
 // What an invoice of four lines takes in the two COPYs.
 const (
 	invoiceBytes = 96
@@ -24,39 +16,36 @@ const (
 // takeInvoices stores the batch's invoices with their lines. All revisions are
 // kept; which one counts is for the reader to say.
 func (b *intake) takeInvoices(ctx context.Context) error {
-	known, err := b.knownRevisions(ctx)
-	if err != nil {
-		return err
-	}
-	if !b.alone && b.hasOrphan(known) {
+	if !b.alone && b.hasOrphan() {
 		return errAlone
 	}
-	var headers, lines rows
+	headers, lines := &b.out.invoices, &b.out.lines
 	spans := map[models.Period]*span{}
 	var revised []int64
 	freshOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
-		if !b.admit(i, f, inv, known[inv.ID]) {
+		known := b.known.invoices[inv.ID]
+		if !b.admit(i, f, inv, known) {
 			return
 		}
 		if headers.count == 0 {
 			headers.room(len(b.fresh) * invoiceBytes)
 			lines.room(len(b.fresh) * linesBytes)
 		}
-		known[inv.ID] = append(known[inv.ID], revision{inv.AccountID, inv.Revision, inv.Period, f.Digest})
-		headers.row(7).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).uuid(f.Digest).time(b.now)
-		for n := range inv.Lines {
-			appendLine(&lines, inv, n)
-		}
+		b.appendInvoice(f, inv)
 		spanOf(spans, inv.Period).cover(inv)
-		if inv.Revision > 1 || len(known[inv.ID]) > 1 {
-			b.markRevisions(inv, known[inv.ID])
+		if inv.Revision > 1 || len(known) > 0 || b.revisedWithin {
+			known = append(known, revision{inv.AccountID, inv.Revision, inv.Period, f.Digest})
+			b.known.invoices[inv.ID] = known
+		}
+		if inv.Revision > 1 || len(known) > 1 {
+			b.markRevisions(inv, known)
 			revised = append(revised, inv.AccountID)
 		}
 	})
 	if headers.count == 0 {
 		return nil
 	}
-	if err := b.startedPeriods(ctx, spans); err != nil {
+	if err := b.startedPeriods(spans); err != nil {
 		return err
 	}
 	if len(revised) > 0 {
@@ -64,30 +53,20 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := headers.into(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
+	if err := headers.send(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
 		return err
 	}
-	return lines.into(ctx, b.pgx, "invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor)")
+	return lines.send(ctx, b.pgx, "invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor)")
 }
 
-func appendLine(out *rows, inv *models.Invoice, n int) {
-	l := &inv.Lines[n]
-	out.row(10).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).int4(n).
-		text(l.ID).text(l.Service).date(l.From).date(l.To).int8(int64(l.Amount))
-}
-
-func (b *intake) knownRevisions(ctx context.Context) (map[string][]revision, error) {
-	ids := make([]string, 0, len(b.fresh))
-	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) { ids = append(ids, inv.ID) })
-	known := make(map[string][]revision, len(ids))
-	if len(ids) == 0 {
-		return known, nil
+func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice) {
+	b.out.invoices.row(7).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).uuid(f.Digest).time(b.now)
+	out := &b.out.lines
+	for n := range inv.Lines {
+		l := &inv.Lines[n]
+		out.row(10).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).int4(n).
+			text(l.ID).text(l.Service).date(l.From).date(l.To).int8(int64(l.Amount))
 	}
-	err := each(ctx, b.pgx, "invoices", func(v [][]byte) {
-		id := string(v[0])
-		known[id] = append(known[id], revision{getInt8(v[1]), getInt4(v[2]), models.Period(getInt4(v[3])), getUUID(v[4])})
-	}, "SELECT invoice_id, account_id, revision, period, digest FROM invoices WHERE invoice_id = ANY($1)", ids)
-	return known, err
 }
 
 // errAlone asks for the batch to be taken again while no other one is.
@@ -97,10 +76,10 @@ var errAlone = fmt.Errorf("a revision has come before its invoice: %w", errAgain
 // invoice. Whose invoice that is, a batch which is just being taken may see
 // otherwise: of two first revisions the unique key lets one pass, but a first and
 // a second one do not meet there.
-func (b *intake) hasOrphan(known map[string][]revision) bool {
+func (b *intake) hasOrphan() bool {
 	orphans := map[invoiceKey]bool{}
 	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
-		if inv.Revision > 1 && len(known[inv.ID]) == 0 {
+		if inv.Revision > 1 && len(b.known.invoices[inv.ID]) == 0 {
 			orphans[invoiceKey{inv.AccountID, inv.ID}] = true
 		}
 	})
@@ -166,31 +145,19 @@ func (s *span) cover(inv *models.Invoice) {
 
 // startedPeriods makes the batch's periods known, widens their bounds, and marks
 // the accounts whose invoice comes after its period was started.
-func (b *intake) startedPeriods(ctx context.Context, spans map[models.Period]*span) error {
-	periods := make([]int32, 0, len(spans))
-	for p := range spans {
-		periods = append(periods, int32(p))
-	}
-	inside := map[models.Period]bool{}
-	err := each(ctx, b.pgx, "periods", func(v [][]byte) {
-		p := models.Period(getInt4(v[0]))
-		s := spans[p]
-		inside[p] = s.min >= getDate(v[1]) && s.max <= getDate(v[2])
-		if v[3] == nil {
-			return
-		}
-		for _, account := range s.accounts {
-			b.marks[mark{p, account}] = true
-		}
-	}, "SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods)
-	if err != nil {
-		return err
-	}
+func (b *intake) startedPeriods(spans map[models.Period]*span) error {
 	for _, p := range sortedPeriods(spans) {
-		if inside[p] {
+		s := spans[p]
+		known, ok := b.known.periods[p]
+		if known.started {
+			for _, account := range s.accounts {
+				b.marks[mark{p, account}] = true
+			}
+		}
+		if ok && s.min >= known.min && s.max <= known.max {
 			continue
 		}
-		if err := b.widen(p, spans[p]); err != nil {
+		if err := b.widen(p, s); err != nil {
 			return err
 		}
 	}
