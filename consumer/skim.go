@@ -61,11 +61,24 @@ func (l *lexicon) of(b []byte) string {
 	return *place
 }
 
+// skimmedName is a field's name as it is written: in its quotes, and together with
+// the signs that stand around it when nobody writes blanks.
+type skimmedName struct{ quoted, first, later string }
+
+func skimmedNames(names ...string) []skimmedName {
+	list := make([]skimmedName, len(names))
+	for i, name := range names {
+		quoted := `"` + name + `"`
+		list[i] = skimmedName{quoted, `{` + quoted + `:`, `,` + quoted + `:`}
+	}
+	return list
+}
+
 // skimmedObject is how far an object has been read.
 type skimmedObject struct {
-	names []string // of the known fields, in the order in which they usually come
-	field int      // the index of the present one; unknownField for any other
-	seen  uint32   // the known fields that have come
+	names []skimmedName // of the known fields, in the order in which they usually come
+	field int           // the index of the present one; unknownField for any other
+	seen  uint32        // the known fields that have come
 	open  bool
 }
 
@@ -77,10 +90,40 @@ func (o *skimmedObject) has(fields uint32) bool { return o.seen&fields == fields
 // next goes on to the object's next field, and is false behind the last. The
 // field's value must be read then.
 func (s *skimmer) next(o *skimmedObject) bool {
+	more := s.nextInOrder(o) || s.nextInAnyOrder(o)
+	if more && o.field != unknownField {
+		s.lost = s.lost || o.seen&(1<<o.field) != 0 // twice, for the thorough reader to refuse
+		o.seen |= 1 << o.field
+	}
+	return more && !s.lost
+}
+
+// nextInOrder takes the short cut to the field that usually follows.
+func (s *skimmer) nextInOrder(o *skimmedObject) bool {
+	if !o.open {
+		return s.begin(o)
+	}
+	if o.field++; o.field < len(o.names) && s.pass(o.names[o.field].later) {
+		s.blanks()
+		return true
+	}
+	return false
+}
+
+func (s *skimmer) begin(o *skimmedObject) bool {
+	if !s.pass(o.names[0].first) {
+		return false
+	}
+	o.open, o.field = true, 0
+	s.blanks()
+	return true
+}
+
+func (s *skimmer) nextInAnyOrder(o *skimmedObject) bool {
 	switch {
 	case !o.open:
 		s.take('{')
-		o.open, o.field = true, unknownField
+		o.open = true
 		if s.mark('}') {
 			return false
 		}
@@ -91,38 +134,29 @@ func (s *skimmer) next(o *skimmedObject) bool {
 	s.name(o)
 	s.take(':')
 	s.blanks()
-	return !s.lost
+	return true
 }
 
-// name reads a field's name. A known one that comes again is for the thorough
-// reader to refuse.
 func (s *skimmer) name(o *skimmedObject) {
 	s.blanks()
-	if o.field++; o.field >= len(o.names) || !s.isNext(o.names[o.field]) {
-		o.field = s.find(o.names)
-	}
-	if o.field == unknownField {
-		s.bytes(maxText)
-		return
-	}
-	s.at += len(o.names[o.field]) + len(`""`)
-	s.lost = s.lost || o.seen&(1<<o.field) != 0
-	o.seen |= 1 << o.field
-}
-
-func (s *skimmer) find(names []string) int {
-	for i := range names {
-		if s.isNext(names[i]) {
-			return i
+	for i := range o.names {
+		if s.pass(o.names[i].quoted) {
+			o.field = i
+			return
 		}
 	}
-	return unknownField
+	o.field = unknownField
+	s.bytes(maxText)
 }
 
-// isNext tells whether this text comes next, in its quotes.
-func (s *skimmer) isNext(name string) bool {
+// pass passes over a text if it comes next.
+func (s *skimmer) pass(text string) bool {
 	rest := s.value[s.at:]
-	return len(rest) > len(name)+1 && rest[0] == '"' && string(rest[1:1+len(name)]) == name && rest[1+len(name)] == '"'
+	if len(rest) < len(text) || string(rest[:len(text)]) != text {
+		return false
+	}
+	s.at += len(text)
+	return true
 }
 
 func (s *skimmer) blanks() {
