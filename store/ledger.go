@@ -29,25 +29,6 @@ func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.Chun
 	return refs, nil
 }
 
-// LoadChunk reads what a chunk posted.
-func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error) {
-	doc := models.ChunkDocuments{Ref: ref}
-	err := s.snapshot(ctx, true, func(tx *tx) error {
-		doc = models.ChunkDocuments{Ref: ref}
-		if err := tx.planForChunks(ctx); err != nil {
-			return err
-		}
-		if err := tx.chunkAdjustments(ctx, &doc); err != nil {
-			return err
-		}
-		return tx.chunkPackages(ctx, &doc)
-	})
-	if err != nil {
-		return doc, fmt.Errorf("loading chunk %d of run %d: %w", ref.Chunk, ref.RunID, err)
-	}
-	return doc, nil
-}
-
 // documentColumns and readDocument belong together.
 const documentColumns = "account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason"
 
@@ -59,34 +40,15 @@ func readDocument(v [][]byte) models.Adjustment {
 	}
 }
 
-func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
-	err := each(ctx, t.pgx, "documents", func(v [][]byte) {
-		doc.PostedAt = getTime(v[10])
-		doc.Adjustments = append(doc.Adjustments, readDocument(v))
-	}, "SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, invoice_id, sequence",
-		doc.Ref.RunID, doc.Ref.Chunk)
-	if err != nil {
-		return err
-	}
-	return t.attachItems(ctx, doc.Adjustments, `SELECT account_id, invoice_id, sequence, line_id, service, amount_minor, segments
-		FROM adjustment_items WHERE account_id = ANY($1) ORDER BY account_id, invoice_id, sequence, line_id`, documentAccounts(doc.Adjustments))
-}
-
-// documentAccounts is the accounts of documents in ledger order, each once.
-func documentAccounts(docs []models.Adjustment) []int64 {
-	ids := make([]int64, 0, len(docs))
-	for i := range docs {
-		if i == 0 || docs[i].AccountID != docs[i-1].AccountID {
-			ids = append(ids, docs[i].AccountID)
-		}
-	}
-	return ids
-}
-
 // attachItems reads items, in ledger order, each to its document; those of other
 // documents are passed over. Items whose days are alike share their segments.
 func (t *tx) attachItems(ctx context.Context, docs []models.Adjustment, query string, args ...any) error {
-	r := itemReader{docs: docs, segments: map[string][]models.Segment{}, words: words{}}
+	return t.attachManyItems(ctx, docs, 0, query, args...)
+}
+
+// attachManyItems is attachItems with room for about so many.
+func (t *tx) attachManyItems(ctx context.Context, docs []models.Adjustment, many int, query string, args ...any) error {
+	r := itemReader{docs: docs, segments: map[string][]models.Segment{}, words: words{}, items: make([]models.AdjustmentItem, 0, many)}
 	if err := each(ctx, t.pgx, "items", r.read, query, args...); err != nil {
 		return err
 	}

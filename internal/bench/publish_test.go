@@ -95,8 +95,8 @@ func post(b *testing.B, db *sql.DB, n int) {
 		fmt.Sprintf(`INSERT INTO adjustment_items SELECT a, 'INV-2026-04-' || a, 1, (l + 1)::text, (ARRAY['subscription','numbers','calls'])[l + 1], -(a %% 90000 + 1),
 			CASE a %% 3 WHEN 0 THEN '2026-04-01/2026-05-01@20+0' ELSE '2026-04-01/2026-04-20@0+40 2026-04-20/2026-05-01@0+60' END
 			FROM generate_series(1, %d) a, generate_series(0, 2) l`, n),
-		`INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account, state, documents, posted_at)
-			SELECT run_id, chunk_no, min(account_id), max(account_id), 'posted', count(*), now() FROM adjustments GROUP BY run_id, chunk_no`,
+		`INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account, state, documents, items, posted_at)
+			SELECT run_id, chunk_no, min(account_id), max(account_id), 'posted', count(*), 3 * count(*), now() FROM adjustments GROUP BY run_id, chunk_no`,
 		`VACUUM ANALYZE`, `CHECKPOINT`,
 	} {
 		if _, err := db.Exec(statement); err != nil {

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// LoadChunk reads what a chunk posted.
+func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error) {
+	doc := models.ChunkDocuments{Ref: ref}
+	err := s.snapshot(ctx, true, func(tx *tx) error {
+		doc = models.ChunkDocuments{Ref: ref}
+		if err := tx.chunkAdjustments(ctx, &doc); err != nil {
+			return err
+		}
+		return tx.chunkPackages(ctx, &doc)
+	})
+	if err != nil {
+		return doc, fmt.Errorf("loading chunk %d of run %d: %w", ref.Chunk, ref.RunID, err)
+	}
+	return doc, nil
+}
+
+// chunkSize is what a chunk posted, as its run has noted it.
+type chunkSize struct{ documents, items int }
+
+// itemsOf is about how many items so many documents have.
+func (s chunkSize) itemsOf(documents int) int {
+	return (s.items*documents + s.documents - 1) / max(1, s.documents)
+}
+
+// planForDocuments has the plans of this transaction follow the ledger's indexes:
+// no statistics are needed to know that documents are few among all there are.
+const planForDocuments = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
+	set_config('max_parallel_workers_per_gather', '0', true)`
+
+func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
+	var size chunkSize
+	var batch pgx.Batch
+	batch.Queue(planForDocuments).Query(func(r pgx.Rows) error { return eachOf(r, "settings", func([][]byte) {}) })
+	batch.Queue("SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
+		Query(func(r pgx.Rows) error {
+			return eachOf(r, "the size of the chunk", func(v [][]byte) {
+				size = chunkSize{int(getInt8(v[0])), int(getInt8(v[1]))}
+				doc.Adjustments = make([]models.Adjustment, 0, size.documents)
+			})
+		})
+	batch.Queue("SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, invoice_id, sequence",
+		doc.Ref.RunID, doc.Ref.Chunk).
+		Query(func(r pgx.Rows) error {
+			return eachOf(r, "documents", func(v [][]byte) {
+				doc.PostedAt = getTime(v[10])
+				doc.Adjustments = append(doc.Adjustments, readDocument(v))
+			})
+		})
+	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("reading documents: %w", err)
+	}
+	return t.chunkItems(ctx, doc.Adjustments, size)
+}
+
+// itemsInRange reads all that lies between two accounts, itemsOneByOne each
+// document's own. The first is twice as fast while most of what it reads is
+// wanted: it need not look for anything. Once accounts have items of many months,
+// or documents are scattered, it would read ever more in vain.
+const (
+	itemColumns  = "i.account_id, i.invoice_id, i.sequence, i.line_id, i.service, i.amount_minor, i.segments"
+	itemsInRange = "SELECT " + itemColumns + ` FROM adjustment_items i
+		WHERE i.account_id BETWEEN $1 AND $2 ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`
+	itemsOneByOne = "SELECT " + itemColumns + ` FROM unnest($1::bigint[], $2::text[], $3::integer[])
+		WITH ORDINALITY AS d (account_id, invoice_id, sequence, n)
+		JOIN adjustment_items i ON i.account_id = d.account_id AND i.invoice_id = d.invoice_id AND i.sequence = d.sequence
+		ORDER BY d.n, i.line_id`
+)
+
+func (t *tx) chunkItems(ctx context.Context, docs []models.Adjustment, size chunkSize) error {
+	if len(docs) == 0 {
+		return nil
+	}
+	dense, err := t.lieDensely(ctx, docs, size)
+	if err != nil {
+		return err
+	}
+	if dense {
+		return t.attachManyItems(ctx, docs, size.items, itemsInRange, docs[0].AccountID, docs[len(docs)-1].AccountID)
+	}
+	accounts, invoices, sequences := make([]int64, len(docs)), make([]string, len(docs)), make([]int32, len(docs))
+	for i := range docs {
+		accounts[i], invoices[i], sequences[i] = docs[i].AccountID, docs[i].InvoiceID, int32(docs[i].Sequence)
+	}
+	return t.attachManyItems(ctx, docs, size.items, itemsOneByOne, accounts, invoices, sequences)
+}
+
+// lieDensely tells from the first few of many documents whether their items are
+// most of those that lie between their accounts.
+func (t *tx) lieDensely(ctx context.Context, docs []models.Adjustment, size chunkSize) (dense bool, err error) {
+	const sample, many = 20, 100
+	if len(docs) < many {
+		return false, nil
+	}
+	tooMany := 2*size.itemsOf(sample) + 1
+	err = each(ctx, t.pgx, "a sample of the items", func(v [][]byte) { dense = int(getInt8(v[0])) < tooMany },
+		"SELECT count(*) FROM (SELECT FROM adjustment_items WHERE account_id BETWEEN $1 AND $2 LIMIT $3) AS sample",
+		docs[0].AccountID, docs[sample-1].AccountID, tooMany)
+	return dense, err
+}

@@ -1,0 +1,72 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"referral/internal/storetest"
+	"referral/models"
+)
+
+// A chunk is read in either of two ways, by what else lies between its documents.
+// Both bring each document its own items, in their order, and nobody else's.
+func TestLoadChunkBringsEachDocumentItsItems(t *testing.T) {
+	s, dsn := storetest.Open(t, time.Now)
+	db := storetest.SQL(t, dsn)
+	const documents = 300
+	post := func(run int64, month, sequence, every int) models.ChunkRef {
+		t.Helper()
+		for _, statement := range []string{
+			fmt.Sprintf(`INSERT INTO adjustments SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, gen_random_uuid(), 1, 202600 + %[2]d, 202600 + %[2]d, 'RUB',
+				-6 * a, 'run', %[1]d, 7, now() FROM generate_series(1, %[5]d) a`, run, month, sequence, every, documents),
+			fmt.Sprintf(`INSERT INTO adjustment_items SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, l::text, 's' || %[1]d, -a * l, '2026-04-01/2026-05-01@20+0'
+				FROM generate_series(1, %[5]d) a, generate_series(3, 1, -1) l WHERE l <> 2 OR a %% 5 > 0`, run, month, sequence, every, documents),
+			fmt.Sprintf(`INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account, state, documents, items, posted_at)
+				VALUES (%d, 7, 1, %d, 'posted', %d, %d, now())`, run, every*documents, documents, documents*3-documents/5),
+		} {
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return models.ChunkRef{RunID: run, Chunk: 7}
+	}
+	check := func(ref models.ChunkRef) {
+		t.Helper()
+		doc, err := s.LoadChunk(t.Context(), ref)
+		if err != nil || len(doc.Adjustments) != documents {
+			t.Fatalf("run %d: %d documents, %v", ref.RunID, len(doc.Adjustments), err)
+		}
+		for i, a := range doc.Adjustments {
+			n := models.Money(i + 1)
+			want := []string{"1", "2", "3"}
+			if n%5 == 0 {
+				want = []string{"1", "3"}
+			}
+			var got []string
+			for _, item := range a.Items {
+				got = append(got, item.LineID)
+				line := models.Money(item.LineID[0] - '0')
+				if item.Service != fmt.Sprintf("s%d", ref.RunID) || item.Amount != -n*line || len(item.Segments) != 1 {
+					t.Fatalf("run %d: document %s has the item %+v", ref.RunID, a.InvoiceID, item)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("run %d: document %s has the lines %v, not %v", ref.RunID, a.InvoiceID, got, want)
+			}
+		}
+	}
+	first := post(1, 4, 1, 2)
+	check(first) // alone
+	between := post(2, 4, 1, 2*7)
+	check(between) // the first one's lie between these
+	var months []models.ChunkRef
+	for month := range 4 {
+		months = append(months, post(int64(3+month), 5+month, 1, 2))
+	}
+	again := post(7, 4, 2, 2) // a second document on the same invoices
+	for _, ref := range append(months, first, between, again) {
+		check(ref)
+	}
+}
