@@ -157,3 +157,19 @@ func TestDateAsText(t *testing.T) {
 		t.Errorf("unmarshalled as %s, %v", d, err)
 	}
 }
+
+func TestCivilIsWhatTimeSays(t *testing.T) {
+	check := func(d models.Date) {
+		t.Helper()
+		year, month, day := d.Civil()
+		if y, m, n := d.Time().Date(); y != year || m != month || n != day {
+			t.Fatalf("day %d is %d-%d-%d, want %d-%d-%d", d, year, month, day, y, m, n)
+		}
+	}
+	for d := day(t, "1596-01-01"); d < day(t, "2405-01-01"); d++ {
+		check(d)
+	}
+	for d := models.Date(-4_000_000); d < 4_000_000; d += 97 {
+		check(d)
+	}
+}

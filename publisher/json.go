@@ -81,7 +81,7 @@ func appendUUID(dst []byte, u models.UUID) []byte {
 }
 
 func appendDate(dst []byte, d models.Date) []byte {
-	year, month, day := d.Time().Date()
+	year, month, day := d.Civil()
 	if year < 0 || year > 9999 { // no date of a contract; as Date.String writes it
 		return appendString(dst, d.String())
 	}

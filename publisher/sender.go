@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -245,23 +244,3 @@ func refusesMessage(err error) bool {
 }
 
 var errUnsendable = errors.New("the message cannot be sent")
-
-// records reads letters as the records of a request, stamped with the time of
-// sending: the broker's retention goes by it, and a message that waited here for
-// days must not be deleted the moment it arrives.
-type records struct {
-	letters []*letter
-	at      time.Time
-	record  kafka.Record
-}
-
-// ReadRecord is the next record; it holds until the next call.
-func (r *records) ReadRecord() (*kafka.Record, error) {
-	if len(r.letters) == 0 {
-		return nil, io.EOF
-	}
-	l := r.letters[0]
-	r.letters = r.letters[1:]
-	r.record = kafka.Record{Time: r.at, Key: kafka.NewBytes(l.key), Value: kafka.NewBytes(l.value), Headers: l.headers}
-	return &r.record, nil
-}

@@ -392,8 +392,9 @@ func (l *auditLoader) strays(ctx context.Context) error {
 // readDocuments reads documents with their items, in ledger order.
 func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...any) (docs []models.Adjustment, published []bool, err error) {
 	const columns = "a.account_id, a.invoice_id, a.sequence, a.adjustment_id, a.invoice_revision, a.period, a.posting_period, a.currency, a.amount_minor, a.reason"
+	known := words{}
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
-		docs = append(docs, readDocument(v))
+		docs = append(docs, readDocument(v, known))
 		published = append(published, v[10][0] == 1)
 	}, "SELECT "+columns+`, EXISTS (SELECT 1 FROM run_chunks c
 			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)

@@ -32,11 +32,12 @@ func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.Chun
 // documentColumns and readDocument belong together.
 const documentColumns = "account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason"
 
-func readDocument(v [][]byte) models.Adjustment {
+// readDocument reads one more of documents, which repeat a few words.
+func readDocument(v [][]byte, w words) models.Adjustment {
 	return models.Adjustment{
 		AccountID: getInt8(v[0]), InvoiceID: string(v[1]), Sequence: getInt4(v[2]), ID: getUUID(v[3]), InvoiceRevision: getInt4(v[4]),
-		Period: models.Period(getInt4(v[5])), PostingPeriod: models.Period(getInt4(v[6])), Currency: string(v[7]),
-		Amount: models.Money(getInt8(v[8])), Reason: models.AdjustmentReason(v[9]),
+		Period: models.Period(getInt4(v[5])), PostingPeriod: models.Period(getInt4(v[6])), Currency: w.of(v[7]),
+		Amount: models.Money(getInt8(v[8])), Reason: models.AdjustmentReason(w.of(v[9])),
 	}
 }
 

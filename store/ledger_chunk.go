@@ -42,6 +42,7 @@ const planForDocuments = `SELECT set_config('enable_seqscan', 'off', true), set_
 
 func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
 	var size chunkSize
+	known := words{}
 	var batch pgx.Batch
 	batch.Queue(planForDocuments).Query(func(r pgx.Rows) error { return eachOf(r, "settings", func([][]byte) {}) })
 	batch.Queue("SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
@@ -56,7 +57,7 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 		Query(func(r pgx.Rows) error {
 			return eachOf(r, "documents", func(v [][]byte) {
 				doc.PostedAt = getTime(v[10])
-				doc.Adjustments = append(doc.Adjustments, readDocument(v))
+				doc.Adjustments = append(doc.Adjustments, readDocument(v, known))
 			})
 		})
 	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
