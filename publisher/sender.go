@@ -80,6 +80,10 @@ func (s *sender) lanes(ctx context.Context, topic string, letters []letter) ([][
 		return nil, err
 	}
 	lanes := make([][]*letter, len(partitions))
+	even := len(letters) / len(partitions)
+	for i := range lanes {
+		lanes[i] = make([]*letter, 0, even+even/8+1)
+	}
 	for i := range letters {
 		p := s.balancer.Balance(kafka.Message{Key: letters[i].key}, partitions...)
 		lanes[p] = append(lanes[p], &letters[i])

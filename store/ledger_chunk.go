@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -52,8 +54,7 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 				doc.Adjustments = make([]models.Adjustment, 0, size.documents)
 			})
 		})
-	batch.Queue("SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, invoice_id, sequence",
-		doc.Ref.RunID, doc.Ref.Chunk).
+	batch.Queue("SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
 		Query(func(r pgx.Rows) error {
 			return eachOf(r, "documents", func(v [][]byte) {
 				doc.PostedAt = getTime(v[10])
@@ -63,7 +64,19 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading documents: %w", err)
 	}
+	// Most often they lie as they were written, which is in order; having the
+	// database make sure of it takes a quarter of the query.
+	if !slices.IsSortedFunc(doc.Adjustments, ledgerOrder) {
+		slices.SortFunc(doc.Adjustments, ledgerOrder)
+	}
 	return t.chunkItems(ctx, doc.Adjustments, size)
+}
+
+func ledgerOrder(a, b models.Adjustment) int {
+	if a.AccountID != b.AccountID {
+		return cmp.Compare(a.AccountID, b.AccountID)
+	}
+	return cmp.Or(cmp.Compare(a.InvoiceID, b.InvoiceID), cmp.Compare(a.Sequence, b.Sequence))
 }
 
 // itemsInRange reads all that lies between two accounts, itemsOneByOne each

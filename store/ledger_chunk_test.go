@@ -20,7 +20,7 @@ func TestLoadChunkBringsEachDocumentItsItems(t *testing.T) {
 		t.Helper()
 		for _, statement := range []string{
 			fmt.Sprintf(`INSERT INTO adjustments SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, gen_random_uuid(), 1, 202600 + %[2]d, 202600 + %[2]d, 'RUB',
-				-6 * a, 'run', %[1]d, 7, now() FROM generate_series(1, %[5]d) a`, run, month, sequence, every, documents),
+				-6 * a, 'run', %[1]d, 7, now() FROM generate_series(1, %[5]d) a ORDER BY a %% 7, a`, run, month, sequence, every, documents),
 			fmt.Sprintf(`INSERT INTO adjustment_items SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, l::text, 's' || %[1]d, -a * l, '2026-04-01/2026-05-01@20+0'
 				FROM generate_series(1, %[5]d) a, generate_series(3, 1, -1) l WHERE l <> 2 OR a %% 5 > 0`, run, month, sequence, every, documents),
 			fmt.Sprintf(`INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account, state, documents, items, posted_at)
