@@ -49,19 +49,22 @@ func ingest(b *testing.B, n int) {
 	const rowByRow = 2000
 	var subject, copying, each, batched best
 	var subjectCPU, copyingCPU thriftiest
+	var turns pairs
 	peak := 0.0
 	for range rounds(b) {
 		took, cpu, used := ingestOnce(b, k, topics, n)
 		subject.note(took)
 		subjectCPU.note(cpu)
 		peak = max(peak, used)
-		took, cpu = copyRows(b, n)
-		copying.note(took)
+		copied, cpu := copyRows(b, n)
+		copying.note(copied)
 		copyingCPU.note(cpu)
+		turns.note(took, copied)
 		each.note(rowsByGORM(b, rowByRow, 1))
 		batched.note(rowsByGORM(b, rowByRow, 1000))
 	}
 	b.ReportMetric(subject.perSecond(n)/copying.perSecond(n), "x_of_copy")
+	b.ReportMetric(turns.median(), "x_of_copy_in_pairs")
 	b.ReportMetric(float64(spent(copyingCPU).sum())/float64(spent(subjectCPU).sum()), "x_of_copy_cpu")
 	subjectCPU.report(b, n, "")
 	copyingCPU.report(b, n, "copy_")

@@ -3,6 +3,7 @@ package bench
 import (
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +59,20 @@ func (t *best) note(took time.Duration) {
 
 // perSecond is the rate of n things in the fastest round.
 func (t best) perSecond(n int) float64 { return float64(n) / time.Duration(t).Seconds() }
+
+// pairs is how the times of two things that took turns relate, turn by turn.
+type pairs []float64
+
+func (p *pairs) note(subject, baseline time.Duration) {
+	*p = append(*p, baseline.Seconds()/subject.Seconds())
+}
+
+// median is the speed of the subject in multiples of the baseline's: what the
+// machine does besides weighs on both of a pair.
+func (p pairs) median() float64 {
+	sorted := slices.Sorted(slices.Values(p))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
 
 // forgetPeak gives unused memory back and makes the present size of this process
 // the largest one so far.

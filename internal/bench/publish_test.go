@@ -36,6 +36,7 @@ func publish(b *testing.B, n int) {
 	post(b, db, n)
 	var subject, writer best
 	var subjectCPU, writerCPU thriftiest
+	var turns pairs
 	meters := newMeters(b, db, k)
 	peak := 0.0
 	for range rounds(b) {
@@ -54,15 +55,19 @@ func publish(b *testing.B, n int) {
 		if err := p.Drain(context.Background()); err != nil {
 			b.Fatal(err)
 		}
-		subject.note(time.Since(began))
+		took := time.Since(began)
+		subject.note(took)
 		subjectCPU.note(meters.read().minus(before))
 		peak = max(peak, peakMemory(b))
 		messages := k.read(b, names["discounts"], n)
 		before = meters.read()
-		writer.note(write(b, k, names["copies"], messages))
+		written := write(b, k, names["copies"], messages)
+		writer.note(written)
 		writerCPU.note(meters.read().minus(before))
+		turns.note(took, written)
 	}
 	b.ReportMetric(subject.perSecond(n)/writer.perSecond(n), "x_of_writer")
+	b.ReportMetric(turns.median(), "x_of_writer_in_pairs")
 	b.ReportMetric(float64(spent(writerCPU).sum())/float64(spent(subjectCPU).sum()), "x_of_writer_cpu")
 	subjectCPU.report(b, n, "")
 	writerCPU.report(b, n, "writer_")
