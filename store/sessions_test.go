@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -140,23 +141,9 @@ func TestSessionsAreFoundByIndex(t *testing.T) {
 		`SELECT account_id FROM sessions WHERE id = sha256('5')`:                                        "sessions_pkey",
 		`SELECT id FROM sessions WHERE expires_at <= now() - interval '1h' ORDER BY expires_at LIMIT 5`: "sessions_expired",
 	} {
-		rows, err := db.Query("EXPLAIN " + query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var plan strings.Builder
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			plan.WriteString(line + "\n")
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(plan.String(), index) || strings.Contains(plan.String(), "Seq Scan") {
-			t.Errorf("%s is answered so:\n%s", query, plan.String())
+		plan := planOf(t, db, query)
+		if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
+			t.Errorf("%s is answered so:\n%s", query, plan)
 		}
 	}
 }
@@ -185,4 +172,25 @@ func TestServiceRoleKeepsSessions(t *testing.T) {
 	if _, ok, err := service.CloseSession(t.Context(), mine.ID); !ok || err != nil {
 		t.Errorf("CloseSession: %v, %v", ok, err)
 	}
+}
+
+func planOf(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	rows, err := db.Query("EXPLAIN " + query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(line + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
 }

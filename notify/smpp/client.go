@@ -63,15 +63,15 @@ func (c *Client) set(s *session, trouble error) {
 func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
 	wait := c.options.RetryMin
 	for ctx.Err() == nil {
-		lasted, err := c.connect(ctx, receipts)
+		lasted, trouble := c.connect(ctx, receipts)
 		if ctx.Err() != nil {
 			break
 		}
-		c.set(nil, err)
+		c.set(nil, trouble)
 		if lasted {
 			wait = c.options.RetryMin
 		}
-		c.options.Log.Warn("no connection to the SMSC; trying again", "error", err, "wait", wait)
+		c.options.Log.Warn("no connection to the SMSC; trying again", "error", trouble, "wait", wait)
 		pause(ctx, wait)
 		wait = min(2*wait, c.options.RetryMax)
 	}

@@ -38,13 +38,12 @@ const (
 func (d *Door) follow(ctx context.Context) error {
 	wait := firstBackOff
 	for away := false; ctx.Err() == nil; {
-		err := d.Connect(ctx)
+		trouble := d.Connect(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case trouble != nil:
 			if !away {
-				d.log.Error("the OpenID provider cannot be reached; trying again", "err", err)
+				d.log.Error("the OpenID provider cannot be reached; trying again", "err", trouble)
 			}
 			away = true
 			pause(ctx, wait)

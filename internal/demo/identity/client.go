@@ -34,7 +34,7 @@ func (c registered) LoginURL(id string) string {
 }
 
 // RestrictAdditionalIdTokenScopes keeps them all.
-func (c registered) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:staticcheck // the library's name
+func (c registered) RestrictAdditionalIdTokenScopes() func([]string) []string {
 	return slices.Clone[[]string]
 }
 
