@@ -76,7 +76,7 @@ func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.
 		wait = min(2*wait, c.options.RetryMax)
 	}
 	c.set(nil, errors.New("stopped"))
-	return nil
+	return nil //nolint:nilerr // the trouble of a connection ends with it
 }
 
 // connect is one connection from its beginning to its end. bound tells whether

@@ -43,6 +43,7 @@ func localPath(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, len(text) > longestReturn, strings.ContainsFunc(text, unsafeInPath):
+	case strings.Contains(u.Path, `\`), strings.Contains(u.Path, ".."):
 	case u.IsAbs(), u.Host != "", u.User != nil, u.Opaque != "", path.Clean(u.Path) != u.Path:
 	case u.Path != HomePath && !strings.HasPrefix(u.Path, HomePath+"/"):
 	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == SignedOutPath:

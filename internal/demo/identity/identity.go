@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -60,6 +61,9 @@ type Provider struct {
 	key    *ecdsa.PrivateKey
 	server *http.Server
 	served chan error
+
+	stopping sync.Once
+	stopped  error
 }
 
 // Start listens and serves until [Provider.Stop].
@@ -115,13 +119,15 @@ func (p *Provider) handler() (http.Handler, error) {
 	return mux, nil
 }
 
-// Stop ends it, sign-ins under way included.
+// Stop ends it, sign-ins under way included. It may be repeated.
 func (p *Provider) Stop() error {
-	err := p.server.Close()
-	if ended := <-p.served; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, ended)
-	}
-	return err
+	p.stopping.Do(func() {
+		p.stopped = p.server.Close()
+		if ended := <-p.served; !errors.Is(ended, http.ErrServerClosed) {
+			p.stopped = errors.Join(p.stopped, ended)
+		}
+	})
+	return p.stopped
 }
 
 // Issuer is the provider's URL.
