@@ -78,10 +78,7 @@ func readKafka(t testing.TB, topic string, partitions int) []kafka.Message {
 	t.Helper()
 	var records []kafka.Message
 	for p := range partitions {
-		conn, err := kafka.DialLeader(t.Context(), "tcp", setting(t, "REFERRAL_TEST_KAFKA"), topic, p)
-		must(t, err)
-		last, err := conn.ReadLastOffset()
-		must(t, err)
+		conn, last := leaderOf(t, topic, p)
 		for next := int64(0); next < last; next++ {
 			m, err := conn.ReadMessage(64 << 20)
 			must(t, err)
@@ -90,6 +87,26 @@ func readKafka(t testing.TB, topic string, partitions int) []kafka.Message {
 		must(t, conn.Close())
 	}
 	return records
+}
+
+// leaderOf is a connection to a partition's leader, and the partition's end. One
+// that was made a moment ago has no leader yet.
+func leaderOf(t testing.TB, topic string, partition int) (conn *kafka.Conn, last int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		conn, err := kafka.DialLeader(ctx, "tcp", setting(t, "REFERRAL_TEST_KAFKA"), topic, partition)
+		if err == nil {
+			if last, err = conn.ReadLastOffset(); err == nil {
+				return conn, last
+			}
+			must(t, conn.Close())
+		}
+		if !errors.Is(err, kafka.NotLeaderForPartition) && !errors.Is(err, kafka.LeaderNotAvailable) || !sleep(ctx, 50*time.Millisecond) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func idsByAccount(t testing.TB, records []kafka.Message) map[int64][]string {
