@@ -7,10 +7,10 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint vet bench clean $(TESTENV)
+.PHONY: help build demo test lint vet bench screenshots clean $(TESTENV)
 
 help: ## show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/referral
 	$(GO) build -o bin/referral ./cmd/referral
@@ -34,6 +34,9 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 
 bench: $(TESTENV) ## measure, on durable servers
 	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/...
+
+screenshots: $(TESTENV) ## take pictures of the personal account's pages anew, into docs/img
+	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run '^TestPictures$$' ./internal/e2e
 
 # A binary of its own: `go run` would pass on neither signals nor the exit status.
 $(TESTENV):

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -168,6 +169,22 @@ func (p *Page) Asked() []string {
 	p.watch.mu.Lock()
 	defer p.watch.mu.Unlock()
 	return slices.Clone(p.watch.asked)
+}
+
+// Cookies is what the page's site has set, by name.
+func (p *Page) Cookies() map[string]string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	found, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		p.fail("read the cookies", err)
+	}
+	cookies := map[string]string{}
+	for _, c := range found.Cookies {
+		cookies[c.Name] = c.Value
+	}
+	return cookies
 }
 
 // WaitProblem waits for a problem that contains the text, which a test wanted. It

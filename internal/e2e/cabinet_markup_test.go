@@ -2,8 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	_ "embed"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,11 +28,12 @@ const showNames = `REFERRAL_PROGRAMME_TERMS=[{"effective_from":"2020-01-01","act
 "services":{"discounted":["subscription","numbers","calls","recording"],"excluded":["sms_package"]},
 "brake":{"largest_total":1000000000,"largest_full_share":50,"largest_change":300,"smallest_count":1000}}]`
 
-// TestNamesAreNothingButText has fifty friends with such names, and looks at every
-// page as each of them. The browser notices dialogs, breaches of the policy and
-// requests to strangers by itself.
+// TestNamesAreNothingButText has fifty friends with such names, looks at every page
+// as each of them, and has each write to somebody. The browser notices dialogs,
+// breaches of the policy and requests to strangers by itself.
 func TestNamesAreNothingButText(t *testing.T) {
-	c := newCabinet(t, showNames)
+	f, settings := newFriends(t)
+	c := newCabinet(t, append(settings, showNames)...)
 	names := lines(payloads)
 	if len(names) < 50 {
 		t.Fatalf("%d payloads", len(names))
@@ -44,6 +50,7 @@ func TestNamesAreNothingButText(t *testing.T) {
 		lookAround(t, c, inviter+1+int64(i), name)
 	}
 	seeFriends(t, c, names)
+	readLetters(t, c, f, len(names))
 }
 
 // lookAround visits every page of an account, which bears its name.
@@ -57,6 +64,38 @@ func lookAround(t *testing.T, c *cabinet, account int64, name string) {
 		harmless(t, p, page, name)
 		if !p.Shows(name) {
 			t.Errorf("%s of %q does not show the name as it is", page, name)
+		}
+	}
+	c.to(p, "/referral/invite")
+	p.Fill("Email получателя", fmt.Sprintf("friend%d@example.ru", account))
+	p.Follow(func() { p.Click("Пригласить") })
+}
+
+// readLetters opens the mails in the browser, which runs whatever is in them.
+func readLetters(t *testing.T, c *cabinet, f *friends, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	mails, err := f.mail.Wait(ctx, "", n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		if err != nil || i >= len(mails) {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, mails[i].HTML)
+	}))
+	t.Cleanup(reader.Close)
+	p := browser.Open(t, browser.Options{Hosts: []string{strings.TrimPrefix(reader.URL, "http://")}})
+	for i := range mails {
+		p.Goto(fmt.Sprintf("%s/%d", reader.URL, i))
+		harmless(t, p, "the mail", mails[i].Subject)
+		if !p.Shows("Клиент t2 АТС приглашает вас") {
+			t.Errorf("mail %d reads %s", i, p.Text())
 		}
 	}
 }

@@ -83,10 +83,14 @@ func (l *transcript) Write(b []byte) (int, error) {
 
 // tail is the end of the log.
 func (l *transcript) tail() string {
+	s := l.all()
+	return s[max(0, len(s)-4000):]
+}
+
+func (l *transcript) all() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.text.String()
-	return s[max(0, len(s)-4000):]
+	return l.text.String()
 }
 
 // launch starts serving and does not wait for anything.
