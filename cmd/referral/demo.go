@@ -340,14 +340,32 @@ func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error
 	return nil
 }
 
+// newcomers are clients who have registered these days and may still enter a
+// code, for whoever clicks through the demo.
+const newcomers = 3
+
+func (d *demo) welcome(ctx context.Context) error {
+	return d.teller.tell(ctx, &d.told, func(yield func(clients.Message, error) bool) {
+		for n := range newcomers {
+			at := d.now().Add(-time.Duration(n) * 24 * time.Hour)
+			if !yield(clients.Newcomer(int64(d.options.accounts+1+n), at), nil) {
+				return
+			}
+		}
+	})
+}
+
 // stay serves until somebody ends it.
 func (d *demo) stay(ctx context.Context) error {
+	if err := d.welcome(ctx); err != nil {
+		return err
+	}
 	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), door.HomePath)
 	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
 	fmt.Fprintf(d.out, "The commands work on it too, under:\n  export %s %s\n", shellQuoted(d.overrides[0]), shellQuoted(d.overrides[1]))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.answer(ctx, d.built, allParts) })
-	group.Go(func() error { return d.runParts(ctx, d.built, []string{partScheduler}) })
+	group.Go(func() error { return d.runParts(ctx, d.built, []string{partScheduler, partNotify}) })
 	return group.Wait()
 }
 
