@@ -102,6 +102,9 @@ func (c *InvitationsConfig) Channels() []models.Channel {
 	return on
 }
 
+// usesTopic tells whether invitations go out by Kafka.
+func (c *InvitationsConfig) usesTopic() bool { return c.Email.Via == viaKafka || c.SMS.Via == viaKafka }
+
 // leavesTheHouse tells whether messages reach people without anybody else's doing.
 func (c *InvitationsConfig) leavesTheHouse() bool {
 	smsc, _, _ := net.SplitHostPort(c.SMS.SMPP.Address)

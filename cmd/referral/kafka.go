@@ -84,21 +84,32 @@ func (k *KafkaConfig) ping(ctx context.Context) error {
 const deadLetterBytes = "33554432"
 
 // ensureTopics makes the topics that are missing, or when it may not, names them.
-func (k *KafkaConfig) ensureTopics(ctx context.Context) (created []string, err error) {
+// That of invitations is made when it is used; all else works without it, so that
+// it is only returned as absent when it may not be made.
+func (k *KafkaConfig) ensureTopics(ctx context.Context, invitations bool) (created []string, absent string, err error) {
 	transport, err := k.transport()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer transport.CloseIdleConnections()
 	client := &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}
 	missing, err := k.missingTopics(ctx, client)
-	if err != nil || len(missing) == 0 {
-		return nil, err
+	if err != nil {
+		return nil, "", err
+	}
+	if own := k.Topics.Notifications; slices.Contains(missing, own) && !(invitations && k.CreateTopics) {
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == own })
+		if invitations {
+			absent = own
+		}
+	}
+	if len(missing) == 0 {
+		return nil, absent, nil
 	}
 	if !k.CreateTopics {
-		return nil, fmt.Errorf("the topics %s are missing: create them, or set kafka.create_topics", strings.Join(missing, ", "))
+		return nil, "", fmt.Errorf("the topics %s are missing: create them, or set kafka.create_topics", strings.Join(missing, ", "))
 	}
-	return missing, k.createTopics(ctx, client, missing)
+	return missing, "", k.createTopics(ctx, client, missing)
 }
 
 func (k *KafkaConfig) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {

@@ -23,12 +23,15 @@ func newMigrate(p process) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(p.out, "schema version %d\n", version)
-			created, err := a.config.Kafka.ensureTopics(cmd.Context())
+			created, absent, err := a.config.Kafka.ensureTopics(cmd.Context(), a.config.Invitations.usesTopic())
 			if err != nil {
 				return err
 			}
 			if len(created) > 0 {
 				fmt.Fprintf(p.out, "topics created: %s\n", strings.Join(created, ", "))
+			}
+			if absent != "" {
+				fmt.Fprintf(p.out, "topic %s is missing: invitations wait until it is made\n", absent)
 			}
 			return nil
 		},

@@ -97,7 +97,7 @@ func (a *app) publishRest(ctx context.Context) error {
 		return err
 	}
 	// A broker that is away is asked first: draining would wait for it for ever.
-	_, err = a.config.Kafka.ensureTopics(ctx)
+	_, _, err = a.config.Kafka.ensureTopics(ctx, a.config.Invitations.usesTopic())
 	if err == nil {
 		err = out.Drain(ctx)
 	}
