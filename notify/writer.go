@@ -70,7 +70,8 @@ type letter struct {
 	Percent int
 	Months  string // "3 месяца"
 	Short   string // "3 мес."
-	Within  string // "в течение месяца"
+	Within  string // "в течение месяца после регистрации"
+	Term    string // "месяц"
 }
 
 // Write is the message of an invitation.
@@ -81,7 +82,7 @@ func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, 
 		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),
 		OptOut:  w.o.PublicURL + "/referral/opt-out/" + url.PathEscape(c.Token),
 		Percent: terms.Invitee.Percent, Months: months(terms.Invitee.Months),
-		Short: strconv.Itoa(terms.Invitee.Months) + " мес.", Within: within(terms.WindowMonths),
+		Short: strconv.Itoa(terms.Invitee.Months) + " мес.", Within: within(terms.WindowMonths), Term: term(terms.WindowMonths),
 	}
 	m := &models.InvitationMessage{
 		ID: c.Claim.ID, AccountID: c.Claim.AccountID, Channel: c.Channel, Recipient: c.Recipient, Code: c.Code,
@@ -139,4 +140,15 @@ func within(n int) string {
 		return "в течение " + strconv.Itoa(n) + " месяца после регистрации"
 	}
 	return "в течение " + strconv.Itoa(n) + " месяцев после регистрации"
+}
+
+// term is the same in a word or two.
+func term(n int) string {
+	switch n {
+	case 0:
+		return "день"
+	case 1:
+		return "месяц"
+	}
+	return strconv.Itoa(n) + " мес."
 }

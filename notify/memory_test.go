@@ -1,0 +1,269 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"referral/models"
+)
+
+// memory is a queue as the database keeps it.
+type memory struct {
+	mutex sync.Mutex
+	rows  []*row
+	notes []note
+	said  []models.Receipt
+	err   error // of everything
+}
+
+type row struct {
+	models.ClaimedInvitation
+	state    models.InvitationState
+	carrier  string
+	due      time.Time
+	claimed  time.Time
+	attempts int
+}
+
+type note struct {
+	at      time.Time
+	id      models.UUID
+	outcome models.InvitationOutcome
+}
+
+func (m *memory) fail(err error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.err = err
+}
+
+// add queues invitations of a channel, with ids from 1.
+func (m *memory) add(channel models.Channel, n int) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	for range n {
+		c := claimed(channel)
+		c.Claim.ID, c.CreatedAt = models.UUID{byte(len(m.rows) + 1)}, time.Now()
+		m.rows = append(m.rows, &row{ClaimedInvitation: *c, state: models.InvitationQueued, due: time.Now()})
+	}
+}
+
+func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.err != nil {
+		return nil, m.err
+	}
+	slices.SortStableFunc(m.rows, func(a, b *row) int { return a.due.Compare(b.due) })
+	var list []models.ClaimedInvitation
+	for _, r := range m.rows {
+		if len(list) < limit && r.state == models.InvitationQueued && r.Channel == channel && !r.due.After(time.Now()) {
+			r.attempts++
+			r.state, r.carrier, r.claimed, r.Claim.Attempt = models.InvitationSending, carrier, time.Now(), r.attempts
+			list = append(list, r.ClaimedInvitation)
+		}
+	}
+	return list, nil
+}
+
+func (m *memory) NoteInvitation(_ context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.err != nil {
+		return m.err
+	}
+	m.notes = append(m.notes, note{time.Now(), claim.ID, o})
+	for _, r := range m.rows {
+		if r.Claim == claim && r.state == models.InvitationSending {
+			r.state, r.due, r.PutOff = o.State, o.RetryAt, o.PutOff
+		}
+	}
+	return nil
+}
+
+func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	unknown := map[models.Channel]int{}
+	for _, r := range m.rows {
+		switch {
+		case r.state != models.InvitationSending || !r.claimed.Before(before):
+		case slices.Contains(repeatable, r.carrier):
+			r.state, r.due = models.InvitationQueued, time.Now()
+		default:
+			r.state = models.InvitationUnknown
+			unknown[r.Channel]++
+		}
+	}
+	return unknown, m.err
+}
+
+func (m *memory) NoteReceipt(_ context.Context, r models.Receipt) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.err == nil {
+		m.said = append(m.said, r)
+	}
+	return m.err
+}
+
+func (m *memory) InvitationQueues(context.Context) ([]models.InvitationQueue, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	by := map[models.Channel]*models.InvitationQueue{}
+	var list []models.InvitationQueue
+	for _, channel := range []models.Channel{models.Email, models.SMS} {
+		by[channel] = &models.InvitationQueue{Channel: channel}
+	}
+	for _, r := range m.rows {
+		q := by[r.Channel]
+		switch r.state {
+		case models.InvitationQueued:
+			q.Waiting++
+			if q.Oldest.IsZero() || r.CreatedAt.Before(q.Oldest) {
+				q.Oldest = r.CreatedAt
+			}
+		case models.InvitationSending:
+			q.InHand++
+		}
+	}
+	for _, q := range by {
+		if q.Waiting+q.InHand > 0 {
+			list = append(list, *q)
+		}
+	}
+	return list, m.err
+}
+
+// count is how many invitations stand there.
+func (m *memory) count(state models.InvitationState) (n int) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	for _, r := range m.rows {
+		if r.state == state {
+			n++
+		}
+	}
+	return n
+}
+
+// post is a carrier that does as a test wants.
+type post struct {
+	mutex sync.Mutex
+	send  func(ctx context.Context, m *models.InvitationMessage, n int) error // n counts the messages, from 1
+	at    []time.Time
+	seen  map[models.UUID]int
+}
+
+func newPost(send func(ctx context.Context, m *models.InvitationMessage, n int) error) *post {
+	return &post{send: send, seen: map[models.UUID]int{}}
+}
+
+// saying answers all messages alike.
+func saying(err error) *post {
+	return newPost(func(context.Context, *models.InvitationMessage, int) error { return err })
+}
+
+func (p *post) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
+	p.mutex.Lock()
+	p.at = append(p.at, time.Now())
+	p.seen[m.ID]++
+	n := len(p.at)
+	p.mutex.Unlock()
+	if err := p.send(ctx, m, n); err != nil {
+		return nil, err
+	}
+	return []string{m.ID.String()}, nil
+}
+
+// line is a post with a connection.
+type line struct {
+	*post
+	mutex sync.Mutex
+	down  error
+	run   func(ctx context.Context, receipts func(context.Context, models.Receipt) error) error
+}
+
+func (l *line) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
+	return l.run(ctx, receipts)
+}
+
+func (l *line) Ready() error {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.down
+}
+
+func (l *line) set(down error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.down = down
+}
+
+// office is a notifier under test.
+type office struct {
+	*Notifier
+	queue    *memory
+	registry *prometheus.Registry
+	log      *lockedBuffer
+	stop     context.CancelFunc
+	done     chan error
+}
+
+type lockedBuffer struct {
+	mutex sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func byMail(s Sender) Carrier {
+	return Carrier{Channel: models.Email, Name: "smtp", Sender: s, PerSecond: 1000}
+}
+
+func newOffice(t testing.TB, queue *memory, carriers ...Carrier) *office {
+	t.Helper()
+	o := &office{queue: queue, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
+	var err error
+	o.Notifier, err = New(Options{
+		Queue: queue, Writer: writer(t), Carriers: carriers, Log: slog.New(slog.NewTextHandler(o.log, nil)), Registerer: o.registry, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// start runs it until the end of the test.
+func (o *office) start(t testing.TB) *office {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	o.stop = stop
+	go func() { o.done <- o.Run(ctx) }()
+	return o
+}
+
+// metric is what a counter or gauge of the labels says.
+func (o *office) metric(t testing.TB, c interface {
+	With(prometheus.Labels) prometheus.Counter
+}, labels prometheus.Labels) float64 {
+	t.Helper()
+	return testutil.ToFloat64(c.With(labels))
+}
+
+func (o *office) messages(t testing.TB, outcome string) float64 {
+	t.Helper()
+	return o.metric(t, o.metrics.messages, prometheus.Labels{"channel": "email", "carrier": "smtp", "outcome": outcome})
+}
