@@ -97,7 +97,7 @@ func (k *KafkaConfig) ensureTopics(ctx context.Context, invitations bool) (creat
 	if err != nil {
 		return nil, "", err
 	}
-	if own := k.Topics.Notifications; slices.Contains(missing, own) && !(invitations && k.CreateTopics) {
+	if own, made := k.Topics.Notifications, invitations && k.CreateTopics; !made && slices.Contains(missing, own) {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == own })
 		if invitations {
 			absent = own

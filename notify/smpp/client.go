@@ -61,22 +61,27 @@ func (c *Client) set(s *session, trouble error) {
 // lost. receipts is told what became of messages; its error has the peer say it
 // again. The error is always nil.
 func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
-	wait := c.options.RetryMin
-	for ctx.Err() == nil {
-		lasted, trouble := c.connect(ctx, receipts)
-		if ctx.Err() != nil {
-			break
-		}
-		c.set(nil, trouble)
-		if lasted {
-			wait = c.options.RetryMin
-		}
-		c.options.Log.Warn("no connection to the SMSC; trying again", "error", trouble, "wait", wait)
-		pause(ctx, wait)
-		wait = min(2*wait, c.options.RetryMax)
+	for wait := c.options.RetryMin; ctx.Err() == nil; {
+		wait = c.attempt(ctx, receipts, wait)
 	}
 	c.set(nil, errors.New("stopped"))
-	return nil //nolint:nilerr // the trouble of a connection ends with it
+	return nil
+}
+
+// attempt is one connection and the pause after it, and returns how long the next
+// pause is to be.
+func (c *Client) attempt(ctx context.Context, receipts func(context.Context, models.Receipt) error, wait time.Duration) time.Duration {
+	bound, err := c.connect(ctx, receipts)
+	if ctx.Err() != nil {
+		return wait
+	}
+	c.set(nil, err)
+	if bound {
+		wait = c.options.RetryMin
+	}
+	c.options.Log.Warn("no connection to the SMSC; trying again", "error", err, "wait", wait)
+	pause(ctx, wait)
+	return min(2*wait, c.options.RetryMax)
 }
 
 // connect is one connection from its beginning to its end. bound tells whether

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	peers "referral/internal/demo/smpp"
 	"referral/models"
 )
 
@@ -19,21 +20,32 @@ func setting(t testing.TB, name string) string {
 	return value
 }
 
-// smsc reaches a real SMSC: jSMPP's simulator. It answers with ids in hexadecimal
+// smsc reaches a real SMSC, jSMPP's simulator, past a recorder. The SMSC answers with ids in hexadecimal
 // and writes them in decimal in its receipts.
-func smsc(t testing.TB) Options {
+func smsc(t testing.TB) (Options, *peers.Recorder) {
 	t.Helper()
-	o := options(setting(t, "REFERRAL_TEST_SMPP"))
+	recorder, err := peers.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := recorder.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	o := options(recorder.Addr())
 	o.SystemID, o.Password = setting(t, "REFERRAL_TEST_SMPP_USER"), setting(t, "REFERRAL_TEST_SMPP_PASSWORD")
 	o.IDs = IDsDecimal
-	return o
+	return o, recorder
 }
 
 func TestARealSMSC(t *testing.T) {
 	r := newReceipts()
-	c := client(t, smsc(t), r)
+	o, recorder := smsc(t)
+	c := client(t, o, r)
+	texts := []string{"Code K7M2XQ9PR", "Код K7M2XQ9PR", russian, strings.Repeat("a", 200)}
 	var want, got []string
-	for _, text := range []string{"Code K7M2XQ9PR", "Код K7M2XQ9PR", russian, strings.Repeat("a", 200)} {
+	for _, text := range texts {
 		ids, err := send(t, c, text)
 		if err != nil {
 			t.Fatal(err)
@@ -55,10 +67,44 @@ func TestARealSMSC(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("receipts for %q, want them for %q", got, want)
 	}
+	messages, err := recorder.Messages()
+	if err != nil || len(messages) != len(texts) {
+		t.Fatalf("the SMSC was given %+v, %v", messages, err)
+	}
+	for i, m := range messages {
+		if m.From != "t2 ATS" || m.To != "79123456789" || m.Text != texts[i] {
+			t.Errorf("a telephone would show %+v, want %q", m, texts[i])
+		}
+	}
+}
+
+// A connection that breaks is taken up again, and what it had in hand is sent once.
+func TestARealSMSCIsReachedAgain(t *testing.T) {
+	o, recorder := smsc(t)
+	c := client(t, o, newReceipts())
+	for round := range 3 {
+		recorder.Cut()
+		until(t, "it is bound anew", func() bool { return countOf(recorder, peers.BindTransceiver) == round+2 && c.Ready() == nil })
+	}
+	if _, err := send(t, c, russian); err != nil {
+		t.Error(err)
+	}
+	if n := countOf(recorder, peers.SubmitSM); n != 4 {
+		t.Errorf("%d SMS were sent", n)
+	}
+}
+
+func countOf(r *peers.Recorder, command uint32) (n int) {
+	for _, c := range r.Commands() {
+		if c == command {
+			n++
+		}
+	}
+	return n
 }
 
 func TestARealSMSCRefusesAWrongPassword(t *testing.T) {
-	o := smsc(t)
+	o, _ := smsc(t)
 	o.Password = "wrong"
 	c := running(t, o, newReceipts())
 	until(t, "it says so", func() bool { return strings.Contains(c.Ready().Error(), "0xe") })
