@@ -184,6 +184,13 @@ func (p *post) Send(ctx context.Context, m *models.InvitationMessage) ([]string,
 	return []string{m.ID.String()}, nil
 }
 
+// tries is how often it was given a message.
+func (p *post) tries() int {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return len(p.at)
+}
+
 // line is a post with a connection.
 type line struct {
 	*post
@@ -221,6 +228,13 @@ type office struct {
 type lockedBuffer struct {
 	mutex sync.Mutex
 	bytes.Buffer
+}
+
+// String is what was written so far.
+func (b *lockedBuffer) String() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.Buffer.String()
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {

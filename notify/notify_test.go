@@ -130,7 +130,7 @@ func TestAway(t *testing.T) {
 		if !strings.Contains(gathered(t, o), `referral_notify_carrier_up{carrier="smtp",channel="email"} 0`) {
 			t.Error("the metric says that it is up")
 		}
-		if tries := len(mails.at); tries > 4*70 {
+		if tries := mails.tries(); tries > 4*70 {
 			t.Errorf("%d attempts in an hour", tries)
 		}
 		if lines := strings.Count(o.log.String(), "\n"); lines > 20 {
