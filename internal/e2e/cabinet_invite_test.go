@@ -88,7 +88,7 @@ func readShort(t *testing.T, c *cabinet, f *friends) {
 	if m.To != "79161234567" || m.From != "t2 ATS" {
 		t.Errorf("from %q to %q", m.From, m.To)
 	}
-	for _, said := range []string{"Приглашение в t2 АТС: скидка 20% на 3", c.codes[inviter], c.site + "/referral", "Отказ: "} {
+	for _, said := range []string{"Приглашаем в t2 АТС: скидка 20% на 3", c.codes[inviter], c.site + "/referral", "Отказ: "} {
 		if !strings.Contains(plain(m.Text), said) {
 			t.Errorf("the SMS does not say %q: %s", said, m.Text)
 		}
