@@ -174,9 +174,10 @@ func TestServiceRoleKeepsSessions(t *testing.T) {
 	}
 }
 
-func planOf(t *testing.T, db *sql.DB, query string) string {
+// planOf is how the database would answer a query.
+func planOf(t *testing.T, db *sql.DB, query string, args ...any) string {
 	t.Helper()
-	rows, err := db.Query("EXPLAIN " + query)
+	rows, err := db.Query("EXPLAIN "+query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
