@@ -16,8 +16,12 @@ import (
 // notifier is the part that sends invitations.
 func (a *app) notifier() (*notify.Notifier, error) {
 	c := &a.config.Invitations
+	public := a.config.Cabinet.Public(a.config.HTTP.Cabinet)
+	if a.config.Cabinet.PublicURL == "" && len(c.Channels()) > 0 {
+		a.log.Info("the links in invitations lead to this machine: set cabinet.public_url", "address", public)
+	}
 	writer, err := notify.NewWriter(notify.WriterOptions{
-		PublicURL: a.config.Cabinet.Public(a.config.HTTP.Cabinet), Brand: c.Brand, Programme: a.programme, Now: a.now,
+		PublicURL: public, Brand: c.Brand, Programme: a.programme, Now: a.now,
 	})
 	if err != nil {
 		return nil, err

@@ -3,9 +3,12 @@ package smpp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -238,6 +241,32 @@ func TestTakenWithoutAnID(t *testing.T) {
 	})
 	if ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), "x"); err != nil || len(ids) != 0 {
 		t.Errorf("got %q, %v", ids, err)
+	}
+}
+
+// Over TLS nothing is said to whom we do not trust.
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil) // has a certificate for 127.0.0.1
+	server.StartTLS()
+	defer server.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: server.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPeerOn(t, listener, ok)
+	o := options(listener.Addr().String())
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if ids, err := send(t, client(t, o, newReceipts()), "x"); err != nil || len(ids) != 1 {
+		t.Errorf("got %q, %v", ids, err)
+	}
+	binds := p.count(bindTransceiver)
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	c := running(t, o, newReceipts())
+	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "unknown authority") })
+	if p.count(bindTransceiver) != binds {
+		t.Error("a password was shown to a stranger")
 	}
 }
 

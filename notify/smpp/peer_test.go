@@ -58,6 +58,11 @@ func newPeer(t testing.TB, answer func(l *line, p *pdu, n int) []*pdu) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPeerOn(t, listener, answer)
+}
+
+func newPeerOn(t testing.TB, listener net.Listener, answer func(l *line, p *pdu, n int) []*pdu) *peer {
+	t.Helper()
 	p := &peer{t: t, listener: listener, answer: answer, counts: map[command]int{}}
 	p.group.Go(p.accept)
 	t.Cleanup(func() {
