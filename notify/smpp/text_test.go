@@ -38,11 +38,26 @@ func TestSplitting(t *testing.T) {
 	}
 }
 
+// A character of two units that would fall on an edge begins the next part.
+func TestNoCharacterIsCutInTwo(t *testing.T) {
+	for before := 64; before <= 68; before++ {
+		parts, err := split(strings.Repeat("я", before)+"😀😀😀😀😀", 7)
+		if err != nil || len(parts) != 2 {
+			t.Fatalf("%d parts, %v", len(parts), err)
+		}
+		for i, p := range parts {
+			if piece := decode(p.coding, p.content[6:]); strings.ContainsRune(piece, '\uFFFD') {
+				t.Errorf("%d letters before it: part %d is %q", before, i+1, piece)
+			}
+		}
+	}
+}
+
 // Whatever the text, its parts make it up again, each fits an SMS, and no
 // character is cut in two.
 func TestPartsMakeUpTheText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringOfN(rapid.SampledFrom([]rune("aя😀\U0010FFFFé@_ \n")), 0, 250, -1).Draw(t, "text")
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("aя😀\U0010FFFFé@_ \n")), rapid.SampledFrom([]int{0, 60, 130}).Draw(t, "at least"), 250, -1).Draw(t, "text")
 		parts, err := split(text, 9)
 		if err != nil {
 			t.Fatal(err)
