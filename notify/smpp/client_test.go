@@ -138,10 +138,25 @@ func TestHalfAMessage(t *testing.T) {
 			}
 			return ok(l, p, n)
 		})
-		c := client(t, options(p.listener.Addr().String()), newReceipts())
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		o := options(p.listener.Addr().String())
+		o.Throttle = time.Hour // the end finds it waiting, and not asking
+		c := client(t, o, newReceipts())
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		ids, err := c.Send(ctx, message(russian))
+		var ids []string
+		var err error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ids, err = c.Send(ctx, message(russian))
+		}()
+		until(t, "it waits", func() bool {
+			c.mutex.Lock()
+			defer c.mutex.Unlock()
+			return !c.throttled.IsZero()
+		})
+		cancel()
+		<-done
 		is(t, ids, err, models.ErrCarrierRefuses)
 		if first := p.got()[0]; slices.ContainsFunc(p.got()[1:], func(r received) bool { return r.header[5] == first.header[5] }) {
 			t.Error("the first part was sent twice")
