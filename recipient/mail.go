@@ -32,6 +32,9 @@ func readMail(typed string) (address, canonical string, err error) {
 	if mixed(local) {
 		return "", "", fmt.Errorf("%w: alphabets are mixed before the @", ErrLookalike)
 	}
+	if foreign(local) {
+		return "", "", fmt.Errorf("%w", ErrForeignLetters)
+	}
 	if len(local) > longestLocal || !plainLocal.MatchString(local) {
 		return "", "", fmt.Errorf("%w: what stands before the @ cannot be written to", ErrBad)
 	}

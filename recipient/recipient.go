@@ -23,6 +23,11 @@ var (
 	ErrBad = errors.New("no such recipient")
 	// ErrPremium says that a call or a message to the number costs extra.
 	ErrPremium = errors.New("a number that costs extra")
+	// ErrForeignLetters says that what stands before the @ is written in another
+	// alphabet than the Latin one. There are such addresses («друг@пример.рф»), but
+	// a mail to them comes through only if every server on its way knows SMTPUTF8
+	// (RFC 6531), and most do not.
+	ErrForeignLetters = errors.New("letters before the @ that many mail servers cannot take")
 	// ErrLookalike says that the address mixes alphabets, or is made of letters
 	// that look like those of another one.
 	ErrLookalike = errors.New("an address that may pass for another")

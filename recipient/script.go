@@ -46,6 +46,11 @@ func mixed(word string) bool {
 	})
 }
 
+// foreign tells a word with letters beyond the 26 that mail has always had.
+func foreign(word string) bool {
+	return strings.ContainsFunc(word, func(c rune) bool { return c > unicode.MaxASCII && unicode.IsLetter(c) })
+}
+
 func cyrillic(word string) bool { return slices.Equal(scriptsOf(word), []string{"Cyrillic"}) }
 
 // posing is the Cyrillic letters that pass for Latin ones, as browsers count them.

@@ -43,6 +43,7 @@ func TestInvitationsAreRefused(t *testing.T) {
 	refuse(885, "email", "no address", http.StatusUnprocessableEntity, "bad_recipient")
 	refuse(885, "sms", "+7 495 123-45-67", http.StatusUnprocessableEntity, "bad_recipient")
 	refuse(885, "email", "friend@еxample.com", http.StatusUnprocessableEntity, "lookalike")
+	refuse(885, "email", "друг@пример.рф", http.StatusUnprocessableEntity, "foreign_letters")
 	refuse(885, "email", "a@example.com\r\nBcc: all@example.com", http.StatusUnprocessableEntity, "bad_recipient")
 	refuse(999, "email", "friend@example.com", http.StatusConflict, "not_possible")
 	refuse(887, "email", "friend@example.com", http.StatusConflict, "not_possible")

@@ -145,6 +145,7 @@ func TestInvitationsAreRefusedInWords(t *testing.T) {
 		{mail, "friend", "Проверьте адрес"},
 		{mail, "friend@example.ru%0d%0aBcc: all@example.ru", "Проверьте адрес"},
 		{mail, "friend@exаmple.ru", "смешаны похожие буквы"}, // with a Cyrillic а
+		{mail, "друг@пример.рф", "с русскими буквами до знака @"},
 		{sms, "12", "Проверьте номер"},
 		{sms, "8 809 123-45-67", "платные"},
 		{sms, "8 916 123-45-67", "+7 916 123-45-67"},

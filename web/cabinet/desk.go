@@ -105,6 +105,7 @@ const (
 	InviteBadRecipient   InviteRefusal = "bad_recipient"   // no address, or no mobile number
 	InvitePremiumNumber  InviteRefusal = "premium_number"  // a number that costs its caller money
 	InviteLookalike      InviteRefusal = "lookalike"       // an address that mixes alphabets
+	InviteForeignLetters InviteRefusal = "foreign_letters" // other than Latin letters before the @
 	InviteTooMany        InviteRefusal = "too_many"        // ten a day
 	InviteAlreadyInvited InviteRefusal = "already_invited" // one a day per recipient
 	InviteOptedOut       InviteRefusal = "opted_out"       // the recipient wants none

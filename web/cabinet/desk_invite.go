@@ -58,6 +58,8 @@ func (o *Office) recipient(i Invite) (recipient.Recipient, InviteRefusal) {
 		return to, InvitePremiumNumber
 	case errors.Is(err, recipient.ErrLookalike):
 		return to, InviteLookalike
+	case errors.Is(err, recipient.ErrForeignLetters):
+		return to, InviteForeignLetters
 	}
 	return to, InviteBadRecipient
 }

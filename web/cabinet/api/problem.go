@@ -76,6 +76,7 @@ var refusals = map[cabinet.InviteRefusal]kind{
 	cabinet.InviteBadRecipient:   {http.StatusUnprocessableEntity, "bad_recipient", "The recipient is no mail address, or no mobile number that is written to"},
 	cabinet.InvitePremiumNumber:  {http.StatusUnprocessableEntity, "premium_number", "Messages to the number cost extra"},
 	cabinet.InviteLookalike:      {http.StatusUnprocessableEntity, "lookalike", "The address may pass for another one"},
+	cabinet.InviteForeignLetters: {http.StatusUnprocessableEntity, "foreign_letters", "What stands before the @ must be in Latin letters"},
 	cabinet.InviteTooMany:        {http.StatusTooManyRequests, "too_many", "No more invitations today"},
 	cabinet.InviteAlreadyInvited: {http.StatusTooManyRequests, "already_invited", "The recipient was invited today"},
 	cabinet.InviteOptedOut:       {http.StatusConflict, "opted_out", "The recipient wants no invitations"},

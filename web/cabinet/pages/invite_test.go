@@ -47,6 +47,7 @@ func TestEveryRefusalOfAnInvitationHasItsSentence(t *testing.T) {
 		{"sms", "12", http.StatusUnprocessableEntity, "нужен мобильный телефон"},
 		{"sms", "+78091234567", http.StatusUnprocessableEntity, "Сообщения на этот номер платные"},
 		{"email", "а@example.ru", http.StatusUnprocessableEntity, "смешаны похожие буквы"},
+		{"email", "друг@пример.рф", http.StatusUnprocessableEntity, "с русскими буквами до знака @"},
 		{"email", "eleventh@example.ru", http.StatusTooManyRequests, "дневной предел исчерпан. Следующее можно отправить через 12_часов."},
 		{"email", "again@example.ru", http.StatusUnprocessableEntity, "сегодня уже отправляли приглашение. Следующее можно отправить через 12_часов."},
 		{"email", "never@example.ru", http.StatusUnprocessableEntity, "отказался от приглашений"},

@@ -53,7 +53,7 @@ func scenes() *fakeDesk {
 		refusals: map[string]cabinet.InviteRefusal{
 			"+78091234567": cabinet.InvitePremiumNumber, "а@example.ru": cabinet.InviteLookalike, "eleventh@example.ru": cabinet.InviteTooMany,
 			"again@example.ru": cabinet.InviteAlreadyInvited, "never@example.ru": cabinet.InviteOptedOut, "off@example.ru": cabinet.InviteNotPossible,
-			"12": cabinet.InviteBadRecipient,
+			"12": cabinet.InviteBadRecipient, "друг@пример.рф": cabinet.InviteForeignLetters,
 		},
 	}
 }

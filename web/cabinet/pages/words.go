@@ -39,6 +39,7 @@ func tooManyTries(wait time.Duration) string {
 var inviteRefusalWords = map[cabinet.InviteRefusal]string{
 	cabinet.InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
 	cabinet.InviteLookalike:      "В адресе смешаны похожие буквы разных алфавитов. Наберите его заново в одной раскладке.",
+	cabinet.InviteForeignLetters: "Письма на адреса с русскими буквами до знака @ доходят не всегда. Укажите адрес, в котором они латинские, например name@пример.рф.",
 	cabinet.InviteTooMany:        "На сегодня приглашений достаточно: дневной предел исчерпан.",
 	cabinet.InviteAlreadyInvited: "Этому получателю сегодня уже отправляли приглашение.",
 	cabinet.InviteOptedOut:       "Этот получатель отказался от приглашений, и мы ему больше не пишем.",
