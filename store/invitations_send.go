@@ -17,12 +17,13 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, ca
 	var list []models.ClaimedInvitation
 	err := s.write(ctx, func(tx *tx) error {
 		var records []invitationRecord
-		err := tx.Raw(`UPDATE invitations i
-			SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1, carrier = ?
-			FROM (SELECT account_id, invitation_id FROM invitations WHERE state = 'queued' AND channel = ? AND next_try_at <= ?
-				ORDER BY next_try_at LIMIT ? FOR UPDATE SKIP LOCKED) AS due
-			WHERE i.account_id = due.account_id AND i.invitation_id = due.invitation_id RETURNING i.*`,
-			tx.now, tx.now, carrier, channel, tx.now, limit).Scan(&records).Error
+		// Materialized, for a plan that reads the rows that are due twice would lock
+		// more of them than the limit.
+		err := tx.Raw(`WITH due AS MATERIALIZED (SELECT account_id, invitation_id FROM invitations
+				WHERE state = 'queued' AND channel = ? AND next_try_at <= ? ORDER BY next_try_at LIMIT ? FOR UPDATE SKIP LOCKED)
+			UPDATE invitations i SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1, carrier = ?
+			FROM due WHERE i.account_id = due.account_id AND i.invitation_id = due.invitation_id RETURNING i.*`,
+			channel, tx.now, limit, tx.now, tx.now, carrier).Scan(&records).Error
 		list = claimed(records)
 		return err
 	})

@@ -12,7 +12,7 @@ CREATE TABLE invitations (
     day           date NOT NULL,
     state         text COLLATE "C" NOT NULL
         CHECK (state IN ('queued', 'sending', 'sent', 'delivered', 'failed', 'unknown', 'opted_out')),
-    attempts      smallint NOT NULL DEFAULT 0,
+    attempts      integer NOT NULL DEFAULT 0, -- also those for which nobody was there: one a minute and replica
     put_off       smallint NOT NULL DEFAULT 0, -- how often the carrier said "later"
     next_try_at   timestamptz NOT NULL,
     claimed_at    timestamptz,
