@@ -42,8 +42,9 @@ func (l *lane) run(ctx context.Context) {
 // that would wait in this process, where it could be lost.
 func (l *lane) round(ctx context.Context) (worked bool) {
 	if err := l.reachable(); err != nil {
-		l.away++
-		l.trouble.note(l.name(), err)
+		if l.away++; l.away > 1 { // once is no trouble: it may just be connecting
+			l.trouble.note(l.name(), err)
+		}
 		return false
 	}
 	limit, err := l.tokens(ctx)
@@ -96,7 +97,7 @@ func (l *lane) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
 	var unreached atomic.Pointer[error]
 	for i := range claims {
 		group.Go(func() {
-			if err := l.send(sending, &claims[i]); errors.Is(err, models.ErrCarrierAway) {
+			if err := l.send(ctx, sending, &claims[i]); errors.Is(err, models.ErrCarrierAway) {
 				unreached.Store(&err)
 			}
 		})
@@ -121,9 +122,10 @@ func (l *lane) outlast(ctx context.Context) (context.Context, context.CancelFunc
 	return sending, func() { stop(); cancel() }
 }
 
-// send is one attempt, and the note of it.
-func (l *lane) send(ctx context.Context, c *models.ClaimedInvitation) error {
-	ids, err := l.attempt(ctx, c)
+// send is one attempt, and the note of it. ctx ends with the service, sending
+// with the time for the message.
+func (l *lane) send(ctx, sending context.Context, c *models.ClaimedInvitation) error {
+	ids, err := l.attempt(sending, c)
 	if err != nil && l.carrier.Repeatable && !known(err) {
 		err = fmt.Errorf("%w: %w", models.ErrCarrierAway, err)
 	}
@@ -154,22 +156,39 @@ func known(err error) bool {
 }
 
 const (
-	noteTries   = 4
+	noteTries   = 6
 	noteTimeout = 3 * time.Second
 )
 
-// note writes down what became of a message, even when the end has come. What
-// cannot be written down becomes unknown when the claim is given up.
+// longestNote is how long a note may take.
+func longestNote(pause time.Duration) time.Duration {
+	return noteTries*noteTimeout + pause<<(noteTries-1)
+}
+
+// note writes down what became of a message, also through a restart of the
+// database; when the end has come it tries once more. What cannot be written down
+// becomes unknown when the claim is given up.
 func (l *lane) note(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) {
-	var err error
-	for range noteTries {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
-		err = l.options.Queue.NoteInvitation(ctx, claim, o)
-		cancel()
+	const what = "noting what became of invitations"
+	for try := 1; ; try++ {
+		last := try == noteTries || ctx.Err() != nil
+		err := l.noteOnce(ctx, claim, o)
 		if err == nil {
-			l.trouble.clear("noting what became of invitations")
+			l.trouble.clear(what)
 			return
 		}
+		l.failed(ctx, what, err)
+		if last {
+			l.options.Log.Error("it could not be written down what became of an invitation; it will be taken for unknown",
+				"invitation", claim.ID.String(), "channel", string(l.carrier.Channel), "state", string(o.State), "error", err)
+			return
+		}
+		sleep(ctx, l.options.AwayMin<<(try-1))
 	}
-	l.failed(ctx, "noting what became of invitations", err)
+}
+
+func (l *lane) noteOnce(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+	defer cancel()
+	return l.options.Queue.NoteInvitation(ctx, claim, o)
 }

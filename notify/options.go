@@ -68,7 +68,7 @@ type Options struct {
 	StopGrace    time.Duration // for messages on their way when the end comes; 5 s
 	ClaimTimeout time.Duration // after which a claim's sender is taken for dead; 10 min
 	GiveUp       time.Duration // age at which an invitation is not tried any more; 72 h
-	AwayMin      time.Duration // pause while a carrier cannot be reached, doubling from here; 1 s
+	AwayMin      time.Duration // pause while a carrier or the database cannot be reached, doubling from here; 1 s
 	AwayMax      time.Duration // to here; 1 min
 }
 
@@ -84,7 +84,7 @@ func (o *Options) validate() error {
 		}
 		seen[c.Channel] = true
 	}
-	if d := o.withDefaults(); d.ClaimTimeout < 2*(d.SendTimeout+noteTries*noteTimeout) {
+	if d := o.withDefaults(); d.ClaimTimeout < 2*(d.SendTimeout+longestNote(d.AwayMin)) {
 		errs = append(errs, errors.New("notify: ClaimTimeout must leave time to send, and to note it"))
 	}
 	return errors.Join(errs...)
