@@ -166,7 +166,7 @@ func freeAddress(address string) (string, error) {
 // live plays the months while the service runs, then shows what came of them.
 func (d *demo) live(ctx context.Context) error {
 	var err error
-	if d.built, err = d.build(); err != nil {
+	if d.built, err = d.build(allParts); err != nil {
 		return err
 	}
 	d.teller = newTeller(d.config)

@@ -17,12 +17,10 @@ import (
 func (a *app) notifier() (*notify.Notifier, error) {
 	c := &a.config.Invitations
 	public := a.config.Cabinet.Public(a.config.HTTP.Cabinet)
-	if a.config.Cabinet.PublicURL == "" && len(c.Channels()) > 0 {
-		a.log.Info("the links in invitations lead to this machine: set cabinet.public_url", "address", public)
+	if len(c.Channels()) > 0 && a.config.Cabinet.PublicURL == "" {
+		a.log.Warn("cabinet.public_url is not set: the links in invitations lead to this machine", "links", public)
 	}
-	writer, err := notify.NewWriter(notify.WriterOptions{
-		PublicURL: public, Brand: c.Brand, Programme: a.programme, Now: a.now,
-	})
+	writer, err := notify.NewWriter(notify.WriterOptions{PublicURL: public, Brand: c.Brand, Programme: a.programme, Now: a.now})
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ type parts struct {
 	consumer  *consumer.Consumer
 	publisher *publisher.Publisher
 	scheduler *scheduler.Scheduler
-	notifier  *notify.Notifier
+	notifier  *notify.Notifier // nil unless it is to run: other machines need not have its secrets
 	gauges    *scheduler.Gauges
 }
 
@@ -73,7 +73,7 @@ const figuresEvery = 15 * time.Second
 // serve runs the parts until ctx is done. The admin address answers first, so
 // that whoever waits for readiness sees what it waits for.
 func (a *app) serve(ctx context.Context, only []string) error {
-	built, err := a.build()
+	built, err := a.build(only)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,9 @@ func (a *app) serve(ctx context.Context, only []string) error {
 // answer serves the admin address, keeps its gauges true, and serves the personal
 // account.
 func (a *app) answer(ctx context.Context, built *parts, only []string) error {
-	handler, err := web.NewAdmin(web.Options{Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log})
+	handler, err := web.NewAdmin(web.Options{
+		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,8 @@ func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for name, loop := range map[string]func(context.Context) error{
-		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run, partNotify: b.notifier.Run,
+		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run,
+		partNotify: func(ctx context.Context) error { return b.notifier.Run(ctx) },
 	} {
 		if slices.Contains(only, name) {
 			group.Go(func() error { return loop(ctx) })
@@ -121,7 +124,7 @@ func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
 	return group.Wait()
 }
 
-func (a *app) build() (*parts, error) {
+func (a *app) build(only []string) (*parts, error) {
 	var b parts
 	var err error
 	if b.consumer, err = a.consumer(); err != nil {
@@ -130,8 +133,10 @@ func (a *app) build() (*parts, error) {
 	if b.publisher, err = a.publisher(); err != nil {
 		return nil, err
 	}
-	if b.notifier, err = a.notifier(); err != nil {
-		return nil, err
+	if slices.Contains(only, partNotify) {
+		if b.notifier, err = a.notifier(); err != nil {
+			return nil, err
+		}
 	}
 	b.scheduler, err = a.scheduler()
 	b.gauges = scheduler.NewGauges(a.registry, a.store, a.log)
