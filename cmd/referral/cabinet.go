@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -48,12 +49,21 @@ func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.H
 	if err != nil {
 		return nil, nil, err
 	}
-	api, err := a.api(office)
+	routes, err := a.routes(front, office)
 	if err != nil {
 		return nil, nil, err
 	}
-	handler, err := d.Mux(append(front.Routes(), api.Routes()...))
+	handler, err := d.Mux(routes)
 	return d, handler, err
+}
+
+// routes is every way into the personal account but the door's own.
+func (a *app) routes(front *pages.Pages, office *cabinet.Office) ([]door.Route, error) {
+	api, err := a.api(office)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(front.Routes(), api.Routes()), nil
 }
 
 func (a *app) door(public string, front *pages.Pages) (*door.Door, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"referral/internal/demo/identity"
@@ -27,7 +28,10 @@ func (d *demo) identify(ctx context.Context, config *Config) error {
 	s := &config.Cabinet.SignIn
 	s.Issuer, s.ClientID, s.ClientSecret = d.identity.Issuer(), d.identity.ClientID(), Secret(d.identity.ClientSecret())
 	s.AccountClaim, s.Audience = d.identity.AccountClaim(), d.identity.Audience()
-	return config.Validate()
+	if err := config.Validate(); err != nil {
+		return errors.Join(err, d.identity.Stop())
+	}
+	return nil
 }
 
 // offer is the clients that are worth being.

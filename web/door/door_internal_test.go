@@ -164,22 +164,23 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for want, spoil := range map[string]func(*Options){
-		"no Sessions":                func(o *Options) { o.Sessions = nil },
-		"no Now":                     func(o *Options) { o.Now = nil },
-		"no Log":                     func(o *Options) { o.Log = nil },
-		"no Registerer":              func(o *Options) { o.Registerer = nil },
-		"idle for 1s":                func(o *Options) { o.Idle = time.Second },
-		"last 1s":                    func(o *Options) { o.Lifetime = time.Second },
-		"must be https":              func(o *Options) { o.PublicURL = "http://lk.example.ru" },
-		"has a path":                 func(o *Options) { o.PublicURL = "https://example.ru/lk" },
-		"neither a user nor a query": func(o *Options) { o.PublicURL = "https://u:geheim@example.ru" },
-		"no URL like":                func(o *Options) { o.PublicURL = "lk.example.ru" },
-		"the issuer":                 func(o *Options) { o.SignIn.Issuer = "http://id.example.ru" },
-		"an id and a secret":         func(o *Options) { o.SignIn.ClientSecret = "" },
-		"id and a secret, and one":   func(o *Options) { o.SignIn.ClientID = "" },
-		"no name of the claim":       func(o *Options) { o.SignIn.AccountClaim = "" },
-		"every ID token would open":  func(o *Options) { o.SignIn.Audience = "referral" },
-		"without the scope openid":   func(o *Options) { o.SignIn.Scopes = []string{"profile"} },
+		"no Sessions":               func(o *Options) { o.Sessions = nil },
+		"no Now":                    func(o *Options) { o.Now = nil },
+		"no Log":                    func(o *Options) { o.Log = nil },
+		"no Registerer":             func(o *Options) { o.Registerer = nil },
+		"idle for 1s":               func(o *Options) { o.Idle = time.Second },
+		"last 1s":                   func(o *Options) { o.Lifetime = time.Second },
+		"must be https":             func(o *Options) { o.PublicURL = "http://lk.example.ru" },
+		"has a path":                func(o *Options) { o.PublicURL = "https://example.ru/lk" },
+		"neither a user nor a frag": func(o *Options) { o.PublicURL = "https://u:geheim@example.ru" },
+		"may not hold a query":      func(o *Options) { o.PublicURL = "https://example.ru?x" },
+		"no URL like":               func(o *Options) { o.PublicURL = "lk.example.ru" },
+		"the issuer":                func(o *Options) { o.SignIn.Issuer = "http://id.example.ru" },
+		"an id and a secret":        func(o *Options) { o.SignIn.ClientSecret = "" },
+		"id and a secret, and one":  func(o *Options) { o.SignIn.ClientID = "" },
+		"no name of the claim":      func(o *Options) { o.SignIn.AccountClaim = "" },
+		"every ID token would open": func(o *Options) { o.SignIn.Audience = "referral" },
+		"without the scope openid":  func(o *Options) { o.SignIn.Scopes = []string{"profile"} },
 	} {
 		o := whole()
 		spoil(&o)
@@ -234,5 +235,30 @@ func TestWire(t *testing.T) {
 	defer answer.Body.Close()
 	if _, err := io.ReadAll(answer.Body); err == nil {
 		t.Error("an endless answer was read")
+	}
+}
+
+// A provider's place to sign out keeps the query that it has.
+func TestAfterSignOut(t *testing.T) {
+	d, err := New(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.afterSignOut("hint"); got != SignedOutPath {
+		t.Errorf("without a provider it leads to %s", got)
+	}
+	place, err := securePlace("https://id.example.ru/out?p=policy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.provider.Store(&provider{endSession: place})
+	for hint, want := range map[string]string{"": "", "hint": "id_token_hint=hint&"} {
+		want = "https://id.example.ru/out?client_id=referral&" + want + "p=policy&post_logout_redirect_uri=https%3A%2F%2Flk.example.ru%2Freferral%2Fsigned-out"
+		if got := d.afterSignOut(hint); got != want {
+			t.Errorf("it leads to %s, want %s", got, want)
+		}
+	}
+	if _, err := securePlace("http://id.example.ru/out"); err == nil {
+		t.Error("a hint may travel in the open")
 	}
 }

@@ -123,12 +123,21 @@ func CheckIssuer(text string) error {
 }
 
 func secureURL(text string) (*url.URL, error) {
+	u, err := securePlace(text)
+	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
+		return nil, fmt.Errorf("%q may not hold a query", text)
+	}
+	return u, err
+}
+
+// securePlace is [secureURL], perhaps with a query.
+func securePlace(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return nil, fmt.Errorf("%q is no URL like https://lk.example.ru", text)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, fmt.Errorf("%q may hold neither a user nor a query", u.Redacted())
+	case u.User != nil || u.Fragment != "":
+		return nil, fmt.Errorf("%q may hold neither a user nor a fragment", u.Redacted())
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return u, nil
 	}

@@ -102,7 +102,7 @@ func (d *Door) discover(ctx context.Context) (*provider, error) {
 		}
 	}
 	if says.EndSession != "" {
-		if p.endSession, err = secureURL(says.EndSession); err != nil {
+		if p.endSession, err = securePlace(says.EndSession); err != nil {
 			return nil, fmt.Errorf("its place to sign out: %w", err)
 		}
 	}

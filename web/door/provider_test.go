@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"referral/internal/demo/identity"
 	"referral/web/door"
 	"referral/web/door/doortest"
@@ -283,5 +285,47 @@ func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
 	}
 	if asked := f.keys.Load() - before; asked < 1 || asked > 20 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// A provider may give the ID token of a sign-in and its access token one audience:
+// the access token opens the API, the ID token does not.
+func TestTheTokensOfASignIn(t *testing.T) {
+	r := rig(t, doortest.Options{})
+	config := oauth2.Config{
+		ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + door.CallbackPath, Scopes: []string{"openid"},
+		Endpoint: oauth2.Endpoint{AuthURL: r.Provider.Issuer() + "/authorize", TokenURL: r.Provider.Issuer() + "/oauth/token", AuthStyle: oauth2.AuthStyleInHeader},
+	}
+	verifier := oauth2.GenerateVerifier()
+	browser := &http.Client{CheckRedirect: stay}
+	page := r.Get(browser, config.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("nonce", "n")))
+	at, err := url.Parse(page.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := r.Post(browser, r.Provider.Issuer()+"/sign-in", url.Values{"id": {at.Query().Get("id")}, "account": {"885"}})
+	back, err := url.Parse(r.Get(browser, chosen.Header.Get("Location")).Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Exchange(t.Context(), back.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	idToken, _ := got.Extra("id_token").(string)
+	for token, status := range map[string]int{got.AccessToken: http.StatusOK, idToken: http.StatusUnauthorized} {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/api/v1/standing", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != status || token == "" {
+			t.Errorf("status %d, want %d", answer.StatusCode, status)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package door
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 )
 
 // signOut ends the session here, and then at the provider: else the next sign-in
@@ -31,7 +30,9 @@ func (d *Door) afterSignOut(hint string) string {
 		return SignedOutPath
 	}
 	to := *p.endSession
-	query := url.Values{"client_id": {d.o.SignIn.ClientID}, "post_logout_redirect_uri": {d.public + SignedOutPath}}
+	query := to.Query() // some providers have one of their own
+	query.Set("client_id", d.o.SignIn.ClientID)
+	query.Set("post_logout_redirect_uri", d.public+SignedOutPath)
 	if hint != "" {
 		query.Set("id_token_hint", hint)
 	}
