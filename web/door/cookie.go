@@ -45,7 +45,7 @@ func localPath(text string) string {
 	case err != nil, len(text) > longestReturn, strings.ContainsFunc(text, unsafeInPath):
 	case strings.Contains(u.Path, `\`), strings.Contains(u.Path, ".."):
 	case u.IsAbs(), u.Host != "", u.User != nil, u.Opaque != "", path.Clean(u.Path) != u.Path:
-	case u.Path != HomePath && !strings.HasPrefix(u.Path, HomePath+"/"):
+	case u.EscapedPath() != HomePath && !strings.HasPrefix(u.EscapedPath(), HomePath+"/"): // a slash that is written out is none
 	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == SignedOutPath:
 	default:
 		u.Fragment, u.RawFragment = "", ""

@@ -28,7 +28,7 @@ func TestLocalPath(t *testing.T) {
 		"": HomePath, "/": HomePath, "/referrals": HomePath, "/api/v1/me": HomePath, "referral": HomePath, "?x": HomePath,
 		"https://evil.example/referral": HomePath, "//evil.example/referral": HomePath, "/\\evil.example": HomePath, "\\\\evil.example": HomePath,
 		"/referral\\..\\..": HomePath, "/referral/../admin": HomePath, "/referral/./x": HomePath, "/referral//evil.example": HomePath,
-		"/referral/%2e%2e/admin": HomePath, "/referral/%2e%2e%2fadmin": HomePath, "javascript:alert(1)": HomePath, "/referral/\r\nSet-Cookie: a=b": HomePath,
+		"/referral%2f0": HomePath, "/referral/%2e%2e/admin": HomePath, "/referral/%2e%2e%2fadmin": HomePath, "javascript:alert(1)": HomePath, "/referral/\r\nSet-Cookie: a=b": HomePath,
 		"/referral/\x00": HomePath, " /referral": HomePath, "/referral/я": HomePath, "/referral:80@evil.example": HomePath, "/referral/%zz": HomePath,
 		"/referral/sign-in": HomePath, "/referral/sign-in/callback?code=x": HomePath, "/referral/sign-out": HomePath, "/referral/signed-out": HomePath,
 		"/referral/" + strings.Repeat("x", 600): HomePath,
