@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,6 +142,21 @@ func (m *memory) InvitationQueues(context.Context) ([]models.InvitationQueue, er
 		}
 	}
 	return list, m.err
+}
+
+// hanging is a queue that does not answer any more.
+type hanging struct {
+	*memory
+	on atomic.Bool
+}
+
+// NoteInvitation answers, unless it hangs.
+func (h *hanging) NoteInvitation(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+	if h.on.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return h.memory.NoteInvitation(ctx, claim, o)
 }
 
 // count is how many invitations stand there.

@@ -324,6 +324,80 @@ func TestTheDatabaseIsAway(t *testing.T) {
 	})
 }
 
+// What was sent while the database restarts is noted when it is back.
+func TestTheDatabaseRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := &memory{}
+		queue.add(models.Email, 2)
+		mails := newPost(func(_ context.Context, m *models.InvitationMessage, n int) error {
+			queue.fail(errors.New("the database system is shutting down"))
+			if n == 1 {
+				return nil
+			}
+			return models.ErrCarrierBusy
+		})
+		o := newOffice(t, queue, byMail(mails)).start(t)
+		time.Sleep(20 * time.Second)
+		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "noting what became of invitations") {
+			t.Errorf("Ready says %v", err)
+		}
+		queue.fail(nil)
+		time.Sleep(20 * time.Second)
+		o.end(t)
+		if queue.count(models.InvitationSent) != 1 || queue.count(models.InvitationQueued) != 1 || len(mails.at) != 2 {
+			t.Errorf("%d mails went out, %+v", len(mails.at), queue.notes)
+		}
+	})
+}
+
+// A database that hangs holds up the end for no longer than a stop may take, and
+// what could not be noted is named.
+func TestTheEndWithoutADatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := &memory{}
+		queue.add(models.Email, 1)
+		hung := &hanging{memory: queue}
+		mails := newPost(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
+			hung.on.Store(true)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		o := newOffice(t, queue, byMail(mails))
+		o.options.Queue = hung
+		o.start(t)
+		time.Sleep(time.Second)
+		asked := time.Now()
+		o.end(t)
+		if lasted := time.Since(asked); lasted > 9*time.Second {
+			t.Errorf("the end took %s", lasted)
+		}
+		if log := o.log.String(); !strings.Contains(log, "it could not be written down what became of an invitation") || !strings.Contains(log, "state=unknown") {
+			t.Errorf("it is not said: %s", log)
+		}
+	})
+}
+
+// A carrier that has its connection within a second of the start is no trouble.
+func TestConnectingIsNoTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := &memory{}
+		queue.add(models.Email, 1)
+		l := &line{post: saying(nil), down: errors.New("not bound")}
+		l.run = func(ctx context.Context, _ func(context.Context, models.Receipt) error) error {
+			time.Sleep(500 * time.Millisecond)
+			l.set(nil)
+			<-ctx.Done()
+			return nil
+		}
+		o := newOffice(t, queue, byMail(l)).start(t)
+		time.Sleep(5 * time.Second)
+		o.end(t)
+		if log := o.log.String(); queue.count(models.InvitationSent) != 1 || strings.Contains(log, "ERROR") {
+			t.Errorf("%d were sent: %s", queue.count(models.InvitationSent), log)
+		}
+	})
+}
+
 // What is too old is not sent at all.
 func TestTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

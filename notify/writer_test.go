@@ -65,6 +65,10 @@ func TestAnSMS(t *testing.T) {
 	if n := len(utf16.Encode([]rune(m.Text))); n > 3*67 {
 		t.Errorf("it has %d units, more than fit into three SMS", n)
 	}
+	long := writer(t, func(o *WriterOptions) { o.PublicURL = "https://lichnyi-kabinet.atc.operator.example.ru" })
+	if n := len(utf16.Encode([]rune(write(t, long, claimed(models.SMS)).Text))); n > 4*67 {
+		t.Errorf("with a long address it has %d units, more than fit into four SMS", n)
+	}
 }
 
 func TestAMail(t *testing.T) {

@@ -374,6 +374,19 @@ func TestAnInvitationIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A carrier may be away for a month, and every replica asks it once a minute.
+func TestAnInvitationMayBeTriedVeryOften(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	p.invite(friend(1, 1))
+	if _, err := storetest.SQL(t, p.dsn).Exec("UPDATE invitations SET attempts = 1000000"); err != nil {
+		t.Fatal(err)
+	}
+	if list := p.claim(1); len(list) != 1 || list[0].Claim.Attempt != 1_000_001 {
+		t.Errorf("claimed %+v", list)
+	}
+}
+
 // A sender that dies with an invitation in hand leaves it unknown, and nobody
 // sends it again.
 func TestADeadSendersInvitationIsNeverSentAgain(t *testing.T) {
