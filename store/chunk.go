@@ -19,9 +19,11 @@ type Settle = func(models.Run, *models.AccountCase) models.AccountOutcome
 // workers in any number of processes may call it at once.
 func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (totals models.Totals, worked bool, err error) {
 	var ref models.ChunkRef
+	room := workrooms.Get().(*workroom)
+	defer workrooms.Put(room)
 	for _, careful := range []bool{false, true} {
 		err = s.snapshot(ctx, false, func(tx *tx) error {
-			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, spool: &s.spool}
+			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, spool: &s.spool, room: room}
 			worked, err = w.work(ctx)
 			totals, ref = w.totals, w.ref()
 			return err
@@ -62,6 +64,7 @@ type chunkWork struct {
 	settle  Settle
 	careful bool // post account by account
 	spool   *spool
+	room    *workroom
 
 	chunk  *chunkRecord
 	scope  scope
@@ -109,7 +112,8 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 	if w.totals.Parked > 0 {
 		return nil // those are to be tried again
 	}
-	w.spool.put(w.ref(), w.bookings(c, outcomes), c.marks)
+	w.room.data = w.bookings(c, outcomes).appendTo(w.room.data[:0])
+	w.spool.put(w.ref(), w.room.data, c.marks)
 	return nil
 }
 
@@ -121,7 +125,9 @@ func (w *chunkWork) post(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if booked, there := w.spool.get(w.ref(), marks); there {
+		booked, data, there := w.spool.get(w.ref(), marks, w.room.data)
+		w.room.data = data
+		if there {
 			w.totals = w.chunk.Totals.totals()
 			return w.book(ctx, booked, marks)
 		}
@@ -258,9 +264,13 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 	return nil
 }
 
-// bookings makes the rows of a chunk's outcomes.
+// bookings makes the rows of a chunk's outcomes. They are good until the next ones
+// are made.
 func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookings {
-	b := &bookings{accounts: c.ids(), moved: c.moved}
+	b := &w.room.bookings
+	b.empty()
+	b.accounts = append(b.accounts, c.ids()...)
+	b.moved.buf, b.moved.count = append(b.moved.buf, c.moved.buf...), c.moved.count
 	var segments []byte
 	for i := range outcomes {
 		o := &outcomes[i]
@@ -310,7 +320,7 @@ func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
 		{&b.moved, "stale (period, account_id, id)"},
 	} {
-		if err := table.rows.into(ctx, w.pgx, table.name); err != nil {
+		if err := table.rows.send(ctx, w.pgx, table.name); err != nil {
 			return err
 		}
 	}

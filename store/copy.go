@@ -23,6 +23,9 @@ type rows struct {
 // copyHeader is the signature, the flags and the (empty) header extension.
 var copyHeader = append([]byte("PGCOPY\n\xff\r\n\x00"), 0, 0, 0, 0, 0, 0, 0, 0)
 
+// copyTrailer ends the rows.
+var copyTrailer = []byte{0xff, 0xff}
+
 // row begins a row of n columns; exactly n values must follow.
 func (r *rows) row(n int) *rows {
 	if len(r.buf) == 0 {
@@ -101,7 +104,7 @@ func (r *rows) send(ctx context.Context, conn *pgx.Conn, table string) error {
 	if r.count == 0 {
 		return nil
 	}
-	r.buf = binary.BigEndian.AppendUint16(r.buf, 0xffff)
+	r.buf = append(r.buf, copyTrailer...)
 	tag, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(r.buf), "COPY "+table+" FROM STDIN BINARY")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", table, err)

@@ -42,7 +42,7 @@ func TestSpoolRoundTrip(t *testing.T) {
 	t.Cleanup(func() { _ = s.close() })
 	one, other := models.ChunkRef{RunID: 1, Chunk: 1}, models.ChunkRef{RunID: 1, Chunk: 2}
 	for ref, n := range map[models.ChunkRef]int{one: 0, other: 300} {
-		s.put(ref, booked(n), []int64{10, 11})
+		s.put(ref, booked(n).appendTo(nil), []int64{10, 11})
 	}
 	for _, c := range []struct {
 		ref   models.ChunkRef
@@ -53,7 +53,7 @@ func TestSpoolRoundTrip(t *testing.T) {
 		{one, []int64{10, 11}, 0, true}, {other, []int64{11}, 300, true}, {other, nil, 300, true},
 		{one, []int64{10, 12}, 0, false}, {models.ChunkRef{RunID: 2, Chunk: 1}, nil, 0, false},
 	} {
-		got, there := s.get(c.ref, c.marks)
+		got, _, there := s.get(c.ref, c.marks, nil)
 		if there != c.there {
 			t.Errorf("%v with marks %v: %t", c.ref, c.marks, there)
 		}
@@ -72,13 +72,13 @@ func TestSpoolForgetsRuns(t *testing.T) {
 	s.forget(1) // before there is a file
 	for run := range int64(3) {
 		for chunk := range 4 {
-			s.put(models.ChunkRef{RunID: run, Chunk: chunk}, booked(10), nil)
+			s.put(models.ChunkRef{RunID: run, Chunk: chunk}, booked(10).appendTo(nil), nil)
 		}
 	}
 	s.drop(models.ChunkRef{RunID: 0, Chunk: 2}) // the one that was posted here
 	s.forget(0)
 	s.forget(1)
-	if got, there := s.get(models.ChunkRef{RunID: 2, Chunk: 3}, nil); !there {
+	if got, _, there := s.get(models.ChunkRef{RunID: 2, Chunk: 3}, nil, nil); !there {
 		t.Error("another run's chunk was forgotten")
 	} else {
 		same(t, got, booked(10))
@@ -96,7 +96,7 @@ func TestSpoolForgetsRuns(t *testing.T) {
 // posted by half.
 func TestDamagedSpool(t *testing.T) {
 	t.Parallel()
-	whole := booked(3).encode()
+	whole := booked(3).appendTo(nil)
 	for cut := range whole {
 		if b, err := decodeBookings(whole[:cut]); err == nil && b.documents.count == 3 && b.held.count == 3 && b.moved.count == 1 && len(b.accounts) == 3 {
 			t.Errorf("cut to %d of %d bytes it passed for whole", cut, len(whole))
@@ -121,12 +121,12 @@ func TestDamagedSpool(t *testing.T) {
 				told = append(told, err)
 			}
 		}}
-		s.put(ref, booked(3), nil)
+		s.put(ref, booked(3).appendTo(nil), nil)
 		if err := damage(s.file); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if _, there := s.get(ref, nil); there {
+			if _, _, there := s.get(ref, nil, nil); there {
 				t.Errorf("%s: it was read", name)
 			}
 		}
@@ -143,8 +143,8 @@ func TestSpoolWithoutRoom(t *testing.T) {
 	told := 0
 	s := &spool{fault: func(models.ChunkRef, error) { told++ }}
 	ref := models.ChunkRef{RunID: 1}
-	s.put(ref, booked(1), nil)
-	if _, there := s.get(ref, nil); there || told != 1 {
+	s.put(ref, booked(1).appendTo(nil), nil)
+	if _, _, there := s.get(ref, nil, nil); there || told != 1 {
 		t.Errorf("kept: %t, told %d times", there, told)
 	}
 }
@@ -154,7 +154,7 @@ func TestSpoolLeavesNoFile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ignore := goleak.IgnoreCurrent()
 	s := &spool{}
-	s.put(models.ChunkRef{RunID: 1}, booked(1), nil)
+	s.put(models.ChunkRef{RunID: 1}, booked(1).appendTo(nil), nil)
 	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) != 0 {
 		t.Errorf("files left: %v, %v", files, err)
 	}
