@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
 )
 
@@ -45,14 +47,9 @@ func (c *cases) ids() []int64 {
 // loadCases reads a scope. In a run of differences it holds the accounts marked
 // stale; else also those that have a discount on a day invoiced or a package due.
 func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
-	if err := t.planForChunks(ctx); err != nil {
-		return nil, err
-	}
 	c := &cases{index: map[int64]int{}}
-	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, words: map[string]string{}}
-	for _, step := range []func(context.Context) error{
-		load.marked, load.candidates, load.discounts, load.invoices, load.lines, load.posted, load.packages,
-	} {
+	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, words: words{}}
+	for _, step := range []func(context.Context) error{load.candidates, load.facts, load.posted, load.gone} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -60,108 +57,140 @@ func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
 	return c, nil
 }
 
-// planForChunks keeps the planner from reading whole tables for a chunk, which is
-// what it makes of long lists of accounts, and from calling in helpers for
-// queries that the run's own workers keep the processors busy with.
-func (t *tx) planForChunks(ctx context.Context) error {
-	_, err := t.pgx.Exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
-		set_config('max_parallel_workers_per_gather', '0', true)`)
-	if err != nil {
-		return fmt.Errorf("preparing to read a chunk: %w", err)
-	}
-	return nil
-}
+// planByIndexes has the plans of this transaction follow the indexes: no statistics
+// are needed to know that what a chunk looks at is little of what there is. The
+// planner would read whole tables for long lists of accounts, plan anew for each
+// list, and call in helpers for queries that keep the processors busy anyhow.
+const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
+	set_config('max_parallel_workers_per_gather', '0', true)`
 
 type caseLoader struct {
 	*tx
-	scope scope
-	cases *cases
-	ids   []int64
-	asked map[int64]int64   // marked accounts, each with a mark that a fact has made
-	words map[string]string // services and line ids repeat: one copy of each
+	scope   scope
+	cases   *cases
+	ids     []int64
+	asked   map[int64]int64 // marked accounts, each with a mark that a fact has made
+	words   words           // services and line ids repeat: one copy of each
+	granted []int64         // accounts that ever earned a package
+	last    *models.AccountCase
 }
 
-func (l *caseLoader) word(b []byte) string {
-	if w, ok := l.words[string(b)]; ok {
-		return w
-	}
-	w := string(b)
-	l.words[w] = w
-	return w
-}
-
-func (l *caseLoader) marked(ctx context.Context) error {
-	return each(ctx, l.pgx, "stale accounts", func(v [][]byte) {
-		account, id := getInt8(v[0]), getInt8(v[1])
-		l.want(account)
-		l.cases.marks = append(l.cases.marks, id)
-		if id > 0 {
-			l.asked[account] = id
-		}
-	}, "SELECT account_id, id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3",
-		l.scope.period, l.scope.from, l.scope.to)
-}
-
-func (l *caseLoader) want(id int64) {
-	if _, ok := l.cases.index[id]; !ok {
-		l.cases.index[id] = -1
-	}
-}
-
-// candidates completes the accounts and puts them in order.
+// candidates completes the accounts and puts them in order. Whoever has a discount
+// that counts is one: their discounts are read in the same pass.
 func (l *caseLoader) candidates(ctx context.Context) error {
-	if err := l.unmarkedCandidates(ctx); err != nil {
-		return err
+	var batch pgx.Batch
+	var discounts []models.Discount
+	s := l.scope
+	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
+	queue(&batch, "stale accounts", l.marked,
+		"SELECT account_id, id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", s.period, s.from, s.to)
+	if s.kind != models.RunDifferences {
+		queue(&batch, "discounts", func(v [][]byte) { discounts = append(discounts, l.discount(v)) },
+			"SELECT "+discountColumns+` FROM discounts WHERE account_id >= $1 AND account_id <= $2 AND to_day > $3 AND from_day < $4
+			ORDER BY account_id, kind, from_day`, s.from, s.to, s.min.Time(), s.max.Time())
+		queue(&batch, "accounts owed a package", func(v [][]byte) { l.want(getInt8(v[0])) },
+			"SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $3 AND granted_on < $4",
+			s.from, s.to, s.period.First().Time(), s.period.End().Time())
 	}
+	if s.kind == models.RunFull {
+		queue(&batch, "accounts posted to", func(v [][]byte) { l.want(getInt8(v[0])) },
+			"SELECT account_id FROM adjustments WHERE account_id >= $1 AND account_id <= $2 AND period = $3", s.from, s.to, s.period)
+	}
+	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("reading the accounts of a chunk: %w", err)
+	}
+	for i := range discounts {
+		l.want(discounts[i].AccountID)
+	}
+	l.list()
+	l.handOut(discounts)
+	return nil
+}
+
+func (l *caseLoader) marked(v [][]byte) {
+	account, id := getInt8(v[0]), getInt8(v[1])
+	l.want(account)
+	l.cases.marks = append(l.cases.marks, id)
+	if id > 0 {
+		l.asked[account] = id
+	}
+}
+
+func (l *caseLoader) want(id int64) { l.cases.index[id] = -1 }
+
+func (l *caseLoader) list() {
 	l.ids = slices.Sorted(maps.Keys(l.cases.index))
 	l.cases.list = make([]models.AccountCase, len(l.ids))
 	for i, id := range l.ids {
 		l.cases.list[i].AccountID = id
 		l.cases.index[id] = i
 	}
+}
+
+// account is the case of an account; most rows come by account.
+func (l *caseLoader) account(id int64) *models.AccountCase {
+	if l.last == nil || l.last.AccountID != id {
+		l.last = &l.cases.list[l.cases.index[id]]
+	}
+	return l.last
+}
+
+const discountColumns = "account_id, kind, from_day, to_day, percent, step"
+
+func (l *caseLoader) discount(v [][]byte) models.Discount {
+	return models.Discount{
+		AccountID: getInt8(v[0]), Kind: models.DiscountKind(l.words.of(v[1])),
+		From: getDate(v[2]), To: getDate(v[3]), Percent: getInt2(v[4]), Step: getInt2(v[5]),
+	}
+}
+
+// handOut gives each account its discounts, which come by account.
+func (l *caseLoader) handOut(discounts []models.Discount) {
+	for from, to := 0, 0; from < len(discounts); from = to {
+		id := discounts[from].AccountID
+		for to = from; to < len(discounts) && discounts[to].AccountID == id; to++ {
+		}
+		l.account(id).Discounts = discounts[from:to:to]
+	}
+}
+
+// facts reads what is known of the accounts, all in one round trip.
+func (l *caseLoader) facts(ctx context.Context) error {
+	if len(l.ids) == 0 {
+		return nil
+	}
+	var batch pgx.Batch
+	var discounts []models.Discount
+	if s := l.scope; s.kind == models.RunDifferences {
+		queue(&batch, "discounts", func(v [][]byte) { discounts = append(discounts, l.discount(v)) },
+			"SELECT "+discountColumns+` FROM discounts WHERE account_id = ANY($1) AND to_day > $2 AND from_day < $3
+			ORDER BY account_id, kind, from_day`, l.ids, s.min.Time(), s.max.Time())
+	}
+	l.queueInvoices(&batch)
+	l.queueGrants(&batch)
+	lines := l.queueLines(&batch)
+	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("reading the facts of a chunk: %w", err)
+	}
+	lines.settle()
+	l.handOut(discounts)
 	return nil
 }
 
-func (l *caseLoader) unmarkedCandidates(ctx context.Context) error {
-	s := l.scope
-	if s.kind == models.RunDifferences {
-		return nil
-	}
-	query := `SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id <= $2 AND to_day > $3 AND from_day < $4
-		UNION ALL SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $5 AND granted_on < $6`
-	args := []any{s.from, s.to, s.min.Time(), s.max.Time(), s.period.First().Time(), s.period.End().Time()}
-	if s.kind == models.RunFull {
-		query += ` UNION ALL SELECT account_id FROM adjustments WHERE account_id >= $1 AND account_id <= $2 AND period = $7`
-		args = append(args, s.period)
-	}
-	return each(ctx, l.pgx, "accounts owed something", func(v [][]byte) { l.want(getInt8(v[0])) }, query, args...)
-}
-
-func (l *caseLoader) account(b []byte) *models.AccountCase {
-	return &l.cases.list[l.cases.index[getInt8(b)]]
-}
-
-func (l *caseLoader) discounts(ctx context.Context) error {
-	return each(ctx, l.pgx, "discounts", func(v [][]byte) {
-		c := l.account(v[0])
-		c.Discounts = append(c.Discounts, models.Discount{
-			AccountID: c.AccountID, Kind: models.DiscountKind(l.word(v[1])),
-			From: getDate(v[2]), To: getDate(v[3]), Percent: getInt2(v[4]), Step: getInt2(v[5]),
-		})
-	}, `SELECT account_id, kind, from_day, to_day, percent, step FROM discounts
-		WHERE account_id = ANY($1) AND to_day > $2 AND from_day < $3 ORDER BY account_id, kind, from_day`,
-		l.ids, l.scope.min.Time(), l.scope.max.Time())
-}
-
-// invoices finds the invoices whose highest revision lies in the period.
-func (l *caseLoader) invoices(ctx context.Context) error {
-	higher, err := l.revised(ctx)
-	if err != nil {
-		return err
-	}
+// queueInvoices finds the invoices whose highest revision lies in the period.
+func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
+	// The highest revision of the invoices that have more than a first, in any
+	// period: an invoice may have moved.
+	higher := map[invoiceKey]revision{}
+	queue(batch, "revised invoices", func(v [][]byte) {
+		higher[invoiceKey{getInt8(v[0]), string(v[1])}] = revision{number: getInt4(v[2]), period: models.Period(getInt4(v[3]))}
+	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period FROM invoices
+		WHERE account_id = ANY($1) AND revision > 1 ORDER BY account_id, invoice_id, revision DESC`, l.ids)
 	passed := map[mark]bool{}
-	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
-		c, revision := l.account(v[0]), getInt4(v[2])
+	queue(batch, "invoices", func(v [][]byte) {
+		c, revision := l.account(getInt8(v[0])), getInt4(v[2])
 		if len(higher) > 0 {
 			if h := higher[invoiceKey{c.AccountID, string(v[1])}]; h.number > revision {
 				l.passOn(passed, mark{h.period, c.AccountID})
@@ -169,7 +198,7 @@ func (l *caseLoader) invoices(ctx context.Context) error {
 			}
 		}
 		c.Invoices = append(c.Invoices, models.InvoiceCase{Invoice: models.Invoice{
-			AccountID: c.AccountID, ID: string(v[1]), Revision: revision, Period: l.scope.period, Currency: l.word(v[3]),
+			AccountID: c.AccountID, ID: string(v[1]), Revision: revision, Period: l.scope.period, Currency: l.words.of(v[3]),
 		}})
 	}, `SELECT account_id, invoice_id, revision, currency FROM invoices
 		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id, invoice_id, revision`, l.ids, l.scope.period)
@@ -194,43 +223,12 @@ func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
 	l.cases.moved.row(3).int4(int(to.period)).int8(to.account).int8(-id)
 }
 
-// revised is the highest revision of the invoices that have more than a first,
-// in any period: an invoice may have moved.
-func (l *caseLoader) revised(ctx context.Context) (map[invoiceKey]revision, error) {
-	higher := map[invoiceKey]revision{}
-	err := each(ctx, l.pgx, "revised invoices", func(v [][]byte) {
-		higher[invoiceKey{getInt8(v[0]), string(v[1])}] = revision{number: getInt4(v[2]), period: models.Period(getInt4(v[3]))}
-	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period FROM invoices
-		WHERE account_id = ANY($1) AND revision > 1 ORDER BY account_id, invoice_id, revision DESC`, l.ids)
-	return higher, err
-}
-
-// lines come by account, as the index has them: putting an account's few lines
-// in order here is cheaper than having the database sort all of them.
-func (l *caseLoader) lines(ctx context.Context) error {
-	var held []numbered
-	settle := func() {
-		slices.SortStableFunc(held, func(x, y numbered) int { return cmp.Compare(x.no, y.no) })
-		for i := range held {
-			held[i].of.Lines = append(held[i].of.Lines, held[i].line)
-		}
-		held = held[:0]
-	}
-	account := int64(0)
-	err := each(ctx, l.pgx, "invoice lines", func(v [][]byte) {
-		if id := getInt8(v[0]); id != account {
-			settle()
-			account = id
-		}
-		if inv := l.invoiceOf(v[0], v[1]); inv != nil && inv.Revision == getInt4(v[2]) {
-			held = append(held, numbered{inv, getInt4(v[8]), models.Line{
-				ID: l.word(v[3]), Service: l.word(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
-			}})
-		}
-	}, `SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor, line_no FROM invoice_lines
-		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id`, l.ids, l.scope.period)
-	settle()
-	return err
+// lineLoader collects an account's lines: putting these few in order here is
+// cheaper than having the database sort those of all accounts.
+type lineLoader struct {
+	*caseLoader
+	held  []numbered
+	lines []models.Line
 }
 
 // numbered is a line with its place in its invoice.
@@ -240,15 +238,43 @@ type numbered struct {
 	line models.Line
 }
 
-func (l *caseLoader) invoiceOf(account, invoice []byte) *models.Invoice {
-	invoices := l.account(account).Invoices
-	i, found := slices.BinarySearchFunc(invoices, invoice, func(c models.InvoiceCase, id []byte) int {
+func (l *caseLoader) queueLines(batch *pgx.Batch) *lineLoader {
+	lines := &lineLoader{caseLoader: l}
+	queue(batch, "invoice lines", lines.read,
+		`SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor, line_no FROM invoice_lines
+		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id`, l.ids, l.scope.period)
+	return lines
+}
+
+func (l *lineLoader) read(v [][]byte) {
+	if id := getInt8(v[0]); l.last == nil || l.last.AccountID != id {
+		l.settle()
+		l.account(id)
+	}
+	if inv := invoiceOf(l.last, v[1]); inv != nil && inv.Revision == getInt4(v[2]) {
+		l.held = append(l.held, numbered{inv, getInt4(v[8]), models.Line{
+			ID: l.words.of(v[3]), Service: l.words.of(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
+		}})
+	}
+}
+
+// settle gives the invoices of one account their lines.
+func (l *lineLoader) settle() {
+	slices.SortStableFunc(l.held, func(x, y numbered) int { return cmp.Compare(x.no, y.no) })
+	for i := range l.held {
+		l.held[i].of.Lines = append(l.held[i].of.Lines, l.held[i].line)
+	}
+	l.held = l.held[:0]
+}
+
+func invoiceOf(c *models.AccountCase, invoice []byte) *models.Invoice {
+	i, found := slices.BinarySearchFunc(c.Invoices, invoice, func(c models.InvoiceCase, id []byte) int {
 		return cmp.Compare(c.Invoice.ID, string(id))
 	})
 	if !found {
 		return nil
 	}
-	return &invoices[i].Invoice
+	return &c.Invoices[i].Invoice
 }
 
 // cursor walks the invoices of sorted cases in step with sorted rows.
@@ -280,6 +306,9 @@ func (c *cursor) seek(account int64, invoice []byte) *models.InvoiceCase {
 // posted for.
 func (l *caseLoader) posted(ctx context.Context) error {
 	accounts, invoices := l.invoiceKeys()
+	if len(accounts) == 0 {
+		return nil
+	}
 	at := cursor{list: l.cases.list}
 	found := false
 	err := each(ctx, l.pgx, "the ledger", func(v [][]byte) {
@@ -296,7 +325,7 @@ func (l *caseLoader) posted(ctx context.Context) error {
 	at = cursor{list: l.cases.list}
 	return each(ctx, l.pgx, "the items of the ledger", func(v [][]byte) {
 		if inv := at.seek(getInt8(v[0]), v[1]); inv != nil {
-			inv.Posted = append(inv.Posted, models.PostedLine{LineID: l.word(v[2]), Service: l.word(v[3]), Amount: models.Money(getInt8(v[4]))})
+			inv.Posted = append(inv.Posted, models.PostedLine{LineID: l.words.of(v[2]), Service: l.words.of(v[3]), Amount: models.Money(getInt8(v[4]))})
 		}
 	}, `SELECT i.account_id, i.invoice_id, i.line_id, max(i.service), sum(i.amount_minor)::bigint
 		FROM unnest($1::bigint[], $2::text[]) AS u (account_id, invoice_id) JOIN adjustment_items i
@@ -315,15 +344,14 @@ func (l *caseLoader) invoiceKeys() (accounts []int64, invoices []string) {
 	return accounts, invoices
 }
 
-// packages is the grants due in the period, and for their accounts what was ever
-// earned and what went out.
-func (l *caseLoader) packages(ctx context.Context) error {
-	var ids []int64
-	err := each(ctx, l.pgx, "package grants", func(v [][]byte) {
-		c := l.account(v[0])
+// queueGrants reads what the accounts ever earned, and of it what is due in the
+// period.
+func (l *caseLoader) queueGrants(batch *pgx.Batch) {
+	queue(batch, "package grants", func(v [][]byte) {
+		c := l.account(getInt8(v[0]))
 		if c.Earned == nil {
 			c.Earned = map[int]int{}
-			ids = append(ids, c.AccountID)
+			l.granted = append(l.granted, c.AccountID)
 		}
 		g := models.Grant{AccountID: c.AccountID, SMS: getInt4(v[1]), Ordinal: getInt4(v[2]), GrantedOn: getDate(v[3]), Step: getInt2(v[4])}
 		c.Earned[g.SMS]++
@@ -332,11 +360,15 @@ func (l *caseLoader) packages(ctx context.Context) error {
 		}
 	}, `SELECT account_id, sms, ordinal, granted_on, step FROM package_grants
 		WHERE account_id = ANY($1) ORDER BY account_id, granted_on, sms, ordinal`, l.ids)
-	if err != nil || len(ids) == 0 {
-		return err
+}
+
+// gone is the packages that went out to these accounts, of any period.
+func (l *caseLoader) gone(ctx context.Context) error {
+	if len(l.granted) == 0 {
+		return nil
 	}
 	return each(ctx, l.pgx, "packages gone out", func(v [][]byte) {
-		c := l.account(v[0])
+		c := l.account(getInt8(v[0]))
 		c.Packages = append(c.Packages, models.SMSPackage{AccountID: c.AccountID, SMS: getInt4(v[1]), Ordinal: getInt4(v[2])})
-	}, "SELECT account_id, sms, ordinal FROM sms_packages WHERE account_id = ANY($1)", ids)
+	}, "SELECT account_id, sms, ordinal FROM sms_packages WHERE account_id = ANY($1)", l.granted)
 }

@@ -149,3 +149,8 @@ func eachOf(result pgx.Rows, what string, fn func(values [][]byte)) error {
 	}
 	return nil
 }
+
+// queue adds a query to a batch, each row of which is handed to fn as by [each].
+func queue(batch *pgx.Batch, what string, fn func(values [][]byte), sql string, args ...any) {
+	batch.Queue(sql, args...).Query(func(r pgx.Rows) error { return eachOf(r, what, fn) })
+}

@@ -35,18 +35,11 @@ func (s chunkSize) itemsOf(documents int) int {
 	return (s.items*documents + s.documents - 1) / max(1, s.documents)
 }
 
-// planForDocuments has the plans of this transaction follow the ledger's indexes:
-// no statistics are needed to know that documents are few among all there are.
-const planForDocuments = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
-	set_config('max_parallel_workers_per_gather', '0', true)`
-
 func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
 	var size chunkSize
 	known := words{}
 	var batch pgx.Batch
-	batch.Queue(planForDocuments).Query(func(r pgx.Rows) error { return eachOf(r, "settings", func([][]byte) {}) })
+	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
 	batch.Queue("SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
 		Query(func(r pgx.Rows) error {
 			return eachOf(r, "the size of the chunk", func(v [][]byte) {
