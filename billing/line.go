@@ -10,14 +10,18 @@ import (
 // Timeline lays an account's discounts of both kinds over one another:
 // stretches of days in order, without overlap and without days that have none.
 func Timeline(discounts []models.Discount) []models.Segment {
-	edges := make([]models.Date, 0, 2*len(discounts))
+	var room [16]models.Date
+	edges := room[:0]
 	for _, d := range discounts {
 		edges = append(edges, d.From, d.To)
 	}
 	slices.Sort(edges)
 	edges = slices.Compact(edges)
 
-	var timeline []models.Segment
+	if len(edges) == 0 {
+		return nil
+	}
+	timeline := make([]models.Segment, 0, len(edges)-1)
 	for i := 1; i < len(edges); i++ {
 		s := models.Segment{From: edges[i-1], To: edges[i]}
 		for _, d := range discounts {

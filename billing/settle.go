@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"crypto/sha1" //nolint:gosec // what version 5 of a UUID is defined with; no secret depends on it
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,7 +17,19 @@ var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:referral:v1"))
 // AdjustmentID is the identifier of the n-th document on an invoice: the same
 // work done twice gets the same one.
 func AdjustmentID(invoice string, sequence int) models.UUID {
-	return models.UUID(uuid.NewSHA1(namespace, []byte("adjustment/"+invoice+"/"+strconv.Itoa(sequence))))
+	var room [128]byte
+	name := append(append(room[:0], namespace[:]...), "adjustment/"...)
+	name = append(append(name, invoice...), '/')
+	return nameBased(strconv.AppendInt(name, int64(sequence), 10))
+}
+
+// nameBased is the UUID of version 5 of a namespace followed by a name: what
+// uuid.NewSHA1 makes, without the five allocations.
+func nameBased(name []byte) (id models.UUID) {
+	sum := sha1.Sum(name)
+	copy(id[:], sum[:])
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	return id
 }
 
 // PackageID is the identifier of an inviter's n-th package of a size.
@@ -86,18 +99,22 @@ func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desir
 				AccountID: inv.AccountID, Period: inv.Period, InvoiceID: inv.ID, LineID: l.ID, Service: l.Service, Amount: l.Amount,
 			})
 		case Discounted:
-			d.add(l, segments)
+			d.add(l, segments, len(inv.Lines)-i)
 		}
 	}
 	return d
 }
 
-func (d *Desired) add(l *models.Line, segments []models.Segment) {
+// add adds a line; there are so many more that may follow.
+func (d *Desired) add(l *models.Line, segments []models.Segment, lines int) {
 	for _, s := range segments {
 		d.Full = d.Full || s.Percent() == 100
 	}
 	d.Charged = d.Charged.Add(l.Amount)
 	if amount := -DiscountOn(l, segments); amount != 0 {
+		if d.Items == nil {
+			d.Items = make([]models.AdjustmentItem, 0, lines)
+		}
 		d.Items = append(d.Items, models.AdjustmentItem{LineID: l.ID, Service: l.Service, Amount: amount, Segments: segments})
 	}
 }

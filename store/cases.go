@@ -227,15 +227,16 @@ func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
 // cheaper than having the database sort those of all accounts.
 type lineLoader struct {
 	*caseLoader
-	held  []numbered
-	lines []models.Line
+	of    *models.AccountCase
+	at    int           // place of the invoice of the line before
+	held  []numbered    // of one account
+	lines []models.Line // room for many invoices' lines
 }
 
 // numbered is a line with its place in its invoice.
 type numbered struct {
-	of   *models.Invoice
-	no   int
-	line models.Line
+	invoice, no int
+	line        models.Line
 }
 
 func (l *caseLoader) queueLines(batch *pgx.Batch) *lineLoader {
@@ -247,12 +248,12 @@ func (l *caseLoader) queueLines(batch *pgx.Batch) *lineLoader {
 }
 
 func (l *lineLoader) read(v [][]byte) {
-	if id := getInt8(v[0]); l.last == nil || l.last.AccountID != id {
+	if id := getInt8(v[0]); l.of == nil || l.of.AccountID != id {
 		l.settle()
-		l.account(id)
+		l.of, l.at = l.account(id), 0
 	}
-	if inv := invoiceOf(l.last, v[1]); inv != nil && inv.Revision == getInt4(v[2]) {
-		l.held = append(l.held, numbered{inv, getInt4(v[8]), models.Line{
+	if i := l.place(v[1]); i >= 0 && l.of.Invoices[i].Invoice.Revision == getInt4(v[2]) {
+		l.held = append(l.held, numbered{i, getInt4(v[8]), models.Line{
 			ID: l.words.of(v[3]), Service: l.words.of(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
 		}})
 	}
@@ -260,21 +261,40 @@ func (l *lineLoader) read(v [][]byte) {
 
 // settle gives the invoices of one account their lines.
 func (l *lineLoader) settle() {
-	slices.SortStableFunc(l.held, func(x, y numbered) int { return cmp.Compare(x.no, y.no) })
-	for i := range l.held {
-		l.held[i].of.Lines = append(l.held[i].of.Lines, l.held[i].line)
+	byPlace := func(x, y numbered) int { return cmp.Or(cmp.Compare(x.invoice, y.invoice), cmp.Compare(x.no, y.no)) }
+	if !slices.IsSortedFunc(l.held, byPlace) {
+		slices.SortStableFunc(l.held, byPlace)
+	}
+	for from, to := 0, 0; from < len(l.held); from = to {
+		start, invoice := len(l.lines), l.held[from].invoice
+		if cap(l.lines)-start < len(l.held) {
+			l.lines, start = make([]models.Line, 0, max(linesAtOnce, len(l.held))), 0
+		}
+		for to = from; to < len(l.held) && l.held[to].invoice == invoice; to++ {
+			l.lines = append(l.lines, l.held[to].line)
+		}
+		l.of.Invoices[invoice].Invoice.Lines = l.lines[start:len(l.lines):len(l.lines)]
 	}
 	l.held = l.held[:0]
 }
 
-func invoiceOf(c *models.AccountCase, invoice []byte) *models.Invoice {
-	i, found := slices.BinarySearchFunc(c.Invoices, invoice, func(c models.InvoiceCase, id []byte) int {
+// linesAtOnce is how many lines room is made for.
+const linesAtOnce = 1024
+
+// place is where an invoice stands among those of the account, -1 when it does
+// not. An invoice's lines mostly come together.
+func (l *lineLoader) place(id []byte) int {
+	if l.at < len(l.of.Invoices) && l.of.Invoices[l.at].Invoice.ID == string(id) {
+		return l.at
+	}
+	at, found := slices.BinarySearchFunc(l.of.Invoices, id, func(c models.InvoiceCase, id []byte) int {
 		return cmp.Compare(c.Invoice.ID, string(id))
 	})
 	if !found {
-		return nil
+		return -1
 	}
-	return &c.Invoices[i].Invoice
+	l.at = at
+	return at
 }
 
 // cursor walks the invoices of sorted cases in step with sorted rows.

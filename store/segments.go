@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,10 +26,24 @@ func appendSegments(dst []byte, segments []models.Segment) []byte {
 	return dst
 }
 
+// segmentText is the text of the segments asked for last: the lines of an account
+// mostly have the same.
+type segmentText struct {
+	segments []models.Segment
+	text     []byte
+}
+
+func (t *segmentText) of(segments []models.Segment) []byte {
+	if !slices.Equal(t.segments, segments) {
+		t.segments, t.text = segments, appendSegments(t.text[:0], segments)
+	}
+	return t.text
+}
+
 // appendDate writes a day of four-digit years without the parsing of a layout,
 // which would cost a tenth of a rehearsal.
 func appendDate(dst []byte, d models.Date) []byte {
-	year, month, day := d.Time().Date()
+	year, month, day := d.Civil()
 	if year < 1000 || year > 9999 {
 		return append(dst, d.String()...)
 	}
