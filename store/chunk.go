@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"referral/models"
@@ -238,9 +239,20 @@ func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
 	return nil
 }
 
+// forgetHeld makes room for the held lines of accounts. Few have any: looking
+// which is cheaper than naming all to the database.
 func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
-	_, err := w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND account_id = ANY($4)",
-		w.scope.period, w.scope.from, w.scope.to, accounts)
+	var holding []int64
+	err := each(ctx, w.pgx, "held lines", func(v [][]byte) {
+		if _, ours := slices.BinarySearch(accounts, getInt8(v[0])); ours {
+			holding = append(holding, getInt8(v[0]))
+		}
+	}, "SELECT DISTINCT account_id FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id <= $3",
+		w.scope.period, w.scope.from, w.scope.to)
+	if err != nil || len(holding) == 0 {
+		return err
+	}
+	_, err = w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id = ANY($2)", w.scope.period, holding)
 	if err != nil {
 		return fmt.Errorf("replacing held lines: %w", err)
 	}

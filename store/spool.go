@@ -43,7 +43,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // the accounts whose held lines they replace.
 type bookings struct {
 	documents, items, packages, held, moved rows
-	accounts                                []int64
+	accounts                                []int64 // in order
 }
 
 func (b *bookings) tables() []*rows {
