@@ -1,7 +1,7 @@
 package billing
 
 import (
-	"crypto/sha1" //nolint:gosec // what version 5 of a UUID is defined with; no secret depends on it
+	"crypto/sha1" // what version 5 of a UUID is defined with; no secret depends on it
 	"fmt"
 	"slices"
 	"strconv"

@@ -281,50 +281,6 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 	return nil
 }
 
-// bookings makes the rows of a chunk's outcomes. They are good until the next ones
-// are made.
-func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookings {
-	b := &w.room.bookings
-	b.empty()
-	b.accounts = append(b.accounts, c.ids()...)
-	b.moved.buf, b.moved.count = append(b.moved.buf, c.moved.buf...), c.moved.count
-	var days segmentText
-	for i := range outcomes {
-		o := &outcomes[i]
-		if o.Err != nil {
-			continue
-		}
-		for j := range o.Adjustments {
-			a := &o.Adjustments[j]
-			w.document(&b.documents, a)
-			for k := range a.Items {
-				item := &a.Items[k]
-				b.items.row(7).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).text(item.LineID).text(item.Service).
-					int8(int64(item.Amount)).bytes(days.of(item.Segments))
-			}
-		}
-		for j := range o.Packages {
-			w.smsPackage(&b.packages, &o.Packages[j])
-		}
-		for _, h := range o.Held {
-			b.held.row(6).int8(h.AccountID).int4(int(h.Period)).text(h.InvoiceID).text(h.LineID).text(h.Service).int8(int64(h.Amount))
-		}
-	}
-	return b
-}
-
-func (w *chunkWork) document(out *rows, a *models.Adjustment) {
-	out.row(12).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).uuid(a.ID).int4(a.InvoiceRevision).
-		int4(int(a.Period)).int4(int(a.PostingPeriod)).text(a.Currency).int8(int64(a.Amount)).text(string(a.Reason)).
-		int8(w.run.ID).int4(w.chunk.ChunkNo)
-}
-
-func (w *chunkWork) smsPackage(out *rows, g *models.SMSPackage) {
-	out.row(11).int8(g.AccountID).int4(g.SMS).int4(g.Ordinal).uuid(g.ID).date(g.GrantedOn).
-		int4(int(g.Period)).int4(int(g.PostingPeriod)).text(g.InvoiceID).int2(g.Step).
-		int8(w.run.ID).int4(w.chunk.ChunkNo)
-}
-
 func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 	for _, table := range []struct {
 		rows *rows

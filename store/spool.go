@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -39,79 +38,7 @@ type spooled struct {
 // castagnoli is the checksum that processors reckon themselves.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// bookings is what a chunk writes: the rows of five tables, ready to be sent, and
-// the accounts whose held lines they replace.
-type bookings struct {
-	documents, items, packages, held, moved rows
-	accounts                                []int64 // in order
-}
-
-func (b *bookings) tables() []*rows {
-	return []*rows{&b.documents, &b.items, &b.packages, &b.held, &b.moved}
-}
-
-func (b *bookings) appendTo(out []byte) []byte {
-	size := binary.MaxVarintLen64 * (2*len(b.tables()) + len(b.accounts))
-	for _, t := range b.tables() {
-		size += len(t.buf) + len(copyTrailer)
-	}
-	out = slices.Grow(out, size)
-	for _, t := range b.tables() {
-		out = binary.AppendVarint(out, int64(t.count))
-		out = binary.AppendVarint(out, int64(len(t.buf)))
-		out = append(append(out, t.buf...), copyTrailer...)
-	}
-	for _, id := range b.accounts {
-		out = binary.AppendVarint(out, id)
-	}
-	return out
-}
-
-// empty forgets the rows, and keeps their room for others.
-func (b *bookings) empty() {
-	for _, t := range b.tables() {
-		t.buf, t.count = t.buf[:0], 0
-	}
-	b.accounts = b.accounts[:0]
-}
-
-// workroom is the memory that a chunk's rows are made in, for the next chunk to
-// use again: growing to a megabyte step by step, for every chunk anew, took two
-// fifths of the program's time.
-type workroom struct {
-	bookings bookings
-	data     []byte // of a bookings in the spool
-}
-
-var workrooms = sync.Pool{New: func() any { return &workroom{} }}
-
 var errSpool = errors.New("the spool file is damaged")
-
-func decodeBookings(in []byte) (*bookings, error) {
-	b := &bookings{}
-	next := func() int64 {
-		v, n := binary.Varint(in)
-		in = in[max(n, 0):]
-		return v
-	}
-	for _, t := range b.tables() {
-		t.count = int(next())
-		size := int(next())
-		if size < 0 || size > len(in)-len(copyTrailer) {
-			return nil, errSpool
-		}
-		whole := size + len(copyTrailer)
-		t.buf, in = in[:size:whole], in[whole:] // the end is there already for [rows.send] to write again
-	}
-	for len(in) > 0 {
-		before := len(in)
-		b.accounts = append(b.accounts, next())
-		if len(in) == before {
-			return nil, errSpool
-		}
-	}
-	return b, nil
-}
 
 // put keeps a rehearsed chunk. When that fails the chunk is settled again later.
 // data is its bookings, and not needed afterwards.

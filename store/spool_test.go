@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -88,6 +89,34 @@ func TestSpoolForgetsRuns(t *testing.T) {
 	}
 	s.forget(2)
 	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || len(s.chunks) != 0 {
+		t.Errorf("with nothing kept the file has %d bytes, %v", info.Size(), err)
+	}
+}
+
+// Chunks are kept, read and dropped at once: none gets another's bytes, also while
+// the file shrinks under it, and in the end nothing is left.
+func TestSpoolOfManyWorkers(t *testing.T) {
+	t.Parallel()
+	s := &spool{fault: func(ref models.ChunkRef, err error) { t.Errorf("%v: %v", ref, err) }}
+	t.Cleanup(func() { _ = s.close() })
+	var workers sync.WaitGroup
+	for run := range int64(8) {
+		workers.Go(func() {
+			for chunk := range 50 {
+				ref := models.ChunkRef{RunID: run, Chunk: chunk}
+				s.put(ref, booked(chunk+int(run)).appendTo(nil), nil)
+				got, _, there := s.get(ref, nil, nil)
+				if !there {
+					t.Errorf("%v is not there", ref)
+					continue
+				}
+				same(t, got, booked(chunk+int(run)))
+				s.drop(ref)
+			}
+		})
+	}
+	workers.Wait()
+	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || s.writing != 0 || len(s.chunks) != 0 {
 		t.Errorf("with nothing kept the file has %d bytes, %v", info.Size(), err)
 	}
 }
