@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Recorder stands between a client and a server, passes every byte on, and
@@ -111,7 +112,10 @@ func (r *Recorder) accept() {
 // pass carries both directions until either side ends.
 func (r *Recorder) pass(client net.Conn) {
 	defer r.forget(client)
-	server, err := net.Dial("tcp", r.server)
+	server, err := r.reach()
+	if err != nil && !r.remember() {
+		return // closed meanwhile
+	}
 	if err != nil {
 		r.keep(func() { r.problem = errors.Join(r.problem, fmt.Errorf("reach the SMPP server: %w", err)) })
 		return
@@ -125,6 +129,20 @@ func (r *Recorder) pass(client net.Conn) {
 		_, _ = io.Copy(client, server) // ends with either connection
 	})
 	r.listen(client, server)
+}
+
+// reachPatience is longer than a server that has ended takes to be there again.
+const reachPatience = 15 * time.Second
+
+// reach connects to the server, which may just be starting again.
+func (r *Recorder) reach() (net.Conn, error) {
+	for deadline := time.Now().Add(reachPatience); ; {
+		server, err := net.Dial("tcp", r.server)
+		if err == nil || time.Now().After(deadline) || !r.remember() {
+			return server, err
+		}
+		time.Sleep(glance / 5)
+	}
 }
 
 func (r *Recorder) remember(conns ...net.Conn) bool {
