@@ -82,9 +82,11 @@ func TestARealSMSC(t *testing.T) {
 func TestARealSMSCIsReachedAgain(t *testing.T) {
 	o, recorder := smsc(t)
 	c := client(t, o, newReceipts())
-	for round := range 3 {
+	for range 3 {
+		before := countOf(recorder, peers.BindTransceiver)
 		recorder.Cut()
-		until(t, "it is bound anew", func() bool { return countOf(recorder, peers.BindTransceiver) == round+2 && c.Ready() == nil })
+		// The SMSC may end of it and be started again: then it takes more than one try.
+		until(t, "it is bound anew", func() bool { return countOf(recorder, peers.BindTransceiver) > before && c.Ready() == nil })
 	}
 	if _, err := send(t, c, russian); err != nil {
 		t.Error(err)
