@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -38,8 +37,9 @@ type Options struct {
 // decimal the id that it gave in hexadecimal.
 //
 // It has its ways: until a new connection has bound itself, it takes no other;
-// it greets everybody with a message of its own; and who leaves between the two
-// ends the server. It is started again then, at the same address.
+// it greets everybody with a message of its own; and who leaves before that is
+// answered ends the server. So clients reach it through a Recorder, which answers
+// for those who leave.
 type Peer struct {
 	temp     *proc.TempDir
 	java     parts.Tool
@@ -47,11 +47,7 @@ type Peer struct {
 	tls      bool
 	password string
 	port     int
-
-	mutex    sync.Mutex
 	process  *proc.Process
-	stopping context.CancelFunc // of whoever attends to it
-	attended chan struct{}      // closed when nobody does any more
 }
 
 const (
@@ -81,9 +77,6 @@ func Start(ctx context.Context, o Options) (*Peer, error) {
 	if err := p.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start an SMPP server: %w", err), p.temp.Remove())
 	}
-	attending, stop := context.WithCancel(context.WithoutCancel(ctx))
-	p.stopping, p.attended = stop, make(chan struct{})
-	go p.attend(attending, o.Log)
 	return p, nil
 }
 
@@ -120,7 +113,7 @@ func (p *Peer) certify(ctx context.Context) error {
 }
 
 func (p *Peer) launch(ctx context.Context) (err error) {
-	log, err := os.OpenFile(p.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.Create(p.Log())
 	if err != nil {
 		return fmt.Errorf("open the server's log: %w", err)
 	}
@@ -134,21 +127,17 @@ func (p *Peer) launch(ctx context.Context) (err error) {
 	cmd.Dir = p.temp.Path
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for whoever calls Stop
-	process, err := proc.Start(cmd, syscall.SIGKILL)
-	if err != nil {
+	if p.process, err = proc.Start(cmd, syscall.SIGKILL); err != nil {
 		return err
 	}
-	p.mutex.Lock()
-	p.process = process
-	p.mutex.Unlock()
-	if err := p.waitReady(ctx, process); err != nil {
+	if err := p.waitReady(ctx); err != nil {
 		text, readErr := os.ReadFile(p.Log())
-		return errors.Join(err, fmt.Errorf("the server's log says:\n%s", text), readErr, process.Stop(syscall.SIGKILL, stopPatience))
+		return errors.Join(err, fmt.Errorf("the server's log says:\n%s", text), readErr, p.process.Stop(syscall.SIGKILL, stopPatience))
 	}
 	return nil
 }
 
-func (p *Peer) waitReady(ctx context.Context, process *proc.Process) error {
+func (p *Peer) waitReady(ctx context.Context) error {
 	const pause = 50 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -158,8 +147,8 @@ func (p *Peer) waitReady(ctx context.Context, process *proc.Process) error {
 			return nil
 		}
 		select {
-		case <-process.Done():
-			return fmt.Errorf("the server ended: %w", process.Wait())
+		case <-p.process.Done():
+			return fmt.Errorf("the server ended: %w", p.process.Wait())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the server to answer: %w: %w", ctx.Err(), problem)
 		case <-time.After(pause):
@@ -185,10 +174,8 @@ func (p *Peer) Certificate() string { return filepath.Join(p.temp.Path, "certifi
 
 // Stop stops the server and removes what it kept.
 func (p *Peer) Stop() error {
-	p.stopping()
-	<-p.attended
 	// It knows no orderly end, and keeps nothing that one would save.
-	if err := errors.Join(p.running().Stop(syscall.SIGKILL, stopPatience), p.temp.Remove()); err != nil {
+	if err := errors.Join(p.process.Stop(syscall.SIGKILL, stopPatience), p.temp.Remove()); err != nil {
 		return fmt.Errorf("stop the SMPP server: %w", err)
 	}
 	return nil

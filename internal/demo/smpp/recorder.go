@@ -2,14 +2,12 @@ package smpp
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Recorder stands between a client and a server, passes every byte on, and
@@ -20,7 +18,7 @@ type Recorder struct {
 	wait     sync.WaitGroup
 
 	mu       sync.Mutex
-	open     map[net.Conn]struct{}
+	open     map[net.Conn]struct{} // clients
 	closed   bool
 	pieces   []Piece
 	commands []uint32
@@ -109,56 +107,47 @@ func (r *Recorder) accept() {
 	}
 }
 
-// pass carries both directions until either side ends.
+// pass carries both directions until either side ends. The server hears of a client
+// with the first that it says.
 func (r *Recorder) pass(client net.Conn) {
 	defer r.forget(client)
-	server, err := r.reach()
-	if err != nil && !r.remember() {
-		return // closed meanwhile
+	if !r.remember(client) {
+		return
 	}
+	first, ok := r.read(client)
+	if !ok {
+		return
+	}
+	server, err := net.Dial("tcp", r.server)
 	if err != nil {
 		r.keep(func() { r.problem = errors.Join(r.problem, fmt.Errorf("reach the SMPP server: %w", err)) })
 		return
 	}
-	defer r.forget(server)
-	if !r.remember(client, server) {
-		return
-	}
+	c := newConversation(client, server)
 	r.wait.Go(func() {
 		defer r.forget(client)
-		_, _ = io.Copy(client, server) // ends with either connection
+		c.hear()
 	})
-	r.listen(client, server)
-}
-
-// reachPatience is longer than a server that has ended takes to be there again.
-const reachPatience = 15 * time.Second
-
-// reach connects to the server, which may just be starting again.
-func (r *Recorder) reach() (net.Conn, error) {
-	for deadline := time.Now().Add(reachPatience); ; {
-		server, err := net.Dial("tcp", r.server)
-		if err == nil || time.Now().After(deadline) || !r.remember() {
-			return server, err
-		}
-		time.Sleep(glance / 5)
+	for message := first; ok && c.say(message) == nil; {
+		message, ok = r.read(client)
 	}
+	c.leave()
+	_ = server.Close() // it may have ended already
 }
 
-func (r *Recorder) remember(conns ...net.Conn) bool {
+// remember tells whether the recorder is still at work.
+func (r *Recorder) remember(client net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, conn := range conns {
-		r.open[conn] = struct{}{}
-	}
+	r.open[client] = struct{}{}
 	return !r.closed
 }
 
-func (r *Recorder) forget(conn net.Conn) {
-	_ = conn.Close() // it may be closed already
+func (r *Recorder) forget(client net.Conn) {
+	_ = client.Close() // it may be closed already
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.open, conn)
+	delete(r.open, client)
 }
 
 func (r *Recorder) keep(change func()) {
@@ -169,25 +158,21 @@ func (r *Recorder) keep(change func()) {
 	r.changed = make(chan struct{})
 }
 
-// listen passes the client's PDUs on, whole, and keeps the submitted messages.
-func (r *Recorder) listen(client io.Reader, server io.Writer) {
-	for {
-		pdu, err := readPDU(client)
-		if errors.Is(err, errSize) {
-			r.keep(func() { r.problem = errors.Join(r.problem, err) })
-		}
-		if err != nil {
-			return // most often the connection ended
-		}
-		r.note(pdu)
-		if _, err := server.Write(pdu); err != nil {
-			return
-		}
+// read is the client's next PDU, noted; false at the end of the connection.
+func (r *Recorder) read(client io.Reader) ([]byte, bool) {
+	message, err := readPDU(client)
+	if errors.Is(err, errSize) {
+		r.keep(func() { r.problem = errors.Join(r.problem, err) })
 	}
+	if err != nil {
+		return nil, false // most often the connection ended
+	}
+	r.note(message)
+	return message, true
 }
 
 func (r *Recorder) note(pdu []byte) {
-	command := binary.BigEndian.Uint32(pdu[4:])
+	command := commandOf(pdu)
 	r.keep(func() {
 		r.commands = append(r.commands, command)
 		if command != SubmitSM {

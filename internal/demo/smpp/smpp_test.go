@@ -168,6 +168,35 @@ func TestServerRefusesAWrongPassword(t *testing.T) {
 	}
 }
 
+// Clients that break off at any point, as those of killed processes do, leave the
+// server as it was for the others.
+func TestServerOutlivesClientsThatLeave(t *testing.T) {
+	r := record(t)
+	user, password := setting(t, "REFERRAL_TEST_SMPP_USER"), setting(t, "REFERRAL_TEST_SMPP_PASSWORD")
+	ask := func(c *client) {
+		c.send(smpp.BindTransceiver, text(user), text(password), text(""), []byte{0x34, 0, 0}, text(""))
+	}
+	for range 5 {
+		for _, say := range []func(*client){
+			func(*client) {},
+			ask,
+			func(c *client) { ask(c); c.receive(smpp.BindTransceiver | response) },
+			func(c *client) { ask(c); c.receive(smpp.DeliverSM) },
+			func(c *client) { ask(c); c.send(smpp.Unbind) },
+			func(c *client) { c.bind(user, password) },
+		} {
+			c := dial(t, r.Addr())
+			say(c)
+			must(t, c.conn.Close())
+		}
+	}
+	c := dial(t, r.Addr())
+	if status := c.bind(user, password); status != 0 {
+		t.Fatalf("bind is answered with status %d", status)
+	}
+	c.submit(0, ucs2("Код"))
+}
+
 func TestCutEndsTheConnection(t *testing.T) {
 	r := record(t)
 	c := dial(t, r.Addr())
