@@ -165,6 +165,9 @@ func TestCivilIsWhatTimeSays(t *testing.T) {
 		if y, m, n := d.Time().Date(); y != year || m != month || n != day {
 			t.Fatalf("day %d is %d-%d-%d, want %d-%d-%d", d, year, month, day, y, m, n)
 		}
+		if text := string(d.Append([]byte("on "))); text != "on "+d.String() {
+			t.Fatalf("day %d is appended as %q, and is %s", d, text, d)
+		}
 	}
 	for d := day(t, "1596-01-01"); d < day(t, "2405-01-01"); d++ {
 		check(d)

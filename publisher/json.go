@@ -81,13 +81,7 @@ func appendUUID(dst []byte, u models.UUID) []byte {
 }
 
 func appendDate(dst []byte, d models.Date) []byte {
-	year, month, day := d.Civil()
-	if year < 0 || year > 9999 { // no date of a contract; as Date.String writes it
-		return appendString(dst, d.String())
-	}
-	dst = append(dst, '"', digit(year/1000), digit(year/100), digit(year/10), digit(year), '-')
-	dst = append(dst, digit(int(month)/10), digit(int(month)), '-')
-	return append(dst, digit(day/10), digit(day), '"')
+	return append(d.Append(append(dst, '"')), '"')
 }
 
 func digit(n int) byte { return '0' + byte(n%10) }

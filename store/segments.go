@@ -17,8 +17,8 @@ func appendSegments(dst []byte, segments []models.Segment) []byte {
 		if i > 0 {
 			dst = append(dst, ' ')
 		}
-		dst = append(appendDate(dst, s.From), '/')
-		dst = append(appendDate(dst, s.To), '@')
+		dst = append(s.From.Append(dst), '/')
+		dst = append(s.To.Append(dst), '@')
 		dst = strconv.AppendInt(dst, int64(s.Invitee), 10)
 		dst = append(dst, '+')
 		dst = strconv.AppendInt(dst, int64(s.Inviter), 10)
@@ -38,18 +38,6 @@ func (t *segmentText) of(segments []models.Segment) []byte {
 		t.segments, t.text = segments, appendSegments(t.text[:0], segments)
 	}
 	return t.text
-}
-
-// appendDate writes a day of four-digit years without the parsing of a layout,
-// which would cost a tenth of a rehearsal.
-func appendDate(dst []byte, d models.Date) []byte {
-	year, month, day := d.Civil()
-	if year < 1000 || year > 9999 {
-		return append(dst, d.String()...)
-	}
-	digit := func(n int) byte { return '0' + byte(n%10) }
-	dst = append(strconv.AppendInt(dst, int64(year), 10), '-', digit(int(month)/10), digit(int(month)), '-')
-	return append(dst, digit(day/10), digit(day))
 }
 
 func parseSegments(text string) ([]models.Segment, error) {
