@@ -9,6 +9,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/sethvargo/go-retry"
+
+	"referral/internal/sleep"
 )
 
 // Consumer takes what arrives on the topics, as a member of its group. Build it
@@ -70,7 +72,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		c.metrics.joinErrors.Inc()
 		c.health.report(onBroker, err)
 		c.log.Error("not in the consumer group; trying again", "error", err, "in", pause.String())
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return nil
 		}
 	}
@@ -148,20 +150,8 @@ func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *w
 	}
 	// Members that come and go end a generation often, but not at once. Without a
 	// pause, a fault that kafka-go answers by joining anew would do so endlessly.
-	if c.o.Now().Sub(began) < c.o.Timing.RetryMin*10 && !sleep(ctx, c.o.Timing.RetryMin*5) {
+	if c.o.Now().Sub(began) < c.o.Timing.RetryMin*10 && !sleep.For(ctx, c.o.Timing.RetryMin*5) {
 		return ctx.Err()
 	}
 	return c.checkTopics(ctx, wires)
-}
-
-// sleep waits, and tells whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -73,7 +74,7 @@ func (r *partitionReader) run(ctx context.Context) {
 		r.c.metrics.fetchErrors.WithLabelValues(r.labels()...).Inc()
 		r.c.health.report(r.name(), err)
 		r.log.Warn("fetching failed; connecting anew", "error", err, "offset", r.next, "in", pause.String())
-		sleep(ctx, pause)
+		sleep.For(ctx, pause)
 	}
 }
 

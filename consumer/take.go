@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -34,7 +35,7 @@ func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([
 		w.c.health.report(w.subject, err)
 		w.c.log.Error("storing failed; nothing is committed, trying the same batch again",
 			"error", err, "messages", len(batch), "in", pause.String())
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return nil, ctx.Err()
 		}
 	}

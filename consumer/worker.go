@@ -9,6 +9,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/semaphore"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -96,7 +97,7 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() {
 		defer cancel()
-		sleep(longer, grace)
+		sleep.For(longer, grace)
 	})
 	return longer, cancel
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -31,9 +32,9 @@ func (l *lane) run(ctx context.Context) {
 		worked := l.round(ctx)
 		switch {
 		case l.away > 0:
-			sleep(ctx, min(l.options.AwayMin<<min(l.away-1, 16), l.options.AwayMax))
+			sleep.For(ctx, min(l.options.AwayMin<<min(l.away-1, 16), l.options.AwayMax))
 		case !worked:
-			sleep(ctx, l.options.Poll)
+			sleep.For(ctx, l.options.Poll)
 		}
 	}
 }
@@ -116,7 +117,7 @@ func (l *lane) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
 func (l *lane) outlast(ctx context.Context) (context.Context, context.CancelFunc) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.options.SendTimeout)
 	stop := context.AfterFunc(ctx, func() {
-		sleep(sending, l.options.StopGrace)
+		sleep.For(sending, l.options.StopGrace)
 		cancel()
 	})
 	return sending, func() { stop(); cancel() }
@@ -183,7 +184,7 @@ func (l *lane) note(ctx context.Context, claim models.InvitationClaim, o models.
 				"invitation", claim.ID.String(), "channel", string(l.carrier.Channel), "state", string(o.State), "error", err)
 			return
 		}
-		sleep(ctx, l.options.AwayMin<<(try-1))
+		sleep.For(ctx, l.options.AwayMin<<(try-1))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -74,7 +75,7 @@ func (n *Notifier) regularly(ctx context.Context, every time.Duration, what stri
 		} else {
 			n.trouble.clear(what)
 		}
-		sleep(ctx, every)
+		sleep.For(ctx, every)
 	}
 }
 
@@ -126,14 +127,4 @@ func (n *Notifier) readQueues(ctx context.Context) error {
 	}
 	n.metrics.setQueues(queues, n.options.Now())
 	return nil
-}
-
-// sleep waits, but not beyond the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -127,7 +128,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for !is() {
-		if !sleep(ctx, time.Millisecond) {
+		if !sleep.For(ctx, time.Millisecond) {
 			t.Fatal("it never came to be that ", what)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"referral/internal/asyncapi"
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -42,7 +43,7 @@ func settled(t testing.TB, n *Notifier, m *models.InvitationMessage) ([]string, 
 	defer cancel()
 	for {
 		ids, err := n.Send(ctx, m)
-		if !errors.Is(err, models.ErrCarrierAway) || !sleep(ctx, 50*time.Millisecond) {
+		if !errors.Is(err, models.ErrCarrierAway) || !sleep.For(ctx, 50*time.Millisecond) {
 			return ids, err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"referral/internal/sleep"
 )
 
 // ErrLedElsewhere says that another replica publishes just now.
@@ -73,7 +75,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	watch.Go(func() { p.watchBacklog(ctx) })
 	for ctx.Err() == nil {
 		p.serve(ctx)
-		sleep(ctx, p.options.PollInterval)
+		sleep.For(ctx, p.options.PollInterval)
 	}
 	watch.Wait()
 	p.close()
@@ -166,7 +168,7 @@ func (p *Publisher) naming(err error) error {
 func (p *Publisher) watchBacklog(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = p.trouble.retry(ctx, task{Kind: "backlog", What: "reading the backlog"}, p.readBacklog)
-		sleep(ctx, p.options.BacklogEvery)
+		sleep.For(ctx, p.options.BacklogEvery)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -103,7 +104,7 @@ func leaderOf(t testing.TB, topic string, partition int) (conn *kafka.Conn, last
 			}
 			must(t, conn.Close())
 		}
-		if !errors.Is(err, kafka.NotLeaderForPartition) && !errors.Is(err, kafka.LeaderNotAvailable) || !sleep(ctx, 50*time.Millisecond) {
+		if !errors.Is(err, kafka.NotLeaderForPartition) && !errors.Is(err, kafka.LeaderNotAvailable) || !sleep.For(ctx, 50*time.Millisecond) {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
+
+	"referral/internal/sleep"
 )
 
 // shift is the time during which this replica leads. What it learns, such as who
@@ -42,7 +44,7 @@ func (s *shift) forever(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if !more && !sleep(ctx, s.options.PollInterval) {
+			if !more && !sleep.For(ctx, s.options.PollInterval) {
 				return context.Cause(ctx)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"referral/internal/sleep"
 )
 
 // trouble is the one place where a failure that may pass becomes a log line, a
@@ -44,7 +46,7 @@ func (t *trouble) retry(ctx context.Context, what task, do func(context.Context)
 		if !stopped || !errors.Is(err, context.Cause(ctx)) {
 			t.note(what, err)
 		}
-		if stopped || !sleep(ctx, backoff(tries, t.min, t.max)) {
+		if stopped || !sleep.For(ctx, backoff(tries, t.min, t.max)) {
 			return context.Cause(ctx)
 		}
 	}
@@ -94,16 +96,4 @@ func backoff(tries int, low, high time.Duration) time.Duration {
 		wait *= 2
 	}
 	return min(wait, high)
-}
-
-// sleep tells whether the time has passed before ctx was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -61,7 +62,7 @@ func (g *Gauges) Follow(ctx context.Context, every time.Duration) {
 		} else if ctx.Err() == nil {
 			g.log.Error("the figures of the programme could not be read; the gauges show the last ones", "err", err)
 		}
-		if wait(ctx, every) != nil {
+		if !sleep.For(ctx, every) {
 			return
 		}
 	}

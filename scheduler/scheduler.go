@@ -13,6 +13,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"referral/billing"
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -101,8 +102,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // startUp catches up the months missed, once what waits on the topics is read.
 func (s *Scheduler) startUp(ctx context.Context) error {
 	s.awaitFacts(ctx)
-	if err := wait(ctx, s.Quiet); err != nil {
-		return err
+	if !sleep.For(ctx, s.Quiet) {
+		return ctx.Err()
 	}
 	s.awaitFacts(ctx)
 	return errors.Join(s.catchUpMissed(ctx, ""), s.tellWaiting(ctx))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/billing"
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -121,8 +122,8 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 			return run, err
 		}
 		if !moved {
-			if err := wait(ctx, advancePoll); err != nil {
-				return run, err
+			if !sleep.For(ctx, advancePoll) {
+				return run, ctx.Err()
 			}
 			continue
 		}
@@ -182,16 +183,5 @@ func (s *Settler) report(was, run models.Run) {
 	}
 	if was.State != run.State {
 		s.Metrics.ended(run, s.Now())
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"time"
+	"database/sql"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -17,26 +15,7 @@ const quickly = "WITH quickly AS MATERIALIZED (SELECT set_config('synchronous_co
 // statement runs fn, which is one statement, outside any other transaction: one
 // round trip. It is repeated when it met a neighbour.
 func (s *Store) statement(ctx context.Context, fn func(*pgx.Conn) error) error {
-	for attempt := 1; ; attempt++ {
-		err := s.onConnection(ctx, fn)
-		if err == nil || attempt == maxAttempts || !neighbourly(err) {
-			return classify(err)
-		}
-		if err := pause(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *Store) onConnection(ctx context.Context, fn func(*pgx.Conn) error) error {
-	conn, err := s.sql.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to the database: %w", err)
-	}
-	defer conn.Close() //nolint:errcheck // gives the connection back to the pool; nothing is pending on it
-	raw, err := pgxConn(conn)
-	if err != nil {
-		return err
-	}
-	return fn(raw)
+	return classify(repeat(ctx, func() error {
+		return s.onConnection(ctx, func(_ *sql.Conn, raw *pgx.Conn) error { return fn(raw) })
+	}))
 }

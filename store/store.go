@@ -17,6 +17,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -113,29 +114,37 @@ func (s *Store) snapshot(ctx context.Context, readOnly bool, fn func(*tx) error)
 const maxAttempts = 12
 
 func (s *Store) retry(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
+	return repeat(ctx, func() error { return s.once(ctx, opts, fn) })
+}
+
+// repeat does a piece of work again as long as it meets neighbours, each time a
+// little later.
+func repeat(ctx context.Context, work func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.once(ctx, opts, fn)
+		err := work()
 		if err == nil || attempt == maxAttempts || !neighbourly(err) {
 			return err
 		}
-		if err := pause(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))); err != nil {
-			return err
+		if !sleep.For(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))) {
+			return ctx.Err()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 
 func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
+	return s.onConnection(ctx, func(conn *sql.Conn, raw *pgx.Conn) error {
+		// The transaction itself does not end with ctx, its statements do: database/sql
+		// would roll back behind our back, on the very connection that pgx is using.
+		session := s.gorm.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
+		session.Statement.ConnPool = conn
+		return session.Transaction(func(g *gorm.DB) error {
+			return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now(), terms: s.terms.Load()})
+		}, opts)
+	})
+}
+
+// onConnection runs fn on a connection that is its own meanwhile.
+func (s *Store) onConnection(ctx context.Context, fn func(*sql.Conn, *pgx.Conn) error) error {
 	conn, err := s.sql.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
@@ -145,13 +154,7 @@ func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) erro
 	if err != nil {
 		return err
 	}
-	// The transaction itself does not end with ctx, its statements do: database/sql
-	// would roll back behind our back, on the very connection that pgx is using.
-	session := s.gorm.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
-	session.Statement.ConnPool = conn
-	return session.Transaction(func(g *gorm.DB) error {
-		return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now(), terms: s.terms.Load()})
-	}, opts)
+	return fn(conn, raw)
 }
 
 // pgxConn reaches the driver's connection under a database/sql one, for COPY.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -80,7 +81,7 @@ func (c *Client) attempt(ctx context.Context, receipts func(context.Context, mod
 		wait = c.options.RetryMin
 	}
 	c.options.Log.Warn("no connection to the SMSC; trying again", "error", err, "wait", wait)
-	pause(ctx, wait)
+	sleep.For(ctx, wait)
 	return min(2*wait, c.options.RetryMax)
 }
 
@@ -164,13 +165,4 @@ func (c *Client) delivered(ctx context.Context, p *pdu, receipts func(context.Co
 		return statusTemporary
 	}
 	return statusOK
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -60,7 +61,7 @@ func (c *Client) sendPart(ctx context.Context, to Address, p part, insist bool) 
 		if !again || !insist && try == patience {
 			return id, err
 		}
-		pause(ctx, c.options.Throttle)
+		sleep.For(ctx, c.options.Throttle)
 		if ctx.Err() != nil {
 			return "", err
 		}
@@ -110,7 +111,7 @@ func (c *Client) turn(ctx context.Context) error {
 	wait := time.Until(c.throttled)
 	c.mutex.Unlock()
 	if wait > 0 {
-		pause(ctx, wait)
+		sleep.For(ctx, wait)
 	}
 	if ctx.Err() != nil {
 		<-c.window

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -82,7 +83,7 @@ const (
 // sweep deletes ended sessions, now and then every few minutes. Nothing waits for
 // it: a session that has ended lets nobody in, swept or not.
 func (d *Door) sweep(ctx context.Context) error {
-	for pause(ctx, 0); ctx.Err() == nil; pause(ctx, sweepEvery) {
+	for sleep.For(ctx, 0); ctx.Err() == nil; sleep.For(ctx, sweepEvery) {
 		for swept := sweepBatch; swept == sweepBatch; {
 			var err error
 			if swept, err = d.o.Sessions.SweepSessions(ctx, d.o.Now(), sweepBatch); err != nil && ctx.Err() == nil {
@@ -92,13 +93,4 @@ func (d *Door) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

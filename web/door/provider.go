@@ -9,6 +9,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"referral/internal/sleep"
 )
 
 // provider is the OpenID provider as it describes itself.
@@ -46,14 +48,14 @@ func (d *Door) follow(ctx context.Context) error {
 				d.log.Error("the OpenID provider cannot be reached; trying again", "err", trouble)
 			}
 			away = true
-			pause(ctx, wait)
+			sleep.For(ctx, wait)
 			wait = min(2*wait, longBackOff)
 		default:
 			if away {
 				d.log.Info("the OpenID provider answers again")
 			}
 			away, wait = false, firstBackOff
-			pause(ctx, refreshEvery)
+			sleep.For(ctx, refreshEvery)
 		}
 	}
 	return nil
