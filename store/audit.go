@@ -256,31 +256,23 @@ func (l *auditLoader) load(ctx context.Context) ([]models.AuditCase, error) {
 	return l.list, nil
 }
 
-func (l *auditLoader) facts(context.Context) error {
-	set := models.NewWorkingSet()
-	var records []accountRecord
-	if err := l.Where("account_id IN ?", l.ids).Find(&records).Error; err != nil {
-		return fmt.Errorf("reading accounts: %w", err)
-	}
-	for i := range records {
-		l.list[l.index[records[i].AccountID]].Account = *records[i].account()
-	}
-	l.known = len(records)
-	if err := l.loadReferrals(toSet(l.ids), set); err != nil {
+func (l *auditLoader) facts(ctx context.Context) error {
+	var found accountRecords
+	trip := l.roundTrip()
+	found.queue(trip, l.ids)
+	if err := trip.send(ctx); err != nil {
 		return err
 	}
+	set := found.workingSet()
+	l.known = len(set.Accounts)
 	for i, id := range l.ids {
-		l.list[i].Activations, l.list[i].Referrals, l.list[i].Stored = set.Activations[id], set.Referrals[id], set.Standings[id]
+		c := &l.list[i]
+		if known := set.Accounts[id]; known != nil {
+			c.Account = *known
+		}
+		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Standings[id]
 	}
 	return nil
-}
-
-func toSet(ids []int64) map[int64]bool {
-	set := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		set[id] = true
-	}
-	return set
 }
 
 // invoices finds the highest revision of every invoice, in the period or in all.

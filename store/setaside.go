@@ -32,12 +32,7 @@ func (b *intake) writeSetAsides(context.Context) error {
 			Reason: fault.Reason, Detail: storable(fault.Detail), SetAsideAt: b.now,
 		})
 	}
-	if len(records) == 0 {
-		return nil
-	}
-	if err := b.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&records, insertBatch).Error; err != nil {
-		return fmt.Errorf("setting messages aside: %w", err)
-	}
+	writeAll(b.last, "setting messages aside", b.last.db.Clauses(clause.OnConflict{DoNothing: true}), records)
 	return nil
 }
 

@@ -68,6 +68,7 @@ func Open(o Options) (*Store, error) {
 		// error is returned and logged by the caller instead.
 		Logger:                 logger.Discard,
 		SkipDefaultTransaction: true, DisableAutomaticPing: true,
+		QueryFields: true, // a newer release may add columns while this one runs
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)

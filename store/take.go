@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 
 	"referral/models"
@@ -54,6 +55,7 @@ type intake struct {
 	marks  map[mark]bool
 	alone  bool // no other batch is on its way in
 	out    *takeRows
+	last   *roundTrip // what is written at the end, in one round trip
 
 	revisedWithin bool // an invoice comes more than once in the batch
 }
@@ -86,6 +88,7 @@ type mark struct {
 func (b *intake) take(ctx context.Context, derive Derive) error {
 	b.marks = map[mark]bool{}
 	b.out = takeRoom.Get().(*takeRows)
+	b.last = b.roundTrip()
 	b.sortOutFaults()
 	b.sortByKey()
 	if err := b.passGate(ctx); err != nil {
@@ -103,6 +106,9 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.last.send(ctx); err != nil {
+		return err
 	}
 	b.out.giveBack()
 	return nil
@@ -168,36 +174,74 @@ func freshOf[T models.FactData](b *intake, fn func(i int, f *models.Fact, data T
 
 const inboxBytes = 72 // of a row
 
+// few is so many rows that a COPY of their own, which is a round trip, costs more
+// than it saves.
+const few = 64
+
 // writeInbox remembers every fresh event, those in conflict excepted: a mended
 // one must still find its id free. What was found to be a repeat only on a closer
 // look is remembered as well.
 func (b *intake) writeInbox(ctx context.Context) error {
+	if len(b.fresh) <= few {
+		b.queueInbox()
+		return nil
+	}
 	out := &b.out.inbox
 	out.room(len(b.fresh) * inboxBytes)
-	fresh := make([]bool, len(b.batch))
-	for _, i := range b.fresh {
-		fresh[i] = b.fate[i] != models.Aside
-	}
-	for _, k := range b.byKey {
-		if f := b.batch[k.i].Fact; fresh[k.i] {
-			out.row(4).uuid(f.Key).int8(f.Data.Account()).uuid(f.Digest).time(b.now)
-		}
+	for f := range b.remembered() {
+		out.row(4).uuid(f.Key).int8(f.Data.Account()).uuid(f.Digest).time(b.now)
 	}
 	return out.send(ctx, b.pgx, "inbox (event_key, account_id, digest, taken_at)")
 }
 
+func (b *intake) queueInbox() {
+	var keys, digests [][16]byte
+	var accounts []int64
+	for f := range b.remembered() {
+		keys, accounts, digests = append(keys, f.Key), append(accounts, f.Data.Account()), append(digests, f.Digest)
+	}
+	if len(keys) > 0 {
+		b.last.exec("writing inbox", `INSERT INTO inbox (event_key, account_id, digest, taken_at)
+			SELECT key, account, digest, $4 FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS f (key, account, digest)`, keys, accounts, digests, b.now)
+	}
+}
+
+// remembered is the facts for the inbox, in the order of its index.
+func (b *intake) remembered() iter.Seq[*models.Fact] {
+	fresh := make([]bool, len(b.batch))
+	for _, i := range b.fresh {
+		fresh[i] = b.fate[i] != models.Aside
+	}
+	return func(yield func(*models.Fact) bool) {
+		for _, k := range b.byKey {
+			if fresh[k.i] && !yield(b.batch[k.i].Fact) {
+				return
+			}
+		}
+	}
+}
+
+// periodsAtWork is those that a run is at work on.
+const periodsAtWork = "SELECT period FROM runs WHERE state IN ('rehearsing', 'posting')"
+
 // markAtWork marks accounts, without asking for reasons, in every period that a
 // run is at work on. What a neighbour is just taking about them cannot be seen
 // from here, and the run may see that before it sees this.
-func (b *intake) markAtWork(ctx context.Context, accounts []int64) error {
-	return each(ctx, b.pgx, "runs at work", func(v [][]byte) {
-		for _, id := range accounts {
-			b.marks[mark{models.Period(getInt4(v[0])), id}] = true
-		}
-	}, "SELECT period FROM runs WHERE state IN ('rehearsing', 'posting')")
+func (b *intake) markAtWork(accounts []int64) {
+	b.last.exec("marking accounts for the runs at work", `INSERT INTO stale (period, account_id)
+		SELECT DISTINCT w.period, a FROM (`+periodsAtWork+`) w, unnest($1::bigint[]) a`, accounts)
 }
 
 func (b *intake) writeMarks(ctx context.Context) error {
+	if len(b.marks) > 0 && len(b.marks) <= few {
+		var periods []int32
+		var accounts []int64
+		for m := range b.marks {
+			periods, accounts = append(periods, int32(m.period)), append(accounts, m.account)
+		}
+		b.last.exec("writing stale", "INSERT INTO stale (period, account_id) SELECT * FROM unnest($1::int[], $2::bigint[])", periods, accounts)
+		return nil
+	}
 	var out rows
 	for m := range b.marks {
 		out.row(2).int4(int(m.period)).int8(m.account)

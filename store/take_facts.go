@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"referral/models"
@@ -29,32 +31,37 @@ func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
 	if len(facts) == 0 {
 		return nil
 	}
-	if err := b.holdTerms(); err != nil {
-		return err
-	}
 	set, err := b.lockWorkingSet(ctx, subjects, codesOf(facts))
 	if err != nil {
 		return err
 	}
 	changes := derive(set, facts)
-	if err := b.saveChanges(changes); err != nil {
+	if err := saveChanges(b.last, changes); err != nil {
 		return err
 	}
-	return b.markStanding(ctx, changes.Standings)
+	markStanding(b.last, changes.Standings)
+	return nil
 }
 
 func (b *intake) accountFacts() ([]*models.Fact, map[int64]bool) {
 	var facts []*models.Fact
 	subjects := map[int64]bool{}
 	for _, i := range b.fresh {
-		f := b.batch[i].Fact
-		switch f.Data.(type) {
-		case models.Registered, models.PromoEnded, models.Terminated, models.ActivationRequested:
+		if f := b.batch[i].Fact; ofStanding(f) {
 			facts = append(facts, f)
 			subjects[f.Data.Account()] = true
 		}
 	}
 	return facts, subjects
+}
+
+// ofStanding tells a fact that the rules have to judge when it comes.
+func ofStanding(f *models.Fact) bool {
+	switch f.Data.(type) {
+	case models.Registered, models.PromoEnded, models.Terminated, models.ActivationRequested:
+		return true
+	}
+	return false
 }
 
 func codesOf(facts []*models.Fact) []string {
@@ -67,144 +74,113 @@ func codesOf(facts []*models.Fact) []string {
 	return codes
 }
 
+// lockWorkingSet reads the accounts that the facts may touch, locked, with what
+// hangs on them.
 func (b *intake) lockWorkingSet(ctx context.Context, subjects map[int64]bool, entered []string) (*models.WorkingSet, error) {
-	_, err := b.pgx.Exec(ctx, "INSERT INTO accounts (account_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING", sortedIDs(subjects))
-	if err != nil {
-		return nil, fmt.Errorf("making accounts known: %w", err)
-	}
-	reach, err := b.reach(ctx, subjects, entered)
+	r, err := b.reach(ctx, subjects, entered)
 	if err != nil {
 		return nil, err
 	}
-	set := models.NewWorkingSet()
-	if err := b.lockAccounts(reach.ids, set); err != nil {
+	var found accountRecords
+	behind := newReach(subjects, nil)
+	trip := b.roundTrip()
+	found.queueLocked(trip, r.ids)
+	r.queueOwners(&trip.batch, behind)
+	if err := trip.send(ctx); err != nil {
 		return nil, err
+	}
+	set := found.workingSet()
+	for id := range subjects {
+		for _, a := range set.Activations[id] {
+			if a.Status != models.ActivationRefused {
+				behind.request(a.Code, a.InviterID)
+			}
+		}
 	}
 	// What was read before the locks may have grown meanwhile.
-	again, err := b.reach(ctx, subjects, entered)
-	if err != nil {
-		return nil, err
-	}
-	if !maps.Equal(again.ids, reach.ids) {
+	if !maps.Equal(behind.ids, r.ids) || !r.asksFor(behind.asked) {
 		return nil, errAgain
 	}
-	set.Codes = again.codes
-	return set, b.loadReferrals(again.ids, set)
+	set.Codes = behind.codes
+	return set, nil
 }
 
-// reach is the accounts that a batch may touch and the codes among them.
+// reach is the accounts that a batch may touch: those it is about, and the owners
+// of the codes that they enter now or have entered before.
 type reach struct {
 	ids   map[int64]bool
-	codes map[string]int64
+	asked map[string]bool  // codes, in their normal form
+	codes map[string]int64 // their owners
 }
 
-func (b *intake) reach(ctx context.Context, subjects map[int64]bool, entered []string) (reach, error) {
-	r := reach{ids: maps.Clone(subjects), codes: map[string]int64{}}
-	ids := sortedIDs(subjects)
-	codes := normalCodes(entered)
-	err := each(ctx, b.pgx, "activations", func(v [][]byte) {
-		if inviter := getInt8(v[1]); inviter != 0 {
-			r.ids[inviter] = true
-			return
-		}
-		codes = append(codes, models.NormalCode(string(v[0])))
-	}, "SELECT code, inviter_id FROM activations WHERE account_id = ANY($1) AND status IN ('pending', 'accepted')", ids)
-	if err != nil {
-		return r, err
+func newReach(subjects map[int64]bool, entered []string) *reach {
+	r := &reach{ids: maps.Clone(subjects), asked: map[string]bool{}, codes: map[string]int64{}}
+	for _, code := range entered {
+		r.request(code, 0)
 	}
-	err = each(ctx, b.pgx, "codes", func(v [][]byte) {
+	return r
+}
+
+// request adds one to activate a code, whose owner is known once it was accepted.
+func (r *reach) request(code string, inviter int64) {
+	if inviter != 0 {
+		r.ids[inviter] = true
+		return
+	}
+	r.asked[models.NormalCode(code)] = true
+}
+
+// queueOwners asks whose the codes are, for another reach or itself.
+func (r *reach) queueOwners(batch *pgx.Batch, into *reach) {
+	if len(r.asked) == 0 {
+		return
+	}
+	queue(batch, "codes", func(v [][]byte) {
 		owner := getInt8(v[1])
-		r.codes[string(v[0])] = owner
-		r.ids[owner] = true
-	}, "SELECT code, account_id FROM codes WHERE code = ANY($1)", codes)
-	return r, err
+		into.codes[string(v[0])] = owner
+		into.ids[owner] = true
+	}, "SELECT code, account_id FROM codes WHERE code = ANY($1)", slices.Sorted(maps.Keys(r.asked)))
 }
 
-func normalCodes(entered []string) []string {
-	codes := make([]string, len(entered))
-	for i, c := range entered {
-		codes[i] = models.NormalCode(c)
-	}
-	return codes
-}
-
-func (b *intake) lockAccounts(ids map[int64]bool, set *models.WorkingSet) error {
-	var records []accountRecord
-	err := b.Clauses(clause.Locking{Strength: "UPDATE"}).Where("account_id IN ?", sortedIDs(ids)).Order("account_id").Find(&records).Error
-	if err != nil {
-		return fmt.Errorf("locking accounts: %w", err)
-	}
-	for i := range records {
-		set.Accounts[records[i].AccountID] = records[i].account()
-	}
-	return nil
-}
-
-// loadReferrals fills in what hangs on the locked accounts.
-func (t *tx) loadReferrals(ids map[int64]bool, set *models.WorkingSet) error {
-	keys := sortedIDs(ids)
-	var activations []activationRecord
-	var referrals []referralRecord
-	for _, q := range []struct {
-		what  string
-		into  any
-		order string
-	}{
-		{"activations", &activations, "account_id, seq"},
-		{"referrals", &referrals, "account_id, invitee_id"},
-	} {
-		if err := t.Where("account_id IN ?", keys).Order(q.order).Find(q.into).Error; err != nil {
-			return fmt.Errorf("reading %s: %w", q.what, err)
+func (r *reach) asksFor(codes map[string]bool) bool {
+	for code := range codes {
+		if !r.asked[code] {
+			return false
 		}
 	}
-	for i := range activations {
-		id := activations[i].AccountID
-		set.Activations[id] = append(set.Activations[id], activations[i].activation())
-	}
-	for i := range referrals {
-		id := referrals[i].AccountID
-		set.Referrals[id] = append(set.Referrals[id], referrals[i].referral())
-	}
-	return t.loadStandings(keys, set.Standings)
+	return true
 }
 
-func (t *tx) loadStandings(keys []int64, standings map[int64]models.Standing) error {
-	var discounts []discountRecord
-	if err := t.Where("account_id IN ?", keys).Order("account_id, kind, from_day").Find(&discounts).Error; err != nil {
-		return fmt.Errorf("reading discounts: %w", err)
+// reach makes the subjects known and finds whom the facts may touch.
+func (b *intake) reach(ctx context.Context, subjects map[int64]bool, entered []string) (*reach, error) {
+	r := newReach(subjects, entered)
+	fromFacts := len(r.asked)
+	ids := sortedIDs(subjects)
+	trip := b.roundTrip()
+	trip.exec("making accounts known", "INSERT INTO accounts (account_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING", ids)
+	r.queueOwners(&trip.batch, r)
+	queue(&trip.batch, "activations", func(v [][]byte) { r.request(string(v[0]), getInt8(v[1])) },
+		"SELECT code, inviter_id FROM activations WHERE account_id = ANY($1) AND status IN ('pending', 'accepted')", ids)
+	if err := trip.send(ctx); err != nil {
+		return nil, err
 	}
-	var grants []grantRecord
-	if err := t.Where("account_id IN ?", keys).Order("account_id, granted_on, sms, ordinal").Find(&grants).Error; err != nil {
-		return fmt.Errorf("reading package grants: %w", err)
+	if len(r.asked) == fromFacts {
+		return r, nil
 	}
-	for i := range discounts {
-		s := standings[discounts[i].AccountID]
-		s.Discounts = append(s.Discounts, discounts[i].discount())
-		standings[discounts[i].AccountID] = s
-	}
-	for i := range grants {
-		s := standings[grants[i].AccountID]
-		s.Grants = append(s.Grants, grants[i].grant())
-		standings[grants[i].AccountID] = s
-	}
-	return nil
+	r.queueOwners(&trip.batch, r)
+	return r, trip.send(ctx)
 }
 
-func (t *tx) saveChanges(c models.Changes) error {
-	for _, save := range []func(models.Changes) error{
-		t.saveAccounts, t.saveActivations, t.saveReferrals, t.saveStandings, t.saveAnnouncements,
-	} {
-		if err := save(c); err != nil {
-			return err
-		}
-	}
-	return nil
+// saveChanges queues what the rules have changed.
+func saveChanges(r *roundTrip, c models.Changes) error {
+	saveAccounts(r, c)
+	saveActivations(r, c)
+	saveReferrals(r, c)
+	saveStandings(r, c)
+	return saveAnnouncements(r, c)
 }
 
-func (t *tx) saveAccounts(c models.Changes) error {
-	if len(c.Accounts) == 0 {
-		return nil
-	}
+func saveAccounts(r *roundTrip, c models.Changes) {
 	records := make([]accountRecord, len(c.Accounts))
 	var codes []codeRecord
 	for i, a := range c.Accounts {
@@ -213,19 +189,13 @@ func (t *tx) saveAccounts(c models.Changes) error {
 			codes = append(codes, codeRecord{a.Code, a.ID})
 		}
 	}
-	if err := t.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&records, insertBatch).Error; err != nil {
-		return fmt.Errorf("saving accounts: %w", err)
-	}
+	writeAll(r, "saving accounts", r.db.Clauses(clause.OnConflict{UpdateAll: true}), records)
 	// An account keeps its code; a code that another account has is a unique key
 	// violated, and makes the batch draw again.
-	err := t.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "account_id"}}, DoNothing: true}).CreateInBatches(&codes, insertBatch).Error
-	if len(codes) > 0 && err != nil {
-		return fmt.Errorf("saving codes: %w", err)
-	}
-	return nil
+	writeAll(r, "saving codes", r.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "account_id"}}, DoNothing: true}), codes)
 }
 
-func (t *tx) saveActivations(c models.Changes) error {
+func saveActivations(r *roundTrip, c models.Changes) {
 	var fresh []activationRecord
 	for _, a := range c.Activations {
 		if a.Seq == 0 {
@@ -235,42 +205,27 @@ func (t *tx) saveActivations(c models.Changes) error {
 			})
 			continue
 		}
-		err := t.Model(&activationRecord{}).Where("account_id = ? AND seq = ?", a.AccountID, a.Seq).
-			Updates(map[string]any{"status": a.Status, "reason": a.Reason, "inviter_id": a.InviterID}).Error
-		if err != nil {
-			return fmt.Errorf("saving a verdict: %w", err)
-		}
+		r.write("saving a verdict", r.db.Model(&activationRecord{}).Where("account_id = ? AND seq = ?", a.AccountID, a.Seq).
+			Updates(map[string]any{"status": a.Status, "reason": a.Reason, "inviter_id": a.InviterID}))
 	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := t.CreateInBatches(&fresh, insertBatch).Error; err != nil {
-		return fmt.Errorf("saving activations: %w", err)
-	}
-	return nil
+	writeAll(r, "saving activations", r.db, fresh)
 }
 
-func (t *tx) saveReferrals(c models.Changes) error {
+func saveReferrals(r *roundTrip, c models.Changes) {
 	// The last word on a pair counts; one INSERT may not name a row twice.
 	byPair := map[[2]int64]referralRecord{}
-	for _, r := range c.Referrals {
-		byPair[[2]int64{r.InviterID, r.InviteeID}] = referralRecord{r.InviterID, r.InviteeID, r.ActivatedAt}
-	}
-	if len(byPair) == 0 {
-		return nil
+	for _, f := range c.Referrals {
+		byPair[[2]int64{f.InviterID, f.InviteeID}] = referralRecord{f.InviterID, f.InviteeID, f.ActivatedAt}
 	}
 	records := slices.SortedFunc(maps.Values(byPair), func(a, b referralRecord) int {
 		return cmp.Or(cmp.Compare(a.AccountID, b.AccountID), cmp.Compare(a.InviteeID, b.InviteeID))
 	})
-	if err := t.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&records, insertBatch).Error; err != nil {
-		return fmt.Errorf("saving referrals: %w", err)
-	}
-	return nil
+	writeAll(r, "saving referrals", r.db.Clauses(clause.OnConflict{UpdateAll: true}), records)
 }
 
-func (t *tx) saveStandings(c models.Changes) error {
+func saveStandings(r *roundTrip, c models.Changes) {
 	if len(c.Standings) == 0 {
-		return nil
+		return
 	}
 	ids := sortedIDs(c.Standings)
 	var discounts []discountRecord
@@ -283,26 +238,14 @@ func (t *tx) saveStandings(c models.Changes) error {
 			grants = append(grants, grantRecord{g.AccountID, g.SMS, g.Ordinal, dateValue(g.GrantedOn), g.Step})
 		}
 	}
-	if err := t.Where("account_id IN ?", ids).Delete(&discountRecord{}).Error; err != nil {
-		return fmt.Errorf("replacing discounts: %w", err)
-	}
-	if err := t.Where("account_id IN ?", ids).Delete(&grantRecord{}).Error; err != nil {
-		return fmt.Errorf("replacing package grants: %w", err)
-	}
-	if len(discounts) > 0 {
-		if err := t.CreateInBatches(&discounts, insertBatch).Error; err != nil {
-			return fmt.Errorf("saving discounts: %w", err)
-		}
-	}
-	if len(grants) > 0 {
-		if err := t.CreateInBatches(&grants, insertBatch).Error; err != nil {
-			return fmt.Errorf("saving package grants: %w", err)
-		}
-	}
-	return nil
+	theirs := r.db.Where("account_id = ANY(?)", idList(ids)).Session(&gorm.Session{})
+	r.write("replacing discounts", theirs.Delete(&discountRecord{}))
+	r.write("replacing package grants", theirs.Delete(&grantRecord{}))
+	writeAll(r, "saving discounts", r.db, discounts)
+	writeAll(r, "saving package grants", r.db, grants)
 }
 
-func (t *tx) saveAnnouncements(c models.Changes) error {
+func saveAnnouncements(r *roundTrip, c models.Changes) error {
 	records := make([]outboxRecord, len(c.Announcements))
 	for i, a := range c.Announcements {
 		data, err := json.Marshal(a.Data)
@@ -311,33 +254,26 @@ func (t *tx) saveAnnouncements(c models.Changes) error {
 		}
 		records[i] = outboxRecord{AccountID: a.AccountID, EventID: uuidValue(a.ID), Type: a.Type, Data: string(data), At: a.At}
 	}
-	if len(records) == 0 {
-		return nil
-	}
-	if err := t.CreateInBatches(&records, insertBatch).Error; err != nil {
-		return fmt.Errorf("saving announcements: %w", err)
-	}
+	writeAll(r, "saving announcements", r.db, records)
 	return nil
 }
 
 // markStanding marks, in every started period, the accounts whose standing has
-// changed: where they have invoices, and where they have earned a package. On
-// purpose it makes no period known: months that no invoice has named are not run
-// by the clock (docs/architecture.md), or the first start on old facts would send
-// packages of years past.
-func (b *intake) markStanding(ctx context.Context, standings map[int64]models.Standing) error {
+// changed: where they have invoices, where they have earned a package, and, without
+// asking for reasons, where a run is at work. On purpose it makes no period known:
+// months that no invoice has named are not run by the clock (docs/architecture.md),
+// or the first start on old facts would send packages of years past.
+func markStanding(r *roundTrip, standings map[int64]models.Standing) {
 	if len(standings) == 0 {
-		return nil
+		return
 	}
-	if err := b.markAtWork(ctx, sortedIDs(standings)); err != nil {
-		return err
-	}
-	return each(ctx, b.pgx, "what a fact makes stale", func(v [][]byte) {
-		b.marks[mark{models.Period(getInt4(v[0])), getInt8(v[1])}] = true
-	}, `SELECT i.period, i.account_id FROM invoices i JOIN periods p USING (period)
+	r.exec("marking what a fact makes stale", `INSERT INTO stale (period, account_id)
+		SELECT i.period, i.account_id FROM invoices i JOIN periods p USING (period)
 		WHERE i.account_id = ANY($1) AND p.started_at IS NOT NULL
 		UNION
 		SELECT p.period, g.account_id FROM package_grants g
 		JOIN periods p ON p.period = extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int
-		WHERE g.account_id = ANY($1) AND p.started_at IS NOT NULL`, sortedIDs(standings))
+		WHERE g.account_id = ANY($1) AND p.started_at IS NOT NULL
+		UNION
+		SELECT w.period, a FROM (`+periodsAtWork+`) w, unnest($1::bigint[]) a`, sortedIDs(standings))
 }

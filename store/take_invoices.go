@@ -49,9 +49,7 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 		return err
 	}
 	if len(revised) > 0 {
-		if err := b.markAtWork(ctx, revised); err != nil {
-			return err
-		}
+		b.markAtWork(revised)
 	}
 	if err := headers.send(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
 		return err

@@ -52,6 +52,9 @@ func (b *intake) passGate(ctx context.Context) error {
 		lock = "pg_advisory_xact_lock"
 	}
 	batch.Queue(fmt.Sprintf(gateSQL, lock), int64(lockGate)).Query(func(r pgx.Rows) error { return eachOf(r, "the gate", func([][]byte) {}) })
+	if slices.ContainsFunc(b.byKey, func(k keyed) bool { return ofStanding(b.batch[k.i].Fact) }) {
+		b.queueHoldTerms(&batch)
+	}
 	if len(b.byKey) > 0 {
 		batch.Queue("SELECT event_key, digest FROM inbox WHERE event_key = ANY($1::uuid[])", b.eventKeys()).
 			Query(func(r pgx.Rows) error { return eachOf(r, "the inbox", b.known.event) })

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"referral/models"
+	"github.com/jackc/pgx/v5"
 )
 
 // adoptChunk is how many accounts are derived anew in one transaction.
@@ -135,6 +135,25 @@ func (t *tx) holdTerms() error {
 	return err
 }
 
+// queueHoldTerms does the same among other statements of a round trip: each sees
+// what was committed before it, so what the lock has waited for is seen behind it.
+func (t *tx) queueHoldTerms(batch *pgx.Batch) {
+	if t.terms == nil {
+		return
+	}
+	batch.Queue("SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms)).Query(nothing)
+	batch.Queue("SELECT terms_digest FROM programme_state").QueryRow(func(row pgx.Row) error {
+		var inForce string
+		if err := row.Scan(&inForce); err != nil {
+			return fmt.Errorf("asking for the terms in force: %w", err)
+		}
+		if inForce != *t.terms {
+			return ErrOtherTerms
+		}
+		return nil
+	})
+}
+
 // termsInForce is their digest. In a snapshot that is older than their last change,
 // FOR SHARE asks for the transaction to be run again.
 func (t *tx) termsInForce() (digest string, err error) {
@@ -188,16 +207,17 @@ func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (cha
 	if err != nil || last == nil {
 		return 0, nil, err
 	}
-	b := &intake{tx: t, marks: map[mark]bool{}}
-	set := models.NewWorkingSet()
-	if err := b.lockAccounts(ids, set); err != nil {
+	var found accountRecords
+	trip := t.roundTrip()
+	found.queueLocked(trip, ids)
+	if err := trip.send(ctx); err != nil {
 		return 0, nil, err
 	}
-	if err := t.loadReferrals(ids, set); err != nil {
+	changes := derive(found.workingSet(), nil)
+	if err := saveChanges(trip, changes); err != nil {
 		return 0, nil, err
 	}
-	changes := derive(set, nil)
-	if err := t.saveChanges(changes); err != nil {
+	if err := trip.send(ctx); err != nil {
 		return 0, nil, err
 	}
 	return len(changes.Standings), last, nil

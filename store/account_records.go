@@ -1,0 +1,73 @@
+package store
+
+import (
+	"gorm.io/gorm/clause"
+
+	"referral/models"
+)
+
+// accountRecords is the rows of some accounts and of what hangs on them.
+type accountRecords struct {
+	accounts    []accountRecord
+	activations []activationRecord
+	referrals   []referralRecord
+	discounts   []discountRecord
+	grants      []grantRecord
+}
+
+// queue reads them all in one round trip.
+func (a *accountRecords) queue(r *roundTrip, ids []int64) {
+	r.find("accounts", r.db.Where("account_id = ANY(?)", idList(ids)).Order("account_id").Find(&a.accounts))
+	a.queueRest(r, ids)
+}
+
+// queueLocked locks the accounts first, in the order of their ids, so that no two
+// lock each other out. What hangs on them is read behind the locks.
+func (a *accountRecords) queueLocked(r *roundTrip, ids map[int64]bool) {
+	sorted := sortedIDs(ids)
+	r.find("accounts, locking them", r.db.Clauses(clause.Locking{Strength: "UPDATE"}).
+		Where("account_id = ANY(?)", idList(sorted)).Order("account_id").Find(&a.accounts))
+	a.queueRest(r, sorted)
+}
+
+func (a *accountRecords) queueRest(r *roundTrip, ids []int64) {
+	for _, q := range []struct {
+		what  string
+		into  any
+		order string
+	}{
+		{"activations", &a.activations, "account_id, seq"},
+		{"referrals", &a.referrals, "account_id, invitee_id"},
+		{"discounts", &a.discounts, "account_id, kind, from_day"},
+		{"package grants", &a.grants, "account_id, granted_on, sms, ordinal"},
+	} {
+		r.find(q.what, r.db.Where("account_id = ANY(?)", idList(ids)).Order(q.order).Find(q.into))
+	}
+}
+
+// workingSet is what they say, without the codes.
+func (a *accountRecords) workingSet() *models.WorkingSet {
+	set := models.NewWorkingSet()
+	for i := range a.accounts {
+		set.Accounts[a.accounts[i].AccountID] = a.accounts[i].account()
+	}
+	for i := range a.activations {
+		id := a.activations[i].AccountID
+		set.Activations[id] = append(set.Activations[id], a.activations[i].activation())
+	}
+	for i := range a.referrals {
+		id := a.referrals[i].AccountID
+		set.Referrals[id] = append(set.Referrals[id], a.referrals[i].referral())
+	}
+	for i := range a.discounts {
+		s := set.Standings[a.discounts[i].AccountID]
+		s.Discounts = append(s.Discounts, a.discounts[i].discount())
+		set.Standings[a.discounts[i].AccountID] = s
+	}
+	for i := range a.grants {
+		s := set.Standings[a.grants[i].AccountID]
+		s.Grants = append(s.Grants, a.grants[i].grant())
+		set.Standings[a.grants[i].AccountID] = s
+	}
+	return set
+}
