@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 	"go.uber.org/goleak"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -93,6 +94,47 @@ func (r *rig) createTopic(name string, partitions int32, configs map[string]stri
 	answer, err := request.RequestWith(r.context(), r.client)
 	r.must(err)
 	r.must(kerr.ErrorForCode(answer.Topics[0].ErrorCode))
+	r.awaitPartitions(name, partitions)
+}
+
+// awaitPartitions waits until they answer: for a moment after a topic was made its
+// broker may not know it yet.
+func (r *rig) awaitPartitions(name string, partitions int32) {
+	r.t.Helper()
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = name
+	for p := range partitions {
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Partition, partition.Timestamp = p, -1
+		topic.Partitions = append(topic.Partitions, partition)
+	}
+	ctx := r.context()
+	for {
+		request := kmsg.NewPtrListOffsetsRequest()
+		request.ReplicaID, request.Topics = -1, []kmsg.ListOffsetsRequestTopic{topic}
+		answer, err := request.RequestWith(ctx, r.client)
+		if err == nil {
+			err = failed(answer)
+		}
+		if err == nil {
+			return
+		}
+		if !kerr.IsRetriable(err) || !sleep.For(ctx, 20*time.Millisecond) {
+			r.t.Fatalf("waiting for the partitions of %s: %v", name, err)
+		}
+	}
+}
+
+// failed is the first error of an answer's partitions.
+func failed(answer *kmsg.ListOffsetsResponse) error {
+	for _, topic := range answer.Topics {
+		for _, p := range topic.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r *rig) addPartitions(name string, total int32) {
@@ -103,6 +145,7 @@ func (r *rig) addPartitions(name string, total int32) {
 	answer, err := request.RequestWith(r.context(), r.client)
 	r.must(err)
 	r.must(kerr.ErrorForCode(answer.Topics[0].ErrorCode))
+	r.awaitPartitions(name, total)
 }
 
 // forget deletes what a partition holds before an offset, as retention does.
