@@ -44,7 +44,7 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) round(ctx context.Context) (worked bool) {
 	if err := l.reachable(); err != nil {
 		if l.away++; l.away > 1 { // once is no trouble: it may just be connecting
-			l.trouble.note(l.name(), err)
+			l.trouble.Note(l.name(), err)
 		}
 		return false
 	}
@@ -57,7 +57,7 @@ func (l *lane) round(ctx context.Context) (worked bool) {
 		l.failed(ctx, "claiming invitations", err)
 		return false
 	}
-	l.trouble.clear("claiming invitations")
+	l.trouble.Clear("claiming invitations")
 	if len(claims) == 0 {
 		l.works() // as far as anybody can tell
 		return false
@@ -68,7 +68,7 @@ func (l *lane) round(ctx context.Context) (worked bool) {
 
 func (l *lane) works() {
 	l.away = 0
-	l.trouble.clear(l.name())
+	l.trouble.Clear(l.name())
 }
 
 func (l *lane) name() string { return fmt.Sprintf("%s by %s", l.carrier.Channel, l.carrier.Name) }
@@ -106,7 +106,7 @@ func (l *lane) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
 	group.Wait()
 	if err := unreached.Load(); err != nil {
 		l.away++
-		l.trouble.note(l.name(), *err)
+		l.trouble.Note(l.name(), *err)
 		return
 	}
 	l.works()
@@ -175,7 +175,7 @@ func (l *lane) note(ctx context.Context, claim models.InvitationClaim, o models.
 		last := try == noteTries || ctx.Err() != nil
 		err := l.noteOnce(ctx, claim, o)
 		if err == nil {
-			l.trouble.clear(what)
+			l.trouble.Clear(what)
 			return
 		}
 		l.failed(ctx, what, err)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/internal/sleep"
+	"referral/internal/trouble"
 	"referral/models"
 )
 
@@ -16,7 +17,7 @@ import (
 type Notifier struct {
 	options Options
 	metrics *metrics
-	trouble *trouble
+	trouble *trouble.Board
 }
 
 // New makes a notifier. It connects to nothing yet.
@@ -24,7 +25,9 @@ func New(o Options) (*Notifier, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	n := &Notifier{options: o.withDefaults(), trouble: newTrouble(o.Log)}
+	n := &Notifier{options: o.withDefaults(), trouble: trouble.New(o.Log, trouble.Words{
+		Part: "notify", Fails: "invitations: something fails, trying again", Works: "invitations: it works again",
+	})}
 	for i := range n.options.Carriers {
 		c := &n.options.Carriers[i]
 		if c.AtOnce == 0 {
@@ -66,14 +69,14 @@ func (n *Notifier) work(ctx context.Context) {
 }
 
 // Ready is nil when nothing fails; otherwise it names what does, and why.
-func (n *Notifier) Ready() error { return n.trouble.err() }
+func (n *Notifier) Ready() error { return n.trouble.Err() }
 
 func (n *Notifier) regularly(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
 	for ctx.Err() == nil {
 		if err := do(ctx); err != nil {
 			n.failed(ctx, what, err)
 		} else {
-			n.trouble.clear(what)
+			n.trouble.Clear(what)
 		}
 		sleep.For(ctx, every)
 	}
@@ -83,7 +86,7 @@ func (n *Notifier) regularly(ctx context.Context, every time.Duration, what stri
 func (n *Notifier) failed(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
 		n.metrics.errors.WithLabelValues(what).Inc()
-		n.trouble.note(what, err)
+		n.trouble.Note(what, err)
 	}
 }
 
@@ -116,7 +119,7 @@ func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
 		n.failed(ctx, "noting receipts", err)
 		return fmt.Errorf("notify: %w", err)
 	}
-	n.trouble.clear("noting receipts")
+	n.trouble.Clear("noting receipts")
 	return nil
 }
 

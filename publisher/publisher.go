@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"referral/internal/sleep"
+	"referral/internal/trouble"
 )
 
 // ErrLedElsewhere says that another replica publishes just now.
@@ -26,7 +27,7 @@ var errNotAsked = errors.New("publisher: does not know yet whether it leads")
 type Publisher struct {
 	options   Options
 	metrics   *metrics
-	trouble   *trouble
+	trouble   *troubles
 	sender    *sender
 	encoder   *Encoder
 	transport *kafka.Transport // nil unless it is the publisher's own
@@ -45,8 +46,9 @@ func New(o Options) (*Publisher, error) {
 	if p.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, err
 	}
-	p.trouble = &trouble{
-		log: o.Log, metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax, now: map[string]failure{},
+	p.trouble = &troubles{
+		Board:   trouble.New(o.Log, trouble.Words{Part: "publisher", Fails: "publishing fails, trying again", Works: "publishing goes on"}),
+		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}
 	p.sender = p.newSender()
 	return p, nil
@@ -107,7 +109,7 @@ func (p *Publisher) Drain(ctx context.Context) error {
 // Ready is nil when nothing fails: while this replica publishes, or stands by
 // because another one does. Otherwise it names what fails and why.
 func (p *Publisher) Ready() error {
-	if err := p.trouble.err(); err != nil {
+	if err := p.trouble.Err(); err != nil {
 		return err
 	}
 	if !p.asked.Load() {
@@ -160,7 +162,7 @@ func (p *Publisher) naming(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, p.trouble.err())
+	return errors.Join(err, p.trouble.Err())
 }
 
 // watchBacklog reads the backlog now and then, whether or not this replica leads:

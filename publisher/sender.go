@@ -18,7 +18,7 @@ import (
 type sender struct {
 	client   *kafka.Client
 	balancer kafka.Balancer
-	trouble  *trouble
+	trouble  *troubles
 	metrics  *metrics
 	now      func() time.Time
 

@@ -19,7 +19,7 @@ type shift struct {
 	ledger  Ledger
 	log     *slog.Logger
 	metrics *metrics
-	trouble *trouble
+	trouble *troubles
 	sender  *sender
 	encoder *Encoder
 	headers []kafka.Header
@@ -96,7 +96,7 @@ func (s *shift) end() {
 	for _, h := range s.allHolds {
 		h.drop()
 	}
-	s.trouble.forget()
+	s.trouble.Forget()
 }
 
 // ask calls the ledger until it answers.
