@@ -199,7 +199,7 @@ func TestConsumerKeepsTheLagWhileTheDatabaseIsDown(t *testing.T) {
 		}
 		return errors.New("down")
 	}
-	m := r.start(func(o *Options) { o.BatchSize = 5; o.Timing.StallAfter = 200 * time.Millisecond })
+	m := r.start(func(o *Options) { o.BatchSize = 5; o.Timing.StallAfter = 8 * time.Second }) // it asks for the lag every eighth of that
 	r.sendLeavers(0, 1, 101)
 	r.until("a lag of 100", func() bool { return sum(m.metrics.lag, r.topics.Terminated) == 100 })
 	r.sendLeavers(0, 101, 201)
@@ -212,6 +212,24 @@ func TestConsumerKeepsTheLagWhileTheDatabaseIsDown(t *testing.T) {
 	r.until("no lag", func() bool { return sum(m.metrics.lag) == 0 })
 	if got := sum(m.metrics.generations); got != 1 {
 		t.Errorf("joined %v times, though only the database was to blame", got)
+	}
+}
+
+func TestAPartitionThatWaitsForTheDatabaseIsNotStalled(t *testing.T) {
+	now := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	r := &partitionReader{c: &Consumer{o: Options{Now: func() time.Time { return now }, Timing: Timing{StallAfter: time.Minute}}}}
+	r.touch()
+	now = now.Add(time.Minute)
+	if r.stalled() {
+		t.Error("stalled after a minute sharp")
+	}
+	now = now.Add(time.Second)
+	if !r.stalled() {
+		t.Error("not stalled after more than a minute")
+	}
+	r.blocked.Store(true)
+	if r.stalled() {
+		t.Error("stalled though it is the worker that holds it up")
 	}
 }
 
