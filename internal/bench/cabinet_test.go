@@ -50,12 +50,15 @@ func cabinetOnce(b *testing.B, n int) {
 	fillCabinet(b, db, n)
 	stack := newCabinetStack(b, s, db)
 	var select1, page, enter latencies
+	var entered uint64
 	for round := range rounds(b) {
 		select1.note(stack.attack(b, "SELECT 1", stack.reads("/api/v1/select-1", n)))
 		page.note(stack.attack(b, "main page", stack.reads("/api/v1/standing", n)))
-		enter.note(stack.attack(b, "activation", stack.activations(b, n, round)))
+		activations := stack.attack(b, "activation", stack.activations(b, n, round))
+		enter.note(activations)
+		entered += activations.Requests // a busy machine may be a few late for the last of them
 	}
-	stack.checkActivated(b, db, rounds(b))
+	stack.checkActivated(b, db, entered)
 	b.ReportMetric(page.p50.Seconds()*1e3, "page_p50_ms")
 	b.ReportMetric(page.p99.Seconds()*1e3, "page_p99_ms")
 	b.ReportMetric(enter.p50.Seconds()*1e3, "activation_p50_ms")
@@ -203,14 +206,14 @@ func (c *cabinetStack) attack(b *testing.B, what string, targets vegeta.Targeter
 }
 
 // checkActivated holds what was entered against what is in the database.
-func (c *cabinetStack) checkActivated(b *testing.B, db *sql.DB, rounds int) {
+func (c *cabinetStack) checkActivated(b *testing.B, db *sql.DB, entered uint64) {
 	b.Helper()
-	var accepted, tries int
+	var accepted, tries uint64
 	if err := db.QueryRow(`SELECT (SELECT count(*) FROM client_requests WHERE convert_from(answer, 'UTF8') LIKE '%"accepted":true%'),
 		(SELECT sum(tries) FROM code_tries)`).Scan(&accepted, &tries); err != nil {
 		b.Fatal(err)
 	}
-	if accepted != rounds*activationsInRound || tries != 0 {
-		b.Fatalf("%d codes were accepted, %d tries are left", accepted, tries)
+	if accepted != entered || tries != 0 {
+		b.Fatalf("%d codes were entered, %d accepted; %d tries are left", entered, accepted, tries)
 	}
 }
