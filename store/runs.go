@@ -74,7 +74,6 @@ type periodRecord struct {
 	SettledAt *time.Time
 	ClosedAt  *time.Time
 	ClosedBy  *string
-	Stale     int64 `gorm:"->"`
 }
 
 func (periodRecord) TableName() string { return "periods" }
@@ -82,7 +81,7 @@ func (periodRecord) TableName() string { return "periods" }
 func (r *periodRecord) info() models.PeriodInfo {
 	info := models.PeriodInfo{
 		Period: r.Period, State: models.PeriodOpen,
-		StartedAt: zeroTime(r.StartedAt), SettledAt: zeroTime(r.SettledAt), ClosedAt: zeroTime(r.ClosedAt), Stale: r.Stale,
+		StartedAt: zeroTime(r.StartedAt), SettledAt: zeroTime(r.SettledAt), ClosedAt: zeroTime(r.ClosedAt),
 	}
 	if r.SettledAt != nil {
 		info.State = models.PeriodRun
@@ -391,7 +390,10 @@ func (t *tx) saveRun(r *runRecord) error {
 
 // Periods is every period known, with what is stale in it, the oldest first.
 func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
-	var records []periodRecord
+	var records []struct {
+		Period periodRecord `gorm:"embedded"`
+		Stale  int64
+	}
 	err := s.gorm.WithContext(ctx).Raw(`SELECT p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale
 		FROM periods p ORDER BY p.period`).Scan(&records).Error
 	if err != nil {
@@ -399,7 +401,8 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	}
 	list := make([]models.PeriodInfo, len(records))
 	for i := range records {
-		list[i] = records[i].info()
+		list[i] = records[i].Period.info()
+		list[i].Stale = records[i].Stale
 	}
 	return list, nil
 }
