@@ -266,6 +266,41 @@ func TestTriesAtOneMoment(t *testing.T) {
 	}
 }
 
+// Whoever is over its own limit moves nothing that others share; whoever is let by
+// its own and not by what is shared keeps its own. The wait is that of all limits
+// that are reached.
+func TestATryMovesAllCountersOrNone(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	ends := l.now.Add(time.Hour)
+	counters := func(account string) []models.Tries {
+		return []models.Tries{
+			{Scope: "account", Subject: account, Ends: ends, Allowed: 1},
+			{Scope: "address", Subject: "198.51.100.7", Ends: ends.Add(2 * time.Hour), Allowed: 2},
+			{Scope: "overall", Subject: "", Ends: ends.Add(time.Hour), Allowed: 5},
+		}
+	}
+	for _, c := range []struct {
+		account string
+		over    time.Duration // after the account's window; negative for none
+		counted string
+	}{
+		{"885", -1, `(account,885,1)(address,198.51.100.7,1)(overall,"",1)`},
+		{"885", 0, `(account,885,1)(address,198.51.100.7,1)(overall,"",1)`},
+		{"886", -1, `(account,885,1)(account,886,1)(address,198.51.100.7,2)(overall,"",2)`},
+		{"887", 2 * time.Hour, `(account,885,1)(account,886,1)(account,887,0)(address,198.51.100.7,2)(overall,"",2)`},
+		{"886", 2 * time.Hour, `(account,885,1)(account,886,1)(account,887,0)(address,198.51.100.7,2)(overall,"",2)`},
+	} {
+		over, err := l.ReserveTry(t.Context(), counters(c.account))
+		if err != nil || over.IsZero() != (c.over < 0) || c.over >= 0 && !over.Equal(ends.Add(c.over)) {
+			t.Errorf("a try of %s: over until %s, %v", c.account, over, err)
+		}
+		if got := strings.ReplaceAll(l.dump("SELECT scope, subject, tries FROM code_tries"), "\n", ""); got != c.counted {
+			t.Errorf("after a try of %s: %s\nwant %s", c.account, got, c.counted)
+		}
+	}
+}
+
 // A limit that was lowered holds at once, and one try too many can still be given
 // back.
 func TestALimitThatWasLowered(t *testing.T) {

@@ -75,6 +75,9 @@ func (t *tx) invite(q *models.InvitationRequest) (models.Invitation, error) {
 	if err != nil || found {
 		return before, err
 	}
+	if q.Code == "" {
+		return models.Invitation{}, errors.New("no invitation without a code")
+	}
 	if taken >= q.PerDay {
 		return models.Invitation{}, models.ErrTooManyInvitations
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"referral/models"
 	"referral/web/cabinet"
 )
@@ -87,6 +89,23 @@ func TestARepeatInvitesOnce(t *testing.T) {
 	}
 	r.expect(r.invite(885, "email", "other@example.com", "k"), http.StatusUnprocessableEntity, map[string]any{"code": "idempotency_key_reused"})
 	r.expect(r.enter(885, "QQQQQQQQQ", "k"), http.StatusUnprocessableEntity, map[string]any{"code": "idempotency_key_reused"})
+}
+
+// A repeat gets the first answer also when it would not be taken on any more.
+func TestARepeatAfterLeaving(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
+	first := r.invite(885, "email", "friend@example.com", "k")
+	r.kafka(models.Terminated{AccountID: 885, TerminatedAt: r.now()})
+	o := r.options()
+	o.Invites.Channels, o.Registerer = nil, prometheus.NewRegistry()
+	r.mux = http.NewServeMux()
+	r.open(o)
+	if again := r.invite(885, "email", "friend@example.com", "k"); again.status != http.StatusCreated || again.text != first.text {
+		t.Errorf("first %d %s, then %d %s", first.status, first.text, again.status, again.text)
+	}
+	r.expect(r.invite(885, "email", "friend@example.com", "another"), http.StatusConflict, map[string]any{"code": "not_possible"})
 }
 
 // Who has opted out is never written to again, by nobody.

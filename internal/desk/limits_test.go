@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"referral/models"
 	"referral/web/cabinet"
 )
 
@@ -110,6 +112,52 @@ func TestAllTogetherAreLimited(t *testing.T) {
 			want = http.StatusTooManyRequests
 		}
 		r.expect(r.enterFrom(901+i, "QQQQQQQQQ", fmt.Sprintf("198.51.100.%d:1", i)), want, nil)
+	}
+}
+
+// impatient is a store whose clients hang up while it works for them.
+type impatient struct {
+	cabinet.Store
+	hangUp func()
+}
+
+func (i *impatient) ReserveTry(ctx context.Context, counters []models.Tries) (time.Time, error) {
+	over, err := i.Store.ReserveTry(ctx, counters)
+	i.hangUp()
+	return over, err
+}
+
+func (i *impatient) Take(ctx context.Context, batch []models.Delivery, derive cabinet.Derive) ([]models.Disposition, error) {
+	i.hangUp()
+	return i.Store.Take(ctx, batch, derive)
+}
+
+// A client that hangs up while its code is being looked at has used up a try like
+// any other, and nothing of it is left half done.
+func TestHangingUpGetsNoMoreLookedAt(t *testing.T) {
+	t.Parallel()
+	store := &impatient{}
+	r := newRig(t, limited(3, 100, 1000), func(o *cabinet.Options) { store.Store, o.Store = o.Store, store })
+	r.kafka(registered(901, "2026-03-20T09:00:00Z"))
+	for i := range 6 {
+		var ctx context.Context
+		ctx, store.hangUp = context.WithCancel(t.Context())
+		code := fmt.Sprint("WRONG", i)
+		v, err := r.office.Activate(ctx, 901, cabinet.Attempt{Code: code, Key: code, Address: "198.51.100.7:1"})
+		if err != nil || (v.Wait > 0) != (i >= 3) {
+			t.Errorf("code %d: %+v, %v", i, v, err)
+		}
+	}
+	if n := r.number("SELECT count(*) FROM activations"); n != 3 {
+		t.Errorf("%d codes were looked at, want 3", n)
+	}
+	for _, scope := range []string{"account", "address", "overall"} {
+		if n := r.number("SELECT tries FROM code_tries WHERE scope = $1", scope); n != 3 {
+			t.Errorf("%s: %d are counted, want 3", scope, n)
+		}
+	}
+	if n := r.number("SELECT count(*) FROM client_requests"); n != 3 {
+		t.Errorf("%d requests are kept, want those that were answered", n)
 	}
 }
 

@@ -1,7 +1,10 @@
 package desk
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -139,6 +142,26 @@ func TestWhatIsAnotherClients(t *testing.T) {
 	r.expect(theirs, http.StatusNotFound, map[string]any{"code": "unknown_invoice"})
 	if theirs.text != nobodys.text {
 		t.Errorf("another's invoice is told from one that is not there: %s %s", theirs.text, nobodys.text)
+	}
+}
+
+// A cursor that somebody has made up is answered like one, with no stack in the log.
+func TestMadeUpCursors(t *testing.T) {
+	t.Parallel()
+	r := furnished(t)
+	for list, kind := range map[string]byte{"friends": 'f', "changes": 'c', "months": 'm', "invitations": 'i'} {
+		for _, n := range []int64{math.MinInt64, -5, -1, 0, 1 << 40, math.MaxInt64} {
+			for numbers := range 3 {
+				mark := binary.AppendVarint([]byte{kind}, 885)
+				for range numbers {
+					mark = binary.AppendVarint(mark, n)
+				}
+				a := r.get(885, "/"+list+"?cursor="+base64.RawURLEncoding.EncodeToString(mark))
+				if a.status != http.StatusOK && a.status != http.StatusBadRequest {
+					t.Errorf("%s behind %d times %d: %d %s", list, numbers, n, a.status, a.text)
+				}
+			}
+		}
 	}
 }
 

@@ -17,9 +17,12 @@ const source = "referral/cabinet"
 const longestCode = 64
 
 // Activate enters a friend's code. It is a fact like one that comes over Kafka,
-// taken by the same verb and judged by the same rules.
+// taken by the same verb and judged by the same rules. A client that hangs up
+// changes nothing: else it could have codes looked at that are counted nowhere.
 func (o *Office) Activate(ctx context.Context, account int64, a Attempt) (v Verdict, err error) {
 	defer func() { o.metrics.activated(v, err) }()
+	ctx, cancel := throughout(ctx)
+	defer cancel()
 	code := models.NormalCode(a.Code)
 	if code == "" {
 		return Verdict{Reason: models.UnknownCode}, nil

@@ -24,32 +24,28 @@ type inviteAnswer struct {
 	wait    time.Duration
 }
 
-// Invite takes on an invitation.
+// Invite takes on an invitation. It goes on when the client hangs up, so that what
+// a repeat finds is an answer.
 func (o *Office) Invite(ctx context.Context, account int64, i Invite) (v InviteVerdict, err error) {
 	defer func() { o.metrics.invited(v, err) }()
+	ctx, cancel := throughout(ctx)
+	defer cancel()
 	to, refused := o.recipient(i)
 	if refused != "" {
 		return InviteVerdict{Refusal: refused}, nil
 	}
-	code, err := o.codeOf(ctx, account)
-	if err != nil || code == "" {
-		return InviteVerdict{Refusal: InviteNotPossible}, err
-	}
-	take := func(on occasion) (result[inviteAnswer], error) { return o.takeOn(ctx, account, to, code, on) }
+	take := func(on occasion) (result[inviteAnswer], error) { return o.takeOn(ctx, account, to, on) }
 	answer, on, kept, err := once(ctx, o, asked{account, i.Key, "invitation", string(to.Channel) + " " + to.Address}, take)
 	if err == nil && kept && answer.Refusal == "" {
 		// The invitation itself is found by its id, which is that of the occasion.
 		var again result[inviteAnswer]
-		again, err = take(on)
+		again, err = o.order(ctx, account, to, "", on)
 		answer = again.answer
 	}
 	return InviteVerdict{Invitation: answer.taken, Refusal: answer.Refusal, Wait: answer.wait}, err
 }
 
 func (o *Office) recipient(i Invite) (recipient.Recipient, InviteRefusal) {
-	if !slices.Contains(o.o.Invites.Channels, i.Channel) {
-		return recipient.Recipient{}, InviteNotPossible
-	}
 	to, err := o.o.Invites.Recipients.Read(i.Channel, i.Recipient)
 	switch {
 	case err == nil:
@@ -74,7 +70,17 @@ func (o *Office) codeOf(ctx context.Context, account int64) (string, error) {
 	return facts.Account.Code, nil
 }
 
-func (o *Office) takeOn(ctx context.Context, account int64, to recipient.Recipient, code string, on occasion) (result[inviteAnswer], error) {
+func (o *Office) takeOn(ctx context.Context, account int64, to recipient.Recipient, on occasion) (result[inviteAnswer], error) {
+	code, err := o.codeOf(ctx, account)
+	if err != nil || code == "" || !slices.Contains(o.o.Invites.Channels, to.Channel) {
+		return result[inviteAnswer]{answer: inviteAnswer{Refusal: InviteNotPossible}, momentary: true}, err
+	}
+	return o.order(ctx, account, to, code, on)
+}
+
+// order is the invitation of an occasion: one with the code, unless it is there
+// already.
+func (o *Office) order(ctx context.Context, account int64, to recipient.Recipient, code string, on occasion) (result[inviteAnswer], error) {
 	taken, err := o.o.Store.Invite(ctx, models.InvitationRequest{
 		ID: models.UUID(uuid.NewSHA1(invitations, []byte(on.id))), AccountID: account, Channel: to.Channel, Recipient: to.Address, Key: to.Key,
 		Code: code, Token: o.o.NewToken(), Day: o.today(), PerDay: o.o.Invites.PerDay,

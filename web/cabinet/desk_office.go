@@ -75,7 +75,13 @@ func (o *Options) validate() error {
 // today is the programme's day.
 func (o *Office) today() models.Date { return o.o.Programme.Local(o.o.Now()) }
 
-// lastly is for what must still be written when the client has hung up.
+// throughout is for what goes on to its end, or for so long, when the client has
+// hung up. The time leaves room for two batches of codes.
+func throughout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 2*gatherPatience)
+}
+
+// lastly is for what must still be written when the time is up.
 func lastly(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }

@@ -83,7 +83,10 @@ func (o *Office) Changes(ctx context.Context, account int64, after string, limit
 	}
 	list := o.o.Programme.Changes(&facts, o.today())
 	if at != nil {
-		list = list[max(0, len(list)-int(at[0])):]
+		if at[0] < 0 {
+			return Page[billing.DiscountChange]{}, ErrBadCursor
+		}
+		list = list[max(0, int64(len(list))-at[0]):]
 	}
 	page := Page[billing.DiscountChange]{Items: list}
 	if size := pageSize(limit); len(list) > size {

@@ -47,7 +47,8 @@ func (l Limits) counters(account int64, address string, now time.Time) []models.
 // guarded looks at a code only while the client, its address and all together are
 // within their limits. The try is counted before, and taken off again when the
 // code was good, or when nothing was learnt from it: whoever sends many at one
-// moment gets no more looked at.
+// moment gets no more looked at. It stays counted when time ran out, for nobody
+// knows then whether the code was looked at.
 func (o *Office) guarded(ctx context.Context, account int64, address string, look func() (Verdict, error)) (Verdict, error) {
 	now := o.o.Now()
 	counters := o.o.Limits.counters(account, address, now)
@@ -59,7 +60,7 @@ func (o *Office) guarded(ctx context.Context, account int64, address string, loo
 		return Verdict{Wait: max(over.Sub(now), time.Second)}, nil
 	}
 	verdict, err := look()
-	if err != nil || verdict.Accepted {
+	if verdict.Accepted || err != nil && ctx.Err() == nil {
 		o.giveBack(ctx, counters)
 	}
 	return verdict, err
