@@ -76,9 +76,9 @@ func (o *Options) validate() error {
 func (o *Office) today() models.Date { return o.o.Programme.Local(o.o.Now()) }
 
 // throughout is for what goes on to its end, or for so long, when the client has
-// hung up. The time leaves room for two batches of codes.
+// hung up.
 func throughout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 2*gatherPatience)
+	return context.WithTimeout(context.WithoutCancel(ctx), gatherPatience+5*time.Second)
 }
 
 // lastly is for what must still be written when the time is up.

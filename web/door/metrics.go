@@ -15,7 +15,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status.",
+			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status; gone is one that failed because its client had hung up.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "referral_web_request_seconds", Help: "How long requests to the personal account took, by route.",

@@ -1,6 +1,7 @@
 package door_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -123,6 +124,35 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// A client that hangs up raises no alarm.
+func TestHangingUp(t *testing.T) {
+	r := rig(t, doortest.Options{})
+	begun, counted := make(chan struct{}), make(chan struct{})
+	handler, err := r.Door.Mux([]door.Route{{Pattern: "GET /referral/slow", Rule: door.Anyone, Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		close(begun)
+		<-q.Context().Done()
+		door.NoteError(q.Context(), q.Context().Err())
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	go func() {
+		defer close(counted)
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/referral/slow", nil))
+	}()
+	<-begun
+	hangUp()
+	<-counted
+	if log := r.Log.String(); strings.Contains(log, "a request failed") {
+		t.Errorf("logged:\n%s", log)
+	}
+	if n := requests(t, r)["GET /referral/slow gone"]; n != 1 {
+		t.Errorf("%v requests are counted as gone", n)
+	}
+}
+
 // Requests are counted by route: a path could name somebody.
 func TestMetricsNameRoutes(t *testing.T) {
 	r := rig(t, doortest.Options{})
@@ -130,16 +160,14 @@ func TestMetricsNameRoutes(t *testing.T) {
 	r.Get(browser, "/referral/friends/79001234567")
 	r.Get(browser, "/referral/79001234567")
 	r.Get(r.Browser(), "/api/v1/standing")
+	counted := requests(t, r)
 	families, err := r.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if key := labels(m); f.GetName() == "referral_web_requests_total" {
-				counted[key] = m.GetCounter().GetValue()
-			} else if strings.Contains(key, "79001234567") {
+			if key := labels(m); strings.Contains(key, "79001234567") {
 				t.Errorf("%s has %s", f.GetName(), key)
 			}
 		}
@@ -149,6 +177,24 @@ func TestMetricsNameRoutes(t *testing.T) {
 			t.Errorf("%s: counted %v times of %v", key, counted[key], counted)
 		}
 	}
+}
+
+// requests is how many were counted, by route and class of status.
+func requests(t *testing.T, r *doortest.Rig) map[string]float64 {
+	t.Helper()
+	families, err := r.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() == "referral_web_requests_total" {
+			for _, m := range f.GetMetric() {
+				counted[labels(m)] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return counted
 }
 
 func labels(m *dto.Metric) string {

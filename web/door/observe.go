@@ -17,6 +17,7 @@ type visit struct {
 	err   error
 	quiet bool
 	panic bool
+	gone  bool // the client has hung up
 }
 
 type visitKey struct{}
@@ -54,6 +55,7 @@ func (d *Door) observed(next http.Handler) http.Handler {
 		defer cancel()
 		answer := &recorder{ResponseWriter: w}
 		broken := d.survive(answer, r.WithContext(ctx), v, next)
+		v.gone = r.Context().Err() != nil
 		d.count(answer.Status(), v, time.Since(began))
 		d.logFailure(answer.Status(), v, time.Since(began))
 		if broken {
@@ -95,14 +97,24 @@ func panicked(p any) error {
 }
 
 func (d *Door) count(status int, v *visit, took time.Duration) {
-	d.metrics.requests.WithLabelValues(v.route, strconv.Itoa(status/100)+"xx").Inc()
+	class := strconv.Itoa(status/100) + "xx"
+	if v.abandoned(status) {
+		class = "gone"
+	}
+	d.metrics.requests.WithLabelValues(v.route, class).Inc()
 	d.metrics.seconds.WithLabelValues(v.route).Observe(took.Seconds())
 }
 
 func (d *Door) logFailure(status int, v *visit, took time.Duration) {
-	if v.panic || status >= http.StatusInternalServerError && !v.quiet {
+	if v.panic || status >= http.StatusInternalServerError && !v.quiet && !v.abandoned(status) {
 		d.log.Error("a request failed", "route", v.route, "status", status, "err", v.err, "took", took)
 	}
+}
+
+// abandoned tells a request that failed because nobody waited for it any more: no
+// client may raise an alarm by hanging up.
+func (v *visit) abandoned(status int) bool {
+	return v.gone && !v.panic && status >= http.StatusInternalServerError
 }
 
 // recorder remembers the status of an answer.
