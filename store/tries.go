@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,23 +13,24 @@ import (
 
 // reserveTry counts a try with each of n counters, the later ones only when it was
 // within the limits of those before: whoever is over a limit of its own moves
-// nothing that others share. It tells of each counter whether it has moved, and
-// whether it had been at its limit before.
+// nothing that others share. It tells how many have moved.
 func reserveTry(n int) string {
-	var with, tell strings.Builder
-	with.WriteString(quickly)
+	var sql strings.Builder
+	sql.WriteString(quickly)
 	from := "quickly"
 	for i := range n {
 		scope, subject, ends, allowed := 4*i+1, 4*i+2, 4*i+3, 4*i+4
-		fmt.Fprintf(&with, `, c%d AS (INSERT INTO code_tries AS t (scope, subject, window_ends, tries, allowed)
+		fmt.Fprintf(&sql, `, c%d AS (INSERT INTO code_tries AS t (scope, subject, window_ends, tries, allowed)
 			SELECT $%d::text, $%d::text, $%d::timestamptz, 1, $%d::int FROM %s
 			ON CONFLICT (scope, subject, window_ends) DO UPDATE SET tries = t.tries + 1, allowed = EXCLUDED.allowed
 			WHERE t.tries < EXCLUDED.allowed RETURNING 1)`, i, scope, subject, ends, allowed, from)
 		from = fmt.Sprint("c", i)
-		fmt.Fprintf(&tell, `, EXISTS (SELECT FROM c%d), EXISTS (SELECT FROM code_tries
-			WHERE scope = $%d AND subject = $%d AND window_ends = $%d AND tries >= $%d)`, i, scope, subject, ends, allowed)
 	}
-	return with.String() + " SELECT " + strings.TrimPrefix(tell.String(), ", ")
+	sql.WriteString(" SELECT ")
+	for i := range n {
+		fmt.Fprintf(&sql, "(SELECT count(*) FROM c%d) + ", i)
+	}
+	return sql.String() + "0"
 }
 
 // ReserveTry counts a try with each of the counters, before the code is looked
@@ -43,28 +43,52 @@ func (s *Store) ReserveTry(ctx context.Context, counters []models.Tries) (over t
 	for _, c := range counters {
 		args = append(args, c.Scope, c.Subject, c.Ends, c.Allowed)
 	}
-	moved, full := make([]bool, len(counters)), make([]bool, len(counters))
-	var into []any
-	for i := range counters {
-		into = append(into, &moved[i], &full[i])
-	}
+	var moved int
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, reserveTry(len(counters)), args...).Scan(into...)
+		return conn.QueryRow(ctx, reserveTry(len(counters)), args...).Scan(&moved)
 	})
 	if err != nil {
 		return over, fmt.Errorf("counting a try: %w", err)
 	}
-	refused := slices.Index(moved, false)
-	if refused < 0 {
+	if moved == len(counters) {
 		return over, nil
 	}
-	for i, c := range counters {
-		if (i == refused || full[i]) && c.Ends.After(over) {
-			over = c.Ends
-		}
+	ctx = context.WithoutCancel(ctx) // whoever has asked may be gone by now
+	if err := s.GiveBackTry(ctx, counters[:moved]); err != nil {
+		return over, err
 	}
-	// Whoever has asked may be gone by now.
-	return over, s.GiveBackTry(context.WithoutCancel(ctx), counters[:refused])
+	return s.lastAtLimit(ctx, counters[moved:])
+}
+
+// lastAtLimit is when the last of the windows at their limits ends; the first of
+// them is.
+func (s *Store) lastAtLimit(ctx context.Context, counters []models.Tries) (over time.Time, err error) {
+	over = counters[0].Ends
+	a := arraysOf(counters)
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT greatest($5, max(window_ends)) FROM code_tries t
+			JOIN unnest($1::text[], $2::text[], $3::timestamptz[], $4::int[]) AS u (scope, subject, window_ends, allowed) USING (scope, subject, window_ends)
+			WHERE t.tries >= u.allowed`, a.scopes, a.subjects, a.ends, a.allowed, over).Scan(&over)
+	})
+	if err != nil {
+		return over, fmt.Errorf("asking how long a limit lasts: %w", err)
+	}
+	return over.UTC(), nil
+}
+
+// triesArrays is counters as parameters, column by column.
+type triesArrays struct {
+	scopes, subjects []string
+	ends             []time.Time
+	allowed          []int32
+}
+
+func arraysOf(counters []models.Tries) (a triesArrays) {
+	for _, c := range counters {
+		a.scopes, a.subjects = append(a.scopes, c.Scope), append(a.subjects, c.Subject)
+		a.ends, a.allowed = append(a.ends, c.Ends), append(a.allowed, int32(c.Allowed))
+	}
+	return a
 }
 
 const giveBackTry = quickly + `INSERT INTO code_tries AS t (scope, subject, window_ends, tries, allowed)
@@ -78,13 +102,9 @@ func (s *Store) GiveBackTry(ctx context.Context, counters []models.Tries) error 
 	if len(counters) == 0 {
 		return nil
 	}
-	scopes, subjects := make([]string, len(counters)), make([]string, len(counters))
-	ends, allowed := make([]time.Time, len(counters)), make([]int32, len(counters))
-	for i, c := range counters {
-		scopes[i], subjects[i], ends[i], allowed[i] = c.Scope, c.Subject, c.Ends, int32(c.Allowed)
-	}
+	a := arraysOf(counters)
 	err := s.statement(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, giveBackTry, scopes, subjects, ends, allowed)
+		_, err := conn.Exec(ctx, giveBackTry, a.scopes, a.subjects, a.ends, a.allowed)
 		return err
 	})
 	if err != nil {
