@@ -167,6 +167,28 @@ func TestHowAClientJoined(t *testing.T) {
 	}
 }
 
+// Until the local day of its termination an account is a client like any other; a
+// friend brings it no day beyond.
+func TestAnAnnouncedTermination(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	c := visit{registered: "2026-01-05", activated: "2026-01-06", friends: spring}.open(t)
+	c.Account.TerminatedAt = time.Date(2026, 4, 30, 21, 30, 0, 0, time.UTC) // half past midnight in Moscow
+	before := p.Cabinet(c, date(t, "2026-04-30"))
+	if before.Terminated || before.TerminatedOn.String() != "2026-05-01" || before.Promised == nil {
+		t.Errorf("the day before: %+v", before)
+	}
+	if got, want := inWords(before), "60=0+60 step 3 until 2026-05-01; 3 of 3; next step 4: 80% to 2026-05-01"; got != want {
+		t.Errorf("the day before:\n got %s\nwant %s", got, want)
+	}
+	on := p.Cabinet(c, date(t, "2026-05-01"))
+	if !on.Terminated || on.TerminatedOn.String() != "2026-05-01" || on.Promised != nil || on.Current.Percent != 0 || on.Next.Step != 0 {
+		t.Errorf("on the day: %+v", on)
+	}
+	if stays := p.Cabinet(visit{registered: "2026-01-05"}.open(t), date(t, "2026-05-01")); stays.Terminated || stays.TerminatedOn != 0 {
+		t.Errorf("an account that stays: %+v", stays)
+	}
+}
+
 func TestTheTableOfSteps(t *testing.T) {
 	v := newProgramme(t, customerTerms()).Cabinet(visit{registered: "2025-01-10", friends: spring}.open(t), date(t, "2026-03-10"))
 	want := []billing.CabinetStep{{1, 20, 3, 0, false}, {2, 40, 6, 0, true}, {3, 60, 12, 1200, false}, {4, 80, 12, 0, false}, {5, 100, 12, 3200, false}}

@@ -202,6 +202,15 @@ func TestDiscountsInEveryState(t *testing.T) {
 	}
 }
 
+func TestAnAnnouncedTerminationIsANotice(t *testing.T) {
+	s := open(t)
+	s.get(leaving, "/referral").wants(http.StatusOK,
+		"Ваша АТС будет отключена 1_июля_2026. Последний день, когда могут действовать скидки, — 30_июня_2026.",
+		"20% по_30_июня_2026 включительно", "Ваш личный код", "Пригласить",
+		"Следующий приведенный клиент увеличит скидку за друзей с 20% до 40% по 30_июня_2026 включительно.").lacks("отключена, поэтому", "продлит")
+	s.get(leaving, "/referral/invite").wants(http.StatusOK, "Email получателя").lacks("отключена")
+}
+
 func TestWhatTheDeskCannotDo(t *testing.T) {
 	s := open(t)
 	s.desk.keyed = cabinet.ErrKeyReused

@@ -126,13 +126,20 @@ func doneWords(s *cabinet.Standing, done string) string {
 
 func notices(s *cabinet.Standing) []string {
 	var said []string
-	if s.Terminated {
+	switch {
+	case s.Terminated:
 		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
+	case s.TerminatedOn != 0:
+		said = append(said, leavingWords(s.TerminatedOn))
 	}
 	if s.Code == "" && !s.Terminated {
 		said = append(said, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
 	}
 	return said
+}
+
+func leavingWords(on models.Date) string {
+	return "Ваша АТС будет отключена " + ru.Prose(on) + ". Последний день, когда могут действовать скидки, — " + ru.Prose(on-1) + "."
 }
 
 // groups are a code's symbols in threes, which are easier to read out.
@@ -193,6 +200,10 @@ func nextFriend(s *cabinet.Standing) string {
 	}
 	var b strings.Builder
 	b.WriteString(nextPercent(n.Percent, s.Current.Inviter))
+	// Beyond an announced termination nothing is extended.
+	if s.Current.Inviter > 0 && n.Percent >= s.Current.Inviter && n.End != s.TerminatedOn {
+		b.WriteString(" и продлит ее")
+	}
 	b.WriteString(" по " + ru.Prose(n.End-1) + " включительно")
 	if n.SMS > 0 {
 		b.WriteString(" и принесет пакет из " + ru.SMS(n.SMS))
@@ -203,10 +214,10 @@ func nextFriend(s *cabinet.Standing) string {
 func nextPercent(next, now int) string {
 	switch cmp.Compare(next, now) {
 	case 0:
-		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next) + " и продлит ее"
+		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next)
 	case 1:
 		if now > 0 {
-			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next) + " и продлит ее"
+			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next)
 		}
 	}
 	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)

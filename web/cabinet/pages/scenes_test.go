@@ -23,6 +23,7 @@ const (
 	inviter    = 885 // step 3, packages, months, invitations
 	full       = 886 // 100 %, 55 friends
 	terminated = 887
+	leaving    = 888 // will be terminated on 1 July
 	waiting    = 904 // its code waits for the registration
 	bare       = 905 // takes part without a code, window open
 	both       = 906 // discount of both kinds
@@ -39,6 +40,7 @@ func scenes() *fakeDesk {
 			inviter:    inviterScene(),
 			full:       fullScene(),
 			terminated: {standing: standing(terminated, "ООО «Было»", func(s *cabinet.Standing) { s.Terminated = true })},
+			leaving:    {standing: standing(leaving, "ООО «До июля»", leave)},
 			waiting:    {standing: cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
 			bare:       {standing: standing(bare, "ООО «Сами»", func(s *cabinet.Standing) { s.Window = openWindow })},
 			both:       {standing: standing(both, "ООО «Оба»", haveBoth)},
@@ -100,6 +102,13 @@ func haveBoth(s *cabinet.Standing) {
 	s.Current = billing.CurrentDiscount{Percent: 60, Invitee: 20, Inviter: 40, Step: 2, Until: day("2026-06-01")}
 	s.OnLadder, s.Friends, s.Steps = 2, 2, table(2)
 	s.Next = billing.NextFriend{Step: 3, Percent: 60, End: day("2027-04-25"), SMS: 1200}
+}
+
+func leave(s *cabinet.Standing) {
+	s.TerminatedOn = day("2026-07-01")
+	s.Current = billing.CurrentDiscount{Percent: 20, Inviter: 20, Step: 1, Until: s.TerminatedOn}
+	s.OnLadder, s.Friends, s.Steps = 1, 1, table(1)
+	s.Next = billing.NextFriend{Step: 2, Percent: 40, End: s.TerminatedOn}
 }
 
 func inviterScene() *scene {
