@@ -8,6 +8,7 @@ import (
 
 	"referral/models"
 	"referral/web/cabinet"
+	"referral/web/door"
 )
 
 func urlEscaped(s string) string { return url.QueryEscape(s) }
@@ -209,6 +210,27 @@ func TestAnAnnouncedTerminationIsANotice(t *testing.T) {
 		"20% по_30_июня_2026 включительно", "Ваш личный код", "Пригласить",
 		"Следующий приведенный клиент увеличит скидку за друзей с 20% до 40% по 30_июня_2026 включительно.").lacks("отключена, поэтому", "продлит")
 	s.get(leaving, "/referral/invite").wants(http.StatusOK, "Email получателя").lacks("отключена")
+}
+
+// Who has left without ever taking part is told so, and promised nothing.
+func TestWhoHasLeftIsNotInvitedToJoin(t *testing.T) {
+	s := open(t)
+	for _, page := range []*shown{s.get(outsider, "/referral"), s.get(outsider, "/referral?code=K7M2QX9PA")} {
+		page.wants(http.StatusOK, "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются.").
+			lacks("Вступить", "Получайте скидки", "Скидка действует", "Применить", "У меня нет кода", "Срок ввода")
+		for _, f := range page.all("form") {
+			if attr(f, "action") != door.SignOutPath {
+				t.Errorf("a form leads to %s", attr(f, "action"))
+			}
+		}
+	}
+	s.post(outsider, "/referral/activate", "code", "unknown").wants(http.StatusUnprocessableEntity, "Такого кода нет", "Ваша АТС отключена").lacks("Вступить")
+	s.post(outsider, "/referral/enter")
+	s.get(outsider, "/referral?done=entered").wants(http.StatusOK, "Ваша АТС отключена").lacks("Поделитесь")
+}
+
+func TestTheJoiningPageAnnouncesATermination(t *testing.T) {
+	open(t).get(soon, "/referral").wants(http.StatusOK, "Вступить в программу", "Применить", "Ваша АТС будет отключена 1_июля_2026.")
 }
 
 func TestWhatTheDeskCannotDo(t *testing.T) {

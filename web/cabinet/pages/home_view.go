@@ -13,8 +13,10 @@ import (
 // joiningView is the page of a client that takes no part yet.
 type joiningView struct {
 	Done    string
-	Code    codeForm
 	Summary *summary
+	Left    string // that the account has left, and can gain nothing; empty while it has not
+	Notices []string
+	Code    codeForm
 	Offer   string // the discount that a code brings; empty for none
 	Steps   []stepView
 }
@@ -71,6 +73,12 @@ type packageView struct {
 func (p *Pages) joiningView(s *cabinet.Standing, t try, done string) joiningView {
 	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
 	v.Summary = codeSummary(v.Code)
+	switch {
+	case s.Terminated:
+		v.Left = "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются."
+	case s.TerminatedOn != 0:
+		v.Notices = []string{leavingWords(s.TerminatedOn)}
+	}
 	if done == doneWaiting && s.Pending {
 		v.Done = "Код сохранен."
 	}
@@ -118,7 +126,7 @@ func doneWords(s *cabinet.Standing, done string) string {
 		return "Код принят: вы подключены к реферальной программе."
 	case done == doneWaiting && s.Pending:
 		return "Код сохранен."
-	case done == doneEntered && s.Joined == nil:
+	case done == doneEntered && s.Joined == nil && !s.Terminated:
 		return "Вы вступили в программу. Поделитесь своим кодом, чтобы получить скидку."
 	}
 	return ""

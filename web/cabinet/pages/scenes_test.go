@@ -24,6 +24,8 @@ const (
 	full       = 886 // 100 %, 55 friends
 	terminated = 887
 	leaving    = 888 // will be terminated on 1 July
+	outsider   = 889 // terminated, and never took part
+	soon       = 890 // takes no part, and will be terminated on 1 July
 	waiting    = 904 // its code waits for the registration
 	bare       = 905 // takes part without a code, window open
 	both       = 906 // discount of both kinds
@@ -41,10 +43,14 @@ func scenes() *fakeDesk {
 			full:       fullScene(),
 			terminated: {standing: standing(terminated, "ООО «Было»", func(s *cabinet.Standing) { s.Terminated = true })},
 			leaving:    {standing: standing(leaving, "ООО «До июля»", leave)},
-			waiting:    {standing: cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
-			bare:       {standing: standing(bare, "ООО «Сами»", func(s *cabinet.Standing) { s.Window = openWindow })},
-			both:       {standing: standing(both, "ООО «Оба»", haveBoth)},
-			empty:      {standing: standing(empty, "ООО «Пусто»", func(*cabinet.Standing) {})},
+			outsider:   {standing: standing(outsider, "ООО «Мимо»", func(s *cabinet.Standing) { s.Entered, s.Terminated, s.TerminatedOn = false, true, today })},
+			soon: {standing: standing(soon, "ООО «Пока»", func(s *cabinet.Standing) {
+				s.Entered, s.Window, s.TerminatedOn = false, openWindow, day("2026-07-01")
+			})},
+			waiting: {standing: cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
+			bare:    {standing: standing(bare, "ООО «Сами»", func(s *cabinet.Standing) { s.Window = openWindow })},
+			both:    {standing: standing(both, "ООО «Оба»", haveBoth)},
+			empty:   {standing: standing(empty, "ООО «Пусто»", func(*cabinet.Standing) {})},
 		},
 		verdicts: map[string]cabinet.Verdict{
 			"UNKNOWN": {Reason: models.UnknownCode}, "OWN": {Reason: models.OwnCode}, "COMPANY": {Reason: models.OwnCompany},
