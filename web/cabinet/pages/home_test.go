@@ -35,6 +35,36 @@ func TestAfterTheWindowASentenceStandsForTheField(t *testing.T) {
 	}
 }
 
+// Who takes part without a code reads on the main page, too, that the time for one
+// is over: quietly, and first of all when a friend's link has led there.
+func TestTheMainPageSaysThatTheWindowHasClosed(t *testing.T) {
+	s := open(t)
+	const late = "Срок ввода кода-приглашения закончился 10_февраля_2026"
+	for name, c := range map[string]struct {
+		page *shown
+		in   string // class of what the sentence stands in
+	}{
+		"as ever":         {s.get(empty, "/referral"), "hint"},
+		"by a link":       {s.get(empty, "/referral?code=K7M2QX9PA"), ""},
+		"after a refusal": {s.post(empty, "/referral/activate", "code", "late"), "hint"},
+	} {
+		page := c.page
+		if n := strings.Count(page.Text, late); n != 1 {
+			t.Errorf("%s: the sentence stands there %d times:\n%s", name, n, page.Text)
+		}
+		page.lacks("Получите скидку по коду-приглашению")
+		for _, p := range page.all("p") {
+			if strings.HasPrefix(words(p), late) && attr(p, "class") != c.in {
+				t.Errorf("%s: it stands in a %q", name, attr(p, "class"))
+			}
+		}
+	}
+	for _, account := range []int64{promised, both, terminated} {
+		s.get(account, "/referral?code=K7M2QX9PA").wants(http.StatusOK).lacks("Срок ввода")
+	}
+	s.get(bare, "/referral?code=K7M2QX9PA").wants(http.StatusOK, "Применить").lacks("Срок ввода")
+}
+
 func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
 	s := open(t)
 	for _, account := range []int64{newcomer, bare, unknown} {

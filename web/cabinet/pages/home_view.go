@@ -34,6 +34,7 @@ type homeView struct {
 	Steps    []stepView
 	Packages []packageView
 	Form     codeForm
+	Late     string // quietly, that the time for a code is over; empty when it is not, or a notice says so
 	Offer    string // the discount that a code brings; empty for none
 	Invite   inviteForm
 }
@@ -114,9 +115,22 @@ func (p *Pages) homeView(s *cabinet.Standing, t try, done string) homeView {
 	}
 	v.Summary = codeSummary(v.Form)
 	if !s.Pending {
-		v.Form.Instead = "" // that it is too late is no news for whoever takes part already
+		v.late(t)
 	}
 	return v
+}
+
+// late moves the sentence in place of the field to where it does not press: for
+// most of those that take part it is no news. Whoever has just followed a link with
+// a code is told first.
+func (v *homeView) late(t try) {
+	linked := t.Typed != "" && t.Words == ""
+	if linked && v.Form.Instead != "" {
+		v.Notices = append(v.Notices, v.Form.Instead)
+	} else {
+		v.Late = v.Form.Instead
+	}
+	v.Form.Instead = ""
 }
 
 // doneWords trusts the facts and not the address, which anyone can write.
