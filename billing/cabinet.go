@@ -46,6 +46,7 @@ type JoinedBy struct {
 
 // Window is until when a code may be entered.
 type Window struct {
+	Months   int         // after the registration, by the terms of today; 0: its day alone
 	LastDay  models.Date // still counts; zero until registered
 	ClosesAt time.Time   // the first instant that is too late
 	Open     bool        // and no code has been accepted yet

@@ -110,6 +110,21 @@ func TestTheWindowForACode(t *testing.T) {
 	}
 }
 
+// The months of the window are those of the terms of today, also before an account
+// is registered.
+func TestTheWindowHasItsTerm(t *testing.T) {
+	later := customerTerms()
+	later.EffectiveFrom, later.WindowMonths = models.NewDate(2026, 4, 1), 2
+	p := newProgramme(t, customerTerms(), later)
+	for _, registered := range []string{"", "2026-03-10"} {
+		for today, want := range map[string]int{"2026-03-31": 1, "2026-04-01": 2} {
+			if w := p.Cabinet(visit{registered: registered}.open(t), date(t, today)).Window; w.Months != want {
+				t.Errorf("registered %q, on %s: %d months, want %d", registered, today, w.Months, want)
+			}
+		}
+	}
+}
+
 // The window shown is the window judged by, also when terms that are announced
 // put its end off or bring it forward.
 func TestTheWindowIsWhatIsJudged(t *testing.T) {

@@ -65,11 +65,12 @@ func inviteeOf(s models.Standing) *models.Discount {
 }
 
 func (p *Programme) window(a *models.Account, own *models.Activation, today models.Date) Window {
+	months := p.On(today).WindowMonths
 	if !a.Registered() {
-		return Window{}
+		return Window{Months: months}
 	}
 	last := p.lastDayFrom(a, today)
-	return Window{LastDay: last, ClosesAt: p.begins(last + 1), Open: own == nil && today <= last}
+	return Window{Months: months, LastDay: last, ClosesAt: p.begins(last + 1), Open: own == nil && today <= last}
 }
 
 // lastDayFrom is the last day on which a code may be entered without a break from

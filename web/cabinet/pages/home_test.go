@@ -65,6 +65,35 @@ func TestTheMainPageSaysThatTheWindowHasClosed(t *testing.T) {
 	s.get(bare, "/referral?code=K7M2QX9PA").wants(http.StatusOK, "Применить").lacks("Срок ввода")
 }
 
+func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
+	for months, want := range map[int]string{
+		0: "од можно ввести только в день регистрации АТС.", 1: "од можно ввести в течение месяца после регистрации АТС.",
+		2: "од можно ввести в течение двух месяцев после регистрации АТС.", 5: "од можно ввести в течение 5_месяцев после регистрации АТС.",
+		21: "од можно ввести в течение 21_месяца после регистрации АТС.",
+	} {
+		s := open(t)
+		for _, account := range []int64{latecomer, empty, waiting} {
+			s.desk.scenes[account].standing.Window.Months = months
+		}
+		s.desk.scenes[waiting].standing.Pending = false
+		s.get(waiting, "/referral").wants(http.StatusOK, "К"+want)
+		s.get(latecomer, "/referral").wants(http.StatusOK, "закончился 10_февраля_2026: к"+want)
+		// The term stands in one place, not in the refusal as well.
+		page := s.post(empty, "/referral/activate", "code", "late").wants(http.StatusUnprocessableEntity, "Срок ввода кода закончился.", "к"+want)
+		if n := strings.Count(page.Text, "регистрации АТС"); n != 1 {
+			t.Errorf("with %d months the term stands there %d times", months, n)
+		}
+	}
+}
+
+func TestTheOfferIsThatOfTheTerms(t *testing.T) {
+	for months, want := range map[int]string{1: "на первый месяц пользования", 2: "на первые 2_месяца пользования", 21: "на первые 21_месяц пользования"} {
+		s := open(t)
+		s.desk.scenes[newcomer].standing.Offer.Months = months
+		s.get(newcomer, "/referral").wants(http.StatusOK, "скидку 20% "+want)
+	}
+}
+
 func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
 	s := open(t)
 	for _, account := range []int64{newcomer, bare, unknown} {

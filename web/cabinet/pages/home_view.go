@@ -91,10 +91,8 @@ func offer(o billing.Offer) string {
 	if o.Percent == 0 {
 		return ""
 	}
-	return ru.Percent(o.Percent) + " на " + first.For(o.Months) + " " + ru.Months.Count(o.Months)
+	return ru.Percent(o.Percent) + " на " + ru.FirstMonths(o.Months)
 }
-
-var first = ru.Noun{One: "первый", Few: "первые", Many: "первые"}
 
 func codeSummary(f codeForm) *summary {
 	if f.Error == "" {

@@ -67,8 +67,8 @@ func scenes() *fakeDesk {
 }
 
 var (
-	openWindow   = billing.Window{LastDay: day("2026-05-10"), ClosesAt: time.Date(2026, 5, 11, 0, 0, 0, 0, moscow), Open: true}
-	closedWindow = billing.Window{LastDay: day("2026-02-10"), ClosesAt: time.Date(2026, 2, 11, 0, 0, 0, 0, moscow)}
+	openWindow   = billing.Window{Months: 1, LastDay: day("2026-05-10"), ClosesAt: time.Date(2026, 5, 11, 0, 0, 0, 0, moscow), Open: true}
+	closedWindow = billing.Window{Months: 1, LastDay: day("2026-02-10"), ClosesAt: time.Date(2026, 2, 11, 0, 0, 0, 0, moscow)}
 )
 
 func day(s string) models.Date {
