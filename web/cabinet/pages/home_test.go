@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/billing"
 	"referral/models"
 	"referral/web/cabinet"
 	"referral/web/door"
@@ -248,6 +249,18 @@ func TestPackagesAndTheirState(t *testing.T) {
 	open(t).get(inviter, "/referral").wants(http.StatusOK,
 		"1200_SMS Заработан 20_апреля_2026, подключим с_расчетом за_апрель_2026", "Подключен", "Передан на подключение", "Не подключен")
 	open(t).get(empty, "/referral").wants(http.StatusOK, "Пакеты SMS Пока нет.")
+}
+
+// A package whose month has passed without going out is named without the month: it
+// waits for a calculation of which nobody knows the day.
+func TestAPackageOfAMonthThatHasPassed(t *testing.T) {
+	s := open(t)
+	s.desk.scenes[empty].standing.Packages = []billing.CabinetPackage{
+		{SMS: 1200, EarnedOn: day("2025-01-20"), State: billing.PackageEarned, Period: 202501},
+		{SMS: 3200, EarnedOn: day("2026-03-31"), State: billing.PackageEarned, Period: 202603},
+	}
+	s.get(empty, "/referral").wants(http.StatusOK, "1200_SMS Заработан 20_января_2025, ожидает подключения", "3200_SMS Заработан 31_марта_2026, ожидает подключения").
+		lacks("подключим")
 }
 
 func TestDiscountsInEveryState(t *testing.T) {

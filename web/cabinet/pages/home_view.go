@@ -67,8 +67,9 @@ type stepView struct {
 }
 
 type packageView struct {
-	Size, Earned, Month string
-	State               status
+	Size, Earned string
+	Plan         string // when one that has not gone out yet will
+	State        status
 }
 
 func (p *Pages) joiningView(s *cabinet.Standing, t try, done string) joiningView {
@@ -108,7 +109,7 @@ func codeSummary(f codeForm) *summary {
 func (p *Pages) homeView(s *cabinet.Standing, t try, done string) homeView {
 	v := homeView{
 		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
-		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages), Form: p.codeForm(s, t),
+		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages, s.Today.Period()), Form: p.codeForm(s, t),
 		Invite: p.inviteForm(models.Email),
 	}
 	v.Summary = codeSummary(v.Form)
@@ -256,13 +257,22 @@ func stepViews(steps []billing.CabinetStep) []stepView {
 	return views
 }
 
-func packageViews(packages []billing.CabinetPackage) []packageView {
+func packageViews(packages []billing.CabinetPackage, now models.Period) []packageView {
 	views := make([]packageView, len(packages))
 	for i, g := range packages {
 		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}
-		if g.State == billing.PackageEarned && g.Period != 0 {
-			views[i].Month = ru.Month(g.Period)
+		if g.State == billing.PackageEarned {
+			views[i].Plan = packagePlan(g.Period, now)
 		}
 	}
 	return views
+}
+
+// packagePlan names the month that a package goes out with, unless that is over: a
+// month may be settled late, and nobody knows when.
+func packagePlan(month, now models.Period) string {
+	if month < now {
+		return "ожидает подключения"
+	}
+	return "подключим с" + ru.Space + "расчетом за" + ru.Space + ru.Month(month)
 }
