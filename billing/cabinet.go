@@ -9,24 +9,25 @@ import (
 // Cabinet is what a client sees of the programme on one day: derived from the
 // facts alone, like everything that is owed.
 type Cabinet struct {
-	Today      models.Date
-	AccountID  int64
-	Name       string
-	Code       string // its own invitation code; empty until registered
-	Registered bool
-	Terminated bool
-	Joined     *JoinedBy        // its own accepted activation; nil when it has none
-	Pending    bool             // an activation of its own waits for the registration
-	Window     Window           // until when a code may be entered
-	Current    CurrentDiscount  // what it has today
-	Offer      Offer            // what a friend's code entered today would bring
-	Promised   *PromisedInvitee // nil unless an own discount waits for the promo end
-	Invitee    *models.Discount // own discount as a new client, past, present or to come
-	Friends    int              // accepted activations of its code, all of them
-	OnLadder   int              // friends on the climb that holds today; 0 without one
-	Next       NextFriend       // what one more friend today would bring
-	Steps      []CabinetStep    // the customer's table of discounts
-	Packages   []CabinetPackage // earned, by day
+	Today        models.Date
+	AccountID    int64
+	Name         string
+	Code         string // its own invitation code; empty until registered
+	Registered   bool
+	Terminated   bool             // today; TerminatedOn may be announced
+	TerminatedOn models.Date      // first day without discounts; zero while no end is known
+	Joined       *JoinedBy        // its own accepted activation; nil when it has none
+	Pending      bool             // an activation of its own waits for the registration
+	Window       Window           // until when a code may be entered
+	Current      CurrentDiscount  // what it has today
+	Offer        Offer            // what a friend's code entered today would bring
+	Promised     *PromisedInvitee // nil unless an own discount waits for the promo end
+	Invitee      *models.Discount // own discount as a new client, past, present or to come
+	Friends      int              // accepted activations of its code, all of them
+	OnLadder     int              // friends on the climb that holds today; 0 without one
+	Next         NextFriend       // what one more friend today would bring
+	Steps        []CabinetStep    // the customer's table of discounts
+	Packages     []CabinetPackage // earned, by day
 }
 
 // Offer is a new client's discount by the terms of a day.
@@ -45,6 +46,7 @@ type JoinedBy struct {
 
 // Window is until when a code may be entered.
 type Window struct {
+	Months   int         // after the registration, by the terms of today; 0: its day alone
 	LastDay  models.Date // still counts; zero until registered
 	ClosesAt time.Time   // the first instant that is too late
 	Open     bool        // and no code has been accepted yet
@@ -71,7 +73,7 @@ type PromisedInvitee struct {
 type NextFriend struct {
 	Step    int
 	Percent int
-	End     models.Date // first day without the discount
+	End     models.Date // first day without the discount; an announced termination brings it forward
 	SMS     int         // package that would be earned; 0 for none
 }
 

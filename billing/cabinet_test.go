@@ -110,6 +110,21 @@ func TestTheWindowForACode(t *testing.T) {
 	}
 }
 
+// The months of the window are those of the terms of today, also before an account
+// is registered.
+func TestTheWindowHasItsTerm(t *testing.T) {
+	later := customerTerms()
+	later.EffectiveFrom, later.WindowMonths = models.NewDate(2026, 4, 1), 2
+	p := newProgramme(t, customerTerms(), later)
+	for _, registered := range []string{"", "2026-03-10"} {
+		for today, want := range map[string]int{"2026-03-31": 1, "2026-04-01": 2} {
+			if w := p.Cabinet(visit{registered: registered}.open(t), date(t, today)).Window; w.Months != want {
+				t.Errorf("registered %q, on %s: %d months, want %d", registered, today, w.Months, want)
+			}
+		}
+	}
+}
+
 // The window shown is the window judged by, also when terms that are announced
 // put its end off or bring it forward.
 func TestTheWindowIsWhatIsJudged(t *testing.T) {
@@ -164,6 +179,28 @@ func TestHowAClientJoined(t *testing.T) {
 	waiting.Activations = []*models.Activation{{AccountID: 885, Status: models.ActivationPending, Reason: models.NotRegistered}}
 	if v := p.Cabinet(waiting, date(t, "2026-01-08")); !v.Pending || v.Registered || v.Joined != nil {
 		t.Errorf("an activation that waits: %+v", v)
+	}
+}
+
+// Until the local day of its termination an account is a client like any other; a
+// friend brings it no day beyond.
+func TestAnAnnouncedTermination(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	c := visit{registered: "2026-01-05", activated: "2026-01-06", friends: spring}.open(t)
+	c.Account.TerminatedAt = time.Date(2026, 4, 30, 21, 30, 0, 0, time.UTC) // half past midnight in Moscow
+	before := p.Cabinet(c, date(t, "2026-04-30"))
+	if before.Terminated || before.TerminatedOn.String() != "2026-05-01" || before.Promised == nil {
+		t.Errorf("the day before: %+v", before)
+	}
+	if got, want := inWords(before), "60=0+60 step 3 until 2026-05-01; 3 of 3; next step 4: 80% to 2026-05-01"; got != want {
+		t.Errorf("the day before:\n got %s\nwant %s", got, want)
+	}
+	on := p.Cabinet(c, date(t, "2026-05-01"))
+	if !on.Terminated || on.TerminatedOn.String() != "2026-05-01" || on.Promised != nil || on.Current.Percent != 0 || on.Next.Step != 0 {
+		t.Errorf("on the day: %+v", on)
+	}
+	if stays := p.Cabinet(visit{registered: "2026-01-05"}.open(t), date(t, "2026-05-01")); stays.Terminated || stays.TerminatedOn != 0 {
+		t.Errorf("an account that stays: %+v", stays)
 	}
 }
 

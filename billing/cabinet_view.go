@@ -15,14 +15,17 @@ func (p *Programme) Cabinet(c *models.AuditCase, today models.Date) Cabinet {
 	standing := p.Stand(a, own, c.Referrals)
 	view := Cabinet{
 		Today: today, AccountID: a.ID, Name: a.Profile.Name, Code: a.Code,
-		Registered: a.Registered(), Terminated: !a.TerminatedAt.IsZero(), Pending: pending(c.Activations),
-		Joined: p.joinedBy(a, own), Promised: p.promised(a, own), Invitee: inviteeOf(standing),
+		Registered: a.Registered(), Terminated: p.Terminated(a, today), Pending: pending(c.Activations),
+		Joined: p.joinedBy(a, own), Promised: p.promised(a, own, today), Invitee: inviteeOf(standing),
 		Window: p.window(a, own, today), Current: currentDiscount(standing.Discounts, today),
 		Friends: len(c.Referrals), Packages: cabinetPackages(c, standing),
 	}
+	if !a.TerminatedAt.IsZero() {
+		view.TerminatedOn = p.Local(a.TerminatedAt)
+	}
 	view.Offer = Offer(p.On(today).Invitee)
 	climb := p.climbOn(c.Referrals, today)
-	view.Next = p.nextFriend(climb, today, view.Terminated)
+	view.Next = p.nextFriend(climb, &view)
 	if view.Current.Step > 0 {
 		view.OnLadder = onClimb(climb)
 	}
@@ -43,8 +46,9 @@ func (p *Programme) joinedBy(a *models.Account, own *models.Activation) *JoinedB
 	return &JoinedBy{On: on, Percent: terms.Percent, Months: terms.Months}
 }
 
-func (p *Programme) promised(a *models.Account, own *models.Activation) *PromisedInvitee {
-	if !Promised(a, own) {
+// promised is kept up until the account has left: the promo period may end before.
+func (p *Programme) promised(a *models.Account, own *models.Activation, today models.Date) *PromisedInvitee {
+	if own == nil || !a.PromoEndedAt.IsZero() || p.Terminated(a, today) {
 		return nil
 	}
 	by := p.joinedBy(a, own)
@@ -61,11 +65,12 @@ func inviteeOf(s models.Standing) *models.Discount {
 }
 
 func (p *Programme) window(a *models.Account, own *models.Activation, today models.Date) Window {
+	months := p.On(today).WindowMonths
 	if !a.Registered() {
-		return Window{}
+		return Window{Months: months}
 	}
 	last := p.lastDayFrom(a, today)
-	return Window{LastDay: last, ClosesAt: p.begins(last + 1), Open: own == nil && today <= last}
+	return Window{Months: months, LastDay: last, ClosesAt: p.begins(last + 1), Open: own == nil && today <= last}
 }
 
 // lastDayFrom is the last day on which a code may be entered without a break from
@@ -136,14 +141,17 @@ func onClimb(rungs []Rung) int {
 	return 0
 }
 
-func (p *Programme) nextFriend(rungs []Rung, today models.Date, left bool) NextFriend {
+func (p *Programme) nextFriend(rungs []Rung, view *Cabinet) NextFriend {
 	var last Rung
 	if len(rungs) > 0 {
 		last = rungs[len(rungs)-1]
 	}
-	next := p.climb(last, 0, today)
-	if left {
+	next := p.climb(last, 0, view.Today)
+	if view.Terminated {
 		return NextFriend{SMS: next.SMS}
+	}
+	if view.TerminatedOn != 0 {
+		next.End = min(next.End, view.TerminatedOn)
 	}
 	return NextFriend{Step: next.Step, Percent: next.Percent, End: next.End, SMS: next.SMS}
 }

@@ -43,6 +43,12 @@ func Promised(a *models.Account, own *models.Activation) bool {
 	return own != nil && a.PromoEndedAt.IsZero() && a.TerminatedAt.IsZero()
 }
 
+// Terminated tells whether an account has left by a day. The local day of its
+// termination counts: it is the first without discounts.
+func (p *Programme) Terminated(a *models.Account, by models.Date) bool {
+	return !a.TerminatedAt.IsZero() && p.Local(a.TerminatedAt) <= by
+}
+
 // untilTermination ends an account's discounts on the local day it left.
 func (p *Programme) untilTermination(a *models.Account, discounts []models.Discount) []models.Discount {
 	if a.TerminatedAt.IsZero() {

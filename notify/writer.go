@@ -69,6 +69,7 @@ type letter struct {
 	OptOut  string
 	Percent int
 	Months  string // "3 месяца"
+	First   string // "первые 3 месяца"
 	Short   string // "3 мес."
 	Within  string // "в течение месяца после регистрации"
 	Term    string // "месяц"
@@ -81,7 +82,7 @@ func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, 
 		Brand: w.o.Brand, Code: c.Code,
 		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),
 		OptOut:  w.o.PublicURL + "/referral/opt-out/" + url.PathEscape(c.Token),
-		Percent: terms.Invitee.Percent, Months: months(terms.Invitee.Months),
+		Percent: terms.Invitee.Percent, Months: months(terms.Invitee.Months), First: firstMonths(terms.Invitee.Months),
 		Short: strconv.Itoa(terms.Invitee.Months) + " мес.", Within: within(terms.WindowMonths), Term: term(terms.WindowMonths),
 	}
 	m := &models.InvitationMessage{
@@ -127,6 +128,14 @@ func months(n int) string {
 		word = "месяца"
 	}
 	return strconv.Itoa(n) + " " + word
+}
+
+// firstMonths is the same as the first ones of many.
+func firstMonths(n int) string {
+	if n == 1 {
+		return "первый месяц"
+	}
+	return "первые " + months(n)
 }
 
 // within is until when a code may be entered.

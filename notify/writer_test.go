@@ -102,16 +102,22 @@ func TestTheTermsCount(t *testing.T) {
 		percent, months, window int
 		wants                   []string
 	}{
-		{10, 1, 1, []string{"скидку 10% на первые 1 месяц", "в течение месяца после регистрации"}},
+		{10, 1, 1, []string{"скидку 10% на первый месяц пользования", "в течение месяца после регистрации"}},
 		{15, 2, 2, []string{"скидку 15% на первые 2 месяца", "в течение 2 месяцев после регистрации"}},
 		{25, 12, 21, []string{"25% на первые 12 месяцев", "в течение 21 месяца после регистрации"}},
 		{25, 22, 11, []string{"25% на первые 22 месяца", "в течение 11 месяцев после регистрации"}},
+		{25, 3, 3, []string{"25% на первые 3 месяца пользования", "в течение 3 месяцев после регистрации"}},
+		{25, 4, 4, []string{"25% на первые 4 месяца пользования", "в течение 4 месяцев после регистрации"}},
+		{25, 21, 5, []string{"25% на первые 21 месяц пользования", "в течение 5 месяцев после регистрации"}},
 		{25, 5, 0, []string{"25% на первые 5 месяцев", "в день регистрации"}},
 	} {
 		w := writer(t, func(o *WriterOptions) { o.Programme = programme(t, c.percent, c.months, c.window) })
 		for _, want := range c.wants {
-			if m := write(t, w, claimed(models.Email)); !strings.Contains(m.Text, want) {
-				t.Errorf("%+v: %q is missing in %s", c, want, m.Text)
+			m := write(t, w, claimed(models.Email))
+			for _, body := range []string{m.Text, shown(t, m.HTML)} {
+				if !strings.Contains(body, want) {
+					t.Errorf("%+v: %q is missing in %s", c, want, body)
+				}
 			}
 		}
 	}

@@ -60,6 +60,19 @@ func TestInvitationsAreRefused(t *testing.T) {
 	r.expect(r.invite(885, "email", "third@example.com", ""), http.StatusCreated, nil)
 }
 
+// An account may invite until the day of Moscow on which it leaves; an announced
+// termination changes nothing before.
+func TestAnAnnouncedTerminationEndsInvitationsOnItsDay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.kafka(registered(885, "2025-06-01T09:00:00Z"), models.Terminated{AccountID: 885, TerminatedAt: instant("2026-04-02T21:30:00Z")})
+	r.expect(r.get(885, "/standing"), http.StatusOK, map[string]any{"terminated": false})
+	r.expect(r.invite(885, "email", "friend@example.com", ""), http.StatusCreated, nil)
+	r.later(12 * time.Hour) // midnight in Moscow, half an hour before it leaves
+	r.expect(r.get(885, "/standing"), http.StatusOK, map[string]any{"terminated": true})
+	r.expect(r.invite(885, "email", "other@example.com", ""), http.StatusConflict, map[string]any{"code": "not_possible"})
+}
+
 // A repeat is the same invitation, also when the answer of the first time was
 // kept, and no address is kept with the answer.
 func TestARepeatInvitesOnce(t *testing.T) {

@@ -64,7 +64,7 @@ func (o *Office) recipient(i Invite) (recipient.Recipient, InviteRefusal) {
 // or has left.
 func (o *Office) codeOf(ctx context.Context, account int64) (string, error) {
 	facts, _, _, err := o.o.Store.Cabinet(ctx, account)
-	if err != nil || !facts.Account.TerminatedAt.IsZero() {
+	if err != nil || o.o.Programme.Terminated(&facts.Account, o.today()) {
 		return "", err
 	}
 	return facts.Account.Code, nil

@@ -11,10 +11,11 @@ import (
 // chart is the discount of each month shown, the oldest first.
 type chart struct {
 	Bars    []bar
-	Waiting bool // some of it is not posted yet
+	Waiting bool // some bar has a part that is not posted yet
 }
 
-// bar is a month: heights are percent of the highest.
+// bar is a month: heights are percent of the highest. Its parts are together what
+// its figure says.
 type bar struct {
 	Short, Title string
 	Money        string
@@ -29,28 +30,32 @@ func chartOf(months []billing.MonthMoney) chart {
 	var c chart
 	highest := models.Money(0)
 	for i := range months {
-		highest = max(highest, expected(&months[i]))
+		highest = max(highest, off(sum(&months[i])))
 	}
 	if highest == 0 {
 		return c
 	}
 	for _, m := range slices.Backward(months) {
-		c.Bars = append(c.Bars, barOf(&m, highest))
-		c.Waiting = c.Waiting || m.Waiting < 0
+		b := barOf(&m, highest)
+		c.Bars = append(c.Bars, b)
+		c.Waiting = c.Waiting || b.Waiting > 0
 	}
 	return c
 }
 
-// What a month brings once everything is posted, as a positive amount.
-func expected(m *billing.MonthMoney) models.Money { return off(m.Discount) + off(m.Waiting) }
+// sum is what a month brings once everything is posted.
+func sum(m *billing.MonthMoney) models.Money { return m.Discount.Add(m.Waiting) }
 
 // off is a discount as a positive amount; what is charged back is none.
 func off(m models.Money) models.Money { return max(0, -m) }
 
 func barOf(m *billing.MonthMoney, highest models.Money) bar {
+	whole := off(sum(m))
+	// A correction of the other sign makes the posted part smaller, and is no part.
+	posted := min(off(m.Discount), whole)
 	b := bar{
-		Short: ru.MonthShort(m.Period), Title: ru.MonthTitle(m.Period), Money: ru.Off(m.Discount.Add(m.Waiting), currencyOf(m)),
-		Posted: part(off(m.Discount), highest), Waiting: part(off(m.Waiting), highest),
+		Short: ru.MonthShort(m.Period), Title: ru.MonthTitle(m.Period), Money: ru.Off(sum(m), currencyOf(m)),
+		Posted: part(posted, highest), Waiting: part(whole-posted, highest),
 	}
 	b.Base = 100 - b.Posted
 	b.Top = b.Base - b.Waiting

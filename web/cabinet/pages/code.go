@@ -21,6 +21,7 @@ type codeForm struct {
 	Typed   string
 	Key     string
 	Error   string
+	Within  string // "в течение месяца после регистрации АТС"
 	Until   string // last day, in prose; empty while it is not known
 	UntilOn string // the same as a machine reads it
 	Left    string // in words
@@ -29,7 +30,7 @@ type codeForm struct {
 }
 
 func (p *Pages) codeForm(s *cabinet.Standing, t try) codeForm {
-	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey()}
+	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey(), Within: within(s.Window.Months)}
 	switch {
 	case s.Joined != nil, s.Terminated:
 	case s.Pending:
@@ -41,9 +42,17 @@ func (p *Pages) codeForm(s *cabinet.Standing, t try) codeForm {
 		f.until(s.Window.LastDay, s.Window.ClosesAt.Sub(p.o.Now()))
 	default:
 		f.Instead = "Срок ввода кода-приглашения закончился " + ru.Prose(s.Window.LastDay) +
-			": код можно ввести в течение месяца после регистрации АТС."
+			": код можно ввести " + f.Within + "."
 	}
 	return f
+}
+
+// within is when a code may be entered; with no months, on one day.
+func within(months int) string {
+	if months == 0 {
+		return "только в день регистрации АТС"
+	}
+	return "в течение " + ru.OfMonths(months) + " после регистрации АТС"
 }
 
 func (f *codeForm) until(last models.Date, left time.Duration) {

@@ -41,7 +41,7 @@ type scene struct {
 func (d *fakeDesk) Standing(_ context.Context, account int64) (cabinet.Standing, error) {
 	s, ok := d.scenes[account]
 	if !ok && d.broken == nil {
-		anybody := cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: account, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3}}}
+		anybody := cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: account, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3}, Window: billing.Window{Months: 1}}}
 		return anybody, fmt.Errorf("looking: %w", cabinet.ErrUnknownAccount)
 	}
 	if d.broken != nil {

@@ -206,7 +206,7 @@ func every(t *testing.T) map[string]*shown {
 	t.Helper()
 	s, all := open(t), map[string]*shown{}
 	for name, account := range map[string]int64{"newcomer": newcomer, "latecomer": latecomer, "promised": promised, "inviter": inviter, "full": full,
-		"terminated": terminated, "waiting": waiting, "bare": bare, "both": both, "empty": empty, "unknown": unknown} {
+		"terminated": terminated, "leaving": leaving, "outsider": outsider, "soon": soon, "waiting": waiting, "bare": bare, "both": both, "empty": empty, "unknown": unknown} {
 		for _, path := range []string{"/referral", "/referral/friends", "/referral/history", "/referral/invitations", "/referral/invite"} {
 			all[name+" "+path] = s.get(account, path)
 		}

@@ -2,7 +2,11 @@ package pages_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
+
+	"referral/billing"
+	"referral/models"
 )
 
 func TestFriends(t *testing.T) {
@@ -89,6 +93,33 @@ func TestTheChartSaysItsFigures(t *testing.T) {
 	}
 	if heights["100"] != 1 || heights["1"] != 1 || heights["0"] != 4 {
 		t.Errorf("heights %v: want the largest at 100, the smallest seen, and four of nothing", heights)
+	}
+}
+
+// A bar is as high as its figure says: what is taken back of a posted discount, or
+// added to one that was charged back, counts.
+func TestAChartWithCorrections(t *testing.T) {
+	s := open(t)
+	month := func(p models.Period, posted, waiting models.Money) billing.MonthMoney {
+		return billing.MonthMoney{Period: p, Currency: "RUB", Discount: posted, Waiting: waiting, Invoices: []billing.InvoiceSums{sums("INV-"+p.String(), p, 300000, posted, waiting)}}
+	}
+	s.desk.scenes[empty].months = []billing.MonthMoney{
+		month(202604, -100000, 75000), month(202603, 20000, -70000), month(202602, -60000, 60000), month(202601, -50000, -50000), month(202512, -30000, 40000),
+	}
+	page := s.get(empty, "/referral/history").wants(http.StatusOK,
+		"+100,00_₽ дек Декабрь_2025 −1_000,00_₽ янв Январь_2026 0,00_₽ фев Февраль_2026 −500,00_₽ мар Март_2026 −250,00_₽ апр Апрель_2026")
+	var heights []string
+	for _, rect := range page.all("rect") {
+		if attr(rect, "width") == "10" {
+			heights = append(heights, attr(rect, "class")+" "+attr(rect, "height"))
+		}
+	}
+	want := []string{
+		"bar-waiting 0", "bar-posted 0", "bar-waiting 50", "bar-posted 50", "bar-waiting 0", "bar-posted 0", "bar-waiting 50", "bar-posted 0",
+		"bar-waiting 0", "bar-posted 25",
+	}
+	if !slices.Equal(heights, want) {
+		t.Errorf("heights\n%q, want\n%q", heights, want)
 	}
 }
 

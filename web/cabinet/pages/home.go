@@ -34,7 +34,10 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 	}
 	f := frame{Title: "Реферальная программа", Here: pathHome, Name: s.Name, Trouble: t.Words != ""}
 	if !s.Entered {
-		f.Title, f.Here, f.Body = "Вступить в программу", "", p.joiningView(&s, t, done)
+		f.Here, f.Body = "", p.joiningView(&s, t, done)
+		if !s.Terminated {
+			f.Title = "Вступить в программу"
+		}
 		return p.render(w, r, t.Status, "joining", f)
 	}
 	f.Body = p.homeView(&s, t, done)

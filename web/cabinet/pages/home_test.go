@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"referral/billing"
 	"referral/models"
 	"referral/web/cabinet"
+	"referral/web/door"
 )
 
 func urlEscaped(s string) string { return url.QueryEscape(s) }
@@ -31,6 +33,65 @@ func TestAfterTheWindowASentenceStandsForTheField(t *testing.T) {
 		"Срок ввода кода-приглашения закончился 10_февраля_2026", "Вступить можно и без кода", "Вступить в программу")
 	if _, there := page.field("code"); there {
 		t.Error("the field is still there")
+	}
+}
+
+// Who takes part without a code reads on the main page, too, that the time for one
+// is over: quietly, and first of all when a friend's link has led there.
+func TestTheMainPageSaysThatTheWindowHasClosed(t *testing.T) {
+	s := open(t)
+	const late = "Срок ввода кода-приглашения закончился 10_февраля_2026"
+	for name, c := range map[string]struct {
+		page *shown
+		in   string // class of what the sentence stands in
+	}{
+		"as ever":         {s.get(empty, "/referral"), "hint"},
+		"by a link":       {s.get(empty, "/referral?code=K7M2QX9PA"), ""},
+		"after a refusal": {s.post(empty, "/referral/activate", "code", "late"), "hint"},
+	} {
+		page := c.page
+		if n := strings.Count(page.Text, late); n != 1 {
+			t.Errorf("%s: the sentence stands there %d times:\n%s", name, n, page.Text)
+		}
+		page.lacks("Получите скидку по коду-приглашению")
+		for _, p := range page.all("p") {
+			if strings.HasPrefix(words(p), late) && attr(p, "class") != c.in {
+				t.Errorf("%s: it stands in a %q", name, attr(p, "class"))
+			}
+		}
+	}
+	for _, account := range []int64{promised, both, terminated} {
+		s.get(account, "/referral?code=K7M2QX9PA").wants(http.StatusOK).lacks("Срок ввода")
+	}
+	s.get(bare, "/referral?code=K7M2QX9PA").wants(http.StatusOK, "Применить").lacks("Срок ввода")
+}
+
+func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
+	for months, want := range map[int]string{
+		0: "од можно ввести только в день регистрации АТС.", 1: "од можно ввести в течение месяца после регистрации АТС.",
+		2: "од можно ввести в течение двух месяцев после регистрации АТС.", 5: "од можно ввести в течение 5_месяцев после регистрации АТС.",
+		21: "од можно ввести в течение 21_месяца после регистрации АТС.",
+	} {
+		s := open(t)
+		for _, account := range []int64{latecomer, empty, waiting} {
+			s.desk.scenes[account].standing.Window.Months = months
+		}
+		s.desk.scenes[waiting].standing.Pending = false
+		s.get(waiting, "/referral").wants(http.StatusOK, "К"+want)
+		s.get(latecomer, "/referral").wants(http.StatusOK, "закончился 10_февраля_2026: к"+want)
+		// The term stands in one place, not in the refusal as well.
+		page := s.post(empty, "/referral/activate", "code", "late").wants(http.StatusUnprocessableEntity, "Срок ввода кода закончился.", "к"+want)
+		if n := strings.Count(page.Text, "регистрации АТС"); n != 1 {
+			t.Errorf("with %d months the term stands there %d times", months, n)
+		}
+	}
+}
+
+func TestTheOfferIsThatOfTheTerms(t *testing.T) {
+	for months, want := range map[int]string{1: "на первый месяц пользования", 2: "на первые 2_месяца пользования", 21: "на первые 21_месяц пользования"} {
+		s := open(t)
+		s.desk.scenes[newcomer].standing.Offer.Months = months
+		s.get(newcomer, "/referral").wants(http.StatusOK, "скидку 20% "+want)
 	}
 }
 
@@ -190,6 +251,18 @@ func TestPackagesAndTheirState(t *testing.T) {
 	open(t).get(empty, "/referral").wants(http.StatusOK, "Пакеты SMS Пока нет.")
 }
 
+// A package whose month has passed without going out is named without the month: it
+// waits for a calculation of which nobody knows the day.
+func TestAPackageOfAMonthThatHasPassed(t *testing.T) {
+	s := open(t)
+	s.desk.scenes[empty].standing.Packages = []billing.CabinetPackage{
+		{SMS: 1200, EarnedOn: day("2025-01-20"), State: billing.PackageEarned, Period: 202501},
+		{SMS: 3200, EarnedOn: day("2026-03-31"), State: billing.PackageEarned, Period: 202603},
+	}
+	s.get(empty, "/referral").wants(http.StatusOK, "1200_SMS Заработан 20_января_2025, ожидает подключения", "3200_SMS Заработан 31_марта_2026, ожидает подключения").
+		lacks("подключим")
+}
+
 func TestDiscountsInEveryState(t *testing.T) {
 	s := open(t)
 	s.get(both, "/referral").wants(http.StatusOK, "60% по_31_мая_2026 включительно", "40% за приведенных клиентов", "20% новому клиенту по коду-приглашению",
@@ -200,6 +273,36 @@ func TestDiscountsInEveryState(t *testing.T) {
 	if page.id("share") != nil {
 		t.Error("a dialog that nothing can come of")
 	}
+}
+
+func TestAnAnnouncedTerminationIsANotice(t *testing.T) {
+	s := open(t)
+	s.get(leaving, "/referral").wants(http.StatusOK,
+		"Ваша АТС будет отключена 1_июля_2026. Последний день, когда могут действовать скидки, — 30_июня_2026.",
+		"20% по_30_июня_2026 включительно", "Ваш личный код", "Пригласить",
+		"Следующий приведенный клиент увеличит скидку за друзей с 20% до 40% по 30_июня_2026 включительно.").lacks("отключена, поэтому", "продлит")
+	s.get(leaving, "/referral/invite").wants(http.StatusOK, "Email получателя").lacks("отключена")
+}
+
+// Who has left without ever taking part is told so, and promised nothing.
+func TestWhoHasLeftIsNotInvitedToJoin(t *testing.T) {
+	s := open(t)
+	for _, page := range []*shown{s.get(outsider, "/referral"), s.get(outsider, "/referral?code=K7M2QX9PA")} {
+		page.wants(http.StatusOK, "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются.").
+			lacks("Вступить", "Получайте скидки", "Скидка действует", "Применить", "У меня нет кода", "Срок ввода")
+		for _, f := range page.all("form") {
+			if attr(f, "action") != door.SignOutPath {
+				t.Errorf("a form leads to %s", attr(f, "action"))
+			}
+		}
+	}
+	s.post(outsider, "/referral/activate", "code", "unknown").wants(http.StatusUnprocessableEntity, "Такого кода нет", "Ваша АТС отключена").lacks("Вступить")
+	s.post(outsider, "/referral/enter")
+	s.get(outsider, "/referral?done=entered").wants(http.StatusOK, "Ваша АТС отключена").lacks("Поделитесь")
+}
+
+func TestTheJoiningPageAnnouncesATermination(t *testing.T) {
+	open(t).get(soon, "/referral").wants(http.StatusOK, "Вступить в программу", "Применить", "Ваша АТС будет отключена 1_июля_2026.")
 }
 
 func TestWhatTheDeskCannotDo(t *testing.T) {

@@ -13,8 +13,10 @@ import (
 // joiningView is the page of a client that takes no part yet.
 type joiningView struct {
 	Done    string
-	Code    codeForm
 	Summary *summary
+	Left    string // that the account has left, and can gain nothing; empty while it has not
+	Notices []string
+	Code    codeForm
 	Offer   string // the discount that a code brings; empty for none
 	Steps   []stepView
 }
@@ -32,6 +34,7 @@ type homeView struct {
 	Steps    []stepView
 	Packages []packageView
 	Form     codeForm
+	Late     string // quietly, that the time for a code is over; empty when it is not, or a notice says so
 	Offer    string // the discount that a code brings; empty for none
 	Invite   inviteForm
 }
@@ -64,13 +67,20 @@ type stepView struct {
 }
 
 type packageView struct {
-	Size, Earned, Month string
-	State               status
+	Size, Earned string
+	Plan         string // when one that has not gone out yet will
+	State        status
 }
 
 func (p *Pages) joiningView(s *cabinet.Standing, t try, done string) joiningView {
 	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
 	v.Summary = codeSummary(v.Code)
+	switch {
+	case s.Terminated:
+		v.Left = "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются."
+	case s.TerminatedOn != 0:
+		v.Notices = []string{leavingWords(s.TerminatedOn)}
+	}
 	if done == doneWaiting && s.Pending {
 		v.Done = "Код сохранен."
 	}
@@ -82,10 +92,8 @@ func offer(o billing.Offer) string {
 	if o.Percent == 0 {
 		return ""
 	}
-	return ru.Percent(o.Percent) + " на " + first.For(o.Months) + " " + ru.Months.Count(o.Months)
+	return ru.Percent(o.Percent) + " на " + ru.FirstMonths(o.Months)
 }
-
-var first = ru.Noun{One: "первый", Few: "первые", Many: "первые"}
 
 func codeSummary(f codeForm) *summary {
 	if f.Error == "" {
@@ -101,14 +109,27 @@ func codeSummary(f codeForm) *summary {
 func (p *Pages) homeView(s *cabinet.Standing, t try, done string) homeView {
 	v := homeView{
 		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
-		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages), Form: p.codeForm(s, t),
+		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages, s.Today.Period()), Form: p.codeForm(s, t),
 		Invite: p.inviteForm(models.Email),
 	}
 	v.Summary = codeSummary(v.Form)
 	if !s.Pending {
-		v.Form.Instead = "" // that it is too late is no news for whoever takes part already
+		v.late(t)
 	}
 	return v
+}
+
+// late moves the sentence in place of the field to where it does not press: for
+// most of those that take part it is no news. Whoever has just followed a link with
+// a code is told first.
+func (v *homeView) late(t try) {
+	linked := t.Typed != "" && t.Words == ""
+	if linked && v.Form.Instead != "" {
+		v.Notices = append(v.Notices, v.Form.Instead)
+	} else {
+		v.Late = v.Form.Instead
+	}
+	v.Form.Instead = ""
 }
 
 // doneWords trusts the facts and not the address, which anyone can write.
@@ -118,7 +139,7 @@ func doneWords(s *cabinet.Standing, done string) string {
 		return "Код принят: вы подключены к реферальной программе."
 	case done == doneWaiting && s.Pending:
 		return "Код сохранен."
-	case done == doneEntered && s.Joined == nil:
+	case done == doneEntered && s.Joined == nil && !s.Terminated:
 		return "Вы вступили в программу. Поделитесь своим кодом, чтобы получить скидку."
 	}
 	return ""
@@ -126,13 +147,20 @@ func doneWords(s *cabinet.Standing, done string) string {
 
 func notices(s *cabinet.Standing) []string {
 	var said []string
-	if s.Terminated {
+	switch {
+	case s.Terminated:
 		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
+	case s.TerminatedOn != 0:
+		said = append(said, leavingWords(s.TerminatedOn))
 	}
 	if s.Code == "" && !s.Terminated {
 		said = append(said, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
 	}
 	return said
+}
+
+func leavingWords(on models.Date) string {
+	return "Ваша АТС будет отключена " + ru.Prose(on) + ". Последний день, когда могут действовать скидки, — " + ru.Prose(on-1) + "."
 }
 
 // groups are a code's symbols in threes, which are easier to read out.
@@ -193,6 +221,10 @@ func nextFriend(s *cabinet.Standing) string {
 	}
 	var b strings.Builder
 	b.WriteString(nextPercent(n.Percent, s.Current.Inviter))
+	// Beyond an announced termination nothing is extended.
+	if s.Current.Inviter > 0 && n.Percent >= s.Current.Inviter && n.End != s.TerminatedOn {
+		b.WriteString(" и продлит ее")
+	}
 	b.WriteString(" по " + ru.Prose(n.End-1) + " включительно")
 	if n.SMS > 0 {
 		b.WriteString(" и принесет пакет из " + ru.SMS(n.SMS))
@@ -203,10 +235,10 @@ func nextFriend(s *cabinet.Standing) string {
 func nextPercent(next, now int) string {
 	switch cmp.Compare(next, now) {
 	case 0:
-		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next) + " и продлит ее"
+		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next)
 	case 1:
 		if now > 0 {
-			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next) + " и продлит ее"
+			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next)
 		}
 	}
 	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)
@@ -225,13 +257,22 @@ func stepViews(steps []billing.CabinetStep) []stepView {
 	return views
 }
 
-func packageViews(packages []billing.CabinetPackage) []packageView {
+func packageViews(packages []billing.CabinetPackage, now models.Period) []packageView {
 	views := make([]packageView, len(packages))
 	for i, g := range packages {
 		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}
-		if g.State == billing.PackageEarned && g.Period != 0 {
-			views[i].Month = ru.Month(g.Period)
+		if g.State == billing.PackageEarned {
+			views[i].Plan = packagePlan(g.Period, now)
 		}
 	}
 	return views
+}
+
+// packagePlan names the month that a package goes out with, unless that is over: a
+// month may be settled late, and nobody knows when.
+func packagePlan(month, now models.Period) string {
+	if month < now {
+		return "ожидает подключения"
+	}
+	return "подключим с" + ru.Space + "расчетом за" + ru.Space + ru.Month(month)
 }

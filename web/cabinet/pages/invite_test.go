@@ -115,6 +115,21 @@ func TestInvitationsKeepTheirState(t *testing.T) {
 	open(t).get(empty, "/referral/invitations").wants(http.StatusOK, "Вы пока никому не отправляли приглашений.")
 }
 
+// A Russian domain is shown as people write it, and what is no such name as it is.
+func TestARussianDomainIsShownInRussian(t *testing.T) {
+	s := open(t)
+	for _, c := range []struct{ kept, shown string }{
+		{"name@xn--e1afmkfd.xn--p1ai", "name@пример.рф"},
+		{"name@mail.xn--e1afmkfd.xn--p1ai", "name@mail.пример.рф"},
+		{"xn--name@example.ru", "xn--name@example.ru"},
+		{"name@xn--0.ru", "name@xn--0.ru"},
+		{"Anna.Petrova+x@example.ru", "Anna.Petrova+x@example.ru"},
+	} {
+		at := s.post(empty, "/referral/invite", "channel", "email", "email", c.kept).Header.Get("Location")
+		s.get(empty, at).wants(http.StatusOK, "Приглашение принято к отправке: "+c.shown+".", c.shown+" email 25.04.2026_12:00")
+	}
+}
+
 func TestOptingOut(t *testing.T) {
 	s := open(t)
 	s.get(nobody, "/referral/opt-out/"+goodToken).wants(http.StatusOK, "Больше не присылать приглашения?")
@@ -122,7 +137,7 @@ func TestOptingOut(t *testing.T) {
 		t.Error("looking at the page has opted somebody out")
 	}
 	s.post(nobody, "/referral/opt-out/"+goodToken).wants(http.StatusOK, "Готово")
-	s.post(nobody, "/referral/opt-out/"+goodToken, "List-Unsubscribe", "One-Click").wants(http.StatusOK, "больше приходить не будут")
+	s.post(nobody, "/referral/opt-out/"+goodToken, "List-Unsubscribe", "One-Click").wants(http.StatusOK, "на этот адрес или номер больше приходить не будут")
 	s.post(nobody, "/referral/opt-out/unknown").wants(http.StatusNotFound, "Ссылка не подходит")
 	if got := strings.Join(s.desk.optedOut, " "); got != goodToken+" "+goodToken+" unknown" {
 		t.Errorf("opted out: %s", got)

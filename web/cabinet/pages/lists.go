@@ -3,7 +3,10 @@ package pages
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 
 	"referral/models"
 	"referral/web/cabinet/pages/ru"
@@ -124,12 +127,22 @@ func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int6
 const justSent = 10 * time.Minute
 
 func (p *Pages) invitationRow(i *models.Invitation, sent string) invitationRow {
-	recipient := i.Recipient
-	if i.Channel == models.SMS {
-		recipient = ru.Phone(recipient)
-	}
 	return invitationRow{
-		Recipient: recipient, By: channelWords[i.Channel], At: ru.Moment(i.CreatedAt, p.o.Zone), State: invitationStates[i.State],
+		Recipient: recipientWords(i), By: channelWords[i.Channel], At: ru.Moment(i.CreatedAt, p.o.Zone), State: invitationStates[i.State],
 		Just: i.ID.String() == sent && p.o.Now().Sub(i.CreatedAt) < justSent,
 	}
+}
+
+// recipientWords is a recipient as people write it: kept are E.164, and a domain
+// in ASCII.
+func recipientWords(i *models.Invitation) string {
+	if i.Channel == models.SMS {
+		return ru.Phone(i.Recipient)
+	}
+	at := strings.LastIndexByte(i.Recipient, '@') + 1
+	domain, err := idna.Display.ToUnicode(i.Recipient[at:])
+	if err != nil {
+		return i.Recipient
+	}
+	return i.Recipient[:at] + domain
 }

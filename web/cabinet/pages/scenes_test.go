@@ -23,6 +23,9 @@ const (
 	inviter    = 885 // step 3, packages, months, invitations
 	full       = 886 // 100 %, 55 friends
 	terminated = 887
+	leaving    = 888 // will be terminated on 1 July
+	outsider   = 889 // terminated, and never took part
+	soon       = 890 // takes no part, and will be terminated on 1 July
 	waiting    = 904 // its code waits for the registration
 	bare       = 905 // takes part without a code, window open
 	both       = 906 // discount of both kinds
@@ -39,10 +42,15 @@ func scenes() *fakeDesk {
 			inviter:    inviterScene(),
 			full:       fullScene(),
 			terminated: {standing: standing(terminated, "ООО «Было»", func(s *cabinet.Standing) { s.Terminated = true })},
-			waiting:    {standing: cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
-			bare:       {standing: standing(bare, "ООО «Сами»", func(s *cabinet.Standing) { s.Window = openWindow })},
-			both:       {standing: standing(both, "ООО «Оба»", haveBoth)},
-			empty:      {standing: standing(empty, "ООО «Пусто»", func(*cabinet.Standing) {})},
+			leaving:    {standing: standing(leaving, "ООО «До июля»", leave)},
+			outsider:   {standing: standing(outsider, "ООО «Мимо»", func(s *cabinet.Standing) { s.Entered, s.Terminated, s.TerminatedOn = false, true, today })},
+			soon: {standing: standing(soon, "ООО «Пока»", func(s *cabinet.Standing) {
+				s.Entered, s.Window, s.TerminatedOn = false, openWindow, day("2026-07-01")
+			})},
+			waiting: {standing: cabinet.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
+			bare:    {standing: standing(bare, "ООО «Сами»", func(s *cabinet.Standing) { s.Window = openWindow })},
+			both:    {standing: standing(both, "ООО «Оба»", haveBoth)},
+			empty:   {standing: standing(empty, "ООО «Пусто»", func(*cabinet.Standing) {})},
 		},
 		verdicts: map[string]cabinet.Verdict{
 			"UNKNOWN": {Reason: models.UnknownCode}, "OWN": {Reason: models.OwnCode}, "COMPANY": {Reason: models.OwnCompany},
@@ -59,8 +67,8 @@ func scenes() *fakeDesk {
 }
 
 var (
-	openWindow   = billing.Window{LastDay: day("2026-05-10"), ClosesAt: time.Date(2026, 5, 11, 0, 0, 0, 0, moscow), Open: true}
-	closedWindow = billing.Window{LastDay: day("2026-02-10"), ClosesAt: time.Date(2026, 2, 11, 0, 0, 0, 0, moscow)}
+	openWindow   = billing.Window{Months: 1, LastDay: day("2026-05-10"), ClosesAt: time.Date(2026, 5, 11, 0, 0, 0, 0, moscow), Open: true}
+	closedWindow = billing.Window{Months: 1, LastDay: day("2026-02-10"), ClosesAt: time.Date(2026, 2, 11, 0, 0, 0, 0, moscow)}
 )
 
 func day(s string) models.Date {
@@ -100,6 +108,13 @@ func haveBoth(s *cabinet.Standing) {
 	s.Current = billing.CurrentDiscount{Percent: 60, Invitee: 20, Inviter: 40, Step: 2, Until: day("2026-06-01")}
 	s.OnLadder, s.Friends, s.Steps = 2, 2, table(2)
 	s.Next = billing.NextFriend{Step: 3, Percent: 60, End: day("2027-04-25"), SMS: 1200}
+}
+
+func leave(s *cabinet.Standing) {
+	s.TerminatedOn = day("2026-07-01")
+	s.Current = billing.CurrentDiscount{Percent: 20, Inviter: 20, Step: 1, Until: s.TerminatedOn}
+	s.OnLadder, s.Friends, s.Steps = 1, 1, table(1)
+	s.Next = billing.NextFriend{Step: 2, Percent: 40, End: s.TerminatedOn}
 }
 
 func inviterScene() *scene {

@@ -45,6 +45,32 @@ func (w Noun) For(n int) string {
 // Count is n with the word in its form: "5 дней".
 func (w Noun) Count(n int) string { return Number(n) + Space + w.For(n) }
 
+// ofMonths is months in the genitive: 21 месяца, 22 месяцев.
+var ofMonths = Noun{"месяца", "месяцев", "месяцев"}
+
+var fewInGenitive = map[int]string{2: "двух", 3: "трех", 4: "четырех"}
+
+// OfMonths is a term to be put after «в течение»: "месяца", "двух месяцев",
+// "5 месяцев".
+func OfMonths(n int) string {
+	if n == 1 {
+		return ofMonths.One
+	}
+	if word, ok := fewInGenitive[n]; ok {
+		return word + " " + ofMonths.For(n)
+	}
+	return ofMonths.Count(n)
+}
+
+// FirstMonths is a term to be put after «на»: "первый месяц", "первые 3 месяца",
+// "первые 21 месяц".
+func FirstMonths(n int) string {
+	if n == 1 {
+		return "первый " + Months.One
+	}
+	return "первые " + Months.Count(n)
+}
+
 // Number is "14 200": in groups of three from four digits on.
 func Number(n int) string {
 	if n < 0 {

@@ -37,6 +37,21 @@ func TestTheNumberChoosesTheEnding(t *testing.T) {
 	}
 }
 
+func TestMonthsOfATerm(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "месяца", 2: "двух месяцев", 3: "трех месяцев", 4: "четырех месяцев", 5: "5_месяцев", 11: "11_месяцев", 12: "12_месяцев",
+		21: "21_месяца", 22: "22_месяцев", 101: "101_месяца", 111: "111_месяцев", 1200: "1_200_месяцев",
+	} {
+		said(t, ru.OfMonths(n), want)
+	}
+	for n, want := range map[int]string{
+		1: "первый месяц", 2: "первые 2_месяца", 3: "первые 3_месяца", 4: "первые 4_месяца", 5: "первые 5_месяцев", 11: "первые 11_месяцев",
+		12: "первые 12_месяцев", 21: "первые 21_месяц", 22: "первые 22_месяца", 1200: "первые 1_200_месяцев",
+	} {
+		said(t, ru.FirstMonths(n), want)
+	}
+}
+
 func TestMoney(t *testing.T) {
 	for _, c := range []struct {
 		amount   models.Money
