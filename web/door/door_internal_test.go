@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -260,5 +261,46 @@ func TestAfterSignOut(t *testing.T) {
 	}
 	if _, err := securePlace("http://id.example.ru/out"); err == nil {
 		t.Error("a hint may travel in the open")
+	}
+}
+
+// A provider that would have us send the secret, or fetch the keys, in the open is
+// not believed, whatever its own address is.
+func TestPlacesInTheOpen(t *testing.T) {
+	for _, c := range []struct {
+		key, address, says string
+	}{
+		{"authorization_endpoint", "http://id.example.ru/x", "its place to sign in: "},
+		{"token_endpoint", "http://id.example.ru/x", "its place to fetch tokens: "},
+		{"jwks_uri", "http://id.example.ru/x", "its place to find its keys: "},
+		{"end_session_endpoint", "http://id.example.ru/x", "its place to sign out: "},
+		{"token_endpoint", "", "its place to fetch tokens: "},
+		{"jwks_uri", "/keys", "its place to find its keys: "},
+		{"token_endpoint", "https://u:p@id.example.ru/x", "its place to fetch tokens: "},
+		{"token_endpoint", "http://127.0.0.1:1/x", ""},
+		{"jwks_uri", "http://localhost:1/x?p=policy", ""},
+	} {
+		t.Run(c.key+" "+c.address, func(t *testing.T) {
+			var provider *httptest.Server
+			provider = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				says := map[string]any{"issuer": provider.URL}
+				for _, other := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint"} {
+					says[other] = "https://id.example.ru/x"
+				}
+				says[c.key] = c.address
+				w.Header().Set("Content-Type", "application/json")
+				_ = json.NewEncoder(w).Encode(says)
+			}))
+			defer provider.Close()
+			options := whole()
+			options.SignIn.Issuer = provider.URL
+			d, err := New(options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Connect(t.Context()); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
 	}
 }

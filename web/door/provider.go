@@ -98,9 +98,13 @@ func (d *Door) discover(ctx context.Context) (*provider, error) {
 		return nil, fmt.Errorf("reading what it says: %w", err)
 	}
 	p := &provider{oauth: d.oauth(found.Endpoint(), &says)}
-	for _, address := range []string{p.oauth.Endpoint.AuthURL, p.oauth.Endpoint.TokenURL, says.KeysURL} {
-		if _, err := url.ParseRequestURI(address); err != nil {
-			return nil, fmt.Errorf("it names no place to sign in, to fetch tokens or to find its keys")
+	// Where the client's secret is sent and the keys come from is held to what the
+	// issuer is held to: whoever changed it on the way could let anybody in.
+	for _, needed := range []struct{ place, address string }{
+		{"sign in", p.oauth.Endpoint.AuthURL}, {"fetch tokens", p.oauth.Endpoint.TokenURL}, {"find its keys", says.KeysURL},
+	} {
+		if _, err := securePlace(needed.address); err != nil {
+			return nil, fmt.Errorf("its place to %s: %w", needed.place, err)
 		}
 	}
 	if says.EndSession != "" {
