@@ -52,13 +52,16 @@ func readMail(typed string) (address, canonical string, err error) {
 var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(true),
 	idna.ValidateLabels(true), idna.CheckHyphens(true), idna.CheckJoiners(true), idna.Transitional(false))
 
-// readDomain is a domain in ASCII and lower case.
+// readDomain is a domain in ASCII and lower case. It is judged as it is shown, with
+// the xn-- form read first. A label beyond ASCII has to be Russian: those of other
+// alphabets hold too many letters that pass for Latin ones («gmaıl», «ᴀpple»), and
+// nobody who is invited here has one.
 func readDomain(typed string) (string, error) {
-	ascii, err := domains.ToASCII(typed)
+	domain, err := domains.ToASCII(typed)
 	if err != nil {
 		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
 	}
-	shown, err := domains.ToUnicode(ascii)
+	shown, err := domains.ToUnicode(domain)
 	if err != nil {
 		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
 	}
@@ -68,11 +71,11 @@ func readDomain(typed string) (string, error) {
 		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
 	}
 	for _, label := range labels {
-		if mixed(label) || !cyrillic(last) && poses(label) {
+		if !ascii(label) && !russian(label) || !cyrillic(last) && poses(label) {
 			return "", fmt.Errorf("%w: its domain", ErrLookalike)
 		}
 	}
-	return ascii, nil
+	return domain, nil
 }
 
 // mailbox is one name for the addresses that lead to one mailbox, so that a

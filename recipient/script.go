@@ -51,6 +51,18 @@ func foreign(word string) bool {
 	return strings.ContainsFunc(word, func(c rune) bool { return c > unicode.MaxASCII && unicode.IsLetter(c) })
 }
 
+func ascii(word string) bool {
+	return !strings.ContainsFunc(word, func(c rune) bool { return c > unicode.MaxASCII })
+}
+
+// russian tells a word of the letters of the Russian alphabet (ё is one of them, as
+// in the zone рф), digits and hyphens, in lower case.
+func russian(word string) bool {
+	return !strings.ContainsFunc(word, func(c rune) bool {
+		return (c < 'а' || c > 'я') && c != 'ё' && (c < '0' || c > '9') && c != '-'
+	})
+}
+
 func cyrillic(word string) bool { return slices.Equal(scriptsOf(word), []string{"Cyrillic"}) }
 
 // posing is the Cyrillic letters that pass for Latin ones, as browsers count them.
