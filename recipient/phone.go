@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -14,7 +15,29 @@ const home = "RU"
 
 // notation is the signs that people write numbers with; letters and extensions
 // are not among them.
-const notation = "0123456789+()-. \u00a0\u2010\u2011\u2012\u2013\u2014\u2009\u202f"
+const notation = "0123456789+()-. "
+
+// plainNotation is a number with typists' signs as a keyboard has them: any dash
+// is a hyphen, any blank a space, and the marks that a number copied from a page
+// or an address book brings along (direction, soft hyphen, joiners) are left out.
+// Nothing else changes, so that a letter or a line break is still there to be
+// refused.
+func plainNotation(typed string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, c):
+			return -1
+		case unicode.Is(unicode.Pd, c), c == minusSign:
+			return '-'
+		case unicode.Is(unicode.Zs, c):
+			return ' '
+		}
+		return c
+	}, typed)
+}
+
+// minusSign is the dash that Unicode counts among the signs of mathematics.
+const minusSign = '\u2212'
 
 // readPhone is a mobile number in E.164.
 func (r Rules) readPhone(typed string) (string, error) {

@@ -52,6 +52,9 @@ const longestTyped = 320
 
 // Read is the recipient that a client has typed.
 func (r Rules) Read(channel models.Channel, typed string) (Recipient, error) {
+	if channel == models.SMS {
+		typed = plainNotation(typed)
+	}
 	typed = strings.TrimSpace(typed)
 	if err := printable(typed); err != nil {
 		return Recipient{}, err
