@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -81,14 +82,23 @@ func readDomain(typed string) (string, error) {
 // mailbox is one name for the addresses that lead to one mailbox, so that a
 // recipient is not written to as often as its address can be spelled: no large
 // provider tells capitals apart, what follows a + is the owner's own mark, Gmail
-// passes over dots, and Yandex has several domains and takes a dot for a hyphen.
+// passes over dots, and Yandex takes a dot for a hyphen.
 func mailbox(local, domain string) string {
 	local, _, _ = strings.Cut(strings.ToLower(local), "+")
-	switch domain {
-	case "gmail.com", "googlemail.com":
+	switch {
+	case domain == "gmail.com" || domain == "googlemail.com":
 		local, domain = strings.ReplaceAll(local, ".", ""), "gmail.com"
-	case "yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua":
+	case slices.Contains(yandex, domain):
 		local, domain = strings.ReplaceAll(local, ".", "-"), "yandex.ru"
 	}
 	return local + "@" + domain
+}
+
+// yandex is the domains under which Yandex has one mailbox for a login: those that
+// its own services take for yandex.ru. Domains that it merely owns, or hosts the
+// mail of others for, are not among them.
+var yandex = []string{
+	"yandex.ru", "ya.ru", "narod.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "yandex.az", "yandex.co.il", "yandex.com.am",
+	"yandex.com.ge", "yandex.com.tr", "yandex.ee", "yandex.fr", "yandex.kg", "yandex.lt", "yandex.lv", "yandex.md", "yandex.tj", "yandex.tm",
+	"yandex.uz",
 }

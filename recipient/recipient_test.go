@@ -237,7 +237,12 @@ func TestKeys(t *testing.T) {
 	for _, same := range [][]string{
 		{"friend@example.com", "Friend@EXAMPLE.com", "friend+work@example.com"},
 		{"friend@gmail.com", "f.r.i.end@googlemail.com", "FRIEND+1@gmail.com"},
-		{"fri-end@yandex.ru", "fri.end@ya.ru"},
+		{
+			"fri-end@yandex.ru", "fri.end@ya.ru", "fri.end@narod.ru", "fri.end@yandex.com", "fri.end@yandex.by", "fri.end@yandex.kz", "fri.end@yandex.ua",
+			"fri.end@yandex.az", "fri.end@yandex.co.il", "fri.end@yandex.com.am", "fri.end@yandex.com.ge", "fri.end@Yandex.com.TR", "fri.end@yandex.ee",
+			"fri.end@yandex.fr", "fri.end@yandex.kg", "fri.end@yandex.lt", "fri.end@yandex.lv", "fri.end@yandex.md", "fri.end@yandex.tj",
+			"fri.end@yandex.tm", "Fri-End+t2@yandex.uz",
+		},
 		{"a@почта.рф", "A@xn--80a1acny.xn--p1ai"},
 	} {
 		for _, typed := range same[1:] {
@@ -248,6 +253,11 @@ func TestKeys(t *testing.T) {
 	}
 	if key(models.Email, "fri.end@example.com") == key(models.Email, "friend@example.com") {
 		t.Error("dots are dropped everywhere")
+	}
+	for _, other := range []string{"fri-end@yandex-team.ru", "fri-end@mail.yandex.ru", "fri-end@yandex.ru.com", "fri-end@myandex.ru", "fri-end@yandex.de"} {
+		if key(models.Email, other) == key(models.Email, "fri-end@yandex.ru") {
+			t.Errorf("%s is taken for Yandex's mailbox", other)
+		}
 	}
 	if key(models.SMS, "8 912 345 67 89") != key(models.SMS, "+79123456789") {
 		t.Error("one telephone has two keys")
