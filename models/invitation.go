@@ -20,7 +20,8 @@ type InvitationState string
 
 // An invitation is written to its recipient at most once, unless whoever was to
 // carry it said that it failed. A process that dies while it sends leaves an
-// unknown outcome: that one is not sent again.
+// unknown outcome: that one is not sent again, unless by the same carrier and to
+// readers who drop a repeat.
 const (
 	InvitationQueued    InvitationState = "queued"    // waits for a sender, or for another try
 	InvitationSending   InvitationState = "sending"   // a sender has it in hand
@@ -92,6 +93,9 @@ type ClaimedInvitation struct {
 	Token     string // of the opt-out link
 	PutOff    int    // how often the carrier has put it off
 	CreatedAt time.Time
+	// MaybeSentBy is another carrier that may have sent it already, so that it is
+	// not sent any more; mostly empty.
+	MaybeSentBy string
 }
 
 // InvitationMessage is an invitation as it is sent.
@@ -126,6 +130,7 @@ type InvitationOutcome struct {
 	State      InvitationState // queued (again), sent, failed or unknown
 	RetryAt    time.Time       // when queued again
 	PutOff     int             // when queued again: how often the carrier has put it off by now
+	InDoubt    bool            // when queued again: it may have gone out, so that no other carrier sends it
 	CarrierIDs []string        // when sent: the carrier's id of each part of the message
 }
 

@@ -127,10 +127,12 @@ func (l *lane) outlast(ctx context.Context) (context.Context, context.CancelFunc
 // with the time for the message.
 func (l *lane) send(ctx, sending context.Context, c *models.ClaimedInvitation) error {
 	ids, err := l.attempt(sending, c)
-	if err != nil && l.carrier.Repeatable && !known(err) {
+	repeat := err != nil && !known(err) && l.carrier.Repeatable && c.MaybeSentBy == ""
+	if repeat {
 		err = fmt.Errorf("%w: %w", models.ErrCarrierAway, err)
 	}
 	outcome, name := judge(c, ids, err, l.options.Now(), l.options.GiveUp)
+	outcome.InDoubt = repeat
 	l.metrics.messages.WithLabelValues(string(c.Channel), l.carrier.Name, name).Inc()
 	if err != nil && name != outcomeAway { // that is said once for all of them
 		l.options.Log.Warn("an invitation was not sent", "invitation", c.Claim.ID.String(), "channel", string(c.Channel),
@@ -141,6 +143,9 @@ func (l *lane) send(ctx, sending context.Context, c *models.ClaimedInvitation) e
 }
 
 func (l *lane) attempt(ctx context.Context, c *models.ClaimedInvitation) ([]string, error) {
+	if c.MaybeSentBy != "" {
+		return nil, fmt.Errorf("%s may have sent it before, so that %s does not", c.MaybeSentBy, l.carrier.Name)
+	}
 	if expired(c, l.options.Now(), l.options.GiveUp) {
 		return nil, fmt.Errorf("%w: the invitation is too old", models.ErrCarrierBusy)
 	}

@@ -29,6 +29,7 @@ type row struct {
 	models.ClaimedInvitation
 	state    models.InvitationState
 	carrier  string
+	inDoubt  bool
 	due      time.Time
 	claimed  time.Time
 	attempts int
@@ -68,7 +69,12 @@ func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, car
 	for _, r := range m.rows {
 		if len(list) < limit && r.state == models.InvitationQueued && r.Channel == channel && !r.due.After(time.Now()) {
 			r.attempts++
-			r.state, r.carrier, r.claimed, r.Claim.Attempt = models.InvitationSending, carrier, time.Now(), r.attempts
+			if r.inDoubt && r.carrier != carrier {
+				r.MaybeSentBy = r.carrier
+			} else {
+				r.carrier = carrier
+			}
+			r.state, r.claimed, r.Claim.Attempt = models.InvitationSending, time.Now(), r.attempts
 			list = append(list, r.ClaimedInvitation)
 		}
 	}
@@ -84,7 +90,7 @@ func (m *memory) NoteInvitation(_ context.Context, claim models.InvitationClaim,
 	m.notes = append(m.notes, note{time.Now(), claim.ID, o})
 	for _, r := range m.rows {
 		if r.Claim == claim && r.state == models.InvitationSending {
-			r.state, r.due, r.PutOff = o.State, o.RetryAt, o.PutOff
+			r.state, r.due, r.PutOff, r.inDoubt = o.State, o.RetryAt, o.PutOff, r.inDoubt || o.InDoubt
 		}
 	}
 	return nil
@@ -98,7 +104,7 @@ func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeata
 		switch {
 		case r.state != models.InvitationSending || !r.claimed.Before(before):
 		case slices.Contains(repeatable, r.carrier):
-			r.state, r.due = models.InvitationQueued, time.Now()
+			r.state, r.due, r.inDoubt = models.InvitationQueued, time.Now(), true
 		default:
 			r.state = models.InvitationUnknown
 			unknown[r.Channel]++

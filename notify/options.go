@@ -45,8 +45,8 @@ type Carrier struct {
 	Channel models.Channel
 	Name    string // smtp, smpp, kafka: also what the database knows it by
 	Sender  Sender
-	// Repeatable says that a message may be sent again when it is not known
-	// whether it has gone out: receivers drop what they have seen.
+	// Repeatable says that a message may be sent again by this carrier when it is
+	// not known whether it has gone out: receivers drop what they have seen.
 	Repeatable bool
 	PerSecond  float64 // messages a second of one process, at most
 	AtOnce     int     // messages on their way at once; 4

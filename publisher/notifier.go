@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 
 	"referral/models"
 )
@@ -56,23 +59,32 @@ func NewNotifier(o NotifierOptions) (*Notifier, error) {
 
 // Send writes one invitation and returns when all in-sync replicas have it. Its id
 // is its place on the topic. A refusal that lies in the message wraps
-// models.ErrCarrierRefuses, everything else models.ErrCarrierAway.
+// models.ErrCarrierRefuses, an attempt that wrote nothing models.ErrCarrierAway;
+// every other error leaves it open whether it was written.
 func (n *Notifier) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.options.Timeout)
 	defer cancel()
 	key := strconv.AppendInt(nil, m.AccountID, 10)
 	partition, err := n.partition(ctx, key)
 	if err != nil {
-		return nil, n.failed(err)
+		return nil, n.failed(models.ErrCarrierAway, err)
 	}
 	place, err := n.write(ctx, partition, letter{
 		key: key, value: n.encoder.AppendInvitation(nil, m), headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
 	})
-	if err != nil {
-		return nil, n.failed(err)
+	switch {
+	case err == nil:
+		return []string{place}, nil
+	case refusesMessage(err):
+		return nil, n.failed(models.ErrCarrierRefuses, err)
+	case wroteNothing(err):
+		return nil, n.failed(models.ErrCarrierAway, err)
 	}
-	return []string{place}, nil
+	return nil, n.failed(errInDoubt, err)
 }
+
+// errInDoubt is of none of the kinds that say what became of a message.
+var errInDoubt = errors.New("nobody knows whether it was written")
 
 // partition is where the messages of an account go, as Java's clients choose it.
 func (n *Notifier) partition(ctx context.Context, key []byte) (int, error) {
@@ -105,12 +117,24 @@ func (n *Notifier) write(ctx context.Context, partition int, l letter) (place st
 	return fmt.Sprintf("%s/%d@%d", n.options.Topic, partition, response.BaseOffset), nil
 }
 
-func (n *Notifier) failed(err error) error {
-	kind := models.ErrCarrierAway
-	if refusesMessage(err) {
-		kind = models.ErrCarrierRefuses
-	}
+func (n *Notifier) failed(kind, err error) error {
 	return fmt.Errorf("publisher: writing an invitation to topic %s: %w: %w", n.options.Topic, kind, err)
+}
+
+// wroteNothing tells an error from before the message was on its way, or by which
+// the broker says that it has not taken it. It errs on the side of doubt: a
+// connection that breaks, and replicas that do not confirm in time, may have it.
+func wroteNothing(err error) bool {
+	var network *net.OpError
+	var topic *protocol.TopicError // these two name no broker to ask
+	var partition *protocol.TopicPartitionError
+	if errors.As(err, &network) && network.Op == "dial" || errors.As(err, &topic) || errors.As(err, &partition) {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable, kafka.NotLeaderForPartition, kafka.BrokerNotAvailable,
+		kafka.NotEnoughReplicas, kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed,
+	}, func(known error) bool { return errors.Is(err, known) })
 }
 
 // AppendInvitation appends the event of an invitation. Its id is that of the

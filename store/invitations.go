@@ -23,6 +23,7 @@ type invitationRecord struct {
 	NextTryAt    time.Time
 	ClaimedAt    *time.Time
 	Carrier      string
+	InDoubt      bool
 	CarrierID    string
 	Token        string
 	TokenHash    digestValue `gorm:"type:bytea"`

@@ -13,6 +13,9 @@ import (
 // the hands of a sender. It is committed before anything goes over the network:
 // a sender that dies leaves invitations of which nobody knows whether they went
 // out. Any number of senders may claim at once.
+//
+// What another carrier may have sent is claimed too, but keeps that carrier's name
+// and says so: whoever has it in hand notes it as unknown.
 func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
 	var list []models.ClaimedInvitation
 	err := s.write(ctx, func(tx *tx) error {
@@ -21,10 +24,11 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, ca
 		// more of them than the limit.
 		err := tx.Raw(`WITH due AS MATERIALIZED (SELECT account_id, invitation_id FROM invitations
 				WHERE state = 'queued' AND channel = ? AND next_try_at <= ? ORDER BY next_try_at LIMIT ? FOR UPDATE SKIP LOCKED)
-			UPDATE invitations i SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1, carrier = ?
+			UPDATE invitations i SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1,
+				carrier = CASE WHEN in_doubt THEN carrier ELSE ? END
 			FROM due WHERE i.account_id = due.account_id AND i.invitation_id = due.invitation_id RETURNING i.*`,
 			channel, tx.now, limit, tx.now, tx.now, carrier).Scan(&records).Error
-		list = claimed(records)
+		list = claimed(records, carrier)
 		return err
 	})
 	if err != nil {
@@ -33,7 +37,7 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, ca
 	return list, nil
 }
 
-func claimed(records []invitationRecord) []models.ClaimedInvitation {
+func claimed(records []invitationRecord, carrier string) []models.ClaimedInvitation {
 	list := make([]models.ClaimedInvitation, len(records))
 	for i := range records {
 		r := &records[i]
@@ -41,6 +45,9 @@ func claimed(records []invitationRecord) []models.ClaimedInvitation {
 			Claim:   models.InvitationClaim{AccountID: r.AccountID, ID: models.UUID(r.InvitationID), Attempt: r.Attempts},
 			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token,
 			PutOff: r.PutOff, CreatedAt: r.CreatedAt.UTC(),
+		}
+		if r.Carrier != carrier {
+			list[i].MaybeSentBy = r.Carrier
 		}
 	}
 	return list
@@ -92,7 +99,7 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 		if err != nil {
 			return err
 		}
-		r.NextTryAt, r.PutOff = o.RetryAt, o.PutOff
+		r.NextTryAt, r.PutOff, r.InDoubt = o.RetryAt, o.PutOff, r.InDoubt || o.InDoubt
 		if out {
 			r.State = models.InvitationOptedOut
 		}
@@ -108,7 +115,7 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 
 // ReleaseInvitations deals with claims from before a time, whose senders must be
 // taken for dead: those of repeatable carriers, whose peers drop a repeat, are
-// queued again; of all others nobody knows whether they went out, and they are not
+// queued again, for the same carrier only; of all others nobody knows whether they went out, and they are not
 // sent again. It tells how many became unknown, by channel.
 func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
 	unknown := map[models.Channel]int{}
@@ -139,7 +146,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 func (t *tx) release(r *invitationRecord, repeatable []string) error {
 	o := models.InvitationOutcome{State: models.InvitationUnknown}
 	if slices.Contains(repeatable, r.Carrier) {
-		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, PutOff: r.PutOff}
+		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, PutOff: r.PutOff, InDoubt: true}
 	}
 	return t.settle(r, o)
 }

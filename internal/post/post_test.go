@@ -242,3 +242,115 @@ func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
 		t.Errorf("it is %s", r.state(id))
 	}
 }
+
+// What one carrier may have sent is sent by no other, whatever came after; what
+// provably never left goes out by whoever is asked next.
+func TestAnotherCarrier(t *testing.T) {
+	doubt := errors.New("broken pipe")
+	away := fmt.Errorf("publisher: %w: connection refused", models.ErrCarrierAway)
+	for name, c := range map[string]struct {
+		errs []error // of the first carrier's attempts
+		want models.InvitationState
+	}{
+		"in doubt":                   {[]error{doubt}, models.InvitationUnknown},
+		"in doubt, then away":        {[]error{doubt, away}, models.InvitationUnknown},
+		"away, then in doubt":        {[]error{away, doubt}, models.InvitationUnknown},
+		"in doubt, then put off":     {[]error{doubt, models.ErrCarrierBusy}, models.InvitationUnknown},
+		"never reached":              {[]error{away, away}, models.InvitationSent},
+		"not taken":                  {[]error{models.ErrCarrierBusy}, models.InvitationSent},
+		"nobody has tried it at all": {nil, models.InvitationSent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.invite()
+			for _, err := range c.errs {
+				r.once(id, "kafka", err)
+				r.later(time.Hour)
+			}
+			mails := saying(first)
+			p := r.start(mails)
+			r.stands(id, c.want)
+			wanted := map[models.InvitationState]int{models.InvitationSent: 1}[c.want]
+			if n := mails.handed(id); n != wanted {
+				t.Errorf("another carrier was handed it %d times", n)
+			}
+			if c.want == models.InvitationUnknown {
+				p.counts(outcomes + `"unknown"} 1`)
+				p.says(id.String(), "kafka may have sent it before")
+			}
+			r.later(24 * time.Hour)
+			r.another()
+			if n := mails.handed(id); n != wanted || r.state(id) != c.want {
+				t.Errorf("then it was handed it %d times, and is %s", n, r.state(id))
+			}
+		})
+	}
+}
+
+// A sender that dies with what another carrier may have sent leaves it to that
+// carrier, or unknown.
+func TestADeadSenderBetweenCarriers(t *testing.T) {
+	for name, c := range map[string]struct {
+		repeatable []string // the carriers of whoever finds it
+		want       models.InvitationState
+	}{
+		"the first carrier is still there": {[]string{"kafka"}, models.InvitationQueued},
+		"it is gone":                       {[]string{}, models.InvitationUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.invite()
+			r.once(id, "kafka", errors.New("broken pipe"))
+			claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "smtp", 1)
+			if err != nil || len(claims) != 1 || claims[0].MaybeSentBy != "kafka" {
+				t.Fatalf("claimed %+v, %v", claims, err)
+			}
+			r.later(11 * time.Minute)
+			if _, err := r.store.ReleaseInvitations(t.Context(), r.now(), c.repeatable); err != nil || r.state(id) != c.want {
+				t.Fatalf("it is %s, %v", r.state(id), err)
+			}
+			mails := saying(first)
+			r.start(mails)
+			r.stands(id, models.InvitationUnknown)
+			if n := mails.handed(id); n != 0 {
+				t.Errorf("another carrier was handed it %d times", n)
+			}
+		})
+	}
+}
+
+// A carrier whose sender died may have sent it: another one of the channel does
+// not, though the first is still used by the other channel.
+func TestADeadSendersInvitationKeepsItsCarrier(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	if claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1); err != nil || len(claims) != 1 {
+		t.Fatalf("%d claims, %v", len(claims), err)
+	}
+	r.later(11 * time.Minute)
+	if unknown, err := r.store.ReleaseInvitations(t.Context(), r.now(), []string{"kafka"}); err != nil || len(unknown) != 0 {
+		t.Fatalf("%v, %v", unknown, err)
+	}
+	mails := saying(first)
+	r.start(mails)
+	r.stands(id, models.InvitationUnknown)
+	if n := mails.handed(id); n != 0 {
+		t.Errorf("another carrier was handed it %d times", n)
+	}
+}
+
+// The carrier that may have sent it sends it again, also after others were tried
+// without effect.
+func TestTheSameCarrierAgain(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.once(id, "smtp", models.ErrCarrierBusy)
+	r.later(time.Hour)
+	r.once(id, "kafka", errors.New("broken pipe"))
+	c := saying(first)
+	r.start(c, func(c *notify.Carrier) { c.Name, c.Repeatable = "kafka", true })
+	r.stands(id, models.InvitationSent)
+	if n := c.handed(id); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+}

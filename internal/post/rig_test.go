@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,6 +259,46 @@ func (p *replica) counts(line string) {
 		metrics := p.metrics()
 		return strings.Contains(metrics, line+"\n"), metrics
 	})
+}
+
+// says waits until the log has a line with all of the words.
+func (p *replica) says(words ...string) {
+	p.r.Helper()
+	p.r.until("the log to say it", func() (bool, string) {
+		p.log.Lock()
+		defer p.log.Unlock()
+		for line := range strings.Lines(p.log.String()) {
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				return true, ""
+			}
+		}
+		return false, p.log.String()
+	})
+}
+
+// once has a replica of a carrier try an invitation that waits exactly once, with
+// an error; the replica is over then.
+func (r *rig) once(id models.UUID, name string, err error) {
+	r.Helper()
+	ctx, stop := context.WithCancel(r.Context())
+	defer stop()
+	var tries atomic.Int64
+	sender := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+		tries.Add(1)
+		stop() // nothing is claimed any more
+		return err
+	})
+	by := notify.Carrier{Channel: models.Email, Name: name, Sender: sender, Repeatable: name == "kafka", PerSecond: 1000}
+	n, failed := notify.New(notify.Options{
+		Queue: r.store, Writer: r.writer(), Carriers: []notify.Carrier{by}, Registerer: prometheus.NewRegistry(), Now: r.now,
+		Log: slog.New(slog.DiscardHandler), Poll: 2 * time.Millisecond,
+	})
+	if failed != nil {
+		r.Fatal(failed)
+	}
+	if failed := n.Run(ctx); failed != nil || tries.Load() != 1 || r.state(id) != models.InvitationQueued {
+		r.Fatalf("tried %d times, it is %s, %v", tries.Load(), r.state(id), failed)
+	}
 }
 
 // tellsNothing holds log and metrics against what nobody may read there.
