@@ -66,6 +66,9 @@ func (n *Notifier) Send(ctx context.Context, m *models.InvitationMessage) ([]str
 	defer cancel()
 	key := strconv.AppendInt(nil, m.AccountID, 10)
 	partition, err := n.partition(ctx, key)
+	if err == nil {
+		err = ctx.Err() // from here on it is on its way
+	}
 	if err != nil {
 		return nil, n.failed(models.ErrCarrierAway, err)
 	}
