@@ -37,7 +37,7 @@ type Invitation struct {
 	ID        UUID
 	AccountID int64
 	Channel   Channel
-	Recipient string // mail address, or telephone number in E.164
+	Recipient string // mail address, or telephone number in E.164; empty once it has been forgotten
 	Code      string
 	State     InvitationState
 	Attempts  int

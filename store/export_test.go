@@ -3,6 +3,9 @@ package store
 // FriendsQuery is what reads a page of friends.
 const FriendsQuery = friendsQuery
 
+// ForgetRecipientsQuery is what forgets a part of the addresses.
+const ForgetRecipientsQuery = forgetRecipients
+
 // Spooled is how many rehearsed chunks a store keeps.
 func (s *Store) Spooled() int {
 	s.spool.mu.Lock()

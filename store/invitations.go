@@ -204,3 +204,17 @@ func (t *tx) optOut(key digestValue) error {
 	return t.Exec(`UPDATE invitations SET state = 'opted_out', token = '', changed_at = ?
 		WHERE recipient_key = ? AND state = 'queued'`, t.now, key).Error
 }
+
+const forgetRecipients = `WITH old AS MATERIALIZED (SELECT account_id, invitation_id FROM invitations
+		WHERE recipient <> '' AND created_at < $1 AND state NOT IN ('queued', 'sending')
+		ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+	UPDATE invitations i SET recipient = '', token = '' FROM old
+	WHERE i.account_id = old.account_id AND i.invitation_id = old.invitation_id`
+
+// ForgetRecipients forgets the addresses of invitations that were taken on longer
+// than keep ago and that nobody sends any more, a part of them at a time, and
+// tells how many those were. Limits and opt-outs go by the recipient's key, which
+// stays.
+func (s *Store) ForgetRecipients(ctx context.Context, keep time.Duration) (int64, error) {
+	return s.sweep(ctx, "recipients' addresses", forgetRecipients, s.now().Add(-keep))
+}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -654,8 +656,143 @@ func TestServiceRoleCanInvite(t *testing.T) {
 	p.receipt("m-1", models.InvitationDelivered)
 	p.optOut("token-1-1")
 	p.release("kafka")
+	if _, err := p.ForgetRecipients(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
 	p.is(models.InvitationDelivered)
 	if _, err := p.InvitationQueues(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Addresses are forgotten when they have had their time, of what nobody sends any
+// more; everything else about an invitation stays, and so do limit and opt-out.
+func TestRecipientsAreForgotten(t *testing.T) {
+	t.Parallel()
+	const keep = 90 * 24 * time.Hour
+	p := newPost(t)
+	for n, o := range []models.InvitationOutcome{sent, failed, unknown} {
+		p.invite(friend(1, n))
+		p.note(p.claim(1)[0].Claim, o)
+	}
+	p.invite(friend(1, 3))
+	p.note(p.claim(1)[0].Claim, sent)
+	p.receipt("m-1", models.InvitationDelivered)
+	p.invite(friend(1, 4))
+	p.optOut("token-1-4")
+	p.invite(friend(1, 5))
+	p.claim(1) // in a sender's hands for months
+	p.invite(friend(1, 6))
+	if _, err := storetest.SQL(t, p.dsn).Exec("UPDATE invitations SET token = 'left over' WHERE state = 'failed'"); err != nil {
+		t.Fatal(err)
+	}
+	const rest = `SELECT string_agg(concat_ws(' ', invitation_id, channel, recipient_key, code, day, state, attempts, carrier, carrier_id, token_hash,
+		created_at, changed_at), '; ' ORDER BY invitation_id) FROM invitations`
+	before := p.text(rest + " WHERE account_id = 1")
+	p.wait(keep)
+	p.invite(friend(2, 1))
+	forget := func(want int64) {
+		t.Helper()
+		if n, err := p.ForgetRecipients(t.Context(), keep); n != want || err != nil {
+			t.Errorf("%d were forgotten, %v, want %d", n, err, want)
+		}
+	}
+	forget(0)
+	p.wait(time.Microsecond)
+	forget(5)
+	forget(0)
+	if n := p.count("recipient = '' AND token = '' AND state IN ('sent', 'delivered', 'failed', 'unknown', 'opted_out')"); n != 5 {
+		t.Errorf("%d have no address", n)
+	}
+	if n := p.count("recipient LIKE 'friend%@example.com' AND token <> '' AND state IN ('queued', 'sending')"); n != 3 {
+		t.Errorf("%d of those that still wait have theirs", n)
+	}
+	if after := p.text(rest + " WHERE account_id = 1"); after != before {
+		t.Errorf("the rest was\n%s\nand is\n%s", before, after)
+	}
+	list, err := p.Invitations(t.Context(), 1, models.UUID{}, 100)
+	if err != nil || len(list) != 7 || list[6].Recipient != "" || list[6].Code == "" {
+		t.Errorf("the client is shown %+v, %v", list, err)
+	}
+	again := friend(3, 1)
+	again.Key, again.Day = friend(1, 4).Key, day("2026-08-01")
+	p.refused(again, models.ErrOptedOut)
+	again.Key, again.Day = friend(1, 0).Key, day("2026-05-01")
+	p.refused(again, models.ErrRecipientInvited)
+	p.optOut("token-1-0") // the link in an old message
+	again.Day = day("2026-08-01")
+	p.refused(again, models.ErrOptedOut)
+	p.release("kafka") // its sender was dead: nobody sends it, and its address goes too
+	forget(1)
+}
+
+func (p *post) text(query string) (text string) {
+	p.Helper()
+	if err := storetest.SQL(p, p.dsn).QueryRow(query).Scan(&text); err != nil {
+		p.Fatal(err)
+	}
+	return text
+}
+
+// What an outcome that comes late says is noted all the same, and brings no
+// address back.
+func TestALateOutcomeOfAForgottenRecipient(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	p.invite(friend(1, 1))
+	claim := p.claim(1)[0].Claim
+	p.note(claim, unknown)
+	p.wait(time.Hour)
+	if n, err := p.ForgetRecipients(t.Context(), time.Minute); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	p.note(claim, sent)
+	p.receipt("m-1", models.InvitationDelivered)
+	if got := p.is(models.InvitationDelivered); got.Recipient != "" {
+		t.Errorf("its address is %q", got.Recipient)
+	}
+}
+
+// Replicas that sweep at once forget each address once, and wait for nobody.
+func TestForgettingAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	for n := range 10 {
+		p.invite(friend(1, n))
+	}
+	for _, c := range p.claim(10) {
+		p.note(c.Claim, failed)
+	}
+	p.wait(time.Hour)
+	var forgotten atomic.Int64
+	together(t, 6, func(int) error {
+		n, err := p.ForgetRecipients(t.Context(), time.Minute)
+		forgotten.Add(n)
+		return err
+	})
+	if forgotten.Load() != 10 || p.count("recipient <> ''") != 0 {
+		t.Errorf("%d were forgotten, %d are left", forgotten.Load(), p.count("recipient <> ''"))
+	}
+}
+
+// The sweep finds what is left by an index of its own, not by reading all that was
+// ever sent.
+func TestForgettingIsCheap(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	db := storetest.SQL(t, p.dsn)
+	for _, statement := range []string{
+		`INSERT INTO invitations (account_id, invitation_id, channel, recipient, recipient_key, code, day, state, next_try_at, token_hash, created_at, changed_at)
+			SELECT n, gen_random_uuid(), 'email', '', '', 'C', '2020-01-01', 'sent', t, '', t, t
+			FROM generate_series(1, 20000) n, LATERAL (SELECT timestamptz '2020-01-01' + n * interval '1 minute' AS t) AS moments`,
+		"ANALYZE invitations",
+	} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := planOf(t, db, store.ForgetRecipientsQuery, p.clock(), 100)
+	if !strings.Contains(plan, "invitations_remembered") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("the plan is\n%s", plan)
 	}
 }

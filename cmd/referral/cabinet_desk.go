@@ -26,6 +26,7 @@ func (a *app) office(public string) (*cabinet.Office, error) {
 		Limits: a.config.Cabinet.Limits.Limits(),
 		Invites: cabinet.InviteOptions{
 			Channels: invitations.Channels(), Recipients: recipient.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
+			KeepRecipients: invitations.KeepRecipients,
 		},
 		PublicURL: public, Now: a.now,
 		NewID:    func() models.UUID { return models.UUID(uuid.New()) },

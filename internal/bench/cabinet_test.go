@@ -118,7 +118,7 @@ func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	office, err := cabinet.NewOffice(cabinet.Options{
 		Store: s, Programme: terms(b), Derive: cabinet.Derive(consumer.Derive(terms(b), rand.Text)),
 		Limits:  cabinet.Limits{Account: generous, Address: generous, Overall: generous},
-		Invites: cabinet.InviteOptions{PerDay: 10}, PublicURL: "https://lk.example.com", Now: time.Now,
+		Invites: cabinet.InviteOptions{PerDay: 10, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com", Now: time.Now,
 		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text, Log: log, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	activations *prometheus.CounterVec
 	invitations *prometheus.CounterVec
+	forgotten   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -16,8 +17,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "referral_cabinet_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
 		}, []string{"outcome"}),
+		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "referral_cabinet_recipients_forgotten_total", Help: "Invitations whose address was forgotten after its time.",
+		}),
 	}
-	r.MustRegister(m.activations, m.invitations)
+	r.MustRegister(m.activations, m.invitations, m.forgotten)
 	return m
 }
 

@@ -35,6 +35,8 @@ type InviteOptions struct {
 	Channels   []models.Channel // those that somebody sends by
 	Recipients recipient.Rules
 	PerDay     int // of one client
+	// KeepRecipients is how long the address of an invitation is kept.
+	KeepRecipients time.Duration
 }
 
 // Office is the desk behind the pages and the JSON API.
@@ -65,6 +67,9 @@ func (o *Options) validate() error {
 	}
 	if o.Invites.PerDay < 1 {
 		return fmt.Errorf("%d invitations a day: must be at least 1", o.Invites.PerDay)
+	}
+	if o.Invites.KeepRecipients <= 0 {
+		return fmt.Errorf("recipients kept for %s: must be longer", o.Invites.KeepRecipients)
 	}
 	if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
 		return fmt.Errorf("the public address %q is no URL with a scheme and a host", o.PublicURL)

@@ -19,7 +19,7 @@ func someOptions() Options {
 	limit := Limit{Wrong: 1, In: time.Second}
 	return Options{
 		Store: noStore{}, Programme: &billing.Programme{}, Derive: func(*models.WorkingSet, []*models.Fact) models.Changes { return models.Changes{} },
-		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1}, PublicURL: "https://lk.example.com",
+		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com",
 		NewID: func() models.UUID { return models.UUID{} }, NewToken: func() string { return "" },
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(),
 	}
@@ -39,6 +39,7 @@ func TestAnOfficeNeedsItsOptions(t *testing.T) {
 		{func(o *Options) { o.NewToken = nil }, "must be given"},
 		{func(o *Options) { o.Registerer = nil }, "must be given"},
 		{func(o *Options) { o.Invites.PerDay = 0 }, "invitations a day"},
+		{func(o *Options) { o.Invites.KeepRecipients = 0 }, "recipients kept for 0s"},
 		{func(o *Options) { o.PublicURL = "lk.example.com" }, "public address"},
 		{func(o *Options) { o.Limits.Address.Wrong = 0 }, "address"},
 		{func(o *Options) { o.Limits.Overall.In = 0 }, "overall"},

@@ -47,6 +47,7 @@ type Invitations interface {
 	Invite(ctx context.Context, q models.InvitationRequest) (models.Invitation, error)
 	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
 	OptOut(ctx context.Context, token models.Digest) (found bool, err error)
+	ForgetRecipients(ctx context.Context, keep time.Duration) (int64, error)
 }
 
 // Store is all of them, which one storage has.

@@ -21,7 +21,7 @@ type NewInvitation struct {
 type Invitation struct {
 	ID        string    `json:"invitation_id" format:"uuid"`
 	Channel   string    `json:"channel" enum:"email,sms"`
-	Recipient string    `json:"recipient" doc:"As it is written to: a mail address, or a number in E.164"`
+	Recipient string    `json:"recipient,omitempty" doc:"As it is written to: a mail address, or a number in E.164. Left out once it has been forgotten, some months after the invitation"`
 	State     string    `json:"state" enum:"queued,sending,sent,delivered,failed,unknown,opted_out"`
 	CreatedAt time.Time `json:"created_at"`
 	ChangedAt time.Time `json:"changed_at"`

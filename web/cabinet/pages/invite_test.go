@@ -130,6 +130,16 @@ func TestARussianDomainIsShownInRussian(t *testing.T) {
 	}
 }
 
+// Addresses are kept for some time only; the invitation is shown all the same.
+func TestAForgottenRecipientIsShownAsThat(t *testing.T) {
+	desk := scenes()
+	for i := range desk.scenes[inviter].invitations {
+		desk.scenes[inviter].invitations[i].Recipient = ""
+	}
+	openOver(t, desk).get(inviter, "/referral/invitations").wants(http.StatusOK,
+		"адрес удален email 25.04.2026_11:00 В очереди на отправку", "адрес удален SMS 25.04.2026_10:00 Отправляется")
+}
+
 func TestOptingOut(t *testing.T) {
 	s := open(t)
 	s.get(nobody, "/referral/opt-out/"+goodToken).wants(http.StatusOK, "Больше не присылать приглашения?")

@@ -134,9 +134,12 @@ func (p *Pages) invitationRow(i *models.Invitation, sent string) invitationRow {
 }
 
 // recipientWords is a recipient as people write it: kept are E.164, and a domain
-// in ASCII.
+// in ASCII, or after some time nothing.
 func recipientWords(i *models.Invitation) string {
-	if i.Channel == models.SMS {
+	switch {
+	case i.Recipient == "":
+		return "адрес удален"
+	case i.Channel == models.SMS:
 		return ru.Phone(i.Recipient)
 	}
 	at := strings.LastIndexByte(i.Recipient, '@') + 1
