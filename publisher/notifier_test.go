@@ -66,7 +66,7 @@ func (w *world) hasFailed(t *testing.T, transport *kafka.Transport, want error) 
 	must(t, err)
 	_, err = n.Send(t.Context(), invitation(885))
 	for _, kind := range []error{models.ErrCarrierAway, models.ErrCarrierBusy, models.ErrCarrierRefuses} {
-		if errors.Is(err, kind) != (kind == want) || err == nil {
+		if errors.Is(err, kind) != errors.Is(want, kind) || err == nil {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
