@@ -3,7 +3,6 @@ package store_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"referral/internal/storetest"
 	"referral/models"
-	"referral/recipient"
 	"referral/store"
 )
 
@@ -797,59 +795,4 @@ func TestForgettingIsCheap(t *testing.T) {
 	if !strings.Contains(plan, "invitations_remembered") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {
 		t.Errorf("the plan is\n%s", plan)
 	}
-}
-
-// Who opted out under a domain of Yandex that was counted apart once is not written
-// to under any of them.
-func TestOptOutsOfOneMailboxAreBroughtTogether(t *testing.T) {
-	t.Parallel()
-	p := newPost(t)
-	write := func(n int, to, canonical string) models.InvitationRequest {
-		q := friend(int64(n), n)
-		q.Recipient, q.Key = to, models.NewRecipientKey(models.Email, canonical)
-		p.invite(q)
-		return q
-	}
-	left := write(1, "Fri.End+x@yandex.com.tr", "fri.end@yandex.com.tr")
-	p.optOut(left.Token)
-	write(2, "fri-end@yandex.ru", "fri-end@yandex.ru")
-	stays := write(3, "friend@narod.ru", "friend@narod.ru")
-	other := write(4, "left@example.com", "left@example.com")
-	p.optOut(other.Token)
-	up, err := os.ReadFile("migrations/00010_one_mailbox.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := storetest.SQL(t, p.dsn)
-	for range 2 { // it would do no harm twice
-		if _, err := db.Exec(string(up)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := p.count("account_id = 2 AND state = 'opted_out' AND token = ''"); n != 1 {
-		t.Error("what waited for the mailbox still waits")
-	}
-	if n := p.count("account_id = 3 AND state = 'queued'"); n != 1 {
-		t.Error("what waited for another mailbox does not any more")
-	}
-	for typed, want := range map[string]error{
-		"fri.end@yandex.com.tr": models.ErrOptedOut, "fri-end@ya.ru": models.ErrOptedOut, "fri.end@yandex.uz": models.ErrOptedOut,
-		"friend@yandex.ru": models.ErrRecipientInvited, "left@example.com": models.ErrOptedOut,
-	} {
-		to, err := recipient.Rules{}.Read(models.Email, typed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := friend(9, 1)
-		q.Recipient, q.Key, q.Day = to.Address, to.Key, stays.Day
-		p.refused(q, want)
-	}
-	p.optOut(stays.Token) // by the link of an old message
-	to, err := recipient.Rules{}.Read(models.Email, "friend@yandex.kz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := friend(9, 1)
-	q.Key, q.Day = to.Key, stays.Day+1
-	p.refused(q, models.ErrOptedOut)
 }
