@@ -104,6 +104,9 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 			r.State = models.InvitationOptedOut
 		}
 	}
+	if r.State == models.InvitationFailed && r.InDoubt {
+		r.State = models.InvitationUnknown // an earlier attempt may have gone out
+	}
 	if r.State != models.InvitationQueued {
 		r.Token = "" // nobody writes the link any more
 	}
@@ -115,8 +118,9 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 
 // ReleaseInvitations deals with claims from before a time, whose senders must be
 // taken for dead: those of repeatable carriers, whose peers drop a repeat, are
-// queued again, for the same carrier only; of all others nobody knows whether they went out, and they are not
-// sent again. It tells how many became unknown, by channel.
+// queued again, for the same carrier only; of all others nobody knows whether they
+// went out, and they are not sent again. It tells how many became unknown, by
+// channel.
 func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
 	unknown := map[models.Channel]int{}
 	err := s.write(ctx, func(tx *tx) error {

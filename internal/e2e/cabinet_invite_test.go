@@ -144,7 +144,7 @@ func TestInvitationsAreRefusedInWords(t *testing.T) {
 		{mail, "", "Введите email получателя."},
 		{mail, "friend", "Проверьте адрес"},
 		{mail, "friend@example.ru%0d%0aBcc: all@example.ru", "Проверьте адрес"},
-		{mail, "friend@exаmple.ru", "смешаны похожие буквы"}, // with a Cyrillic а
+		{mail, "friend@exаmple.ru", "легко принять за другой"}, // with a Cyrillic а
 		{mail, "друг@пример.рф", "с русскими буквами до знака @"},
 		{sms, "12", "Проверьте номер"},
 		{sms, "8 809 123-45-67", "платные"},

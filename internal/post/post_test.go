@@ -287,6 +287,22 @@ func TestAnotherCarrier(t *testing.T) {
 	}
 }
 
+// What may have gone out has not failed, whatever its carrier says of a repeat.
+func TestARefusedRepeat(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.once(id, "kafka", errors.New("broken pipe"))
+	r.later(time.Hour)
+	claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1)
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("claimed %+v, %v", claims, err)
+	}
+	refused := models.InvitationOutcome{State: models.InvitationFailed}
+	if err := r.store.NoteInvitation(t.Context(), claims[0].Claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
+		t.Errorf("it is %s, %v", r.state(id), err)
+	}
+}
+
 // A sender that dies with what another carrier may have sent leaves it to that
 // carrier, or unknown.
 func TestADeadSenderBetweenCarriers(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"referral/internal/demo/identity"
+	"referral/internal/sleep"
 	"referral/web/door"
 	"referral/web/door/doortest"
 )
@@ -45,7 +46,12 @@ func TestTheProviderIsAway(t *testing.T) {
 		t.Errorf("a token is answered %d %v", answer.StatusCode, answer.Header)
 	}
 	wantAnswer(t, r.Post(browser, door.SignOutPath, nil), http.StatusOK, "Вы вышли")
-	if n := strings.Count(r.Log.String(), "level\":\"ERROR"); n != 1 || !strings.Contains(r.Log.String(), "the OpenID provider cannot be reached") {
+	const away = "the OpenID provider cannot be reached"
+	patience, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	for !strings.Contains(r.Log.String(), away) && sleep.For(patience, 5*time.Millisecond) {
+	}
+	if n := strings.Count(r.Log.String(), "level\":\"ERROR"); n != 1 || !strings.Contains(r.Log.String(), away) {
 		t.Errorf("%d errors logged:\n%s", n, r.Log)
 	}
 

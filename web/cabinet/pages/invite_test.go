@@ -46,7 +46,7 @@ func TestEveryRefusalOfAnInvitationHasItsSentence(t *testing.T) {
 		{"email", "ivan", http.StatusUnprocessableEntity, "Проверьте адрес"},
 		{"sms", "12", http.StatusUnprocessableEntity, "нужен мобильный телефон"},
 		{"sms", "+78091234567", http.StatusUnprocessableEntity, "Сообщения на этот номер платные"},
-		{"email", "а@example.ru", http.StatusUnprocessableEntity, "смешаны похожие буквы"},
+		{"email", "а@example.ru", http.StatusUnprocessableEntity, "легко принять за другой"},
 		{"email", "друг@пример.рф", http.StatusUnprocessableEntity, "с русскими буквами до знака @"},
 		{"email", "eleventh@example.ru", http.StatusTooManyRequests, "дневной предел исчерпан. Следующее можно отправить через 12_часов."},
 		{"email", "again@example.ru", http.StatusUnprocessableEntity, "сегодня уже отправляли приглашение. Следующее можно отправить через 12_часов."},
@@ -86,6 +86,9 @@ func TestTheInvitePageWorksAlone(t *testing.T) {
 	}
 	s.get(unknown, "/referral/invite").wants(http.StatusOK, "код появится").lacks("Пригласить")
 	s.get(terminated, "/referral/invite").wants(http.StatusOK, "АТС отключена").lacks("Email получателя")
+	for _, list := range []string{"/referral/friends", "/referral/invitations"} {
+		s.get(terminated, list).wants(http.StatusOK).lacks("Пригласить", "получите скидку")
+	}
 }
 
 func TestAFormThatIsNoneIsRefused(t *testing.T) {

@@ -62,6 +62,7 @@ func withQuery(path string, q url.Values) string {
 // friendsView is «Приведенные клиенты».
 type friendsView struct {
 	Total string // of all, in words; empty when the page shows no first part
+	Left  bool   // the account has left, and invites nobody
 	Rows  []friendRow
 	Pager pager
 }
@@ -77,7 +78,7 @@ func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64) e
 	if err != nil {
 		return err
 	}
-	v := friendsView{Pager: pagerOf(r, "Страницы списка клиентов", pathFriends, "after", part.Next)}
+	v := friendsView{Left: s.Terminated, Pager: pagerOf(r, "Страницы списка клиентов", pathFriends, "after", part.Next)}
 	if s.Friends > 0 {
 		v.Total = ru.Clients.Count(s.Friends)
 	}
@@ -90,6 +91,7 @@ func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64) e
 // invitationsView is what was sent, and what became of it.
 type invitationsView struct {
 	Done  string // what was just sent; empty for nothing
+	Left  bool   // the account has left, and invites nobody
 	Rows  []invitationRow
 	Pager pager
 }
@@ -101,7 +103,7 @@ type invitationRow struct {
 }
 
 func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64) error {
-	f, err := p.own(r.Context(), account, "Приглашения", pathInvitations)
+	s, err := p.standing(r.Context(), account)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int6
 	if err != nil {
 		return err
 	}
-	v := invitationsView{Pager: pagerOf(r, "Страницы списка приглашений", pathInvitations, "after", part.Next)}
+	v := invitationsView{Left: s.Terminated, Pager: pagerOf(r, "Страницы списка приглашений", pathInvitations, "after", part.Next)}
 	for i := range part.Items {
 		row := p.invitationRow(&part.Items[i], query.Get("sent"))
 		if row.Just {
@@ -118,8 +120,7 @@ func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int6
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	f.Body = v
-	return p.render(w, r, http.StatusOK, "invitations", f)
+	return p.render(w, r, http.StatusOK, "invitations", frame{Title: "Приглашения", Here: pathInvitations, Name: s.Name, Body: v})
 }
 
 // justSent is how long the address that a form led to says anything: it may be kept

@@ -38,7 +38,7 @@ func tooManyTries(wait time.Duration) string {
 // Why an invitation does not go out. The first depends on the channel.
 var inviteRefusalWords = map[cabinet.InviteRefusal]string{
 	cabinet.InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
-	cabinet.InviteLookalike:      "В адресе смешаны похожие буквы разных алфавитов. Наберите его заново в одной раскладке.",
+	cabinet.InviteLookalike:      "Такой адрес легко принять за другой: в нем смешаны похожие буквы или есть знаки, которых не бывает в русских и английских адресах. Наберите его заново.",
 	cabinet.InviteForeignLetters: "Письма на адреса с русскими буквами до знака @ доходят не всегда. Укажите адрес, в котором они латинские, например name@пример.рф.",
 	cabinet.InviteTooMany:        "На сегодня приглашений достаточно: дневной предел исчерпан.",
 	cabinet.InviteAlreadyInvited: "Этому получателю сегодня уже отправляли приглашение.",
