@@ -121,14 +121,12 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 		if err != nil {
 			return run, err
 		}
-		if !moved {
-			if !sleep.For(ctx, advancePoll) {
-				return run, ctx.Err()
-			}
-			continue
+		if moved {
+			s.report(run, next)
+		} else if next.State == run.State && !sleep.For(ctx, advancePoll) {
+			return run, ctx.Err()
 		}
-		s.report(run, next)
-		run = next
+		run = next // also when another process has moved it: that one may be dead by now
 	}
 	return run, nil
 }

@@ -124,6 +124,43 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	goleak.VerifyNone(t, ignore)
 }
 
+// overtaken is the store of a process that another one is always ahead of: it moves
+// the run on, and dies.
+type overtaken struct{ *store.Store }
+
+func (o overtaken) Advance(ctx context.Context, id int64, check store.Check) (models.Run, bool, error) {
+	if run, moved, err := o.Store.Advance(ctx, id, check); err != nil || !moved {
+		return run, moved, err
+	}
+	return o.Store.Advance(ctx, id, check)
+}
+
+// Whoever works at a run goes on with it when the process that moved it to posting
+// has died.
+func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
+	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)
+	s, dsn := storetest.Open(t, func() time.Time { return now })
+	bill(t, s)
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	runs, err := settler.Run(ctx, models.RunRequest{Period: 202604})
+	if err != nil || len(runs) != 1 || runs[0].State != models.RunDone || runs[0].Totals.Documents != 20 {
+		t.Errorf("%+v, %v", runs, err)
+	}
+	var documents int64
+	if err := storetest.SQL(t, dsn).QueryRow("SELECT count(*) FROM adjustments").Scan(&documents); err != nil || documents != 20 {
+		t.Errorf("%d documents, %v", documents, err)
+	}
+}
+
 // bill gives twenty accounts a friend and an April invoice of 10.00 each.
 func bill(t *testing.T, s *store.Store) {
 	t.Helper()
