@@ -83,6 +83,9 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 		if e.applied() {
 			f.Detail += fmt.Sprintf(", billing booked %s", e.answer.Amount)
 		}
+	case e.Damage != nil:
+		f.Kind, f.Actual = BreakAltered, e.Amount
+		f.Detail = fmt.Sprintf("the days of %s cannot be read: %s", name, e.Damage)
 	case e.InvoiceRevision == inv.Invoice.Revision && e.Currency != inv.Invoice.Currency:
 		f.Kind, f.Actual = BreakAltered, e.Amount
 		f.Detail = fmt.Sprintf("%s is in %s, its invoice in %s", name, e.Currency, inv.Invoice.Currency)

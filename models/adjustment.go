@@ -28,6 +28,10 @@ type Adjustment struct {
 	Amount          Money // sum of the items
 	Reason          AdjustmentReason
 	Items           []AdjustmentItem
+
+	// Damage is why the days of an item cannot be read, which then has none; nil
+	// for all that is in the ledger as it was posted.
+	Damage error
 }
 
 // AdjustmentItem is the difference on one line.

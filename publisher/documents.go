@@ -148,8 +148,12 @@ func (c *chunk) send(ctx context.Context) error {
 	adjustment := func(i int) document { return document{c.docs.Adjustments[i].AccountID, c.docs.Adjustments[i].ID} }
 	err := c.sendPart(ctx, part{
 		topic: c.options.Topics.Discounts, kind: AdjustmentType, len: len(c.docs.Adjustments), at: adjustment,
-		write: func(dst []byte, i int) []byte {
-			return c.encoder.AppendAdjustment(dst, c.docs.PostedAt, &c.docs.Adjustments[i])
+		write: func(dst []byte, i int) ([]byte, error) {
+			a := &c.docs.Adjustments[i]
+			if a.Damage != nil {
+				return dst, a.Damage
+			}
+			return c.encoder.AppendAdjustment(dst, c.docs.PostedAt, a), nil
 		},
 	}, wanted)
 	if err != nil {
@@ -158,8 +162,8 @@ func (c *chunk) send(ctx context.Context) error {
 	smsPackage := func(i int) document { return document{c.docs.Packages[i].AccountID, c.docs.Packages[i].ID} }
 	return c.sendPart(ctx, part{
 		topic: c.options.Topics.Packages, kind: PackageType, len: len(c.docs.Packages), at: smsPackage,
-		write: func(dst []byte, i int) []byte {
-			return c.encoder.AppendPackage(dst, c.docs.PostedAt, &c.docs.Packages[i])
+		write: func(dst []byte, i int) ([]byte, error) {
+			return c.encoder.AppendPackage(dst, c.docs.PostedAt, &c.docs.Packages[i]), nil
 		},
 	}, wanted)
 }
@@ -169,14 +173,14 @@ type part struct {
 	topic, kind string
 	len         int
 	at          func(i int) document
-	write       func(dst []byte, i int) []byte
+	write       func(dst []byte, i int) ([]byte, error) // an error holds the account
 }
 
 func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool) error {
 	pg := c.page()
 	for i := range p.len {
 		if doc := p.at(i); wanted(doc) {
-			pg.add(doc.account, i, c.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i), nil })
+			pg.add(doc.account, i, c.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
 		}
 	}
 	reusable, err := c.sender.send(ctx, p.topic, pg.letters, func(l *letter, err error) bool {

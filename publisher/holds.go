@@ -11,7 +11,7 @@ import (
 )
 
 // holds remembers what cannot go out because the broker refuses a message for
-// ever: an account with all its later messages, so that their order holds, or a
+// ever, or because it cannot be written: an account with all its later messages, so that their order holds, or a
 // single set-aside message. Others are not held up by it. Every hold is tried
 // again with back-off, for the topic's limit may have been raised.
 type holds struct {

@@ -286,6 +286,27 @@ func TestAMessageOverTheOwnLimitIsNotEvenTried(t *testing.T) {
 }
 
 // A topic that refuses everybody is at fault itself: it is waited for.
+// A document that somebody has made unreadable holds its account, and nobody else.
+func TestADamagedDocumentHoldsItsAccountOnly(t *testing.T) {
+	w := newWorld(t)
+	first := chunkOf(1, 1, 10, 11, 11, 12)
+	first.Adjustments[2].Damage = errors.New("segment of the ledger cannot be read")
+	first.Packages = []models.SMSPackage{smsPackage(11, 1), smsPackage(12, 1)}
+	w.ledger.add(first)
+	w.ledger.add(chunkOf(2, 1, 11, 12))
+	err := w.publisher(t).Drain(t.Context())
+	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "documents 11 from document "+first.Adjustments[2].ID.String()) {
+		t.Errorf("Drain says %v", err)
+	}
+	got, _ := documentsOf(t, w.read(t, topics.Discounts))
+	if len(got[10]) != 1 || len(got[11]) != 1 || len(got[12]) != 2 {
+		t.Errorf("sent %v", got)
+	}
+	if packages := w.read(t, topics.Packages); len(packages) != 1 || string(packages[0].Key) != "12" {
+		t.Errorf("packages: %v", packages)
+	}
+}
+
 func TestWhereEverythingIsRefusedTheTopicIsAtFault(t *testing.T) {
 	w := newWorld(t)
 	w.ledger.add(chunkOf(1, 1, 10, 11, 12, 13, 14, 15))

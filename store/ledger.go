@@ -49,20 +49,23 @@ func (t *tx) attachItems(ctx context.Context, docs []models.Adjustment, query st
 
 // attachManyItems is attachItems with room for about so many.
 func (t *tx) attachManyItems(ctx context.Context, docs []models.Adjustment, many int, query string, args ...any) error {
-	r := itemReader{docs: docs, segments: map[string][]models.Segment{}, words: words{}, items: make([]models.AdjustmentItem, 0, many)}
-	if err := each(ctx, t.pgx, "items", r.read, query, args...); err != nil {
-		return err
-	}
-	return r.fault
+	r := itemReader{docs: docs, segments: map[string]days{}, words: words{}, items: make([]models.AdjustmentItem, 0, many)}
+	return each(ctx, t.pgx, "items", r.read, query, args...)
 }
 
-// itemReader walks documents and items in step.
+// itemReader walks documents and items in step. Days that somebody has made
+// unreadable damage their document, and no other.
 type itemReader struct {
 	docs     []models.Adjustment     // those not passed yet
 	items    []models.AdjustmentItem // of all documents, which share the room
-	segments map[string][]models.Segment
+	segments map[string]days
 	words    words
-	fault    error
+}
+
+// days is what a text of segments says.
+type days struct {
+	segments []models.Segment
+	damage   error
 }
 
 func (r *itemReader) read(v [][]byte) {
@@ -76,10 +79,13 @@ func (r *itemReader) read(v [][]byte) {
 	if order != 0 {
 		return
 	}
+	doc, on := &r.docs[0], r.daysOf(v[6])
+	if on.damage != nil {
+		doc.Damage = on.damage
+	}
 	r.items = append(r.items, models.AdjustmentItem{
-		LineID: r.words.of(v[3]), Service: r.words.of(v[4]), Amount: models.Money(getInt8(v[5])), Segments: r.segmentsOf(v[6]),
+		LineID: r.words.of(v[3]), Service: r.words.of(v[4]), Amount: models.Money(getInt8(v[5])), Segments: on.segments,
 	})
-	doc := &r.docs[0]
 	first := len(r.items) - 1 - len(doc.Items)
 	doc.Items = r.items[first:len(r.items):len(r.items)]
 }
@@ -98,16 +104,13 @@ func inLedger(doc *models.Adjustment, item [][]byte) int {
 	return cmp.Compare(doc.Sequence, getInt4(item[2]))
 }
 
-func (r *itemReader) segmentsOf(text []byte) []models.Segment {
-	if known, ok := r.segments[string(text)]; ok {
-		return known
+func (r *itemReader) daysOf(text []byte) days {
+	known, ok := r.segments[string(text)]
+	if !ok {
+		known.segments, known.damage = parseSegments(string(text))
+		r.segments[string(text)] = known
 	}
-	segments, err := parseSegments(string(text))
-	if err != nil && r.fault == nil {
-		r.fault = err
-	}
-	r.segments[string(text)] = segments
-	return segments
+	return known
 }
 
 // words keeps one copy of each text of a reading.

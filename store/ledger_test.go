@@ -100,6 +100,39 @@ func TestChunksOfConcurrentRunsKeepTheOrder(t *testing.T) {
 	}
 }
 
+// Days that somebody has made unreadable damage their own document only.
+func TestDamagedDays(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	for id := range int64(3) {
+		l.facts(registered(885+id, "2025-06-01T09:00:00Z"), registered(900+id, "2026-04-01T08:00:00Z"), activated(900+id, 885+id, "2026-04-05T09:00:00Z"),
+			billOf(885+id, fmt.Sprint("INV", id), 202604))
+	}
+	l.settle(models.RunRequest{Period: 202604})
+	l.exec("ALTER TABLE adjustment_items DISABLE TRIGGER ALL")
+	l.exec("UPDATE adjustment_items SET segments = segments || ' 9999-12-31/10000-01-01@20+0' WHERE account_id = 886")
+	refs, err := l.UnpublishedChunks(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := map[int64]bool{}
+	for _, ref := range refs {
+		docs, err := l.LoadChunk(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range docs.Adjustments {
+			damaged[a.AccountID] = a.Damage != nil
+			if (a.Items[0].Segments == nil) != (a.Damage != nil) {
+				t.Errorf("%d: days %v, damage %v", a.AccountID, a.Items[0].Segments, a.Damage)
+			}
+		}
+	}
+	if fmt.Sprint(damaged) != "map[885:false 886:true 887:false]" {
+		t.Errorf("damaged are %v", damaged)
+	}
+}
+
 // leaving is how many documents of each invoice wait to be published; each must
 // come after the one before it.
 func (l *life) leaving() map[string]int {

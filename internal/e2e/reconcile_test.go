@@ -209,6 +209,8 @@ func cases(doc, parcel victim) []tampered {
 	return []tampered{
 		{what: "an altered item", want: named("document-altered"), change: []tampering{
 			{"adjustment_items", ofDoc, "UPDATE adjustment_items SET amount_minor = amount_minor - 100 WHERE " + oneItem}}},
+		{what: "days that nobody can read", want: named("document-altered"), change: []tampering{
+			{"adjustment_items", ofDoc, "UPDATE adjustment_items SET segments = segments || ' 9999-12-31/10000-01-01@20+0' WHERE " + oneItem}}},
 		{what: "an altered document", want: named("document-altered"), change: []tampering{
 			{"adjustments", ofDoc, "UPDATE adjustments SET amount_minor = amount_minor - 100 WHERE " + ofDoc}}},
 		{what: "a document and its items altered alike", want: named("document-altered"), change: []tampering{
