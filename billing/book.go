@@ -21,6 +21,7 @@ type Book struct {
 
 	changed       map[int64]bool
 	stale         map[int64]*models.Fact // whose standing is to be derived anew, and why
+	settled       map[int64]bool         // whose promised discount has got its days, or will get none
 	activations   []*models.Activation
 	referrals     []models.Referral
 	announcements []models.Announcement
@@ -29,7 +30,9 @@ type Book struct {
 // NewBook opens a book on a working set. newCode returns a fresh random
 // invitation code; whether it is unique is for the storage to say.
 func NewBook(p *Programme, set *models.WorkingSet, newCode func() string) *Book {
-	return &Book{programme: p, set: set, newCode: newCode, changed: map[int64]bool{}, stale: map[int64]*models.Fact{}}
+	return &Book{
+		programme: p, set: set, newCode: newCode, changed: map[int64]bool{}, stale: map[int64]*models.Fact{}, settled: map[int64]bool{},
+	}
 }
 
 // Take enters one fact. Invoices and answers of billing are no business of the
@@ -52,7 +55,12 @@ func (b *Book) Take(f *models.Fact) {
 // keepEarliest keeps the earliest of the times heard of one kind.
 func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time) {
 	if kept := earliest(*known, heard); !kept.Equal(*known) {
+		own := accepted(b.set.Activations[a.ID])
+		promised := Promised(a, own)
 		*known = kept
+		if promised && !Promised(a, own) {
+			b.settled[a.ID] = true
+		}
 		b.changed[a.ID] = true
 		b.restand(f, a.ID)
 	}
@@ -144,8 +152,7 @@ func (b *Book) accept(f *models.Fact, invitee, inviter *models.Account, act *mod
 		"activated_on": b.programme.Local(r.ActivatedAt),
 	})
 	if Promised(invitee, act) {
-		terms := b.programme.On(b.programme.Local(r.ActivatedAt)).Invitee
-		b.announceDiscount(f, invitee.ID, models.Invitee, terms.Percent, nil, nil, 0)
+		b.announcePromise(f, invitee.ID, r.ActivatedAt)
 	}
 }
 
@@ -161,6 +168,9 @@ func (b *Book) redate(f *models.Fact, invitee *models.Account) {
 	i := slices.IndexFunc(siblings, func(r models.Referral) bool { return r.InviteeID == invitee.ID })
 	if i < 0 || siblings[i].ActivatedAt.Equal(at) {
 		return
+	}
+	if Promised(invitee, act) && b.promised(at) != b.promised(siblings[i].ActivatedAt) {
+		b.announcePromise(f, invitee.ID, at)
 	}
 	siblings[i].ActivatedAt = at
 	b.referrals = append(b.referrals, siblings[i])
@@ -193,12 +203,12 @@ func (b *Book) Restand(cause *models.Fact) {
 func (b *Book) Close() models.Changes {
 	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}}
 	for _, id := range sortedKeys(b.stale) {
-		standing := b.programme.StandIn(b.set, id)
-		if was := b.set.Standings[id]; !sameStanding(was, standing) {
+		was, standing := b.set.Standings[id], b.programme.StandIn(b.set, id)
+		if !sameStanding(was, standing) {
 			b.set.Standings[id] = standing
 			changes.Standings[id] = standing
-			b.announceChanges(b.stale[id], id, was, standing)
 		}
+		b.announceChanges(b.stale[id], id, was, standing)
 	}
 	for _, id := range sortedKeys(b.changed) {
 		changes.Accounts = append(changes.Accounts, b.set.Accounts[id])
@@ -217,18 +227,33 @@ func sameStanding(a, b models.Standing) bool {
 }
 
 // announceChanges tells of the newest discount of each kind, when it is another
-// than before: what came before it is history that no receiver acts on.
+// than before: what came before it is history that no receiver acts on. What was
+// announced and will not come is withdrawn, as by a termination: from the day on
+// which it was to begin, or from no day when it was only promised.
 func (b *Book) announceChanges(f *models.Fact, id int64, was, now models.Standing) {
 	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
 		before, after := newest(was.Discounts, kind), newest(now.Discounts, kind)
-		if after == before {
-			continue
+		none := after == models.Discount{}
+		switch {
+		case none && kind == models.Invitee && b.settled[id]:
+			b.announceDiscount(f, id, kind, 0, nil, nil, 0)
+		case after == before:
+		case none:
+			b.announceDiscount(f, id, kind, 0, before.From, before.From, before.Step)
+		default:
+			b.announceDiscount(f, id, kind, after.Percent, after.From, after.To, after.Step)
 		}
-		if after == (models.Discount{}) { // withdrawn, as by a termination that was told late
-			after.From, after.To, after.Step = before.From, before.From, before.Step
-		}
-		b.announceDiscount(f, id, kind, after.Percent, after.From, after.To, after.Step)
 	}
+}
+
+// announcePromise tells of a discount whose first day is not known yet.
+func (b *Book) announcePromise(f *models.Fact, id int64, activated time.Time) {
+	b.announceDiscount(f, id, models.Invitee, b.promised(activated), nil, nil, 0)
+}
+
+// promised is the percentage that an activation at some time promises.
+func (b *Book) promised(activated time.Time) int {
+	return b.programme.On(b.programme.Local(activated)).Invitee.Percent
 }
 
 // newest is the last discount of a kind; zero when there is none.

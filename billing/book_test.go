@@ -86,6 +86,132 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
+// However the facts about a new client come, one by one or together, whoever
+// follows the announcements ends with what is so: a promise that will not come is
+// withdrawn, and what never was is not announced.
+func TestWhatWasPromisedIsWithdrawnInEveryOrder(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	noon := func(day int) time.Time { return time.Date(2026, 1, day, 12, 0, 0, 0, p.Zone) }
+	const (
+		promised  = "20 <nil> <nil>"
+		broken    = "0 <nil> <nil>"
+		dated     = "20 2026-01-20 2026-04-20"
+		shortened = "20 2026-01-20 2026-02-10"
+		withdrawn = "0 2026-01-20 2026-01-20"
+	)
+	facts := map[string]models.FactData{
+		"activation": models.ActivationRequested{AccountID: 901, Code: codeOf(885), RequestedAt: noon(5)},
+		"promo end":  models.PromoEnded{AccountID: 901, EndedAt: noon(20)},
+		"left early": models.Terminated{AccountID: 901, TerminatedAt: noon(15)},
+		"left later": models.Terminated{AccountID: 901, TerminatedAt: noon(41)}, // 10 February
+	}
+	for _, c := range []struct{ order, one, together []string }{
+		{[]string{"activation", "promo end", "left early"}, []string{promised, dated, withdrawn}, []string{promised, broken}},
+		{[]string{"activation", "left early", "promo end"}, []string{promised, broken}, []string{promised, broken}},
+		{[]string{"promo end", "activation", "left early"}, []string{dated, withdrawn}, nil},
+		{[]string{"promo end", "left early", "activation"}, nil, nil},
+		{[]string{"left early", "activation", "promo end"}, nil, nil},
+		{[]string{"left early", "promo end", "activation"}, nil, nil},
+
+		{[]string{"activation", "promo end", "left later"}, []string{promised, dated, shortened}, []string{promised, shortened}},
+		{[]string{"activation", "left later", "promo end"}, []string{promised, broken, shortened}, []string{promised, shortened}},
+		{[]string{"promo end", "activation", "left later"}, []string{dated, shortened}, []string{shortened}},
+		{[]string{"promo end", "left later", "activation"}, []string{shortened}, []string{shortened}},
+		{[]string{"left later", "activation", "promo end"}, []string{shortened}, []string{shortened}},
+		{[]string{"left later", "promo end", "activation"}, []string{shortened}, []string{shortened}},
+
+		{[]string{"activation", "left later", "left early"}, []string{promised, broken}, []string{promised, broken}},
+	} {
+		for size, want := range map[int][]string{1: c.one, len(c.order): c.together} {
+			w := newWorld(t, p)
+			for i, id := range []int64{885, 901} {
+				w.take(&models.Fact{Key: models.NewEventKey("registered", fmt.Sprint(i)), Data: models.Registered{AccountID: id, RegisteredAt: noon(4)}})
+			}
+			var all []*models.Fact
+			for _, name := range c.order {
+				all = append(all, &models.Fact{Key: models.NewEventKey("test", name), Data: facts[name]})
+			}
+			for batch := range slices.Chunk(all, size) {
+				w.take(batch...)
+			}
+			var got []string
+			for _, a := range w.announced {
+				if a.Data["kind"] == models.Invitee {
+					got = append(got, fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"]))
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v, in batches of %d: announced %q, want %q", c.order, size, got, want)
+			}
+			w.checkAnnounced()
+		}
+	}
+}
+
+// A registration that turns out to be earlier may move an activation under other
+// terms: the promise is then another.
+func TestAPromiseUnderEarlierTerms(t *testing.T) {
+	w := newWorld(t, newProgramme(t, customerTerms(), quickTerms()))
+	noon := func(month time.Month, day int) time.Time {
+		return time.Date(2026, month, day, 12, 0, 0, 0, w.programme.Zone)
+	}
+	for i, data := range []models.FactData{
+		models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)},
+		models.Registered{AccountID: 901, RegisteredAt: noon(2, 3)},
+		models.ActivationRequested{AccountID: 901, Code: codeOf(885), RequestedAt: noon(1, 20)},
+		models.Registered{AccountID: 901, RegisteredAt: noon(2, 2)},
+		models.Registered{AccountID: 901, RegisteredAt: noon(1, 31)},
+	} {
+		w.take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), Data: data})
+	}
+	var got []any
+	for _, a := range w.announced {
+		if a.Data["kind"] == models.Invitee {
+			got = append(got, a.Data["percent"])
+		}
+	}
+	if fmt.Sprint(got) != "[30 20]" {
+		t.Errorf("promised were %v per cent, want 30 and then 20", got)
+	}
+	w.checkAnnounced()
+}
+
+// A stretch of the ladder that is over, and is learnt of late, is not announced:
+// the newest one stands. When it moves the newest one, that is.
+func TestThePastOfTheLadderIsNotAnnounced(t *testing.T) {
+	w := newWorld(t, newProgramme(t, customerTerms()))
+	noon := func(month time.Month, day int) time.Time {
+		return time.Date(2026, month, day, 12, 0, 0, 0, w.programme.Zone)
+	}
+	w.take(&models.Fact{Key: models.NewEventKey("test", "885"), Data: models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)}})
+	for i, c := range []struct {
+		friend int64
+		at     time.Time
+		want   []string
+	}{
+		{901, noon(9, 1), []string{"20 2026-09-01 2026-12-01 1"}},
+		{902, noon(2, 1), nil}, // a climb from February to May
+		{903, noon(8, 1), []string{"40 2026-09-01 2027-03-01 2"}},
+	} {
+		before := len(w.announced)
+		w.take(
+			&models.Fact{Key: models.NewEventKey("registered", fmt.Sprint(i)), Data: models.Registered{AccountID: c.friend, RegisteredAt: c.at}},
+			&models.Fact{Key: models.NewEventKey("activated", fmt.Sprint(i)), Data: models.ActivationRequested{
+				AccountID: c.friend, Code: codeOf(885), RequestedAt: c.at,
+			}},
+		)
+		var got []string
+		for _, a := range w.announced[before:] {
+			if a.Data["kind"] == models.Inviter {
+				got = append(got, fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"], a.Data["step"]))
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("friend %d: announced %q, want %q", c.friend, got, c.want)
+		}
+	}
+}
+
 // A batch that has to be taken again, because its transaction failed, announces
 // the same things under the same ids.
 func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {

@@ -190,13 +190,7 @@ func (w *world) state() string {
 
 // derive is an account's standing from its facts alone.
 func (w *world) derive(a *models.Account) models.Standing {
-	var own *models.Activation
-	for _, request := range w.activations[a.ID] {
-		if request.Status == models.ActivationAccepted {
-			own = &request
-		}
-	}
-	return w.programme.Stand(a, own, slices.Collect(maps.Values(w.referrals[a.ID])))
+	return w.programme.Stand(a, w.accepted(a.ID), slices.Collect(maps.Values(w.referrals[a.ID])))
 }
 
 func afterFacts(t checker, p *billing.Programme, batches ...[]*models.Fact) *world {
@@ -346,10 +340,12 @@ func inBatches(facts []*models.Fact, largest int, random *rand.Rand) [][]*models
 	return batches
 }
 
-// quickTerms has short months, so that climbs end and begin anew.
+// quickTerms has short months, so that climbs end and begin anew, and promises new
+// clients something else.
 func quickTerms() billing.Terms {
 	terms := customerTerms()
 	terms.EffectiveFrom = models.NewDate(2026, 2, 1)
+	terms.Invitee = billing.InviteeTerms{Percent: 30, Months: 2}
 	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 1, SMS: 500}, {Percent: 40, Months: 1}, {Percent: 60, Months: 2, SMS: 1200}, {Percent: 100, Months: 1, SMS: 500}}
 	return terms
 }

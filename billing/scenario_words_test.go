@@ -201,15 +201,8 @@ func (w *teller) showReferrals(s *step, m []string) {
 
 func (w *teller) showDiscounts(s *step, m []string) {
 	id := w.number(m[0])
-	account := w.accounts[id]
-	var own *models.Activation
-	for _, a := range w.activations[id] {
-		if a.Status == models.ActivationAccepted {
-			own = &a
-		}
-	}
 	var got []string
-	if billing.Promised(&account, own) {
+	if w.promised(id, w.accepted(id)) {
 		got = append(got, "promised")
 	}
 	for _, d := range w.standings[id].Discounts {

@@ -57,6 +57,32 @@ func TestTermsAtTheirBounds(t *testing.T) {
 	newProgramme(t, terms)
 }
 
+// The longest terms, added to the last day of which facts are taken, still end on
+// a day that can be written with a year of four digits.
+func TestTheLongestTermsAtTheLastDay(t *testing.T) {
+	terms := customerTerms()
+	terms.WindowMonths, terms.Invitee = 1200, billing.InviteeTerms{Percent: 20, Months: 1200}
+	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 1200}}
+	p := newProgramme(t, terms)
+	last := time.Date(models.LastYear, 12, 31, 23, 59, 59, 0, time.UTC)
+	account := models.Account{ID: 885, RegisteredAt: last, PromoEndedAt: last}
+	standing := p.Stand(&account, &models.Activation{AccountID: 885, RequestedAt: last}, []models.Referral{
+		{InviterID: 885, InviteeID: 901, ActivatedAt: last}, {InviterID: 885, InviteeID: 902, ActivatedAt: last},
+	})
+	ends := []models.Date{p.LastActivationDay(&account, p.On(p.Local(last)))}
+	for _, d := range standing.Discounts {
+		ends = append(ends, d.To)
+	}
+	if len(ends) != 3 {
+		t.Fatalf("discounts %+v", standing.Discounts)
+	}
+	for _, end := range ends {
+		if read, err := models.ParseDate(end.String()); err != nil || read != end {
+			t.Errorf("%s is read as %s (%v)", end, read, err)
+		}
+	}
+}
+
 func TestTheVersionOfADay(t *testing.T) {
 	var versions []billing.Terms
 	for _, from := range []string{"2026-05-01", "2020-01-01", "2026-02-10"} { // in any order

@@ -198,8 +198,9 @@ func (w *world) keep(c models.Changes) {
 	w.announced = append(w.announced, c.Announcements...)
 }
 
-// checkAnnounced: whoever follows the announcements knows the newest discount of
-// every account.
+// checkAnnounced: whoever follows the announcements, the last of each kind, knows
+// the newest discount of every account, dated or promised, and was told of no other
+// that would not come.
 func (w *world) checkAnnounced() {
 	w.Helper()
 	type side struct {
@@ -208,21 +209,49 @@ func (w *world) checkAnnounced() {
 	}
 	known, stands := map[side]string{}, map[side]string{}
 	for _, a := range w.announced {
-		if kind, ok := a.Data["kind"].(models.DiscountKind); ok {
-			known[side{a.AccountID, kind}] = fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"], a.Data["step"])
-			if from, dated := a.Data["starts_on"].(models.Date); !dated || from == a.Data["ends_on"] {
-				delete(known, side{a.AccountID, kind}) // promised, or withdrawn
-			}
+		kind, ok := a.Data["kind"].(models.DiscountKind)
+		if !ok {
+			continue
 		}
+		of := side{a.AccountID, kind}
+		if a.Data["percent"] == 0 && a.Data["starts_on"] == a.Data["ends_on"] {
+			if known[of] == "" {
+				w.Errorf("withdrawn was what had not been announced: %s", said(a))
+			}
+			delete(known, of)
+			continue
+		}
+		known[of] = fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"], a.Data["step"])
 	}
 	for id, s := range w.standings {
 		for _, d := range s.Discounts { // by day
 			stands[side{id, d.Kind}] = fmt.Sprint(d.Percent, d.From, d.To, d.Step)
 		}
 	}
-	if !maps.Equal(known, stands) {
-		w.Errorf("announced are %v, in force are %v", known, stands)
+	for id := range w.accounts {
+		if own := w.accepted(id); own != nil && w.promised(id, own) {
+			terms := w.programme.On(w.programme.Local(w.referrals[own.InviterID][id].ActivatedAt))
+			stands[side{id, models.Invitee}] = fmt.Sprint(terms.Invitee.Percent, nil, nil, 0)
+		}
 	}
+	if !maps.Equal(known, stands) {
+		w.Errorf("announced are %v, in force or promised are %v", known, stands)
+	}
+}
+
+func (w *world) promised(account int64, own *models.Activation) bool {
+	a := w.accounts[account]
+	return billing.Promised(&a, own)
+}
+
+// accepted is an account's activation that was accepted; nil when none was.
+func (w *world) accepted(account int64) *models.Activation {
+	for _, request := range w.activations[account] {
+		if request.Status == models.ActivationAccepted {
+			return &request
+		}
+	}
+	return nil
 }
 
 func (w *world) keepActivation(a models.Activation) {

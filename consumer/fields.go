@@ -24,12 +24,6 @@ const (
 	maxText       = 1000
 )
 
-// The years that dates may lie in.
-const (
-	minYear = 1900
-	maxYear = 9999
-)
-
 type need bool
 
 const (
@@ -227,15 +221,6 @@ func instant(d *jx.Decoder) (time.Time, error) {
 	return parseInstant(b)
 }
 
-func parseInstant(b []byte) (time.Time, error) {
-	var t time.Time
-	if t.UnmarshalText(b) != nil {
-		return time.Time{}, errInstant
-	}
-	t = toMicroseconds(t)
-	return t, inYears(t.Year())
-}
-
 func date(d *jx.Decoder) (models.Date, error) {
 	b, err := shortText(d, "a date like 2026-04-20")
 	if err != nil {
@@ -247,20 +232,27 @@ func date(d *jx.Decoder) (models.Date, error) {
 // parseDate reads "2026-04-20". Half of an invoice is dates, and the parser of
 // any layout takes four times as long.
 func parseDate(b []byte) (models.Date, error) {
+	year, month, day := civil(b)
+	if day == 0 {
+		return 0, errDate
+	}
+	if !models.YearTaken(year) {
+		return 0, errYears
+	}
+	return models.NewDate(year, month, day), nil
+}
+
+// civil is the year, month and day that a text like "2026-04-20" names; the day
+// is 0 when it names none.
+func civil(b []byte) (year int, month time.Month, day int) {
 	if len(b) != len(time.DateOnly) || b[4] != '-' || b[7] != '-' {
-		return 0, errDate
+		return 0, 0, 0
 	}
-	year, month, day := digits(b[:4]), digits(b[5:7]), digits(b[8:])
-	if year < 0 || month < 0 || day < 0 {
-		return 0, errDate
+	y, m, d := digits(b[:4]), digits(b[5:7]), digits(b[8:])
+	if y < 0 || m < 1 || m > 12 || d < 1 || d > daysIn(y, m) {
+		return 0, 0, 0
 	}
-	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
-		return 0, errDate
-	}
-	if err := inYears(year); err != nil {
-		return 0, err
-	}
-	return models.NewDate(year, time.Month(month), day), nil
+	return y, time.Month(m), d
 }
 
 func daysIn(year, month int) int {
@@ -275,11 +267,12 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// What is wrong with a text that is none of these.
+// What is wrong with a text that is none of these, or is of no year that is taken.
 var (
 	errDate    = bad("must be a date like 2026-04-20")
 	errInstant = bad("must be a time like 2026-01-10T09:00:00Z (RFC 3339)")
 	errPeriod  = bad("must be a month like 2026-04")
+	errYears   = bad(fmt.Sprintf(`must lie in the years %d to %d; send no date that stands for "never" or "not known"`, models.FirstYear, models.LastYear))
 )
 
 // digits is the number that they write; below nought when they are no digits.
@@ -310,7 +303,10 @@ func parsePeriod(b []byte) (models.Period, error) {
 	if year < 0 || month < 1 || month > 12 {
 		return 0, errPeriod
 	}
-	return models.NewPeriod(year, time.Month(month)), inYears(year)
+	if !models.YearTaken(year) {
+		return 0, errYears
+	}
+	return models.NewPeriod(year, time.Month(month)), nil
 }
 
 // shortText is a string that is to be parsed at once: it is not copied.
@@ -319,11 +315,4 @@ func shortText(d *jx.Decoder, wanted string) ([]byte, error) {
 		return nil, wrongType(d, wanted)
 	}
 	return d.StrBytes()
-}
-
-func inYears(year int) error {
-	if year < minYear || year > maxYear {
-		return bad(fmt.Sprintf("must lie in the years %d to %d", minYear, maxYear))
-	}
-	return nil
 }

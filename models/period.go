@@ -23,8 +23,11 @@ func ParsePeriod(s string) (Period, error) {
 // String is "2026-04".
 func (p Period) String() string { return fmt.Sprintf("%04d-%02d", p/100, p%100) }
 
+// Year is the year of the month.
+func (p Period) Year() int { return int(p / 100) }
+
 // First is the first day of the month.
-func (p Period) First() Date { return NewDate(int(p/100), time.Month(p%100), 1) }
+func (p Period) First() Date { return NewDate(p.Year(), time.Month(p%100), 1) }
 
 // End is the first day after the month.
 func (p Period) End() Date { return p.Next().First() }

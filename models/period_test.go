@@ -65,3 +65,19 @@ func TestPeriodAsText(t *testing.T) {
 		}
 	}
 }
+
+func TestTheYearOfAPeriod(t *testing.T) {
+	for p, want := range map[models.Period]int{202604: 2026, 200001: 2000, 299912: 2999, 12: 0} {
+		if got := p.Year(); got != want {
+			t.Errorf("%s is of the year %d, want %d", p, got, want)
+		}
+	}
+}
+
+func TestYearsThatAreTaken(t *testing.T) {
+	for year, want := range map[int]bool{0: false, 1970: false, 1999: false, 2000: true, 2026: true, 2999: true, 3000: false, 9999: false} {
+		if got := models.YearTaken(year); got != want {
+			t.Errorf("%d: %t", year, got)
+		}
+	}
+}

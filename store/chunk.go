@@ -185,6 +185,9 @@ func settleAll(run models.Run, c *cases, settle Settle) []models.AccountOutcome 
 	outcomes := make([]models.AccountOutcome, len(c.list))
 	for i := range c.list {
 		outcomes[i] = settle(run, &c.list[i])
+		if err := checkDays(&outcomes[i]); err != nil {
+			outcomes[i] = models.AccountOutcome{AccountID: outcomes[i].AccountID, Err: err}
+		}
 	}
 	return outcomes
 }

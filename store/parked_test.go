@@ -41,6 +41,17 @@ func TestParkedAccounts(t *testing.T) {
 				o.Held = []models.HeldLine{{AccountID: 885, Period: 202604, Service: "\xff"}}
 			})
 		}, "22021"},
+		"a discount ends on a day that nobody could read": {func(l *life) store.Settle {
+			return l.spoiled(885, func(o *models.AccountOutcome) {
+				s := &o.Adjustments[0].Items[0].Segments[0]
+				s.From, s.To = day("9999-12-31"), day("9999-12-31")+1
+			})
+		}, "settling account 885: line 1 of invoice INV-2026-04-885 has a discount from 9999-12-31 to 10000-01-01"},
+		"a package was earned on a day that nobody could read": {func(l *life) store.Settle {
+			return l.spoiled(885, func(o *models.AccountOutcome) {
+				o.Packages = []models.SMSPackage{{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: day("9999-12-31") + 1}}
+			})
+		}, "a package was earned on 10000-01-01"},
 		"one line twice": {func(l *life) store.Settle {
 			return l.spoiled(885, func(o *models.AccountOutcome) {
 				a := &o.Adjustments[0]

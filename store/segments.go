@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"referral/models"
 )
@@ -24,6 +25,34 @@ func appendSegments(dst []byte, segments []models.Segment) []byte {
 		dst = strconv.AppendInt(dst, int64(s.Inviter), 10)
 	}
 	return dst
+}
+
+// firstDay and lastDay bound the days that the text can hold: a year has four
+// digits in it.
+var firstDay, lastDay = models.NewDate(0, time.January, 1), models.NewDate(9999, time.December, 31)
+
+func writable(from, to models.Date) bool { return from >= firstDay && to <= lastDay }
+
+// checkDays refuses an outcome with days that could be posted, but never be read
+// again: the ledger is for ever, so its account is parked instead.
+func checkDays(o *models.AccountOutcome) error {
+	for i := range o.Adjustments {
+		doc := &o.Adjustments[i]
+		for j := range doc.Items {
+			for _, s := range doc.Items[j].Segments {
+				if !writable(s.From, s.To) {
+					return fmt.Errorf("settling account %d: line %s of invoice %s has a discount from %s to %s, days that the ledger cannot hold; "+
+						"correct the dates of the invoice", o.AccountID, doc.Items[j].LineID, doc.InvoiceID, s.From, s.To)
+				}
+			}
+		}
+	}
+	for i := range o.Packages {
+		if g := &o.Packages[i]; !writable(g.GrantedOn, g.GrantedOn) {
+			return fmt.Errorf("settling account %d: a package was earned on %s, a day that the ledger cannot hold", o.AccountID, g.GrantedOn)
+		}
+	}
+	return nil
 }
 
 // segmentText is the text of the segments asked for last: the lines of an account

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"referral/models"
 )
@@ -217,4 +219,32 @@ func TestSegmentsAsText(t *testing.T) {
 			t.Errorf("%q was read as %v", bad, got)
 		}
 	}
+}
+
+// What may be written can be read, and what could not be read is not written, up
+// to the last day of either end.
+func TestSegmentsAreWrittenToBeRead(t *testing.T) {
+	t.Parallel()
+	check := func(t interface {
+		Helper()
+		Errorf(string, ...any)
+	}, from, to models.Date) {
+		t.Helper()
+		want := []models.Segment{{From: from, To: to, Invitee: 20, Inviter: 100}}
+		got, err := parseSegments(string(appendSegments(nil, want)))
+		if reads := err == nil && slices.Equal(got, want); reads != writable(from, to) {
+			t.Errorf("%s to %s: readable %t, writable %t", from, to, reads, writable(from, to))
+		}
+	}
+	for _, near := range []models.Date{firstDay, lastDay, 0} {
+		for from := near - 3; from < near+3; from++ {
+			for to := from + 1; to < from+5; to++ {
+				check(t, from, to)
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		from := models.Date(rapid.Int32Range(-800_000, 3_000_000).Draw(t, "from"))
+		check(t, from, from+models.Date(rapid.Int32Range(1, 400_000).Draw(t, "days")))
+	})
 }

@@ -127,6 +127,16 @@ func newCode() string {
 
 // periodArg reads the period that a command was given.
 func periodArg(args []string) (models.Period, error) {
-	p, err := models.ParsePeriod(args[0])
+	p, err := parsePeriod(args[0])
 	return p, usageError("period", err)
+}
+
+// parsePeriod reads a period of the years in which facts are taken: in another one
+// there is nothing to be found.
+func parsePeriod(s string) (models.Period, error) {
+	p, err := models.ParsePeriod(s)
+	if err == nil && !models.YearTaken(p.Year()) {
+		err = fmt.Errorf("%s must lie in the years %d to %d", p, models.FirstYear, models.LastYear)
+	}
+	return p, err
 }

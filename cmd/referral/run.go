@@ -121,21 +121,27 @@ func verdictOf(runs []models.Run) error {
 
 // runReport is a run as JSON.
 type runReport struct {
-	Run           int64                  `json:"run"`
-	Period        models.Period          `json:"period"`
-	PostingPeriod models.Period          `json:"posting_period"`
-	Kind          models.RunKind         `json:"kind"`
-	State         models.RunState        `json:"state"`
-	Brake         string                 `json:"brake,omitempty"`
-	Accounts      int64                  `json:"accounts"`
-	FullDiscount  int64                  `json:"accounts_at_100_percent"`
-	Documents     int64                  `json:"documents"`
-	Items         int64                  `json:"items"`
-	AmountMinor   models.Money           `json:"amount_minor"`
-	Packages      int64                  `json:"packages"`
-	SMS           int64                  `json:"sms"`
-	HeldLines     int64                  `json:"held_lines"`
-	Parked        []models.ParkedAccount `json:"parked"`
+	Run           int64           `json:"run"`
+	Period        models.Period   `json:"period"`
+	PostingPeriod models.Period   `json:"posting_period"`
+	Kind          models.RunKind  `json:"kind"`
+	State         models.RunState `json:"state"`
+	Brake         string          `json:"brake,omitempty"`
+	Accounts      int64           `json:"accounts"`
+	FullDiscount  int64           `json:"accounts_at_100_percent"`
+	Documents     int64           `json:"documents"`
+	Items         int64           `json:"items"`
+	AmountMinor   models.Money    `json:"amount_minor"`
+	Packages      int64           `json:"packages"`
+	SMS           int64           `json:"sms"`
+	HeldLines     int64           `json:"held_lines"`
+	Parked        []parkedReport  `json:"parked"`
+}
+
+// parkedReport is an account that the run could not settle.
+type parkedReport struct {
+	AccountID int64  `json:"account_id"`
+	Error     string `json:"error"`
 }
 
 const parkedShown = 1000
@@ -174,11 +180,15 @@ func (a *app) printRun(ctx context.Context, p process, run models.Run, format st
 
 func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
 	t := run.Totals
-	return runReport{
+	report := runReport{
 		Run: run.ID, Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, State: run.State, Brake: run.Brake,
 		Accounts: t.Accounts, FullDiscount: t.Full, Documents: t.Documents, Items: t.Items, AmountMinor: t.Amount,
-		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: parked,
+		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: make([]parkedReport, len(parked)),
 	}
+	for i, account := range parked {
+		report.Parked[i] = parkedReport(account)
+	}
+	return report
 }
 
 // rehearsedDocument is one document of a dry run as a line of JSON.

@@ -61,11 +61,11 @@ func monthsBetween(from, to string) ([]models.Period, error) {
 	if from == "" || to == "" {
 		return nil, errors.New("which months? give --from PERIOD and --to PERIOD, for example --from 2026-01 --to 2026-06")
 	}
-	first, err := models.ParsePeriod(from)
+	first, err := parsePeriod(from)
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
-	last, err := models.ParsePeriod(to)
+	last, err := parsePeriod(to)
 	if err != nil {
 		return nil, fmt.Errorf("--to: %w", err)
 	}
