@@ -34,7 +34,7 @@ var structured = shape[envelope]{
 	{name: "id", need: required, read: put(func(e *envelope) *string { return &e.id }, identifier)},
 	{name: "source", need: required, read: put(func(e *envelope) *string { return &e.source }, sourceText)},
 	{name: "type", need: required, read: readType},
-	{name: "time", need: optional, read: put(func(e *envelope) *time.Time { return &e.time }, instant)},
+	{name: "time", need: optional, read: put(func(e *envelope) *time.Time { return &e.time }, moment)},
 	{name: "data", need: optional, read: readData},
 	{name: "data_base64", need: optional, read: readData64},
 }

@@ -179,8 +179,10 @@ func dateText(d *jx.Decoder) (string, error) {
 	if err != nil || len(b) == 0 {
 		return "", err
 	}
-	_, err = parseDate(b)
-	return string(b), err
+	if _, _, day := civil(b); day == 0 {
+		return "", errDate
+	}
+	return string(b), nil
 }
 
 func currency(d *jx.Decoder) (string, error) {

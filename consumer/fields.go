@@ -221,6 +221,15 @@ func instant(d *jx.Decoder) (time.Time, error) {
 	return parseInstant(b)
 }
 
+// moment is an instant of any year.
+func moment(d *jx.Decoder) (time.Time, error) {
+	b, err := shortText(d, "a time like 2026-01-10T09:00:00Z")
+	if err != nil {
+		return time.Time{}, err
+	}
+	return parseMoment(b)
+}
+
 func date(d *jx.Decoder) (models.Date, error) {
 	b, err := shortText(d, "a date like 2026-04-20")
 	if err != nil {

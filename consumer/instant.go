@@ -12,6 +12,16 @@ import (
 //
 // A leap second counts as the second after it, for no clock here knows it.
 func parseInstant(b []byte) (time.Time, error) {
+	t, err := parseMoment(b)
+	if err == nil && !models.YearTaken(t.Year()) {
+		err = errYears
+	}
+	return t, err
+}
+
+// parseMoment reads a time of any year: of an event's own time nothing follows but
+// which of two profiles is the newer one.
+func parseMoment(b []byte) (time.Time, error) {
 	const date, clock, shortest = len("2026-01-10"), len("2026-01-10T09:00:00"), len("2026-01-10T09:00:00Z")
 	if len(b) < shortest || b[date] != 'T' && b[date] != 't' {
 		return time.Time{}, errInstant
@@ -26,9 +36,6 @@ func parseInstant(b []byte) (time.Time, error) {
 	t := time.Date(year, month, day, hour, minute, second, micros*int(time.Microsecond), time.UTC).Add(-offset)
 	if second == leapSecond && t.Unix()%secondsPerDay != 0 { // they are inserted at the end of a day of UTC only
 		return time.Time{}, errInstant
-	}
-	if !models.YearTaken(t.Year()) {
-		return time.Time{}, errYears
 	}
 	return t, nil
 }

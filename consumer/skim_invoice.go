@@ -64,7 +64,7 @@ func (s *skimmer) event(k *kind, e *skimmedEnvelope) {
 		case 3:
 			s.same(k.event)
 		case 4:
-			e.time = s.instant()
+			e.time = s.moment()
 		case 7:
 			e.data = k.skim(s)
 		case 8:

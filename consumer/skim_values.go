@@ -94,8 +94,8 @@ func (s *skimmer) period() models.Period {
 	return p
 }
 
-func (s *skimmer) instant() time.Time {
-	t, err := parseInstant(s.bytes(len("2026-01-10T09:00:00.123456789+03:00")))
+func (s *skimmer) moment() time.Time {
+	t, err := parseMoment(s.bytes(len("2026-01-10T09:00:00.123456789+03:00")))
 	s.lost = s.lost || err != nil
 	return t
 }

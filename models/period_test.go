@@ -75,7 +75,7 @@ func TestTheYearOfAPeriod(t *testing.T) {
 }
 
 func TestYearsThatAreTaken(t *testing.T) {
-	for year, want := range map[int]bool{0: false, 1970: false, 1999: false, 2000: true, 2026: true, 2999: true, 3000: false, 9999: false} {
+	for year, want := range map[int]bool{0: false, 1: false, 1899: false, 1900: true, 1970: true, 2000: true, 2026: true, 2999: true, 3000: false, 9999: false} {
 		if got := models.YearTaken(year); got != want {
 			t.Errorf("%d: %t", year, got)
 		}

@@ -5,7 +5,7 @@ package models
 // mistake, and would be reckoned with all the same. What the terms add to a date,
 // a hundred years at most, can still be written in the four digits of a year.
 const (
-	FirstYear = 2000
+	FirstYear = 1900
 	LastYear  = 2999
 )
 

@@ -12,13 +12,13 @@ import (
 // A period that no fact can have is wrong use, and no question to the database.
 func TestPeriodsOfOtherYearsAreWrongUse(t *testing.T) {
 	for _, args := range [][]string{
-		{"run", "0000-01"}, {"run", "0001-01", "--dry-run"}, {"run", "1999-12"}, {"run", "3000-01"}, {"run", "9999-12"},
+		{"run", "0000-01"}, {"run", "0001-01", "--dry-run"}, {"run", "1899-12"}, {"run", "3000-01"}, {"run", "9999-12"},
 		{"reconcile", "0000-01"}, {"close", "9999-12", "--by", "Anna"},
 		{"simulate", "--terms", "x", "--from", "0000-01", "--to", "0000-02"}, {"simulate", "--terms", "x", "--from", "2999-12", "--to", "3000-01"},
 	} {
 		var out, complaints bytes.Buffer
 		status := run(t.Context(), args, process{in: bytes.NewReader(nil), out: &out, err: &complaints})
-		if said := complaints.String(); status != exitWrong || !strings.Contains(said, "must lie in the years 2000 to 2999") || strings.Count(said, "\n") != 1 {
+		if said := complaints.String(); status != exitWrong || !strings.Contains(said, "must lie in the years 1900 to 2999") || strings.Count(said, "\n") != 1 {
 			t.Errorf("%v: status %d, said %q", args, status, said)
 		}
 	}

@@ -164,16 +164,14 @@ func TestInboundMessagesWithABadValueAreNot(t *testing.T) {
 		{"an offset of 60 minutes", registration, "registered_at", "2026-01-10T09:00:00+23:60"},
 		{"a leap second at noon", registration, "registered_at", "2026-01-10T12:00:60Z"},
 		{"a time at the end of the calendar", registration, "registered_at", "9999-12-31T00:00:00Z"},
-		{"a time at the epoch", registration, "time", "1970-01-01T00:00:00Z"},
-		{"a promo period until ever", registration, "promo_until", "9999-12-31"},
 		{"30 February", registration, "promo_until", "2026-02-30"},
 		{"an empty code", activation, "code", ""},
 		{"a code of 201 characters", activation, "code", strings.Repeat("A", 201)},
 		{"a 13th month", invoice, "period", "2026-13"},
 		{"a period that is a day", invoice, "period", "2026-04-01"},
-		{"a year before any PBX", invoice, "period", "1999-12"},
+		{"a year before any PBX", invoice, "period", "1899-12"},
 		{"a month of the year 3000", invoice, "period", "3000-01"},
-		{"a day of 1999", invoice, "from", "1999-12-31"},
+		{"a day of 1899", invoice, "from", "1899-12-31"},
 		{"a day of the year 3000", invoice, "to", "3000-01-01"},
 		{"revision 0", invoice, "revision", 0},
 		{"roubles in small letters", invoice, "currency", "rub"},
@@ -204,7 +202,7 @@ func TestInboundMessagesWithABadValueAreNot(t *testing.T) {
 func TestTimesOfAnyFormAreValid(t *testing.T) {
 	for _, at := range []string{
 		"2026-01-10t09:00:00z", "2026-06-30T23:59:60Z", "2027-01-01T02:59:60+03:00", "2026-01-10T09:00:00.123456789012Z", "2026-01-10T09:00:00-00:00",
-		"2000-01-01T00:00:00Z", "1999-12-31T23:00:00-01:00", "3000-01-01T02:59:59+03:00",
+		"2000-01-01T00:00:00Z", "1899-12-31T23:00:00-01:00", "3000-01-01T02:59:59+03:00",
 	} {
 		l := inbound(t)[0]
 		l.Value["data"].(map[string]any)["registered_at"] = at
