@@ -150,9 +150,10 @@ func bySize(grants []models.Grant) []models.Grant {
 func (r *Reconciliation) Close() {
 	for _, id := range slices.SortedFunc(maps.Keys(r.orphans), func(a, b models.UUID) int { return slices.Compare(a[:], b[:]) }) {
 		o := r.orphans[id]
-		// Whose answer it is nobody can tell: it is named under the month that it
-		// came in and the one settled then, and not in every month for ever.
-		if came := r.programme.Local(o.At).Period(); came == r.period || came == r.period.Next() {
+		// One that billing has rejected is booked nowhere. Whose the others are nobody
+		// can tell: they are named under one month, the one whose own run was due in
+		// the month that they are dated in.
+		if o.Status == models.ResultApplied && r.programme.Local(o.At).Period().Previous() == r.period {
 			r.fail(Break{Kind: BreakUnknownReply, AccountID: o.AccountID, DocumentID: id, Actual: o.Amount,
 				Detail: "billing answered a document that the ledger does not hold"})
 		}

@@ -106,7 +106,7 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 const maxGap = 1000
 
 // gaps names the documents that are missing: the numbers between those there
-// are, and those after them that billing has answered. lost is the answers.
+// are, and those after them that billing has booked. lost is the answers.
 func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, lost []models.Result) {
 	missing := func(sequence int) {
 		f, answer, known := r.missing(&inv.Invoice, sequence)
@@ -128,15 +128,19 @@ func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, los
 			missing(last)
 		}
 	}
-	for last++; r.isOrphan(AdjustmentID(inv.Invoice.ID, last)); last++ {
-		missing(last)
+	for last++; ; last++ {
+		id := AdjustmentID(inv.Invoice.ID, last)
+		switch answer, known := r.orphans[id]; {
+		case !known:
+			return findings, lost
+		case answer.Status == models.ResultApplied:
+			missing(last)
+		default:
+			// Billing has booked nothing, and that the ledger lacks something its lines
+			// will show.
+			delete(r.orphans, id)
+		}
 	}
-	return findings, lost
-}
-
-func (r *Reconciliation) isOrphan(id models.UUID) bool {
-	_, known := r.orphans[id]
-	return known
 }
 
 func (r *Reconciliation) missing(inv *models.Invoice, sequence int) (f finding, answer models.Result, known bool) {

@@ -141,7 +141,11 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		}, models.AuditHead{}, nil},
 		{"an answer to a document missing from another period", func(c *models.AuditCase) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
-		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultRejected), nil},
+		{"billing has rejected the document that is gone", func(c *models.AuditCase) { c.Invoices[0].Documents = nil },
+			orphans(billing.AdjustmentID("INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},
 	} {
 		a := newAudited(t)
 		account := a.friendly(1)
@@ -153,6 +157,51 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) || r.Ties() != (len(c.want) == 0) {
 			t.Errorf("%s: %v, want %v: %+v", c.what, got, c.want, r.Breaks)
+		}
+	}
+}
+
+// orphans is the answers to a document that the ledger does not hold, the last of
+// them on 1 May and with a status.
+func orphans(id models.UUID, last models.ResultStatus) models.AuditHead {
+	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	return models.AuditHead{Orphans: []models.Result{
+		{AdjustmentID: id, AccountID: 1, Event: models.UUID{1}, Status: last, Amount: -1, At: at},
+		{AdjustmentID: id, AccountID: 1, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -1, At: at.Add(-time.Hour)},
+	}}
+}
+
+// An answer to nothing is a break of one month, by the days of the programme's
+// zone, and of none once billing has taken it back.
+func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
+	a := newAudited(t)
+	answer := func(status models.ResultStatus, at string) models.Result {
+		return models.Result{AdjustmentID: models.UUID{9}, AccountID: 7, Event: models.NewEventKey("billing", at), Status: status, Amount: -500, At: instant(t, at)}
+	}
+	for _, c := range []struct {
+		what    string
+		answers []models.Result
+		want    models.Period
+	}{
+		{"the first moment of May", []models.Result{answer(models.ResultApplied, "2026-05-01T00:00:00+03:00")}, 202604},
+		{"the last moment of May", []models.Result{answer(models.ResultApplied, "2026-05-31T23:59:59+03:00")}, 202604},
+		{"May in Moscow, April in UTC", []models.Result{answer(models.ResultApplied, "2026-04-30T21:00:00Z")}, 202604},
+		{"June in Moscow, May in UTC", []models.Result{answer(models.ResultApplied, "2026-05-31T21:00:00Z")}, 202605},
+		{"answered again a month later", []models.Result{
+			answer(models.ResultApplied, "2026-06-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-10T12:00:00Z")}, 202605},
+		{"rejected", []models.Result{answer(models.ResultRejected, "2026-05-10T12:00:00Z")}, 0},
+		{"taken back a month later", []models.Result{
+			answer(models.ResultApplied, "2026-05-10T12:00:00Z"), answer(models.ResultRejected, "2026-06-10T12:00:00Z")}, 0},
+		{"rejected, and booked after all", []models.Result{
+			answer(models.ResultRejected, "2026-05-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-11T12:00:00Z")}, 202604},
+	} {
+		for _, period := range []models.Period{202602, 202603, 202604, 202605, 202606, 202607} {
+			r := billing.NewReconciliation(a.p, period, models.AuditHead{Orphans: c.answers})
+			r.Close()
+			named := len(r.Breaks) == 1 && r.Breaks[0].Kind == billing.BreakUnknownReply && r.Breaks[0].DocumentID == models.UUID{9}
+			if named != (period == c.want) || r.Ties() == named {
+				t.Errorf("%s: %s has %+v", c.what, period, r.Breaks)
+			}
 		}
 	}
 }

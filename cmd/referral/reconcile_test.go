@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xuri/excelize/v2"
 
@@ -178,8 +179,8 @@ func TestADocumentMissingInMayDoesNotBreakApril(t *testing.T) {
 	}
 }
 
-// An answer that fits no document is named under the month that it came in and
-// the one that was settled then, and not for ever.
+// An answer that fits no document is named under the month that was settled when
+// it came, and no longer once billing takes it back.
 func TestAnAnswerToNothing(t *testing.T) {
 	w := spring(t)
 	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -500, At: w.now})
@@ -187,8 +188,11 @@ func TestAnAnswerToNothing(t *testing.T) {
 	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnknownReply || r.Breaks[0].ActualMinor != -500 {
 		t.Errorf("%+v", r.Breaks)
 	}
-	var march reconcileReport
-	w.answers(exitDone, &march, "reconcile", "2026-03", "--format", "json")
+	for _, other := range []string{"2026-03", "2026-05"} {
+		w.answers(exitDone, &r, "reconcile", other, "--format", "json")
+	}
+	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{3}, Status: models.ResultRejected, At: w.now.Add(time.Hour)})
+	w.reconciles(exitDone)
 }
 
 // A fact that changes which days are discounted, and not by how much, leaves
