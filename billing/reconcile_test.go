@@ -14,8 +14,9 @@ import (
 // audited makes accounts as an audit finds them: in order, unless a test spoils
 // something.
 type audited struct {
-	t *testing.T
-	p *billing.Programme
+	t        *testing.T
+	p        *billing.Programme
+	patience billing.Patience
 }
 
 func newAudited(t *testing.T) audited {
@@ -24,7 +25,7 @@ func newAudited(t *testing.T) audited {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return audited{t, p}
+	return audited{t: t, p: p}
 }
 
 // friendly is an account with a friend since 10 March 2026, so 20 % in April, and
@@ -49,7 +50,7 @@ func (a audited) friendly(id int64) *models.AuditCase {
 }
 
 func (a audited) reconcile(head models.AuditHead, cases ...*models.AuditCase) *billing.Reconciliation {
-	r := billing.NewReconciliation(a.p, 202604, head)
+	r := billing.NewReconciliation(a.p, 202604, head, a.patience)
 	for _, c := range cases {
 		r.Account(c)
 	}
@@ -72,7 +73,7 @@ func TestAnOrderlyAccountTies(t *testing.T) {
 // Memory does not grow with what is wrong; the count does.
 func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
 	a := newAudited(t)
-	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{})
+	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{}, billing.Patience{})
 	for id := range int64(billing.MaxNamed + 5) {
 		c := a.friendly(id + 1)
 		c.Invoices[0].Documents[0].Published = false
@@ -196,12 +197,95 @@ func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
 			answer(models.ResultRejected, "2026-05-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-11T12:00:00Z")}, 202604},
 	} {
 		for _, period := range []models.Period{202602, 202603, 202604, 202605, 202606, 202607} {
-			r := billing.NewReconciliation(a.p, period, models.AuditHead{Orphans: c.answers})
+			r := billing.NewReconciliation(a.p, period, models.AuditHead{Orphans: c.answers}, billing.Patience{})
 			r.Close()
 			named := len(r.Breaks) == 1 && r.Breaks[0].Kind == billing.BreakUnknownReply && r.Breaks[0].DocumentID == models.UUID{9}
 			if named != (period == c.want) || r.Ties() == named {
 				t.Errorf("%s: %s has %+v", c.what, period, r.Breaks)
 			}
+		}
+	}
+}
+
+// What billing cannot have answered yet is counted and is no break, and no longer
+// so when the grace is over, or with a patience that is strict. What is wrong in
+// another way is a break however young it is.
+func TestWhatIsOnItsWay(t *testing.T) {
+	posted := time.Date(2026, 5, 1, 0, 30, 0, 0, time.UTC)
+	const grace = 12 * time.Hour
+	unpublished := func(d *models.AuditDocument) { d.Published, d.Answers = false, nil }
+	unanswered := func(d *models.AuditDocument) { d.Answers = nil }
+	for _, c := range []struct {
+		what   string
+		spoil  func(*models.AuditDocument)
+		age    time.Duration
+		grace  time.Duration
+		strict bool
+		onWay  int64
+		want   []billing.BreakKind
+	}{
+		{"not published", unpublished, time.Minute, grace, false, 1, nil},
+		{"not answered", unanswered, time.Minute, grace, false, 1, nil},
+		{"to the last moment of the grace", unanswered, grace - time.Nanosecond, grace, false, 1, nil},
+		{"not published, too old", unpublished, grace, grace, false, 0, []billing.BreakKind{billing.BreakUnpublished}},
+		{"not answered, too old", unanswered, grace, grace, false, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"without a grace", unanswered, 0, 0, false, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"strictly, not published", unpublished, time.Minute, grace, true, 1, []billing.BreakKind{billing.BreakUnpublished}},
+		{"strictly, not answered", unanswered, time.Minute, grace, true, 1, []billing.BreakKind{billing.BreakUnanswered}},
+		{"strictly, too old", unanswered, grace, grace, true, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"all is well", func(*models.AuditDocument) {}, time.Minute, grace, false, 0, nil},
+		{"answered before it was marked as published", func(d *models.AuditDocument) { d.Published = false }, time.Minute, grace, false, 0, nil},
+		{"answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
+		{"rejected", func(d *models.AuditDocument) { d.Answers[0].Status = models.ResultRejected },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakRejected}},
+		{"altered", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100 }, time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
+		{"altered with its items", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100; d.Items[0].Amount -= 100 },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
+	} {
+		a := newAudited(t)
+		a.patience = billing.Patience{Now: posted.Add(c.age), Grace: c.grace, Strict: c.strict}
+		account := a.friendly(1)
+		doc := &account.Invoices[0].Documents[0]
+		doc.PostedAt = posted
+		c.spoil(doc)
+		r := a.reconcile(models.AuditHead{}, account)
+		var got []billing.BreakKind
+		for _, b := range r.Breaks {
+			got = append(got, b.Kind)
+		}
+		if !slices.Equal(got, c.want) || r.Ties() != (len(c.want) == 0) || r.OnTheWay != c.onWay {
+			t.Errorf("%s: %v, want %v; %d on the way, want %d", c.what, got, c.want, r.OnTheWay, c.onWay)
+		}
+	}
+}
+
+func TestAPackageOnItsWay(t *testing.T) {
+	terms := customerTerms()
+	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 3, SMS: 500}}
+	posted := time.Date(2026, 5, 1, 0, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		what      string
+		published bool
+		strict    bool
+		age       time.Duration
+		onWay     int64
+		breaks    int64
+	}{
+		{"not published", false, false, time.Minute, 1, 0},
+		{"not answered", true, false, time.Minute, 1, 0},
+		{"too old", true, false, time.Hour, 0, 1},
+		{"strictly", true, true, time.Minute, 1, 1},
+	} {
+		a := audited{t: t, p: newProgramme(t, terms), patience: billing.Patience{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
+		account := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{
+			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
+		account.Stored = a.p.Stand(&account.Account, nil, account.Referrals)
+		account.Packages = []models.AuditPackage{{PostedAt: posted, Published: c.published, SMSPackage: models.SMSPackage{
+			ID: billing.PackageID(1, 500, 1), AccountID: 1, SMS: 500, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 10), Period: 202604, PostingPeriod: 202604}}}
+		r := a.reconcile(models.AuditHead{}, account)
+		if r.OnTheWay != c.onWay || r.BreakCount != c.breaks || r.Ties() != (c.breaks == 0) {
+			t.Errorf("%s: %d on the way, breaks %+v", c.what, r.OnTheWay, r.Breaks)
 		}
 	}
 }
@@ -233,7 +317,7 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 	c := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
 	c.Stored = p.Stand(&c.Account, nil, c.Referrals)
 	slices.Reverse(c.Stored.Grants)
-	r := audited{t, p}.reconcile(models.AuditHead{}, c)
+	r := audited{t: t, p: p}.reconcile(models.AuditHead{}, c)
 	if !r.Ties() {
 		t.Errorf("%+v", r.Breaks)
 	}

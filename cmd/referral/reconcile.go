@@ -92,9 +92,11 @@ func (a *app) reconciled(ctx context.Context, p process, period models.Period) (
 	report.OtherTerms = digest != "" && digest != a.programme.Digest()
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
+	// Whoever asks wants to know what is open, however young it is.
+	patience := billing.Patience{Now: report.CheckedAt, Grace: a.config.Schedule.AnswerGrace, Strict: true}
 	var r *billing.Reconciliation
 	err = a.store.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(a.programme, period, head)
+		r = billing.NewReconciliation(a.programme, period, head, patience)
 		return nil
 	}, func(c *models.AuditCase) error {
 		tick()

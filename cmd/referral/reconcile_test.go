@@ -223,11 +223,27 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 			t.Errorf("breaks %+v, want %s of a document and a package", r.Breaks, kind)
 		}
 	}
+	onTheirWay := func(n int64) {
+		t.Helper()
+		if r := w.reconciles(exitNo); r.OnTheWay != n {
+			t.Errorf("%d are on their way, want %d", r.OnTheWay, n)
+		}
+	}
 	want(exitNo, billing.BreakNotPosted)
+	onTheirWay(0)
 	w.settles(202604)
 	want(exitNo, billing.BreakUnpublished)
+	onTheirWay(2)
 	w.publishes()
 	want(exitNo, billing.BreakUnanswered)
+	onTheirWay(2)
+	if a := w.asks("reconcile", "2026-04"); !strings.Contains(a.out, "billing may still answer: 2") {
+		t.Errorf("the table does not say what is on its way:\n%s", a.out)
+	}
+	w.tampers("UPDATE adjustments SET posted_at = posted_at - interval '12 hours'")
+	onTheirWay(1)
+	w.tampers("UPDATE sms_packages SET posted_at = posted_at - interval '12 hours'")
+	onTheirWay(0)
 	w.billingApplies()
 	want(exitDone, "")
 }

@@ -202,7 +202,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	}
 	return scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns,
-		AwaitFacts: a.config.Kafka.awaitConsumed,
+		AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
 	})
 }
 
