@@ -70,8 +70,8 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 	if err != nil {
 		return err
 	}
-	if end := q.Period.End(); a.programme.Local(a.now()) < end {
-		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", end)
+	if !a.programme.Over(q.Period, a.now()) {
+		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", q.Period.End())
 	}
 	done := a.showProgress(ctx, p, q.Period)
 	runs, err := settler.Run(ctx, q)
