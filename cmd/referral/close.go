@@ -31,12 +31,12 @@ that there is a warning.`,
 			if by = strings.TrimSpace(by); by == "" {
 				return usageError("close", errors.New("who signs? give --by NAME"))
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.ready(cmd.Context()); err != nil {
+			if err := a.adoptTerms(cmd.Context()); err != nil {
 				return err
 			}
 			return a.signOff(cmd.Context(), p, period, by)

@@ -32,14 +32,11 @@ something does not.`,
 			if err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.store.CheckSchema(cmd.Context()); err != nil {
-				return err
-			}
 			return a.reconcile(cmd.Context(), p, period, output, write)
 		},
 	}

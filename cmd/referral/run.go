@@ -34,12 +34,12 @@ publisher runs; if none does, by this command before it ends.`,
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.ready(cmd.Context()); err != nil {
+			if err := a.adoptTerms(cmd.Context()); err != nil {
 				return err
 			}
 			q.Period = period

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,28 @@ func TestServeRefusesASchemaThatItDoesNotKnow(t *testing.T) {
 		}
 	case <-ctx.Done():
 		t.Error("serve goes on without a schema")
+	}
+}
+
+// Whatever works on the database says in one line that its schema is not the one
+// that the program knows, and what to do.
+func TestCommandsRefuseASchemaThatTheyDoNotKnow(t *testing.T) {
+	w := newBareWorld(t)
+	commands := [][]string{
+		{"run", "2026-03"}, {"run", "2026-03", "--dry-run"}, {"reconcile", "2026-03"}, {"close", "2026-03", "--by", "finance"},
+		{"explain", "account", "885"}, {"explain", "invoice", "INV-1"},
+		{"simulate", "--terms", filepath.Join("..", "..", "config.yaml"), "--from", "2026-03", "--to", "2026-03"},
+		{"dead-letters", "list"}, {"dead-letters", "show", "1"}, {"dead-letters", "replay", "--all"},
+	}
+	for _, args := range commands {
+		checkExit(t, w.command(t.Context(), args...), 2, "run `referral migrate`")
+	}
+	w.must("migrate")
+	if _, err := w.db.Exec(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range append(commands, []string{"migrate"}) {
+		checkExit(t, w.command(t.Context(), args...), 2, "use a newer program")
 	}
 }
 
