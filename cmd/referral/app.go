@@ -121,11 +121,11 @@ func (a *app) adoptTerms(ctx context.Context) error {
 	return err
 }
 
-func (a *app) settler() (*scheduler.Settler, error) {
+func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {
 	return scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: a.store, Calendar: a.store, Programme: a.programme,
 		Workers: a.config.Settle.Workers, Chunk: a.config.Settle.ChunkAccounts,
-		Log: a.log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
+		Log: log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
 	})
 }
 

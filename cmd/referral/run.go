@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func checkFormat(given string, known ...string) error {
 }
 
 func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, format string) error {
-	settler, err := a.settler()
+	settler, err := a.settler(slog.New(answeredRuns{Handler: a.log.Handler()}))
 	if err != nil {
 		return err
 	}
@@ -111,13 +112,14 @@ func verdictOf(runs []models.Run) error {
 	for _, run := range runs {
 		switch run.State {
 		case models.RunBraked:
-			return errNo{fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period)}
+			noes = append(noes, fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period))
 		case models.RunIncomplete:
-			return errNo{fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked)}
+			noes = append(noes, fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
 		}
 	}
 	return nil
 }
+	var noes []string
 
 // runReport is a run as JSON.
 type runReport struct {
@@ -126,6 +128,9 @@ type runReport struct {
 	PostingPeriod models.Period          `json:"posting_period"`
 	Kind          models.RunKind         `json:"kind"`
 	State         models.RunState        `json:"state"`
+	if len(noes) > 0 {
+		return errNo{strings.Join(noes, "; ")}
+	}
 	Brake         string                 `json:"brake,omitempty"`
 	Accounts      int64                  `json:"accounts"`
 	FullDiscount  int64                  `json:"accounts_at_100_percent"`

@@ -164,9 +164,7 @@ func TestTheBrakeHoldsUntilAPersonAccepts(t *testing.T) {
 	server.stop()
 
 	for _, args := range [][]string{{"run", "2026-03", "--dry-run"}, {"run", "2026-03"}} {
-		if o := w.program(args...); o.status != 1 || !strings.Contains(o.stderr, "largest_total") {
-			t.Errorf("%v: status %d, want 1 and the limit by name: %s", args, o.status, o.stderr)
-		}
+		checkExit(t, w.command(t.Context(), args...), 1, "largest_total")
 	}
 	differ(w, "posted before it was accepted", w.insideLines(), map[reference.Line]int64{})
 
