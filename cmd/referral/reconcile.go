@@ -66,7 +66,9 @@ func (a *app) reconcile(ctx context.Context, p process, period models.Period, ou
 	if err := writeOut(p, output, func(w io.Writer) error { return write(w, report) }); err != nil {
 		return err
 	}
-	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount, report.CheckedAt); err != nil {
+	// The alarms hear of what is wrong, not of what is on its way: a question must not
+	// raise one that the night would not.
+	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount-report.OnTheWay, report.CheckedAt); err != nil {
 		return err
 	}
 	if !report.Ties {

@@ -225,8 +225,11 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 	}
 	onTheirWay := func(n int64) {
 		t.Helper()
-		if r := w.reconciles(exitNo); r.OnTheWay != n {
-			t.Errorf("%d are on their way, want %d", r.OnTheWay, n)
+		r := w.reconciles(exitNo)
+		var noted int64
+		w.one("SELECT breaks FROM reconciliations ORDER BY checked_at DESC LIMIT 1", &noted)
+		if r.OnTheWay != n || noted != r.BreakCount-n {
+			t.Errorf("%d are on their way, want %d; %d breaks noted", r.OnTheWay, n, noted)
 		}
 	}
 	want(exitNo, billing.BreakNotPosted)
