@@ -21,6 +21,12 @@ func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) boo
 	return !schedule.Next(ended.Add(-time.Nanosecond)).After(now)
 }
 
+// Over tells whether a month has ended, by the days of the programme's zone: until
+// then what is posted on it is no month's account, and it cannot be signed off.
+func (p *Programme) Over(period models.Period, now time.Time) bool {
+	return p.Local(now) >= period.End()
+}
+
 // Missed is the periods whose own run is due and has not been made, the oldest
 // first.
 func (p *Programme) Missed(periods []models.PeriodInfo, schedule Clock, now time.Time) []models.Period {

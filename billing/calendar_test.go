@@ -44,6 +44,28 @@ func instant(t testing.TB, s string) time.Time {
 	return at
 }
 
+func TestAMonthIsOverWithItsLastLocalDay(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	for _, c := range []struct {
+		period models.Period
+		now    string
+		want   bool
+	}{
+		{202604, "2026-04-30T23:59:59.999999999+03:00", false},
+		{202604, "2026-05-01T00:00:00+03:00", true},
+		{202604, "2026-04-30T20:59:59Z", false},
+		{202604, "2026-04-30T21:00:00Z", true}, // 1 May in Moscow
+		{202605, "2026-05-01T00:00:00+03:00", false},
+		{202612, "2026-12-31T23:59:59+03:00", false},
+		{202612, "2027-01-01T00:00:00+03:00", true},
+		{202712, "2027-01-01T00:00:00+03:00", false},
+	} {
+		if got := p.Over(c.period, instant(t, c.now)); got != c.want {
+			t.Errorf("at %s %s is over: %t", c.now, c.period, got)
+		}
+	}
+}
+
 func TestDue(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	for _, c := range []struct {

@@ -47,7 +47,7 @@ func TestEveryKindOfLineIsExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := audited{t, p}.friendly(1)
+	c := audited{t: t, p: p}.friendly(1)
 	c.Account.PromoEndedAt = time.Date(2026, 4, 11, 0, 0, 0, 0, time.UTC)
 	c.Activations = []*models.Activation{{AccountID: 1, Status: models.ActivationAccepted, InviterID: 9, RequestedAt: c.Account.RegisteredAt}}
 	inv := &c.Invoices[0].Invoice

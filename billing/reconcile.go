@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/models"
 )
@@ -65,17 +66,28 @@ type Notice struct {
 // name. All of them are counted.
 const MaxNamed = 10_000
 
+// Patience is how long billing may take over a document: what was posted within
+// the grace before Now and is not answered yet is on its way. The zero Patience
+// takes nothing for that.
+type Patience struct {
+	Now    time.Time
+	Grace  time.Duration
+	Strict bool // what is on its way is counted, and a break all the same
+}
+
 // Reconciliation compares the four totals of a period, account by account. Its
 // size depends on what does not tie, never on the number of accounts.
 type Reconciliation struct {
 	programme *Programme
 	period    models.Period
+	patience  Patience
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
 
 	Accounts    int64 // looked at
 	Invoices    int64 // of the period, of these accounts
 	Documents   int64 // on those invoices
 	Packages    int64
+	OnTheWay    int64 // of the documents and packages; unless the patience is strict, the totals take them for arrived
 	Controls    map[Bucket]Control
 	Breaks      []Break // the first MaxNamed by account
 	BreakCount  int64
@@ -86,9 +98,9 @@ type Reconciliation struct {
 }
 
 // NewReconciliation begins the reconciliation of a period.
-func NewReconciliation(p *Programme, period models.Period, head models.AuditHead) *Reconciliation {
+func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, patience Patience) *Reconciliation {
 	r := &Reconciliation{
-		programme: p, period: period, orphans: map[models.UUID]models.Result{},
+		programme: p, period: period, patience: patience, orphans: map[models.UUID]models.Result{},
 		Controls: map[Bucket]Control{}, Held: map[string]Total{},
 		Foreign: Total{head.ForeignDocuments, head.ForeignAmount},
 	}
@@ -150,9 +162,10 @@ func bySize(grants []models.Grant) []models.Grant {
 func (r *Reconciliation) Close() {
 	for _, id := range slices.SortedFunc(maps.Keys(r.orphans), func(a, b models.UUID) int { return slices.Compare(a[:], b[:]) }) {
 		o := r.orphans[id]
-		// Whose answer it is nobody can tell: it is named under the month that it
-		// came in and the one settled then, and not in every month for ever.
-		if came := r.programme.Local(o.At).Period(); came == r.period || came == r.period.Next() {
+		// One that billing has rejected is booked nowhere. Whose the others are nobody
+		// can tell: they are named under one month, the one whose own run was due in
+		// the month that they are dated in.
+		if o.Status == models.ResultApplied && r.programme.Local(o.At).Period().Previous() == r.period {
 			r.fail(Break{Kind: BreakUnknownReply, AccountID: o.AccountID, DocumentID: id, Actual: o.Amount,
 				Detail: "billing answered a document that the ledger does not hold"})
 		}
@@ -189,6 +202,16 @@ func (r *Reconciliation) fail(b Break) {
 	}
 }
 
+// find counts what is on its way, and takes all else for a break.
+func (r *Reconciliation) find(f finding) {
+	if f.onTheWay {
+		r.OnTheWay++
+	}
+	if !f.onTheWay || r.patience.Strict {
+		r.fail(f.Break)
+	}
+}
+
 func (r *Reconciliation) note(n Notice) {
 	r.NoticeCount++
 	if len(r.Notices) < MaxNamed {
@@ -214,7 +237,7 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 		findings = blame(findings, off, inv)
 	}
 	for _, f := range findings {
-		r.fail(f.Break)
+		r.find(f)
 	}
 	r.control(inv, entries, desired.Items, lost)
 }

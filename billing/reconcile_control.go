@@ -133,14 +133,15 @@ const noLine = ""
 // addEntry adds a document: to what is posted, and as far as it got.
 func (t *lineTotals) addEntry(e *entry) {
 	last := noLine
+	isPublished, isAnswered := e.inTotals()
 	for i := range e.Items {
 		item := &e.Items[i]
 		last = item.LineID
 		t.add(posted, item.LineID, item.Amount)
-		if e.Published {
+		if isPublished {
 			t.add(published, item.LineID, item.Amount)
 		}
-		if e.applied() {
+		if isAnswered {
 			t.add(answered, item.LineID, item.Amount)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/models"
 )
@@ -11,13 +12,38 @@ import (
 // entry is a document of the ledger as billing should know it.
 type entry struct {
 	*models.AuditDocument
-	id         models.UUID // that follows from its invoice and number, whatever the ledger says
-	answer     models.Result
-	isAnswered bool
-	sum        models.Money // of its items
+	progress
+	id  models.UUID  // that follows from its invoice and number, whatever the ledger says
+	sum models.Money // of its items
 }
 
-func (e *entry) applied() bool { return e.isAnswered && e.answer.Status == models.ResultApplied }
+// progress is how far a document or a package has got on its way to billing and
+// back.
+type progress struct {
+	isPublished bool
+	answer      models.Result
+	isAnswered  bool
+	isYoung     bool // posted within the grace
+	isExcused   bool // by it, if it is on its way
+}
+
+func (r *Reconciliation) progress(postedAt time.Time, published bool, answer models.Result, isAnswered bool) progress {
+	young := r.patience.Grace > 0 && postedAt.Add(r.patience.Grace).After(r.patience.Now)
+	excused := young && !r.patience.Strict
+	return progress{
+		// What has gone out is marked when all of its chunk has: billing may be faster.
+		isPublished: published || excused && isAnswered,
+		answer:      answer, isAnswered: isAnswered, isYoung: young, isExcused: excused,
+	}
+}
+
+func (p *progress) applied() bool { return p.isAnswered && p.answer.Status == models.ResultApplied }
+
+// inTotals tells which totals it counts in. What is excused counts as arrived:
+// else the totals would differ with nothing to blame.
+func (p *progress) inTotals() (published, answered bool) {
+	return p.isPublished || p.isExcused, p.applied() || p.isExcused && !p.isAnswered
+}
 
 // believed is the document's amount by the best witness: billing's, which keeps
 // books of its own.
@@ -33,11 +59,11 @@ func (r *Reconciliation) entry(d *models.AuditDocument) entry {
 	for i := range d.Items {
 		e.sum = e.sum.Add(d.Items[i].Amount)
 	}
-	if d.ID == e.id {
-		e.answer, e.isAnswered = models.Answer(d.Answers)
-	} else { // the answers found are another document's; its own answer nothing
-		e.answer, e.isAnswered = r.claim(e.id)
+	answer, isAnswered := models.Answer(d.Answers)
+	if d.ID != e.id { // the answers found are another document's; its own answer nothing
+		answer, isAnswered = r.claim(e.id)
 	}
+	e.progress = r.progress(d.PostedAt, d.Published, answer, isAnswered)
 	return e
 }
 
@@ -61,8 +87,9 @@ func (r *Reconciliation) claim(id models.UUID) (models.Result, bool) {
 // from what they were without it.
 type finding struct {
 	Break
-	shift  models.Money
-	unsure bool // nobody remembers the amount
+	shift    models.Money
+	unsure   bool // nobody remembers the amount
+	onTheWay bool // nothing is wrong with it but that it was posted a short while ago
 }
 
 // inspect holds a document against itself, its publication and its answer.
@@ -89,10 +116,10 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 	case e.InvoiceRevision == inv.Invoice.Revision && e.Currency != inv.Invoice.Currency:
 		f.Kind, f.Actual = BreakAltered, e.Amount
 		f.Detail = fmt.Sprintf("%s is in %s, its invoice in %s", name, e.Currency, inv.Invoice.Currency)
-	case !e.Published:
-		f.Kind, f.Detail = BreakUnpublished, name+" has not been published"
+	case !e.isPublished:
+		f.Kind, f.Detail, f.onTheWay = BreakUnpublished, name+" has not been published", e.isYoung
 	case !e.isAnswered:
-		f.Kind, f.Detail = BreakUnanswered, "billing has not answered "+name
+		f.Kind, f.Detail, f.onTheWay = BreakUnanswered, "billing has not answered "+name, e.isYoung
 	case !e.applied():
 		f.Kind, f.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, e.answer.Reason)
 	case e.answer.Amount != e.Amount:
@@ -109,7 +136,7 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 const maxGap = 1000
 
 // gaps names the documents that are missing: the numbers between those there
-// are, and those after them that billing has answered. lost is the answers.
+// are, and those after them that billing has booked. lost is the answers.
 func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, lost []models.Result) {
 	missing := func(sequence int) {
 		f, answer, known := r.missing(&inv.Invoice, sequence)
@@ -131,15 +158,19 @@ func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, los
 			missing(last)
 		}
 	}
-	for last++; r.isOrphan(AdjustmentID(inv.Invoice.ID, last)); last++ {
-		missing(last)
+	for last++; ; last++ {
+		id := AdjustmentID(inv.Invoice.ID, last)
+		switch answer, known := r.orphans[id]; {
+		case !known:
+			return findings, lost
+		case answer.Status == models.ResultApplied:
+			missing(last)
+		default:
+			// Billing has booked nothing, and that the ledger lacks something its lines
+			// will show.
+			delete(r.orphans, id)
+		}
 	}
-	return findings, lost
-}
-
-func (r *Reconciliation) isOrphan(id models.UUID) bool {
-	_, known := r.orphans[id]
-	return known
 }
 
 func (r *Reconciliation) missing(inv *models.Invoice, sequence int) (f finding, answer models.Result, known bool) {

@@ -104,34 +104,36 @@ func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts
 	if p.ID != id {
 		answer, isAnswered = r.claim(id)
 	}
-	if p.Published {
+	so := r.progress(p.PostedAt, p.Published, answer, isAnswered)
+	isPublished, isBooked := so.inTotals()
+	if isPublished {
 		control.Published = one
 	}
-	if isAnswered && answer.Status == models.ResultApplied {
+	if isBooked {
 		control.Answered = Total{1, answer.Amount}
 	}
 	r.add(Bucket{Kind: bucketPackage, Percent: p.SMS}, control)
-	if b, bad := inspectPackage(p, id, answer, isAnswered); bad {
-		r.fail(b)
+	if f, bad := inspectPackage(p, id, &so); bad {
+		r.find(f)
 	}
 }
 
-func inspectPackage(p *models.AuditPackage, id models.UUID, answer models.Result, isAnswered bool) (Break, bool) {
-	b := Break{AccountID: p.AccountID, InvoiceID: p.InvoiceID, DocumentID: id}
+func inspectPackage(p *models.AuditPackage, id models.UUID, so *progress) (finding, bool) {
+	f := finding{Break: Break{AccountID: p.AccountID, InvoiceID: p.InvoiceID, DocumentID: id}}
 	name := fmt.Sprintf("the package of %d SMS earned on %s", p.SMS, p.GrantedOn)
 	switch {
 	case p.ID != id:
-		b.Kind, b.Detail = BreakAltered, fmt.Sprintf("%s has the id %s, not the one that follows from its account, size and number", name, p.ID)
-	case !p.Published:
-		b.Kind, b.Detail = BreakUnpublished, name+" has not been published"
-	case !isAnswered:
-		b.Kind, b.Detail = BreakUnanswered, "billing has not answered "+name
-	case answer.Status != models.ResultApplied:
-		b.Kind, b.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, answer.Reason)
-	case answer.Amount != 0:
-		b.Kind, b.Actual, b.Detail = BreakAnswerDiffers, answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, answer.Amount)
+		f.Kind, f.Detail = BreakAltered, fmt.Sprintf("%s has the id %s, not the one that follows from its account, size and number", name, p.ID)
+	case !so.isPublished:
+		f.Kind, f.Detail, f.onTheWay = BreakUnpublished, name+" has not been published", so.isYoung
+	case !so.isAnswered:
+		f.Kind, f.Detail, f.onTheWay = BreakUnanswered, "billing has not answered "+name, so.isYoung
+	case so.answer.Status != models.ResultApplied:
+		f.Kind, f.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, so.answer.Reason)
+	case so.answer.Amount != 0:
+		f.Kind, f.Actual, f.Detail = BreakAnswerDiffers, so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
 	default:
-		return Break{}, false
+		return finding{}, false
 	}
-	return b, true
+	return f, true
 }

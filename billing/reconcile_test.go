@@ -14,8 +14,9 @@ import (
 // audited makes accounts as an audit finds them: in order, unless a test spoils
 // something.
 type audited struct {
-	t *testing.T
-	p *billing.Programme
+	t        *testing.T
+	p        *billing.Programme
+	patience billing.Patience
 }
 
 func newAudited(t *testing.T) audited {
@@ -24,7 +25,7 @@ func newAudited(t *testing.T) audited {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return audited{t, p}
+	return audited{t: t, p: p}
 }
 
 // friendly is an account with a friend since 10 March 2026, so 20 % in April, and
@@ -49,7 +50,7 @@ func (a audited) friendly(id int64) *models.AuditCase {
 }
 
 func (a audited) reconcile(head models.AuditHead, cases ...*models.AuditCase) *billing.Reconciliation {
-	r := billing.NewReconciliation(a.p, 202604, head)
+	r := billing.NewReconciliation(a.p, 202604, head, a.patience)
 	for _, c := range cases {
 		r.Account(c)
 	}
@@ -72,7 +73,7 @@ func TestAnOrderlyAccountTies(t *testing.T) {
 // Memory does not grow with what is wrong; the count does.
 func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
 	a := newAudited(t)
-	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{})
+	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{}, billing.Patience{})
 	for id := range int64(billing.MaxNamed + 5) {
 		c := a.friendly(id + 1)
 		c.Invoices[0].Documents[0].Published = false
@@ -141,7 +142,11 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		}, models.AuditHead{}, nil},
 		{"an answer to a document missing from another period", func(c *models.AuditCase) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
-		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultRejected), nil},
+		{"billing has rejected the document that is gone", func(c *models.AuditCase) { c.Invoices[0].Documents = nil },
+			orphans(billing.AdjustmentID("INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},
 	} {
 		a := newAudited(t)
 		account := a.friendly(1)
@@ -153,6 +158,134 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) || r.Ties() != (len(c.want) == 0) {
 			t.Errorf("%s: %v, want %v: %+v", c.what, got, c.want, r.Breaks)
+		}
+	}
+}
+
+// orphans is the answers to a document that the ledger does not hold, the last of
+// them on 1 May and with a status.
+func orphans(id models.UUID, last models.ResultStatus) models.AuditHead {
+	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	return models.AuditHead{Orphans: []models.Result{
+		{AdjustmentID: id, AccountID: 1, Event: models.UUID{1}, Status: last, Amount: -1, At: at},
+		{AdjustmentID: id, AccountID: 1, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -1, At: at.Add(-time.Hour)},
+	}}
+}
+
+// An answer to nothing is a break of one month, by the days of the programme's
+// zone, and of none once billing has taken it back.
+func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
+	a := newAudited(t)
+	answer := func(status models.ResultStatus, at string) models.Result {
+		return models.Result{AdjustmentID: models.UUID{9}, AccountID: 7, Event: models.NewEventKey("billing", at), Status: status, Amount: -500, At: instant(t, at)}
+	}
+	for _, c := range []struct {
+		what    string
+		answers []models.Result
+		want    models.Period
+	}{
+		{"the first moment of May", []models.Result{answer(models.ResultApplied, "2026-05-01T00:00:00+03:00")}, 202604},
+		{"the last moment of May", []models.Result{answer(models.ResultApplied, "2026-05-31T23:59:59+03:00")}, 202604},
+		{"May in Moscow, April in UTC", []models.Result{answer(models.ResultApplied, "2026-04-30T21:00:00Z")}, 202604},
+		{"June in Moscow, May in UTC", []models.Result{answer(models.ResultApplied, "2026-05-31T21:00:00Z")}, 202605},
+		{"answered again a month later", []models.Result{
+			answer(models.ResultApplied, "2026-06-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-10T12:00:00Z")}, 202605},
+		{"rejected", []models.Result{answer(models.ResultRejected, "2026-05-10T12:00:00Z")}, 0},
+		{"taken back a month later", []models.Result{
+			answer(models.ResultApplied, "2026-05-10T12:00:00Z"), answer(models.ResultRejected, "2026-06-10T12:00:00Z")}, 0},
+		{"rejected, and booked after all", []models.Result{
+			answer(models.ResultRejected, "2026-05-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-11T12:00:00Z")}, 202604},
+	} {
+		for _, period := range []models.Period{202602, 202603, 202604, 202605, 202606, 202607} {
+			r := billing.NewReconciliation(a.p, period, models.AuditHead{Orphans: c.answers}, billing.Patience{})
+			r.Close()
+			named := len(r.Breaks) == 1 && r.Breaks[0].Kind == billing.BreakUnknownReply && r.Breaks[0].DocumentID == models.UUID{9}
+			if named != (period == c.want) || r.Ties() == named {
+				t.Errorf("%s: %s has %+v", c.what, period, r.Breaks)
+			}
+		}
+	}
+}
+
+// What billing cannot have answered yet is counted and is no break, and no longer
+// so when the grace is over, or with a patience that is strict. What is wrong in
+// another way is a break however young it is.
+func TestWhatIsOnItsWay(t *testing.T) {
+	posted := time.Date(2026, 5, 1, 0, 30, 0, 0, time.UTC)
+	const grace = 12 * time.Hour
+	unpublished := func(d *models.AuditDocument) { d.Published, d.Answers = false, nil }
+	unanswered := func(d *models.AuditDocument) { d.Answers = nil }
+	for _, c := range []struct {
+		what   string
+		spoil  func(*models.AuditDocument)
+		age    time.Duration
+		grace  time.Duration
+		strict bool
+		onWay  int64
+		want   []billing.BreakKind
+	}{
+		{"not published", unpublished, time.Minute, grace, false, 1, nil},
+		{"not answered", unanswered, time.Minute, grace, false, 1, nil},
+		{"to the last moment of the grace", unanswered, grace - time.Nanosecond, grace, false, 1, nil},
+		{"not published, too old", unpublished, grace, grace, false, 0, []billing.BreakKind{billing.BreakUnpublished}},
+		{"not answered, too old", unanswered, grace, grace, false, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"without a grace", unanswered, 0, 0, false, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"strictly, not published", unpublished, time.Minute, grace, true, 1, []billing.BreakKind{billing.BreakUnpublished}},
+		{"strictly, not answered", unanswered, time.Minute, grace, true, 1, []billing.BreakKind{billing.BreakUnanswered}},
+		{"strictly, too old", unanswered, grace, grace, true, 0, []billing.BreakKind{billing.BreakUnanswered}},
+		{"all is well", func(*models.AuditDocument) {}, time.Minute, grace, false, 0, nil},
+		{"answered before it was marked as published", func(d *models.AuditDocument) { d.Published = false }, time.Minute, grace, false, 0, nil},
+		{"answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
+		{"rejected", func(d *models.AuditDocument) { d.Answers[0].Status = models.ResultRejected },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakRejected}},
+		{"altered", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100 }, time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
+		{"altered with its items", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100; d.Items[0].Amount -= 100 },
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
+	} {
+		a := newAudited(t)
+		a.patience = billing.Patience{Now: posted.Add(c.age), Grace: c.grace, Strict: c.strict}
+		account := a.friendly(1)
+		doc := &account.Invoices[0].Documents[0]
+		doc.PostedAt = posted
+		c.spoil(doc)
+		r := a.reconcile(models.AuditHead{}, account)
+		var got []billing.BreakKind
+		for _, b := range r.Breaks {
+			got = append(got, b.Kind)
+		}
+		if !slices.Equal(got, c.want) || r.Ties() != (len(c.want) == 0) || r.OnTheWay != c.onWay {
+			t.Errorf("%s: %v, want %v; %d on the way, want %d", c.what, got, c.want, r.OnTheWay, c.onWay)
+		}
+	}
+}
+
+func TestAPackageOnItsWay(t *testing.T) {
+	terms := customerTerms()
+	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 3, SMS: 500}}
+	posted := time.Date(2026, 5, 1, 0, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		what      string
+		published bool
+		strict    bool
+		age       time.Duration
+		onWay     int64
+		breaks    int64
+	}{
+		{"not published", false, false, time.Minute, 1, 0},
+		{"not answered", true, false, time.Minute, 1, 0},
+		{"too old", true, false, time.Hour, 0, 1},
+		{"strictly", true, true, time.Minute, 1, 1},
+	} {
+		a := audited{t: t, p: newProgramme(t, terms), patience: billing.Patience{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
+		account := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{
+			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
+		account.Stored = a.p.Stand(&account.Account, nil, account.Referrals)
+		account.Packages = []models.AuditPackage{{PostedAt: posted, Published: c.published, SMSPackage: models.SMSPackage{
+			ID: billing.PackageID(1, 500, 1), AccountID: 1, SMS: 500, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 10), Period: 202604, PostingPeriod: 202604}}}
+		r := a.reconcile(models.AuditHead{}, account)
+		if r.OnTheWay != c.onWay || r.BreakCount != c.breaks || r.Ties() != (c.breaks == 0) {
+			t.Errorf("%s: %d on the way, breaks %+v", c.what, r.OnTheWay, r.Breaks)
 		}
 	}
 }
@@ -184,7 +317,7 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 	c := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
 	c.Stored = p.Stand(&c.Account, nil, c.Referrals)
 	slices.Reverse(c.Stored.Grants)
-	r := audited{t, p}.reconcile(models.AuditHead{}, c)
+	r := audited{t: t, p: p}.reconcile(models.AuditHead{}, c)
 	if !r.Ties() {
 		t.Errorf("%+v", r.Breaks)
 	}

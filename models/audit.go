@@ -1,5 +1,7 @@
 package models
 
+import "time"
+
 // AuditHead is what an audit finds that concerns no one account.
 type AuditHead struct {
 	Orphans          []Result // billing's answers to documents that the ledger does not hold
@@ -41,6 +43,7 @@ type AuditInvoice struct {
 // billing answered.
 type AuditDocument struct {
 	Adjustment
+	PostedAt  time.Time
 	Published bool
 	Answers   []Result
 }
@@ -48,6 +51,7 @@ type AuditDocument struct {
 // AuditPackage is a package of the ledger likewise.
 type AuditPackage struct {
 	SMSPackage
+	PostedAt  time.Time
 	Published bool
 	Answers   []Result
 }

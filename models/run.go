@@ -74,6 +74,7 @@ type PeriodInfo struct {
 	ClosedAt  time.Time
 	ClosedBy  string
 	Stale     int64 // accounts to settle again
+	Braked    bool  // a run of it waits for a person
 }
 
 // ParkedAccount is an account that a run could not settle.

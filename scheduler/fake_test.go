@@ -57,13 +57,15 @@ type books struct {
 	brake   map[models.Period]bool
 	down    bool // the database does not answer
 	proved  []models.Period
+	audited []*models.AuditCase
+	noted   map[models.Period]int64 // breaks
 	waiting map[models.Period]int64
 }
 
 func newBooks(periods ...models.Period) *books {
 	b := &books{
 		periods: map[models.Period]*models.PeriodInfo{}, slots: map[string]int64{}, fail: map[models.Period]error{},
-		panics: map[models.Period]int{}, brake: map[models.Period]bool{},
+		panics: map[models.Period]int{}, brake: map[models.Period]bool{}, noted: map[models.Period]int64{},
 	}
 	for _, p := range periods {
 		b.know(p)
@@ -196,14 +198,21 @@ func (b *books) WaitingPackages(_ context.Context, before models.Date) (map[mode
 	return found, nil
 }
 
-func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, _ func(*models.AuditCase) error) error {
+func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.proved = append(b.proved, p)
-	return begin(models.AuditHead{})
+	err := begin(models.AuditHead{})
+	for _, c := range b.audited {
+		err = errors.Join(err, see(c))
+	}
+	return err
 }
 
-func (b *books) NoteReconciliation(context.Context, models.Period, int64, time.Time) error {
+func (b *books) NoteReconciliation(_ context.Context, p models.Period, breaks int64, _ time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.noted[p] = breaks
 	return nil
 }
 

@@ -21,7 +21,8 @@ type Auditor interface {
 const breaksLogged = 20
 
 // prove reconciles, after the nightly catch-up, every period that is run and not
-// closed: an alarm at night is better than a question at month-end. Of replicas
+// closed: an alarm at night is better than a question at month-end, and one about
+// documents that the night itself has posted would be about nothing. Of replicas
 // that fire together one does it.
 func (s *Scheduler) prove(ctx context.Context, slot string) error {
 	mine, err := s.Auditor.ClaimSlot(ctx, "reconcile@"+slot)
@@ -43,8 +44,9 @@ func (s *Scheduler) prove(ctx context.Context, slot string) error {
 
 func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 	var r *billing.Reconciliation
+	patience := billing.Patience{Now: s.Settler.Now(), Grace: s.AnswerGrace}
 	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(s.Settler.Programme, period, head)
+		r = billing.NewReconciliation(s.Settler.Programme, period, head, patience)
 		return nil
 	}, func(c *models.AuditCase) error {
 		r.Account(c)
@@ -58,6 +60,9 @@ func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 		// Without the detail, which may quote billing's own words about a client.
 		s.Settler.Log.Error("does not tie; see `referral reconcile`", "period", period, "kind", b.Kind, "account", b.AccountID,
 			"invoice", b.InvoiceID, "document", b.DocumentID)
+	}
+	if r.OnTheWay > 0 {
+		s.Settler.Log.Info("posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
 	}
 	return s.Auditor.NoteReconciliation(ctx, period, r.BreakCount, s.Settler.Now())
 }

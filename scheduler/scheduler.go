@@ -26,6 +26,10 @@ type Options struct {
 	Zone    *time.Location // of both
 	Poll    time.Duration  // how often to look for a run that has work left
 
+	// AnswerGrace is how long after its posting a document may be unanswered before
+	// the nightly reconciliation takes that for a break; 0 for not at all.
+	AnswerGrace time.Duration
+
 	// AwaitFacts returns when everything that the topics held at the call has been
 	// consumed. What the clock starts waits for it, so that no month is settled
 	// while facts of it are known and lie unread; nil waits for nothing.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"referral/billing"
 	"referral/models"
 	"referral/scheduler"
 )
@@ -271,6 +272,39 @@ func TestNightlyReconciliation(t *testing.T) {
 		slices.Sort(r.proved)
 		if !slices.Equal(r.proved, []models.Period{202603, 202604}) {
 			t.Errorf("proved: %v", r.proved)
+		}
+	})
+}
+
+// What the night has posted itself billing cannot have answered: it is no alarm
+// on that night, and one on the next.
+func TestNoAlarmAboutWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-10 12:00")
+		r := newRig(t, newBooks(202604), func(o *scheduler.Options) { o.AnswerGrace = 12 * time.Hour })
+		r.periods[202604].State = models.PeriodRun
+		stray := models.Adjustment{ID: billing.AdjustmentID("INV-1", 1), Sequence: 1, AccountID: 1, InvoiceID: "INV-1", Period: 202604}
+		r.audited = []*models.AuditCase{{Account: models.Account{ID: 1}, Invoices: []models.AuditInvoice{{
+			Invoice:   models.Invoice{AccountID: 1, ID: "INV-1", Revision: 1, Period: 202604},
+			Documents: []models.AuditDocument{{Adjustment: stray, Published: true, PostedAt: time.Date(2026, 5, 11, 4, 29, 0, 0, moscow)}},
+		}}}}
+		stop := r.run(t)
+		until(t, "2026-05-11 12:00")
+		r.change(func() {
+			if len(r.proved) != 1 || r.noted[202604] != 0 {
+				t.Errorf("on the night itself: proved %v, breaks %v", r.proved, r.noted)
+			}
+		})
+		until(t, "2026-05-12 12:00")
+		stop()
+		if r.noted[202604] != 1 {
+			t.Errorf("on the next night: breaks %v", r.noted)
+		}
+		for words, times := range map[string]int{"not answered yet": 1, "kind=not-answered": 1, "level=ERROR": 1} {
+			if n := strings.Count(r.log.String(), words); n != times {
+				t.Errorf("%q is logged %d times, want %d:\n%s", words, n, times, r.log)
+			}
 		}
 	})
 }

@@ -346,7 +346,7 @@ func (l *auditLoader) documents(ctx context.Context) error {
 			invoices = append(invoices, l.list[i].Invoices[j].Invoice.ID)
 		}
 	}
-	docs, published, err := l.readDocuments(ctx, `unnest($1::bigint[], $2::text[]) AS u (account_id, invoice_id) JOIN adjustments a
+	docs, err := l.readDocuments(ctx, `unnest($1::bigint[], $2::text[]) AS u (account_id, invoice_id) JOIN adjustments a
 		ON a.account_id = u.account_id AND a.invoice_id = u.invoice_id COLLATE "C"`, accounts, invoices)
 	if err != nil {
 		return err
@@ -357,7 +357,8 @@ func (l *auditLoader) documents(ctx context.Context) error {
 	}
 	for i := range docs {
 		if inv := l.find(docs[i].AccountID, docs[i].InvoiceID); inv != nil {
-			inv.Documents = append(inv.Documents, models.AuditDocument{Adjustment: docs[i], Published: published[i], Answers: answers[docs[i].ID]})
+			docs[i].Answers = answers[docs[i].ID]
+			inv.Documents = append(inv.Documents, docs[i])
 		}
 	}
 	return nil
@@ -365,7 +366,7 @@ func (l *auditLoader) documents(ctx context.Context) error {
 
 // strays is the documents of the period whose invoice is not there at all.
 func (l *auditLoader) strays(ctx context.Context) error {
-	docs, published, err := l.readDocuments(ctx, `adjustments a WHERE a.account_id = ANY($1) AND ($2 = 0 OR a.period = $2)
+	docs, err := l.readDocuments(ctx, `adjustments a WHERE a.account_id = ANY($1) AND ($2 = 0 OR a.period = $2)
 		AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.account_id = a.account_id AND i.invoice_id = a.invoice_id)`, l.ids, int32(l.period))
 	if err != nil {
 		return err
@@ -376,23 +377,25 @@ func (l *auditLoader) strays(ctx context.Context) error {
 	}
 	for i := range docs {
 		c := &l.list[l.index[docs[i].AccountID]]
-		c.Strays = append(c.Strays, models.AuditDocument{Adjustment: docs[i], Published: published[i], Answers: answers[docs[i].ID]})
+		docs[i].Answers = answers[docs[i].ID]
+		c.Strays = append(c.Strays, docs[i])
 	}
 	return nil
 }
 
 // readDocuments reads documents with their items, in ledger order.
-func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...any) (docs []models.Adjustment, published []bool, err error) {
+func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...any) (list []models.AuditDocument, err error) {
 	const columns = "a.account_id, a.invoice_id, a.sequence, a.adjustment_id, a.invoice_revision, a.period, a.posting_period, a.currency, a.amount_minor, a.reason"
+	var docs []models.Adjustment
 	known := words{}
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
 		docs = append(docs, readDocument(v, known))
-		published = append(published, v[10][0] == 1)
+		list = append(list, models.AuditDocument{Published: v[10][0] == 1, PostedAt: getTime(v[11])})
 	}, "SELECT "+columns+`, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)
+			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at
 		FROM `+from+" ORDER BY a.account_id, a.invoice_id, a.sequence", args...)
 	if err != nil || len(docs) == 0 {
-		return docs, published, err
+		return list, err
 	}
 	accounts, invoices := make([]int64, len(docs)), make([]string, len(docs))
 	sequences := make([]int32, len(docs))
@@ -403,10 +406,13 @@ func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...an
 		FROM unnest($1::bigint[], $2::text[], $3::int[]) AS u (account_id, invoice_id, sequence) JOIN adjustment_items i
 			ON i.account_id = u.account_id AND i.invoice_id = u.invoice_id COLLATE "C" AND i.sequence = u.sequence
 		ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`, accounts, invoices, sequences)
-	return docs, published, err
+	for i := range list {
+		list[i].Adjustment = docs[i]
+	}
+	return list, err
 }
 
-func documentIDs(docs []models.Adjustment) []models.UUID {
+func documentIDs(docs []models.AuditDocument) []models.UUID {
 	ids := make([]models.UUID, len(docs))
 	for i := range docs {
 		ids[i] = docs[i].ID
@@ -433,9 +439,9 @@ func (l *auditLoader) answers(ctx context.Context, ids []models.UUID) (map[model
 func (l *auditLoader) packages(ctx context.Context) error {
 	var list []models.AuditPackage
 	err := each(ctx, l.pgx, "packages", func(v [][]byte) {
-		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1})
+		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1, PostedAt: getTime(v[10])})
 	}, "SELECT "+packageColumns+`, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL)
+			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL), posted_at
 		FROM sms_packages p WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
 	if err != nil {
 		return err

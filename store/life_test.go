@@ -226,7 +226,7 @@ func (l *life) breaks(p models.Period) []billing.Break {
 	l.Helper()
 	var r *billing.Reconciliation
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(l.p, p, head)
+		r = billing.NewReconciliation(l.p, p, head, billing.Patience{})
 		return nil
 	}, func(c *models.AuditCase) error {
 		r.Account(c)

@@ -36,12 +36,15 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 
 // Migrate brings the schema to the newest version and returns it. Any number of
 // processes may do so at once. With a role, that role is granted what the
-// service needs and nothing more.
+// service needs and nothing more. A newer schema is left as it is, and refused.
 func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
 	db := stdlib.OpenDB(*s.unlimited)
 	defer db.Close() //nolint:errcheck // nothing is pending on it
 	p, err := provider(db)
 	if err != nil {
+		return 0, err
+	}
+	if _, _, err := s.schemaVersions(ctx, p); err != nil {
 		return 0, err
 	}
 	if _, err := p.Up(ctx); err != nil {
@@ -62,19 +65,25 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	have, err := s.schemaVersion(ctx)
-	if err != nil {
-		return err
+	have, newest, err := s.schemaVersions(ctx, p)
+	if err == nil && have < newest {
+		err = fmt.Errorf("the database schema has version %d, this program needs %d: run `referral migrate`", have, newest)
+	}
+	return err
+}
+
+// schemaVersions is the version that the schema has and the newest one that this
+// program knows. That the schema is beyond it is an error: whatever works on it
+// must know what it means.
+func (s *Store) schemaVersions(ctx context.Context, p *goose.Provider) (have, newest int64, err error) {
+	if have, err = s.schemaVersion(ctx); err != nil {
+		return 0, 0, err
 	}
 	sources := p.ListSources()
-	want := sources[len(sources)-1].Version
-	switch {
-	case have < want:
-		return fmt.Errorf("the database schema has version %d, this program needs %d: run `referral migrate`", have, want)
-	case have > want:
-		return fmt.Errorf("the database schema has version %d, this program knows %d: use a newer program", have, want)
+	if newest = sources[len(sources)-1].Version; have > newest {
+		return have, newest, fmt.Errorf("the database schema has version %d, this program knows %d: use a newer program", have, newest)
 	}
-	return nil
+	return have, newest, nil
 }
 
 // schemaVersion reads goose's table; asking goose itself would create it.

@@ -115,6 +115,9 @@ func TestCheckSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("a newer schema", "version 999", fmt.Sprint(version), "newer program")
+	if _, err := s.Migrate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "newer program") {
+		t.Errorf("migrating a newer schema: %v", err)
+	}
 }
 
 // The role that serves can do all that the service does, and nothing else.

@@ -388,13 +388,15 @@ func (t *tx) saveRun(r *runRecord) error {
 	return nil
 }
 
-// Periods is every period known, with what is stale in it, the oldest first.
+// Periods is every period known, with what waits in it, the oldest first.
 func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	var records []struct {
 		Period periodRecord `gorm:"embedded"`
 		Stale  int64
+		Braked bool
 	}
-	err := s.gorm.WithContext(ctx).Raw(`SELECT p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale
+	err := s.gorm.WithContext(ctx).Raw(`SELECT p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
+			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked
 		FROM periods p ORDER BY p.period`).Scan(&records).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading the periods: %w", err)
@@ -402,7 +404,7 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	list := make([]models.PeriodInfo, len(records))
 	for i := range records {
 		list[i] = records[i].Period.info()
-		list[i].Stale = records[i].Stale
+		list[i].Stale, list[i].Braked = records[i].Stale, records[i].Braked
 	}
 	return list, nil
 }

@@ -173,6 +173,7 @@ func TestBrakeHolds(t *testing.T) {
 	l.p = programme(t, tight)
 	l.climb()
 	first := l.settle(models.RunRequest{Period: 202604})
+	l.holds(202604, true)
 	if first.State != models.RunBraked || first.Totals.Amount >= 0 || first.Brake == "" {
 		t.Fatalf("the run came to %+v", first)
 	}
@@ -190,10 +191,25 @@ func TestBrakeHolds(t *testing.T) {
 	if run := l.settle(models.RunRequest{Period: 202604, Accept: true}); run.State != models.RunDone || run.Totals.Documents != again.Totals.Documents {
 		t.Errorf("accepted, the run came to %+v", run)
 	}
+	l.holds(202604, false)
 	if got := l.dump("SELECT run_id, state FROM runs"); got != "(1,abandoned)\n(2,abandoned)\n(3,done)" {
 		t.Errorf("runs:\n%s", got)
 	}
 	l.tie(202604)
+}
+
+// holds checks whether the calendar shows a period's run as held by the brake.
+func (l *life) holds(p models.Period, want bool) {
+	l.Helper()
+	periods, err := l.Periods(l.Context())
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, info := range periods {
+		if info.Braked != (want && info.Period == p) {
+			l.Errorf("%+v", info)
+		}
+	}
 }
 
 // A person's word given while the run is still being rehearsed lets it pass.

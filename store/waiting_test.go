@@ -35,7 +35,7 @@ func (l *life) wait(before string, want map[models.Period]int64) {
 func (l *life) notices(p models.Period) (said []string) {
 	l.Helper()
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
-		for _, n := range billing.NewReconciliation(l.p, p, head).Notices {
+		for _, n := range billing.NewReconciliation(l.p, p, head, billing.Patience{}).Notices {
 			said = append(said, string(n.Kind)+": "+n.Detail)
 		}
 		return nil

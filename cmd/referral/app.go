@@ -36,7 +36,21 @@ func configOf(cmd *cobra.Command, p process) (*Config, error) {
 	return LoadConfig(flag.Value.String(), flag.Changed, p.environ)
 }
 
-// openApp prepares a command that needs the database.
+// openMigrated prepares a command that works on the database: the schema must be
+// the one that this program knows.
+func openMigrated(cmd *cobra.Command, p process) (*app, error) {
+	a, err := openApp(cmd, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.store.CheckSchema(cmd.Context()); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// openApp prepares a command that waits for the database, or makes its schema.
 func openApp(cmd *cobra.Command, p process) (*app, error) {
 	config, err := configOf(cmd, p)
 	if err != nil {
@@ -92,6 +106,10 @@ func (a *app) ready(ctx context.Context) error {
 	if err := a.store.CheckSchema(ctx); err != nil {
 		return err
 	}
+	return a.adoptTerms(ctx)
+}
+
+func (a *app) adoptTerms(ctx context.Context) error {
 	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 		book := billing.NewBook(a.programme, set, newCode)
 		book.Restand(&models.Fact{Key: models.NewEventKey("terms", a.programme.Digest()), At: a.now()})
@@ -103,11 +121,11 @@ func (a *app) ready(ctx context.Context) error {
 	return err
 }
 
-func (a *app) settler() (*scheduler.Settler, error) {
+func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {
 	return scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: a.store, Calendar: a.store, Programme: a.programme,
 		Workers: a.config.Settle.Workers, Chunk: a.config.Settle.ChunkAccounts,
-		Log: a.log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
+		Log: log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
 	})
 }
 

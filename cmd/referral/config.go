@@ -46,7 +46,7 @@ func DefaultConfig() *Config {
 		Cabinet:     defaultCabinet(),
 		Invitations: defaultInvitations(),
 		Programme:   defaultProgramme(),
-		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", Timezone: "Europe/Moscow"},
+		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
 		Settle:      SettleConfig{Workers: 2, ChunkAccounts: 3000},
 		Publisher:   PublisherConfig{Poll: time.Second},
 		Log:         LogConfig{Level: "info", Format: "json"},

@@ -11,11 +11,12 @@ import (
 )
 
 // ScheduleConfig is when the work of a month is done: cron lines of five
-// fields, in a time zone.
+// fields, in a time zone; and how long billing may take to answer.
 type ScheduleConfig struct {
-	Run      string `yaml:"run"`
-	CatchUp  string `yaml:"catch_up"`
-	Timezone string `yaml:"timezone"`
+	Run         string        `yaml:"run"`
+	CatchUp     string        `yaml:"catch_up"`
+	AnswerGrace time.Duration `yaml:"answer_grace"`
+	Timezone    string        `yaml:"timezone"`
 }
 
 func (s *ScheduleConfig) validate(found *findings) {
@@ -25,6 +26,7 @@ func (s *ScheduleConfig) validate(found *findings) {
 	if err := checkCron(s.CatchUp); err != nil {
 		found.add("schedule.catch_up", "%v", err)
 	}
+	found.lasts("schedule.answer_grace", s.AnswerGrace, 0, 7*24*time.Hour)
 	if _, err := loadZone(s.Timezone); err != nil {
 		found.add("schedule.timezone", "%v", err)
 	}

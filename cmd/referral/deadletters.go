@@ -55,7 +55,7 @@ func newDeadLettersList(p process) *cobra.Command {
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func newDeadLettersShow(p process) *cobra.Command {
 		Short: "Write a message to standard output, byte for byte, to be mended",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func newDeadLettersReplay(p process) *cobra.Command {
 			if all == (len(args) > 0) || mended != "" && len(args) != 1 {
 				return usageError("dead-letters replay", errors.New("give numbers of dead letters, or --all; --value goes with one number"))
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}

@@ -38,14 +38,11 @@ func explainCommand(p process, what, short string, explain explainer) *cobra.Com
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.store.CheckSchema(cmd.Context()); err != nil {
-				return err
-			}
 			return explain(a, cmd.Context(), p, args[0], format)
 		},
 	}

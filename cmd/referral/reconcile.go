@@ -32,14 +32,11 @@ something does not.`,
 			if err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.store.CheckSchema(cmd.Context()); err != nil {
-				return err
-			}
 			return a.reconcile(cmd.Context(), p, period, output, write)
 		},
 	}
@@ -69,7 +66,9 @@ func (a *app) reconcile(ctx context.Context, p process, period models.Period, ou
 	if err := writeOut(p, output, func(w io.Writer) error { return write(w, report) }); err != nil {
 		return err
 	}
-	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount, report.CheckedAt); err != nil {
+	// The alarms hear of what is wrong, not of what is on its way: a question must not
+	// raise one that the night would not.
+	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount-report.OnTheWay, report.CheckedAt); err != nil {
 		return err
 	}
 	if !report.Ties {
@@ -92,9 +91,11 @@ func (a *app) reconciled(ctx context.Context, p process, period models.Period) (
 	report.OtherTerms = digest != "" && digest != a.programme.Digest()
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
+	// Whoever asks wants to know what is open, however young it is.
+	patience := billing.Patience{Now: report.CheckedAt, Grace: a.config.Schedule.AnswerGrace, Strict: true}
 	var r *billing.Reconciliation
 	err = a.store.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(a.programme, period, head)
+		r = billing.NewReconciliation(a.programme, period, head, patience)
 		return nil
 	}, func(c *models.AuditCase) error {
 		tick()

@@ -32,6 +32,7 @@ type reconcileReport struct {
 	Overall     []controlReport `json:"overall"`
 	Controls    []controlReport `json:"controls"`
 	Foreign     foreignReport   `json:"posted_for_closed_periods"`
+	OnTheWay    int64           `json:"on_their_way"` // of the breaks: posted a short while ago, billing may still answer
 	BreakCount  int64           `json:"break_count"`
 	Breaks      []breakReport   `json:"breaks"` // the first of them
 	Held        []heldReport    `json:"held"`
@@ -100,6 +101,7 @@ func (t *reconcileReport) fill(r *billing.Reconciliation) {
 	t.Accounts, t.Invoices, t.Documents, t.Packages = r.Accounts, r.Invoices, r.Documents, r.Packages
 	t.Controls, t.Overall = controlReports(r.Lines()), controlReports(r.Overall())
 	t.Foreign = foreignReport{r.Foreign.Count, r.Foreign.Amount}
+	t.OnTheWay = r.OnTheWay
 	t.BreakCount, t.NoticeCount = r.BreakCount, r.NoticeCount
 	for i := range r.Breaks {
 		t.Breaks = append(t.Breaks, breakReportOf(&r.Breaks[i]))

@@ -118,6 +118,9 @@ func printBreaks(w io.Writer, t *reconcileReport) {
 		return
 	}
 	fmt.Fprintf(w, "%s\n", things(t.BreakCount, "break"))
+	if t.OnTheWay > 0 {
+		fmt.Fprintf(w, "  of them posted within schedule.answer_grace, so billing may still answer: %s\n", count(t.OnTheWay))
+	}
 	named := t.Breaks[:min(len(t.Breaks), tableNames)]
 	for i := range named {
 		printBreak(w, &named[i])

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xuri/excelize/v2"
 
@@ -178,8 +179,8 @@ func TestADocumentMissingInMayDoesNotBreakApril(t *testing.T) {
 	}
 }
 
-// An answer that fits no document is named under the month that it came in and
-// the one that was settled then, and not for ever.
+// An answer that fits no document is named under the month that was settled when
+// it came, and no longer once billing takes it back.
 func TestAnAnswerToNothing(t *testing.T) {
 	w := spring(t)
 	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -500, At: w.now})
@@ -187,8 +188,11 @@ func TestAnAnswerToNothing(t *testing.T) {
 	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnknownReply || r.Breaks[0].ActualMinor != -500 {
 		t.Errorf("%+v", r.Breaks)
 	}
-	var march reconcileReport
-	w.answers(exitDone, &march, "reconcile", "2026-03", "--format", "json")
+	for _, other := range []string{"2026-03", "2026-05"} {
+		w.answers(exitDone, &r, "reconcile", other, "--format", "json")
+	}
+	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{3}, Status: models.ResultRejected, At: w.now.Add(time.Hour)})
+	w.reconciles(exitDone)
 }
 
 // A fact that changes which days are discounted, and not by how much, leaves
@@ -219,11 +223,30 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 			t.Errorf("breaks %+v, want %s of a document and a package", r.Breaks, kind)
 		}
 	}
+	onTheirWay := func(n int64) {
+		t.Helper()
+		r := w.reconciles(exitNo)
+		var noted int64
+		w.one("SELECT breaks FROM reconciliations ORDER BY checked_at DESC LIMIT 1", &noted)
+		if r.OnTheWay != n || noted != r.BreakCount-n {
+			t.Errorf("%d are on their way, want %d; %d breaks noted", r.OnTheWay, n, noted)
+		}
+	}
 	want(exitNo, billing.BreakNotPosted)
+	onTheirWay(0)
 	w.settles(202604)
 	want(exitNo, billing.BreakUnpublished)
+	onTheirWay(2)
 	w.publishes()
 	want(exitNo, billing.BreakUnanswered)
+	onTheirWay(2)
+	if a := w.asks("reconcile", "2026-04"); !strings.Contains(a.out, "billing may still answer: 2") {
+		t.Errorf("the table does not say what is on its way:\n%s", a.out)
+	}
+	w.tampers("UPDATE adjustments SET posted_at = posted_at - interval '12 hours'")
+	onTheirWay(1)
+	w.tampers("UPDATE sms_packages SET posted_at = posted_at - interval '12 hours'")
+	onTheirWay(0)
 	w.billingApplies()
 	want(exitDone, "")
 }

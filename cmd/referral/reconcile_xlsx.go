@@ -113,7 +113,7 @@ func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyle
 		{"period", t.Period.String()}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"checked at", t.CheckedAt.Format("2006-01-02 15:04:05 MST")},
 		{"accounts", t.Accounts}, {"invoices", t.Invoices}, {"documents", t.Documents}, {"SMS packages", t.Packages},
 		{"accounts to settle again", t.Stale}, {"judged by other terms than the service", t.OtherTerms},
-		{"breaks", t.BreakCount}, {"notices", t.NoticeCount},
+		{"breaks", t.BreakCount}, {"of them on their way", t.OnTheWay}, {"notices", t.NoticeCount},
 		{"documents posted for closed periods", t.Foreign.Documents}, {"their amount", styles.amount(t.Foreign.AmountMinor)},
 	} {
 		if err := write(row...); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -24,7 +25,13 @@ func newRun(p process) *cobra.Command {
 		Short: "Settle one period now: the month's run, or the differences since",
 		Long: `Settles a period, for example 2026-04: the first time all its invoices and packages,
 later what facts have changed since. What is posted is published by whatever
-publisher runs; if none does, by this command before it ends.`,
+publisher runs; if none does, by this command before it ends.
+
+With --format json each line of the answer is an object, and its "type" says what it
+is: "run" is a run with its totals, the period's own first, then those of closed
+periods that are posted to it. With --dry-run the lines are "document" and "package",
+one for each that would be posted, and always a last one "totals", which has the
+fields of a run.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
@@ -34,12 +41,12 @@ publisher runs; if none does, by this command before it ends.`,
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.ready(cmd.Context()); err != nil {
+			if err := a.adoptTerms(cmd.Context()); err != nil {
 				return err
 			}
 			q.Period = period
@@ -66,12 +73,12 @@ func checkFormat(given string, known ...string) error {
 }
 
 func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, format string) error {
-	settler, err := a.settler()
+	settler, err := a.settler(slog.New(answeredRuns{Handler: a.log.Handler()}))
 	if err != nil {
 		return err
 	}
-	if end := q.Period.End(); a.programme.Local(a.now()) < end {
-		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", end)
+	if !a.programme.Over(q.Period, a.now()) {
+		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", q.Period.End())
 	}
 	done := a.showProgress(ctx, p, q.Period)
 	runs, err := settler.Run(ctx, q)
@@ -80,7 +87,11 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 		return err
 	}
 	for _, run := range runs {
-		if err := a.printRun(ctx, p, run, format); err != nil {
+		parked, err := a.store.ParkedAccounts(ctx, run.ID, parkedShown)
+		if err != nil {
+			return err
+		}
+		if err := printRun(p, run, parked, format); err != nil {
 			return err
 		}
 	}
@@ -108,19 +119,24 @@ func (a *app) publishRest(ctx context.Context) error {
 }
 
 func verdictOf(runs []models.Run) error {
+	var noes []string
 	for _, run := range runs {
 		switch run.State {
 		case models.RunBraked:
-			return errNo{fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period)}
+			noes = append(noes, fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period))
 		case models.RunIncomplete:
-			return errNo{fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked)}
+			noes = append(noes, fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
 		}
+	}
+	if len(noes) > 0 {
+		return errNo{strings.Join(noes, "; ")}
 	}
 	return nil
 }
 
-// runReport is a run as JSON.
+// runReport is a run as a line of JSON.
 type runReport struct {
+	Type          string          `json:"type"` // run; totals of a rehearsal
 	Run           int64           `json:"run"`
 	Period        models.Period   `json:"period"`
 	PostingPeriod models.Period   `json:"posting_period"`
@@ -146,13 +162,9 @@ type parkedReport struct {
 
 const parkedShown = 1000
 
-func (a *app) printRun(ctx context.Context, p process, run models.Run, format string) error {
-	parked, err := a.store.ParkedAccounts(ctx, run.ID, parkedShown)
-	if err != nil {
-		return err
-	}
+func printRun(p process, run models.Run, parked []models.ParkedAccount, format string) error {
 	if format == "json" {
-		return printJSON(p, reportOf(run, parked))
+		return printLine(json.NewEncoder(p.out), reportOf(run, parked))
 	}
 	t := run.Totals
 	verb := "posted"
@@ -179,9 +191,12 @@ func (a *app) printRun(ctx context.Context, p process, run models.Run, format st
 }
 
 func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
-	t := run.Totals
+	t, what := run.Totals, "run"
+	if run.ID == 0 {
+		what = "totals"
+	}
 	report := runReport{
-		Run: run.ID, Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, State: run.State, Brake: run.Brake,
+		Type: what, Run: run.ID, Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, State: run.State, Brake: run.Brake,
 		Accounts: t.Accounts, FullDiscount: t.Full, Documents: t.Documents, Items: t.Items, AmountMinor: t.Amount,
 		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: make([]parkedReport, len(parked)),
 	}
@@ -193,6 +208,7 @@ func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
 
 // rehearsedDocument is one document of a dry run as a line of JSON.
 type rehearsedDocument struct {
+	Type        string                  `json:"type"` // document
 	AccountID   int64                   `json:"account_id"`
 	InvoiceID   string                  `json:"invoice_id"`
 	AmountMinor models.Money            `json:"amount_minor"`
@@ -200,26 +216,46 @@ type rehearsedDocument struct {
 	Lines       int                     `json:"lines"`
 }
 
+// rehearsedPackage is one package of a dry run likewise.
+type rehearsedPackage struct {
+	Type      string      `json:"type"` // package
+	AccountID int64       `json:"account_id"`
+	SMS       int         `json:"sms"`
+	GrantedOn models.Date `json:"granted_on"`
+}
+
+func printLine(lines *json.Encoder, v any) error {
+	if err := lines.Encode(v); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
 // rehearse goes through the run by the very same code and posts nothing.
 func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, format string) error {
 	q.Chunk = a.config.Settle.ChunkAccounts
 	lines := json.NewEncoder(p.out)
+	var parked []models.ParkedAccount
 	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.AccountOutcome) error {
 		if o.Err != nil {
 			fmt.Fprintf(p.err, "would be parked: %v\n", o.Err)
+			if len(parked) < parkedShown {
+				parked = append(parked, models.ParkedAccount{AccountID: o.AccountID, Error: o.Err.Error()})
+			}
 		}
 		return printOutcome(p, lines, o, format)
 	})
 	if err != nil {
 		return err
 	}
-	if format == "table" {
-		if err := a.printRun(ctx, p, run, format); err != nil {
-			return err
-		}
+	if broken := a.programme.LimitsFor(run).Check(run.Totals, before); !q.Accept {
+		run.Brake = strings.Join(broken, "; ")
 	}
-	if broken := a.programme.LimitsFor(run).Check(run.Totals, before); len(broken) > 0 && !q.Accept {
-		return errNo{"the brake would hold this run: " + strings.Join(broken, "; ")}
+	if err := printRun(p, run, parked, format); err != nil {
+		return err
+	}
+	if run.Brake != "" {
+		return errNo{"the brake would hold this run: " + run.Brake}
 	}
 	return nil
 }
@@ -231,8 +267,8 @@ func printOutcome(p process, lines *json.Encoder, o *models.AccountOutcome, form
 			fmt.Fprintf(p.out, "account %d  invoice %s  %s  (%s, %d lines)\n", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items))
 			continue
 		}
-		if err := lines.Encode(rehearsedDocument{doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items)}); err != nil {
-			return fmt.Errorf("printing: %w", err)
+		if err := printLine(lines, rehearsedDocument{"document", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items)}); err != nil {
+			return err
 		}
 	}
 	for _, g := range o.Packages {
@@ -240,8 +276,8 @@ func printOutcome(p process, lines *json.Encoder, o *models.AccountOutcome, form
 			fmt.Fprintf(p.out, "account %d  package of %d SMS earned on %s\n", g.AccountID, g.SMS, g.GrantedOn)
 			continue
 		}
-		if err := lines.Encode(map[string]any{"account_id": g.AccountID, "sms": g.SMS, "granted_on": g.GrantedOn}); err != nil {
-			return fmt.Errorf("printing: %w", err)
+		if err := printLine(lines, rehearsedPackage{"package", g.AccountID, g.SMS, g.GrantedOn}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -183,7 +183,7 @@ func (a *app) publisher() (*publisher.Publisher, error) {
 const pollRuns = 15 * time.Second
 
 func (a *app) scheduler() (*scheduler.Scheduler, error) {
-	settler, err := a.settler()
+	settler, err := a.settler(a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	}
 	return scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns,
-		AwaitFacts: a.config.Kafka.awaitConsumed,
+		AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
 	})
 }
 

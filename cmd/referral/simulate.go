@@ -34,16 +34,13 @@ as they are; all else follows from the facts by either terms. Nothing is written
 			if terms == "" {
 				return usageError("simulate", errors.New("which other terms? give --terms FILE"))
 			}
-			a, err := openApp(cmd, p)
+			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
 			other, err := a.config.LoadTerms(terms)
 			if err != nil {
-				return err
-			}
-			if err := a.store.CheckSchema(cmd.Context()); err != nil {
 				return err
 			}
 			return a.simulate(cmd.Context(), p, other, months, format)

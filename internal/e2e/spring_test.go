@@ -283,6 +283,24 @@ func TestClosedMonthsAreCorrectedInTheOpenOne(t *testing.T) {
 	w.must("run", "2026-04")
 	w.check("with March closed", s.wanted(w, 1))
 
+	// A run of the open month settles along what waits in the closed one, and tells
+	// of each in a line.
+	doc := query[victim](w, "SELECT account_id, invoice_id, adjustment_id::text FROM adjustments WHERE period = 202603 ORDER BY account_id LIMIT 1")[0]
+	w.send(fact("invoices", "/billing", "billing.invoice-issued.v1", "cancelled", doc.AccountID,
+		`{"invoice_id":%q,"account_id":%d,"period":%q,"revision":99,"currency":"RUB","lines":[]}`, doc.InvoiceID, doc.AccountID, "2026-03"))
+	w.drained()
+	var told []string
+	for line := range strings.Lines(w.must("run", "2026-04", "--format", "json").stdout) {
+		var run struct{ Type, Period string }
+		if err := json.Unmarshal([]byte(line), &run); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		told = append(told, run.Type+" "+run.Period)
+	}
+	if got := strings.Join(told, ", "); got != "run 2026-04, run 2026-03" {
+		t.Errorf("told of %s", got)
+	}
+
 	late := 0
 	for _, doc := range w.adjustments() {
 		switch {
