@@ -22,7 +22,7 @@ func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) boo
 }
 
 // Over tells whether a month has ended, by the days of the programme's zone: until
-// then what is posted on it is no month's account, and it cannot be signed off.
+// then what is posted on it is not the whole month's.
 func (p *Programme) Over(period models.Period, now time.Time) bool {
 	return p.Local(now) >= period.End()
 }
