@@ -81,6 +81,8 @@ type Reconciliation struct {
 	programme *Programme
 	period    models.Period
 	patience  Patience
+	closed    bool                          // the period is signed off
+	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
 
 	Accounts    int64 // looked at
@@ -100,7 +102,7 @@ type Reconciliation struct {
 // NewReconciliation begins the reconciliation of a period.
 func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, patience Patience) *Reconciliation {
 	r := &Reconciliation{
-		programme: p, period: period, patience: patience, orphans: map[models.UUID]models.Result{},
+		programme: p, period: period, patience: patience, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
 		Controls: map[Bucket]Control{}, Held: map[string]Total{},
 		Foreign: Total{head.ForeignDocuments, head.ForeignAmount},
 	}
@@ -162,10 +164,7 @@ func bySize(grants []models.Grant) []models.Grant {
 func (r *Reconciliation) Close() {
 	for _, id := range slices.SortedFunc(maps.Keys(r.orphans), func(a, b models.UUID) int { return slices.Compare(a[:], b[:]) }) {
 		o := r.orphans[id]
-		// One that billing has rejected is booked nowhere. Whose the others are nobody
-		// can tell: they are named under one month, the one whose own run was due in
-		// the month that they are dated in.
-		if o.Status == models.ResultApplied && r.programme.Local(o.At).Period().Previous() == r.period {
+		if o.Status == models.ResultApplied && r.namesOrphanOf(r.programme.Local(o.At).Period()) {
 			r.fail(Break{Kind: BreakUnknownReply, AccountID: o.AccountID, DocumentID: id, Actual: o.Amount,
 				Detail: "billing answered a document that the ledger does not hold"})
 		}
@@ -200,6 +199,15 @@ func (r *Reconciliation) fail(b Break) {
 	if len(r.Breaks) < MaxNamed {
 		r.Breaks = append(r.Breaks, b)
 	}
+}
+
+// namesOrphanOf tells whether an answer to nothing that is dated in a month is
+// named under this one. Whose it is nobody can tell, but it is named once: under
+// the month before, whose own run was due when it came, or under its own when that
+// one has been signed off and nobody looks at it any more. One that billing has
+// rejected is booked nowhere, and is named under none.
+func (r *Reconciliation) namesOrphanOf(month models.Period) bool {
+	return r.period == month.Previous() && !r.closed || r.period == month && r.before
 }
 
 // find counts what is on its way, and takes all else for a break.

@@ -32,7 +32,7 @@ func (r *Reconciliation) progress(postedAt time.Time, published bool, answer mod
 	excused := young && !r.patience.Strict
 	return progress{
 		// What has gone out is marked when all of its chunk has: billing may be faster.
-		isPublished: published || excused && isAnswered,
+		isPublished: published || young && isAnswered,
 		answer:      answer, isAnswered: isAnswered, isYoung: young, isExcused: excused,
 	}
 }

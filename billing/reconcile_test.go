@@ -183,21 +183,26 @@ func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
 		what    string
 		answers []models.Result
 		want    models.Period
+		closed  models.Period // and all before it
 	}{
-		{"the first moment of May", []models.Result{answer(models.ResultApplied, "2026-05-01T00:00:00+03:00")}, 202604},
-		{"the last moment of May", []models.Result{answer(models.ResultApplied, "2026-05-31T23:59:59+03:00")}, 202604},
-		{"May in Moscow, April in UTC", []models.Result{answer(models.ResultApplied, "2026-04-30T21:00:00Z")}, 202604},
-		{"June in Moscow, May in UTC", []models.Result{answer(models.ResultApplied, "2026-05-31T21:00:00Z")}, 202605},
-		{"answered again a month later", []models.Result{
-			answer(models.ResultApplied, "2026-06-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-10T12:00:00Z")}, 202605},
-		{"rejected", []models.Result{answer(models.ResultRejected, "2026-05-10T12:00:00Z")}, 0},
-		{"taken back a month later", []models.Result{
-			answer(models.ResultApplied, "2026-05-10T12:00:00Z"), answer(models.ResultRejected, "2026-06-10T12:00:00Z")}, 0},
-		{"rejected, and booked after all", []models.Result{
-			answer(models.ResultRejected, "2026-05-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-11T12:00:00Z")}, 202604},
+		{what: "April is signed off", answers: []models.Result{answer(models.ResultApplied, "2026-05-20T12:00:00Z")}, want: 202605, closed: 202604},
+		{what: "March is signed off", answers: []models.Result{answer(models.ResultApplied, "2026-05-20T12:00:00Z")}, want: 202604, closed: 202603},
+		{what: "April is signed off, and it is rejected", answers: []models.Result{answer(models.ResultRejected, "2026-05-20T12:00:00Z")}, closed: 202604},
+		{what: "the first moment of May", answers: []models.Result{answer(models.ResultApplied, "2026-05-01T00:00:00+03:00")}, want: 202604},
+		{what: "the last moment of May", answers: []models.Result{answer(models.ResultApplied, "2026-05-31T23:59:59+03:00")}, want: 202604},
+		{what: "May in Moscow, April in UTC", answers: []models.Result{answer(models.ResultApplied, "2026-04-30T21:00:00Z")}, want: 202604},
+		{what: "June in Moscow, May in UTC", answers: []models.Result{answer(models.ResultApplied, "2026-05-31T21:00:00Z")}, want: 202605},
+		{what: "answered again a month later", answers: []models.Result{
+			answer(models.ResultApplied, "2026-06-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-10T12:00:00Z")}, want: 202605},
+		{what: "rejected", answers: []models.Result{answer(models.ResultRejected, "2026-05-10T12:00:00Z")}, want: 0},
+		{what: "taken back a month later", answers: []models.Result{
+			answer(models.ResultApplied, "2026-05-10T12:00:00Z"), answer(models.ResultRejected, "2026-06-10T12:00:00Z")}, want: 0},
+		{what: "rejected, and booked after all", answers: []models.Result{
+			answer(models.ResultRejected, "2026-05-10T12:00:00Z"), answer(models.ResultApplied, "2026-05-11T12:00:00Z")}, want: 202604},
 	} {
 		for _, period := range []models.Period{202602, 202603, 202604, 202605, 202606, 202607} {
-			r := billing.NewReconciliation(a.p, period, models.AuditHead{Orphans: c.answers}, billing.Patience{})
+			head := models.AuditHead{Orphans: c.answers, Closed: period <= c.closed, PreviousClosed: period.Previous() <= c.closed}
+			r := billing.NewReconciliation(a.p, period, head, billing.Patience{})
 			r.Close()
 			named := len(r.Breaks) == 1 && r.Breaks[0].Kind == billing.BreakUnknownReply && r.Breaks[0].DocumentID == models.UUID{9}
 			if named != (period == c.want) || r.Ties() == named {
@@ -237,6 +242,10 @@ func TestWhatIsOnItsWay(t *testing.T) {
 		{"answered before it was marked as published", func(d *models.AuditDocument) { d.Published = false }, time.Minute, grace, false, 0, nil},
 		{"answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
 			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
+		{"strictly, rejected before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Status = false, models.ResultRejected },
+			time.Minute, grace, true, 0, []billing.BreakKind{billing.BreakRejected}},
+		{"strictly, answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
+			time.Minute, grace, true, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
 		{"rejected", func(d *models.AuditDocument) { d.Answers[0].Status = models.ResultRejected },
 			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakRejected}},
 		{"altered", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100 }, time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},

@@ -37,6 +37,9 @@ func parseMoment(b []byte) (time.Time, error) {
 	if second == leapSecond && t.Unix()%secondsPerDay != 0 { // they are inserted at the end of a day of UTC only
 		return time.Time{}, errInstant
 	}
+	if t.Year() < 0 || t.Year() > 9999 { // of UTC, in which it cannot be written any more
+		return time.Time{}, errInstant
+	}
 	return t, nil
 }
 

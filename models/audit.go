@@ -4,6 +4,8 @@ import "time"
 
 // AuditHead is what an audit finds that concerns no one account.
 type AuditHead struct {
+	Closed           bool     // the period is signed off
+	PreviousClosed   bool     // and so is the one before it
 	Orphans          []Result // billing's answers to documents that the ledger does not hold
 	ForeignDocuments int64    // posted into the period for others, which are closed
 	ForeignAmount    Money

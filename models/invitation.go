@@ -130,7 +130,7 @@ type InvitationOutcome struct {
 	State      InvitationState // queued (again), sent, failed or unknown
 	RetryAt    time.Time       // when queued again
 	PutOff     int             // when queued again: how often the carrier has put it off by now
-	InDoubt    bool            // when queued again: it may have gone out, so that no other carrier sends it
+	InDoubt    bool            // it may have gone out: no other carrier sends it, and it has not failed
 	CarrierIDs []string        // when sent: the carrier's id of each part of the message
 }
 

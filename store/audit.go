@@ -150,6 +150,13 @@ func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64)
 }
 
 func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.AuditHead, err error) {
+	err = each(ctx, t.pgx, "periods signed off", func(v [][]byte) {
+		signed := models.Period(getInt4(v[0]))
+		head.Closed, head.PreviousClosed = head.Closed || signed == period, head.PreviousClosed || signed == period.Previous()
+	}, "SELECT period FROM periods WHERE period = ANY($1) AND closed_at IS NOT NULL", []int32{int32(period), int32(period.Previous())})
+	if err != nil {
+		return head, err
+	}
 	if head.Orphans, err = t.orphanAnswers(ctx, period); err != nil {
 		return head, err
 	}

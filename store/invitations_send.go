@@ -93,19 +93,19 @@ func holds(r *invitationRecord, o models.InvitationOutcome) bool {
 
 // settle takes a claimed invitation out of its sender's hands.
 func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
-	r.State, r.ChangedAt, r.ClaimedAt = o.State, t.now, nil
+	r.State, r.ChangedAt, r.ClaimedAt, r.InDoubt = o.State, t.now, nil, r.InDoubt || o.InDoubt
 	if o.State == models.InvitationQueued {
 		out, err := t.optedOut(r.RecipientKey)
 		if err != nil {
 			return err
 		}
-		r.NextTryAt, r.PutOff, r.InDoubt = o.RetryAt, o.PutOff, r.InDoubt || o.InDoubt
+		r.NextTryAt, r.PutOff = o.RetryAt, o.PutOff
 		if out {
 			r.State = models.InvitationOptedOut
 		}
 	}
 	if r.State == models.InvitationFailed && r.InDoubt {
-		r.State = models.InvitationUnknown // an earlier attempt may have gone out
+		r.State = models.InvitationUnknown // this attempt or an earlier one may have gone out
 	}
 	if r.State != models.InvitationQueued {
 		r.Token = "" // nobody writes the link any more

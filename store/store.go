@@ -191,6 +191,8 @@ func neighbourly(err error) bool {
 	switch pg.Code {
 	case "40001", "40P01", "23505": // serialization, deadlock, unique key
 		return true
+	case "0A000": // a plan that a newer release's schema has outdated; the next one is made anew
+		return true
 	}
 	return false
 }

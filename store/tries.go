@@ -33,6 +33,9 @@ func reserveTry(n int) string {
 	return sql.String() + "0"
 }
 
+// giveBackTime bounds how long a try that is not granted is taken off again.
+const giveBackTime = 5 * time.Second
+
 // ReserveTry counts a try with each of the counters, before the code is looked
 // up. When one of them is at its limit nothing is counted, and over is when the
 // last of the windows at their limits ends; else over is zero. Whoever counts
@@ -53,7 +56,8 @@ func (s *Store) ReserveTry(ctx context.Context, counters []models.Tries) (over t
 	if moved == len(counters) {
 		return over, nil
 	}
-	ctx = context.WithoutCancel(ctx) // whoever has asked may be gone by now
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime) // whoever has asked may be gone by now
+	defer cancel()
 	if err := s.GiveBackTry(ctx, counters[:moved]); err != nil {
 		return over, err
 	}

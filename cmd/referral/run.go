@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,9 +85,21 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 	done := a.showProgress(ctx, p, q.Period)
 	runs, err := settler.Run(ctx, q)
 	done()
-	if err != nil {
-		return err
+	runs = slices.DeleteFunc(runs, func(run models.Run) bool { return run.ID == 0 || run.Active() })
+	if printed := a.printRuns(context.WithoutCancel(ctx), p, runs, format); err == nil {
+		err = printed
 	}
+	if err == nil {
+		err = a.publishRest(ctx)
+	}
+	no := verdictOf(runs)
+	if err != nil && no != nil {
+		return fmt.Errorf("%w; and before that %s", err, no.Error())
+	}
+	return cmp.Or(err, no)
+}
+
+func (a *app) printRuns(ctx context.Context, p process, runs []models.Run, format string) error {
 	for _, run := range runs {
 		parked, err := a.store.ParkedAccounts(ctx, run.ID, parkedShown)
 		if err != nil {
@@ -95,10 +109,7 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 			return err
 		}
 	}
-	if err := a.publishRest(ctx); err != nil {
-		return err
-	}
-	return verdictOf(runs)
+	return nil
 }
 
 // publishRest publishes when nobody else does.

@@ -303,6 +303,20 @@ func TestARefusedRepeat(t *testing.T) {
 	}
 }
 
+// Nor has what may have gone out just when it had become too old for another try.
+func TestInDoubtAndTooOld(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1)
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("claimed %+v, %v", claims, err)
+	}
+	late := models.InvitationOutcome{State: models.InvitationFailed, InDoubt: true}
+	if err := r.store.NoteInvitation(t.Context(), claims[0].Claim, late); err != nil || r.state(id) != models.InvitationUnknown {
+		t.Errorf("it is %s, %v", r.state(id), err)
+	}
+}
+
 // A sender that dies with what another carrier may have sent leaves it to that
 // carrier, or unknown.
 func TestADeadSenderBetweenCarriers(t *testing.T) {

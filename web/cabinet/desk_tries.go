@@ -2,6 +2,7 @@ package cabinet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -60,7 +61,7 @@ func (o *Office) guarded(ctx context.Context, account int64, address string, loo
 		return Verdict{Wait: max(over.Sub(now), time.Second)}, nil
 	}
 	verdict, err := look()
-	if verdict.Accepted || err != nil && ctx.Err() == nil {
+	if verdict.Accepted || err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		o.giveBack(ctx, counters)
 	}
 	return verdict, err

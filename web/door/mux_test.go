@@ -3,6 +3,7 @@ package door_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -124,14 +125,21 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// A client that hangs up raises no alarm.
+// A client that hangs up raises no alarm; what fails for another reason does,
+// whether anybody still waits for it or not.
 func TestHangingUp(t *testing.T) {
+	for class, failure := range map[string]error{"gone": context.Canceled, "5xx": errors.New("connection refused")} {
+		t.Run(class, func(t *testing.T) { hangUp(t, class, failure) })
+	}
+}
+
+func hangUp(t *testing.T, class string, failure error) {
 	r := rig(t, doortest.Options{})
 	begun, counted := make(chan struct{}), make(chan struct{})
 	handler, err := r.Door.Mux([]door.Route{{Pattern: "GET /referral/slow", Rule: door.Anyone, Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		close(begun)
 		<-q.Context().Done()
-		door.NoteError(q.Context(), q.Context().Err())
+		door.NoteError(q.Context(), fmt.Errorf("asking the database: %w", failure))
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})}})
 	if err != nil {
@@ -145,11 +153,11 @@ func TestHangingUp(t *testing.T) {
 	<-begun
 	hangUp()
 	<-counted
-	if log := r.Log.String(); strings.Contains(log, "a request failed") {
+	if log := r.Log.String(); strings.Contains(log, "a request failed") != (class == "5xx") {
 		t.Errorf("logged:\n%s", log)
 	}
-	if n := requests(t, r)["GET /referral/slow gone"]; n != 1 {
-		t.Errorf("%v requests are counted as gone", n)
+	if n := requests(t, r)["GET /referral/slow "+class]; n != 1 {
+		t.Errorf("%v requests are counted as %s", n, class)
 	}
 }
 

@@ -114,7 +114,7 @@ func (d *Door) logFailure(status int, v *visit, took time.Duration) {
 // abandoned tells a request that failed because nobody waited for it any more: no
 // client may raise an alarm by hanging up.
 func (v *visit) abandoned(status int) bool {
-	return v.gone && !v.panic && status >= http.StatusInternalServerError
+	return v.gone && !v.panic && status >= http.StatusInternalServerError && errors.Is(v.err, context.Canceled)
 }
 
 // recorder remembers the status of an answer.
