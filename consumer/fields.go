@@ -212,22 +212,17 @@ func amount(d *jx.Decoder) (models.Money, error) {
 	return models.Money(n), err
 }
 
-// instant is a time as RFC 3339 writes it, in UTC.
-func instant(d *jx.Decoder) (time.Time, error) {
-	b, err := shortText(d, "a time like 2026-01-10T09:00:00Z")
-	if err != nil {
-		return time.Time{}, err
-	}
-	return parseInstant(b)
-}
+// instant is a time as RFC 3339 writes it, in UTC; moment is one of any year.
+var instant, moment = timeBy(parseInstant), timeBy(parseMoment)
 
-// moment is an instant of any year.
-func moment(d *jx.Decoder) (time.Time, error) {
-	b, err := shortText(d, "a time like 2026-01-10T09:00:00Z")
-	if err != nil {
-		return time.Time{}, err
+func timeBy(parse func([]byte) (time.Time, error)) func(*jx.Decoder) (time.Time, error) {
+	return func(d *jx.Decoder) (time.Time, error) {
+		b, err := shortText(d, "a time like 2026-01-10T09:00:00Z")
+		if err != nil {
+			return time.Time{}, err
+		}
+		return parse(b)
 	}
-	return parseMoment(b)
 }
 
 func date(d *jx.Decoder) (models.Date, error) {

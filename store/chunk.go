@@ -84,7 +84,7 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 	if w.chunk, err = w.claim(w.run); err != nil || w.chunk == nil {
 		return false, err
 	}
-	if err := w.holdTerms(); err != nil {
+	if err := w.holdTerms(ctx); err != nil {
 		return false, err
 	}
 	w.scope, err = w.scopeOf(&runRecord{Kind: w.run.Kind, Period: w.run.Period}, w.chunk.FromAccount, w.chunk.ToAccount)

@@ -53,7 +53,7 @@ func (b *intake) passGate(ctx context.Context) error {
 	}
 	batch.Queue(fmt.Sprintf(gateSQL, lock), int64(lockGate)).Query(func(r pgx.Rows) error { return eachOf(r, "the gate", func([][]byte) {}) })
 	if slices.ContainsFunc(b.byKey, func(k keyed) bool { return ofStanding(b.batch[k.i].Fact) }) {
-		b.queueHoldTerms(&batch)
+		b.queueHoldTerms(&batch, readTerms)
 	}
 	if len(b.byKey) > 0 {
 		batch.Queue("SELECT event_key, digest FROM inbox WHERE event_key = ANY($1::uuid[])", b.eventKeys()).

@@ -119,30 +119,33 @@ func (t *tx) lockTermsAsTheyAre() error {
 	return nil
 }
 
-// holdTerms makes sure that the terms this process has adopted are in force, and
-// stay so until the transaction ends. One that has adopted none is not asked.
-func (t *tx) holdTerms() error {
+const (
+	readTerms = "SELECT terms_digest FROM programme_state"
+	// In a snapshot that is older than their last change, this asks for the
+	// transaction to be run again.
+	readTermsInSnapshot = readTerms + " FOR SHARE"
+)
+
+// holdTerms makes sure, in a snapshot too, that the terms this process has adopted
+// are in force, and stay so until the transaction ends. One that has adopted none
+// is not asked.
+func (t *tx) holdTerms(ctx context.Context) error {
 	if t.terms == nil {
-		return nil
+		return nil // and the database is not asked for nothing
 	}
-	if err := t.lockTermsAsTheyAre(); err != nil {
-		return err
-	}
-	inForce, err := t.termsInForce()
-	if err == nil && inForce != *t.terms {
-		err = ErrOtherTerms
-	}
-	return err
+	var batch pgx.Batch
+	t.queueHoldTerms(&batch, readTermsInSnapshot)
+	return t.pgx.SendBatch(ctx, &batch).Close()
 }
 
-// queueHoldTerms does the same among other statements of a round trip: each sees
-// what was committed before it, so what the lock has waited for is seen behind it.
-func (t *tx) queueHoldTerms(batch *pgx.Batch) {
+// queueHoldTerms does so among other statements of a round trip. Where each sees
+// what was committed before it, what the lock has waited for is seen behind it.
+func (t *tx) queueHoldTerms(batch *pgx.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
 	batch.Queue("SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms)).Query(nothing)
-	batch.Queue("SELECT terms_digest FROM programme_state").QueryRow(func(row pgx.Row) error {
+	batch.Queue(read).QueryRow(func(row pgx.Row) error {
 		var inForce string
 		if err := row.Scan(&inForce); err != nil {
 			return fmt.Errorf("asking for the terms in force: %w", err)
@@ -154,10 +157,9 @@ func (t *tx) queueHoldTerms(batch *pgx.Batch) {
 	})
 }
 
-// termsInForce is their digest. In a snapshot that is older than their last change,
-// FOR SHARE asks for the transaction to be run again.
+// termsInForce is their digest.
 func (t *tx) termsInForce() (digest string, err error) {
-	if err := t.Raw("SELECT terms_digest FROM programme_state FOR SHARE").Scan(&digest).Error; err != nil {
+	if err := t.Raw(readTermsInSnapshot).Scan(&digest).Error; err != nil {
 		return "", fmt.Errorf("asking for the terms in force: %w", err)
 	}
 	return digest, nil
@@ -165,7 +167,7 @@ func (t *tx) termsInForce() (digest string, err error) {
 
 func (s *Store) termsDigest(ctx context.Context) (string, error) {
 	var known []string
-	if err := s.gorm.WithContext(ctx).Raw("SELECT terms_digest FROM programme_state").Scan(&known).Error; err != nil {
+	if err := s.gorm.WithContext(ctx).Raw(readTerms).Scan(&known).Error; err != nil {
 		return "", fmt.Errorf("reading the terms in force: %w", err)
 	}
 	if len(known) == 0 {

@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/segmentio/kafka-go"
+
+	"referral/internal/sleep"
 )
 
 // patience is how long anything may take before a test gives up on it. It is
@@ -184,16 +186,12 @@ func (w *world) until(what string, done func() (ok bool, state string)) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(30 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		ok, state := done()
 		if ok {
 			return
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if !sleep.For(ctx, 30*time.Millisecond) {
 			w.t.Fatalf("%s: not after %s: %s", what, patience, state)
 		}
 	}

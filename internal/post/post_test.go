@@ -293,12 +293,9 @@ func TestARefusedRepeat(t *testing.T) {
 	id := r.invite()
 	r.once(id, "kafka", errors.New("broken pipe"))
 	r.later(time.Hour)
-	claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1)
-	if err != nil || len(claims) != 1 {
-		t.Fatalf("claimed %+v, %v", claims, err)
-	}
+	claim := r.claimed("kafka").Claim
 	refused := models.InvitationOutcome{State: models.InvitationFailed}
-	if err := r.store.NoteInvitation(t.Context(), claims[0].Claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
+	if err := r.store.NoteInvitation(t.Context(), claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
 		t.Errorf("it is %s, %v", r.state(id), err)
 	}
 }
@@ -307,12 +304,9 @@ func TestARefusedRepeat(t *testing.T) {
 func TestInDoubtAndTooOld(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
-	claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1)
-	if err != nil || len(claims) != 1 {
-		t.Fatalf("claimed %+v, %v", claims, err)
-	}
+	claim := r.claimed("kafka").Claim
 	late := models.InvitationOutcome{State: models.InvitationFailed, InDoubt: true}
-	if err := r.store.NoteInvitation(t.Context(), claims[0].Claim, late); err != nil || r.state(id) != models.InvitationUnknown {
+	if err := r.store.NoteInvitation(t.Context(), claim, late); err != nil || r.state(id) != models.InvitationUnknown {
 		t.Errorf("it is %s, %v", r.state(id), err)
 	}
 }
@@ -331,9 +325,8 @@ func TestADeadSenderBetweenCarriers(t *testing.T) {
 			r := newRig(t)
 			id := r.invite()
 			r.once(id, "kafka", errors.New("broken pipe"))
-			claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "smtp", 1)
-			if err != nil || len(claims) != 1 || claims[0].MaybeSentBy != "kafka" {
-				t.Fatalf("claimed %+v, %v", claims, err)
+			if c := r.claimed("smtp"); c.MaybeSentBy != "kafka" {
+				t.Fatalf("claimed %+v", c)
 			}
 			r.later(11 * time.Minute)
 			if _, err := r.store.ReleaseInvitations(t.Context(), r.now(), c.repeatable); err != nil || r.state(id) != c.want {
@@ -354,9 +347,7 @@ func TestADeadSenderBetweenCarriers(t *testing.T) {
 func TestADeadSendersInvitationKeepsItsCarrier(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
-	if claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "kafka", 1); err != nil || len(claims) != 1 {
-		t.Fatalf("%d claims, %v", len(claims), err)
-	}
+	r.claimed("kafka")
 	r.later(11 * time.Minute)
 	if unknown, err := r.store.ReleaseInvitations(t.Context(), r.now(), []string{"kafka"}); err != nil || len(unknown) != 0 {
 		t.Fatalf("%v, %v", unknown, err)

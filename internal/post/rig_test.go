@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"referral/billing"
+	"referral/internal/sleep"
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/notify"
@@ -102,16 +103,12 @@ func (r *rig) until(what string, done func() (ok bool, state string)) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		ok, state := done()
 		if ok {
 			return
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if !sleep.For(ctx, 5*time.Millisecond) {
 			r.Fatalf("%s: not after %s: %s", what, patience, state)
 		}
 	}
@@ -274,6 +271,17 @@ func (p *replica) says(words ...string) {
 		}
 		return false, p.log.String()
 	})
+}
+
+// claimed is the one mail that waits, in the hands of a carrier that has not said
+// yet what became of it.
+func (r *rig) claimed(carrier string) models.ClaimedInvitation {
+	r.Helper()
+	claims, err := r.store.ClaimInvitations(r.Context(), models.Email, carrier, 1)
+	if err != nil || len(claims) != 1 {
+		r.Fatalf("claimed %+v, %v", claims, err)
+	}
+	return claims[0]
 }
 
 // once has a replica of a carrier try an invitation that waits exactly once, with
