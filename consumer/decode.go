@@ -59,8 +59,9 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 			"the value has %d bytes, and at most %d are read; split what it carries", len(m.Value), MaxValue)}
 	case len(m.Value) == 0:
 		return nil, unreadable("the message has no value (a tombstone); send the event itself")
-	case !utf8.Valid(m.Value):
-		return nil, unreadable("the value is not valid UTF-8")
+	}
+	if wrong := badEncoding(m.Value); wrong != "" {
+		return nil, unreadable("the value " + wrong)
 	}
 	if f := kind.skimFact(m); f != nil {
 		return f, nil
@@ -73,6 +74,18 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 		return nil, err
 	}
 	return e.fact(m), nil
+}
+
+// badEncoding says why bytes are not JSON in UTF-8, in words that follow on what
+// they are; empty when nothing speaks against it.
+func badEncoding(value []byte) string {
+	switch {
+	case !utf8.Valid(value):
+		return "is not valid UTF-8"
+	case bytes.HasPrefix(value, []byte("\ufeff")):
+		return "begins with a byte order mark (EF BB BF), which JSON must not have; send it without"
+	}
+	return ""
 }
 
 // sameCurrency refuses an invoice in another currency than the programme's: what
@@ -120,10 +133,14 @@ func (e *envelope) signed(data models.Registered, event string) models.Registere
 	return data
 }
 
-// accountOf is the account that a message key names; 0 when it names none.
+// accountOf is the account that a message key names, in decimal digits as
+// asyncapi.yaml has it; 0 when it names none.
 func accountOf(key []byte) int64 {
+	if len(key) == 0 || key[0] < '1' || key[0] > '9' {
+		return 0
+	}
 	id, err := strconv.ParseInt(string(key), 10, 64)
-	if err != nil || id < 1 {
+	if err != nil {
 		return 0
 	}
 	return id

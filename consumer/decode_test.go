@@ -194,6 +194,12 @@ func TestDecodeTakesWhatIsJustWithinBounds(t *testing.T) {
 		"the largest account":           edit(invoiceData, `"account_id":885`, `"account_id":9223372036854775807`),
 		"an escaped field name":         edit(invoiceData, `"account_id"`, `"account\u005fid"`),
 		"minus nought":                  edit(invoiceData, `300000`, `-0`),
+		"a sum of the largest amount":   edit(invoiceData, `]`, `,`+lineOf("2", "1000000000000000")+`,`+lineOf("3", "-300000")+`]`),
+		"a sum back within bounds":      edit(invoiceData, `]`, `,`+lineOf("2", "1000000000000000")+`,`+lineOf("3", "1000000000000000")+`,`+lineOf("4", "-1000000000000000")+`,`+lineOf("5", "-300000")+`]`),
+		"a pair of surrogates":          edit(invoiceData, `INV-2026-04-885`, `\uD83D\uDE00`),
+		"a replacement character":       edit(invoiceData, `INV-2026-04-885`, `\ufffd`),
+		"an escaped backslash before u": edit(invoiceData, `INV-2026-04-885`, `\\ud800`),
+		"half of a pair nobody reads":   edit(invoiceData, `"revision":1`, `"revision":1,"\ud800":"\udc00"`),
 		"an unknown field of any kind":  edit(invoiceData, `"revision":1`, `"revision":1,"x":{"y":[1.5e3,true,null,"\u0000"]}`),
 	} {
 		if d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data)); d.Fault != nil {
@@ -219,18 +225,77 @@ func edit(s, old, new string) string {
 	return strings.Replace(s, old, new, 1)
 }
 
+func lineOf(id, amount string) string {
+	return `{"line_id":"` + id + `","service":"x","from":"2026-04-01","to":"2026-05-01","amount_minor":` + amount + `}`
+}
+
+// Two ids that differ stay two, whatever they are made of.
+func TestDecodeKeepsIdsApart(t *testing.T) {
+	decoder := newTestDecoder(t)
+	seen := map[string]string{}
+	for _, id := range []string{`I\ud800`, `I\ud801`, `I\udc00`, `I\ufffd`, `I\ud83d\ude00`, `I\ud83d\ude01`, `I\\ud800`, `I\ufffd\ufffd`, `I\ud800\ud801`} {
+		d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", edit(invoiceData, `INV-2026-04-885`, id)))
+		if d.Fault != nil {
+			continue
+		}
+		got := d.Fact.Data.(*models.Invoice).ID
+		if other, twice := seen[got]; twice {
+			t.Errorf("%s and %s are both read as %q", other, id, got)
+		}
+		seen[got] = id
+	}
+	if len(seen) != 5 {
+		t.Errorf("read %d ids, want the 5 that are valid: %q", len(seen), seen)
+	}
+}
+
+func TestDecodeReadsEverySpellingOfAWholeNumber(t *testing.T) {
+	decoder := newTestDecoder(t)
+	zeros := strings.Repeat("0", 500_000)
+	for spelling, want := range map[string]int64{
+		`885`: 885, `885.0`: 885, `8.85e2`: 885, `8.85E+2`: 885, `88500e-2`: 885, `885e0`: 885, `885.000e-0`: 885, `0.885e3`: 885, `0.00885E0005`: 885,
+		`9007199254740993`: 9007199254740993, `9007199254740993.0`: 9007199254740993, `9.007199254740993e15`: 9007199254740993, `90071992547409930e-1`: 9007199254740993,
+		`9223372036854775807.00`: 9223372036854775807, `9.223372036854775807e18`: 9223372036854775807, `1e18`: 1_000_000_000_000_000_000,
+		`0.` + zeros + `885e500003`: 885, `885` + zeros + `e-500000`: 885, `885.` + zeros: 885, `885e` + zeros: 885,
+	} {
+		d := decoder.Decode(structuredMessage(topics.Terminated, "pbx.terminated.v1", edit(terminatedData, `885`, spelling)))
+		if d.Fault != nil {
+			t.Errorf("%.40s: %v", spelling, d.Fault)
+		} else if got := d.Fact.Data.Account(); got != want {
+			t.Errorf("%.40s is %d, want %d", spelling, got, want)
+		}
+	}
+	for spelling, want := range map[string]models.Money{
+		`-0.0`: 0, `0e400000000`: 0, `-0.000e-99999999999`: 0, `-1.42e5`: -142000, `-142000.0`: -142000, `-1e15`: -1_000_000_000_000_000,
+	} {
+		d := decoder.Decode(structuredMessage(topics.Results, "billing.adjustment-result.v1", edit(resultData, `-142000`, spelling)))
+		if d.Fault != nil {
+			t.Errorf("%s: %v", spelling, d.Fault)
+		} else if got := d.Fact.Data.(models.Result).Amount; got != want {
+			t.Errorf("%s is %d, want %d", spelling, got, want)
+		}
+	}
+}
+
 func TestDecodeNamesBadData(t *testing.T) {
 	decoder := newTestDecoder(t)
 	invoiceEvent, resultEvent := "billing.invoice-issued.v1", "billing.adjustment-result.v1"
 	const years = `must lie in the years 1900 to 2999; send no date that stands for "never" or "not known"`
+	const unpaired = `must not contain an unpaired surrogate, an escape from \ud800 to \udfff without its other half`
+	const sum = "data.lines: must sum to an amount from -1000000000000000 to 1000000000000000"
 	second := `,{"line_id":"1","service":"x","from":"2026-04-01","to":"2026-05-01","amount_minor":1}]`
 	for _, bad := range []struct {
 		name, topic, event, data, detail string
 	}{
 		{"no object", topics.Invoices, invoiceEvent, `[]`, "data: must be an object, but is of type array"},
 		{"account as a string", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `"885","period`), "data.account_id: must be an integer, but is of type string"},
-		{"account as a fraction", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885.0,"period`), "data.account_id: must be an integer, written without fraction and exponent"},
-		{"account with an exponent", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e0,"period`), "data.account_id: must be an integer, written without fraction and exponent"},
+		{"account with a fraction", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885.5,"period`), "data.account_id: must be an integer, but has a fraction"},
+		{"account with a fraction by its exponent", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e-1,"period`), "data.account_id: must be an integer, but has a fraction"},
+		{"account next to a whole number", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `1.`+strings.Repeat("0", 400)+`1,"period`), "data.account_id: must be an integer, but has a fraction"},
+		{"account with a monstrous exponent", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e400000000,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
+		{"account with an exponent beyond 64 bits", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e99999999999999999999,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
+		{"account with such an exponent below nought", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `885e-99999999999999999999,"period`), "data.account_id: must be an integer, but has a fraction"},
+		{"account as a number in a string", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `"8.85e2","period`), "data.account_id: must be an integer, but is of type string"},
 		{"account nought", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `0,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
 		{"account below nought", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `-1,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
 		{"account beyond 64 bits", topics.Invoices, invoiceEvent, edit(invoiceData, `885,"period`, `9223372036854775808,"period`), "data.account_id: must be an integer from 1 to 9223372036854775807"},
@@ -242,6 +307,9 @@ func TestDecodeNamesBadData(t *testing.T) {
 		{"invoice id empty", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, ``), "data.invoice_id: must not be empty"},
 		{"invoice id too long", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, strings.Repeat("x", 201)), "data.invoice_id: has 201 characters; at most 200 are taken"},
 		{"invoice id with a NUL", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, `INV\u0000`), "data.invoice_id: must not contain a NUL character"},
+		{"invoice id with half of a pair", topics.Invoices, invoiceEvent, edit(invoiceData, `INV-2026-04-885`, `I\ud800`), "data.invoice_id: " + unpaired},
+		{"line id with the other half", topics.Invoices, invoiceEvent, edit(invoiceData, `"line_id":"1"`, `"line_id":"\udc00"`), "data.lines[0].line_id: " + unpaired},
+		{"service with the halves swapped", topics.Invoices, invoiceEvent, edit(invoiceData, `subscription`, `\ude00\ud83d`), "data.lines[0].service: " + unpaired},
 		{"invoice id a number", topics.Invoices, invoiceEvent, edit(invoiceData, `"INV-2026-04-885"`, `7`), "data.invoice_id: must be a string, but is of type number"},
 		{"month 13", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"2026-13"`), "data.period: must be a month like 2026-04"},
 		{"month in one digit", topics.Invoices, invoiceEvent, edit(invoiceData, `"2026-04"`, `"2026-4"`), "data.period: must be a month like 2026-04"},
@@ -265,6 +333,8 @@ func TestDecodeNamesBadData(t *testing.T) {
 		{"amount beyond -10^15", topics.Invoices, invoiceEvent, edit(invoiceData, `300000`, `-1000000000000001`), "data.lines[0].amount_minor: must be an integer from -1000000000000000 to 1000000000000000"},
 		{"currency of another programme", topics.Invoices, invoiceEvent, edit(invoiceData, `RUB`, `USD`), "data.currency: must be RUB, the currency of the programme (programme.currency)"},
 		{"amount in the second line", topics.Invoices, invoiceEvent, edit(edit(invoiceData, `]`, second), `"amount_minor":1}]`, `"amount_minor":"1"}]`), "data.lines[1].amount_minor: must be an integer, but is of type string"},
+		{"lines that sum to too much", topics.Invoices, invoiceEvent, edit(edit(invoiceData, `]`, `,`+lineOf("2", "1")+`]`), `300000`, `1000000000000000`), sum},
+		{"lines that sum to too little", topics.Invoices, invoiceEvent, edit(edit(invoiceData, `]`, `,`+lineOf("2", "-1000000000000000")+`]`), `300000`, `-1000000000000000`), sum},
 		{"a 30th of February", topics.Invoices, invoiceEvent, edit(invoiceData, `"from":"2026-04-01"`, `"from":"2026-02-30"`), "data.lines[0].from: must be a date like 2026-04-20"},
 		{"a time for a date", topics.Invoices, invoiceEvent, edit(invoiceData, `"to":"2026-05-01"`, `"to":"2026-05-01T00:00:00Z"`), "data.lines[0].to: must be a date like 2026-04-20"},
 		{"a date of 1899", topics.Invoices, invoiceEvent, edit(invoiceData, `"from":"2026-04-01"`, `"from":"1899-12-31"`), "data.lines[0].from: " + years},
@@ -274,6 +344,11 @@ func TestDecodeNamesBadData(t *testing.T) {
 		{"name a number", topics.Registered, "pbx.registered.v1", edit(registeredData, `"Резервация"`, `5`), "data.name: must be a string, but is of type number"},
 		{"name missing", topics.Registered, "pbx.registered.v1", edit(registeredData, `"name":"Резервация",`, ``), "data.name: missing; it is required"},
 		{"name with a NUL", topics.Registered, "pbx.registered.v1", edit(registeredData, `Резервация`, `\u0000`), "data.name: must not contain a NUL character"},
+		{"name with half of a pair", topics.Registered, "pbx.registered.v1", edit(registeredData, `Резервация`, `\ud83d!`), "data.name: " + unpaired},
+		{"tax id with two first halves", topics.Registered, "pbx.registered.v1", edit(registeredData, `7707083893`, `\ud83d\ud83d\ude00`), "data.tax_id: " + unpaired},
+		{"email with half of a pair", topics.Registered, "pbx.registered.v1", edit(registeredData, `a@example.test`, `\ud83d\u0041`), "data.email: " + unpaired},
+		{"phone with half of a pair", topics.Registered, "pbx.registered.v1", edit(registeredData, `+70000000000`, `\uDBFF\\ude00`), "data.phone: " + unpaired},
+		{"promo until with half of a pair", topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-24`, `\udfff`), "data.promo_until: " + unpaired},
 		{"name too long", topics.Registered, "pbx.registered.v1", edit(registeredData, `Резервация`, strings.Repeat("я", 1001)), "data.name: has 1001 characters; at most 1000 are taken"},
 		{"tax id a number", topics.Registered, "pbx.registered.v1", edit(registeredData, `"7707083893"`, `7707083893`), "data.tax_id: must be a string, but is of type number"},
 		{"email an object", topics.Registered, "pbx.registered.v1", edit(registeredData, `"a@example.test"`, `{}`), "data.email: must be a string, but is of type object"},
@@ -289,10 +364,12 @@ func TestDecodeNamesBadData(t *testing.T) {
 		{"promo end missing", topics.PromoEnded, "pbx.promo-ended.v1", `{"account_id":885}`, "data.promo_ended_at: missing; it is required"},
 		{"termination missing", topics.Terminated, "pbx.terminated.v1", `{"account_id":885}`, "data.terminated_at: missing; it is required"},
 		{"code empty", topics.Activation, "referral.activation-requested.v1", edit(activationData, `ABC234DEF`, ``), "data.code: must not be empty"},
+		{"code with half of a pair", topics.Activation, "referral.activation-requested.v1", edit(activationData, `ABC234DEF`, `\uD800\uE000`), "data.code: " + unpaired},
 		{"requested at missing", topics.Activation, "referral.activation-requested.v1", `{"account_id":901,"code":"A"}`, "data.requested_at: missing; it is required"},
 		{"an id that is no UUID", topics.Results, resultEvent, edit(resultData, `0b5f5b6e-`, `0b5f5b6g-`), "data.adjustment_id: must be a UUID, the adjustment_id or package_id that was sent"},
 		{"a status nobody knows", topics.Results, resultEvent, edit(resultData, `applied`, `Applied`), "data.status: must be applied or rejected"},
 		{"a status that is a number", topics.Results, resultEvent, edit(resultData, `"applied"`, `1`), "data.status: must be a string, but is of type number"},
+		{"reason with half of a pair", topics.Results, resultEvent, edit(resultData, `"at"`, `"reason":"\ud800 ","at"`), "data.reason: " + unpaired},
 		{"answer without a time", topics.Results, resultEvent, edit(resultData, `,"at":"2026-05-01T04:00:00Z"`, ``), "data.at: missing; it is required"},
 		{"answer without an amount", topics.Results, resultEvent, edit(resultData, `"amount_minor":-142000,`, ``), "data.amount_minor: missing; it is required"},
 	} {
@@ -315,6 +392,8 @@ func wantFault(t *testing.T, got models.Delivery, m models.Message, reason model
 
 func TestDecodeNamesBadEnvelopes(t *testing.T) {
 	const notJSON = "the value is not valid JSON"
+	const mark = "begins with a byte order mark (EF BB BF), which JSON must not have; send it without"
+	const unpaired = `must not contain an unpaired surrogate, an escape from \ud800 to \udfff without its other half`
 	decoder := newTestDecoder(t)
 	good := structuredValue("pbx.terminated.v1", "1", terminatedData)
 	for _, bad := range []struct {
@@ -331,7 +410,9 @@ func TestDecodeNamesBadEnvelopes(t *testing.T) {
 		{"a leading nought", edit(good, `885`, `0885`), models.BadUnreadable, notJSON},
 		{"a raw line break in a string", edit(good, `/test`, "/te\nst"), models.BadUnreadable, notJSON},
 		{"not a number", edit(good, `885`, `NaN`), models.BadUnreadable, notJSON},
-		{"a byte order mark", "\ufeff" + good, models.BadUnreadable, notJSON},
+		{"a byte order mark", "\ufeff" + good, models.BadUnreadable, "the value " + mark},
+		{"a byte order mark and nothing else", "\ufeff", models.BadUnreadable, "the value " + mark},
+		{"a byte order mark in base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"77u/e30="}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: holds a value that " + mark},
 		{"Latin-1", edit(good, `/test`, "/t\xe9st"), models.BadUnreadable, "the value is not valid UTF-8"},
 		{"an array", `[` + good + `]`, models.BadUnreadable, "the value is not a CloudEvent: it must be an object, but is of type array"},
 		{"a string", `"x"`, models.BadUnreadable, "the value is not a CloudEvent: it must be an object, but is of type string"},
@@ -344,6 +425,11 @@ func TestDecodeNamesBadEnvelopes(t *testing.T) {
 		{"an empty id", edit(good, `"id":"1"`, `"id":""`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must not be empty"},
 		{"an id with a NUL", edit(good, `"id":"1"`, `"id":"\u0000"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must not contain a NUL character"},
 		{"an endless id", edit(good, `"id":"1"`, `"id":"`+strings.Repeat("x", 201)+`"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: has 201 characters; at most 200 are taken"},
+		{"an id with half of a pair", edit(good, `"id":"1"`, `"id":"\ud800"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: " + unpaired},
+		{"a source with half of a pair", edit(good, `/test`, `/\udc00`), models.BadUnreadable, "the value is not a CloudEvent 1.0: source: " + unpaired},
+		{"a type with half of a pair", edit(good, `pbx.terminated.v1`, `pbx\udc00`), models.BadUnreadable, "the value is not a CloudEvent 1.0: type: " + unpaired},
+		{"a surrogate in the bytes", edit(good, `/test`, "/\xed\xa0\x80"), models.BadUnreadable, "the value is not valid UTF-8"},
+		{"an overlong letter", edit(good, `/test`, "/\xc1\x81"), models.BadUnreadable, "the value is not valid UTF-8"},
 		{"id null", edit(good, `"id":"1"`, `"id":null`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: must be a string, but is of type null"},
 		{"id twice", edit(good, `"id":"1"`, `"id":"1","id":"2"`), models.BadUnreadable, "the value is not a CloudEvent 1.0: id: given twice"},
 		{"no source", edit(good, `"source":"/test",`, ``), models.BadUnreadable, "the value is not a CloudEvent 1.0: source: missing; it is required"},
@@ -357,7 +443,7 @@ func TestDecodeNamesBadEnvelopes(t *testing.T) {
 		{"data null", edit(good, `"data":`+terminatedData, `"data":null`), models.BadField, "data: missing; it is required"},
 		{"data both ways", edit(good, `"data":`, `"data_base64":"e30=","data":`), models.BadField, "data: given twice, as data and data_base64"},
 		{"data in bad base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"*"}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: must be base64"},
-		{"data of bad text in base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"/w=="}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: must hold valid UTF-8"},
+		{"data of bad text in base64", `{"specversion":"1.0","id":"1","source":"/s","type":"pbx.terminated.v1","data_base64":"/w=="}`, models.BadUnreadable, "the value is not a CloudEvent 1.0: data_base64: holds a value that is not valid UTF-8"},
 		{"deep nesting", edit(good, `"id"`, `"x":`+strings.Repeat("[", 500000)+`,"id"`), models.BadUnreadable, notJSON},
 		{"over 1 MiB", good + strings.Repeat(" ", MaxValue+1-len(good)), models.BadTooLarge, "the value has 1048577 bytes, and at most 1048576 are read; split what it carries"},
 	} {
@@ -492,7 +578,7 @@ func TestDatesAreThoseOfTheCalendar(t *testing.T) {
 
 func TestResultTakesItsAccountFromTheKey(t *testing.T) {
 	decoder := newTestDecoder(t)
-	for key, want := range map[string]int64{"885": 885, "": 0, "INV-1": 0, "-5": 0, "0": 0, "99999999999999999999": 0} {
+	for key, want := range map[string]int64{"885": 885, "": 0, "INV-1": 0, "-5": 0, "+885": 0, "0885": 0, "885.0": 0, "0": 0, "99999999999999999999": 0} {
 		m := structuredMessage(topics.Results, "billing.adjustment-result.v1", resultData)
 		m.Key = []byte(key)
 		if got := decoder.Decode(m).Fact.Data.Account(); got != want {

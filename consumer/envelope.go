@@ -176,7 +176,7 @@ func readData64(d *jx.Decoder, e *envelope) error {
 	if d.Next() != jx.String {
 		return wrongType(d, "a string in base64")
 	}
-	coded, err := d.StrBytes()
+	coded, err := stringBytes(d)
 	if err != nil {
 		return err
 	}
@@ -186,8 +186,9 @@ func readData64(d *jx.Decoder, e *envelope) error {
 	if err != nil {
 		return bad("must be base64")
 	}
-	if e.late = e.late[:n]; !utf8.Valid(e.late) {
-		return bad("must hold valid UTF-8")
+	e.late = e.late[:n]
+	if wrong := badEncoding(e.late); wrong != "" {
+		return bad("holds a value that " + wrong)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func readInvoice(d *jx.Decoder) (models.FactData, error) {
 	if err := invoice.read(d, data); err != nil {
 		return nil, err
 	}
-	return data, uniqueLines(data.Lines)
+	return data, checkLines(data.Lines)
 }
 
 func readLines(d *jx.Decoder, f *models.Invoice) error {
@@ -131,6 +131,32 @@ func readLine(d *jx.Decoder, l *models.Line) error {
 	}
 	if l.Days() > maxServiceDays {
 		return at("to", bad(fmt.Sprintf("ends a service period of %d days; at most %d are taken", l.Days(), maxServiceDays)))
+	}
+	return nil
+}
+
+// checkLines is what the lines of an invoice must keep together.
+func checkLines(lines []models.Line) error {
+	if err := uniqueLines(lines); err != nil {
+		return err
+	}
+	return boundedSum(lines)
+}
+
+// boundedSum refuses lines that sum to more than any amount that is taken, which
+// no total of the invoice could hold. An uint64 has room for 18 446 of the largest
+// amounts, and no message for so many lines.
+func boundedSum(lines []models.Line) error {
+	var charged, credited uint64
+	for i := range lines {
+		if amount := lines[i].Amount; amount > 0 {
+			charged += uint64(amount)
+		} else {
+			credited += uint64(-amount)
+		}
+	}
+	if max(charged, credited)-min(charged, credited) > uint64(models.MaxAmount) {
+		return at("lines", bad(fmt.Sprintf("must sum to an amount from %d to %d", -models.MaxAmount, models.MaxAmount)))
 	}
 	return nil
 }

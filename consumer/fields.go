@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -163,7 +162,7 @@ func text(d *jx.Decoder, low, high int) (string, error) {
 	if d.Next() != jx.String {
 		return "", wrongType(d, "a string")
 	}
-	b, err := d.StrBytes()
+	b, err := stringBytes(d)
 	switch n := utf8.RuneCount(b); {
 	case err != nil:
 		return "", err
@@ -184,26 +183,6 @@ func maybeIdentifier(d *jx.Decoder) (string, error) { return text(d, 0, maxIdent
 func sourceText(d *jx.Decoder) (string, error) { return text(d, 1, maxSource) }
 
 func anyText(d *jx.Decoder) (string, error) { return text(d, 0, maxText) }
-
-// integer is a number written without fraction and exponent: 885.0 is none,
-// for whoever writes it may also write 885.5 one day.
-func integer(d *jx.Decoder, low, high int64) (int64, error) {
-	if d.Next() != jx.Number {
-		return 0, wrongType(d, "an integer")
-	}
-	number, err := d.Num()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(string(number), 10, 64)
-	if err != nil && bytes.ContainsAny(number, ".eE") {
-		return 0, bad("must be an integer, written without fraction and exponent")
-	}
-	if err != nil || n < low || n > high {
-		return 0, bad(fmt.Sprintf("must be an integer from %d to %d", low, high))
-	}
-	return n, nil
-}
 
 func account(d *jx.Decoder) (int64, error) { return integer(d, 1, math.MaxInt64) }
 
@@ -318,5 +297,5 @@ func shortText(d *jx.Decoder, wanted string) ([]byte, error) {
 	if d.Next() != jx.String {
 		return nil, wrongType(d, wanted)
 	}
-	return d.StrBytes()
+	return stringBytes(d)
 }

@@ -98,7 +98,7 @@ func (s *skimmer) invoice() models.FactData {
 			s.bytes(maxText)
 		}
 	}
-	s.lost = s.lost || !o.has(invoiceNeeds) || uniqueLines(inv.Lines) != nil
+	s.lost = s.lost || !o.has(invoiceNeeds) || checkLines(inv.Lines) != nil
 	return inv
 }
 
