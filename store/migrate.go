@@ -100,8 +100,8 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 	return version.Int64, nil
 }
 
-// ledgerTables can only be read and added to.
-const ledgerTables = "adjustments, adjustment_items, sms_packages, results"
+// appendOnlyTables can only be read and added to: the ledger, and what persons did.
+const appendOnlyTables = "adjustments, adjustment_items, sms_packages, results, operator_actions"
 
 // lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
 // to change the rights of a table in two sessions.
@@ -128,7 +128,7 @@ func (t *tx) grant(ctx context.Context, role string) error {
 		"GRANT USAGE ON SCHEMA public TO " + name,
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + name,
 		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + name,
-		"REVOKE UPDATE, DELETE, TRUNCATE ON " + ledgerTables + " FROM " + name,
+		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + name,
 		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + name,
 	} {
 		if _, err := t.pgx.Exec(ctx, statement); err != nil {

@@ -163,6 +163,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"CheckSchema":            l.CheckSchema(ctx),
 		"LoadChunk":              second(l.LoadChunk(ctx, refs[0])),
 		"ClosePeriod":            second(l.ClosePeriod(ctx, 202604, "Anna")),
+		"RecordAction":           l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
 		"AdoptTerms":             second(l.AdoptTerms(ctx, "terms", l.derive)),
 		"Figures":                second(l.Figures(ctx)),
 		"EnterCabinet":           l.EnterCabinet(ctx, 885),
@@ -196,12 +197,19 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
 	l.facts(models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
+	if err := l.RecordAction(t.Context(), models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}); err != nil {
+		t.Fatal(err)
+	}
 	before := l.everything()
 	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
-		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results"} {
+		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results", "operator_actions"} {
+			column := "account_id = 1"
+			if table == "operator_actions" {
+				column = "who = 'nobody'"
+			}
 			for _, statement := range []string{
-				"UPDATE " + table + " SET account_id = 1", "DELETE FROM " + table, "DELETE FROM " + table + " WHERE false", "TRUNCATE " + table,
-				"INSERT INTO " + table + " SELECT * FROM " + table + " LIMIT 1 ON CONFLICT ON CONSTRAINT " + table + "_pkey DO UPDATE SET account_id = 1",
+				"UPDATE " + table + " SET " + column, "DELETE FROM " + table, "DELETE FROM " + table + " WHERE false", "TRUNCATE " + table,
+				"INSERT INTO " + table + " OVERRIDING SYSTEM VALUE SELECT * FROM " + table + " LIMIT 1 ON CONFLICT ON CONSTRAINT " + table + "_pkey DO UPDATE SET " + column,
 			} {
 				_, err := db.Exec(statement)
 				var pg *pgconn.PgError

@@ -1,0 +1,23 @@
+package models
+
+import "time"
+
+// OperatorActionKind is what a person did by a command.
+type OperatorActionKind string
+
+// The subject of each is a period; of applied terms, their digest.
+const (
+	ActionAcceptRun  OperatorActionKind = "accept-run"
+	ActionClose      OperatorActionKind = "close"
+	ActionReopen     OperatorActionKind = "reopen"
+	ActionApplyTerms OperatorActionKind = "apply-terms"
+)
+
+// OperatorAction is one act of a person: who did what, when, to what, and why.
+type OperatorAction struct {
+	At      time.Time // when it is recorded; the store's clock where it is zero
+	Who     string
+	What    OperatorActionKind
+	Subject string
+	Reason  string // empty when none was given
+}
