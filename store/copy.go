@@ -152,5 +152,17 @@ func eachOf(result pgx.Rows, what string, fn func(values [][]byte)) error {
 
 // queue adds a query to a batch, each row of which is handed to fn as by [each].
 func queue(batch *pgx.Batch, what string, fn func(values [][]byte), sql string, args ...any) {
-	batch.Queue(sql, args...).Query(func(r pgx.Rows) error { return eachOf(r, what, fn) })
+	queueRows(batch, func(r pgx.Rows) error { return eachOf(r, what, fn) }, sql, args...)
+}
+
+// queueRows is the only place that reads rows of a batch. A connection that ends
+// between two statements gives rows that have an error and no result: all but
+// their error would be a nil pointer, so that is looked at first.
+func queueRows(batch *pgx.Batch, read func(pgx.Rows) error, sql string, args ...any) {
+	batch.Queue(sql, args...).Query(func(r pgx.Rows) error {
+		if err := r.Err(); err != nil {
+			return err
+		}
+		return read(r)
+	})
 }

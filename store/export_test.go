@@ -1,5 +1,11 @@
 package store
 
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
 // FriendsQuery is what reads a page of friends.
 const FriendsQuery = friendsQuery
 
@@ -28,4 +34,24 @@ func (s *Store) HarmSpool() error {
 		}
 	}
 	return nil
+}
+
+// InUse is how many connections are not in the pool.
+func (s *Store) InUse() int { return s.sql.Stats().InUse }
+
+func panicking(ctx context.Context, conn *pgx.Conn) error {
+	var batch pgx.Batch
+	queueRows(&batch, func(pgx.Rows) error { panic("an answer") }, "SELECT generate_series(1, 10000)")
+	queueRows(&batch, nothing, "SELECT generate_series(1, 10000)")
+	return conn.SendBatch(ctx, &batch).Close()
+}
+
+// PanicInTransaction panics in a transaction with answers unread.
+func (s *Store) PanicInTransaction(ctx context.Context) error {
+	return s.write(ctx, func(tx *tx) error { return panicking(ctx, tx.pgx) })
+}
+
+// PanicInStatement panics outside a transaction with answers unread.
+func (s *Store) PanicInStatement(ctx context.Context) error {
+	return s.statement(ctx, func(conn *pgx.Conn) error { return panicking(ctx, conn) })
 }

@@ -40,20 +40,14 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 	known := words{}
 	var batch pgx.Batch
 	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
-	batch.Queue("SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
-		Query(func(r pgx.Rows) error {
-			return eachOf(r, "the size of the chunk", func(v [][]byte) {
-				size = chunkSize{int(getInt8(v[0])), int(getInt8(v[1]))}
-				doc.Adjustments = make([]models.Adjustment, 0, size.documents)
-			})
-		})
-	batch.Queue("SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk).
-		Query(func(r pgx.Rows) error {
-			return eachOf(r, "documents", func(v [][]byte) {
-				doc.PostedAt = getTime(v[10])
-				doc.Adjustments = append(doc.Adjustments, readDocument(v, known))
-			})
-		})
+	queue(&batch, "the size of the chunk", func(v [][]byte) {
+		size = chunkSize{int(getInt8(v[0])), int(getInt8(v[1]))}
+		doc.Adjustments = make([]models.Adjustment, 0, size.documents)
+	}, "SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
+	queue(&batch, "documents", func(v [][]byte) {
+		doc.PostedAt = getTime(v[10])
+		doc.Adjustments = append(doc.Adjustments, readDocument(v, known))
+	}, "SELECT "+documentColumns+", posted_at FROM adjustments WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
 	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading documents: %w", err)
 	}

@@ -58,12 +58,12 @@ func (r *roundTrip) build(what string, q *gorm.DB, read func(pgx.Rows) error) {
 func (r *roundTrip) exec(what, sql string, args ...any) { r.add(what, nothing, sql, args...) }
 
 func (r *roundTrip) add(what string, read func(pgx.Rows) error, sql string, args ...any) {
-	r.batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+	queueRows(&r.batch, func(rows pgx.Rows) error {
 		if err := read(rows); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		return nil
-	})
+	}, sql, args...)
 }
 
 func nothing(rows pgx.Rows) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -150,12 +151,22 @@ func (s *Store) onConnection(ctx context.Context, fn func(*sql.Conn, *pgx.Conn) 
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
-	defer conn.Close() //nolint:errcheck // gives the connection back to the pool; nothing is pending on it
 	raw, err := pgxConn(conn)
 	if err != nil {
+		_ = conn.Close()
 		return err
 	}
+	defer giveBack(conn, raw)
 	return fn(conn, raw)
+}
+
+// giveBack returns a connection to the pool, or closes it when something is left
+// on it: a panic may have left a transaction open, or answers unread.
+func giveBack(conn *sql.Conn, raw *pgx.Conn) {
+	if pg := raw.PgConn(); pg.IsBusy() || pg.TxStatus() != 'I' {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	_ = conn.Close()
 }
 
 // pgxConn reaches the driver's connection under a database/sql one, for COPY.

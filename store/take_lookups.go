@@ -51,19 +51,17 @@ func (b *intake) passGate(ctx context.Context) error {
 	if b.alone {
 		lock = "pg_advisory_xact_lock"
 	}
-	batch.Queue(fmt.Sprintf(gateSQL, lock), int64(lockGate)).Query(func(r pgx.Rows) error { return eachOf(r, "the gate", func([][]byte) {}) })
+	queue(&batch, "the gate", func([][]byte) {}, fmt.Sprintf(gateSQL, lock), int64(lockGate))
 	if slices.ContainsFunc(b.byKey, func(k keyed) bool { return ofStanding(b.batch[k.i].Fact) }) {
 		b.queueHoldTerms(&batch, readTerms)
 	}
 	if len(b.byKey) > 0 {
-		batch.Queue("SELECT event_key, digest FROM inbox WHERE event_key = ANY($1::uuid[])", b.eventKeys()).
-			Query(func(r pgx.Rows) error { return eachOf(r, "the inbox", b.known.event) })
+		queue(&batch, "the inbox", b.known.event, "SELECT event_key, digest FROM inbox WHERE event_key = ANY($1::uuid[])", b.eventKeys())
 	}
 	if ids, periods := b.invoiceKeys(); len(ids) > 0 {
-		batch.Queue("SELECT invoice_id, account_id, revision, period, digest FROM invoices WHERE invoice_id = ANY($1)", ids).
-			Query(func(r pgx.Rows) error { return eachOf(r, "invoices", b.known.invoice) })
-		batch.Queue("SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods).
-			Query(func(r pgx.Rows) error { return eachOf(r, "periods", b.known.period) })
+		queue(&batch, "invoices", b.known.invoice,
+			"SELECT invoice_id, account_id, revision, period, digest FROM invoices WHERE invoice_id = ANY($1)", ids)
+		queue(&batch, "periods", b.known.period, "SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods)
 	}
 	if err := b.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("passing the gate and looking up what is known: %w", err)

@@ -144,7 +144,7 @@ func (t *tx) queueHoldTerms(batch *pgx.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
-	batch.Queue("SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms)).Query(nothing)
+	queueRows(batch, nothing, "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
 	batch.Queue(read).QueryRow(func(row pgx.Row) error {
 		var inForce string
 		if err := row.Scan(&inForce); err != nil {

@@ -147,6 +147,16 @@ func roomRules() []rule {
 			},
 		},
 		{
+			name: "test servers are for tests",
+			why:  "a proxy that breaks connections has no place in the program",
+			find: imports{in: outside("test"), banned: packages(module + "/test")}.find,
+			samples: []map[string]string{
+				file("store/a.go", "referral/test/pgproxy"),
+				file("cmd/referral/a.go", "referral/test/pgproxy"),
+			},
+			allowed: []map[string]string{file("store/a_test.go", "referral/test/pgproxy"), file("test/faults/a.go", "referral/test/pgproxy")},
+		},
+		{
 			name: "nobody imports cmd",
 			why:  "cmd knows everybody and its Config; whoever knew it would depend on all of that",
 			find: imports{tests: true, in: outside("cmd/referral"), banned: packages(module + "/cmd")}.find,
@@ -201,6 +211,19 @@ func treeRules() []rule {
 			allowed: []map[string]string{
 				{"store/a.go": "package store\nfunc read(r reader) { r." + skip + "(3) }\n"},
 				{"store/a_test.go": "package store\n" + testing + "func TestA(t *testing.T) { t.Fatal(\"run me through make test\") }\n"},
+			},
+		},
+		{
+			name: "the rows of a batch are read in one place",
+			why:  "a connection that ends between two statements gives rows without a result, and reading them is a nil pointer",
+			find: batchRows,
+			samples: []map[string]string{
+				{"store/a.go": "package store\nfunc f() { b.Queue(\"SELECT 1\").Query(read) }\n"},
+				{"store/sub/a.go": "package sub\nfunc f() { b.Queue(\"SELECT 1\").\n\tQuery(read) }\n"},
+			},
+			allowed: []map[string]string{
+				{"store/copy.go": "package store\nfunc queueRows() { b.Queue(\"SELECT 1\").Query(read) }\n"},
+				{"store/a.go": "package store\nfunc f() { b.Queue(\"SELECT 1\").QueryRow(read) }\n"},
 			},
 		},
 		{

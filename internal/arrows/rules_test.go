@@ -173,6 +173,31 @@ func skips(all []*source) []string {
 	return found
 }
 
+// batchRows finds rows of a batch that are read elsewhere than in queueRows.
+func batchRows(all []*source) []string {
+	var found []string
+	for _, s := range all {
+		if s.test || s.name == "store/copy.go" {
+			continue
+		}
+		ast.Inspect(s.tree, func(n ast.Node) bool {
+			selector, ok := n.(*ast.SelectorExpr)
+			if !ok || selector.Sel.Name != "Query" {
+				return true
+			}
+			call, ok := selector.X.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if on, ok := call.Fun.(*ast.SelectorExpr); ok && on.Sel.Name == "Queue" {
+				found = append(found, s.at(selector)+" reads rows of a batch; use queueRows")
+			}
+			return true
+		})
+	}
+	return found
+}
+
 const longestFile = 600
 
 func longFiles(all []*source) []string {
