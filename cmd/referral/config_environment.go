@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -26,24 +28,51 @@ func overlayEnvironment(c *Config, environ []string, where origins) error {
 		}
 	}
 	for _, name := range sortedKeys(values) {
-		found.add(name, "unknown environment variable; the nearest known one is %s", nearestVariable(name))
+		found.add(name, "unknown environment variable; %s", adviceFor(name, values[name]))
 	}
 	return found.err()
 }
 
+// adviceFor says what an unknown variable may have been meant to be.
+func adviceFor(name, value string) string {
+	if service := linkedService(name, value); service != "" {
+		return fmt.Sprintf("it looks like a Kubernetes link to the service %s: switch such links off by enableServiceLinks: false in the pod", service)
+	}
+	return "the nearest known one is " + nearestVariable(name)
+}
+
 // variables is those of an environment that could be settings. Tests are told
 // of their broker and database by REFERRAL_TEST_*; the folder of fetched parts and
-// the published example are told of by variables of their own.
+// the published example are told of by variables of their own. Kubernetes sets
+// some for a service that is called referral, in every pod of its namespace.
 func variables(environ []string) map[string]string {
 	values := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		foreign := strings.HasPrefix(name, "REFERRAL_TEST_") || name == "REFERRAL_SPRING" || name == "REFERRAL_CACHE"
+		foreign := strings.HasPrefix(name, "REFERRAL_TEST_") || name == "REFERRAL_SPRING" || name == "REFERRAL_CACHE" ||
+			linkedService(name, value) == "referral"
 		if strings.HasPrefix(name, environmentPrefix) && !foreign {
 			values[name] = value
 		}
 	}
 	return values
+}
+
+// serviceLink is the variables by which Kubernetes tells a pod of a service, and
+// their values. Source: "Service environment variables" in its documentation.
+var serviceLink = regexp.MustCompile(`^([A-Z0-9_]+?)_(` +
+	`SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|` +
+	`PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://|` +
+	`PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=)`)
+
+// linkedService is the service that a variable is such a link to; empty when it is
+// none.
+func linkedService(name, value string) string {
+	parts := serviceLink.FindStringSubmatch(name + "=" + value)
+	if parts == nil {
+		return ""
+	}
+	return strings.ReplaceAll(strings.ToLower(parts[1]), "_", "-")
 }
 
 func nearestVariable(name string) string {

@@ -277,6 +277,24 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
+// What Kubernetes sets in every pod beside a service of the program's name, for
+// ports with a name and without, is nobody's setting.
+func TestLinksToTheServiceItselfAreIgnored(t *testing.T) {
+	c, err := LoadConfig("config.yaml", false, []string{
+		"REFERRAL_SERVICE_HOST=10.0.0.1", "REFERRAL_SERVICE_PORT=8080", "REFERRAL_SERVICE_PORT_HTTP=8080", "REFERRAL_SERVICE_PORT_ADMIN_HTTP2=9090",
+		"REFERRAL_PORT=tcp://10.0.0.1:8080", "REFERRAL_PORT_8080_TCP=tcp://10.0.0.1:8080", "REFERRAL_PORT_8080_TCP_PROTO=tcp",
+		"REFERRAL_PORT_8080_TCP_PORT=8080", "REFERRAL_PORT_8080_TCP_ADDR=10.0.0.1",
+		"REFERRAL_PORT_53_UDP=udp://[fd00::1]:53", "REFERRAL_PORT_53_UDP_PROTO=udp", "REFERRAL_PORT_53_UDP_PORT=53", "REFERRAL_PORT_53_UDP_ADDR=fd00::1",
+		"REFERRAL_PORT_9_SCTP=sctp://10.0.0.1:9", "REFERRAL_PORT_9_SCTP_PROTO=sctp", "REFERRAL_PORT_9_SCTP_PORT=9", "REFERRAL_PORT_9_SCTP_ADDR=10.0.0.1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, DefaultConfig()) {
+		t.Errorf("the settings came to\n%s", c)
+	}
+}
+
 func TestWrongVariables(t *testing.T) {
 	for _, tc := range []struct {
 		variable string
@@ -284,6 +302,12 @@ func TestWrongVariables(t *testing.T) {
 	}{
 		{"REFERRAL_KAFKA_BROKER=a:1", []string{"REFERRAL_KAFKA_BROKER: unknown environment variable", "REFERRAL_KAFKA_BROKERS"}},
 		{"REFERRAL_PROGRAMME_TERMS[]_BRAKE=x", []string{"unknown environment variable"}},
+		{"REFERRAL_PORT=8080", []string{"REFERRAL_PORT: unknown environment variable; the nearest known one is"}},
+		{"REFERRAL_PORTS_8080_TCP=tcp://10.0.0.1:8080", []string{"REFERRAL_PORTS_8080_TCP: unknown environment variable; the nearest known one is"}},
+		{"REFERRAL_HOST=10.0.0.1", []string{"REFERRAL_HOST: unknown environment variable; the nearest known one is"}},
+		{"REFERRAL_WEB_PORT=tcp://10.0.0.1:8080", []string{"REFERRAL_WEB_PORT: unknown environment variable; it looks like a Kubernetes link to the service referral-web", "enableServiceLinks: false"}},
+		{"REFERRAL_WEB_SERVICE_HOST=10.0.0.1", []string{"REFERRAL_WEB_SERVICE_HOST", "the service referral-web", "enableServiceLinks: false"}},
+		{"REFERRAL_WEB_PORT_80_TCP_ADDR=10.0.0.1", []string{"REFERRAL_WEB_PORT_80_TCP_ADDR", "the service referral-web", "enableServiceLinks: false"}},
 		{"REFERRAL_KAFKA_PARTITIONS=many", []string{"REFERRAL_KAFKA_PARTITIONS: kafka.partitions:", `"many" is not a whole number`}},
 		{"REFERRAL_KAFKA_PARTITIONS=", []string{"REFERRAL_KAFKA_PARTITIONS", "is empty", "a whole number"}},
 		{"REFERRAL_KAFKA_PARTITIONS=0", []string{"REFERRAL_KAFKA_PARTITIONS: kafka.partitions: 0 must be 1 to 10000"}},
