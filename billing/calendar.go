@@ -7,18 +7,23 @@ import (
 	"referral/models"
 )
 
-// Clock is a schedule: the next time it fires after an instant.
+// Clock is a schedule: the next time it fires after an instant; the zero time when
+// it never does.
 type Clock interface {
 	Next(after time.Time) time.Time
 }
 
-// Due tells whether a period's own run is due: the schedule has fired since the
-// period ended. One function of (period, now) decides for the cron, the start-up
+// Due tells whether a period's own run is due: the period is over, and the schedule
+// has fired since it ended. One function of (period, now) decides for the cron, the start-up
 // and the nightly catch-up alike.
 func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) bool {
+	if !p.Over(period, now) {
+		return false
+	}
 	end := period.End().Time()
 	ended := time.Date(end.Year(), end.Month(), end.Day(), 0, 0, 0, 0, p.Zone)
-	return !schedule.Next(ended.Add(-time.Nanosecond)).After(now)
+	fires := schedule.Next(ended.Add(-time.Nanosecond))
+	return !fires.IsZero() && !fires.After(now)
 }
 
 // Over tells whether a month has ended, by the days of the programme's zone: until

@@ -23,12 +23,13 @@ func schedule(t *testing.T, line string) billing.Clock {
 	return s
 }
 
-// clock fires at its instants, in ascending order, and then never again.
+// clock fires at its instants, in ascending order, and then never again; of the zero
+// time alone it fires never, as cron's schedules say it.
 type clock []time.Time
 
 func (c clock) Next(after time.Time) time.Time {
 	for _, at := range c {
-		if at.After(after) {
+		if at.IsZero() || at.After(after) {
 			return at
 		}
 	}
@@ -122,6 +123,8 @@ func TestDueByAnyClock(t *testing.T) {
 		{[]time.Time{end.Add(-1), end.Add(time.Hour)}, end.Add(time.Hour), true},
 		{[]time.Time{end.Add(-1), end.Add(time.Hour)}, end.Add(time.Hour - 1), false},
 		{nil, end.Add(1000 * time.Hour), false},
+		{[]time.Time{{}}, end.Add(1000 * time.Hour), false}, // a clock that never fires says so by the zero time
+		{[]time.Time{{}}, end.Add(-1), false},
 	} {
 		if got := p.Due(202604, clock(c.fires), c.now); got != c.want {
 			t.Errorf("a clock that fires at %v, at %s: due is %t", c.fires, c.now, got)

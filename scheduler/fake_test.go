@@ -37,7 +37,7 @@ func programme(t testing.TB) *billing.Programme {
 
 func schedule(t testing.TB, line string) cron.Schedule {
 	t.Helper()
-	s, err := cron.ParseStandard(line)
+	s, err := scheduler.ParseSchedule(line, moscow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +60,23 @@ type books struct {
 	audited []*models.AuditCase
 	noted   map[models.Period]int64 // breaks
 	waiting map[models.Period]int64
+	claimed map[string]bool
+	ahead   time.Duration // of the wall clock, before the time that has passed
 }
+
+// now is the wall clock, which a test may set.
+func (b *books) now() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wall()
+}
+
+func (b *books) wall() time.Time { return time.Now().Add(b.ahead) }
 
 func newBooks(periods ...models.Period) *books {
 	b := &books{
 		periods: map[models.Period]*models.PeriodInfo{}, slots: map[string]int64{}, fail: map[models.Period]error{},
-		panics: map[models.Period]int{}, brake: map[models.Period]bool{}, noted: map[models.Period]int64{},
+		panics: map[models.Period]int{}, brake: map[models.Period]bool{}, claimed: map[string]bool{}, noted: map[models.Period]int64{},
 	}
 	for _, p := range periods {
 		b.know(p)
@@ -114,7 +125,7 @@ func (b *books) StartRun(_ context.Context, q models.RunRequest) (models.Run, bo
 	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept}
 	b.runs = append(b.runs, r)
 	b.slots[q.Slot] = r.ID
-	b.diary = append(b.diary, fmt.Sprintf("%s %s %s", time.Now().In(moscow).Format("2006-01-02 15:04"), r.Kind, r.Period))
+	b.diary = append(b.diary, fmt.Sprintf("%s %s %s", b.wall().In(moscow).Format("2006-01-02 15:04"), r.Kind, r.Period))
 	return *r, true, nil
 }
 
@@ -216,7 +227,13 @@ func (b *books) NoteReconciliation(_ context.Context, p models.Period, breaks in
 	return nil
 }
 
-func (b *books) ClaimSlot(context.Context, string) (bool, error) { return true, nil }
+func (b *books) ClaimSlot(_ context.Context, slot string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	taken := b.claimed[slot]
+	b.claimed[slot] = true
+	return !taken, nil
+}
 
 // rig is a scheduler on such books.
 type rig struct {
@@ -231,13 +248,13 @@ func newRig(t testing.TB, b *books, change ...func(*scheduler.Options)) *rig {
 	r := &rig{books: b, log: &bytes.Buffer{}, metrics: prometheus.NewRegistry()}
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: b, Calendar: b, Programme: programme(t), Workers: 2, Chunk: 10,
-		Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: scheduler.NewMetrics(r.metrics), Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: scheduler.NewMetrics(r.metrics), Now: b.now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := scheduler.Options{
-		Settler: settler, Auditor: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Zone: moscow, Poll: time.Minute,
+		Settler: settler, Auditor: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute,
 	}
 	for _, fn := range change {
 		fn(&o)
@@ -265,15 +282,23 @@ func (r *rig) run(t testing.TB) (stop func()) {
 
 func (r *rig) failures(t testing.TB) float64 {
 	t.Helper()
+	return r.metric(t, "referral_settlement_failures_total", "")
+}
+
+// metric is a counter or gauge with the value of its only label.
+func (r *rig) metric(t testing.TB, name, label string) float64 {
+	t.Helper()
 	families, err := r.metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == "referral_settlement_failures_total" {
-			return f.GetMetric()[0].GetCounter().GetValue()
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
 		}
 	}
-	t.Fatal("failures are not counted")
+	t.Fatalf("there is no %s of %q", name, label)
 	return 0
 }

@@ -3,10 +3,12 @@ package scheduler
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -17,49 +19,38 @@ type FigureSource interface {
 }
 
 // Gauges show the state of the programme, read from the storage at an interval
-// so that no scrape waits for a query.
+// so that no scrape waits for a query. They are not there until it was read once, and
+// from then on say when that was last done: a database that is away must not look
+// like one in which nothing waits.
 type Gauges struct {
 	source FigureSource
 	log    *slog.Logger
+	guard  *recovering.Guard
+	now    func() time.Time
+	last   atomic.Pointer[reading]
+}
 
-	accounts, pending, promised, stale, letters, success prometheus.Gauge
-	held, runs, breaks, waiting                          *prometheus.GaugeVec
+// reading is the figures, and when they were read.
+type reading struct {
+	models.Figures
+
+	at time.Time
 }
 
 // NewGauges registers the gauges.
-func NewGauges(r prometheus.Registerer, source FigureSource, log *slog.Logger) *Gauges {
-	gauge := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "referral", Name: name, Help: help})
-		r.MustRegister(g)
-		return g
+func NewGauges(r prometheus.Registerer, source FigureSource, log *slog.Logger, now func() time.Time) (*Gauges, error) {
+	guard, err := recovering.New(log, r, "stats")
+	if err != nil {
+		return nil, err
 	}
-	vec := func(name, help, label string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Name: name, Help: help}, []string{label})
-		r.MustRegister(g)
-		return g
-	}
-	return &Gauges{
-		source: source, log: log,
-		accounts: gauge("accounts", "Accounts known, estimated."),
-		pending:  gauge("pending_activations", "Activations that wait for their account's registration."),
-		promised: gauge("promised_discounts", "Discounts granted whose promo period has not ended yet."),
-		stale:    gauge("stale_marks", "Marks on accounts that the nightly catch-up will settle again."),
-		letters:  gauge("dead_letters", "Messages set aside and not put back."),
-		success:  gauge("last_successful_run_timestamp_seconds", "When a run of any process last ended without parked accounts."),
-		held:     vec("held_lines", "Invoice lines without a discount because their service is on no list.", "service"),
-		runs:     vec("runs", "Runs in a state that wants work or attention.", "state"),
-		breaks:   vec("reconciliation_breaks", "Breaks that the last reconciliation of a period found.", "period"),
-		waiting:  vec("packages_waiting", "Packages earned in a month past that no invoice has named, and that is therefore not run by the clock.", "period"),
-	}
+	g := &Gauges{source: source, log: log, guard: guard, now: now}
+	return g, r.Register(g)
 }
 
 // Follow keeps the gauges true until ctx is done.
 func (g *Gauges) Follow(ctx context.Context, every time.Duration) {
 	for {
-		figures, err := g.source.Figures(ctx)
-		if err == nil {
-			g.show(figures)
-		} else if ctx.Err() == nil {
+		if err := g.guard.Do(func() error { return g.read(ctx) }); err != nil && ctx.Err() == nil {
 			g.log.Error("the figures of the programme could not be read; the gauges show the last ones", "err", err)
 		}
 		if !sleep.For(ctx, every) {
@@ -68,28 +59,74 @@ func (g *Gauges) Follow(ctx context.Context, every time.Duration) {
 	}
 }
 
-func (g *Gauges) show(f models.Figures) {
-	g.accounts.Set(float64(f.Accounts))
-	g.pending.Set(float64(f.PendingActivations))
-	g.promised.Set(float64(f.Promised))
-	g.stale.Set(float64(f.Stale))
-	g.letters.Set(float64(f.DeadLetters))
-	if !f.LastSuccess.IsZero() {
-		g.success.Set(float64(f.LastSuccess.Unix()))
+func (g *Gauges) read(ctx context.Context) error {
+	at := g.now()
+	figures, err := g.source.Figures(ctx)
+	if err == nil {
+		g.last.Store(&reading{figures, at})
 	}
-	g.held.Reset()
+	return err
+}
+
+func description(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("referral_"+name, help, labels, nil)
+}
+
+var (
+	descReadAt      = description("stats_timestamp_seconds", "When the figures of the programme were last read from the database.")
+	descAccounts    = description("accounts", "Accounts known, estimated.")
+	descPending     = description("pending_activations", "Activations that wait for their account's registration.")
+	descPromised    = description("promised_discounts", "Discounts granted whose promo period has not ended yet.")
+	descStale       = description("stale_marks", "Marks on accounts that the nightly catch-up will settle again.")
+	descLetters     = description("dead_letters", "Messages set aside and not put back.")
+	descLastSuccess = description("last_successful_run_timestamp_seconds", "When a run of any process last ended without parked accounts.")
+	descHeld        = description("held_lines", "Invoice lines without a discount because their service is on no list.", "service")
+	descRuns        = description("runs", "Runs in a state that wants work or attention.", "state")
+	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of a period found.", "period")
+	descWaiting     = description("packages_waiting", "Packages earned in a month past that no invoice has named, and that is therefore not run by the clock.", "period")
+)
+
+// Describe names the gauges.
+func (g *Gauges) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descHeld, descRuns, descBreaks, descWaiting,
+	} {
+		to <- d
+	}
+}
+
+// Collect shows what was read last.
+func (g *Gauges) Collect(to chan<- prometheus.Metric) {
+	f := g.last.Load()
+	if f == nil {
+		return
+	}
+	show := func(d *prometheus.Desc, value int64, labels ...string) {
+		m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+		if err != nil {
+			m = prometheus.NewInvalidMetric(d, err)
+		}
+		to <- m
+	}
+	show(descReadAt, f.at.Unix())
+	show(descAccounts, f.Accounts)
+	show(descPending, f.PendingActivations)
+	show(descPromised, f.Promised)
+	show(descStale, f.Stale)
+	show(descLetters, f.DeadLetters)
+	if !f.LastSuccess.IsZero() {
+		show(descLastSuccess, f.LastSuccess.Unix())
+	}
 	for service, n := range f.Held {
-		g.held.WithLabelValues(service).Set(float64(n))
+		show(descHeld, n, service)
 	}
 	for _, state := range []models.RunState{models.RunRehearsing, models.RunPosting, models.RunBraked, models.RunIncomplete} {
-		g.runs.WithLabelValues(string(state)).Set(float64(f.Runs[state]))
+		show(descRuns, f.Runs[state], string(state))
 	}
-	g.breaks.Reset()
 	for period, n := range f.Breaks {
-		g.breaks.WithLabelValues(period.String()).Set(float64(n))
+		show(descBreaks, n, period.String())
 	}
-	g.waiting.Reset()
 	for period, n := range f.WaitingPackages {
-		g.waiting.WithLabelValues(period.String()).Set(float64(n))
+		show(descWaiting, n, period.String())
 	}
 }

@@ -10,15 +10,31 @@ import (
 
 // Metrics count what runs do.
 type Metrics struct {
+	registerer prometheus.Registerer
+
 	accounts  prometheus.Counter
 	documents prometheus.Counter
 	amount    *prometheus.CounterVec
 	packages  prometheus.Counter
 	parked    prometheus.Counter
 	runs      *prometheus.CounterVec
-	success   prometheus.Gauge
+	took      *prometheus.HistogramVec
+	success   *prometheus.GaugeVec // without labels: there is none before the first success
 	failures  prometheus.Counter
+	jumps     *prometheus.CounterVec
 }
+
+// Values of labels, all known beforehand: a counter that is not there until
+// something happens raises no alarm when it does.
+const (
+	discount, reversal = "discount", "reversal"
+	forward, backward  = "forward", "backward"
+)
+
+var (
+	kinds  = []models.RunKind{models.RunRegular, models.RunDifferences, models.RunFull}
+	states = []models.RunState{models.RunBraked, models.RunIncomplete, models.RunDone}
+)
 
 // NewMetrics registers the metrics of the scheduler.
 func NewMetrics(r prometheus.Registerer) *Metrics {
@@ -29,18 +45,39 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		accounts:  counter("accounts_total", "Accounts settled with a discount, a document or a package."),
-		documents: counter("documents_total", "Adjustment documents posted."),
-		amount:    vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by kind: discounts given, or taken back.", "kind"),
-		packages:  counter("packages_total", "SMS packages posted."),
-		parked:    counter("parked_accounts_total", "Accounts that could not be settled and were parked."),
-		runs:      vec("runs_total", "Runs moved to a state, by kind and state.", "kind", "state"),
-		success: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "settlement", Name: "last_success_timestamp_seconds",
-			Help: "When a run last ended without parked accounts."}),
+		registerer: r,
+		accounts:   counter("accounts_total", "Accounts settled with a discount, a document or a package."),
+		documents:  counter("documents_total", "Adjustment documents posted."),
+		amount:     vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by kind: discounts given, or taken back.", "kind"),
+		packages:   counter("packages_total", "SMS packages posted."),
+		parked:     counter("parked_accounts_total", "Accounts that could not be settled and were parked."),
+		runs:       vec("runs_total", "Runs moved to a state, by kind and state.", "kind", "state"),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "referral", Subsystem: "settlement", Name: "run_duration_seconds",
+			Help: "Time from the start of a run to its end, by kind.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 17)}, []string{"kind"}),
+		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "settlement", Name: "last_success_timestamp_seconds",
+			Help: "When a run last ended without parked accounts, in this process."}, nil),
 		failures: counter("failures_total", "Times that the scheduler's work ended in an error."),
+		jumps: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Name: "clock_jumps_total",
+			Help: "Jumps of the wall clock by 10 seconds and more, a sleep of the machine included."}, []string{"direction"}),
 	}
-	r.MustRegister(m.accounts, m.documents, m.amount, m.packages, m.parked, m.runs, m.success, m.failures)
+	r.MustRegister(m.accounts, m.documents, m.amount, m.packages, m.parked, m.runs, m.took, m.success, m.failures, m.jumps)
+	m.begin()
 	return m
+}
+
+func (m *Metrics) begin() {
+	for _, kind := range kinds {
+		m.took.WithLabelValues(string(kind))
+		for _, state := range states {
+			m.runs.WithLabelValues(string(kind), string(state))
+		}
+	}
+	for _, kind := range []string{discount, reversal} {
+		m.amount.WithLabelValues(kind)
+	}
+	for _, direction := range []string{forward, backward} {
+		m.jumps.WithLabelValues(direction)
+	}
 }
 
 func (m *Metrics) settled(_ models.Run, t models.Totals) {
@@ -49,15 +86,18 @@ func (m *Metrics) settled(_ models.Run, t models.Totals) {
 	m.parked.Add(float64(t.Parked))
 	m.packages.Add(float64(t.Packages))
 	if t.Amount < 0 {
-		m.amount.WithLabelValues("discount").Add(-float64(t.Amount))
+		m.amount.WithLabelValues(discount).Add(-float64(t.Amount))
 	} else {
-		m.amount.WithLabelValues("reversal").Add(float64(t.Amount))
+		m.amount.WithLabelValues(reversal).Add(float64(t.Amount))
 	}
 }
 
 func (m *Metrics) ended(run models.Run, now time.Time) {
 	m.runs.WithLabelValues(string(run.Kind), string(run.State)).Inc()
+	if !run.StartedAt.IsZero() && !run.FinishedAt.IsZero() {
+		m.took.WithLabelValues(string(run.Kind)).Observe(run.FinishedAt.Sub(run.StartedAt).Seconds())
+	}
 	if run.State == models.RunDone {
-		m.success.Set(float64(now.Unix()))
+		m.success.WithLabelValues().Set(float64(now.Unix()))
 	}
 }

@@ -21,10 +21,9 @@ import (
 type Options struct {
 	Settler *Settler
 	Auditor Auditor
-	RunAt   cron.Schedule  // of the month's own run
-	CatchUp cron.Schedule  // of the differences
-	Zone    *time.Location // of both
-	Poll    time.Duration  // how often to look for a run that has work left
+	RunAt   cron.Schedule // of the month's own run
+	CatchUp cron.Schedule // of the differences
+	Poll    time.Duration // how often to look for a run that has work left
 
 	// AnswerGrace is how long after its posting a document may be unanswered before
 	// the nightly reconciliation takes that for a break; 0 for not at all.
@@ -62,7 +61,7 @@ const (
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Zone == nil || o.Poll <= 0 {
+	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 {
 		return nil, errors.New("scheduler: an option is missing")
 	}
 	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
@@ -79,28 +78,31 @@ func (s *Scheduler) Ready() error {
 // Run works until ctx is done: it takes up what a killed process left behind,
 // catches up the months missed while it was down, and follows the clock.
 func (s *Scheduler) Run(ctx context.Context) error {
-	var startUp sync.WaitGroup
-	startUp.Go(func() { s.attempt(settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
-	defer startUp.Wait()
-	clock := cron.New(cron.WithLocation(s.Zone), cron.WithChain(
-		// In this order: after a panic the other one would never run again.
-		cron.SkipIfStillRunning(cron.DiscardLogger), cron.Recover(logger{s.Settler.Log}),
-	))
-	clock.Schedule(s.RunAt, cron.FuncJob(func() {
-		slot := s.slot()
-		s.awaitFacts(ctx)
-		s.attempt(settling, "monthly run", func() error { return s.catchUpMissed(ctx, slot) })
-	}))
-	clock.Schedule(s.CatchUp, cron.FuncJob(func() {
-		slot := s.slot()
-		s.awaitFacts(ctx)
-		s.attempt(settling, "nightly catch-up", func() error { return s.catchUp(ctx, slot) })
-		s.attempt(proving, "nightly reconciliation", func() error { return s.prove(ctx, slot) })
-	}))
-	clock.Start()
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { s.attempt(settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
+	clock := wallClock{now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
+		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
+		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
+	}}
+	work.Go(func() { clock.run(ctx) })
 	s.follow(ctx)
-	<-clock.Stop().Done()
 	return nil
+}
+
+func (s *Scheduler) month(ctx context.Context, slot string) {
+	s.attempt(settling, "monthly run", func() error {
+		s.awaitFacts(ctx)
+		return s.catchUpMissed(ctx, slot)
+	})
+}
+
+func (s *Scheduler) night(ctx context.Context, slot string) {
+	s.attempt(settling, "nightly catch-up", func() error {
+		s.awaitFacts(ctx)
+		return s.catchUp(ctx, slot)
+	})
+	s.attempt(proving, "nightly reconciliation", func() error { return s.prove(ctx, slot) })
 }
 
 // startUp catches up the months missed, once what waits on the topics is read.
@@ -124,11 +126,9 @@ func (s *Scheduler) awaitFacts(ctx context.Context) {
 	}
 }
 
-// slot names the minute in which a schedule fired: what makes one run of
-// replicas that fire together.
-func (s *Scheduler) slot() string {
-	return s.Settler.Now().UTC().Truncate(time.Minute).Format(time.RFC3339)
-}
+// slotOf names a time of a schedule: what makes one run of replicas that fire
+// together, and of a time that comes twice because the clock was set back.
+func slotOf(due time.Time) string { return due.UTC().Format(time.RFC3339) }
 
 // follow helps with runs that somebody else has started, until ctx is done.
 func (s *Scheduler) follow(ctx context.Context) {
@@ -166,7 +166,7 @@ func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now().In(s.Zone))))
+	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now())))
 }
 
 // catchUp is the work of a night.
@@ -203,7 +203,10 @@ func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Peri
 		if slot != "" {
 			q.Slot = p.String() + "@" + slot
 		}
-		run, _, err := s.Settler.Runs.StartRun(ctx, q)
+		run, _, err := s.Settler.start(ctx, q)
+		if errors.Is(err, ErrNotOver) {
+			continue // a person ran the month before its end; what changed since waits for that
+		}
 		if err == nil && run.ID != 0 {
 			_, err = s.Settler.Work(ctx, run)
 		}
@@ -215,7 +218,7 @@ func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Peri
 // attempt is the one place where the scheduler's errors are handled, and where a
 // panic becomes one: the clock, and the service around it, go on.
 func (s *Scheduler) attempt(k kind, what string, work func() error) {
-	err := s.Settler.calmly(work)
+	err := s.Settler.guard.Do(work)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -227,14 +230,4 @@ func (s *Scheduler) attempt(k kind, what string, work func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trouble[k] = err
-}
-
-// logger hands cron's panics to the program's log.
-type logger struct {
-	log interface{ Error(string, ...any) }
-}
-
-func (l logger) Info(string, ...any) {}
-func (l logger) Error(err error, msg string, kv ...any) {
-	l.log.Error(msg, append([]any{"err", err}, kv...)...)
 }

@@ -333,7 +333,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*scheduler.Options){
 		"settler": func(o *scheduler.Options) { o.Settler = nil }, "auditor": func(o *scheduler.Options) { o.Auditor = nil },
 		"run": func(o *scheduler.Options) { o.RunAt = nil }, "catch-up": func(o *scheduler.Options) { o.CatchUp = nil },
-		"zone": func(o *scheduler.Options) { o.Zone = nil }, "poll": func(o *scheduler.Options) { o.Poll = 0 },
+		"poll": func(o *scheduler.Options) { o.Poll = 0 },
 	} {
 		o := r.Options
 		spoil(&o)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"referral/billing"
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -46,6 +46,10 @@ type SettlerOptions struct {
 // Settler carries runs out.
 type Settler struct {
 	SettlerOptions
+
+	// guard keeps an assertion on money from stopping more than the run that it
+	// concerns: the consumer and the pages share the process.
+	guard *recovering.Guard
 }
 
 // NewSettler checks the options.
@@ -56,7 +60,8 @@ func NewSettler(o SettlerOptions) (*Settler, error) {
 	if o.Workers < 1 || o.Chunk < 1 {
 		return nil, errors.New("settler: workers and accounts per chunk must be at least 1")
 	}
-	return &Settler{o}, nil
+	guard, err := recovering.New(o.Log, o.Metrics.registerer, "scheduler")
+	return &Settler{o, guard}, err
 }
 
 // SettleFunc is the settling of one account in a run, by a programme's terms.
@@ -92,10 +97,27 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 	return runs, nil
 }
 
+// ErrNotOver says that a period is not run because its time has not come.
+var ErrNotOver = errors.New("it is too early to settle the period")
+
+// start is where every run begins, whoever asks for it. Schedules settle no month
+// before it is over; a person may settle the month that is under way, because later
+// runs post what is missing, and none that has not begun.
+func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run, started bool, err error) {
+	now := s.Now()
+	switch {
+	case q.Needed && !s.Programme.Over(q.Period, now):
+		return models.Run{}, false, fmt.Errorf("%w: %s ends on %s", ErrNotOver, q.Period, q.Period.End())
+	case q.Period.First() > s.Programme.Local(now):
+		return models.Run{}, false, fmt.Errorf("%w: %s begins on %s; run it from that day on", ErrNotOver, q.Period, q.Period.First())
+	}
+	return s.Runs.StartRun(ctx, q)
+}
+
 func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, error) {
 	q.Chunk = s.Chunk
 	for {
-		run, started, err := s.Runs.StartRun(ctx, q)
+		run, started, err := s.start(ctx, q)
 		if err != nil {
 			return run, err
 		}
@@ -134,7 +156,7 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 func (s *Settler) workPhase(ctx context.Context, run models.Run) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for range s.Workers {
-		group.Go(func() error { return s.calmly(func() error { return s.workChunks(ctx, run) }) })
+		group.Go(func() error { return s.guard.Do(func() error { return s.workChunks(ctx, run) }) })
 	}
 	return group.Wait()
 }
@@ -149,18 +171,6 @@ func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
 			s.Metrics.settled(run, totals)
 		}
 	}
-}
-
-// calmly makes an error of a panic. An assertion on money must stop the run that
-// it concerns, and not the consumer and the pages that share its process.
-func (s *Settler) calmly(work func() error) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			s.Log.Error("panic", "fault", fault, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", fault)
-		}
-	}()
-	return work()
 }
 
 // report tells what a run has come to. A run passes here once in the process

@@ -8,6 +8,8 @@ import (
 	_ "time/tzdata" // a server without zone files must reckon the same days
 
 	"github.com/robfig/cron/v3"
+
+	"referral/scheduler"
 )
 
 // ScheduleConfig is when the work of a month is done: cron lines of five
@@ -20,31 +22,40 @@ type ScheduleConfig struct {
 }
 
 func (s *ScheduleConfig) validate(found *findings) {
-	if err := checkCron(s.Run); err != nil {
+	zone, err := loadZone(s.Timezone)
+	if err != nil {
+		found.add("schedule.timezone", "%v", err)
+		zone = time.UTC
+	}
+	if _, err := parseSchedule(s.Run, zone); err != nil {
 		found.add("schedule.run", "%v", err)
 	}
-	if err := checkCron(s.CatchUp); err != nil {
+	if _, err := parseSchedule(s.CatchUp, zone); err != nil {
 		found.add("schedule.catch_up", "%v", err)
 	}
 	found.lasts("schedule.answer_grace", s.AnswerGrace, 0, 7*24*time.Hour)
-	if _, err := loadZone(s.Timezone); err != nil {
-		found.add("schedule.timezone", "%v", err)
-	}
 }
 
-// Zone is the time zone that the cron lines are meant in.
-func (s *ScheduleConfig) Zone() (*time.Location, error) { return loadZone(s.Timezone) }
+// Schedules are the two cron lines, in the zone that they are meant in.
+func (s *ScheduleConfig) Schedules() (run, catchUp cron.Schedule, err error) {
+	zone, err := loadZone(s.Timezone)
+	if err != nil {
+		return nil, nil, usageError("schedule.timezone", err)
+	}
+	if run, err = parseSchedule(s.Run, zone); err != nil {
+		return nil, nil, usageError("schedule.run", err)
+	}
+	catchUp, err = parseSchedule(s.CatchUp, zone)
+	return run, catchUp, usageError("schedule.catch_up", err)
+}
 
-func checkCron(line string) error {
+func parseSchedule(line string, zone *time.Location) (cron.Schedule, error) {
 	// A zone in the line would contradict schedule.timezone, and one without
 	// anything after it makes the parser panic.
 	if strings.Contains(line, "TZ=") {
-		return fmt.Errorf("%q: the zone belongs in schedule.timezone", line)
+		return nil, fmt.Errorf("%q: the zone belongs in schedule.timezone", line)
 	}
-	if _, err := cron.ParseStandard(line); err != nil {
-		return fmt.Errorf("%q is no cron line (%w); write minute hour day month weekday, for example \"0 3 1 * *\"", line, err)
-	}
-	return nil
+	return scheduler.ParseSchedule(line, zone)
 }
 
 // loadZone refuses what time.LoadLocation takes without a word: no name (UTC)

@@ -352,6 +352,8 @@ func TestValidation(t *testing.T) {
 		{"schedule: {run: daily}", `schedule.run: "daily" is no cron line`},
 		{"schedule: {run: TZ=UTC}", "schedule.run: \"TZ=UTC\": the zone belongs in schedule.timezone"},
 		{"schedule: {catch_up: 61 * * * *}", "schedule.catch_up:"},
+		{"schedule: {run: 0 3 31 2 *}", `schedule.run: "0 3 31 2 *" does not fire in five years`},
+		{"schedule: {catch_up: \"30 3 31 4,6,9,11 *\"}", `schedule.catch_up: "30 3 31 4,6,9,11 *" does not fire in five years`},
 		{"schedule: {timezone: Moscow}", `schedule.timezone: "Moscow" is no known time zone`},
 		{"schedule: {timezone: Local}", "schedule.timezone: a time zone must be named"},
 		{"programme: {timezone: \"\"}", "programme.timezone: a time zone must be named"},

@@ -66,11 +66,6 @@ func (a *app) reconcile(ctx context.Context, p process, period models.Period, ou
 	if err := writeOut(p, output, func(w io.Writer) error { return write(w, report) }); err != nil {
 		return err
 	}
-	// The alarms hear of what is wrong, not of what is on its way: a question must not
-	// raise one that the night would not.
-	if err := a.store.NoteReconciliation(ctx, period, report.BreakCount-report.OnTheWay, report.CheckedAt); err != nil {
-		return err
-	}
 	if !report.Ties {
 		return errNo{fmt.Sprintf("%s does not tie: %s, see the report", period, things(report.BreakCount, "break"))}
 	}

@@ -53,10 +53,17 @@ func TestAMonthThatTies(t *testing.T) {
 	if r.State != models.PeriodRun || r.Invoices != 5 || r.Documents != 4 || r.Packages != 1 || r.Nothing {
 		t.Errorf("%+v", r)
 	}
+	w.notesNothing()
+}
+
+// notesNothing makes sure that a report by hand leaves the metric of the nightly check
+// alone, whatever it found.
+func (w *town) notesNothing() {
+	w.Helper()
 	var noted int64
-	w.one("SELECT breaks FROM reconciliations WHERE period = 202604", &noted)
+	w.one("SELECT count(*) FROM reconciliations", &noted)
 	if noted != 0 {
-		t.Errorf("%d breaks noted", noted)
+		w.Errorf("the command noted %d reconciliations", noted)
 	}
 }
 
@@ -226,11 +233,10 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 	onTheirWay := func(n int64) {
 		t.Helper()
 		r := w.reconciles(exitNo)
-		var noted int64
-		w.one("SELECT breaks FROM reconciliations ORDER BY checked_at DESC LIMIT 1", &noted)
-		if r.OnTheWay != n || noted != r.BreakCount-n {
-			t.Errorf("%d are on their way, want %d; %d breaks noted", r.OnTheWay, n, noted)
+		if r.OnTheWay != n {
+			t.Errorf("%d are on their way, want %d", r.OnTheWay, n)
 		}
+		w.notesNothing()
 	}
 	want(exitNo, billing.BreakNotPosted)
 	onTheirWay(0)

@@ -85,6 +85,9 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 	done := a.showProgress(ctx, p, q.Period)
 	runs, err := settler.Run(ctx, q)
 	done()
+	if errors.Is(err, scheduler.ErrNotOver) {
+		return errNo{err.Error()}
+	}
 	runs = slices.DeleteFunc(runs, func(run models.Run) bool { return run.ID == 0 || run.Active() })
 	if printed := a.printRuns(context.WithoutCancel(ctx), p, runs, format); err == nil {
 		err = printed

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -138,8 +137,10 @@ func (a *app) build(only []string) (*parts, error) {
 			return nil, err
 		}
 	}
-	b.scheduler, err = a.scheduler()
-	b.gauges = scheduler.NewGauges(a.registry, a.store, a.log)
+	if b.scheduler, err = a.scheduler(); err != nil {
+		return nil, err
+	}
+	b.gauges, err = scheduler.NewGauges(a.registry, a.store, a.log, a.now)
 	return &b, err
 }
 
@@ -188,20 +189,12 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 		return nil, err
 	}
 	s := &a.config.Schedule
-	zone, err := s.Zone()
+	runAt, catchUp, err := s.Schedules()
 	if err != nil {
 		return nil, err
 	}
-	runAt, err := cron.ParseStandard(s.Run)
-	if err != nil {
-		return nil, usageError("schedule.run", err)
-	}
-	catchUp, err := cron.ParseStandard(s.CatchUp)
-	if err != nil {
-		return nil, usageError("schedule.catch_up", err)
-	}
 	return scheduler.New(scheduler.Options{
-		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Zone: zone, Poll: pollRuns,
+		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
 		AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
 	})
 }

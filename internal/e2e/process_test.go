@@ -71,6 +71,8 @@ func TestExitStatuses(t *testing.T) {
 		{"no such dead letter", []string{"dead-letters", "replay", "999"}, "", 1, "999"},
 		{"a setting that is none", []string{"migrate"}, "REFERRAL_KAFKA_BROKER=here", 2, "REFERRAL_KAFKA_BROKER"},
 		{"a cron line that is none", []string{"migrate"}, "REFERRAL_SCHEDULE_RUN=at night", 2, "schedule.run"},
+		{"a cron line of a day that never comes", []string{"migrate"}, "REFERRAL_SCHEDULE_RUN=0 3 31 2 *", 2, "schedule.run"},
+		{"a month that has not begun", []string{"run", "2999-11"}, "", 1, "2999-11 begins on 2999-11-01"},
 		{"no database", []string{"migrate"}, "REFERRAL_DATABASE_DSN=", 2, "database.dsn"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

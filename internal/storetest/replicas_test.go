@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/robfig/cron/v3"
 	"go.uber.org/goleak"
 
 	"referral/billing"
@@ -62,23 +61,23 @@ func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	return won, err
 }
 
-// replica is one process; when is the real clock's time at which its night
-// strikes, now what its own clock shows then.
-func replica(t *testing.T, n night, when strike, now time.Time) *scheduler.Scheduler {
+// replica is one process; when is the time at which its night strikes by its own
+// clock.
+func replica(t *testing.T, n night, when strike, now func() time.Time) *scheduler.Scheduler {
 	t.Helper()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
+		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	monthly, err := cron.ParseStandard("0 3 1 * *")
+	monthly, err := scheduler.ParseSchedule("0 3 1 * *", moscow)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := scheduler.New(scheduler.Options{
-		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Zone: moscow, Poll: time.Hour, Quiet: time.Hour,
+		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,9 +95,10 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
 	ended := make(chan error, 3)
-	when := strike(time.Now().Add(time.Second))
+	began := time.Now()
+	clock := func() time.Time { return now.Add(time.Since(began)) }
 	for range 3 {
-		r := replica(t, n, when, now)
+		r := replica(t, n, strike(now.Add(time.Second)), clock)
 		go func() { ended <- r.Run(ctx) }()
 	}
 	for range 3 {
