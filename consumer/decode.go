@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -44,9 +43,9 @@ func (d *Decoder) EventType(topic string) string { return d.kinds[topic].event }
 func (d *Decoder) Decode(m models.Message) models.Delivery {
 	fact, err := d.read(&m)
 	if err != nil {
-		return models.Delivery{Message: m, Fault: faultOf(err)}
+		return models.Delivery{Message: m, Type: typeOf(&m), Fault: faultOf(err)}
 	}
-	return models.Delivery{Message: m, Fact: fact}
+	return models.Delivery{Message: m, Type: d.EventType(m.Origin.Topic), Fact: fact}
 }
 
 func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
@@ -106,7 +105,7 @@ func (e *envelope) fact(m *models.Message) *models.Fact {
 	case models.Registered:
 		f.Data = e.signed(data, f.Event)
 	case models.Result:
-		data.Event, data.AccountID = f.Key, accountOf(m.Key)
+		data.Event, data.AccountID = f.Key, models.KeyAccount(m.Key)
 		f.Data = data
 	}
 	return f
@@ -124,6 +123,40 @@ func newFact(m *models.Message, kind, source, id string, at time.Time, data mode
 	}
 }
 
+// typeOf is the event type that a message which cannot be read still names; empty
+// when it names none.
+func typeOf(m *models.Message) string {
+	for i := range m.Headers {
+		if name, ok := attribute(m.Headers[i].Key); ok && name == "type" {
+			return clipped(string(m.Headers[i].Value))
+		}
+	}
+	var named string
+	d := jx.GetDecoder()
+	defer jx.PutDecoder(d)
+	d.ResetBytes(m.Value)
+	// An error ends the search, and says nothing that the fault does not say.
+	_ = d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		if string(key) != "type" || d.Next() != jx.String {
+			return d.Skip()
+		}
+		value, err := d.Str()
+		named = clipped(value)
+		return err
+	})
+	return named
+}
+
+// clipped is as much of a type's name as is kept.
+func clipped(name string) string {
+	if runes := []rune(name); len(runes) > maxTypeKept {
+		return string(runes[:maxTypeKept])
+	}
+	return name
+}
+
+const maxTypeKept = 200
+
 // signed dates a registration's profile, so that the newest can win.
 func (e *envelope) signed(data models.Registered, event string) models.Registered {
 	data.Profile.At, data.Profile.Event = e.time, event
@@ -131,19 +164,6 @@ func (e *envelope) signed(data models.Registered, event string) models.Registere
 		data.Profile.At = data.RegisteredAt
 	}
 	return data
-}
-
-// accountOf is the account that a message key names, in decimal digits as
-// asyncapi.yaml has it; 0 when it names none.
-func accountOf(key []byte) int64 {
-	if len(key) == 0 || key[0] < '1' || key[0] > '9' {
-		return 0
-	}
-	id, err := strconv.ParseInt(string(key), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return id
 }
 
 // toMicroseconds is the resolution of the database: an instant that lost digits

@@ -384,7 +384,7 @@ func TestDecodeNamesBadData(t *testing.T) {
 
 func wantFault(t *testing.T, got models.Delivery, m models.Message, reason models.BadInput, detail string) {
 	t.Helper()
-	want := models.Delivery{Message: m, Fault: &models.Fault{Reason: reason, Detail: detail}}
+	want := models.Delivery{Message: m, Type: got.Type, Fault: &models.Fault{Reason: reason, Detail: detail}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got fact %+v, fault %v\nwant fault %v", got.Fact, got.Fault, want.Fault)
 	}
@@ -620,5 +620,31 @@ func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
 	}
 	if _, err := NewDecoder(topics, ""); err == nil {
 		t.Error("no currency was taken for one")
+	}
+}
+
+// What cannot be read still says its type where it can, so that people find it.
+func TestDecodeTellsTheTypeOfWhatItCannotRead(t *testing.T) {
+	decoder := newTestDecoder(t)
+	const event = "pbx.terminated.v1"
+	long := strings.Repeat("t", 1000)
+	for _, c := range []struct {
+		name string
+		m    models.Message
+		want string
+	}{
+		{"readable", structuredMessage(topics.Terminated, event, terminatedData), event},
+		{"data that is wrong", structuredMessage(topics.Terminated, event, `{"account_id":-1}`), event},
+		{"another type", structuredMessage(topics.Terminated, "pbx.moved.v1", `{}`), "pbx.moved.v1"},
+		{"binary", binaryMessage(topics.Terminated, "pbx.moved.v1", `{}`), "pbx.moved.v1"},
+		{"broken behind the type", models.Message{Origin: models.Origin{Topic: topics.Terminated}, Value: []byte(`{"type":"pbx.moved.v1","data":{`)}, "pbx.moved.v1"},
+		{"a type that is a number", models.Message{Origin: models.Origin{Topic: topics.Terminated}, Value: []byte(`{"type":7}`)}, ""},
+		{"noise", models.Message{Origin: models.Origin{Topic: topics.Terminated}, Value: []byte("noise")}, ""},
+		{"nothing", models.Message{Origin: models.Origin{Topic: topics.Terminated}}, ""},
+		{"an endless type", structuredMessage(topics.Terminated, long, `{}`), long[:maxTypeKept]},
+	} {
+		if got := decoder.Decode(c.m); got.Type != c.want {
+			t.Errorf("%s: type %q, want %q", c.name, got.Type, c.want)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type Message struct {
 // Delivery is a message and what could be read from it: a fact, or a fault.
 type Delivery struct {
 	Message Message
+	Type    string // of the event, as far as it can be read
 	Fact    *Fact
 	Fault   *Fault
 }

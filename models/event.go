@@ -85,11 +85,10 @@ func (r Result) Account() int64 { return r.AccountID }
 
 // SetAside is a message that could not be taken, kept whole with its reason.
 type SetAside struct {
-	ID         int64 // 0 until stored
-	Message    Message
-	Fault      Fault
-	At         time.Time
-	ReplayedAt time.Time // zero until put back
+	ID      int64 // 0 until stored
+	Message Message
+	Fault   Fault
+	At      time.Time
 }
 
 // Header is one header of a message.
@@ -110,6 +109,9 @@ const (
 	BadConflict    BadInput = "conflict"     // the id of another event, or another body for the same revision
 	BadRefused     BadInput = "refused"      // the database refused it for a reason of its own
 )
+
+// BadInputs is all of them.
+var BadInputs = []BadInput{BadUnreadable, BadUnknownType, BadField, BadTooLarge, BadConflict, BadRefused}
 
 // AnnouncementType is the type of an event that the programme itself sends.
 type AnnouncementType string

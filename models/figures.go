@@ -8,7 +8,7 @@ type Figures struct {
 	PendingActivations int64 // wait for a registration
 	Promised           int64 // discounts that wait for a promo end
 	Stale              int64 // marks that wait for the nightly catch-up
-	DeadLetters        int64 // not put back
+	DeadLetters        int64 // that wait for a person
 	Held               map[string]int64
 	WaitingPackages    map[Period]int64   // of months past that no invoice has named
 	Runs               map[RunState]int64 // that want attention or work

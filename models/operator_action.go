@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // OperatorActionKind is what a person did by a command.
 type OperatorActionKind string
@@ -12,6 +15,15 @@ const (
 	ActionReopen     OperatorActionKind = "reopen"
 	ActionApplyTerms OperatorActionKind = "apply-terms"
 )
+
+// The subject of these is a dead letter; see DeadLetterSubject.
+const (
+	ActionReplay  OperatorActionKind = "dead-letter-replay"
+	ActionDiscard OperatorActionKind = "dead-letter-discard"
+)
+
+// DeadLetterSubject names a dead letter in the records of acts.
+func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
 
 // OperatorAction is one act of a person: who did what, when, to what, and why.
 type OperatorAction struct {

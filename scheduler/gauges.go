@@ -78,7 +78,7 @@ var (
 	descPending     = description("pending_activations", "Activations that wait for their account's registration.")
 	descPromised    = description("promised_discounts", "Discounts granted whose promo period has not ended yet.")
 	descStale       = description("stale_marks", "Marks on accounts that the nightly catch-up will settle again.")
-	descLetters     = description("dead_letters", "Messages set aside and not put back.")
+	descLetters     = description("dead_letters", "Messages set aside that wait for a person: neither put back nor discarded, or put back and failed again.")
 	descLastSuccess = description("last_successful_run_timestamp_seconds", "When a run of any process last ended without parked accounts.")
 	descHeld        = description("held_lines", "Invoice lines without a discount because their service is on no list.", "service")
 	descRuns        = description("runs", "Runs in a state that wants work or attention.", "state")

@@ -20,7 +20,7 @@ func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
 			{&f.Promised, `SELECT count(*) FROM activations v JOIN accounts a USING (account_id)
 				WHERE v.status = 'accepted' AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL`},
 			{&f.Stale, "SELECT count(*) FROM stale s JOIN periods p USING (period) WHERE p.settled_at IS NOT NULL"},
-			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL"},
+			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE state = 'waiting'"},
 			{&f.Accounts, "SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},
 		}
 		for _, c := range counts {

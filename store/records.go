@@ -155,6 +155,12 @@ type deadLetterRecord struct {
 	SetAsideAt  time.Time
 	PublishedAt *time.Time
 	ReplayedAt  *time.Time
+
+	EventType    string
+	State        models.DeadLetterState
+	Corrected    []byte
+	LatestReason *models.BadInput
+	LatestDetail *string
 }
 
 func (deadLetterRecord) TableName() string { return "dead_letters" }

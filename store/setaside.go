@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"referral/models"
 )
 
 // writeSetAsides keeps the messages that cannot be taken. A message delivered
-// again is the same dead letter.
+// again, or put back by a person, is the same dead letter.
 func (b *intake) writeSetAsides(context.Context) error {
 	records := make([]deadLetterRecord, 0, len(b.faults))
 	for i := range b.batch {
 		fault, bad := b.faults[i]
+		if letter, replayed := b.again[i]; replayed {
+			b.writeOutcome(i, letter)
+			continue
+		}
 		if !bad {
 			continue
 		}
@@ -30,6 +33,7 @@ func (b *intake) writeSetAsides(context.Context) error {
 			Topic: m.Origin.Topic, Partition: m.Origin.Partition, Offset: m.Origin.Offset,
 			Key: m.Key, Value: m.Value, Headers: string(headers), SentAt: m.At.UTC(),
 			Reason: fault.Reason, Detail: storable(fault.Detail), SetAsideAt: b.now,
+			EventType: storable(b.batch[i].Type), State: models.DeadLetterWaiting,
 		})
 	}
 	writeAll(b.last, "setting messages aside", b.last.db.Clauses(clause.OnConflict{DoNothing: true}), records)
@@ -66,7 +70,7 @@ func (r *deadLetterRecord) setAside() (models.SetAside, error) {
 			Key:    r.Key, Value: r.Value, Headers: headersOf(headers), At: r.SentAt.UTC(),
 		},
 		Fault: models.Fault{Reason: r.Reason, Detail: r.Detail},
-		At:    r.SetAsideAt.UTC(), ReplayedAt: zeroTime(r.ReplayedAt),
+		At:    r.SetAsideAt.UTC(),
 	}, nil
 }
 
@@ -100,45 +104,4 @@ func (s *Store) MarkSetAsidesPublished(ctx context.Context, ids []int64, at time
 		return fmt.Errorf("marking dead letters as published: %w", err)
 	}
 	return nil
-}
-
-// ListDeadLetters is the messages set aside, the newest last, without their
-// bodies; those put back are left out unless all is set.
-func (s *Store) ListDeadLetters(ctx context.Context, all bool, after int64, limit int) ([]models.SetAside, error) {
-	q := s.gorm.WithContext(ctx).Omit("value", "key").Where("id > ?", after).Order("id").Limit(limit)
-	if !all {
-		q = q.Where("replayed_at IS NULL")
-	}
-	var records []deadLetterRecord
-	if err := q.Find(&records).Error; err != nil {
-		return nil, fmt.Errorf("listing dead letters: %w", err)
-	}
-	return setAsides(records)
-}
-
-// DeadLetter is one message set aside, whole. found is false when there is none.
-func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.SetAside, found bool, err error) {
-	var records []deadLetterRecord
-	if err := s.gorm.WithContext(ctx).Where("id = ?", id).Limit(1).Find(&records).Error; err != nil {
-		return letter, false, fmt.Errorf("reading dead letter %d: %w", id, err)
-	}
-	if len(records) == 0 {
-		return letter, false, nil
-	}
-	letter, err = records[0].setAside()
-	return letter, true, err
-}
-
-// MarkReplayed notes that a message was put back.
-func (s *Store) MarkReplayed(ctx context.Context, id int64, at time.Time) error {
-	return s.write(ctx, func(tx *tx) error {
-		result := tx.Model(&deadLetterRecord{}).Where("id = ?", id).Update("replayed_at", at)
-		if result.Error != nil {
-			return fmt.Errorf("marking dead letter %d as put back: %w", id, result.Error)
-		}
-		if result.RowsAffected == 0 {
-			return fmt.Errorf("marking dead letter %d as put back: %w", id, gorm.ErrRecordNotFound)
-		}
-		return nil
-	})
 }

@@ -51,7 +51,8 @@ type intake struct {
 	faults map[int]models.Fault
 	byKey  []keyed // the facts, in the order of their events' keys
 	known  lookups
-	fresh  []int // indexes of facts not taken before
+	fresh  []int         // indexes of facts not taken before
+	again  map[int]int64 // dead letters that were put back, by index
 	marks  map[mark]bool
 	alone  bool // no other batch is on its way in
 	out    *takeRows
@@ -101,6 +102,7 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 		func(ctx context.Context) error { return b.takeAccountFacts(ctx, derive) },
 		b.writeInbox,
 		b.writeMarks,
+		b.findReplays,
 		b.writeSetAsides,
 	} {
 		if err := step(ctx); err != nil {

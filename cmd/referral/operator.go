@@ -37,6 +37,14 @@ func (o *operator) checkNamed(command string) error {
 	return o.check(command)
 }
 
+// checkReasoned is checkNamed of a command that must be told why, too.
+func (o *operator) checkReasoned(command string) error {
+	if strings.TrimSpace(o.reason) == "" {
+		return usageError(command, errors.New("why? give --reason TEXT; it is recorded"))
+	}
+	return o.checkNamed(command)
+}
+
 const maxOperatorText = 1000
 
 func (o *operator) checkText(command string) error {

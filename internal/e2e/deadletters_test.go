@@ -127,6 +127,7 @@ func (w *world) checkLetter(b *badMessage, letter *record, origins map[string][]
 // letterLine is what `dead-letters list --format json` says of a letter.
 type letterLine struct {
 	ID     int64  `json:"id"`
+	State  string `json:"state"`
 	Topic  string `json:"topic"`
 	Reason string `json:"reason"`
 	Detail string `json:"detail"`
@@ -165,10 +166,71 @@ func TestAMendedDeadLetterIsTakenAfterAll(t *testing.T) {
 	w.drained()
 
 	again := w.letters()
-	if len(again) != 1 || again[0].ID == listed[1].ID || again[0].Reason != "unreadable" {
-		t.Errorf("after replaying both, one of them mended: %+v", again)
+	if len(again) != 1 || again[0].ID != listed[1].ID || again[0].Reason != "unreadable" || again[0].State != "waiting" {
+		t.Errorf("after replaying both, one of them corrected: %+v", again)
 	}
-	if all := w.letters("--all"); len(all) != 3 {
+	if all := w.letters("--all"); len(all) != 2 || all[0].State != "resolved" {
 		t.Errorf("all that was ever set aside: %+v", all)
+	}
+	if records := w.records("dead_letters"); len(records) != 2 {
+		t.Errorf("%d messages on the topic of dead letters, want each once", len(records))
+	}
+}
+
+// A person puts messages back or discards them, alone or by filters; nothing is
+// done twice, and who did what and why is shown.
+func TestDeadLettersAreLookedAfter(t *testing.T) {
+	const account = int64(885)
+	w := newWorld(t)
+	w.serve()
+	good := registration(account, "2026-01-10T09:00:00Z")
+	broken := func(i int) message {
+		return message{topic: good.topic, key: good.key, value: bytes.Replace(good.value, []byte("2026-01-10T09"), fmt.Appendf(nil, "2026-02-3%dT09", i), 1)}
+	}
+	w.send(broken(0), broken(1), message{topic: "invoices", key: "886", value: []byte("noise")}, message{topic: "invoices", key: "887", value: []byte("more noise")})
+	w.drained()
+	registrations := w.letters("--topic", w.topics["registered"])
+	id := func(i int) string { return fmt.Sprint(registrations[i].ID) }
+
+	w.must("dead-letters", "replay", id(0), "--by", "Anna")
+	w.drained()
+	w.must("dead-letters", "replay", id(0), "--value", w.file("right.json", good.value), "--by", "Boris", "--reason", "the sender was asked")
+	w.drained()
+	refused := w.program("dead-letters", "replay", id(0))
+	if refused.status != 1 || !strings.Contains(refused.stderr, "by Boris") || refused.stdout != "" {
+		t.Errorf("put back once more: %+v", refused)
+	}
+	shown := w.must("dead-letters", "show", id(0))
+	if shown.stdout != string(good.value) {
+		t.Errorf("the message shown is %q", shown.stdout)
+	}
+	for _, want := range []string{"set-aside: bad_field", "replayed by Anna", "failed: bad_field", "replayed by Boris: the sender was asked", "taken", "what to do: "} {
+		if !strings.Contains(shown.stderr, want) {
+			t.Errorf("its story lacks %q:\n%s", want, shown.stderr)
+		}
+	}
+
+	if o := w.program("dead-letters", "discard", id(1), "--by", "Anna"); o.status != 2 || !strings.Contains(o.stderr, "--reason") {
+		t.Errorf("discarding without a reason: %+v", o)
+	}
+	w.must("dead-letters", "discard", id(1), "--by", "Anna", "--reason", "sent again by the source")
+	if o := w.program("dead-letters", "discard", id(1), "--by", "Anna", "--reason", "again"); o.status != 1 || !strings.Contains(o.stderr, "by Anna") {
+		t.Errorf("discarding twice: %+v", o)
+	}
+	byTopic := []string{"dead-letters", "discard", "--topic", w.topics["invoices"], "--fault", "unreadable", "--by", "Anna", "--reason", "noise"}
+	if o := w.program(byTopic...); o.status != 1 || !strings.Contains(o.stderr, "2 dead letters") || len(w.letters()) != 2 {
+		t.Errorf("discarding by filter without --yes: %+v", o)
+	}
+	if o := w.must(append(byTopic, "--yes")...); !strings.Contains(o.stdout, "2 dead letters discarded") {
+		t.Errorf("discarding by filter: %+v", o)
+	}
+	if left := w.letters(); len(left) != 0 {
+		t.Errorf("what waits: %+v", left)
+	}
+	if found := w.letters("--state", "discarded", "--type", "pbx.registered.v1", "--account", "885", "--since", "24h"); len(found) != 1 || fmt.Sprint(found[0].ID) != id(1) {
+		t.Errorf("by filters: %+v", found)
+	}
+	if acts := w.number(`SELECT count(*) FROM operator_actions`); acts != 5 {
+		t.Errorf("%d acts recorded, want 5", acts)
 	}
 }
