@@ -298,7 +298,6 @@ const ledger = `SELECT 'adjustment', account_id, invoice_id, sequence, adjustmen
 const sums = `SELECT account_id, invoice_id, line_id, sum(amount_minor) AS amount FROM adjustment_items GROUP BY 1, 2, 3 HAVING sum(amount_minor) <> 0
 	UNION ALL SELECT account_id, '', sms::text, count(*) FROM sms_packages GROUP BY 1, 3`
 
-// everything is every table that a run can write.
 // everything is all rows but the schema version and the terms in force.
 func (l *life) everything() string {
 	l.Helper()

@@ -27,6 +27,7 @@ type Options struct {
 	DSN              string
 	MaxConnections   int
 	StatementTimeout time.Duration    // none when zero
+	ReadOnly         bool             // the database refuses every write
 	Now              func() time.Time // defaults to time.Now
 
 	// SpoolFault hears of a rehearsed chunk that the temporary directory did not
@@ -60,6 +61,9 @@ func Open(o Options) (*Store, error) {
 	unlimited.RuntimeParams["statement_timeout"] = "0"
 	if o.StatementTimeout > 0 {
 		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)
+	}
+	if o.ReadOnly {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"referral/models"
 )
 
 // adoptChunk is how many accounts are derived anew in one transaction.
@@ -32,9 +34,27 @@ const adopting = "adopting "
 // From then on this store works by these terms only: once another process has
 // adopted others, it derives and posts nothing more.
 func (s *Store) AdoptTerms(ctx context.Context, digest string, derive Derive) (changed int, err error) {
+	return s.adoptTerms(ctx, digest, derive, nil)
+}
+
+// ApplyTerms is AdoptTerms by a person, whose act is recorded with the change.
+func (s *Store) ApplyTerms(ctx context.Context, digest string, derive Derive, by models.OperatorAction) (changed int, err error) {
+	return s.adoptTerms(ctx, digest, derive, &by)
+}
+
+// UseTerms has this store work by terms that are in force already, and changes
+// nothing when others are.
+func (s *Store) UseTerms(ctx context.Context, digest string) (inForce string, err error) {
+	if inForce, err = s.termsDigest(ctx); err == nil && inForce == digest {
+		s.terms.Store(&digest)
+	}
+	return inForce, err
+}
+
+func (s *Store) adoptTerms(ctx context.Context, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
 	known, err := s.termsDigest(ctx)
 	if err == nil && known != digest {
-		changed, err = s.adopt(ctx, known, digest, derive)
+		changed, err = s.adopt(ctx, known, digest, derive, by)
 	}
 	if err != nil {
 		return changed, fmt.Errorf("adopting the terms: %w", err)
@@ -43,9 +63,9 @@ func (s *Store) AdoptTerms(ctx context.Context, digest string, derive Derive) (c
 	return changed, nil
 }
 
-func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive) (changed int, err error) {
+func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
 	if known == "" {
-		return 0, s.write(ctx, func(tx *tx) error { return tx.putTerms(digest) })
+		return 0, s.write(ctx, func(tx *tx) error { return tx.putInForce(digest, by) })
 	}
 	// This waits for the transactions that work by the terms before, and lets no
 	// other one begin.
@@ -64,7 +84,7 @@ func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive) 
 			if err := tx.markAllStale(); err != nil {
 				return err
 			}
-			return tx.putTerms(digest)
+			return tx.putInForce(digest, by)
 		})
 	}
 	if errors.Is(err, errAdopted) {
@@ -88,6 +108,13 @@ func (t *tx) stillAdopting(digest string) error {
 		return ErrOtherTerms
 	}
 	return nil
+}
+
+func (t *tx) putInForce(digest string, by *models.OperatorAction) error {
+	if err := t.putTerms(digest); err != nil || by == nil {
+		return err
+	}
+	return t.recordAction(*by)
 }
 
 func (t *tx) putTerms(digest string) error {

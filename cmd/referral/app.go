@@ -36,10 +36,16 @@ func configOf(cmd *cobra.Command, p process) (*Config, error) {
 	return LoadConfig(flag.Value.String(), flag.Changed, p.environ)
 }
 
-// openMigrated prepares a command that works on the database: the schema must be
-// the one that this program knows.
-func openMigrated(cmd *cobra.Command, p process) (*app, error) {
-	a, err := openApp(cmd, p)
+// openReadOnly prepares a command that only looks: the database itself refuses
+// whatever it would write.
+func openReadOnly(cmd *cobra.Command, p process) (*app, error) { return openChecked(cmd, p, true) }
+
+// openMigrated prepares a command that changes the database.
+func openMigrated(cmd *cobra.Command, p process) (*app, error) { return openChecked(cmd, p, false) }
+
+// openChecked makes sure that the schema is the one that this program knows.
+func openChecked(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
+	a, err := openApp(cmd, p, readOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +57,7 @@ func openMigrated(cmd *cobra.Command, p process) (*app, error) {
 }
 
 // openApp prepares a command that waits for the database, or makes its schema.
-func openApp(cmd *cobra.Command, p process) (*app, error) {
+func openApp(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
 	config, err := configOf(cmd, p)
 	if err != nil {
 		return nil, err
@@ -59,10 +65,10 @@ func openApp(cmd *cobra.Command, p process) (*app, error) {
 	if cmd.Name() != "serve" && config.Log.Level == "info" {
 		config.Log.Level = "warn" // a command at the prompt says in its answer what it did
 	}
-	return newApp(config, p)
+	return newApp(config, p, readOnly)
 }
 
-func newApp(config *Config, p process) (*app, error) {
+func newApp(config *Config, p process, readOnly bool) (*app, error) {
 	if err := config.RequireDatabase(); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func newApp(config *Config, p process) (*app, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.store, err = store.Open(store.Options{
 		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
-		StatementTimeout: config.Database.StatementTimeout, Now: a.now, SpoolFault: a.spoolFaults(),
+		StatementTimeout: config.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(),
 	})
 	return a, err
 }
@@ -110,15 +116,18 @@ func (a *app) ready(ctx context.Context) error {
 }
 
 func (a *app) adoptTerms(ctx context.Context) error {
-	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-		book := billing.NewBook(a.programme, set, newCode)
-		book.Restand(&models.Fact{Key: models.NewEventKey("terms", a.programme.Digest()), At: a.now()})
-		return book.Close()
-	})
+	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.rederive)
 	if changed > 0 {
 		a.log.Warn("the terms have changed: what they grant was derived anew, and differences will be posted by the next runs", "accounts", changed)
 	}
 	return err
+}
+
+// rederive derives again, by the terms of the configuration, what accounts have.
+func (a *app) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
+	book := billing.NewBook(a.programme, set, newCode)
+	book.Restand(&models.Fact{Key: models.NewEventKey("terms", a.programme.Digest()), At: a.now()})
+	return book.Close()
 }
 
 func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {

@@ -17,7 +17,7 @@ func shut(t *testing.T) (*app, *strings.Builder) {
 	c := DefaultConfig()
 	c.Database.DSN = "postgres://nobody@127.0.0.1:1/none?connect_timeout=1"
 	var log strings.Builder
-	a, err := newApp(c, process{err: &log})
+	a, err := newApp(c, process{err: &log}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

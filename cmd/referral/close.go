@@ -36,7 +36,7 @@ that there is a warning.`,
 				return err
 			}
 			defer a.close()
-			if err := a.adoptTerms(cmd.Context()); err != nil {
+			if err := a.requireTerms(cmd.Context()); err != nil {
 				return err
 			}
 			return a.signOff(cmd.Context(), p, period, by)

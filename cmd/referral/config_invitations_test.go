@@ -100,7 +100,7 @@ invitations: {email: {via: smtp, smtp: {host: mail.example, from: a@example.ru, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := newApp(c, process{out: io.Discard, err: io.Discard})
+		a, err := newApp(c, process{out: io.Discard, err: io.Discard}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestLinksToThisMachineAreWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log strings.Builder
-		a, err := newApp(c, process{out: io.Discard, err: &log})
+		a, err := newApp(c, process{out: io.Discard, err: &log}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,7 +138,7 @@ func newDeadLettersList(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openReadOnly(cmd, p)
 			if err != nil {
 				return err
 			}

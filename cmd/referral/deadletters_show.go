@@ -31,7 +31,7 @@ message, which may hold personal data.`,
 			if err != nil {
 				return err
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openReadOnly(cmd, p)
 			if err != nil {
 				return err
 			}

@@ -134,7 +134,7 @@ func (d *demo) prepare(ctx context.Context, config *Config, dsn, brokerAddr stri
 		"REFERRAL_KAFKA_BROKERS=" + brokerAddr, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,
 		"REFERRAL_LOG_LEVEL=error", "REFERRAL_KAFKA_TLS=false", "REFERRAL_KAFKA_SASL={}",
 	}
-	if d.app, err = newApp(config, d.process); err != nil {
+	if d.app, err = newApp(config, d.process, false); err != nil {
 		return err
 	}
 	if _, err := d.store.Migrate(ctx, ""); err != nil {

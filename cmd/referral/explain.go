@@ -38,11 +38,14 @@ func explainCommand(p process, what, short string, explain explainer) *cobra.Com
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openReadOnly(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
+			if err := a.noteOtherTerms(cmd.Context(), p); err != nil {
+				return err
+			}
 			return explain(a, cmd.Context(), p, args[0], format)
 		},
 	}

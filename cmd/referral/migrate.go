@@ -13,7 +13,7 @@ func newMigrate(p process) *cobra.Command {
 		Short: "Bring the database schema to the newest version, and make the topics that are missing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := openApp(cmd, p)
+			a, err := openApp(cmd, p, false)
 			if err != nil {
 				return err
 			}

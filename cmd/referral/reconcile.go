@@ -32,7 +32,7 @@ something does not.`,
 			if err != nil {
 				return err
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openReadOnly(cmd, p)
 			if err != nil {
 				return err
 			}

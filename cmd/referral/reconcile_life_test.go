@@ -6,7 +6,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,9 +30,22 @@ type town struct {
 	now   time.Time
 	facts int
 	codes int
+
+	db      *sql.DB  // behind the store's back
+	environ []string // of the commands, besides the database
 }
 
+// newTown is a town that has been served once: its terms are in force.
 func newTown(t *testing.T) *town {
+	t.Helper()
+	w := newBareTown(t)
+	if _, err := w.store.AdoptTerms(t.Context(), w.terms.Digest(), w.derive); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func newBareTown(t *testing.T) *town {
 	t.Helper()
 	programme := defaultProgramme()
 	terms, err := programme.Rules()
@@ -38,6 +54,7 @@ func newTown(t *testing.T) *town {
 	}
 	w := &town{T: t, terms: terms, now: time.Date(2026, 5, 1, 3, 0, 0, 0, time.UTC)}
 	w.store, w.dsn = storetest.Open(t, func() time.Time { return w.now })
+	w.db = storetest.SQL(t, w.dsn)
 	return w
 }
 
@@ -52,13 +69,40 @@ func (w *town) hears(data ...models.FactData) {
 			Fact:    &models.Fact{Key: models.NewEventKey("test", id), Digest: models.NewEventKey("digest", id), Event: id, At: w.now, Data: d},
 		})
 	}
+	if fates := w.takes(batch...); slices.ContainsFunc(fates, func(d models.Disposition) bool { return d != models.Applied }) {
+		w.Fatalf("facts were not taken: %v", fates)
+	}
+}
+
+func (w *town) takes(batch ...models.Delivery) []models.Disposition {
+	w.Helper()
 	fates, err := w.store.Take(w.Context(), batch, w.derive)
 	if err != nil {
 		w.Fatal(err)
 	}
-	if slices.ContainsFunc(fates, func(d models.Disposition) bool { return d != models.Applied }) {
-		w.Fatalf("facts were not taken: %v", fates)
+	return fates
+}
+
+// name is that of the town's database, which no other has.
+func (w *town) name() string {
+	u, err := url.Parse(w.dsn)
+	if err != nil {
+		w.Fatal(err)
 	}
+	return strings.Trim(u.Path, "/")
+}
+
+// opens is the program on the town's database.
+func (w *town) opens(readOnly bool) *app {
+	w.Helper()
+	config := DefaultConfig()
+	config.Database.DSN = DSN(w.dsn)
+	a, err := newApp(config, process{out: io.Discard, err: io.Discard}, readOnly)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(a.close)
+	return a
 }
 
 func (w *town) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
@@ -174,7 +218,7 @@ func (w *town) month(period models.Period) {
 
 func (w *town) each(query string, see func(*sql.Rows) error) {
 	w.Helper()
-	rows, err := storetest.SQL(w, w.dsn).QueryContext(w.Context(), query)
+	rows, err := w.db.QueryContext(w.Context(), query)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -191,7 +235,7 @@ func (w *town) each(query string, see func(*sql.Rows) error) {
 
 func (w *town) one(query string, into any, args ...any) {
 	w.Helper()
-	if err := storetest.SQL(w, w.dsn).QueryRowContext(w.Context(), query, args...).Scan(into); err != nil {
+	if err := w.db.QueryRowContext(w.Context(), query, args...).Scan(into); err != nil {
 		w.Fatalf("%s: %v", query, err)
 	}
 }
@@ -222,7 +266,7 @@ func (w *town) asks(args ...string) asked {
 	w.Helper()
 	var out, complaints bytes.Buffer
 	status := run(context.Background(), args, process{
-		in: bytes.NewReader(nil), out: &out, err: &complaints, environ: []string{"REFERRAL_DATABASE_DSN=" + w.dsn},
+		in: bytes.NewReader(nil), out: &out, err: &complaints, environ: append([]string{"REFERRAL_DATABASE_DSN=" + w.dsn}, w.environ...),
 	})
 	return asked{status, out.String(), complaints.String()}
 }

@@ -43,14 +43,11 @@ fields of a run.`,
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openChecked(cmd, p, dry)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.adoptTerms(cmd.Context()); err != nil {
-				return err
-			}
 			q.Period = period
 			if dry {
 				return a.rehearse(cmd.Context(), p, q, format)
@@ -75,6 +72,9 @@ func checkFormat(given string, known ...string) error {
 }
 
 func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, format string) error {
+	if err := a.requireTerms(ctx); err != nil {
+		return err
+	}
 	settler, err := a.settler(slog.New(answeredRuns{Handler: a.log.Handler()}))
 	if err != nil {
 		return err
@@ -247,6 +247,9 @@ func printLine(lines *json.Encoder, v any) error {
 
 // rehearse goes through the run by the very same code and posts nothing.
 func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, format string) error {
+	if err := a.requireTerms(ctx); err != nil {
+		return err
+	}
 	q.Chunk = a.config.Settle.ChunkAccounts
 	lines := json.NewEncoder(p.out)
 	var parked []models.ParkedAccount

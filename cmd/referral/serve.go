@@ -45,7 +45,7 @@ func newServe(p process) *cobra.Command {
 					return usageError("--only", fmt.Errorf("%q is no part of the service; the parts are %s", part, strings.Join(allParts, ", ")))
 				}
 			}
-			a, err := openApp(cmd, p)
+			a, err := openApp(cmd, p, false)
 			if err != nil {
 				return err
 			}
@@ -141,6 +141,7 @@ func (a *app) build(only []string) (*parts, error) {
 		return nil, err
 	}
 	b.gauges, err = scheduler.NewGauges(a.registry, a.store, a.log, a.now)
+	a.registry.MustRegister(newTermsInfo(a.programme.Digest(), a.store.TermsInForce))
 	return &b, err
 }
 
@@ -231,6 +232,7 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 	checks := map[string]func(context.Context) error{
 		"database": a.store.Ping,
 		"schema":   a.store.CheckSchema,
+		"terms":    a.termsReady,
 		"broker":   a.config.Kafka.ping,
 	}
 	for name, ready := range map[string]func() error{

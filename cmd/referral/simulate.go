@@ -34,13 +34,16 @@ as they are; all else follows from the facts by either terms. Nothing is written
 			if terms == "" {
 				return usageError("simulate", errors.New("which other terms? give --terms FILE"))
 			}
-			a, err := openMigrated(cmd, p)
+			a, err := openReadOnly(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
 			other, err := a.config.LoadTerms(terms)
 			if err != nil {
+				return err
+			}
+			if err := a.noteOtherTerms(cmd.Context(), p); err != nil {
 				return err
 			}
 			return a.simulate(cmd.Context(), p, other, months, format)

@@ -1,0 +1,98 @@
+package billing
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"referral/models"
+)
+
+// TermsPreview is what terms would change in one period if they were put in
+// force: whose discounts and packages would differ from those that are stored,
+// and what the next runs would post.
+type TermsPreview struct {
+	programme *Programme
+	period    models.Period
+
+	Accounts    int64                   // looked at
+	Changed     int64                   // of them, with other discounts or packages earned, in any period
+	Affected    int64                   // of them, something would be posted in this period
+	Discounts   map[string]PreviewTotal // by currency
+	Packages    int64                   // that would go out
+	Failed      []models.ParkedAccount  // could not be calculated; the first MaxNamed
+	FailedCount int64
+}
+
+// PreviewTotal is what the ledger holds and what the terms give.
+type PreviewTotal struct{ Posted, Entitled models.Money }
+
+// NewTermsPreview begins the preview of a period.
+func NewTermsPreview(p *Programme, period models.Period) *TermsPreview {
+	return &TermsPreview{programme: p, period: period, Discounts: map[string]PreviewTotal{}}
+}
+
+// Account takes in one account. A panic in its arithmetic is counted and named.
+func (t *TermsPreview) Account(c *models.AuditCase) {
+	t.Accounts++
+	defer func() {
+		if fault := recover(); fault != nil {
+			if t.FailedCount++; len(t.Failed) < MaxNamed {
+				t.Failed = append(t.Failed, models.ParkedAccount{AccountID: c.Account.ID, Error: fmt.Sprint(fault)})
+			}
+		}
+	}()
+	standing := t.programme.Stand(&c.Account, c.Accepted(), c.Referrals)
+	sums, differs := t.invoices(c, Timeline(standing.Discounts))
+	packages := t.packages(c, standing)
+	if !sameGrants(standing, c.Stored) {
+		t.Changed++
+	}
+	if differs || packages > 0 {
+		t.Affected++
+	}
+	t.Packages += packages
+	for currency, sum := range sums {
+		all := t.Discounts[currency]
+		t.Discounts[currency] = PreviewTotal{all.Posted.Add(sum.Posted), all.Entitled.Add(sum.Entitled)}
+	}
+}
+
+func (t *TermsPreview) invoices(c *models.AuditCase, timeline []models.Segment) (sums map[string]PreviewTotal, differs bool) {
+	sums = map[string]PreviewTotal{}
+	for i := range c.Invoices {
+		inv := &c.Invoices[i]
+		if inv.Invoice.Period != t.period {
+			continue
+		}
+		sum := sums[inv.Invoice.Currency]
+		posted := lineSums(inv.Documents)
+		for _, item := range t.programme.Desire(timeline, &inv.Invoice).Items {
+			sum.Entitled = sum.Entitled.Add(item.Amount)
+			differs = differs || posted[item.LineID] != item.Amount
+			sum.Posted = sum.Posted.Add(posted[item.LineID])
+			delete(posted, item.LineID)
+		}
+		for _, amount := range posted {
+			differs = differs || amount != 0
+			sum.Posted = sum.Posted.Add(amount)
+		}
+		sums[inv.Invoice.Currency] = sum
+	}
+	return sums, differs
+}
+
+// packages counts those of the period that are earned and have not gone out.
+func (t *TermsPreview) packages(c *models.AuditCase, standing models.Standing) (n int64) {
+	counts := countPackages(c, standing)
+	for _, g := range standing.Grants {
+		if g.GrantedOn.Period() == t.period && counts.owed(g) {
+			counts.gone[g.SMS] = append(counts.gone[g.SMS], g.Ordinal) // one that is counted is not owed twice
+			n++
+		}
+	}
+	return n
+}
+
+// Currencies is those of the discounts, in order.
+func (t *TermsPreview) Currencies() []string { return slices.Sorted(maps.Keys(t.Discounts)) }

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/spf13/cobra"
+
+	"referral/models"
+)
+
+// looking is the commands that only look, each as it is used, and everything else
+// with what it changes. A new command needs an entry.
+var looking = map[string]struct {
+	uses   [][]string
+	writes string
+}{
+	"referral demo":                 {writes: "a system of its own"},
+	"referral serve":                {writes: "it is the service"},
+	"referral migrate":              {writes: "the schema and the topics"},
+	"referral run":                  {uses: [][]string{{"run", "2026-04", "--dry-run"}, {"run", "2026-05", "--dry-run", "--full", "--format", "json"}, {"run", "2031-01", "--dry-run"}}},
+	"referral reconcile":            {uses: [][]string{{"reconcile", "2026-04"}, {"reconcile", "2026-05", "--format", "json"}, {"reconcile", "2026-03", "--format", "csv"}, {"reconcile", "2026-04", "--format", "xlsx"}}},
+	"referral close":                {writes: "the signature"},
+	"referral explain account":      {uses: [][]string{{"explain", "account", "885"}, {"explain", "account", "1"}}},
+	"referral explain invoice":      {uses: [][]string{{"explain", "invoice", april885}, {"explain", "invoice", "INV-none"}}},
+	"referral simulate":             {uses: [][]string{{"simulate", "--terms", "other.yaml", "--from", "2026-01", "--to", "2026-05"}}},
+	"referral terms apply":          {uses: [][]string{{"terms", "apply", "--dry-run"}}, writes: "the terms in force, without --dry-run"},
+	"referral dead-letters list":    {uses: [][]string{{"dead-letters", "list", "--all"}}},
+	"referral dead-letters show":    {uses: [][]string{{"dead-letters", "show", "1"}, {"dead-letters", "show", "77"}}},
+	"referral dead-letters replay":  {writes: "the topic that the message came from"},
+	"referral dead-letters discard": {writes: "the dead letter"},
+	"referral resend":               {writes: "the document's publication"},
+	"referral write-off":            {writes: "the document's end"},
+	"referral version":              {uses: [][]string{{"version"}}},
+}
+
+// commandsUnder hands the commands that do something to see.
+func commandsUnder(cmd *cobra.Command, see func(*cobra.Command)) {
+	if !cmd.HasSubCommands() {
+		see(cmd)
+	}
+	for _, sub := range cmd.Commands() {
+		commandsUnder(sub, see)
+	}
+}
+
+func TestEveryCommandSaysWhetherItWrites(t *testing.T) {
+	commandsUnder(newRoot(process{out: &bytes.Buffer{}, err: &bytes.Buffer{}}), func(cmd *cobra.Command) {
+		if c, known := looking[cmd.CommandPath()]; !known || len(c.uses) == 0 && c.writes == "" {
+			t.Errorf("%q has no entry: say what it writes, or how it is used to look", cmd.CommandPath())
+		}
+	})
+}
+
+// A command that looks changes nothing: no row, no sequence, no topic. Neither
+// does it with terms that are not in force, nor before any are.
+func TestLookingWritesNothing(t *testing.T) {
+	w := spring(t)
+	topics := w.onTopics()
+	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")}, bill(885, 202605, 1, subscription(300000)))
+	w.takes(models.Delivery{
+		Message: models.Message{Origin: models.Origin{Topic: "test", Offset: 1 << 40}, Value: []byte("{"), At: w.now},
+		Fault:   &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON"},
+	})
+	foreign := otherTerms(t, func(c *TermsConfig) { c.Invitee.Percent = 90 })
+	for _, path := range slices.Sorted(maps.Keys(looking)) {
+		for _, use := range looking[path].uses {
+			for i, arg := range use {
+				if arg == "other.yaml" {
+					use = slices.Clone(use)
+					use[i] = foreign
+				}
+			}
+			for what, args := range map[string][]string{"": use, " with other terms": append([]string{"--config", foreign}, use...)} {
+				before := w.dump() + topics()
+				a := w.asks(args...)
+				if after := w.dump() + topics(); after != before {
+					t.Errorf("%v%s has written:\n%s", use, what, difference(before, after))
+				}
+				if strings.Contains(a.err, "read-only") {
+					t.Errorf("%v%s tried to write: %s", use, what, a.err)
+				}
+			}
+		}
+	}
+}
+
+// On a database with the schema and nothing else, looking answers or says what is
+// missing.
+func TestLookingAtAnEmptyDatabase(t *testing.T) {
+	w := newBareTown(t)
+	before := w.dump()
+	for _, c := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		{exitDone, "documents", []string{"run", "2026-04", "--dry-run"}},
+		{exitDone, "there is nothing in this period", []string{"reconcile", "2026-04"}},
+		{exitNo, "nothing is known of account 885", []string{"explain", "account", "885"}},
+		{exitDone, "nothing was posted", []string{"simulate", "--terms", otherTerms(t, func(*TermsConfig) {}), "--from", "2026-04", "--to", "2026-04"}},
+		{exitDone, "0 of 0", []string{"terms", "apply", "--dry-run"}},
+		{exitNo, "it has not been run", []string{"close", "2026-04", "--by", "Anna"}},
+	} {
+		if a := w.asks(c.args...); a.status != c.status || !strings.Contains(a.out+a.err, c.says) {
+			t.Errorf("%v: %+v, want status %d and %q", c.args, a, c.status, c.says)
+		}
+	}
+	if after := w.dump(); after != before {
+		t.Errorf("something was written:\n%s", difference(before, after))
+	}
+}
+
+// The database itself holds it: a session of a command that looks cannot write.
+func TestAReadOnlySessionCannotWrite(t *testing.T) {
+	w := newTown(t)
+	a := w.opens(true)
+	if _, err := a.store.AdoptTerms(t.Context(), "other", a.rederive); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("%v, want the refusal of a read-only transaction", err)
+	}
+}
+
+// dump is every row of every table and where every sequence stands.
+func (w *town) dump() string {
+	w.Helper()
+	var tables, out []string
+	text := func(into *[]string) func(*sql.Rows) error {
+		return func(rows *sql.Rows) error {
+			var line string
+			defer func() { *into = append(*into, line) }()
+			return rows.Scan(&line)
+		}
+	}
+	w.each("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", text(&tables))
+	for _, table := range tables {
+		w.each("SELECT '"+table+" ' || t::text FROM "+table+" t ORDER BY 1", text(&out))
+	}
+	w.each("SELECT sequencename || ' is at ' || coalesce(last_value, 0) FROM pg_sequences ORDER BY 1", text(&out))
+	return strings.Join(out, "\n") + "\n"
+}
+
+// difference is the lines that only one of two dumps has.
+func difference(before, after string) string {
+	had, has := strings.Split(before, "\n"), strings.Split(after, "\n")
+	var out []string
+	for _, line := range had {
+		if !slices.Contains(has, line) {
+			out = append(out, "- "+line)
+		}
+	}
+	for _, line := range has {
+		if !slices.Contains(had, line) {
+			out = append(out, "+ "+line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// onTopics gives the town topics of its own, which hold a message each. The
+// function says where they all end.
+func (w *town) onTopics() (ends func() string) {
+	w.Helper()
+	broker := os.Getenv("REFERRAL_TEST_KAFKA")
+	if broker == "" {
+		w.Fatal("REFERRAL_TEST_KAFKA is not set: this test needs a real Kafka; run it through `make test`")
+	}
+	config := DefaultConfig()
+	w.environ = append(w.environ, "REFERRAL_KAFKA_BROKERS="+broker, "REFERRAL_KAFKA_GROUP="+w.name())
+	var topics []string
+	for key := range config.Kafka.Topics.Names() {
+		topics = append(topics, w.name()+"-"+key)
+		w.environ = append(w.environ, "REFERRAL_KAFKA_TOPICS_"+strings.ToUpper(key)+"="+w.name()+"-"+key)
+	}
+	if a := w.asks("migrate"); a.status != exitDone {
+		w.Fatalf("%+v", a)
+	}
+	client := &kafka.Client{Addr: kafka.TCP(broker)}
+	for _, topic := range topics {
+		writer := &kafka.Writer{Addr: client.Addr, Topic: topic, RequiredAcks: kafka.RequireAll}
+		if err := errors.Join(writer.WriteMessages(w.Context(), kafka.Message{Value: []byte("x")}), writer.Close()); err != nil {
+			w.Fatalf("writing to %s: %v", topic, err)
+		}
+	}
+	return func() string { return w.topicEnds(client, topics) }
+}
+
+func (w *town) topicEnds(client *kafka.Client, topics []string) string {
+	w.Helper()
+	meta, err := client.Metadata(w.Context(), &kafka.MetadataRequest{Topics: topics})
+	if err != nil {
+		w.Fatal(err)
+	}
+	ask := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, topic := range meta.Topics {
+		for _, p := range topic.Partitions {
+			ask.Topics[topic.Name] = append(ask.Topics[topic.Name], kafka.LastOffsetOf(p.ID))
+		}
+	}
+	answer, err := client.ListOffsets(w.Context(), ask)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var ends []string
+	messages := int64(0)
+	for topic, partitions := range answer.Topics {
+		for _, p := range partitions {
+			ends = append(ends, fmt.Sprintf("%s/%d ends at %d", topic, p.Partition, p.LastOffset))
+			messages += p.LastOffset
+		}
+	}
+	if messages < int64(len(topics)) {
+		w.Fatalf("%d topics hold %d messages", len(topics), messages)
+	}
+	slices.Sort(ends)
+	return strings.Join(ends, "\n")
+}
