@@ -58,22 +58,49 @@ func (p *Page) dismiss() {
 	_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{}) // it may be gone
 }
 
-// Click presses, with the mouse, what carries the text: a link, a button, a tab,
-// a label, a summary. What has exactly that text goes before what contains it.
+// Click presses what carries the text: a link, a button, a tab, a label, a
+// summary; with a finger on a phone, else with the mouse. What has exactly that
+// text goes before what contains it.
 func (p *Page) Click(text string) {
 	p.t.Helper()
-	at := p.find(fmt.Sprintf("click %q", text), "thing", text)
-	p.do(fmt.Sprintf("click %q", text), chromedp.MouseClickXY(at.X, at.Y))
+	what := fmt.Sprintf("click %q", text)
+	at := p.find(what, text)
+	if p.phone {
+		p.do(what, touch(input.DispatchTouchEventTypeTouchStart, at), touch(input.DispatchTouchEventTypeTouchEnd))
+		return
+	}
+	p.do(what, chromedp.MouseClickXY(at.X, at.Y))
+}
+
+func touch(kind input.DispatchTouchEventType, at ...point) chromedp.Action[chromedp.Void] {
+	points := []*input.TouchPoint{}
+	for _, a := range at {
+		points = append(points, &input.TouchPoint{X: a.X, Y: a.Y})
+	}
+	return call(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
 }
 
 // Fill puts the text into the field that the label names, in place of what is
-// there.
+// there. The field itself is focused: where a press leads the focus, and when, is
+// the browser's affair.
 func (p *Page) Fill(label, text string) {
 	p.t.Helper()
 	what := fmt.Sprintf("fill %q", label)
-	at := p.find(what, "field", label)
-	p.do(what, chromedp.MouseClickXY(at.X, at.Y))
-	eval[bool](p, what, `(document.activeElement.select(), true)`)
+	p.until(what, fmt.Sprintf("%s.enter(%s)", finder, quoted(label)))
+	p.enter(what, text)
+}
+
+// Refill puts the text into the field that has the focus, in place of what is
+// there.
+func (p *Page) Refill(text string) {
+	p.t.Helper()
+	p.until("select what is in the field", finder+".select()")
+	p.enter("fill the field", text)
+}
+
+// enter replaces what is selected.
+func (p *Page) enter(what, text string) {
+	p.t.Helper()
 	if text == "" {
 		p.Press(kb.Backspace)
 		return
@@ -205,15 +232,17 @@ func (p *Page) WaitProblem(text string) {
 
 type point struct{ X, Y float64 }
 
-// find waits for something that can be hit, and says where.
-func (p *Page) find(what, kind, text string) point {
+// find waits for something that can be hit and has come to rest, and says where:
+// a page may be laid out again after it has been loaded.
+func (p *Page) find(what, text string) point {
 	p.t.Helper()
-	expression := fmt.Sprintf("%s.%s(%s)", finder, kind, quoted(text))
+	expression := fmt.Sprintf("%s.thing(%s)", finder, quoted(text))
 	var found *point
 	p.retry(what, func(ctx context.Context) (bool, error) {
+		before := found
 		at, err := chromedp.Run(ctx, chromedp.Evaluate[*point](expression))
 		found = at
-		return at != nil, err
+		return at != nil && before != nil && *at == *before, err
 	})
 	return *found
 }

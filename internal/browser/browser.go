@@ -78,6 +78,10 @@ func flags(program string) []chromedp.ExecAllocatorOption {
 		chromedp.NoSandbox,
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-crash-reporter", true),
+		// What would differ from one machine or week to another under the same version.
+		chromedp.Flag("disable-field-trial-config", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("force-device-scale-factor", "1"),
 		chromedp.Flag("font-render-hinting", "none"),
 		chromedp.Flag("lang", "ru"),
 		chromedp.WSURLReadTimeout(time.Minute),
@@ -114,6 +118,7 @@ type Page struct {
 	ctx      context.Context
 	watch    *watch
 	noScript bool
+	phone    bool
 }
 
 // Open opens an empty page, to be closed and judged when the test ends.
@@ -121,7 +126,7 @@ func Open(t testing.TB, o Options) *Page {
 	t.Helper()
 	w := newWatch(o.Hosts)
 	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
-	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript}
+	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript, phone: o.Phone}
 	w.dismiss = p.dismiss
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -208,7 +213,7 @@ func (p *Page) fail(what string, err error) {
 	const enough = 1500
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	shown, problem := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + (document.body ? document.body.innerText : "")`))
+	shown, problem := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\nto " + navigator.userAgent + "\n" + (document.body ? document.body.innerText : "")`))
 	if problem != nil {
 		shown = fmt.Sprintf("(nothing: %v)", problem)
 	}

@@ -81,6 +81,37 @@ func TestFormIsFilledAndFollowed(t *testing.T) {
 	}
 }
 
+// TestFingersAndMouseReachWhatIsThere: on a page that is larger than the screen,
+// which a phone zooms out of, or shows a part of when it must not.
+func TestFingersAndMouseReachWhatIsThere(t *testing.T) {
+	body := strings.Repeat("<p>строка</p>", 15) + `<p class="wide">широко</p>` + strings.Repeat("<p>строка</p>", 5) + form
+	unzoomed := `document.querySelector("meta[name=viewport]").content += ",initial-scale=1"`
+	for name, c := range map[string]struct {
+		options browser.Options
+		script  string
+	}{
+		"desk": {}, "phone": {options: browser.Options{Phone: true}}, "phone without scripts": {options: browser.Options{Phone: true, NoScript: true}},
+		"phone that shows a part": {options: browser.Options{Phone: true}, script: unzoomed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, site(t, body, c.script), c.options)
+			p.Fill("Код приглашения", "first")
+			p.Fill("Код приглашения", "K7M2")
+			p.Follow(func() { p.Click("Применить") })
+			p.WaitText("Принято: K7M2")
+		})
+	}
+}
+
+func TestFingersTouch(t *testing.T) {
+	p := open(t, site(t, "<button>Нажать</button>", `let seen = ""; for (const e of ["touchstart", "mousedown", "click"]) addEventListener(e, () => document.body.dataset.seen = seen += e + " ")`), browser.Options{Phone: true})
+	p.Click("Нажать")
+	// A browser says what a mouse would have done after a finger did it.
+	if seen := browser.Eval[string](p, `document.body.dataset.seen`); seen != "touchstart mousedown click " {
+		t.Errorf("the page saw %q", seen)
+	}
+}
+
 func TestKeyboardAloneIsEnough(t *testing.T) {
 	p := open(t, site(t, form, `document.body.dataset.ran = "yes"`), browser.Options{NoScript: true})
 	p.TabTo("Код приглашения")

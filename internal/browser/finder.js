@@ -9,11 +9,14 @@
   // Where the element can be hit: a finger or a mouse must reach it, not what lies over it.
   const spot = e => {
     e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+    // Elements are measured from the page's layout, presses from the part of it that the
+    // screen shows; on a phone the two may differ.
+    const {offsetLeft, offsetTop} = visualViewport;
     for (const r of e.getClientRects()) {
       if (r.width < 1 || r.height < 1) continue;
       const x = r.left + r.width / 2, y = r.top + r.height / 2;
       const hit = document.elementFromPoint(x, y);
-      if (hit && (e === hit || e.contains(hit) || hit.contains(e) && hit.tagName === 'LABEL')) return {X: x, Y: y};
+      if (hit && (e === hit || e.contains(hit) || hit.contains(e) && hit.tagName === 'LABEL')) return {X: x - offsetLeft, Y: y - offsetTop};
     }
     return null;
   };
@@ -23,13 +26,27 @@
     const exact = all.filter(e => name(e) === text);
     for (const e of [...exact, ...all.filter(e => name(e).includes(text) && !exact.includes(e))]) {
       const at = spot(e);
-      if (at) return at;
+      if (at) return {e, at};
     }
     return null;
   };
+  const select = e => {
+    if (!e || !e.select) return false;
+    e.select();
+    return true;
+  };
   return {
     plain, name,
-    thing: text => first('a[href],button,summary,label,input[type=submit],input[type=button],input[type=radio],input[type=checkbox],[role=button],[role=tab],[role=link]', text),
-    field: text => first('input:not([type=submit]):not([type=button]):not([type=hidden]),textarea,select', text),
+    // Where something to press is.
+    thing: text => first('a[href],button,summary,label,input[type=submit],input[type=button],input[type=radio],input[type=checkbox],[role=button],[role=tab],[role=link]', text)?.at || null,
+    // Focuses a field that can be reached and selects its content; false where there is none.
+    enter: text => {
+      const found = first('input:not([type=submit]):not([type=button]):not([type=hidden]),textarea', text);
+      if (!found) return false;
+      found.e.focus();
+      return document.activeElement === found.e && select(found.e);
+    },
+    // Selects the content of the field that has the focus.
+    select: () => select(document.activeElement),
   };
 })()

@@ -99,6 +99,13 @@ func (w *watch) request(e *network.EventRequestWillBeSent) {
 	}
 }
 
+// advice is what a browser tells developers about its own plans and taste. It
+// differs from version to version, and breaks nothing.
+var advice = map[cdplog.EntrySource]bool{
+	cdplog.EntrySourceDeprecation: true, cdplog.EntrySourceIntervention: true,
+	cdplog.EntrySourceRecommendation: true, cdplog.EntrySourceViolation: true,
+}
+
 // entry judges a line of the browser's own log.
 func (w *watch) entry(e *cdplog.Entry) {
 	if e.Level != cdplog.EntryLevelError && e.Level != cdplog.EntryLevelWarning {
@@ -106,6 +113,9 @@ func (w *watch) entry(e *cdplog.Entry) {
 	}
 	if e.Source == cdplog.EntrySourceNetwork && w.documents[e.NetworkRequestID] {
 		return // a whole page with an error's status is an answer, which a test asks for
+	}
+	if e.Level == cdplog.EntryLevelWarning && advice[e.Source] {
+		return
 	}
 	if strings.HasSuffix(e.URL, "/favicon.ico") {
 		return // the browser asks for it of its own accord where a page names none

@@ -38,8 +38,7 @@ func TestKeyboardAloneIsEnough(t *testing.T) {
 	press("Такого кода нет", browser.Enter)
 
 	p.WaitFocus("Если есть код")
-	browser.Eval[bool](p, `(document.activeElement.select(), true)`)
-	p.Type(c.codes[inviter])
+	p.Refill(c.codes[inviter])
 	p.Follow(func() { press("Применить", browser.Enter) })
 	p.WaitText("Код принят")
 

@@ -68,6 +68,9 @@ func (c *cabinet) visit(t *testing.T, account int64, path string, o browser.Opti
 	o.Hosts = c.hosts()
 	p := browser.Open(t, o)
 	p.Goto(c.site + path)
+	if wide := p.Wide(); wide > 0 {
+		t.Errorf("the page of the sign-in is wider than the screen by %d pixels", wide)
+	}
 	p.Fill("Номер любого клиента", strconv.FormatInt(account, 10))
 	if a := p.Follow(func() { p.Click("Войти") }); a.Status != 200 || !strings.HasPrefix(a.URL, c.site+path) {
 		t.Fatalf("signing in as %d leads to %+v", account, a)
