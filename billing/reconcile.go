@@ -19,6 +19,7 @@ const (
 	BreakAltered       BreakKind = "document-altered"    // a document contradicts itself, or billing and the facts together
 	BreakMissing       BreakKind = "document-missing"    // a gap in the ledger
 	BreakUnpublished   BreakKind = "not-published"
+	BreakIncomplete    BreakKind = "chunk-incomplete" // the ledger shows less than the run posted: nothing of the chunk is published
 	BreakUnanswered    BreakKind = "not-answered"
 	BreakRejected      BreakKind = "rejected"
 	BreakAnswerDiffers BreakKind = "answer-differs" // billing booked another amount
@@ -112,6 +113,9 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 			latest = append(latest, before)
 		}
 		r.orphans[o.AdjustmentID], _ = models.Answer(latest)
+	}
+	for _, c := range head.Incomplete {
+		r.fail(Break{Kind: BreakIncomplete, Detail: c.String() + "; nothing of it is published until it is whole"})
 	}
 	for _, month := range slices.Sorted(maps.Keys(head.Waiting)) {
 		r.note(Notice{Kind: NoticeWaiting, Detail: fmt.Sprintf(

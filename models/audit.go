@@ -9,7 +9,8 @@ type AuditHead struct {
 	Orphans          []Result // billing's answers to documents that the ledger does not hold
 	ForeignDocuments int64    // posted into the period for others, which are closed
 	ForeignAmount    Money
-	Waiting          map[Period]int64 // packages of months before that no invoice has named
+	Waiting          map[Period]int64  // packages of months before that no invoice has named
+	Incomplete       []IncompleteChunk // not published, because the ledger does not show them whole
 }
 
 // AuditCase is everything known of one account that bears on one period (or on

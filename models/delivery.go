@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -55,7 +56,43 @@ type ChunkRef struct {
 // ChunkDocuments is what a chunk posted, in order per account.
 type ChunkDocuments struct {
 	Ref         ChunkRef
+	From, To    int64     // the chunk's accounts, both ends included
+	Posted      ChunkSize // as the run has noted it
 	PostedAt    time.Time
 	Adjustments []Adjustment
 	Packages    []SMSPackage
+}
+
+// ChunkSize counts what a chunk posted.
+type ChunkSize struct{ Documents, Items, Packages int64 }
+
+// String is the three counts.
+func (s ChunkSize) String() string {
+	return fmt.Sprintf("%d documents, %d items, %d packages", s.Documents, s.Items, s.Packages)
+}
+
+// Lacks tells whether anything of another size is missing here.
+func (s ChunkSize) Lacks(posted ChunkSize) bool {
+	return s.Documents < posted.Documents || s.Items < posted.Items || s.Packages < posted.Packages
+}
+
+// Size counts the documents that are here.
+func (d *ChunkDocuments) Size() ChunkSize {
+	size := ChunkSize{Documents: int64(len(d.Adjustments)), Packages: int64(len(d.Packages))}
+	for i := range d.Adjustments {
+		size.Items += int64(len(d.Adjustments[i].Items))
+	}
+	return size
+}
+
+// IncompleteChunk is a posted chunk of which the ledger shows less than its run
+// has noted.
+type IncompleteChunk struct {
+	Ref           ChunkRef
+	Posted, Found ChunkSize
+}
+
+// String says what is missing.
+func (c IncompleteChunk) String() string {
+	return fmt.Sprintf("run %d, chunk %d posted %s; the ledger shows %s", c.Ref.RunID, c.Ref.Chunk, c.Posted, c.Found)
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -37,7 +38,7 @@ type document struct {
 func (d *documents) round(ctx context.Context) (more bool, err error) {
 	d.holds.begin()
 	// What stays behind is listed every time, and must not crowd out the rest.
-	limit := d.options.ChunkBatch + len(d.left)
+	limit := d.options.ChunkBatch + len(d.left) + d.short.begin()
 	var refs []models.ChunkRef
 	err = d.ask(ctx, "listing the chunks to publish", func(ctx context.Context) (err error) {
 		refs, err = d.ledger.UnpublishedChunks(ctx, limit)
@@ -74,11 +75,7 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 	if c.rest != nil && d.allBlocked(c.rest) {
 		return nil
 	}
-	err := d.ask(ctx, "loading a chunk", func(ctx context.Context) (err error) {
-		c.docs, err = d.ledger.LoadChunk(ctx, ref)
-		return err
-	})
-	if err != nil {
+	if whole, err := c.load(ctx, ref); err != nil || !whole {
 		return err
 	}
 	if err := c.send(ctx); err != nil {
@@ -90,6 +87,35 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 		}
 	}
 	return d.settle(ctx, ref, c.left)
+}
+
+// load reads a chunk; whole is false while less is there than its run has posted.
+// In a distributed database a commit becomes visible node by node, so it is read
+// again a few times before that counts as a fault.
+func (c *chunk) load(ctx context.Context, ref models.ChunkRef) (whole bool, err error) {
+	if c.short.waits(ref) {
+		return false, nil
+	}
+	for try := 1; ; try++ {
+		err := c.ask(ctx, "loading a chunk", func(ctx context.Context) (err error) {
+			c.docs, err = c.ledger.LoadChunk(ctx, ref)
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		if !c.docs.Size().Lacks(c.docs.Posted) {
+			c.short.clear(ref)
+			return true, nil
+		}
+		if try == shortTries {
+			c.short.note(&c.docs)
+			return false, nil
+		}
+		if !sleep.For(ctx, backoff(try, c.options.RetryMin, c.options.RetryMax)) {
+			return false, context.Cause(ctx)
+		}
+	}
 }
 
 // settle marks a chunk as published, or remembers who is left in it.
@@ -126,11 +152,17 @@ func (d *documents) setLeft(ref models.ChunkRef, left leftover) {
 
 func (d *documents) allBlocked(left leftover) bool {
 	for account := range left {
-		if !d.holds.blocks(account) {
+		if !d.blocks(account) {
 			return false
 		}
 	}
 	return true
+}
+
+// blocks tells whether nothing of an account may be sent in this round: it is held,
+// or an earlier chunk may have documents of it that are not there yet.
+func (d *documents) blocks(account int64) bool {
+	return d.holds.blocks(account) || d.short.blocks(account)
 }
 
 // chunk is one chunk being published.
@@ -215,7 +247,7 @@ func (c *chunk) filter() func(document) bool {
 			}
 			delete(out, doc.account)
 		}
-		if c.holds.blocks(doc.account) {
+		if c.blocks(doc.account) {
 			c.leave(doc)
 			return false
 		}

@@ -22,6 +22,7 @@ type memory struct {
 	loseLead      context.CancelCauseFunc // nil while nobody leads
 	leads         int
 	loads         map[models.ChunkRef]int
+	whenLoaded    func(models.ChunkRef) // behind a loading; nil does nothing
 
 	fail map[string]int // how many more times a call fails, by its name
 }
@@ -122,7 +123,11 @@ func (m *memory) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chu
 	}
 	defer unlock()
 	m.loads[ref]++
-	return m.chunks[ref], nil
+	docs := m.chunks[ref]
+	if m.whenLoaded != nil {
+		m.whenLoaded(ref)
+	}
+	return docs, nil
 }
 
 func (m *memory) MarkPublished(ctx context.Context, ref models.ChunkRef, _ time.Time) error {

@@ -15,6 +15,7 @@ type metrics struct {
 	leads     prometheus.Gauge
 	held      *prometheus.GaugeVec
 	heldNames *prometheus.GaugeVec
+	short     prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -42,13 +43,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			"Accounts (for set-asides: messages) held back because the broker refuses a message for ever."), []string{"stream"}),
 		heldNames: prometheus.NewGaugeVec(gauge("held_document",
 			"1 for what is held, with the document that was refused; the first 50."), []string{"stream", "id", "document"}),
+		short: prometheus.NewGauge(gauge("short_chunks", "Chunks that are not published because the ledger shows less than their run posted.")),
 	}
 	return m, m.register(reg)
 }
 
 func (m *metrics) register(reg prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
-		m.published, m.errors, m.writes, m.backlog, m.oldest, m.leads, m.held, m.heldNames,
+		m.published, m.errors, m.writes, m.backlog, m.oldest, m.leads, m.held, m.heldNames, m.short,
 	} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("publisher: registering metrics: %w", err)

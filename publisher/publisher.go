@@ -152,7 +152,7 @@ func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release 
 func (p *Publisher) newShift() *shift {
 	return &shift{
 		options: p.options, ledger: p.options.Ledger, log: p.options.Log, metrics: p.metrics, trouble: p.trouble,
-		sender: p.sender, encoder: p.encoder,
+		sender: p.sender, encoder: p.encoder, short: newShortChunks(&p.options, p.metrics, p.trouble),
 		headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
 	}
 }

@@ -25,6 +25,7 @@ type shift struct {
 	headers []kafka.Header
 
 	allHolds []*holds
+	short    *shortChunks
 }
 
 // stream is one kind of thing that is published. None waits for another.
@@ -84,7 +85,7 @@ func (s *shift) newHolds(stream string) *holds {
 }
 
 func (s *shift) held() error {
-	var errs []error
+	errs := s.short.errs()
 	for _, h := range s.allHolds {
 		errs = append(errs, h.errs()...)
 	}
@@ -96,6 +97,7 @@ func (s *shift) end() {
 	for _, h := range s.allHolds {
 		h.drop()
 	}
+	s.short.drop()
 	s.trouble.Forget()
 }
 

@@ -168,8 +168,34 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	if err != nil {
 		return head, err
 	}
-	head.Waiting, err = t.waitingPackages(ctx, period.First())
+	if head.Waiting, err = t.waitingPackages(ctx, period.First()); err != nil {
+		return head, err
+	}
+	head.Incomplete, err = t.incompleteChunks(ctx, period)
 	return head, err
+}
+
+// incompleteChunks is the chunks of a period that are posted and not published and
+// of which something is missing. They are few: what is published was whole.
+func (t *tx) incompleteChunks(ctx context.Context, period models.Period) ([]models.IncompleteChunk, error) {
+	var list []models.IncompleteChunk
+	err := each(ctx, t.pgx, "chunks that are not published", func(v [][]byte) {
+		c := models.IncompleteChunk{
+			Ref:    models.ChunkRef{RunID: getInt8(v[0]), Chunk: getInt4(v[1])},
+			Posted: models.ChunkSize{Documents: getInt8(v[2]), Items: getInt8(v[3]), Packages: getInt8(v[4])},
+			Found:  models.ChunkSize{Documents: getInt8(v[5]), Items: getInt8(v[6]), Packages: getInt8(v[7])},
+		}
+		if c.Found.Lacks(c.Posted) {
+			list = append(list, c)
+		}
+	}, `SELECT c.run_id, c.chunk_no, c.documents, c.items, c.packages,
+			(SELECT count(*) FROM adjustments a WHERE a.run_id = c.run_id AND a.chunk_no = c.chunk_no),
+			(SELECT count(*) FROM adjustments a JOIN adjustment_items i USING (account_id, invoice_id, sequence)
+				WHERE a.run_id = c.run_id AND a.chunk_no = c.chunk_no),
+			(SELECT count(*) FROM sms_packages p WHERE p.run_id = c.run_id AND p.chunk_no = c.chunk_no)
+		FROM run_chunks c JOIN runs r ON r.run_id = c.run_id
+		WHERE r.period = $1 AND c.posted_at IS NOT NULL AND c.published_at IS NULL ORDER BY c.run_id, c.chunk_no`, period)
+	return list, err
 }
 
 // maxOrphans bounds what an audit holds in memory. So many answers to nothing are

@@ -19,6 +19,10 @@ func (b *bookings) tables() []*rows {
 	return []*rows{&b.documents, &b.items, &b.packages, &b.held, &b.moved}
 }
 
+func (b *bookings) size() models.ChunkSize {
+	return models.ChunkSize{Documents: int64(b.documents.count), Items: int64(b.items.count), Packages: int64(b.packages.count)}
+}
+
 func (b *bookings) appendTo(out []byte) []byte {
 	size := binary.MaxVarintLen64 * (2*len(b.tables()) + len(b.accounts))
 	for _, t := range b.tables() {

@@ -133,8 +133,9 @@ func (w *chunkWork) post(ctx context.Context) error {
 		}
 		booked, data, there := w.spool.get(w.ref(), marks, w.room.data)
 		w.room.data = data
-		if there {
-			w.totals = w.chunk.Totals.totals()
+		// The totals noted may be those of another rehearsal, of which this one knows nothing.
+		if totals := w.chunk.Totals.totals(); there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Items: totals.Items, Packages: totals.Packages}) {
+			w.totals = totals
 			return w.book(ctx, booked, marks)
 		}
 	}

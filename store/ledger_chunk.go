@@ -27,23 +27,20 @@ func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chun
 	return doc, nil
 }
 
-// chunkSize is what a chunk posted, as its run has noted it.
-type chunkSize struct{ documents, items int }
-
-// itemsOf is about how many items so many documents have.
-func (s chunkSize) itemsOf(documents int) int {
-	return (s.items*documents + s.documents - 1) / max(1, s.documents)
+// itemsOf is about how many items so many documents of a chunk have.
+func itemsOf(posted models.ChunkSize, documents int) int {
+	return (int(posted.Items)*documents + int(posted.Documents) - 1) / max(1, int(posted.Documents))
 }
 
 func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) error {
-	var size chunkSize
 	known := words{}
 	var batch pgx.Batch
 	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
 	queue(&batch, "the size of the chunk", func(v [][]byte) {
-		size = chunkSize{int(getInt8(v[0])), int(getInt8(v[1]))}
-		doc.Adjustments = make([]models.Adjustment, 0, size.documents)
-	}, "SELECT documents, items FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
+		doc.From, doc.To = getInt8(v[0]), getInt8(v[1])
+		doc.Posted = models.ChunkSize{Documents: getInt8(v[2]), Items: getInt8(v[3]), Packages: getInt8(v[4])}
+		doc.Adjustments = make([]models.Adjustment, 0, doc.Posted.Documents)
+	}, "SELECT from_account, to_account, documents, items, packages FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
 	queue(&batch, "documents", func(v [][]byte) {
 		doc.PostedAt = getTime(v[10])
 		doc.Adjustments = append(doc.Adjustments, readDocument(v, known))
@@ -56,7 +53,7 @@ func (t *tx) chunkAdjustments(ctx context.Context, doc *models.ChunkDocuments) e
 	if !slices.IsSortedFunc(doc.Adjustments, ledgerOrder) {
 		slices.SortFunc(doc.Adjustments, ledgerOrder)
 	}
-	return t.chunkItems(ctx, doc.Adjustments, size)
+	return t.chunkItems(ctx, doc.Adjustments, doc.Posted)
 }
 
 func ledgerOrder(a, b models.Adjustment) int {
@@ -80,7 +77,7 @@ const (
 		ORDER BY d.n, i.line_id`
 )
 
-func (t *tx) chunkItems(ctx context.Context, docs []models.Adjustment, size chunkSize) error {
+func (t *tx) chunkItems(ctx context.Context, docs []models.Adjustment, size models.ChunkSize) error {
 	if len(docs) == 0 {
 		return nil
 	}
@@ -89,23 +86,23 @@ func (t *tx) chunkItems(ctx context.Context, docs []models.Adjustment, size chun
 		return err
 	}
 	if dense {
-		return t.attachManyItems(ctx, docs, size.items, itemsInRange, docs[0].AccountID, docs[len(docs)-1].AccountID)
+		return t.attachManyItems(ctx, docs, int(size.Items), itemsInRange, docs[0].AccountID, docs[len(docs)-1].AccountID)
 	}
 	accounts, invoices, sequences := make([]int64, len(docs)), make([]string, len(docs)), make([]int32, len(docs))
 	for i := range docs {
 		accounts[i], invoices[i], sequences[i] = docs[i].AccountID, docs[i].InvoiceID, int32(docs[i].Sequence)
 	}
-	return t.attachManyItems(ctx, docs, size.items, itemsOneByOne, accounts, invoices, sequences)
+	return t.attachManyItems(ctx, docs, int(size.Items), itemsOneByOne, accounts, invoices, sequences)
 }
 
 // lieDensely tells from the first few of many documents whether their items are
 // most of those that lie between their accounts.
-func (t *tx) lieDensely(ctx context.Context, docs []models.Adjustment, size chunkSize) (dense bool, err error) {
+func (t *tx) lieDensely(ctx context.Context, docs []models.Adjustment, size models.ChunkSize) (dense bool, err error) {
 	const sample, many = 20, 100
 	if len(docs) < many {
 		return false, nil
 	}
-	tooMany := 2*size.itemsOf(sample) + 1
+	tooMany := 2*itemsOf(size, sample) + 1
 	err = each(ctx, t.pgx, "a sample of the items", func(v [][]byte) { dense = int(getInt8(v[0])) < tooMany },
 		"SELECT count(*) FROM (SELECT FROM adjustment_items WHERE account_id BETWEEN $1 AND $2 LIMIT $3) AS sample",
 		docs[0].AccountID, docs[sample-1].AccountID, tooMany)

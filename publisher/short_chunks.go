@@ -1,0 +1,129 @@
+package publisher
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
+)
+
+// shortTries is how often a chunk is read in a row before it counts as short.
+const shortTries = 5
+
+// shortChunks is the chunks of which the ledger shows less than was posted.
+// Nothing of such a chunk is sent, and nothing of its accounts that was posted
+// later. Each is read again with back-off.
+type shortChunks struct {
+	now      func() time.Time
+	min, max time.Duration // of the back-off
+	count    prometheus.Gauge
+	trouble  *troubles
+
+	mutex   sync.Mutex
+	chunks  map[models.ChunkRef]shortChunk
+	blocked []accountRange // by the chunks that this round has come to
+}
+
+type shortChunk struct {
+	accounts accountRange
+	err      error
+	tries    int
+	next     time.Time
+}
+
+type accountRange struct{ from, to int64 }
+
+func newShortChunks(o *Options, m *metrics, t *troubles) *shortChunks {
+	return &shortChunks{
+		now: o.Now, min: o.HeldRetryMin / 10, max: o.HeldRetryMax, count: m.short, trouble: t, chunks: map[models.ChunkRef]shortChunk{},
+	}
+}
+
+// begin opens a round. Which accounts are blocked depends on the chunks that have
+// come before in it, since those posted earlier must not wait for those posted later.
+func (s *shortChunks) begin() (chunks int) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.blocked = s.blocked[:0]
+	return len(s.chunks)
+}
+
+// waits tells whether it is too early to read a short chunk again; its accounts
+// are blocked for the rest of the round.
+func (s *shortChunks) waits(ref models.ChunkRef) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	chunk, short := s.chunks[ref]
+	if !short || !s.now().Before(chunk.next) {
+		return false
+	}
+	s.blocked = append(s.blocked, chunk.accounts)
+	return true
+}
+
+// note remembers a chunk as short, and blocks its accounts.
+func (s *shortChunks) note(docs *models.ChunkDocuments) {
+	incomplete := models.IncompleteChunk{Ref: docs.Ref, Posted: docs.Posted, Found: docs.Size()}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	chunk := shortChunk{
+		accounts: accountRange{docs.From, docs.To}, tries: s.chunks[docs.Ref].tries + 1,
+		err: fmt.Errorf("%s; nothing of it is published until it is whole", incomplete),
+	}
+	chunk.next = s.now().Add(backoff(chunk.tries, s.min, s.max))
+	s.chunks[docs.Ref] = chunk
+	s.blocked = append(s.blocked, chunk.accounts)
+	s.count.Set(float64(len(s.chunks)))
+	s.trouble.note(readingWhole(docs.Ref), chunk.err)
+}
+
+// clear forgets a chunk that is whole.
+func (s *shortChunks) clear(ref models.ChunkRef) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if _, short := s.chunks[ref]; !short {
+		return
+	}
+	delete(s.chunks, ref)
+	s.count.Set(float64(len(s.chunks)))
+	s.trouble.Clear(readingWhole(ref).What)
+}
+
+func readingWhole(ref models.ChunkRef) task {
+	return task{Kind: "short-chunk", What: fmt.Sprintf("reading chunk %d of run %d whole", ref.Chunk, ref.RunID)}
+}
+
+// blocks tells whether an earlier chunk of this round may have documents of an
+// account that are not there yet.
+func (s *shortChunks) blocks(account int64) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, r := range s.blocked {
+		if r.from <= account && account <= r.to {
+			return true
+		}
+	}
+	return false
+}
+
+// errs says of each chunk what is missing.
+func (s *shortChunks) errs() []error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var errs []error
+	for _, chunk := range s.chunks {
+		errs = append(errs, fmt.Errorf("%w: %w", ErrHeld, chunk.err))
+	}
+	return errs
+}
+
+// drop forgets everything: another replica may lead from now on.
+func (s *shortChunks) drop() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	clear(s.chunks)
+	s.count.Set(0)
+}
