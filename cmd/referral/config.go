@@ -22,6 +22,7 @@ type Config struct {
 	Schedule    ScheduleConfig    `yaml:"schedule"`
 	Settle      SettleConfig      `yaml:"settle"`
 	Publisher   PublisherConfig   `yaml:"publisher"`
+	Reports     ReportsConfig     `yaml:"reports"`
 	Log         LogConfig         `yaml:"log"`
 }
 
@@ -49,6 +50,7 @@ func DefaultConfig() *Config {
 		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
 		Settle:      SettleConfig{Workers: 2, ChunkAccounts: 3000},
 		Publisher:   PublisherConfig{Poll: time.Second},
+		Reports:     ReportsConfig{CSV: csvPlain},
 		Log:         LogConfig{Level: "info", Format: "json"},
 	}
 }
@@ -89,6 +91,7 @@ func (c *Config) validate(where origins) error {
 	c.Invitations.validate(found)
 	c.Programme.validate(found)
 	c.Schedule.validate(found)
+	c.Reports.validate(found)
 	c.Log.validate(found)
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 )
 
 func newReconcile(p process) *cobra.Command {
-	var format, output string
+	var f reportFormat
 	cmd := &cobra.Command{
 		Use:   "reconcile PERIOD",
 		Short: "Compare what is owed, posted, published and answered, and name what does not tie",
@@ -28,8 +29,7 @@ something does not.`,
 			if err != nil {
 				return err
 			}
-			write, err := reconcileFormat(p, format, output)
-			if err != nil {
+			if err := f.validate(p); err != nil {
 				return err
 			}
 			a, err := openReadOnly(cmd, p)
@@ -37,25 +37,50 @@ something does not.`,
 				return err
 			}
 			defer a.close()
-			return a.reconcile(cmd.Context(), p, period, output, write)
+			return a.reconcile(cmd.Context(), p, period, f.output, f.writer(a.config.Reports.CSV))
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "`table`, json, csv or xlsx")
-	cmd.Flags().StringVar(&output, "output", "", "write to a `file` instead of standard output")
+	cmd.Flags().StringVar(&f.format, "format", "table", "`table`, json, csv or xlsx")
+	cmd.Flags().StringVar((*string)(&f.csv), "csv", "", "with --format csv: `plain` or excel, instead of what reports.csv says")
+	cmd.Flags().StringVar(&f.output, "output", "", "write to a `file` instead of standard output")
 	return cmd
 }
 
 // reportWriter writes a reconciliation in one format.
 type reportWriter func(io.Writer, *reconcileReport) error
 
-func reconcileFormat(p process, format, output string) (reportWriter, error) {
-	if err := checkFormat(format, "table", "json", "csv", "xlsx"); err != nil {
-		return nil, err
+// reportFormat is what the flags say about how a report is written.
+type reportFormat struct {
+	format string
+	csv    csvForm // empty: as the configuration says
+	output string
+}
+
+func (f *reportFormat) validate(p process) error {
+	if err := checkFormat(f.format, "table", "json", "csv", "xlsx"); err != nil {
+		return err
 	}
-	if format == "xlsx" && output == "" && isTerminal(p.out) {
-		return nil, usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
+	switch {
+	case f.csv != "" && f.format != "csv":
+		return usageError("--csv", errors.New("it goes with --format csv only"))
+	case f.csv != "":
+		return usageError("--csv", f.csv.validate())
+	case f.format == "xlsx" && f.output == "" && isTerminal(p.out):
+		return usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
 	}
-	return map[string]reportWriter{"table": writeReconcileTable, "json": writeReconcileJSON, "csv": writeReconcileCSV, "xlsx": writeReconcileXLSX}[format], nil
+	return nil
+}
+
+func (f *reportFormat) writer(configured csvForm) reportWriter {
+	switch f.format {
+	case "json":
+		return writeReconcileJSON
+	case "csv":
+		return writeReconcileCSV(cmp.Or(f.csv, configured))
+	case "xlsx":
+		return writeReconcileXLSX
+	}
+	return writeReconcileTable
 }
 
 func (a *app) reconcile(ctx context.Context, p process, period models.Period, output string, write reportWriter) error {

@@ -6,10 +6,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"referral/models"
 )
 
 // csvHead names the columns of a reconciliation as CSV. All records share them;
-// the first column says what a record is. Amounts are in minor units.
+// the first column says what a record is. A column named _minor holds amounts.
 var csvHead = []string{
 	"record", "kind", "percent", "sms", "currency", "ties",
 	"entitled_count", "entitled_minor", "posted_count", "posted_minor",
@@ -17,29 +19,39 @@ var csvHead = []string{
 	"account_id", "invoice_id", "document_id", "lines", "expected_minor", "actual_minor", "detail",
 }
 
-// csvRecord is a record by column name; a column that is not named is empty.
-type csvRecord map[string]string
+// csvRecord is a record by column name; a column that is not named is empty. Its
+// values are of the types that csvForm.cell knows.
+type csvRecord map[string]any
 
-func writeReconcileCSV(w io.Writer, t *reconcileReport) error {
-	out := csv.NewWriter(w)
-	_ = out.Write(csvHead) // an error shows in out.Error
-	for _, record := range csvRecords(t) {
-		row := make([]string, len(csvHead))
-		for i, column := range csvHead {
-			row[i] = record[column]
+// identifier is text that names something and must be kept to the letter.
+type identifier string
+
+func accountIdentifier(id int64) identifier { return identifier(strconv.FormatInt(id, 10)) }
+
+func writeReconcileCSV(form csvForm) reportWriter {
+	return func(w io.Writer, t *reconcileReport) error {
+		out, err := form.writer(w)
+		if err != nil {
+			return fmt.Errorf("printing: %w", err)
 		}
-		_ = out.Write(row)
+		_ = out.Write(form.head(csvHead)) // an error shows in out.Error
+		for _, record := range csvRecords(t) {
+			row := make([]string, len(csvHead))
+			for i, column := range csvHead {
+				row[i] = form.cell(record[column])
+			}
+			_ = out.Write(row)
+		}
+		out.Flush()
+		if err := out.Error(); err != nil {
+			return fmt.Errorf("printing: %w", err)
+		}
+		return nil
 	}
-	out.Flush()
-	if err := out.Error(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
 }
 
 func csvRecords(t *reconcileReport) []csvRecord {
-	records := []csvRecord{{"record": "period", "kind": string(t.State), "ties": strconv.FormatBool(t.Ties),
-		"detail": harmless(fmt.Sprintf("%s: %s", t.Period, t.headline()))}}
+	records := []csvRecord{{"record": "period", "kind": string(t.State), "ties": t.Ties, "detail": fmt.Sprintf("%s: %s", t.Period, t.headline())}}
 	for _, list := range []struct {
 		record string
 		lines  []controlReport
@@ -48,16 +60,16 @@ func csvRecords(t *reconcileReport) []csvRecord {
 			records = append(records, csvControl(list.record, &list.lines[i]))
 		}
 	}
-	records = append(records, csvRecord{"record": "posted-for-closed-periods", "posted_count": figure(t.Foreign.Documents), "posted_minor": figure(t.Foreign.AmountMinor)})
+	records = append(records, csvRecord{"record": "posted-for-closed-periods", "posted_count": t.Foreign.Documents, "posted_minor": t.Foreign.AmountMinor})
 	for i := range t.Breaks {
 		records = append(records, csvBreak(&t.Breaks[i]))
 	}
 	for _, h := range t.Held {
-		records = append(records, csvRecord{"record": "held", "kind": harmless(h.Service), "entitled_count": figure(h.Lines), "actual_minor": figure(h.AmountMinor)})
+		records = append(records, csvRecord{"record": "held", "kind": identifier(h.Service), "entitled_count": h.Lines, "actual_minor": h.AmountMinor})
 	}
 	for _, n := range t.Notices {
-		records = append(records, csvRecord{"record": "notice", "kind": string(n.Kind), "account_id": figure(n.AccountID),
-			"invoice_id": harmless(n.InvoiceID), "actual_minor": figure(n.AmountMinor), "detail": harmless(n.Detail)})
+		records = append(records, csvRecord{"record": "notice", "kind": string(n.Kind), "account_id": accountIdentifier(n.AccountID),
+			"invoice_id": identifier(n.InvoiceID), "actual_minor": n.AmountMinor, "detail": n.Detail})
 	}
 	return append(records, csvRests(t)...)
 }
@@ -74,29 +86,101 @@ func csvRests(t *reconcileReport) (rests []csvRecord) {
 }
 
 func csvControl(record string, c *controlReport) csvRecord {
-	row := csvRecord{"record": record, "kind": c.Kind, "currency": harmless(c.Currency), "ties": strconv.FormatBool(c.Ties)}
+	row := csvRecord{"record": record, "kind": c.Kind, "currency": c.Currency, "ties": c.Ties}
 	if c.Percent > 0 {
-		row["percent"] = figure(c.Percent)
+		row["percent"] = int64(c.Percent)
 	}
 	if c.SMS > 0 {
-		row["sms"] = figure(c.SMS)
+		row["sms"] = int64(c.SMS)
 	}
 	for i, stage := range []string{"entitled", "posted", "published", "answered"} {
 		total := c.stages()[i]
-		row[stage+"_count"], row[stage+"_minor"] = figure(total.Count), figure(total.AmountMinor)
+		row[stage+"_count"], row[stage+"_minor"] = total.Count, total.AmountMinor
 	}
 	return row
 }
 
 func csvBreak(b *breakReport) csvRecord {
 	return csvRecord{
-		"record": "break", "kind": string(b.Kind), "account_id": figure(b.AccountID), "invoice_id": harmless(b.InvoiceID),
-		"document_id": b.DocumentID, "lines": harmless(strings.Join(b.Lines, " ")),
-		"expected_minor": figure(b.ExpectedMinor), "actual_minor": figure(b.ActualMinor), "detail": harmless(b.Detail),
+		"record": "break", "kind": string(b.Kind), "account_id": accountIdentifier(b.AccountID), "invoice_id": identifier(b.InvoiceID),
+		"document_id": identifier(b.DocumentID), "lines": identifier(strings.Join(b.Lines, " ")),
+		"expected_minor": b.ExpectedMinor, "actual_minor": b.ActualMinor, "detail": b.Detail,
 	}
 }
 
-func figure[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
+// csvForm is a way of writing CSV.
+type csvForm string
+
+const (
+	csvPlain csvForm = "plain" // RFC 4180, amounts in minor units: for programs
+	csvExcel csvForm = "excel" // as a Russian Excel opens it by a double click
+)
+
+func (f csvForm) validate() error {
+	if f != csvPlain && f != csvExcel {
+		return fmt.Errorf("%q must be plain or excel", string(f))
+	}
+	return nil
+}
+
+// writer begins a file. Without the byte order mark Excel takes UTF-8 for the code
+// page of the system.
+func (f csvForm) writer(w io.Writer) (*csv.Writer, error) {
+	out := csv.NewWriter(w)
+	if f != csvExcel {
+		return out, nil
+	}
+	out.Comma, out.UseCRLF = ';', true
+	_, err := io.WriteString(w, "\ufeff")
+	return out, err
+}
+
+// head is the names of the columns: amounts for Excel are in major units.
+func (f csvForm) head(columns []string) []string {
+	if f != csvExcel {
+		return columns
+	}
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = strings.TrimSuffix(column, "_minor")
+	}
+	return names
+}
+
+// cell is a value as it is written. It panics over a type that no column has.
+func (f csvForm) cell(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case bool:
+		return strconv.FormatBool(v)
+	case models.Money:
+		return f.amount(v)
+	case identifier:
+		return f.identifier(string(v))
+	case string:
+		return harmless(v)
+	}
+	panic(fmt.Sprintf("no CSV is made of a %T", value))
+}
+
+func (f csvForm) amount(m models.Money) string {
+	if f != csvExcel {
+		return strconv.FormatInt(int64(m), 10)
+	}
+	return strings.NewReplacer(" ", "", ".", ",").Replace(m.String())
+}
+
+// identifier puts an apostrophe before what Excel would change. CSV has no other
+// way to say that digits are text.
+func (f csvForm) identifier(text string) string {
+	if f == csvExcel && excelRereads(text) {
+		return "'" + text
+	}
+	return harmless(text)
+}
 
 // harmless keeps a spreadsheet from taking text for a formula: identifiers and
 // reasons come from outside, and `=HYPERLINK(…)` is a valid invoice id.

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xuri/excelize/v2"
 
@@ -36,21 +38,53 @@ func writeReconcileXLSX(w io.Writer, t *reconcileReport) error {
 	return nil
 }
 
-type sheetStyles struct{ bold, money int }
+type sheetStyles struct{ bold, money, text, moment int }
 
 func newSheetStyles(book *excelize.File) (s sheetStyles, err error) {
-	if s.bold, err = book.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}}); err != nil {
-		return s, err
+	const twoDecimals, asTyped = 4, 49 // of the formats that every spreadsheet knows: #,##0.00 and @
+	seconds := "yyyy-mm-dd hh:mm:ss"
+	for _, style := range []struct {
+		id   *int
+		what excelize.Style
+	}{
+		{&s.bold, excelize.Style{Font: &excelize.Font{Bold: true}}}, {&s.money, excelize.Style{NumFmt: twoDecimals}},
+		{&s.text, excelize.Style{NumFmt: asTyped}}, {&s.moment, excelize.Style{CustomNumFmt: &seconds}},
+	} {
+		if *style.id, err = book.NewStyle(&style.what); err != nil {
+			return s, err
+		}
 	}
-	const twoDecimals = 4 // of the formats that every spreadsheet knows: #,##0.00
-	s.money, err = book.NewStyle(&excelize.Style{NumFmt: twoDecimals})
-	return s, err
+	return s, nil
 }
 
-// amount is money as a number of major units. A spreadsheet keeps numbers in
-// floating point, to 15 digits, as nothing else here does.
+// amount is money as a number of major units. A spreadsheet keeps numbers to 15
+// digits: an amount that has more stays exact as text.
 func (s sheetStyles) amount(m models.Money) excelize.Cell {
+	const exact = models.Money(999_999_999_999_999)
+	if m > exact || m < -exact {
+		return excelize.Cell{StyleID: s.text, Value: m.String()}
+	}
 	return excelize.Cell{StyleID: s.money, Value: float64(m) / 100}
+}
+
+// identifier is text that stays what it is, though it may look like a number.
+func (s sheetStyles) identifier(text string) excelize.Cell {
+	return excelize.Cell{StyleID: s.text, Value: text}
+}
+
+func (s sheetStyles) account(id int64) any {
+	if id == 0 {
+		return nil // about no account
+	}
+	return s.identifier(strconv.FormatInt(id, 10))
+}
+
+// utc is a time of UTC as a date: a spreadsheet knows no zones.
+func (s sheetStyles) utc(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return excelize.Cell{StyleID: s.moment, Value: t.UTC()}
 }
 
 func addSheet(book *excelize.File, number int, s sheet, styles sheetStyles) error {
@@ -102,15 +136,15 @@ func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
 			"published lines", "published", "answered lines", "answered"},
 			[]float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18}, func(write func(...any) error) error { return controlRows(write, t, styles) }},
 		{"Breaks", []string{"kind", "account", "invoice", "document", "lines", "expected", "found", "detail"},
-			[]float64{22, 12, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
+			[]float64{22, 21, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
 		{"Notices", []string{"kind", "account", "invoice", "amount", "detail"},
-			[]float64{18, 12, 24, 16, 90}, func(write func(...any) error) error { return noticeRows(write, t, styles) }},
+			[]float64{18, 21, 24, 16, 90}, func(write func(...any) error) error { return noticeRows(write, t, styles) }},
 	}
 }
 
 func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
 	for _, row := range [][]any{
-		{"period", t.Period.String()}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"checked at", t.CheckedAt.Format("2006-01-02 15:04:05 MST")},
+		{"period", styles.identifier(t.Period.String())}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"closed at (UTC)", styles.utc(t.ClosedAt)}, {"checked at (UTC)", styles.utc(t.CheckedAt)},
 		{"accounts", t.Accounts}, {"invoices", t.Invoices}, {"documents", t.Documents}, {"SMS packages", t.Packages},
 		{"accounts to settle again", t.Stale}, {"judged by other terms than the service", t.OtherTerms},
 		{"breaks", t.BreakCount}, {"of them on their way", t.OnTheWay}, {"notices", t.NoticeCount},
@@ -155,7 +189,8 @@ func unlessZero(n int) any {
 func breakRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
 	for i := range t.Breaks {
 		b := &t.Breaks[i]
-		err := write(string(b.Kind), b.AccountID, b.InvoiceID, b.DocumentID, strings.Join(b.Lines, " "),
+		err := write(string(b.Kind), styles.account(b.AccountID), styles.identifier(b.InvoiceID), styles.identifier(b.DocumentID),
+			styles.identifier(strings.Join(b.Lines, " ")),
 			styles.amount(b.ExpectedMinor), styles.amount(b.ActualMinor), b.Detail)
 		if err != nil {
 			return err
@@ -169,7 +204,7 @@ func breakRows(write func(...any) error, t *reconcileReport, styles sheetStyles)
 
 func noticeRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
 	for _, n := range t.Notices {
-		if err := write(string(n.Kind), n.AccountID, n.InvoiceID, styles.amount(n.AmountMinor), n.Detail); err != nil {
+		if err := write(string(n.Kind), styles.account(n.AccountID), styles.identifier(n.InvoiceID), styles.amount(n.AmountMinor), n.Detail); err != nil {
 			return err
 		}
 	}

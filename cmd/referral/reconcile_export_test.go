@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// breaksOf is a report of breaks whose names a spreadsheet would spoil.
+func breaksOf(breaks ...breakReport) *reconcileReport {
+	return &reconcileReport{
+		Period: 202604, State: models.PeriodClosed, ClosedAt: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC),
+		CheckedAt: time.Date(2026, 5, 7, 21, 8, 9, 0, time.UTC), BreakCount: int64(len(breaks)), Breaks: breaks,
+		Foreign: foreignReport{Documents: 2, AmountMinor: -142001},
+		Held:    []heldReport{{Service: "1-2", Lines: 3, AmountMinor: 50}},
+		Notices: []noticeReport{{Kind: billing.NoticeHeld, AccountID: 885, InvoiceID: "00012", AmountMinor: 5, Detail: "=1+1; «x»"}},
+	}
+}
+
+var spoiled = breakReport{
+	Kind: billing.BreakNotPosted, AccountID: 9007199254740993, InvoiceID: "2026-04", Lines: []string{"1", "2"}, DocumentID: "5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77",
+	ExpectedMinor: -999_999_999_999_999, ActualMinor: 7, Detail: "a\nb",
+}
+
+func TestTheWorkbookKeepsWhatItIsGiven(t *testing.T) {
+	var file bytes.Buffer
+	huge := breakReport{AccountID: 1, ExpectedMinor: 9_007_199_254_740_993}
+	if err := writeReconcileXLSX(&file, breaksOf(spoiled, huge)); err != nil {
+		t.Fatal(err)
+	}
+	book, err := excelize.OpenReader(&file, excelize.Options{RawCellValue: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close() //nolint:errcheck // only read
+	const number = excelize.CellTypeUnset
+	for _, want := range []struct {
+		sheet, cell string
+		kind        excelize.CellType
+		raw         string
+	}{
+		{"Breaks", "B2", excelize.CellTypeInlineString, "9007199254740993"},
+		{"Breaks", "C2", excelize.CellTypeInlineString, "2026-04"},
+		{"Breaks", "D2", excelize.CellTypeInlineString, "5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77"},
+		{"Breaks", "E2", excelize.CellTypeInlineString, "1 2"},
+		{"Breaks", "F2", number, "-9999999999999.99"},
+		{"Breaks", "G2", number, "0.07"},
+		{"Breaks", "F3", excelize.CellTypeInlineString, "90 071 992 547 409.93"},
+		{"Notices", "B2", excelize.CellTypeInlineString, "885"},
+		{"Notices", "C2", excelize.CellTypeInlineString, "00012"},
+		{"Notices", "E2", excelize.CellTypeInlineString, "=1+1; «x»"},
+		{"Summary", "B2", excelize.CellTypeInlineString, "2026-04"},
+		{"Summary", "B5", number, "46148.297326388885"}, // days since 1899-12-30
+		{"Summary", "B6", number, "46149.88065972222"},
+		{"Summary", "B16", number, "2"},
+		{"Summary", "B17", number, "-1420.01"},
+	} {
+		kind, err := book.GetCellType(want.sheet, want.cell)
+		raw, rawErr := book.GetCellValue(want.sheet, want.cell)
+		if err != nil || rawErr != nil || kind != want.kind || raw != want.raw {
+			t.Errorf("%s!%s is %q of type %v (%v, %v), want %q of type %v", want.sheet, want.cell, raw, kind, err, rawErr, want.raw, want.kind)
+		}
+	}
+	if shown, err := book.GetCellValue("Summary", "B5", excelize.Options{RawCellValue: false}); err != nil || shown != "2026-05-06 07:08:09" {
+		t.Errorf("the day of closing is shown as %q, %v", shown, err)
+	}
+}
+
+// A Russian Excel opens this by a double click: columns, letters, numbers, and no
+// identifier turned into another.
+func TestCSVForExcel(t *testing.T) {
+	var file bytes.Buffer
+	if err := writeReconcileCSV(csvExcel)(&file, breaksOf(spoiled)); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join([]string{
+		"\ufeffrecord;kind;percent;sms;currency;ties;entitled_count;entitled;posted_count;posted;published_count;published;answered_count;answered;account_id;invoice_id;document_id;lines;expected;actual;detail",
+		"period;closed;;;;false;;;;;;;;;;;;;;;2026-04: IT DOES NOT TIE, 1 break",
+		"posted-for-closed-periods;;;;;;;;2;-1420,01;;;;;;;;;;;",
+		"break;entitled-not-posted;;;;;;;;;;;;;'9007199254740993;'2026-04;5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77;'1 2;-9999999999999,99;0,07;\"a\r\nb\"",
+		"held;'1-2;;;;;3;;;;;;;;;;;;;0,50;",
+		"notice;held-line;;;;;;;;;;;;;885;'00012;;;;0,05;'=1+1; «x»",
+		"",
+	}, "\r\n")
+	want = strings.Replace(want, "'=1+1; «x»", `"'=1+1; «x»"`, 1)
+	want = strings.NewReplacer("entitled-not-posted", string(billing.BreakNotPosted), "held-line", string(billing.NoticeHeld)).Replace(want)
+	if got := file.String(); got != want {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
+
+func TestPlainCSVIsForPrograms(t *testing.T) {
+	var file bytes.Buffer
+	if err := writeReconcileCSV(csvPlain)(&file, breaksOf(spoiled)); err != nil {
+		t.Fatal(err)
+	}
+	if text := file.String(); !strings.HasPrefix(text, "record,kind,") || strings.Contains(text, "\r") {
+		t.Errorf("it begins with %.20q, or has line ends of Windows", text)
+	}
+	rows, err := csv.NewReader(&file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for i, name := range rows[0] {
+		got[name] = rows[3][i]
+	}
+	for name, want := range map[string]string{
+		"account_id": "9007199254740993", "invoice_id": "2026-04", "lines": "1 2", "expected_minor": "-999999999999999", "actual_minor": "7",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+}
+
+func TestWhatExcelRereads(t *testing.T) {
+	for _, text := range []string{
+		"9007199254740993", "1000000000000000", "007", "00", "-5", "+5", "1e5", "1E400", "1,5", "1.5", "1 234", "1 2", "1/2", "1-2", "2026-04", "2026-04-01",
+		"10:30", "5%", "5 ₽", "(5)", "'5", "MAR1", "mar-1", "1 янв", "1-Янв", "Декабрь 2026", "sept 2026", "5 руб.", "5р", "TRUE", "Истина", " 5",
+	} {
+		if !excelRereads(text) {
+			t.Errorf("%q is written as it is", text)
+		}
+	}
+	for _, text := range []string{
+		"", " ", "0", "885", "999999999999999", "INV-2026-04-885", "A1", "1a", "5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77", "subscription", "sms_package", "sms 1200",
+		"market", "май", "рубеж", "ИНН 5", "truth",
+	} {
+		if excelRereads(text) {
+			t.Errorf("%q is taken for something that Excel changes", text)
+		}
+	}
+}
+
+func TestAFormOfCSVThatThereIsNot(t *testing.T) {
+	for _, args := range [][]string{
+		{"reconcile", "2026-04", "--format", "csv", "--csv", "word"}, {"reconcile", "2026-04", "--csv", "excel"},
+		{"reconcile", "2026-04", "--format", "xlsx", "--csv", "excel"},
+	} {
+		f := reportFormat{format: "table"}
+		for i := range args {
+			switch args[i] {
+			case "--format":
+				f.format = args[i+1]
+			case "--csv":
+				f.csv = csvForm(args[i+1])
+			}
+		}
+		if err := f.validate(process{}); err == nil {
+			t.Errorf("%v is taken", args)
+		}
+	}
+	_, err := LoadConfig("config.yaml", false, []string{"REFERRAL_REPORTS_CSV=word"})
+	wantUsageError(t, err, "REFERRAL_REPORTS_CSV: reports.csv", `"word" must be plain or excel`)
+}
+
+func TestTheFormOfCSV(t *testing.T) {
+	for _, c := range []struct {
+		flag, configured csvForm
+		excel            bool
+	}{{"", csvPlain, false}, {"", csvExcel, true}, {csvExcel, csvPlain, true}, {csvPlain, csvExcel, false}} {
+		f := reportFormat{format: "csv", csv: c.flag}
+		var file bytes.Buffer
+		if err := f.writer(c.configured)(&file, breaksOf()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.HasPrefix(file.String(), "\ufeff"); got != c.excel {
+			t.Errorf("--csv %q over reports.csv %q: for Excel %v, want %v", c.flag, c.configured, got, c.excel)
+		}
+	}
+}
