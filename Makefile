@@ -12,8 +12,12 @@ LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# What `referral version` says; a build without a repository gives them.
+VERSION ?= $(shell git describe --tags 2>/dev/null)
+COMMIT  ?= $(shell git describe --always --abbrev=40 --exclude '*' --dirty=-modified 2>/dev/null)
+
 build: ## build bin/referral
-	$(GO) build -o bin/referral ./cmd/referral
+	$(GO) build -ldflags '-X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)' -o bin/referral ./cmd/referral
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)

@@ -15,7 +15,7 @@ import (
 // Options is what the admin address needs.
 type Options struct {
 	Gatherer prometheus.Gatherer
-	// Registerer takes the count of failed scrapes; the same registry as
+	// Registerer takes the count of failed scrapes and the checks; the same registry as
 	// Gatherer, as a rule.
 	Registerer prometheus.Registerer
 	// Checks is what must answer for the process to be ready, by name:
@@ -62,10 +62,14 @@ func NewAdmin(o Options) (http.Handler, error) {
 	if o.CheckTimeout == 0 {
 		o.CheckTimeout = defaultCheckTimeout
 	}
+	ready := newReadiness(o)
+	if err := o.Registerer.Register(readyMetric{ready}); err != nil {
+		return nil, fmt.Errorf("web: registering the metric of readiness: %w", err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(o))
 	mux.HandleFunc("GET /healthz", healthy)
-	mux.Handle("GET /readyz", newReadiness(o))
+	mux.Handle("GET /readyz", ready)
 	return mux, nil
 }
 
@@ -83,6 +87,7 @@ func metricsHandler(o Options) http.Handler {
 		ErrorLog:            scrapeLog{o.Log},
 		Registry:            o.Registerer,
 		MaxRequestsInFlight: scrapesAtOnce,
+		EnableOpenMetrics:   true,
 		Timeout:             scrapeTimeout,
 	})
 }

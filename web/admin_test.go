@@ -262,3 +262,42 @@ func TestPresentable(t *testing.T) {
 		}
 	}
 }
+
+// The checks of /readyz are metrics, made at each scrape.
+func TestReadinessAsMetrics(t *testing.T) {
+	database := errors.New("connection refused")
+	registry := prometheus.NewRegistry()
+	handler, err := NewAdmin(Options{
+		Gatherer: registry, Registerer: registry, Log: slog.New(slog.DiscardHandler),
+		Checks:   checks{"database": func(context.Context) error { return database }, "broker": fine},
+		Advisory: checks{"notify": failing("no mail server")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"0", "1"} {
+		body := get(t, handler, "/metrics").Body.String()
+		for _, line := range []string{`referral_ready{check="broker"} 1`, `referral_ready{check="notify"} 0`, `referral_ready{check="database"} ` + want} {
+			if !strings.Contains(body, line+"\n") {
+				t.Errorf("%s is not in\n%s", line, body)
+			}
+		}
+		database = nil
+	}
+	o := Options{Gatherer: registry, Registerer: registry, Log: slog.New(slog.DiscardHandler)}
+	if _, err := NewAdmin(o); err == nil {
+		t.Error("two admin addresses on one registry are accepted")
+	}
+}
+
+// Whoever asks for OpenMetrics gets it.
+func TestOpenMetrics(t *testing.T) {
+	handler, _ := admin(t, nil)
+	answer := get(t, handler, "/metrics", "Accept", "application/openmetrics-text; version=1.0.0")
+	if kind := answer.Header().Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(answer.Body.String(), "# EOF\n") {
+		t.Errorf("got %s:\n%s", kind, answer.Body)
+	}
+	if kind := get(t, handler, "/metrics").Header().Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
+		t.Errorf("without asking: %s", kind)
+	}
+}

@@ -79,12 +79,16 @@ func newApp(config *Config, p process, readOnly bool) (*app, error) {
 	a := &app{
 		config: config, programme: programme, log: config.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: time.Now,
 	}
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
 		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
 		StatementTimeout: config.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(),
 	})
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	a.registry.MustRegister(a.store.PoolStats())
+	return a, nil
 }
 
 // spoolFaults counts the rehearsed chunks that the temporary directory lost. The

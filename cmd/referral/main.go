@@ -79,6 +79,7 @@ func run(ctx context.Context, args []string, p process) int {
 }
 
 func newRoot(p process) *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "referral",
 		Short: "The referral programme of a cloud PBX: codes, discounts, packages, settled month by month",
@@ -89,14 +90,20 @@ Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
 2 wrong use or configuration.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return printVersion(p, "table")
+			}
+			return cmd.Help()
+		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "the same as the command version")
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().String("config", "config.yaml", "the configuration `file`")
 	for _, command := range []func(process) *cobra.Command{
-		newServe, newRun, newReconcile, newClose, newExplain, newSimulate, newTerms, newDeadLetters, newMigrate, newDemo,
+		newServe, newRun, newReconcile, newClose, newExplain, newSimulate, newTerms, newDeadLetters, newMigrate, newDemo, newVersion,
 	} {
 		root.AddCommand(command(p))
 	}

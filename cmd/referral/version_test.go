@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"referral/internal/storetest"
+	"referral/store"
+)
+
+// The version is told without a configuration, and is that of the schema which
+// `migrate` makes.
+func TestVersion(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ask := func(args ...string) string {
+		var out, complaints bytes.Buffer
+		if status := run(t.Context(), args, process{in: bytes.NewReader(nil), out: &out, err: &complaints}); status != exitDone || complaints.Len() > 0 {
+			t.Fatalf("%v: status %d, said %q", args, status, complaints.String())
+		}
+		return out.String()
+	}
+	var report versionReport
+	if err := json.Unmarshal([]byte(ask("version", "--format", "json")), &report); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := store.SchemaVersion()
+	if err != nil || report.SchemaVersion != newest || report.GoVersion != runtime.Version() || report.Version == "" || report.Commit == "" {
+		t.Errorf("%+v, %v", report, err)
+	}
+	text := ask("version")
+	for _, want := range []string{"referral " + report.Version, report.Commit, report.GoVersion, fmt.Sprint("schema   ", newest)} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if same := ask("--version"); same != text {
+		t.Errorf("--version says\n%s", same)
+	}
+	made, dsn := storetest.Open(t, nil)
+	var version int64
+	if err := storetest.SQL(t, dsn).QueryRow("SELECT max(version_id) FROM goose_db_version").Scan(&version); err != nil || version != newest {
+		t.Errorf("a new database has version %d, want %d (%v)", version, newest, err)
+	}
+	if err := made.CheckSchema(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCommitOfABuild(t *testing.T) {
+	for _, c := range []struct {
+		settings []debug.BuildSetting
+		want     string
+	}{
+		{nil, ""},
+		{[]debug.BuildSetting{{Key: "vcs.modified", Value: "true"}}, ""},
+		{[]debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "false"}}, "abc"},
+		{[]debug.BuildSetting{{Key: "vcs.modified", Value: "true"}, {Key: "vcs.revision", Value: "abc"}}, "abc-modified"},
+	} {
+		if got := commitOf(c.settings); got != c.want {
+			t.Errorf("%v: %q, want %q", c.settings, got, c.want)
+		}
+	}
+}
