@@ -54,10 +54,10 @@ func (l *lane) round(ctx context.Context) (worked bool) {
 	}
 	claims, err := l.options.Queue.ClaimInvitations(ctx, l.carrier.Channel, l.carrier.Name, limit)
 	if err != nil {
-		l.failed(ctx, "claiming invitations", err)
+		l.failed(ctx, doingClaim, err)
 		return false
 	}
-	l.trouble.Clear("claiming invitations")
+	l.trouble.Clear(doingClaim)
 	if len(claims) == 0 {
 		l.works() // as far as anybody can tell
 		return false
@@ -175,15 +175,14 @@ func longestNote(pause time.Duration) time.Duration {
 // database; when the end has come it tries once more. What cannot be written down
 // becomes unknown when the claim is given up.
 func (l *lane) note(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) {
-	const what = "noting what became of invitations"
 	for try := 1; ; try++ {
 		last := try == noteTries || ctx.Err() != nil
 		err := l.noteOnce(ctx, claim, o)
 		if err == nil {
-			l.trouble.Clear(what)
+			l.trouble.Clear(doingOutcome)
 			return
 		}
-		l.failed(ctx, what, err)
+		l.failed(ctx, doingOutcome, err)
 		if last {
 			l.options.Log.Error("it could not be written down what became of an invitation; it will be taken for unknown",
 				"invitation", claim.ID.String(), "channel", string(l.carrier.Channel), "state", string(o.State), "error", err)

@@ -9,6 +9,15 @@ import (
 	"referral/models"
 )
 
+// What was being done when an attempt at the database failed.
+const (
+	doingQueue   = "reading the queue"
+	doingRelease = "giving up the claims of dead senders"
+	doingClaim   = "claiming invitations"
+	doingOutcome = "noting what became of invitations"
+	doingReceipt = "noting receipts"
+)
+
 type metrics struct {
 	messages  *prometheus.CounterVec
 	receipts  *prometheus.CounterVec
@@ -16,6 +25,7 @@ type metrics struct {
 	errors    *prometheus.CounterVec
 	queue     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
+	readAt    *prometheus.GaugeVec // without labels: it is not there before the queue was read
 	channels  []models.Channel
 }
 
@@ -33,22 +43,42 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) (*metrics, error) {
 		abandoned: counter("abandoned_total", "Invitations whose sender died with them in hand; they are not sent again.", "channel"),
 		errors:    counter("errors_total", "Failed attempts at the database that are repeated.", "doing"),
 		queue:     gauge("queue", "Invitations that wait to be sent, and those in a sender's hands.", "channel", "state"),
-		oldest:    gauge("oldest_age_seconds", "Age of the oldest invitation that waits to be sent.", "channel"),
+		oldest:    gauge("oldest_age_seconds", "Age of the oldest invitation that waits to be sent, when the queue was read.", "channel"),
+		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
-	collectors := []prometheus.Collector{m.messages, m.receipts, m.abandoned, m.errors, m.queue, m.oldest}
+	collectors := []prometheus.Collector{m.messages, m.receipts, m.abandoned, m.errors, m.queue, m.oldest, m.readAt}
 	for _, c := range n.options.Carriers {
 		collectors = append(collectors, n.reachability(c))
-		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomePutOff, outcomeGivenUp, outcomeAway, outcomeUnknown} {
-			m.messages.WithLabelValues(string(c.Channel), c.Name, outcome)
-		}
 	}
+	m.begin(n.options.Carriers)
 	for _, c := range collectors {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("notify: registering metrics: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// begin has every counter begin at 0: one that is not there until something happens
+// raises no alarm when it does.
+func (m *metrics) begin(carriers []Carrier) {
+	for _, c := range carriers {
+		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomePutOff, outcomeGivenUp, outcomeAway, outcomeUnknown} {
+			m.messages.WithLabelValues(string(c.Channel), c.Name, outcome)
+		}
+		if _, ok := c.Sender.(Connected); ok {
+			for _, state := range []models.InvitationState{models.InvitationDelivered, models.InvitationFailed} {
+				m.receipts.WithLabelValues(c.Name, string(state))
+			}
+		}
+	}
+	for _, channel := range m.channels {
+		m.abandoned.WithLabelValues(string(channel))
+	}
+	for _, doing := range []string{doingQueue, doingRelease, doingClaim, doingOutcome, doingReceipt} {
+		m.errors.WithLabelValues(doing)
+	}
 }
 
 // reachability is a gauge that is 0 while a carrier cannot be reached.
@@ -80,4 +110,5 @@ func (m *metrics) setQueues(queues []models.InvitationQueue, now time.Time) {
 		}
 		m.oldest.WithLabelValues(string(channel)).Set(age.Seconds())
 	}
+	m.readAt.WithLabelValues().Set(float64(now.Unix()))
 }

@@ -63,8 +63,8 @@ func (n *Notifier) work(ctx context.Context) {
 	for _, c := range n.options.Carriers {
 		group.Go(func() { n.newLane(c).run(ctx) })
 	}
-	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, "reading the queue", n.readQueues) })
-	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, "giving up the claims of dead senders", n.giveUp) })
+	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, doingQueue, n.readQueues) })
+	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, doingRelease, n.giveUp) })
 	group.Wait()
 }
 
@@ -116,10 +116,10 @@ func (n *Notifier) repeatable() []string {
 func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
 	n.metrics.receipts.WithLabelValues(r.Carrier, string(r.State)).Inc()
 	if err := n.options.Queue.NoteReceipt(ctx, r); err != nil {
-		n.failed(ctx, "noting receipts", err)
+		n.failed(ctx, doingReceipt, err)
 		return fmt.Errorf("notify: %w", err)
 	}
-	n.trouble.Clear("noting receipts")
+	n.trouble.Clear(doingReceipt)
 	return nil
 }
 

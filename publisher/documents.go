@@ -275,7 +275,7 @@ func (d *documents) page() *page {
 
 func newDocuments(s *shift) *documents {
 	return &documents{
-		shift: s, holds: s.newHolds("documents"), left: map[models.ChunkRef]leftover{},
+		shift: s, holds: s.newHolds(streamDocuments), left: map[models.ChunkRef]leftover{},
 		pages: make(chan *page, s.options.Workers),
 	}
 }

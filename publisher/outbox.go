@@ -96,8 +96,8 @@ func (o *outbox[T]) keepDone(ctx context.Context, ids []int64) error {
 // announcements go out in the order of Seq per account.
 func newAnnouncements(s *shift) *outbox[models.Announcement] {
 	return &outbox[models.Announcement]{
-		shift: s, name: "announcements", topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
-		holds: s.newHolds("announcements"), page: &page{},
+		shift: s, name: streamAnnouncements, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
+		holds: s.newHolds(streamAnnouncements), page: &page{},
 		read: s.ledger.Announcements,
 		done: s.ledger.DropAnnouncements,
 		row: func(a *models.Announcement) entry {
@@ -112,15 +112,15 @@ func newAnnouncements(s *shift) *outbox[models.Announcement] {
 // set-asides have no order among each other: each is held for itself.
 func newSetAsides(s *shift) *outbox[models.SetAside] {
 	return &outbox[models.SetAside]{
-		shift: s, name: "set-asides", topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
-		holds: s.newHolds("set-asides"), page: &page{},
+		shift: s, name: streamSetAsides, topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
+		holds: s.newHolds(streamSetAsides), page: &page{},
 		read: s.ledger.SetAsides,
 		done: func(ctx context.Context, ids []int64) error {
 			return s.ledger.MarkSetAsidesPublished(ctx, ids, s.options.Now())
 		},
 		row: func(a *models.SetAside) entry {
 			o := a.Message.Origin
-			return entry{id: a.ID, hold: a.ID, kind: "dead-letter", document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
+			return entry{id: a.ID, hold: a.ID, kind: deadLetter, document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
 		},
 		write: func(pg *page, a *models.SetAside, i int) {
 			pg.letters = append(pg.letters, letter{

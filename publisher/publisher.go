@@ -43,7 +43,7 @@ func New(o Options) (*Publisher, error) {
 	p := &Publisher{options: o.withDefaults()}
 	p.encoder = NewEncoder(p.options.Source)
 	var err error
-	if p.metrics, err = newMetrics(o.Registerer); err != nil {
+	if p.metrics, err = newMetrics(o.Registerer, o.Topics); err != nil {
 		return nil, err
 	}
 	p.trouble = &troubles{
@@ -135,7 +135,7 @@ func (p *Publisher) lead(ctx context.Context, work func(*shift, context.Context)
 
 func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release func(), err error) {
 	ok := false
-	err = p.trouble.retry(ctx, task{Kind: "lead", What: "asking for the lead"}, func(ctx context.Context) (err error) {
+	err = p.trouble.retry(ctx, task{Kind: doingLead, What: "asking for the lead"}, func(ctx context.Context) (err error) {
 		led, release, ok, err = p.options.Ledger.Lead(ctx)
 		return err
 	})
@@ -169,7 +169,7 @@ func (p *Publisher) naming(err error) error {
 // a backlog that nobody works off is the one to hear of.
 func (p *Publisher) watchBacklog(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = p.trouble.retry(ctx, task{Kind: "backlog", What: "reading the backlog"}, p.readBacklog)
+		_ = p.trouble.retry(ctx, task{Kind: doingBacklog, What: "reading the backlog"}, p.readBacklog)
 		sleep.For(ctx, p.options.BacklogEvery)
 	}
 }
@@ -181,14 +181,15 @@ func (p *Publisher) readBacklog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.metrics.backlog.WithLabelValues("documents").Set(float64(documents))
-	p.metrics.backlog.WithLabelValues("announcements").Set(float64(announcements))
-	p.metrics.backlog.WithLabelValues("set-asides").Set(float64(setAsides))
-	age := time.Duration(0)
+	p.metrics.backlog.WithLabelValues(streamDocuments).Set(float64(documents))
+	p.metrics.backlog.WithLabelValues(streamAnnouncements).Set(float64(announcements))
+	p.metrics.backlog.WithLabelValues(streamSetAsides).Set(float64(setAsides))
+	now, age := p.options.Now(), time.Duration(0)
 	if !oldest.IsZero() {
-		age = p.options.Now().Sub(oldest)
+		age = now.Sub(oldest)
 	}
-	p.metrics.oldest.Set(age.Seconds())
+	p.metrics.oldest.WithLabelValues().Set(age.Seconds())
+	p.metrics.readAt.WithLabelValues().Set(float64(now.Unix()))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,8 +63,12 @@ func TestDrainPublishesAllThatIsThere(t *testing.T) {
 	want := `
 # HELP referral_publisher_published_total Messages acknowledged by all in-sync replicas.
 # TYPE referral_publisher_published_total counter
+referral_publisher_published_total{topic="dead",type="dead-letter"} 0
 referral_publisher_published_total{topic="discounts",type="referral.discount-adjustment.v1"} 8
+referral_publisher_published_total{topic="events",type="referral.activated.v1"} 0
 referral_publisher_published_total{topic="events",type="referral.code-issued.v1"} 1
+referral_publisher_published_total{topic="events",type="referral.discount-changed.v1"} 0
+referral_publisher_published_total{topic="events",type="referral.refused.v1"} 0
 referral_publisher_published_total{topic="packages",type="referral.sms-package.v1"} 1
 `
 	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(want), "referral_publisher_published_total"))
@@ -549,12 +554,15 @@ func TestASetAsideTooLargeForItsTopicStays(t *testing.T) {
 
 func TestBacklogIsShownWhoeverLeads(t *testing.T) {
 	w := newWorld(t)
+	now := postedAt.Add(90 * time.Second)
 	_, _, _, err := w.ledger.Lead(t.Context())
 	must(t, err)
 	w.ledger.add(chunkOf(1, 1, 10, 11))
 	w.ledger.setAsides = []models.SetAside{{ID: 1}}
 	w.ledger.fail["Backlog"] = 2
-	p := w.publisher(t, func(o *Options) { o.Now = func() time.Time { return postedAt.Add(90 * time.Second) } })
+	p := w.publisher(t, func(o *Options) { o.Now = func() time.Time { return now } })
+	names := []string{"referral_publisher_backlog", "referral_publisher_backlog_timestamp_seconds", "referral_publisher_oldest_age_seconds"}
+	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(""), names...)) // unknown is not 0
 	start(t, p)
 	want := `
 # HELP referral_publisher_backlog What is not published yet.
@@ -562,12 +570,15 @@ func TestBacklogIsShownWhoeverLeads(t *testing.T) {
 referral_publisher_backlog{kind="announcements"} 0
 referral_publisher_backlog{kind="documents"} 2
 referral_publisher_backlog{kind="set-asides"} 1
-# HELP referral_publisher_oldest_age_seconds Age of the oldest thing not published yet.
+# HELP referral_publisher_backlog_timestamp_seconds When the backlog was last read from the database.
+# TYPE referral_publisher_backlog_timestamp_seconds gauge
+referral_publisher_backlog_timestamp_seconds ` + strconv.FormatFloat(float64(now.Unix()), 'g', -1, 64) + `
+# HELP referral_publisher_oldest_age_seconds Age of the oldest thing not published yet, when the backlog was read.
 # TYPE referral_publisher_oldest_age_seconds gauge
 referral_publisher_oldest_age_seconds 90
 `
 	eventually(t, "the backlog is shown", func() bool {
-		return testutil.GatherAndCompare(w.reg, strings.NewReader(want), "referral_publisher_backlog", "referral_publisher_oldest_age_seconds") == nil
+		return testutil.GatherAndCompare(w.reg, strings.NewReader(want), names...) == nil
 	})
 }
 

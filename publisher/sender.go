@@ -92,7 +92,7 @@ func (s *sender) lanes(ctx context.Context, topic string, letters []letter) ([][
 }
 
 func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err error) {
-	what := task{Kind: "metadata", What: "looking for the partitions of topic " + topic}
+	what := task{Kind: doingMetadata, What: "looking for the partitions of topic " + topic}
 	err = s.trouble.retry(ctx, what, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
@@ -184,7 +184,7 @@ func (l *lane) allowed(batch []*letter) []*letter {
 // produce sends one request until there is an answer for good: an
 // acknowledgement, or a refusal that lies in the messages.
 func (l *lane) produce(ctx context.Context, batch []*letter) (refused bool, err error) {
-	what := task{Kind: "write", What: fmt.Sprintf("writing to topic %s, partition %d", l.topic, l.partition)}
+	what := task{Kind: doingWrite, What: fmt.Sprintf("writing to topic %s, partition %d", l.topic, l.partition)}
 	err = l.trouble.retry(ctx, what, func(ctx context.Context) error {
 		err := l.unsendable(batch)
 		if err == nil {

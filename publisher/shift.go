@@ -103,7 +103,7 @@ func (s *shift) end() {
 
 // ask calls the ledger until it answers.
 func (s *shift) ask(ctx context.Context, what string, call func(context.Context) error) error {
-	return s.trouble.retry(ctx, task{Kind: "ledger", What: what}, func(ctx context.Context) error {
+	return s.trouble.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.options.LedgerTimeout)
 		defer cancel()
 		return call(ctx)
@@ -113,7 +113,7 @@ func (s *shift) ask(ctx context.Context, what string, call func(context.Context)
 // keep calls the ledger with what must not be lost although ctx is done: that
 // messages are out. It is true whoever leads by now.
 func (s *shift) keep(ctx context.Context, what string, call func(context.Context) error) error {
-	return s.trouble.retry(ctx, task{Kind: "ledger", What: what}, func(ctx context.Context) error {
+	return s.trouble.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.LedgerTimeout)
 		defer cancel()
 		return call(ctx)

@@ -122,7 +122,7 @@ func (b *books) StartRun(_ context.Context, q models.RunRequest) (models.Run, bo
 	if info.State == models.PeriodOpen {
 		kind = models.RunRegular
 	}
-	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept}
+	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept, StartedAt: b.wall()}
 	b.runs = append(b.runs, r)
 	b.slots[q.Slot] = r.ID
 	b.diary = append(b.diary, fmt.Sprintf("%s %s %s", b.wall().In(moscow).Format("2006-01-02 15:04"), r.Kind, r.Period))
@@ -158,12 +158,14 @@ func (b *books) Advance(_ context.Context, id int64, _ func(run, before models.T
 	case r.State == models.RunRehearsing:
 		r.State = models.RunPosting
 	case r.State == models.RunPosting:
-		r.State = models.RunDone
+		r.State, r.FinishedAt = models.RunDone, b.wall()
 		info := b.periods[r.Period]
 		info.Stale = 0
 		if info.State == models.PeriodOpen {
 			info.State = models.PeriodRun
 		}
+	default:
+		return *r, false, nil // another worker has moved it
 	}
 	return *r, true, nil
 }
@@ -285,7 +287,7 @@ func (r *rig) failures(t testing.TB) float64 {
 	return r.metric(t, "referral_settlement_failures_total", "")
 }
 
-// metric is a counter or gauge with the value of its only label.
+// metric is a counter, a gauge or the count of a histogram, with the value of its only label.
 func (r *rig) metric(t testing.TB, name, label string) float64 {
 	t.Helper()
 	families, err := r.metrics.Gather()
@@ -295,7 +297,7 @@ func (r *rig) metric(t testing.TB, name, label string) float64 {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

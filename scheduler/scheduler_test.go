@@ -95,6 +95,9 @@ func TestNotBeforeItsHour(t *testing.T) {
 		until(t, "2026-05-01 03:00")
 		stop()
 		is(t, "at three", r.wrote(), "2026-05-01 03:00 regular 2026-04")
+		if n := r.metric(t, "referral_settlement_run_duration_seconds", "regular"); n != 1 {
+			t.Errorf("%v runs were timed", n)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -97,9 +98,7 @@ func (a *app) serve(ctx context.Context, only []string) error {
 // answer serves the admin address, keeps its gauges true, and serves the personal
 // account.
 func (a *app) answer(ctx context.Context, built *parts, only []string) error {
-	handler, err := web.NewAdmin(web.Options{
-		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log,
-	})
+	handler, err := a.admin(built, only)
 	if err != nil {
 		return err
 	}
@@ -108,6 +107,12 @@ func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 	group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
 	group.Go(func() error { return a.cabinet(ctx) })
 	return group.Wait()
+}
+
+func (a *app) admin(built *parts, only []string) (http.Handler, error) {
+	return web.NewAdmin(web.Options{
+		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log,
+	})
 }
 
 func (a *app) runParts(ctx context.Context, b *parts, only []string) error {

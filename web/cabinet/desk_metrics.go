@@ -1,6 +1,19 @@
 package cabinet
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
+)
+
+// Outcomes beside the reasons for refusing.
+const (
+	outcomeAccepted = "accepted"
+	outcomeWaiting  = "waiting"
+	outcomeLimited  = "limited"
+	outcomeFailed   = "failed"
+	outcomeTaken    = "taken"
+)
 
 // metrics counts what clients ask of the desk, and never who asks.
 type metrics struct {
@@ -21,21 +34,41 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "referral_cabinet_recipients_forgotten_total", Help: "Invitations whose address was forgotten after its time.",
 		}),
 	}
+	m.begin()
 	r.MustRegister(m.activations, m.invitations, m.forgotten)
 	return m
+}
+
+// begin has every counter begin at 0: one that is not there until something happens
+// raises no alarm when it does.
+func (m *metrics) begin() {
+	for _, outcome := range []string{outcomeAccepted, outcomeWaiting, outcomeLimited, outcomeFailed} {
+		m.activations.WithLabelValues(outcome)
+	}
+	for _, reason := range []models.Reason{models.UnknownCode, models.OwnCode, models.OwnCompany, models.AlreadyActivated, models.WindowClosed} {
+		m.activations.WithLabelValues(string(reason))
+	}
+	for _, outcome := range []string{outcomeTaken, outcomeFailed} {
+		m.invitations.WithLabelValues(outcome)
+	}
+	for _, refusal := range []InviteRefusal{
+		InviteBadRecipient, InvitePremiumNumber, InviteLookalike, InviteForeignLetters, InviteTooMany, InviteAlreadyInvited, InviteOptedOut, InviteNotPossible,
+	} {
+		m.invitations.WithLabelValues(string(refusal))
+	}
 }
 
 func (m *metrics) activated(v Verdict, err error) {
 	outcome := string(v.Reason)
 	switch {
 	case err != nil:
-		outcome = "failed"
+		outcome = outcomeFailed
 	case v.Accepted:
-		outcome = "accepted"
+		outcome = outcomeAccepted
 	case v.Waiting:
-		outcome = "waiting"
+		outcome = outcomeWaiting
 	case v.Wait > 0:
-		outcome = "limited"
+		outcome = outcomeLimited
 	}
 	m.activations.WithLabelValues(outcome).Inc()
 }
@@ -44,9 +77,9 @@ func (m *metrics) invited(v InviteVerdict, err error) {
 	outcome := string(v.Refusal)
 	switch {
 	case err != nil:
-		outcome = "failed"
+		outcome = outcomeFailed
 	case outcome == "":
-		outcome = "taken"
+		outcome = outcomeTaken
 	}
 	m.invitations.WithLabelValues(outcome).Inc()
 }

@@ -70,10 +70,10 @@ func (d *Door) turnAway(w http.ResponseWriter, r *http.Request, rule Rule, err e
 	nobody := errors.Is(err, errNobody)
 	switch {
 	case nobody && rule == ClientPage && isSafe(r):
-		d.metrics.turned.WithLabelValues("nobody").Inc()
+		d.metrics.turned.WithLabelValues(reasonNobody).Inc()
 		http.Redirect(w, r, signInTo(r.URL.RequestURI()), http.StatusSeeOther)
 	case nobody && rule == ClientPage:
-		d.metrics.turned.WithLabelValues("nobody").Inc()
+		d.metrics.turned.WithLabelValues(reasonNobody).Inc()
 		n := noticeNotDone
 		n.Link = signInTo(refererPath(r))
 		d.answer(w, r, n)
@@ -99,18 +99,18 @@ func refererPath(r *http.Request) string {
 
 // refuse answers what went wrong at the door itself.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	reason, notice := "storage", noticeStorage
+	reason, notice := reasonStorage, noticeStorage
 	switch {
 	case errors.Is(err, errNobody):
-		reason, notice = "nobody", noticeNobody
+		reason, notice = reasonNobody, noticeNobody
 	case errors.Is(err, errBadToken):
-		reason, notice = "bad token", noticeBadToken
+		reason, notice = reasonBadToken, noticeBadToken
 	case errors.Is(err, errClosed):
-		reason, notice = "not configured", noticeClosed
+		reason, notice = reasonClosed, noticeClosed
 	case errors.Is(err, errAway):
-		reason, notice = "provider away", noticeAway
+		reason, notice = reasonAway, noticeAway
 	case errors.Is(err, errCrossSite):
-		reason, notice = "cross-site", noticeCrossSite
+		reason, notice = reasonCrossSite, noticeCrossSite
 	}
 	d.metrics.turned.WithLabelValues(reason).Inc()
 	if errors.Is(err, errClosed) || errors.Is(err, errAway) {

@@ -2,6 +2,26 @@ package door
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// Why nobody is let in, and what became of a sign-in.
+const (
+	reasonNobody    = "nobody"
+	reasonBadToken  = "bad token"
+	reasonClosed    = "not configured"
+	reasonAway      = "provider away"
+	reasonCrossSite = "cross-site"
+	reasonStorage   = "storage"
+
+	resultIn        = "in"
+	resultStray     = "stray"
+	resultDeclined  = "declined"
+	resultNoAccount = "no account"
+	resultBusy      = "busy"
+	resultRefused   = "refused"
+)
+
+// gone is the class of requests whose client has hung up.
+const gone = "gone"
+
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -37,6 +57,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "referral_door_seen_dropped_total", Help: "Notes of a client being seen that were given up, because the database was slow or away.",
 		}),
 	}
+	for _, reason := range []string{reasonNobody, reasonBadToken, reasonClosed, reasonAway, reasonCrossSite, reasonStorage} {
+		m.turned.WithLabelValues(reason)
+	}
+	for _, result := range []string{resultIn, resultStray, resultDeclined, resultNoAccount, resultBusy, reasonAway, reasonStorage, resultRefused} {
+		m.signIns.WithLabelValues(result)
+	}
+	m.expect(unrouted)
 	r.MustRegister(m.requests, m.seconds, m.turned, m.signIns, m.provider, m.swept, m.dropped)
 	return m
+}
+
+// expect has the requests of a route be counted from 0.
+func (m *metrics) expect(route string) {
+	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", gone} {
+		m.requests.WithLabelValues(route, class)
+	}
 }

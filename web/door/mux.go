@@ -45,6 +45,7 @@ func (d *Door) add(mux *http.ServeMux, route Route) (err error) {
 		}
 	}()
 	mux.Handle(route.Pattern, d.guarded(route))
+	d.metrics.expect(route.Pattern)
 	return nil
 }
 

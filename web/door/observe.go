@@ -99,7 +99,7 @@ func panicked(p any) error {
 func (d *Door) count(status int, v *visit, took time.Duration) {
 	class := strconv.Itoa(status/100) + "xx"
 	if v.abandoned(status) {
-		class = "gone"
+		class = gone
 	}
 	d.metrics.requests.WithLabelValues(v.route, class).Inc()
 	d.metrics.seconds.WithLabelValues(v.route).Observe(took.Seconds())

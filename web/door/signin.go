@@ -59,7 +59,7 @@ func (d *Door) endSignIn(w http.ResponseWriter, r *http.Request) {
 		d.failSignIn(w, r, err)
 		return
 	}
-	d.metrics.signIns.WithLabelValues("in").Inc()
+	d.metrics.signIns.WithLabelValues(resultIn).Inc()
 	http.Redirect(w, r, begun.backTo, http.StatusSeeOther)
 }
 
@@ -70,7 +70,7 @@ func (d *Door) strayReturn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, HomePath, http.StatusSeeOther)
 		return
 	}
-	d.metrics.signIns.WithLabelValues("stray").Inc()
+	d.metrics.signIns.WithLabelValues(resultStray).Inc()
 	d.answer(w, r, noticeStray)
 }
 
@@ -156,18 +156,18 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request, account int64, idTo
 // failSignIn says why nobody was let in. What only an attack or a wrong set-up
 // can bring about is logged, without what was shown.
 func (d *Door) failSignIn(w http.ResponseWriter, r *http.Request, err error) {
-	result, notice := "refused", noticeRefused
+	result, notice := resultRefused, noticeRefused
 	switch {
 	case errors.Is(err, errDeclined):
-		result, notice = "declined", noticeDeclined
+		result, notice = resultDeclined, noticeDeclined
 	case errors.Is(err, errNoAccount):
-		result, notice = "no account", noticeNoAccount
+		result, notice = resultNoAccount, noticeNoAccount
 	case errors.Is(err, errBusy):
-		result, notice = "busy", noticeBusy
+		result, notice = resultBusy, noticeBusy
 	case errors.Is(err, errAway):
-		result, notice = "provider away", noticeAway
+		result, notice = reasonAway, noticeAway
 	case errors.Is(err, errStorage):
-		result, notice = "storage", noticeStorage
+		result, notice = reasonStorage, noticeStorage
 	default:
 		d.log.Warn("a sign-in was refused", "err", err)
 	}

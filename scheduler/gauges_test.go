@@ -1,0 +1,133 @@
+package scheduler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"referral/models"
+	"referral/scheduler"
+)
+
+// figureSource counts, or does what it is told to.
+type figureSource struct {
+	figures models.Figures
+	fails   func() error
+}
+
+func (s *figureSource) Figures(context.Context) (models.Figures, error) {
+	if s.fails != nil {
+		return models.Figures{}, s.fails()
+	}
+	return s.figures, nil
+}
+
+var watched = []string{
+	"referral_stats_timestamp_seconds", "referral_stale_marks", "referral_last_successful_run_timestamp_seconds", "referral_runs",
+	"referral_reconciliation_breaks", "referral_panics_total",
+}
+
+// Figures of a database that is away stay, and say how old they are; before the first
+// reading there are none. Neither an error nor a panic ends the reading.
+func TestFiguresSayWhenTheyWereRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		registry := prometheus.NewRegistry()
+		source := &figureSource{fails: func() error { return errors.New("connection refused") }}
+		g, err := scheduler.NewGauges(registry, source, slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shows := func(when, want string) {
+			t.Helper()
+			synctest.Wait()
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(want), watched...); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		panics := func(n string) string {
+			return "# HELP referral_panics_total Panics that were recovered from, by component; what panicked is tried again.\n" +
+				"# TYPE referral_panics_total counter\nreferral_panics_total{component=\"stats\"} " + n + "\n"
+		}
+		until(t, "2026-05-01 12:00")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { g.Follow(ctx, time.Minute); close(ended) }()
+		shows("before the first reading", panics("0"))
+
+		source.figures, source.fails = models.Figures{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}, nil
+		until(t, "2026-05-01 12:01")
+		read := figuresRead + "referral_stats_timestamp_seconds 1.77762606e+09\n"
+		shows("once read", panics("0")+read)
+
+		source.figures.Stale = 8
+		source.fails = func() error { return errors.New("connection refused") }
+		until(t, "2026-05-01 15:01")
+		shows("three hours without a database", panics("0")+read)
+		source.fails = func() error { panic("rows without a result") }
+		until(t, "2026-05-01 15:02")
+		shows("after a panic", panics("1")+read)
+
+		source.fails, source.figures.Stale, source.figures.LastSuccess = nil, 7, time.Date(2026, 5, 1, 0, 10, 0, 0, time.UTC)
+		until(t, "2026-05-01 15:03")
+		cancel()
+		<-ended
+		shows("read again", panics("1")+figuresRead+`referral_stats_timestamp_seconds 1.77763698e+09
+# HELP referral_last_successful_run_timestamp_seconds When a run of any process last ended without parked accounts.
+# TYPE referral_last_successful_run_timestamp_seconds gauge
+referral_last_successful_run_timestamp_seconds 1.7775942e+09
+`)
+		if !strings.Contains(log.String(), "connection refused") || !strings.Contains(log.String(), "gauges_test.go") {
+			t.Errorf("logged: %s", log.String())
+		}
+	})
+}
+
+const figuresRead = `# HELP referral_stale_marks Marks on accounts that the nightly catch-up will settle again.
+# TYPE referral_stale_marks gauge
+referral_stale_marks 7
+# HELP referral_reconciliation_breaks Breaks that the last nightly reconciliation of a period found.
+# TYPE referral_reconciliation_breaks gauge
+referral_reconciliation_breaks{period="2026-04"} 2
+# HELP referral_runs Runs in a state that wants work or attention.
+# TYPE referral_runs gauge
+referral_runs{state="braked"} 1
+referral_runs{state="incomplete"} 0
+referral_runs{state="posting"} 0
+referral_runs{state="rehearsing"} 0
+# HELP referral_stats_timestamp_seconds When the figures of the programme were last read from the database.
+# TYPE referral_stats_timestamp_seconds gauge
+`
+
+// A name that Prometheus cannot show is missing from the answer, and nothing else.
+func TestAFigureThatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	source := &figureSource{figures: models.Figures{Held: map[string]int64{"a\xff": 1}, Stale: 3}}
+	g, err := scheduler.NewGauges(registry, source, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.Follow(ctx, time.Hour)
+	families, err := registry.Gather()
+	if err == nil {
+		t.Error("a service that is no UTF-8 was shown")
+	}
+	for _, f := range families {
+		if f.GetName() == "referral_stale_marks" && f.GetMetric()[0].GetGauge().GetValue() == 3 {
+			return
+		}
+	}
+	t.Error("what can be shown is not there")
+}
