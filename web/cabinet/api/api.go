@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	strictjson "github.com/go-json-experiment/json"
 
 	"referral/web/cabinet"
 	"referral/web/door"
@@ -60,6 +61,14 @@ func New(o Options) (*API, error) {
 	return a, a.document()
 }
 
+// toTheLetter refuses JSON of which encoding/json would make something else: it
+// puts U+FFFD for bytes that are not UTF-8 and for unpaired surrogates, takes the
+// last of two fields with one name, and a name in any case.
+var toTheLetter = huma.Format{
+	Marshal:   huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(data []byte, v any) error { return strictjson.Unmarshal(data, v) },
+}
+
 func config() huma.Config {
 	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -80,7 +89,7 @@ func config() huma.Config {
 				},
 			},
 		},
-		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Formats:       map[string]huma.Format{"application/json": toTheLetter, "json": toTheLetter},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{asProblem},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // longestField bounds what is passed on, in bytes; the longest address of a mailbox
@@ -16,6 +17,13 @@ func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		// The parser's error may quote what was typed.
 		return fmt.Errorf("%w", errBadForm)
+	}
+	for _, values := range r.PostForm {
+		for _, value := range values {
+			if !utf8.ValidString(value) { // no browser sends it, and what stays without the bytes is another text
+				return errBadForm
+			}
+		}
 	}
 	return nil
 }

@@ -104,6 +104,16 @@ func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
 	}
 }
 
+// What is left of a text without its broken bytes would be another text.
+func TestAFormThatIsNotUTF8IsRefused(t *testing.T) {
+	s := open(t)
+	s.post(newcomer, "/referral/activate", "code", "k7m2qx9p\xffa").wants(http.StatusBadRequest)
+	s.post(inviter, "/referral/invite", "channel", "email", "email", "a\xedlice@example.ru").wants(http.StatusBadRequest)
+	if len(s.desk.attempts)+len(s.desk.invites) != 0 {
+		t.Errorf("taken: %v, %v", s.desk.attempts, s.desk.invites)
+	}
+}
+
 func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
 	s := open(t)
 	form := s.get(newcomer, "/referral")
