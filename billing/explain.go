@@ -92,6 +92,7 @@ type InvoiceSums struct {
 	Posted     models.Money  `json:"posted_minor"`
 	Difference models.Money  `json:"difference_minor"` // still to be posted
 	Held       int           `json:"held_lines"`
+	Parked     string        `json:"parked,omitempty"` // why it cannot be settled
 }
 
 // Explain says why an account stands where it stands.
@@ -210,11 +211,20 @@ func (p *Programme) answerOf(answers []models.Result) *Answered {
 	return &Answered{a.Status, a.Amount, a.Reason, p.inZone(a.At)}
 }
 
-func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvoice) InvoiceSums {
-	s := InvoiceSums{
+// invoiceSums sums an invoice up. One that cannot be settled says why, and has no
+// sums when they are the reason.
+func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvoice) (s InvoiceSums) {
+	named := InvoiceSums{
 		InvoiceID: inv.Invoice.ID, Period: inv.Invoice.Period, Revision: inv.Invoice.Revision, Currency: inv.Invoice.Currency,
 		Lines: len(inv.Invoice.Lines),
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			s = named
+			s.Parked = fmt.Sprint(fault)
+		}
+	}()
+	s = named
 	desired := p.Desire(timeline, &inv.Invoice)
 	s.Held = len(desired.Held)
 	for i := range inv.Invoice.Lines {
@@ -227,5 +237,8 @@ func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvo
 		s.Posted = s.Posted.Add(amount)
 	}
 	s.Difference = s.Wanted.Add(-s.Posted)
+	if err := checkAmount(s.Difference); err != nil {
+		s.Parked = err.Error()
+	}
 	return s
 }

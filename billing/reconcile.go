@@ -140,11 +140,7 @@ func (r *Reconciliation) Account(c *models.AuditCase) {
 	}
 	timeline := Timeline(standing.Discounts)
 	for i := range c.Invoices {
-		if inv := &c.Invoices[i]; inv.Invoice.Period == r.period {
-			r.invoice(timeline, inv)
-		} else {
-			r.elsewhere(inv)
-		}
+		r.anyInvoice(timeline, &c.Invoices[i])
 	}
 	r.packages(c, standing)
 	for i := range c.Strays {
@@ -228,6 +224,22 @@ func (r *Reconciliation) note(n Notice) {
 	r.NoticeCount++
 	if len(r.Notices) < MaxNamed {
 		r.Notices = append(r.Notices, n)
+	}
+}
+
+// anyInvoice takes in an invoice of any period. A panic in its arithmetic is that
+// invoice's break, and the account's others are compared.
+func (r *Reconciliation) anyInvoice(timeline []models.Segment, inv *models.AuditInvoice) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.fail(Break{Kind: BreakUnreckonable, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
+				Detail: fmt.Sprint("what is owed on the invoice cannot be calculated, so it is parked: ", fault)})
+		}
+	}()
+	if inv.Invoice.Period == r.period {
+		r.invoice(timeline, inv)
+	} else {
+		r.elsewhere(inv)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,8 +92,9 @@ func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
 	}
 }
 
-// An account whose arithmetic fails is named, and the others are reconciled.
-func TestAnAccountThatCannotBeReckoned(t *testing.T) {
+// An invoice whose arithmetic fails is named, by the reconciliation and by its
+// explanation, and everything else is reconciled.
+func TestAnInvoiceThatCannotBeCalculated(t *testing.T) {
 	a := newAudited(t)
 	broken := a.friendly(1)
 	for i := range 20 {
@@ -100,9 +102,17 @@ func TestAnAccountThatCannotBeReckoned(t *testing.T) {
 			ID: fmt.Sprint("x", i), Service: "calls", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: math.MaxInt64 / 4,
 		})
 	}
+	id := broken.Invoices[0].Invoice.ID
 	r := a.reconcile(models.AuditHead{}, broken, a.friendly(2))
-	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnreckonable || r.Breaks[0].AccountID != 1 || r.Invoices != 2 {
+	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnreckonable || r.Breaks[0].AccountID != 1 || r.Breaks[0].InvoiceID != id || r.Invoices != 2 {
 		t.Errorf("%+v", r.Breaks)
+	}
+	account := a.p.Explain(broken)
+	if len(account.Invoices) != 1 || !strings.Contains(account.Invoices[0].Parked, "overflow") {
+		t.Errorf("the account is explained by %+v", account.Invoices)
+	}
+	if invoice, found := a.p.ExplainInvoice(broken, id); !found || !strings.Contains(invoice.Parked, "overflow") {
+		t.Errorf("the invoice is explained by %+v", invoice)
 	}
 }
 

@@ -46,7 +46,8 @@ type Posting struct {
 
 // Settle says what is to be posted for one account: per invoice what the facts
 // owe minus what the ledger holds, and the packages due in the period that have
-// not gone out. A panic in the arithmetic of one account is that account's error.
+// not gone out. A panic in the arithmetic of one invoice parks that invoice, any
+// other the account.
 // Source: programme.md, "Settling: desired minus posted".
 func (p *Programme) Settle(posting Posting, c *models.AccountCase) (out models.AccountOutcome) {
 	out.AccountID = c.AccountID
@@ -57,24 +58,34 @@ func (p *Programme) Settle(posting Posting, c *models.AccountCase) (out models.A
 	}()
 	timeline := Timeline(c.Discounts)
 	for i := range c.Invoices {
-		desired := p.Desire(timeline, &c.Invoices[i].Invoice)
-		out.Held = append(out.Held, desired.Held...)
-		out.Full = out.Full || desired.Full
-		out.Charged = out.Charged.Add(desired.Charged)
-		if doc, ok := difference(posting, &c.Invoices[i], desired.Items); ok {
-			out.Adjustments = append(out.Adjustments, doc)
-		}
+		p.settleInvoice(posting, timeline, &c.Invoices[i], &out)
 	}
 	out.Packages = duePackages(posting, c)
 	return out
 }
 
+func (p *Programme) settleInvoice(posting Posting, timeline []models.Segment, c *models.InvoiceCase, out *models.AccountOutcome) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			out.Park(c.Invoice.ID, fmt.Errorf("it cannot be settled: %v", fault))
+		}
+	}()
+	desired := p.Desire(timeline, &c.Invoice)
+	doc, differs := difference(posting, c, desired.Items)
+	if differs {
+		out.Adjustments = append(out.Adjustments, doc)
+	}
+	out.Held = append(out.Held, desired.Held...)
+	out.Full = out.Full || desired.Full
+	out.Discounted = out.Discounted || desired.Discounted
+}
+
 // Desired is what the facts owe on one invoice.
 type Desired struct {
-	Items   []models.AdjustmentItem // the lines that get something, amounts as added to the invoice
-	Held    []models.HeldLine
-	Full    bool         // a day of a line has 100 %
-	Charged models.Money // amounts of those lines, before the discount
+	Items      []models.AdjustmentItem // the lines that get something, amounts as added to the invoice
+	Held       []models.HeldLine
+	Full       bool // a day of a line has 100 %
+	Discounted bool // a line has a discount, be it of nothing
 }
 
 // Desire computes what is owed on an invoice from the discounts of its account.
@@ -110,7 +121,7 @@ func (d *Desired) add(l *models.Line, segments []models.Segment, lines int) {
 	for _, s := range segments {
 		d.Full = d.Full || s.Percent() == 100
 	}
-	d.Charged = d.Charged.Add(l.Amount)
+	d.Discounted = true
 	if amount := -DiscountOn(l, segments); amount != 0 {
 		if d.Items == nil {
 			d.Items = make([]models.AdjustmentItem, 0, lines)
@@ -136,11 +147,19 @@ func difference(posting Posting, c *models.InvoiceCase, desired []models.Adjustm
 	for i := range items {
 		doc.Amount = doc.Amount.Add(items[i].Amount)
 	}
-	if magnitude(doc.Amount) > models.MaxAmount {
-		// Billing could not answer it, and a few of them no total could hold.
-		panic(fmt.Sprintf("the document on invoice %s comes to %s, beyond any amount that is taken", doc.InvoiceID, doc.Amount))
+	if err := checkAmount(doc.Amount); err != nil {
+		panic(err)
 	}
 	return doc, true
+}
+
+// checkAmount refuses a document that billing could not answer, and a few of which
+// no total could hold.
+func checkAmount(amount models.Money) error {
+	if magnitude(amount) > models.MaxAmount {
+		return fmt.Errorf("the document comes to %s, beyond any amount that is taken", amount)
+	}
+	return nil
 }
 
 func reason(posting Posting, c *models.InvoiceCase) models.AdjustmentReason {

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -72,38 +73,77 @@ func aprilLine(id string, amount models.Money) models.Line {
 
 var april = billing.Posting{Period: 202604, Into: 202604, Regular: true}
 
-// One account whose sums do not fit is set aside, whole, and named.
-func TestAnAccountThatOverflowsIsParked(t *testing.T) {
+// One invoice whose sums do not fit is parked and named; the account's others, and
+// its packages, are settled.
+func TestAnInvoiceThatOverflowsIsParkedAlone(t *testing.T) {
 	p := newProgramme(t, customerTerms())
-	out := p.Settle(april, case885(aprilLine("1", 300_000), aprilLine("2", math.MaxInt64), aprilLine("3", math.MaxInt64)))
-	if out.Err == nil || !strings.Contains(out.Err.Error(), "885") || !strings.Contains(out.Err.Error(), "overflow") {
-		t.Errorf("the error is %v", out.Err)
+	account := case885(aprilLine("1", 300_000), aprilLine("2", math.MaxInt64), aprilLine("3", math.MaxInt64), aprilLine("4", math.MaxInt64), aprilLine("5", math.MaxInt64), aprilLine("6", math.MaxInt64))
+	account.Invoices = append(account.Invoices, case885(aprilLine("1", 300_000)).Invoices...)
+	account.Invoices[1].Invoice.ID = "INV-2"
+	account.Grants = []models.Grant{{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 20), Step: 3}}
+	account.Earned = map[int]int{1200: 1}
+	out := p.Settle(april, account)
+	if out.Err != nil || len(out.Parked) != 1 || out.Parked[0].InvoiceID != "INV-1" || !strings.Contains(out.Parked[0].Err.Error(), "overflow") {
+		t.Errorf("parked: %+v, %v", out.Parked, out.Err)
 	}
-	if out.AccountID != 885 || len(out.Adjustments) != 0 || len(out.Packages) != 0 || out.Charged != 0 {
-		t.Errorf("something is posted of it: %+v", out)
+	if len(out.Adjustments) != 1 || out.Adjustments[0].InvoiceID != "INV-2" || out.Adjustments[0].Amount != -60_000 || len(out.Packages) != 1 {
+		t.Errorf("of the rest is posted %+v", out)
 	}
 	var totals models.Totals
 	totals.Count(&out)
-	if totals != (models.Totals{Parked: 1}) {
-		t.Errorf("it is counted as %+v", totals)
+	if want := (models.Totals{Accounts: 1, Documents: 1, Items: 1, Amount: -60_000, Packages: 1, SMS: 1200, Parked: 1}); totals != want {
+		t.Errorf("it is counted as %+v, want %+v", totals, want)
 	}
 }
 
 // So is one with a document that no answer could be read to: a handful of them
 // would be beyond any total, and stop the run for everybody.
-func TestAnAccountBeyondAnyAmountIsParked(t *testing.T) {
+func TestAnInvoiceBeyondAnyAmountIsParked(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	lines := []models.Line{}
 	for i := range 5 {
 		lines = append(lines, aprilLine(fmt.Sprint(i), models.MaxAmount))
 	}
-	if out := p.Settle(april, case885(lines...)); out.Err != nil || out.Adjustments[0].Amount != -models.MaxAmount {
+	if out := p.Settle(april, case885(lines...)); len(out.Parked) != 0 || out.Adjustments[0].Amount != -models.MaxAmount {
 		t.Errorf("the largest document: %+v", out)
 	}
 	out := p.Settle(april, case885(append(lines, aprilLine("5", 3))...))
-	if out.Err == nil || !strings.Contains(out.Err.Error(), "INV-1") || len(out.Adjustments) != 0 {
+	if len(out.Parked) != 1 || out.Parked[0].InvoiceID != "INV-1" || len(out.Adjustments) != 0 || out.Err != nil {
 		t.Errorf("one kopeck more: %+v", out)
 	}
+}
+
+// Whatever the invoices of an account are, each comes to what it would alone.
+func TestNoInvoiceHarmsAnother(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	amounts := rapid.OneOf(rapid.Int64Range(-300_000, 300_000), rapid.Int64Range(int64(-models.MaxAmount), int64(models.MaxAmount)), rapid.Int64())
+	rapid.Check(t, func(t *rapid.T) {
+		account := case885()
+		account.Invoices = nil
+		for i := range rapid.IntRange(1, 5).Draw(t, "invoices") {
+			var lines []models.Line
+			for j, amount := range rapid.SliceOfN(amounts, 0, 8).Draw(t, "lines") {
+				lines = append(lines, aprilLine(fmt.Sprint(j), models.Money(max(amount, -math.MaxInt64))))
+			}
+			inv := case885(lines...).Invoices[0]
+			inv.Invoice.ID = fmt.Sprintf("INV-%d", i)
+			account.Invoices = append(account.Invoices, inv)
+		}
+		together := p.Settle(april, account)
+		var apart models.AccountOutcome
+		for i := range account.Invoices {
+			alone := *account
+			alone.Invoices = account.Invoices[i : i+1]
+			out := p.Settle(april, &alone)
+			if out.Err != nil || len(out.Adjustments)+len(out.Parked) > 1 {
+				t.Fatalf("alone: %+v", out)
+			}
+			apart.Adjustments, apart.Parked = append(apart.Adjustments, out.Adjustments...), append(apart.Parked, out.Parked...)
+		}
+		if together.Err != nil || !reflect.DeepEqual(together.Adjustments, apart.Adjustments) || !reflect.DeepEqual(together.Parked, apart.Parked) {
+			t.Fatalf("together %+v, parked %+v, %v\napart %+v, parked %+v", together.Adjustments, together.Parked, together.Err, apart.Adjustments, apart.Parked)
+		}
+	})
 }
 
 func TestTheReasonOfADocument(t *testing.T) {
@@ -146,7 +186,7 @@ func TestWhatASettlementReports(t *testing.T) {
 	account := case885(aprilLine("1", 300_000), excluded, held)
 	account.Invoices[0].Posted = []models.PostedLine{{LineID: "1", Service: "subscription", Amount: -60_000}}
 	out := p.Settle(april, account)
-	if out.Charged != 300_000 || out.Full || out.Empty() || len(out.Adjustments) != 0 {
+	if !out.Discounted || out.Full || out.Empty() || len(out.Adjustments) != 0 {
 		t.Errorf("an account that has its discount: %+v", out)
 	}
 	if want := []models.HeldLine{{AccountID: 885, Period: 202604, InvoiceID: "INV-1", LineID: "3", Service: "fax", Amount: 700}}; !slices.Equal(out.Held, want) {
@@ -162,7 +202,7 @@ func TestWhatASettlementReports(t *testing.T) {
 	}
 	account.Discounts[0].Percent, account.Discounts[0].To = 100, models.NewDate(2026, 5, 1)
 	account.Invoices[0].Invoice.Lines = []models.Line{excluded, held}
-	if out := p.Settle(april, account); out.Full || out.Charged != 0 {
+	if out := p.Settle(april, account); out.Full || out.Discounted {
 		t.Errorf("100 %% on services that get nothing: %+v", out)
 	}
 }

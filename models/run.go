@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // RunKind is what a run looks at.
 type RunKind string
@@ -77,8 +80,17 @@ type PeriodInfo struct {
 	Braked    bool  // a run of it waits for a person
 }
 
-// ParkedAccount is an account that a run could not settle.
+// ParkedAccount is an account that a run could not settle, or one invoice of it.
 type ParkedAccount struct {
 	AccountID int64
+	InvoiceID string // empty: all of the account
 	Error     string
+}
+
+// String says what is parked, and why.
+func (p ParkedAccount) String() string {
+	if p.InvoiceID == "" {
+		return fmt.Sprintf("account %d: %s", p.AccountID, p.Error)
+	}
+	return fmt.Sprintf("invoice %s of account %d: %s", p.InvoiceID, p.AccountID, p.Error)
 }

@@ -1,5 +1,7 @@
 package models
 
+import "slices"
+
 // AccountCase is all that a settlement needs to know of one account.
 type AccountCase struct {
 	AccountID int64
@@ -32,14 +34,40 @@ type AccountOutcome struct {
 	Adjustments []Adjustment
 	Packages    []SMSPackage
 	Held        []HeldLine
-	Full        bool  // some day of some line had 100 %
-	Charged     Money // eligible amounts that a discount touched
-	Err         error // the account is parked: nothing of it is posted
+	Full        bool            // some day of some line had 100 %
+	Discounted  bool            // some line has a discount
+	Parked      []ParkedInvoice // nothing is posted on these
+	Err         error           // the account is parked: nothing of it is posted
+}
+
+// ParkedInvoice is an invoice that could not be settled.
+type ParkedInvoice struct {
+	InvoiceID string
+	Err       error
 }
 
 // Empty tells whether the account is owed nothing and gets nothing.
 func (o *AccountOutcome) Empty() bool {
-	return len(o.Adjustments) == 0 && len(o.Packages) == 0 && len(o.Held) == 0 && o.Charged == 0
+	return len(o.Adjustments) == 0 && len(o.Packages) == 0 && len(o.Held) == 0 && !o.Discounted
+}
+
+// Park takes an invoice out of what is posted; all else of the account stays.
+func (o *AccountOutcome) Park(invoice string, err error) {
+	o.Adjustments = slices.DeleteFunc(o.Adjustments, func(a Adjustment) bool { return a.InvoiceID == invoice })
+	o.Held = slices.DeleteFunc(o.Held, func(h HeldLine) bool { return h.InvoiceID == invoice })
+	o.Parked = append(o.Parked, ParkedInvoice{invoice, err})
+}
+
+// AllParked names what of the account is parked: all of it, or some invoices.
+func (o *AccountOutcome) AllParked() []ParkedAccount {
+	if o.Err != nil {
+		return []ParkedAccount{{AccountID: o.AccountID, Error: o.Err.Error()}}
+	}
+	var all []ParkedAccount
+	for _, p := range o.Parked {
+		all = append(all, ParkedAccount{AccountID: o.AccountID, InvoiceID: p.InvoiceID, Error: p.Err.Error()})
+	}
+	return all
 }
 
 // HeldLine is a line whose service is on no list: no discount until it is.
@@ -62,7 +90,7 @@ type Totals struct {
 	Packages  int64
 	SMS       int64
 	HeldLines int64
-	Parked    int64
+	Parked    int64 // accounts, and single invoices of others
 }
 
 // Add sums two parts.
@@ -78,11 +106,8 @@ func (t Totals) Add(o Totals) Totals {
 
 // Count adds one account's outcome.
 func (t *Totals) Count(o *AccountOutcome) {
-	if o.Err != nil {
-		t.Parked++
-		return
-	}
-	if o.Empty() {
+	t.Parked += int64(len(o.AllParked()))
+	if o.Err != nil || o.Empty() {
 		return
 	}
 	t.Accounts++

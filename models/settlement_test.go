@@ -10,13 +10,40 @@ import (
 func outcomes() []models.AccountOutcome {
 	return []models.AccountOutcome{
 		{AccountID: 1}, // owed nothing
-		{AccountID: 2, Charged: 300_000, Full: true, Adjustments: []models.Adjustment{
+		{AccountID: 2, Discounted: true, Full: true, Adjustments: []models.Adjustment{
 			{Amount: -142_000, Items: make([]models.AdjustmentItem, 2)}, {Amount: 500, Items: make([]models.AdjustmentItem, 1)},
 		}},
 		{AccountID: 3, Packages: []models.SMSPackage{{SMS: 1200}, {SMS: 3200}}},
-		{AccountID: 4, Charged: 100}, // has its discount already
+		{AccountID: 4, Discounted: true}, // has its discount already
 		{AccountID: 5, Held: make([]models.HeldLine, 3)},
-		{AccountID: 6, Full: true, Charged: 100, Adjustments: []models.Adjustment{{Amount: -100}}, Err: errors.New("parked")},
+		{AccountID: 6, Full: true, Discounted: true, Adjustments: []models.Adjustment{{Amount: -100}}, Err: errors.New("parked")},
+		{AccountID: 7, Discounted: true, Adjustments: []models.Adjustment{{Amount: -7, Items: make([]models.AdjustmentItem, 1)}}, Parked: parkedInvoices("INV-1", "INV-2")},
+		{AccountID: 8, Parked: parkedInvoices("INV-3")},
+	}
+}
+
+func parkedInvoices(invoices ...string) (parked []models.ParkedInvoice) {
+	for _, id := range invoices {
+		parked = append(parked, models.ParkedInvoice{InvoiceID: id, Err: errors.New("no")})
+	}
+	return parked
+}
+
+func TestParkingAnInvoiceLeavesTheRest(t *testing.T) {
+	o := models.AccountOutcome{
+		AccountID: 885, Packages: []models.SMSPackage{{SMS: 1200}},
+		Adjustments: []models.Adjustment{{InvoiceID: "INV-1"}, {InvoiceID: "INV-2"}},
+		Held:        []models.HeldLine{{InvoiceID: "INV-1", LineID: "1"}, {InvoiceID: "INV-2", LineID: "2"}, {InvoiceID: "INV-1", LineID: "3"}},
+	}
+	o.Park("INV-1", errors.New("overflow"))
+	if len(o.Packages) != 1 || len(o.Adjustments) != 1 || o.Adjustments[0].InvoiceID != "INV-2" || len(o.Held) != 1 || o.Held[0].LineID != "2" {
+		t.Errorf("left is %+v", o)
+	}
+	for _, want := range []string{"invoice INV-1 of account 885: overflow", "account 885: lost"} {
+		if all := o.AllParked(); len(all) != 1 || all[0].String() != want {
+			t.Errorf("parked: %v, want %s", all, want)
+		}
+		o.Err = errors.New("lost")
 	}
 }
 
@@ -26,7 +53,7 @@ func TestTotalsCountOutcomes(t *testing.T) {
 		got.Count(&o)
 	}
 	want := models.Totals{
-		Accounts: 4, Full: 1, Documents: 2, Items: 3, Amount: -141_500, Packages: 2, SMS: 4400, HeldLines: 3, Parked: 1,
+		Accounts: 5, Full: 1, Documents: 3, Items: 4, Amount: -141_507, Packages: 2, SMS: 4400, HeldLines: 3, Parked: 4,
 	}
 	if got != want {
 		t.Errorf("totals %+v, want %+v", got, want)

@@ -55,7 +55,8 @@ type books struct {
 	fail    map[models.Period]error // of its chunks
 	panics  map[models.Period]int   // how many times a chunk of it panics
 	brake   map[models.Period]bool
-	down    bool // the database does not answer
+	parked  []models.ParkedAccount // by every run
+	down    bool                   // the database does not answer
 	proved  []models.Period
 	audited []*models.AuditCase
 	noted   map[models.Period]int64 // breaks
@@ -159,6 +160,9 @@ func (b *books) Advance(_ context.Context, id int64, _ func(run, before models.T
 		r.State = models.RunPosting
 	case r.State == models.RunPosting:
 		r.State, r.FinishedAt = models.RunDone, b.wall()
+		if len(b.parked) > 0 {
+			r.State = models.RunIncomplete
+		}
 		info := b.periods[r.Period]
 		info.Stale = 0
 		if info.State == models.PeriodOpen {
@@ -168,6 +172,12 @@ func (b *books) Advance(_ context.Context, id int64, _ func(run, before models.T
 		return *r, false, nil // another worker has moved it
 	}
 	return *r, true, nil
+}
+
+func (b *books) ParkedAccounts(context.Context, int64, int) ([]models.ParkedAccount, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.parked, nil
 }
 
 func (b *books) Periods(context.Context) ([]models.PeriodInfo, error) {

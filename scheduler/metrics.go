@@ -50,7 +50,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		documents:  counter("documents_total", "Adjustment documents posted."),
 		amount:     vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by kind: discounts given, or taken back.", "kind"),
 		packages:   counter("packages_total", "SMS packages posted."),
-		parked:     counter("parked_accounts_total", "Accounts that could not be settled and were parked."),
+		parked:     counter("parked_accounts_total", "Accounts, and single invoices of others, that could not be settled and were parked."),
 		runs:       vec("runs_total", "Runs moved to a state, by kind and state.", "kind", "state"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "referral", Subsystem: "settlement", Name: "run_duration_seconds",
 			Help: "Time from the start of a run to its end, by kind.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 17)}, []string{"kind"}),

@@ -210,6 +210,22 @@ func TestOneFailingPeriodDoesNotStopTheNext(t *testing.T) {
 	})
 }
 
+// Who reads the log of an incomplete run learns what is parked.
+func TestTheLogNamesWhatIsParked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-17 12:00")
+		r := newRig(t, newBooks(202604))
+		r.parked = []models.ParkedAccount{{AccountID: 885, InvoiceID: "INV-7", Error: "money overflow"}}
+		stop := r.run(t)
+		until(t, "2026-05-17 13:00")
+		stop()
+		if log := r.log.String(); !strings.Contains(log, `msg=parked`) || !strings.Contains(log, `account=885 invoice=INV-7 err="money overflow"`) {
+			t.Errorf("the log says\n%s", log)
+		}
+	})
+}
+
 // A braked run waits for a person: no cron line starts the period again.
 func TestBrakedRunIsNotRestartedByTheClock(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ type Runs interface {
 	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
 	WorkChunk(context.Context, models.Run, func(models.Run, *models.AccountCase) models.AccountOutcome) (totals models.Totals, worked bool, err error)
 	Advance(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
+	ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error)
 }
 
 // Calendar is the periods that are known.
@@ -144,7 +145,7 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 			return run, err
 		}
 		if moved {
-			s.report(run, next)
+			s.report(ctx, run, next)
 		} else if next.State == run.State && !sleep.For(ctx, advancePoll) {
 			return run, ctx.Err()
 		}
@@ -175,7 +176,7 @@ func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
 
 // report tells what a run has come to. A run passes here once in the process
 // that moved it on.
-func (s *Settler) report(was, run models.Run) {
+func (s *Settler) report(ctx context.Context, was, run models.Run) {
 	log := s.Log.With("run", run.ID, "period", run.Period, "kind", run.Kind, "posting_period", run.PostingPeriod)
 	t := run.Totals
 	switch run.State {
@@ -185,11 +186,25 @@ func (s *Settler) report(was, run models.Run) {
 	case models.RunBraked:
 		log.Error("the brake holds this run: nothing is posted until it is accepted with `referral run "+run.Period.String()+" --accept`", "why", run.Brake)
 	case models.RunIncomplete:
-		log.Error("incomplete: some accounts are parked and will be tried again", "parked", t.Parked, "documents", t.Documents, "amount_minor", int64(t.Amount))
+		log.Error("incomplete: what is parked will be tried again", "parked", t.Parked, "documents", t.Documents, "amount_minor", int64(t.Amount))
+		s.nameParked(ctx, log, run)
 	case models.RunDone:
 		log.Info("done", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages, "held_lines", t.HeldLines)
 	}
 	if was.State != run.State {
 		s.Metrics.ended(run, s.Now())
+	}
+}
+
+// parkedNamed bounds the lines of a log about one run; all are in the database.
+const parkedNamed = 100
+
+func (s *Settler) nameParked(ctx context.Context, log *slog.Logger, run models.Run) {
+	parked, err := s.Runs.ParkedAccounts(ctx, run.ID, parkedNamed)
+	if err != nil {
+		log.Warn("what is parked cannot be named", "err", err)
+	}
+	for _, p := range parked {
+		log.Error("parked", "account", p.AccountID, "invoice", p.InvoiceID, "err", p.Error)
 	}
 }

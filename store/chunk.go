@@ -186,9 +186,7 @@ func settleAll(run models.Run, c *cases, settle Settle) []models.AccountOutcome 
 	outcomes := make([]models.AccountOutcome, len(c.list))
 	for i := range c.list {
 		outcomes[i] = settle(run, &c.list[i])
-		if err := checkDays(&outcomes[i]); err != nil {
-			outcomes[i] = models.AccountOutcome{AccountID: outcomes[i].AccountID, Err: err}
-		}
+		checkDays(&outcomes[i])
 	}
 	return outcomes
 }
@@ -263,26 +261,79 @@ func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 	return nil
 }
 
-// postEach posts the accounts one at a time; what the database refuses of one is
-// that account's error.
+// postEach posts the accounts one at a time; of one that the database refuses, the
+// invoices one at a time.
 func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.AccountOutcome) error {
 	if err := w.book(ctx, &bookings{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
 		return err
 	}
 	for i := range outcomes {
-		if err := w.SavePoint("account").Error; err != nil {
-			return fmt.Errorf("setting a savepoint: %w", err)
-		}
-		err := classify(w.write(ctx, w.bookings(&cases{}, outcomes[i:i+1])))
-		if errors.Is(err, models.ErrRefused) {
-			outcomes[i] = models.AccountOutcome{AccountID: outcomes[i].AccountID, Err: err}
-			err = w.RollbackTo("account").Error
+		refused, err := w.try(ctx, outcomes[i])
+		if err == nil && refused != nil {
+			err = w.postInvoices(ctx, &outcomes[i])
 		}
 		if err != nil {
 			return fmt.Errorf("posting account %d: %w", outcomes[i].AccountID, err)
 		}
 	}
 	return nil
+}
+
+// postInvoices posts an account piece by piece, and parks the invoices that the
+// database refuses. Without its packages nothing of it is posted: they are no
+// invoice's fault.
+func (w *chunkWork) postInvoices(ctx context.Context, o *models.AccountOutcome) error {
+	refused, err := w.try(ctx, models.AccountOutcome{AccountID: o.AccountID, Packages: o.Packages})
+	if refused != nil {
+		*o = models.AccountOutcome{AccountID: o.AccountID, Err: refused}
+	}
+	for _, piece := range byInvoice(o) {
+		if err != nil {
+			return err
+		}
+		if refused, err = w.try(ctx, piece.AccountOutcome); refused != nil {
+			o.Park(piece.invoice, refused)
+		}
+	}
+	return err
+}
+
+// invoiceOutcome is what is posted on one invoice.
+type invoiceOutcome struct {
+	models.AccountOutcome
+	invoice string
+}
+
+func byInvoice(o *models.AccountOutcome) []invoiceOutcome {
+	var pieces []invoiceOutcome
+	of := func(invoice string) *invoiceOutcome {
+		at := slices.IndexFunc(pieces, func(p invoiceOutcome) bool { return p.invoice == invoice })
+		if at < 0 {
+			at, pieces = len(pieces), append(pieces, invoiceOutcome{models.AccountOutcome{AccountID: o.AccountID}, invoice})
+		}
+		return &pieces[at]
+	}
+	for _, a := range o.Adjustments {
+		piece := of(a.InvoiceID)
+		piece.Adjustments = append(piece.Adjustments, a)
+	}
+	for _, h := range o.Held {
+		piece := of(h.InvoiceID)
+		piece.Held = append(piece.Held, h)
+	}
+	return pieces
+}
+
+// try posts an outcome, or nothing of it when the database refuses it.
+func (w *chunkWork) try(ctx context.Context, o models.AccountOutcome) (refused, err error) {
+	if err := w.SavePoint("piece").Error; err != nil {
+		return nil, fmt.Errorf("setting a savepoint: %w", err)
+	}
+	err = classify(w.write(ctx, w.bookings(&cases{}, []models.AccountOutcome{o})))
+	if errors.Is(err, models.ErrRefused) {
+		return err, w.RollbackTo("piece").Error
+	}
+	return nil, err
 }
 
 func (w *chunkWork) write(ctx context.Context, b *bookings) error {
@@ -303,17 +354,20 @@ func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 	return nil
 }
 
-// park names the accounts that could not be settled and leaves them stale, so
-// that the next catch-up tries again.
+// park names the accounts and invoices that could not be settled and leaves their
+// accounts stale, so that the next catch-up tries again.
 func (w *chunkWork) park(ctx context.Context, outcomes []models.AccountOutcome) error {
 	var parked, marks rows
 	for i := range outcomes {
-		if o := &outcomes[i]; o.Err != nil {
-			parked.row(5).int8(w.run.ID).int8(o.AccountID).int4(int(w.run.Period)).text(storable(o.Err.Error())).time(w.now)
-			marks.row(2).int4(int(w.run.Period)).int8(o.AccountID)
+		all := outcomes[i].AllParked()
+		for _, p := range all {
+			parked.row(6).int8(w.run.ID).int8(p.AccountID).text(p.InvoiceID).int4(int(w.run.Period)).text(storable(p.Error)).time(w.now)
+		}
+		if len(all) > 0 {
+			marks.row(2).int4(int(w.run.Period)).int8(outcomes[i].AccountID)
 		}
 	}
-	if err := parked.into(ctx, w.pgx, "parked_accounts (run_id, account_id, period, error, parked_at)"); err != nil {
+	if err := parked.into(ctx, w.pgx, "parked_accounts (run_id, account_id, invoice_id, period, error, parked_at)"); err != nil {
 		return err
 	}
 	return marks.into(ctx, w.pgx, "stale (period, account_id)")

@@ -9,80 +9,88 @@ import (
 	"referral/store"
 )
 
-// An account that cannot be settled is parked and named; everybody else is paid,
-// the run says that it is incomplete, and a later run settles the account.
+// What cannot be settled is parked and named: an invoice alone where one is the
+// cause, else the account. Everything else is posted, the run says that it is
+// incomplete, and a later run settles the rest.
 func TestParkedAccounts(t *testing.T) {
 	t.Parallel()
-	overflow := april(885, 2, 1<<62, 1<<62, 1<<62)
+	const bad = "INV-2026-04-885"
 	for name, c := range map[string]struct {
-		spoil func(*life) store.Settle
-		says  string
+		spoil   func(*models.AccountOutcome)
+		facts   []models.FactData
+		invoice string // empty: the account is parked
+		says    string
 	}{
-		"the arithmetic stops, through billing.Settle": {func(l *life) store.Settle {
-			l.facts(overflow)
-			return l.pay
-		}, "overflow"},
-		"the rules return an error, with documents": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) { o.Err = errors.New("it is not to be settled") })
-		}, "not to be settled"},
-		"the error cannot be kept as it is": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) {
-				*o = models.AccountOutcome{AccountID: 885, Err: errors.New("bad \x00 and \xff")}
-			})
-		}, "bad \uFFFD and \uFFFD"},
-		"the database refuses a line": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].LineID = "1\x00" })
-		}, "22021"},
-		"the database refuses an item of nothing": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].Amount = 0 })
-		}, "23514"},
-		"the database refuses a held line": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) {
-				o.Held = []models.HeldLine{{AccountID: 885, Period: 202604, Service: "\xff"}}
-			})
-		}, "22021"},
-		"a discount ends on a day that nobody could read": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) {
-				s := &o.Adjustments[0].Items[0].Segments[0]
-				s.From, s.To = day("9999-12-31"), day("9999-12-31")+1
-			})
-		}, "settling account 885: line 1 of invoice INV-2026-04-885 has a discount from 9999-12-31 to 10000-01-01"},
-		"a package was earned on a day that nobody could read": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) {
-				o.Packages = []models.SMSPackage{{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: day("9999-12-31") + 1}}
-			})
-		}, "a package was earned on 10000-01-01"},
-		"one line twice": {func(l *life) store.Settle {
-			return l.spoiled(885, func(o *models.AccountOutcome) {
-				a := &o.Adjustments[0]
-				a.Items = append(a.Items, a.Items[0])
-			})
-		}, "23505"},
+		"the arithmetic of an invoice stops": {facts: []models.FactData{april(885, 2, 1<<62, 1<<62, 1<<62)}, invoice: bad, says: "overflow"},
+		"an invoice is beyond any amount": {
+			facts: []models.FactData{april(885, 2, models.MaxAmount, models.MaxAmount)}, invoice: bad, says: "-16 000 000 000 000.00, beyond any amount",
+		},
+		"the rules return an error, with documents": {spoil: func(o *models.AccountOutcome) { o.Err = errors.New("it is not to be settled") }, says: "not to be settled"},
+		"the error cannot be kept as it is": {spoil: func(o *models.AccountOutcome) {
+			*o = models.AccountOutcome{AccountID: 885, Err: errors.New("bad \x00 and \xff")}
+		}, says: "bad \uFFFD and \uFFFD"},
+		"nor can that of an invoice": {
+			spoil: func(o *models.AccountOutcome) { o.Park(bad, errors.New("bad \x00 and \xff")) }, invoice: bad, says: "bad \uFFFD and \uFFFD",
+		},
+		"the database refuses a line": {
+			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].LineID = "1\x00" }, invoice: bad, says: "22021",
+		},
+		"the database refuses an item of nothing": {
+			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].Amount = 0 }, invoice: bad, says: "23514",
+		},
+		"the database refuses a held line": {spoil: func(o *models.AccountOutcome) {
+			o.Held = []models.HeldLine{{AccountID: 885, Period: 202604, InvoiceID: bad, Service: "\xff"}}
+		}, invoice: bad, says: "22021"},
+		"a discount ends on a day that nobody could read": {spoil: func(o *models.AccountOutcome) {
+			s := &o.Adjustments[0].Items[0].Segments[0]
+			s.From, s.To = day("9999-12-31"), day("9999-12-31")+1
+		}, invoice: bad, says: "line 1 has a discount from 9999-12-31 to 10000-01-01"},
+		"a package was earned on a day that nobody could read": {
+			spoil: func(o *models.AccountOutcome) { o.Packages[0].GrantedOn = day("9999-12-31") + 1 }, says: "a package was earned on 10000-01-01",
+		},
+		"the database refuses a package": {spoil: func(o *models.AccountOutcome) { o.Packages[0].InvoiceID = "\x00" }, says: "22021"},
+		"one line twice": {spoil: func(o *models.AccountOutcome) {
+			a := &o.Adjustments[0]
+			a.Items = append(a.Items, a.Items[0])
+		}, invoice: bad, says: "23505"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, twin := newLife(t), newLife(t)
-			l.climb()
-			twin.climb()
+			sound := april(885, 1, 70000)
+			sound.ID = "INV-SOUND"
+			for _, life := range []*life{l, twin} {
+				life.climb()
+				life.facts(sound)
+			}
 			twin.settle(models.RunRequest{Period: 202604})
-			run := l.finish(l.start(models.RunRequest{Period: 202604, Chunk: 3}), c.spoil(l))
+			l.facts(c.facts...)
+			pay := l.pay
+			if c.spoil != nil {
+				pay = l.spoiled(885, c.spoil)
+			}
+			run := l.finish(l.start(models.RunRequest{Period: 202604, Chunk: 3}), pay)
 			if run.State != models.RunIncomplete || run.Totals.Parked != 1 {
 				t.Errorf("the run came to %+v", run)
 			}
 			parked, err := l.ParkedAccounts(t.Context(), run.ID, 10)
-			if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || !strings.Contains(parked[0].Error, c.says) {
-				t.Errorf("parked: %v, %v; want 885 because of %q", parked, err, c.says)
+			if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].InvoiceID != c.invoice || !strings.Contains(parked[0].Error, c.says) {
+				t.Errorf("parked: %v, %v; want invoice %q of 885 because of %q", parked, err, c.invoice, c.says)
 			}
-			others := "SELECT * FROM (" + ledger + ") x (kind, account_id) WHERE account_id <> 885"
-			if got, want := l.dump(others), twin.dump(others); got != want {
-				t.Errorf("the others got\n%s\nwant\n%s", got, want)
+			unharmed := "SELECT * FROM (" + ledger + ") x (kind, account_id, invoice_id) WHERE account_id <> 885"
+			if c.invoice != "" {
+				unharmed += " OR invoice_id <> '" + bad + "' OR kind = 'package'"
 			}
-			if n := l.number("SELECT count(*) FROM adjustments WHERE account_id = 885") + l.number("SELECT count(*) FROM sms_packages WHERE account_id = 885"); n != 0 {
-				t.Errorf("%d documents of the parked account were posted", n)
+			if got, want := l.dump("SELECT * FROM ("+ledger+") x"), twin.dump(unharmed); got != want {
+				t.Errorf("posted is\n%s\nwant\n%s", got, want)
 			}
 			l.halves()
+			missing := int64(1)
+			if c.invoice == "" {
+				missing = 2
+			}
 			l.facts(april(885, 3, 300000, 1001))
-			if later := l.settle(models.RunRequest{Period: 202604, Needed: true}); later.State != models.RunDone || later.Totals.Documents != 1 {
+			if later := l.settle(models.RunRequest{Period: 202604, Needed: true}); later.State != models.RunDone || later.Totals.Documents != missing {
 				t.Errorf("the later run came to %+v", later)
 			}
 			l.tie(202604)

@@ -457,10 +457,10 @@ func (t *tx) signOff(p *periodRecord, by string) error {
 	return t.Model(p).Updates(map[string]any{"closed_at": t.now, "closed_by": by}).Error
 }
 
-// ParkedAccounts is the accounts that a run could not settle, by id.
+// ParkedAccounts is the accounts and invoices that a run could not settle, by id.
 func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
 	var list []models.ParkedAccount
-	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id LIMIT ?", run, limit).
+	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, invoice_id, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id, invoice_id LIMIT ?", run, limit).
 		Scan(&list).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading parked accounts: %w", err)

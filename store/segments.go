@@ -33,23 +33,30 @@ var firstDay, lastDay = models.NewDate(0, time.January, 1), models.NewDate(9999,
 
 func writable(from, to models.Date) bool { return from >= firstDay && to <= lastDay }
 
-// checkDays refuses an outcome with days that could be posted, but never be read
-// again: the ledger is for ever, so its account is parked instead.
-func checkDays(o *models.AccountOutcome) error {
-	for i := range o.Adjustments {
-		doc := &o.Adjustments[i]
-		for j := range doc.Items {
-			for _, s := range doc.Items[j].Segments {
-				if !writable(s.From, s.To) {
-					return fmt.Errorf("settling account %d: line %s of invoice %s has a discount from %s to %s, days that the ledger cannot hold; "+
-						"correct the dates of the invoice", o.AccountID, doc.Items[j].LineID, doc.InvoiceID, s.From, s.To)
-				}
-			}
+// checkDays parks what has days that could be posted, but never be read again: the
+// ledger is append-only.
+func checkDays(o *models.AccountOutcome) {
+	for _, doc := range slices.Clone(o.Adjustments) {
+		if err := checkDocumentDays(&doc); err != nil {
+			o.Park(doc.InvoiceID, err)
 		}
 	}
 	for i := range o.Packages {
 		if g := &o.Packages[i]; !writable(g.GrantedOn, g.GrantedOn) {
-			return fmt.Errorf("settling account %d: a package was earned on %s, a day that the ledger cannot hold", o.AccountID, g.GrantedOn)
+			err := fmt.Errorf("settling account %d: a package was earned on %s, a day that the ledger cannot hold", o.AccountID, g.GrantedOn)
+			*o = models.AccountOutcome{AccountID: o.AccountID, Err: err}
+			return
+		}
+	}
+}
+
+func checkDocumentDays(doc *models.Adjustment) error {
+	for i := range doc.Items {
+		for _, s := range doc.Items[i].Segments {
+			if !writable(s.From, s.To) {
+				return fmt.Errorf("line %s has a discount from %s to %s, days that the ledger cannot hold; correct the dates of the invoice",
+					doc.Items[i].LineID, s.From, s.To)
+			}
 		}
 	}
 	return nil

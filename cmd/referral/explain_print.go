@@ -103,11 +103,21 @@ func (w *page) invoices(e *billing.Explanation) {
 		})
 	}
 	w.table("Invoices", "none", []string{"invoice", "period", "revision", "lines", "charged", "wanted", "posted", "to post", ""}, rows)
+	for _, i := range e.Invoices {
+		w.parked(&i)
+	}
+}
+
+func (w *page) parked(i *billing.InvoiceSums) {
+	if i.Parked != "" {
+		w.say("Invoice %s is parked, it cannot be settled: %s", i.InvoiceID, i.Parked)
+	}
 }
 
 func (w *page) invoice(e *billing.InvoiceExplanation) {
 	w.say("Invoice %s of account %d, period %s, revision %d", e.InvoiceID, e.AccountID, e.Period, e.Revision)
 	w.say("charged %s, wanted %s, posted %s, to post %s %s", e.Charged, e.Wanted, e.Posted, e.Difference, e.Currency)
+	w.parked(&e.InvoiceSums)
 	fmt.Fprintln(w)
 	w.facts(&e.Account)
 	w.standing(&e.Account)

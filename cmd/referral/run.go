@@ -139,7 +139,7 @@ func verdictOf(runs []models.Run) error {
 		case models.RunBraked:
 			noes = append(noes, fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period))
 		case models.RunIncomplete:
-			noes = append(noes, fmt.Sprintf("the run of %s is incomplete: %d accounts are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
+			noes = append(noes, fmt.Sprintf("the run of %s is incomplete: %d accounts or invoices are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
 		}
 	}
 	if len(noes) > 0 {
@@ -168,9 +168,10 @@ type runReport struct {
 	Parked        []parkedReport  `json:"parked"`
 }
 
-// parkedReport is an account that the run could not settle.
+// parkedReport is an account that the run could not settle, or one invoice of it.
 type parkedReport struct {
 	AccountID int64  `json:"account_id"`
+	InvoiceID string `json:"invoice_id,omitempty"`
 	Error     string `json:"error"`
 }
 
@@ -196,10 +197,10 @@ func printRun(p process, run models.Run, parked []models.ParkedAccount, format s
 		{"accounts", count(t.Accounts)}, {"of them at 100 %", count(t.Full)},
 		{"documents", count(t.Documents)}, {"lines", count(t.Items)}, {"amount", t.Amount.String()},
 		{"SMS packages", count(t.Packages)}, {"SMS in them", count(t.SMS)},
-		{"lines on hold", count(t.HeldLines)}, {"accounts parked", count(t.Parked)},
+		{"lines on hold", count(t.HeldLines)}, {"parked", count(t.Parked)},
 	})
-	for _, account := range parked {
-		fmt.Fprintf(p.out, "parked: account %d: %s\n", account.AccountID, account.Error)
+	for _, what := range parked {
+		fmt.Fprintf(p.out, "parked: %s\n", printable(what.String()))
 	}
 	return nil
 }
@@ -254,10 +255,10 @@ func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, form
 	lines := json.NewEncoder(p.out)
 	var parked []models.ParkedAccount
 	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.AccountOutcome) error {
-		if o.Err != nil {
-			fmt.Fprintf(p.err, "would be parked: %v\n", o.Err)
+		for _, what := range o.AllParked() {
+			fmt.Fprintf(p.err, "would be parked: %s\n", printable(what.String()))
 			if len(parked) < parkedShown {
-				parked = append(parked, models.ParkedAccount{AccountID: o.AccountID, Error: o.Err.Error()})
+				parked = append(parked, what)
 			}
 		}
 		return printOutcome(p, lines, o, format)
