@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -18,13 +17,8 @@ func (c *Consumer) checkTopics(ctx context.Context, wires *wires) error {
 	if err := c.knock(ctx, wires); err != nil {
 		return err
 	}
-	// The client of kafka-go asks without having a missing topic created.
-	transport := &kafka.Transport{
-		Dial: wires.dial, TLS: wires.base.TLS, SASL: wires.base.SASLMechanism,
-		ClientID: wires.base.ClientID, MetadataTopics: c.o.Topics.All(), DialTimeout: wires.base.Timeout,
-	}
-	defer transport.CloseIdleConnections()
-	client := kafka.Client{Addr: kafka.TCP(c.o.Brokers...), Transport: transport}
+	client, closePool := wires.client(c.o.Brokers, c.o.Topics.All())
+	defer closePool()
 	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.o.Topics.All()})
 	if err != nil {
 		return fmt.Errorf("asking the brokers %s for the topics: %w", strings.Join(c.o.Brokers, ","), err)
@@ -52,31 +46,43 @@ func (c *Consumer) knock(ctx context.Context, wires *wires) error {
 	return errors.Join(errs...)
 }
 
-// dialLeader connects to the broker that leads a partition, through the first
-// broker that answers.
-func (c *Consumer) dialLeader(ctx context.Context, wires *wires, topic string, partition int) (*kafka.Conn, error) {
+// dialLeader connects to the broker that leads a partition, and says what the
+// topic's id is.
+func (c *Consumer) dialLeader(ctx context.Context, wires *wires, of place) (*requester, topicID, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
 	defer cancel()
+	found, err := c.findLeader(ctx, wires, of)
+	if err != nil {
+		return nil, topicID{}, fmt.Errorf("asking for the leader: %w", err)
+	}
+	q, err := c.requester(ctx, wires, found.address)
+	return q, found.id, err
+}
+
+// findLeader asks the first broker that answers.
+func (c *Consumer) findLeader(ctx context.Context, wires *wires, of place) (leader, error) {
 	var errs []error
 	for _, broker := range c.o.Brokers {
-		conn, err := wires.dialer().DialLeader(ctx, "tcp", broker, topic, partition)
+		q, err := c.requester(ctx, wires, broker)
 		if err == nil {
-			return conn, nil
+			var found leader
+			found, err = q.leader(of)
+			q.close()
+			if err == nil {
+				return found, nil
+			}
 		}
 		errs = append(errs, fmt.Errorf("through %s: %w", broker, err))
 	}
-	return nil, fmt.Errorf("connecting to the leader: %w", errors.Join(errs...))
+	return leader{}, errors.Join(errs...)
 }
 
 // endOffset asks for the offset behind the last message of a partition.
-func (c *Consumer) endOffset(ctx context.Context, wires *wires, topic string, partition int) (int64, error) {
-	conn, err := c.dialLeader(ctx, wires, topic, partition)
+func (c *Consumer) endOffset(ctx context.Context, wires *wires, of place) (int64, error) {
+	q, _, err := c.dialLeader(ctx, wires, of)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(c.o.Timing.Patience)); err != nil {
-		return 0, err
-	}
-	return conn.ReadLastOffset()
+	defer q.close()
+	return q.offset(of, atEnd)
 }

@@ -27,7 +27,6 @@ var brokerCases = map[string]func(*testing.T, []string){
 	"loses and doubles nothing while members come and go": survivesRebalances,
 	"names messages that retention has taken":             namesGaps,
 	"begins again when the topic is shorter than before":  rewinds,
-	"passes markers of transactions by":                   passesMarkers,
 	"waits for a missing topic and names it":              waitsForTopics,
 	"finds new partitions":                                findsPartitions,
 	"takes a message far beyond its bounds":               survivesLargeMessages,
@@ -38,11 +37,13 @@ var brokerCases = map[string]func(*testing.T, []string){
 }
 
 func runBrokerCases(t *testing.T, broker func(*testing.T) []string) {
-	for name, test := range brokerCases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, broker(t))
-		})
+	for _, cases := range []map[string]func(*testing.T, []string){brokerCases, transactionCases, recreatedCases} {
+		for name, test := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, broker(t))
+			})
+		}
 	}
 }
 
@@ -64,7 +65,7 @@ func takesInOrder(t *testing.T, brokers []string) {
 	if got := sum(m.metrics.messages, "pbx.terminated.v1", "applied"); got != partitions*each {
 		t.Errorf("%v messages counted, want %d", got, partitions*each)
 	}
-	r.until("no lag", func() bool { return sum(m.metrics.lag) == 0 })
+	r.until("no lag", func() bool { return m.lag() == 0 })
 	r.until("ready", func() bool { return m.Ready() == nil })
 }
 
@@ -282,7 +283,7 @@ func namesGaps(t *testing.T, brokers []string) {
 	second := r.start()
 	r.untilDone(30)
 	r.untilCommitted(r.topics.Terminated, 0, 50)
-	if got := sum(second.metrics.gaps, r.topics.Terminated, "0"); got != 20 {
+	if got := sum(second.metrics.gaps, r.topics.Terminated); got != 20 {
 		t.Errorf("a gap of %v messages counted, want 20", got)
 	}
 	if !r.log.says(`"level":"ERROR"`, "messages are lost", r.topics.Terminated, `"from_offset":10`, `"to_offset":30`, `"lost":20`) {
@@ -308,38 +309,11 @@ func rewinds(t *testing.T, brokers []string) {
 	m := r.start()
 	r.untilDone(10)
 	r.untilCommitted(r.topics.Terminated, 0, 10)
-	if got := sum(m.metrics.rewinds, r.topics.Terminated, "0"); got != 1 {
+	if got := sum(m.metrics.rewinds, r.topics.Terminated); got != 1 {
 		t.Errorf("%v rewinds counted, want 1", got)
 	}
 	if !r.log.says(`"level":"ERROR"`, "ends before the committed offset", `"committed":1000`, `"end_offset":10`) {
 		t.Error("the log does not name the topic")
-	}
-}
-
-func passesMarkers(t *testing.T, brokers []string) {
-	r := newRig(t, brokers, 1)
-	producer := r.newClient(kgo.TransactionalID(r.group))
-	transaction := func(end kgo.TransactionEndTry, account int) {
-		r.must(producer.BeginTransaction())
-		record := &kgo.Record{Topic: r.topics.Terminated, Value: []byte(leaver(account))}
-		r.must(producer.ProduceSync(r.context(), record).FirstErr())
-		r.must(producer.EndTransaction(r.context(), end))
-	}
-	transaction(kgo.TryCommit, 1)
-	transaction(kgo.TryCommit, 2)
-	m := r.start()
-	r.untilCommitted(r.topics.Terminated, 0, 4)
-	transaction(kgo.TryAbort, 3)
-	r.untilCommitted(r.topics.Terminated, 0, 6)
-	if got := len(r.store.faults()); got != 0 {
-		t.Errorf("%d messages set aside, want none", got)
-	}
-	commits, aborts := sum(m.metrics.controls, "commit"), sum(m.metrics.controls, "abort")
-	if commits != 2 || aborts != 1 {
-		t.Errorf("%v commits and %v aborts counted, want 2 and 1", commits, aborts)
-	}
-	if !r.log.says(`"level":"ERROR"`, "taken back a transaction", `"offset":5`) {
-		t.Error("the log does not name the aborted transaction")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/sethvargo/go-retry"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"referral/internal/sleep"
 )
@@ -21,6 +22,9 @@ type Consumer struct {
 	decoder *Decoder
 	metrics *metrics
 	health  *health
+	unzip   kgo.Decompressor
+	// positions are shown by the metrics, and so outlive the generations.
+	positions *positions
 }
 
 // Subjects of the state of health.
@@ -41,9 +45,10 @@ func New(o Options) (*Consumer, error) {
 	}
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
-		decoder: decoder, metrics: newMetrics(), health: newHealth(),
+		decoder: decoder, metrics: newMetrics(o.Topics, decoder), health: newHealth(),
+		unzip: kgo.DefaultDecompressor(), positions: newPositions(o.Now),
 	}
-	if err := c.metrics.register(o.Registerer); err != nil {
+	if err := c.metrics.register(o.Registerer, c.positions); err != nil {
 		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
 	}
 	c.health.report(onBroker, errors.New("the group has not been joined yet"))
@@ -61,7 +66,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.health.report(onBroker, errors.New("the consumer has stopped"))
 	wait := c.backoff()
 	for {
-		joined, err := c.membership(ctx)
+		var joined bool
+		err := c.guard(inMembership, func() (err error) { joined, err = c.membership(ctx); return err })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -93,6 +99,8 @@ func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
 	if err := c.checkTopics(ctx, wires); err != nil {
 		return false, err
 	}
+	client, closePool := wires.client(c.o.Brokers, c.o.Topics.All())
+	defer closePool()
 	group, err := kafka.NewConsumerGroup(c.groupConfig(wires))
 	if err != nil {
 		return false, fmt.Errorf("setting up the group: %w", err)
@@ -107,7 +115,7 @@ func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
 			return joined, fmt.Errorf("joining the group: %w", err)
 		}
 		joined = true
-		if err := c.generation(ctx, generation, wires); err != nil {
+		if err := c.generation(ctx, generation, wires, client); err != nil {
 			return joined, err
 		}
 	}
@@ -137,19 +145,25 @@ func (c *Consumer) groupConfig(wires *wires) kafka.ConsumerGroupConfig {
 }
 
 // generation consumes the partitions of one generation until the next is due.
-func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *wires) error {
+func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *wires, client *kafka.Client) error {
 	c.metrics.generations.Inc()
 	c.health.report(onBroker, nil)
 	began := c.o.Now()
-	crew := c.newCrew(ctx, g)
+	crew, err := c.newCrew(ctx, g, client)
+	if err != nil {
+		return err
+	}
 	crew.start()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-crew.ended:
 	}
+	if err := crew.failed(); err != nil {
+		return err
+	}
 	// Members that come and go end a generation often, but not at once. Without a
-	// pause, a fault that kafka-go answers by joining anew would do so endlessly.
+	// pause, a fault that kafka-go answers by joining again would do so endlessly.
 	if c.o.Now().Sub(began) < c.o.Timing.RetryMin*10 && !sleep.For(ctx, c.o.Timing.RetryMin*5) {
 		return ctx.Err()
 	}

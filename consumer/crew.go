@@ -3,7 +3,9 @@ package consumer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -16,36 +18,49 @@ type crew struct {
 	wires      *wires
 	readers    []*partitionReader
 	workers    []*worker
-	ended      chan struct{} // closed when the generation is over
+	ended      chan struct{}         // closed when the generation is over
+	failure    atomic.Pointer[error] // of one of them, which ends the generation
 }
 
-func (c *Consumer) newCrew(ctx context.Context, g *kafka.Generation) *crew {
+// assignment is where to begin in a partition: at [kafka.FirstOffset] when
+// nothing was ever committed.
+type assignment struct {
+	place
+	offset int64
+	id     topicID // that the offset belongs to, if that is known
+}
+
+func (c *Consumer) newCrew(ctx context.Context, g *kafka.Generation, client *kafka.Client) (*crew, error) {
+	group := groupMember{client: client, group: g.GroupID, member: g.MemberID, generation: int(g.ID), patience: c.o.Timing.Patience}
+	places := partitions(g)
+	committed, err := group.committed(ctx, places)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the group's offsets: %w", err)
+	}
 	crew := &crew{c: c, generation: g, wires: newWires(ctx, c.o.Dialer), ended: make(chan struct{})}
 	for i := range c.o.Workers {
-		crew.workers = append(crew.workers, newWorker(c, g, i))
+		crew.workers = append(crew.workers, newWorker(c, group, i))
 	}
-	for i, p := range partitions(g) {
-		crew.readers = append(crew.readers, newPartitionReader(c, crew.wires, p, crew.workers[i%len(crew.workers)]))
+	for i, position := range c.positions.assigned(places) {
+		begin := assignment{position.place, kafka.FirstOffset, topicID{}}
+		if o, known := committed[position.place]; known && o.next >= 0 {
+			begin.offset, begin.id = o.next, o.id
+		}
+		crew.readers = append(crew.readers, newPartitionReader(c, crew.wires, begin, position, crew.workers[i%len(crew.workers)]))
 	}
-	return crew
-}
-
-type assignment struct {
-	topic     string
-	partition int
-	offset    int64 // to begin at; kafka.FirstOffset when none was ever committed
+	return crew, nil
 }
 
 // partitions is what the generation assigns, in a fixed order, so that each
 // topic is spread evenly over the workers.
-func partitions(g *kafka.Generation) []assignment {
-	var all []assignment
+func partitions(g *kafka.Generation) []place {
+	var all []place
 	for topic, assigned := range g.Assignments {
 		for _, p := range assigned {
-			all = append(all, assignment{topic, p.ID, p.Offset})
+			all = append(all, place{topic, p.ID})
 		}
 	}
-	slices.SortFunc(all, func(a, b assignment) int {
+	slices.SortFunc(all, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 	})
 	return all
@@ -62,10 +77,29 @@ func (crew *crew) start() {
 		close(crew.ended)
 	})
 	for _, w := range crew.workers {
-		crew.generation.Start(w.run)
+		crew.run(inWorker, w.run)
 	}
 	for _, r := range crew.readers {
-		crew.generation.Start(r.run)
+		crew.run(inReader, r.run)
 	}
-	crew.generation.Start(crew.watch)
+	crew.run(inWatch, crew.watch)
+}
+
+// run starts a part of the crew. One that stops with a panic ends the
+// generation; the group is joined again, and what was not committed is fetched
+// again.
+func (crew *crew) run(part string, do func(context.Context)) {
+	crew.generation.Start(func(ctx context.Context) {
+		err := crew.c.guard(part, func() error { do(ctx); return nil })
+		if err != nil {
+			crew.failure.Store(&err)
+		}
+	})
+}
+
+func (crew *crew) failed() error {
+	if err := crew.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }

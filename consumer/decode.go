@@ -175,16 +175,6 @@ func toMicroseconds(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// IsControl tells a marker of a transaction, which Kafka keeps among the
-// records, from a message: a key of version 0 and a type, and a value of version
-// and epoch. No event of the contract fits into six bytes.
-func IsControl(m *models.Message) bool {
-	return len(m.Key) == 4 && bytes.HasPrefix(m.Key, []byte{0, 0, 0}) && len(m.Value) == 6
-}
-
-// aborts tells the marker of an abort from that of a commit.
-func aborts(m *models.Message) bool { return m.Key[3] == 0 }
-
 // end makes sure that nothing follows the value that was read.
 func end(d *jx.Decoder) error {
 	if err := d.Skip(); !errors.Is(err, io.EOF) {

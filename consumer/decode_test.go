@@ -587,27 +587,6 @@ func TestResultTakesItsAccountFromTheKey(t *testing.T) {
 	}
 }
 
-func TestControlRecordsAreRecognised(t *testing.T) {
-	for _, c := range []struct {
-		key, value     string
-		control, abort bool
-	}{
-		{"\x00\x00\x00\x01", "\x00\x00\x00\x00\x00\x07", true, false},
-		{"\x00\x00\x00\x00", "\x00\x00\x00\x00\x00\x07", true, true},
-		{"\x00\x00\x00\x01", "{}", false, false},
-		{"8850", "123456", false, false},
-		{"", "123456", false, false},
-	} {
-		m := models.Message{Key: []byte(c.key), Value: []byte(c.value)}
-		if got := IsControl(&m); got != c.control {
-			t.Errorf("%q: %v, want %v", c.key, got, c.control)
-		}
-		if c.control && aborts(&m) != c.abort {
-			t.Errorf("%q: abort %v, want %v", c.key, !c.abort, c.abort)
-		}
-	}
-}
-
 func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
 	missing, twice := topics, topics
 	missing.Results, twice.Results = "", topics.Invoices

@@ -2,6 +2,10 @@
 // reads each into a fact or a fault ([Decoder]), hands the batch to the storage
 // as one transaction ([Store]) and commits the offsets afterwards ([Consumer]).
 //
+// kafka-go keeps the membership in the group and the connections. It reads neither
+// committed records only nor the ids of topics, so the requests that do are
+// franz-go's, on connections that kafka-go opens.
+//
 // What arrives twice changes nothing, for the storage knows every event by its
 // source and id. So every doubt here is decided towards fetching once more.
 package consumer

@@ -201,15 +201,15 @@ func TestConsumerKeepsTheLagWhileTheDatabaseIsDown(t *testing.T) {
 	}
 	m := r.start(func(o *Options) { o.BatchSize = 5; o.Timing.StallAfter = 8 * time.Second }) // it asks for the lag every eighth of that
 	r.sendLeavers(0, 1, 101)
-	r.until("a lag of 100", func() bool { return sum(m.metrics.lag, r.topics.Terminated) == 100 })
+	r.until("a lag of 100", func() bool { return m.lag() == 100 })
 	r.sendLeavers(0, 101, 201)
-	r.until("a lag of 200", func() bool { return sum(m.metrics.lag, r.topics.Terminated) == 200 })
+	r.until("a lag of 200", func() bool { return m.lag() == 200 })
 	if got := sum(m.metrics.stalls); got != 0 {
 		t.Errorf("%v stalls counted, though only the database is to blame", got)
 	}
 	up.Store(true)
 	r.untilDone(200)
-	r.until("no lag", func() bool { return sum(m.metrics.lag) == 0 })
+	r.until("no lag", func() bool { return m.lag() == 0 })
 	if got := sum(m.metrics.generations); got != 1 {
 		t.Errorf("joined %v times, though only the database was to blame", got)
 	}

@@ -3,55 +3,74 @@ package consumer
 import (
 	"context"
 	"fmt"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // locate finds the offset to go on from, on a new connection. Where messages
 // are missing it says so, for a broker would just begin with what it still has.
-func (r *partitionReader) locate(ctx context.Context, conn *kafka.Conn) error {
-	if err := r.extendDeadline(conn); err != nil {
-		return err
-	}
-	first, end, err := conn.ReadOffsets()
+func (r *partitionReader) locate(ctx context.Context, conn *requester, id topicID) error {
+	first, err := conn.offset(r.place, atBeginning)
 	if err != nil {
-		return fmt.Errorf("asking where the partition begins and ends: %w", err)
+		return fmt.Errorf("asking where the partition begins: %w", err)
 	}
-	start, moved := r.start(first, end)
-	if _, err := conn.Seek(start, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
-		return fmt.Errorf("seeking offset %d: %w", start, err)
+	end, err := conn.offset(r.place, atEnd)
+	if err != nil {
+		return fmt.Errorf("asking where the partition ends: %w", err)
 	}
-	r.next = start
-	r.outOfRange = false
-	if r.taken.Load() == 0 || moved {
-		r.took(start)
-	}
-	r.heard(end)
-	if moved {
-		// Committed at once, so that the next member does not count the loss again.
-		return r.hand(ctx, conn, item{from: r, next: start, marker: true})
+	start, moved := r.start(first, end, id)
+	unnamed := r.next >= 0 && id.known() && !r.id.known()
+	r.next, r.id, r.outOfRange = start, id, false
+	r.position.began(id, start, moved)
+	r.position.ends(r.c.o.Now(), end)
+	if moved || unnamed {
+		// Committed at once, so that the next member does not count a loss again,
+		// and notices when the topic is made again though nothing was read.
+		return r.hand(ctx, item{from: r, next: start, id: id, marker: true})
 	}
 	return nil
 }
 
-// start is where to go on in a partition that holds [first, end), and whether
-// that is elsewhere than the group had got to.
-func (r *partitionReader) start(first, end int64) (offset int64, moved bool) {
+// start is where to go on in a partition that holds [first, end) of a topic, and
+// whether that is elsewhere than the group had got to.
+func (r *partitionReader) start(first, end int64, id topicID) (offset int64, moved bool) {
 	switch {
+	case r.id.known() && id.known() && r.id != id:
+		r.noteRecreated(first, id)
+		return first, true
 	case r.next < 0: // nothing was ever committed
 		return first, false
 	case r.next < first:
-		r.c.metrics.gaps.WithLabelValues(r.labels()...).Add(float64(first - r.next))
+		r.c.metrics.gaps.WithLabelValues(r.topic).Add(float64(first - r.next))
 		r.log.Error("messages are lost: the topic no longer has them; ask their source to send them again",
 			"from_offset", r.next, "to_offset", first, "lost", first-r.next)
 		return first, true
 	case r.next > end && r.outOfRange:
 		// Only when the broker has refused the offset too: right after an election,
 		// a leader may not know yet how far its log is safe.
-		r.c.metrics.rewinds.WithLabelValues(r.labels()...).Inc()
-		r.log.Error("the topic ends before the committed offset, as if it had been created anew; beginning at its start",
+		r.c.metrics.rewinds.WithLabelValues(r.topic).Inc()
+		r.log.Error("the topic ends before the committed offset, as if it had been made again; beginning at its start",
 			"committed", r.next, "first_offset", first, "end_offset", end)
 		return first, true
 	}
 	return r.next, false
+}
+
+// noteRecreated tells of a topic that was deleted and made again, and of what is
+// lost with the old one. How far that went is known if it was read here.
+func (r *partitionReader) noteRecreated(first int64, id topicID) {
+	r.c.metrics.recreated.WithLabelValues(r.topic).Inc()
+	taken, end, known := r.position.of(r.id)
+	read := max(r.next, taken) // what was fetched is in the worker's hands
+	log := r.log.With("old_topic_id", r.id.String(), "new_topic_id", id.String(), "read_up_to_offset", read, "begins_at_offset", first)
+	switch {
+	case !known:
+		log.Error("the topic was deleted and made again: it is read from its beginning; " +
+			"what the old one held from that offset on is lost, if it held more: ask its source to send it again")
+	case end > read:
+		r.c.metrics.gaps.WithLabelValues(r.topic).Add(float64(end - read))
+		log.Error("the topic was deleted and made again: it is read from its beginning; "+
+			"messages of the old one are lost: ask their source to send them again",
+			"from_offset", read, "to_offset", end, "lost", end-read)
+	default:
+		log.Error("the topic was deleted and made again: it is read from its beginning; the old one had been read to its end")
+	}
 }

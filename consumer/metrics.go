@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
 )
 
 type metrics struct {
@@ -12,35 +14,60 @@ type metrics struct {
 	batchSize   prometheus.Histogram
 	takeSeconds prometheus.Histogram
 	takeErrors  *prometheus.CounterVec // by kind
-	lag         *prometheus.GaugeVec   // by topic and partition, as those below
-	gaps        *prometheus.CounterVec
+	gaps        *prometheus.CounterVec // by topic, as those below
 	rewinds     *prometheus.CounterVec
-	controls    *prometheus.CounterVec
+	recreated   *prometheus.CounterVec
 	fetchErrors *prometheus.CounterVec
 	stalls      *prometheus.CounterVec
 	commits     *prometheus.CounterVec // by outcome
 	generations prometheus.Counter
 	joinErrors  prometheus.Counter
+	panics      *prometheus.CounterVec // by part
 }
 
-func newMetrics() *metrics {
-	partition := []string{"topic", "partition"}
+// newMetrics has every counter begin at zero: one that came into being with its
+// first fault would not raise an alert on it.
+func newMetrics(topics Topics, d *Decoder) *metrics {
+	m := makeMetrics()
+	for _, topic := range topics.All() {
+		for _, counter := range []*prometheus.CounterVec{m.gaps, m.rewinds, m.recreated, m.fetchErrors, m.stalls} {
+			counter.WithLabelValues(topic)
+		}
+		for _, became := range []models.Disposition{models.Applied, models.Repeated, models.Aside} {
+			m.messages.WithLabelValues(d.EventType(topic), string(became))
+		}
+	}
+	begin(m.setAside, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
+		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
+	begin(m.takeErrors, "refused", "failed")
+	begin(m.commits, "committed", "fenced", "failed")
+	begin(m.panics, guarded...)
+	return m
+}
+
+func begin(counter *prometheus.CounterVec, values ...string) {
+	for _, value := range values {
+		counter.WithLabelValues(value)
+	}
+}
+
+func makeMetrics() *metrics {
 	return &metrics{
 		messages:    counters("messages_total", "Messages taken, by type of event and outcome: applied, repeated or set_aside.", "type", "outcome"),
 		setAside:    counters("set_aside_total", "Messages set aside, by reason.", "reason"),
 		batchSize:   histogram("batch_messages", "Messages in one transaction.", prometheus.ExponentialBuckets(1, 4, 7)),
 		takeSeconds: histogram("take_seconds", "Duration of one transaction.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
-		takeErrors:  counters("take_errors_total", "Transactions that failed: refused (the batch is split) or failed (it is tried again).", "kind"),
-		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem,
-			Name: "lag_messages", Help: "Messages on the topic that are not taken yet."}, partition),
-		gaps:        counters("gap_messages_total", "Messages that the topic no longer had when they were due: lost for good.", partition...),
-		rewinds:     counters("rewinds_total", "Restarts at the beginning of a topic that ends before the committed offset.", partition...),
-		controls:    counters("control_records_total", "Markers of transactions, passed by: commit or abort.", "topic", "partition", "kind"),
-		fetchErrors: counters("fetch_errors_total", "Connections to a partition's leader that failed and were made anew.", partition...),
-		stalls:      counters("stalls_total", "Partitions without progress though messages waited: the group was joined anew.", partition...),
+		takeErrors: counters("take_errors_total",
+			"Transactions that failed: refused (the batch is divided) or failed (it is tried again, in smaller parts after a while).", "kind"),
+		gaps:        counters("gap_messages_total", "Messages that the topic no longer had when they were due: lost for good.", "topic"),
+		rewinds:     counters("rewinds_total", "Restarts at the beginning of a topic that ends before the committed offset.", "topic"),
+		recreated:   counters("recreated_total", "Partitions read from their beginning because their topic had been deleted and made again.", "topic"),
+		fetchErrors: counters("fetch_errors_total", "Connections to a partition's leader that failed and were made again.", "topic"),
+		stalls:      counters("stalls_total", "Partitions without progress though messages waited: the group was joined again.", "topic"),
 		commits:     counters("commits_total", "Commits of offsets, by outcome: committed, fenced (partitions have gone to another member) or failed (tried again).", "outcome"),
 		generations: prometheus.NewCounter(counterOpts("generations_total", "Times that the group was joined.")),
 		joinErrors:  prometheus.NewCounter(counterOpts("join_errors_total", "Failed attempts to join the group.")),
+		panics:      counters("panics_total", "Panics that were stopped, by the part of the consumer: the log has the place.", "part"),
 	}
 }
 
@@ -63,15 +90,15 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	})
 }
 
-func (m *metrics) register(r prometheus.Registerer) error {
+func (m *metrics) register(r prometheus.Registerer, more ...prometheus.Collector) error {
 	if r == nil {
 		return nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{
-		m.messages, m.setAside, m.batchSize, m.takeSeconds, m.takeErrors, m.lag, m.gaps, m.rewinds,
-		m.controls, m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors,
-	} {
+	for _, c := range append(more,
+		m.messages, m.setAside, m.batchSize, m.takeSeconds, m.takeErrors, m.gaps, m.rewinds, m.recreated,
+		m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors, m.panics,
+	) {
 		errs = append(errs, r.Register(c))
 	}
 	return errors.Join(errs...)

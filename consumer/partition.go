@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"referral/internal/sleep"
 	"referral/models"
@@ -23,47 +21,42 @@ const fetchBytes = 4 << 20
 
 // partitionReader fetches and decodes one partition and feeds its worker.
 type partitionReader struct {
-	c         *Consumer
-	wires     *wires
-	topic     string
-	partition int
-	worker    *worker
-	log       *slog.Logger
-	lag       prometheus.Gauge
+	place
+	c        *Consumer
+	wires    *wires
+	worker   *worker
+	log      *slog.Logger
+	position *position
 
-	next       int64 // offset to fetch from
-	outOfRange bool  // the broker has no such offset
+	next       int64   // offset to fetch from
+	id         topicID // of the topic that next belongs to
+	outOfRange bool    // the broker has no such offset
 
 	// What others look at.
-	end     atomic.Int64 // offset behind the last message, as last heard
-	taken   atomic.Int64 // offset behind the last message taken by the storage
 	moved   atomic.Int64 // when something last arrived or nothing was due, as UnixNano
 	blocked atomic.Bool  // the worker has enough to do
 }
 
-func newPartitionReader(c *Consumer, wires *wires, a assignment, w *worker) *partitionReader {
-	partition := strconv.Itoa(a.partition)
+func newPartitionReader(c *Consumer, wires *wires, a assignment, p *position, w *worker) *partitionReader {
+	if !a.id.known() && a.offset < 0 {
+		// Brokers forget the group's offsets in a topic that is deleted.
+		a.id = p.topicID()
+	}
 	return &partitionReader{
-		c: c, wires: wires, topic: a.topic, partition: a.partition, worker: w, next: a.offset,
+		place: a.place, c: c, wires: wires, worker: w, position: p, next: a.offset, id: a.id,
 		log: c.log.With("topic", a.topic, "partition", a.partition),
-		lag: c.metrics.lag.WithLabelValues(a.topic, partition),
 	}
 }
-
-func (r *partitionReader) labels() []string { return []string{r.topic, strconv.Itoa(r.partition)} }
-
-func (r *partitionReader) name() string { return r.topic + "/" + strconv.Itoa(r.partition) }
 
 // run follows the partition until ctx is done, on a new connection after every
 // error: one that has gone wrong once is not trusted again.
 func (r *partitionReader) run(ctx context.Context) {
-	defer r.c.metrics.lag.DeleteLabelValues(r.labels()...)
 	defer r.c.health.report(r.name(), nil)
 	r.touch()
 	wait := r.c.backoff()
 	for ctx.Err() == nil {
 		before := r.next
-		err := r.follow(ctx)
+		err := r.c.guard(inReader, func() error { return r.follow(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -71,21 +64,21 @@ func (r *partitionReader) run(ctx context.Context) {
 			wait = r.c.backoff()
 		}
 		pause, _ := wait.Next()
-		r.c.metrics.fetchErrors.WithLabelValues(r.labels()...).Inc()
+		r.c.metrics.fetchErrors.WithLabelValues(r.topic).Inc()
 		r.c.health.report(r.name(), err)
-		r.log.Warn("fetching failed; connecting anew", "error", err, "offset", r.next, "in", pause.String())
+		r.log.Warn("fetching failed; connecting again", "error", err, "offset", r.next, "in", pause.String())
 		sleep.For(ctx, pause)
 	}
 }
 
 // follow fetches on one connection until that fails.
 func (r *partitionReader) follow(ctx context.Context) error {
-	conn, err := r.c.dialLeader(ctx, r.wires, r.topic, r.partition)
+	conn, id, err := r.c.dialLeader(ctx, r.wires, r.place)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	if err := r.locate(ctx, conn); err != nil {
+	defer conn.close()
+	if err := r.locate(ctx, conn, id); err != nil {
 		return err
 	}
 	for {
@@ -97,83 +90,103 @@ func (r *partitionReader) follow(ctx context.Context) error {
 }
 
 // fetch asks for what comes next, waits a while for it, and passes it on.
-func (r *partitionReader) fetch(ctx context.Context, conn *kafka.Conn) error {
-	if err := r.extendDeadline(conn); err != nil {
+func (r *partitionReader) fetch(ctx context.Context, conn *requester) error {
+	part, err := conn.fetch(r.place, r.id, r.next, r.c.o.Timing.MaxWait)
+	if err != nil {
+		return fmt.Errorf("fetching: %w", err)
+	}
+	if err := r.sameTopic(conn, part); err != nil {
 		return err
 	}
-	batch := conn.ReadBatchWith(kafka.ReadBatchConfig{
-		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: r.c.o.Timing.MaxWait,
-	})
-	if batch.Err() == nil {
-		r.heard(batch.HighWaterMark())
+	stable := part.LastStableOffset
+	if stable < 0 { // a broker that knows no transactions
+		stable = part.HighWatermark
 	}
-	err := r.drain(ctx, conn, batch)
-	if closeErr := batch.Close(); err == nil && !errors.Is(closeErr, kafka.RequestTimedOut) {
-		err = closeErr
+	r.position.ends(r.c.o.Now(), part.HighWatermark)
+	if err := r.drain(ctx, part); err != nil {
+		return err
 	}
-	if err == nil {
-		// Past the end of what compaction has left, the batch knows better.
-		offset, _ := conn.Offset()
-		r.next = max(r.next, offset)
-	}
-	if r.next >= r.end.Load() {
+	r.position.settled(r.c.o.Now(), stable, r.next)
+	if r.next >= stable {
 		r.touch()
+	}
+	return nil
+}
+
+// sameTopic makes sure, where a broker cannot be asked by the topic's id, that
+// the records are of the topic that the offset belongs to.
+func (r *partitionReader) sameTopic(conn *requester, part *kmsg.FetchResponseTopicPartition) error {
+	if !r.id.known() || conn.fetchesByID() || len(part.RecordBatches) == 0 {
+		return nil
+	}
+	now, err := conn.leader(r.place)
+	if err == nil && now.id != r.id {
+		err = kafka.UnknownTopicID
 	}
 	return err
 }
 
-// drain passes on every message of a fetched batch. What kafka-go cannot parse
-// makes it panic, which must not take the process with it.
-func (r *partitionReader) drain(ctx context.Context, conn *kafka.Conn, batch *kafka.Batch) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the records at offset %d cannot be parsed (is the topic compacted?): %v", r.next, p)
-		}
-	}()
+// drain passes on every record of a fetch that counts. What is left out at its
+// end, records of aborted transactions and their markers, is passed by, so that
+// the group's offset gets behind it too.
+func (r *partitionReader) drain(ctx context.Context, part *kmsg.FetchResponseTopicPartition) error {
+	began, handed := r.next, r.next
+	batches := newFetched(r.topic, part, r.c.unzip)
 	for {
-		m, err := batch.ReadMessage()
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, kafka.RequestTimedOut):
-			return nil
-		case err != nil:
-			return fmt.Errorf("fetching: %w", err)
-		case m.Offset < r.next:
-			continue // the beginning of a compressed batch, taken before
+		records, behind, more, err := batches.next(r.next)
+		if err != nil {
+			return fmt.Errorf("reading the records at offset %d: %w", r.next, err)
 		}
-		if err := r.pass(ctx, conn, m); err != nil {
-			return err
+		if !more {
+			break
 		}
-		r.next = m.Offset + 1
-		r.touch()
+		for _, record := range records {
+			if err := r.pass(ctx, record); err != nil {
+				return err
+			}
+			handed = r.next
+		}
+		r.next = max(r.next, behind)
 	}
+	switch {
+	case r.next > handed:
+		return r.hand(ctx, item{from: r, next: r.next, id: r.id, marker: true})
+	case r.next == began && len(part.RecordBatches) > 0:
+		return errNoProgress
+	}
+	return nil
 }
 
-// pass reads a message and hands it to the worker, waiting until it has room.
-func (r *partitionReader) pass(ctx context.Context, conn *kafka.Conn, m kafka.Message) error {
-	message := toMessage(m)
-	i := item{from: r, next: m.Offset + 1, weight: weightOf(&message)}
-	if i.marker = IsControl(&message); i.marker {
-		r.noteMarker(&message)
-	} else {
-		i.delivery = r.c.decoder.Decode(message)
+// pass reads a record and hands it to the worker, waiting until it has room.
+func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
+	message := toMessage(record)
+	next := record.Offset + 1
+	r.position.fetched(next, message.At)
+	delivery := r.c.decode(message)
+	if err := r.hand(ctx, item{from: r, next: next, id: r.id, weight: weightOf(&message), delivery: delivery}); err != nil {
+		return err
 	}
-	return r.hand(ctx, conn, i)
+	r.next = next
+	r.touch()
+	return nil
 }
 
-// noteMarker counts the end of a transaction. An abort is a matter for people:
-// kafka-go cannot tell the records that it takes back from the others.
-func (r *partitionReader) noteMarker(m *models.Message) {
-	kind := "commit"
-	if aborts(m) {
-		kind = "abort"
-		r.log.Error("a producer has taken back a transaction, but its messages count as sent: "+
-			"let it send events without transactions, and correct them by new ones", "offset", m.Origin.Offset)
+// decode reads a message. One that the decoder stops at with a panic is set
+// aside: it would stop the partition at every try.
+func (c *Consumer) decode(m models.Message) (delivery models.Delivery) {
+	err := c.guard(inDecoder, func() error {
+		delivery = c.decoder.Decode(m)
+		return nil
+	})
+	if err != nil {
+		return models.Delivery{Message: m, Fault: &models.Fault{Reason: models.BadUnreadable,
+			Detail: "reading it stopped with a panic; the log has the place; replay it once the cause is removed"}}
 	}
-	r.c.metrics.controls.WithLabelValues(append(r.labels(), kind)...).Inc()
+	return delivery
 }
 
-// hand waits for the worker's room without letting the connection time out.
-func (r *partitionReader) hand(ctx context.Context, conn *kafka.Conn, i item) error {
+// hand waits for the worker's room.
+func (r *partitionReader) hand(ctx context.Context, i item) error {
 	if r.worker.offer(i) {
 		return nil
 	}
@@ -183,41 +196,17 @@ func (r *partitionReader) hand(ctx context.Context, conn *kafka.Conn, i item) er
 		return err
 	}
 	r.touch()
-	return r.extendDeadline(conn)
-}
-
-// extendDeadline gives the broker time again; sockets go by the real clock.
-func (r *partitionReader) extendDeadline(conn *kafka.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(r.c.o.Timing.MaxWait + r.c.o.Timing.Patience)); err != nil {
-		return fmt.Errorf("setting a deadline: %w", err)
-	}
 	return nil
-}
-
-// heard notes where the partition ends.
-func (r *partitionReader) heard(end int64) {
-	r.end.Store(end)
-	r.showLag()
-}
-
-// took notes how far the storage has got.
-func (r *partitionReader) took(next int64) {
-	r.taken.Store(next)
-	r.showLag()
-}
-
-func (r *partitionReader) showLag() {
-	r.lag.Set(float64(max(0, r.end.Load()-r.taken.Load())))
 }
 
 func (r *partitionReader) touch() { r.moved.Store(r.c.o.Now().UnixNano()) }
 
-func toMessage(m kafka.Message) models.Message {
+func toMessage(record *kgo.Record) models.Message {
 	message := models.Message{
-		Origin: models.Origin{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset},
-		Key:    m.Key, Value: m.Value, At: m.Time,
+		Origin: models.Origin{Topic: record.Topic, Partition: int(record.Partition), Offset: record.Offset},
+		Key:    record.Key, Value: record.Value, At: record.Timestamp,
 	}
-	for _, h := range m.Headers {
+	for _, h := range record.Headers {
 		message.Headers = append(message.Headers, models.Header{Key: h.Key, Value: h.Value})
 	}
 	return message

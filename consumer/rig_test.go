@@ -179,10 +179,15 @@ func (r *rig) committed(topic string, partition int32) int64 {
 // commit sets the group's offset from outside, while it has no members.
 func (r *rig) commit(topic string, partition int32, offset int64) {
 	r.t.Helper()
+	r.commitFor(topic, partition, offset, "")
+}
+
+func (r *rig) commitFor(topic string, partition int32, offset int64, metadata string) {
+	r.t.Helper()
 	request := kmsg.NewPtrOffsetCommitRequest()
 	request.Group, request.Generation = r.group, -1
 	request.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{
-		{Partition: partition, Offset: offset, LeaderEpoch: -1}}}}
+		{Partition: partition, Offset: offset, LeaderEpoch: -1, Metadata: &metadata}}}}
 	answer, err := request.RequestWith(r.context(), r.newClient(kgo.MaxVersions(kversion.V3_0_0()))) // later ones want ids of topics
 	r.must(err)
 	r.must(kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode))
@@ -248,6 +253,11 @@ func (r *rig) start(change ...func(*Options)) *member {
 	r.t.Helper()
 	c, err := New(r.options(change...))
 	r.must(err)
+	return r.run(c)
+}
+
+func (r *rig) run(c *Consumer) *member {
+	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &member{Consumer: c, r: r, stop: cancel, done: make(chan struct{})}
 	go func() {
@@ -258,6 +268,31 @@ func (r *rig) start(change ...func(*Options)) *member {
 	}()
 	r.t.Cleanup(m.leave)
 	return m
+}
+
+// lag is what is not taken yet, as the metrics have it.
+func (m *member) lag() int64 {
+	var all int64
+	for _, p := range m.positions.list() {
+		all += p.figures(time.Now()).lag
+	}
+	return all
+}
+
+// gauge adds up a metric as it is shown, over the series with these labels.
+func (m *member) gauge(name string, labels ...string) float64 {
+	m.r.t.Helper()
+	shown, err := m.o.Registerer.(*prometheus.Registry).Gather()
+	m.r.must(err)
+	var total float64
+	for _, family := range shown {
+		for _, metric := range family.GetMetric() {
+			if family.GetName() == name && hasLabels(metric, labels) {
+				total += metric.GetGauge().GetValue()
+			}
+		}
+	}
+	return total
 }
 
 // leave stops the consumer, which the contract gives ten seconds.

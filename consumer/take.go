@@ -4,62 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"time"
 
 	"referral/internal/sleep"
 	"referral/models"
 )
 
-// store takes the deliveries, whatever it takes: it waits out failures, and
-// divides a batch that the database refuses until the one to blame is found.
-// An error means that the partitions have gone.
+// store takes the deliveries, however long it lasts: it waits out failures. After
+// several it tries fewer at a time, for a batch may be too large for what is
+// between here and the database. One that the database refuses is divided until
+// the message to blame is found. An error means that the partitions have gone.
 func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([]models.Disposition, error) {
+	all := make([]models.Disposition, 0, len(batch))
 	wait := w.c.backoff()
 	for len(batch) > 0 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		dispositions, err := w.take(writing, batch)
+		part := batch[:min(len(batch), w.portion.size)]
+		dispositions, err := w.take(writing, part)
 		switch {
 		case err == nil:
 			w.c.health.report(w.subject, nil)
-			return dispositions, nil
-		case errors.Is(err, models.ErrRefused) && divisible(batch):
-			return w.divide(ctx, writing, batch, err)
-		}
-		if ctx.Err() != nil {
+			w.portion.succeeds()
+			all, batch, wait = append(all, dispositions...), batch[len(part):], w.c.backoff()
+		case errors.Is(err, models.ErrRefused) && divisible(part):
+			w.refuse(part, err)
+		case ctx.Err() != nil:
 			return nil, fmt.Errorf("storing, while the partitions went: %w", err)
-		}
-		pause, _ := wait.Next()
-		w.c.metrics.takeErrors.WithLabelValues("failed").Inc()
-		w.c.health.report(w.subject, err)
-		w.c.log.Error("storing failed; nothing is committed, trying the same batch again",
-			"error", err, "messages", len(batch), "in", pause.String())
-		if !sleep.For(ctx, pause) {
-			return nil, ctx.Err()
+		default:
+			pause, _ := wait.Next()
+			if err := w.failed(ctx, part, pause, err); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return nil, nil
+	return all, nil
 }
 
 // divisible tells whether dividing may help: a fault that is refused even as
 // such can only be waited for.
 func divisible(batch []models.Delivery) bool { return len(batch) > 1 || batch[0].Fault == nil }
 
-// divide stores the halves of a refused batch, or sets aside its only message.
-func (w *worker) divide(ctx, writing context.Context, batch []models.Delivery, refusal error) ([]models.Disposition, error) {
+// refuse has the next transaction hold half of what was refused, or the only
+// message set aside.
+func (w *worker) refuse(part []models.Delivery, refusal error) {
 	w.c.metrics.takeErrors.WithLabelValues("refused").Inc()
-	if len(batch) == 1 {
-		batch[0].Fact, batch[0].Fault = nil, refused(refusal)
-		return w.store(ctx, writing, batch)
+	if len(part) == 1 {
+		part[0].Fact, part[0].Fault = nil, refused(refusal)
+		return
 	}
-	half := len(batch) / 2
-	first, err := w.store(ctx, writing, batch[:half])
-	if err != nil {
-		return nil, err
+	w.portion.refuses(len(part))
+}
+
+// failed waits before the next try.
+func (w *worker) failed(ctx context.Context, part []models.Delivery, pause time.Duration, err error) error {
+	smaller := w.portion.fails(len(part))
+	w.c.metrics.takeErrors.WithLabelValues("failed").Inc()
+	w.c.health.report(w.subject, err)
+	w.c.log.Error("storing failed; nothing is committed, trying again",
+		"error", err, "messages", len(part), "fewer", smaller, "in", pause.String())
+	if !sleep.For(ctx, pause) {
+		return ctx.Err()
 	}
-	second, err := w.store(ctx, writing, batch[half:])
-	return append(first, second...), err
+	return nil
 }
 
 // refused is the fault of a message that the database or the rules stop at. The
@@ -102,24 +110,24 @@ func (w *worker) take(ctx context.Context, batch []models.Delivery) (disposition
 // their assertions on money do.
 var errDerivePanic = errors.New("the rules stopped with a panic")
 
-type derivePanic struct{ value any }
+type derivePanic struct{}
 
 // derive marks a panic of the rules, which lies in the data, from one of the
 // storage, which does not.
-func (w *worker) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
-	defer func() {
-		if p := recover(); p != nil {
-			w.c.log.Error("the rules stopped with a panic", "stack", string(debug.Stack()))
-			panic(derivePanic{p})
-		}
-	}()
-	return w.c.o.Derive(set, facts)
+func (w *worker) derive(set *models.WorkingSet, facts []*models.Fact) (changes models.Changes) {
+	err := w.c.guard(inRules, func() error {
+		changes = w.c.o.Derive(set, facts)
+		return nil
+	})
+	if err != nil {
+		panic(derivePanic{})
+	}
+	return changes
 }
 
-func (w *worker) panicked(p any) error {
-	if _, ok := p.(derivePanic); ok {
+func (w *worker) panicked(value any) error {
+	if _, ok := value.(derivePanic); ok {
 		return fmt.Errorf("%w: %w", errDerivePanic, models.ErrRefused)
 	}
-	w.c.log.Error("the storage stopped with a panic", "stack", string(debug.Stack()))
-	return errors.New("the storage stopped with a panic; the log has the place")
+	return w.c.stopped(inStorage, value)
 }

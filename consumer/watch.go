@@ -6,7 +6,7 @@ import (
 )
 
 // watch looks after the readers. One that makes no progress though messages wait
-// ends the generation, so that every connection is made anew.
+// ends the generation, so that every connection is made again.
 func (crew *crew) watch(ctx context.Context) {
 	ticker := time.NewTicker(crew.c.o.Timing.StallAfter / 8)
 	defer ticker.Stop()
@@ -18,10 +18,11 @@ func (crew *crew) watch(ctx context.Context) {
 		}
 		for _, r := range crew.readers {
 			if r.stalled() {
-				r.c.metrics.stalls.WithLabelValues(r.labels()...).Inc()
-				r.log.Error("no progress though messages wait; joining the group anew", "offset", r.next, "end_offset", r.end.Load())
+				r.c.metrics.stalls.WithLabelValues(r.topic).Inc()
+				r.log.Error("no progress though messages wait; joining the group again")
 				return
 			}
+			r.nameOpenTransaction()
 			crew.refreshLag(ctx, r)
 		}
 	}
@@ -38,10 +39,20 @@ func (crew *crew) refreshLag(ctx context.Context, r *partitionReader) {
 	if !r.blocked.Load() {
 		return
 	}
-	end, err := crew.c.endOffset(ctx, crew.wires, r.topic, r.partition)
+	end, err := crew.c.endOffset(ctx, crew.wires, r.place)
 	if err != nil {
 		r.log.Warn("asking for the lag", "error", err)
 		return
 	}
-	r.heard(end)
+	r.position.ends(r.c.o.Now(), end)
+}
+
+// nameOpenTransaction tells of a transaction that holds up the partition for
+// longer than one is expected to be open.
+func (r *partitionReader) nameOpenTransaction() {
+	now := r.c.o.Now()
+	if stable, waiting, since, hangs := r.position.hangs(now, r.c.o.Timing.StallAfter); hangs {
+		r.log.Warn("the partition waits behind an open transaction: its producer has to commit or abort it "+
+			"(kafka-transactions.sh find-hanging names it)", "offset", stable, "waiting", waiting, "for", now.Sub(since).Round(time.Second).String())
+	}
 }

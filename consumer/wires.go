@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -41,6 +42,48 @@ func (l *wires) dialer() *kafka.Dialer {
 	d := l.base
 	d.DialFunc = l.dial
 	return &d
+}
+
+// stream opens a connection for requests that kafka-go does not know. kafka-go
+// signs in on it, and leaves nothing of its own behind.
+func (l *wires) stream(ctx context.Context, address string) (net.Conn, error) {
+	var stream net.Conn
+	d := l.base
+	d.TLS = nil
+	d.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := l.dial(ctx, network, address)
+		if err == nil && l.base.TLS != nil {
+			conn, err = encrypted(ctx, conn, l.base.TLS, address)
+		}
+		stream = conn
+		return conn, err
+	}
+	if _, err := d.DialContext(ctx, "tcp", address); err != nil {
+		return nil, err
+	}
+	return stream, nil
+}
+
+func encrypted(ctx context.Context, conn net.Conn, config *tls.Config, address string) (net.Conn, error) {
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secure, nil
+}
+
+// client asks through kafka-go's pool of connections. It never has a missing
+// topic created. The pool has to be closed.
+func (l *wires) client(brokers, topics []string) (client *kafka.Client, closePool func()) {
+	transport := &kafka.Transport{
+		Dial: l.dial, TLS: l.base.TLS, SASL: l.base.SASLMechanism,
+		ClientID: l.base.ClientID, MetadataTopics: topics, DialTimeout: l.base.Timeout,
+	}
+	return &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}, transport.CloseIdleConnections
 }
 
 func (l *wires) dial(ctx context.Context, network, address string) (net.Conn, error) {

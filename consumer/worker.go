@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/semaphore"
 
 	"referral/internal/sleep"
@@ -18,7 +17,8 @@ type item struct {
 	from     *partitionReader
 	next     int64 // offset to commit once it is done with
 	weight   int64 // bytes
-	marker   bool  // there is nothing to store
+	id       topicID
+	marker   bool // there is nothing to store
 	delivery models.Delivery
 }
 
@@ -30,15 +30,16 @@ type worker struct {
 	room    *semaphore.Weighted // bytes that may still be held
 	most    int64
 	commits *commits
+	portion portion
 	batch   []item // room for one, used again and again
 }
 
-func newWorker(c *Consumer, g *kafka.Generation, number int) *worker {
+func newWorker(c *Consumer, group groupMember, number int) *worker {
 	most := max(1, c.o.Timing.InFlight/int64(c.o.Workers))
 	return &worker{
 		c: c, subject: onDatabase + " (worker " + strconv.Itoa(number+1) + ")",
 		queue: make(chan item, c.o.BatchSize), room: semaphore.NewWeighted(most), most: most,
-		commits: newCommits(c, g),
+		commits: newCommits(c, group), portion: newPortion(c.o.BatchSize),
 	}
 }
 
@@ -116,8 +117,8 @@ func (w *worker) fill(ctx context.Context) []item {
 			return batch
 		case <-w.commits.due():
 			w.commits.flush()
-		case err := <-w.commits.answers:
-			w.commits.answered(err)
+		case a := <-w.commits.answers:
+			w.commits.answered(a)
 		case i := <-w.queue:
 			if batch = append(batch, i); full == nil {
 				full = time.After(w.c.o.Linger)

@@ -1,0 +1,50 @@
+package consumer
+
+// portion is how many messages go into one transaction: a whole batch, and fewer
+// while the database fails at that many or refuses one of them.
+type portion struct {
+	full    int // messages in a batch at most
+	size    int
+	failed  int // transactions in a row
+	took    int // transactions in a row since the size last changed
+	atLeast int // of those, before it grows
+}
+
+const (
+	// failuresToHalve is how often a whole batch may fail before a part is tried:
+	// it is mostly the database that is away.
+	failuresToHalve = 3
+	// successesToGrow is how many smaller transactions have to go well before
+	// larger ones are tried, that may each take as long as a timeout to fail.
+	successesToGrow = 8
+)
+
+func newPortion(full int) portion { return portion{full: full, size: full} }
+
+// fails notes that a transaction of so many messages failed, and tells whether
+// the next one is to be smaller.
+func (p *portion) fails(messages int) (smaller bool) {
+	p.failed++
+	if messages == 1 || p.size == p.full && p.failed < failuresToHalve {
+		return false
+	}
+	p.halve(messages, successesToGrow)
+	return true
+}
+
+// refuses notes that the database refused one of so many messages. Once it has
+// been found, there is no reason to go on with small transactions.
+func (p *portion) refuses(messages int) { p.halve(messages, 1) }
+
+func (p *portion) halve(messages, atLeast int) {
+	p.size, p.atLeast = max(1, messages/2), atLeast
+	p.failed, p.took = 0, 0
+}
+
+// succeeds notes a transaction that went well.
+func (p *portion) succeeds() {
+	p.failed = 0
+	if p.took++; p.size < p.full && p.took >= p.atLeast {
+		p.size, p.took = min(2*p.size, p.full), 0
+	}
+}

@@ -1,0 +1,264 @@
+package consumer
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// place is a partition of a topic.
+type place struct {
+	topic     string
+	partition int
+}
+
+func (p place) name() string { return p.topic + "/" + strconv.Itoa(p.partition) }
+
+// arrival is a message that was fetched and is not taken yet.
+type arrival struct {
+	next int64 // offset behind it
+	at   time.Time
+}
+
+// position is how far a partition goes and how far it has been taken, as last
+// heard. It outlives generations, so that a broker that goes away does not take
+// the figures with it.
+type position struct {
+	place
+	mu     sync.Mutex
+	id     topicID   // of the topic that the offsets belong to
+	end    int64     // offset behind the last message
+	stable int64     // offset that no open transaction is before
+	taken  int64     // offset behind the last message that the storage has; -1 when unknown
+	heard  time.Time // when the broker last told of the end
+	behind time.Time // since when it is known that messages wait; zero when none do
+	open   time.Time // since when nothing but an open transaction holds them up
+	warned bool      // of that transaction
+	unread []arrival // in order
+}
+
+// began notes where a reader begins. Offsets of another topic say nothing any more.
+func (p *position) began(id topicID, next int64, moved bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if moved {
+		p.end, p.stable, p.unread = next, next, nil
+		p.behind, p.open = time.Time{}, time.Time{}
+	}
+	if moved || p.taken < next {
+		p.taken = next
+	}
+	p.id = id
+}
+
+// ends notes where the broker says that the partition ends.
+func (p *position) ends(now time.Time, end int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end, p.heard = end, now
+	p.compare(now)
+}
+
+// settled notes up to where no transaction is open, with next to be fetched.
+func (p *position) settled(now time.Time, stable, next int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stable = stable
+	switch {
+	case next < stable || stable >= p.end:
+		p.open, p.warned = time.Time{}, false
+	case p.open.IsZero():
+		p.open = now
+	}
+}
+
+// fetched notes a message that the storage will be given.
+func (p *position) fetched(next int64, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.unread); next > p.taken && (n == 0 || next > p.unread[n-1].next) {
+		p.unread = append(p.unread, arrival{next, at})
+	}
+}
+
+// refetch forgets what was fetched and not taken, but for the oldest, whose age
+// is still to be told: the next reader will fetch it again.
+func (p *position) refetch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unread = slices.Clone(p.unread[:min(1, len(p.unread))])
+}
+
+// took notes how far the storage has got.
+func (p *position) took(now time.Time, next int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = next
+	done := 0
+	for done < len(p.unread) && p.unread[done].next <= next {
+		done++
+	}
+	if p.unread = p.unread[done:]; len(p.unread) == 0 {
+		p.unread = nil // and the memory with it
+	}
+	p.compare(now)
+}
+
+// compare keeps the time since when messages wait.
+func (p *position) compare(now time.Time) {
+	switch {
+	case p.taken >= p.end:
+		p.behind = time.Time{}
+	case p.behind.IsZero():
+		p.behind = now
+	}
+}
+
+// topicID is that of the topic that was read last.
+func (p *position) topicID() topicID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.id
+}
+
+// of is how far a topic was taken and where it ended, if that was heard here.
+func (p *position) of(id topicID) (taken, end int64, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.id != id || p.heard.IsZero() {
+		return -1, -1, false
+	}
+	return p.taken, p.end, true
+}
+
+// hangs tells, once for each transaction, that one has held up the partition for
+// longer than is usual.
+func (p *position) hangs(now time.Time, usual time.Duration) (stable, waiting int64, since time.Time, hangs bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open.IsZero() || p.warned || now.Sub(p.open) < usual {
+		return 0, 0, time.Time{}, false
+	}
+	p.warned = true
+	return p.stable, p.end - p.stable, p.open, true
+}
+
+// figures is a position as the metrics show it.
+type figures struct {
+	lag    int64
+	oldest time.Duration // age of the oldest message not taken
+	open   time.Duration // of waiting behind an open transaction
+	heard  time.Time
+}
+
+func (p *position) figures(now time.Time) figures {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := figures{heard: p.heard}
+	if !p.open.IsZero() {
+		f.open = max(0, now.Sub(p.open))
+	}
+	if p.taken >= p.end {
+		return f
+	}
+	f.lag = p.end - p.taken
+	oldest := p.behind
+	if len(p.unread) > 0 && !p.unread[0].at.IsZero() {
+		oldest = p.unread[0].at
+	}
+	f.oldest = max(0, now.Sub(oldest))
+	return f
+}
+
+// positions are those of the partitions that are this member's, or were when it
+// last heard of the group.
+type positions struct {
+	now func() time.Time
+	mu  sync.Mutex
+	all map[place]*position
+}
+
+func newPositions(now func() time.Time) *positions {
+	return &positions{now: now, all: map[place]*position{}}
+}
+
+// assigned keeps the positions of the partitions assigned, and drops all others.
+func (p *positions) assigned(places []place) []*position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := map[place]*position{}
+	var all []*position
+	for _, at := range places {
+		position := p.of(at)
+		position.refetch()
+		kept[at] = position
+		all = append(all, position)
+	}
+	p.all = kept
+	return all
+}
+
+func (p *positions) of(at place) *position {
+	if known := p.all[at]; known != nil {
+		return known
+	}
+	return &position{place: at, taken: -1}
+}
+
+func (p *positions) list() []*position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*position
+	for _, position := range p.all {
+		all = append(all, position)
+	}
+	slices.SortFunc(all, func(a, b *position) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
+	})
+	return all
+}
+
+func partitionGauge(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, subsystem, name), help, []string{"topic", "partition"}, nil)
+}
+
+var (
+	lagGauge = partitionGauge("lag_messages",
+		"Messages on the topic that are not taken yet, those of open transactions included, as of heard_timestamp_seconds.")
+	oldestGauge = partitionGauge("oldest_unread_seconds",
+		"Age of the oldest message that is not taken yet, by its own timestamp once it has been fetched, before that since the consumer learnt "+
+			"that messages wait; 0 when none is known to wait. It goes on growing while the broker or the database is away.")
+	openGauge = partitionGauge("open_transaction_seconds",
+		"How long the partition has waited behind a producer's open transaction; 0 when it does not.")
+	heardGauge = partitionGauge("heard_timestamp_seconds",
+		"When the broker last told how far the partition goes, in Unix time.")
+)
+
+// Describe implements [prometheus.Collector].
+func (p *positions) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{lagGauge, oldestGauge, openGauge, heardGauge} {
+		descs <- desc
+	}
+}
+
+// Collect implements [prometheus.Collector]: ages are those of the moment.
+func (p *positions) Collect(metrics chan<- prometheus.Metric) {
+	for _, position := range p.list() {
+		f := position.figures(p.now())
+		if f.heard.IsZero() {
+			continue
+		}
+		gauge := func(desc *prometheus.Desc, value float64) {
+			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value,
+				position.topic, strconv.Itoa(position.partition))
+		}
+		gauge(lagGauge, float64(f.lag))
+		gauge(oldestGauge, f.oldest.Seconds())
+		gauge(openGauge, f.open.Seconds())
+		gauge(heardGauge, float64(f.heard.UnixMilli())/1000)
+	}
+}
