@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -29,7 +30,12 @@ func (n *Notifier) newLane(c Carrier) *lane {
 // run sends until ctx is done. What is on its way then gets a while to end.
 func (l *lane) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		worked := l.round(ctx)
+		worked := false
+		err := l.guard.Do(func() error {
+			worked = l.round(ctx)
+			return nil
+		})
+		l.result(ctx, doingRound, err)
 		switch {
 		case l.away > 0:
 			sleep.For(ctx, min(l.options.AwayMin<<min(l.away-1, 16), l.options.AwayMax))
@@ -98,7 +104,8 @@ func (l *lane) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
 	var unreached atomic.Pointer[error]
 	for i := range claims {
 		group.Go(func() {
-			if err := l.send(ctx, sending, &claims[i]); errors.Is(err, models.ErrCarrierAway) {
+			err := l.guard.Do(func() error { return l.send(ctx, sending, &claims[i]) })
+			if errors.Is(err, models.ErrCarrierAway) {
 				unreached.Store(&err)
 			}
 		})
@@ -126,8 +133,12 @@ func (l *lane) outlast(ctx context.Context) (context.Context, context.CancelFunc
 // send is one attempt, and the note of it. ctx ends with the service, sending
 // with the time for the message.
 func (l *lane) send(ctx, sending context.Context, c *models.ClaimedInvitation) error {
-	ids, err := l.attempt(sending, c)
-	repeat := err != nil && !known(err) && l.carrier.Repeatable && c.MaybeSentBy == ""
+	var ids []string
+	err := l.guard.Do(func() (err error) {
+		ids, err = l.attempt(sending, c)
+		return err
+	})
+	repeat := err != nil && !known(err) && !errors.Is(err, recovering.ErrPanicked) && l.carrier.Repeatable && c.MaybeSentBy == ""
 	if repeat {
 		err = fmt.Errorf("%w: %w", models.ErrCarrierAway, err)
 	}
@@ -149,7 +160,11 @@ func (l *lane) attempt(ctx context.Context, c *models.ClaimedInvitation) ([]stri
 	if expired(c, l.options.Now(), l.options.GiveUp) {
 		return nil, fmt.Errorf("%w: the invitation is too old", models.ErrCarrierBusy)
 	}
-	m, err := l.options.Writer.Write(c)
+	var m *models.InvitationMessage
+	err := l.guard.Do(func() (err error) {
+		m, err = l.options.Writer.Write(c)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", models.ErrCarrierRefuses, err)
 	}

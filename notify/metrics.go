@@ -16,6 +16,7 @@ const (
 	doingClaim   = "claiming invitations"
 	doingOutcome = "noting what became of invitations"
 	doingReceipt = "noting receipts"
+	doingRound   = "sending a round of invitations"
 )
 
 type metrics struct {
@@ -76,7 +77,7 @@ func (m *metrics) begin(carriers []Carrier) {
 	for _, channel := range m.channels {
 		m.abandoned.WithLabelValues(string(channel))
 	}
-	for _, doing := range []string{doingQueue, doingRelease, doingClaim, doingOutcome, doingReceipt} {
+	for _, doing := range []string{doingQueue, doingRelease, doingClaim, doingOutcome, doingReceipt, doingRound} {
 		m.errors.WithLabelValues(doing)
 	}
 }

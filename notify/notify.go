@@ -2,12 +2,14 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/internal/trouble"
 	"referral/models"
@@ -18,6 +20,7 @@ type Notifier struct {
 	options Options
 	metrics *metrics
 	trouble *trouble.Board
+	guard   *recovering.Guard
 }
 
 // New makes a notifier. It connects to nothing yet.
@@ -35,6 +38,9 @@ func New(o Options) (*Notifier, error) {
 		}
 	}
 	var err error
+	if n.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "notify"); err != nil {
+		return nil, err
+	}
 	n.metrics, err = newMetrics(o.Registerer, n)
 	return n, err
 }
@@ -50,12 +56,22 @@ func (n *Notifier) Run(ctx context.Context) error {
 	context.AfterFunc(lines, stop) // a carrier that has failed ends it all
 	for _, c := range n.options.Carriers {
 		if line, ok := c.Sender.(Connected); ok {
-			carriers.Go(func() error { return line.Run(lines, n.receipt) })
+			carriers.Go(func() error { return n.connect(lines, line) })
 		}
 	}
 	n.work(ctx)
 	hangUp()
 	return carriers.Wait()
+}
+
+// connect keeps a carrier's connection, through its panics as well.
+func (n *Notifier) connect(ctx context.Context, line Connected) error {
+	for {
+		err := n.guard.Do(func() error { return line.Run(ctx, n.receipt) })
+		if !errors.Is(err, recovering.ErrPanicked) || !sleep.For(ctx, n.options.AwayMin) {
+			return err
+		}
+	}
 }
 
 func (n *Notifier) work(ctx context.Context) {
@@ -73,13 +89,17 @@ func (n *Notifier) Ready() error { return n.trouble.Err() }
 
 func (n *Notifier) regularly(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
 	for ctx.Err() == nil {
-		if err := do(ctx); err != nil {
-			n.failed(ctx, what, err)
-		} else {
-			n.trouble.Clear(what)
-		}
+		n.result(ctx, what, n.guard.Do(func() error { return do(ctx) }))
 		sleep.For(ctx, every)
 	}
+}
+
+func (n *Notifier) result(ctx context.Context, what string, err error) {
+	if err != nil {
+		n.failed(ctx, what, err)
+		return
+	}
+	n.trouble.Clear(what)
 }
 
 // failed counts and names what failed, unless the end has come.

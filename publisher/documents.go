@@ -65,7 +65,7 @@ func (d *documents) publishRun(ctx context.Context, refs []models.ChunkRef) erro
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(d.options.Workers)
 	for _, ref := range refs {
-		group.Go(func() error { return d.publishChunk(ctx, ref) })
+		group.Go(func() error { return d.trouble.guard.Do(func() error { return d.publishChunk(ctx, ref) }) })
 	}
 	return group.Wait()
 }

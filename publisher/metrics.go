@@ -16,6 +16,7 @@ const (
 	doingMetadata = "metadata"
 	doingWrite    = "write"
 	doingStreams  = "streams"
+	doingShort    = "short-chunk"
 )
 
 // The streams, and the type by which dead letters are counted.
@@ -74,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, t Topics) (*metrics, error) {
 // begin has every counter begin at 0: one that is not there until something happens
 // raises no alarm when it does.
 func (m *metrics) begin(t Topics) {
-	for _, kind := range []string{doingLead, doingBacklog, doingLedger, doingMetadata, doingWrite, doingStreams} {
+	for _, kind := range []string{doingLead, doingBacklog, doingLedger, doingMetadata, doingWrite, doingStreams, doingShort} {
 		m.errors.WithLabelValues(kind)
 	}
 	for topic, kinds := range map[string][]string{

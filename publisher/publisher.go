@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/internal/trouble"
 )
@@ -50,6 +51,9 @@ func New(o Options) (*Publisher, error) {
 		Board:   trouble.New(o.Log, trouble.Words{Part: "publisher", Fails: "publishing fails, trying again", Works: "publishing goes on"}),
 		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}
+	if p.trouble.guard, err = recovering.New(o.Log, o.Registerer, "publisher"); err != nil {
+		return nil, err
+	}
 	p.sender = p.newSender()
 	return p, nil
 }
@@ -86,9 +90,12 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // serve is one attempt to lead, and all of the shift if it succeeds.
 func (p *Publisher) serve(ctx context.Context) {
-	err := p.lead(ctx, (*shift).forever)
+	err := p.trouble.guard.Do(func() error { return p.lead(ctx, (*shift).forever) })
 	switch {
 	case ctx.Err() != nil, errors.Is(err, ErrLedElsewhere):
+	case errors.Is(err, recovering.ErrPanicked):
+		p.trouble.note(streamsTask, err)
+		sleep.For(ctx, p.options.RetryMax)
 	default:
 		p.options.Log.Warn("the lead is lost; trying to take it again", "error", err)
 	}

@@ -65,7 +65,7 @@ func (s *sender) send(ctx context.Context, topic string, letters []letter, refus
 			continue
 		}
 		l := &lane{sender: s, topic: topic, partition: partition, refuse: refuse, refused: map[int64]bool{}, shared: &shared}
-		group.Go(func() error { return l.run(ctx, queue) })
+		group.Go(func() error { return s.trouble.guard.Do(func() error { return l.run(ctx, queue) }) })
 	}
 	err = group.Wait()
 	return !shared.Load(), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
@@ -33,17 +34,24 @@ type stream interface {
 	round(ctx context.Context) (more bool, err error)
 }
 
-func (s *shift) streams() []stream {
-	return []stream{newDocuments(s), newAnnouncements(s), newSetAsides(s)}
+const streams = 3
+
+func (s *shift) streams() [streams]stream {
+	return [streams]stream{newDocuments(s), newAnnouncements(s), newSetAsides(s)}
 }
 
 // forever publishes until ctx is done, and looks for more at every interval.
 func (s *shift) forever(ctx context.Context) error {
+	var waiting atomic.Int32 // for the first round of a stream
+	waiting.Store(int32(streams))
 	return s.each(ctx, func(ctx context.Context, work stream) error {
-		for {
+		for first := true; ; first = false {
 			more, err := work.round(ctx)
 			if err != nil {
 				return err
+			}
+			if first && waiting.Add(-1) == 0 {
+				s.trouble.Clear(streamsTask.What)
 			}
 			if !more && !sleep.For(ctx, s.options.PollInterval) {
 				return context.Cause(ctx)
@@ -68,7 +76,7 @@ func (s *shift) once(ctx context.Context) error {
 func (s *shift) each(ctx context.Context, do func(context.Context, stream) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, work := range s.streams() {
-		group.Go(func() error { return do(ctx, work) })
+		group.Go(func() error { return s.trouble.guard.Do(func() error { return do(ctx, work) }) })
 	}
 	return group.Wait()
 }

@@ -93,7 +93,7 @@ func (s *shortChunks) clear(ref models.ChunkRef) {
 }
 
 func readingWhole(ref models.ChunkRef) task {
-	return task{Kind: "short-chunk", What: fmt.Sprintf("reading chunk %d of run %d whole", ref.Chunk, ref.RunID)}
+	return task{Kind: doingShort, What: fmt.Sprintf("reading chunk %d of run %d whole", ref.Chunk, ref.RunID)}
 }
 
 // blocks tells whether an earlier chunk of this round may have documents of an

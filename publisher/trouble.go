@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/internal/trouble"
 )
@@ -13,6 +14,7 @@ import (
 // count and a reason for not being ready. It also waits and tries again.
 type troubles struct {
 	*trouble.Board
+	guard    *recovering.Guard
 	metrics  *metrics
 	min, max time.Duration // of the back-off
 }
@@ -21,11 +23,14 @@ type troubles struct {
 // it in full, for people.
 type task struct{ Kind, What string }
 
+// streamsTask is all that a shift does; it fails as a whole when a part of it panics.
+var streamsTask = task{Kind: doingStreams, What: "publishing"}
+
 // retry does a thing until it succeeds, or until ctx is done, which is the error
 // then. It is tried once even if ctx is done already.
 func (t *troubles) retry(ctx context.Context, what task, do func(context.Context) error) error {
 	for tries := 1; ; tries++ {
-		err := do(ctx)
+		err := t.guard.Do(func() error { return do(ctx) })
 		if err == nil {
 			t.Clear(what.What)
 			return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/recovering"
 	"referral/models"
 	"referral/notify"
 	smtp "referral/notify/mail"
@@ -110,10 +111,14 @@ func (a *app) texter() (notify.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
+	guard, err := recovering.NewPrivate(a.log, a.registry, "smpp")
+	if err != nil {
+		return nil, err
+	}
 	client, err := smpp.New(smpp.Options{
 		Address: s.Address, TLS: security, SystemID: s.SystemID, Password: password, SystemType: s.SystemType, ServiceType: s.ServiceType,
 		Source: smpp.Address{TON: byte(s.SourceTON), NPI: byte(s.SourceNPI), Text: s.Source}, IDs: smpp.IDs(s.ReceiptIDs),
-		Window: s.Window, Timeout: s.Timeout, Log: a.log,
+		Window: s.Window, Timeout: s.Timeout, Log: a.log, Guard: guard,
 	})
 	return client, usageError(path, err)
 }

@@ -28,7 +28,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 	if err := one.Do(func() error { return failed }); !errors.Is(err, failed) {
 		t.Errorf("an error became %v", err)
 	}
-	if err := one.Do(func() error { panic("out of bounds") }); err == nil || err.Error() != "panic: out of bounds" {
+	if err := one.Do(func() error { panic("out of bounds") }); !errors.Is(err, recovering.ErrPanicked) || err.Error() != "panic: out of bounds" {
 		t.Errorf("a panic became %v", err)
 	}
 	if err := other.Do(func() error { return nil }); err != nil {
@@ -46,6 +46,28 @@ referral_panics_total{component="other"} 0
 		t.Error(err)
 	}
 	if _, err := recovering.New(slog.New(slog.DiscardHandler), taken{}, "third"); err == nil {
+		t.Error("a registry that refuses the metric is no error")
+	}
+}
+
+// A guard of what clients have sent quotes none of it.
+func TestAPrivateGuard(t *testing.T) {
+	var log bytes.Buffer
+	g, err := recovering.NewPrivate(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Do(func() error { panic("anna@example.com") }); err == nil || err.Error() != "panic: string" {
+		t.Errorf("a panic became %v", err)
+	}
+	var nobody map[string]int
+	if err := g.Do(func() error { nobody["x"] = 1; return nil }); err == nil || !strings.Contains(err.Error(), "nil map") {
+		t.Errorf("a panic of the runtime became %v", err)
+	}
+	if said := log.String(); strings.Contains(said, "anna") || !strings.Contains(said, "nil map") || strings.Count(said, "recovering_test.go") < 2 {
+		t.Errorf("logged: %s", said)
+	}
+	if _, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), taken{}, "web"); err == nil {
 		t.Error("a registry that refuses the metric is no error")
 	}
 }

@@ -96,15 +96,15 @@ func (c *Client) connect(ctx context.Context, receipts func(context.Context, mod
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer s.end(errors.New("stopped"))
-	group.Go(s.read)
+	group.Go(func() { s.guarded(s.read) })
 	if err := c.bind(ctx, s); err != nil {
 		return false, err
 	}
-	group.Go(s.push)
+	group.Go(func() { s.guarded(s.push) })
 	c.set(s, nil)
 	c.options.Log.Info("bound to the SMSC")
 	live, stop := context.WithCancel(ctx)
-	group.Go(func() { s.keepAlive(live) })
+	group.Go(func() { s.guarded(func() { s.keepAlive(live) }) })
 	defer stop()
 	select {
 	case <-s.ended:

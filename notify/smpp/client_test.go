@@ -376,6 +376,27 @@ func TestWhatThePeerAsks(t *testing.T) {
 	}
 }
 
+// A panic over what the peer sends costs the session, not the process.
+func TestAPanicEndsTheSessionOnly(t *testing.T) {
+	p := newPeer(t, ok)
+	r := newReceipts()
+	r.panics = true
+	c := client(t, options(p.listener.Addr().String()), r)
+	p.mutex.Lock()
+	l := p.lines[0]
+	p.mutex.Unlock()
+	const text = "id:m1 sub:001 dlvrd:001 submit date:2605011200 done date:2605011201 stat:DELIVRD err:000 text:"
+	l.say(&pdu{command: deliverSM, sequence: 1, body: delivering(4, text)})
+	until(t, "it connects again", func() bool { return p.count(bindTransceiver) > 1 && c.Ready() == nil })
+	p.mutex.Lock()
+	l = p.lines[1]
+	p.mutex.Unlock()
+	l.say(&pdu{command: deliverSM, sequence: 1, body: delivering(4, text)})
+	if got := r.wait(t); got.CarrierID != "m1" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // Receipts arrive, and one that could not be noted comes again.
 func TestReceiptsAreHandedOn(t *testing.T) {
 	answers := make(chan status, 10)

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"referral/internal/recovering"
 )
 
-// Options is which SMSC to talk to, and how. Address, SystemID, Source and Log are
-// required; a zero elsewhere means the default.
+// Options is which SMSC to talk to, and how. Address, SystemID, Source, Log and
+// Guard are required; a zero elsewhere means the default.
 type Options struct {
 	Address     string      // host:port
 	TLS         *tls.Config // nil for none
@@ -21,6 +23,7 @@ type Options struct {
 	Source      Address
 	IDs         IDs // IDsAlike
 	Log         *slog.Logger
+	Guard       *recovering.Guard // of what the peer sends
 
 	Window   int           // messages on their way at once; 10
 	Timeout  time.Duration // of connecting, and of an answer; 10 s
@@ -41,8 +44,8 @@ func (o *Options) validate() error {
 		return errors.New("smpp: the source address must have 1 to 20 characters, an alphanumeric one at most 11")
 	case o.IDs != "" && o.IDs != IDsAlike && o.IDs != IDsDecimal:
 		return errors.New("smpp: ids must be alike or decimal")
-	case o.Log == nil:
-		return errors.New("smpp: no log")
+	case o.Log == nil || o.Guard == nil:
+		return errors.New("smpp: no log, or no guard")
 	}
 	return nil
 }

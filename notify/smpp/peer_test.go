@@ -10,6 +10,9 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/internal/recovering"
 	"referral/models"
 )
 
@@ -196,10 +199,11 @@ func decode(coding byte, content []byte) string {
 
 // receipts collects what a client is told.
 type receipts struct {
-	mutex sync.Mutex
-	list  []models.Receipt
-	came  chan models.Receipt
-	err   error
+	panics bool // the next time
+	mutex  sync.Mutex
+	list   []models.Receipt
+	came   chan models.Receipt
+	err    error
 }
 
 func newReceipts() *receipts { return &receipts{came: make(chan models.Receipt, 100)} }
@@ -207,6 +211,10 @@ func newReceipts() *receipts { return &receipts{came: make(chan models.Receipt, 
 func (r *receipts) take(_ context.Context, receipt models.Receipt) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	if r.panics {
+		r.panics = false
+		panic("index out of range")
+	}
 	if r.err != nil {
 		err := r.err
 		r.err = nil
@@ -231,7 +239,12 @@ func (r *receipts) wait(t testing.TB) models.Receipt {
 }
 
 func options(address string) Options {
+	guard, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "smpp")
+	if err != nil {
+		panic(err)
+	}
 	return Options{
+		Guard:   guard,
 		Address: address, SystemID: "referral", Password: "secret77", Source: Address{TON: 5, Text: "t2 ATS"}, Log: slog.New(slog.DiscardHandler),
 		RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, Throttle: time.Millisecond,
 	}

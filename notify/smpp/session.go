@@ -17,7 +17,8 @@ type session struct {
 	deliver func(*pdu) status // what is said of a deliver_sm
 
 	sequence atomic.Uint32
-	heard    atomic.Int64 // when the peer was last heard of, Unix nanoseconds
+	began    time.Time
+	heard    atomic.Int64 // when the peer was last heard of, nanoseconds since it began: the wall clock may be set
 	pushed   chan *pdu    // deliver_sm that wait for their turn
 
 	write sync.Mutex
@@ -35,9 +36,8 @@ const pushedMost = 64
 func newSession(o *Options, conn net.Conn, deliver func(*pdu) status) *session {
 	s := &session{
 		options: o, conn: conn, deliver: deliver, pushed: make(chan *pdu, pushedMost),
-		waiting: map[uint32]chan *pdu{}, ended: make(chan struct{}),
+		waiting: map[uint32]chan *pdu{}, ended: make(chan struct{}), began: time.Now(),
 	}
-	s.heard.Store(time.Now().UnixNano())
 	return s
 }
 
@@ -51,6 +51,14 @@ func (s *session) end(why error) {
 		s.why = why
 		close(s.ended)
 		_ = s.conn.Close() // whatever it says, it is over
+	}
+}
+
+// guarded does work of the session, which a panic ends like any other fault of it.
+func (s *session) guarded(work func()) {
+	err := s.options.Guard.Do(func() error { work(); return nil })
+	if err != nil {
+		s.end(err)
 	}
 }
 
@@ -72,7 +80,7 @@ func (s *session) read() {
 			s.end(fmt.Errorf("the connection ended: %w", err))
 			return
 		}
-		s.heard.Store(time.Now().UnixNano())
+		s.heard.Store(int64(time.Since(s.began)))
 		s.take(p)
 	}
 }
@@ -181,7 +189,7 @@ func (s *session) next() uint32 { return (s.sequence.Add(1)-1)%0x7FFFFFFF + 1 }
 // when it is not.
 func (s *session) keepAlive(ctx context.Context) {
 	for ctx.Err() == nil && s.over() == nil {
-		quiet := time.Since(time.Unix(0, s.heard.Load()))
+		quiet := time.Since(s.began) - time.Duration(s.heard.Load())
 		if quiet < s.options.Enquire {
 			s.pause(ctx, s.options.Enquire-quiet)
 			continue

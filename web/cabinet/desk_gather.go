@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"referral/internal/recovering"
 	"referral/models"
 )
 
@@ -26,7 +25,7 @@ const (
 type gatherer struct {
 	intake Intake
 	derive Derive
-	log    *slog.Logger
+	guard  *recovering.Guard // of the rules, which may stop with a panic, and the storage
 
 	mu      sync.Mutex
 	waiting []*entered
@@ -95,13 +94,20 @@ func (g *gatherer) next() []*entered {
 
 // takeAll takes a batch, and each of it alone when one may be to blame for all.
 func (g *gatherer) takeAll(ctx context.Context, batch []*entered) {
-	verdicts, err := g.transaction(ctx, batch)
+	var verdicts map[models.EventKey]models.Activation
+	err := g.guard.Do(func() (err error) {
+		verdicts, err = g.transaction(ctx, batch)
+		return err
+	})
 	switch {
 	case err == nil:
 		for _, e := range batch {
-			e.verdict, e.err = g.verdict(ctx, e.fact, verdicts)
+			e.err = g.guard.Do(func() (err error) {
+				e.verdict, err = g.verdict(ctx, e.fact, verdicts)
+				return err
+			})
 		}
-	case len(batch) > 1 && (errors.Is(err, models.ErrRefused) || errors.Is(err, errRulesStopped)):
+	case len(batch) > 1 && (errors.Is(err, models.ErrRefused) || errors.Is(err, recovering.ErrPanicked)):
 		for _, e := range batch {
 			g.takeAll(ctx, []*entered{e})
 		}
@@ -112,17 +118,7 @@ func (g *gatherer) takeAll(ctx context.Context, batch []*entered) {
 	}
 }
 
-// errRulesStopped marks a code at which the rules stopped with a panic, as their
-// assertions on money do.
-var errRulesStopped = errors.New("the rules stopped with a panic")
-
 func (g *gatherer) transaction(ctx context.Context, batch []*entered) (verdicts map[models.EventKey]models.Activation, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("the rules or the storage stopped with a panic", "stack", string(debug.Stack()))
-			err = errRulesStopped
-		}
-	}()
 	deliveries := make([]models.Delivery, len(batch))
 	for i, e := range batch {
 		deliveries[i].Fact = e.fact

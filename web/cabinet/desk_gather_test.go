@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"slices"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/internal/recovering"
 	"referral/models"
 )
 
@@ -47,6 +49,9 @@ func (s *slowIntake) Take(_ context.Context, batch []models.Delivery, derive Der
 }
 
 func (s *slowIntake) VerdictOn(_ context.Context, account int64, event models.EventKey) (models.Activation, bool, error) {
+	if account == 14 {
+		panic("rows without a result")
+	}
 	return models.Activation{AccountID: account, Event: event, Status: models.ActivationRefused, Reason: models.OwnCode}, s.before[account], nil
 }
 
@@ -63,7 +68,11 @@ func acceptAll(_ *models.WorkingSet, facts []*models.Fact) (c models.Changes) {
 
 func newSlow() (*slowIntake, *gatherer) {
 	s := &slowIntake{begun: make(chan int, 200), let: make(chan struct{}, 200), spoiled: map[int64]error{}, before: map[int64]bool{}}
-	return s, &gatherer{intake: s, derive: acceptAll, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	guard, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "cabinet")
+	if err != nil {
+		panic(err)
+	}
+	return s, &gatherer{intake: s, derive: acceptAll, guard: guard}
 }
 
 // enter has accounts enter codes behind the first, which is under way; release ends
@@ -141,9 +150,9 @@ func TestCodesAreGathered(t *testing.T) {
 // A code that the database refuses, or that the rules stop at, spoils no other.
 func TestABadCodeHarmsNoOther(t *testing.T) {
 	s, g := newSlow()
-	s.spoiled[3] = fmt.Errorf("%w: of account 3", models.ErrRefused)
-	got := s.enter(t, g, 1, 2, 3, 13, 4)()
-	for account, want := range map[int64]string{1: "accepted", 2: "accepted", 4: "accepted", 13: errRulesStopped.Error(), 3: "entering codes: " + s.spoiled[3].Error()} {
+	s.spoiled[3], s.before[14] = fmt.Errorf("%w: of account 3", models.ErrRefused), true
+	got := s.enter(t, g, 1, 2, 3, 13, 4, 14)()
+	for account, want := range map[int64]string{1: "accepted", 2: "accepted", 4: "accepted", 13: "panic: string", 14: "panic: string", 3: "entering codes: " + s.spoiled[3].Error()} {
 		if got[account] != want {
 			t.Errorf("account %d: %q, want %q", account, got[account], want)
 		}

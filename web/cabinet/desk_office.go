@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"referral/billing"
+	"referral/internal/recovering"
 	"referral/models"
 	"referral/recipient"
 )
@@ -44,6 +45,7 @@ type Office struct {
 	o        Options
 	metrics  *metrics
 	gatherer *gatherer
+	guard    *recovering.Guard
 }
 
 var _ Desk = (*Office)(nil)
@@ -56,8 +58,12 @@ func NewOffice(o Options) (*Office, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("cabinet: %w", err)
 	}
+	guard, err := recovering.NewPrivate(o.Log, o.Registerer, "cabinet")
+	if err != nil {
+		return nil, fmt.Errorf("cabinet: %w", err)
+	}
 	return &Office{
-		o: o, metrics: newMetrics(o.Registerer), gatherer: &gatherer{intake: o.Store, derive: o.Derive, log: o.Log},
+		o: o, metrics: newMetrics(o.Registerer), gatherer: &gatherer{intake: o.Store, derive: o.Derive, guard: guard}, guard: guard,
 	}, nil
 }
 

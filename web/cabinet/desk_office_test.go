@@ -1,10 +1,12 @@
 package cabinet
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +16,40 @@ import (
 )
 
 type noStore struct{ Store }
+
+// tidied is a store whose first sweep panics.
+type tidied struct {
+	noStore
+	sweeps *int
+}
+
+func (s tidied) SweepTries(context.Context) (int64, error) {
+	if *s.sweeps++; *s.sweeps == 1 {
+		panic("rows without a result")
+	}
+	return 0, nil
+}
+
+func (tidied) SweepRequests(context.Context, time.Duration) (int64, error)    { return 0, nil }
+func (tidied) ForgetRecipients(context.Context, time.Duration) (int64, error) { return 0, nil }
+
+// A sweep that panics is followed by the next one.
+func TestPanicsDoNotEndTheSweeping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, sweeps := someOptions(), 0
+		o.Store = tidied{sweeps: &sweeps}
+		office, err := NewOffice(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 150*time.Second)
+		defer stop()
+		office.KeepTidy(ctx, time.Minute)
+		if sweeps != 3 {
+			t.Errorf("%d sweeps", sweeps)
+		}
+	})
+}
 
 func someOptions() Options {
 	limit := Limit{Wrong: 1, In: time.Second}

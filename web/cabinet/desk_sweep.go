@@ -40,7 +40,7 @@ func (o *Office) KeepTidy(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if err := o.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := o.guard.Do(func() error { return o.Sweep(ctx) }); err != nil && ctx.Err() == nil {
 			o.o.Log.Warn("sweeping failed; the next sweep does it", "error", err)
 		}
 		select {

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -36,6 +38,7 @@ type Door struct {
 	touches   chan models.Session
 	metrics   *metrics
 	log       *slog.Logger
+	guard     *recovering.Guard
 }
 
 const (
@@ -54,7 +57,9 @@ func New(o Options) (*Door, error) {
 		metrics: newMetrics(o.Registerer), log: o.Log,
 	}
 	d.setPolicy("")
-	return d, nil
+	var err error
+	d.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "door")
+	return d, err
 }
 
 // Open tells whether the door has a provider to send clients to. A closed one is
@@ -66,13 +71,23 @@ func (d *Door) Open() bool { return d.o.SignIn.Issuer != "" }
 func (d *Door) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if d.Open() {
-		group.Go(func() error { return d.follow(ctx) })
+		group.Go(func() error { return d.kept(ctx, d.follow) })
 	} else {
 		d.log.Warn("sign-in to the personal account is not configured: its pages and API answer 503")
 	}
-	group.Go(func() error { return d.noteSeen(ctx) })
-	group.Go(func() error { return d.sweep(ctx) })
+	group.Go(func() error { return d.kept(ctx, d.noteSeen) })
+	group.Go(func() error { return d.kept(ctx, d.sweep) })
 	return group.Wait()
+}
+
+// kept works until ctx ends, and begins again after a panic.
+func (d *Door) kept(ctx context.Context, work func(context.Context) error) error {
+	for {
+		err := d.guard.Do(func() error { return work(ctx) })
+		if !errors.Is(err, recovering.ErrPanicked) || !sleep.For(ctx, firstBackOff) {
+			return err
+		}
+	}
 }
 
 const (

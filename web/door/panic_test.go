@@ -1,0 +1,66 @@
+package door
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
+)
+
+// panicking is sessions whose storage panics the first time.
+type panicking struct {
+	none
+	touches, sweeps atomic.Int32
+}
+
+func (p *panicking) TouchSession(context.Context, models.Session, time.Time) error {
+	if p.touches.Add(1) == 1 {
+		panic("rows without a result")
+	}
+	return nil
+}
+
+func (p *panicking) SweepSessions(context.Context, time.Time, int) (int, error) {
+	if p.sweeps.Add(1) == 1 {
+		panic("rows without a result")
+	}
+	return 0, nil
+}
+
+// A panic in what the door does on its own is counted, and the work goes on.
+func TestPanicsDoNotEndTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, sessions, registry := whole(), &panicking{}, prometheus.NewRegistry()
+		o.Sessions, o.Registerer, o.SignIn = sessions, registry, SignIn{}
+		d, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		d.touch(models.Session{}, time.Now())
+		time.Sleep(2 * firstBackOff)
+		d.touch(models.Session{}, time.Now())
+		time.Sleep(time.Second)
+		stop()
+		if err := <-ended; err != nil || sessions.touches.Load() != 2 || sessions.sweeps.Load() != 2 {
+			t.Errorf("%d notes, %d sweeps, ended with %v", sessions.touches.Load(), sessions.sweeps.Load(), err)
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "referral_panics_total" && f.GetMetric()[0].GetCounter().GetValue() == 2 {
+				return
+			}
+		}
+		t.Error("two panics are not counted")
+	})
+}
