@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -17,6 +18,12 @@ func FuzzDecode(f *testing.F) {
 		f.Add(e.topic, e.data, "application/json", "1.0", e.event)
 		f.Add(e.topic, string(dataFirst(e.topic, e.event, e.data).Value), "", "", "")
 		f.Add(e.topic, string(dataInBase64(e.topic, e.event, e.data).Value), "", "", "")
+	}
+	for _, id := range []string{`\ud800`, `\ud83d\ude00`, `\\ud800`, `\ufffd`, `\ud83d\ud83d\ude00`} {
+		f.Add(topics.Invoices, structuredValue("billing.invoice-issued.v1", "1", edit(invoiceData, `INV-2026-04-885`, id)), "", "", "")
+	}
+	for _, number := range []string{`885.0`, `8.85e2`, `9007199254740993.0`, `885e400000000`, `885e-1`, `-0.0`} {
+		f.Add(topics.Terminated, structuredValue("pbx.terminated.v1", "1", edit(terminatedData, `885`, number)), "", "", "")
 	}
 	decoder, thorough := newTestDecoder(f), newThoroughDecoder(f)
 	f.Fuzz(func(t *testing.T, topic, value, media, version, event string) {
@@ -50,8 +57,17 @@ func FuzzDecode(f *testing.F) {
 			if strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
 				t.Fatalf("the database refuses %q", s)
 			}
+			if strings.ContainsRune(s, utf8.RuneError) && !sent(value, utf8.RuneError) {
+				t.Fatalf("%q holds a replacement that nobody sent", s)
+			}
 		}
 	})
+}
+
+// sent tells whether a value may hold a character, as it is, by an escape or in
+// Base64.
+func sent(value string, r rune) bool {
+	return strings.ContainsRune(value, r) || strings.Contains(strings.ToLower(value), fmt.Sprintf(`\u%04x`, r)) || strings.Contains(value, "_base64")
 }
 
 // texts is every text of a fact that is stored.
