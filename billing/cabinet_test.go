@@ -264,7 +264,11 @@ func TestEveryChangeHasItsReason(t *testing.T) {
 			"2026-03-01 0% termination; 2026-02-10 40% step 1 friend 901; 2026-01-24 20% invitee_start"},
 		{"leaving without a discount", visit{registered: "2025-01-10", friends: []string{"2025-02-10"}, left: "2026-03-01"}, "2026-06-01", "2025-05-10 0% ladder_end; 2025-02-10 20% step 1 friend 901"},
 		{"a friend who brings no more percent", visit{registered: "2025-01-10", friends: slices.Repeat([]string{"2026-04-01"}, 6)}, "2026-04-01",
-			"2026-04-01 100% step 5 friend 906; 2026-04-01 100% step 5 friend 905; 2026-04-01 80% step 4 friend 904; 2026-04-01 60% step 3 friend 903; 2026-04-01 40% step 2 friend 902; 2026-04-01 20% step 1 friend 901"},
+			"2026-04-01 100% step 5 friend 906 keeps it to 2027-04-01; 2026-04-01 100% step 5 friend 905; 2026-04-01 80% step 4 friend 904; 2026-04-01 60% step 3 friend 903; 2026-04-01 40% step 2 friend 902; 2026-04-01 20% step 1 friend 901"},
+		{"each later friend at 100 % moves the end", visit{registered: "2025-01-10", friends: append(slices.Repeat([]string{"2026-04-01"}, 5), "2026-05-10")}, "2026-05-10",
+			"2026-05-10 100% step 5 friend 906 keeps it to 2027-05-10, which is later; 2026-04-01 100% step 5 friend 905; 2026-04-01 80% step 4 friend 904; 2026-04-01 60% step 3 friend 903; 2026-04-01 40% step 2 friend 902; 2026-04-01 20% step 1 friend 901"},
+		{"nor beyond the day of leaving", visit{registered: "2025-01-10", friends: append(slices.Repeat([]string{"2026-04-01"}, 5), "2026-05-10"), left: "2026-06-01"}, "2026-05-10",
+			"2026-05-10 100% step 5 friend 906 keeps it to 2026-06-01; 2026-04-01 100% step 5 friend 905; 2026-04-01 80% step 4 friend 904; 2026-04-01 60% step 3 friend 903; 2026-04-01 40% step 2 friend 902; 2026-04-01 20% step 1 friend 901"},
 	} {
 		var got []string
 		for _, ch := range newProgramme(t, customerTerms()).Changes(c.visit.open(t), date(t, c.today)) {
@@ -284,6 +288,12 @@ func changeInWords(c billing.DiscountChange) string {
 	said += " " + string(c.Reason)
 	if c.Friend > 0 {
 		said += fmt.Sprintf(" %d", c.Friend)
+	}
+	if c.Kept {
+		said += fmt.Sprintf(" keeps it to %s", c.End)
+		if c.Extended {
+			said += ", which is later"
+		}
 	}
 	return said
 }

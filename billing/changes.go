@@ -17,7 +17,11 @@ type DiscountChange struct {
 	Inviter int
 	Step    int // of the ladder from that day on; 0 when off it
 	Reason  ChangeReason
-	Friend  int64 // whose activation it was, for ChangeFriend; else 0
+	Friend  int64       // whose activation it was, for ChangeFriend; else 0
+	End     models.Date // first day without the discount for friends, as known then; 0 when off the ladder
+	// Kept is a friend who changed neither percentage nor step; Extended, one who
+	// moved the end.
+	Kept, Extended bool
 }
 
 // ChangeReason says why a percentage changed.
@@ -58,6 +62,8 @@ func (p *Programme) Changes(c *models.AuditCase, today models.Date) []DiscountCh
 		next.On, next.Reason, next.Friend = e.on, e.reason, 0
 		e.apply(&next)
 		next.Percent = models.Segment{Invitee: next.Invitee, Inviter: next.Inviter}.Percent()
+		friend := e.reason == ChangeFriend
+		next.Kept, next.Extended = friend && next.Percent == now.Percent && next.Step == now.Step, friend && next.End > now.End
 		if e.on > today || e.reason == ChangeTermination && now.Percent == 0 && now.Step == 0 {
 			break
 		}
@@ -74,7 +80,7 @@ func (p *Programme) changeEvents(c *models.AuditCase) []changeEvent {
 	events := append(p.inviteeEvents(c), p.ladderEvents(c)...)
 	if left := c.Account.TerminatedAt; !left.IsZero() {
 		events = append(events, changeEvent{p.Local(left), rankTermination, ChangeTermination, func(d *DiscountChange) {
-			d.Invitee, d.Inviter, d.Step = 0, 0, 0
+			d.Invitee, d.Inviter, d.Step, d.End = 0, 0, 0, 0
 		}})
 		events = beforeLeaving(events, p.Local(left))
 	}
@@ -109,13 +115,22 @@ func (p *Programme) ladderEvents(c *models.AuditCase) []changeEvent {
 	rungs := p.Ladder(c.Referrals)
 	for i, r := range rungs {
 		events = append(events, changeEvent{r.On, rankFriend, ChangeFriend, func(next *DiscountChange) {
-			next.Inviter, next.Step, next.Friend = r.Percent, r.Step, r.InviteeID
+			next.Inviter, next.Step, next.Friend, next.End = r.Percent, r.Step, r.InviteeID, p.untilLeaving(c, r.End)
 		}})
 		if i+1 == len(rungs) || rungs[i+1].Restart {
 			events = append(events, changeEvent{r.End, rankEnd, ChangeLadderEnd, func(next *DiscountChange) {
-				next.Inviter, next.Step = 0, 0
+				next.Inviter, next.Step, next.End = 0, 0, 0
 			}})
 		}
 	}
 	return events
+}
+
+// untilLeaving is the end of a discount, which an account that leaves does not
+// outlive.
+func (p *Programme) untilLeaving(c *models.AuditCase, end models.Date) models.Date {
+	if left := c.Account.TerminatedAt; !left.IsZero() {
+		return min(end, p.Local(left))
+	}
+	return end
 }

@@ -191,6 +191,14 @@ func (p *Page) Wide() int {
 	return eval[int](p, "measure the page", `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
 }
 
+// Cut is what of the page is cut off: what lies beyond the edges of the screen, and
+// what does not fit into its own box, which hides it or has to be scrolled
+// sideways. Fields may hold more than they show.
+func (p *Page) Cut() []string {
+	p.t.Helper()
+	return eval[[]string](p, "look for what is cut off", finder+".cut()")
+}
+
 // Asked is every address that the page has asked for, in order.
 func (p *Page) Asked() []string {
 	p.watch.mu.Lock()

@@ -29,6 +29,9 @@ type Options struct {
 	Hosts []string
 	// Phone is a telephone of 360 by 740 pixels, with fingers.
 	Phone bool
+	// Narrow is a telephone of 320 pixels, the least that WCAG 2.2 wants pages to
+	// be readable on (1.4.10).
+	Narrow bool
 	// Dark and LessMotion are what a person has told the system to prefer.
 	Dark, LessMotion bool
 	// NoScript turns scripts off.
@@ -39,6 +42,7 @@ type Options struct {
 const (
 	DeskWidth, DeskHeight   = 1280, 900
 	PhoneWidth, PhoneHeight = 360, 740
+	NarrowWidth             = 320
 )
 
 // patience is for one step; the machine may be busy with other tests.
@@ -126,7 +130,7 @@ func Open(t testing.TB, o Options) *Page {
 	t.Helper()
 	w := newWatch(o.Hosts)
 	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
-	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript, phone: o.Phone}
+	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript, phone: o.Phone || o.Narrow}
 	w.dismiss = p.dismiss
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -148,7 +152,7 @@ func (p *Page) prepare(o Options) {
 		call(cdplog.Enable, cdp.Empty{}),
 		call(audits.Enable, cdp.Empty{}),
 		call(network.Enable, network.EnableParams{}),
-		size(o.Phone),
+		size(o),
 		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: either(o.Dark, "dark", "light")},
 			{Name: "prefers-reduced-motion", Value: either(o.LessMotion, "reduce", "no-preference")},
@@ -158,11 +162,15 @@ func (p *Page) prepare(o Options) {
 	)
 }
 
-func size(phone bool) chromedp.Action[chromedp.Void] {
-	if phone {
-		return chromedp.EmulateViewport(PhoneWidth, PhoneHeight, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)
+func size(o Options) chromedp.Action[chromedp.Void] {
+	width := int64(PhoneWidth)
+	switch {
+	case o.Narrow:
+		width = NarrowWidth
+	case !o.Phone:
+		return chromedp.EmulateViewport(DeskWidth, DeskHeight)
 	}
-	return chromedp.EmulateViewport(DeskWidth, DeskHeight)
+	return chromedp.EmulateViewport(width, PhoneHeight, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)
 }
 
 func scripts(on bool) chromedp.Action[chromedp.Void] {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(browser.Run(m)) }
 
 const (
 	policy = "default-src 'self'; img-src 'self' data:"
-	style  = `body{background:#fff;color:#111} .wide{width:900px} button{padding:8px 16px}
+	style  = `body{background:#fff;color:#111} .wide{width:900px;display:inline-block} .box{overflow:auto;width:100px;white-space:nowrap} button{padding:8px 16px}
 @media (prefers-color-scheme: dark){body{background:#111;color:#eee}}
 @media (prefers-reduced-motion: reduce){h1{letter-spacing:7px}}`
 )
@@ -157,6 +157,20 @@ func TestPhoneIsNarrow(t *testing.T) {
 	}
 	if wide := open(t, s, browser.Options{}).Wide(); wide != 0 {
 		t.Errorf("on a desk it is too wide by %d pixels", wide)
+	}
+}
+
+func TestWhatIsCutOffIsFound(t *testing.T) {
+	const good = `<p class="box">коротко</p><input value="` + `это длиннее, чем поле показывает, и это ничего: поле можно прокрутить">`
+	if cut := open(t, site(t, good, ""), browser.Options{Narrow: true}).Cut(); len(cut) > 0 {
+		t.Errorf("of a page that fits, %q is cut off", cut)
+	}
+	for _, bad := range []string{
+		`<p class="box"><span class="wide">широко</span></p>`, `<div class="box"><table><tr><td class="wide">широко</td></tr></table></div>`, `<p class="wide">широко</p>`,
+	} {
+		if cut := open(t, site(t, bad, ""), browser.Options{Narrow: true}).Cut(); len(cut) == 0 {
+			t.Errorf("nothing of %s is cut off", bad)
+		}
 	}
 }
 

@@ -35,8 +35,22 @@
     e.select();
     return true;
   };
+  // What only screen readers see has one pixel.
+  const seen = e => { const box = e.getBoundingClientRect(); return box.width > 1 && box.height > 1 && e.checkVisibility({visibilityProperty: true}); };
+  // The text and the elements inside of an element, not what decorates it.
+  const content = e => [e, ...e.querySelectorAll('*')].filter(seen).flatMap(d => [
+    ...d === e ? [] : [d.getBoundingClientRect()],
+    ...[...d.childNodes].filter(n => n.nodeType === Node.TEXT_NODE).map(n => { const r = document.createRange(); r.selectNodeContents(n); return r.getBoundingClientRect(); }),
+  ]).filter(r => r.width > 0);
+  const cut = e => {
+    if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) || e.closest('svg') && e.tagName !== 'svg' || !seen(e)) return false;
+    const box = e.getBoundingClientRect();
+    return box.left < -1 || box.right > document.documentElement.clientWidth + 1
+      || getComputedStyle(e).overflowX !== 'visible' && content(e).some(r => r.left < box.left - 1 || r.right > box.right + 1);
+  };
   return {
     plain, name,
+    cut: () => [...document.body.querySelectorAll('*')].filter(cut).map(e => e.tagName.toLowerCase() + (e.className.baseVal ?? e.className ? '.' + (e.className.baseVal ?? e.className) : '') + ' ' + name(e).slice(0, 60)),
     // Where something to press is.
     thing: text => first('a[href],button,summary,label,input[type=submit],input[type=button],input[type=radio],input[type=checkbox],[role=button],[role=tab],[role=link]', text)?.at || null,
     // Focuses a field that can be reached and selects its content; false where there is none.

@@ -172,6 +172,9 @@ func judge(t *testing.T, p *browser.Page) {
 	if wide := p.Wide(); wide > 0 {
 		t.Errorf("the page is wider than the screen by %d pixels", wide)
 	}
+	if cut := p.Cut(); len(cut) > 0 {
+		t.Errorf("the page cuts off %q", cut)
+	}
 }
 
 // TestRefusalsHaveTheirSentences: own company, a second code, too late, and a

@@ -63,6 +63,7 @@ type Change struct {
 	Step    int    `json:"step" doc:"Of the table from that day on; 0 for none"`
 	Reason  string `json:"reason" enum:"friend,ladder_end,invitee_start,invitee_end,termination"`
 	Friend  int64  `json:"friend_id,omitempty" doc:"Who came, when it was a friend"`
+	EndsOn  string `json:"ends_on,omitempty" format:"date" doc:"First day without the discount for friends, as known after this change; left out when there is none"`
 }
 
 type changesOut struct{ Body Changes }
@@ -75,9 +76,17 @@ func (a *API) changes() {
 				return nil, err
 			}
 			return &changesOut{Changes{each(page.Items, func(c billing.DiscountChange) Change {
-				return Change{c.On.String(), c.Percent, c.Invitee, c.Inviter, c.Step, string(c.Reason), c.Friend}
+				return changeOf(&c)
 			}), page.Next}}, nil
 		})
+}
+
+func changeOf(c *billing.DiscountChange) Change {
+	out := Change{On: c.On.String(), Percent: c.Percent, Invitee: c.Invitee, Inviter: c.Inviter, Step: c.Step, Reason: string(c.Reason), Friend: c.Friend}
+	if c.End != 0 {
+		out.EndsOn = c.End.String()
+	}
+	return out
 }
 
 // Months is a page of what each month brought.

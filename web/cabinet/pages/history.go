@@ -13,6 +13,7 @@ import (
 
 // historyView is «История скидок»: what changed and why, and what it brought.
 type historyView struct {
+	Left         bool // the account has left, and nothing more will come
 	Changes      []changeRow
 	ChangesPager pager
 	Chart        chart
@@ -44,7 +45,7 @@ type invoiceRow struct {
 }
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
-	f, err := p.own(r.Context(), account, "История скидок", pathHistory)
+	s, err := p.standing(r.Context(), account)
 	if err != nil {
 		return err
 	}
@@ -58,15 +59,14 @@ func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) e
 		return err
 	}
 	v := historyView{
-		Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
+		Left: s.Terminated, Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
 		Chart: chartOf(months.Items), MonthsPager: pagerOf(r, "Страницы счетов", pathHistory, "months", months.Next),
 	}
 	for i := range months.Items {
 		v.Waiting = v.Waiting || months.Items[i].Waiting != 0
 		v.Months = append(v.Months, monthOf(&months.Items[i]))
 	}
-	f.Body = v
-	return p.render(w, r, http.StatusOK, "history", f)
+	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Name: s.Name, Body: v})
 }
 
 // changesPager tells the older part where its newest stretch of days ends: its
@@ -109,6 +109,9 @@ func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 	default:
 		row.Period = ru.Date(c.On) + " – " + ru.Date(end-1)
 	}
+	if c.Kept {
+		row.Percent = "без изменений"
+	}
 	if c.Invitee > 0 && c.Inviter > 0 {
 		row.Parts = ru.Percent(c.Inviter) + " за приведенных клиентов и " + ru.Percent(c.Invitee) + " новому клиенту"
 	}
@@ -118,11 +121,7 @@ func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 func changeReason(c *billing.DiscountChange) string {
 	switch c.Reason {
 	case billing.ChangeFriend:
-		said := "Клиент " + accountID(c.Friend) + " активировал ваш код"
-		if c.Step > 0 {
-			said += ": ступень " + strconv.Itoa(c.Step)
-		}
-		return said
+		return "Клиент " + accountID(c.Friend) + " активировал ваш код: " + friendBrought(c)
 	case billing.ChangeLadderEnd:
 		return "Закончился срок скидки за приведенных клиентов"
 	case billing.ChangeInviteeStart:
@@ -133,6 +132,18 @@ func changeReason(c *billing.DiscountChange) string {
 		return "АТС отключена"
 	}
 	return ""
+}
+
+// friendBrought is what a friend changed: where all percent are reached, the end.
+func friendBrought(c *billing.DiscountChange) string {
+	until := " по" + ru.Space + ru.Prose(c.End-1) + " включительно"
+	switch {
+	case c.Kept && c.Extended:
+		return "срок скидки продлен" + until
+	case c.Kept:
+		return "скидка действует, как и раньше," + until
+	}
+	return "ступень " + strconv.Itoa(c.Step)
 }
 
 func accountID(id int64) string { return strconv.FormatInt(id, 10) }

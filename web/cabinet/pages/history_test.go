@@ -54,11 +54,29 @@ func TestHistoryOfChanges(t *testing.T) {
 	s.get(empty, "/referral/history").wants(http.StatusOK, "Скидка пока не менялась", "Счетов пока нет")
 }
 
+// At 100 % a further friend moves the end at most, and that is what is said.
+func TestAChangeOfTheEndAlone(t *testing.T) {
+	open(t).get(full, "/referral/history").wants(http.StatusOK,
+		"с 20.04.2026 без изменений Клиент 3000 активировал ваш код: срок скидки продлен по_19_апреля_2027 включительно",
+		"17.04.2026 – 19.04.2026 без изменений Клиент 2999 активировал ваш код: скидка действует, как и раньше, по_16_апреля_2027 включительно")
+}
+
+// A client that has left waits for nothing.
+func TestNothingIsToComeForWhoHasLeft(t *testing.T) {
+	s := open(t)
+	for path, says := range map[string]string{
+		"/referral": "Ваша скидка сегодня Нет", "/referral/history": "Счетов нет.", "/referral/friends": "Приведенных клиентов нет.",
+		"/referral/invitations": "Приглашений нет.", "/referral/invite": "больше не отправляем",
+	} {
+		s.get(terminated, path).wants(http.StatusOK, says).lacks("Пока", "пока", "еще")
+	}
+}
+
 // The newest stretch of an older part ends where the part before it begins.
 func TestOlderChangesKnowWhereTheyEnd(t *testing.T) {
 	s := open(t)
-	s.get(full, s.get(full, "/referral/history").next()).wants(http.StatusOK, "19.02.2026 – 21.02.2026 100%", "К новым")
-	s.get(full, "/referral/history?after=20&until=rubbish").wants(http.StatusOK, "с 19.02.2026 100%")
+	s.get(full, s.get(full, "/referral/history").next()).wants(http.StatusOK, "19.02.2026 – 21.02.2026 без изменений", "К новым")
+	s.get(full, "/referral/history?after=20&until=rubbish").wants(http.StatusOK, "с 19.02.2026 без изменений")
 }
 
 func TestMoneyByInvoice(t *testing.T) {

@@ -247,7 +247,8 @@ func fullScene() *scene {
 	})}
 	for i := range 55 {
 		s.friends = append(s.friends, cabinet.Friend{AccountID: int64(3000 - i), Name: fmt.Sprintf("ООО «К***» %d", 55-i), ActivatedOn: day("2026-04-20") - models.Date(i)})
-		s.changes = append(s.changes, billing.DiscountChange{On: day("2026-04-20") - models.Date(3*i), Percent: 100, Inviter: 100, Step: 5, Reason: billing.ChangeFriend, Friend: int64(3000 - i)})
+		s.changes = append(s.changes, billing.DiscountChange{On: day("2026-04-20") - models.Date(3*i), Percent: 100, Inviter: 100, Step: 5, Reason: billing.ChangeFriend, Friend: int64(3000 - i),
+			End: day("2027-04-20") - models.Date(3*i), Kept: i < 50, Extended: i != 1})
 	}
 	return s
 }
