@@ -27,7 +27,8 @@ type crew struct {
 type assignment struct {
 	place
 	offset int64
-	id     topicID // that the offset belongs to, if that is known
+	id     topicID // of the topic that the offset belongs to, or that was read last
+	noted  topicID // that the database has
 }
 
 func (c *Consumer) newCrew(ctx context.Context, g *kafka.Generation, client *kafka.Client) (*crew, error) {
@@ -41,14 +42,31 @@ func (c *Consumer) newCrew(ctx context.Context, g *kafka.Generation, client *kaf
 	for i := range c.o.Workers {
 		crew.workers = append(crew.workers, newWorker(c, group, i))
 	}
+	noted := c.notedTopics(ctx)
 	for i, position := range c.positions.assigned(places) {
-		begin := assignment{position.place, kafka.FirstOffset, topicID{}}
+		begin := assignment{position.place, kafka.FirstOffset, noted[position.topic], noted[position.topic]}
 		if o, known := committed[position.place]; known && o.next >= 0 {
 			begin.offset, begin.id = o.next, o.id
 		}
 		crew.readers = append(crew.readers, newPartitionReader(c, crew.wires, begin, position, crew.workers[i%len(crew.workers)]))
 	}
 	return crew, nil
+}
+
+// notedTopics is the topics that were read last, as far as the database tells:
+// without it, one that was made again is read all the same, but not named.
+func (c *Consumer) notedTopics(ctx context.Context) map[string]topicID {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
+	defer cancel()
+	ids, err := c.o.Store.TopicIDs(ctx)
+	if err != nil {
+		c.log.Warn("asking the database for the ids of the topics read before", "error", err)
+	}
+	noted := map[string]topicID{}
+	for topic, id := range ids {
+		noted[topic] = parseTopicID(id)
+	}
+	return noted
 }
 
 // partitions is what the generation assigns, in a fixed order, so that each

@@ -21,6 +21,7 @@ func (r *partitionReader) locate(ctx context.Context, conn *requester, id topicI
 	r.next, r.id, r.outOfRange = start, id, false
 	r.position.began(id, start, moved)
 	r.position.ends(r.c.o.Now(), end)
+	r.noteTopic(ctx)
 	if moved || unnamed {
 		// Committed at once, so that the next member does not count a loss again,
 		// and notices when the topic is made again though nothing was read.
@@ -54,17 +55,35 @@ func (r *partitionReader) start(first, end int64, id topicID) (offset int64, mov
 	return r.next, false
 }
 
+// noteTopic has the database keep the id of the topic, which tells later that it
+// was made again even if the group's offsets were deleted with it.
+func (r *partitionReader) noteTopic(ctx context.Context) {
+	if !r.id.known() || r.id == r.noted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.c.o.Timing.Patience)
+	defer cancel()
+	if err := r.c.o.Store.NoteTopicID(ctx, r.topic, r.id.String()); err != nil {
+		r.log.Warn("keeping the id of the topic", "error", err)
+		return
+	}
+	r.noted = r.id
+}
+
 // noteRecreated tells of a topic that was deleted and made again, and of what is
 // lost with the old one. How far that went is known if it was read here.
 func (r *partitionReader) noteRecreated(first int64, id topicID) {
 	r.c.metrics.recreated.WithLabelValues(r.topic).Inc()
 	taken, end, known := r.position.of(r.id)
 	read := max(r.next, taken) // what was fetched is in the worker's hands
-	log := r.log.With("old_topic_id", r.id.String(), "new_topic_id", id.String(), "read_up_to_offset", read, "begins_at_offset", first)
+	log := r.log.With("old_topic_id", r.id.String(), "new_topic_id", id.String(), "begins_at_offset", first)
+	if read >= 0 {
+		log = log.With("read_up_to_offset", read)
+	}
 	switch {
 	case !known:
 		log.Error("the topic was deleted and made again: it is read from its beginning; " +
-			"what the old one held from that offset on is lost, if it held more: ask its source to send it again")
+			"what the old one held and was not read is lost: ask its source whether to send it again")
 	case end > read:
 		r.c.metrics.gaps.WithLabelValues(r.topic).Add(float64(end - read))
 		log.Error("the topic was deleted and made again: it is read from its beginning; "+

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,10 +21,11 @@ type memory struct {
 	aside   []models.Delivery // in order, once for each place
 	places  map[models.Origin]bool
 	sizes   []int // of the batches
+	topics  map[string]string
 }
 
 func newMemory() *memory {
-	return &memory{known: map[models.EventKey]bool{}, places: map[models.Origin]bool{}}
+	return &memory{known: map[models.EventKey]bool{}, topics: map[string]string{}, places: map[models.Origin]bool{}}
 }
 
 func (m *memory) Take(ctx context.Context, batch []models.Delivery,
@@ -44,6 +46,19 @@ func (m *memory) Take(ctx context.Context, batch []models.Delivery,
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) TopicIDs(context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.topics), nil
+}
+
+func (m *memory) NoteTopicID(_ context.Context, topic, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.topics[topic] = id
+	return nil
 }
 
 func factsOf(batch []models.Delivery) []*models.Fact {

@@ -18,6 +18,10 @@ import (
 type Store interface {
 	Take(ctx context.Context, batch []models.Delivery,
 		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
+	// TopicIDs is what the brokers called the topics when NoteTopicID was last
+	// called: brokers may forget a topic's offsets when it is deleted.
+	TopicIDs(ctx context.Context) (map[string]string, error)
+	NoteTopicID(ctx context.Context, topic, id string) error
 }
 
 // Options is what a [Consumer] is built from. Brokers, Group, Topics, Currency,

@@ -30,6 +30,7 @@ type partitionReader struct {
 
 	next       int64   // offset to fetch from
 	id         topicID // of the topic that next belongs to
+	noted      topicID // what the database has for it
 	outOfRange bool    // the broker has no such offset
 
 	// What others look at.
@@ -38,12 +39,8 @@ type partitionReader struct {
 }
 
 func newPartitionReader(c *Consumer, wires *wires, a assignment, p *position, w *worker) *partitionReader {
-	if !a.id.known() && a.offset < 0 {
-		// Brokers forget the group's offsets in a topic that is deleted.
-		a.id = p.topicID()
-	}
 	return &partitionReader{
-		place: a.place, c: c, wires: wires, worker: w, position: p, next: a.offset, id: a.id,
+		place: a.place, c: c, wires: wires, worker: w, position: p, next: a.offset, id: a.id, noted: a.noted,
 		log: c.log.With("topic", a.topic, "partition", a.partition),
 	}
 }

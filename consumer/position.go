@@ -118,13 +118,6 @@ func (p *position) compare(now time.Time) {
 	}
 }
 
-// topicID is that of the topic that was read last.
-func (p *position) topicID() topicID {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.id
-}
-
 // of is how far a topic was taken and where it ended, if that was heard here.
 func (p *position) of(id topicID) (taken, end int64, known bool) {
 	p.mu.Lock()

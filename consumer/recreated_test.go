@@ -20,6 +20,7 @@ var recreatedCases = map[string]func(*testing.T, []string){
 	"reads a topic again that was made again while it ran":       readsRecreated,
 	"reads a topic again that was made again during a fetch":     readsRecreatedDuringFetch,
 	"reads a topic again that was made again while it was away":  readsRecreatedWhileAway,
+	"names a topic made again though its offsets are forgotten":  namesRecreatedWithoutOffsets,
 	"reads a topic that was made again with more partitions":     func(t *testing.T, b []string) { readsResized(t, b, 2, 3) },
 	"reads a topic that was made again with fewer partitions":    func(t *testing.T, b []string) { readsResized(t, b, 3, 1) },
 	"names what was lost with a topic that was made again":       namesLostWithTopic,
@@ -129,6 +130,40 @@ func readsRecreatedWhileAway(t *testing.T, brokers []string) {
 	if got := sum(third.metrics.recreated); got != 0 {
 		t.Errorf("the topic made again is counted again: %v", got)
 	}
+}
+
+// namesRecreatedWithoutOffsets has the group's offsets deleted with the topic, as
+// brokers do.
+func namesRecreatedWithoutOffsets(t *testing.T, brokers []string) {
+	r := newRig(t, brokers, 1)
+	first := r.start()
+	r.sendLeavers(0, 1, 11)
+	r.untilCommitted(r.topics.Terminated, 0, 10)
+	if got := sum(first.metrics.recreated); got != 0 {
+		t.Errorf("%v topics made again counted at the first start, want none", got)
+	}
+	first.leave()
+	r.recreate(r.topics.Terminated, 1)
+	r.forgetOffsets(r.topics.Terminated)
+	r.sendLeavers(0, 11, 41)
+	second := r.start()
+	r.untilDone(40)
+	if got := sum(second.metrics.recreated, r.topics.Terminated); got != 1 {
+		t.Errorf("%v topics made again counted, want 1", got)
+	}
+	if !r.log.says(`"level":"ERROR"`, "deleted and made again", r.topics.Terminated, "old_topic_id") {
+		t.Error("the log does not name the topic\n" + r.log.String())
+	}
+}
+
+func (r *rig) forgetOffsets(topic string) {
+	r.t.Helper()
+	request := kmsg.NewPtrOffsetDeleteRequest()
+	request.Group = r.group
+	request.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: 0}}}}
+	answer, err := request.RequestWith(r.context(), r.client)
+	r.must(err)
+	r.must(kerr.ErrorForCode(answer.ErrorCode))
 }
 
 func readsResized(t *testing.T, brokers []string, before, after int32) {
