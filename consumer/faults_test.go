@@ -17,6 +17,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"referral/models"
@@ -387,8 +388,14 @@ func TestConsumerSpeaksTLS(t *testing.T) {
 	r := bareRig(t, cluster.ListenAddrs())
 	m := r.start(func(o *Options) { o.Dialer = &kafka.Dialer{TLS: &tls.Config{}} })
 	m.wantUnready("broker", "certificate")
+	r.client = r.newClient(kgo.DialTLSConfig(trust))
+	for _, topic := range r.topics.All() {
+		r.createTopic(topic, 1, nil)
+	}
+	r.sendLeavers(0, 1, 11)
 	trusting := r.start(func(o *Options) { o.Dialer = &kafka.Dialer{TLS: trust} })
-	trusting.wantUnready("topic " + r.topics.Terminated)
+	r.untilDone(10)
+	trusting.wantReady()
 }
 
 func TestOptionsAreChecked(t *testing.T) {
