@@ -90,12 +90,14 @@ type CabinetStep struct {
 type PackageState string
 
 // A package is earned by the facts, goes out with a month's run, and is credited
-// or refused by billing.
+// or refused by billing. One that was refused may be ordered again, or be settled
+// by hand.
 const (
-	PackageEarned   PackageState = "earned"
-	PackageOrdered  PackageState = "ordered"
-	PackageCredited PackageState = "credited"
-	PackageRejected PackageState = "rejected"
+	PackageEarned     PackageState = "earned"
+	PackageOrdered    PackageState = "ordered"
+	PackageCredited   PackageState = "credited"
+	PackageRejected   PackageState = "rejected"
+	PackageWrittenOff PackageState = "written_off"
 )
 
 // CabinetPackage is a package of SMS that the client has earned.

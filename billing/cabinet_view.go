@@ -184,7 +184,7 @@ func cabinetPackages(c *models.AuditCase, standing models.Standing) []CabinetPac
 		if !ok {
 			on = gone.GrantedOn
 		}
-		list = append(list, CabinetPackage{SMS: gone.SMS, EarnedOn: on, State: packageState(gone.Answers), Period: gone.Period})
+		list = append(list, CabinetPackage{SMS: gone.SMS, EarnedOn: on, State: packageState(gone), Period: gone.Period})
 	}
 	slices.SortStableFunc(list, func(a, b CabinetPackage) int {
 		return cmp.Or(cmp.Compare(a.EarnedOn, b.EarnedOn), cmp.Compare(a.SMS, b.SMS))
@@ -192,13 +192,15 @@ func cabinetPackages(c *models.AuditCase, standing models.Standing) []CabinetPac
 	return list
 }
 
-func packageState(answers []models.Result) PackageState {
-	answer, answered := models.Answer(answers)
-	switch {
-	case !answered:
-		return PackageOrdered
-	case answer.Status == models.ResultApplied:
+func packageState(p *models.AuditPackage) PackageState {
+	t := packageTrack(p)
+	switch t.state() {
+	case DocumentApplied:
 		return PackageCredited
+	case DocumentRejected:
+		return PackageRejected
+	case DocumentWrittenOff:
+		return PackageWrittenOff
 	}
-	return PackageRejected
+	return PackageOrdered
 }

@@ -68,7 +68,18 @@ type ExplainedPackage struct {
 	InvoiceID     string        `json:"invoice_id,omitempty"`
 	Published     bool          `json:"published"`
 	Answer        *Answered     `json:"answer"`
+	State         DocumentState `json:"state,omitempty"` // of one that went out
+	Decisions     []Decision    `json:"decisions,omitempty"`
 	Words         string        `json:"words"`
+}
+
+// Decision is what a person decided about a document that billing rejected.
+type Decision struct {
+	What      string    `json:"what"` // "resent" or "written off"
+	By        string    `json:"by"`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason,omitempty"`
+	Published bool      `json:"published,omitempty"` // of a resend
 }
 
 // Answered is billing's answer that counts.
@@ -90,9 +101,17 @@ type InvoiceSums struct {
 	Charged    models.Money  `json:"charged_minor"` // before any discount
 	Wanted     models.Money  `json:"wanted_minor"`
 	Posted     models.Money  `json:"posted_minor"`
-	Difference models.Money  `json:"difference_minor"` // still to be posted
+	Rejected   models.Money  `json:"rejected_minor"`    // of what is posted: billing's answer is no
+	Resent     models.Money  `json:"resent_minor"`      // sent again after that, and not answered yet
+	WrittenOff models.Money  `json:"written_off_minor"` // settled by hand
+	Difference models.Money  `json:"difference_minor"`  // still to be posted
 	Held       int           `json:"held_lines"`
 	Parked     string        `json:"parked,omitempty"` // why it cannot be settled
+}
+
+// Booked is what is posted without what billing has not taken.
+func (s *InvoiceSums) Booked() models.Money {
+	return s.Posted.Add(-s.Rejected).Add(-s.Resent).Add(-s.WrittenOff)
 }
 
 // Explain says why an account stands where it stands.
@@ -200,6 +219,8 @@ func (p *Programme) pairPackage(list []ExplainedPackage, gone *models.AuditPacka
 	e := &list[i]
 	e.PackageID, e.GoneOut, e.Period, e.PostingPeriod = gone.ID, true, gone.Period, gone.PostingPeriod
 	e.InvoiceID, e.Published, e.Answer = gone.InvoiceID, gone.Published, p.answerOf(gone.Answers)
+	t := packageTrack(gone)
+	e.State, e.Decisions = t.state(), p.decisions(&t)
 	return list
 }
 
@@ -209,6 +230,18 @@ func (p *Programme) answerOf(answers []models.Result) *Answered {
 		return nil
 	}
 	return &Answered{a.Status, a.Amount, a.Reason, p.inZone(a.At)}
+}
+
+// decisions is what persons decided about a document, in order.
+func (p *Programme) decisions(t *track) []Decision {
+	var list []Decision
+	for _, r := range t.resends {
+		list = append(list, Decision{"resent", r.By, p.inZone(r.At), r.Reason, r.Published})
+	}
+	if w := t.writeOff; w != nil {
+		list = append(list, Decision{What: "written off", By: w.By, At: p.inZone(w.At), Reason: w.Reason})
+	}
+	return list
 }
 
 // invoiceSums sums an invoice up. One that cannot be settled says why, and has no
@@ -237,8 +270,27 @@ func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvo
 		s.Posted = s.Posted.Add(amount)
 	}
 	s.Difference = s.Wanted.Add(-s.Posted)
+	for i := range inv.Documents {
+		s.addUnbooked(&inv.Documents[i])
+	}
 	if err := checkAmount(s.Difference); err != nil {
 		s.Parked = err.Error()
 	}
 	return s
+}
+
+// addUnbooked puts a document that billing has not taken where it belongs.
+func (s *InvoiceSums) addUnbooked(d *models.AuditDocument) {
+	t, amount := trackOf(d), models.Money(0)
+	for i := range d.Items {
+		amount = amount.Add(d.Items[i].Amount)
+	}
+	switch t.state() {
+	case DocumentRejected:
+		s.Rejected = s.Rejected.Add(amount)
+	case DocumentResent:
+		s.Resent = s.Resent.Add(amount)
+	case DocumentWrittenOff:
+		s.WrittenOff = s.WrittenOff.Add(amount)
+	}
 }

@@ -58,6 +58,8 @@ type ExplainedDocument struct {
 	Items         []ExplainedItem         `json:"items"`
 	Published     bool                    `json:"published"`
 	Answer        *Answered               `json:"answer"`
+	State         DocumentState           `json:"state"`
+	Decisions     []Decision              `json:"decisions,omitempty"`
 }
 
 // ExplainedItem is the difference that a document posted on a line.
@@ -185,9 +187,11 @@ func formula(amount models.Money, percentDays, days int) string {
 }
 
 func (p *Programme) explainDocument(d *models.AuditDocument) ExplainedDocument {
+	t := trackOf(d)
 	e := ExplainedDocument{
 		Sequence: d.Sequence, ID: d.ID, Reason: d.Reason, Revision: d.InvoiceRevision, PostingPeriod: d.PostingPeriod, Amount: d.Amount,
 		Items: []ExplainedItem{}, Published: d.Published, Answer: p.answerOf(d.Answers),
+		State: t.state(), Decisions: p.decisions(&t),
 	}
 	for _, item := range d.Items {
 		e.Items = append(e.Items, ExplainedItem{item.LineID, item.Service, item.Amount, explainDays(item.Segments)})

@@ -14,8 +14,10 @@ type MonthMoney struct {
 	Currency string
 	Highest  int          // percent, of any day of the month
 	Charged  models.Money // before any discount
-	Discount models.Money // posted, as added to the invoices: negative is a discount
+	Discount models.Money // posted, and not refused by billing, as added to the invoices: negative is a discount
 	Waiting  models.Money // owed by the facts and not posted yet
+	Review   models.Money // posted, rejected by billing, and not settled: sent again perhaps, and not answered since
+	Settled  models.Money // posted, rejected by billing, and settled by hand
 	Invoices []InvoiceSums
 }
 
@@ -46,7 +48,9 @@ func (p *Programme) Months(c *models.AuditCase) []MonthMoney {
 
 func (m *MonthMoney) add(s InvoiceSums) {
 	m.Charged = m.Charged.Add(s.Charged)
-	m.Discount = m.Discount.Add(s.Posted)
+	m.Discount = m.Discount.Add(s.Booked())
+	m.Review = m.Review.Add(s.Rejected).Add(s.Resent)
+	m.Settled = m.Settled.Add(s.WrittenOff)
 	m.Waiting = m.Waiting.Add(s.Difference)
 	m.Invoices = append(m.Invoices, s)
 }

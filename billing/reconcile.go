@@ -15,19 +15,20 @@ type BreakKind string
 
 // The kinds of break. Each names one document, invoice, package or account.
 const (
-	BreakNotPosted     BreakKind = "entitled-not-posted" // the ledger differs from what is owed
-	BreakAltered       BreakKind = "document-altered"    // a document contradicts itself, or billing and the facts together
-	BreakMissing       BreakKind = "document-missing"    // a gap in the ledger
-	BreakUnpublished   BreakKind = "not-published"
-	BreakIncomplete    BreakKind = "chunk-incomplete" // the ledger shows less than the run posted: nothing of the chunk is published
-	BreakUnanswered    BreakKind = "not-answered"
-	BreakRejected      BreakKind = "rejected"
-	BreakAnswerDiffers BreakKind = "answer-differs" // billing booked another amount
-	BreakStray         BreakKind = "no-such-invoice"
-	BreakUnknownReply  BreakKind = "answer-to-nothing"
-	BreakStanding      BreakKind = "standing-differs" // what was derived differs from the facts
-	BreakUnreckonable  BreakKind = "not-reckoned"     // the arithmetic of an account failed
-	BreakTotals        BreakKind = "totals-differ"    // no document is to blame: a defect of the reconciliation
+	BreakNotPosted      BreakKind = "entitled-not-posted" // the ledger differs from what is owed
+	BreakAltered        BreakKind = "document-altered"    // a document contradicts itself, or billing and the facts together
+	BreakMissing        BreakKind = "document-missing"    // a gap in the ledger
+	BreakUnpublished    BreakKind = "not-published"
+	BreakIncomplete     BreakKind = "chunk-incomplete" // the ledger shows less than the run posted: nothing of the chunk is published
+	BreakUnanswered     BreakKind = "not-answered"
+	BreakRejected       BreakKind = "rejected"
+	BreakPaidWrittenOff BreakKind = "booked-although-written-off"
+	BreakAnswerDiffers  BreakKind = "answer-differs" // billing booked another amount
+	BreakStray          BreakKind = "no-such-invoice"
+	BreakUnknownReply   BreakKind = "answer-to-nothing"
+	BreakStanding       BreakKind = "standing-differs" // what was derived differs from the facts
+	BreakUnreckonable   BreakKind = "not-reckoned"     // the arithmetic of an account failed
+	BreakTotals         BreakKind = "totals-differ"    // no document is to blame: a defect of the reconciliation
 )
 
 // Break is one thing that does not tie, by name.
@@ -47,11 +48,12 @@ type NoticeKind string
 
 // A surplus package is one that a late fact left behind; a held line waits for
 // its service to be put on a list; packages wait for the run of an earlier month
-// that no invoice has named.
+// that no invoice has named; what was written off is settled by hand.
 const (
-	NoticeSurplus NoticeKind = "surplus-package"
-	NoticeHeld    NoticeKind = "held-line"
-	NoticeWaiting NoticeKind = "packages-waiting"
+	NoticeSurplus    NoticeKind = "surplus-package"
+	NoticeHeld       NoticeKind = "held-line"
+	NoticeWaiting    NoticeKind = "packages-waiting"
+	NoticeWrittenOff NoticeKind = "written-off"
 )
 
 // Notice is something worth knowing that does tie.
@@ -76,7 +78,7 @@ type Patience struct {
 	Strict bool // what is on its way is counted, and a break all the same
 }
 
-// Reconciliation compares the four totals of a period, account by account. Its
+// Reconciliation compares the totals of a period, account by account. Its
 // size depends on what does not tie, never on the number of accounts.
 type Reconciliation struct {
 	programme *Programme
@@ -253,6 +255,7 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 	entries := r.entries(inv)
 	findings, lost := r.gaps(inv)
 	for i := range entries {
+		r.noteDocument(&entries[i])
 		if f, bad := inspect(inv, &entries[i]); bad {
 			findings = append(findings, f)
 		}
@@ -264,6 +267,10 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 		r.find(f)
 	}
 	r.control(inv, entries, desired.Items, lost)
+}
+
+func (r *Reconciliation) noteDocument(e *entry) {
+	r.noteWriteOff(&e.progress, Notice{AccountID: e.AccountID, InvoiceID: e.InvoiceID, Amount: e.Amount}, fmt.Sprintf("document %d (%s)", e.Sequence, e.id))
 }
 
 func (r *Reconciliation) hold(held []models.HeldLine) {
@@ -287,5 +294,7 @@ func (r *Reconciliation) stray(d *models.AuditDocument) {
 	r.fail(Break{Kind: BreakStray, AccountID: d.AccountID, InvoiceID: d.InvoiceID, DocumentID: d.ID,
 		Actual: d.Amount, Detail: "the ledger has a document on an invoice that never arrived"})
 	inv := &models.AuditInvoice{Invoice: models.Invoice{AccountID: d.AccountID, ID: d.InvoiceID, Currency: d.Currency}, Documents: []models.AuditDocument{*d}}
-	r.control(inv, r.entries(inv), nil, nil)
+	entries := r.entries(inv)
+	r.noteDocument(&entries[0])
+	r.control(inv, entries, nil, nil)
 }

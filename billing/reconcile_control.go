@@ -32,13 +32,15 @@ type Total struct {
 	Amount models.Money
 }
 
-// Control is the four totals that must agree, by bucket: what the facts entitle
-// clients to, what the ledger holds, what the broker has, what billing booked.
+// Control is the totals that must agree, by bucket: what the facts entitle clients
+// to, what the ledger holds, what the broker has, and what billing booked together
+// with what finance settled by hand.
 type Control struct {
-	Entitled  Total
-	Posted    Total
-	Published Total
-	Answered  Total
+	Entitled   Total
+	Posted     Total
+	Published  Total
+	Answered   Total
+	WrittenOff Total
 }
 
 // ControlLine is a bucket with its totals.
@@ -47,15 +49,16 @@ type ControlLine struct {
 	Control
 }
 
-// Ties tells whether the four agree.
+// Ties tells whether they agree.
 func (c Control) Ties() bool {
-	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered
+	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered.plus(c.WrittenOff)
 }
 
 func (c Control) plus(o Control) Control {
 	return Control{
 		Entitled: c.Entitled.plus(o.Entitled), Posted: c.Posted.plus(o.Posted),
 		Published: c.Published.plus(o.Published), Answered: c.Answered.plus(o.Answered),
+		WrittenOff: c.WrittenOff.plus(o.WrittenOff),
 	}
 }
 
@@ -95,7 +98,7 @@ func inFixedOrder(controls map[Bucket]Control) []ControlLine {
 	return lines
 }
 
-// stage is one of the four totals.
+// stage is one of the totals.
 type stage int
 
 const (
@@ -103,6 +106,7 @@ const (
 	posted
 	published
 	answered
+	writtenOff
 )
 
 func (s stage) control(t Total) Control {
@@ -113,12 +117,14 @@ func (s stage) control(t Total) Control {
 		return Control{Posted: t}
 	case published:
 		return Control{Published: t}
+	case answered:
+		return Control{Answered: t}
 	}
-	return Control{Answered: t}
+	return Control{WrittenOff: t}
 }
 
 // lineTotals is the amount on each line of an invoice at each stage.
-type lineTotals [answered + 1]map[string]models.Money
+type lineTotals [writtenOff + 1]map[string]models.Money
 
 func (t *lineTotals) add(s stage, line string, amount models.Money) {
 	if t[s] == nil {
@@ -143,6 +149,9 @@ func (t *lineTotals) addEntry(e *entry) {
 		}
 		if isAnswered {
 			t.add(answered, item.LineID, item.Amount)
+		}
+		if e.writeOff != nil {
+			t.add(writtenOff, item.LineID, item.Amount)
 		}
 	}
 	// Billing answers for the whole document: what it booked otherwise shows on
@@ -172,9 +181,24 @@ func (r *Reconciliation) control(inv *models.AuditInvoice, entries []entry, desi
 	days := daysByLine(desired, entries)
 	for s, sums := range totals {
 		for line, amount := range sums {
-			r.spread(stage(s), inv.Invoice.Currency, days[line], amount)
+			r.spread(stage(s), inv.Invoice.Currency, days[line], Total{totals.count(stage(s), line), amount})
 		}
 	}
+}
+
+// count is how many lines an amount stands for: one, where there is any. Of a line
+// that was settled by hand in part, billing and finance together count once.
+func (t *lineTotals) count(s stage, line string) int64 {
+	one := func(amount models.Money) int64 {
+		if amount == 0 {
+			return 0
+		}
+		return 1
+	}
+	if s == writtenOff {
+		return one(t[answered][line].Add(t[writtenOff][line])) - one(t[answered][line])
+	}
+	return one(t[s][line])
 }
 
 // daysByLine is the days behind each line's amounts: those that the facts give,
@@ -196,22 +220,22 @@ func daysByLine(desired []models.AdjustmentItem, entries []entry) map[string][]m
 
 // spread puts a line's amount into the buckets of its days. The parts sum to the
 // amount exactly: each is a difference of rounded running shares.
-func (r *Reconciliation) spread(s stage, currency string, segments []models.Segment, amount models.Money) {
-	if amount == 0 {
+func (r *Reconciliation) spread(s stage, currency string, segments []models.Segment, total Total) {
+	if total == (Total{}) {
 		return
 	}
 	whole := percentDays(segments)
 	if whole == 0 {
-		r.add(Bucket{Kind: bucketUnexplained, Currency: currency}, s.control(Total{1, amount}))
+		r.add(Bucket{Kind: bucketUnexplained, Currency: currency}, s.control(total))
 		return
 	}
 	part, before := 0, models.Money(0)
 	for i, segment := range segments {
 		part += segment.Percent() * segment.Days()
-		running := share(amount, part, whole)
+		running := share(total.Amount, part, whole)
 		t := Total{Amount: running - before}
 		if i == len(segments)-1 {
-			t.Count = 1 // a line is counted once, where its discount ends
+			t.Count = total.Count // a line is counted once, where its discount ends
 		}
 		r.add(Bucket{kindOfDays(segment), segment.Percent(), currency}, s.control(t))
 		before = running

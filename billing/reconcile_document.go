@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"referral/models"
 )
@@ -20,29 +19,58 @@ type entry struct {
 // progress is how far a document or a package has got on its way to billing and
 // back.
 type progress struct {
+	track
 	isPublished bool
-	answer      models.Result
-	isAnswered  bool
-	isYoung     bool // posted within the grace
-	isExcused   bool // by it, if it is on its way
+	resend      *models.Resend // that billing has not answered
+	isYoung     bool           // posted, or sent again, within the grace
+	isExcused   bool           // by it, if it is on its way
 }
 
-func (r *Reconciliation) progress(postedAt time.Time, published bool, answer models.Result, isAnswered bool) progress {
-	young := r.patience.Grace > 0 && postedAt.Add(r.patience.Grace).After(r.patience.Now)
-	excused := young && !r.patience.Strict
-	return progress{
-		// What has gone out is marked when all of its chunk has: billing may be faster.
-		isPublished: published || young && isAnswered,
-		answer:      answer, isAnswered: isAnswered, isYoung: young, isExcused: excused,
+func (r *Reconciliation) progress(t track) progress {
+	p := progress{track: t, resend: t.pending()}
+	since := t.postedAt
+	if p.resend != nil { // the rejection before it is no answer any more
+		since, p.isAnswered = p.resend.At, false
 	}
+	p.isYoung = r.patience.Grace > 0 && since.Add(r.patience.Grace).After(r.patience.Now)
+	p.isExcused = p.isYoung && !r.patience.Strict
+	// What has gone out is marked when all of its chunk has: billing may be faster.
+	p.isPublished = t.published || p.resend != nil || p.isYoung && t.isAnswered
+	return p
 }
-
-func (p *progress) applied() bool { return p.isAnswered && p.answer.Status == models.ResultApplied }
 
 // inTotals tells which totals it counts in. What is excused counts as arrived:
 // else the totals would differ with nothing to blame.
 func (p *progress) inTotals() (published, answered bool) {
 	return p.isPublished || p.isExcused, p.applied() || p.isExcused && !p.isAnswered
+}
+
+// stop is where a document is that has not come through, and what that is called;
+// empty for one that has, or that is settled by hand.
+func (p *progress) stop(name string) (kind BreakKind, detail string, onTheWay bool) {
+	switch {
+	case !p.isPublished:
+		return BreakUnpublished, name + " has not been published", p.isYoung
+	case p.resend != nil && !p.resend.Published:
+		return BreakUnpublished, fmt.Sprintf("%s has not been published again, as %s requested on %s", name, p.resend.By, stamp(p.resend.At)), p.isYoung
+	case p.resend != nil:
+		return BreakUnanswered, fmt.Sprintf("billing has not answered %s since it was sent again on %s", name, stamp(p.resend.At)), p.isYoung
+	case !p.isAnswered:
+		return BreakUnanswered, "billing has not answered " + name, p.isYoung
+	case p.applied() && p.writeOff != nil:
+		return BreakPaidWrittenOff, fmt.Sprintf("billing booked %s on %s although %s wrote it off on %s", name, stamp(p.answer.At), p.writeOff.By, stamp(p.writeOff.At)), false
+	case !p.applied() && p.writeOff == nil:
+		return BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, p.answer.Reason), false
+	}
+	return "", "", false
+}
+
+// noteWriteOff says in the report who settled a document by hand, and why.
+func (r *Reconciliation) noteWriteOff(p *progress, n Notice, name string) {
+	if w := p.writeOff; w != nil {
+		n.Kind, n.Detail = NoticeWrittenOff, fmt.Sprintf("%s was written off by %s on %s: %s", name, w.By, stamp(w.At), w.Reason)
+		r.note(n)
+	}
 }
 
 // believed is the document's amount by the best witness: billing's, which keeps
@@ -59,11 +87,11 @@ func (r *Reconciliation) entry(d *models.AuditDocument) entry {
 	for i := range d.Items {
 		e.sum = e.sum.Add(d.Items[i].Amount)
 	}
-	answer, isAnswered := models.Answer(d.Answers)
+	t := trackOf(d)
 	if d.ID != e.id { // the answers found are another document's; its own answer nothing
-		answer, isAnswered = r.claim(e.id)
+		t.answer, t.isAnswered = r.claim(e.id)
 	}
-	e.progress = r.progress(d.PostedAt, d.Published, answer, isAnswered)
+	e.progress = r.progress(t)
 	return e
 }
 
@@ -116,19 +144,16 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 	case e.InvoiceRevision == inv.Invoice.Revision && e.Currency != inv.Invoice.Currency:
 		f.Kind, f.Actual = BreakAltered, e.Amount
 		f.Detail = fmt.Sprintf("%s is in %s, its invoice in %s", name, e.Currency, inv.Invoice.Currency)
-	case !e.isPublished:
-		f.Kind, f.Detail, f.onTheWay = BreakUnpublished, name+" has not been published", e.isYoung
-	case !e.isAnswered:
-		f.Kind, f.Detail, f.onTheWay = BreakUnanswered, "billing has not answered "+name, e.isYoung
-	case !e.applied():
-		f.Kind, f.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, e.answer.Reason)
-	case e.answer.Amount != e.Amount:
-		f.Kind, f.Actual = BreakAnswerDiffers, e.answer.Amount
-		f.Detail = fmt.Sprintf("%s says %s, billing booked %s", name, e.Amount, e.answer.Amount)
 	default:
-		return finding{}, false
+		if f.Kind, f.Detail, f.onTheWay = e.stop(name); f.Kind == BreakPaidWrittenOff {
+			f.Expected, f.Actual = 0, e.answer.Amount
+		}
+		if f.Kind == "" && e.applied() && e.answer.Amount != e.Amount {
+			f.Kind, f.Actual = BreakAnswerDiffers, e.answer.Amount
+			f.Detail = fmt.Sprintf("%s says %s, billing booked %s", name, e.Amount, e.answer.Amount)
+		}
 	}
-	return f, true
+	return f, f.Kind != ""
 }
 
 // maxGap bounds the documents named between two numbers of an invoice: no invoice

@@ -100,17 +100,21 @@ func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts
 			Detail: fmt.Sprintf("%d packages of %d SMS went out, the facts as they are now give %d; what went out is not taken back", gone, p.SMS, earned)})
 	}
 	id := PackageID(p.AccountID, p.SMS, p.Ordinal)
-	answer, isAnswered := models.Answer(p.Answers)
+	t := packageTrack(p)
 	if p.ID != id {
-		answer, isAnswered = r.claim(id)
+		t.answer, t.isAnswered = r.claim(id)
 	}
-	so := r.progress(p.PostedAt, p.Published, answer, isAnswered)
+	so := r.progress(t)
 	isPublished, isBooked := so.inTotals()
 	if isPublished {
 		control.Published = one
 	}
 	if isBooked {
-		control.Answered = Total{1, answer.Amount}
+		control.Answered = Total{1, t.answer.Amount}
+	}
+	if so.writeOff != nil {
+		control.WrittenOff = one
+		r.noteWriteOff(&so, Notice{AccountID: p.AccountID, InvoiceID: p.InvoiceID}, packageName(p)+" ("+id.String()+")")
 	}
 	r.add(Bucket{Kind: bucketPackage, Percent: p.SMS}, control)
 	if f, bad := inspectPackage(p, id, &so); bad {
@@ -120,20 +124,18 @@ func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts
 
 func inspectPackage(p *models.AuditPackage, id models.UUID, so *progress) (finding, bool) {
 	f := finding{Break: Break{AccountID: p.AccountID, InvoiceID: p.InvoiceID, DocumentID: id}}
-	name := fmt.Sprintf("the package of %d SMS earned on %s", p.SMS, p.GrantedOn)
+	name := packageName(p)
 	switch {
 	case p.ID != id:
 		f.Kind, f.Detail = BreakAltered, fmt.Sprintf("%s has the id %s, not the one that follows from its account, size and number", name, p.ID)
-	case !so.isPublished:
-		f.Kind, f.Detail, f.onTheWay = BreakUnpublished, name+" has not been published", so.isYoung
-	case !so.isAnswered:
-		f.Kind, f.Detail, f.onTheWay = BreakUnanswered, "billing has not answered "+name, so.isYoung
-	case so.answer.Status != models.ResultApplied:
-		f.Kind, f.Detail = BreakRejected, fmt.Sprintf("billing rejected %s: %s", name, so.answer.Reason)
-	case so.answer.Amount != 0:
-		f.Kind, f.Actual, f.Detail = BreakAnswerDiffers, so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
 	default:
-		return finding{}, false
+		if f.Kind, f.Detail, f.onTheWay = so.stop(name); f.Kind == "" && so.applied() && so.answer.Amount != 0 {
+			f.Kind, f.Actual, f.Detail = BreakAnswerDiffers, so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
+		}
 	}
-	return f, true
+	return f, f.Kind != ""
+}
+
+func packageName(p *models.AuditPackage) string {
+	return fmt.Sprintf("the package of %d SMS earned on %s", p.SMS, p.GrantedOn)
 }

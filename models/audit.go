@@ -49,6 +49,8 @@ type AuditDocument struct {
 	PostedAt  time.Time
 	Published bool
 	Answers   []Result
+	Resends   []Resend // by time
+	WriteOff  *WriteOff
 }
 
 // AuditPackage is a package of the ledger likewise.
@@ -57,6 +59,8 @@ type AuditPackage struct {
 	PostedAt  time.Time
 	Published bool
 	Answers   []Result
+	Resends   []Resend
+	WriteOff  *WriteOff
 }
 
 // Answer is the answer that counts among several: the latest.

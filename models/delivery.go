@@ -47,10 +47,12 @@ const (
 // again at every try, unlike a lost connection or a conflict with a neighbour.
 var ErrRefused = errors.New("the database refuses the data")
 
-// ChunkRef names a part of a run: the unit of settling and of publishing.
+// ChunkRef names a part of a run: the unit of settling and of publishing. A
+// document that is to be published again is a chunk of its own, of no run.
 type ChunkRef struct {
-	RunID int64
-	Chunk int
+	RunID  int64
+	Chunk  int
+	Resend int64 // of the document that is published again; 0 for a chunk of a run
 }
 
 // ChunkDocuments is what a chunk posted, in order per account.

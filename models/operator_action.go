@@ -22,6 +22,12 @@ const (
 	ActionDiscard OperatorActionKind = "dead-letter-discard"
 )
 
+// The subject of these is the id of an adjustment or a package.
+const (
+	ActionResend   OperatorActionKind = "resend"
+	ActionWriteOff OperatorActionKind = "write-off"
+)
+
 // DeadLetterSubject names a dead letter in the records of acts.
 func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
 

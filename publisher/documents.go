@@ -47,17 +47,26 @@ func (d *documents) round(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for first := 0; first < len(refs); {
-		next := first
-		for next < len(refs) && refs[next].RunID == refs[first].RunID {
-			next++
-		}
-		if err := d.publishRun(ctx, refs[first:next]); err != nil {
+	full := len(refs) == limit
+	for len(refs) > 0 {
+		n := together(refs)
+		if err := d.publishRun(ctx, refs[:n]); err != nil {
 			return false, err
 		}
-		first = next
+		refs = refs[n:]
 	}
-	return len(refs) == limit, nil
+	return full, nil
+}
+
+// together is how many of the first chunks may be in the works at once: those that
+// one run posted in a row. A document that is published again goes alone, because
+// the next one may be of its account.
+func together(refs []models.ChunkRef) int {
+	n := 1
+	for n < len(refs) && refs[0].Resend == 0 && refs[n].RunID == refs[0].RunID {
+		n++
+	}
+	return n
 }
 
 // publishRun publishes chunks that one run posted in a row, several at once.

@@ -269,6 +269,8 @@ type auditLoader struct {
 	list   []models.AuditCase
 	index  map[int64]int
 	known  int // accounts that there is a row of
+
+	decided map[models.UUID]decisions // nil until it was read
 }
 
 func newAuditLoader(t *tx, ids []int64, period models.Period) *auditLoader {
@@ -388,9 +390,13 @@ func (l *auditLoader) documents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	decided, err := l.decisions(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range docs {
 		if inv := l.find(docs[i].AccountID, docs[i].InvoiceID); inv != nil {
-			docs[i].Answers = answers[docs[i].ID]
+			docs[i].Answers, docs[i].Resends, docs[i].WriteOff = answers[docs[i].ID], decided[docs[i].ID].resends, decided[docs[i].ID].writeOff
 			inv.Documents = append(inv.Documents, docs[i])
 		}
 	}
@@ -408,9 +414,13 @@ func (l *auditLoader) strays(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	decided, err := l.decisions(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range docs {
 		c := &l.list[l.index[docs[i].AccountID]]
-		docs[i].Answers = answers[docs[i].ID]
+		docs[i].Answers, docs[i].Resends, docs[i].WriteOff = answers[docs[i].ID], decided[docs[i].ID].resends, decided[docs[i].ID].writeOff
 		c.Strays = append(c.Strays, docs[i])
 	}
 	return nil
@@ -487,8 +497,12 @@ func (l *auditLoader) packages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	decided, err := l.decisions(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range list {
-		p.Answers = answers[p.ID]
+		p.Answers, p.Resends, p.WriteOff = answers[p.ID], decided[p.ID].resends, decided[p.ID].writeOff
 		c := &l.list[l.index[p.AccountID]]
 		c.Packages = append(c.Packages, p)
 	}

@@ -18,14 +18,18 @@ const cabinetQuery = `SELECT a.account_id IS NOT NULL, m.account_id IS NOT NULL,
 	coalesce(a.code, ''), coalesce(a.name, ''), coalesce(a.promo_until, ''), a.registered_at, a.promo_ended_at, a.terminated_at,
 	EXISTS (SELECT 1 FROM activations v WHERE v.account_id = q.id AND v.status = 'pending'),
 	(SELECT v.requested_at FROM activations v WHERE v.account_id = q.id AND v.status = 'accepted'),
-	r.invitees, r.activated, p.sms, p.ordinals, p.granted, p.periods, p.answers
+	r.invitees, r.activated, p.sms, p.ordinals, p.granted, p.periods, p.answers, p.answered, p.resent, p.written
 FROM (SELECT $1::bigint AS id) q
 LEFT JOIN accounts a ON a.account_id = q.id
 LEFT JOIN memberships m ON m.account_id = q.id
 LEFT JOIN LATERAL (SELECT array_agg(f.invitee_id) AS invitees, array_agg(f.activated_at) AS activated
 	FROM referrals f WHERE f.account_id = q.id) r ON true
 LEFT JOIN LATERAL (SELECT array_agg(s.sms) AS sms, array_agg(s.ordinal) AS ordinals, array_agg(s.granted_on) AS granted, array_agg(s.period) AS periods,
-	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.event_key DESC LIMIT 1), '')) AS answers
+	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.event_key DESC LIMIT 1), '')) AS answers,
+	array_agg((SELECT max(x.at) FROM results x WHERE x.adjustment_id = s.package_id)) AS answered,
+	array_agg((SELECT d.rejected_at FROM document_resends d WHERE d.account_id = s.account_id AND d.document_id = s.package_id
+		ORDER BY d.resend_id DESC LIMIT 1)) AS resent,
+	array_agg(EXISTS (SELECT 1 FROM document_write_offs w WHERE w.account_id = s.account_id AND w.document_id = s.package_id)) AS written
 	FROM sms_packages s WHERE s.account_id = q.id) p ON true`
 
 // cabinetRow is what cabinetQuery finds.
@@ -41,12 +45,14 @@ type cabinetRow struct {
 	granted                      []time.Time
 	periods                      []models.Period
 	answers                      []string
+	answered, resent             []*time.Time // how billing dated the answer that counts, and the one that was replied to
+	written                      []bool
 }
 
 func (r *cabinetRow) fields() []any {
 	return []any{
 		&r.known, &r.entered, &r.code, &r.name, &r.promoUntil, &r.registered, &r.promoEnded, &r.left, &r.waits, &r.accepted,
-		&r.invitees, &r.activated, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers,
+		&r.invitees, &r.activated, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers, &r.answered, &r.resent, &r.written,
 	}
 }
 
@@ -95,7 +101,13 @@ func (r *cabinetRow) auditPackage(account int64, i int) models.AuditPackage {
 		AccountID: account, SMS: r.sms[i], Ordinal: r.ordinals[i], GrantedOn: models.DateOf(r.granted[i], time.UTC), Period: r.periods[i],
 	}}
 	if r.answers[i] != "" {
-		p.Answers = []models.Result{{AccountID: account, Status: models.ResultStatus(r.answers[i])}}
+		p.Answers = []models.Result{{AccountID: account, Status: models.ResultStatus(r.answers[i]), At: zeroTime(r.answered[i])}}
+	}
+	if r.resent[i] != nil {
+		p.Resends = []models.Resend{{RejectedAt: zeroTime(r.resent[i])}}
+	}
+	if r.written[i] {
+		p.WriteOff = &models.WriteOff{}
 	}
 	return p
 }

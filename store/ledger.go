@@ -12,19 +12,17 @@ import (
 	"referral/models"
 )
 
-// UnpublishedChunks is the posted chunks that the broker has not got whole, in
-// the order in which they were posted: an account's documents lie in it in ledger
-// order, whichever runs posted them at once.
+// UnpublishedChunks is the posted chunks that the broker has not got whole, and
+// the documents to be published again, in the order in which they were posted: an
+// account's documents lie in it in ledger order, whichever runs posted them at once.
 func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error) {
-	var chunks []chunkRecord
-	err := s.gorm.WithContext(ctx).Select("run_id", "chunk_no").Where("posted_at IS NOT NULL AND published_at IS NULL").
-		Order("posting, run_id, chunk_no").Limit(limit).Find(&chunks).Error
+	var refs []models.ChunkRef
+	err := s.gorm.WithContext(ctx).Raw(`SELECT run_id, chunk, resend FROM (
+			SELECT posting, run_id, chunk_no AS chunk, 0 AS resend FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL
+			UNION ALL SELECT posting, 0, 0, resend_id FROM document_resends WHERE published_at IS NULL) u
+		ORDER BY posting, run_id, chunk, resend LIMIT ?`, limit).Scan(&refs).Error
 	if err != nil {
 		return nil, fmt.Errorf("looking for documents to publish: %w", err)
-	}
-	refs := make([]models.ChunkRef, len(chunks))
-	for i, c := range chunks {
-		refs[i] = models.ChunkRef{RunID: c.RunID, Chunk: c.ChunkNo}
 	}
 	return refs, nil
 }
@@ -144,6 +142,9 @@ func (t *tx) chunkPackages(ctx context.Context, doc *models.ChunkDocuments) erro
 
 // MarkPublished notes that the broker has a chunk whole.
 func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error {
+	if ref.Resend != 0 {
+		return s.markResent(ctx, ref.Resend, at)
+	}
 	err := s.gorm.WithContext(ctx).Model(&chunkRecord{}).Where("run_id = ? AND chunk_no = ?", ref.RunID, ref.Chunk).
 		Update("published_at", at).Error
 	if err != nil {
@@ -183,10 +184,12 @@ func (s *Store) DropAnnouncements(ctx context.Context, seqs []int64) error {
 func (s *Store) Backlog(ctx context.Context) (documents, announcements, setAsides int64, oldest time.Time, err error) {
 	var since sql.NullTime
 	err = s.sql.QueryRowContext(ctx, `SELECT
-		(SELECT coalesce(sum(documents + packages), 0)::bigint FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL),
+		(SELECT coalesce(sum(documents + packages), 0)::bigint FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL)
+			+ (SELECT count(*) FROM document_resends WHERE published_at IS NULL),
 		(SELECT count(*) FROM outbox),
 		(SELECT count(*) FROM dead_letters WHERE published_at IS NULL),
 		LEAST((SELECT min(posted_at) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL),
+			(SELECT min(requested_at) FROM document_resends WHERE published_at IS NULL),
 			(SELECT min(set_aside_at) FROM dead_letters WHERE published_at IS NULL))`).
 		Scan(&documents, &announcements, &setAsides, &since)
 	if err != nil {

@@ -16,6 +16,9 @@ func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chun
 	doc := models.ChunkDocuments{Ref: ref}
 	err := s.snapshot(ctx, true, func(tx *tx) error {
 		doc = models.ChunkDocuments{Ref: ref}
+		if ref.Resend != 0 {
+			return tx.loadResend(ctx, &doc)
+		}
 		if err := tx.chunkAdjustments(ctx, &doc); err != nil {
 			return err
 		}

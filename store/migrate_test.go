@@ -180,6 +180,15 @@ func TestServiceRoleCanServe(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	l.publishAll()
+	l.answer(package885, models.ResultRejected)
+	if _, _, err := l.resend(package885); err != nil {
+		t.Error(err)
+	}
+	l.publishAll()
+	if _, _, err := l.writeOff(package885); err != nil {
+		t.Error(err)
+	}
 	if refused := l.breaks(202604); len(refused) != 1 || refused[0].Kind != billing.BreakAnswerDiffers {
 		t.Errorf("the audit finds %v", refused)
 	}
@@ -201,9 +210,14 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	if err := l.RecordAction(t.Context(), models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}); err != nil {
 		t.Fatal(err)
 	}
+	l.publishAll()
+	l.answer(adjustment885, models.ResultRejected)
+	if _, _, err := l.writeOff(adjustment885); err != nil {
+		t.Fatal(err)
+	}
 	before := l.everything()
 	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
-		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results", "operator_actions"} {
+		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results", "operator_actions", "document_write_offs"} {
 			column := "account_id = 1"
 			if table == "operator_actions" {
 				column = "who = 'nobody'"

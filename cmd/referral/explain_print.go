@@ -89,7 +89,7 @@ func (w *page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer), g.Words,
+			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words,
 		})
 	}
 	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "billing", ""}, rows)
@@ -118,6 +118,9 @@ func (w *page) invoice(e *billing.InvoiceExplanation) {
 	w.say("Invoice %s of account %d, period %s, revision %d", e.InvoiceID, e.AccountID, e.Period, e.Revision)
 	w.say("charged %s, wanted %s, posted %s, to post %s %s", e.Charged, e.Wanted, e.Posted, e.Difference, e.Currency)
 	w.parked(&e.InvoiceSums)
+	if e.Booked() != e.Posted {
+		w.say("of what is posted, billing has rejected %s, %s was sent again and is not answered, %s is settled by hand", e.Rejected, e.Resent, e.WrittenOff)
+	}
 	fmt.Fprintln(w)
 	w.facts(&e.Account)
 	w.standing(&e.Account)
@@ -170,7 +173,7 @@ func (w *page) documents(e *billing.InvoiceExplanation) {
 	for i := range e.Documents {
 		d := &e.Documents[i]
 		rows = append(rows, []string{
-			fmt.Sprint(d.Sequence), d.ID.String(), string(d.Reason), fmt.Sprint(d.Revision), d.PostingPeriod.String(), d.Amount.String(), linesOf(d), delivery(true, d.Published, d.Answer),
+			fmt.Sprint(d.Sequence), d.ID.String(), string(d.Reason), fmt.Sprint(d.Revision), d.PostingPeriod.String(), d.Amount.String(), linesOf(d), delivery(true, d.Published, d.Answer, d.Decisions),
 		})
 	}
 	w.table("Documents posted", "none", []string{"", "adjustment", "reason", "revision", "posted to", "amount", "line by line", "billing"}, rows)
@@ -184,19 +187,28 @@ func linesOf(d *billing.ExplainedDocument) string {
 	return strings.Join(items, "; ")
 }
 
-// delivery is how far a document got.
-func delivery(gone, published bool, answer *billing.Answered) string {
+// delivery is how far a document got, and what was decided about it.
+func delivery(gone, published bool, answer *billing.Answered, decided []billing.Decision) string {
+	said := ""
 	switch {
 	case !gone:
 		return ""
 	case answer != nil && answer.Status == models.ResultRejected:
-		return "rejected: " + answer.Reason
+		said = "rejected: " + answer.Reason
 	case answer != nil:
-		return fmt.Sprintf("%s %s on %s", answer.Status, answer.Amount, answer.At.Format(time.DateOnly))
+		said = fmt.Sprintf("%s %s on %s", answer.Status, answer.Amount, answer.At.Format(time.DateOnly))
 	case published:
-		return "published, not answered"
+		said = "published, not answered"
+	default:
+		said = "not published yet"
 	}
-	return "not published yet"
+	for _, d := range decided {
+		said += fmt.Sprintf("; %s by %s on %s", d.What, d.By, d.At.Format(time.DateOnly))
+		if d.Reason != "" {
+			said += ": " + d.Reason
+		}
+	}
+	return said
 }
 
 func moment(t time.Time, unknown string) string {

@@ -15,7 +15,7 @@ import (
 var csvHead = []string{
 	"record", "kind", "percent", "sms", "currency", "ties",
 	"entitled_count", "entitled_minor", "posted_count", "posted_minor",
-	"published_count", "published_minor", "answered_count", "answered_minor",
+	"published_count", "published_minor", "answered_count", "answered_minor", "written_off_count", "written_off_minor",
 	"account_id", "invoice_id", "document_id", "lines", "expected_minor", "actual_minor", "detail",
 }
 
@@ -93,8 +93,8 @@ func csvControl(record string, c *controlReport) csvRecord {
 	if c.SMS > 0 {
 		row["sms"] = int64(c.SMS)
 	}
-	for i, stage := range []string{"entitled", "posted", "published", "answered"} {
-		total := c.stages()[i]
+	for i, name := range stageNames {
+		stage, total := strings.ReplaceAll(name, " ", "_"), c.stages()[i]
 		row[stage+"_count"], row[stage+"_minor"] = total.Count, total.AmountMinor
 	}
 	return row

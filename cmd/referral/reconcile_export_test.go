@@ -81,12 +81,12 @@ func TestCSVForExcel(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.Join([]string{
-		"\ufeffrecord;kind;percent;sms;currency;ties;entitled_count;entitled;posted_count;posted;published_count;published;answered_count;answered;account_id;invoice_id;document_id;lines;expected;actual;detail",
-		"period;closed;;;;false;;;;;;;;;;;;;;;2026-04: IT DOES NOT TIE, 1 break",
-		"posted-for-closed-periods;;;;;;;;2;-1420,01;;;;;;;;;;;",
-		"break;entitled-not-posted;;;;;;;;;;;;;'9007199254740993;'2026-04;5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77;'1 2;-9999999999999,99;0,07;\"a\r\nb\"",
-		"held;'1-2;;;;;3;;;;;;;;;;;;;0,50;",
-		"notice;held-line;;;;;;;;;;;;;885;'00012;;;;0,05;'=1+1; «x»",
+		"\ufeffrecord;kind;percent;sms;currency;ties;entitled_count;entitled;posted_count;posted;published_count;published;answered_count;answered;written_off_count;written_off;account_id;invoice_id;document_id;lines;expected;actual;detail",
+		"period;closed;;;;false;;;;;;;;;;;;;;;;;2026-04: IT DOES NOT TIE, 1 break",
+		"posted-for-closed-periods;;;;;;;;2;-1420,01;;;;;;;;;;;;;",
+		"break;entitled-not-posted;;;;;;;;;;;;;;;'9007199254740993;'2026-04;5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77;'1 2;-9999999999999,99;0,07;\"a\r\nb\"",
+		"held;'1-2;;;;;3;;;;;;;;;;;;;;;0,50;",
+		"notice;held-line;;;;;;;;;;;;;;;885;'00012;;;;0,05;'=1+1; «x»",
 		"",
 	}, "\r\n")
 	want = strings.Replace(want, "'=1+1; «x»", `"'=1+1; «x»"`, 1)

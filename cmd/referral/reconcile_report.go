@@ -42,15 +42,16 @@ type reconcileReport struct {
 
 // controlReport is a line of the control totals.
 type controlReport struct {
-	Kind      string      `json:"kind"`
-	Percent   int         `json:"percent,omitempty"`
-	SMS       int         `json:"sms,omitempty"` // size of the package
-	Currency  string      `json:"currency,omitempty"`
-	Ties      bool        `json:"ties"`
-	Entitled  totalReport `json:"entitled"`
-	Posted    totalReport `json:"posted"`
-	Published totalReport `json:"published"`
-	Answered  totalReport `json:"answered"`
+	Kind       string      `json:"kind"`
+	Percent    int         `json:"percent,omitempty"`
+	SMS        int         `json:"sms,omitempty"` // size of the package
+	Currency   string      `json:"currency,omitempty"`
+	Ties       bool        `json:"ties"`
+	Entitled   totalReport `json:"entitled"`
+	Posted     totalReport `json:"posted"`
+	Published  totalReport `json:"published"`
+	Answered   totalReport `json:"answered"`
+	WrittenOff totalReport `json:"written_off"` // of what is published, rejected by billing and settled by hand
 }
 
 // totalReport is a number of lines, or packages, with their amount.
@@ -121,6 +122,7 @@ func controlReports(lines []billing.ControlLine) []controlReport {
 		list[i] = controlReport{
 			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Ties: l.Ties(),
 			Entitled: totalReportOf(l.Entitled), Posted: totalReportOf(l.Posted), Published: totalReportOf(l.Published), Answered: totalReportOf(l.Answered),
+			WrittenOff: totalReportOf(l.WrittenOff),
 		}
 		if l.Currency == "" {
 			list[i].SMS, list[i].Percent = l.Percent, 0
@@ -131,9 +133,11 @@ func controlReports(lines []billing.ControlLine) []controlReport {
 
 func totalReportOf(t billing.Total) totalReport { return totalReport{t.Count, t.Amount} }
 
-// stages is the four totals in the order in which they come about.
+// stageNames is the totals in the order in which they come about; stages is theirs.
+var stageNames = []string{"entitled", "posted", "published", "answered", "written off"}
+
 func (c *controlReport) stages() []totalReport {
-	return []totalReport{c.Entitled, c.Posted, c.Published, c.Answered}
+	return []totalReport{c.Entitled, c.Posted, c.Published, c.Answered, c.WrittenOff}
 }
 
 func breakReportOf(b *billing.Break) breakReport {

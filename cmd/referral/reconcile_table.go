@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func printControls(w io.Writer, t *reconcileReport) {
 		rows = append(rows, controlRow(name, c))
 	}
 	if len(rows) > 0 {
-		printTable(w, "Control totals", []string{"", "entitled", "posted", "published", "answered", ""}, rows)
+		printTable(w, "Control totals", slices.Concat([]string{""}, stageNames, []string{""}), rows)
 	}
 }
 

@@ -133,8 +133,8 @@ func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
 	return []sheet{
 		{"Summary", []string{"what", "value"}, []float64{36, 40}, func(write func(...any) error) error { return summaryRows(write, t, styles) }},
 		{"Controls", []string{"kind", "percent", "SMS", "currency", "ties", "entitled lines", "entitled", "posted lines", "posted",
-			"published lines", "published", "answered lines", "answered"},
-			[]float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18}, func(write func(...any) error) error { return controlRows(write, t, styles) }},
+			"published lines", "published", "answered lines", "answered", "written off lines", "written off"},
+			[]float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18, 16, 18}, func(write func(...any) error) error { return controlRows(write, t, styles) }},
 		{"Breaks", []string{"kind", "account", "invoice", "document", "lines", "expected", "found", "detail"},
 			[]float64{22, 21, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
 		{"Notices", []string{"kind", "account", "invoice", "amount", "detail"},

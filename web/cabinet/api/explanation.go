@@ -55,7 +55,8 @@ type Document struct {
 	PostingPeriod string  `json:"posting_period" pattern:"^[0-9]{4}-[0-9]{2}$"`
 	Amount        int64   `json:"amount_minor"`
 	Items         []Item  `json:"items" nullable:"false"`
-	Answer        *Answer `json:"answer,omitempty" doc:"Billing's; left out until there is one"`
+	State         string  `json:"state" enum:"posted,published,applied,rejected,resent,written_off" doc:"resent: published again after billing rejected it, and not answered since; written_off: rejected, and settled outside of the invoice"`
+	Answer        *Answer `json:"answer,omitempty" doc:"Billing's latest; left out until there is one"`
 }
 
 // Item is what a document posted on a line.
@@ -118,7 +119,7 @@ func newDays(d billing.ExplainedDays) Days {
 func newDocument(d billing.ExplainedDocument) Document {
 	out := Document{
 		AdjustmentID: d.ID.String(), Sequence: d.Sequence, Reason: string(d.Reason), Revision: d.Revision, PostingPeriod: d.PostingPeriod.String(),
-		Amount: int64(d.Amount), Items: each(d.Items, newItem),
+		Amount: int64(d.Amount), Items: each(d.Items, newItem), State: string(d.State),
 	}
 	if d.Answer != nil {
 		out.Answer = &Answer{string(d.Answer.Status), int64(d.Answer.Amount), d.Answer.At}

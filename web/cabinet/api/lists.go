@@ -101,8 +101,10 @@ type Month struct {
 	Currency string    `json:"currency"`
 	Highest  int       `json:"highest_percent" doc:"Of any day of the month"`
 	Charged  int64     `json:"charged_minor" doc:"Before any discount"`
-	Discount int64     `json:"discount_minor" doc:"Posted, as added to the invoices: negative is a discount"`
+	Discount int64     `json:"discount_minor" doc:"Posted and not refused by billing, as added to the invoices: negative is a discount"`
 	Waiting  int64     `json:"waiting_minor" doc:"Owed and not posted yet, signed likewise"`
+	Review   int64     `json:"under_review_minor" doc:"Posted and rejected by billing, perhaps sent again and not answered since, signed likewise"`
+	Settled  int64     `json:"written_off_minor" doc:"Posted, rejected by billing and settled outside of the invoices, signed likewise"`
 	Invoices []Invoice `json:"invoices" nullable:"false"`
 }
 
@@ -113,7 +115,9 @@ type Invoice struct {
 	Revision   int    `json:"revision"`
 	Charged    int64  `json:"charged_minor" doc:"Before any discount"`
 	Wanted     int64  `json:"wanted_minor" doc:"Owed"`
-	Posted     int64  `json:"posted_minor"`
+	Posted     int64  `json:"posted_minor" doc:"Of it, what under_review_minor and written_off_minor say is not in the invoice"`
+	Review     int64  `json:"under_review_minor" doc:"Rejected by billing, perhaps sent again and not answered since"`
+	Settled    int64  `json:"written_off_minor" doc:"Rejected by billing and settled outside of the invoice"`
 	Difference int64  `json:"difference_minor" doc:"Owed and not posted yet"`
 	Held       int    `json:"held_lines" doc:"Lines that wait for the terms to name their service"`
 }
@@ -133,12 +137,14 @@ func (a *API) months() {
 
 func newMonth(m billing.MonthMoney) Month {
 	return Month{
-		m.Period.String(), m.Currency, m.Highest, int64(m.Charged), int64(m.Discount), int64(m.Waiting), each(m.Invoices, newInvoice),
+		m.Period.String(), m.Currency, m.Highest, int64(m.Charged), int64(m.Discount), int64(m.Waiting),
+		int64(m.Review), int64(m.Settled), each(m.Invoices, newInvoice),
 	}
 }
 
 func newInvoice(s billing.InvoiceSums) Invoice {
-	return Invoice{s.InvoiceID, s.Revision, int64(s.Charged), int64(s.Wanted), int64(s.Posted), int64(s.Difference), s.Held}
+	return Invoice{s.InvoiceID, s.Revision, int64(s.Charged), int64(s.Wanted), int64(s.Posted),
+		int64(s.Rejected.Add(s.Resent)), int64(s.WrittenOff), int64(s.Difference), s.Held}
 }
 
 // Invitations is a page of the invitations that the account has sent.

@@ -94,7 +94,7 @@ type Step struct {
 type Package struct {
 	SMS      int    `json:"sms"`
 	EarnedOn string `json:"earned_on" format:"date"`
-	State    string `json:"state" enum:"earned,ordered,credited,rejected"`
+	State    string `json:"state" enum:"earned,ordered,credited,rejected,written_off"`
 	Period   string `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$" doc:"Of the run it goes out with"`
 }
 

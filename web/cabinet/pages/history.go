@@ -41,7 +41,8 @@ type monthView struct {
 
 type invoiceRow struct {
 	ID, Charged, Discount, Waiting string
-	Why                            string // address of the explanation
+	Notes                          []string // what of the discount is not in the invoice, and why
+	Why                            string   // address of the explanation
 }
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
@@ -167,9 +168,35 @@ func monthOf(m *billing.MonthMoney) monthView {
 }
 
 func invoiceRowOf(s *billing.InvoiceSums) invoiceRow {
-	row := sums(s.InvoiceID, s.Charged, s.Posted, s.Difference, s.Currency)
+	row := sums(s.InvoiceID, s.Charged, s.Booked(), s.Difference, s.Currency)
+	for _, part := range unbooked(s) {
+		row.Notes = append(row.Notes, part.Amount+" — "+part.Words)
+	}
 	row.Why = pathHistory + "/" + url.PathEscape(s.InvoiceID)
 	return row
+}
+
+// unbookedPart is a part of an invoice's discount that billing has not taken.
+type unbookedPart struct{ Title, Words, Amount string }
+
+// unbooked is those parts, in the words that their documents have on the page of
+// the invoice.
+func unbooked(s *billing.InvoiceSums) []unbookedPart {
+	var parts []unbookedPart
+	for _, part := range []struct {
+		state  billing.DocumentState
+		title  string
+		amount models.Money
+	}{
+		{billing.DocumentRejected, "Не проведено", s.Rejected},
+		{billing.DocumentResent, "Передано повторно", s.Resent},
+		{billing.DocumentWrittenOff, "Решено отдельно", s.WrittenOff},
+	} {
+		if part.amount != 0 {
+			parts = append(parts, unbookedPart{part.title, unbookedWords[part.state], ru.Off(part.amount, s.Currency)})
+		}
+	}
+	return parts
 }
 
 func sums(id string, charged, posted, waiting models.Money, currency string) invoiceRow {

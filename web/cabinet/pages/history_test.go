@@ -141,10 +141,26 @@ func TestAChartWithCorrections(t *testing.T) {
 	}
 }
 
+// The list of invoices says the same as the page of each: what billing has not
+// taken is no discount.
+func TestHistoryTellsWhatIsNotBooked(t *testing.T) {
+	s := open(t)
+	rejected := withUnbooked(sums("INV-A", 202604, 2000000, -508089, 0), -508089, 0, 0)
+	settled := withUnbooked(sums("INV-B", 202604, 300000, -60000, 0), 0, -10000, -20000)
+	s.desk.scenes[empty].months = []billing.MonthMoney{{
+		Period: 202604, Currency: "RUB", Charged: 2300000, Discount: rejected.Booked() + settled.Booked(), Review: -518089, Settled: -20000,
+		Invoices: []billing.InvoiceSums{rejected, settled},
+	}}
+	s.get(empty, "/referral/history").wants(http.StatusOK,
+		"INV-A 20_000,00_₽ 0,00_₽ −5_080,89_₽ — не проведено, мы разбираемся",
+		"INV-B 3_000,00_₽ −300,00_₽ −100,00_₽ — передано в расчеты повторно −200,00_₽ — не проведено, вопрос решен отдельно",
+		"Итого за месяц 23_000,00_₽ −300,00_₽")
+}
+
 func TestWhySoMuch(t *testing.T) {
 	s := open(t)
 	s.get(inviter, "/referral/history/INV-2026-04-885").wants(http.StatusOK,
-		"Счет INV-2026-04-885 за_апрель_2026", "Начислено 3_450,00_₽", "Проведено −1_000,00_₽", "Будет проведено −420,00_₽",
+		"Счет INV-2026-04-885 за_апрель_2026", "Начислено 3_450,00_₽", "Проведено −1_000,00_₽ Не проведено −0,01_₽ Передано повторно −0,02_₽ Решено отдельно −0,03_₽ Будет проведено −420,00_₽",
 		"Абонентская плата −1_420,00_₽ 1–30_апреля_2026 · начислено 3_000,00_₽",
 		"1–19_апреля_2026 19 40% 760", "20–30_апреля_2026 11 60% 660", "Всего 1_420",
 		"19_дней по 40% и 11_дней по 60% — это 19_×_40 + 11_×_60_= 1_420.",
@@ -154,7 +170,8 @@ func TestWhySoMuch(t *testing.T) {
 		"Пакет SMS 0,00_₽ 1–30_апреля_2026 · начислено 450,00_₽ На эту услугу скидка не распространяется.",
 		"video-meetings", "еще уточняется", "В эти дни скидка не действовала.", "Этой строки в счете больше нет",
 		"№_1. Расчет за месяц апрель_2026 −1_100,00_₽ Проведено 23.04.2026", "Уточнение: данные поступили позже апрель_2026 +100,00_₽ Передано в расчеты",
-		"Перерасчет: счет изменился май_2026 −420,00_₽ Готовится к передаче", "Не проведено, мы разбираемся").lacks("internal words")
+		"Перерасчет: счет изменился май_2026 −420,00_₽ Готовится к передаче", "−0,01_₽ Не проведено, мы разбираемся", "−0,02_₽ Передано в расчеты повторно",
+		"−0,03_₽ Не проведено, вопрос решен отдельно").lacks("internal words", "internal name")
 	s.get(inviter, "/referral/history/INV-OF-ANOTHER").wants(http.StatusNotFound)
 	s.get(full, "/referral/history/INV-2026-04-885").wants(http.StatusNotFound)
 }

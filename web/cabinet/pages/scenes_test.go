@@ -171,6 +171,11 @@ func inviterMonths() []billing.MonthMoney {
 	return months
 }
 
+func withUnbooked(s billing.InvoiceSums, rejected, resent, writtenOff models.Money) billing.InvoiceSums {
+	s.Rejected, s.Resent, s.WrittenOff = rejected, resent, writtenOff
+	return s
+}
+
 func sums(id string, p models.Period, charged, posted, waiting models.Money) billing.InvoiceSums {
 	return billing.InvoiceSums{InvoiceID: id, Period: p, Revision: 1, Currency: "RUB", Lines: 2, Charged: charged, Wanted: posted + waiting, Posted: posted, Difference: waiting}
 }
@@ -194,7 +199,7 @@ func explanation() billing.InvoiceExplanation {
 		return l
 	}
 	return billing.InvoiceExplanation{
-		InvoiceSums: sums("INV-2026-04-885", 202604, 345000, -100000, -42000), AccountID: inviter,
+		InvoiceSums: withUnbooked(sums("INV-2026-04-885", 202604, 345000, -100006, -42000), -1, -2, -3), AccountID: inviter,
 		ByLine: []billing.ExplainedLine{
 			month(billing.ExplainedLine{
 				LineID: "1", Service: "subscription", Class: "discounted", Amount: 300000, PercentDays: 1420, Wanted: -142000, Posted: -100000, Difference: -42000,
@@ -217,11 +222,18 @@ func explanation() billing.InvoiceExplanation {
 			{LineID: "6", Service: "recording", Class: "gone", Posted: -5000, Difference: 5000},
 		},
 		Documents: []billing.ExplainedDocument{
-			{Sequence: 1, Reason: models.ReasonRun, PostingPeriod: 202604, Amount: -110000, Published: true,
+			{Sequence: 1, Reason: models.ReasonRun, PostingPeriod: 202604, Amount: -110000, Published: true, State: billing.DocumentApplied,
 				Answer: &billing.Answered{Status: models.ResultApplied, Amount: -110000, At: now.Add(-48 * time.Hour)}},
-			{Sequence: 2, Reason: models.ReasonLateFact, PostingPeriod: 202604, Amount: 10000, Published: true},
-			{Sequence: 3, Reason: models.ReasonInvoiceRevised, PostingPeriod: 202605, Amount: -42000},
-			{Sequence: 4, Reason: models.ReasonRun, PostingPeriod: 202605, Amount: -1, Published: true, Answer: &billing.Answered{Status: models.ResultRejected, Reason: "internal words", At: now}},
+			{Sequence: 2, Reason: models.ReasonLateFact, PostingPeriod: 202604, Amount: 10000, Published: true, State: billing.DocumentPublished},
+			{Sequence: 3, Reason: models.ReasonInvoiceRevised, PostingPeriod: 202605, Amount: -42000, State: billing.DocumentPosted},
+			{Sequence: 4, Reason: models.ReasonRun, PostingPeriod: 202605, Amount: -1, Published: true, State: billing.DocumentRejected,
+				Answer: &billing.Answered{Status: models.ResultRejected, Reason: "internal words", At: now}},
+			{Sequence: 5, Reason: models.ReasonRun, PostingPeriod: 202605, Amount: -2, Published: true, State: billing.DocumentResent,
+				Answer:    &billing.Answered{Status: models.ResultRejected, Reason: "internal words", At: now},
+				Decisions: []billing.Decision{{What: "resent", By: "internal name", Reason: "internal words", At: now}}},
+			{Sequence: 6, Reason: models.ReasonRun, PostingPeriod: 202605, Amount: -3, Published: true, State: billing.DocumentWrittenOff,
+				Answer:    &billing.Answered{Status: models.ResultRejected, Reason: "internal words", At: now},
+				Decisions: []billing.Decision{{What: "written off", By: "internal name", Reason: "internal words", At: now}}},
 		},
 	}
 }

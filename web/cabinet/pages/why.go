@@ -16,6 +16,7 @@ type whyView struct {
 	Charged   string
 	Wanted    string
 	Posted    string
+	Unbooked  []unbookedPart
 	Waiting   string // empty when everything is posted
 	Lines     []whyLine
 	Documents []whyDocument
@@ -64,7 +65,7 @@ func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error
 func (p *Pages) whyOf(e *billing.InvoiceExplanation) whyView {
 	v := whyView{
 		Invoice: e.InvoiceID, Month: ru.Month(e.Period), Charged: ru.Money(e.Charged, e.Currency),
-		Wanted: ru.Off(e.Wanted, e.Currency), Posted: ru.Off(e.Posted, e.Currency),
+		Wanted: ru.Off(e.Wanted, e.Currency), Posted: ru.Off(e.Booked(), e.Currency), Unbooked: unbooked(&e.InvoiceSums),
 	}
 	if e.Difference != 0 {
 		v.Waiting = ru.Off(e.Difference, e.Currency)
@@ -168,13 +169,9 @@ func (p *Pages) whyDocument(d *billing.ExplainedDocument, currency string) whyDo
 }
 
 func (p *Pages) documentState(d *billing.ExplainedDocument) status {
-	switch {
-	case d.Answer != nil && d.Answer.Status == models.ResultApplied:
-		return status{"Проведено " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone)), "good"}
-	case d.Answer != nil:
-		return status{"Не проведено, мы разбираемся", "bad"}
-	case d.Published:
-		return status{"Передано в расчеты", "wait"}
+	said := documentStates[d.State]
+	if d.State == billing.DocumentApplied && d.Answer != nil {
+		said.Words += " " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone))
 	}
-	return status{"Готовится к передаче", "wait"}
+	return said
 }

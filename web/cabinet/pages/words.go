@@ -86,10 +86,29 @@ var invitationStates = map[models.InvitationState]status{
 var channelWords = map[models.Channel]string{models.Email: "email", models.SMS: "SMS"}
 
 var packageStates = map[billing.PackageState]status{
-	billing.PackageEarned:   {"Заработан", "wait"},
-	billing.PackageOrdered:  {"Передан на подключение", "wait"},
-	billing.PackageCredited: {"Подключен", "good"},
-	billing.PackageRejected: {"Не подключен — обратитесь в поддержку", "bad"},
+	billing.PackageEarned:     {"Заработан", "wait"},
+	billing.PackageOrdered:    {"Передан на подключение", "wait"},
+	billing.PackageCredited:   {"Подключен", "good"},
+	billing.PackageRejected:   {"Не подключен — обратитесь в поддержку", "bad"},
+	billing.PackageWrittenOff: {"Не подключен, вопрос решен отдельно", "plain"},
+}
+
+// documentStates is how far a document has got; of an applied one the day is told
+// as well.
+var documentStates = map[billing.DocumentState]status{
+	billing.DocumentPosted:     {"Готовится к передаче", "wait"},
+	billing.DocumentPublished:  {"Передано в расчеты", "wait"},
+	billing.DocumentApplied:    {"Проведено", "good"},
+	billing.DocumentRejected:   {"Не проведено, мы разбираемся", "bad"},
+	billing.DocumentResent:     {"Передано в расчеты повторно", "wait"},
+	billing.DocumentWrittenOff: {"Не проведено, вопрос решен отдельно", "plain"},
+}
+
+// unbookedWords is the same within a sentence about a sum.
+var unbookedWords = map[billing.DocumentState]string{
+	billing.DocumentRejected:   "не проведено, мы разбираемся",
+	billing.DocumentResent:     "передано в расчеты повторно",
+	billing.DocumentWrittenOff: "не проведено, вопрос решен отдельно",
 }
 
 var documentReasons = map[models.AdjustmentReason]string{

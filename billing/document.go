@@ -1,0 +1,124 @@
+package billing
+
+import (
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+// DocumentState is how far an adjustment or a package has got since it was posted.
+type DocumentState string
+
+// A document is posted, published, and applied or rejected by billing. A rejected
+// one may be sent again, until billing answers anew, or be settled by hand.
+const (
+	DocumentPosted     DocumentState = "posted"
+	DocumentPublished  DocumentState = "published"
+	DocumentApplied    DocumentState = "applied"
+	DocumentRejected   DocumentState = "rejected"
+	DocumentResent     DocumentState = "resent"
+	DocumentWrittenOff DocumentState = "written_off"
+)
+
+// track is what happened to a document since it was posted.
+type track struct {
+	postedAt   time.Time
+	published  bool
+	answer     models.Result // that counts
+	isAnswered bool
+	resends    []models.Resend
+	writeOff   *models.WriteOff
+}
+
+func trackOf(d *models.AuditDocument) track {
+	answer, ok := models.Answer(d.Answers)
+	return track{d.PostedAt, d.Published, answer, ok, d.Resends, d.WriteOff}
+}
+
+func packageTrack(p *models.AuditPackage) track {
+	answer, ok := models.Answer(p.Answers)
+	return track{p.PostedAt, p.Published, answer, ok, p.Resends, p.WriteOff}
+}
+
+// applied tells whether billing has booked the document. Only the latest answer
+// counts, whenever it arrived: by it a decision of a person is overtaken.
+func (t *track) applied() bool { return t.isAnswered && t.answer.Status == models.ResultApplied }
+
+// pending is the resend that billing has not answered; nil when there is none.
+// Billing's own dates tell: a clock of another machine might be ahead of its.
+func (t *track) pending() *models.Resend {
+	if len(t.resends) == 0 || t.applied() || t.writeOff != nil {
+		return nil
+	}
+	last := &t.resends[len(t.resends)-1]
+	if t.answer.At.After(last.RejectedAt) {
+		return nil
+	}
+	return last
+}
+
+func (t *track) state() DocumentState {
+	switch {
+	case t.applied():
+		return DocumentApplied
+	case t.writeOff != nil:
+		return DocumentWrittenOff
+	case t.pending() != nil:
+		return DocumentResent
+	case t.isAnswered:
+		return DocumentRejected
+	case t.published:
+		return DocumentPublished
+	}
+	return DocumentPosted
+}
+
+// Refusal says why a decision on a document cannot be taken.
+type Refusal string
+
+// Error is the reason.
+func (r Refusal) Error() string { return string(r) }
+
+// MayResend is nil when a document may be published again: billing's latest answer
+// rejects it, it is not settled by hand, and no resend of it waits to go out.
+func MayResend(d *models.LedgerDocument) error {
+	t := ledgerTrack(d)
+	if w := t.writeOff; w != nil {
+		return Refusal(fmt.Sprintf("it was written off by %s on %s: sent again, it might be paid twice", w.By, stamp(w.At)))
+	}
+	return t.mayDecide()
+}
+
+// MayWriteOff is nil when a document may be settled by hand: billing's latest
+// answer rejects it, and no resend of it waits to go out.
+func MayWriteOff(d *models.LedgerDocument) error {
+	t := ledgerTrack(d)
+	if w := t.writeOff; w != nil {
+		return Refusal(fmt.Sprintf("it was written off by %s on %s already", w.By, stamp(w.At)))
+	}
+	return t.mayDecide()
+}
+
+func ledgerTrack(d *models.LedgerDocument) track {
+	answer, ok := models.Answer(d.Answers)
+	return track{published: d.Published, answer: answer, isAnswered: ok, resends: d.Resends, writeOff: d.WriteOff}
+}
+
+func (t *track) mayDecide() error {
+	switch t.state() {
+	case DocumentPosted:
+		return Refusal("it has not been published yet")
+	case DocumentPublished:
+		return Refusal("billing has not answered it yet")
+	case DocumentApplied:
+		return Refusal(fmt.Sprintf("billing has applied it: its answer is dated %s", stamp(t.answer.At)))
+	case DocumentResent:
+		if last := t.pending(); !last.Published {
+			return Refusal(fmt.Sprintf("the resend that %s requested on %s has not been published yet", last.By, stamp(last.At)))
+		}
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

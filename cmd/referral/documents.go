@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"referral/billing"
+	"referral/models"
+)
+
+func newResend(p process) *cobra.Command {
+	var who operator
+	cmd := &cobra.Command{
+		Use:   "resend DOCUMENT --by NAME [--reason TEXT]",
+		Short: "Publish a document again that billing has rejected, once billing can take it",
+		Long: `Has a document published again that billing has rejected: the same message on the same
+topic, under the same id, before whatever is posted for the account later. The ledger
+does not change. DOCUMENT is an adjustment_id or a package_id, as reconcile and explain
+name it.
+
+The exit status is 1 when the ledger has no such document, or billing's latest answer
+to it is not "rejected", or it is written off, or an earlier resend still waits.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := documentArg("resend", args[0])
+			if err == nil {
+				err = who.checkNamed("resend")
+			}
+			if err != nil {
+				return err
+			}
+			a, err := openMigrated(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			d, err := decide("resent", id, func() (models.LedgerDocument, bool, error) {
+				return a.store.Resend(cmd.Context(), id, who.action(models.ActionResend, id.String()), billing.MayResend)
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "%s will be published again; billing's next answer, dated after the last one, counts\n", documentName(&d))
+			return nil
+		},
+	}
+	who.flags(cmd)
+	return cmd
+}
+
+func newWriteOff(p process) *cobra.Command {
+	var who operator
+	cmd := &cobra.Command{
+		Use:   "write-off DOCUMENT --by NAME --reason TEXT",
+		Short: "Settle a document by hand that billing has rejected",
+		Long: `Says that a document which billing has rejected is settled by hand: every report shows it
+as written off, by whom, when and why, and it is no break any more. The ledger does not
+change, and nothing is published: whether and how the client gets the amount is finance's
+decision. It cannot be undone. DOCUMENT is an adjustment_id or a package_id.
+
+The exit status is 1 when the ledger has no such document, or billing's latest answer
+to it is not "rejected", or it is written off already, or a resend still waits.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := documentArg("write-off", args[0])
+			if err == nil {
+				err = who.checkReasoned("write-off")
+			}
+			if err != nil {
+				return err
+			}
+			a, err := openMigrated(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			d, err := decide("written off", id, func() (models.LedgerDocument, bool, error) {
+				return a.store.WriteOff(cmd.Context(), id, who.action(models.ActionWriteOff, id.String()), billing.MayWriteOff)
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "%s is written off by %s\n", documentName(&d), who.by)
+			if len(d.Resends) > 0 {
+				fmt.Fprintln(p.err, "warning: it was sent again before: should billing book it after all, reconcile names it")
+			}
+			return nil
+		},
+	}
+	who.flags(cmd)
+	return cmd
+}
+
+func documentArg(command, arg string) (models.UUID, error) {
+	id, err := models.ParseUUID(arg)
+	if err != nil {
+		return id, usageError(command, fmt.Errorf("%q is not the id of a document: give an adjustment_id or a package_id", arg))
+	}
+	return id, nil
+}
+
+// decide takes a decision on a document, or says why it cannot be taken.
+func decide(what string, id models.UUID, do func() (models.LedgerDocument, bool, error)) (models.LedgerDocument, error) {
+	d, found, err := do()
+	var refusal billing.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return d, errNo{fmt.Sprintf("document %s cannot be %s: %s", id, what, refusal)}
+	case err != nil:
+		return d, err
+	case !found:
+		return d, errNo{fmt.Sprintf("the ledger has no document %s; `referral reconcile PERIOD` and `referral explain` name them", id)}
+	}
+	return d, nil
+}
+
+// documentName is a document in a sentence.
+func documentName(d *models.LedgerDocument) string {
+	if d.SMS > 0 {
+		return fmt.Sprintf("the package of %d SMS of account %d (%s)", d.SMS, d.AccountID, d.Period)
+	}
+	return fmt.Sprintf("the adjustment of %s on invoice %s of account %d", d.Amount, printable(d.InvoiceID), d.AccountID)
+}
