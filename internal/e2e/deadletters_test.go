@@ -38,9 +38,25 @@ func everyFault(account int64) []badMessage {
 	}
 	first := invoice(account, 100)
 	second := message{topic: "invoices", key: first.key, value: bytes.Replace(first.value, []byte(`"amount_minor":100`), []byte(`"amount_minor":200`), 1)}
+	all = append(all, lossyInput(account)...)
 	third := message{topic: "invoices", key: first.key, value: bytes.Replace(second.value, []byte(`"i-`), []byte(`"other-`), 1)}
 	return append(all, badMessage{second, "another body under the same id", models.BadConflict},
 		badMessage{third, "another body of the same revision", models.BadConflict})
+}
+
+// lossyInput is what a careless reader would take, and make something else of.
+func lossyInput(account int64) []badMessage {
+	good := invoice(account, 1_000_000_000_000_000)
+	edited := func(fault string, reason models.BadInput, old, edit string) badMessage {
+		value := bytes.Replace(good.value, []byte(old), []byte(edit), 1)
+		return badMessage{message{topic: good.topic, key: good.key, value: value}, fault, reason}
+	}
+	return []badMessage{
+		edited("half of a surrogate pair", models.BadField, `"INV-2026-03-`, `"I\ud800-`),
+		edited("another half", models.BadField, `"INV-2026-03-`, `"I\ud801-`),
+		edited("a byte order mark", models.BadUnreadable, `{`, "\ufeff{"),
+		edited("lines that sum to too much", models.BadField, `}]`, `},{"line_id":"2","service":"subscription","from":"2026-03-01","to":"2026-04-01","amount_minor":1e15}]`),
+	}
 }
 
 func TestBadInputIsSetAsideAndItsNeighboursAreNot(t *testing.T) {
@@ -54,6 +70,9 @@ func TestBadInputIsSetAsideAndItsNeighboursAreNot(t *testing.T) {
 		w.send(b.message)
 		neighbour++
 		next := registration(neighbour, "2026-03-01T09:00:00Z")
+		if neighbour%2 == 0 { // in another spelling
+			next.value = bytes.Replace(next.value, fmt.Appendf(nil, `"account_id":%d,`, neighbour), fmt.Appendf(nil, `"account_id":%d.0e-1,`, neighbour*10), 1)
+		}
 		next.key = fmt.Sprint(account)
 		w.send(next)
 	}
