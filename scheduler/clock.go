@@ -12,18 +12,15 @@ import (
 	"referral/internal/sleep"
 )
 
-const (
-	// lookEvery bounds how long a jump of the wall clock stays unnoticed.
-	lookEvery = 30 * time.Second
-	// smallestJump is what counts as a jump: less is a clock that is being adjusted.
-	smallestJump = 10 * time.Second
-)
+// smallestJump is what counts as a jump: less is a clock that is being adjusted.
+const smallestJump = 10 * time.Second
 
 // wallClock starts jobs at the times of their schedules. A timer measures how long
 // the process has run: it stands still while the machine sleeps and does not notice a
 // clock that is set. So the wall clock is read again and again, and what has become
 // due since the last time is started, once for each job.
 type wallClock struct {
+	every   time.Duration
 	now     func() time.Time
 	log     *slog.Logger
 	metrics *Metrics
@@ -62,7 +59,7 @@ func (c *wallClock) read() time.Time { return c.now().Round(0) }
 
 // pause is how long to wait for the next job, or for the next look at the clock.
 func (c *wallClock) pause(now time.Time) time.Duration {
-	wait := lookEvery
+	wait := c.every
 	for _, j := range c.jobs {
 		if !j.next.IsZero() {
 			wait = min(wait, j.next.Sub(now))

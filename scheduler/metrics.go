@@ -95,7 +95,7 @@ func (m *Metrics) settled(_ models.Run, t models.Totals) {
 func (m *Metrics) ended(run models.Run, now time.Time) {
 	m.runs.WithLabelValues(string(run.Kind), string(run.State)).Inc()
 	if !run.StartedAt.IsZero() && !run.FinishedAt.IsZero() {
-		m.took.WithLabelValues(string(run.Kind)).Observe(run.FinishedAt.Sub(run.StartedAt).Seconds())
+		m.took.WithLabelValues(string(run.Kind)).Observe(max(0, run.FinishedAt.Sub(run.StartedAt).Seconds())) // the clock may have been set back
 	}
 	if run.State == models.RunDone {
 		m.success.WithLabelValues().Set(float64(now.Unix()))

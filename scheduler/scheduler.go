@@ -39,6 +39,9 @@ type Options struct {
 	// Quiet is how long a start-up waits before it catches up: what was down
 	// together comes up together, and has things to tell. 0 means 10 seconds.
 	Quiet time.Duration
+	// LookEvery is how often the wall clock is read at least, and so how long a jump
+	// of it stays unnoticed. 0 means 30 seconds.
+	LookEvery time.Duration
 }
 
 // Scheduler runs the months when they are due.
@@ -64,6 +67,7 @@ func New(o Options) (*Scheduler, error) {
 	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 {
 		return nil, errors.New("scheduler: an option is missing")
 	}
+	o.LookEvery = cmp.Or(o.LookEvery, 30*time.Second)
 	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
 	return &Scheduler{Options: o, trouble: map[kind]error{}}, nil
 }
@@ -81,7 +85,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { s.attempt(settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
-	clock := wallClock{now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
+	clock := wallClock{every: s.LookEvery, now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
 		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
 		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
 	}}

@@ -79,7 +79,7 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 	if err != nil {
 		return err
 	}
-	if !a.programme.Over(q.Period, a.now()) {
+	if today := a.programme.Local(a.now()); q.Period.First() <= today && today < q.Period.End() {
 		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", q.Period.End())
 	}
 	done := a.showProgress(ctx, p, q.Period)

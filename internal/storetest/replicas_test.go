@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
 	"go.uber.org/goleak"
 
 	"referral/billing"
+	"referral/internal/sleep"
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/scheduler"
@@ -63,11 +67,12 @@ func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 
 // replica is one process; when is the time at which its night strikes by its own
 // clock.
-func replica(t *testing.T, n night, when strike, now func() time.Time) *scheduler.Scheduler {
+func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
 	t.Helper()
+	registry := prometheus.NewRegistry()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: now,
+		Metrics: scheduler.NewMetrics(registry), Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,12 +82,12 @@ func replica(t *testing.T, n night, when strike, now func() time.Time) *schedule
 		t.Fatal(err)
 	}
 	s, err := scheduler.New(scheduler.Options{
-		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour,
+		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s, registry
 }
 
 // Three replicas whose nights strike in the same second make one run of the month
@@ -98,7 +103,7 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	began := time.Now()
 	clock := func() time.Time { return now.Add(time.Since(began)) }
 	for range 3 {
-		r := replica(t, n, strike(now.Add(time.Second)), clock)
+		r, _ := replica(t, n, strike(now.Add(time.Second)), clock)
 		go func() { ended <- r.Run(ctx) }()
 	}
 	for range 3 {
@@ -122,6 +127,99 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	_ = db.Close()
 	_ = s.Close()
 	goleak.VerifyNone(t, ignore)
+}
+
+// The wall clock jumps over the month's run and the night's work, is set back, and
+// comes there again: three replicas make one run and one reconciliation.
+func TestTheClockJumpsUnderThreeReplicas(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	began, now := time.Now(), time.Date(2026, 5, 1, 1, 0, 0, 0, moscow)
+	var ahead atomic.Int64
+	clock := func() time.Time { return now.Add(time.Since(began) + time.Duration(ahead.Load())) }
+	s, dsn := storetest.Open(t, clock)
+	bill(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	ended, read := make(chan error, 3), make(chan struct{}, 3)
+	var registries []*prometheus.Registry
+	for range 3 {
+		var once sync.Once
+		r, registry := replica(t, n, nightly(t), func() time.Time {
+			at := clock()
+			once.Do(func() { read <- struct{}{} })
+			return at
+		})
+		registries = append(registries, registry)
+		go func() { ended <- r.Run(ctx) }()
+	}
+	for range 3 {
+		<-read
+	}
+	for jump := range 2 {
+		ahead.Add(int64(8 * time.Hour))
+		for range 3 {
+			<-n.over
+		}
+		if jump == 0 {
+			ahead.Add(int64(-8 * time.Hour))
+			await(t, func() bool {
+				return !slices.ContainsFunc(registries, func(r *prometheus.Registry) bool { return jumpsBack(t, r) == 0 })
+			})
+		}
+	}
+	cancel()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	db := storetest.SQL(t, dsn)
+	var runs, documents, amount int64
+	if err := db.QueryRow(`SELECT count(*), sum(documents), sum(amount)::bigint FROM runs WHERE state = 'done'`).Scan(&runs, &documents, &amount); err != nil {
+		t.Fatal(err)
+	}
+	if runs != 1 || documents != 20 || amount != -20*200 || n.won.Load() != 1 {
+		t.Errorf("%d runs with %d documents of %d; %d reconciliations", runs, documents, amount, n.won.Load())
+	}
+	_ = db.Close()
+	_ = s.Close()
+	goleak.VerifyNone(t, ignore)
+}
+
+func jumpsBack(t *testing.T, r *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "referral_clock_jumps_total" && m.GetLabel()[0].GetValue() == "backward" {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func nightly(t *testing.T) cron.Schedule {
+	t.Helper()
+	s, err := scheduler.ParseSchedule("30 4 * * *", moscow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !done() {
+		if !sleep.For(ctx, time.Millisecond) {
+			t.Fatal("it never came to be")
+		}
+	}
 }
 
 // overtaken is the store of a process that another one is always ahead of: it moves
