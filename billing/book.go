@@ -25,6 +25,8 @@ type Book struct {
 	activations   []*models.Activation
 	referrals     []models.Referral
 	announcements []models.Announcement
+	taken         int   // facts so far
+	repeated      []int // those that changed nothing
 }
 
 // NewBook opens a book on a working set. newCode returns a fresh random
@@ -35,35 +37,44 @@ func NewBook(p *Programme, set *models.WorkingSet, newCode func() string) *Book 
 	}
 }
 
-// Take enters one fact. Invoices and answers of billing are no business of the
-// book and are passed over.
+// Take enters one fact. Invoices and answers of billing do not concern the book
+// and are passed over.
 func (b *Book) Take(f *models.Fact) {
+	isNew := true
 	switch data := f.Data.(type) {
 	case models.Registered:
-		b.register(f, data)
+		isNew = b.register(f, data)
 	case models.PromoEnded:
 		a := b.account(data.AccountID)
-		b.keepEarliest(f, a, &a.PromoEndedAt, data.EndedAt)
+		isNew = b.keepEarliest(f, a, &a.PromoEndedAt, data.EndedAt, &a.Provenance.PromoEnded)
 	case models.Terminated:
 		a := b.account(data.AccountID)
-		b.keepEarliest(f, a, &a.TerminatedAt, data.TerminatedAt)
+		isNew = b.keepEarliest(f, a, &a.TerminatedAt, data.TerminatedAt, &a.Provenance.Terminated)
 	case models.ActivationRequested:
-		b.request(f, data)
+		isNew = b.request(f, data)
 	}
+	if !isNew {
+		b.repeated = append(b.repeated, b.taken)
+	}
+	b.taken++
 }
 
-// keepEarliest keeps the earliest of the times heard of one kind.
-func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time) {
-	if kept := earliest(*known, heard); !kept.Equal(*known) {
-		own := accepted(b.set.Activations[a.ID])
-		promised := Promised(a, own)
-		*known = kept
-		if promised && !Promised(a, own) {
-			b.settled[a.ID] = true
-		}
-		b.changed[a.ID] = true
-		b.restand(f, a.ID)
+// keepEarliest keeps the earliest of the times heard of one kind, and where it was
+// heard.
+func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time, from *models.Provenance) (isNew bool) {
+	kept := earliest(*known, heard)
+	if kept.Equal(*known) {
+		return false
 	}
+	own := accepted(b.set.Activations[a.ID])
+	promised := Promised(a, own)
+	*known, *from = kept, f.Provenance
+	if promised && !Promised(a, own) {
+		b.settled[a.ID] = true
+	}
+	b.changed[a.ID] = true
+	b.restand(f, a.ID)
+	return true
 }
 
 func (b *Book) account(id int64) *models.Account {
@@ -76,13 +87,14 @@ func (b *Book) account(id int64) *models.Account {
 	return a
 }
 
-func (b *Book) register(f *models.Fact, data models.Registered) {
+func (b *Book) register(f *models.Fact, data models.Registered) (isNew bool) {
 	a := b.account(data.AccountID)
 	first := !a.Registered()
-	b.keepEarliest(f, a, &a.RegisteredAt, data.RegisteredAt)
+	isNew = b.keepEarliest(f, a, &a.RegisteredAt, data.RegisteredAt, &a.Provenance.Registered)
 	if first || data.Profile.NewerThan(a.Profile) {
-		a.Profile = data.Profile
+		a.Profile, a.Provenance.Profile = data.Profile, f.Provenance
 		b.changed[a.ID] = true
+		isNew = true
 	}
 	if a.Code == "" {
 		b.issueCode(f, a)
@@ -91,6 +103,7 @@ func (b *Book) register(f *models.Fact, data models.Registered) {
 		b.judgePending(f, a)
 	}
 	b.redate(f, a)
+	return isNew
 }
 
 func (b *Book) issueCode(f *models.Fact, a *models.Account) {
@@ -99,14 +112,19 @@ func (b *Book) issueCode(f *models.Fact, a *models.Account) {
 	b.announce(f, models.CodeIssued, a.ID, map[string]any{"account_id": a.ID, "code": a.Code})
 }
 
-func (b *Book) request(f *models.Fact, data models.ActivationRequested) {
+func (b *Book) request(f *models.Fact, data models.ActivationRequested) (isNew bool) {
+	key := data.Key()
+	if slices.ContainsFunc(b.set.Activations[data.AccountID], func(known *models.Activation) bool { return known.Key() == key }) {
+		return false
+	}
 	act := &models.Activation{
-		AccountID: data.AccountID, Event: f.Key, Code: data.Code, RequestedAt: data.RequestedAt,
-		Status: models.ActivationPending, Reason: models.NotRegistered,
+		AccountID: data.AccountID, Code: data.Code, RequestedAt: data.RequestedAt,
+		Status: models.ActivationPending, Reason: models.NotRegistered, Provenance: f.Provenance,
 	}
 	b.set.Activations[act.AccountID] = append(b.set.Activations[act.AccountID], act)
 	b.activations = append(b.activations, act)
 	b.judge(f, b.account(data.AccountID), act)
+	return true
 }
 
 func (b *Book) judgePending(f *models.Fact, a *models.Account) {
@@ -135,7 +153,7 @@ func (b *Book) judge(f *models.Fact, invitee *models.Account, act *models.Activa
 		act.Status = models.ActivationRefused
 		b.announce(f, models.Refused, invitee.ID, map[string]any{
 			"account_id": invitee.ID, "code": act.Code, "reason": act.Reason,
-		}, act.Event.String())
+		}, fmt.Sprint(act.Key()))
 	}
 }
 
@@ -192,8 +210,10 @@ func (b *Book) restand(cause *models.Fact, accounts ...int64) {
 	}
 }
 
-// Restand derives every account of the set anew, for new terms.
-func (b *Book) Restand(cause *models.Fact) {
+// Restand derives every account of the set again, by new terms that were adopted
+// at some time.
+func (b *Book) Restand(terms string, adopted time.Time) {
+	cause := &models.Fact{At: adopted, Data: newTerms(terms)}
 	for id := range b.set.Accounts {
 		b.restand(cause, id)
 	}
@@ -201,7 +221,7 @@ func (b *Book) Restand(cause *models.Fact) {
 
 // Close derives anew what the facts changed and says what is to be stored.
 func (b *Book) Close() models.Changes {
-	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}}
+	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}, Repeated: b.repeated}
 	for _, id := range sortedKeys(b.stale) {
 		was, standing := b.set.Standings[id], b.programme.StandIn(b.set, id)
 		if !sameStanding(was, standing) {
@@ -273,13 +293,38 @@ func (b *Book) announceDiscount(f *models.Fact, id int64, kind models.DiscountKi
 	}, string(kind), fmt.Sprint(percent, from, to))
 }
 
-// announce queues an event. Its id follows from the fact that caused it, so that
-// the same fact taken twice announces the same thing.
+// announce queues an event. Its id follows from what the fact that caused it says,
+// so that the same fact taken twice announces the same thing.
 func (b *Book) announce(f *models.Fact, kind models.AnnouncementType, id int64, data map[string]any, detail ...string) {
-	name := fmt.Sprint(f.Key, kind, id, detail)
+	name := fmt.Sprint(said(f.Data), kind, id, detail)
 	b.announcements = append(b.announcements, models.Announcement{
 		ID: models.UUID(uuid.NewSHA1(namespace, []byte(name))), Type: kind, AccountID: id, At: f.At, Data: data,
 	})
+}
+
+// newTerms is the digest of terms that were adopted: a cause like a fact.
+type newTerms string
+
+// Account is none: terms concern them all.
+func (newTerms) Account() int64 { return 0 }
+
+// said is what a fact says, as a text.
+func said(data models.FactData) string {
+	switch d := data.(type) {
+	case models.Registered:
+		p := d.Profile
+		return fmt.Sprintf("registered %d %d %d %q", d.AccountID, d.RegisteredAt.UnixMicro(), p.At.UnixMicro(),
+			[]string{p.Name, p.TaxID, p.Email, p.Phone, p.PromoUntil})
+	case models.PromoEnded:
+		return fmt.Sprint("promo ended ", d.AccountID, " ", d.EndedAt.UnixMicro())
+	case models.Terminated:
+		return fmt.Sprint("terminated ", d.AccountID, " ", d.TerminatedAt.UnixMicro())
+	case models.ActivationRequested:
+		return fmt.Sprintf("activation %v", d.Key())
+	case newTerms:
+		return "terms " + string(d)
+	}
+	panic(fmt.Sprintf("a %T causes nothing", data))
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {

@@ -72,7 +72,7 @@ func TestAnnouncements(t *testing.T) {
 	} {
 		before := len(w.announced)
 		at := noon(5, i+1)
-		w.take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: c.data})
+		w.take(&models.Fact{At: at, Data: c.data})
 		var got []string
 		for _, a := range w.announced[before:] {
 			got = append(got, said(a))
@@ -124,12 +124,12 @@ func TestWhatWasPromisedIsWithdrawnInEveryOrder(t *testing.T) {
 	} {
 		for size, want := range map[int][]string{1: c.one, len(c.order): c.together} {
 			w := newWorld(t, p)
-			for i, id := range []int64{885, 901} {
-				w.take(&models.Fact{Key: models.NewEventKey("registered", fmt.Sprint(i)), Data: models.Registered{AccountID: id, RegisteredAt: noon(4)}})
+			for _, id := range []int64{885, 901} {
+				w.take(&models.Fact{Data: models.Registered{AccountID: id, RegisteredAt: noon(4)}})
 			}
 			var all []*models.Fact
 			for _, name := range c.order {
-				all = append(all, &models.Fact{Key: models.NewEventKey("test", name), Data: facts[name]})
+				all = append(all, &models.Fact{Data: facts[name]})
 			}
 			for batch := range slices.Chunk(all, size) {
 				w.take(batch...)
@@ -155,14 +155,14 @@ func TestAPromiseUnderEarlierTerms(t *testing.T) {
 	noon := func(month time.Month, day int) time.Time {
 		return time.Date(2026, month, day, 12, 0, 0, 0, w.programme.Zone)
 	}
-	for i, data := range []models.FactData{
+	for _, data := range []models.FactData{
 		models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)},
 		models.Registered{AccountID: 901, RegisteredAt: noon(2, 3)},
 		models.ActivationRequested{AccountID: 901, Code: codeOf(885), RequestedAt: noon(1, 20)},
 		models.Registered{AccountID: 901, RegisteredAt: noon(2, 2)},
 		models.Registered{AccountID: 901, RegisteredAt: noon(1, 31)},
 	} {
-		w.take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), Data: data})
+		w.take(&models.Fact{Data: data})
 	}
 	var got []any
 	for _, a := range w.announced {
@@ -183,8 +183,8 @@ func TestThePastOfTheLadderIsNotAnnounced(t *testing.T) {
 	noon := func(month time.Month, day int) time.Time {
 		return time.Date(2026, month, day, 12, 0, 0, 0, w.programme.Zone)
 	}
-	w.take(&models.Fact{Key: models.NewEventKey("test", "885"), Data: models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)}})
-	for i, c := range []struct {
+	w.take(&models.Fact{Data: models.Registered{AccountID: 885, RegisteredAt: noon(1, 1)}})
+	for _, c := range []struct {
 		friend int64
 		at     time.Time
 		want   []string
@@ -195,8 +195,8 @@ func TestThePastOfTheLadderIsNotAnnounced(t *testing.T) {
 	} {
 		before := len(w.announced)
 		w.take(
-			&models.Fact{Key: models.NewEventKey("registered", fmt.Sprint(i)), Data: models.Registered{AccountID: c.friend, RegisteredAt: c.at}},
-			&models.Fact{Key: models.NewEventKey("activated", fmt.Sprint(i)), Data: models.ActivationRequested{
+			&models.Fact{Data: models.Registered{AccountID: c.friend, RegisteredAt: c.at}},
+			&models.Fact{Data: models.ActivationRequested{
 				AccountID: c.friend, Code: codeOf(885), RequestedAt: c.at,
 			}},
 		)
@@ -219,7 +219,7 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 	take := func() models.Changes {
 		book := billing.NewBook(p, models.NewWorkingSet(), func() string { return "C00000885" })
 		at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-		for i, data := range []models.FactData{
+		for _, data := range []models.FactData{
 			models.Registered{AccountID: 885, RegisteredAt: at},
 			models.ActivationRequested{AccountID: 901, Code: "C00000885", RequestedAt: at},
 			models.ActivationRequested{AccountID: 885, Code: "C00000885", RequestedAt: at},
@@ -227,7 +227,7 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 			&models.Invoice{AccountID: 903, ID: "INV-1"}, // no business of the book
 			models.Result{AccountID: 904},
 		} {
-			book.Take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: data})
+			book.Take(&models.Fact{At: at, Data: data})
 		}
 		return book.Close()
 	}
@@ -252,21 +252,26 @@ func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	set := models.NewWorkingSet()
 	set.Accounts[885] = &models.Account{
-		ID: 885, Code: "C00000885", Profile: models.Profile{Name: "Romashka", At: at, Event: "b"}, RegisteredAt: at, PromoEndedAt: at, TerminatedAt: at,
+		ID: 885, Code: "C00000885", Profile: models.Profile{Name: "Romashka", At: at}, RegisteredAt: at, PromoEndedAt: at, TerminatedAt: at,
 	}
 	set.Codes["C00000885"] = 885
+	set.Activations[885] = []*models.Activation{{AccountID: 885, Code: "c0000-0001", RequestedAt: at, Status: models.ActivationRefused}}
 	book := billing.NewBook(newProgramme(t, customerTerms()), set, func() string { t.Error("a second code"); return "" })
-	for i, data := range []models.FactData{
-		models.Registered{AccountID: 885, RegisteredAt: at, Profile: models.Profile{Name: "Romashka", At: at, Event: "b"}},
-		models.Registered{AccountID: 885, RegisteredAt: at.Add(time.Second), Profile: models.Profile{Name: "Lutik", At: at, Event: "a"}},
+	for _, data := range []models.FactData{
+		models.Registered{AccountID: 885, RegisteredAt: at, Profile: models.Profile{Name: "Romashka", At: at}},
+		models.Registered{AccountID: 885, RegisteredAt: at.Add(time.Second), Profile: models.Profile{Name: "Lutik", At: at}},
 		models.PromoEnded{AccountID: 885, EndedAt: at.Add(time.Second)},
 		models.Terminated{AccountID: 885, TerminatedAt: at.In(time.FixedZone("", 3600))},
+		models.ActivationRequested{AccountID: 885, Code: "c0000-0001", RequestedAt: at.In(time.FixedZone("", 3600))},
 	} {
-		book.Take(&models.Fact{Key: models.NewEventKey("test", fmt.Sprint(i)), At: at, Data: data})
+		book.Take(&models.Fact{At: at, Data: data})
 	}
 	c := book.Close()
 	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Standings)+len(c.Announcements) > 0 {
 		t.Errorf("changes %+v", c)
+	}
+	if !slices.Equal(c.Repeated, []int{0, 1, 2, 3, 4}) {
+		t.Errorf("taken for repeats: %v", c.Repeated)
 	}
 }
 

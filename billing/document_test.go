@@ -1,7 +1,6 @@
 package billing_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func (h history) tell(t *testing.T, d *models.AuditDocument) {
 			if step[0] == 'r' {
 				status = models.ResultRejected
 			}
-			d.Answers = append(d.Answers, models.Result{AdjustmentID: d.ID, Status: status, Amount: d.Amount, Reason: "closed", At: at, Event: models.NewEventKey("b", fmt.Sprint(len(steps)))})
+			d.Answers = append(d.Answers, models.Result{AdjustmentID: d.ID, Status: status, Amount: d.Amount, Reason: "closed", At: at})
 		case 's', 'q': // sent again, or still in the queue
 			answer, _ := models.Answer(d.Answers)
 			d.Resends = append(d.Resends, models.Resend{At: at, By: "Anna", RejectedAt: answer.At, Published: step[0] == 's'})

@@ -17,12 +17,36 @@ type Explanation struct {
 	RegisteredAt time.Time             `json:"registered_at,omitzero"`
 	PromoEndedAt time.Time             `json:"promo_ended_at,omitzero"`
 	TerminatedAt time.Time             `json:"terminated_at,omitzero"`
+	Provenance   ExplainedValues       `json:"provenance"`
 	Activations  []ExplainedActivation `json:"activations"` // its own requests, by arrival
 	Promised     bool                  `json:"promised"`    // a discount of its own waits for the promo end
 	Ladder       []ExplainedRung       `json:"ladder"`
 	Discounts    []ExplainedDiscount   `json:"discounts"`
 	Packages     []ExplainedPackage    `json:"packages"`
 	Invoices     []InvoiceSums         `json:"invoices,omitzero"`
+}
+
+// ExplainedValues is where the values came from that count.
+type ExplainedValues struct {
+	Registered *ExplainedProvenance `json:"registered,omitempty"`
+	PromoEnded *ExplainedProvenance `json:"promo_ended,omitempty"`
+	Terminated *ExplainedProvenance `json:"terminated,omitempty"`
+	Profile    *ExplainedProvenance `json:"profile,omitempty"` // name, tax id and contacts
+}
+
+// ExplainedProvenance is where a fact came from: a message, or a request at the
+// personal account.
+type ExplainedProvenance struct {
+	Message *ExplainedMessage `json:"message,omitempty"`
+	Request *models.UUID      `json:"request,omitempty"`
+	At      time.Time         `json:"at"` // when the message was written, or the request first made
+}
+
+// ExplainedMessage is the place of a message.
+type ExplainedMessage struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"`
 }
 
 // ExplainedActivation is a request to activate a code with its verdict in words.
@@ -33,6 +57,7 @@ type ExplainedActivation struct {
 	Reason      models.Reason           `json:"reason,omitempty"`
 	Words       string                  `json:"words"`
 	InviterID   int64                   `json:"inviter_id,omitempty"`
+	Provenance  *ExplainedProvenance    `json:"provenance,omitempty"`
 }
 
 // ExplainedRung is one friend and the step of the ladder that the friend led to.
@@ -88,6 +113,8 @@ type Answered struct {
 	Amount models.Money        `json:"amount_minor"`
 	Reason string              `json:"reason,omitempty"`
 	At     time.Time           `json:"at"`
+
+	Provenance *ExplainedProvenance `json:"provenance,omitempty"`
 }
 
 // InvoiceSums is an invoice with what is owed on it and what the ledger holds,
@@ -107,6 +134,8 @@ type InvoiceSums struct {
 	Difference models.Money  `json:"difference_minor"`  // still to be posted
 	Held       int           `json:"held_lines"`
 	Parked     string        `json:"parked,omitempty"` // why it cannot be settled
+
+	Provenance *ExplainedProvenance `json:"provenance,omitempty"` // of the revision
 }
 
 // Booked is what is posted without what billing has not taken.
@@ -120,6 +149,10 @@ func (p *Programme) Explain(c *models.AuditCase) Explanation {
 	standing := p.Stand(a, own, c.Referrals)
 	e := Explanation{
 		AccountID: a.ID, RegisteredAt: p.inZone(a.RegisteredAt), PromoEndedAt: p.inZone(a.PromoEndedAt), TerminatedAt: p.inZone(a.TerminatedAt),
+		Provenance: ExplainedValues{
+			p.explainProvenance(a.Provenance.Registered), p.explainProvenance(a.Provenance.PromoEnded),
+			p.explainProvenance(a.Provenance.Terminated), p.explainProvenance(a.Provenance.Profile),
+		},
 		Activations: []ExplainedActivation{}, Promised: Promised(a, own), Ladder: []ExplainedRung{}, Discounts: []ExplainedDiscount{},
 		Packages: p.explainPackages(c, standing), Invoices: []InvoiceSums{},
 	}
@@ -148,9 +181,24 @@ func (p *Programme) inZone(t time.Time) time.Time {
 	return t.In(p.Zone)
 }
 
+// explainProvenance is nil when it is not known.
+func (p *Programme) explainProvenance(from models.Provenance) *ExplainedProvenance {
+	if from == (models.Provenance{}) {
+		return nil
+	}
+	e := &ExplainedProvenance{At: p.inZone(from.At)}
+	if from.Topic == "" {
+		e.Request = &from.Request
+	} else {
+		e.Message = &ExplainedMessage{from.Topic, from.Partition, from.Offset}
+	}
+	return e
+}
+
 func (p *Programme) explainActivation(a *models.Account, act *models.Activation) ExplainedActivation {
 	e := ExplainedActivation{
 		RequestedAt: p.inZone(act.RequestedAt), Status: act.Status, Reason: act.Reason, InviterID: act.InviterID,
+		Provenance: p.explainProvenance(act.Provenance),
 	}
 	if a.Registered() {
 		e.CountsFrom = p.Local(ActivatedAt(act.RequestedAt, a))
@@ -229,7 +277,7 @@ func (p *Programme) answerOf(answers []models.Result) *Answered {
 	if !ok {
 		return nil
 	}
-	return &Answered{a.Status, a.Amount, a.Reason, p.inZone(a.At)}
+	return &Answered{a.Status, a.Amount, a.Reason, p.inZone(a.At), p.explainProvenance(a.Provenance)}
 }
 
 // decisions is what persons decided about a document, in order.
@@ -249,7 +297,7 @@ func (p *Programme) decisions(t *track) []Decision {
 func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvoice) (s InvoiceSums) {
 	named := InvoiceSums{
 		InvoiceID: inv.Invoice.ID, Period: inv.Invoice.Period, Revision: inv.Invoice.Revision, Currency: inv.Invoice.Currency,
-		Lines: len(inv.Invoice.Lines),
+		Lines: len(inv.Invoice.Lines), Provenance: p.explainProvenance(inv.Provenance),
 	}
 	defer func() {
 		if fault := recover(); fault != nil {

@@ -40,10 +40,10 @@ func (m *maker) add(data models.FactData) {
 	// Few different times, so that names are often told at one moment.
 	at := m.start.Add(time.Duration(len(m.made)%3) * time.Hour)
 	if r, ok := data.(models.Registered); ok {
-		r.Profile = models.Profile{Name: "as told by " + id, TaxID: m.tax[r.AccountID], At: at, Event: "test " + id}
+		r.Profile = models.Profile{Name: "as told by " + id, TaxID: m.tax[r.AccountID], At: at}
 		data = r
 	}
-	m.made = append(m.made, &models.Fact{Key: models.NewEventKey("test", id), Event: "test " + id, At: at, Data: data})
+	m.made = append(m.made, &models.Fact{At: at, Data: data})
 }
 
 // day is some moment between two days after an account's own first day, often
@@ -105,7 +105,7 @@ type registrar struct {
 	ever       map[int64]bool // accounts that register at all
 	registered map[int64]bool
 	waiting    map[int64][]int64 // owners of the codes of waiting requests
-	seen       map[models.EventKey]bool
+	seen       map[*models.Fact]bool
 	asked      map[int64]int        // requests so far
 	turn       map[*models.Fact]int // which of its account's requests it is
 }
@@ -113,7 +113,7 @@ type registrar struct {
 func newRegistrar(all []*models.Fact) *registrar {
 	r := &registrar{
 		ever: map[int64]bool{}, registered: map[int64]bool{}, waiting: map[int64][]int64{},
-		seen: map[models.EventKey]bool{}, asked: map[int64]int{}, turn: map[*models.Fact]int{},
+		seen: map[*models.Fact]bool{}, asked: map[int64]int{}, turn: map[*models.Fact]int{},
 	}
 	for _, f := range all {
 		switch data := f.Data.(type) {
@@ -132,7 +132,7 @@ func newRegistrar(all []*models.Fact) *registrar {
 
 // possible tells whether a fact can be the next to come, and if so takes it.
 func (r *registrar) possible(f *models.Fact) bool {
-	if r.seen[f.Key] {
+	if r.seen[f] {
 		return true // a repeat may come at any time
 	}
 	switch data := f.Data.(type) {
@@ -149,7 +149,7 @@ func (r *registrar) possible(f *models.Fact) bool {
 		r.asked[data.AccountID]++
 		r.waiting[data.AccountID] = append(r.waiting[data.AccountID], owner)
 	}
-	r.seen[f.Key] = true
+	r.seen[f] = true
 	return true
 }
 
@@ -281,7 +281,7 @@ func TestAllOrdersOfAFewFacts(t *testing.T) {
 func list(facts []*models.Fact) string {
 	text := ""
 	for _, f := range facts {
-		text += fmt.Sprintf("\n  %s: %T %+v", f.Event, f.Data, f.Data)
+		text += fmt.Sprintf("\n  %T %+v", f.Data, f.Data)
 	}
 	return text
 }

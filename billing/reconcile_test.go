@@ -177,8 +177,8 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 func orphans(id models.UUID, last models.ResultStatus) models.AuditHead {
 	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	return models.AuditHead{Orphans: []models.Result{
-		{AdjustmentID: id, AccountID: 1, Event: models.UUID{1}, Status: last, Amount: -1, At: at},
-		{AdjustmentID: id, AccountID: 1, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -1, At: at.Add(-time.Hour)},
+		{AdjustmentID: id, AccountID: 1, Status: last, Amount: -1, At: at},
+		{AdjustmentID: id, AccountID: 1, Status: models.ResultApplied, Amount: -1, At: at.Add(-time.Hour)},
 	}}
 }
 
@@ -187,7 +187,7 @@ func orphans(id models.UUID, last models.ResultStatus) models.AuditHead {
 func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
 	a := newAudited(t)
 	answer := func(status models.ResultStatus, at string) models.Result {
-		return models.Result{AdjustmentID: models.UUID{9}, AccountID: 7, Event: models.NewEventKey("billing", at), Status: status, Amount: -500, At: instant(t, at)}
+		return models.Result{AdjustmentID: models.UUID{9}, AccountID: 7, Status: status, Amount: -500, At: instant(t, at)}
 	}
 	for _, c := range []struct {
 		what    string

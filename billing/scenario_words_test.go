@@ -98,8 +98,7 @@ func (w *teller) money(s string) models.Money {
 // fact tells one event; every telling is an event of its own.
 func (w *teller) fact(data models.FactData) {
 	w.told++
-	id := fmt.Sprintf("e-%04d", w.told)
-	w.take(&models.Fact{Key: models.NewEventKey("story", id), Event: "story " + id, At: time.Unix(int64(w.told), 0), Data: data})
+	w.take(&models.Fact{At: time.Unix(int64(w.told), 0), Data: data})
 }
 
 func (w *teller) registers(_ *step, m []string) {
@@ -108,7 +107,7 @@ func (w *teller) registers(_ *step, m []string) {
 		at = w.number(m[4])
 	}
 	w.fact(models.Registered{AccountID: w.number(m[0]), RegisteredAt: w.moment(m[1]), Profile: models.Profile{
-		TaxID: m[2], Name: m[3], At: time.Unix(at, 0), Event: fmt.Sprintf("story e-%04d", w.told+1),
+		TaxID: m[2], Name: m[3], At: time.Unix(at, 0),
 	}})
 }
 

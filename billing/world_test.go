@@ -71,7 +71,6 @@ type world struct {
 	checker
 	programme *billing.Programme
 
-	seen        map[models.EventKey]bool
 	accounts    map[int64]models.Account
 	activations map[int64][]models.Activation
 	referrals   map[int64]map[int64]models.Referral // by inviter and invitee
@@ -89,7 +88,7 @@ type world struct {
 func newWorld(t checker, p *billing.Programme) *world {
 	return &world{
 		checker: t, programme: p,
-		seen: map[models.EventKey]bool{}, accounts: map[int64]models.Account{},
+		accounts:    map[int64]models.Account{},
 		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
 		standings: map[int64]models.Standing{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
 		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
@@ -97,15 +96,10 @@ func newWorld(t checker, p *billing.Programme) *world {
 	}
 }
 
-// take enters a batch of facts. A repeated event is dropped here, as the storage
-// drops it.
+// take enters a batch of facts, repeats and all.
 func (w *world) take(batch ...*models.Fact) {
 	var fresh []*models.Fact
 	for _, f := range batch {
-		if w.seen[f.Key] {
-			continue
-		}
-		w.seen[f.Key] = true
 		if inv, ok := f.Data.(*models.Invoice); ok {
 			w.issue(*inv)
 			continue
@@ -279,7 +273,7 @@ func (w *world) adopt(p *billing.Programme) {
 		}
 	}
 	book := billing.NewBook(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
-	book.Restand(&models.Fact{Key: models.NewEventKey("terms", p.Digest())})
+	book.Restand(p.Digest(), time.Time{})
 	w.keep(book.Close())
 }
 

@@ -74,7 +74,7 @@ func wantOrder(t *testing.T, facts []*models.Fact) {
 	t.Helper()
 	last := map[int]int64{}
 	for _, f := range facts {
-		p := f.Origin.Partition
+		p := f.Provenance.Partition
 		if account := f.Data.Account(); account <= last[p] {
 			t.Fatalf("partition %d: account %d after %d", p, account, last[p])
 		}

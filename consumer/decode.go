@@ -100,27 +100,23 @@ func (d *Decoder) sameCurrency(data models.FactData) error {
 
 // fact puts together what the envelope and its data say.
 func (e *envelope) fact(m *models.Message) *models.Fact {
-	f := newFact(m, e.kind.event, e.source, e.id, e.time, e.data)
+	f := newFact(m, e.time, e.data)
 	switch data := e.data.(type) {
 	case models.Registered:
-		f.Data = e.signed(data, f.Event)
+		f.Data = e.dated(data)
 	case models.Result:
-		data.Event, data.AccountID = f.Key, models.KeyAccount(m.Key)
+		data.AccountID = models.KeyAccount(m.Key)
 		f.Data = data
 	}
 	return f
 }
 
-// newFact is a fact of an event of a type. One that is not dated is as old as its
-// message.
-func newFact(m *models.Message, kind, source, id string, at time.Time, data models.FactData) *models.Fact {
+// newFact is a fact of an event. One that is not dated is as old as its message.
+func newFact(m *models.Message, at time.Time, data models.FactData) *models.Fact {
 	if at.IsZero() {
 		at = toMicroseconds(m.At)
 	}
-	return &models.Fact{
-		Key: models.NewEventKey(source, id), Event: source + " " + id,
-		Digest: digest(kind, data), At: at, Origin: m.Origin, Data: data,
-	}
+	return &models.Fact{At: at, Provenance: models.Provenance{Origin: m.Origin, At: m.At}, Data: data}
 }
 
 // typeOf is the event type that a message which cannot be read still names; empty
@@ -157,9 +153,9 @@ func clipped(name string) string {
 
 const maxTypeKept = 200
 
-// signed dates a registration's profile, so that the newest can win.
-func (e *envelope) signed(data models.Registered, event string) models.Registered {
-	data.Profile.At, data.Profile.Event = e.time, event
+// dated dates a registration's profile, so that the newest can win.
+func (e *envelope) dated(data models.Registered) models.Registered {
+	data.Profile.At = e.time
 	if e.time.IsZero() {
 		data.Profile.At = data.RegisteredAt
 	}

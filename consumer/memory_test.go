@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -9,14 +10,14 @@ import (
 	"referral/models"
 )
 
-// memory is a storage that forgets nothing: it applies every event once, by its
-// key, and sets faults aside.
+// memory is a storage that forgets nothing: it applies every fact once, by what it
+// says, and sets faults aside.
 type memory struct {
 	before func(ctx context.Context, batch []models.Delivery) error // fails the transaction
 	after  func() error                                             // loses the answer of one that was committed
 
 	mu      sync.Mutex
-	known   map[models.EventKey]bool
+	known   map[string]bool
 	applied []*models.Fact    // in order of application
 	aside   []models.Delivery // in order, once for each place
 	places  map[models.Origin]bool
@@ -25,7 +26,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{known: map[models.EventKey]bool{}, topics: map[string]string{}, places: map[models.Origin]bool{}}
+	return &memory{known: map[string]bool{}, topics: map[string]string{}, places: map[models.Origin]bool{}}
 }
 
 func (m *memory) Take(ctx context.Context, batch []models.Delivery,
@@ -90,12 +91,19 @@ func (m *memory) applyOne(d models.Delivery) models.Disposition {
 			m.aside = append(m.aside, d)
 		}
 		return models.Aside
-	case m.known[d.Fact.Key]:
+	case m.known[saidBy(d.Fact)]:
 		return models.Repeated
 	}
-	m.known[d.Fact.Key] = true
+	m.known[saidBy(d.Fact)] = true
 	m.applied = append(m.applied, d.Fact)
 	return models.Applied
+}
+
+func saidBy(f *models.Fact) string {
+	if inv, ok := f.Data.(*models.Invoice); ok {
+		return fmt.Sprintf("%+v", *inv)
+	}
+	return fmt.Sprintf("%T%+v", f.Data, f.Data)
 }
 
 func (m *memory) facts() []*models.Fact {

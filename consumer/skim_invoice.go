@@ -23,9 +23,8 @@ const (
 
 // skimmedEnvelope is the attributes of an event that matter, and its data.
 type skimmedEnvelope struct {
-	id, source []byte
-	time       time.Time
-	data       models.FactData
+	time time.Time
+	data models.FactData
 }
 
 // skimFact is the fact of a structured event that is written as usual; else nil.
@@ -40,7 +39,7 @@ func (k *kind) skimFact(m *models.Message) *models.Fact {
 	if !skim(m.Value, func(s *skimmer) { s.event(k, &e) }) {
 		return nil
 	}
-	return newFact(m, k.event, string(e.source), string(e.id), e.time, e.data)
+	return newFact(m, e.time, e.data)
 }
 
 // skimData is the data of an event that is written as usual; else nil.
@@ -58,9 +57,9 @@ func (s *skimmer) event(k *kind, e *skimmedEnvelope) {
 		case 0:
 			s.same("1.0")
 		case 1:
-			e.id = s.bytes(maxIdentifier)
+			s.bytes(maxIdentifier)
 		case 2:
-			e.source = s.bytes(maxSource)
+			s.bytes(maxSource)
 		case 3:
 			s.same(k.event)
 		case 4:

@@ -1,6 +1,10 @@
 package models
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // Account is a client's cloud PBX as the programme knows it: the sum of the
 // facts that have arrived about it. A zero time means "not known (yet)"; an
@@ -12,10 +16,19 @@ type Account struct {
 	RegisteredAt time.Time // earliest wins
 	PromoEndedAt time.Time // earliest wins
 	TerminatedAt time.Time // earliest wins
+
+	Provenance AccountProvenance
+}
+
+// AccountProvenance is where each value that counts came from. In a working set
+// it holds only what the batch has changed.
+type AccountProvenance struct {
+	Registered, PromoEnded, Terminated, Profile Provenance
 }
 
 // Profile is what a registration event says besides its date. The event with
-// the newest time wins; Event breaks ties so that the order of arrival cannot.
+// the newest time wins; of two with the same time, the texts decide, so that the
+// order of arrival cannot.
 type Profile struct {
 	Name       string
 	TaxID      string
@@ -23,7 +36,6 @@ type Profile struct {
 	Phone      string
 	PromoUntil string // planned end of the promo period, shown but never reckoned with
 	At         time.Time
-	Event      string // source and id of the event
 }
 
 // Registered tells whether the registration has arrived.
@@ -34,5 +46,12 @@ func (p Profile) NewerThan(q Profile) bool {
 	if !p.At.Equal(q.At) {
 		return p.At.After(q.At)
 	}
-	return p.Event > q.Event
+	return p.compareTexts(q) > 0
+}
+
+func (p Profile) compareTexts(q Profile) int {
+	return cmp.Or(
+		strings.Compare(p.Name, q.Name), strings.Compare(p.TaxID, q.TaxID), strings.Compare(p.Email, q.Email),
+		strings.Compare(p.Phone, q.Phone), strings.Compare(p.PromoUntil, q.PromoUntil),
+	)
 }

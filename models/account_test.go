@@ -15,13 +15,13 @@ func TestProfileNewerThan(t *testing.T) {
 		p, q models.Profile
 		want bool
 	}{
-		{models.Profile{At: late, Event: "a"}, models.Profile{At: early, Event: "b"}, true},
-		{models.Profile{At: early, Event: "b"}, models.Profile{At: late, Event: "a"}, false},
-		{models.Profile{At: late, Event: "b"}, models.Profile{At: late, Event: "a"}, true},
-		{models.Profile{At: late, Event: "a"}, models.Profile{At: late, Event: "b"}, false},
-		{models.Profile{At: late.UTC(), Event: "a"}, models.Profile{At: late.In(moscow(t)), Event: "a"}, false},
-		{models.Profile{At: late.UTC(), Event: "b"}, models.Profile{At: late.In(moscow(t)), Event: "a"}, true},
-		{models.Profile{At: late.In(moscow(t)), Event: "a"}, models.Profile{At: late.UTC(), Event: "b"}, false},
+		{models.Profile{At: late, Name: "a"}, models.Profile{At: early, Name: "b"}, true},
+		{models.Profile{At: early, Name: "b"}, models.Profile{At: late, Name: "a"}, false},
+		{models.Profile{At: late, Name: "b"}, models.Profile{At: late, Name: "a"}, true},
+		{models.Profile{At: late, Name: "a"}, models.Profile{At: late, Name: "b"}, false},
+		{models.Profile{At: late.UTC(), Name: "a"}, models.Profile{At: late.In(moscow(t)), Name: "a"}, false},
+		{models.Profile{At: late.UTC(), Name: "b"}, models.Profile{At: late.In(moscow(t)), Name: "a"}, true},
+		{models.Profile{At: late.In(moscow(t)), Name: "a"}, models.Profile{At: late.UTC(), Name: "b"}, false},
 	} {
 		if got := c.p.NewerThan(c.q); got != c.want {
 			t.Errorf("%v newer than %v: %t", c.p, c.q, got)

@@ -30,12 +30,30 @@ const (
 type Activation struct {
 	Seq         int64 // order of arrival; 0 until stored
 	AccountID   int64
-	Event       EventKey
-	Code        string
+	Code        string // as it was entered
 	RequestedAt time.Time
 	Status      ActivationStatus
 	Reason      Reason // empty when accepted
 	InviterID   int64  // 0 unless accepted
+	Provenance  Provenance
+}
+
+// ActivationKey identifies a request to activate a code, as it was entered: another
+// spelling of the code is another request.
+type ActivationKey struct {
+	AccountID   int64
+	Code        string
+	RequestedAt int64 // microseconds of Unix time, the resolution of the storage
+}
+
+// Key is what identifies the request.
+func (a *Activation) Key() ActivationKey {
+	return ActivationKey{a.AccountID, a.Code, a.RequestedAt.UnixMicro()}
+}
+
+// Key is what identifies the request.
+func (f ActivationRequested) Key() ActivationKey {
+	return ActivationKey{f.AccountID, f.Code, f.RequestedAt.UnixMicro()}
 }
 
 // Referral is an accepted activation as its inviter sees it.

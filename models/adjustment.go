@@ -46,11 +46,11 @@ type AdjustmentItem struct {
 type Result struct {
 	AdjustmentID UUID
 	AccountID    int64 // from the message key; 0 when it has none
-	Event        EventKey
 	Status       ResultStatus
 	Amount       Money
 	Reason       string
 	At           time.Time
+	Provenance   Provenance // only in a dossier
 }
 
 // ResultStatus is whether billing booked an adjustment.

@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // AuditHead is what an audit finds that concerns no one account.
 type AuditHead struct {
@@ -36,10 +39,36 @@ func (c *AuditCase) Accepted() *Activation {
 	return nil
 }
 
+// Answers is every answer of billing about the account's documents and packages.
+func (c *AuditCase) Answers() iter.Seq[*Result] {
+	return func(yield func(*Result) bool) {
+		var all [][]Result
+		for i := range c.Invoices {
+			for j := range c.Invoices[i].Documents {
+				all = append(all, c.Invoices[i].Documents[j].Answers)
+			}
+		}
+		for i := range c.Strays {
+			all = append(all, c.Strays[i].Answers)
+		}
+		for i := range c.Packages {
+			all = append(all, c.Packages[i].Answers)
+		}
+		for _, answers := range all {
+			for i := range answers {
+				if !yield(&answers[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // AuditInvoice is an invoice at its highest revision with every document on it.
 type AuditInvoice struct {
-	Invoice   Invoice
-	Documents []AuditDocument // by sequence
+	Invoice    Invoice
+	Provenance Provenance      // only in a dossier
+	Documents  []AuditDocument // by sequence
 }
 
 // AuditDocument is a document of the ledger, whether it went out, and what
@@ -63,11 +92,12 @@ type AuditPackage struct {
 	WriteOff  *WriteOff
 }
 
-// Answer is the answer that counts among several: the latest.
+// Answer is the answer that counts among several: the latest. Of two at one
+// moment, the rejection does, so that somebody looks at it.
 func Answer(answers []Result) (Result, bool) {
 	var last Result
 	for i, a := range answers {
-		if i == 0 || a.At.After(last.At) || a.At.Equal(last.At) && a.Event.String() > last.Event.String() {
+		if i == 0 || a.At.After(last.At) || a.At.Equal(last.At) && a.Status > last.Status {
 			last = a
 		}
 	}

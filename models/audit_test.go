@@ -9,9 +9,9 @@ import (
 
 // Billing may answer twice: the latest answer counts, in whatever order they came.
 func TestTheLatestAnswerCounts(t *testing.T) {
-	early := models.Result{Event: models.UUID{2}, Status: models.ResultRejected, At: time.Unix(100, 0)}
-	late := models.Result{Event: models.UUID{1}, Status: models.ResultApplied, At: time.Unix(200, 0)}
-	tied := models.Result{Event: models.UUID{3}, Status: models.ResultRejected, At: time.Unix(200, 0)}
+	early := models.Result{Status: models.ResultRejected, At: time.Unix(100, 0)}
+	late := models.Result{Status: models.ResultApplied, At: time.Unix(200, 0)}
+	tied := models.Result{Status: models.ResultRejected, At: time.Unix(200, 0)}
 	for _, c := range []struct {
 		answers []models.Result
 		want    models.Result

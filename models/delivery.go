@@ -36,7 +36,7 @@ func (f *Fault) Error() string { return string(f.Reason) + ": " + f.Detail }
 // Disposition is what became of one delivery.
 type Disposition string
 
-// A delivery is applied, a repeat of one that was, or set aside.
+// A delivery is applied, says nothing that was not known already, or is set aside.
 const (
 	Applied  Disposition = "applied"
 	Repeated Disposition = "repeated"

@@ -1,28 +1,13 @@
 package models
 
-import (
-	"crypto/sha256"
-	"time"
-)
+import "time"
 
-// EventKey identifies an event: a hash of its source and id.
-type EventKey = UUID
-
-// NewEventKey is the key of the event with this source and id.
-func NewEventKey(source, id string) EventKey {
-	var room [256]byte // which most fit into
-	sum := sha256.Sum256(append(append(append(room[:0], source...), 0), id...))
-	return EventKey(sum[:16])
-}
-
-// Fact is something that happened, as it arrived in one event.
+// Fact is something that happened. What it says identifies it, not the event that
+// brought it: the same fact in another event is a repeat.
 type Fact struct {
-	Key    EventKey
-	Digest UUID   // of the type and the data: another body under the same Key is a conflict
-	Event  string // source and id, readable, for messages and tie-breaks
-	At     time.Time
-	Origin Origin
-	Data   FactData
+	At         time.Time
+	Provenance Provenance
+	Data       FactData
 }
 
 // Origin is the place of a message on its topic.
@@ -30,6 +15,14 @@ type Origin struct {
 	Topic     string
 	Partition int
 	Offset    int64
+}
+
+// Provenance is where a fact came from, so that its message can be found again
+// years later: a message, or a request at the personal account.
+type Provenance struct {
+	Origin            // of the message; zero for a request
+	Request UUID      // zero for a message
+	At      time.Time // when the message was written, or the request first made
 }
 
 // FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
@@ -106,7 +99,7 @@ const (
 	BadUnknownType BadInput = "unknown_type" // an event type nobody knows on this topic
 	BadField       BadInput = "bad_field"    // missing, of the wrong type or out of range
 	BadTooLarge    BadInput = "too_large"    // over 1 MiB
-	BadConflict    BadInput = "conflict"     // the id of another event, or another body for the same revision
+	BadConflict    BadInput = "conflict"     // it contradicts a fact that came before
 	BadRefused     BadInput = "refused"      // the database refused it for a reason of its own
 )
 

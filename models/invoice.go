@@ -1,5 +1,10 @@
 package models
 
+import (
+	"slices"
+	"strings"
+)
+
 // Invoice is one revision of a client's bill, whole. A revision without lines
 // cancels the invoice.
 type Invoice struct {
@@ -18,6 +23,17 @@ type Line struct {
 	From    Date
 	To      Date // exclusive; To <= From means the single day From
 	Amount  Money
+}
+
+// Same tells whether two messages about one revision say the same. The lines count
+// as a set, each known by its id, which is unique.
+func (i *Invoice) Same(o *Invoice) bool {
+	return i.AccountID == o.AccountID && i.Period == o.Period && i.Currency == o.Currency &&
+		(slices.Equal(i.Lines, o.Lines) || slices.Equal(byID(i.Lines), byID(o.Lines)))
+}
+
+func byID(lines []Line) []Line {
+	return slices.SortedFunc(slices.Values(lines), func(a, b Line) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // Days is the length of the service period, at least one.

@@ -1,12 +1,19 @@
 package models
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 )
 
 // UUID is a 128-bit identifier in its binary form.
 type UUID [16]byte
+
+// HashUUID is an identifier that follows from a text, among those of one space.
+func HashUUID(space, text string) UUID {
+	sum := sha256.Sum256([]byte(space + "\x00" + text))
+	return UUID(sum[:16])
+}
 
 // String is the usual form, 8-4-4-4-12 hexadecimal digits.
 func (u UUID) String() string {

@@ -60,12 +60,12 @@ func TestParseUUIDRefusesWhatIsNone(t *testing.T) {
 	}
 }
 
-// The key of an event is kept in every database there is: it may never change.
-func TestEventKeyIsForEver(t *testing.T) {
-	if got := models.NewEventKey("pbx", "e-1").String(); got != "42eef108-0995-12fa-c6c9-c2d81f6cd8d2" {
-		t.Errorf("the key of pbx e-1 is %s", got)
+// Keys of requests are kept as such hashes: what they are may never change.
+func TestHashOfATextNeverChanges(t *testing.T) {
+	if got := models.HashUUID("pbx", "e-1").String(); got != "42eef108-0995-12fa-c6c9-c2d81f6cd8d2" {
+		t.Errorf("the hash of pbx e-1 is %s", got)
 	}
-	if models.NewEventKey("pbx", "e-1") == models.NewEventKey("pbxe", "-1") {
-		t.Error("source and id run into one another")
+	if models.HashUUID("pbx", "e-1") == models.HashUUID("pbxe", "-1") {
+		t.Error("space and text run into one another")
 	}
 }

@@ -35,4 +35,5 @@ type Changes struct {
 	Referrals     []Referral    // new, or with another ActivatedAt
 	Standings     map[int64]Standing
 	Announcements []Announcement
+	Repeated      []int // which of the facts, by their order, changed nothing
 }

@@ -208,22 +208,22 @@ const maxOrphans = 1_000_000
 func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {
 	var list []models.Result
 	err := each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
-		`SELECT r.adjustment_id, r.account_id, r.event_key, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
+		`SELECT r.adjustment_id, r.account_id, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
 		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.adjustment_id = r.adjustment_id)
 		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
-		ORDER BY r.adjustment_id, r.event_key LIMIT $2`, (period.First() - 1).Time(), maxOrphans+1)
+		ORDER BY r.adjustment_id, r.at, r.status LIMIT $2`, (period.First() - 1).Time(), maxOrphans+1)
 	if err == nil && len(list) > maxOrphans {
 		err = fmt.Errorf("more than %d answers of billing answer no document of this ledger: was it restored from an older copy?", maxOrphans)
 	}
 	return list, err
 }
 
-const resultColumns = "r.adjustment_id, r.account_id, r.event_key, r.status, r.amount_minor, r.reason, r.at"
+const resultColumns = "r.adjustment_id, r.account_id, r.status, r.amount_minor, r.reason, r.at"
 
 func readResult(v [][]byte) models.Result {
 	return models.Result{
-		AdjustmentID: getUUID(v[0]), AccountID: getInt8(v[1]), Event: getUUID(v[2]), Status: models.ResultStatus(v[3]),
-		Amount: models.Money(getInt8(v[4])), Reason: string(v[5]), At: getTime(v[6]),
+		AdjustmentID: getUUID(v[0]), AccountID: getInt8(v[1]), Status: models.ResultStatus(v[2]),
+		Amount: models.Money(getInt8(v[3])), Reason: string(v[4]), At: getTime(v[5]),
 	}
 }
 
@@ -232,7 +232,7 @@ func readResult(v [][]byte) models.Result {
 func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
-		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths}
+		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths, l.provenances}
 		list, err := l.load(ctx)
 		if err == nil {
 			c, found = list[0], l.known > 0 || len(list[0].Invoices)+len(list[0].Strays)+len(list[0].Packages) > 0
@@ -475,7 +475,7 @@ func (l *auditLoader) answers(ctx context.Context, ids []models.UUID) (map[model
 	err := each(ctx, l.pgx, "billing's answers", func(v [][]byte) {
 		r := readResult(v)
 		found[r.AdjustmentID] = append(found[r.AdjustmentID], r)
-	}, "SELECT "+resultColumns+" FROM results r WHERE r.adjustment_id = ANY($1::uuid[]) ORDER BY r.at, r.event_key", keys)
+	}, "SELECT "+resultColumns+" FROM results r WHERE r.adjustment_id = ANY($1::uuid[]) ORDER BY r.at, r.status", keys)
 	return found, err
 }
 

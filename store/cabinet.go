@@ -25,7 +25,7 @@ LEFT JOIN memberships m ON m.account_id = q.id
 LEFT JOIN LATERAL (SELECT array_agg(f.invitee_id) AS invitees, array_agg(f.activated_at) AS activated
 	FROM referrals f WHERE f.account_id = q.id) r ON true
 LEFT JOIN LATERAL (SELECT array_agg(s.sms) AS sms, array_agg(s.ordinal) AS ordinals, array_agg(s.granted_on) AS granted, array_agg(s.period) AS periods,
-	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.event_key DESC LIMIT 1), '')) AS answers,
+	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.status DESC LIMIT 1), '')) AS answers,
 	array_agg((SELECT max(x.at) FROM results x WHERE x.adjustment_id = s.package_id)) AS answered,
 	array_agg((SELECT d.rejected_at FROM document_resends d WHERE d.account_id = s.account_id AND d.document_id = s.package_id
 		ORDER BY d.resend_id DESC LIMIT 1)) AS resent,
@@ -145,13 +145,14 @@ func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.
 	return list, nil
 }
 
-// VerdictOn is the request to activate a code that an event of the account made.
-// found is false when there was none.
-func (s *Store) VerdictOn(ctx context.Context, account int64, event models.EventKey) (a models.Activation, found bool, err error) {
-	a = models.Activation{AccountID: account, Event: event}
+// VerdictOn is a request to activate a code with its verdict. found is false when
+// there was none.
+func (s *Store) VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error) {
+	at := time.UnixMicro(request.RequestedAt).UTC()
+	a = models.Activation{AccountID: request.AccountID, Code: request.Code, RequestedAt: at}
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT status, reason FROM activations WHERE account_id = $1 AND event_key = $2 ORDER BY seq LIMIT 1",
-			account, [16]byte(event)).Scan(&a.Status, &a.Reason)
+		return conn.QueryRow(ctx, "SELECT status, reason FROM activations WHERE account_id = $1 AND code = $2 AND requested_at = $3",
+			request.AccountID, request.Code, at).Scan(&a.Status, &a.Reason)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return a, false, nil

@@ -205,20 +205,24 @@ func TestABillIsItsOwners(t *testing.T) {
 func TestTheVerdictOnARequest(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
-	l.take(l.named("r", registered(885, "2026-04-01T09:00:00Z")), l.named("own", activated(885, 885, "2026-04-02T09:00:00Z")),
-		l.named("waits", activated(999, 885, "2026-04-02T09:00:00Z")))
-	key := func(id string) models.EventKey { return models.NewEventKey("test", id) }
+	l.facts(registered(885, "2026-04-01T09:00:00Z"), activated(885, 885, "2026-04-02T09:00:00.000001Z"), activated(999, 885, "2026-04-02T09:00:00Z"))
 	for _, c := range []struct {
 		account int64
-		event   string
+		at      string
 		want    string
 	}{
-		{885, "own", "refused own_code true"}, {999, "waits", "pending not_registered true"}, {999, "own", "  false"}, {885, "r", "  false"},
+		{885, "2026-04-02T12:00:00.000001+03:00", "refused own_code true"}, {999, "2026-04-02T09:00:00Z", "pending not_registered true"},
+		{999, "2026-04-02T09:00:00.000001Z", "  false"}, {700, "2026-04-02T09:00:00Z", "  false"},
 	} {
-		a, found, err := l.VerdictOn(t.Context(), c.account, key(c.event))
+		a, found, err := l.VerdictOn(t.Context(), activated(c.account, 885, c.at).Key())
 		if got := fmt.Sprint(a.Status, " ", a.Reason, " ", found); err != nil || got != c.want {
-			t.Errorf("%d %s: %s, %v", c.account, c.event, got, err)
+			t.Errorf("%d %s: %s, %v", c.account, c.at, got, err)
 		}
+	}
+	other := activated(999, 885, "2026-04-02T09:00:00Z")
+	other.Code = strings.ToLower(other.Code)
+	if a, found, err := l.VerdictOn(t.Context(), other.Key()); found || err != nil {
+		t.Errorf("a code that was not entered: %+v, %v", a, err)
 	}
 }
 
@@ -337,7 +341,7 @@ func TestALimitThatWasLowered(t *testing.T) {
 }
 
 func request(account int64, key, what string) models.ClientRequest {
-	return models.ClientRequest{AccountID: account, Key: models.NewEventKey("key", key), Digest: models.NewEventKey("what", what)}
+	return models.ClientRequest{AccountID: account, Key: models.HashUUID("key", key), Digest: models.HashUUID("what", what)}
 }
 
 const (

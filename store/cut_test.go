@@ -119,7 +119,7 @@ func (c *cutter) mixed(step int) []models.Delivery {
 		models.PromoEnded{AccountID: base + 2, EndedAt: at("2026-04-15T21:00:00Z")},
 		models.Terminated{AccountID: base + 1, TerminatedAt: at("2026-04-20T21:00:00Z")},
 		april(base, 1, 300000, 1000), april(base, 2, 600000),
-		models.Result{AdjustmentID: models.UUID(models.NewEventKey("answer", fmt.Sprint(step))), AccountID: base, Status: models.ResultApplied, At: c.now},
+		models.Result{AdjustmentID: models.HashUUID("answer", fmt.Sprint(step)), AccountID: base, Status: models.ResultApplied, At: c.now},
 	}
 	for n := range int64(60) { // more than are written one by one
 		data = append(data, april(base+100+n, 1, 100))
@@ -128,6 +128,7 @@ func (c *cutter) mixed(step int) []models.Delivery {
 	for i, d := range data {
 		batch[i] = c.named(fmt.Sprintf("%d-%d", step, i), d)
 		batch[i].Message.Origin.Offset = base + int64(i)
+		batch[i].Fact.Provenance.Origin = batch[i].Message.Origin
 	}
 	return append(batch, models.Delivery{
 		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: base + 999}, At: c.now, Value: []byte("{")},
@@ -138,8 +139,8 @@ func (c *cutter) mixed(step int) []models.Delivery {
 // taken is what a batch leaves behind, but for the numbers that a transaction which
 // is rolled back uses up.
 var taken = []string{
-	"SELECT * FROM accounts", "SELECT * FROM codes", "SELECT account_id, code, requested_at, status, reason, inviter_id FROM activations",
-	"SELECT * FROM referrals", "SELECT * FROM discounts", "SELECT * FROM package_grants", "SELECT * FROM inbox", "SELECT * FROM invoices",
+	"SELECT * FROM accounts", "SELECT * FROM codes", "SELECT account_id, code, requested_at, status, reason, inviter_id, provenance FROM activations",
+	"SELECT * FROM referrals", "SELECT * FROM discounts", "SELECT * FROM package_grants", "SELECT name FROM topics", "SELECT * FROM invoices",
 	"SELECT * FROM invoice_lines", "SELECT DISTINCT period, account_id FROM stale", "SELECT period, min_day, max_day FROM periods",
 	"SELECT account_id, event_id, type, data FROM outbox", "SELECT topic, partition, \"offset\", reason, detail FROM dead_letters", "SELECT * FROM results",
 }
@@ -298,7 +299,7 @@ func TestConnectionCutAtEveryMessageOfAnActivation(t *testing.T) {
 	inviter(c.twin)
 	request := func(s *store.Store, step int) error {
 		id := int64(1000 + step)
-		key := models.UUID(models.NewEventKey("request", fmt.Sprint(step)))
+		key := models.HashUUID("request", fmt.Sprint(step))
 		// Nobody who tries again waits for an earlier try of the test to be taken for dead.
 		claim, err := s.ClaimRequest(t.Context(), models.ClientRequest{AccountID: id, Key: key, Digest: key}, time.Hour, -time.Second)
 		if err != nil || claim.Status == models.RequestAnswered {
@@ -311,11 +312,12 @@ func TestConnectionCutAtEveryMessageOfAnActivation(t *testing.T) {
 		if over, err := s.ReserveTry(t.Context(), counters); err != nil || !over.IsZero() {
 			return errors.Join(err, s.ReleaseRequest(context.WithoutCancel(t.Context()), claim))
 		}
-		fact := c.named(fmt.Sprintf("activation-%d", step), activated(id, 1, "2026-04-01T09:00:00+03:00"))
+		fact := c.named("", activated(id, 1, "2026-04-01T09:00:00+03:00"))
+		fact.Fact.Provenance = models.Provenance{Request: key, At: c.now}
 		if _, err := s.Take(t.Context(), []models.Delivery{fact}, c.derive); err != nil {
 			return err
 		}
-		verdict, found, err := s.VerdictOn(t.Context(), id, fact.Fact.Key)
+		verdict, found, err := s.VerdictOn(t.Context(), activated(id, 1, "2026-04-01T09:00:00+03:00").Key())
 		if err != nil {
 			return err
 		}
@@ -330,8 +332,8 @@ func TestConnectionCutAtEveryMessageOfAnActivation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.same("the activations", "SELECT account_id, event_key, code, status, reason FROM activations", "SELECT account_id, key, answer FROM client_requests",
-		"SELECT * FROM inbox", "SELECT * FROM accounts")
+	c.same("the activations", "SELECT account_id, requested_at, code, status, reason, provenance FROM activations", "SELECT account_id, key, answer FROM client_requests",
+		"SELECT * FROM accounts")
 }
 
 // A panic on a connection closes it: it leaves no transaction open, and nobody gets

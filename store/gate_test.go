@@ -213,7 +213,7 @@ func (l *life) fog() {
 	l.Helper()
 	l.exec(`CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN PERFORM pg_sleep(0.03 * random() ^ 3); RETURN NULL; END $$`)
-	for _, table := range []string{"inbox", "stale", "adjustments", "run_chunks"} {
+	for _, table := range []string{"invoices", "accounts", "stale", "adjustments", "run_chunks"} {
 		l.exec("CREATE TRIGGER linger AFTER INSERT OR UPDATE ON " + table + " FOR EACH STATEMENT EXECUTE FUNCTION linger()")
 	}
 }
@@ -239,13 +239,13 @@ func TestFactAndInvoiceMeetDuringARun(t *testing.T) {
 	run := l.start(models.RunRequest{Period: 202604})
 
 	late := l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})
-	held := l.hold("INSERT INTO inbox VALUES ($1, 900, $1, now())", late.Fact.Key.String())
+	batch, held := l.held(late)
 	taken := make(chan error, 1)
 	go func() {
-		_, err := l.Take(l.Context(), []models.Delivery{late}, l.derive)
+		_, err := l.Take(l.Context(), batch, l.derive)
 		taken <- err
 	}()
-	l.waiting() // all of it is done but the inbox
+	l.waiting() // all of it is done but the last row
 	l.facts(april(900, 1, 1000))
 	l.finish(run, l.pay)
 	held()
@@ -276,6 +276,19 @@ func (l *life) hold(query string, args ...any) (release func()) {
 			l.Error(err)
 		}
 	}
+}
+
+// held makes a batch that has all its facts written and then waits, until release:
+// its last row, of a message that cannot be read, is being written by another
+// session, which takes it back.
+func (l *life) held(facts ...models.Delivery) (batch []models.Delivery, release func()) {
+	l.Helper()
+	bad := models.Delivery{
+		Message: models.Message{Origin: models.Origin{Topic: "bad", Offset: l.n.Add(1)}, At: l.now, Value: []byte("{")},
+		Fault:   &models.Fault{Reason: models.BadUnreadable},
+	}
+	return append(facts, bad), l.hold(`INSERT INTO dead_letters (topic, partition, "offset", headers, sent_at, reason, detail, set_aside_at)
+		VALUES ($1, $2, $3, '[]', $4, 'unreadable', '', $4)`, bad.Message.Origin.Topic, bad.Message.Origin.Partition, bad.Message.Origin.Offset, bad.Message.At)
 }
 
 // While April's run posts a document, its invoice is moved to May and cancelled
@@ -317,10 +330,10 @@ func TestRevisionsMissOneAnotherUnderARun(t *testing.T) {
 	run := l.start(models.RunRequest{Period: 202604})
 	bill := april(885, 2, 300000)
 	late := l.fact(moved(bill, 202605))
-	held := l.hold("INSERT INTO inbox VALUES ($1, 885, $1, now())", late.Fact.Key.String())
+	batch, held := l.held(late)
 	taken := make(chan error, 1)
 	go func() {
-		_, err := l.Take(l.Context(), []models.Delivery{late}, l.derive)
+		_, err := l.Take(l.Context(), batch, l.derive)
 		taken <- err
 	}()
 	l.waiting()

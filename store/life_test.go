@@ -94,18 +94,12 @@ func (l *life) fact(data models.FactData) models.Delivery {
 	return l.named(fmt.Sprintf("e-%d", l.n.Add(1)), data)
 }
 
-// named is a fact whose event has this id. Its digest follows from what it says.
+// named is a fact whose event has this id, at the next place of a topic.
 func (l *life) named(id string, data models.FactData) models.Delivery {
-	offset := l.n.Add(1)
-	said := fmt.Sprintf("%+v", data)
-	if inv, ok := data.(*models.Invoice); ok {
-		said = fmt.Sprintf("%+v", *inv)
-	}
+	origin := models.Origin{Topic: "t", Offset: l.n.Add(1)}
 	return models.Delivery{
-		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: offset}, At: l.now, Value: []byte(id)},
-		Fact: &models.Fact{
-			Key: models.NewEventKey("test", id), Digest: models.NewEventKey("digest", said), Event: "test " + id, At: l.now, Data: data,
-		},
+		Message: models.Message{Origin: origin, At: l.now, Value: []byte(id)},
+		Fact:    &models.Fact{At: l.now, Provenance: models.Provenance{Origin: origin, At: l.now}, Data: data},
 	}
 }
 

@@ -3,6 +3,9 @@ package store
 import (
 	"time"
 
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
 	"referral/models"
 )
 
@@ -18,20 +21,45 @@ type accountRecord struct {
 	Phone        string
 	PromoUntil   string
 	ProfileAt    *time.Time
-	ProfileEvent string
 	RegisteredAt *time.Time
 	PromoEndedAt *time.Time
 	TerminatedAt *time.Time
+
+	RegisteredProvenance []byte // null where nothing has changed
+	PromoEndedProvenance []byte
+	TerminatedProvenance []byte
+	ProfileProvenance    []byte
 }
 
 func (accountRecord) TableName() string { return "accounts" }
 
-func recordOf(a *models.Account) accountRecord {
+// saveAccount writes an account as it is now, and where those of its values came
+// from that have changed.
+var saveAccount = clause.OnConflict{
+	Columns: []clause.Column{{Name: "account_id"}},
+	DoUpdates: append(
+		clause.AssignmentColumns([]string{
+			"code", "name", "tax_id", "email", "phone", "promo_until", "profile_at", "registered_at", "promo_ended_at", "terminated_at",
+		}),
+		keptUnlessGiven("registered_provenance"), keptUnlessGiven("promo_ended_provenance"),
+		keptUnlessGiven("terminated_provenance"), keptUnlessGiven("profile_provenance"),
+	),
+}
+
+func keptUnlessGiven(column string) clause.Assignment {
+	return clause.Assignment{
+		Column: clause.Column{Name: column}, Value: gorm.Expr("coalesce(excluded." + column + ", accounts." + column + ")"),
+	}
+}
+
+func recordOf(a *models.Account, numbers topicNumbers) accountRecord {
 	return accountRecord{
 		AccountID: a.ID, Code: a.Code,
 		Name: a.Profile.Name, TaxID: a.Profile.TaxID, Email: a.Profile.Email, Phone: a.Profile.Phone,
-		PromoUntil: a.Profile.PromoUntil, ProfileAt: nullTime(a.Profile.At), ProfileEvent: a.Profile.Event,
+		PromoUntil: a.Profile.PromoUntil, ProfileAt: nullTime(a.Profile.At),
 		RegisteredAt: nullTime(a.RegisteredAt), PromoEndedAt: nullTime(a.PromoEndedAt), TerminatedAt: nullTime(a.TerminatedAt),
+		RegisteredProvenance: numbers.pack(nil, a.Provenance.Registered), PromoEndedProvenance: numbers.pack(nil, a.Provenance.PromoEnded),
+		TerminatedProvenance: numbers.pack(nil, a.Provenance.Terminated), ProfileProvenance: numbers.pack(nil, a.Provenance.Profile),
 	}
 }
 
@@ -40,7 +68,7 @@ func (r *accountRecord) account() *models.Account {
 		ID: r.AccountID, Code: r.Code,
 		Profile: models.Profile{
 			Name: r.Name, TaxID: r.TaxID, Email: r.Email, Phone: r.Phone,
-			PromoUntil: r.PromoUntil, At: zeroTime(r.ProfileAt), Event: r.ProfileEvent,
+			PromoUntil: r.PromoUntil, At: zeroTime(r.ProfileAt),
 		},
 		RegisteredAt: zeroTime(r.RegisteredAt), PromoEndedAt: zeroTime(r.PromoEndedAt), TerminatedAt: zeroTime(r.TerminatedAt),
 	}
@@ -68,21 +96,21 @@ type codeRecord struct {
 func (codeRecord) TableName() string { return "codes" }
 
 type activationRecord struct {
-	AccountID   int64     `gorm:"primaryKey;autoIncrement:false"`
-	Seq         int64     `gorm:"primaryKey;autoIncrement"`
-	EventKey    uuidValue `gorm:"type:uuid"`
+	AccountID   int64 `gorm:"primaryKey;autoIncrement:false"`
+	Seq         int64 `gorm:"primaryKey;autoIncrement"`
 	Code        string
 	RequestedAt time.Time
 	Status      models.ActivationStatus
 	Reason      models.Reason
 	InviterID   int64
+	Provenance  []byte
 }
 
 func (activationRecord) TableName() string { return "activations" }
 
 func (r *activationRecord) activation() *models.Activation {
 	return &models.Activation{
-		Seq: r.Seq, AccountID: r.AccountID, Event: models.EventKey(r.EventKey), Code: r.Code,
+		Seq: r.Seq, AccountID: r.AccountID, Code: r.Code,
 		RequestedAt: r.RequestedAt.UTC(), Status: r.Status, Reason: r.Reason, InviterID: r.InviterID,
 	}
 }

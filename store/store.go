@@ -43,6 +43,8 @@ type Store struct {
 	spool spool
 	terms atomic.Pointer[string] // digest of those that this process has adopted
 
+	topics atomic.Pointer[topicNumbers] // as far as this process has needed them
+
 	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
 }
 

@@ -27,7 +27,7 @@ func sortedIDs[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)
 // ids so that no two batches lock each other out, lets derive say what changes,
 // and stores that.
 func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
-	facts, subjects := b.accountFacts()
+	facts, at, subjects := b.accountFacts()
 	if len(facts) == 0 {
 		return nil
 	}
@@ -36,23 +36,27 @@ func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
 		return err
 	}
 	changes := derive(set, facts)
-	if err := saveChanges(b.last, changes); err != nil {
+	for _, n := range changes.Repeated {
+		b.fate[at[n]] = models.Repeated
+	}
+	if err := saveChanges(b.last, changes, b.numbers); err != nil {
 		return err
 	}
 	markStanding(b.last, changes.Standings)
 	return nil
 }
 
-func (b *intake) accountFacts() ([]*models.Fact, map[int64]bool) {
-	var facts []*models.Fact
-	subjects := map[int64]bool{}
-	for _, i := range b.fresh {
-		if f := b.batch[i].Fact; ofStanding(f) {
-			facts = append(facts, f)
-			subjects[f.Data.Account()] = true
+// accountFacts is the facts that the rules have to judge, where they stand in the
+// batch, and the accounts that they are about.
+func (b *intake) accountFacts() (facts []*models.Fact, at []int, subjects map[int64]bool) {
+	subjects = map[int64]bool{}
+	factsOf(b, func(i int, f *models.Fact, data models.FactData) {
+		if ofStanding(f) {
+			facts, at = append(facts, f), append(at, i)
+			subjects[data.Account()] = true
 		}
-	}
-	return facts, subjects
+	})
+	return facts, at, subjects
 }
 
 // ofStanding tells a fact that the rules have to judge when it comes.
@@ -172,36 +176,36 @@ func (b *intake) reach(ctx context.Context, subjects map[int64]bool, entered []s
 }
 
 // saveChanges queues what the rules have changed.
-func saveChanges(r *roundTrip, c models.Changes) error {
-	saveAccounts(r, c)
-	saveActivations(r, c)
+func saveChanges(r *roundTrip, c models.Changes, numbers topicNumbers) error {
+	saveAccounts(r, c, numbers)
+	saveActivations(r, c, numbers)
 	saveReferrals(r, c)
 	saveStandings(r, c)
 	return saveAnnouncements(r, c)
 }
 
-func saveAccounts(r *roundTrip, c models.Changes) {
+func saveAccounts(r *roundTrip, c models.Changes, numbers topicNumbers) {
 	records := make([]accountRecord, len(c.Accounts))
 	var codes []codeRecord
 	for i, a := range c.Accounts {
-		records[i] = recordOf(a)
+		records[i] = recordOf(a, numbers)
 		if a.Code != "" {
 			codes = append(codes, codeRecord{a.Code, a.ID})
 		}
 	}
-	writeAll(r, "saving accounts", r.db.Clauses(clause.OnConflict{UpdateAll: true}), records)
+	writeAll(r, "saving accounts", r.db.Clauses(saveAccount), records)
 	// An account keeps its code; a code that another account has is a unique key
 	// violated, and makes the batch draw again.
 	writeAll(r, "saving codes", r.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "account_id"}}, DoNothing: true}), codes)
 }
 
-func saveActivations(r *roundTrip, c models.Changes) {
+func saveActivations(r *roundTrip, c models.Changes, numbers topicNumbers) {
 	var fresh []activationRecord
 	for _, a := range c.Activations {
 		if a.Seq == 0 {
 			fresh = append(fresh, activationRecord{
-				AccountID: a.AccountID, EventKey: uuidValue(a.Event), Code: a.Code, RequestedAt: a.RequestedAt,
-				Status: a.Status, Reason: a.Reason, InviterID: a.InviterID,
+				AccountID: a.AccountID, Code: a.Code, RequestedAt: a.RequestedAt,
+				Status: a.Status, Reason: a.Reason, InviterID: a.InviterID, Provenance: numbers.pack(nil, a.Provenance),
 			})
 			continue
 		}

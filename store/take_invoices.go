@@ -9,7 +9,7 @@ import (
 
 // What an invoice of four lines takes in the two COPYs.
 const (
-	invoiceBytes = 96
+	invoiceBytes = 88
 	linesBytes   = 480
 )
 
@@ -22,19 +22,19 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	headers, lines := &b.out.invoices, &b.out.lines
 	spans := map[models.Period]*span{}
 	var revised []int64
-	freshOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
+	factsOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
 		known := b.known.invoices[inv.ID]
-		if !b.admit(i, f, inv, known) {
+		if !b.admit(i, inv, known) {
 			return
 		}
 		if headers.count == 0 {
-			headers.room(len(b.fresh) * invoiceBytes)
-			lines.room(len(b.fresh) * linesBytes)
+			headers.room(len(b.batch) * invoiceBytes)
+			lines.room(len(b.batch) * linesBytes)
 		}
 		b.appendInvoice(f, inv)
 		spanOf(spans, inv.Period).cover(inv)
 		if inv.Revision > 1 || len(known) > 0 || b.revisedWithin {
-			known = append(known, revision{inv.AccountID, inv.Revision, inv.Period, f.Digest})
+			known = append(known, revision{inv.AccountID, inv.Revision, inv.Period, inv})
 			b.known.invoices[inv.ID] = known
 		}
 		if inv.Revision > 1 || len(known) > 1 {
@@ -51,14 +51,14 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	if len(revised) > 0 {
 		b.markAtWork(revised)
 	}
-	if err := headers.send(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, digest, taken_at)"); err != nil {
+	if err := headers.send(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, provenance)"); err != nil {
 		return err
 	}
 	return lines.send(ctx, b.pgx, "invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor)")
 }
 
 func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice) {
-	b.out.invoices.row(7).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).uuid(f.Digest).time(b.now)
+	b.out.invoices.row(6).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).provenance(b.numbers, f.Provenance)
 	out := &b.out.lines
 	for n := range inv.Lines {
 		l := &inv.Lines[n]
@@ -76,7 +76,7 @@ var errAlone = fmt.Errorf("a revision has come before its invoice: %w", errAgain
 // a second one do not meet there.
 func (b *intake) hasOrphan() bool {
 	orphans := map[invoiceKey]bool{}
-	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
+	factsOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
 		if inv.Revision > 1 && len(b.known.invoices[inv.ID]) == 0 {
 			orphans[invoiceKey{inv.AccountID, inv.ID}] = true
 		}
@@ -84,7 +84,7 @@ func (b *intake) hasOrphan() bool {
 	if len(orphans) == 0 {
 		return false
 	}
-	freshOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
+	factsOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
 		if inv.Revision == 1 {
 			delete(orphans, invoiceKey{inv.AccountID, inv.ID})
 		}
@@ -92,17 +92,17 @@ func (b *intake) hasOrphan() bool {
 	return len(orphans) > 0
 }
 
-// admit sorts out a revision that came before under another event id, and one
-// that contradicts what came before: no order of arrival may choose between two
-// bodies of one revision, or between two owners of one invoice.
-func (b *intake) admit(i int, f *models.Fact, inv *models.Invoice, known []revision) bool {
+// admit sorts out a revision that came before, and one that contradicts what came
+// before: no order of arrival may choose between two bodies of one revision, or
+// between two owners of one invoice.
+func (b *intake) admit(i int, inv *models.Invoice, known []revision) bool {
 	for _, r := range known {
 		switch {
 		case r.account != inv.AccountID:
 			b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
 			return false
 		case r.number != inv.Revision:
-		case r.digest != f.Digest:
+		case !r.body.Same(inv):
 			b.conflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
 			return false
 		default:

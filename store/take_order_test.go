@@ -95,10 +95,12 @@ func fiveHands(t *testing.T) {
 // settledState is what the facts give, with nothing in it of when and how they came.
 func settledState() []string {
 	return []string{
-		"SELECT * FROM accounts", "SELECT * FROM codes", "SELECT account_id, event_key, status, reason, inviter_id FROM activations",
+		`SELECT account_id, code, name, tax_id, email, phone, promo_until, profile_at, registered_at, promo_ended_at, terminated_at FROM accounts`,
+		"SELECT * FROM codes", "SELECT account_id, requested_at, code, status, reason, inviter_id FROM activations",
 		"SELECT * FROM referrals", "SELECT * FROM discounts", "SELECT * FROM package_grants",
-		"SELECT account_id, period, invoice_id, revision, currency, digest FROM invoices", "SELECT * FROM invoice_lines",
-		"SELECT period, min_day, max_day FROM periods", "SELECT adjustment_id, account_id, event_key, status FROM results",
+		"SELECT account_id, period, invoice_id, revision, currency FROM invoices",
+		"SELECT account_id, period, invoice_id, revision, line_id, service, from_day, to_day, amount_minor FROM invoice_lines",
+		"SELECT period, min_day, max_day FROM periods", "SELECT adjustment_id, account_id, status, amount_minor, at FROM results",
 	}
 }
 
@@ -141,7 +143,7 @@ func randomLife(r *rand.Rand, l *life) []models.Delivery {
 	}
 	register := func(id int64) {
 		all = append(all, l.fact(models.Registered{AccountID: id, RegisteredAt: on(1, 5), Profile: models.Profile{
-			Name: fmt.Sprint("told ", len(all)), TaxID: fmt.Sprint(id % 37), At: on(1, 3).Truncate(24 * time.Hour), Event: fmt.Sprint(len(all)),
+			Name: fmt.Sprint("told ", len(all)), TaxID: fmt.Sprint(id % 37), At: on(1, 3).Truncate(24 * time.Hour),
 		}}))
 	}
 	for id := range int64(lifeInviters) {

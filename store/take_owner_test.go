@@ -20,18 +20,20 @@ func of(period models.Period, inv *models.Invoice) *models.Invoice {
 }
 
 // meet has two facts taken in two transactions of which neither can see the
-// other: each has written all but the inbox before either of them commits, unless
+// other: each has written all but its last row before either of them commits, unless
 // the storage itself keeps them apart.
 func (l *life) meet(one, other models.Delivery) []models.Disposition {
 	l.Helper()
-	held := l.hold("INSERT INTO inbox VALUES ($1, $2, $1, now()), ($3, $4, $3, now())",
-		one.Fact.Key.String(), one.Fact.Data.Account(), other.Fact.Key.String(), other.Fact.Data.Account())
+	batches := make([][]models.Delivery, 2)
+	var releases [2]func()
+	batches[0], releases[0] = l.held(one)
+	batches[1], releases[1] = l.held(other)
 	fates := make([][]models.Disposition, 2)
 	done := make(chan error, len(fates))
-	for i, d := range []models.Delivery{one, other} {
+	for i, batch := range batches {
 		go func() (err error) {
 			defer func() { done <- err }()
-			fates[i], err = l.Take(l.Context(), []models.Delivery{d}, l.derive)
+			fates[i], err = l.Take(l.Context(), batch, l.derive)
 			return err
 		}() //nolint:errcheck // it is in the channel
 	}
@@ -40,13 +42,14 @@ func (l *life) meet(one, other models.Delivery) []models.Disposition {
 			l.Fatal(err)
 		}
 	}
-	held()
+	releases[0]()
+	releases[1]()
 	for range fates {
 		if err := <-done; err != nil {
 			l.Fatal(err)
 		}
 	}
-	return append(fates[0], fates[1]...)
+	return []models.Disposition{fates[0][0], fates[1][0]}
 }
 
 // One invoice id for two accounts, in transactions that do not see one another:
@@ -61,6 +64,7 @@ func TestOneInvoiceTwoOwnersAtOnce(t *testing.T) {
 		{"first revisions", owned("INV", 885, 1, 1000), owned("INV", 700, 1, 1000)},
 		{"a first and a second", owned("INV", 885, 1, 1000), owned("INV", 700, 2, 1000)},
 		{"a third and a second", owned("INV", 885, 3, 1000), owned("INV", 700, 2, 1000)},
+		{"two bodies of one revision", owned("INV", 885, 1, 1000), owned("INV", 885, 1, 2000)},
 		{"of two months", owned("INV", 885, 1, 1000), of(202605, owned("INV", 700, 1, 1000))},
 		{"of one account in two months", owned("INV", 885, 1, 1000), of(202605, owned("INV", 885, 1, 1000))},
 	} {
@@ -83,6 +87,39 @@ func TestOneInvoiceTwoOwnersAtOnce(t *testing.T) {
 			l.calm()
 			if n := l.number("SELECT count(*) - count(DISTINCT adjustment_id) FROM adjustments"); n != 0 {
 				t.Errorf("%d documents share an id with another one", n)
+			}
+		})
+	}
+}
+
+// What two transactions say of one fact, when neither sees the other: the same is a
+// repeat, and what contradicts is set aside.
+func TestOneFactTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	on := at("2026-05-02T04:00:00Z")
+	answer := models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultApplied, Amount: -5, At: on}
+	unkeyed, other := answer, answer
+	unkeyed.AccountID, other.Amount = 0, -6
+	for _, c := range []struct {
+		name       string
+		one, other models.FactData
+		want       models.Disposition // of the second
+	}{
+		{"an invoice", owned("INV", 885, 1, 1000), owned("INV", 885, 1, 1000), models.Repeated},
+		{"an answer", answer, answer, models.Repeated},
+		{"an answer that names no account", answer, unkeyed, models.Repeated},
+		{"two amounts of an answer", answer, other, models.Aside},
+		{"an activation", activated(900, 885, "2026-04-02T09:00:00Z"), activated(900, 885, "2026-04-02T09:00:00Z"), models.Repeated},
+		{"a registration", registered(900, "2026-04-02T09:00:00Z"), registered(900, "2026-04-02T09:00:00Z"), models.Repeated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t)
+			fates := l.meet(l.fact(c.one), l.fact(c.other))
+			slices.Sort(fates)
+			want := []models.Disposition{models.Applied, c.want}
+			if slices.Sort(want); !slices.Equal(fates, want) {
+				t.Errorf("they were %v, want %v", fates, want)
 			}
 		})
 	}

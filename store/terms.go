@@ -243,7 +243,7 @@ func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (cha
 		return 0, nil, err
 	}
 	changes := derive(found.workingSet(), nil)
-	if err := saveChanges(trip, changes); err != nil {
+	if err := saveChanges(trip, changes, nil); err != nil {
 		return 0, nil, err
 	}
 	if err := trip.send(ctx); err != nil {

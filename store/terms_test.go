@@ -26,7 +26,7 @@ func (l *life) adopt(p *billing.Programme) int {
 // rederive derives every account of a set by the life's terms.
 func (l *life) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 	book := billing.NewBook(l.p, set, func() string { panic("no code is issued for new terms") })
-	book.Restand(&models.Fact{Key: models.NewEventKey("terms", l.p.Digest()), At: l.now})
+	book.Restand(l.p.Digest(), l.now)
 	return book.Close()
 }
 

@@ -130,7 +130,7 @@ func (a *app) adoptTerms(ctx context.Context) error {
 // rederive derives again, by the terms of the configuration, what accounts have.
 func (a *app) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 	book := billing.NewBook(a.programme, set, newCode)
-	book.Restand(&models.Fact{Key: models.NewEventKey("terms", a.programme.Digest()), At: a.now()})
+	book.Restand(a.programme.Digest(), a.now())
 	return book.Close()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -45,16 +46,17 @@ func (w *page) account(e *billing.Explanation) {
 }
 
 func (w *page) facts(e *billing.Explanation) {
-	printTable(w, fmt.Sprintf("Account %d", e.AccountID), []string{"", ""}, [][]string{
-		{"registered", moment(e.RegisteredAt, "not known yet")},
-		{"promo ended", moment(e.PromoEndedAt, "not known yet")},
-		{"terminated", moment(e.TerminatedAt, "no")},
+	printTable(w, fmt.Sprintf("Account %d", e.AccountID), []string{"", "", "came from"}, [][]string{
+		{"registered", moment(e.RegisteredAt, "not known yet"), provenance(e.Provenance.Registered)},
+		{"profile", "not shown", provenance(e.Provenance.Profile)},
+		{"promo ended", moment(e.PromoEndedAt, "not known yet"), provenance(e.Provenance.PromoEnded)},
+		{"terminated", moment(e.TerminatedAt, "no"), provenance(e.Provenance.Terminated)},
 	})
 	var rows [][]string
 	for _, a := range e.Activations {
-		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words})
+		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words, provenance(a.Provenance)})
 	}
-	w.table("Codes that it entered", "none", []string{"requested", "counts from", "verdict"}, rows)
+	w.table("Codes that it entered", "none", []string{"requested", "counts from", "verdict", "came from"}, rows)
 }
 
 func (w *page) standing(e *billing.Explanation) {
@@ -89,20 +91,20 @@ func (w *page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words,
+			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
 		})
 	}
-	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "billing", ""}, rows)
+	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "billing", "", "answer came from"}, rows)
 }
 
 func (w *page) invoices(e *billing.Explanation) {
 	var rows [][]string
 	for _, i := range e.Invoices {
 		rows = append(rows, []string{
-			i.InvoiceID, i.Period.String(), fmt.Sprint(i.Revision), fmt.Sprint(i.Lines), i.Charged.String(), i.Wanted.String(), i.Posted.String(), i.Difference.String(), i.Currency,
+			i.InvoiceID, i.Period.String(), fmt.Sprint(i.Revision), fmt.Sprint(i.Lines), i.Charged.String(), i.Wanted.String(), i.Posted.String(), i.Difference.String(), i.Currency, provenance(i.Provenance),
 		})
 	}
-	w.table("Invoices", "none", []string{"invoice", "period", "revision", "lines", "charged", "wanted", "posted", "to post", ""}, rows)
+	w.table("Invoices", "none", []string{"invoice", "period", "revision", "lines", "charged", "wanted", "posted", "to post", "", "came from"}, rows)
 	for _, i := range e.Invoices {
 		w.parked(&i)
 	}
@@ -116,6 +118,7 @@ func (w *page) parked(i *billing.InvoiceSums) {
 
 func (w *page) invoice(e *billing.InvoiceExplanation) {
 	w.say("Invoice %s of account %d, period %s, revision %d", e.InvoiceID, e.AccountID, e.Period, e.Revision)
+	w.say("came from %s", cmp.Or(provenance(e.Provenance), "a place that is not known"))
 	w.say("charged %s, wanted %s, posted %s, to post %s %s", e.Charged, e.Wanted, e.Posted, e.Difference, e.Currency)
 	w.parked(&e.InvoiceSums)
 	if e.Booked() != e.Posted {
@@ -173,10 +176,10 @@ func (w *page) documents(e *billing.InvoiceExplanation) {
 	for i := range e.Documents {
 		d := &e.Documents[i]
 		rows = append(rows, []string{
-			fmt.Sprint(d.Sequence), d.ID.String(), string(d.Reason), fmt.Sprint(d.Revision), d.PostingPeriod.String(), d.Amount.String(), linesOf(d), delivery(true, d.Published, d.Answer, d.Decisions),
+			fmt.Sprint(d.Sequence), d.ID.String(), string(d.Reason), fmt.Sprint(d.Revision), d.PostingPeriod.String(), d.Amount.String(), linesOf(d), delivery(true, d.Published, d.Answer, d.Decisions), answerProvenance(d.Answer),
 		})
 	}
-	w.table("Documents posted", "none", []string{"", "adjustment", "reason", "revision", "posted to", "amount", "line by line", "billing"}, rows)
+	w.table("Documents posted", "none", []string{"", "adjustment", "reason", "revision", "posted to", "amount", "line by line", "billing", "answer came from"}, rows)
 }
 
 func linesOf(d *billing.ExplainedDocument) string {
@@ -209,6 +212,24 @@ func delivery(gone, published bool, answer *billing.Answered, decided []billing.
 		}
 	}
 	return said
+}
+
+// provenance is where the message or the request is found that a fact came in.
+func provenance(from *billing.ExplainedProvenance) string {
+	switch {
+	case from == nil:
+		return ""
+	case from.Message != nil:
+		return fmt.Sprintf("%s, partition %d, offset %d, %s", from.Message.Topic, from.Message.Partition, from.Message.Offset, moment(from.At, "no time"))
+	}
+	return fmt.Sprintf("personal account, request %s, %s", from.Request, moment(from.At, "no time"))
+}
+
+func answerProvenance(answer *billing.Answered) string {
+	if answer == nil {
+		return ""
+	}
+	return provenance(answer.Provenance)
 }
 
 func moment(t time.Time, unknown string) string {

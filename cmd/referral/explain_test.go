@@ -101,6 +101,48 @@ func TestWhatCannotBeExplained(t *testing.T) {
 	}
 }
 
+// Years later the message is still to be found that a value came in: that of the
+// value that counts, whatever repeats it since.
+func TestWhereFactsCameFrom(t *testing.T) {
+	w := newTown(t)
+	hears := func(topic string, offset int64, data models.FactData) {
+		t.Helper()
+		from := models.Provenance{Origin: models.Origin{Topic: topic, Partition: 2, Offset: offset}, At: instant(w, "2026-04-10")}
+		if topic == "" {
+			from = models.Provenance{Request: models.UUID{1}, At: from.At}
+		}
+		batch := []models.Delivery{{Message: models.Message{Origin: from.Origin, At: from.At}, Fact: &models.Fact{At: w.now, Provenance: from, Data: data}}}
+		if _, err := w.store.Take(t.Context(), batch, w.derive); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inv := bill(885, 202604, 1, models.Line{ID: "1", Service: "fax", Amount: 5})
+	hears("pbx.registered", 7, models.Registered{AccountID: 885, RegisteredAt: instant(w, "2026-04-01")})
+	hears("pbx.registered", 8, models.Registered{AccountID: 885, RegisteredAt: instant(w, "2026-04-02")})
+	hears("", 0, models.ActivationRequested{AccountID: 885, Code: "CODE", RequestedAt: instant(w, "2026-04-03")})
+	hears("billing.invoices", 9, inv)
+	hears("billing.invoices", 10, inv)
+	account, invoice := w.asks("explain", "account", "885"), w.asks("explain", "invoice", inv.ID)
+	for _, c := range []struct{ out, says string }{
+		{account.out, "pbx.registered, partition 2, offset 7, 2026-04-10 12:00:00 MSK"},
+		{account.out, "personal account, request 01000000-0000-0000-0000-000000000000, 2026-04-10 12:00:00 MSK"},
+		{account.out, "billing.invoices, partition 2, offset 9,"},
+		{invoice.out, "came from billing.invoices, partition 2, offset 9,"},
+	} {
+		if !strings.Contains(c.out, c.says) {
+			t.Errorf("it does not say %q:\n%s", c.says, c.out)
+		}
+	}
+	if strings.Contains(account.out+invoice.out, "offset 10") {
+		t.Error("a repeat is named as where a fact came from")
+	}
+	var e billing.Explanation
+	w.answers(exitDone, &e, "explain", "account", "885", "--format", "json")
+	if m := e.Provenance.Registered.Message; *m != (billing.ExplainedMessage{Topic: "pbx.registered", Partition: 2, Offset: 7}) || e.Provenance.Terminated != nil {
+		t.Errorf("%+v", e.Provenance)
+	}
+}
+
 // What comes from outside does not steer a terminal.
 func TestIdentifiersDoNotSteerATerminal(t *testing.T) {
 	w := newTown(t)

@@ -63,10 +63,11 @@ func (w *town) hears(data ...models.FactData) {
 	var batch []models.Delivery
 	for _, d := range data {
 		w.facts++
-		id := fmt.Sprint("fact ", w.facts)
 		batch = append(batch, models.Delivery{
 			Message: models.Message{Origin: models.Origin{Topic: "test", Offset: int64(w.facts)}, At: w.now},
-			Fact:    &models.Fact{Key: models.NewEventKey("test", id), Digest: models.NewEventKey("digest", id), Event: id, At: w.now, Data: d},
+			Fact: &models.Fact{
+				At: w.now, Provenance: models.Provenance{Origin: models.Origin{Topic: "test", Offset: int64(w.facts)}, At: w.now}, Data: d,
+			},
 		})
 	}
 	if fates := w.takes(batch...); slices.ContainsFunc(fates, func(d models.Disposition) bool { return d != models.Applied }) {
@@ -198,8 +199,6 @@ func (w *town) billingApplies() {
 		}
 		var err error
 		r.AdjustmentID, err = models.ParseUUID(id)
-		w.facts++
-		r.Event = models.NewEventKey("billing", fmt.Sprint(w.facts))
 		answers = append(answers, r)
 		return err
 	})

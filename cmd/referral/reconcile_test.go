@@ -190,7 +190,7 @@ func TestADocumentMissingInMayDoesNotBreakApril(t *testing.T) {
 // it came, and no longer once billing takes it back.
 func TestAnAnswerToNothing(t *testing.T) {
 	w := spring(t)
-	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{2}, Status: models.ResultApplied, Amount: -500, At: w.now})
+	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultApplied, Amount: -500, At: w.now})
 	r := w.reconciles(exitNo)
 	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnknownReply || r.Breaks[0].ActualMinor != -500 {
 		t.Errorf("%+v", r.Breaks)
@@ -198,7 +198,7 @@ func TestAnAnswerToNothing(t *testing.T) {
 	for _, other := range []string{"2026-03", "2026-05"} {
 		w.answers(exitDone, &r, "reconcile", other, "--format", "json")
 	}
-	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Event: models.UUID{3}, Status: models.ResultRejected, At: w.now.Add(time.Hour)})
+	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultRejected, At: w.now.Add(time.Hour)})
 	w.reconciles(exitDone)
 }
 

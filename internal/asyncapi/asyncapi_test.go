@@ -458,10 +458,10 @@ func story(t *testing.T) []models.Announcement {
 		models.ActivationRequested{AccountID: 901, Code: "AAAAAAAAA", RequestedAt: day(6)},
 		models.PromoEnded{AccountID: 901, EndedAt: day(7)},
 	} {
-		book.Take(&models.Fact{Key: models.UUID{byte(i)}, At: day(i + 1), Data: data})
+		book.Take(&models.Fact{At: day(i + 1), Data: data})
 	}
 	announcements := book.Close().Announcements
-	left := &models.Fact{Key: models.UUID{99}, At: day(8), Data: models.Terminated{AccountID: 901, TerminatedAt: day(1)}}
+	left := &models.Fact{At: day(8), Data: models.Terminated{AccountID: 901, TerminatedAt: day(1)}}
 	book.Take(left)
 	return append(announcements, book.Close().Announcements...)
 }

@@ -90,13 +90,13 @@ func fillCabinet(b *testing.B, db *sql.DB, n int) {
 				now() - CASE WHEN a > %d THEN interval '5 days' ELSE interval '25 months' END, now() - interval '1 day'
 			FROM generate_series(1, %d) a ORDER BY hashint8(a)`, n-n/10, n),
 		`INSERT INTO codes SELECT code, account_id FROM accounts`,
-		fmt.Sprintf(`INSERT INTO activations (account_id, event_key, code, requested_at, status, reason, inviter_id)
-			SELECT a, md5(a::text)::uuid, 'CODE' || i, now() - random() * interval '24 months', 'accepted', '', i
+		fmt.Sprintf(`INSERT INTO activations (account_id, code, requested_at, status, reason, inviter_id)
+			SELECT a, 'CODE' || i, now() - random() * interval '24 months', 'accepted', '', i
 			FROM (SELECT a, 1 + abs(hashint8(a)::bigint) %% (%d / 10) AS i FROM generate_series(3, %d, 3) a) x WHERE a <> i`, n, n-n/10),
 		`INSERT INTO referrals SELECT inviter_id, account_id, requested_at FROM activations`,
 		`INSERT INTO sms_packages SELECT account_id, 1200, 1, md5(account_id::text)::uuid, now()::date, 202604, 202604, '', 3, 1, 1
 			FROM referrals GROUP BY account_id HAVING count(*) >= 3`,
-		`INSERT INTO results SELECT package_id, account_id, package_id, 'applied', 0, '', now() FROM sms_packages`,
+		`INSERT INTO results SELECT package_id, account_id, 'applied', 0, '', now() FROM sms_packages`,
 		`VACUUM ANALYZE`, `CHECKPOINT`,
 	} {
 		if _, err := db.Exec(statement); err != nil {

@@ -45,6 +45,7 @@ func TestACodeIsEntered(t *testing.T) {
 	r.expect(r.enter(901, "QQQQQQQQQ", ""), http.StatusOK, map[string]any{"accepted": false, "waiting": false, "reason": "unknown_code"})
 	r.expect(r.enter(901, r.codeOf(901), ""), http.StatusOK, map[string]any{"reason": "own_code"})
 	r.expect(r.enter(901, strings.ToLower(code[:4])+"-"+code[4:], ""), http.StatusOK, map[string]any{"accepted": true, "reason": nil})
+	r.later(time.Second) // the same code at the same moment would be the same request
 	r.expect(r.enter(901, code, ""), http.StatusOK, map[string]any{"reason": "already_activated"})
 	r.expect(r.get(901, "/standing"), http.StatusOK, map[string]any{
 		"joined.on": "2026-04-02", "joined.percent": 20, "promised.percent": 20, "promised.months": 3, "window.open": false, "entered": true, "current.percent": 0,

@@ -160,9 +160,8 @@ func (r *rig) kafka(data ...models.FactData) {
 	r.Helper()
 	batch := make([]models.Delivery, len(data))
 	for i, d := range data {
-		id := fmt.Sprint("kafka-", r.ids.Add(1))
 		batch[i] = models.Delivery{Fact: &models.Fact{
-			Key: models.NewEventKey("kafka", id), Digest: models.NewEventKey("digest", id), Event: "kafka " + id, At: r.now(), Data: d,
+			At: r.now(), Provenance: models.Provenance{Origin: models.Origin{Topic: "kafka", Offset: r.ids.Add(1)}, At: r.now()}, Data: d,
 		}}
 	}
 	if _, err := r.store.Take(r.Context(), batch, r.derive); err != nil {
@@ -173,7 +172,7 @@ func (r *rig) kafka(data ...models.FactData) {
 func registered(account int64, when string) models.Registered {
 	return models.Registered{AccountID: account, RegisteredAt: instant(when), Profile: models.Profile{
 		Name: fmt.Sprint("Резервация-", account), TaxID: fmt.Sprint("77000000", account), Email: fmt.Sprintf("secret%d@canary.example", account),
-		Phone: fmt.Sprintf("+7916000%04d", account%10000), At: instant(when), Event: fmt.Sprint("registered ", account),
+		Phone: fmt.Sprintf("+7916000%04d", account%10000), At: instant(when),
 	}}
 }
 

@@ -94,7 +94,7 @@ func (m mirror) wanted() wanted {
 	}
 	for _, r := range m.model.Refused() {
 		want.outside[refusal{r.AccountID, r.Code, r.Reason}]++
-		want.inside[verdict{r.AccountID, models.NewEventKey("/cabinet", r.Event), r.Reason}]++
+		want.inside[verdict{r.AccountID, r.Code, r.Reason}]++
 	}
 	return want
 }

@@ -27,7 +27,7 @@ func TestStopsInTheMiddleOfItsWork(t *testing.T) {
 		}
 	}
 	w.until("the work to be under way", func() (bool, string) {
-		return w.number(`SELECT count(*) FROM inbox`) > 0, "nothing is taken"
+		return w.number(`SELECT count(*) FROM invoices`) > 0, "nothing is taken"
 	})
 	if status := s.stop(); status != 0 {
 		t.Errorf("stopped with status %d, want 0 within %s\n%s", status, stopWithin, s.log.tail())

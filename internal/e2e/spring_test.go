@@ -13,7 +13,6 @@ import (
 
 	"referral/internal/demo/clients"
 	"referral/internal/demo/clients/reference"
-	"referral/models"
 )
 
 // spring is a spring in the life of 300 accounts, with what must come out as
@@ -145,30 +144,28 @@ func (s *spring) wanted(w *world, phase int) wanted {
 	}
 	activations := s.activations(w)
 	for _, r := range p.refused {
-		a, known := activations[r.EventID]
+		code, known := activations[r.EventID]
 		if !known {
 			w.t.Fatalf("the example wants a refusal of %s, which is no activation", r.EventID)
 		}
-		want.outside[refusal{r.AccountID, a.code, r.Reason}]++
-		want.inside[verdict{r.AccountID, models.NewEventKey(a.source, r.EventID), r.Reason}]++
+		want.outside[refusal{r.AccountID, code, r.Reason}]++
+		want.inside[verdict{r.AccountID, code, r.Reason}]++
 	}
 	return want
 }
 
-type enteredCode struct{ source, code string }
-
-// activations is every activation of the example by the id of its event.
-func (s *spring) activations(w *world) map[string]enteredCode {
+// activations is the code of every activation of the example by the id of its event.
+func (s *spring) activations(w *world) map[string]string {
 	w.t.Helper()
-	all := map[string]enteredCode{}
+	all := map[string]string{}
 	for i := range s.phases {
 		for _, m := range s.phases[i].rest {
 			if m.Topic != clients.Activation.DefaultName() {
 				continue
 			}
 			var e struct {
-				ID, Source string
-				Data       struct{ Code string }
+				ID   string
+				Data struct{ Code string }
 			}
 			if err := json.Unmarshal(m.Value, &e); err != nil {
 				w.t.Fatal(err)
@@ -177,7 +174,7 @@ func (s *spring) activations(w *world) map[string]enteredCode {
 			if owner := placeholder.FindStringSubmatch(code); owner != nil {
 				code = w.code(owner[1])
 			}
-			all[e.ID] = enteredCode{e.Source, code}
+			all[e.ID] = code
 		}
 	}
 	return all

@@ -265,8 +265,7 @@ func bill(t *testing.T, s *store.Store) {
 	var batch []models.Delivery
 	on := time.Date(2026, 4, 1, 0, 0, 0, 0, moscow)
 	add := func(data models.FactData) {
-		id := fmt.Sprint(len(batch))
-		batch = append(batch, models.Delivery{Fact: &models.Fact{Key: models.NewEventKey("test", id), Digest: models.NewEventKey("body", id), At: on, Data: data}})
+		batch = append(batch, models.Delivery{Fact: &models.Fact{At: on, Data: data}})
 	}
 	for id := int64(1); id <= 20; id++ {
 		add(models.Registered{AccountID: id, RegisteredAt: on.AddDate(-1, 0, 0)})

@@ -2,16 +2,12 @@ package cabinet
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"referral/models"
 )
-
-// source names the events of the personal account, beside those of the topics.
-const source = "referral/cabinet"
 
 // longestCode is more than anybody types for a code of nine symbols.
 const longestCode = 64
@@ -62,14 +58,11 @@ func refusal(a models.Activation) models.Reason {
 	return ""
 }
 
-// activation is the fact of an occasion: the same at every repeat, so that the
-// inbox knows it again.
+// activation is the fact of an occasion: the same at every repeat, so that it is
+// taken once.
 func activation(account int64, code string, on occasion) *models.Fact {
 	return &models.Fact{
-		Key:    models.NewEventKey(source, on.id),
-		Digest: models.NewEventKey("activation requested in the cabinet", fmt.Sprint(account, " ", code)),
-		Event:  source + " " + on.id,
-		At:     on.at,
-		Data:   models.ActivationRequested{AccountID: account, Code: code, RequestedAt: on.at},
+		At: on.at, Provenance: models.Provenance{Request: on.key, At: on.at},
+		Data: models.ActivationRequested{AccountID: account, Code: code, RequestedAt: on.at},
 	}
 }

@@ -94,7 +94,7 @@ func (g *gatherer) next() []*entered {
 
 // takeAll takes a batch, and each of it alone when one may be to blame for all.
 func (g *gatherer) takeAll(ctx context.Context, batch []*entered) {
-	var verdicts map[models.EventKey]models.Activation
+	var verdicts map[models.ActivationKey]models.Activation
 	err := g.guard.Do(func() (err error) {
 		verdicts, err = g.transaction(ctx, batch)
 		return err
@@ -118,16 +118,16 @@ func (g *gatherer) takeAll(ctx context.Context, batch []*entered) {
 	}
 }
 
-func (g *gatherer) transaction(ctx context.Context, batch []*entered) (verdicts map[models.EventKey]models.Activation, err error) {
+func (g *gatherer) transaction(ctx context.Context, batch []*entered) (verdicts map[models.ActivationKey]models.Activation, err error) {
 	deliveries := make([]models.Delivery, len(batch))
 	for i, e := range batch {
 		deliveries[i].Fact = e.fact
 	}
 	_, err = g.intake.Take(ctx, deliveries, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		changes := g.derive(set, facts)
-		verdicts = map[models.EventKey]models.Activation{} // anew: the transaction may be repeated
+		verdicts = map[models.ActivationKey]models.Activation{} // anew: the transaction may be repeated
 		for _, a := range changes.Activations {
-			verdicts[a.Event] = *a
+			verdicts[a.Key()] = *a
 		}
 		return changes
 	})
@@ -138,13 +138,14 @@ func (g *gatherer) transaction(ctx context.Context, batch []*entered) (verdicts 
 }
 
 // verdict is the one that was just given, or the one of the first time.
-func (g *gatherer) verdict(ctx context.Context, fact *models.Fact, given map[models.EventKey]models.Activation) (models.Activation, error) {
-	if v, ok := given[fact.Key]; ok {
+func (g *gatherer) verdict(ctx context.Context, fact *models.Fact, given map[models.ActivationKey]models.Activation) (models.Activation, error) {
+	key := fact.Data.(models.ActivationRequested).Key()
+	if v, ok := given[key]; ok {
 		return v, nil
 	}
-	v, found, err := g.intake.VerdictOn(ctx, fact.Data.Account(), fact.Key)
+	v, found, err := g.intake.VerdictOn(ctx, key)
 	if err == nil && !found {
-		err = errors.New("entering a code: the event was taken, and made no request")
+		err = errors.New("entering a code: it was taken, and made no request")
 	}
 	return v, err
 }

@@ -48,11 +48,12 @@ func (s *slowIntake) Take(_ context.Context, batch []models.Delivery, derive Der
 	return make([]models.Disposition, len(batch)), nil
 }
 
-func (s *slowIntake) VerdictOn(_ context.Context, account int64, event models.EventKey) (models.Activation, bool, error) {
+func (s *slowIntake) VerdictOn(_ context.Context, request models.ActivationKey) (models.Activation, bool, error) {
+	account := request.AccountID
 	if account == 14 {
 		panic("rows without a result")
 	}
-	return models.Activation{AccountID: account, Event: event, Status: models.ActivationRefused, Reason: models.OwnCode}, s.before[account], nil
+	return models.Activation{AccountID: account, Status: models.ActivationRefused, Reason: models.OwnCode}, s.before[account], nil
 }
 
 // acceptAll has the rules accept all, and stop at account 13.
@@ -61,7 +62,10 @@ func acceptAll(_ *models.WorkingSet, facts []*models.Fact) (c models.Changes) {
 		if f.Data.Account() == 13 {
 			panic("a sum that does not fit")
 		}
-		c.Activations = append(c.Activations, &models.Activation{AccountID: f.Data.Account(), Event: f.Key, Status: models.ActivationAccepted})
+		request := f.Data.(models.ActivationRequested)
+		c.Activations = append(c.Activations, &models.Activation{
+			AccountID: request.AccountID, Code: request.Code, RequestedAt: request.RequestedAt, Status: models.ActivationAccepted,
+		})
 	}
 	return c
 }

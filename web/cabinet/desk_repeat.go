@@ -19,8 +19,9 @@ const (
 
 // occasion is one request, however often it is sent: the same at every repeat.
 type occasion struct {
-	id string
-	at time.Time // of the first time
+	id  string
+	key models.UUID
+	at  time.Time // of the first time, to the microsecond that the storage keeps
 }
 
 // asked is a request before it is known whether it is a repeat.
@@ -33,7 +34,7 @@ type asked struct {
 
 func (a asked) request() models.ClientRequest {
 	return models.ClientRequest{
-		AccountID: a.account, Key: models.NewEventKey("key", a.key), Digest: models.NewEventKey(a.what, a.of),
+		AccountID: a.account, Key: models.HashUUID("key", a.key), Digest: models.HashUUID(a.what, a.of),
 	}
 }
 
@@ -51,7 +52,8 @@ type result[T any] struct {
 // same occasion, so the work must be such that this changes nothing.
 func once[T any](ctx context.Context, o *Office, a asked, work func(occasion) (result[T], error)) (answer T, on occasion, kept bool, err error) {
 	if a.key == "" {
-		on = occasion{id: o.o.NewID().String(), at: o.o.Now()}
+		id := o.o.NewID()
+		on = occasion{id: id.String(), key: id, at: o.o.Now().Truncate(time.Microsecond)}
 		r, err := work(on)
 		return r.answer, on, false, err
 	}
@@ -59,7 +61,7 @@ func once[T any](ctx context.Context, o *Office, a asked, work func(occasion) (r
 	if err != nil {
 		return answer, on, false, err
 	}
-	on = occasion{id: fmt.Sprintf("%d/%s/%d", claim.AccountID, claim.Key, claim.TakenAt.UnixMicro()), at: claim.TakenAt}
+	on = occasion{id: fmt.Sprintf("%d/%s/%d", claim.AccountID, claim.Key, claim.TakenAt.UnixMicro()), key: claim.Key, at: claim.TakenAt}
 	switch claim.Status {
 	case models.RequestOther:
 		return answer, on, false, ErrKeyReused

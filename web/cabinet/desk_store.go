@@ -19,7 +19,7 @@ type Facts interface {
 // Intake takes facts, as the consumer does.
 type Intake interface {
 	Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error)
-	VerdictOn(ctx context.Context, account int64, event models.EventKey) (a models.Activation, found bool, err error)
+	VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
 }
 
 // Derive is what the consumer hands its storage too: what facts do to the

@@ -30,7 +30,7 @@ func (t *telling) spoil(n int, accounts []account) {
 	a := &accounts[min(firstOrdinary, len(accounts)-1)]
 	switch {
 	case which == len(all):
-		t.conflict(a, turn, "id of another event", func(inv *models.Invoice, id string) string { return id })
+		t.conflict(a, turn, "another body of the same revision and event", func(inv *models.Invoice, id string) string { return id })
 	case which == len(all)+1:
 		t.conflict(a, turn, "another body of the same revision", func(inv *models.Invoice, id string) string { return id + "-other" })
 	case all[which].reason != models.BadTooLarge || n < tooLargeBlocks:

@@ -105,7 +105,7 @@ func TestASmallLifeHasEverything(t *testing.T) {
 		}
 	}, noRun)
 
-	for _, f := range append(Bad(1), Message{Note: Note{Fault: "id of another event"}}, Message{Note: Note{Fault: "another body of the same revision"}}) {
+	for _, f := range append(Bad(1), Message{Note: Note{Fault: "another body of the same revision and event"}}, Message{Note: Note{Fault: "another body of the same revision"}}) {
 		if told.Faults[f.Note.Fault] == 0 {
 			t.Errorf("no message with the fault %q", f.Note.Fault)
 		}
