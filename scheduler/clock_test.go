@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/robfig/cron/v3"
 
 	"referral/models"
 	"referral/scheduler"
@@ -197,6 +200,35 @@ func TestNothingIsDueBeforeItsPeriodIsOver(t *testing.T) {
 type never struct{}
 
 func (never) Next(time.Time) time.Time { return time.Time{} }
+
+// stumbling is a schedule that panics the first time.
+type stumbling struct {
+	cron.Schedule
+	times atomic.Int32
+}
+
+func (s *stumbling) Next(after time.Time) time.Time {
+	if s.times.Add(1) == 1 {
+		panic("index out of range")
+	}
+	return s.Schedule.Next(after)
+}
+
+// A panic of the clock itself is counted, and the clock goes on.
+func TestTheClockOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-01 02:00")
+		r := newRig(t, newBooks(202604), func(o *scheduler.Options) { o.RunAt = &stumbling{Schedule: o.RunAt} })
+		stop := r.run(t)
+		until(t, "2026-05-01 03:00")
+		stop()
+		is(t, "the runs", r.wrote(), "2026-05-01 03:00 regular 2026-04")
+		if n := r.metric(t, "referral_panics_total", "scheduler"); n != 1 {
+			t.Errorf("%v panics are counted", n)
+		}
+	})
+}
 
 // A schedule without a next time is one that waits, not one that is due.
 func TestAScheduleThatNeverFires(t *testing.T) {

@@ -89,7 +89,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
 		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
 	}}
-	work.Go(func() { clock.run(ctx) })
+	work.Go(func() {
+		for s.Settler.guard.Do(func() error { clock.run(ctx); return nil }) != nil && sleep.For(ctx, s.LookEvery) {
+		}
+	})
 	s.follow(ctx)
 	return nil
 }
