@@ -133,7 +133,7 @@ func (k *commits) flush() {
 	k.again, k.sent, k.offsets = nil, true, offsets{}
 	go func() {
 		a := answer{failed: sent}
-		if err := k.c.guard(inCommit, func() error { a = k.group.commit(sent); return nil }); err != nil {
+		if err := k.c.guard.Do(func() error { a = k.group.commit(sent); return nil }); err != nil {
 			a.err = err
 		}
 		k.answers <- a

@@ -11,6 +11,7 @@ import (
 	"github.com/sethvargo/go-retry"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"referral/internal/recovering"
 	"referral/internal/sleep"
 )
 
@@ -22,6 +23,7 @@ type Consumer struct {
 	decoder *Decoder
 	metrics *metrics
 	health  *health
+	guard   *recovering.Guard // of what messages and brokers' answers set off
 	unzip   kgo.Decompressor
 	// positions are shown by the metrics, and so outlive the generations.
 	positions *positions
@@ -43,10 +45,14 @@ func New(o Options) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
+	guard, err := recovering.NewPrivate(o.Log, o.Registerer, "consumer")
+	if err != nil {
+		return nil, fmt.Errorf("consumer: %w", err)
+	}
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
 		decoder: decoder, metrics: newMetrics(o.Topics, decoder), health: newHealth(),
-		unzip: kgo.DefaultDecompressor(), positions: newPositions(o.Now),
+		unzip: kgo.DefaultDecompressor(), positions: newPositions(o.Now), guard: guard,
 	}
 	if err := c.metrics.register(o.Registerer, c.positions); err != nil {
 		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
@@ -67,7 +73,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	wait := c.backoff()
 	for {
 		var joined bool
-		err := c.guard(inMembership, func() (err error) { joined, err = c.membership(ctx); return err })
+		err := c.guard.Do(func() (err error) { joined, err = c.membership(ctx); return err })
 		if ctx.Err() != nil {
 			return nil
 		}

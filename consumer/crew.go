@@ -95,20 +95,20 @@ func (crew *crew) start() {
 		close(crew.ended)
 	})
 	for _, w := range crew.workers {
-		crew.run(inWorker, w.run)
+		crew.run(w.run)
 	}
 	for _, r := range crew.readers {
-		crew.run(inReader, r.run)
+		crew.run(r.run)
 	}
-	crew.run(inWatch, crew.watch)
+	crew.run(crew.watch)
 }
 
 // run starts a part of the crew. One that stops with a panic ends the
 // generation; the group is joined again, and what was not committed is fetched
 // again.
-func (crew *crew) run(part string, do func(context.Context)) {
+func (crew *crew) run(do func(context.Context)) {
 	crew.generation.Start(func(ctx context.Context) {
-		err := crew.c.guard(part, func() error { do(ctx); return nil })
+		err := crew.c.guard.Do(func() error { do(ctx); return nil })
 		if err != nil {
 			crew.failure.Store(&err)
 		}

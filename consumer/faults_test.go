@@ -253,7 +253,7 @@ func TestConsumerSetsAsideWhatTheRulesStopAt(t *testing.T) {
 	if len(faults) != 1 || faults[0].Fault.Reason != models.BadRefused || faults[0].Message.Origin.Offset != 12 {
 		t.Errorf("set aside: %+v", faults)
 	}
-	if !r.log.says("the rules stopped with a panic", "stack") {
+	if !r.log.says("recovered from a panic", "stack", "faults_test.go") {
 		t.Error("the log does not say where the rules stopped")
 	}
 }

@@ -22,7 +22,6 @@ type metrics struct {
 	commits     *prometheus.CounterVec // by outcome
 	generations prometheus.Counter
 	joinErrors  prometheus.Counter
-	panics      *prometheus.CounterVec // by part
 }
 
 // newMetrics has every counter begin at zero: one that came into being with its
@@ -41,7 +40,6 @@ func newMetrics(topics Topics, d *Decoder) *metrics {
 		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
 	begin(m.takeErrors, "refused", "failed")
 	begin(m.commits, "committed", "fenced", "failed")
-	begin(m.panics, guarded...)
 	return m
 }
 
@@ -67,7 +65,6 @@ func makeMetrics() *metrics {
 		commits:     counters("commits_total", "Commits of offsets, by outcome: committed, fenced (partitions have gone to another member) or failed (tried again).", "outcome"),
 		generations: prometheus.NewCounter(counterOpts("generations_total", "Times that the group was joined.")),
 		joinErrors:  prometheus.NewCounter(counterOpts("join_errors_total", "Failed attempts to join the group.")),
-		panics:      counters("panics_total", "Panics that were stopped, by the part of the consumer: the log has the place.", "part"),
 	}
 }
 
@@ -91,13 +88,10 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 }
 
 func (m *metrics) register(r prometheus.Registerer, more ...prometheus.Collector) error {
-	if r == nil {
-		return nil
-	}
 	var errs []error
 	for _, c := range append(more,
 		m.messages, m.setAside, m.batchSize, m.takeSeconds, m.takeErrors, m.gaps, m.rewinds, m.recreated,
-		m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors, m.panics,
+		m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors,
 	) {
 		errs = append(errs, r.Register(c))
 	}

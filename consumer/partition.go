@@ -53,7 +53,7 @@ func (r *partitionReader) run(ctx context.Context) {
 	wait := r.c.backoff()
 	for ctx.Err() == nil {
 		before := r.next
-		err := r.c.guard(inReader, func() error { return r.follow(ctx) })
+		err := r.c.guard.Do(func() error { return r.follow(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -171,7 +171,7 @@ func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
 // decode reads a message. One that the decoder stops at with a panic is set
 // aside: it would stop the partition at every try.
 func (c *Consumer) decode(m models.Message) (delivery models.Delivery) {
-	err := c.guard(inDecoder, func() error {
+	err := c.guard.Do(func() error {
 		delivery = c.decoder.Decode(m)
 		return nil
 	})

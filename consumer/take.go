@@ -94,14 +94,22 @@ func (w *worker) take(ctx context.Context, batch []models.Delivery) (disposition
 		w.c.metrics.takeSeconds.Observe(w.c.o.Now().Sub(began).Seconds())
 		w.c.metrics.batchSize.Observe(float64(len(batch)))
 	}()
-	defer func() {
-		if p := recover(); p != nil {
-			err = w.panicked(p)
-		}
-	}()
-	dispositions, err = w.c.o.Store.Take(ctx, batch, w.derive)
-	if err == nil && len(dispositions) != len(batch) {
-		err = fmt.Errorf("%w: %d for %d", errShortAnswer, len(dispositions), len(batch))
+	inRules := false
+	derive := func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+		inRules = true
+		changes := w.c.o.Derive(set, facts)
+		inRules = false
+		return changes
+	}
+	err = w.c.guard.Do(func() (err error) {
+		dispositions, err = w.c.o.Store.Take(ctx, batch, derive)
+		return err
+	})
+	switch {
+	case inRules: // a panic of the rules lies in the data, one of the storage does not
+		return nil, fmt.Errorf("%w: %w", errDerivePanic, models.ErrRefused)
+	case err == nil && len(dispositions) != len(batch):
+		return nil, fmt.Errorf("%w: %d for %d", errShortAnswer, len(dispositions), len(batch))
 	}
 	return dispositions, err
 }
@@ -109,25 +117,3 @@ func (w *worker) take(ctx context.Context, batch []models.Delivery) (disposition
 // errDerivePanic marks a message at which the rules stopped with a panic, as
 // their assertions on money do.
 var errDerivePanic = errors.New("the rules stopped with a panic")
-
-type derivePanic struct{}
-
-// derive marks a panic of the rules, which lies in the data, from one of the
-// storage, which does not.
-func (w *worker) derive(set *models.WorkingSet, facts []*models.Fact) (changes models.Changes) {
-	err := w.c.guard(inRules, func() error {
-		changes = w.c.o.Derive(set, facts)
-		return nil
-	})
-	if err != nil {
-		panic(derivePanic{})
-	}
-	return changes
-}
-
-func (w *worker) panicked(value any) error {
-	if _, ok := value.(derivePanic); ok {
-		return fmt.Errorf("%w: %w", errDerivePanic, models.ErrRefused)
-	}
-	return w.c.stopped(inStorage, value)
-}
