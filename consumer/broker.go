@@ -46,8 +46,8 @@ func (c *Consumer) knock(ctx context.Context, wires *wires) error {
 	return errors.Join(errs...)
 }
 
-// dialLeader connects to the broker that leads a partition, and says what the
-// topic's id is.
+// dialLeader connects to the broker that leads a partition, and says what it
+// knows as the topic's id.
 func (c *Consumer) dialLeader(ctx context.Context, wires *wires, of place) (*requester, topicID, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
 	defer cancel()
@@ -56,7 +56,16 @@ func (c *Consumer) dialLeader(ctx context.Context, wires *wires, of place) (*req
 		return nil, topicID{}, fmt.Errorf("asking for the leader: %w", err)
 	}
 	q, err := c.requester(ctx, wires, found.address)
-	return q, found.id, err
+	if err != nil {
+		return nil, topicID{}, err
+	}
+	// Another broker may not know yet that the topic was made again; this one has
+	// its records.
+	if found, err = q.leader(of); err != nil {
+		q.close()
+		return nil, topicID{}, fmt.Errorf("asking the leader for the topic: %w", err)
+	}
+	return q, found.id, nil
 }
 
 // findLeader asks the first broker that answers.
