@@ -42,13 +42,13 @@ func (c *Consumer) newCrew(ctx context.Context, g *kafka.Generation, client *kaf
 	for i := range c.o.Workers {
 		crew.workers = append(crew.workers, newWorker(c, group, i))
 	}
-	noted := c.notedTopics(ctx)
+	noted, bytes := c.notedTopics(ctx), c.o.Timing.fetchBytes(len(places))
 	for i, position := range c.positions.assigned(places) {
 		begin := assignment{position.place, kafka.FirstOffset, noted[position.topic], noted[position.topic]}
 		if o, known := committed[position.place]; known && o.next >= 0 {
 			begin.offset, begin.id = o.next, o.id
 		}
-		crew.readers = append(crew.readers, newPartitionReader(c, crew.wires, begin, position, crew.workers[i%len(crew.workers)]))
+		crew.readers = append(crew.readers, newPartitionReader(c, crew.wires, begin, bytes, position, crew.workers[i%len(crew.workers)]))
 	}
 	return crew, nil
 }

@@ -60,7 +60,7 @@ type Timing struct {
 	SessionTimeout time.Duration // after which the group gives a silent member's partitions away; 30 s
 	Heartbeat      time.Duration // 3 s
 	WatchTopics    time.Duration // how often to look for new partitions; 30 s
-	InFlight       int64         // bytes of message values held at most; 32 MiB
+	InFlight       int64         // bytes of message values held for the storage at most, and about as much while fetching; 32 MiB
 }
 
 // stopReserve is what a stop may take beyond StopGrace: committing and leaving.

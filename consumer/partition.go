@@ -15,9 +15,18 @@ import (
 	"referral/models"
 )
 
-// fetchBytes is what one fetch asks for. A broker sends the first batch of
-// records whole even when it is larger.
-const fetchBytes = 4 << 20
+// What one fetch asks for, in bytes: each partition may hold that much beside what
+// its worker holds. A broker sends the first batch of records whole even when it
+// is larger.
+const (
+	leastFetched = 256 << 10
+	mostFetched  = 4 << 20
+)
+
+// fetchBytes shares out the memory for messages among the partitions.
+func (t *Timing) fetchBytes(partitions int) int32 {
+	return int32(min(mostFetched, max(leastFetched, t.InFlight/int64(max(1, partitions)))))
+}
 
 // partitionReader fetches and decodes one partition and feeds its worker.
 type partitionReader struct {
@@ -28,6 +37,7 @@ type partitionReader struct {
 	log      *slog.Logger
 	position *position
 
+	bytes      int32   // to fetch at a time
 	next       int64   // offset to fetch from
 	id         topicID // of the topic that next belongs to
 	noted      topicID // what the database has for it
@@ -38,9 +48,9 @@ type partitionReader struct {
 	blocked atomic.Bool  // the worker has enough to do
 }
 
-func newPartitionReader(c *Consumer, wires *wires, a assignment, p *position, w *worker) *partitionReader {
+func newPartitionReader(c *Consumer, wires *wires, a assignment, bytes int32, p *position, w *worker) *partitionReader {
 	return &partitionReader{
-		place: a.place, c: c, wires: wires, worker: w, position: p, next: a.offset, id: a.id, noted: a.noted,
+		place: a.place, c: c, wires: wires, worker: w, position: p, bytes: bytes, next: a.offset, id: a.id, noted: a.noted,
 		log: c.log.With("topic", a.topic, "partition", a.partition),
 	}
 }
@@ -88,7 +98,7 @@ func (r *partitionReader) follow(ctx context.Context) error {
 
 // fetch asks for what comes next, waits a while for it, and passes it on.
 func (r *partitionReader) fetch(ctx context.Context, conn *requester) error {
-	part, err := conn.fetch(r.place, r.id, r.next, r.c.o.Timing.MaxWait)
+	part, err := conn.fetch(r.place, r.id, r.next, r.bytes, r.c.o.Timing.MaxWait)
 	if err != nil {
 		return fmt.Errorf("fetching: %w", err)
 	}

@@ -245,7 +245,7 @@ func (q *requester) offset(of place, where int64) (int64, error) {
 
 // fetch asks a leader for the records from an offset on. By the id of the topic,
 // where the broker takes it, it cannot get those of another topic of that name.
-func (q *requester) fetch(of place, id topicID, offset int64, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
+func (q *requester) fetch(of place, id topicID, offset int64, bytes int32, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
 	request := kmsg.NewPtrFetchRequest()
 	request.SetVersion(q.version(kmsg.Fetch, newestFetch))
 	if !id.known() {
@@ -254,7 +254,7 @@ func (q *requester) fetch(of place, id topicID, offset int64, wait time.Duration
 	request.MaxWaitMillis, request.MinBytes = int32(wait.Milliseconds()), 1
 	request.IsolationLevel = readCommitted
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = int32(of.partition), offset, fetchBytes
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = int32(of.partition), offset, bytes
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID, t.Partitions = of.topic, id, append(t.Partitions, p)
 	request.Topics = append(request.Topics, t)
