@@ -132,6 +132,24 @@ func TestDueByAnyClock(t *testing.T) {
 	}
 }
 
+// stuck is a clock that always says the same.
+type stuck time.Time
+
+func (s stuck) Next(time.Time) time.Time { return time.Time(s) }
+
+// No clock, however wrong, makes a period due before it is over.
+func TestNoClockIsAheadOfThePeriod(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	end := instant(t, "2026-05-01T00:00:00+03:00")
+	for _, fires := range []time.Time{{}, time.Unix(0, 0), end.Add(-time.Hour), end} {
+		for _, early := range []time.Duration{1, time.Hour, 31 * 24 * time.Hour, 1000 * time.Hour} {
+			if p.Due(202604, stuck(fires), end.Add(-early)) {
+				t.Errorf("%s before its end April is due, by a clock that fires at %s", early, fires)
+			}
+		}
+	}
+}
+
 func TestMissedPeriods(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	periods := []models.PeriodInfo{
