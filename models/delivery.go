@@ -55,6 +55,14 @@ type ChunkRef struct {
 	Resend int64 // of the document that is published again; 0 for a chunk of a run
 }
 
+// String names the chunk for people.
+func (r ChunkRef) String() string {
+	if r.Resend != 0 {
+		return fmt.Sprintf("resend %d", r.Resend)
+	}
+	return fmt.Sprintf("chunk %d of run %d", r.Chunk, r.RunID)
+}
+
 // ChunkDocuments is what a chunk posted, in order per account.
 type ChunkDocuments struct {
 	Ref         ChunkRef

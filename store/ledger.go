@@ -148,7 +148,7 @@ func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.
 	err := s.gorm.WithContext(ctx).Model(&chunkRecord{}).Where("run_id = ? AND chunk_no = ?", ref.RunID, ref.Chunk).
 		Update("published_at", at).Error
 	if err != nil {
-		return fmt.Errorf("marking chunk %d of run %d as published: %w", ref.Chunk, ref.RunID, err)
+		return fmt.Errorf("marking %s as published: %w", ref, err)
 	}
 	return nil
 }

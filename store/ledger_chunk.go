@@ -25,7 +25,7 @@ func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chun
 		return tx.chunkPackages(ctx, &doc)
 	})
 	if err != nil {
-		return doc, fmt.Errorf("loading chunk %d of run %d: %w", ref.Chunk, ref.RunID, err)
+		return doc, fmt.Errorf("loading %s: %w", ref, err)
 	}
 	return doc, nil
 }
