@@ -8,6 +8,7 @@ import (
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/internal/trouble"
+	"referral/models"
 )
 
 // troubles is the one place where a failure that may pass becomes a log line, a
@@ -47,7 +48,7 @@ func (t *troubles) retry(ctx context.Context, what task, do func(context.Context
 
 func (t *troubles) note(what task, err error) {
 	t.metrics.errors.WithLabelValues(what.Kind).Inc()
-	t.Note(what.What, err)
+	t.Note(what.What, models.NameRejection(err))
 }
 
 func backoff(tries int, low, high time.Duration) time.Duration {

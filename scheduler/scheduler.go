@@ -230,7 +230,7 @@ func (s *Scheduler) attempt(k kind, what string, work func() error) {
 		err = nil
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: %w", what, err)
+		err = fmt.Errorf("%s: %w", what, models.NameRejection(err))
 		s.Settler.Metrics.failures.Inc()
 		s.Settler.Log.Error("the scheduler will try again", "err", err)
 	}

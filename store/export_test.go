@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -55,3 +56,6 @@ func (s *Store) PanicInTransaction(ctx context.Context) error {
 func (s *Store) PanicInStatement(ctx context.Context) error {
 	return s.statement(ctx, func(conn *pgx.Conn) error { return panicking(ctx, conn) })
 }
+
+// CheckedTables is the tables whose rights are checked, with spaces between.
+func CheckedTables() string { return strings.Join(tablesOf(migrations), " ") }

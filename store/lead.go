@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"time"
@@ -23,7 +24,8 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 	if err != nil {
 		return ctx, nil, false, fmt.Errorf("connecting to the database: %w", err)
 	}
-	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(lockPublisher)).Scan(&ok); err != nil || !ok {
+	l := lease{conn: conn, token: rand.Text()}
+	if ok, err = l.take(ctx); err != nil || !ok {
 		_ = conn.Close()
 		if err != nil {
 			return ctx, nil, false, fmt.Errorf("asking for the publisher's lock: %w", err)
@@ -34,17 +36,30 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(led, cancel, conn)
+		l.watch(led, cancel)
 	}()
 	return led, func() {
 		cancel()
 		<-watched
-		unlock(conn)
+		l.end()
 	}, true, nil
 }
 
-// watch ends the leadership when the connection that holds the lock is gone.
-func watch(ctx context.Context, lost context.CancelFunc, conn *sql.Conn) {
+// lease is a session that holds the publisher's lock. The token tells it from
+// another leader that a pooler has given the same session.
+type lease struct {
+	conn  *sql.Conn
+	token string
+}
+
+func (l lease) take(ctx context.Context) (ok bool, err error) {
+	err = l.conn.QueryRowContext(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
+		int64(lockPublisher), l.token).Scan(&ok)
+	return ok, err
+}
+
+// watch ends the leadership when the session that holds the lock is gone.
+func (l lease) watch(ctx context.Context, lost context.CancelFunc) {
 	tick := time.NewTicker(leadCheck)
 	defer tick.Stop()
 	for {
@@ -52,7 +67,7 @@ func watch(ctx context.Context, lost context.CancelFunc, conn *sql.Conn) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := ping(ctx, conn); err != nil {
+			if held, err := l.held(ctx); err != nil || !held {
 				lost()
 				return
 			}
@@ -60,17 +75,21 @@ func watch(ctx context.Context, lost context.CancelFunc, conn *sql.Conn) {
 	}
 }
 
-func ping(ctx context.Context, conn *sql.Conn) error {
+// held asks the session whether it has the lock and is still this leader's.
+func (l lease) held(ctx context.Context) (held bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leadPatience)
 	defer cancel()
-	return conn.PingContext(ctx)
+	err = l.conn.QueryRowContext(ctx, `SELECT coalesce(current_setting('referral.leader', true), '') = $2 AND EXISTS (
+		SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
+		AND classid = $1::bigint >> 32 AND objid = $1::bigint & 4294967295 AND objsubid = 1)`, int64(lockPublisher), l.token).Scan(&held)
+	return held, err
 }
 
-// unlock gives the lock back with its connection. When the connection is broken
-// the server has released the lock already.
-func unlock(conn *sql.Conn) {
+// end gives the lock back with its connection. When the connection is broken the
+// server has released the lock already.
+func (l lease) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), leadCheck)
 	defer cancel()
-	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))
-	_ = conn.Close()
+	_, _ = l.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))
+	_ = l.conn.Close()
 }

@@ -58,9 +58,18 @@ type life struct {
 
 func newLife(t testing.TB) *life {
 	t.Helper()
-	l := &life{TB: t, p: programme(t), now: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), n: new(atomic.Int64)}
-	l.Store, l.dsn = storetest.Open(t, func() time.Time { return l.now })
-	l.db = storetest.SQL(t, l.dsn)
+	return newLifeOn(t, storetest.DSN(t))
+}
+
+// newLifeOn is a life on an empty database.
+func newLifeOn(t testing.TB, dsn string) *life {
+	t.Helper()
+	l := &life{TB: t, p: programme(t), now: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), n: new(atomic.Int64), dsn: dsn}
+	l.Store = l.another().Store
+	if _, err := l.Migrate(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	l.db = storetest.SQL(t, dsn)
 	return l
 }
 

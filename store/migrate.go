@@ -38,6 +38,9 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 // processes may do so at once. With a role, that role is granted what the
 // service needs and nothing more. A newer schema is left as it is, and refused.
 func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
+	if err := s.checkDatabase(ctx, toMigrate); err != nil {
+		return 0, err
+	}
 	db := stdlib.OpenDB(*s.unlimited)
 	defer db.Close() //nolint:errcheck // nothing is pending on it
 	p, err := provider(db)

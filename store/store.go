@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +32,10 @@ type Options struct {
 	// SpoolFault hears of a rehearsed chunk that the temporary directory did not
 	// keep or give back: it is settled again, and nothing else happens. It may be nil.
 	SpoolFault func(chunk models.ChunkRef, err error)
+
+	// Rejected hears of every statement that the database rejects whatever the data
+	// (see [models.ErrStatementRejected]). It may be nil.
+	Rejected func(sqlState string)
 }
 
 // Store is the programme's database. It is safe for concurrent use.
@@ -45,6 +48,10 @@ type Store struct {
 
 	topics atomic.Pointer[topicNumbers] // as far as this process has needed them
 
+	idle      int // connections kept
+	readOnly  bool
+	unfit     atomic.Bool     // when it was last looked at
+	direct    *pgx.ConnConfig // as the server is found, before anything is made read-only
 	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
 }
 
@@ -56,20 +63,18 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.New("database.dsn cannot be read: give it as postgres://user:password@host:5432/name")
 	}
 	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["client_encoding"] = "UTF8" // a database may set another one for its clients
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "referral"
 	}
-	unlimited := config.Copy()
-	unlimited.RuntimeParams["statement_timeout"] = "0"
-	if o.StatementTimeout > 0 {
-		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)
-	}
-	if o.ReadOnly {
-		config.RuntimeParams["default_transaction_read_only"] = "on"
-	}
+	config.OnPgError = onError(config.OnPgError, o.Rejected)
+	direct, unlimited := config.Copy(), config.Copy()
+	direct.AfterConnect, unlimited.AfterConnect = settings(o.StatementTimeout, false), settings(0, false)
+	config.AfterConnect = settings(o.StatementTimeout, o.ReadOnly)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))
-	db.SetMaxIdleConns(max(o.MaxConnections, 4))
+	idle := max(o.MaxConnections, 4)
+	db.SetMaxIdleConns(idle)
 	g, err := gorm.Open(postgres.New(postgres.Config{Conn: db}), &gorm.Config{
 		// GORM's own log would print parameters, which hold personal data; every
 		// error is returned and logged by the caller instead.
@@ -84,7 +89,31 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}, unlimited: unlimited}, nil
+	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
+}
+
+// onError reports rejections, and otherwise does what the driver does. A session
+// that is read-only is closed: it may have been opened before the database was made
+// writable again.
+func onError(usual pgconn.PgErrorHandler, hear func(sqlState string)) pgconn.PgErrorHandler {
+	return func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		if state, rejected := models.RejectedState(err); rejected && !outdatedPlan(err) && hear != nil {
+			hear(state)
+		}
+		return usual(conn, err) && err.Code != readOnlyTransaction
+	}
+}
+
+const readOnlyTransaction = "25006"
+
+// settings are made once a connection stands: a pooler refuses them among the
+// parameters of its start. A timeout of zero is none.
+func settings(timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
+	set := fmt.Sprintf("SET statement_timeout = %d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
+	if readOnly {
+		set += "; SET default_transaction_read_only = on"
+	}
+	return func(ctx context.Context, conn *pgconn.PgConn) error { return conn.Exec(ctx, set).Close() }
 }
 
 // Close gives the connections back.
@@ -109,7 +138,7 @@ type tx struct {
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)
 	if neighbourly(err) {
-		return err // however long it was in the way: that is no fault of the data
+		return models.NameRejection(err) // however long it was in the way: that is no fault of the data
 	}
 	return classify(err)
 }
@@ -208,14 +237,19 @@ func neighbourly(err error) bool {
 	switch pg.Code {
 	case "40001", "40P01", "23505": // serialization, deadlock, unique key
 		return true
-	case "0A000": // a plan that a newer release's schema has outdated; the next one is made anew
-		return true
 	}
-	return false
+	return outdatedPlan(pg)
+}
+
+// outdatedPlan tells a prepared statement that a newer release's schema has
+// outdated: the next attempt prepares another. The server's text is in its own
+// language, the name of its routine is not.
+func outdatedPlan(pg *pgconn.PgError) bool {
+	return pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
 }
 
 // classify marks errors that lie in the data: classes 22 (data exception) and 23
-// (integrity), and rows beyond a size limit (54).
+// (integrity), and rows beyond a size limit (54); and those that lie in the statement.
 func classify(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && len(pg.Code) == 5 {
@@ -224,5 +258,5 @@ func classify(err error) error {
 			return fmt.Errorf("%w: %w", models.ErrRefused, err)
 		}
 	}
-	return err
+	return models.NameRejection(err)
 }

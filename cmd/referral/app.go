@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type app struct {
 	log       *slog.Logger
 	registry  *prometheus.Registry
 	now       func() time.Time
+	unfit     atomic.Pointer[error] // why the database cannot be worked on yet
 }
 
 // configOf loads the configuration that a command was given.
@@ -43,13 +45,14 @@ func openReadOnly(cmd *cobra.Command, p process) (*app, error) { return openChec
 // openMigrated prepares a command that changes the database.
 func openMigrated(cmd *cobra.Command, p process) (*app, error) { return openChecked(cmd, p, false) }
 
-// openChecked makes sure that the schema is the one that this program knows.
+// openChecked makes sure that the database is fit and that its schema is the one
+// that this program knows.
 func openChecked(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
 	a, err := openApp(cmd, p, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.store.CheckSchema(cmd.Context()); err != nil {
+	if err := a.checkDatabase(cmd.Context()); err != nil {
 		a.close()
 		return nil, err
 	}
@@ -82,7 +85,7 @@ func newApp(config *Config, p process, readOnly bool) (*app, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
 		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
-		StatementTimeout: config.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(),
+		StatementTimeout: config.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(), Rejected: a.rejections(),
 	})
 	if err != nil {
 		return nil, err
@@ -104,16 +107,35 @@ func (a *app) spoolFaults() func(models.ChunkRef, error) {
 	}
 }
 
+// rejections counts the statements that the database rejects whatever the data.
+func (a *app) rejections() func(string) {
+	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejections_total",
+		Help: "Statements that the database rejects at every try, by SQLSTATE: the schema, a right or the server is not what the program needs."},
+		[]string{"sqlstate"})
+	a.registry.MustRegister(rejections)
+	for _, state := range []string{"42501", "42703", "42P01"} { // the ones to expect begin at 0
+		rejections.WithLabelValues(state)
+	}
+	return func(state string) { rejections.WithLabelValues(state).Inc() }
+}
+
 func (a *app) close() {
 	if err := a.store.Close(); err != nil {
 		a.log.Warn("closing the database", "err", err)
 	}
 }
 
-// ready makes sure that the schema is the one this program knows and that what
-// was derived follows the terms of the configuration.
+func (a *app) checkDatabase(ctx context.Context) error {
+	if err := a.store.CheckDatabase(ctx); err != nil {
+		return err
+	}
+	return a.store.CheckSchema(ctx)
+}
+
+// ready makes sure that the database is fit, that the schema is the one this
+// program knows and that what was derived follows the terms of the configuration.
 func (a *app) ready(ctx context.Context) error {
-	if err := a.store.CheckSchema(ctx); err != nil {
+	if err := a.checkDatabase(ctx); err != nil {
 		return err
 	}
 	return a.adoptTerms(ctx)

@@ -17,6 +17,7 @@ import (
 	"referral/notify"
 	"referral/publisher"
 	"referral/scheduler"
+	"referral/store"
 	"referral/web"
 )
 
@@ -205,15 +206,20 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	})
 }
 
-// awaitReady waits for a database that does not answer yet; a schema of another
-// version is for a person to mend.
+// awaitReady waits for a database that does not answer yet. One that answers and
+// cannot be worked on is for a person to fix: at the start that is an error, and
+// when it comes up later the service says so in its readiness and asks again.
 func (a *app) awaitReady(ctx context.Context) error {
+	waited := false
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 15*time.Second) {
 		err := a.ready(ctx)
-		if err == nil || ctx.Err() != nil || !unreachable(err) {
+		a.unfit.Store(&err)
+		mayPass := unreachable(err) || waited && errors.Is(err, store.ErrUnfit)
+		if err == nil || ctx.Err() != nil || !mayPass {
 			return err
 		}
-		a.log.Error("the database cannot be reached; trying again", "err", err, "wait", wait)
+		waited = true
+		a.log.Error("the database cannot be worked on; trying again", "err", err, "wait", wait)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -235,7 +241,7 @@ func unreachable(err error) bool {
 
 func (a *app) checks(b *parts, only []string) map[string]func(context.Context) error {
 	checks := map[string]func(context.Context) error{
-		"database": a.store.Ping,
+		"database": a.databaseReady,
 		"schema":   a.store.CheckSchema,
 		"terms":    a.termsReady,
 		"broker":   a.config.Kafka.ping,
@@ -248,6 +254,18 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 		}
 	}
 	return checks
+}
+
+// databaseReady is nil when the database answers and is fit to be worked on, which
+// may change when another server takes its place.
+func (a *app) databaseReady(ctx context.Context) error {
+	if err := a.store.Ping(ctx); err != nil {
+		return err
+	}
+	if err := a.unfit.Load(); err != nil && errors.Is(*err, store.ErrUnfit) {
+		return *err
+	}
+	return a.store.CheckSettings(ctx)
 }
 
 func plainly(ready func() error) func(context.Context) error {

@@ -22,12 +22,18 @@ import (
 // dropped when the test ends. A missing server is a failure, not a skip.
 func DSN(t testing.TB) string {
 	t.Helper()
+	return DSNOf(t, "ENCODING 'UTF8'")
+}
+
+// DSNOf is DSN for a database with options of its own.
+func DSNOf(t testing.TB, options string) string {
+	t.Helper()
 	server := os.Getenv("REFERRAL_TEST_DSN")
 	if server == "" {
 		t.Fatal("REFERRAL_TEST_DSN is not set: this test needs a real PostgreSQL; run it through `make test`")
 	}
 	name := fmt.Sprintf("t_%s_%08x", letters(t.Name()), rand.Uint32())
-	exec(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8'")
+	exec(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 "+options)
 	t.Cleanup(func() { exec(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	return inDatabase(t, server, name)
 }

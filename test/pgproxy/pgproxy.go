@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -22,6 +23,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	conns map[*link]bool
 	plan  *cut // nil while nothing is to be cut
+	away  bool // connections end at once
 	wait  sync.WaitGroup
 }
 
@@ -89,6 +91,16 @@ func (p *Proxy) CutAll() int {
 	return len(p.conns)
 }
 
+// Away takes the server away, with all connections, or gives it back.
+func (p *Proxy) Away(away bool) {
+	p.mu.Lock()
+	p.away = away
+	p.mu.Unlock()
+	if away {
+		p.CutAll()
+	}
+}
+
 func (p *Proxy) close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
@@ -118,8 +130,12 @@ func (p *Proxy) forward(client *net.TCPConn) {
 	defer server.Close() //nolint:errcheck // a test's own connection
 	l := &link{client: client, server: server.(*net.TCPConn)}
 	p.mu.Lock()
+	away := p.away
 	p.conns[l] = true
 	p.mu.Unlock()
+	if away {
+		l.cut()
+	}
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -183,7 +199,7 @@ func (p *Proxy) pass(size int) (send int, broken bool) {
 // readMessage reads a type byte, a length that counts itself, and the rest.
 func readMessage(from io.Reader, room []byte) ([]byte, error) {
 	const head, most = 5, 1 << 30
-	message := append(room[:0], make([]byte, head)...)
+	message := slices.Grow(room[:0], head)[:head]
 	if _, err := io.ReadFull(from, message); err != nil {
 		return nil, err
 	}
@@ -191,7 +207,7 @@ func readMessage(from io.Reader, room []byte) ([]byte, error) {
 	if length < head-1 || length > most {
 		return nil, fmt.Errorf("pgproxy: a message of %d bytes", length)
 	}
-	message = append(message, make([]byte, length-head+1)...)
+	message = slices.Grow(message, length-head+1)[:length+1]
 	_, err := io.ReadFull(from, message[head:])
 	return message, err
 }

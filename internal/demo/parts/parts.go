@@ -278,3 +278,19 @@ func tail(out []byte) []byte {
 	out = bytes.TrimSpace(out)
 	return out[max(0, len(out)-enough):]
 }
+
+// PgBouncer finds the connection pooler.
+func PgBouncer(ctx context.Context, log io.Writer) (Tool, error) {
+	return part{
+		name: "PgBouncer", dir: "pgbouncer", size: "about 3 MB",
+		packages: [][]string{{"pgbouncer"}},
+		// Without these it runs all the same: they make it a service of the system.
+		without: regexp.MustCompile(`^(postgresql-.*|ssl-cert|perl|perl-.*|libperl.*|lib.*-perl|netbase|sensible-utils|ucf|systemd.*|init-.*|lsb-base|adduser|passwd|python.*)$`),
+		system:  func() []Tool { return append(onPath("pgbouncer"), candidates("/", "usr/sbin")...) },
+		private: func(prefix string) []Tool { return candidates(prefix, "usr/sbin") },
+		check: func(ctx context.Context, t Tool) error {
+			return run(t.Command(ctx, "pgbouncer", "--version"))
+		},
+		remedy: "install PgBouncer yourself (apt-get install pgbouncer)",
+	}.get(ctx, log)
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"referral/test/pgproxy"
+)
+
+// shows waits until an admin page shows all of some patterns.
+func (s *server) shows(page string, patterns ...string) {
+	s.w.t.Helper()
+	s.w.until(fmt.Sprintf("%s to show %q", page, patterns), func() (bool, string) {
+		select {
+		case <-s.exited:
+			s.w.t.Fatalf("serve has ended with status %d\n%s", s.cmd.ProcessState.ExitCode(), s.log.tail())
+		default:
+		}
+		answer, err := http.Get("http://" + s.admin + page)
+		if err != nil {
+			return false, err.Error()
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, p := range patterns {
+			if !regexp.MustCompile(p).Match(body) {
+				return false, string(body)
+			}
+		}
+		return true, ""
+	})
+}
+
+// A statement that the database rejects whatever the data ends neither the process
+// nor in silence: every part names it, and goes on once the cause is removed.
+func TestRejectedStatementsAreNamed(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve()
+	w.send(registration(885, "2026-01-10T09:00:00Z"))
+	w.drained()
+	columns := map[string]string{"invoices": "currency", "run_chunks": "posting", "runs": "slot"}
+	for table, column := range columns {
+		w.execute(fmt.Sprintf("ALTER TABLE %s RENAME %s TO gone", table, column))
+	}
+	w.send(invoice(885, 1000))
+	rejected := `rejects the statement \(SQLSTATE 42703\), at every try: the schema is not the one that this program knows`
+	s.shows("/readyz", `consumer: .*`+rejected, `publisher: .*`+rejected, `scheduler: .*`+rejected)
+	s.shows("/metrics", `referral_database_rejections_total\{sqlstate="42703"\} [1-9]`)
+	s.answers("/healthz", http.StatusOK)
+	for table, column := range columns {
+		w.execute(fmt.Sprintf("ALTER TABLE %s RENAME gone TO %s", table, column))
+	}
+	s.ready()
+	w.drained()
+	if n := w.number("SELECT count(*) FROM invoices"); n != 1 {
+		t.Errorf("%d invoices, want 1", n)
+	}
+}
+
+func (w *world) execute(statement string) {
+	w.t.Helper()
+	if _, err := w.db.Exec(w.t.Context(), statement); err != nil {
+		w.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+const readOnlySentence = "the database is not fit: default_transaction_read_only is on"
+
+func (w *world) readOnly(yes string) {
+	w.t.Helper()
+	w.asAdmin(fmt.Sprintf("ALTER DATABASE %s SET default_transaction_read_only = %s", w.name, yes))
+}
+
+// A database that cannot be worked on is refused by every command that opens it,
+// in one line, and by serve at its start.
+func TestUnfitDatabaseIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.readOnly("on")
+	for _, args := range [][]string{{"migrate"}, {"run", "2026-03"}, {"close", "2026-03", "--by", "finance"}, {"dead-letters", "replay", "--all"}} {
+		checkExit(t, w.command(t.Context(), args...), 2, readOnlySentence)
+	}
+	s := w.launch(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	select {
+	case <-s.exited:
+		if got := s.cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(s.log.tail(), readOnlySentence) {
+			t.Errorf("status %d, want 2 and the reason: %s", got, s.log.tail())
+		}
+	case <-ctx.Done():
+		t.Error("serve goes on with a database that cannot be written")
+	}
+}
+
+// One that comes up later and cannot be worked on is named in readiness, and used
+// once it is fit; so is one that becomes unfit.
+func TestDatabaseThatComesUpUnfitIsNamed(t *testing.T) {
+	w := newWorld(t)
+	proxy := pgproxy.New(t, w.dsn())
+	proxy.Away(true)
+	s := w.launch([]string{"REFERRAL_DATABASE_DSN=" + proxy.DSN()})
+	s.answers("/readyz", http.StatusServiceUnavailable)
+	w.readOnly("on")
+	proxy.Away(false)
+	s.shows("/readyz", "database: .*"+readOnlySentence)
+	w.readOnly("off")
+	s.ready()
+	w.readOnly("on")
+	proxy.CutAll() // for a session keeps its settings
+	s.shows("/readyz", "database: .*"+readOnlySentence)
+	w.readOnly("off")
+	proxy.CutAll()
+	s.ready()
+}
+
+// dsn is how the program reaches the world's database.
+func (w *world) dsn() string {
+	w.t.Helper()
+	for _, v := range w.variables {
+		if dsn, found := strings.CutPrefix(v, "REFERRAL_DATABASE_DSN="); found {
+			return dsn
+		}
+	}
+	w.t.Fatal("the world has no database")
+	return ""
+}

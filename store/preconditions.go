@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrUnfit says that the program must not work with a database as it is set up.
+var ErrUnfit = errors.New("the database is not fit")
+
+// purpose is what a database is opened for; a precondition may hold for several.
+type purpose int
+
+const (
+	toMigrate purpose = 1 << iota
+	toWork
+	toRead
+	toWrite    = toMigrate | toWork
+	anyPurpose = toWrite | toRead
+)
+
+// precondition is something about a database that the program relies on.
+type precondition struct {
+	name    string
+	when    purpose
+	query   string                    // an expression that gives a text
+	verdict func(found string) string // a sentence with what to do; empty when all is well
+}
+
+// preconditions are all that the program relies on and does not see to by itself.
+// It needs no extension.
+func preconditions() []precondition {
+	return []precondition{
+		{"version", anyPurpose, "current_setting('server_version_num')", judgeVersion},
+		{"encoding", anyPurpose, "current_setting('server_encoding')", wants("UTF8",
+			"it stores text as %s, which cannot hold every name; create it with ENCODING 'UTF8' TEMPLATE template0")},
+		{"client encoding", anyPurpose, "current_setting('client_encoding')", wants("UTF8",
+			"the connection's client_encoding is %s; let UTF8 through")},
+		{"primary", toWrite, "pg_is_in_recovery()::text", wants("false",
+			"it is a standby (pg_is_in_recovery is %s); name the primary in database.dsn")},
+		{"read-only", toWrite, "current_setting('default_transaction_read_only')", wants("off",
+			"default_transaction_read_only is %s; reset it for this role and database")},
+		{"isolation", anyPurpose, "current_setting('default_transaction_isolation')", wants("read committed",
+			"default_transaction_isolation is %s although the program sets it; let its settings through")},
+		{"time zone", anyPurpose, "current_setting('timezone')", wants("UTC",
+			"the session's time zone is %s although the program asks for UTC; let its settings through")},
+		{"string literals", anyPurpose, "current_setting('standard_conforming_strings')", wants("on",
+			"standard_conforming_strings is %s; reset it for this role and database")},
+		{"timestamps", anyPurpose, "current_setting('integer_datetimes')", wants("on",
+			"its timestamps are not integers (integer_datetimes is %s); use a server of the usual build")},
+		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", wants("public",
+			"search_path leads to schema %s; it must lead to public, where the tables are")},
+		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false)::text", wants("true",
+			"the role may not create tables in schema public (%s); run `referral migrate` as the owner of the schema")},
+		{"rights", toWork, missingRights, func(missing string) string {
+			if missing == "" {
+				return ""
+			}
+			return "the role lacks rights: " + missing + "; name it in database.role and run `referral migrate` as the owner of the schema"
+		}},
+	}
+}
+
+func wants(value, sentence string) func(string) string {
+	return func(found string) string {
+		if found == value {
+			return ""
+		}
+		return fmt.Sprintf(sentence, found)
+	}
+}
+
+// oldestVersion is the oldest PostgreSQL that the tests run on.
+const oldestVersion = 14
+
+func judgeVersion(number string) string {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return fmt.Sprintf("its version %q is not a number", number)
+	}
+	if n < oldestVersion*10_000 {
+		return fmt.Sprintf("it is PostgreSQL %d.%d; the program needs %d or newer", n/10_000, n%10_000, oldestVersion)
+	}
+	return ""
+}
+
+// missingRights names the rights on tables and on the sequence that the role
+// lacks. Tables that are not there are for the check of the schema's version.
+var missingRights = fmt.Sprintf(`CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'USAGE') THEN
+	(SELECT coalesce(string_agg(lacking, ', '), '') FROM (
+		SELECT r || ' on ' || t AS lacking FROM unnest(string_to_array('%s', ' ')) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r
+		WHERE to_regclass('public.' || t) IS NOT NULL AND NOT has_table_privilege(to_regclass('public.' || t), r)
+			AND NOT (t = ANY (string_to_array('%s', ', ')) AND r IN ('UPDATE', 'DELETE'))
+		UNION ALL SELECT 'SELECT on goose_db_version'
+		WHERE to_regclass('public.goose_db_version') IS NOT NULL AND NOT has_table_privilege(to_regclass('public.goose_db_version'), 'SELECT')
+		UNION ALL SELECT 'USAGE on postings'
+		WHERE to_regclass('public.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('public.postings'), 'USAGE')
+		ORDER BY 1) l)
+	ELSE 'USAGE on schema public' END`, strings.Join(tablesOf(migrations), " "), appendOnlyTables)
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
+
+// tablesOf is the tables that migrations create.
+func tablesOf(files fs.FS) []string {
+	var tables []string
+	names, err := fs.Glob(files, "migrations/*.sql")
+	for _, name := range names {
+		var text []byte
+		if text, err = fs.ReadFile(files, name); err != nil {
+			break
+		}
+		for _, found := range createTable.FindAllSubmatch(text, -1) {
+			tables = append(tables, string(found[1]))
+		}
+	}
+	if err != nil {
+		panic(fmt.Sprintf("store: the embedded migrations cannot be read: %v", err))
+	}
+	slices.Sort(tables)
+	return slices.Compact(tables)
+}
+
+// CheckDatabase refuses a database on which the service cannot work, in one
+// sentence that wraps [ErrUnfit]. Any other error says that it could not be asked.
+func (s *Store) CheckDatabase(ctx context.Context) error {
+	if s.readOnly {
+		return s.checkDatabase(ctx, toRead)
+	}
+	err := s.checkDatabase(ctx, toWork)
+	s.noteFitness(err)
+	return err
+}
+
+// noteFitness drops the idle sessions of a database that is unfit or was a moment
+// ago: they may keep settings that have been put right.
+func (s *Store) noteFitness(err error) {
+	unfit := errors.Is(err, ErrUnfit)
+	if before := s.unfit.Swap(unfit); before || unfit {
+		s.sql.SetMaxIdleConns(-1)
+		s.sql.SetMaxIdleConns(s.idle)
+	}
+}
+
+func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
+	// A connection of its own, for the pool does not tell how it is connected. Without
+	// prepared statements, any pooler lets the questions through.
+	config := s.direct.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer closeQuietly(conn)
+	if err := checkSettings(ctx, conn, to); err != nil {
+		return err
+	}
+	return checkPooler(ctx, conn, config)
+}
+
+// CheckSettings is CheckDatabase for a scrape: it uses a connection of the pool.
+func (s *Store) CheckSettings(ctx context.Context) error {
+	err := s.statement(ctx, func(conn *pgx.Conn) error { return checkSettings(ctx, conn, toWork) })
+	s.noteFitness(err)
+	return err
+}
+
+func checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
+	list := slices.DeleteFunc(preconditions(), func(p precondition) bool { return p.when&to == 0 })
+	queries := make([]string, len(list))
+	found, into := make([]string, len(list)), make([]any, len(list))
+	for i, p := range list {
+		queries[i], into[i] = p.query, &found[i]
+	}
+	if err := conn.QueryRow(ctx, "SELECT "+strings.Join(queries, ", ")).Scan(into...); err != nil {
+		return fmt.Errorf("asking how the database is set up: %w", err)
+	}
+	return judge(list, found)
+}
+
+func judge(list []precondition, found []string) error {
+	var wrong []string
+	for i, p := range list {
+		if sentence := p.verdict(found[i]); sentence != "" {
+			wrong = append(wrong, sentence)
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%w: %s", ErrUnfit, strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+func closeQuietly(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), leadPatience)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
