@@ -113,9 +113,11 @@ func (t *track) mayDecide() error {
 		return Refusal("billing has not answered it yet")
 	case DocumentApplied:
 		return Refusal(fmt.Sprintf("billing has applied it: its answer is dated %s", stamp(t.answer.At)))
-	case DocumentResent:
-		if last := t.pending(); !last.Published {
-			return Refusal(fmt.Sprintf("the resend that %s requested on %s has not been published yet", last.By, stamp(last.At)))
+	}
+	// Whatever billing has answered since: it will go out.
+	for _, r := range t.resends {
+		if !r.Published {
+			return Refusal(fmt.Sprintf("the resend that %s requested on %s has not been published yet", r.By, stamp(r.At)))
 		}
 	}
 	return nil

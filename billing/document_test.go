@@ -65,6 +65,7 @@ func TestWhatBecomesOfARejectedDocument(t *testing.T) {
 		{"a1 r2", billing.DocumentRejected, yes, yes, billing.BreakRejected, 0, 0},
 		{"r2 a1", billing.DocumentRejected, yes, yes, billing.BreakRejected, 0, 0}, // the latest by its date
 		{"r1 q2", billing.DocumentResent, no, no, billing.BreakUnpublished, 0, 0},
+		{"r1 q2 r3", billing.DocumentRejected, no, no, billing.BreakRejected, 0, 0}, // written off now, it would go out all the same
 		{"r1 s2", billing.DocumentResent, yes, yes, billing.BreakUnanswered, 0, 0},
 		{"r1 s2 r1", billing.DocumentResent, yes, yes, billing.BreakUnanswered, 0, 0}, // the old answer, again
 		{"r1 s2 a3", billing.DocumentApplied, no, no, "", -6000, 0},

@@ -286,7 +286,9 @@ func TestTheDocumentListsTheReasons(t *testing.T) {
 	for path, want := range map[string][]string{
 		"Verdict.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
 		"Change.reason":  {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination)},
-		"Package.state":  {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected)},
+		"Package.state":  {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
+		"Document.state": {string(billing.DocumentPosted), string(billing.DocumentPublished), string(billing.DocumentApplied), string(billing.DocumentRejected),
+			string(billing.DocumentResent), string(billing.DocumentWrittenOff)},
 	} {
 		name, field, _ := strings.Cut(path, ".")
 		at := any(s.document)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"referral/billing"
 	"referral/models"
@@ -105,6 +106,58 @@ func TestAnInvoiceIsExplained(t *testing.T) {
 	if strings.Contains(a.text, "inviter_id") || strings.Contains(a.text, "Резервация") {
 		t.Errorf("too much is told: %s", a.text)
 	}
+}
+
+// publish marks all that waits as published.
+func (r *rig) publish() {
+	r.Helper()
+	refs, err := r.store.UnpublishedChunks(r.Context(), 1000)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, ref := range refs {
+		if err := r.store.MarkPublished(r.Context(), ref, r.now()); err != nil {
+			r.Fatal(err)
+		}
+	}
+}
+
+// What billing has rejected is told apart in the sums and beside the document; who
+// decided about it, and why, is nobody's business here.
+func TestARejectedDocumentIsToldApart(t *testing.T) {
+	t.Parallel()
+	r := furnished(t)
+	id := billing.AdjustmentID("INV-2026-04-885", 1)
+	says := func(state string, discount, review, settled int) {
+		t.Helper()
+		a := r.get(885, "/invoices/INV-2026-04-885/explanation")
+		r.expect(a, http.StatusOK, map[string]any{"posted_minor": -260000, "under_review_minor": review, "written_off_minor": settled, "documents.0.state": state})
+		m := r.get(885, "/months")
+		r.expect(m, http.StatusOK, map[string]any{
+			"months.0.discount_minor": discount, "months.0.under_review_minor": review, "months.0.written_off_minor": settled, "months.0.waiting_minor": 0,
+		})
+		if all := a.text + m.text; strings.Contains(all, "Anna") || strings.Contains(all, "secret") {
+			t.Errorf("too much is told: %s", all)
+		}
+	}
+	act := models.OperatorAction{Who: "Anna", What: models.ActionResend, Subject: id.String(), Reason: "secret"}
+	r.kafka(models.Result{AdjustmentID: id, AccountID: 885, Status: models.ResultRejected, Reason: "secret", At: r.now()})
+	says("rejected", 0, -260000, 0)
+	if _, _, err := r.store.Resend(t.Context(), id, act, billing.MayResend); err != nil {
+		t.Fatal(err)
+	}
+	says("resent", 0, -260000, 0)
+	r.later(time.Hour)
+	r.kafka(models.Result{AdjustmentID: id, AccountID: 885, Status: models.ResultRejected, Reason: "secret", At: r.now()})
+	says("rejected", 0, -260000, 0)
+	r.publish()
+	if _, _, err := r.store.WriteOff(t.Context(), id, act, billing.MayWriteOff); err != nil {
+		t.Fatal(err)
+	}
+	says("written_off", 0, 0, -260000)
+	r.later(time.Hour)
+	r.kafka(models.Result{AdjustmentID: id, AccountID: 885, Status: models.ResultApplied, Amount: -260000, At: r.now()})
+	says("applied", -260000, 0, 0)
 }
 
 // Whatever a client has in hand is worth nothing to another: its cursors, its
