@@ -23,6 +23,7 @@ type Explanation struct {
 	Ladder       []ExplainedRung       `json:"ladder"`
 	Discounts    []ExplainedDiscount   `json:"discounts"`
 	Packages     []ExplainedPackage    `json:"packages"`
+	Parked       []ExplainedParking    `json:"parked,omitempty"` // all of it; an invoice says so itself
 	Invoices     []InvoiceSums         `json:"invoices,omitzero"`
 }
 
@@ -47,6 +48,12 @@ type ExplainedMessage struct {
 	Topic     string `json:"topic"`
 	Partition int    `json:"partition"`
 	Offset    int64  `json:"offset"`
+}
+
+// ExplainedParking is why the last run of a period did not settle the account.
+type ExplainedParking struct {
+	Period models.Period `json:"period"`
+	Error  string        `json:"error"`
 }
 
 // ExplainedActivation is a request to activate a code with its verdict in words.
@@ -165,9 +172,14 @@ func (p *Programme) Explain(c *models.AuditCase) Explanation {
 	for _, d := range standing.Discounts {
 		e.Discounts = append(e.Discounts, ExplainedDiscount{d.Kind, d.From, d.To, d.Percent, d.Step})
 	}
+	for _, parked := range c.Parked {
+		if parked.InvoiceID == "" {
+			e.Parked = append(e.Parked, ExplainedParking{parked.Period, parked.Error})
+		}
+	}
 	timeline := Timeline(standing.Discounts)
 	for i := range c.Invoices {
-		e.Invoices = append(e.Invoices, p.invoiceSums(timeline, &c.Invoices[i]))
+		e.Invoices = append(e.Invoices, p.explainSums(timeline, c, &c.Invoices[i]))
 	}
 	slices.SortStableFunc(e.Invoices, func(a, b InvoiceSums) int { return cmp.Compare(a.Period, b.Period) })
 	return e
@@ -290,6 +302,17 @@ func (p *Programme) decisions(t *track) []Decision {
 		list = append(list, Decision{What: "written off", By: w.By, At: p.inZone(w.At), Reason: w.Reason})
 	}
 	return list
+}
+
+// explainSums sums an invoice up, and says what a run has said of it.
+func (p *Programme) explainSums(timeline []models.Segment, c *models.AuditCase, inv *models.AuditInvoice) InvoiceSums {
+	s := p.invoiceSums(timeline, inv)
+	for _, parked := range c.Parked {
+		if s.Parked == "" && parked.InvoiceID == s.InvoiceID {
+			s.Parked = parked.Error
+		}
+	}
+	return s
 }
 
 // invoiceSums sums an invoice up. One that cannot be settled says why, and has no

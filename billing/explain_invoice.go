@@ -80,7 +80,7 @@ func (p *Programme) ExplainInvoice(c *models.AuditCase, id string) (e InvoiceExp
 	standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
 	timeline := Timeline(standing.Discounts)
 	e = InvoiceExplanation{
-		InvoiceSums: p.invoiceSums(timeline, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c),
+		InvoiceSums: p.explainSums(timeline, c, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c),
 		ByLine: p.explainLines(timeline, inv), Documents: []ExplainedDocument{},
 	}
 	e.Account.Invoices = nil

@@ -26,6 +26,7 @@ type AuditCase struct {
 	Invoices    []AuditInvoice
 	Packages    []AuditPackage  // of every period
 	Strays      []AuditDocument // documents of the period on invoices that are not there
+	Parked      []ParkedAccount // by the last run of each period; only in a dossier
 	Unnamed     []Period        // months of its packages that no invoice has named; only in a dossier
 }
 

@@ -84,6 +84,7 @@ type PeriodInfo struct {
 type ParkedAccount struct {
 	AccountID int64
 	InvoiceID string // empty: all of the account
+	Period    Period // of the run; zero in what has not been kept
 	Error     string
 }
 

@@ -232,7 +232,7 @@ func readResult(v [][]byte) models.Result {
 func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
-		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths, l.provenances}
+		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths, l.provenances, l.parked}
 		list, err := l.load(ctx)
 		if err == nil {
 			c, found = list[0], l.known > 0 || len(list[0].Invoices)+len(list[0].Strays)+len(list[0].Packages) > 0

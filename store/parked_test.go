@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +79,14 @@ func TestParkedAccounts(t *testing.T) {
 			if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].InvoiceID != c.invoice || !strings.Contains(parked[0].Error, c.says) {
 				t.Errorf("parked: %v, %v; want invoice %q of 885 because of %q", parked, err, c.invoice, c.says)
 			}
+			dossier, _, err := l.Dossier(t.Context(), 885)
+			if err != nil || !slices.Equal(dossier.Parked, parked) {
+				t.Errorf("the dossier says %v, %v; want %v", dossier.Parked, err, parked)
+			}
+			explained, _ := l.p.ExplainInvoice(&dossier, bad)
+			if why := explained.Parked + fmt.Sprint(explained.Account.Parked); !strings.Contains(why, c.says) {
+				t.Errorf("the invoice is explained by %q, want %q", why, c.says)
+			}
 			unharmed := "SELECT * FROM (" + ledger + ") x (kind, account_id, invoice_id) WHERE account_id <> 885"
 			if c.invoice != "" {
 				unharmed += " OR invoice_id <> '" + bad + "' OR kind = 'package'"
@@ -92,6 +102,9 @@ func TestParkedAccounts(t *testing.T) {
 			l.facts(april(885, 3, 300000, 1001))
 			if later := l.settle(models.RunRequest{Period: 202604, Needed: true}); later.State != models.RunDone || later.Totals.Documents != missing {
 				t.Errorf("the later run came to %+v", later)
+			}
+			if dossier, _, err := l.Dossier(t.Context(), 885); err != nil || len(dossier.Parked) != 0 {
+				t.Errorf("what was settled is still parked: %v, %v", dossier.Parked, err)
 			}
 			l.tie(202604)
 		})

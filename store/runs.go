@@ -460,12 +460,25 @@ func (t *tx) signOff(p *periodRecord, by string) error {
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.
 func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
 	var list []models.ParkedAccount
-	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, invoice_id, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id, invoice_id LIMIT ?", run, limit).
+	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, invoice_id, period, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id, invoice_id LIMIT ?", run, limit).
 		Scan(&list).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading parked accounts: %w", err)
 	}
 	return list, nil
+}
+
+// parked is what the last run of each period could not settle. What is parked stays
+// stale, so no later run has passed it by.
+func (l *auditLoader) parked(ctx context.Context) error {
+	return each(ctx, l.pgx, "what is parked", func(v [][]byte) {
+		c := &l.list[l.index[getInt8(v[0])]]
+		c.Parked = append(c.Parked, models.ParkedAccount{
+			AccountID: getInt8(v[0]), InvoiceID: string(v[1]), Period: models.Period(getInt4(v[2])), Error: string(v[3]),
+		})
+	}, `SELECT account_id, invoice_id, period, error FROM parked_accounts a WHERE account_id = ANY($1)
+		AND run_id = (SELECT max(run_id) FROM runs r WHERE r.period = a.period AND r.state IN ('done', 'incomplete'))
+		ORDER BY account_id, period, invoice_id`, l.ids)
 }
 
 // Progress is how many chunks of a run have been through its present phase.

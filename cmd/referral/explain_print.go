@@ -52,6 +52,9 @@ func (w *page) facts(e *billing.Explanation) {
 		{"promo ended", moment(e.PromoEndedAt, "not known yet"), provenance(e.Provenance.PromoEnded)},
 		{"terminated", moment(e.TerminatedAt, "no"), provenance(e.Provenance.Terminated)},
 	})
+	for _, parked := range e.Parked {
+		w.say("The last run of %s has parked the account: %s", parked.Period, parked.Error)
+	}
 	var rows [][]string
 	for _, a := range e.Activations {
 		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words, provenance(a.Provenance)})
@@ -112,7 +115,7 @@ func (w *page) invoices(e *billing.Explanation) {
 
 func (w *page) parked(i *billing.InvoiceSums) {
 	if i.Parked != "" {
-		w.say("Invoice %s is parked, it cannot be settled: %s", i.InvoiceID, i.Parked)
+		w.say("Invoice %s is parked: %s", i.InvoiceID, i.Parked)
 	}
 }
 

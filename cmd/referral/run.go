@@ -216,7 +216,7 @@ func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
 		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: make([]parkedReport, len(parked)),
 	}
 	for i, account := range parked {
-		report.Parked[i] = parkedReport(account)
+		report.Parked[i] = parkedReport{account.AccountID, account.InvoiceID, account.Error}
 	}
 	return report
 }
