@@ -18,9 +18,7 @@ var origin = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 func (h history) tell(t *testing.T, d *models.AuditDocument) {
 	t.Helper()
 	d.Published, d.Answers = true, nil
-	var steps []string
 	for _, step := range strings.Fields(string(h)) {
-		steps = append(steps, step)
 		var n int
 		if len(step) > 1 {
 			n = int(step[1] - '0')
