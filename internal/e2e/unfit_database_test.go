@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/test/pgbouncer"
 	"referral/test/pgproxy"
 )
 
@@ -131,4 +132,31 @@ func (w *world) dsn() string {
 	}
 	w.t.Fatal("the world has no database")
 	return ""
+}
+
+// Behind a pooler that keeps sessions the service does all its work; one that lends
+// them out is refused by every command that opens the database.
+func TestServiceBehindAPooler(t *testing.T) {
+	w := newBareWorld(t)
+	lending := "REFERRAL_DATABASE_DSN=" + pgbouncer.Start(t, w.dsn(), pgbouncer.Transaction) + "&default_query_exec_mode=cache_describe"
+	for _, args := range [][]string{{"migrate"}, {"serve"}, {"run", "2026-03"}, {"run", "2026-03", "--dry-run"}, {"reconcile", "2026-03"}, {"dead-letters", "list"}} {
+		cmd := w.command(t.Context(), args...)
+		cmd.Env = append(cmd.Env, lending, "REFERRAL_HTTP_ADMIN=127.0.0.1:0", "REFERRAL_HTTP_CABINET=127.0.0.1:0")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		err := cmd.Run()
+		if got := cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(stderr.String(), "set it to session pooling") {
+			t.Errorf("%v: status %d, %v: %s", args, got, err, stderr.String())
+		}
+	}
+	w.variables = append(w.variables, "REFERRAL_DATABASE_DSN="+pgbouncer.Start(t, w.dsn(), pgbouncer.Session))
+	w.must("migrate")
+	w.serve()
+	w.send(registration(885, "2026-01-10T09:00:00Z"), invoice(885, 1000))
+	w.drained()
+	w.must("run", "2026-03")
+	w.published()
+	if n := w.number("SELECT count(*) FROM runs WHERE state = 'done'"); n != 1 {
+		t.Errorf("%d runs are done, want 1", n)
+	}
 }
