@@ -168,22 +168,22 @@ func explainDays(segments []models.Segment) []ExplainedDays {
 	return days
 }
 
-// formula is the arithmetic of a line with its numbers, in minor units:
-// "300000 × 1420 / (100 × 30) = 142000", and the fraction when there was one to
-// be rounded.
+// formula is the arithmetic of a line with its numbers, in major units:
+// "3 000.00 × 1420 / (100 × 30) = 1 420.00", and the fraction of 0.01 when there
+// was one to be rounded.
 func formula(amount models.Money, percentDays, days int) string {
 	part, whole := big.NewInt(int64(percentDays)), big.NewInt(100*int64(days))
 	quotient, rest := new(big.Int).QuoRem(new(big.Int).Mul(big.NewInt(int64(amount)), part), whole, new(big.Int))
-	said := fmt.Sprintf("%d × %d / (100 × %d) = ", amount, percentDays, days)
+	said := fmt.Sprintf("%s × %d / (100 × %d) = ", amount, percentDays, days)
 	rounded := share(amount, percentDays, 100*days)
 	if rest.Sign() == 0 {
-		return said + quotient.String()
+		return said + models.Money(quotient.Int64()).String()
 	}
 	sign := ""
 	if amount < 0 {
 		sign = "-"
 	}
-	return fmt.Sprintf("%s%s%s %s/%s, rounded %d", said, sign, quotient.Abs(quotient), rest.Abs(rest), whole, rounded)
+	return fmt.Sprintf("%s%s%s and %s/%s of 0.01, rounded to %s", said, sign, models.Money(quotient.Abs(quotient).Int64()), rest.Abs(rest), whole, rounded)
 }
 
 func (p *Programme) explainDocument(d *models.AuditDocument) ExplainedDocument {

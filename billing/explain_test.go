@@ -15,13 +15,13 @@ func TestTheFormulaInNumbers(t *testing.T) {
 		from, to models.Date
 		want     string
 	}{
-		{30000, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "30000 × 600 / (100 × 30) = 6000"},
-		{-30000, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-30000 × 600 / (100 × 30) = -6000"},
-		{12, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "12 × 600 / (100 × 30) = 2 1200/3000, rounded 2"},
-		{-13, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-13 × 600 / (100 × 30) = -2 1800/3000, rounded -3"},
-		{-2, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-2 × 600 / (100 × 30) = -0 1200/3000, rounded 0"},
-		{100, models.NewDate(2026, 4, 7), models.NewDate(2026, 4, 7), "100 × 20 / (100 × 1) = 20"},
-		{models.MaxAmount, models.NewDate(2026, 4, 1), models.NewDate(2026, 4, 4), "1000000000000000 × 60 / (100 × 3) = 200000000000000"},
+		{30000, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "300.00 × 600 / (100 × 30) = 60.00"},
+		{-30000, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-300.00 × 600 / (100 × 30) = -60.00"},
+		{12, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "0.12 × 600 / (100 × 30) = 0.02 and 1200/3000 of 0.01, rounded to 0.02"},
+		{-13, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-0.13 × 600 / (100 × 30) = -0.02 and 1800/3000 of 0.01, rounded to -0.03"},
+		{-2, models.NewDate(2026, 4, 1), models.NewDate(2026, 5, 1), "-0.02 × 600 / (100 × 30) = -0.00 and 1200/3000 of 0.01, rounded to 0.00"},
+		{100, models.NewDate(2026, 4, 7), models.NewDate(2026, 4, 7), "1.00 × 20 / (100 × 1) = 0.20"},
+		{models.MaxAmount, models.NewDate(2026, 4, 1), models.NewDate(2026, 4, 4), "10 000 000 000 000.00 × 60 / (100 × 3) = 2 000 000 000 000.00"},
 		{500, models.NewDate(2026, 1, 1), models.NewDate(2026, 2, 1), ""},
 	} {
 		a := newAudited(t)

@@ -13,22 +13,33 @@ import (
 // BreakKind classifies what does not tie.
 type BreakKind string
 
-// The kinds of break. Each names one document, invoice, package or account.
+// The kinds of break. Each names one document, invoice, package or account. More
+// and less are of the discount that the client gets, or of packages.
 const (
-	BreakNotPosted      BreakKind = "entitled-not-posted" // the ledger differs from what is owed
-	BreakAltered        BreakKind = "document-altered"    // a document contradicts itself, or billing and the facts together
-	BreakMissing        BreakKind = "document-missing"    // a gap in the ledger
+	BreakNotPosted      BreakKind = "entitled-not-posted"   // the ledger holds less than is owed
+	BreakNotEntitled    BreakKind = "posted-not-entitled"   // the ledger holds more than is owed
+	BreakOtherLines     BreakKind = "posted-on-other-lines" // as much as is owed, on other lines of the invoice
+	BreakStray          BreakKind = "posted-without-invoice"
+	BreakAltered        BreakKind = "document-altered" // a document contradicts itself, or billing and the facts together
+	BreakMissing        BreakKind = "document-missing" // a gap in the ledger
 	BreakUnpublished    BreakKind = "not-published"
 	BreakIncomplete     BreakKind = "chunk-incomplete" // the ledger shows less than the run posted: nothing of the chunk is published
 	BreakUnanswered     BreakKind = "not-answered"
 	BreakRejected       BreakKind = "rejected"
 	BreakPaidWrittenOff BreakKind = "booked-although-written-off"
-	BreakAnswerDiffers  BreakKind = "answer-differs" // billing booked another amount
-	BreakStray          BreakKind = "no-such-invoice"
-	BreakUnknownReply   BreakKind = "answer-to-nothing"
-	BreakStanding       BreakKind = "standing-differs" // what was derived differs from the facts
-	BreakUnreckonable   BreakKind = "not-reckoned"     // the arithmetic of an account failed
-	BreakTotals         BreakKind = "totals-differ"    // no document is to blame: a defect of the reconciliation
+	BreakAnsweredMore   BreakKind = "answered-more-than-posted" // billing booked more than the document says
+	BreakAnsweredLess   BreakKind = "answered-less-than-posted"
+	BreakUnknownReply   BreakKind = "answered-not-posted" // billing booked a document that the ledger does not hold
+	// What is kept of an account's discounts and packages is more than its facts give,
+	// less, or as much on other days.
+	BreakDerivedMore      BreakKind = "derived-more-than-entitled"
+	BreakDerivedLess      BreakKind = "derived-less-than-entitled"
+	BreakDerivedOtherwise BreakKind = "derived-otherwise"
+	BreakNotCalculated    BreakKind = "not-calculated" // the arithmetic of an account failed
+	// What was signed, with the corrections posted since, is not what the ledger holds.
+	BreakMoreThanSigned BreakKind = "posted-more-than-signed"
+	BreakLessThanSigned BreakKind = "posted-less-than-signed"
+	BreakTotals         BreakKind = "totals-differ" // no document is to blame: a defect of the reconciliation
 )
 
 // Break is one thing that does not tie, by name.
@@ -87,6 +98,9 @@ type Reconciliation struct {
 	closed    bool                          // the period is signed off
 	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
+	sums      ledgerSums
+
+	uncalculated int64 // accounts and invoices whose arithmetic failed
 
 	Accounts    int64 // looked at
 	Invoices    int64 // of the period, of these accounts
@@ -107,7 +121,7 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 	r := &Reconciliation{
 		programme: p, period: period, patience: patience, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
 		Controls: map[Bucket]Control{}, Held: map[string]Total{},
-		Foreign: Total{head.ForeignDocuments, head.ForeignAmount},
+		Foreign: Total{head.ForeignDocuments, head.ForeignAmount}, sums: newLedgerSums(&head),
 	}
 	for _, o := range head.Orphans {
 		latest := []models.Result{o}
@@ -132,13 +146,14 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 func (r *Reconciliation) Account(c *models.AuditCase) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			r.fail(Break{Kind: BreakUnreckonable, AccountID: c.Account.ID, Detail: fmt.Sprint("what the account is owed cannot be reckoned: ", fault)})
+			r.uncalculated++
+			r.fail(Break{Kind: BreakNotCalculated, AccountID: c.Account.ID, Detail: fmt.Sprint("what the account is owed cannot be calculated: ", fault)})
 		}
 	}()
 	r.Accounts++
 	standing := r.programme.Stand(&c.Account, c.Accepted(), c.Referrals)
 	if !sameGrants(standing, c.Stored) {
-		r.fail(Break{Kind: BreakStanding, AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
+		r.fail(Break{Kind: derivedKind(standing, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
 	}
 	timeline := Timeline(standing.Discounts)
 	for i := range c.Invoices {
@@ -171,8 +186,9 @@ func (r *Reconciliation) Close() {
 				Detail: "billing answered a document that the ledger does not hold"})
 		}
 	}
+	r.checkSigned()
 	if r.BreakCount == 0 && !r.totalsTie() {
-		r.fail(Break{Kind: BreakTotals, Detail: "the control totals differ, and no document explains it"})
+		r.fail(Break{Kind: BreakTotals, Detail: "the control totals differ, and no document explains it: " + r.differences()})
 	}
 	slices.SortStableFunc(r.Breaks, func(a, b Break) int {
 		return cmp.Or(cmp.Compare(a.AccountID, b.AccountID), cmp.Compare(a.InvoiceID, b.InvoiceID))
@@ -234,7 +250,8 @@ func (r *Reconciliation) note(n Notice) {
 func (r *Reconciliation) anyInvoice(timeline []models.Segment, inv *models.AuditInvoice) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			r.fail(Break{Kind: BreakUnreckonable, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
+			r.uncalculated++
+			r.fail(Break{Kind: BreakNotCalculated, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
 				Detail: fmt.Sprint("what is owed on the invoice cannot be calculated, so it is parked: ", fault)})
 		}
 	}()
@@ -250,6 +267,7 @@ func (r *Reconciliation) anyInvoice(timeline []models.Segment, inv *models.Audit
 func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInvoice) {
 	r.Invoices++
 	r.Documents += int64(len(inv.Documents))
+	r.sum(inv, true)
 	desired := r.programme.Desire(timeline, &inv.Invoice)
 	r.hold(desired.Held)
 	entries := r.entries(inv)
@@ -273,6 +291,12 @@ func (r *Reconciliation) noteDocument(e *entry) {
 	r.noteWriteOff(&e.progress, Notice{AccountID: e.AccountID, InvoiceID: e.InvoiceID, Amount: e.Amount}, fmt.Sprintf("document %d (%s)", e.Sequence, e.id))
 }
 
+func (r *Reconciliation) sum(inv *models.AuditInvoice, belongs bool) {
+	for i := range inv.Documents {
+		r.sums.document(r.period, &inv.Documents[i], inv.Invoice.Currency, belongs)
+	}
+}
+
 func (r *Reconciliation) hold(held []models.HeldLine) {
 	for _, h := range held {
 		r.Held[h.Service] = r.Held[h.Service].plus(Total{1, h.Amount})
@@ -284,6 +308,7 @@ func (r *Reconciliation) hold(held []models.HeldLine) {
 // elsewhere explains answers by an invoice of another period, whose own
 // reconciliation names what is wrong with it.
 func (r *Reconciliation) elsewhere(inv *models.AuditInvoice) {
+	r.sum(inv, false)
 	r.entries(inv)
 	r.gaps(inv)
 }
@@ -294,6 +319,7 @@ func (r *Reconciliation) stray(d *models.AuditDocument) {
 	r.fail(Break{Kind: BreakStray, AccountID: d.AccountID, InvoiceID: d.InvoiceID, DocumentID: d.ID,
 		Actual: d.Amount, Detail: "the ledger has a document on an invoice that never arrived"})
 	inv := &models.AuditInvoice{Invoice: models.Invoice{AccountID: d.AccountID, ID: d.InvoiceID, Currency: d.Currency}, Documents: []models.AuditDocument{*d}}
+	r.sum(inv, true)
 	entries := r.entries(inv)
 	r.noteDocument(&entries[0])
 	r.control(inv, entries, nil, nil)

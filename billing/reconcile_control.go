@@ -72,15 +72,24 @@ func (r *Reconciliation) Lines() []ControlLine { return inFixedOrder(r.Controls)
 
 // Overall is the control totals summed up: discounts by currency, then packages.
 func (r *Reconciliation) Overall() []ControlLine {
+	return inFixedOrder(summedUp(r.Controls))
+}
+
+func summedUp(controls map[Bucket]Control) map[Bucket]Control {
 	sums := map[Bucket]Control{}
-	for b, c := range r.Controls {
-		all := Bucket{Kind: bucketDiscounts, Currency: b.Currency}
-		if b.Kind == bucketPackage {
-			all = Bucket{Kind: bucketPackages}
-		}
+	for b, c := range controls {
+		all := overallBucket(b)
 		sums[all] = sums[all].plus(c)
 	}
-	return inFixedOrder(sums)
+	return sums
+}
+
+// overallBucket is the line that a bucket is summed up in.
+func overallBucket(b Bucket) Bucket {
+	if b.Currency == "" {
+		return Bucket{Kind: bucketPackages}
+	}
+	return Bucket{Kind: bucketDiscounts, Currency: b.Currency}
 }
 
 func inFixedOrder(controls map[Bucket]Control) []ControlLine {

@@ -149,7 +149,7 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 			f.Expected, f.Actual = 0, e.answer.Amount
 		}
 		if f.Kind == "" && e.applied() && e.answer.Amount != e.Amount {
-			f.Kind, f.Actual = BreakAnswerDiffers, e.answer.Amount
+			f.Kind, f.Actual = answeredKind(e.Amount, e.answer.Amount), e.answer.Amount
 			f.Detail = fmt.Sprintf("%s says %s, billing booked %s", name, e.Amount, e.answer.Amount)
 		}
 	}
@@ -215,7 +215,7 @@ func (r *Reconciliation) missing(inv *models.Invoice, sequence int) (f finding, 
 // missing when an invoice has lost its last.
 func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) (Break, bool) {
 	sums := lineSums(inv.Documents)
-	b := Break{Kind: BreakNotPosted, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID}
+	b := Break{AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID}
 	for i := range desired {
 		line, amount := desired[i].LineID, desired[i].Amount
 		if sums[line] != amount {
@@ -238,6 +238,7 @@ func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) 
 		next = inv.Documents[n-1].Sequence + 1
 	}
 	b.DocumentID = AdjustmentID(inv.Invoice.ID, next)
+	b.Kind = postedKind(b.Expected, b.Actual)
 	b.Detail = fmt.Sprintf("the facts give %s, the ledger holds %s", b.Expected, b.Actual)
 	return b, true
 }
@@ -259,7 +260,7 @@ func lineSums(documents []models.AuditDocument) map[string]models.Money {
 func blame(findings []finding, off Break, inv *models.AuditInvoice) []finding {
 	guilty := explaining(findings, off.Actual-off.Expected)
 	for _, f := range guilty {
-		if f.Kind == BreakAnswerDiffers {
+		if isAnsweredOtherwise(f.Kind) {
 			f.Kind, f.Expected, f.Actual = BreakAltered, f.Actual, f.Expected
 		}
 		f.LineIDs = off.LineIDs
@@ -290,7 +291,7 @@ func explaining(findings []finding, difference models.Money) []*finding {
 	unsure := false
 	for i := range findings {
 		f := &findings[i]
-		if f.Kind != BreakAltered && f.Kind != BreakMissing && f.Kind != BreakAnswerDiffers || f.shift == 0 && !f.unsure {
+		if f.Kind != BreakAltered && f.Kind != BreakMissing && !isAnsweredOtherwise(f.Kind) || f.shift == 0 && !f.unsure {
 			continue
 		}
 		movers, moved, unsure = append(movers, f), moved.Add(f.shift), unsure || f.unsure

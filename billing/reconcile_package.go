@@ -92,6 +92,7 @@ func (r *Reconciliation) notGone(g models.Grant, invoice string) {
 // give it: what went out is not taken back, and is named as a surplus.
 func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts) {
 	r.Packages++
+	r.sums.sms(p)
 	one := Total{Count: 1}
 	control := Control{Entitled: one, Posted: one}
 	earned, gone := counts.earned[p.SMS], len(counts.gone[p.SMS])
@@ -130,7 +131,7 @@ func inspectPackage(p *models.AuditPackage, id models.UUID, so *progress) (findi
 		f.Kind, f.Detail = BreakAltered, fmt.Sprintf("%s has the id %s, not the one that follows from its account, size and number", name, p.ID)
 	default:
 		if f.Kind, f.Detail, f.onTheWay = so.stop(name); f.Kind == "" && so.applied() && so.answer.Amount != 0 {
-			f.Kind, f.Actual, f.Detail = BreakAnswerDiffers, so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
+			f.Kind, f.Actual, f.Detail = answeredKind(0, so.answer.Amount), so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
 		}
 	}
 	return f, f.Kind != ""

@@ -104,7 +104,7 @@ func TestAnInvoiceThatCannotBeCalculated(t *testing.T) {
 	}
 	id := broken.Invoices[0].Invoice.ID
 	r := a.reconcile(models.AuditHead{}, broken, a.friendly(2))
-	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnreckonable || r.Breaks[0].AccountID != 1 || r.Breaks[0].InvoiceID != id || r.Invoices != 2 {
+	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakNotCalculated || r.Breaks[0].AccountID != 1 || r.Breaks[0].InvoiceID != id || r.Invoices != 2 {
 		t.Errorf("%+v", r.Breaks)
 	}
 	account := a.p.Explain(broken)
@@ -137,7 +137,7 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		{"billing errs about a document whose invoice was revised since", func(c *models.AuditCase) {
 			c.Invoices[0].Documents[0].Answers[0].Amount = -5999
 			c.Invoices[0].Invoice.Revision, c.Invoices[0].Invoice.Lines[0].Amount = 2, 60000
-		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAnswerDiffers, billing.BreakNotPosted}},
+		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAnsweredLess, billing.BreakNotPosted}},
 		{"a number that jumps", func(c *models.AuditCase) {
 			d := &c.Invoices[0].Documents[0]
 			d.Sequence = math.MaxInt32
@@ -251,11 +251,11 @@ func TestWhatIsOnItsWay(t *testing.T) {
 		{"all is well", func(*models.AuditDocument) {}, time.Minute, grace, false, 0, nil},
 		{"answered before it was marked as published", func(d *models.AuditDocument) { d.Published = false }, time.Minute, grace, false, 0, nil},
 		{"answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
-			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
+			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAnsweredLess}},
 		{"strictly, rejected before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Status = false, models.ResultRejected },
 			time.Minute, grace, true, 0, []billing.BreakKind{billing.BreakRejected}},
 		{"strictly, answered otherwise before it was marked", func(d *models.AuditDocument) { d.Published, d.Answers[0].Amount = false, 7 },
-			time.Minute, grace, true, 0, []billing.BreakKind{billing.BreakAnswerDiffers}},
+			time.Minute, grace, true, 0, []billing.BreakKind{billing.BreakAnsweredLess}},
 		{"rejected", func(d *models.AuditDocument) { d.Answers[0].Status = models.ResultRejected },
 			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakRejected}},
 		{"altered", func(d *models.AuditDocument) { unpublished(d); d.Amount -= 100 }, time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
@@ -319,7 +319,7 @@ func TestWhatBillingBookedOtherwiseShowsInTheTotals(t *testing.T) {
 	if len(all) != 1 || all[0].Posted.Amount != -6000 || all[0].Answered.Amount != -5999 {
 		t.Errorf("%+v", all)
 	}
-	if b := r.Breaks[0]; b.Kind != billing.BreakAnswerDiffers || b.Expected != -6000 || b.Actual != -5999 {
+	if b := r.Breaks[0]; b.Kind != billing.BreakAnsweredLess || b.Expected != -6000 || b.Actual != -5999 {
 		t.Errorf("%+v", b)
 	}
 }

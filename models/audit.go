@@ -14,6 +14,9 @@ type AuditHead struct {
 	ForeignAmount    Money
 	Waiting          map[Period]int64  // packages of months before that no invoice has named
 	Incomplete       []IncompleteChunk // not published, because the ledger does not show them whole
+	Signatures       []Signature       // under the period, the oldest first; the newest counts while it is closed
+	LastRun          int64             // the newest run of any period
+	Acts             []OperatorAction  // of persons, on the period
 }
 
 // AuditCase is everything known of one account that bears on one period (or on
@@ -76,6 +79,7 @@ type AuditInvoice struct {
 // billing answered.
 type AuditDocument struct {
 	Adjustment
+	RunID     int64
 	PostedAt  time.Time
 	Published bool
 	Answers   []Result
@@ -86,6 +90,7 @@ type AuditDocument struct {
 // AuditPackage is a package of the ledger likewise.
 type AuditPackage struct {
 	SMSPackage
+	RunID     int64
 	PostedAt  time.Time
 	Published bool
 	Answers   []Result

@@ -10,10 +10,12 @@ type OperatorActionKind string
 
 // The subject of each is a period; of applied terms, their digest.
 const (
-	ActionAcceptRun  OperatorActionKind = "accept-run"
-	ActionClose      OperatorActionKind = "close"
-	ActionReopen     OperatorActionKind = "reopen"
-	ActionApplyTerms OperatorActionKind = "apply-terms"
+	ActionAcceptRun OperatorActionKind = "accept-run"
+	ActionClose     OperatorActionKind = "close"
+	// ActionCloseOverride closes in spite of objections, which its reason names.
+	ActionCloseOverride OperatorActionKind = "close-override"
+	ActionReopen        OperatorActionKind = "reopen"
+	ActionApplyTerms    OperatorActionKind = "apply-terms"
 )
 
 // The subject of these is a dead letter; see DeadLetterSubject.

@@ -53,9 +53,11 @@ type RunRequest struct {
 	Period Period
 	Slot   string // the scheduled time it stands for; empty when a person asks
 	Full   bool   // look at every account again
-	Accept bool   // pass the brake
-	Needed bool   // make no run when there is nothing to look at
-	Chunk  int    // accounts per chunk
+	Accept bool   // pass the brake, on the word of By
+	By     string
+	Reason string
+	Needed bool // make no run when there is nothing to look at
+	Chunk  int  // accounts per chunk
 }
 
 // PeriodState is where a period stands.

@@ -89,7 +89,7 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 		if p == q.Period || billing.PostingPeriod(periods, p) != q.Period {
 			continue
 		}
-		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
+		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept, By: q.By, Reason: q.Reason})
 		if err != nil {
 			return runs, err
 		}

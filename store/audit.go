@@ -160,19 +160,34 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	if head.Orphans, err = t.orphanAnswers(ctx, period); err != nil {
 		return head, err
 	}
-	// Only a closed period posts into another one; the ledger is not searched in vain.
+	// Only a period that was closed posts into another one; the ledger is not searched in vain.
 	err = each(ctx, t.pgx, "differences of closed periods", func(v [][]byte) {
 		head.ForeignDocuments, head.ForeignAmount = getInt8(v[0]), models.Money(getInt8(v[1]))
 	}, `SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM adjustments
-		WHERE posting_period = $1 AND period <> $1 AND EXISTS (SELECT 1 FROM periods WHERE closed_at IS NOT NULL)`, period)
+		WHERE posting_period = $1 AND period <> $1 AND EXISTS (SELECT 1 FROM signatures)`, period)
 	if err != nil {
 		return head, err
 	}
 	if head.Waiting, err = t.waitingPackages(ctx, period.First()); err != nil {
 		return head, err
 	}
-	head.Incomplete, err = t.incompleteChunks(ctx, period)
-	return head, err
+	if head.Incomplete, err = t.incompleteChunks(ctx, period); err != nil {
+		return head, err
+	}
+	return head, t.auditSignatures(&head, period)
+}
+
+func (t *tx) auditSignatures(head *models.AuditHead, period models.Period) (err error) {
+	if head.Signatures, err = t.signatures(period); err != nil {
+		return err
+	}
+	if head.Acts, err = actions(t.DB, period.String()); err != nil {
+		return err
+	}
+	if err = t.Raw("SELECT coalesce(max(run_id), 0) FROM runs").Scan(&head.LastRun).Error; err != nil {
+		return fmt.Errorf("reading the newest run: %w", err)
+	}
+	return nil
 }
 
 // incompleteChunks is the chunks of a period that are posted and not published and
@@ -311,19 +326,23 @@ func (l *auditLoader) facts(ctx context.Context) error {
 }
 
 // invoices finds the highest revision of every invoice, in the period or in all.
-// Revisions above the first are read whatever their period, so that an invoice
-// which moved away is not taken for one that stayed.
+// Revisions above the first are read whatever their period: an invoice that moved
+// to another period is not taken for one that stayed, and comes too, for its
+// documents are still those of the period.
 func (l *auditLoader) invoices(ctx context.Context) error {
 	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
 		c := &l.list[l.index[getInt8(v[0])]]
 		period := models.Period(getInt4(v[3]))
-		if l.period != 0 && period != l.period && !l.wide[getInt8(v[0])] {
+		wasHere := v[5][0] == 1
+		if l.period != 0 && period != l.period && !wasHere && !l.wide[getInt8(v[0])] {
 			return
 		}
 		c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: models.Invoice{
 			AccountID: getInt8(v[0]), ID: string(v[1]), Revision: getInt4(v[2]), Period: period, Currency: string(v[4]),
 		}})
-	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period, currency FROM invoices
+	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period, currency,
+			bool_or(period = $2) OVER (PARTITION BY account_id, invoice_id)
+		FROM invoices
 		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2 OR revision > 1 OR account_id = ANY($3))
 		ORDER BY account_id, invoice_id, revision DESC`, l.ids, int32(l.period), l.wideIDs())
 }
@@ -433,9 +452,9 @@ func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...an
 	known := words{}
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
 		docs = append(docs, readDocument(v, known))
-		list = append(list, models.AuditDocument{Published: v[10][0] == 1, PostedAt: getTime(v[11])})
+		list = append(list, models.AuditDocument{Published: v[10][0] == 1, PostedAt: getTime(v[11]), RunID: getInt8(v[12])})
 	}, "SELECT "+columns+`, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at
+			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at, a.run_id
 		FROM `+from+" ORDER BY a.account_id, a.invoice_id, a.sequence", args...)
 	if err != nil || len(docs) == 0 {
 		return list, err
@@ -482,9 +501,9 @@ func (l *auditLoader) answers(ctx context.Context, ids []models.UUID) (map[model
 func (l *auditLoader) packages(ctx context.Context) error {
 	var list []models.AuditPackage
 	err := each(ctx, l.pgx, "packages", func(v [][]byte) {
-		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1, PostedAt: getTime(v[10])})
+		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1, PostedAt: getTime(v[10]), RunID: getInt8(v[11])})
 	}, "SELECT "+packageColumns+`, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL), posted_at
+			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL), posted_at, run_id
 		FROM sms_packages p WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"referral/models"
 )
 
@@ -38,8 +40,12 @@ func (t *tx) recordAction(a models.OperatorAction) error {
 
 // Actions is the recorded acts on some subjects, the oldest first.
 func (s *Store) Actions(ctx context.Context, subjects ...string) ([]models.OperatorAction, error) {
+	return actions(s.gorm.WithContext(ctx), subjects...)
+}
+
+func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	var records []operatorActionRecord
-	err := s.gorm.WithContext(ctx).Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
+	err := db.Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading the recorded acts on %v: %w", subjects, err)
 	}

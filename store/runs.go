@@ -3,12 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	"gorm.io/gorm"
 
 	"referral/models"
 )
@@ -137,6 +134,7 @@ func (t *tx) underWay(q models.RunRequest) (*runRecord, error) {
 		if err := t.Model(&records[0]).Update("accepted", true).Error; err != nil {
 			return nil, fmt.Errorf("accepting run %d: %w", records[0].RunID, err)
 		}
+		return &records[0], t.recordAcceptance(q)
 	}
 	return &records[0], nil
 }
@@ -168,7 +166,21 @@ func (t *tx) newRun(ctx context.Context, q models.RunRequest) (models.Run, bool,
 	if err := t.Create(&record).Error; err != nil {
 		return models.Run{}, false, fmt.Errorf("creating the run: %w", err)
 	}
+	if q.Accept {
+		if err := t.recordAcceptance(q); err != nil {
+			return models.Run{}, false, err
+		}
+	}
 	return record.run(), true, t.cutChunks(ctx, &record, period, q.Chunk)
+}
+
+// recordAcceptance records who let a run pass the brake. Programs that run
+// themselves, such as the demo, name nobody.
+func (t *tx) recordAcceptance(q models.RunRequest) error {
+	if q.By == "" {
+		return nil
+	}
+	return t.recordAction(models.OperatorAction{Who: q.By, What: models.ActionAcceptRun, Subject: q.Period.String(), Reason: q.Reason})
 }
 
 // needed tells whether a period waits for its own run or has stale accounts. A
@@ -407,54 +419,6 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 		list[i].Stale, list[i].Braked = records[i].Stale, records[i].Braked
 	}
 	return list, nil
-}
-
-// ErrNotRun says that a period cannot be closed before it was run, and
-// ErrUnderWay that it cannot be while a run still posts to it.
-var (
-	ErrNotRun   = errors.New("it has not been run")
-	ErrUnderWay = errors.New("a run is at work that posts to it; close it when that has ended")
-)
-
-// ClosePeriod signs a period off. Closing a closed one changes nothing.
-func (s *Store) ClosePeriod(ctx context.Context, p models.Period, by string) (info models.PeriodInfo, err error) {
-	err = s.write(ctx, func(tx *tx) error {
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
-			return fmt.Errorf("closing the gate: %w", err)
-		}
-		var record periodRecord
-		err := tx.Where("period = ?", p).Take(&record).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && record.SettledAt == nil {
-			return ErrNotRun
-		}
-		if err != nil {
-			return err
-		}
-		if record.ClosedAt == nil {
-			err = tx.signOff(&record, by)
-		}
-		info = record.info()
-		return err
-	})
-	if err != nil {
-		return info, fmt.Errorf("closing period %s: %w", p, err)
-	}
-	return info, nil
-}
-
-// signOff closes a period that nothing is being posted to: what finance has
-// signed may not grow afterwards.
-func (t *tx) signOff(p *periodRecord, by string) error {
-	var runs int64
-	err := t.Model(&runRecord{}).Where("posting_period = ? AND state IN ('rehearsing', 'posting')", p.Period).Count(&runs).Error
-	if err != nil {
-		return fmt.Errorf("looking for runs under way: %w", err)
-	}
-	if runs > 0 {
-		return ErrUnderWay
-	}
-	p.ClosedAt, p.ClosedBy = &t.now, &by
-	return t.Model(p).Updates(map[string]any{"closed_at": t.now, "closed_by": by}).Error
 }
 
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.

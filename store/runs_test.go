@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/store"
 )
 
 // climb is a town of clients: 885 with five friends of April and a package,
@@ -296,14 +294,13 @@ func TestClosedPeriodsPostForward(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.climb()
-	if _, err := l.ClosePeriod(t.Context(), 202604, "Anna"); !errors.Is(err, store.ErrNotRun) {
+	if _, err := l.closes(202604, "Anna", "because"); !isNotClosed(err, "it has not been run") {
 		t.Errorf("closing a month that was not run: %v", err)
 	}
 	l.calm()
-	for _, by := range []string{"Anna", "Boris"} {
-		if info, err := l.ClosePeriod(t.Context(), 202604, by); err != nil || info.ClosedBy != "Anna" || info.State != models.PeriodClosed {
-			t.Errorf("closing by %s: %+v, %v", by, info, err)
-		}
+	l.mustClose(202604)
+	if _, err := l.closes(202604, "Boris", "because"); !isNotClosed(err, "closed already: signed by Anna on ") {
+		t.Errorf("closing it again: %v", err)
 	}
 	l.facts(april(885, 2, 0), models.PromoEnded{AccountID: 901, EndedAt: at("2026-04-15T21:00:00Z")})
 	run := l.settle(models.RunRequest{Period: 202604, Needed: true})
@@ -314,9 +311,8 @@ func TestClosedPeriodsPostForward(t *testing.T) {
 		"(INV-2026-04-885,202604,202605)\n(INV-2026-04-901,202604,202605)" {
 		t.Errorf("posted:\n%s", got)
 	}
-	if _, err := l.ClosePeriod(t.Context(), 202605, "Anna"); err != nil {
-		t.Fatal(err)
-	}
+	l.settle(models.RunRequest{Period: 202605})
+	l.mustClose(202605)
 	l.facts(april(885, 3, 100))
 	if run = l.settle(models.RunRequest{Period: 202604}); run.PostingPeriod != 202606 {
 		t.Errorf("with May closed too, posted to %s", run.PostingPeriod)
@@ -335,17 +331,15 @@ func TestNoClosingUnderARun(t *testing.T) {
 	l.facts(april(885, 2, 0))
 	run := l.start(models.RunRequest{Period: 202604})
 	for range 2 {
-		if _, err := l.ClosePeriod(t.Context(), 202604, "Anna"); !errors.Is(err, store.ErrUnderWay) {
+		if _, err := l.closes(202604, "Anna", "because"); !isNotClosed(err, "a run is under way that posts to it") {
 			t.Errorf("closed under a run that is %s: %v", run.State, err)
 		}
 		run = l.phase(run, l.pay)
 	}
-	if info, err := l.ClosePeriod(t.Context(), 202604, "Anna"); err != nil || info.State != models.PeriodClosed {
-		t.Errorf("after the run: %+v, %v", info, err)
-	}
+	l.mustClose(202604)
 	l.facts(april(885, 3, 10))
 	run = l.start(models.RunRequest{Period: 202604}) // posts to May
-	if _, err := l.ClosePeriod(t.Context(), 202605, "Anna"); !errors.Is(err, store.ErrUnderWay) {
+	if _, err := l.closes(202605, "Anna", "because"); !isNotClosed(err, "a run is under way that posts to it") {
 		t.Errorf("closed under a run of another month that posts to it: %v", err)
 	}
 	l.finish(run, l.pay)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -15,79 +16,165 @@ import (
 )
 
 func newClose(p process) *cobra.Command {
-	var by string
+	var who operator
+	var override string
 	cmd := &cobra.Command{
-		Use:   "close PERIOD --by NAME",
+		Use:   "close PERIOD --by NAME [--reason TEXT] [--override REASON]",
 		Short: "Sign a period off: later differences are posted to the open period",
-		Long: `Signs a period off, once it has been run. What is found later, and what
-waits to be settled in it now, is posted to the first period after it that is open: of
-that there is a warning.`,
+		Long: `Signs a period off and keeps the totals that were signed. The period must have been run,
+and no run may be under way. A period that is not over, that does not tie, that has
+accounts to be settled again, or that follows an open one is not closed: the answer names
+every reason, and the exit status is 1. --override REASON closes it all the same; who did
+so, why, and against what is recorded and shown by ` + "`referral reconcile`" + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
 			if err != nil {
 				return err
 			}
-			if by = strings.TrimSpace(by); by == "" {
-				return usageError("close", errors.New("who signs? give --by NAME"))
+			if err := who.checkNamed("close"); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("override") && strings.TrimSpace(override) == "" {
+				return usageError("close", errors.New("--override takes the reason, in words"))
+			}
+			if err := checkOperatorText("close", "--override", override); err != nil {
+				return err
 			}
 			a, err := openMigrated(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			if err := a.requireTerms(cmd.Context()); err != nil {
-				return err
-			}
-			return a.signOff(cmd.Context(), p, period, by)
+			return a.closePeriod(cmd.Context(), p, models.Signature{Period: period, Who: who.by, Reason: who.reason, Override: strings.TrimSpace(override)})
 		},
 	}
-	cmd.Flags().StringVar(&by, "by", "", "`name` of who signs")
+	who.flags(cmd)
+	cmd.Flags().StringVar(&override, "override", "", "close in spite of what stands against it, for this `reason`")
 	return cmd
 }
 
-func (a *app) signOff(ctx context.Context, p process, period models.Period, by string) error {
-	info, err := a.store.ClosePeriod(ctx, period, by)
-	switch {
-	case errors.Is(err, store.ErrNotRun):
-		return errNo{fmt.Sprintf("period %s cannot be closed: it has not been run; `referral run %s` first", period, period)}
-	case errors.Is(err, store.ErrUnderWay):
-		return errNo{fmt.Sprintf("period %s cannot be closed now: %v", period, store.ErrUnderWay)}
-	case err != nil:
-		return err
+// closeAttempts bounds how often the totals are taken again because a run posted
+// meanwhile.
+const closeAttempts = 3
+
+func (a *app) closePeriod(ctx context.Context, p process, s models.Signature) error {
+	for attempt := 1; ; attempt++ {
+		signed, err := a.signOff(ctx, p, s)
+		var no *store.NotClosed
+		switch {
+		case errors.As(err, &no):
+			return errNo{notClosedInWords(no)}
+		case errors.Is(err, store.ErrPostedMeanwhile) && attempt < closeAttempts:
+			continue
+		case errors.Is(err, store.ErrPostedMeanwhile):
+			return errNo{fmt.Sprintf("%v; try again", err)}
+		case err != nil:
+			return err
+		}
+		printSignature(p.out, &signed)
+		return nil
 	}
-	fmt.Fprintf(p.out, "period %s is closed, signed by %s on %s\n", info.Period, info.ClosedBy, info.ClosedAt.Format(time.RFC3339))
-	return a.warnOfUnsettled(ctx, p, period)
 }
 
-// warnOfUnsettled names what a closed period leaves to the open one. It is asked
-// after the closing, which no fact that came before can then have escaped.
-func (a *app) warnOfUnsettled(ctx context.Context, p process, period models.Period) error {
-	periods, err := a.store.Periods(ctx)
+func (a *app) overObjection(period models.Period) string {
+	if a.programme.Over(period, a.now()) {
+		return ""
+	}
+	return fmt.Sprintf("it is not over before %s", period.End())
+}
+
+// signOff signs a period with its totals. One that has not been run, or is closed
+// already, has none to be signed: the store says so.
+func (a *app) signOff(ctx context.Context, p process, s models.Signature) (models.Signature, error) {
+	info, err := a.periodInfo(ctx, s.Period)
+	if err != nil {
+		return s, err
+	}
+	if over := a.overObjection(s.Period); over != "" {
+		s.Objections = append(s.Objections, over)
+	}
+	if info.State == models.PeriodRun {
+		if err := a.takeTotals(ctx, p, &s); err != nil {
+			return s, err
+		}
+	}
+	return a.store.ClosePeriod(ctx, s)
+}
+
+func (a *app) takeTotals(ctx context.Context, p process, s *models.Signature) error {
+	if err := a.requireTerms(ctx); err != nil {
+		return err
+	}
+	r, head, err := a.audited(ctx, p, s.Period)
 	if err != nil {
 		return err
 	}
-	for _, info := range periods {
-		if info.Period != period {
-			continue
-		}
-		open := billing.PostingPeriod(periods, period)
-		if !a.programme.Over(period, a.now()) {
-			fmt.Fprintf(p.err, "warning: %s is not over before %s: what it still brings will be posted to %s\n", period, period.End(), open)
-		}
-		if info.Stale > 0 {
-			fmt.Fprintf(p.err, "warning: in %s %s not settled yet: the differences will be posted to %s\n", period, areThings(info.Stale, "account"), open)
-		}
-		if info.Braked {
-			fmt.Fprintf(p.err, "warning: the brake holds a run of %s: `referral run %[1]s --accept` will post it to %s\n", period, open)
-		}
+	if !r.Ties() {
+		s.Objections = append(s.Objections, fmt.Sprintf("it does not tie: %s, see `referral reconcile %s`", things(r.BreakCount, "break"), s.Period))
 	}
+	s.LastRun, s.Totals = head.LastRun, r.ToSign()
+	s.Foreign = models.Counted{Count: head.ForeignDocuments, Amount: head.ForeignAmount}
 	return nil
 }
 
-func areThings(n int64, what string) string {
-	if n == 1 {
-		return things(n, what) + " is"
+func notClosedInWords(no *store.NotClosed) string {
+	switch {
+	case no.Already != nil:
+		return fmt.Sprintf("%v; `referral reopen %s --by NAME --reason TEXT` takes the signature back", no, no.Period)
+	case len(no.Obstacles) == 0:
+		return no.Error() + "; --override REASON closes it all the same"
 	}
-	return things(n, what) + " are"
+	return no.Error()
+}
+
+func printSignature(w io.Writer, s *models.Signature) {
+	fmt.Fprintf(w, "period %s is closed, signed by %s on %s\n", s.Period, s.Who, s.At.Format(time.RFC3339))
+	_, overall := billing.SignedLines(s)
+	for _, l := range overall {
+		if l.Currency == "" {
+			fmt.Fprintf(w, "signed: SMS packages posted: %s\n", count(l.Posted.Count))
+		} else {
+			fmt.Fprintf(w, "signed: discounts posted %s %s, on %s\n", l.Posted.Amount, l.Currency, things(l.Posted.Count, "line"))
+		}
+	}
+	if s.Override != "" {
+		fmt.Fprintf(w, "overridden: %s; against: %s\n", s.Override, strings.Join(s.Objections, "; "))
+	}
+}
+
+func newReopen(p process) *cobra.Command {
+	var who operator
+	cmd := &cobra.Command{
+		Use:   "reopen PERIOD --by NAME --reason TEXT",
+		Short: "Take a signature back, while no later period is closed",
+		Long: `Takes finance's signature under a period back: what is found later is posted to the
+period itself again. Only the last closed period can be reopened. What was signed, by
+whom and when, is kept and shown by ` + "`referral reconcile`" + `.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			period, err := periodArg(args)
+			if err != nil {
+				return err
+			}
+			if err := who.checkReasoned("reopen"); err != nil {
+				return err
+			}
+			a, err := openMigrated(cmd, p)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			err = a.store.ReopenPeriod(cmd.Context(), period, who.action(models.ActionReopen, period.String()))
+			if errors.Is(err, store.ErrNotReopened) {
+				return errNo{err.Error()}
+			}
+			if err == nil {
+				fmt.Fprintf(p.out, "period %s is open again, by %s: %s\n", period, who.by, who.reason)
+			}
+			return err
+		},
+	}
+	who.flags(cmd)
+	return cmd
 }

@@ -1,64 +1,234 @@
 package main
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xuri/excelize/v2"
 
 	"referral/models"
 )
 
-// Whoever signs a month that is under way is told so.
-func TestClosingAMonthUnderWay(t *testing.T) {
-	w := newTown(t)
-	const ahead models.Period = 299911 // as long as this program is in use
-	w.befriends(885, map[int64]string{901: "2026-04-20"})
-	w.hears(bill(885, ahead, 1, subscription(300000)))
-	w.settles(ahead)
-	a := w.asks("close", "2999-11", "--by", "finance")
-	if a.status != exitDone || a.err != "warning: 2999-11 is not over before 2999-12-01: what it still brings will be posted to 2999-12\n" {
-		t.Errorf("%+v", a)
-	}
-}
-
-// Whoever signs is told what the month leaves to the open one.
-func TestClosingWarnsOfWhatIsNotSettled(t *testing.T) {
+// What stands against closing a month is named in one answer, and the month stays
+// open; with --override it is closed, and who did so, why and against what is kept.
+func TestWhatStandsAgainstClosing(t *testing.T) {
+	const notAnswered = "DELETE FROM results WHERE adjustment_id IN (SELECT adjustment_id FROM adjustments WHERE account_id = 885)"
 	for _, c := range []struct {
-		what  string
-		spoil func(*town)
-		want  []string // a line each
+		what   string
+		period string
+		spoil  func(*town)
+		want   []string
 	}{
-		{"all is settled", func(*town) {}, nil},
-		{"a late fact", func(w *town) { w.hears(bill(885, 202604, 2, subscription(1))) },
-			[]string{"in 2026-04 1 account is not settled yet: the differences will be posted to 2026-05"}},
-		{"late facts of two", func(w *town) { w.hears(bill(885, 202604, 2, subscription(1)), bill(902, 202604, 2, subscription(1))) },
-			[]string{"2 accounts are not settled yet"}},
-		{"a late fact of another month", func(w *town) {
-			w.hears(bill(885, 202603, 1, subscription(1)))
-			w.month(202603)
-			w.hears(bill(885, 202603, 2, subscription(2)))
-		}, nil},
-		{"a run held by the brake", func(w *town) {
-			w.hears(bill(885, 202604, 2, subscription(1)))
+		{"a document is not answered", "2026-04", func(w *town) { w.tampers(notAnswered) }, []string{"it does not tie: 1 break"}},
+		{"a late fact", "2026-04", func(w *town) { w.hears(bill(885, 202604, 2, subscription(1))) },
+			[]string{"it does not tie: 1 break", "accounts to be settled again: 1 (`referral run 2026-04`)"}},
+		{"a month that is not over", "2999-11", func(w *town) {
+			w.hears(bill(885, 299911, 1, subscription(300000)))
+			w.month(299911)
+		}, []string{"it is not over before 2999-12-01", "earlier periods are open: 2026-04"}},
+		{"the month before is open", "2026-05", func(w *town) { w.month(202605) }, []string{"earlier periods are open: 2026-04"}},
+		{"a run held by the brake", "2026-04", func(w *town) {
 			w.tampers("INSERT INTO runs (period, posting_period, kind, state, started_at) VALUES (202604, 202604, 'differences', 'braked', now())")
-		}, []string{"1 account is not settled yet", "the brake holds a run of 2026-04: `referral run 2026-04 --accept` will post it to 2026-05"}},
+		}, []string{"the brake holds a run that would post to it"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			w := spring(t)
 			c.spoil(w)
-			a := w.asks("close", "2026-04", "--by", "finance")
-			if a.status != exitDone || !strings.Contains(a.out, "period 2026-04 is closed, signed by finance") {
+			before := w.dump()
+			a := w.asks("close", c.period, "--by", "Anna")
+			if a.status != exitNo || a.out != "" || strings.Count(a.err, "\n") != 1 || !strings.Contains(a.err, "--override REASON closes it all the same") {
+				t.Errorf("%+v", a)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(a.err, want) {
+					t.Errorf("%q does not say %q", a.err, want)
+				}
+			}
+			if after := w.dump(); after != before {
+				t.Errorf("something was written:\n%s", difference(before, after))
+			}
+			a = w.asks("close", c.period, "--by", "Anna", "--override", "the auditors wait")
+			if a.status != exitDone || !strings.Contains(a.out, "signed by Anna") || !strings.Contains(a.out, "overridden: the auditors wait; against: ") {
 				t.Fatalf("%+v", a)
 			}
-			lines := strings.Split(strings.TrimSpace(a.err), "\n")
-			if len(c.want) == 0 && a.err != "" || len(c.want) > 0 && len(lines) != len(c.want) {
-				t.Fatalf("warned: %q, want %q", a.err, c.want)
-			}
-			for i, want := range c.want {
-				if !strings.HasPrefix(lines[i], "warning: ") || !strings.Contains(lines[i], want) {
-					t.Errorf("warned: %q, want %q", lines[i], want)
+			shown := w.asks("reconcile", c.period).out
+			for _, want := range append(c.want, "OVERRIDDEN: the auditors wait", "close-override") {
+				if !strings.Contains(shown, want) {
+					t.Errorf("the report does not say %q:\n%s", want, shown)
 				}
 			}
 		})
+	}
+}
+
+// What nobody can override: a month that has not been run, or is closed already.
+func TestWhatCannotBeClosed(t *testing.T) {
+	w := spring(t)
+	a := w.asks("close", "2999-11", "--by", "Anna", "--override", "x")
+	for _, want := range []string{"it has not been run: `referral run 2999-11` first", "it is not over before 2999-12-01", "earlier periods are open: 2026-04"} {
+		if a.status != exitNo || !strings.Contains(a.err, want) {
+			t.Errorf("%+v, want %q", a, want)
+		}
+	}
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone || a.err != "" ||
+		!strings.Contains(a.out, "signed by Anna") || !strings.Contains(a.out, "discounts posted -1 843.98 RUB, on 6 lines") {
+		t.Fatalf("%+v", a)
+	}
+	a = w.asks("close", "2026-04", "--by", "Boris")
+	if a.status != exitNo || !strings.Contains(a.err, "closed already: signed by Anna on 20") || !strings.Contains(a.err, "referral reopen 2026-04") {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestClosingUsedWrongly(t *testing.T) {
+	w := spring(t)
+	for _, args := range [][]string{
+		{"close", "2026-04"}, {"close", "2026-04", "--by", " "}, {"close", "2026-04", "--by", "Anna", "--override", " "},
+		{"reopen", "2026-04", "--by", "Anna"}, {"reopen", "2026-04", "--reason", "x"}, {"close", "2026-04", "--by", "\xff"},
+	} {
+		if a := w.asks(args...); a.status != exitWrong || strings.Count(a.err, "\n") != 1 {
+			t.Errorf("%v: %+v", args, a)
+		}
+	}
+}
+
+// What was signed stays as it was signed. What is posted later is listed beside it
+// with the month that carries it, and both come to what the ledger holds now.
+func TestTheSignedReportStays(t *testing.T) {
+	w := spring(t)
+	const signed, corrected = models.Money(-184398), models.Money(-3333)
+	if a := w.asks("close", "2026-04", "--by", "Anna", "--reason", "April ties"); a.status != exitDone {
+		t.Fatalf("%+v", a)
+	}
+	before := w.reconciles(exitDone)
+	if len(before.Corrections) != 0 || before.Signed.Overall[0].Posted != (totalReport{6, signed}) || before.Signed.By != "Anna" || before.Signed.Reason != "April ties" {
+		t.Errorf("just signed: %+v", before)
+	}
+	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
+	w.month(202604)
+	after := w.reconciles(exitDone)
+	if !slices.Equal(after.Signed.Overall, before.Signed.Overall) || !slices.Equal(after.Signed.Controls, before.Signed.Controls) {
+		t.Errorf("what was signed has changed: %+v, before %+v", after.Signed, before.Signed)
+	}
+	if want := []correctionReport{{202605, "RUB", 1, corrected}}; !slices.Equal(after.Corrections, want) {
+		t.Errorf("corrections %+v, want %+v", after.Corrections, want)
+	}
+	if now := after.Overall[0].Posted.AmountMinor; now != signed+corrected {
+		t.Errorf("now %s, want %s", now, signed+corrected)
+	}
+	w.showsSigned("signed by Anna", "-1 843.98", "-33.33", "-1 877.31", "2026-05")
+
+	if a := w.asks("reopen", "2026-04", "--by", "Boris", "--reason", "a late invoice"); a.status != exitDone || !strings.Contains(a.out, "period 2026-04 is open again, by Boris: a late invoice") {
+		t.Fatalf("%+v", a)
+	}
+	if r := w.reconciles(exitDone); r.Signed != nil || len(r.Earlier) != 1 || r.State != models.PeriodRun {
+		t.Errorf("reopened: %+v", r)
+	}
+	if a := w.asks("close", "2026-04", "--by", "Vera"); a.status != exitDone {
+		t.Fatalf("%+v", a)
+	}
+	again := w.reconciles(exitDone)
+	if again.Signed.By != "Vera" || again.Signed.Overall[0].Posted.AmountMinor != signed+corrected || len(again.Corrections) != 0 ||
+		len(again.Earlier) != 1 || again.Earlier[0].Overall[0].Posted.AmountMinor != signed || len(again.Acts) != 3 {
+		t.Errorf("signed again: %+v", again)
+	}
+}
+
+// showsSigned looks for the signature, the corrections and their sum in all that
+// people read.
+func (w *town) showsSigned(want ...string) {
+	w.Helper()
+	book := filepath.Join(w.TempDir(), "april.xlsx")
+	w.asks("reconcile", "2026-04", "--format", "xlsx", "--output", book)
+	var cells []string
+	file, err := excelize.OpenFile(book)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // only read
+	for _, sheet := range []string{"Summary", "Signed", "Corrections", "Acts"} {
+		rows, err := file.GetRows(sheet)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, row := range rows {
+			cells = append(cells, row...)
+		}
+	}
+	minor := strings.NewReplacer(" ", "", ".", "")
+	for format, text := range map[string]string{
+		"table": w.asks("reconcile", "2026-04").out,
+		"csv":   w.asks("reconcile", "2026-04", "--format", "csv").out,
+		"xlsx":  strings.ReplaceAll(strings.Join(cells, "\n"), ",", " "),
+	} {
+		for _, part := range want {
+			if format == "csv" && strings.HasPrefix(part, "-") {
+				part = minor.Replace(part)
+			}
+			if !strings.Contains(strings.ToLower(text), strings.ToLower(part)) {
+				w.Errorf("%s does not say %q:\n%s", format, part, text)
+			}
+		}
+	}
+}
+
+// A ledger that was changed behind the signature is found, in either direction.
+func TestALedgerChangedAfterTheSignature(t *testing.T) {
+	for _, c := range []struct{ change, want string }{
+		{"amount_minor - 100", "posted-more-than-signed"}, {"amount_minor + 100", "posted-less-than-signed"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			w := spring(t)
+			if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+				t.Fatalf("%+v", a)
+			}
+			w.tampers("UPDATE adjustment_items SET amount_minor = "+c.change+" WHERE account_id = 885 AND line_id = '1'",
+				"UPDATE adjustments SET amount_minor = "+c.change+" WHERE account_id = 885")
+			r := w.reconciles(exitNo)
+			if !slices.ContainsFunc(r.Breaks, func(b breakReport) bool { return string(b.Kind) == c.want }) {
+				t.Errorf("%+v", r.Breaks)
+			}
+		})
+	}
+}
+
+// An invoice that moves to another month after the signature takes its documents
+// with it: the report says so, and the sums still tie.
+func TestAnInvoiceThatMovesAfterTheSignature(t *testing.T) {
+	w := spring(t)
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+		t.Fatalf("%+v", a)
+	}
+	moved := bill(902, 202605, 2, subscription(99999))
+	moved.ID = "INV-2026-04-902"
+	w.hears(moved)
+	for range 2 {
+		w.month(202604)
+		w.month(202605)
+	}
+	r := w.reconciles(exitDone)
+	if want := []movedReport{{"RUB", 20000}}; !slices.Equal(r.Moved, want) || r.Overall[0].Posted.AmountMinor != -184398+20000 {
+		t.Errorf("moved %+v, want %+v; now %+v", r.Moved, want, r.Overall)
+	}
+	var may reconcileReport
+	w.answers(exitDone, &may, "reconcile", "2026-05", "--format", "json")
+}
+
+// A person who lets a run pass the brake is named in the report.
+func TestTheReportNamesWhoAccepted(t *testing.T) {
+	w := spring(t)
+	run, started, err := w.store.StartRun(t.Context(), models.RunRequest{Period: 202604, Full: true, Chunk: 3, Accept: true, By: "Anna", Reason: "looked at it"})
+	if err != nil || !started {
+		t.Fatal(run, err)
+	}
+	a := w.asks("reconcile", "2026-04")
+	for _, want := range []string{"Anna", "accept-run", "looked at it"} {
+		if !strings.Contains(a.out, want) {
+			t.Errorf("the report does not say %q:\n%s", want, a.out)
+		}
 	}
 }

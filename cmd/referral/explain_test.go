@@ -20,9 +20,9 @@ func TestWhyThisKopeck(t *testing.T) {
 		"Line 1  subscription  discounted  2026-04-01 … 2026-04-30, 30 days  3 000.00",
 		"2026-04-01 … 2026-04-19   19 days × (0 % invitee + 40 % inviter) = 760",
 		"2026-04-20 … 2026-04-30   11 days × (0 % invitee + 60 % inviter) = 660",
-		"1420 percent-days: 300000 × 1420 / (100 × 30) = 142000\n",
+		"1420 percent-days: 3 000.00 × 1420 / (100 × 30) = 1 420.00\n",
 		"wanted -1 420.00, posted -1 420.00, to post 0.00",
-		"12345 × 1420 / (100 × 30) = 5843 900/3000, rounded 5843",
+		"123.45 × 1420 / (100 × 30) = 58.43 and 900/3000 of 0.01, rounded to 58.43",
 		"Line 3  sms_package  excluded: never discounted",
 		billing.AdjustmentID(april885, 1).String(), "applied -1 478.43 on 2026-05-01",
 	} {

@@ -103,7 +103,7 @@ Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
 	root.SetErr(p.err)
 	root.PersistentFlags().String("config", "config.yaml", "the configuration `file`")
 	for _, command := range []func(process) *cobra.Command{
-		newServe, newRun, newReconcile, newClose, newExplain, newSimulate, newTerms, newDeadLetters, newResend, newWriteOff, newMigrate, newDemo, newVersion,
+		newServe, newRun, newReconcile, newClose, newReopen, newExplain, newSimulate, newTerms, newDeadLetters, newResend, newWriteOff, newMigrate, newDemo, newVersion,
 	} {
 		root.AddCommand(command(p))
 	}

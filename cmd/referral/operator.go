@@ -48,10 +48,15 @@ func (o *operator) checkReasoned(command string) error {
 const maxOperatorText = 1000
 
 func (o *operator) checkText(command string) error {
-	for flag, text := range map[string]string{"--by": o.by, "--reason": o.reason} {
-		if !utf8.ValidString(text) || len(text) > maxOperatorText {
-			return usageError(command, errors.New(flag+" must be UTF-8 text of at most 1000 bytes"))
-		}
+	if err := checkOperatorText(command, "--by", o.by); err != nil {
+		return err
+	}
+	return checkOperatorText(command, "--reason", o.reason)
+}
+
+func checkOperatorText(command, flag, text string) error {
+	if !utf8.ValidString(text) || len(text) > maxOperatorText {
+		return usageError(command, errors.New(flag+" must be UTF-8 text of at most 1000 bytes"))
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ var looking = map[string]struct {
 	"referral run":                  {uses: [][]string{{"run", "2026-04", "--dry-run"}, {"run", "2026-05", "--dry-run", "--full", "--format", "json"}, {"run", "2031-01", "--dry-run"}}},
 	"referral reconcile":            {uses: [][]string{{"reconcile", "2026-04"}, {"reconcile", "2026-05", "--format", "json"}, {"reconcile", "2026-03", "--format", "csv"}, {"reconcile", "2026-04", "--format", "xlsx"}}},
 	"referral close":                {writes: "the signature"},
+	"referral reopen":               {writes: "the signature"},
 	"referral explain account":      {uses: [][]string{{"explain", "account", "885"}, {"explain", "account", "1"}}},
 	"referral explain invoice":      {uses: [][]string{{"explain", "invoice", april885}, {"explain", "invoice", "INV-none"}}},
 	"referral simulate":             {uses: [][]string{{"simulate", "--terms", "other.yaml", "--from", "2026-01", "--to", "2026-05"}}},

@@ -109,25 +109,33 @@ func (a *app) reconciled(ctx context.Context, p process, period models.Period) (
 	}
 	report := newReconcileReport(info, a.now())
 	report.OtherTerms = digest != "" && digest != a.programme.Digest()
+	r, head, err := a.audited(ctx, p, period)
+	if err != nil {
+		return nil, err
+	}
+	report.fill(r)
+	report.fillSigned(r, &head)
+	return report, nil
+}
+
+// audited is the reconciliation of a period. A person who asks wants to know what
+// is open, however young it is.
+func (a *app) audited(ctx context.Context, p process, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
-	// Whoever asks wants to know what is open, however young it is.
-	patience := billing.Patience{Now: report.CheckedAt, Grace: a.config.Schedule.AnswerGrace, Strict: true}
-	var r *billing.Reconciliation
-	err = a.store.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(a.programme, period, head, patience)
+	patience := billing.Patience{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
+	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
+		head, r = h, billing.NewReconciliation(a.programme, period, h, patience)
 		return nil
 	}, func(c *models.AuditCase) error {
 		tick()
 		r.Account(c)
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r.Close()
 	}
-	r.Close()
-	report.fill(r)
-	return report, nil
+	return r, head, err
 }
 
 // periodInfo is what is known of a period; an open one that nothing is known of.

@@ -60,6 +60,7 @@ func csvRecords(t *reconcileReport) []csvRecord {
 			records = append(records, csvControl(list.record, &list.lines[i]))
 		}
 	}
+	records = append(records, csvSigned(t)...)
 	records = append(records, csvRecord{"record": "posted-for-closed-periods", "posted_count": t.Foreign.Documents, "posted_minor": t.Foreign.AmountMinor})
 	for i := range t.Breaks {
 		records = append(records, csvBreak(&t.Breaks[i]))
@@ -71,7 +72,45 @@ func csvRecords(t *reconcileReport) []csvRecord {
 		records = append(records, csvRecord{"record": "notice", "kind": string(n.Kind), "account_id": accountIdentifier(n.AccountID),
 			"invoice_id": identifier(n.InvoiceID), "actual_minor": n.AmountMinor, "detail": n.Detail})
 	}
+	for _, a := range t.Acts {
+		records = append(records, csvRecord{"record": "act", "kind": string(a.What), "detail": fmt.Sprintf("%s by %s: %s", moment(a.At, ""), a.By, a.Reason)})
+	}
 	return append(records, csvRests(t)...)
+}
+
+// csvSigned is what was signed and what was posted since. With what has moved it
+// comes to the records "overall".
+func csvSigned(t *reconcileReport) (records []csvRecord) {
+	if t.Signed == nil {
+		return nil
+	}
+	records = append(records, csvRecord{"record": "signed", "detail": t.Signed.headline()})
+	for _, list := range []struct {
+		record string
+		lines  []controlReport
+	}{{"signed-overall", t.Signed.Overall}, {"signed-control", t.Signed.Controls}} {
+		for i := range list.lines {
+			records = append(records, csvControl(list.record, &list.lines[i]))
+		}
+	}
+	records = append(records, csvRecord{"record": "signed-posted-for-closed-periods",
+		"posted_count": t.Signed.Foreign.Documents, "posted_minor": t.Signed.Foreign.AmountMinor})
+	for _, c := range t.Corrections {
+		records = append(records, csvRecord{"record": "correction", "kind": correctionKind(c), "currency": c.Currency,
+			"posted_count": c.Documents, "posted_minor": c.AmountMinor, "detail": "posted to " + c.PostingPeriod.String()})
+	}
+	for _, m := range t.Moved {
+		records = append(records, csvRecord{"record": "moved", "kind": "discounts", "currency": m.Currency, "posted_minor": m.AmountMinor,
+			"detail": "invoices whose period has changed since"})
+	}
+	return records
+}
+
+func correctionKind(c correctionReport) string {
+	if c.Currency == "" {
+		return "packages"
+	}
+	return "discounts"
 }
 
 // csvRests says what is counted and not listed.
@@ -86,7 +125,7 @@ func csvRests(t *reconcileReport) (rests []csvRecord) {
 }
 
 func csvControl(record string, c *controlReport) csvRecord {
-	row := csvRecord{"record": record, "kind": c.Kind, "currency": c.Currency, "ties": c.Ties}
+	row := csvRecord{"record": record, "kind": c.Kind, "currency": c.Currency, "ties": c.Ties, "detail": c.Difference}
 	if c.Percent > 0 {
 		row["percent"] = int64(c.Percent)
 	}

@@ -23,21 +23,26 @@ type reconcileReport struct {
 	OtherTerms bool               `json:"other_terms"` // than those that the service works by
 	CheckedAt  time.Time          `json:"checked_at"`
 
-	Ties        bool            `json:"ties"`
-	Nothing     bool            `json:"nothing"` // there was nothing to reconcile
-	Accounts    int64           `json:"accounts"`
-	Invoices    int64           `json:"invoices"`
-	Documents   int64           `json:"documents"`
-	Packages    int64           `json:"packages"`
-	Overall     []controlReport `json:"overall"`
-	Controls    []controlReport `json:"controls"`
-	Foreign     foreignReport   `json:"posted_for_closed_periods"`
-	OnTheWay    int64           `json:"on_their_way"` // of the breaks: posted a short while ago, billing may still answer
-	BreakCount  int64           `json:"break_count"`
-	Breaks      []breakReport   `json:"breaks"` // the first of them
-	Held        []heldReport    `json:"held"`
-	NoticeCount int64           `json:"notice_count"`
-	Notices     []noticeReport  `json:"notices"` // the first of them
+	Ties        bool               `json:"ties"`
+	Nothing     bool               `json:"nothing"` // there was nothing to reconcile
+	Accounts    int64              `json:"accounts"`
+	Invoices    int64              `json:"invoices"`
+	Documents   int64              `json:"documents"`
+	Packages    int64              `json:"packages"`
+	Overall     []controlReport    `json:"overall"`
+	Controls    []controlReport    `json:"controls"`
+	Foreign     foreignReport      `json:"posted_for_closed_periods"`
+	Signed      *signatureReport   `json:"signed"`                // null unless the period is closed
+	Corrections []correctionReport `json:"corrections"`           // posted since it was signed
+	Moved       []movedReport      `json:"moved_between_periods"` // since then, by invoices whose period has changed
+	Earlier     []signatureReport  `json:"earlier_signatures"`    // taken back by reopening
+	Acts        []actReport        `json:"acts"`
+	OnTheWay    int64              `json:"on_their_way"` // of the breaks: posted a short while ago, billing may still answer
+	BreakCount  int64              `json:"break_count"`
+	Breaks      []breakReport      `json:"breaks"` // the first of them
+	Held        []heldReport       `json:"held"`
+	NoticeCount int64              `json:"notice_count"`
+	Notices     []noticeReport     `json:"notices"` // the first of them
 }
 
 // controlReport is a line of the control totals.
@@ -47,6 +52,7 @@ type controlReport struct {
 	SMS        int         `json:"sms,omitempty"` // size of the package
 	Currency   string      `json:"currency,omitempty"`
 	Ties       bool        `json:"ties"`
+	Difference string      `json:"difference"` // in words; empty when it ties
 	Entitled   totalReport `json:"entitled"`
 	Posted     totalReport `json:"posted"`
 	Published  totalReport `json:"published"`
@@ -120,7 +126,7 @@ func controlReports(lines []billing.ControlLine) []controlReport {
 	list := make([]controlReport, len(lines))
 	for i, l := range lines {
 		list[i] = controlReport{
-			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Ties: l.Ties(),
+			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Ties: l.Ties(), Difference: l.Difference(),
 			Entitled: totalReportOf(l.Entitled), Posted: totalReportOf(l.Posted), Published: totalReportOf(l.Published), Answered: totalReportOf(l.Answered),
 			WrittenOff: totalReportOf(l.WrittenOff),
 		}

@@ -18,12 +18,14 @@ const tableNames = 100
 func writeReconcileTable(out io.Writer, t *reconcileReport) error {
 	w := bufio.NewWriter(out)
 	printHeadline(w, t)
+	printSigned(w, t)
 	if !t.Nothing {
 		printControls(w, t)
 		printBreaks(w, t)
 		printHeld(w, t)
 		printNotices(w, t)
 	}
+	printActs(w, t)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
@@ -70,22 +72,31 @@ func (t *reconcileReport) stateInWords() string {
 	return "Open, not run yet"
 }
 
+var controlHead = slices.Concat([]string{""}, stageNames, []string{""})
+
 func printControls(w io.Writer, t *reconcileReport) {
-	var rows [][]string
-	for i := range t.Controls {
-		rows = append(rows, controlRow(t.Controls[i].name(), &t.Controls[i]))
+	title := "Control totals"
+	if t.Signed != nil {
+		title = "Control totals as they are now"
 	}
-	for i := range t.Overall {
-		c := &t.Overall[i]
+	if rows := controlTable(t.Controls, t.Overall); len(rows) > 0 {
+		printTable(w, title, controlHead, rows)
+	}
+}
+
+func controlTable(controls, overall []controlReport) (rows [][]string) {
+	for i := range controls {
+		rows = append(rows, controlRow(controls[i].name(), &controls[i]))
+	}
+	for i := range overall {
+		c := &overall[i]
 		name := "all packages"
 		if c.Currency != "" {
 			name = fmt.Sprintf("all discounts, %s (%s)", c.Currency, things(c.Entitled.Count, "line"))
 		}
 		rows = append(rows, controlRow(name, c))
 	}
-	if len(rows) > 0 {
-		printTable(w, "Control totals", slices.Concat([]string{""}, stageNames, []string{""}), rows)
-	}
+	return rows
 }
 
 // controlRow shows amounts; of packages, which cost nothing, how many.
@@ -101,7 +112,7 @@ func controlRow(name string, c *controlReport) []string {
 	if c.Ties {
 		return append(row, "ties")
 	}
-	return append(row, "DIFFERS")
+	return append(row, "DIFFERS: "+c.Difference)
 }
 
 func (c *controlReport) name() string {

@@ -112,7 +112,8 @@ func TestExactlyTheOneThatDoesNotTieIsNamed(t *testing.T) {
 		{"all its items are gone", []string{items + first}, billing.BreakAltered, 1},
 		{"an answer is missing", []string{"DELETE FROM results WHERE adjustment_id = " + answer + first + ")"}, billing.BreakUnanswered, 1},
 		{"an answer is a rejection", []string{"UPDATE results SET status = 'rejected' WHERE adjustment_id = " + answer + second + ")"}, billing.BreakRejected, 2},
-		{"an answer has another amount", []string{"UPDATE results SET amount_minor = amount_minor + 1 WHERE adjustment_id = " + answer + first + ")"}, billing.BreakAnswerDiffers, 1},
+		{"an answer has a smaller amount", []string{"UPDATE results SET amount_minor = amount_minor + 1 WHERE adjustment_id = " + answer + first + ")"}, billing.BreakAnsweredLess, 1},
+		{"an answer has a larger amount", []string{"UPDATE results SET amount_minor = amount_minor - 1 WHERE adjustment_id = " + answer + first + ")"}, billing.BreakAnsweredMore, 1},
 		{"the first document is deleted", []string{items + first, documents + first}, billing.BreakMissing, 1},
 		{"the last document is deleted", []string{items + second, documents + second}, billing.BreakMissing, 2},
 		{"the document is deleted, its items are left", []string{documents + second}, billing.BreakMissing, 2},
@@ -156,7 +157,7 @@ func TestExactlyTheOnePackageIsNamed(t *testing.T) {
 		{"its id", []string{"UPDATE sms_packages SET package_id = '00000000-0000-4000-8000-000000000001'"}, billing.BreakAltered},
 		{"no answer", []string{"DELETE FROM results WHERE adjustment_id = " + answer}, billing.BreakUnanswered},
 		{"rejected", []string{"UPDATE results SET status = 'rejected' WHERE adjustment_id = " + answer}, billing.BreakRejected},
-		{"it was charged", []string{"UPDATE results SET amount_minor = 5 WHERE adjustment_id = " + answer}, billing.BreakAnswerDiffers},
+		{"it was charged", []string{"UPDATE results SET amount_minor = 5 WHERE adjustment_id = " + answer}, billing.BreakAnsweredLess},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
@@ -280,7 +281,7 @@ func TestATamperedStandingIsNamed(t *testing.T) {
 	w := spring(t)
 	w.tampers("UPDATE discounts SET percent = 100 WHERE account_id = 902")
 	r := w.reconciles(exitNo)
-	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakStanding || r.Breaks[0].AccountID != 902 {
+	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakDerivedMore || r.Breaks[0].AccountID != 902 {
 		t.Errorf("%+v", r.Breaks)
 	}
 }
@@ -373,7 +374,7 @@ func TestTheWorkbook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer book.Close() //nolint:errcheck // only read
-	if got := book.GetSheetList(); !slices.Equal(got, []string{"Summary", "Controls", "Breaks", "Notices"}) {
+	if got := book.GetSheetList(); !slices.Equal(got, []string{"Summary", "Controls", "Breaks", "Notices", "Acts"}) {
 		t.Errorf("sheets %v", got)
 	}
 	breaks, err := book.GetRows("Breaks")

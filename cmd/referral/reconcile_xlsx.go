@@ -129,17 +129,67 @@ func headCells(head []string, styles sheetStyles) []any {
 	return cells
 }
 
+var (
+	controlColumns = []string{"kind", "percent", "SMS", "currency", "ties", "entitled lines", "entitled", "posted lines", "posted",
+		"published lines", "published", "answered lines", "answered", "written off lines", "written off", "difference"}
+	controlWidths = []float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18, 16, 18, 34}
+)
+
 func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
-	return []sheet{
+	sheets := []sheet{
 		{"Summary", []string{"what", "value"}, []float64{36, 40}, func(write func(...any) error) error { return summaryRows(write, t, styles) }},
-		{"Controls", []string{"kind", "percent", "SMS", "currency", "ties", "entitled lines", "entitled", "posted lines", "posted",
-			"published lines", "published", "answered lines", "answered", "written off lines", "written off"},
-			[]float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18, 16, 18}, func(write func(...any) error) error { return controlRows(write, t, styles) }},
+		{"Controls", controlColumns, controlWidths, func(write func(...any) error) error { return controlRows(write, styles, t.Controls, t.Overall) }},
 		{"Breaks", []string{"kind", "account", "invoice", "document", "lines", "expected", "found", "detail"},
 			[]float64{22, 21, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
 		{"Notices", []string{"kind", "account", "invoice", "amount", "detail"},
 			[]float64{18, 21, 24, 16, 90}, func(write func(...any) error) error { return noticeRows(write, t, styles) }},
+		{"Acts", []string{"when (UTC)", "who", "what", "why"},
+			[]float64{20, 24, 16, 90}, func(write func(...any) error) error { return actRows(write, t, styles) }},
 	}
+	if t.Signed == nil {
+		return sheets
+	}
+	return append(sheets,
+		sheet{"Signed", controlColumns, controlWidths, func(write func(...any) error) error {
+			return controlRows(write, styles, t.Signed.Controls, t.Signed.Overall)
+		}},
+		sheet{"Corrections", []string{"what", "currency", "posted to", "number", "amount"},
+			[]float64{28, 9, 12, 12, 18}, func(write func(...any) error) error { return correctionRows(write, t, styles) }})
+}
+
+func actRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	for _, a := range t.Acts {
+		if err := write(styles.utc(a.At), styles.identifier(a.By), string(a.What), a.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// correctionRows leads from what was signed to what the ledger holds now.
+func correctionRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+	line := func(what string, c *controlReport) []any {
+		return []any{what + ", " + c.Kind, c.Currency, nil, c.Posted.Count, styles.amount(c.Posted.AmountMinor)}
+	}
+	var rows [][]any
+	for i := range t.Signed.Overall {
+		rows = append(rows, line("signed", &t.Signed.Overall[i]))
+	}
+	for _, c := range t.Corrections {
+		rows = append(rows, []any{"correction, " + correctionKind(c), c.Currency, styles.identifier(c.PostingPeriod.String()), c.Documents, styles.amount(c.AmountMinor)})
+	}
+	for _, m := range t.Moved {
+		rows = append(rows, []any{"invoices moved", m.Currency, nil, nil, styles.amount(m.AmountMinor)})
+	}
+	for i := range t.Overall {
+		rows = append(rows, line("now", &t.Overall[i]))
+	}
+	for _, row := range rows {
+		if err := write(row...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
@@ -149,6 +199,7 @@ func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyle
 		{"accounts to settle again", t.Stale}, {"judged by other terms than the service", t.OtherTerms},
 		{"breaks", t.BreakCount}, {"of them on their way", t.OnTheWay}, {"notices", t.NoticeCount},
 		{"documents posted for closed periods", t.Foreign.Documents}, {"their amount", styles.amount(t.Foreign.AmountMinor)},
+		{"signature", t.signatureInWords()},
 	} {
 		if err := write(row...); err != nil {
 			return err
@@ -162,14 +213,15 @@ func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyle
 	return nil
 }
 
-func controlRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
-	for _, list := range [][]controlReport{t.Controls, t.Overall} {
+func controlRows(write func(...any) error, styles sheetStyles, lists ...[]controlReport) error {
+	for _, list := range lists {
 		for i := range list {
 			c := &list[i]
 			row := []any{c.Kind, unlessZero(c.Percent), unlessZero(c.SMS), c.Currency, c.Ties}
 			for _, s := range c.stages() {
 				row = append(row, s.Count, styles.amount(s.AmountMinor))
 			}
+			row = append(row, c.Difference)
 			if err := write(row...); err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ import (
 
 func newRun(p process) *cobra.Command {
 	var q models.RunRequest
+	var who operator
 	var dry bool
 	var format string
 	cmd := &cobra.Command{
@@ -43,12 +44,15 @@ fields of a run.`,
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
+			if err := who.check("run"); err != nil {
+				return err
+			}
 			a, err := openChecked(cmd, p, dry)
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			q.Period = period
+			q.Period, q.By, q.Reason = period, who.by, who.reason
 			if dry {
 				return a.rehearse(cmd.Context(), p, q, format)
 			}
@@ -56,7 +60,8 @@ fields of a run.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "post nothing, print what would be posted")
-	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake")
+	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake; recorded with --by and --reason")
+	who.flags(cmd)
 	cmd.Flags().BoolVar(&q.Full, "full", false, "look at every account again, not only at those that facts have touched")
 	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
 	return cmd

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// signatureReport is finance's signature with the totals as they were signed.
+type signatureReport struct {
+	At         time.Time       `json:"at"`
+	By         string          `json:"by"`
+	Reason     string          `json:"reason"`
+	Override   string          `json:"override"`   // why it was closed in spite of the objections
+	Objections []string        `json:"objections"` // none as a rule
+	Overall    []controlReport `json:"overall"`
+	Controls   []controlReport `json:"controls"`
+	Foreign    foreignReport   `json:"posted_for_closed_periods"`
+}
+
+// correctionReport is what was posted to the period's documents after it was
+// signed, by the period that carries it.
+type correctionReport struct {
+	PostingPeriod models.Period `json:"posting_period"`
+	Currency      string        `json:"currency"` // empty for packages
+	Documents     int64         `json:"documents"`
+	AmountMinor   models.Money  `json:"amount_minor"`
+}
+
+type movedReport struct {
+	Currency    string       `json:"currency"`
+	AmountMinor models.Money `json:"amount_minor"`
+}
+
+// signedSum is a line of the equation signed + corrections + moved = now.
+type signedSum struct {
+	Currency                          string // empty for packages, whose amounts are numbers
+	Signed, Corrections, Moved, Total models.Money
+}
+
+// actReport is what a person did about the period.
+type actReport struct {
+	At     time.Time                 `json:"at"`
+	By     string                    `json:"by"`
+	What   models.OperatorActionKind `json:"what"`
+	Reason string                    `json:"reason"`
+}
+
+func (t *reconcileReport) fillSigned(r *billing.Reconciliation, head *models.AuditHead) {
+	if s := r.Signature(); s != nil {
+		report := signatureReportOf(s)
+		t.Signed = &report
+	}
+	t.Earlier, t.Corrections, t.Moved, t.Acts = []signatureReport{}, []correctionReport{}, []movedReport{}, []actReport{}
+	for i := range head.Signatures {
+		if &head.Signatures[i] != r.Signature() {
+			t.Earlier = append(t.Earlier, signatureReportOf(&head.Signatures[i]))
+		}
+	}
+	for _, c := range r.Corrections() {
+		t.Corrections = append(t.Corrections, correctionReport{c.PostingPeriod, c.Currency, c.Documents, c.Amount})
+	}
+	if moved := r.Moved(); t.Signed != nil {
+		for _, currency := range slices.Sorted(maps.Keys(moved)) {
+			t.Moved = append(t.Moved, movedReport{currency, moved[currency]})
+		}
+	}
+	for _, a := range head.Acts {
+		t.Acts = append(t.Acts, actReport{a.At, a.Who, a.What, a.Reason})
+	}
+}
+
+func signatureReportOf(s *models.Signature) signatureReport {
+	lines, overall := billing.SignedLines(s)
+	return signatureReport{
+		At: s.At, By: s.Who, Reason: s.Reason, Override: s.Override, Objections: append([]string{}, s.Objections...),
+		Overall: controlReports(overall), Controls: controlReports(lines), Foreign: foreignReport{s.Foreign.Count, s.Foreign.Amount},
+	}
+}
+
+// signedSums is the equation for every currency, then for packages.
+func (t *reconcileReport) signedSums() []signedSum {
+	sums := map[string]signedSum{}
+	add := func(currency string, part signedSum) {
+		s := sums[currency]
+		sums[currency] = signedSum{currency, s.Signed.Add(part.Signed), s.Corrections.Add(part.Corrections), s.Moved.Add(part.Moved), s.Total.Add(part.Total)}
+	}
+	for _, c := range t.Signed.Overall {
+		add(c.Currency, signedSum{Signed: c.posted()})
+	}
+	for _, c := range t.Corrections {
+		amount := c.AmountMinor
+		if c.Currency == "" {
+			amount = models.Money(c.Documents)
+		}
+		add(c.Currency, signedSum{Corrections: amount})
+	}
+	for _, m := range t.Moved {
+		add(m.Currency, signedSum{Moved: m.AmountMinor})
+	}
+	for _, c := range t.Overall {
+		add(c.Currency, signedSum{Total: c.posted()})
+	}
+	var list []signedSum
+	for _, currency := range slices.Backward(slices.Sorted(maps.Keys(sums))) {
+		list = append(list, sums[currency])
+	}
+	return list
+}
+
+// posted is the amount posted; of packages, which cost nothing, how many.
+func (c *controlReport) posted() models.Money {
+	if c.Currency == "" {
+		return models.Money(c.Posted.Count)
+	}
+	return c.Posted.AmountMinor
+}
+
+func (s *signedSum) cells() []string {
+	name, cell := "discounts, "+s.Currency, models.Money.String
+	if s.Currency == "" {
+		name, cell = "SMS packages", func(n models.Money) string { return count(int64(n)) }
+	}
+	row := []string{name, cell(s.Signed), cell(s.Corrections)}
+	if s.Moved != 0 {
+		return append(row, cell(s.Moved), cell(s.Total))
+	}
+	return append(row, "", cell(s.Total))
+}
+
+func printSigned(w io.Writer, t *reconcileReport) {
+	if t.Signed == nil {
+		return
+	}
+	s := t.Signed
+	fmt.Fprintln(w, printable(s.headline()))
+	fmt.Fprintln(w)
+	if rows := controlTable(s.Controls, s.Overall); len(rows) > 0 {
+		printTable(w, "As signed", controlHead, rows)
+	}
+	if s.Foreign.Documents > 0 {
+		fmt.Fprintf(w, "Posted into this period for closed ones, as signed: %s, %s\n\n", things(s.Foreign.Documents, "document"), s.Foreign.AmountMinor)
+	}
+	var rows [][]string
+	for _, c := range t.Corrections {
+		what, amount := "documents, "+c.Currency, c.AmountMinor.String()
+		if c.Currency == "" {
+			what, amount = "SMS packages", ""
+		}
+		rows = append(rows, []string{c.PostingPeriod.String(), what, count(c.Documents), amount})
+	}
+	if len(rows) > 0 {
+		printTable(w, "Corrections posted since, by the period that carries them", []string{"posted to", "what", "number", "amount"}, rows)
+	}
+	rows = nil
+	for _, sum := range t.signedSums() {
+		rows = append(rows, sum.cells())
+	}
+	if len(rows) > 0 {
+		printTable(w, "Signed and corrected", []string{"posted", "signed", "corrected since", "invoices moved", "now"}, rows)
+	}
+}
+
+func (s *signatureReport) headline() string {
+	text := fmt.Sprintf("Signed by %s on %s.", s.By, moment(s.At, ""))
+	if s.Reason != "" {
+		text = fmt.Sprintf("Signed by %s on %s: %s.", s.By, moment(s.At, ""), s.Reason)
+	}
+	if s.Override != "" {
+		text += fmt.Sprintf(" OVERRIDDEN: %s; against: %s.", s.Override, strings.Join(s.Objections, "; "))
+	}
+	return text
+}
+
+func (t *reconcileReport) signatureInWords() string {
+	if t.Signed == nil {
+		return ""
+	}
+	return t.Signed.headline()
+}
+
+func printActs(w io.Writer, t *reconcileReport) {
+	if len(t.Acts) == 0 {
+		return
+	}
+	rows := make([][]string, len(t.Acts))
+	for i, a := range t.Acts {
+		rows[i] = []string{moment(a.At, ""), a.By, string(a.What), a.Reason}
+	}
+	printTable(w, "Who did what about this period", []string{"when", "who", "what", "why"}, rows)
+}

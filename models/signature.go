@@ -1,0 +1,34 @@
+package models
+
+import "time"
+
+// Counted is a sum with the number of its parts: lines of invoices, or packages.
+type Counted struct {
+	Count  int64
+	Amount Money
+}
+
+// SignedTotal is a line of the control totals as it was signed.
+type SignedTotal struct {
+	Kind       string
+	Percent    int // of a discount, or the size of a package
+	Currency   string
+	Entitled   Counted
+	Posted     Counted
+	Published  Counted
+	Answered   Counted
+	WrittenOff Counted
+}
+
+// Signature is finance's sign-off of a period, with what was signed.
+type Signature struct {
+	Period     Period
+	At         time.Time
+	Who        string
+	Reason     string
+	Override   string   // why the period was closed in spite of the objections
+	Objections []string // what stood against closing it
+	LastRun    int64    // what later runs post to the period's documents is a correction
+	Foreign    Counted  // documents posted into the period for closed ones
+	Totals     []SignedTotal
+}

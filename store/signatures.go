@@ -1,0 +1,310 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"referral/models"
+)
+
+type signatureRecord struct {
+	SignatureID      int64 `gorm:"primaryKey;autoIncrement"`
+	Period           models.Period
+	At               time.Time
+	Who              string
+	Reason           string
+	OverrideReason   string
+	Objections       string
+	LastRun          int64
+	ForeignDocuments int64
+	ForeignAmount    models.Money
+}
+
+func (signatureRecord) TableName() string { return "signatures" }
+
+type signedTotalRecord struct {
+	SignatureID      int64  `gorm:"primaryKey;autoIncrement:false"`
+	Kind             string `gorm:"primaryKey"`
+	Percent          int    `gorm:"primaryKey;autoIncrement:false"`
+	Currency         string `gorm:"primaryKey"`
+	EntitledCount    int64
+	EntitledAmount   models.Money
+	PostedCount      int64
+	PostedAmount     models.Money
+	PublishedCount   int64
+	PublishedAmount  models.Money
+	AnsweredCount    int64
+	AnsweredAmount   models.Money
+	WrittenOffCount  int64
+	WrittenOffAmount models.Money
+}
+
+func (signedTotalRecord) TableName() string { return "signed_totals" }
+
+func signedTotalRecordOf(signature int64, t *models.SignedTotal) signedTotalRecord {
+	return signedTotalRecord{
+		signature, t.Kind, t.Percent, t.Currency, t.Entitled.Count, t.Entitled.Amount, t.Posted.Count, t.Posted.Amount,
+		t.Published.Count, t.Published.Amount, t.Answered.Count, t.Answered.Amount,
+		t.WrittenOff.Count, t.WrittenOff.Amount,
+	}
+}
+
+func (r *signedTotalRecord) total() models.SignedTotal {
+	return models.SignedTotal{
+		Kind: r.Kind, Percent: r.Percent, Currency: r.Currency,
+		Entitled: models.Counted{Count: r.EntitledCount, Amount: r.EntitledAmount}, Posted: models.Counted{Count: r.PostedCount, Amount: r.PostedAmount},
+		Published: models.Counted{Count: r.PublishedCount, Amount: r.PublishedAmount}, Answered: models.Counted{Count: r.AnsweredCount, Amount: r.AnsweredAmount},
+		WrittenOff: models.Counted{Count: r.WrittenOffCount, Amount: r.WrittenOffAmount},
+	}
+}
+
+// saveSignature keeps what was signed.
+func (t *tx) saveSignature(s *models.Signature) error {
+	record := signatureRecord{
+		Period: s.Period, At: s.At, Who: s.Who, Reason: s.Reason, OverrideReason: s.Override, Objections: strings.Join(s.Objections, "\n"),
+		LastRun: s.LastRun, ForeignDocuments: s.Foreign.Count, ForeignAmount: s.Foreign.Amount,
+	}
+	if err := t.Create(&record).Error; err != nil {
+		return fmt.Errorf("keeping the signature: %w", err)
+	}
+	totals := make([]signedTotalRecord, len(s.Totals))
+	for i := range s.Totals {
+		totals[i] = signedTotalRecordOf(record.SignatureID, &s.Totals[i])
+	}
+	if len(totals) == 0 {
+		return nil
+	}
+	if err := t.Create(&totals).Error; err != nil {
+		return fmt.Errorf("keeping the signed totals: %w", err)
+	}
+	return nil
+}
+
+// signatures is those under a period, the oldest first.
+func (t *tx) signatures(p models.Period) ([]models.Signature, error) {
+	var records []signatureRecord
+	if err := t.Where("period = ?", p).Order("signature_id").Find(&records).Error; err != nil {
+		return nil, fmt.Errorf("reading signatures: %w", err)
+	}
+	list := make([]models.Signature, len(records))
+	for i, r := range records {
+		list[i] = models.Signature{
+			Period: r.Period, At: r.At.UTC(), Who: r.Who, Reason: r.Reason, Override: r.OverrideReason,
+			LastRun: r.LastRun, Foreign: models.Counted{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
+		}
+		if r.Objections != "" {
+			list[i].Objections = strings.Split(r.Objections, "\n")
+		}
+		var totals []signedTotalRecord
+		if err := t.Where("signature_id = ?", r.SignatureID).Order("kind, currency, percent").Find(&totals).Error; err != nil {
+			return nil, fmt.Errorf("reading signed totals: %w", err)
+		}
+		for j := range totals {
+			list[i].Totals = append(list[i].Totals, totals[j].total())
+		}
+	}
+	return list, nil
+}
+
+// ErrPostedMeanwhile says that a run has posted to a period since the totals to be
+// signed were taken: they have to be taken again.
+var ErrPostedMeanwhile = errors.New("a run has posted to it since its totals were taken")
+
+// NotClosed says why a period is not closed.
+type NotClosed struct {
+	Period     models.Period
+	Already    *models.Signature // it is closed by this
+	Obstacles  []string          // hold whatever anybody says
+	Objections []string          // may be overridden
+}
+
+// Error is all reasons in a line.
+func (e *NotClosed) Error() string {
+	if e.Already != nil {
+		return fmt.Sprintf("period %s is closed already: signed by %s on %s", e.Period, e.Already.Who, e.Already.At.Format(time.RFC3339))
+	}
+	return fmt.Sprintf("period %s cannot be closed: %s", e.Period, strings.Join(append(append([]string{}, e.Obstacles...), e.Objections...), "; "))
+}
+
+// ClosePeriod signs a period off with the totals taken when its newest run was
+// s.LastRun. s.Objections are those that the caller has found; what the database
+// shows is added. With an override they are recorded, without one they hold: the
+// error is then a *NotClosed with every reason.
+func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (signed models.Signature, err error) {
+	p := signature.Period
+	err = s.write(ctx, func(tx *tx) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
+			return fmt.Errorf("closing the gate: %w", err)
+		}
+		signed = signature
+		signed.At = tx.now
+		no, err := tx.reasonsNotToClose(&signed)
+		if err != nil {
+			return err
+		}
+		if no.Already != nil || len(no.Obstacles) > 0 || len(no.Objections) > 0 && signed.Override == "" {
+			return no
+		}
+		if signed.Objections = no.Objections; len(signed.Objections) == 0 {
+			signed.Override = "" // nothing had to be overridden
+		}
+		return tx.signOff(&signed)
+	})
+	var no *NotClosed
+	if errors.As(err, &no) {
+		return signed, no
+	}
+	if err != nil {
+		return signed, fmt.Errorf("closing period %s: %w", p, err)
+	}
+	return signed, nil
+}
+
+func (t *tx) reasonsNotToClose(s *models.Signature) (*NotClosed, error) {
+	no := &NotClosed{Period: s.Period, Objections: append([]string{}, s.Objections...)}
+	var record periodRecord
+	err := t.Where("period = ?", s.Period).Take(&record).Error
+	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, fmt.Errorf("reading period %s: %w", s.Period, err)
+	}
+	if record.ClosedAt != nil {
+		no.Already = &models.Signature{Period: s.Period, Who: *record.ClosedBy, At: record.ClosedAt.UTC()}
+		return no, nil
+	}
+	if record.SettledAt == nil {
+		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it has not been run: `referral run %s` first", s.Period))
+	}
+	if err := t.runsAgainstClosing(s, no); err != nil {
+		return nil, err
+	}
+	return no, t.waitingAgainstClosing(s.Period, no)
+}
+
+// runsAgainstClosing makes sure that what was signed stays as it is: nothing is
+// being posted to the period, nor was since the totals were taken.
+func (t *tx) runsAgainstClosing(s *models.Signature, no *NotClosed) error {
+	var found struct{ UnderWay, Newer bool }
+	err := t.Raw(`SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false) AS under_way, coalesce(bool_or(run_id > @last), false) AS newer
+		FROM runs WHERE (period = @p OR posting_period = @p) AND state NOT IN ('braked', 'abandoned')`,
+		sql.Named("p", s.Period), sql.Named("last", s.LastRun)).Scan(&found).Error
+	if err != nil {
+		return fmt.Errorf("looking for runs under way: %w", err)
+	}
+	switch {
+	case found.UnderWay:
+		no.Obstacles = append(no.Obstacles, "a run is under way that posts to it: close it when that has ended")
+	case found.Newer:
+		return ErrPostedMeanwhile
+	}
+	return nil
+}
+
+func (t *tx) waitingAgainstClosing(p models.Period, no *NotClosed) error {
+	var found struct {
+		Stale  int64
+		Braked bool
+	}
+	err := t.Raw(`SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = @p) AS stale,
+		EXISTS (SELECT 1 FROM runs WHERE posting_period = @p AND state = 'braked') AS braked`, sql.Named("p", p)).Scan(&found).Error
+	if err != nil {
+		return fmt.Errorf("looking for what waits in period %s: %w", p, err)
+	}
+	if found.Stale > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (`referral run %s`)", found.Stale, p))
+	}
+	if found.Braked {
+		no.Objections = append(no.Objections, "the brake holds a run that would post to it")
+	}
+	var open []models.Period
+	err = t.Model(&periodRecord{}).Where("period < ? AND closed_at IS NULL", p).Order("period").Pluck("period", &open).Error
+	if err != nil {
+		return fmt.Errorf("looking for open periods: %w", err)
+	}
+	if len(open) > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("earlier periods are open: %s", inWords(open)))
+	}
+	return nil
+}
+
+// openShown is how many open periods a message names.
+const openShown = 12
+
+func inWords(periods []models.Period) string {
+	var names []string
+	for _, p := range periods[:min(len(periods), openShown)] {
+		names = append(names, p.String())
+	}
+	if rest := len(periods) - len(names); rest > 0 {
+		names = append(names, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (t *tx) signOff(s *models.Signature) error {
+	err := t.Model(&periodRecord{Period: s.Period}).Updates(map[string]any{"closed_at": s.At, "closed_by": s.Who}).Error
+	if err != nil {
+		return fmt.Errorf("marking period %s as closed: %w", s.Period, err)
+	}
+	if err := t.saveSignature(s); err != nil {
+		return err
+	}
+	act := models.OperatorAction{Who: s.Who, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason}
+	if s.Override != "" {
+		act.What, act.Reason = models.ActionCloseOverride, s.Override+" (against: "+strings.Join(s.Objections, "; ")+")"
+	}
+	return t.recordAction(act)
+}
+
+// ErrNotReopened says why a period stays as it is.
+var ErrNotReopened = errors.New("it cannot be reopened")
+
+// ReopenPeriod takes a signature back, while no later period is signed: later
+// differences are posted to the period itself again. What was signed is kept.
+func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.OperatorAction) error {
+	err := s.write(ctx, func(tx *tx) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
+			return fmt.Errorf("closing the gate: %w", err)
+		}
+		if err := tx.mayReopen(p); err != nil {
+			return err
+		}
+		err := tx.Model(&periodRecord{Period: p}).Updates(map[string]any{"closed_at": nil, "closed_by": nil}).Error
+		if err != nil {
+			return fmt.Errorf("marking it as open: %w", err)
+		}
+		return tx.recordAction(by)
+	})
+	if err != nil {
+		return fmt.Errorf("reopening period %s: %w", p, err)
+	}
+	return nil
+}
+
+func (t *tx) mayReopen(p models.Period) error {
+	var closed []models.Period
+	err := t.Model(&periodRecord{}).Where("period >= ? AND closed_at IS NOT NULL", p).Order("period").Pluck("period", &closed).Error
+	if err != nil {
+		return fmt.Errorf("looking for closed periods: %w", err)
+	}
+	if len(closed) == 0 || closed[0] != p {
+		return fmt.Errorf("%w: it is not closed", ErrNotReopened)
+	}
+	if len(closed) > 1 {
+		return fmt.Errorf("%w: later periods are closed: %s", ErrNotReopened, inWords(closed[1:]))
+	}
+	var runs int64
+	err = t.Model(&runRecord{}).Where("period = ? AND state IN ('rehearsing', 'posting')", p).Count(&runs).Error
+	if err != nil {
+		return fmt.Errorf("looking for runs under way: %w", err)
+	}
+	if runs > 0 {
+		return fmt.Errorf("%w: a run of it is under way; try again when that has ended", ErrNotReopened)
+	}
+	return nil
+}
