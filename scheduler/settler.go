@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -85,10 +86,7 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 	if err != nil {
 		return runs, err
 	}
-	for _, p := range billing.Stale(periods) {
-		if p == q.Period || billing.PostingPeriod(periods, p) != q.Period {
-			continue
-		}
+	for _, p := range CarriedBy(periods, q.Period) {
 		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept, By: q.By, Reason: q.Reason})
 		if err != nil {
 			return runs, err
@@ -113,6 +111,14 @@ func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run,
 		return models.Run{}, false, fmt.Errorf("%w: %s begins on %s; run it from that day on", ErrNotOver, q.Period, q.Period.First())
 	}
 	return s.Runs.StartRun(ctx, q)
+}
+
+// CarriedBy is the closed periods whose differences a run of a period settles along
+// and posts to it, the oldest first.
+func CarriedBy(periods []models.PeriodInfo, period models.Period) []models.Period {
+	return slices.DeleteFunc(billing.Stale(periods), func(p models.Period) bool {
+		return p == period || billing.PostingPeriod(periods, p) != period
+	})
 }
 
 func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, error) {

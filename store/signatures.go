@@ -199,7 +199,7 @@ func (t *tx) runsAgainstClosing(s *models.Signature, no *NotClosed) error {
 	switch {
 	case found.UnderWay:
 		no.Obstacles = append(no.Obstacles, "a run is under way that posts to it: close it when that has ended")
-	case found.Newer:
+	case found.Newer && len(no.Obstacles) == 0: // one that was not run has no totals
 		return ErrPostedMeanwhile
 	}
 	return nil

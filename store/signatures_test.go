@@ -106,10 +106,17 @@ func TestReopening(t *testing.T) {
 	l.mustClose(202604)
 	l.mustClose(202605)
 	refused("later periods are closed: 2026-05")
+	l.facts(april(885, 2, 10))
+	if run := l.settle(models.RunRequest{Period: 202604}); run.PostingPeriod != 202606 {
+		t.Errorf("posted to %s with May closed", run.PostingPeriod)
+	}
+	if _, err := l.closes(202606, "Anna", "x"); !isNotClosed(err, "it has not been run") {
+		t.Errorf("a month that only carries corrections: %v", err)
+	}
 	if err := l.ReopenPeriod(t.Context(), 202605, models.OperatorAction{Who: "Boris", What: models.ActionReopen, Subject: "2026-05", Reason: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	l.facts(april(885, 2, 0))
+	l.facts(april(885, 3, 0))
 	run := l.start(models.RunRequest{Period: 202604})
 	refused("a run of it is under way")
 	if run = l.finish(run, l.pay); run.PostingPeriod != 202605 {
@@ -118,7 +125,7 @@ func TestReopening(t *testing.T) {
 	if err := l.ReopenPeriod(t.Context(), 202604, by); err != nil {
 		t.Fatal(err)
 	}
-	l.facts(april(885, 3, 100))
+	l.facts(april(885, 4, 100))
 	if run := l.settle(models.RunRequest{Period: 202604}); run.PostingPeriod != 202604 {
 		t.Errorf("posted to %s after it was reopened", run.PostingPeriod)
 	}

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -185,12 +188,22 @@ func (w *town) onTopics() (ends func() string) {
 	}
 	client := &kafka.Client{Addr: kafka.TCP(broker)}
 	for _, topic := range topics {
-		writer := &kafka.Writer{Addr: client.Addr, Topic: topic, RequiredAcks: kafka.RequireAll}
-		if err := errors.Join(writer.WriteMessages(w.Context(), kafka.Message{Value: []byte("x")}), writer.Close()); err != nil {
-			w.Fatalf("writing to %s: %v", topic, err)
-		}
+		w.writesTo(client.Addr, topic)
 	}
 	return func() string { return w.topicEnds(client, topics) }
+}
+
+// writesTo writes a message, once every broker has heard of the topic.
+func (w *town) writesTo(broker net.Addr, topic string) {
+	w.Helper()
+	writer := &kafka.Writer{Addr: broker, Topic: topic, RequiredAcks: kafka.RequireAll}
+	err := writer.WriteMessages(w.Context(), kafka.Message{Value: []byte("x")})
+	for errors.Is(err, kafka.UnknownTopicOrPartition) && sleep.For(w.Context(), 50*time.Millisecond) {
+		err = writer.WriteMessages(w.Context(), kafka.Message{Value: []byte("x")})
+	}
+	if err := errors.Join(err, writer.Close()); err != nil {
+		w.Fatalf("writing to %s: %v", topic, err)
+	}
 }
 
 func (w *town) topicEnds(client *kafka.Client, topics []string) string {

@@ -33,7 +33,7 @@ publisher runs; if none does, by this command before it ends.
 With --format json each line of the answer is an object, and its "type" says what it
 is: "run" is a run with its totals, the period's own first, then those of closed
 periods that are posted to it. With --dry-run the lines are "document" and "package",
-one for each that would be posted, and always a last one "totals", which has the
+one for each that would be posted, and "totals" after those of each run, which has the
 fields of a run.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -226,82 +226,9 @@ func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
 	return report
 }
 
-// rehearsedDocument is one document of a dry run as a line of JSON.
-type rehearsedDocument struct {
-	Type        string                  `json:"type"` // document
-	AccountID   int64                   `json:"account_id"`
-	InvoiceID   string                  `json:"invoice_id"`
-	AmountMinor models.Money            `json:"amount_minor"`
-	Reason      models.AdjustmentReason `json:"reason"`
-	Lines       int                     `json:"lines"`
-}
-
-// rehearsedPackage is one package of a dry run likewise.
-type rehearsedPackage struct {
-	Type      string      `json:"type"` // package
-	AccountID int64       `json:"account_id"`
-	SMS       int         `json:"sms"`
-	GrantedOn models.Date `json:"granted_on"`
-}
-
 func printLine(lines *json.Encoder, v any) error {
 	if err := lines.Encode(v); err != nil {
 		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// rehearse goes through the run by the very same code and posts nothing.
-func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, format string) error {
-	if err := a.requireTerms(ctx); err != nil {
-		return err
-	}
-	q.Chunk = a.config.Settle.ChunkAccounts
-	lines := json.NewEncoder(p.out)
-	var parked []models.ParkedAccount
-	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.AccountOutcome) error {
-		for _, what := range o.AllParked() {
-			fmt.Fprintf(p.err, "would be parked: %s\n", printable(what.String()))
-			if len(parked) < parkedShown {
-				parked = append(parked, what)
-			}
-		}
-		return printOutcome(p, lines, o, format)
-	})
-	if err != nil {
-		return err
-	}
-	if broken := a.programme.LimitsFor(run).Check(run.Totals, before); !q.Accept {
-		run.Brake = strings.Join(broken, "; ")
-	}
-	if err := printRun(p, run, parked, format); err != nil {
-		return err
-	}
-	if run.Brake != "" {
-		return errNo{"the brake would hold this run: " + run.Brake}
-	}
-	return nil
-}
-
-func printOutcome(p process, lines *json.Encoder, o *models.AccountOutcome, format string) error {
-	for i := range o.Adjustments {
-		doc := &o.Adjustments[i]
-		if format == "table" {
-			fmt.Fprintf(p.out, "account %d  invoice %s  %s  (%s, %d lines)\n", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items))
-			continue
-		}
-		if err := printLine(lines, rehearsedDocument{"document", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items)}); err != nil {
-			return err
-		}
-	}
-	for _, g := range o.Packages {
-		if format == "table" {
-			fmt.Fprintf(p.out, "account %d  package of %d SMS earned on %s\n", g.AccountID, g.SMS, g.GrantedOn)
-			continue
-		}
-		if err := printLine(lines, rehearsedPackage{"package", g.AccountID, g.SMS, g.GrantedOn}); err != nil {
-			return err
-		}
 	}
 	return nil
 }

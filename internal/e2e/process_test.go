@@ -133,6 +133,7 @@ func TestCommandsRefuseASchemaThatTheyDoNotKnow(t *testing.T) {
 		{"run", "2026-03"}, {"run", "2026-03", "--dry-run"}, {"reconcile", "2026-03"}, {"close", "2026-03", "--by", "finance"},
 		{"explain", "account", "885"}, {"explain", "invoice", "INV-1"},
 		{"simulate", "--terms", filepath.Join("..", "..", "config.yaml"), "--from", "2026-03", "--to", "2026-03"},
+		{"reopen", "2026-03", "--by", "finance", "--reason", "x"}, {"terms", "apply", "--by", "finance"}, {"terms", "apply", "--dry-run"},
 		{"dead-letters", "list"}, {"dead-letters", "show", "1"}, {"dead-letters", "replay", "--all"},
 	}
 	for _, args := range commands {
