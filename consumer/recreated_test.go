@@ -18,6 +18,7 @@ import (
 // again.
 var recreatedCases = map[string]func(*testing.T, []string){
 	"reads a topic again that was made again while it ran":       readsRecreated,
+	"reads a topic again that was made again after a while":      readsRecreatedLater,
 	"reads a topic again that was made again during a fetch":     readsRecreatedDuringFetch,
 	"reads a topic again that was made again while it was away":  readsRecreatedWhileAway,
 	"names a topic made again though its offsets are forgotten":  namesRecreatedWithoutOffsets,
@@ -46,7 +47,6 @@ func (r *rig) recreate(name string, partitions int32) {
 	r.t.Helper()
 	r.deleteTopic(name)
 	r.createTopic(name, partitions, nil)
-	r.client.PurgeTopicsFromClient(name)
 	r.client = r.newClient() // it must not send to the topic that was
 }
 
@@ -75,6 +75,26 @@ func readsRecreated(t *testing.T, brokers []string) {
 	r.untilDone(10)
 	r.untilCommitted(r.topics.Terminated, 0, 10)
 	r.recreate(r.topics.Terminated, 1)
+	r.sendLeavers(0, 11, 41)
+	r.untilDone(40)
+	r.untilCommitted(r.topics.Terminated, 0, 30)
+	wantOrder(t, r.store.facts())
+	r.wantRecreated(m)
+	m.wantReady()
+}
+
+// readsRecreatedLater has the topic away for long enough that the group waits for
+// it.
+func readsRecreatedLater(t *testing.T, brokers []string) {
+	r := newRig(t, brokers, 1)
+	m := r.start()
+	r.sendLeavers(0, 1, 11)
+	r.untilDone(10)
+	r.untilCommitted(r.topics.Terminated, 0, 10)
+	r.deleteTopic(r.topics.Terminated)
+	m.wantUnready("topic " + r.topics.Terminated)
+	r.createTopic(r.topics.Terminated, 1, nil)
+	r.client = r.newClient()
 	r.sendLeavers(0, 11, 41)
 	r.untilDone(40)
 	r.untilCommitted(r.topics.Terminated, 0, 30)
