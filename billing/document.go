@@ -11,7 +11,7 @@ import (
 type DocumentState string
 
 // A document is posted, published, and applied or rejected by billing. A rejected
-// one may be sent again, until billing answers anew, or be settled by hand.
+// one may be sent again, until billing answers again, or be settled by hand.
 const (
 	DocumentPosted     DocumentState = "posted"
 	DocumentPublished  DocumentState = "published"
