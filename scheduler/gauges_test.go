@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,15 +20,25 @@ import (
 
 // figureSource counts, or does what it is told to.
 type figureSource struct {
+	mu      sync.Mutex
 	figures models.Figures
 	fails   func() error
 }
 
 func (s *figureSource) Figures(context.Context) (models.Figures, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fails != nil {
 		return models.Figures{}, s.fails()
 	}
 	return s.figures, nil
+}
+
+// set is what it says from now on.
+func (s *figureSource) set(figures models.Figures, fails func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.figures, s.fails = figures, fails
 }
 
 var watched = []string{
@@ -64,20 +75,21 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		go func() { g.Follow(ctx, time.Minute); close(ended) }()
 		shows("before the first reading", panics("0"))
 
-		source.figures, source.fails = models.Figures{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}, nil
+		figures := models.Figures{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
+		source.set(figures, nil)
 		until(t, "2026-05-01 12:01")
 		read := figuresRead + "referral_stats_timestamp_seconds 1.77762606e+09\n"
 		shows("once read", panics("0")+read)
 
-		source.figures.Stale = 8
-		source.fails = func() error { return errors.New("connection refused") }
+		source.set(models.Figures{Stale: 8}, func() error { return errors.New("connection refused") })
 		until(t, "2026-05-01 15:01")
 		shows("three hours without a database", panics("0")+read)
-		source.fails = func() error { panic("rows without a result") }
+		source.set(models.Figures{Stale: 8}, func() error { panic("rows without a result") })
 		until(t, "2026-05-01 15:02")
 		shows("after a panic", panics("1")+read)
 
-		source.fails, source.figures.Stale, source.figures.LastSuccess = nil, 7, time.Date(2026, 5, 1, 0, 10, 0, 0, time.UTC)
+		figures.LastSuccess = time.Date(2026, 5, 1, 0, 10, 0, 0, time.UTC)
+		source.set(figures, nil)
 		until(t, "2026-05-01 15:03")
 		cancel()
 		<-ended
