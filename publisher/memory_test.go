@@ -103,6 +103,13 @@ func (m *memory) UnpublishedChunks(ctx context.Context, limit int) ([]models.Chu
 	return refs[:min(limit, len(refs))], nil
 }
 
+// waiting is unpublished, for a test while a publisher works.
+func (m *memory) waiting() []models.ChunkRef {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.unpublished()
+}
+
 func (m *memory) unpublished() []models.ChunkRef {
 	var refs []models.ChunkRef
 	for ref := range m.chunks {

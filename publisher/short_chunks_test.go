@@ -48,14 +48,14 @@ func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
 			})
 			eventually(t, "the other chunk is out", func() bool { return w.ledger.isPublished(models.ChunkRef{RunID: 1, Chunk: 2}) })
 			eventually(t, "others' later documents are out", func() bool { return len(w.read(t, topics.Discounts)) == 2 })
-			if left := w.ledger.unpublished(); len(left) != 2 {
+			if left := w.ledger.waiting(); len(left) != 2 {
 				t.Errorf("not marked: %v", left)
 			}
 			if n := testutil.ToFloat64(p.metrics.short); n != 1 {
 				t.Errorf("%v short chunks are counted", n)
 			}
 			w.ledger.add(whole)
-			eventually(t, "all is out", func() bool { return len(w.ledger.unpublished()) == 0 })
+			eventually(t, "all is out", func() bool { return len(w.ledger.waiting()) == 0 })
 			eventually(t, "it is ready again", func() bool { return p.Ready() == nil })
 			stop()
 			got, records := documentsOf(t, w.read(t, topics.Discounts))
