@@ -35,7 +35,9 @@ func (r *partitionReader) locate(ctx context.Context, conn *requester, id topicI
 func (r *partitionReader) start(first, end int64, id topicID) (offset int64, moved bool) {
 	switch {
 	case r.id.known() && id.known() && r.id != id:
-		r.noteRecreated(first, id)
+		if _, _, named := r.position.of(id); !named {
+			r.noteRecreated(first, id)
+		}
 		return first, true
 	case r.next < 0: // nothing was ever committed
 		return first, false

@@ -19,7 +19,7 @@ func (crew *crew) watch(ctx context.Context) {
 		for _, r := range crew.readers {
 			if r.stalled() {
 				r.c.metrics.stalls.WithLabelValues(r.topic).Inc()
-				r.log.Error("no progress though messages wait; joining the group again")
+				r.log.Error("no progress though messages wait; joining the group again", "waiting", r.position.figures(r.c.o.Now()).lag)
 				return
 			}
 			r.nameOpenTransaction()
