@@ -16,7 +16,7 @@ type AuditHead struct {
 	Incomplete       []IncompleteChunk // not published, because the ledger does not show them whole
 	Signatures       []Signature       // under the period, the oldest first; the newest counts while it is closed
 	LastRun          int64             // the newest run of any period
-	Acts             []OperatorAction  // of persons, on the period
+	Acts             []OperatorAction  // of persons, on the period and on the terms in force
 }
 
 // AuditCase is everything known of one account that bears on one period (or on

@@ -181,7 +181,11 @@ func (t *tx) auditSignatures(head *models.AuditHead, period models.Period) (err 
 	if head.Signatures, err = t.signatures(period); err != nil {
 		return err
 	}
-	if head.Acts, err = actions(t.DB, period.String()); err != nil {
+	var terms string
+	if err = t.Raw(readTerms).Scan(&terms).Error; err != nil {
+		return fmt.Errorf("reading the terms in force: %w", err)
+	}
+	if head.Acts, err = actions(t.DB, period.String(), terms); err != nil {
 		return err
 	}
 	if err = t.Raw("SELECT coalesce(max(run_id), 0) FROM runs").Scan(&head.LastRun).Error; err != nil {

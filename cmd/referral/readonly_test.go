@@ -57,11 +57,16 @@ func commandsUnder(cmd *cobra.Command, see func(*cobra.Command)) {
 }
 
 func TestEveryCommandSaysWhetherItWrites(t *testing.T) {
+	gone := maps.Clone(looking)
 	commandsUnder(newRoot(process{out: &bytes.Buffer{}, err: &bytes.Buffer{}}), func(cmd *cobra.Command) {
+		delete(gone, cmd.CommandPath())
 		if c, known := looking[cmd.CommandPath()]; !known || len(c.uses) == 0 && c.writes == "" {
 			t.Errorf("%q has no entry: say what it writes, or how it is used to look", cmd.CommandPath())
 		}
 	})
+	for path := range gone {
+		t.Errorf("there is no command %q", path)
+	}
 }
 
 // A command that looks changes nothing: no row, no sequence, no topic. Neither
@@ -83,14 +88,14 @@ func TestLookingWritesNothing(t *testing.T) {
 					use[i] = foreign
 				}
 			}
-			for what, args := range map[string][]string{"": use, " with other terms": append([]string{"--config", foreign}, use...)} {
+			for what, args := range map[string][]string{"as it is": use, "with other terms": append([]string{"--config", foreign}, use...)} {
 				before := w.dump() + topics()
 				a := w.asks(args...)
 				if after := w.dump() + topics(); after != before {
-					t.Errorf("%v%s has written:\n%s", use, what, difference(before, after))
+					t.Errorf("%v %s has written:\n%s", use, what, difference(before, after))
 				}
 				if strings.Contains(a.err, "read-only") {
-					t.Errorf("%v%s tried to write: %s", use, what, a.err)
+					t.Errorf("%v %s tried to write: %s", use, what, a.err)
 				}
 			}
 		}

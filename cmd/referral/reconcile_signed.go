@@ -44,7 +44,7 @@ type signedSum struct {
 	Signed, Corrections, Moved, Total models.Money
 }
 
-// actReport is what a person did about the period.
+// actReport is what a person did about the period, or the terms in force.
 type actReport struct {
 	At     time.Time                 `json:"at"`
 	By     string                    `json:"by"`
@@ -193,5 +193,5 @@ func printActs(w io.Writer, t *reconcileReport) {
 	for i, a := range t.Acts {
 		rows[i] = []string{moment(a.At, ""), a.By, string(a.What), a.Reason}
 	}
-	printTable(w, "Who did what about this period", []string{"when", "who", "what", "why"}, rows)
+	printTable(w, "Who did what about this period and the terms in force", []string{"when", "who", "what", "why"}, rows)
 }

@@ -75,6 +75,9 @@ func TestTermsApply(t *testing.T) {
 	if err != nil || len(acts) != 1 || acts[0].Who != "Anna" || acts[0].What != models.ActionApplyTerms || acts[0].Reason != "spring campaign" {
 		t.Errorf("recorded: %+v, %v", acts, err)
 	}
+	if a := w.asks("--config", foreign, "reconcile", "2026-04"); !strings.Contains(a.out, "apply-terms") || !strings.Contains(a.out, "spring campaign") {
+		t.Errorf("the report does not name who applied the terms:\n%s", a.out)
+	}
 	if a := w.asks("--config", foreign, "terms", "apply", "--by", "Boris"); a.status != exitDone || !strings.Contains(a.out, "in force already") {
 		t.Errorf("again: %+v", a)
 	}
