@@ -70,14 +70,15 @@ func (f *fetched) next(offset int64) (records []*kgo.Record, behind int64, more 
 }
 
 // control takes note of a transaction's end: behind the marker of an abort, what
-// its producer sends belongs to another transaction.
+// its producer sends belongs to another transaction. A transaction that wrote
+// nothing here has a marker too, and ends none of those that begin behind it.
 func (f *fetched) control(marker *kgo.Record) {
 	if len(marker.Key) < 4 || marker.Key[2] != 0 || marker.Key[3] != 0 {
 		return // a commit
 	}
 	ended := -1
 	for i, t := range f.aborted {
-		if t.ProducerID == marker.ProducerID && (ended < 0 || t.FirstOffset < f.aborted[ended].FirstOffset) {
+		if t.ProducerID == marker.ProducerID && t.FirstOffset < marker.Offset && (ended < 0 || t.FirstOffset < f.aborted[ended].FirstOffset) {
 			ended = i
 		}
 	}

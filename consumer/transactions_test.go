@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"referral/models"
 )
@@ -17,6 +19,7 @@ var transactionCases = map[string]func(*testing.T, []string){
 	"takes nothing of an aborted transaction":                    dropsAborted,
 	"tells the transactions of several producers apart":          tellsProducersApart,
 	"takes nothing of what aborts after a restart":               dropsAbortedAfterRestart,
+	"takes nothing of what aborts after an empty transaction":    dropsAbortedAfterEmpty,
 	"reads transactions that span fetches and compressed ones":   readsLongTransactions,
 	"takes a message that looks like a control record":           takesLookAlike,
 	"names a transaction that is left open":                      namesOpenTransaction,
@@ -179,6 +182,45 @@ func dropsAbortedAfterRestart(t *testing.T, brokers []string) {
 	q.end(kgo.TryCommit)
 	r.untilCommitted(r.topics.Terminated, 0, 6)
 	r.wantAccounts(1, 3)
+}
+
+// abortEmpty begins and aborts a transaction that writes nothing, which is what a
+// producer leaves whose first message failed: the partition gets a marker of an
+// abort, and no transaction that belongs to it.
+func (r *rig) abortEmpty(name string) {
+	r.t.Helper()
+	id := r.group + name
+	begin := kmsg.NewPtrInitProducerIDRequest()
+	begin.SetVersion(3)
+	begin.TransactionalID, begin.TransactionTimeoutMillis = &id, int32(patience.Milliseconds())
+	producer, err := begin.RequestWith(r.context(), r.client)
+	r.must(err)
+	r.must(kerr.ErrorForCode(producer.ErrorCode))
+	add := kmsg.NewPtrAddPartitionsToTxnRequest()
+	add.SetVersion(3)
+	add.TransactionalID, add.ProducerID, add.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
+	add.Topics = []kmsg.AddPartitionsToTxnRequestTopic{{Topic: r.topics.Terminated, Partitions: []int32{0}}}
+	_, err = add.RequestWith(r.context(), r.client)
+	r.must(err)
+	end := kmsg.NewPtrEndTxnRequest()
+	end.SetVersion(3)
+	end.TransactionalID, end.ProducerID, end.ProducerEpoch = id, producer.ProducerID, producer.ProducerEpoch
+	ended, err := end.RequestWith(r.context(), r.client)
+	r.must(err)
+	r.must(kerr.ErrorForCode(ended.ErrorCode))
+}
+
+func dropsAbortedAfterEmpty(t *testing.T, brokers []string) {
+	r := newRig(t, brokers, 1)
+	r.abortEmpty("a")
+	p := r.transactor("a") // the same producer to the broker
+	p.begin()
+	p.send(1)
+	p.end(kgo.TryAbort)
+	r.sendLeavers(0, 2, 3)
+	r.start()
+	r.untilCommitted(r.topics.Terminated, 0, 4) // behind two markers
+	r.wantAccounts(2)
 }
 
 func readsLongTransactions(t *testing.T, brokers []string) {
