@@ -62,17 +62,15 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	if wrong := badEncoding(m.Value); wrong != "" {
 		return nil, unreadable("the value " + wrong)
 	}
-	if f := kind.skimFact(m); f != nil {
-		return f, nil
+	f := kind.skimFact(m)
+	if f == nil {
+		e := envelope{kind: kind, topic: m.Origin.Topic}
+		if err := e.read(m); err != nil {
+			return nil, err
+		}
+		f = e.fact(m)
 	}
-	e := envelope{kind: kind, topic: m.Origin.Topic}
-	if err := e.read(m); err != nil {
-		return nil, err
-	}
-	if err := d.sameCurrency(e.data); err != nil {
-		return nil, err
-	}
-	return e.fact(m), nil
+	return f, d.sameCurrency(f.Data)
 }
 
 // badEncoding says why bytes are not JSON in UTF-8, in words that follow on what

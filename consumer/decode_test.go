@@ -571,6 +571,24 @@ func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
 	}
 }
 
+func TestInvoicesOfAnotherCurrencyAreSetAside(t *testing.T) {
+	const event = "billing.invoice-issued.v1"
+	decoder, err := NewDecoder(topics, "EUR")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, m := range map[string]models.Message{
+		"structured":  structuredMessage(topics.Invoices, event, invoiceData),
+		"binary":      binaryMessage(topics.Invoices, event, invoiceData),
+		"unusual way": structuredMessage(topics.Invoices, event, edit(invoiceData, `"revision":1`, `"revision":1.0`)),
+	} {
+		const want = "data.currency: must be EUR, the currency of the programme (programme.currency)"
+		if got := decoder.Decode(m); got.Fault == nil || got.Fault.Detail != want {
+			t.Errorf("%s: fact %+v, fault %v, want %s", form, got.Fact, got.Fault, want)
+		}
+	}
+}
+
 // What cannot be read still says its type where it can, so that people find it.
 func TestDecodeTellsTheTypeOfWhatItCannotRead(t *testing.T) {
 	decoder := newTestDecoder(t)
