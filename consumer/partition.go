@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -208,10 +209,19 @@ func (r *partitionReader) hand(ctx context.Context, i item) error {
 
 func (r *partitionReader) touch() { r.moved.Store(r.c.o.Now().UnixNano()) }
 
+// written is when a message was written. Producers set that as they like, and what
+// has no year of four digits can be neither stored nor shown: it counts as unknown.
+func written(at time.Time) time.Time {
+	if year := at.UTC().Year(); year < 1 || year > 9999 {
+		return time.Time{}
+	}
+	return at
+}
+
 func toMessage(record *kgo.Record) models.Message {
 	message := models.Message{
 		Origin: models.Origin{Topic: record.Topic, Partition: int(record.Partition), Offset: record.Offset},
-		Key:    record.Key, Value: record.Value, At: record.Timestamp,
+		Key:    record.Key, Value: record.Value, At: written(record.Timestamp),
 	}
 	for _, h := range record.Headers {
 		message.Headers = append(message.Headers, models.Header{Key: h.Key, Value: h.Value})

@@ -12,7 +12,7 @@ type Message struct {
 	Key     []byte
 	Value   []byte
 	Headers []Header
-	At      time.Time // the broker's timestamp
+	At      time.Time // the broker's timestamp; zero when it is none
 }
 
 // Delivery is a message and what could be read from it: a fact, or a fault.
