@@ -26,13 +26,13 @@ and no run may be under way. A period that is not over, that does not tie, that 
 accounts to be settled again, or that follows an open one is not closed: the answer names
 every reason, and the exit status is 1. --override REASON closes it all the same; who did
 so, why, and against what is recorded and shown by ` + "`referral reconcile`" + `.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
 			if err != nil {
 				return err
 			}
-			if err := who.checkNamed("close"); err != nil {
+			if err := who.check("close", nameRequired); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("override") && strings.TrimSpace(override) == "" {
@@ -49,7 +49,7 @@ so, why, and against what is recorded and shown by ` + "`referral reconcile`" + 
 			return a.closePeriod(cmd.Context(), p, models.Signature{Period: period, Who: who.by, Reason: who.reason, Override: strings.TrimSpace(override)})
 		},
 	}
-	who.flags(cmd)
+	who.flags(cmd, nameRequired)
 	cmd.Flags().StringVar(&override, "override", "", "close in spite of what stands against it, for this `reason`")
 	return cmd
 }
@@ -151,13 +151,13 @@ func newReopen(p process) *cobra.Command {
 		Long: `Takes finance's signature under a period back: what is found later is posted to the
 period itself again. Only the last closed period can be reopened. What was signed, by
 whom and when, is kept and shown by ` + "`referral reconcile`" + `.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
 			if err != nil {
 				return err
 			}
-			if err := who.checkReasoned("reopen"); err != nil {
+			if err := who.check("reopen", reasonRequired); err != nil {
 				return err
 			}
 			a, err := openMigrated(cmd, p)
@@ -175,6 +175,6 @@ whom and when, is kept and shown by ` + "`referral reconcile`" + `.`,
 			return err
 		},
 	}
-	who.flags(cmd)
+	who.flags(cmd, reasonRequired)
 	return cmd
 }

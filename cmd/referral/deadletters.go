@@ -22,7 +22,7 @@ func newDeadLetters(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dead-letters",
 		Short: "Messages set aside: look at them, put them back, or discard them",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError("dead-letters", errors.New("say what: list, show ID, replay ID or discard ID"))
 		},
@@ -129,7 +129,7 @@ func newDeadLettersList(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "What waits for a person, and why it was set aside, the oldest first",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			states, err := letterStates(state, all)
 			if err == nil {
@@ -288,7 +288,7 @@ once, and take --yes.`,
 			if corrected != "" && len(args) != 1 {
 				return usageError(command, errors.New("--value goes with one number"))
 			}
-			if err := who.check(command); err != nil {
+			if err := who.check(command, nothingRequired); err != nil {
 				return err
 			}
 			a, err := openMigrated(cmd, p)
@@ -305,7 +305,7 @@ once, and take --yes.`,
 		},
 	}
 	c.flags(cmd, "fault")
-	who.flags(cmd)
+	who.flags(cmd, nothingRequired)
 	cmd.Flags().StringVar(&corrected, "value", "", "the corrected message, a `file` or - for standard input")
 	cmd.Flags().BoolVar(&c.all, "all", false, "every message that waits")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "act on all that the filters select")
@@ -357,7 +357,7 @@ those that wait, and take --yes.`,
 			if err := c.check(command, args); err != nil {
 				return err
 			}
-			if err := who.checkReasoned(command); err != nil {
+			if err := who.check(command, reasonRequired); err != nil {
 				return err
 			}
 			a, err := openMigrated(cmd, p)
@@ -373,7 +373,7 @@ those that wait, and take --yes.`,
 		},
 	}
 	c.flags(cmd, "fault")
-	who.flags(cmd)
+	who.flags(cmd, reasonRequired)
 	cmd.Flags().BoolVar(&c.all, "all", false, "every message that waits")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "act on all that the filters select")
 	return cmd

@@ -22,7 +22,7 @@ func newDeadLettersShow(p process) *cobra.Command {
 wrong with it, what to do and its history go to standard error. A message that was put
 back corrected is shown as it was put back. --format json is all of that without the
 message, which may hold personal data.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format, "raw", "json"); err != nil {
 				return err

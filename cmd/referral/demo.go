@@ -43,7 +43,7 @@ once), makes up clients and their months, settles every month, stands for billin
 and prints the reconciliation and the explanation of one account. Then it serves
 the personal account, in which one may sign in as any client, until Ctrl-C, or ends
 with --once.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := configOf(cmd, p)
 			if err != nil {

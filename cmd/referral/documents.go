@@ -22,11 +22,11 @@ name it.
 
 The exit status is 1 when the ledger has no such document, or billing's latest answer
 to it is not "rejected", or it is written off, or an earlier resend still waits.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := documentArg("resend", args[0])
 			if err == nil {
-				err = who.checkNamed("resend")
+				err = who.check("resend", nameRequired)
 			}
 			if err != nil {
 				return err
@@ -46,7 +46,7 @@ to it is not "rejected", or it is written off, or an earlier resend still waits.
 			return nil
 		},
 	}
-	who.flags(cmd)
+	who.flags(cmd, nameRequired)
 	return cmd
 }
 
@@ -62,11 +62,11 @@ decision. It cannot be undone. DOCUMENT is an adjustment_id or a package_id.
 
 The exit status is 1 when the ledger has no such document, or billing's latest answer
 to it is not "rejected", or it is written off already, or a resend still waits.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := documentArg("write-off", args[0])
 			if err == nil {
-				err = who.checkReasoned("write-off")
+				err = who.check("write-off", reasonRequired)
 			}
 			if err != nil {
 				return err
@@ -89,7 +89,7 @@ to it is not "rejected", or it is written off already, or a resend still waits.`
 			return nil
 		},
 	}
-	who.flags(cmd)
+	who.flags(cmd, reasonRequired)
 	return cmd
 }
 

@@ -13,7 +13,7 @@ func newExplain(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Why an account or an invoice has the discount that it has",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			return usageError("explain", errors.New("say what: account ID or invoice ID"))
 		},
@@ -33,7 +33,7 @@ func explainCommand(p process, what, short string, explain explainer) *cobra.Com
 	cmd := &cobra.Command{
 		Use:   what + " ID",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err

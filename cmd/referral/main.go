@@ -89,7 +89,7 @@ discounts and SMS packages to the invoices.
 Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
 2 wrong use or configuration.`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return printVersion(p, "table")
@@ -101,6 +101,7 @@ Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().String("config", "config.yaml", "the configuration `file`")
 	for _, command := range []func(process) *cobra.Command{
 		newServe, newRun, newReconcile, newClose, newReopen, newExplain, newSimulate, newTerms, newDeadLetters, newResend, newWriteOff, newMigrate, newDemo, newVersion,

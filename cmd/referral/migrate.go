@@ -11,7 +11,7 @@ func newMigrate(p process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database schema to the newest version, and make the topics that are missing",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := openApp(cmd, p, false)
 			if err != nil {

@@ -14,35 +14,50 @@ import (
 // operator is the person on whose word a command acts, and the reason given.
 type operator struct{ by, reason string }
 
+// required is what a command has to be told about the operator.
+type required int
+
+const (
+	nothingRequired required = iota
+	nameRequired
+	reasonRequired // and the name
+)
+
 // flags adds --by and --reason to a command.
-func (o *operator) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.by, "by", "", "`name` of the person who decides; the operating-system user when it is left out")
-	cmd.Flags().StringVar(&o.reason, "reason", "", "why, in words; recorded with the name and the time")
+func (o *operator) flags(cmd *cobra.Command, needed required) {
+	by, reason := "`name` of the person who decides", "why, in words; recorded with the name and the time"
+	if needed >= nameRequired {
+		by += "; required"
+	} else {
+		by += "; the operating-system user when it is left out"
+	}
+	if needed >= reasonRequired {
+		reason += "; required"
+	}
+	cmd.Flags().StringVar(&o.by, "by", "", by)
+	cmd.Flags().StringVar(&o.reason, "reason", "", reason)
 }
 
-// check fills in who it is and refuses what cannot be recorded.
-func (o *operator) check(command string) error {
+// check fills in who it is, and refuses what is missing or cannot be recorded.
+func (o *operator) check(command string, needed required) error {
 	o.by, o.reason = strings.TrimSpace(o.by), strings.TrimSpace(o.reason)
-	if o.by == "" {
+	switch {
+	case o.reason == "" && needed >= reasonRequired:
+		return usageError(command, errors.New("why? give --reason TEXT; it is recorded"))
+	case o.by == "" && needed >= nameRequired:
+		return usageError(command, errors.New("who decides? give --by NAME"))
+	case o.by == "":
 		o.by = systemUser()
 	}
 	return o.checkText(command)
 }
 
-// checkNamed is check of a command that must be told the name.
-func (o *operator) checkNamed(command string) error {
-	if strings.TrimSpace(o.by) == "" {
-		return usageError(command, errors.New("who decides? give --by NAME"))
+// checkAccept is check of a run, which records a person only for passing the brake.
+func (o *operator) checkAccept(accept bool) error {
+	if !accept && o.by+o.reason != "" {
+		return usageError("run", errors.New("--by and --reason go with --accept only"))
 	}
-	return o.check(command)
-}
-
-// checkReasoned is checkNamed of a command that must be told why, too.
-func (o *operator) checkReasoned(command string) error {
-	if strings.TrimSpace(o.reason) == "" {
-		return usageError(command, errors.New("why? give --reason TEXT; it is recorded"))
-	}
-	return o.checkNamed(command)
+	return o.check("run", nothingRequired)
 }
 
 const maxOperatorText = 1000

@@ -23,7 +23,7 @@ func newReconcile(p process) *cobra.Command {
 ledger holds, what was published and what billing has answered: totals by kind and
 percent, and every document by name that does not tie. The exit status is 1 when
 something does not.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
 			if err != nil {

@@ -35,7 +35,7 @@ is: "run" is a run with its totals, the period's own first, then those of closed
 periods that are posted to it. With --dry-run the lines are "document" and "package",
 one for each that would be posted, and "totals" after those of each run, which has the
 fields of a run.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := periodArg(args)
 			if err != nil {
@@ -44,7 +44,7 @@ fields of a run.`,
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
 			}
-			if err := who.check("run"); err != nil {
+			if err := who.checkAccept(q.Accept); err != nil {
 				return err
 			}
 			a, err := openChecked(cmd, p, dry)
@@ -61,7 +61,7 @@ fields of a run.`,
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "post nothing, print what would be posted")
 	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake; recorded with --by and --reason")
-	who.flags(cmd)
+	who.flags(cmd, nothingRequired)
 	cmd.Flags().BoolVar(&q.Full, "full", false, "look at every account again, not only at those that facts have touched")
 	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
 	return cmd

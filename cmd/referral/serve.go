@@ -37,7 +37,7 @@ func newServe(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Consume, schedule, publish and answer until SIGTERM",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(only) == 0 {
 				return usageError("--only", fmt.Errorf("names no part; the parts are %s", strings.Join(allParts, ", ")))

@@ -22,7 +22,7 @@ func newSimulate(p process) *cobra.Command {
 		Long: `Computes what clients were entitled to in each month under the terms of the
 configuration and under those of another file. Verdicts on codes that were given stay
 as they are; all else follows from the facts by either terms. Nothing is written.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err

@@ -17,7 +17,7 @@ func newTerms(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "terms",
 		Short: "The terms of the programme: put those of the configuration in force",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			return usageError("terms", errors.New("say what: apply"))
 		},
@@ -38,13 +38,13 @@ them in force, as ` + "`referral serve`" + ` does at its start. With --dry-run i
 
 A process that serves by other terms stops deriving and posting at once, and says so in
 /readyz: restart it with the same configuration.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			check := who.checkNamed
+			needed := nameRequired
 			if dry {
-				check = who.check
+				needed = nothingRequired
 			}
-			if err := check("terms apply"); err != nil {
+			if err := who.check("terms apply", needed); err != nil {
 				return err
 			}
 			a, err := openChecked(cmd, p, dry)
@@ -55,7 +55,7 @@ A process that serves by other terms stops deriving and posting at once, and say
 			return a.applyTerms(cmd.Context(), p, who, dry)
 		},
 	}
-	who.flags(cmd)
+	who.flags(cmd, nameRequired)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would change")
 	return cmd
 }

@@ -55,7 +55,7 @@ func newVersion(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which program this is, and which schema of the database it works on",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkFormat(format, "table", "json"); err != nil {
 				return err
