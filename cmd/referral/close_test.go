@@ -127,9 +127,14 @@ func TestTheSignedReportStays(t *testing.T) {
 	if r := w.reconciles(exitDone); r.Signed != nil || len(r.Earlier) != 1 || r.State != models.PeriodRun {
 		t.Errorf("reopened: %+v", r)
 	}
+	const takenBack = "Taken back by reopening: Signed by Anna"
+	if text := w.asks("reconcile", "2026-04").out; !strings.Contains(text, takenBack) || !strings.Contains(text, "Discounts posted: -1 843.98 RUB.") {
+		t.Errorf("reopened, the report does not show what was signed:\n%s", text)
+	}
 	if a := w.asks("close", "2026-04", "--by", "Vera"); a.status != exitDone {
 		t.Fatalf("%+v", a)
 	}
+	w.showsSigned("Signed by Vera", takenBack, "posted: -1 843.98 RUB")
 	again := w.reconciles(exitDone)
 	if again.Signed.By != "Vera" || again.Signed.Overall[0].Posted.AmountMinor != signed+corrected || len(again.Corrections) != 0 ||
 		len(again.Earlier) != 1 || again.Earlier[0].Overall[0].Posted.AmountMinor != signed || len(again.Acts) != 3 {

@@ -39,6 +39,9 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 	if broken.BreakCount != 2 || broken.Breaks[0].Kind != billing.BreakRejected || broken.Overall[0].WrittenOff != (totalReport{}) {
 		t.Errorf("after the rejection: %+v", broken.Breaks)
 	}
+	if a := w.asks("explain", "account", "885"); !strings.Contains(a.out, parcel.String()) {
+		t.Errorf("explain does not name the package by the id that a write-off takes:\n%s", a.out)
+	}
 	for _, document := range []models.UUID{id, parcel} {
 		a := w.asks("write-off", document.String(), "--by", "Boris", "--reason", "paid in cash")
 		if a.status != exitDone || !strings.Contains(a.out, "is written off by Boris") {

@@ -94,10 +94,17 @@ func (w *page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
+			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
 		})
 	}
-	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "billing", "", "answer came from"}, rows)
+	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "package", "billing", "", "answer came from"}, rows)
+}
+
+func packageID(g *billing.ExplainedPackage) string {
+	if !g.GoneOut {
+		return ""
+	}
+	return g.PackageID.String()
 }
 
 func (w *page) invoices(e *billing.Explanation) {

@@ -26,7 +26,13 @@ type csvRecord map[string]any
 // identifier is text that names something and must be kept to the letter.
 type identifier string
 
-func accountIdentifier(id int64) identifier { return identifier(strconv.FormatInt(id, 10)) }
+// accountIdentifier is empty for what is about no account.
+func accountIdentifier(id int64) identifier {
+	if id == 0 {
+		return ""
+	}
+	return identifier(strconv.FormatInt(id, 10))
+}
 
 func writeReconcileCSV(form csvForm) reportWriter {
 	return func(w io.Writer, t *reconcileReport) error {
@@ -81,8 +87,11 @@ func csvRecords(t *reconcileReport) []csvRecord {
 // csvSigned is what was signed and what was posted since. With what has moved it
 // comes to the records "overall".
 func csvSigned(t *reconcileReport) (records []csvRecord) {
+	for i := range t.Earlier {
+		records = append(records, csvRecord{"record": "signature-taken-back", "detail": t.Earlier[i].takenBack()})
+	}
 	if t.Signed == nil {
-		return nil
+		return records
 	}
 	records = append(records, csvRecord{"record": "signed", "detail": t.Signed.headline()})
 	for _, list := range []struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,41 @@ func TestTheFormOfCSV(t *testing.T) {
 		}
 		if got := strings.HasPrefix(file.String(), "\ufeff"); got != c.excel {
 			t.Errorf("--csv %q over reports.csv %q: for Excel %v, want %v", c.flag, c.configured, got, c.excel)
+		}
+	}
+}
+
+// What is about no account does not name account 0.
+func TestWhatIsAboutNoAccount(t *testing.T) {
+	report := breaksOf(breakReport{Kind: billing.BreakIncomplete, Detail: "chunk 7"})
+	report.Notices = []noticeReport{{Kind: billing.NoticeWaiting, Detail: "packages wait"}}
+	var table, plain, workbook bytes.Buffer
+	for _, err := range []error{writeReconcileTable(&table, report), writeReconcileCSV(csvPlain)(&plain, report), writeReconcileXLSX(&workbook, report)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := table.String(); strings.Contains(text, "account 0") {
+		t.Errorf("the table names account 0:\n%s", text)
+	}
+	rows, err := csv.NewReader(&plain).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := slices.Index(rows[0], "account_id")
+	for _, row := range rows[1:] {
+		if row[column] != "" {
+			t.Errorf("account %q in %q", row[column], row)
+		}
+	}
+	book, err := excelize.OpenReader(&workbook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close() //nolint:errcheck // only read
+	for _, sheet := range []string{"Breaks", "Notices"} {
+		if cell, err := book.GetCellValue(sheet, "B2"); err != nil || cell != "" {
+			t.Errorf("%s: account %q (%v)", sheet, cell, err)
 		}
 	}
 }

@@ -135,6 +135,12 @@ func (s *signedSum) cells() []string {
 }
 
 func printSigned(w io.Writer, t *reconcileReport) {
+	for i := range t.Earlier {
+		fmt.Fprintln(w, printable(t.Earlier[i].takenBack()))
+	}
+	if len(t.Earlier) > 0 {
+		fmt.Fprintln(w)
+	}
 	if t.Signed == nil {
 		return
 	}
@@ -174,6 +180,20 @@ func (s *signatureReport) headline() string {
 	}
 	if s.Override != "" {
 		text += fmt.Sprintf(" OVERRIDDEN: %s; against: %s.", s.Override, strings.Join(s.Objections, "; "))
+	}
+	return text
+}
+
+// takenBack is a signature that reopening took back, with its totals.
+func (s *signatureReport) takenBack() string {
+	text := "Taken back by reopening: " + s.headline()
+	for i := range s.Overall {
+		sum := s.Overall[i].posted()
+		if c := s.Overall[i].Currency; c != "" {
+			text += fmt.Sprintf(" Discounts posted: %s %s.", sum, c)
+		} else {
+			text += fmt.Sprintf(" SMS packages posted: %s.", count(int64(sum)))
+		}
 	}
 	return text
 }

@@ -144,9 +144,9 @@ func printBreaks(w io.Writer, t *reconcileReport) {
 }
 
 func printBreak(w io.Writer, b *breakReport) {
-	place := []string{fmt.Sprintf("account %d", b.AccountID)}
+	var place []string
 	for _, part := range []struct{ what, name string }{
-		{"invoice", b.InvoiceID}, {"document", b.DocumentID}, {"lines", strings.Join(b.Lines, ", ")},
+		{"account", string(accountIdentifier(b.AccountID))}, {"invoice", b.InvoiceID}, {"document", b.DocumentID}, {"lines", strings.Join(b.Lines, ", ")},
 	} {
 		if part.name != "" {
 			place = append(place, part.what+" "+part.name)

@@ -205,6 +205,11 @@ func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyle
 			return err
 		}
 	}
+	for i := range t.Earlier {
+		if err := write("signature taken back", t.Earlier[i].takenBack()); err != nil {
+			return err
+		}
+	}
 	for _, h := range t.Held {
 		if err := write("lines on hold, service "+h.Service, h.Lines); err != nil {
 			return err
