@@ -213,7 +213,7 @@ func (b *Book) restand(cause *models.Fact, accounts ...int64) {
 // Restand derives every account of the set again, by new terms that were adopted
 // at some time.
 func (b *Book) Restand(terms string, adopted time.Time) {
-	cause := &models.Fact{At: adopted, Data: newTerms(terms)}
+	cause := &models.Fact{At: adopted, Data: newTerms{terms, adopted}}
 	for id := range b.set.Accounts {
 		b.restand(cause, id)
 	}
@@ -302,8 +302,12 @@ func (b *Book) announce(f *models.Fact, kind models.AnnouncementType, id int64, 
 	})
 }
 
-// newTerms is the digest of terms that were adopted: a cause like a fact.
-type newTerms string
+// newTerms is the digest of terms that were adopted: a cause like a fact. The time
+// belongs to it, because terms that were replaced may be adopted again.
+type newTerms struct {
+	digest  string
+	adopted time.Time
+}
 
 // Account is none: terms concern them all.
 func (newTerms) Account() int64 { return 0 }
@@ -322,7 +326,7 @@ func said(data models.FactData) string {
 	case models.ActivationRequested:
 		return fmt.Sprintf("activation %v", d.Key())
 	case newTerms:
-		return "terms " + string(d)
+		return fmt.Sprint("terms ", d.digest, " ", d.adopted.UnixMicro())
 	}
 	panic(fmt.Sprintf("a %T causes nothing", data))
 }

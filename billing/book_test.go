@@ -247,6 +247,29 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 	}
 }
 
+// Terms that were replaced may be adopted again: what they announce then is another
+// event, which a receiver that drops repeated ids must not drop.
+func TestAnnouncementsOfTermsAdoptedAgain(t *testing.T) {
+	p := newProgramme(t, customerTerms())
+	announced := func(adopted time.Time) []models.Announcement {
+		at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+		set := models.NewWorkingSet()
+		set.Accounts[885] = &models.Account{ID: 885, Code: codeOf(885), RegisteredAt: at}
+		set.Referrals[885] = []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: at}}
+		book := billing.NewBook(p, set, nil)
+		book.Restand(p.Digest(), adopted)
+		return book.Close().Announcements
+	}
+	adopted := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	first, retried, again := announced(adopted), announced(adopted), announced(adopted.Add(time.Hour))
+	if len(first) != 1 || len(again) != 1 || first[0].ID == again[0].ID {
+		t.Errorf("announced %+v, and later %+v", first, again)
+	}
+	if !reflect.DeepEqual(first, retried) {
+		t.Errorf("announced %+v, and at another try %+v", first, retried)
+	}
+}
+
 // What a fact does not change is not written again.
 func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
