@@ -265,7 +265,7 @@ func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standin
 
 func owedInWords(c *models.AuditCase, month models.Period) string {
 	if slices.Contains(c.Unnamed, month) {
-		return fmt.Sprintf("earned, waits for the run of %s: no invoice has named that month yet; the clock runs it once one does, `referral run %[1]s` at any time", month)
+		return fmt.Sprintf("earned, waits for the run of %s: no invoice has named that month yet; the schedule runs it once one does, `referral run %[1]s` at any time", month)
 	}
 	return fmt.Sprintf("earned, goes out with the run of %s", month)
 }

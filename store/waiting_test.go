@@ -87,7 +87,7 @@ func TestPackagesWaitForMonthsThatNobodyNames(t *testing.T) {
 	if got := l.notices(202602); fmt.Sprint(got) != fmt.Sprint(want[:1]) {
 		t.Errorf("that of February, which names its own, says %q", got)
 	}
-	if got := l.words(885); got != "earned, waits for the run of 2026-02: no invoice has named that month yet; the clock runs it once one does, `referral run 2026-02` at any time" {
+	if got := l.words(885); got != "earned, waits for the run of 2026-02: no invoice has named that month yet; the schedule runs it once one does, `referral run 2026-02` at any time" {
 		t.Errorf("the explanation says %q", got)
 	}
 

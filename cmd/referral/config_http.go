@@ -17,7 +17,7 @@ func (h *HTTPConfig) validate(found *findings) {
 	checkAddress(found, "http.cabinet", h.Cabinet)
 	checkAddress(found, "http.admin", h.Admin)
 	if port, err := portOf(h.Admin); err == nil && port != 0 && h.Admin == h.Cabinet {
-		found.add("http.admin", "%s is http.cabinet's address too: clients must not reach the finance pages", h.Admin)
+		found.add("http.admin", "%s is http.cabinet's address too: clients must not reach metrics and health", h.Admin)
 	}
 }
 

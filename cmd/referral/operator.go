@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/user"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -70,8 +71,8 @@ func (o *operator) checkText(command string) error {
 }
 
 func checkOperatorText(command, flag, text string) error {
-	if !utf8.ValidString(text) || len(text) > maxOperatorText {
-		return usageError(command, errors.New(flag+" must be UTF-8 text of at most 1000 bytes"))
+	if !utf8.ValidString(text) || len(text) > maxOperatorText || strings.ContainsFunc(text, unicode.IsControl) {
+		return usageError(command, errors.New(flag+" must be one line of UTF-8 text, at most 1000 bytes, without control characters"))
 	}
 	return nil
 }

@@ -76,3 +76,17 @@ func TestHelpSaysWhatIsRequired(t *testing.T) {
 		t.Errorf("%d of %d commands seen", seen, len(demanding))
 	}
 }
+
+// What persons give is shown in reports, messages and logs: it is one line, and
+// moves no cursor.
+func TestOperatorTextIsOneLine(t *testing.T) {
+	for _, args := range [][]string{
+		{"close", "2026-04", "--by", "An\nna"}, {"close", "2026-04", "--by", "Anna", "--reason", "a\x1b[31mb"},
+		{"close", "2026-04", "--by", "Anna", "--override", "a\rb"}, {"run", "2026-04", "--accept", "--by", "An\tna"},
+		{"dead-letters", "discard", "1", "--by", "Anna", "--reason", "a\u0085b"}, {"close", "2026-04", "--by", strings.Repeat("a", 1001)},
+	} {
+		if status, _, complaint := said(t, args...); status != exitWrong || !strings.Contains(complaint, "must be one line of UTF-8 text") || strings.Count(complaint, "\n") != 1 {
+			t.Errorf("%q: status %d, %q", args, status, complaint)
+		}
+	}
+}
