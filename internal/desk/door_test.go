@@ -23,7 +23,7 @@ func TestEveryOperationAsEverybody(t *testing.T) {
 			"POST /api/v1/invitations": json(`{"channel":"email","recipient":"friend@example.com"}`),
 			"POST /api/v1/membership":  json(`{}`),
 		},
-		Secrets: []string{"Резервация-885", r.codeOf(885), "INV-2026-04-885", `"account_id":8850`, `"friend_id":8850`, "friend885@example.com", `"formula":"300000 × 2600 / (100 × 30) = 260000"`},
+		Secrets: []string{"Резервация-885", r.codeOf(885), "INV-2026-04-885", `"account_id":8850`, `"friend_id":8850`, "friend885@example.com", `"formula":"3 000.00 × 2600 / (100 × 30) = 2 600.00"`},
 	})
 	log := rig.Log.String()
 	for _, secret := range []string{"Резервация", r.codeOf(885), "friend885@", "friend@", "QQQQQQQQQ"} {

@@ -99,7 +99,7 @@ func TestAnInvoiceIsExplained(t *testing.T) {
 	r.expect(a, http.StatusOK, map[string]any{
 		"posted_minor": -260000, "difference_minor": 0, "period": "2026-04", "currency": "RUB",
 		"lines.0.class": "discounted", "lines.0.days": 30, "lines.0.segments.0.percent": 20, "lines.0.segments.0.days": 2, "lines.0.segments.4.percent": 100,
-		"lines.0.formula": "300000 × 2600 / (100 × 30) = 260000", "lines.1.class": "excluded", "lines.1.wanted_minor": 0,
+		"lines.0.formula": "3 000.00 × 2600 / (100 × 30) = 2 600.00", "lines.1.class": "excluded", "lines.1.wanted_minor": 0,
 		"documents.0.reason": "run", "documents.0.amount_minor": -260000, "documents.0.answer.status": "applied", "documents.0.items.0.segments.4.percent": 100,
 	})
 	r.expect(r.get(885, "/invoices/INV-2026-02-885/explanation"), http.StatusOK, map[string]any{"posted_minor": 0, "documents.0": nil})

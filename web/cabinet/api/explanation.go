@@ -30,7 +30,7 @@ type Line struct {
 	Amount      int64  `json:"amount_minor"`
 	Segments    []Days `json:"segments" nullable:"false" doc:"Only days that have a discount"`
 	PercentDays int    `json:"percent_days" doc:"The percentages of all days added up"`
-	Formula     string `json:"formula,omitempty" example:"300000 × 1420 / (100 × 30) = 142000"`
+	Formula     string `json:"formula,omitempty" doc:"The calculation with its numbers, in major units of the currency" example:"3 000.00 × 1420 / (100 × 30) = 1 420.00"`
 	Wanted      int64  `json:"wanted_minor" doc:"Owed, as added to the invoice"`
 	Posted      int64  `json:"posted_minor"`
 	Difference  int64  `json:"difference_minor" doc:"Owed and not posted yet"`
