@@ -16,8 +16,13 @@ import (
 // before the first of them.
 var environment struct {
 	program string // path of the built program
-	dsn     string // of a superuser, to a database in which nothing is touched
-	broker  string // host:port
+	servers        // that all tests share
+}
+
+// servers are those that a world is on.
+type servers struct {
+	dsn    string // of a superuser, to a database in which nothing is touched
+	broker string // host:port
 }
 
 func TestMain(m *testing.M) {

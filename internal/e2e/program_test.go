@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -67,6 +68,7 @@ type server struct {
 	admin  string // address of the admin pages
 	log    *transcript
 	exited chan struct{}
+	asked  atomic.Bool // to end
 }
 
 // transcript collects a log while it is written.
@@ -162,6 +164,7 @@ func (s *server) answers(page string, status int) {
 
 // kill ends the process as a power cut would.
 func (s *server) kill() {
+	s.asked.Store(true)
 	_ = s.cmd.Process.Kill() // it may have ended by itself
 	<-s.exited
 }
@@ -173,6 +176,7 @@ const stopWithin = 10 * time.Second
 // is killed, and its status is none.
 func (s *server) stop() int {
 	s.w.t.Helper()
+	s.asked.Store(true)
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.w.t.Fatalf("asking serve to stop: %v", err)
 	}

@@ -47,7 +47,7 @@ func (w *world) reconcile(period string) reconciled {
 func (w *world) startBilling() *responder.Responder {
 	w.t.Helper()
 	r, err := responder.Start(context.Background(), responder.Options{
-		Brokers: []string{environment.broker}, Group: w.name + "-billing",
+		Brokers: []string{w.servers.broker}, Group: w.name + "-billing",
 		Discounts: w.topics["discounts"], Packages: w.topics["packages"], Results: w.topics["results"],
 	})
 	if err != nil {

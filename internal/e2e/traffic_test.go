@@ -17,8 +17,19 @@ type message struct {
 	headers []kafka.Header
 }
 
-// send sends messages in their order.
+// send sends messages in their order, or has somebody else send them.
 func (w *world) send(messages ...message) {
+	w.t.Helper()
+	switch {
+	case len(messages) == 0:
+	case w.deliver != nil:
+		w.deliver(messages)
+	default:
+		w.write(messages)
+	}
+}
+
+func (w *world) write(messages []message) {
 	w.t.Helper()
 	out := make([]kafka.Message, len(messages))
 	for i, m := range messages {
@@ -161,7 +172,7 @@ func (t *tap) read(partition int, end int64) {
 		return
 	}
 	reader := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{environment.broker}, Topic: t.w.topics[t.key], Partition: partition,
+		Brokers: []string{t.w.servers.broker}, Topic: t.w.topics[t.key], Partition: partition,
 		MinBytes: 1, MaxBytes: 32 << 20, MaxWait: 500 * time.Millisecond,
 	})
 	defer func() { _ = reader.Close() }() // what it has read is in memory

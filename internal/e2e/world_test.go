@@ -30,10 +30,12 @@ const partitions = 3
 // world is a database, topics and a consumer group for one test alone.
 type world struct {
 	t         *testing.T
+	servers   servers
 	name      string // begins the names of all that is the world's
 	db        *pgxpool.Pool
 	client    *kafka.Client
 	writer    *kafka.Writer
+	deliver   func([]message)   // sends in place of the writer; nil for none
 	topics    map[string]string // by config key
 	variables []string
 	taps      map[string]*tap
@@ -54,13 +56,19 @@ func newWorld(t *testing.T, overrides ...string) *world {
 // there.
 func newBareWorld(t *testing.T, overrides ...string) *world {
 	t.Helper()
-	w := &world{t: t, name: "e2e_" + random(t), topics: map[string]string{}, taps: map[string]*tap{}, codes: map[int64]string{}}
+	return newWorldOn(t, environment.servers, overrides...)
+}
+
+// newWorldOn makes a bare world on servers of its own.
+func newWorldOn(t *testing.T, on servers, overrides ...string) *world {
+	t.Helper()
+	w := &world{t: t, servers: on, name: "e2e_" + random(t), topics: map[string]string{}, taps: map[string]*tap{}, codes: map[int64]string{}}
 	dsn := w.createDatabase()
 	w.connect(dsn)
 	w.variables = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + t.TempDir(),
 		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_DATABASE_MAX_CONNECTIONS=6",
-		"REFERRAL_KAFKA_BROKERS=" + environment.broker, "REFERRAL_KAFKA_GROUP=" + w.name,
+		"REFERRAL_KAFKA_BROKERS=" + on.broker, "REFERRAL_KAFKA_GROUP=" + w.name,
 		"REFERRAL_KAFKA_CREATE_TOPICS=true", fmt.Sprintf("REFERRAL_KAFKA_PARTITIONS=%d", partitions),
 		"REFERRAL_PUBLISHER_POLL=50ms",
 		// Tests say themselves what runs when, unless they are about the clock.
@@ -101,7 +109,7 @@ func (w *world) createDatabase() string {
 	w.t.Helper()
 	w.asAdmin("CREATE DATABASE " + w.name)
 	w.t.Cleanup(func() { w.asAdmin("DROP DATABASE " + w.name + " WITH (FORCE)") })
-	at, err := url.Parse(environment.dsn)
+	at, err := url.Parse(w.servers.dsn)
 	if err != nil {
 		w.t.Fatalf("REFERRAL_TEST_DSN is no URL: %v", err)
 	}
@@ -113,7 +121,7 @@ func (w *world) createDatabase() string {
 func (w *world) asAdmin(statements ...string) {
 	w.t.Helper()
 	ctx := context.Background() // it must work when the test is over, too
-	conn, err := pgx.Connect(ctx, environment.dsn)
+	conn, err := pgx.Connect(ctx, w.servers.dsn)
 	if err != nil {
 		w.t.Fatalf("connecting to REFERRAL_TEST_DSN: %v", err)
 	}
@@ -138,9 +146,9 @@ func (w *world) connect(dsn string) {
 		w.t.Fatal(err)
 	}
 	transport := &kafka.Transport{ClientID: w.name, MetadataTTL: time.Second}
-	w.client = &kafka.Client{Addr: kafka.TCP(environment.broker), Timeout: 20 * time.Second, Transport: transport}
+	w.client = &kafka.Client{Addr: kafka.TCP(w.servers.broker), Timeout: 20 * time.Second, Transport: transport}
 	w.writer = &kafka.Writer{
-		Addr: kafka.TCP(environment.broker), Transport: transport, Balancer: kafka.Murmur2Balancer{Consistent: true},
+		Addr: kafka.TCP(w.servers.broker), Transport: transport, Balancer: kafka.Murmur2Balancer{Consistent: true},
 		RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond, BatchSize: 500,
 		// A message over 1 MiB passes the broker's limit only compressed.
 		BatchBytes: 16 << 20, Compression: kafka.Gzip,

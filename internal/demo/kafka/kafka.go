@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -29,6 +30,9 @@ type Options struct {
 	// Dir keeps the data; a broker started on it again finds them. Empty means a
 	// temporary directory, which goes with the broker.
 	Dir string
+	// SASLVia is the host:port that the broker names to clients of SASLAddr, where
+	// something forwards to it. Empty means SASLAddr itself.
+	SASLVia string
 	// Log gets progress in plain words; nil means none.
 	Log io.Writer
 	// Throughput spends start-up time and memory on speed, for measurements.
@@ -43,6 +47,7 @@ type Broker struct {
 	lock       *proc.Lock
 	password   string
 	throughput bool
+	saslVia    string
 	ports      ports
 	process    *proc.Process
 }
@@ -65,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{software: found, throughput: o.Throughput}
+	b := &Broker{software: found, throughput: o.Throughput, saslVia: o.SASLVia}
 	if err := b.start(ctx, o.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("start Kafka: %w", err), b.release())
 	}
@@ -128,8 +133,8 @@ func (b *Broker) configure() (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	values := struct {
 		ports
-		LogDir string
-	}{b.ports, b.data()}
+		LogDir, SASLVia string
+	}{b.ports, b.data(), cmp.Or(b.saslVia, b.SASLAddr())}
 	if err := parsed.Execute(file, values); err != nil {
 		return fmt.Errorf("write the broker's configuration: %w", err)
 	}

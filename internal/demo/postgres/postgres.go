@@ -331,6 +331,26 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// Kill ends the server at once, without a last checkpoint, as a power cut would but
+// for what the operating system keeps; Restart brings it back.
+func (s *Server) Kill() error {
+	if err := s.process.Stop(syscall.SIGQUIT, stopPatience); err != nil {
+		return fmt.Errorf("kill PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// Restart stops the server, if it runs, and starts it on the same port and data.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.process.Stop(syscall.SIGINT, stopPatience); err != nil {
+		return fmt.Errorf("restart PostgreSQL: %w", err)
+	}
+	if err := s.launch(ctx, s.port); err != nil {
+		return fmt.Errorf("restart PostgreSQL: %w", err)
+	}
+	return nil
+}
+
 func (s *Server) release() error {
 	if s.temp != nil {
 		return s.temp.Remove()

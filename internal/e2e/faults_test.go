@@ -1,0 +1,339 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/internal/demo/clients"
+	"referral/internal/demo/clients/reference"
+	"referral/internal/demo/kafka"
+	"referral/internal/demo/postgres"
+	"referral/test/cutproxy"
+	"referral/test/pgproxy"
+)
+
+// The life that is played under every fault.
+const (
+	faultsSeed     = 20261126
+	faultsAccounts = 150
+)
+
+// TestFaults plays one life again and again. Each time something else breaks while
+// work is under way. The ledger must be what it is when nothing breaks and what the
+// model says, and no process may end unless it is asked to.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	b := openBench(t)
+	var undisturbed *ledger
+	for _, f := range faults() {
+		t.Run(f.name, func(t *testing.T) {
+			got := b.play(t, f)
+			if undisturbed == nil {
+				undisturbed = got
+			}
+			if !maps.Equal(got.lines, undisturbed.lines) || !maps.Equal(got.packages, undisturbed.packages) {
+				t.Error("the ledger is not that of the undisturbed life")
+			}
+		})
+	}
+}
+
+// ledger is what came out of a life.
+type ledger struct {
+	lines    map[reference.Line]int64
+	packages map[reference.Package]int
+}
+
+// bench is a database server and a broker that may be killed without disturbing
+// other tests. Programs reach the broker through the proxy, whatever address it
+// names to them; tests reach it directly.
+type bench struct {
+	database *postgres.Server
+	broker   *kafka.Broker
+	via      *cutproxy.Proxy
+}
+
+func openBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{via: cutproxy.New(t, "", cutproxy.Kafka, cutproxy.Kafka)}
+	var err error
+	// As for the shared ones: durable against killed processes, not against power cuts.
+	settings := map[string]string{"fsync": "off", "full_page_writes": "off"}
+	if b.database, err = postgres.Start(t.Context(), postgres.Options{Settings: settings}); err != nil {
+		t.Fatal(err)
+	}
+	closing(t, b.database.Stop)
+	if b.broker, err = kafka.Start(t.Context(), kafka.Options{SASLVia: b.via.Addr()}); err != nil {
+		t.Fatal(err)
+	}
+	closing(t, b.broker.Stop)
+	b.via.Lead(b.broker.SASLAddr())
+	return b
+}
+
+func closing(t *testing.T, stop func() error) {
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// fault is something that breaks.
+type fault struct {
+	name string
+	// strike breaks it once, in the middle of a transaction of a stage; nil where
+	// cut breaks connections all the time.
+	strike func(*play)
+	cut    func(*play)
+	// between the two months something may be changed in peace.
+	between func(*play)
+	// send sends messages otherwise than plainly.
+	send func(*play, []message)
+}
+
+func faults() []fault {
+	return []fault{
+		{name: "nothing breaks"},
+		{name: "the database is killed", strike: (*play).killDatabase},
+		{name: "the broker is killed", strike: (*play).killBroker},
+		{name: "connections to the database are cut", cut: (*play).cutDatabase},
+		{name: "connections to the broker are cut", cut: (*play).cutBroker},
+		{name: "transactions are aborted", send: (*play).sendInTransactions},
+		{name: "topics are recreated", between: (*play).recreateTopics},
+	}
+}
+
+// play is a life under a fault.
+type play struct {
+	teller
+	b        *bench
+	fault    fault
+	database *pgproxy.Proxy
+	r        *rand.Rand
+	struck   bool // in this phase
+}
+
+const twoMonths = 2
+
+// play lets the life go by, and gives what came out.
+func (b *bench) play(t *testing.T, f fault) *ledger {
+	t.Helper()
+	w := newWorldOn(t, servers{b.database.DSN("postgres"), b.broker.Addr()})
+	w.must("migrate")
+	life, err := clients.New(clients.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &play{
+		teller: teller{mirror: newMirror(w), life: life, events: map[string]bool{}}, b: b, fault: f,
+		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
+	}
+	w.deliver = p.send
+	if f.cut != nil {
+		f.cut(p)
+	}
+	p.firstMonth()
+	if f.between != nil {
+		f.between(p)
+	}
+	p.secondMonth()
+	p.database.Disarm()
+	b.via.Disarm()
+	t.Logf("%d connections to the database and %d to the broker were cut", p.database.Cuts(), b.via.Cuts())
+	return &ledger{w.insideLines(), w.insidePackages()}
+}
+
+// firstMonth has a process for each part, so that each can be in the middle of its
+// work when the fault strikes.
+func (p *play) firstMonth() {
+	p.w.t.Helper()
+	taking := p.launch("--only=consumer,publisher,web")
+	p.tell(0)
+	p.taken()
+	p.stop(taking)
+
+	// What was missed is settled when the scheduler starts.
+	release := p.hold("adjustments")
+	settling := p.launch("--only=scheduler,web")
+	p.strikeWhileBlocked(release)
+	if err := p.model.Run(p.life.Period(0).String()); err != nil {
+		p.w.t.Fatal(err)
+	}
+	p.w.until("the run of the first month", func() (bool, string) {
+		return p.maybe(`SELECT count(*) FROM runs WHERE state = 'done'`) > 0, "no run is done"
+	})
+	p.stop(settling)
+
+	release = p.hold("run_chunks")
+	publishing := p.launch("--only=publisher,web")
+	p.strikeWhileBlocked(release)
+	p.w.published()
+	p.stop(publishing)
+	p.check("the first month")
+}
+
+// secondMonth is one process that does everything.
+func (p *play) secondMonth() {
+	p.w.t.Helper()
+	p.struck = false
+	all := p.launch()
+	p.tell(1)
+	p.taken()
+	for month := range twoMonths {
+		p.run(p.life.Period(month).String())
+	}
+	p.check("the second month")
+	p.stop(all)
+}
+
+// taken waits until all that was sent has been taken. A topic that was recreated
+// begins at 0 again, so that the group's offsets alone do not tell.
+func (p *play) taken() {
+	p.w.t.Helper()
+	p.w.until("taking every event", func() (bool, string) {
+		n := p.maybe(`SELECT count(*) FROM inbox`)
+		return n >= int64(len(p.events)), fmt.Sprintf("%d of %d", n, len(p.events))
+	})
+	p.w.drained()
+}
+
+// launch starts serving through the proxies, and fails the test when the process
+// ends unasked.
+func (p *play) launch(args ...string) *server {
+	p.w.t.Helper()
+	s := p.w.launch([]string{
+		"REFERRAL_DATABASE_DSN=" + p.database.DSN(), "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
+		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.broker.User(),
+		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.broker.Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
+	}, args...)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		<-s.exited
+		if !s.asked.Load() {
+			p.w.t.Errorf("serve %v ended by itself: %s\n%s", args, s.cmd.ProcessState, s.log.tail())
+		}
+	}()
+	p.w.t.Cleanup(func() { s.kill(); <-watched })
+	return s
+}
+
+// stop ends a process in an orderly way.
+func (p *play) stop(s *server) {
+	p.w.t.Helper()
+	if status := s.stop(); status != 0 {
+		p.w.t.Errorf("a process ended with status %d\n%s", status, s.log.tail())
+	}
+}
+
+// send sends messages of the life. The fault strikes while the first that are not
+// registrations are being taken.
+func (p *play) send(batch []message) {
+	p.w.t.Helper()
+	write := p.w.write
+	if p.fault.send != nil {
+		write = func(batch []message) { p.fault.send(p, batch) }
+	}
+	if p.struck || p.fault.strike == nil || batch[0].topic == string(clients.Registered) {
+		write(batch)
+		return
+	}
+	p.struck = true
+	p.w.drained() // nothing else is under way
+	release := p.hold("inbox")
+	write(batch)
+	p.strikeWhileBlocked(release)
+}
+
+// hold keeps programs from writing to a table, so that they are in the middle of a
+// transaction. Without a fault that strikes there is nothing to hold.
+func (p *play) hold(table string) (release func()) {
+	p.w.t.Helper()
+	if p.fault.strike == nil {
+		return func() {}
+	}
+	ctx := context.WithoutCancel(p.w.t.Context())
+	conn, err := pgx.Connect(ctx, p.w.setting("REFERRAL_DATABASE_DSN"))
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	tx, err := conn.Begin(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE")
+	}
+	if err != nil {
+		p.w.t.Fatalf("holding %s: %v", table, err)
+	}
+	return func() { _ = conn.Close(ctx) } // the server may have gone
+}
+
+// strikeWhileBlocked waits until a program waits for what is held, and lets the
+// fault strike.
+func (p *play) strikeWhileBlocked(release func()) {
+	p.w.t.Helper()
+	if p.fault.strike == nil {
+		return
+	}
+	p.w.until("a program in the middle of its work", func() (bool, string) {
+		return p.maybe(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0, "none waits"
+	})
+	p.fault.strike(p)
+	release()
+}
+
+// maybe reads a number from a database that may be away; 0 then.
+func (p *play) maybe(sql string) (n int64) {
+	_ = p.w.db.QueryRow(p.w.t.Context(), sql).Scan(&n)
+	return n
+}
+
+func (p *play) killDatabase() {
+	p.w.t.Helper()
+	if err := p.b.database.Kill(); err != nil {
+		p.w.t.Fatal(err)
+	}
+	if err := p.b.database.Restart(p.w.t.Context()); err != nil {
+		p.w.t.Fatal(err)
+	}
+	p.w.db.Reset()
+	p.w.until("the database", func() (bool, string) { return p.maybe(`SELECT 1`) == 1, "it does not answer" })
+}
+
+func (p *play) killBroker() {
+	p.w.t.Helper()
+	if err := p.b.broker.Kill(); err != nil {
+		p.w.t.Fatal(err)
+	}
+	if err := p.b.broker.Restart(p.w.t.Context()); err != nil {
+		p.w.t.Fatal(err)
+	}
+}
+
+// cutDatabase breaks a connection every so many messages, and every other one in
+// the middle of a message.
+func (p *play) cutDatabase() {
+	p.database.CutAgain(func() (int, bool) { return 100 + p.r.IntN(900), p.r.IntN(2) == 0 })
+}
+
+func (p *play) cutBroker() {
+	p.b.via.CutAgain(func() (int, bool) { return 5 + p.r.IntN(80), p.r.IntN(2) == 0 })
+}
+
+// setting is what the world's programs find in their environment.
+func (w *world) setting(name string) string {
+	w.t.Helper()
+	for _, v := range slices.Backward(w.variables) {
+		if len(v) > len(name) && v[:len(name)+1] == name+"=" {
+			return v[len(name)+1:]
+		}
+	}
+	w.t.Fatalf("no setting %s", name)
+	return ""
+}
