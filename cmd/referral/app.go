@@ -80,7 +80,7 @@ func newApp(config *Config, p process, readOnly bool) (*app, error) {
 		return nil, err
 	}
 	a := &app{
-		config: config, programme: programme, log: config.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: time.Now,
+		config: config, programme: programme, log: config.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: wallClock(os.Getenv),
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -164,20 +163,6 @@ func (c *cabinet) ask(token string, status int) {
 	if answer.StatusCode != status {
 		c.t.Errorf("the API answers %s, want %d", answer.Status, status)
 	}
-}
-
-func (c *cabinet) fetch(address string) string {
-	c.t.Helper()
-	answer, err := http.Get(address)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return string(text)
 }
 
 func lastPart(address string) string { return address[strings.LastIndex(address, "/")+1:] }

@@ -33,6 +33,16 @@ func (p *play) recreateTopics() {
 	w.must("migrate")
 }
 
+// sendAgain sends messages until they are all there: who has just sent to a topic
+// that was deleted may not know the new one yet. Repeats change nothing.
+func (p *play) sendAgain(batch []message) {
+	p.w.t.Helper()
+	p.w.until("sending", func() (bool, string) {
+		err := p.w.tryWrite(batch)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // sendInTransactions sends messages in transactions that commit, between the
 // records of one that ends all discounts and aborts.
 func (p *play) sendInTransactions(batch []message) {

@@ -30,17 +30,18 @@ const (
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	b := openBench(t)
-	var undisturbed *ledger
-	for _, f := range faults() {
-		t.Run(f.name, func(t *testing.T) {
-			got := b.play(t, f)
-			if undisturbed == nil {
-				undisturbed = got
-			}
-			if !maps.Equal(got.lines, undisturbed.lines) || !maps.Equal(got.packages, undisturbed.packages) {
-				t.Error("the ledger is not that of the undisturbed life")
-			}
-		})
+	undisturbed := b.play(t, fault{})
+	play := func(t *testing.T, f fault) {
+		got := b.play(t, f)
+		if !maps.Equal(got.lines, undisturbed.lines) || !maps.Equal(got.packages, undisturbed.packages) {
+			t.Error("the ledger is not that of the undisturbed life")
+		}
+	}
+	for _, f := range serverFaults() {
+		t.Run(f.name, func(t *testing.T) { play(t, f) })
+	}
+	for _, f := range otherFaults() {
+		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, f) })
 	}
 }
 
@@ -92,21 +93,30 @@ type fault struct {
 	// cut breaks connections all the time.
 	strike func(*play)
 	cut    func(*play)
+	// settle has the first month settled otherwise than at a start.
+	settle func(*play)
 	// between the two months something may be changed in peace.
 	between func(*play)
 	// send sends messages otherwise than plainly.
 	send func(*play, []message)
 }
 
-func faults() []fault {
+// serverFaults are those that every program on the bench feels.
+func serverFaults() []fault {
 	return []fault{
-		{name: "nothing breaks"},
 		{name: "the database is killed", strike: (*play).killDatabase},
 		{name: "the broker is killed", strike: (*play).killBroker},
 		{name: "connections to the database are cut", cut: (*play).cutDatabase},
 		{name: "connections to the broker are cut", cut: (*play).cutBroker},
+	}
+}
+
+// otherFaults are those of one life alone.
+func otherFaults() []fault {
+	return []fault{
 		{name: "transactions are aborted", send: (*play).sendInTransactions},
-		{name: "topics are recreated", between: (*play).recreateTopics},
+		{name: "topics are recreated", between: (*play).recreateTopics, send: (*play).sendAgain},
+		{name: "the clock jumps", settle: (*play).settleByJumps},
 	}
 }
 
@@ -117,7 +127,8 @@ type play struct {
 	fault    fault
 	database *pgproxy.Proxy
 	r        *rand.Rand
-	struck   bool // in this phase
+	struck   bool   // in this phase
+	clock    string // file that moves the clock of processes; empty for none
 }
 
 const twoMonths = 2
@@ -132,10 +143,11 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 		t.Fatal(err)
 	}
 	p := &play{
-		teller: teller{mirror: newMirror(w), life: life, events: map[string]bool{}}, b: b, fault: f,
+		teller: teller{mirror: newMirror(w), life: life, facts: map[clients.Topic]int{}}, b: b, fault: f,
 		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 	}
 	w.deliver = p.send
+	before := b.via.Cuts()
 	if f.cut != nil {
 		f.cut(p)
 	}
@@ -146,7 +158,11 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 	p.secondMonth()
 	p.database.Disarm()
 	b.via.Disarm()
-	t.Logf("%d connections to the database and %d to the broker were cut", p.database.Cuts(), b.via.Cuts())
+	if cuts := p.database.Cuts() + b.via.Cuts() - before; f.cut != nil && cuts == 0 {
+		t.Error("no connection was cut")
+	} else {
+		t.Logf("%d connections were cut", cuts)
+	}
 	return &ledger{w.insideLines(), w.insidePackages()}
 }
 
@@ -159,24 +175,39 @@ func (p *play) firstMonth() {
 	p.taken()
 	p.stop(taking)
 
-	// What was missed is settled when the scheduler starts.
-	release := p.hold("adjustments")
-	settling := p.launch("--only=scheduler,web")
-	p.strikeWhileBlocked(release)
 	if err := p.model.Run(p.life.Period(0).String()); err != nil {
 		p.w.t.Fatal(err)
 	}
-	p.w.until("the run of the first month", func() (bool, string) {
-		return p.maybe(`SELECT count(*) FROM runs WHERE state = 'done'`) > 0, "no run is done"
-	})
-	p.stop(settling)
+	if p.fault.settle != nil {
+		p.fault.settle(p)
+	} else {
+		p.settleAtStart()
+	}
 
-	release = p.hold("run_chunks")
+	release := p.hold("run_chunks")
 	publishing := p.launch("--only=publisher,web")
 	p.strikeWhileBlocked(release)
 	p.w.published()
 	p.stop(publishing)
 	p.check("the first month")
+}
+
+// settleAtStart: what was missed is settled when the scheduler starts.
+func (p *play) settleAtStart() {
+	p.w.t.Helper()
+	release := p.hold("adjustments")
+	settling := p.launch("--only=scheduler,web")
+	p.strikeWhileBlocked(release)
+	p.firstRun()
+	p.stop(settling)
+}
+
+// firstRun waits until the first month has been settled.
+func (p *play) firstRun() {
+	p.w.t.Helper()
+	p.w.until("the run of the first month", func() (bool, string) {
+		return p.maybe(`SELECT count(*) FROM runs WHERE state = 'done'`) > 0, "no run is done"
+	})
 }
 
 // secondMonth is one process that does everything.
@@ -197,9 +228,9 @@ func (p *play) secondMonth() {
 // begins at 0 again, so that the group's offsets alone do not tell.
 func (p *play) taken() {
 	p.w.t.Helper()
-	p.w.until("taking every event", func() (bool, string) {
-		n := p.maybe(`SELECT count(*) FROM inbox`)
-		return n >= int64(len(p.events)), fmt.Sprintf("%d of %d", n, len(p.events))
+	p.w.until("taking every invoice", func() (bool, string) {
+		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.facts[clients.Invoices]
+		return n >= int64(want), fmt.Sprintf("%d of %d", n, want)
 	})
 	p.w.drained()
 }
@@ -212,6 +243,7 @@ func (p *play) launch(args ...string) *server {
 		"REFERRAL_DATABASE_DSN=" + p.database.DSN(), "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.broker.User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.broker.Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
+		clockVariable + "=" + p.clock,
 	}, args...)
 	watched := make(chan struct{})
 	go func() {
@@ -247,14 +279,14 @@ func (p *play) send(batch []message) {
 	}
 	p.struck = true
 	p.w.drained() // nothing else is under way
-	release := p.hold("inbox")
+	release := p.hold("activations, invoices")
 	write(batch)
 	p.strikeWhileBlocked(release)
 }
 
-// hold keeps programs from writing to a table, so that they are in the middle of a
+// hold keeps programs from writing to tables, so that they are in the middle of a
 // transaction. Without a fault that strikes there is nothing to hold.
-func (p *play) hold(table string) (release func()) {
+func (p *play) hold(tables string) (release func()) {
 	p.w.t.Helper()
 	if p.fault.strike == nil {
 		return func() {}
@@ -266,10 +298,10 @@ func (p *play) hold(table string) (release func()) {
 	}
 	tx, err := conn.Begin(ctx)
 	if err == nil {
-		_, err = tx.Exec(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE")
+		_, err = tx.Exec(ctx, "LOCK TABLE "+tables+" IN SHARE ROW EXCLUSIVE MODE")
 	}
 	if err != nil {
-		p.w.t.Fatalf("holding %s: %v", table, err)
+		p.w.t.Fatalf("holding %s: %v", tables, err)
 	}
 	return func() { _ = conn.Close(ctx) } // the server may have gone
 }
@@ -319,7 +351,7 @@ func (p *play) killBroker() {
 // cutDatabase breaks a connection every so many messages, and every other one in
 // the middle of a message.
 func (p *play) cutDatabase() {
-	p.database.CutAgain(func() (int, bool) { return 100 + p.r.IntN(900), p.r.IntN(2) == 0 })
+	p.database.CutAgain(func() (int, bool) { return 50 + p.r.IntN(450), p.r.IntN(2) == 0 })
 }
 
 func (p *play) cutBroker() {

@@ -19,6 +19,9 @@ var environment struct {
 	servers        // that all tests share
 }
 
+// clockVariable names the file by which a test moves the clock of its processes.
+const clockVariable = "E2E_CLOCK"
+
 // servers are those that a world is on.
 type servers struct {
 	dsn    string // of a superuser, to a database in which nothing is touched
@@ -46,7 +49,7 @@ func prepareAndRun(m *testing.M) (status int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	environment.program = filepath.Join(folder, "referral")
-	build := exec.Command("go", "build", "-o", environment.program, "referral/cmd/referral")
+	build := exec.Command("go", "build", "-ldflags", "-X main.clockVariable="+clockVariable, "-o", environment.program, "referral/cmd/referral")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		return 0, fmt.Errorf("building the program: %w", err)

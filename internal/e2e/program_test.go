@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -160,6 +161,21 @@ func (s *server) answers(page string, status int) {
 		defer answer.Body.Close()
 		return answer.StatusCode == status, answer.Status
 	})
+}
+
+// fetch is a page as text.
+func (w *world) fetch(address string) string {
+	w.t.Helper()
+	answer, err := http.Get(address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // kill ends the process as a power cut would.

@@ -31,6 +31,12 @@ func (w *world) send(messages ...message) {
 
 func (w *world) write(messages []message) {
 	w.t.Helper()
+	if err := w.tryWrite(messages); err != nil {
+		w.t.Fatalf("sending %d messages: %v", len(messages), err)
+	}
+}
+
+func (w *world) tryWrite(messages []message) error {
 	out := make([]kafka.Message, len(messages))
 	for i, m := range messages {
 		headers := m.headers
@@ -41,9 +47,7 @@ func (w *world) write(messages []message) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	if err := w.writer.WriteMessages(ctx, out...); err != nil {
-		w.t.Fatalf("sending %d messages: %v", len(out), err)
-	}
+	return w.writer.WriteMessages(ctx, out...)
 }
 
 // drained waits until the group has committed the end of every topic it reads.
