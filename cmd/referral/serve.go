@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -228,15 +231,17 @@ func (a *app) awaitReady(ctx context.Context) error {
 	}
 }
 
-// unreachable tells a database that is away, starting or stopping from one that
-// has answered.
+// unreachable tells a database that is away, starting or stopping, or whose
+// connection ended before the answer, from one that has answered.
 func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var pg *pgconn.PgError
+	var network net.Error
 	if errors.As(err, &pg) {
 		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
 	}
-	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)
+	return ended || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
 func (a *app) checks(b *parts, only []string) map[string]func(context.Context) error {

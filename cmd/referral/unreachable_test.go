@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"referral/store"
+)
+
+// What a connection that ends says is no answer of the database: serve asks again.
+func TestWhatIsAskedAgainAtTheStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                    {nil, false},
+		"refused":                    {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
+		"reset":                      {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, true},
+		"ended in a message":         {io.ErrUnexpectedEOF, true},
+		"ended between two messages": {io.EOF, true},
+		"found to be ended":          {driver.ErrBadConn, true},
+		"too slow":                   {context.DeadlineExceeded, true},
+		"shutting down":              {&pgconn.PgError{Code: "57P01"}, true},
+		"no such table":              {&pgconn.PgError{Code: "42P01"}, false},
+		"wrong password":             {&pgconn.PgError{Code: "28P01"}, false},
+		"an older schema":            {errors.New("the database schema has version 1"), false},
+		"other terms":                {store.ErrOtherTerms, false},
+	} {
+		err := c.err
+		if err != nil {
+			err = fmt.Errorf("adopting the terms: %w", err)
+		}
+		if got := unreachable(err); got != c.want {
+			t.Errorf("%s: asked again %t, want %t", name, got, c.want)
+		}
+	}
+}
