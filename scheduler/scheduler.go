@@ -84,7 +84,7 @@ func (s *Scheduler) Ready() error {
 func (s *Scheduler) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { s.attempt(settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
+	work.Go(func() { s.attempts(ctx, settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
 	clock := wallClock{every: s.LookEvery, now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
 		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
 		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
@@ -98,14 +98,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 }
 
 func (s *Scheduler) month(ctx context.Context, slot string) {
-	s.attempt(settling, "monthly run", func() error {
+	s.attempts(ctx, settling, "monthly run", func() error {
 		s.awaitFacts(ctx)
 		return s.catchUpMissed(ctx, slot)
 	})
 }
 
 func (s *Scheduler) night(ctx context.Context, slot string) {
-	s.attempt(settling, "nightly catch-up", func() error {
+	s.attempts(ctx, settling, "nightly catch-up", func() error {
 		s.awaitFacts(ctx)
 		return s.catchUp(ctx, slot)
 	})
@@ -222,9 +222,18 @@ func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Peri
 	return failed
 }
 
+// attempts tries again for about two minutes: a connection that ended, or a server
+// that was restarted, must not put a month off until the next night. The slot of a
+// run makes that it is started once however often that is tried.
+func (s *Scheduler) attempts(ctx context.Context, k kind, what string, work func() error) {
+	const longest = time.Minute
+	for wait := time.Second; !s.attempt(k, what, work) && wait <= longest && sleep.For(ctx, wait); wait *= 2 {
+	}
+}
+
 // attempt is the one place where the scheduler's errors are handled, and where a
 // panic becomes one: the clock, and the service around it, go on.
-func (s *Scheduler) attempt(k kind, what string, work func() error) {
+func (s *Scheduler) attempt(k kind, what string, work func() error) (done bool) {
 	err := s.Settler.guard.Do(work)
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -237,4 +246,5 @@ func (s *Scheduler) attempt(k kind, what string, work func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trouble[k] = err
+	return err == nil
 }

@@ -182,6 +182,28 @@ func TestPanicsDoNotEndTheClock(t *testing.T) {
 	})
 }
 
+// A database that does not answer for a moment puts no month off until the night.
+func TestWhatFailsForAMomentIsTriedAgainSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-31 12:00")
+		r := newRig(t, newBooks(202604, 202605))
+		r.down = true
+		stop := r.run(t)
+		time.Sleep(15 * time.Second) // it has looked for what was missed, in vain
+		r.change(func() { r.down = false })
+		until(t, "2026-05-31 12:01")
+		is(t, "after the start", r.wrote(), "2026-05-31 12:00 regular 2026-04")
+		until(t, "2026-06-01 02:59")
+		r.change(func() { r.down = true })
+		until(t, "2026-06-01 03:01")
+		r.change(func() { r.down = false })
+		until(t, "2026-06-01 03:05")
+		stop()
+		is(t, "in the night", r.wrote(), "2026-05-31 12:00 regular 2026-04", "2026-06-01 03:01 regular 2026-05")
+	})
+}
+
 // A period that fails, even with a run left halfway, keeps no other one from being
 // settled; it is tried again, and said so until it has passed.
 func TestOneFailingPeriodDoesNotStopTheNext(t *testing.T) {
