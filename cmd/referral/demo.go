@@ -19,6 +19,7 @@ import (
 	"referral/internal/demo/broker"
 	"referral/internal/demo/clients"
 	"referral/internal/demo/identity"
+	"referral/internal/demo/parts/proc"
 	"referral/internal/demo/postgres"
 	"referral/internal/demo/responder"
 	"referral/models"
@@ -155,9 +156,7 @@ func (d *demo) prepare(ctx context.Context, config *Config, dsn, brokerAddr stri
 func freeAddress(address string) (string, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return "", fmt.Errorf("looking for a free port: %w", err)
-		}
+		return proc.FreeAddress()
 	}
 	free := listener.Addr().String()
 	return free, listener.Close()

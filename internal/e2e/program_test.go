@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"referral/internal/demo/parts/proc"
 )
 
 // outcome is what a command did.
@@ -129,14 +130,11 @@ func (w *world) serve(args ...string) *server {
 
 func freeAddress(w *world) string {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := proc.FreeAddress()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
-		w.t.Fatal(err)
-	}
-	return l.Addr().String()
+	return address
 }
 
 // ready waits until /readyz says yes.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"referral/internal/demo/identity"
+	"referral/internal/demo/parts/proc"
 	"referral/internal/sleep"
 	"referral/web/door"
 	"referral/web/door/doortest"
@@ -24,7 +24,10 @@ import (
 // While the provider is away nobody can come in, and everybody is told so; who is
 // in stays in. It is found again by itself.
 func TestTheProviderIsAway(t *testing.T) {
-	address := freeAddress(t)
+	address, err := proc.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := rig(t, doortest.Options{Change: func(o *door.Options) { o.SignIn.Issuer = "http://" + address }})
 	browser := r.Browser()
 	set(t, r, browser, r.Session(885, time.Hour))
@@ -70,18 +73,6 @@ func TestTheProviderIsAway(t *testing.T) {
 }
 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}
 
 // A door that nobody has configured says so, to people and programs; what needs
 // no client works.
