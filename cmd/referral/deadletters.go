@@ -424,15 +424,17 @@ func (a *app) refuseLetter(ctx context.Context, id int64, what string) error {
 	return errNo{fmt.Sprintf("dead letter %d cannot be %s: it %s", id, what, why)}
 }
 
+// readValue reads a corrected message. An empty one is a mistake of the one who writes it:
+// a message without a value cannot be read.
 func readValue(p process, file string) ([]byte, error) {
+	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
-		body, err := io.ReadAll(p.in)
-		if err != nil {
-			return nil, fmt.Errorf("reading the corrected message: %w", err)
-		}
-		return body, nil
+		read = func() ([]byte, error) { return io.ReadAll(p.in) }
 	}
-	body, err := os.ReadFile(file)
+	body, err := read()
+	if err == nil && len(body) == 0 {
+		err = fmt.Errorf("%s is empty: give the corrected message", file)
+	}
 	return body, usageError("--value", err)
 }
 
@@ -451,6 +453,7 @@ func (a *app) newPutBack() (*putBack, error) {
 		Addr: kafka.TCP(a.config.Kafka.Brokers...), Transport: transport,
 		Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll,
 		BatchTimeout: time.Millisecond, BatchBytes: 32 << 20,
+		MaxAttempts: 3, // the dead letter is locked meanwhile
 	}}, nil
 }
 

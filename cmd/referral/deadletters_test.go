@@ -39,7 +39,7 @@ func TestDeadLettersRefuseWrongUse(t *testing.T) {
 	for _, args := range []string{
 		"list --reason nonsense", "list --state gone", "list --state waiting --all", "list --since yesterday", "list --account -1", "list --format xml",
 		"show x", "replay", "replay 1 --all", "replay 1 --topic t", "replay 1 2 --value f", "replay --all --value f", "discard", "discard 1", "discard 1 --by Anna",
-		"discard 1 --reason noise", "discard 1 --topic t --by Anna --reason noise",
+		"discard 1 --reason noise", "replay 1 --value -", "replay 1 --value /dev/null", "discard 1 --topic t --by Anna --reason noise",
 	} {
 		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitWrong || a.out != "" || strings.Count(a.err, "\n") != 1 {
 			t.Errorf("%s: %+v", args, a)
