@@ -119,6 +119,11 @@ func letterReportOf(l *models.DeadLetter) letterReport {
 	return r
 }
 
+func (r *letterReport) cells() []string {
+	return []string{fmt.Sprint(r.ID), string(r.State), r.SetAsideAt.Format(time.DateTime), fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset),
+		string(accountIdentifier(r.AccountID)), r.Type, string(r.Reason), r.Detail}
+}
+
 // listPage is how many dead letters are read at once.
 const listPage = 500
 
@@ -177,13 +182,12 @@ func (a *app) listLetters(ctx context.Context, p process, selected letterFlags, 
 	for i := range letters {
 		r := letterReportOf(&letters[i])
 		reports[i] = r
-		rows[i] = []string{fmt.Sprint(r.ID), string(r.State), r.SetAsideAt.Format(time.DateTime), fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset), r.Type,
-			string(r.Reason), r.Detail}
+		rows[i] = r.cells()
 	}
 	if format == "json" {
 		return printJSON(p, reports)
 	}
-	printTable(p.out, things(int64(len(reports)), "dead letter"), []string{"id", "state", "set aside", "from", "type", "reason", "detail"}, rows)
+	printTable(p.out, things(int64(len(reports)), "dead letter"), []string{"id", "state", "set aside", "from", "account", "type", "reason", "detail"}, rows)
 	return nil
 }
 
