@@ -129,7 +129,7 @@ func (s *Scheduler) awaitFacts(ctx context.Context) {
 	patient, cancel := context.WithTimeout(ctx, s.Patience)
 	defer cancel()
 	if err := s.AwaitFacts(patient); err != nil && ctx.Err() == nil {
-		s.Settler.Log.Warn("settling although not all facts that have arrived are consumed; they will be settled as late facts", "err", err)
+		s.Settler.Log.Warn("settling although not all facts that have arrived are consumed; they will be settled as late facts", "error", err)
 	}
 }
 
@@ -241,7 +241,7 @@ func (s *Scheduler) attempt(k kind, what string, work func() error) (done bool) 
 	if err != nil {
 		err = fmt.Errorf("%s: %w", what, models.NameRejection(err))
 		s.Settler.Metrics.failures.Inc()
-		s.Settler.Log.Error("the scheduler will try again", "err", err)
+		s.Settler.Log.Error("the scheduler will try again", "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

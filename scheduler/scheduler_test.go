@@ -242,7 +242,7 @@ func TestTheLogNamesWhatIsParked(t *testing.T) {
 		stop := r.run(t)
 		until(t, "2026-05-17 13:00")
 		stop()
-		if log := r.log.String(); !strings.Contains(log, `msg=parked`) || !strings.Contains(log, `account=885 invoice=INV-7 err="money overflow"`) {
+		if log := r.log.String(); !strings.Contains(log, `msg=parked`) || !strings.Contains(log, `account=885 invoice=INV-7 error="money overflow"`) {
 			t.Errorf("the log says\n%s", log)
 		}
 	})

@@ -208,9 +208,9 @@ const parkedNamed = 100
 func (s *Settler) nameParked(ctx context.Context, log *slog.Logger, run models.Run) {
 	parked, err := s.Runs.ParkedAccounts(ctx, run.ID, parkedNamed)
 	if err != nil {
-		log.Warn("what is parked cannot be named", "err", err)
+		log.Warn("what is parked cannot be named", "error", err)
 	}
 	for _, p := range parked {
-		log.Error("parked", "account", p.AccountID, "invoice", p.InvoiceID, "err", p.Error)
+		log.Error("parked", "account", p.AccountID, "invoice", p.InvoiceID, "error", p.Error)
 	}
 }

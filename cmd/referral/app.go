@@ -103,7 +103,7 @@ func (a *app) spoolFaults() func(models.ChunkRef, error) {
 	return func(chunk models.ChunkRef, err error) {
 		faults.Inc()
 		a.log.Warn("a rehearsed chunk is lost and is settled again; look at the temporary directory",
-			"run", chunk.RunID, "chunk", chunk.Chunk, "directory", os.TempDir(), "err", err)
+			"run", chunk.RunID, "chunk", chunk.Chunk, "directory", os.TempDir(), "error", err)
 	}
 }
 
@@ -121,7 +121,7 @@ func (a *app) rejections() func(string) {
 
 func (a *app) close() {
 	if err := a.store.Close(); err != nil {
-		a.log.Warn("closing the database", "err", err)
+		a.log.Warn("closing the database", "error", err)
 	}
 }
 

@@ -38,7 +38,7 @@ func (d *demo) identify(ctx context.Context, config *Config) error {
 func (d *demo) offer(ctx context.Context) ([]identity.Client, error) {
 	found, err := d.store.Showcase(ctx, d.programme.Local(d.now()))
 	if err != nil { // the page does without, but somebody should know
-		d.log.Error("no clients to offer", "err", err)
+		d.log.Error("no clients to offer", "error", err)
 		return nil, err
 	}
 	var clients []identity.Client

@@ -162,7 +162,7 @@ func (a *app) auditProgress(ctx context.Context, p process, period models.Period
 	}
 	size, err := a.store.AuditSize(ctx, period)
 	if err != nil {
-		a.log.Warn("the progress cannot be shown", "err", err)
+		a.log.Warn("the progress cannot be shown", "error", err)
 		return func() {}, func() {}
 	}
 	bar, seen := newBar(p.err), 0

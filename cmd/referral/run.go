@@ -265,7 +265,7 @@ func (a *app) drawProgress(ctx context.Context, p process, period models.Period)
 		runs, err := a.store.ActiveRuns(ctx)
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
-				a.log.Warn("the progress cannot be shown", "err", err)
+				a.log.Warn("the progress cannot be shown", "error", err)
 			}
 			return
 		}

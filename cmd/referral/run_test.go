@@ -105,7 +105,7 @@ func TestTheLogOfRunsThatAreAnsweredFor(t *testing.T) {
 	ofRun.Error("the brake holds this run")
 	ofRun.With("more", 1).WithGroup("deep").Error("incomplete")
 	ofRun.Info("done")
-	log.With("period", "2026-04").Error("something else", "err", errors.New("x"))
+	log.With("period", "2026-04").Error("something else", "error", errors.New("x"))
 	var said []string
 	for _, line := range objectsOf(t, out.String()) {
 		said = append(said, line[slog.MessageKey].(string))

@@ -222,7 +222,7 @@ func (a *app) awaitReady(ctx context.Context) error {
 			return err
 		}
 		waited = true
-		a.log.Error("the database cannot be worked on; trying again", "err", err, "wait", wait)
+		a.log.Error("the database cannot be worked on; trying again", "error", err, "wait", wait)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -102,7 +102,7 @@ func (d *Door) sweep(ctx context.Context) error {
 		for swept := sweepBatch; swept == sweepBatch; {
 			var err error
 			if swept, err = d.o.Sessions.SweepSessions(ctx, d.o.Now(), sweepBatch); err != nil && ctx.Err() == nil {
-				d.log.Warn("ended sessions were not deleted; trying again later", "err", err)
+				d.log.Warn("ended sessions were not deleted; trying again later", "error", err)
 			}
 			d.metrics.swept.Add(float64(swept))
 		}

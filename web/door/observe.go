@@ -107,7 +107,7 @@ func (d *Door) count(status int, v *visit, took time.Duration) {
 
 func (d *Door) logFailure(status int, v *visit, took time.Duration) {
 	if v.panic || status >= http.StatusInternalServerError && !v.quiet && !v.abandoned(status) {
-		d.log.Error("a request failed", "route", v.route, "status", status, "err", v.err, "took", took)
+		d.log.Error("a request failed", "route", v.route, "status", status, "error", v.err, "took", took)
 	}
 }
 

@@ -45,7 +45,7 @@ func (d *Door) follow(ctx context.Context) error {
 		case ctx.Err() != nil:
 		case trouble != nil:
 			if !away {
-				d.log.Error("the OpenID provider cannot be reached; trying again", "err", trouble)
+				d.log.Error("the OpenID provider cannot be reached; trying again", "error", trouble)
 			}
 			away = true
 			sleep.For(ctx, wait)

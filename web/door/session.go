@@ -85,7 +85,7 @@ func (d *Door) noteSeen(ctx context.Context) error {
 		case seen := <-d.touches:
 			if err := d.o.Sessions.TouchSession(ctx, seen, seen.SeenAt.Add(-touchEvery)); err != nil && ctx.Err() == nil {
 				d.metrics.dropped.Inc()
-				d.log.Warn("it could not be noted that a client was seen", "err", err)
+				d.log.Warn("it could not be noted that a client was seen", "error", err)
 			}
 		}
 	}

@@ -169,7 +169,7 @@ func (d *Door) failSignIn(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errStorage):
 		result, notice = reasonStorage, noticeStorage
 	default:
-		d.log.Warn("a sign-in was refused", "err", err)
+		d.log.Warn("a sign-in was refused", "error", err)
 	}
 	d.metrics.signIns.WithLabelValues(result).Inc()
 	NoteError(r.Context(), err)
