@@ -213,3 +213,16 @@ func TestWhatIsAboutNoAccount(t *testing.T) {
 		}
 	}
 }
+
+// A signed month whose invoices have all moved to another one is not a month of
+// which nothing is known.
+func TestASignedMonthIsNotNothing(t *testing.T) {
+	report := &reconcileReport{Period: 202605, State: models.PeriodClosed, Nothing: true, Ties: true}
+	if got := report.headline(); got != "there is nothing in this period, so it ties" {
+		t.Errorf("without a signature: %q", got)
+	}
+	report.Signed = &signatureReport{By: "Anna"}
+	if got := report.headline(); got != "it ties" {
+		t.Errorf("signed: %q", got)
+	}
+}

@@ -54,7 +54,7 @@ func printHeadline(w io.Writer, t *reconcileReport) {
 
 func (t *reconcileReport) headline() string {
 	switch {
-	case t.Nothing:
+	case t.Nothing && t.Signed == nil:
 		return "there is nothing in this period, so it ties"
 	case t.Ties:
 		return "it ties"
