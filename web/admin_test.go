@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -230,7 +229,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 func TestOptions(t *testing.T) {
 	whole := func() Options {
 		registry := prometheus.NewRegistry()
-		return Options{Gatherer: registry, Registerer: registry, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		return Options{Gatherer: registry, Registerer: registry, Log: slog.New(slog.DiscardHandler)}
 	}
 	for want, spoil := range map[string]func(*Options){
 		"Gatherer":   func(o *Options) { o.Gatherer = nil },

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func publish(b *testing.B, n int) {
 	for range rounds(b) {
 		names := k.topics(b, "discounts", "packages", "events", "dead-letters", "copies")
 		p, err := publisher.New(publisher.Options{
-			Ledger: s, Brokers: []string{k.address}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Ledger: s, Brokers: []string{k.address}, Log: slog.New(slog.DiscardHandler),
 			Topics:     publisher.Topics{Discounts: names["discounts"], Packages: names["packages"], Events: names["events"], DeadLetters: names["dead-letters"]},
 			Registerer: prometheus.NewRegistry(), Now: time.Now,
 		})

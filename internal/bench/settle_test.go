@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"sync"
 	"testing"
 	"time"
@@ -139,7 +138,7 @@ func settle(b *testing.B, s *store.Store) models.Run {
 	b.Helper()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: s, Calendar: s, Programme: terms(b), Workers: 2, Chunk: 3000,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: time.Now,
 	})
 	if err != nil {
 		b.Fatal(err)

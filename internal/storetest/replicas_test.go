@@ -3,7 +3,6 @@ package storetest_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -71,7 +70,7 @@ func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.DiscardHandler),
 		Metrics: scheduler.NewMetrics(registry), Now: now,
 	})
 	if err != nil {
@@ -241,7 +240,7 @@ func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
 	bill(t, s)
 	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.DiscardHandler),
 		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package cabinet
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -57,7 +56,7 @@ func someOptions() Options {
 		Store: noStore{}, Programme: &billing.Programme{}, Derive: func(*models.WorkingSet, []*models.Fact) models.Changes { return models.Changes{} },
 		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com",
 		NewID: func() models.UUID { return models.UUID{} }, NewToken: func() string { return "" },
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}
 }
 

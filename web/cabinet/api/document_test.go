@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"flag"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +21,7 @@ const committed = "../../../openapi.yaml"
 
 func newAPI(t *testing.T, desk cabinet.Desk) *api.API {
 	t.Helper()
-	a, err := api.New(api.Options{Desk: desk, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	a, err := api.New(api.Options{Desk: desk, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
