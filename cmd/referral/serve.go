@@ -81,6 +81,7 @@ func (a *app) serve(ctx context.Context, only []string) error {
 	if err != nil {
 		return err
 	}
+	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	if slices.Contains(only, partWeb) {
 		group.Go(func() error { return a.answer(ctx, built, only) })
@@ -93,10 +94,11 @@ func (a *app) serve(ctx context.Context, only []string) error {
 		return a.runParts(ctx, built, only)
 	})
 	err = group.Wait()
-	if errors.Is(err, context.Canceled) {
-		return nil
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	a.log.Info("stopped", "because", context.Cause(asked))
+	return nil
 }
 
 // answer serves the admin address, keeps its gauges true, and serves the personal

@@ -43,8 +43,12 @@ func TestStopsInTheMiddleOfItsWork(t *testing.T) {
 
 func TestStopsWhileNothingHappens(t *testing.T) {
 	w := newWorld(t)
-	if s := w.serve(); s.stop() != 0 {
+	s := w.serve()
+	if s.stop() != 0 {
 		t.Errorf("status %d, want 0 within %s\n%s", s.cmd.ProcessState.ExitCode(), stopWithin, s.log.tail())
+	}
+	if log := s.log.tail(); !strings.Contains(log, `"msg":"stopped","because":"terminated signal received"`) {
+		t.Errorf("the log does not say why the process has ended:\n%s", log)
 	}
 }
 
