@@ -349,9 +349,14 @@ func (p *play) killBroker() {
 }
 
 // cutDatabase breaks a connection every so many messages, and every other one in
-// the middle of a message.
+// the middle of a message. More and more messages pass in between, for what is read
+// at once must get through some time.
 func (p *play) cutDatabase() {
-	p.database.CutAgain(func() (int, bool) { return 50 + p.r.IntN(450), p.r.IntN(2) == 0 })
+	pass := 50
+	p.database.CutAgain(func() (int, bool) {
+		pass += 30 + pass/20
+		return pass/2 + p.r.IntN(pass), p.r.IntN(2) == 0
+	})
 }
 
 func (p *play) cutBroker() {
