@@ -3,9 +3,13 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -86,4 +90,49 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
+}
+
+// The manual names no metric that is not there.
+func TestTheManualNamesMetricsThatExist(t *testing.T) {
+	a, _ := scrape(t)
+	descriptions := make(chan *prometheus.Desc)
+	go func() { defer close(descriptions); a.registry.Describe(descriptions) }()
+	known := map[string]bool{}
+	name := regexp.MustCompile(`fqName: "([a-z_]+)"`)
+	for d := range descriptions {
+		known[name.FindStringSubmatch(d.String())[1]] = true
+	}
+	named := regexp.MustCompile("`(?:referral_)?[a-z_]+_(?:total|seconds|messages|up)\\b|`referral_[a-z_]+").FindAllString(projectFile(t, "docs", "operations.md"), -1)
+	if len(named) < 30 {
+		t.Fatalf("only %d metrics found in the manual", len(named))
+	}
+	for _, n := range named {
+		if n = strings.TrimPrefix(n, "`"); !known[n] {
+			t.Errorf("the manual names %s", n)
+		}
+	}
+}
+
+// A reader of a report finds in the manual what its breaks and notices mean.
+func TestTheManualExplainsEveryKind(t *testing.T) {
+	_, table, _ := strings.Cut(projectFile(t, "docs", "operations.md"), "### What does not tie, by name")
+	table, _, _ = strings.Cut(table, "\n### ")
+	kinds := regexp.MustCompile(`(?:Break|Notice)Kind += "([a-z-]+)"`).FindAllStringSubmatch(projectFile(t, "billing", "reconcile.go"), -1)
+	if len(kinds) < 20 {
+		t.Fatalf("only %d kinds found", len(kinds))
+	}
+	for _, kind := range kinds {
+		if !strings.Contains(table, "`"+kind[1]+"`") {
+			t.Errorf("the manual does not explain %s", kind[1])
+		}
+	}
+}
+
+func projectFile(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
