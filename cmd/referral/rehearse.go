@@ -95,11 +95,19 @@ func (a *app) rehearseOne(ctx context.Context, p process, q models.RunRequest, f
 	return run, printRun(p, run, parked, format)
 }
 
+func aboutDocument(doc *models.Adjustment) string {
+	about := fmt.Sprintf("%s, %s", doc.Reason, things(int64(len(doc.Items)), "line"))
+	if doc.PostingPeriod != doc.Period {
+		about += ", of " + doc.Period.String()
+	}
+	return about
+}
+
 func printOutcome(p process, lines *json.Encoder, o *models.AccountOutcome, format string) error {
 	for i := range o.Adjustments {
 		doc := &o.Adjustments[i]
 		if format == "table" {
-			fmt.Fprintf(p.out, "account %d  invoice %s  %s  (%s, %d lines)\n", doc.AccountID, doc.InvoiceID, doc.Amount, doc.Reason, len(doc.Items))
+			fmt.Fprintf(p.out, "account %d  invoice %s  %s  (%s)\n", doc.AccountID, doc.InvoiceID, doc.Amount, aboutDocument(doc))
 			continue
 		}
 		line := rehearsedDocument{"document", doc.AccountID, doc.InvoiceID, doc.Period, doc.PostingPeriod, doc.Amount, doc.Reason, len(doc.Items)}

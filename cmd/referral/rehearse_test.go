@@ -36,6 +36,11 @@ func TestADryRunShowsClosedPeriodsToo(t *testing.T) {
 	if !strings.Contains(table.out, "Rehearsal of 2026-03 (differences), posted to 2026-05, for 2026-03 is closed") {
 		t.Errorf("the table does not name the closed period:\n%s", table.out)
 	}
+	for _, want := range []string{"(invoice-revised, 1 line, of 2026-03)", "(late-fact, 1 line, of 2026-04)", "(run, 1 line)"} {
+		if !strings.Contains(table.out, want) {
+			t.Errorf("the table does not say %s:\n%s", want, table.out)
+		}
+	}
 	real := w.asks("run", "2026-05", "--format", "json")
 	if real.status != exitDone {
 		t.Fatalf("%+v", real)
