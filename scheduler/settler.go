@@ -87,7 +87,8 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 		return runs, err
 	}
 	for _, p := range CarriedBy(periods, q.Period) {
-		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept, By: q.By, Reason: q.Reason})
+		// The person accepted what is posted into q.Period: that is recorded once, there.
+		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
 		if err != nil {
 			return runs, err
 		}

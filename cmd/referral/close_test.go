@@ -223,6 +223,24 @@ func TestAnInvoiceThatMovesAfterTheSignature(t *testing.T) {
 	w.answers(exitDone, &may, "reconcile", "2026-05", "--format", "json")
 }
 
+// Accepting a run accepts what it posts for closed months too. That is one act,
+// recorded with the month that was run.
+func TestAcceptingIsRecordedOnce(t *testing.T) {
+	w := spring(t)
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+		t.Fatalf("%+v", a)
+	}
+	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
+	if a := w.asks("run", "2026-05", "--accept", "--by", "Boris", "--reason", "looked at it"); !strings.Contains(a.out, "of 2026-04 (differences): done") {
+		t.Fatalf("%+v", a) // there is no broker, so that nothing is published
+	}
+	for month, want := range map[string]int{"2026-04": 0, "2026-05": 1} {
+		if a := w.asks("reconcile", month); strings.Count(a.out, "accept-run") != want {
+			t.Errorf("%s: want %d acts of accepting:\n%s", month, want, a.out)
+		}
+	}
+}
+
 // A person who lets a run pass the brake is named in the report.
 func TestTheReportNamesWhoAccepted(t *testing.T) {
 	w := spring(t)
