@@ -100,7 +100,7 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 // ErrNotOver says that a period is not run because its time has not come.
 var ErrNotOver = errors.New("it is too early to settle the period")
 
-// start is where every run begins, whoever asks for it. Schedules settle no month
+// start is where every run begins, by the clock or by hand. Schedules settle no month
 // before it is over; a person may settle the month that is under way, because later
 // runs post what is missing, and none that has not begun.
 func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run, started bool, err error) {

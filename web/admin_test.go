@@ -289,7 +289,7 @@ func TestReadinessAsMetrics(t *testing.T) {
 	}
 }
 
-// Whoever asks for OpenMetrics gets it.
+// A scraper that asks for OpenMetrics gets it.
 func TestOpenMetrics(t *testing.T) {
 	handler, _ := admin(t, nil)
 	answer := get(t, handler, "/metrics", "Accept", "application/openmetrics-text; version=1.0.0")
