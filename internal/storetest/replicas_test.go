@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,13 +65,48 @@ func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	return won, err
 }
 
+// begun is a schedule that tells when a scheduler's clock has begun to follow it.
+type begun struct {
+	cron.Schedule
+	once  sync.Once
+	begun chan<- struct{}
+}
+
+// Next is asked for the first time right after the clock was first read.
+func (b *begun) Next(after time.Time) time.Time {
+	b.once.Do(func() { b.begun <- struct{}{} })
+	return b.Schedule.Next(after)
+}
+
+// listener hears that a scheduler leaves a night out, because it is still at the
+// work of the one before: that night is over, too.
+type listener struct {
+	slog.Handler
+	over chan<- struct{}
+}
+
+func (listener) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle passes every other message by.
+func (l listener) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "left out") {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Equal(slog.String("job", "nightly catch-up")) {
+				l.over <- struct{}{}
+			}
+			return true
+		})
+	}
+	return nil
+}
+
 // replica is one process; when is the time at which its night strikes by its own
 // clock.
 func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.DiscardHandler),
+		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
 		Metrics: scheduler.NewMetrics(registry), Now: now,
 	})
 	if err != nil {
@@ -99,12 +135,17 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
 	ended := make(chan error, 3)
-	began := time.Now()
-	clock := func() time.Time { return now.Add(time.Since(began)) }
+	var ahead atomic.Int64
+	clock := func() time.Time { return now.Add(time.Duration(ahead.Load())) }
+	following := make(chan struct{}, 3)
 	for range 3 {
-		r, _ := replica(t, n, strike(now.Add(time.Second)), clock)
+		r, _ := replica(t, n, &begun{Schedule: strike(now.Add(time.Second)), begun: following}, clock)
 		go func() { ended <- r.Run(ctx) }()
 	}
+	for range 3 {
+		<-following
+	}
+	ahead.Store(int64(time.Second))
 	for range 3 {
 		<-n.over
 	}
@@ -139,20 +180,15 @@ func TestTheClockJumpsUnderThreeReplicas(t *testing.T) {
 	bill(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
-	ended, read := make(chan error, 3), make(chan struct{}, 3)
+	ended, following := make(chan error, 3), make(chan struct{}, 3)
 	var registries []*prometheus.Registry
 	for range 3 {
-		var once sync.Once
-		r, registry := replica(t, n, nightly(t), func() time.Time {
-			at := clock()
-			once.Do(func() { read <- struct{}{} })
-			return at
-		})
+		r, registry := replica(t, n, &begun{Schedule: nightly(t), begun: following}, clock)
 		registries = append(registries, registry)
 		go func() { ended <- r.Run(ctx) }()
 	}
 	for range 3 {
-		<-read
+		<-following
 	}
 	for jump := range 2 {
 		ahead.Add(int64(8 * time.Hour))
@@ -240,7 +276,7 @@ func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
 	bill(t, s)
 	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(slog.DiscardHandler),
+		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
 		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
 	})
 	if err != nil {
