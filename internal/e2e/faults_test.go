@@ -348,19 +348,18 @@ func (p *play) killBroker() {
 	}
 }
 
-// cutDatabase breaks a connection every so many messages, and every other one in
-// the middle of a message. More and more messages pass in between, for what is read
-// at once must get through some time.
-func (p *play) cutDatabase() {
-	pass := 50
-	p.database.CutAgain(func() (int, bool) {
+func (p *play) cutDatabase() { p.database.CutAgain(p.cuts(50)) }
+
+func (p *play) cutBroker() { p.b.via.CutAgain(p.cuts(0)) }
+
+// cuts breaks a connection every so many messages, and every other one in the middle
+// of a message. More and more messages pass in between: what takes many of them, a
+// chunk or a group that is joined by all its readers, must get through some time.
+func (p *play) cuts(pass int) func() (n int, inside bool) {
+	return func() (int, bool) {
 		pass += 30 + pass/20
 		return pass/2 + p.r.IntN(pass), p.r.IntN(2) == 0
-	})
-}
-
-func (p *play) cutBroker() {
-	p.b.via.CutAgain(func() (int, bool) { return 5 + p.r.IntN(80), p.r.IntN(2) == 0 })
+	}
 }
 
 // setting is what the world's programs find in their environment.
