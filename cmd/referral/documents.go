@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/store"
 )
 
 func newResend(p process) *cobra.Command {
@@ -24,26 +26,11 @@ The exit status is 1 when the ledger has no such document, or billing's latest a
 to it is not "rejected", or it is written off, or an earlier resend still waits.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := documentArg("resend", args[0])
+			d, err := decide(cmd, p, decision{"resend", "resent", &who, nameRequired, models.ActionResend, (*store.Store).Resend, billing.MayResend}, args[0])
 			if err == nil {
-				err = who.check("resend", nameRequired)
+				fmt.Fprintf(p.out, "%s will be published again; billing's next answer, dated after the last one, counts\n", documentName(&d))
 			}
-			if err != nil {
-				return err
-			}
-			a, err := openMigrated(cmd, p)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			d, err := decide("resent", id, func() (models.LedgerDocument, bool, error) {
-				return a.store.Resend(cmd.Context(), id, who.action(models.ActionResend, id.String()), billing.MayResend)
-			})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(p.out, "%s will be published again; billing's next answer, dated after the last one, counts\n", documentName(&d))
-			return nil
+			return err
 		},
 	}
 	who.flags(cmd, nameRequired)
@@ -64,21 +51,7 @@ The exit status is 1 when the ledger has no such document, or billing's latest a
 to it is not "rejected", or it is written off already, or a resend still waits.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := documentArg("write-off", args[0])
-			if err == nil {
-				err = who.check("write-off", reasonRequired)
-			}
-			if err != nil {
-				return err
-			}
-			a, err := openMigrated(cmd, p)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			d, err := decide("written off", id, func() (models.LedgerDocument, bool, error) {
-				return a.store.WriteOff(cmd.Context(), id, who.action(models.ActionWriteOff, id.String()), billing.MayWriteOff)
-			})
+			d, err := decide(cmd, p, decision{"write-off", "written off", &who, reasonRequired, models.ActionWriteOff, (*store.Store).WriteOff, billing.MayWriteOff}, args[0])
 			if err != nil {
 				return err
 			}
@@ -101,13 +74,36 @@ func documentArg(command, arg string) (models.UUID, error) {
 	return id, nil
 }
 
+// decision is what a person decides about a document that billing has rejected.
+type decision struct {
+	command string
+	what    string // becomes of the document
+	who     *operator
+	needed  required
+	act     models.OperatorActionKind
+	take    func(*store.Store, context.Context, models.UUID, models.OperatorAction, func(*models.LedgerDocument) error) (models.LedgerDocument, bool, error)
+	may     func(*models.LedgerDocument) error
+}
+
 // decide takes a decision on a document, or says why it cannot be taken.
-func decide(what string, id models.UUID, do func() (models.LedgerDocument, bool, error)) (models.LedgerDocument, error) {
-	d, found, err := do()
+func decide(cmd *cobra.Command, p process, by decision, arg string) (models.LedgerDocument, error) {
+	id, err := documentArg(by.command, arg)
+	if err == nil {
+		err = by.who.check(by.command, by.needed)
+	}
+	if err != nil {
+		return models.LedgerDocument{}, err
+	}
+	a, err := openMigrated(cmd, p)
+	if err != nil {
+		return models.LedgerDocument{}, err
+	}
+	defer a.close()
+	d, found, err := by.take(a.store, cmd.Context(), id, by.who.action(by.act, id.String()), by.may)
 	var refusal billing.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		return d, errNo{fmt.Sprintf("document %s cannot be %s: %s", id, what, refusal)}
+		return d, errNo{fmt.Sprintf("document %s cannot be %s: %s", id, by.what, refusal)}
 	case err != nil:
 		return d, err
 	case !found:
