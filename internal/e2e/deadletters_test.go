@@ -65,13 +65,13 @@ func TestBadInputIsSetAsideAndItsNeighboursAreNot(t *testing.T) {
 	m := newMirror(w)
 	m.send(registration(account, "2026-01-10T09:00:00Z"), invoice(account, 100))
 	bad := everyFault(account)
-	neighbour := int64(1000)
-	for _, b := range bad { // a good neighbour in the same partition after every bad message
+	after := int64(1000)
+	for _, b := range bad { // a good message in the same partition after every bad message
 		w.send(b.message)
-		neighbour++
-		next := registration(neighbour, "2026-03-01T09:00:00Z")
-		if neighbour%2 == 0 { // in another spelling
-			next.value = bytes.Replace(next.value, fmt.Appendf(nil, `"account_id":%d,`, neighbour), fmt.Appendf(nil, `"account_id":%d.0e-1,`, neighbour*10), 1)
+		after++
+		next := registration(after, "2026-03-01T09:00:00Z")
+		if after%2 == 0 { // in another spelling
+			next.value = bytes.Replace(next.value, fmt.Appendf(nil, `"account_id":%d,`, after), fmt.Appendf(nil, `"account_id":%d.0e-1,`, after*10), 1)
 		}
 		next.key = fmt.Sprint(account)
 		w.send(next)

@@ -146,7 +146,16 @@ func (s *server) ready() {
 // answers waits until an admin page answers with a status.
 func (s *server) answers(page string, status int) {
 	s.w.t.Helper()
-	s.w.until(fmt.Sprintf("%s with status %d", page, status), func() (bool, string) {
+	s.await(fmt.Sprintf("%s with status %d", page, status), page, func(answer *http.Response) (bool, string) {
+		return answer.StatusCode == status, answer.Status
+	})
+}
+
+// await asks for an admin page until its answer is the one wanted, and fails when
+// the process has ended.
+func (s *server) await(what, page string, wanted func(*http.Response) (ok bool, state string)) {
+	s.w.t.Helper()
+	s.w.until(what, func() (bool, string) {
 		select {
 		case <-s.exited:
 			s.w.t.Fatalf("serve has ended with status %d\n%s", s.cmd.ProcessState.ExitCode(), s.log.tail())
@@ -157,7 +166,7 @@ func (s *server) answers(page string, status int) {
 			return false, err.Error()
 		}
 		defer answer.Body.Close()
-		return answer.StatusCode == status, answer.Status
+		return wanted(answer)
 	})
 }
 

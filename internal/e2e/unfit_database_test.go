@@ -16,17 +16,7 @@ import (
 // shows waits until an admin page shows all of some patterns.
 func (s *server) shows(page string, patterns ...string) {
 	s.w.t.Helper()
-	s.w.until(fmt.Sprintf("%s to show %q", page, patterns), func() (bool, string) {
-		select {
-		case <-s.exited:
-			s.w.t.Fatalf("serve has ended with status %d\n%s", s.cmd.ProcessState.ExitCode(), s.log.tail())
-		default:
-		}
-		answer, err := http.Get("http://" + s.admin + page)
-		if err != nil {
-			return false, err.Error()
-		}
-		defer answer.Body.Close()
+	s.await(fmt.Sprintf("%s to show %q", page, patterns), page, func(answer *http.Response) (bool, string) {
 		body, err := io.ReadAll(answer.Body)
 		if err != nil {
 			return false, err.Error()
