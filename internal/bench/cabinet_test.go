@@ -113,18 +113,7 @@ type cabinetStack struct {
 
 func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	b.Helper()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	generous := cabinet.Limit{Wrong: 1_000_000, In: time.Hour}
-	office, err := cabinet.NewOffice(cabinet.Options{
-		Store: s, Programme: terms(b), Derive: cabinet.Derive(consumer.Derive(terms(b), rand.Text)),
-		Limits:  cabinet.Limits{Account: generous, Address: generous, Overall: generous},
-		Invites: cabinet.InviteOptions{PerDay: 10, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com", Now: time.Now,
-		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text, Log: log, Registerer: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	a, err := api.New(api.Options{Desk: office, Log: log})
+	a, err := api.New(api.Options{Desk: newOffice(b, s), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,6 +122,22 @@ func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	db.SetMaxIdleConns(8)
 	stack.rig.Serve(append(a.Routes(), door.Route{Pattern: "GET /api/v1/select-1", Rule: door.ClientAPI, Handler: selectOne(db)}))
 	return stack
+}
+
+func newOffice(b *testing.B, s *store.Store) *cabinet.Office {
+	b.Helper()
+	generous := cabinet.Limit{Wrong: 1_000_000, In: time.Hour}
+	office, err := cabinet.NewOffice(cabinet.Options{
+		Store: s, Programme: usualTerms(b), Derive: cabinet.Derive(consumer.Derive(usualTerms(b), rand.Text)),
+		Limits:  cabinet.Limits{Account: generous, Address: generous, Overall: generous},
+		Invites: cabinet.InviteOptions{PerDay: 10, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com", Now: time.Now,
+		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return office
 }
 
 // selectOne answers with what a SELECT 1 gives.

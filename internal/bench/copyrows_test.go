@@ -1,12 +1,14 @@
 package bench
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"database/sql"
 	"encoding/binary"
+	"errors"
+	"io"
 	"iter"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,90 +20,142 @@ import (
 	"referral/models"
 )
 
-const (
-	sessions     = 2
-	invoiceCopy  = "COPY invoices (account_id, period, invoice_id, revision, currency, provenance) FROM STDIN BINARY"
-	lineCopy     = "COPY invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor) FROM STDIN BINARY"
-	copyPreamble = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-)
-
-// copyBatch is the rows of a batch, encoded.
-type copyBatch struct {
-	invoices, lines []byte
-	count           int
+// copyRows writes the normalised rows of the invoices that the consumer takes,
+// neither decoding nor checking anything: made beforehand and held in memory, in
+// the order in which they come from the broker, half of them by each session.
+func copyRows(b *testing.B, n int) measured {
+	b.Helper()
+	dsn := storetest.DSN(b)
+	db := storetest.SQL(b, dsn)
+	createBaseline(b, db)
+	var batches [sessions][]*copyBatch
+	for session := range batches {
+		batches[session] = encodeBatches(arrivals(n, session), inBatch(b))
+	}
+	m := begin(b, db, nil)
+	copyAll(b, dsn, batches)
+	result := m.end()
+	checkRows(b, db, "baseline.", n)
+	return result
 }
 
-// copyRows writes the very rows that the consumer would, neither decoding nor
-// checking anything: made beforehand and held in memory, in the order in which they
-// come from the broker, half of them by each session.
-func copyRows(b *testing.B, n int) (time.Duration, spent) {
+// copyOwnRows writes the rows of the product's own tables, as the consumer has
+// made them in the database from.
+func copyOwnRows(b *testing.B, from string, n int) measured {
 	b.Helper()
 	_, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
-	batches := encodeBatches(n, inBatch(b))
-	settleDown(b, db)
-	meters := newMeters(b, db, nil)
-	before := meters.read()
-	began := time.Now()
-	var work sync.WaitGroup
-	for session := range sessions {
-		work.Go(func() { copyBatches(b, dsn, batches[session]) })
-	}
-	work.Wait()
-	took := time.Since(began)
-	cpu := meters.read().minus(before)
-	checkRows(b, db, n)
-	return took, cpu
+	batches := readBatches(b, from, tablesOf(b, db, "invoices", "invoice_lines", "invoice_ids"), n, inBatch(b))
+	m := begin(b, db, nil)
+	copyAll(b, dsn, batches)
+	result := m.end()
+	checkRows(b, db, "", n)
+	return result
 }
 
-func copyBatches(b *testing.B, dsn string, batches []*copyBatch) {
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		b.Error(err)
-		return
+// tablesOf leaves those names that are tables of the product.
+func tablesOf(b *testing.B, db *sql.DB, names ...string) (tables []string) {
+	b.Helper()
+	query(b, db, func(scan func(...any)) {
+		var name string
+		scan(&name)
+		tables = append(tables, name)
+	}, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY($1) ORDER BY array_position($1, tablename::text)", names)
+	return tables
+}
+
+// readBatches reads the rows of tables with n invoices in the order in which they
+// were written, and deals them out to batches for the sessions.
+func readBatches(b *testing.B, dsn string, tables []string, n, inBatch int) (batches [sessions][]*copyBatch) {
+	b.Helper()
+	all := make([]*copyBatch, (n+inBatch-1)/inBatch)
+	for i := range all {
+		all[i] = &copyBatch{}
+		batches[i%sessions] = append(batches[i%sessions], all[i])
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	for _, batch := range batches {
-		if err := pgx.BeginFunc(ctx, conn, batch.send); err != nil {
-			b.Error(err)
-			return
+	for t, table := range tables {
+		for _, c := range all {
+			c.statements = append(c.statements, "COPY "+table+" FROM STDIN BINARY")
+			c.rows = append(c.rows, []byte(copyPreamble))
 		}
+		var rows [][]byte
+		for row := range binaryRows(b, dsn, table) {
+			rows = append(rows, row)
+		}
+		for i, row := range rows {
+			c := all[i*len(all)/len(rows)]
+			c.rows[t] = append(c.rows[t], row...)
+		}
+	}
+	for _, c := range all {
+		c.end()
+	}
+	return batches
+}
+
+// binaryRows is the rows of a table as COPY … TO STDOUT BINARY has them.
+func binaryRows(b *testing.B, dsn, table string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		r, w := io.Pipe()
+		go func() {
+			_, err := conn.PgConn().CopyTo(ctx, w, "COPY "+table+" TO STDOUT BINARY")
+			_ = w.CloseWithError(err)
+		}()
+		in := bufio.NewReaderSize(r, 1<<20)
+		if _, err := in.Discard(len(copyPreamble)); err != nil {
+			b.Fatal(err)
+		}
+		for {
+			row, err := binaryRow(in)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				b.Fatalf("reading %s: %v", table, err)
+			}
+			if !yield(row) {
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, in)
 	}
 }
 
-func (c *copyBatch) send(tx pgx.Tx) error {
-	for _, part := range []struct {
-		sql  string
-		rows []byte
-	}{{invoiceCopy, c.invoices}, {lineCopy, c.lines}} {
-		if _, err := tx.Conn().PgConn().CopyFrom(context.Background(), bytes.NewReader(part.rows), part.sql); err != nil {
-			return err
+// binaryRow reads a row whole; [io.EOF] after the last one.
+func binaryRow(in *bufio.Reader) ([]byte, error) {
+	var number [4]byte
+	if _, err := io.ReadFull(in, number[:2]); err != nil {
+		return nil, err
+	}
+	fields := int16(binary.BigEndian.Uint16(number[:2]))
+	if fields < 0 {
+		return nil, io.EOF
+	}
+	row := binary.BigEndian.AppendUint16(nil, uint16(fields))
+	for range fields {
+		if _, err := io.ReadFull(in, number[:]); err != nil {
+			return nil, err
+		}
+		row = append(row, number[:]...)
+		size := max(int(int32(binary.BigEndian.Uint32(number[:]))), 0) // -1 is a null
+		at := len(row)
+		row = append(row, make([]byte, size)...)
+		if _, err := io.ReadFull(in, row[at:]); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return row, nil
 }
 
 // inFetch is about how many invoices the consumer gets from a partition before
 // those of its next one: 4 MiB.
 const inFetch = 5000
-
-func encodeBatches(n, inBatch int) [sessions][]*copyBatch {
-	var batches [sessions][]*copyBatch
-	for session := range sessions {
-		mine := &batches[session]
-		for inv := range arrivals(n, session) {
-			if len(*mine) == 0 || (*mine)[len(*mine)-1].count == inBatch {
-				*mine = append(*mine, &copyBatch{invoices: []byte(copyPreamble), lines: []byte(copyPreamble)})
-			}
-			(*mine)[len(*mine)-1].add(inv)
-		}
-		for _, c := range *mine {
-			c.end()
-		}
-	}
-	return batches
-}
 
 // arrivals is the invoices of a session in the order in which they come from the
 // broker: fetches of its partitions by turns.
@@ -132,40 +186,4 @@ func deal(n int) (dealt [partitions][]models.Invoice) {
 		dealt[p] = append(dealt[p], inv)
 	}
 	return dealt
-}
-
-func (c *copyBatch) add(inv *models.Invoice) {
-	c.count++
-	provenance := make([]byte, 12) // as many bytes as the program's
-	c.invoices = row(c.invoices, inv.AccountID, int32(inv.Period), inv.ID, int32(inv.Revision), inv.Currency, provenance)
-	for i, l := range inv.Lines {
-		c.lines = row(c.lines, inv.AccountID, int32(inv.Period), inv.ID, int32(inv.Revision), int32(i), l.ID, l.Service, l.From, l.To, int64(l.Amount))
-	}
-}
-
-func (c *copyBatch) end() {
-	for _, rows := range []*[]byte{&c.invoices, &c.lines} {
-		*rows = append(*rows, 0xff, 0xff)
-	}
-}
-
-// row appends a row of a binary COPY.
-func row(out []byte, values ...any) []byte {
-	out = binary.BigEndian.AppendUint16(out, uint16(len(values)))
-	for _, v := range values {
-		switch v := v.(type) {
-		case int64:
-			out = binary.BigEndian.AppendUint64(append(out, 0, 0, 0, 8), uint64(v))
-		case int32:
-			out = binary.BigEndian.AppendUint32(append(out, 0, 0, 0, 4), uint32(v))
-		case models.Date:
-			const pgEpochDay = 10957
-			out = binary.BigEndian.AppendUint32(append(out, 0, 0, 0, 4), uint32(int32(v-pgEpochDay)))
-		case []byte:
-			out = append(binary.BigEndian.AppendUint32(out, uint32(len(v))), v...)
-		case string:
-			out = append(binary.BigEndian.AppendUint32(out, uint32(len(v))), v...)
-		}
-	}
-	return out
 }

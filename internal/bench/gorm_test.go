@@ -24,7 +24,7 @@ type invoiceRow struct {
 	Provenance []byte
 }
 
-func (invoiceRow) TableName() string { return "invoices" }
+func (invoiceRow) TableName() string { return "baseline.invoices" }
 
 type lineRow struct {
 	AccountID   int64
@@ -39,14 +39,14 @@ type lineRow struct {
 	AmountMinor int64
 }
 
-func (lineRow) TableName() string { return "invoice_lines" }
+func (lineRow) TableName() string { return "baseline.invoice_lines" }
 
 // rowsByGORM writes n invoices one row at a time, so many invoices in a
 // transaction, over two sessions. The invoice's row comes first and tells a repeat.
 func rowsByGORM(b *testing.B, n, inTransaction int) time.Duration {
 	b.Helper()
-	_, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
+	db := storetest.SQL(b, storetest.DSN(b))
+	createBaseline(b, db)
 	var halves [sessions][]models.Invoice
 	for inv := range clients.Bulk(seed, n, period) {
 		halves[inv.AccountID%sessions] = append(halves[inv.AccountID%sessions], inv)
@@ -55,7 +55,7 @@ func rowsByGORM(b *testing.B, n, inTransaction int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	settleDown(b, db)
+	execute(b, db, "CHECKPOINT")
 	began := time.Now()
 	var work sync.WaitGroup
 	for _, invoices := range halves {
@@ -72,7 +72,7 @@ func rowsByGORM(b *testing.B, n, inTransaction int) time.Duration {
 	}
 	work.Wait()
 	took := time.Since(began)
-	checkRows(b, db, n)
+	checkRows(b, db, "baseline.", n)
 	return took
 }
 
