@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"referral/consumer/decode"
 	"referral/models"
 )
 
@@ -88,7 +89,7 @@ func setsPoisonAside(t *testing.T, brokers []string) {
 		`not json`: models.BadUnreadable,
 		structuredValue("pbx.terminated.v2", "p1", terminatedData):         models.BadUnknownType,
 		structuredValue("pbx.terminated.v1", "p2", `{"account_id":"885"}`): models.BadField,
-		leaver(9) + strings.Repeat(" ", MaxValue):                          models.BadTooLarge,
+		leaver(9) + strings.Repeat(" ", decode.MaxValue):                   models.BadTooLarge,
 	}
 	n := 0
 	for value := range poison {
@@ -125,7 +126,11 @@ func setsPoisonAside(t *testing.T, brokers []string) {
 func keepsHeaders(t *testing.T, brokers []string) {
 	r := newRig(t, brokers, 1)
 	var headers []kgo.RecordHeader
-	for _, h := range binaryMessage("", "pbx.terminated.v1", "").Headers {
+	for _, h := range []models.Header{
+		{Key: "content-type", Value: []byte("application/json")},
+		{Key: "ce_specversion", Value: []byte("1.0")}, {Key: "ce_id", Value: []byte("1")}, {Key: "ce_source", Value: []byte("/test")},
+		{Key: "ce_type", Value: []byte("pbx.terminated.v1")}, {Key: "ce_time", Value: []byte("2026-05-01T00:00:00Z")},
+	} {
 		headers = append(headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	headers = append(headers, kgo.RecordHeader{Key: "trace", Value: []byte{0, 0xff}}, kgo.RecordHeader{Key: "empty"})

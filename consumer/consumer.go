@@ -11,8 +11,10 @@ import (
 	"github.com/sethvargo/go-retry"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"referral/consumer/decode"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
+	"referral/models"
 )
 
 // Consumer takes what arrives on the topics, as a member of its group. Build it
@@ -20,11 +22,13 @@ import (
 type Consumer struct {
 	o       Options
 	log     *slog.Logger
-	decoder *Decoder
-	metrics *metrics
-	health  *health
-	guard   *recovering.Guard // of what messages and brokers' answers set off
-	unzip   kgo.Decompressor
+	decoder *decode.Decoder
+	// decodeMessage is the decoder's; tests replace it.
+	decodeMessage func(models.Message) models.Delivery
+	metrics       *metrics
+	health        *health
+	guard         *recovering.Guard // of what messages and brokers' answers set off
+	unzip         kgo.Decompressor
 	// positions are shown by the metrics, and so outlive the generations.
 	positions *positions
 }
@@ -41,7 +45,7 @@ func New(o Options) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := NewDecoder(o.Topics, o.Currency)
+	decoder, err := decode.New(o.Topics, o.Currency)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
@@ -51,7 +55,7 @@ func New(o Options) (*Consumer, error) {
 	}
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
-		decoder: decoder, metrics: newMetrics(o.Topics, decoder), health: newHealth(),
+		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Topics, decoder), health: newHealth(),
 		unzip: kgo.DefaultDecompressor(), positions: newPositions(o.Now), guard: guard,
 	}
 	if err := c.metrics.register(o.Registerer, c.positions); err != nil {

@@ -15,13 +15,12 @@ func TestDerivePutsFactsThroughTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder := newTestDecoder(t)
+	day := func(month time.Month, day int) time.Time { return time.Date(2026, month, day, 0, 0, 0, 0, time.UTC) }
 	facts := []*models.Fact{
-		decoder.Decode(structuredMessage(topics.Registered, "pbx.registered.v1", registeredData)).Fact,
-		decoder.Decode(structuredMessage(topics.Registered, "pbx.registered.v1", edit(edit(registeredData, "885", "901"), "7707083893", "7700000000"))).Fact,
-		decoder.Decode(structuredMessage(topics.Activation, "referral.activation-requested.v1", edit(activationData, "ABC234DEF", "CODE1"))).Fact,
+		{At: day(1, 10), Data: models.Registered{AccountID: 885, RegisteredAt: day(1, 10), Profile: models.Profile{TaxID: "7707083893"}}},
+		{At: day(1, 10), Data: models.Registered{AccountID: 901, RegisteredAt: day(1, 10), Profile: models.Profile{TaxID: "7700000000"}}},
+		{At: day(1, 20), Data: models.ActivationRequested{AccountID: 901, Code: "CODE1", RequestedAt: day(1, 20)}},
 	}
-	facts[2].Data = models.ActivationRequested{AccountID: 901, Code: "CODE1", RequestedAt: instantOf(t, "2026-01-20T00:00:00Z")}
 	codes := []string{"CODE1", "CODE2"}
 	changes := Derive(programme, func() string {
 		code := codes[0]

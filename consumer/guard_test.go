@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-faster/jx"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -95,16 +94,13 @@ func TestConsumerSetsAsideWhatTheDecoderStopsAt(t *testing.T) {
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	c, err := New(r.options())
 	r.must(err)
-	kind := c.decoder.kinds[r.topics.Terminated]
-	read := kind.read
-	kind.read = func(d *jx.Decoder) (models.FactData, error) {
-		raw, err := d.Raw()
-		if err == nil && bytes.Contains(raw, []byte(`:13,`)) {
+	decodeMessage := c.decodeMessage
+	c.decodeMessage = func(m models.Message) models.Delivery {
+		if bytes.Contains(m.Value, []byte(`"account_id":13,`)) {
 			panic("the secret name")
 		}
-		return read(jx.DecodeBytes(raw))
+		return decodeMessage(m)
 	}
-	c.decoder.kinds[r.topics.Terminated] = kind
 	r.sendLeavers(0, 1, 31)
 	m := r.run(c)
 	r.untilDone(30)

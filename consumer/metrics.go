@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"referral/consumer/decode"
 	"referral/models"
 )
 
@@ -26,7 +27,7 @@ type metrics struct {
 
 // newMetrics has every counter begin at zero: one that came into being with its
 // first fault would not raise an alert on it.
-func newMetrics(topics Topics, d *Decoder) *metrics {
+func newMetrics(topics decode.Topics, d *decode.Decoder) *metrics {
 	m := makeMetrics()
 	for _, topic := range topics.All() {
 		for _, counter := range []*prometheus.CounterVec{m.gaps, m.rewinds, m.recreated, m.fetchErrors, m.stalls} {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
+	"referral/consumer/decode"
 	"referral/models"
 )
 
@@ -29,7 +30,7 @@ type Store interface {
 type Options struct {
 	Brokers []string // host:port of any of them
 	Group   string
-	Topics  Topics
+	Topics  decode.Topics
 	Dialer  *kafka.Dialer // for TLS and SASL; nil dials in plain text
 	// Currency is that of the programme: an invoice in another one is set aside.
 	Currency string
@@ -77,7 +78,7 @@ func (o Options) complete() (Options, error) {
 	case o.Workers < 0 || o.BatchSize < 0 || o.Linger < 0:
 		return o, errors.New("consumer: Workers, BatchSize and Linger must not be below zero")
 	}
-	if err := o.Topics.validate(); err != nil {
+	if err := o.Topics.Validate(); err != nil {
 		return o, err
 	}
 	if o.Dialer == nil {

@@ -183,7 +183,7 @@ func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
 // aside: it would stop the partition at every try.
 func (c *Consumer) decode(m models.Message) (delivery models.Delivery) {
 	err := c.guard.Do(func() error {
-		delivery = c.decoder.Decode(m)
+		delivery = c.decodeMessage(m)
 		return nil
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 	"go.uber.org/goleak"
 
+	"referral/consumer/decode"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -33,7 +34,7 @@ const patience = time.Minute
 type rig struct {
 	t       *testing.T
 	brokers []string
-	topics  Topics
+	topics  decode.Topics
 	group   string
 	client  *kgo.Client
 	store   *memory
@@ -54,7 +55,7 @@ func newRig(t *testing.T, brokers []string, partitions int32) *rig {
 func bareRig(t *testing.T, brokers []string) *rig {
 	t.Helper()
 	name := strings.ToLower(rand.Text()[:8])
-	r := &rig{t: t, brokers: brokers, group: "group-" + name, store: newMemory(), log: &logbook{}, topics: Topics{
+	r := &rig{t: t, brokers: brokers, group: "group-" + name, store: newMemory(), log: &logbook{}, topics: decode.Topics{
 		Registered: name + ".registered", PromoEnded: name + ".promo-ended", Terminated: name + ".terminated",
 		Activation: name + ".activation", Invoices: name + ".invoices", Results: name + ".results",
 	}}

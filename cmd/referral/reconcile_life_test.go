@@ -303,7 +303,7 @@ func spring(t *testing.T) *town {
 	return w
 }
 
-func decode(t testing.TB, text string, into any) {
+func unmarshal(t testing.TB, text string, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		t.Fatalf("%v: %s", err, text)

@@ -294,7 +294,7 @@ func TestNoticesOfWhatTies(t *testing.T) {
 	w.tampers("UPDATE referrals SET activated_at = '2025-08-01' WHERE invitee_id = 901", "DELETE FROM package_grants WHERE account_id = 885")
 	var r reconcileReport
 	a := w.asks("reconcile", "2026-04", "--format", "json")
-	decode(t, a.out, &r)
+	unmarshal(t, a.out, &r)
 	if len(r.Held) != 1 || r.Held[0] != (heldReport{"fax", 1, 400}) {
 		t.Errorf("held %+v", r.Held)
 	}

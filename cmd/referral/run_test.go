@@ -57,7 +57,7 @@ func objectsOf(t *testing.T, text string) []map[string]any {
 	var all []map[string]any
 	for line := range strings.Lines(text) {
 		var object map[string]any
-		decode(t, line, &object)
+		unmarshal(t, line, &object)
 		all = append(all, object)
 	}
 	return all

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/consumer"
+	"referral/consumer/decode"
 	"referral/notify"
 	"referral/publisher"
 	"referral/scheduler"
@@ -164,7 +165,7 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 	}
 	return consumer.New(consumer.Options{
 		Brokers: k.Brokers, Group: k.Group, Dialer: dialer,
-		Topics: consumer.Topics{
+		Topics: decode.Topics{
 			Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
 			Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
 		},

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"referral/consumer"
+	"referral/consumer/decode"
 	"referral/internal/asyncapi"
 	"referral/models"
 )
@@ -22,9 +22,9 @@ var inputs = map[string]string{
 	"activationRequested": "referral.activation-requested", "invoiceIssued": "billing.invoices", "adjustmentResult": "billing.adjustment-results",
 }
 
-func newDecoder(t testing.TB) *consumer.Decoder {
+func newDecoder(t testing.TB) *decode.Decoder {
 	t.Helper()
-	d, err := consumer.NewDecoder(consumer.Topics{
+	d, err := decode.New(decode.Topics{
 		Registered: inputs["registered"], PromoEnded: inputs["promoEnded"], Terminated: inputs["terminated"],
 		Activation: inputs["activationRequested"], Invoices: inputs["invoiceIssued"], Results: inputs["adjustmentResult"],
 	}, "RUB")
@@ -110,7 +110,7 @@ func TestReaderTakesWhatTheSchemaAccepts(t *testing.T) {
 
 // read decodes a message. valid is its value in structured mode, which the schema
 // must accept, or the generator is wrong.
-func read(t *rapid.T, c *asyncapi.Contract, d *consumer.Decoder, topic, valid string, m models.Message) *models.Fact {
+func read(t *rapid.T, c *asyncapi.Contract, d *decode.Decoder, topic, valid string, m models.Message) *models.Fact {
 	t.Helper()
 	if err := c.Validate(asyncapi.Message{Topic: topic, Key: "885", Value: []byte(valid)}); err != nil {
 		t.Fatalf("the generator makes what the schema refuses: %v\n%s", err, valid)

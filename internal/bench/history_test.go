@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"referral/billing"
-	"referral/consumer"
+	"referral/consumer/decode"
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/publisher"
@@ -42,7 +42,7 @@ const (
 // history is the months that one database has seen.
 type history struct {
 	broker    *broker
-	topics    consumer.Topics
+	topics    decode.Topics
 	store     *store.Store
 	db        *sql.DB
 	programme *billing.Programme

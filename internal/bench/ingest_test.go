@@ -16,6 +16,7 @@ import (
 
 	"referral/billing"
 	"referral/consumer"
+	"referral/consumer/decode"
 	"referral/internal/demo/clients"
 	"referral/internal/storetest"
 	"referral/models"
@@ -60,10 +61,10 @@ func ingest(b *testing.B, n int) {
 	subject.reportVolume(b, n, 820, 1108)
 }
 
-func ingestTopics(b *testing.B, k *broker) consumer.Topics {
+func ingestTopics(b *testing.B, k *broker) decode.Topics {
 	b.Helper()
 	names := k.topics(b, "registered", "promo-ended", "terminated", "activation", "invoices", "results")
-	return consumer.Topics{
+	return decode.Topics{
 		Registered: names["registered"], PromoEnded: names["promo-ended"], Terminated: names["terminated"],
 		Activation: names["activation"], Invoices: names["invoices"], Results: names["results"],
 	}
@@ -84,7 +85,7 @@ func bulk(n int, period models.Period) iter.Seq[kafka.Message] {
 }
 
 // ingestOnce takes all that is on the topics into an empty database.
-func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (m measured, dsn string) {
+func ingestOnce(b *testing.B, k *broker, topics decode.Topics, n int) (m measured, dsn string) {
 	b.Helper()
 	s, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
@@ -95,7 +96,7 @@ func ingestOnce(b *testing.B, k *broker, topics consumer.Topics, n int) (m measu
 
 // consume lets a consumer as the program has it take n facts from the topics: the
 // time from its joining the group to the last commit.
-func consume(b *testing.B, k *broker, s *store.Store, db *sql.DB, p *billing.Programme, topics consumer.Topics, group string, n int) measured {
+func consume(b *testing.B, k *broker, s *store.Store, db *sql.DB, p *billing.Programme, topics decode.Topics, group string, n int) measured {
 	b.Helper()
 	counting := &countingStore{Store: s, want: int64(n), all: make(chan struct{})}
 	c, err := consumer.New(consumer.Options{

@@ -1,4 +1,4 @@
-package consumer
+package decode
 
 import (
 	"encoding/base64"
@@ -562,18 +562,18 @@ func TestTopicsMustBeNamedAndDiffer(t *testing.T) {
 	for want, bad := range map[string]Topics{
 		"topics: a topic has no name": missing, `topics: "billing.invoices" is named twice`: twice,
 	} {
-		if _, err := NewDecoder(bad, "RUB"); err == nil || err.Error() != want {
+		if _, err := New(bad, "RUB"); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	if _, err := NewDecoder(topics, ""); err == nil {
+	if _, err := New(topics, ""); err == nil {
 		t.Error("no currency was taken for one")
 	}
 }
 
 func TestInvoicesOfAnotherCurrencyAreSetAside(t *testing.T) {
 	const event = "billing.invoice-issued.v1"
-	decoder, err := NewDecoder(topics, "EUR")
+	decoder, err := New(topics, "EUR")
 	if err != nil {
 		t.Fatal(err)
 	}

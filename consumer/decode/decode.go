@@ -1,4 +1,4 @@
-package consumer
+package decode
 
 import (
 	"bytes"
@@ -17,15 +17,15 @@ import (
 const MaxValue = 1 << 20
 
 // Decoder reads messages of the known topics. It keeps no state and may be used
-// from many goroutines. Build it with [NewDecoder].
+// from many goroutines. Build it with [New].
 type Decoder struct {
 	kinds    map[string]kind
 	currency string
 }
 
-// NewDecoder makes a decoder for these topics, and for invoices in one currency.
-func NewDecoder(topics Topics, currency string) (*Decoder, error) {
-	if err := topics.validate(); err != nil {
+// New makes a decoder for these topics, and for invoices in one currency.
+func New(topics Topics, currency string) (*Decoder, error) {
+	if err := topics.Validate(); err != nil {
 		return nil, err
 	}
 	if currency == "" {

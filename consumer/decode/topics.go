@@ -1,4 +1,4 @@
-package consumer
+package decode
 
 import (
 	"errors"
@@ -20,9 +20,9 @@ func (t Topics) All() []string {
 	return []string{t.Registered, t.PromoEnded, t.Terminated, t.Activation, t.Invoices, t.Results}
 }
 
-// validate refuses a missing name, and one name for two kinds of fact: each
+// Validate refuses a missing name, and one name for two kinds of fact: each
 // topic carries one event type, so that nothing has to be guessed.
-func (t Topics) validate() error {
+func (t Topics) Validate() error {
 	seen := map[string]bool{}
 	for _, topic := range t.All() {
 		if topic == "" {
