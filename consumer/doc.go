@@ -1,5 +1,5 @@
 // Package consumer is the way in from Kafka: it fetches messages in batches,
-// reads each into a fact or a fault ([Decoder]), hands the batch to the storage
+// decodes each into a fact or a fault ([decode.Decoder]), hands the batch to the storage
 // as one transaction ([Store]) and commits the offsets afterwards ([Consumer]).
 //
 // kafka-go keeps the membership in the group and the connections. It reads neither

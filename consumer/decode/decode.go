@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 	"unicode/utf8"
 
@@ -19,7 +18,7 @@ const MaxValue = 1 << 20
 // Decoder reads messages of the known topics. It keeps no state and may be used
 // from many goroutines. Build it with [New].
 type Decoder struct {
-	kinds    map[string]kind
+	kinds    map[string]*kind
 	currency string
 }
 
@@ -36,7 +35,12 @@ func New(topics Topics, currency string) (*Decoder, error) {
 
 // EventType is the one type of event that a topic carries; empty for a topic
 // that is not read.
-func (d *Decoder) EventType(topic string) string { return d.kinds[topic].event }
+func (d *Decoder) EventType(topic string) string {
+	if kind := d.kinds[topic]; kind != nil {
+		return kind.event
+	}
+	return ""
+}
 
 // Decode reads a message: the delivery has either a fact or a fault. It never
 // fails otherwise, whatever the bytes.
@@ -62,14 +66,11 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	if wrong := badEncoding(m.Value); wrong != "" {
 		return nil, unreadable("the value " + wrong)
 	}
-	f := kind.skimFact(m)
-	if f == nil {
-		e := envelope{kind: kind, topic: m.Origin.Topic}
-		if err := e.read(m); err != nil {
-			return nil, err
-		}
-		f = e.fact(m)
+	e, err := readEvent(kind, m)
+	if err != nil {
+		return nil, err
 	}
+	f := e.fact(m)
 	return f, d.sameCurrency(f.Data)
 }
 
@@ -93,15 +94,23 @@ func (d *Decoder) sameCurrency(data models.FactData) error {
 	if !ok || inv.Currency == d.currency {
 		return nil
 	}
-	return at("data.currency", bad("must be "+d.currency+", the currency of the programme (programme.currency)"))
+	return inField("data.currency", invalid("must be "+d.currency+", the currency of the programme (programme.currency)"))
 }
 
-// fact puts together what the envelope and its data say.
+// fact puts together what the envelope and its data say. An event that is not dated is
+// as old as its message.
 func (e *envelope) fact(m *models.Message) *models.Fact {
-	f := newFact(m, e.time, e.data)
+	f := &models.Fact{At: e.time, Provenance: models.Provenance{Origin: m.Origin, At: m.At}, Data: e.data}
+	if f.At.IsZero() {
+		f.At = toMicroseconds(m.At)
+	}
 	switch data := e.data.(type) {
-	case models.Registered:
-		f.Data = e.dated(data)
+	case models.Registered: // its profile is dated, so that the newest can win
+		data.Profile.At = e.time
+		if e.time.IsZero() {
+			data.Profile.At = data.RegisteredAt
+		}
+		f.Data = data
 	case models.Result:
 		data.AccountID = models.KeyAccount(m.Key)
 		f.Data = data
@@ -109,20 +118,12 @@ func (e *envelope) fact(m *models.Message) *models.Fact {
 	return f
 }
 
-// newFact is a fact of an event. One that is not dated is as old as its message.
-func newFact(m *models.Message, at time.Time, data models.FactData) *models.Fact {
-	if at.IsZero() {
-		at = toMicroseconds(m.At)
-	}
-	return &models.Fact{At: at, Provenance: models.Provenance{Origin: m.Origin, At: m.At}, Data: data}
-}
-
 // typeOf is the event type that a message which cannot be read still names; empty
 // when it names none.
 func typeOf(m *models.Message) string {
 	for i := range m.Headers {
 		if name, ok := attribute(m.Headers[i].Key); ok && name == "type" {
-			return clipped(string(m.Headers[i].Value))
+			return prefix(string(m.Headers[i].Value), maxTypeKept)
 		}
 	}
 	var named string
@@ -135,30 +136,13 @@ func typeOf(m *models.Message) string {
 			return d.Skip()
 		}
 		value, err := d.Str()
-		named = clipped(value)
+		named = prefix(value, maxTypeKept)
 		return err
 	})
 	return named
 }
 
-// clipped is as much of a type's name as is kept.
-func clipped(name string) string {
-	if runes := []rune(name); len(runes) > maxTypeKept {
-		return string(runes[:maxTypeKept])
-	}
-	return name
-}
-
 const maxTypeKept = 200
-
-// dated dates a registration's profile, so that the newest can win.
-func (e *envelope) dated(data models.Registered) models.Registered {
-	data.Profile.At = e.time
-	if e.time.IsZero() {
-		data.Profile.At = data.RegisteredAt
-	}
-	return data
-}
 
 // toMicroseconds is the resolution of the database: an instant that lost digits
 // only on its way through it would compare differently before and after.
@@ -167,12 +151,4 @@ func toMicroseconds(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Microsecond)
-}
-
-// end makes sure that nothing follows the value that was read.
-func end(d *jx.Decoder) error {
-	if err := d.Skip(); !errors.Is(err, io.EOF) {
-		return unreadable("something follows the JSON value; send one event per message")
-	}
-	return nil
 }

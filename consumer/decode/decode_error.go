@@ -8,36 +8,68 @@ import (
 	"referral/models"
 )
 
+// fieldError says what is wrong with a field, and where. It quotes no value.
+type fieldError struct {
+	path string // "lines[2].amount_minor"
+	text string // "must be …"
+}
+
+func (e *fieldError) Error() string { return e.path + ": " + e.text }
+
+func invalid(text string) error { return &fieldError{text: text} }
+
+var errMissing = invalid("missing; it is required")
+
+// inField puts the error of a field into its parent. Other errors are about the JSON
+// itself, and have no field.
+func inField(parent string, err error) error {
+	var inner *fieldError
+	if !errors.As(err, &inner) {
+		return err
+	}
+	if inner.path != "" && !strings.HasPrefix(inner.path, "[") {
+		parent += "."
+	}
+	return &fieldError{path: parent + inner.path, text: inner.text}
+}
+
 func unreadable(detail string) *models.Fault {
 	return &models.Fault{Reason: models.BadUnreadable, Detail: detail}
 }
 
 // faultOf classifies what went wrong. A parser's own words are not passed on,
-// for they quote the value.
+// because they quote the value.
 func faultOf(err error) *models.Fault {
 	var fault *models.Fault
 	if errors.As(err, &fault) {
 		return fault
 	}
-	var field *badField
+	var field *fieldError
 	if !errors.As(err, &field) {
 		return unreadable("the value is not valid JSON")
 	}
 	switch {
 	case field.path == "":
-		return unreadable("the value is not a CloudEvent: it " + field.say)
+		return unreadable("the value is not a CloudEvent: it " + field.text)
 	case field.path == "data" || strings.HasPrefix(field.path, "data."):
 		return &models.Fault{Reason: models.BadField, Detail: field.Error()}
 	}
 	return unreadable("the value is not a CloudEvent 1.0: " + field.Error())
 }
 
-// clip quotes the name of a type, which is no personal data but may be long.
-func clip(name string) string {
+// quoted is the name of a type in quotes: it is no personal data, but may be long.
+func quoted(name string) string {
 	const most = 80
-	runes := []rune(name)
-	if len(runes) > most {
-		return strconv.Quote(string(runes[:most])) + "…"
+	if short := prefix(name, most); short != name {
+		return strconv.Quote(short) + "…"
 	}
 	return strconv.Quote(name)
+}
+
+// prefix is the first characters of a text, at most so many.
+func prefix(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most])
+	}
+	return s
 }

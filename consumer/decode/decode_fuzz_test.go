@@ -26,7 +26,7 @@ func FuzzDecode(f *testing.F) {
 	for _, number := range []string{`885.0`, `8.85e2`, `9007199254740993.0`, `885e400000000`, `885e-1`, `-0.0`} {
 		f.Add(topics.Terminated, structuredValue("pbx.terminated.v1", "1", edit(terminatedData, `885`, number)), "", "", "")
 	}
-	decoder, thorough := newTestDecoder(f), newThoroughDecoder(f)
+	decoder, full := newTestDecoder(f), newFullDecoder(f)
 	f.Fuzz(func(t *testing.T, topic, value, media, version, event string) {
 		m := models.Message{Origin: models.Origin{Topic: topic}, Value: []byte(value)}
 		if media != "" {
@@ -37,7 +37,7 @@ func FuzzDecode(f *testing.F) {
 				models.Header{Key: "ce_id", Value: []byte("1")}, models.Header{Key: "ce_source", Value: []byte("/s")},
 				models.Header{Key: "ce_type", Value: []byte(event)})
 		}
-		sameAsThorough(t, decoder, thorough, m)
+		sameAsFull(t, decoder, full, m)
 		d := decoder.Decode(m)
 		if (d.Fact == nil) == (d.Fault == nil) {
 			t.Fatalf("fact %v, fault %v", d.Fact, d.Fault)

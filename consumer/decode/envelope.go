@@ -3,6 +3,8 @@ package decode
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,47 +14,50 @@ import (
 	"referral/models"
 )
 
-// envelope is the attributes of a CloudEvent and its data.
+// envelope is what counts of a CloudEvent: its time and its data.
 type envelope struct {
-	kind  kind
-	topic string
+	kind *kind
+	name string // attribute "type"
+	time time.Time
 
-	id      string
-	source  string
-	event   string // attribute "type"
-	version string // attribute "specversion"
-	time    time.Time
-
-	late  []byte // data that came before the type was known
-	taken bool   // data has been read, or is kept in late
-	data  models.FactData
+	raw     []byte // data that was not read where it stood
+	hasData bool   // data has been read, or is kept in raw
+	data    models.FactData
 }
 
 // structured is the JSON form of an event.
-var structured = shape[envelope]{
-	{name: "specversion", need: required, read: put(func(e *envelope) *string { return &e.version }, specversion)},
-	{name: "id", need: required, read: put(func(e *envelope) *string { return &e.id }, identifier)},
-	{name: "source", need: required, read: put(func(e *envelope) *string { return &e.source }, sourceText)},
-	{name: "type", need: required, read: readType},
-	{name: "time", need: optional, read: put(func(e *envelope) *time.Time { return &e.time }, moment)},
-	{name: "data", need: optional, read: readData},
-	{name: "data_base64", need: optional, read: readData64},
+var structured = newSchema(
+	newField("specversion", readVersion, func(r *fastReader, _ *envelope) { r.exactly("1.0") }),
+	checkedText("id", maxIdentifier),
+	checkedText("source", maxSource),
+	newField("type", readType, func(r *fastReader, e *envelope) { r.exactly(e.kind.event) }),
+	optional("time", func(e *envelope) *time.Time { return &e.time }, anyTime),
+	newField("data", readData, func(r *fastReader, e *envelope) { e.data = e.kind.fast(r) }).orMissing(),
+	newField("data_base64", readData64, nil).orMissing(),
+)
+
+// checkedText is an attribute of which nothing is kept.
+func checkedText(name string, most int) field[envelope] {
+	return newField(name, func(d *jx.Decoder, _ *envelope) error {
+		_, err := text(d, 1, most)
+		return err
+	}, func(r *fastReader, _ *envelope) { r.bytes(most) })
 }
 
-// read fills the envelope from a message in either mode.
-func (e *envelope) read(m *models.Message) error {
+// readEvent reads a message in either mode.
+func readEvent(kind *kind, m *models.Message) (envelope, error) {
 	media, binary := modeOf(m.Headers)
 	switch {
 	case media == structuredMedia:
-		return e.readStructured(m.Value)
+		return readStructured(kind, m.Value)
 	case strings.HasPrefix(media, "application/cloudevents"):
-		return unreadable("the content-type is a CloudEvents format that is not read; send application/cloudevents+json")
+		return envelope{}, unreadable("the content-type is a CloudEvents format that is not read; send application/cloudevents+json")
 	case binary:
-		return e.readBinary(m)
+		return readBinary(kind, m)
 	case media == "" || media == "application/json":
-		return e.readStructured(m.Value)
+		return readStructured(kind, m.Value)
 	}
-	return unreadable("neither a structured CloudEvent (content-type) nor a binary one (ce_ headers)")
+	return envelope{}, unreadable("neither a structured CloudEvent (content-type) nor a binary one (ce_ headers)")
 }
 
 // modeOf is the media type of a message, in lower case and without parameters,
@@ -61,7 +66,7 @@ func modeOf(headers []models.Header) (media string, binary bool) {
 	for i := range headers {
 		switch name, isAttribute := attribute(headers[i].Key); {
 		case isAttribute:
-			binary = binary || structured.index(name) >= 0
+			binary = binary || structured.index(name, 0) >= 0
 		case strings.EqualFold(headers[i].Key, "content-type"):
 			media = mediaOf(headers[i].Value)
 		}
@@ -90,25 +95,49 @@ func attribute(header string) (name string, ok bool) {
 	return strings.ToLower(header[len(prefix):]), true
 }
 
-func (e *envelope) readStructured(value []byte) error {
+func readStructured(kind *kind, value []byte) (envelope, error) {
+	if e, ok := readStructuredFast(kind, value); ok {
+		return e, nil
+	}
+	e := &envelope{kind: kind}
+	err := readAll(value, func(d *jx.Decoder) error { return structured.read(d, e) })
+	if err == nil {
+		err = e.readRaw()
+	}
+	return *e, err
+}
+
+func readStructuredFast(kind *kind, value []byte) (e envelope, ok bool) {
+	ok = kind.fast != nil && readFast(value, func(r *fastReader) {
+		r.event.kind = kind
+		structured.readFast(r, &r.event)
+		e = r.event
+	})
+	return e, ok && e.data != nil
+}
+
+// readAll reads a value with jx, and makes sure that nothing follows it.
+func readAll(value []byte, read func(*jx.Decoder) error) error {
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
 	d.ResetBytes(value)
-	if err := structured.read(d, e); err != nil {
+	if err := read(d); err != nil {
 		return err
 	}
-	if err := end(d); err != nil {
-		return err
+	if err := d.Skip(); !errors.Is(err, io.EOF) {
+		return unreadable("something follows the JSON value; send one event per message")
 	}
-	return e.readLate()
+	return nil
 }
 
-func (e *envelope) readBinary(m *models.Message) error {
-	if err := e.readHeaders(m.Headers); err != nil {
-		return err
+func readBinary(kind *kind, m *models.Message) (envelope, error) {
+	e := &envelope{kind: kind}
+	err := e.readHeaders(m.Headers)
+	if err == nil {
+		e.raw, e.hasData = m.Value, true
+		err = e.readRaw()
 	}
-	e.late, e.taken = m.Value, true
-	return e.readLate()
+	return *e, err
 }
 
 // readHeaders writes the attributes as the JSON object that they stand for, so
@@ -129,40 +158,35 @@ func (e *envelope) readHeaders(headers []models.Header) error {
 		w.ByteStr(headers[i].Value)
 	}
 	w.ObjEnd()
-	d := jx.GetDecoder()
-	defer jx.PutDecoder(d)
-	d.ResetBytes(w.Bytes())
-	return structured.read(d, e)
+	return readAll(w.Bytes(), func(d *jx.Decoder) error { return structured.read(d, e) })
 }
 
-func specversion(d *jx.Decoder) (string, error) {
+func readVersion(d *jx.Decoder, _ *envelope) error {
 	version, err := text(d, 1, maxIdentifier)
 	if err == nil && version != "1.0" {
-		err = bad(`must be "1.0"`)
-	}
-	return version, err
-}
-
-func readType(d *jx.Decoder, e *envelope) (err error) {
-	e.event, err = text(d, 1, maxText)
-	if err == nil && e.event != e.kind.event {
-		err = e.unknownType()
+		err = invalid(`must be "1.0"`)
 	}
 	return err
 }
 
-func (e *envelope) unknownType() error {
-	return &models.Fault{Reason: models.BadUnknownType, Detail: "type " + clip(e.event) +
-		": this topic carries only " + e.kind.event + "; send the event to a topic of its own"}
+func readType(d *jx.Decoder, e *envelope) (err error) {
+	e.name, err = text(d, 1, maxText)
+	if err == nil && e.name != e.kind.event {
+		err = &models.Fault{Reason: models.BadUnknownType, Detail: "type " + quoted(e.name) +
+			": this topic carries only " + e.kind.event + "; send the event to a topic of its own"}
+	}
+	return err
 }
 
+var errTwoData = invalid("given twice, as data and data_base64")
+
 func readData(d *jx.Decoder, e *envelope) (err error) {
-	if e.taken {
-		return bad("given twice, as data and data_base64")
+	if e.hasData {
+		return errTwoData
 	}
-	e.taken = true
-	if e.event == "" { // its rules are not known before the type is
-		e.late, err = d.Raw()
+	e.hasData = true
+	if e.name == "" { // its rules are not known before the type is
+		e.raw, err = d.Raw()
 		return err
 	}
 	e.data, err = e.kind.read(d)
@@ -170,47 +194,38 @@ func readData(d *jx.Decoder, e *envelope) (err error) {
 }
 
 func readData64(d *jx.Decoder, e *envelope) error {
-	if e.taken {
-		return bad("given twice, as data and data_base64")
+	if e.hasData {
+		return errTwoData
 	}
-	if d.Next() != jx.String {
-		return wrongType(d, "a string in base64")
-	}
-	coded, err := stringBytes(d)
+	e.hasData = true
+	coded, err := stringBytes(d, "a string in base64")
 	if err != nil {
 		return err
 	}
-	e.taken = true
-	e.late = make([]byte, base64.StdEncoding.DecodedLen(len(coded)))
-	n, err := base64.StdEncoding.Decode(e.late, coded)
-	if err != nil {
-		return bad("must be base64")
+	if e.raw, err = base64.StdEncoding.AppendDecode(nil, coded); err != nil {
+		return invalid("must be base64")
 	}
-	e.late = e.late[:n]
-	if wrong := badEncoding(e.late); wrong != "" {
-		return bad("holds a value that " + wrong)
+	if wrong := badEncoding(e.raw); wrong != "" {
+		return invalid("holds a value that " + wrong)
 	}
 	return nil
 }
 
-// readLate reads data that could not be read where it stood.
-func (e *envelope) readLate() error {
+// readRaw reads data that was not read where it stood.
+func (e *envelope) readRaw() error {
 	if e.data != nil {
 		return nil
 	}
-	if !e.taken {
-		return at("data", errMissing)
+	if !e.hasData {
+		return inField("data", errMissing)
 	}
-	if e.data = e.kind.skimData(e.late); e.data != nil {
+	if e.kind.fast != nil && readFast(e.raw, func(r *fastReader) { e.data = e.kind.fast(r) }) {
 		return nil
 	}
-	d := jx.GetDecoder()
-	defer jx.PutDecoder(d)
-	d.ResetBytes(e.late)
-	data, err := e.kind.read(d)
-	if err != nil {
-		return at("data", err)
-	}
-	e.data = data
-	return end(d)
+	return readAll(e.raw, func(d *jx.Decoder) (err error) {
+		if e.data, err = e.kind.read(d); err != nil {
+			return inField("data", err)
+		}
+		return nil
+	})
 }

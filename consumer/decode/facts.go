@@ -2,7 +2,6 @@ package decode
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -24,116 +23,133 @@ const (
 type kind struct {
 	event string
 	read  func(*jx.Decoder) (models.FactData, error)
-	skim  func(*skimmer) models.FactData // reads what is written as usual; nil where that is not worth it
+	fast  func(*fastReader) models.FactData // nil when that is left to read
 }
 
-func kindsOf(t Topics) map[string]kind {
-	return map[string]kind{
-		t.Registered: {"pbx.registered.v1", reader(registered), nil},
-		t.PromoEnded: {"pbx.promo-ended.v1", reader(promoEnded), nil},
-		t.Terminated: {"pbx.terminated.v1", reader(terminated), nil},
-		t.Activation: {"referral.activation-requested.v1", reader(activation), nil},
-		t.Invoices:   {"billing.invoice-issued.v1", readInvoice, (*skimmer).invoice},
-		t.Results:    {"billing.adjustment-result.v1", reader(result), nil},
+func kindsOf(t Topics) map[string]*kind {
+	return map[string]*kind{
+		t.Registered: kindOf("pbx.registered.v1", registered, byValue),
+		t.PromoEnded: kindOf("pbx.promo-ended.v1", promoEnded, byValue),
+		t.Terminated: kindOf("pbx.terminated.v1", terminated, byValue),
+		t.Activation: kindOf("referral.activation-requested.v1", activation, byValue),
+		t.Invoices:   kindOf("billing.invoice-issued.v1", invoice, checkInvoice),
+		t.Results:    kindOf("billing.adjustment-result.v1", result, byValue),
 	}
 }
 
-func reader[T models.FactData](s shape[T]) func(*jx.Decoder) (models.FactData, error) {
-	return func(d *jx.Decoder) (models.FactData, error) {
-		var data T
-		err := s.read(d, &data)
-		return data, err
+// kindOf is the kind of an event whose data is an object; done makes the fact of it.
+func kindOf[T any](event string, s *schema[T], done func(*T) (models.FactData, error)) *kind {
+	return &kind{
+		event: event,
+		read: func(d *jx.Decoder) (models.FactData, error) {
+			data := new(T)
+			if err := s.read(d, data); err != nil {
+				return nil, err
+			}
+			return done(data)
+		},
+		fast: func(r *fastReader) models.FactData {
+			data := new(T)
+			s.readFast(r, data)
+			fact, err := done(data)
+			r.failed = r.failed || err != nil
+			return fact
+		},
 	}
 }
 
-var registered = shape[models.Registered]{
-	{"account_id", required, put(func(f *models.Registered) *int64 { return &f.AccountID }, account)},
-	{"name", required, put(func(f *models.Registered) *string { return &f.Profile.Name }, anyText)},
-	{"tax_id", required, put(func(f *models.Registered) *string { return &f.Profile.TaxID }, maybeIdentifier)},
-	{"registered_at", required, put(func(f *models.Registered) *time.Time { return &f.RegisteredAt }, instant)},
-	{"promo_until", optional, put(func(f *models.Registered) *string { return &f.Profile.PromoUntil }, dateText)},
-	{"email", optional, put(func(f *models.Registered) *string { return &f.Profile.Email }, anyText)},
-	{"phone", optional, put(func(f *models.Registered) *string { return &f.Profile.Phone }, anyText)},
-}
+func byValue[T models.FactData](data *T) (models.FactData, error) { return *data, nil }
 
-var promoEnded = shape[models.PromoEnded]{
-	{"account_id", required, put(func(f *models.PromoEnded) *int64 { return &f.AccountID }, account)},
-	{"promo_ended_at", required, put(func(f *models.PromoEnded) *time.Time { return &f.EndedAt }, instant)},
-}
+var registered = newSchema(
+	required("account_id", func(f *models.Registered) *int64 { return &f.AccountID }, account),
+	required("name", func(f *models.Registered) *string { return &f.Profile.Name }, anyText),
+	required("tax_id", func(f *models.Registered) *string { return &f.Profile.TaxID }, maybeIdentifier),
+	required("registered_at", func(f *models.Registered) *time.Time { return &f.RegisteredAt }, instant),
+	optional("promo_until", func(f *models.Registered) *string { return &f.Profile.PromoUntil }, dateText),
+	optional("email", func(f *models.Registered) *string { return &f.Profile.Email }, anyText),
+	optional("phone", func(f *models.Registered) *string { return &f.Profile.Phone }, anyText),
+)
 
-var terminated = shape[models.Terminated]{
-	{"account_id", required, put(func(f *models.Terminated) *int64 { return &f.AccountID }, account)},
-	{"terminated_at", required, put(func(f *models.Terminated) *time.Time { return &f.TerminatedAt }, instant)},
-}
+var promoEnded = newSchema(
+	required("account_id", func(f *models.PromoEnded) *int64 { return &f.AccountID }, account),
+	required("promo_ended_at", func(f *models.PromoEnded) *time.Time { return &f.EndedAt }, instant),
+)
 
-var activation = shape[models.ActivationRequested]{
-	{"account_id", required, put(func(f *models.ActivationRequested) *int64 { return &f.AccountID }, account)},
-	{"code", required, put(func(f *models.ActivationRequested) *string { return &f.Code }, identifier)},
-	{"requested_at", required, func(d *jx.Decoder, f *models.ActivationRequested) (err error) {
-		f.RequestedAt, err = instant(d)
-		return
-	}},
-}
+var terminated = newSchema(
+	required("account_id", func(f *models.Terminated) *int64 { return &f.AccountID }, account),
+	required("terminated_at", func(f *models.Terminated) *time.Time { return &f.TerminatedAt }, instant),
+)
 
-var result = shape[models.Result]{
-	{"adjustment_id", required, put(func(f *models.Result) *models.UUID { return &f.AdjustmentID }, uuid)},
-	{"status", required, put(func(f *models.Result) *models.ResultStatus { return &f.Status }, status)},
-	{"amount_minor", required, put(func(f *models.Result) *models.Money { return &f.Amount }, amount)},
-	{"reason", optional, put(func(f *models.Result) *string { return &f.Reason }, anyText)},
-	{"at", required, put(func(f *models.Result) *time.Time { return &f.At }, instant)},
-}
+var activation = newSchema(
+	required("account_id", func(f *models.ActivationRequested) *int64 { return &f.AccountID }, account),
+	required("code", func(f *models.ActivationRequested) *string { return &f.Code }, identifier),
+	required("requested_at", func(f *models.ActivationRequested) *time.Time { return &f.RequestedAt }, instant),
+)
 
-var invoice = shape[models.Invoice]{
-	{"invoice_id", required, put(func(f *models.Invoice) *string { return &f.ID }, identifier)},
-	{"account_id", required, put(func(f *models.Invoice) *int64 { return &f.AccountID }, account)},
-	{"period", required, put(func(f *models.Invoice) *models.Period { return &f.Period }, period)},
-	{"revision", required, put(func(f *models.Invoice) *int { return &f.Revision }, revision)},
-	{"currency", required, put(func(f *models.Invoice) *string { return &f.Currency }, currency)},
-	{"lines", required, readLines},
-}
+var result = newSchema(
+	required("adjustment_id", func(f *models.Result) *models.UUID { return &f.AdjustmentID }, uuid),
+	required("status", func(f *models.Result) *models.ResultStatus { return &f.Status }, status),
+	required("amount_minor", func(f *models.Result) *models.Money { return &f.Amount }, amount),
+	optional("reason", func(f *models.Result) *string { return &f.Reason }, anyText),
+	required("at", func(f *models.Result) *time.Time { return &f.At }, instant),
+)
 
-var line = shape[models.Line]{
-	{"line_id", required, put(func(l *models.Line) *string { return &l.ID }, identifier)},
-	{"service", required, put(func(l *models.Line) *string { return &l.Service }, identifier)},
-	{"from", required, put(func(l *models.Line) *models.Date { return &l.From }, date)},
-	{"to", required, put(func(l *models.Line) *models.Date { return &l.To }, date)},
-	{"amount_minor", required, put(func(l *models.Line) *models.Money { return &l.Amount }, amount)},
-}
+var invoice = newSchema(
+	required("invoice_id", func(f *models.Invoice) *string { return &f.ID }, identifier),
+	required("account_id", func(f *models.Invoice) *int64 { return &f.AccountID }, account),
+	required("period", func(f *models.Invoice) *models.Period { return &f.Period }, period),
+	required("revision", func(f *models.Invoice) *int { return &f.Revision }, revision),
+	required("currency", func(f *models.Invoice) *string { return &f.Currency }, currency),
+	required("lines", func(f *models.Invoice) *[]models.Line { return &f.Lines }, value[[]models.Line]{readLines, fastLines}),
+)
 
-func readInvoice(d *jx.Decoder) (models.FactData, error) {
-	data := new(models.Invoice)
-	if err := invoice.read(d, data); err != nil {
-		return nil, err
-	}
-	return data, checkLines(data.Lines)
-}
+var line = newSchema(
+	required("line_id", func(l *models.Line) *string { return &l.ID }, word).by(func(r *fastReader, l *models.Line) { l.ID = r.word() }),
+	required("service", func(l *models.Line) *string { return &l.Service }, word).by(func(r *fastReader, l *models.Line) { l.Service = r.word() }),
+	required("from", func(l *models.Line) *models.Date { return &l.From }, date).by(func(r *fastReader, l *models.Line) { l.From = r.date() }),
+	required("to", func(l *models.Line) *models.Date { return &l.To }, date).by(func(r *fastReader, l *models.Line) { l.To = r.date() }),
+	required("amount_minor", func(l *models.Line) *models.Money { return &l.Amount }, amount).by(func(r *fastReader, l *models.Line) {
+		l.Amount = models.Money(r.integer(-int64(models.MaxAmount), int64(models.MaxAmount)))
+	}),
+)
 
-func readLines(d *jx.Decoder, f *models.Invoice) error {
+func readLines(d *jx.Decoder) (lines []models.Line, err error) {
 	if d.Next() != jx.Array {
-		return wrongType(d, "an array")
+		return nil, wrongType(d, "an array")
 	}
-	return d.Arr(func(d *jx.Decoder) error {
-		if f.Lines == nil {
-			f.Lines = make([]models.Line, 0, usualLines)
+	err = d.Arr(func(d *jx.Decoder) error {
+		l := addLine(&lines)
+		if err := line.read(d, l); err != nil {
+			return inField(fmt.Sprintf("[%d]", len(lines)-1), err)
 		}
-		n := len(f.Lines)
-		f.Lines = append(f.Lines, models.Line{})
-		if err := readLine(d, &f.Lines[n]); err != nil {
-			return at(fmt.Sprintf("[%d]", n), err)
+		if l.Days() > maxServiceDays {
+			return inField(fmt.Sprintf("[%d].to", len(lines)-1),
+				invalid(fmt.Sprintf("ends a service period of %d days; at most %d are taken", l.Days(), maxServiceDays)))
 		}
 		return nil
 	})
+	return lines, err
 }
 
-func readLine(d *jx.Decoder, l *models.Line) error {
-	if err := line.read(d, l); err != nil {
-		return err
+func fastLines(r *fastReader) (lines []models.Line) {
+	r.expect('[')
+	for more := !r.accept(']'); more; more = r.more(']') {
+		l := addLine(&lines)
+		line.readFast(r, l)
+		r.failed = r.failed || l.Days() > maxServiceDays
 	}
-	if l.Days() > maxServiceDays {
-		return at("to", bad(fmt.Sprintf("ends a service period of %d days; at most %d are taken", l.Days(), maxServiceDays)))
-	}
-	return nil
+	return lines
 }
+
+func addLine(lines *[]models.Line) *models.Line {
+	if *lines == nil {
+		*lines = make([]models.Line, 0, usualLines)
+	}
+	*lines = append(*lines, models.Line{})
+	return &(*lines)[len(*lines)-1]
+}
+
+func checkInvoice(data *models.Invoice) (models.FactData, error) { return data, checkLines(data.Lines) }
 
 // checkLines is what the lines of an invoice must keep together.
 func checkLines(lines []models.Line) error {
@@ -156,7 +172,7 @@ func boundedSum(lines []models.Line) error {
 		}
 	}
 	if max(charged, credited)-min(charged, credited) > uint64(models.MaxAmount) {
-		return at("lines", bad(fmt.Sprintf("must sum to an amount from %d to %d", -models.MaxAmount, models.MaxAmount)))
+		return inField("lines", invalid(fmt.Sprintf("must sum to an amount from %d to %d", -models.MaxAmount, models.MaxAmount)))
 	}
 	return nil
 }
@@ -191,66 +207,5 @@ func uniqueFew(lines []models.Line) error {
 }
 
 func lineTwice(first, second int) error {
-	return at(fmt.Sprintf("lines[%d].line_id", second), bad(fmt.Sprintf("is that of lines[%d] again; each line needs its own", first)))
-}
-
-func revision(d *jx.Decoder) (int, error) {
-	n, err := integer(d, 1, math.MaxInt32)
-	return int(n), err
-}
-
-// dateText is a date kept as it was written; an empty one is none.
-func dateText(d *jx.Decoder) (string, error) {
-	b, err := shortText(d, "a date like 2026-04-20")
-	if err != nil || len(b) == 0 {
-		return "", err
-	}
-	if _, _, day := civil(b); day == 0 {
-		return "", errDate
-	}
-	return string(b), nil
-}
-
-func currency(d *jx.Decoder) (string, error) {
-	const like = "three capital letters like RUB"
-	b, err := shortText(d, like)
-	if err != nil {
-		return "", err
-	}
-	if len(b) != 3 || !isCapital(b[0]) || !isCapital(b[1]) || !isCapital(b[2]) {
-		return "", bad("must be " + like)
-	}
-	if string(b) == usualCurrency {
-		return usualCurrency, nil
-	}
-	return string(b), nil
-}
-
-// usualCurrency need not be copied out of every invoice.
-const usualCurrency = "RUB"
-
-func isCapital(c byte) bool { return c >= 'A' && c <= 'Z' }
-
-func uuid(d *jx.Decoder) (models.UUID, error) {
-	b, err := shortText(d, "a UUID")
-	if err != nil {
-		return models.UUID{}, err
-	}
-	id, err := models.ParseUUID(string(b))
-	if err != nil {
-		return models.UUID{}, bad("must be a UUID, the adjustment_id or package_id that was sent")
-	}
-	return id, nil
-}
-
-func status(d *jx.Decoder) (models.ResultStatus, error) {
-	b, err := shortText(d, "a string")
-	if err != nil {
-		return "", err
-	}
-	switch s := models.ResultStatus(b); s {
-	case models.ResultApplied, models.ResultRejected:
-		return s, nil
-	}
-	return "", bad("must be applied or rejected")
+	return inField(fmt.Sprintf("lines[%d].line_id", second), invalid(fmt.Sprintf("is that of lines[%d] again; each line needs its own", first)))
 }

@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -12,30 +11,29 @@ import (
 	"referral/models"
 )
 
-// newThoroughDecoder never skims.
-func newThoroughDecoder(t testing.TB) *Decoder {
+// newFullDecoder reads everything with jx.
+func newFullDecoder(t testing.TB) *Decoder {
 	t.Helper()
 	d := newTestDecoder(t)
-	for topic, kind := range maps.All(d.kinds) {
-		kind.skim = nil
-		d.kinds[topic] = kind
+	for _, kind := range d.kinds {
+		kind.fast = nil
 	}
 	return d
 }
 
-// sameAsThorough holds the skimmer's promise about one message.
-func sameAsThorough(t interface {
+// sameAsFull holds the fast reader's promise about one message.
+func sameAsFull(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, quick, thorough *Decoder, m models.Message) {
+}, quick, full *Decoder, m models.Message) {
 	t.Helper()
-	got, want := quick.Decode(m), thorough.Decode(m)
+	got, want := quick.Decode(m), full.Decode(m)
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%s\n got %+v %+v\nwant %+v %+v", m.Value, got.Fact, got.Fault, want.Fact, want.Fault)
 	}
 }
 
-// pieces are what [TestSkimmingChangesNothing] puts in: everything that JSON, the
+// pieces are what [TestFastReaderChangesNothing] puts in: everything that JSON, the
 // envelope and an invoice are sensitive to.
 var pieces = []string{
 	``, `{`, `}`, `[`, `]`, `,`, `:`, `"`, `\`, ` `, "\n", "\t", "\x00", "\x7f", `ы`, "\xff", `0`, `1`, `-`, `-0`, `00`, `.`, `1.0`, `1e2`, `.0`, `e0`, `e400000000`, `-1000000000000000`, `1000000000000000`, `\ud800`, `\ud83d\ude00`, "\ufeff", `null`, `true`, `""`, `"x"`,
@@ -48,8 +46,8 @@ var pieces = []string{
 }
 
 // Each piece is put in the place of every token, before it, and into it.
-func TestSkimmingChangesNothing(t *testing.T) {
-	quick, thorough := newTestDecoder(t), newThoroughDecoder(t)
+func TestFastReaderChangesNothing(t *testing.T) {
+	quick, full := newTestDecoder(t), newFullDecoder(t)
 	data := invoiceOf(2)
 	structured, bare := structuredMessage(topics.Invoices, "", ""), binaryMessage(topics.Invoices, "billing.invoice-issued.v1", "")
 	for value, m := range map[string]models.Message{
@@ -63,17 +61,17 @@ func TestSkimmingChangesNothing(t *testing.T) {
 			for _, piece := range pieces {
 				for _, cut := range [][2]int{{from, to}, {from, from}, {(from + to) / 2, (from + to) / 2}} {
 					m.Value = []byte(value[:cut[0]] + piece + value[cut[1]:])
-					sameAsThorough(t, quick, thorough, m)
+					sameAsFull(t, quick, full, m)
 				}
 			}
 		}
 	}
 }
 
-// Whole fields that come twice, are left out or change places hit the skimmer's
+// Whole fields that come twice, are left out or change places hit the fast reader's
 // bookkeeping more often than blind edits do.
-func TestSkimmingKeepsAccountOfFields(t *testing.T) {
-	quick, thorough := newTestDecoder(t), newThoroughDecoder(t)
+func TestFastReaderKeepsAccountOfFields(t *testing.T) {
+	quick, full := newTestDecoder(t), newFullDecoder(t)
 	object := func(t *rapid.T, label string, fields ...string) string {
 		return "{" + strings.Join(rapid.Permutation(fields).Draw(t, label), ",") + "}"
 	}
@@ -89,13 +87,13 @@ func TestSkimmingKeepsAccountOfFields(t *testing.T) {
 		m := structuredMessage(topics.Invoices, "", "")
 		m.Value = []byte(object(t, "event", more("of an event", `"specversion":"1.0"`, `"id":"1"`, `"source":"/s"`, `"type":"billing.invoice-issued.v1"`,
 			`"data":`+inv)...))
-		sameAsThorough(t, quick, thorough, m)
+		sameAsFull(t, quick, full, m)
 	})
 }
 
-// What is written as usual is skimmed, or the skimmer would be of no use: in any
+// What is written as usual is read by the fast reader, or it would be of no use: in any
 // order of the fields, with the envelope's usual extras, and in either mode.
-func TestSkimmingReadsWhatIsWrittenAsUsual(t *testing.T) {
+func TestFastReaderReadsWhatIsWrittenAsUsual(t *testing.T) {
 	kind := newTestDecoder(t).kinds[topics.Invoices]
 	for name, value := range map[string]string{
 		"as in the contract": structuredValue("billing.invoice-issued.v1", "1", invoiceOf(4)),
@@ -106,11 +104,12 @@ func TestSkimmingReadsWhatIsWrittenAsUsual(t *testing.T) {
 	} {
 		m := structuredMessage(topics.Invoices, "", "")
 		m.Value = []byte(value)
-		if kind.skimFact(&m) == nil {
-			t.Errorf("%s: the skimmer is lost in %s", name, value)
+		e := envelope{kind: kind}
+		if !readFast(m.Value, func(r *fastReader) { structured.readFast(r, &e) }) {
+			t.Errorf("%s: the fast reader fails at %s", name, value)
 		}
 	}
-	if kind.skimData([]byte(invoiceOf(20))) == nil {
-		t.Error("the skimmer is lost in bare data")
+	if !readFast([]byte(invoiceOf(20)), func(r *fastReader) { kind.fast(r) }) {
+		t.Error("the fast reader fails at bare data")
 	}
 }

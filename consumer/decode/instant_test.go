@@ -63,7 +63,7 @@ func TestInstantsAreThoseOfRFC3339(t *testing.T) {
 		if got, err := parseInstant([]byte(text)); !errors.Is(err, errYears) {
 			t.Errorf("%s is of no year that is taken, and was read as %v (%v)", text, got, err)
 		}
-		if _, err := parseMoment([]byte(text)); err != nil {
+		if _, err := parseTime([]byte(text)); err != nil {
 			t.Errorf("%s is no event's own time: %v", text, err)
 		}
 	}

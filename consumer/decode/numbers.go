@@ -22,12 +22,12 @@ func integer(d *jx.Decoder, low, high int64) (int64, error) {
 	if err != nil {
 		digits, exponent, negative := scientific(number)
 		if exponent < 0 {
-			return 0, bad("must be an integer, but has a fraction")
+			return 0, invalid("must be an integer, but has a fraction")
 		}
 		n, err = expand(digits, exponent, negative)
 	}
 	if err != nil || n < low || n > high {
-		return 0, bad(fmt.Sprintf("must be an integer from %d to %d", low, high))
+		return 0, invalid(fmt.Sprintf("must be an integer from %d to %d", low, high))
 	}
 	return n, nil
 }

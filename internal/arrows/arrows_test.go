@@ -14,7 +14,7 @@ const (
 )
 
 var (
-	pure  = []string{"models", "billing"}
+	pure  = []string{"models", "billing", "consumer/decode"}
 	loops = []string{"consumer", "scheduler", "publisher", "web", "notify"}
 )
 
@@ -58,7 +58,17 @@ func pureRules() []rule {
 			allowed: []map[string]string{file("recipient/a.go", "referral/models"), file("web/cabinet/a.go", "referral/recipient")},
 		},
 		{
-			name: "models and billing do no I/O and write no log",
+			name: "consumer/decode knows of the module's packages models only",
+			why:  "what a message says must follow from its bytes alone, or a dead letter could not be explained",
+			find: imports{in: rooms("consumer/decode"), banned: func(p string) bool { return within(p, module) && p != module+"/models" }}.find,
+			samples: []map[string]string{
+				file("consumer/decode/a.go", "referral/consumer"),
+				file("consumer/decode/a.go", "referral/billing"),
+			},
+			allowed: []map[string]string{file("consumer/decode/a.go", "referral/models"), file("consumer/a.go", "referral/consumer/decode")},
+		},
+		{
+			name: "models, billing and consumer/decode do no I/O and write no log",
 			why:  "a sum must follow from the facts alone, or finance cannot check it",
 			find: imports{in: rooms(pure...), banned: func(p string) bool {
 				return packages(gorm, kafka, "github.com/twmb/franz-go", "github.com/jackc/pgx", "github.com/robfig/cron",
@@ -73,11 +83,12 @@ func pureRules() []rule {
 				file("billing/sub/a.go", "os"),
 				file("billing/a.go", "github.com/jackc/pgx/v5"),
 				file("models/a.go", "net/http"),
+				file("consumer/decode/a.go", "github.com/twmb/franz-go/pkg/kgo"),
 			},
 			allowed: []map[string]string{file("store/a.go", "os"), file("billing/a.go", "fmt", "github.com/google/uuid"), file("billing/a_test.go", "os")},
 		},
 		{
-			name: "models and billing do not look at the clock",
+			name: "models, billing and consumer/decode do not look at the clock",
 			why:  "the same facts must give the same sums tomorrow; what day it is comes in as an argument",
 			find: clocks(rooms(pure...)),
 			samples: []map[string]string{
