@@ -11,13 +11,13 @@ import (
 
 // checkTopics makes sure that every topic exists, and names those that do not:
 // a group that lacks one would join again and again and consume nothing.
-func (c *Consumer) checkTopics(ctx context.Context, wires *wires) error {
+func (c *Consumer) checkTopics(ctx context.Context, connections *connections) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
 	defer cancel()
-	if err := c.knock(ctx, wires); err != nil {
+	if err := c.dialAny(ctx, connections); err != nil {
 		return err
 	}
-	client, closePool := wires.client(c.o.Brokers, c.o.Topics.All())
+	client, closePool := connections.client(c.o.Brokers, c.o.Topics.All())
 	defer closePool()
 	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.o.Topics.All()})
 	if err != nil {
@@ -32,12 +32,12 @@ func (c *Consumer) checkTopics(ctx context.Context, wires *wires) error {
 	return errors.Join(errs...)
 }
 
-// knock finds a broker that lets the consumer in. The client of kafka-go would
+// dialAny finds a broker that lets the consumer in. The client of kafka-go would
 // say no more than "unexpected EOF" about a wrong password.
-func (c *Consumer) knock(ctx context.Context, wires *wires) error {
+func (c *Consumer) dialAny(ctx context.Context, connections *connections) error {
 	var errs []error
 	for _, broker := range c.o.Brokers {
-		conn, err := wires.dialer().DialContext(ctx, "tcp", broker)
+		conn, err := connections.dialer().DialContext(ctx, "tcp", broker)
 		if err == nil {
 			return conn.Close()
 		}
@@ -48,14 +48,14 @@ func (c *Consumer) knock(ctx context.Context, wires *wires) error {
 
 // dialLeader connects to the broker that leads a partition, and says what it
 // knows as the topic's id.
-func (c *Consumer) dialLeader(ctx context.Context, wires *wires, of place) (*requester, topicID, error) {
+func (c *Consumer) dialLeader(ctx context.Context, connections *connections, of place) (*requester, topicID, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
 	defer cancel()
-	found, err := c.findLeader(ctx, wires, of)
+	found, err := c.findLeader(ctx, connections, of)
 	if err != nil {
 		return nil, topicID{}, fmt.Errorf("asking for the leader: %w", err)
 	}
-	q, err := c.requester(ctx, wires, found.address)
+	q, err := c.requester(ctx, connections, found.address)
 	if err != nil {
 		return nil, topicID{}, err
 	}
@@ -69,10 +69,10 @@ func (c *Consumer) dialLeader(ctx context.Context, wires *wires, of place) (*req
 }
 
 // findLeader asks the first broker that answers.
-func (c *Consumer) findLeader(ctx context.Context, wires *wires, of place) (leader, error) {
+func (c *Consumer) findLeader(ctx context.Context, connections *connections, of place) (leader, error) {
 	var errs []error
 	for _, broker := range c.o.Brokers {
-		q, err := c.requester(ctx, wires, broker)
+		q, err := c.requester(ctx, connections, broker)
 		if err == nil {
 			var found leader
 			found, err = q.leader(of)
@@ -87,8 +87,8 @@ func (c *Consumer) findLeader(ctx context.Context, wires *wires, of place) (lead
 }
 
 // endOffset asks for the offset behind the last message of a partition.
-func (c *Consumer) endOffset(ctx context.Context, wires *wires, of place) (int64, error) {
-	q, _, err := c.dialLeader(ctx, wires, of)
+func (c *Consumer) endOffset(ctx context.Context, connections *connections, of place) (int64, error) {
+	q, _, err := c.dialLeader(ctx, connections, of)
 	if err != nil {
 		return 0, err
 	}

@@ -220,7 +220,7 @@ func waitsOutDatabase(t *testing.T, brokers []string) {
 		err := m.Ready()
 		return err != nil && strings.Contains(err.Error(), "database") && strings.Contains(err.Error(), "connection refused")
 	})
-	r.until("several tries", func() bool { return sum(m.metrics.takeErrors, "failed") >= 5 })
+	r.until("several tries", func() bool { return sum(m.metrics.ingestErrors, "failed") >= 5 })
 	if a, b := r.committed(r.topics.Terminated, 0), r.committed(r.topics.Terminated, 1); a != -1 || b != -1 {
 		t.Errorf("committed up to %d and %d while nothing could be stored", a, b)
 	}

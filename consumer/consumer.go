@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"referral/consumer/decode"
+	"referral/internal/health"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
@@ -26,9 +27,9 @@ type Consumer struct {
 	// decodeMessage is the decoder's; tests replace it.
 	decodeMessage func(models.Message) models.Delivery
 	metrics       *metrics
-	health        *health
+	health        *health.Tracker   // without a log: the lines of the consumer say more
 	guard         *recovering.Guard // of what messages and brokers' answers set off
-	unzip         kgo.Decompressor
+	decompressor  kgo.Decompressor
 	// positions are shown by the metrics, and so outlive the generations.
 	positions *positions
 }
@@ -55,25 +56,25 @@ func New(o Options) (*Consumer, error) {
 	}
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
-		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Topics, decoder), health: newHealth(),
-		unzip: kgo.DefaultDecompressor(), positions: newPositions(o.Now), guard: guard,
+		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Topics, decoder), health: health.New(health.Options{Component: "consumer"}),
+		decompressor: kgo.DefaultDecompressor(), positions: newPositions(o.Now), guard: guard,
 	}
 	if err := c.metrics.register(o.Registerer, c.positions); err != nil {
 		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
 	}
-	c.health.report(onBroker, errors.New("the group has not been joined yet"))
+	c.health.Report(onBroker, errors.New("the group has not been joined yet"))
 	return c, nil
 }
 
 // Ready is nil when the topics exist and the last exchanges with the broker and
 // the database worked. Otherwise it names all that is wrong.
-func (c *Consumer) Ready() error { return c.health.ready() }
+func (c *Consumer) Ready() error { return c.health.Err() }
 
 // Run consumes until ctx is done, and then stops cleanly: what is being written
 // gets Timing.StopGrace to finish and to be committed. It waits out every
 // failure of the broker and the database, and so returns nil.
 func (c *Consumer) Run(ctx context.Context) error {
-	defer c.health.report(onBroker, errors.New("the consumer has stopped"))
+	defer c.health.Report(onBroker, errors.New("the consumer has stopped"))
 	wait := c.backoff()
 	for {
 		var joined bool
@@ -86,7 +87,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		pause, _ := wait.Next()
 		c.metrics.joinErrors.Inc()
-		c.health.report(onBroker, err)
+		c.health.Report(onBroker, err)
 		c.log.Error("not in the consumer group; trying again", "error", err, "in", pause.String())
 		if !sleep.For(ctx, pause) {
 			return nil
@@ -97,25 +98,24 @@ func (c *Consumer) Run(ctx context.Context) error {
 // backoff is the waits between tries of one thing, longer and longer, and
 // scattered so that replicas do not try in step.
 func (c *Consumer) backoff() retry.Backoff {
-	growing := retry.NewExponential(c.o.Timing.RetryMin)
-	return retry.WithJitterPercent(25, retry.WithCappedDuration(c.o.Timing.RetryMax, growing))
+	return retry.WithJitterPercent(25, sleep.Backoff(c.o.Timing.RetryMin, c.o.Timing.RetryMax))
 }
 
 // membership is one stay in the group. It ends with the error that ended it;
 // joined tells whether messages could be consumed before.
 func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
-	wires := newWires(ctx, c.o.Dialer)
-	defer wires.close()
-	if err := c.checkTopics(ctx, wires); err != nil {
+	connections := newConnections(ctx, c.o.Dialer)
+	defer connections.close()
+	if err := c.checkTopics(ctx, connections); err != nil {
 		return false, err
 	}
-	client, closePool := wires.client(c.o.Brokers, c.o.Topics.All())
+	client, closePool := connections.client(c.o.Brokers, c.o.Topics.All())
 	defer closePool()
-	group, err := kafka.NewConsumerGroup(c.groupConfig(wires))
+	group, err := kafka.NewConsumerGroup(c.groupConfig(connections))
 	if err != nil {
 		return false, fmt.Errorf("setting up the group: %w", err)
 	}
-	defer c.leave(group, wires)
+	defer c.leave(group, connections)
 	for {
 		generation, err := group.Next(ctx)
 		if errors.Is(err, kafka.RebalanceInProgress) {
@@ -125,7 +125,7 @@ func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
 			return joined, fmt.Errorf("joining the group: %w", err)
 		}
 		joined = true
-		if err := c.generation(ctx, generation, wires, client); err != nil {
+		if err := c.generation(ctx, generation, connections, client); err != nil {
 			return joined, err
 		}
 	}
@@ -133,18 +133,18 @@ func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
 
 // leave closes the group, which waits for the work in progress. A join that
 // hangs must not hold up a stop, so the connections are cut after a while.
-func (c *Consumer) leave(group *kafka.ConsumerGroup, wires *wires) {
-	cut := time.AfterFunc(c.o.Timing.StopGrace+stopReserve, wires.close)
+func (c *Consumer) leave(group *kafka.ConsumerGroup, connections *connections) {
+	cut := time.AfterFunc(c.o.Timing.StopGrace+stopReserve, connections.close)
 	defer cut.Stop()
 	if err := group.Close(); err != nil {
 		c.log.Warn("leaving the group", "error", err)
 	}
 }
 
-func (c *Consumer) groupConfig(wires *wires) kafka.ConsumerGroupConfig {
+func (c *Consumer) groupConfig(connections *connections) kafka.ConsumerGroupConfig {
 	t := c.o.Timing
 	return kafka.ConsumerGroupConfig{
-		ID: c.o.Group, Brokers: c.o.Brokers, Dialer: wires.dialer(), Topics: c.o.Topics.All(),
+		ID: c.o.Group, Brokers: c.o.Brokers, Dialer: connections.dialer(), Topics: c.o.Topics.All(),
 		StartOffset: kafka.FirstOffset, SessionTimeout: t.SessionTimeout, HeartbeatInterval: t.Heartbeat,
 		WatchPartitionChanges: true, PartitionWatchInterval: t.WatchTopics,
 		JoinGroupBackoff: t.RetryMin, Timeout: dialTimeout,
@@ -155,21 +155,21 @@ func (c *Consumer) groupConfig(wires *wires) kafka.ConsumerGroupConfig {
 }
 
 // generation consumes the partitions of one generation until the next is due.
-func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *wires, client *kafka.Client) error {
+func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, connections *connections, client *kafka.Client) error {
 	c.metrics.generations.Inc()
-	c.health.report(onBroker, nil)
+	c.health.Report(onBroker, nil)
 	began := c.o.Now()
-	crew, err := c.newCrew(ctx, g, client)
+	assigned, err := c.newAssignment(ctx, g, client)
 	if err != nil {
 		return err
 	}
-	crew.start()
+	assigned.start()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-crew.ended:
+	case <-assigned.ended:
 	}
-	if err := crew.failed(); err != nil {
+	if err := assigned.failed(); err != nil {
 		return err
 	}
 	// Members that come and go end a generation often, but not at once. Without a
@@ -177,5 +177,5 @@ func (c *Consumer) generation(ctx context.Context, g *kafka.Generation, wires *w
 	if c.o.Now().Sub(began) < c.o.Timing.RetryMin*10 && !sleep.For(ctx, c.o.Timing.RetryMin*5) {
 		return ctx.Err()
 	}
-	return c.checkTopics(ctx, wires)
+	return c.checkTopics(ctx, connections)
 }

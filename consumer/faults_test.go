@@ -276,7 +276,7 @@ func TestConsumerSurvivesABrokenStorage(t *testing.T) {
 	if got := len(r.store.faults()); got != 0 {
 		t.Errorf("%d messages set aside for a defect that is not theirs", got)
 	}
-	if got := sum(m.metrics.takeErrors, "failed"); got != 4 {
+	if got := sum(m.metrics.ingestErrors, "failed"); got != 4 {
 		t.Errorf("%v failures counted, want 4", got)
 	}
 }
@@ -326,7 +326,7 @@ func TestConsumerHoldsAFaultThatCannotEvenBeSetAside(t *testing.T) {
 	r.sendLeavers(0, 1, 2)
 	m := r.start()
 	m.wantUnready("database", models.ErrRefused.Error())
-	r.until("several tries", func() bool { return sum(m.metrics.takeErrors, "failed") >= 3 })
+	r.until("several tries", func() bool { return sum(m.metrics.ingestErrors, "failed") >= 3 })
 	repaired.Store(true)
 	r.untilDone(1)
 	if got := r.store.faults(); len(got) != 1 || got[0].Fault.Reason != models.BadRefused {

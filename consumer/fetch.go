@@ -14,14 +14,14 @@ import (
 // franz-go reads the batches: unlike kafka-go it says where a batch ends that
 // compaction has thinned, and tells control records by their batch.
 type fetched struct {
-	topic   string
-	part    *kmsg.FetchResponseTopicPartition // of which RecordBatches is what is still to read
-	unzip   kgo.Decompressor
-	aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction // whose markers have not been met yet
+	topic        string
+	part         *kmsg.FetchResponseTopicPartition // of which RecordBatches is what is still to read
+	decompressor kgo.Decompressor
+	aborted      []kmsg.FetchResponseTopicPartitionAbortedTransaction // whose markers have not been met yet
 }
 
-func newFetched(topic string, part *kmsg.FetchResponseTopicPartition, unzip kgo.Decompressor) *fetched {
-	return &fetched{topic: topic, part: part, unzip: unzip, aborted: part.AbortedTransactions}
+func newFetched(topic string, part *kmsg.FetchResponseTopicPartition, decompressor kgo.Decompressor) *fetched {
+	return &fetched{topic: topic, part: part, decompressor: decompressor, aborted: part.AbortedTransactions}
 }
 
 // The head of a batch, the same in all formats: an offset, the length of what
@@ -58,7 +58,7 @@ func (f *fetched) next(offset int64) (records []*kgo.Record, behind int64, more 
 	one.RecordBatches, one.AbortedTransactions = batch, f.aborted
 	read, behind := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset: offset, IsolationLevel: kgo.ReadCommitted(), KeepControlRecords: true, Topic: f.topic, Partition: f.part.Partition,
-	}, &one, f.unzip, nil)
+	}, &one, f.decompressor, nil)
 	if read.Err != nil {
 		return nil, offset, false, read.Err
 	}

@@ -10,19 +10,19 @@ import (
 )
 
 type metrics struct {
-	messages    *prometheus.CounterVec // by type and outcome
-	setAside    *prometheus.CounterVec // by reason
-	batchSize   prometheus.Histogram
-	takeSeconds prometheus.Histogram
-	takeErrors  *prometheus.CounterVec // by kind
-	gaps        *prometheus.CounterVec // by topic, as those below
-	rewinds     *prometheus.CounterVec
-	recreated   *prometheus.CounterVec
-	fetchErrors *prometheus.CounterVec
-	stalls      *prometheus.CounterVec
-	commits     *prometheus.CounterVec // by outcome
-	generations prometheus.Counter
-	joinErrors  prometheus.Counter
+	messages      *prometheus.CounterVec // by type and outcome
+	setAside      *prometheus.CounterVec // by reason
+	batchMessages prometheus.Histogram
+	ingestSeconds prometheus.Histogram
+	ingestErrors  *prometheus.CounterVec // by kind
+	gaps          *prometheus.CounterVec // by topic, as those below
+	rewinds       *prometheus.CounterVec
+	recreated     *prometheus.CounterVec
+	fetchErrors   *prometheus.CounterVec
+	stalls        *prometheus.CounterVec
+	commits       *prometheus.CounterVec // by outcome
+	generations   prometheus.Counter
+	joinErrors    prometheus.Counter
 }
 
 // newMetrics has every counter begin at zero: one that came into being with its
@@ -39,7 +39,7 @@ func newMetrics(topics decode.Topics, d *decode.Decoder) *metrics {
 	}
 	begin(m.setAside, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
 		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
-	begin(m.takeErrors, "refused", "failed")
+	begin(m.ingestErrors, "refused", "failed")
 	begin(m.commits, "committed", "fenced", "failed")
 	return m
 }
@@ -52,11 +52,11 @@ func begin(counter *prometheus.CounterVec, values ...string) {
 
 func makeMetrics() *metrics {
 	return &metrics{
-		messages:    counters("messages_total", "Messages taken, by type of event and outcome: applied, repeated or set_aside.", "type", "outcome"),
-		setAside:    counters("set_aside_total", "Messages set aside, by reason.", "reason"),
-		batchSize:   histogram("batch_messages", "Messages in one transaction.", prometheus.ExponentialBuckets(1, 4, 7)),
-		takeSeconds: histogram("take_seconds", "Duration of one transaction.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
-		takeErrors: counters("take_errors_total",
+		messages:      counters("messages_total", "Messages taken, by type of event and outcome: applied, repeated or set_aside.", "type", "outcome"),
+		setAside:      counters("set_aside_total", "Messages set aside, by reason.", "reason"),
+		batchMessages: histogram("batch_messages", "Messages in one transaction.", prometheus.ExponentialBuckets(1, 4, 7)),
+		ingestSeconds: histogram("take_seconds", "Duration of one transaction.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
+		ingestErrors: counters("take_errors_total",
 			"Transactions that failed: refused (the batch is divided) or failed (it is tried again, in smaller parts after a while).", "kind"),
 		gaps:        counters("gap_messages_total", "Messages that the topic no longer had when they were due: lost for good.", "topic"),
 		rewinds:     counters("rewinds_total", "Restarts at the beginning of a topic that ends before the committed offset.", "topic"),
@@ -91,7 +91,7 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 func (m *metrics) register(r prometheus.Registerer, more ...prometheus.Collector) error {
 	var errs []error
 	for _, c := range append(more,
-		m.messages, m.setAside, m.batchSize, m.takeSeconds, m.takeErrors, m.gaps, m.rewinds, m.recreated,
+		m.messages, m.setAside, m.batchMessages, m.ingestSeconds, m.ingestErrors, m.gaps, m.rewinds, m.recreated,
 		m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors,
 	) {
 		errs = append(errs, r.Register(c))

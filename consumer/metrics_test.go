@@ -67,7 +67,7 @@ func TestPosition(t *testing.T) {
 	p := &position{taken: -1}
 	check := func(step string, at time.Duration, lag int64, oldest, open time.Duration) {
 		t.Helper()
-		if f := p.figures(after(at)); f.lag != lag || f.oldest != oldest || f.open != open {
+		if f := p.stats(after(at)); f.lag != lag || f.oldest != oldest || f.open != open {
 			t.Errorf("%s: %+v, want a lag of %d, %s old, open for %s", step, f, lag, oldest, open)
 		}
 	}
@@ -134,7 +134,7 @@ func TestFiguresStayWhileTheBrokerIsAway(t *testing.T) {
 		return false
 	}
 	const hour = 3600
-	r.until("the figures", func() bool {
+	r.until("the stats", func() bool {
 		return shows("lag_messages", 10, 10) && shows("oldest_unread_seconds", hour, 2*hour) &&
 			len(shownIn(t, registry, "referral_consumer_heard_timestamp_seconds")) == 6
 	})

@@ -32,11 +32,11 @@ func (t *Timing) fetchBytes(partitions int) int32 {
 // partitionReader fetches and decodes one partition and feeds its worker.
 type partitionReader struct {
 	place
-	c        *Consumer
-	wires    *wires
-	worker   *worker
-	log      *slog.Logger
-	position *position
+	c           *Consumer
+	connections *connections
+	worker      *worker
+	log         *slog.Logger
+	position    *position
 
 	bytes      int32   // to fetch at a time
 	next       int64   // offset to fetch from
@@ -49,17 +49,10 @@ type partitionReader struct {
 	blocked atomic.Bool  // the worker has enough to do
 }
 
-func newPartitionReader(c *Consumer, wires *wires, a assignment, bytes int32, p *position, w *worker) *partitionReader {
-	return &partitionReader{
-		place: a.place, c: c, wires: wires, worker: w, position: p, bytes: bytes, next: a.offset, id: a.id, noted: a.noted,
-		log: c.log.With("topic", a.topic, "partition", a.partition),
-	}
-}
-
 // run follows the partition until ctx is done, on a new connection after every
 // error: one that has gone wrong once is not trusted again.
 func (r *partitionReader) run(ctx context.Context) {
-	defer r.c.health.report(r.name(), nil)
+	defer r.c.health.Report(r.name(), nil)
 	r.touch()
 	wait := r.c.backoff()
 	for ctx.Err() == nil {
@@ -73,7 +66,7 @@ func (r *partitionReader) run(ctx context.Context) {
 		}
 		pause, _ := wait.Next()
 		r.c.metrics.fetchErrors.WithLabelValues(r.topic).Inc()
-		r.c.health.report(r.name(), err)
+		r.c.health.Report(r.name(), err)
 		r.log.Warn("fetching failed; connecting again", "error", err, "offset", r.next, "in", pause.String())
 		sleep.For(ctx, pause)
 	}
@@ -81,19 +74,19 @@ func (r *partitionReader) run(ctx context.Context) {
 
 // follow fetches on one connection until that fails.
 func (r *partitionReader) follow(ctx context.Context) error {
-	conn, id, err := r.c.dialLeader(ctx, r.wires, r.place)
+	conn, id, err := r.c.dialLeader(ctx, r.connections, r.place)
 	if err != nil {
 		return err
 	}
 	defer conn.close()
-	if err := r.locate(ctx, conn, id); err != nil {
+	if err := r.findStart(ctx, conn, id); err != nil {
 		return err
 	}
 	for {
 		if err := r.fetch(ctx, conn); err != nil {
 			return err
 		}
-		r.c.health.report(r.name(), nil)
+		r.c.health.Report(r.name(), nil)
 	}
 }
 
@@ -139,7 +132,7 @@ func (r *partitionReader) sameTopic(conn *requester, part *kmsg.FetchResponseTop
 // the group's offset gets behind it too.
 func (r *partitionReader) drain(ctx context.Context, part *kmsg.FetchResponseTopicPartition) error {
 	began, handed := r.next, r.next
-	batches := newFetched(r.topic, part, r.c.unzip)
+	batches := newFetched(r.topic, part, r.c.decompressor)
 	for {
 		records, behind, more, err := batches.next(r.next)
 		if err != nil {

@@ -26,7 +26,7 @@ type arrival struct {
 
 // position is how far a partition goes and how far it has been taken, as last
 // heard. It outlives generations, so that a broker that goes away does not take
-// the figures with it.
+// the stats with it.
 type position struct {
 	place
 	mu     sync.Mutex
@@ -140,18 +140,18 @@ func (p *position) hangs(now time.Time, usual time.Duration) (stable, waiting in
 	return p.stable, p.end - p.stable, p.open, true
 }
 
-// figures is a position as the metrics show it.
-type figures struct {
+// stats is a position as the metrics show it.
+type stats struct {
 	lag    int64
 	oldest time.Duration // age of the oldest message not taken
 	open   time.Duration // of waiting behind an open transaction
 	heard  time.Time
 }
 
-func (p *position) figures(now time.Time) figures {
+func (p *position) stats(now time.Time) stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := figures{heard: p.heard}
+	f := stats{heard: p.heard}
 	if !p.open.IsZero() {
 		f.open = max(0, now.Sub(p.open))
 	}
@@ -241,7 +241,7 @@ func (p *positions) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector]: ages are those of the moment.
 func (p *positions) Collect(metrics chan<- prometheus.Metric) {
 	for _, position := range p.list() {
-		f := position.figures(p.now())
+		f := position.stats(p.now())
 		if f.heard.IsZero() {
 			continue
 		}

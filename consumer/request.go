@@ -60,14 +60,14 @@ type requester struct {
 }
 
 // requester connects to a broker.
-func (c *Consumer) requester(ctx context.Context, wires *wires, address string) (*requester, error) {
-	conn, err := wires.stream(ctx, address)
+func (c *Consumer) requester(ctx context.Context, connections *connections, address string) (*requester, error) {
+	conn, err := connections.stream(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the broker %s: %w", address, err)
 	}
 	q := &requester{
 		conn: conn, answers: bufio.NewReader(conn), patience: c.o.Timing.Patience, newest: map[int16]int16{},
-		format: kmsg.NewRequestFormatter(kmsg.FormatterClientID(wires.base.ClientID)),
+		format: kmsg.NewRequestFormatter(kmsg.FormatterClientID(connections.base.ClientID)),
 	}
 	if err := q.learnVersions(); err != nil {
 		q.close()

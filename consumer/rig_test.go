@@ -275,7 +275,7 @@ func (r *rig) run(c *Consumer) *member {
 func (m *member) lag() int64 {
 	var all int64
 	for _, p := range m.positions.list() {
-		all += p.figures(time.Now()).lag
+		all += p.stats(time.Now()).lag
 	}
 	return all
 }

@@ -24,14 +24,14 @@ type item struct {
 
 // worker writes the messages of its partitions, one batch at a time.
 type worker struct {
-	c       *Consumer
-	subject string // in the state of health
-	queue   chan item
-	room    *semaphore.Weighted // bytes that may still be held
-	most    int64
-	commits *commits
-	portion portion
-	batch   []item // room for one, used again and again
+	c         *Consumer
+	subject   string // in the state of health
+	queue     chan item
+	room      *semaphore.Weighted // bytes that may still be held
+	most      int64
+	commits   *commits
+	batchSize batchSize
+	batch     []item // room for one, used again and again
 }
 
 func newWorker(c *Consumer, group groupMember, number int) *worker {
@@ -39,7 +39,7 @@ func newWorker(c *Consumer, group groupMember, number int) *worker {
 	return &worker{
 		c: c, subject: onDatabase + " (worker " + strconv.Itoa(number+1) + ")",
 		queue: make(chan item, c.o.BatchSize), room: semaphore.NewWeighted(most), most: most,
-		commits: newCommits(c, group), portion: newPortion(c.o.BatchSize),
+		commits: newCommits(c, group), batchSize: newBatchSize(c.o.BatchSize),
 	}
 }
 
@@ -78,7 +78,7 @@ func (w *worker) wait(ctx context.Context, i item) error {
 // run writes batch after batch until ctx is done. A transaction in progress
 // then gets a grace to finish and to be committed.
 func (w *worker) run(ctx context.Context) {
-	defer w.c.health.report(w.subject, nil)
+	defer w.c.health.Report(w.subject, nil)
 	writing, cancel := withGrace(ctx, w.c.o.Timing.StopGrace)
 	defer cancel()
 	defer w.commits.finish()

@@ -35,7 +35,7 @@ func (l *lane) run(ctx context.Context) {
 			worked = l.round(ctx)
 			return nil
 		})
-		l.result(ctx, doingRound, err)
+		l.report(ctx, doingRound, err)
 		switch {
 		case l.away > 0:
 			sleep.For(ctx, min(l.options.AwayMin<<min(l.away-1, 16), l.options.AwayMax))
@@ -49,8 +49,8 @@ func (l *lane) run(ctx context.Context) {
 // that would wait in this process, where it could be lost.
 func (l *lane) round(ctx context.Context) (worked bool) {
 	if err := l.reachable(); err != nil {
-		if l.away++; l.away > 1 { // once is no trouble: it may just be connecting
-			l.trouble.Note(l.name(), err)
+		if l.away++; l.away > 1 { // once is no failure: it may just be connecting
+			l.health.Report(l.name(), err)
 		}
 		return false
 	}
@@ -59,11 +59,10 @@ func (l *lane) round(ctx context.Context) (worked bool) {
 		return false // the end
 	}
 	claims, err := l.options.Queue.ClaimInvitations(ctx, l.carrier.Channel, l.carrier.Name, limit)
+	l.report(ctx, doingClaim, err)
 	if err != nil {
-		l.failed(ctx, doingClaim, err)
 		return false
 	}
-	l.trouble.Clear(doingClaim)
 	if len(claims) == 0 {
 		l.works() // as far as anybody can tell
 		return false
@@ -74,7 +73,7 @@ func (l *lane) round(ctx context.Context) (worked bool) {
 
 func (l *lane) works() {
 	l.away = 0
-	l.trouble.Clear(l.name())
+	l.health.Report(l.name(), nil)
 }
 
 func (l *lane) name() string { return fmt.Sprintf("%s by %s", l.carrier.Channel, l.carrier.Name) }
@@ -113,7 +112,7 @@ func (l *lane) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
 	group.Wait()
 	if err := unreached.Load(); err != nil {
 		l.away++
-		l.trouble.Note(l.name(), *err)
+		l.health.Report(l.name(), *err)
 		return
 	}
 	l.works()
@@ -193,11 +192,10 @@ func (l *lane) note(ctx context.Context, claim models.InvitationClaim, o models.
 	for try := 1; ; try++ {
 		last := try == noteTries || ctx.Err() != nil
 		err := l.noteOnce(ctx, claim, o)
+		l.report(ctx, doingOutcome, err)
 		if err == nil {
-			l.trouble.Clear(doingOutcome)
 			return
 		}
-		l.failed(ctx, doingOutcome, err)
 		if last {
 			l.options.Log.Error("it could not be written down what became of an invitation; it will be taken for unknown",
 				"invitation", claim.ID.String(), "channel", string(l.carrier.Channel), "state", string(o.State), "error", err)

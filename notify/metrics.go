@@ -89,7 +89,7 @@ func (n *Notifier) reachability(c Carrier) prometheus.Collector {
 		Namespace: "referral", Subsystem: "notify", Name: "carrier_up", Help: "0 while the carrier of a channel cannot be reached.",
 		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "carrier": c.Name},
 	}, func() float64 {
-		if n.trouble.Fails(name) {
+		if n.health.Fails(name) {
 			return 0
 		}
 		return 1

@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/health"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
-	"referral/internal/trouble"
 	"referral/models"
 )
 
@@ -19,7 +19,7 @@ import (
 type Notifier struct {
 	options Options
 	metrics *metrics
-	trouble *trouble.Board
+	health  *health.Tracker
 	guard   *recovering.Guard
 }
 
@@ -28,8 +28,9 @@ func New(o Options) (*Notifier, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	n := &Notifier{options: o.withDefaults(), trouble: trouble.New(o.Log, trouble.Words{
-		Part: "notify", Fails: "invitations: something fails, trying again", Works: "invitations: it works again",
+	n := &Notifier{options: o.withDefaults(), health: health.New(health.Options{
+		Component: "notify", Log: o.Log,
+		Failing: "invitations: something fails, trying again", Recovered: "invitations: it works again",
 	})}
 	for i := range n.options.Carriers {
 		c := &n.options.Carriers[i]
@@ -85,29 +86,24 @@ func (n *Notifier) work(ctx context.Context) {
 }
 
 // Ready is nil when nothing fails; otherwise it names what does, and why.
-func (n *Notifier) Ready() error { return n.trouble.Err() }
+func (n *Notifier) Ready() error { return n.health.Err() }
 
 func (n *Notifier) regularly(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
 	for ctx.Err() == nil {
-		n.result(ctx, what, n.guard.Do(func() error { return do(ctx) }))
+		n.report(ctx, what, n.guard.Do(func() error { return do(ctx) }))
 		sleep.For(ctx, every)
 	}
 }
 
-func (n *Notifier) result(ctx context.Context, what string, err error) {
+// report counts and names what failed, unless the end has come.
+func (n *Notifier) report(ctx context.Context, what string, err error) {
 	if err != nil {
-		n.failed(ctx, what, err)
-		return
-	}
-	n.trouble.Clear(what)
-}
-
-// failed counts and names what failed, unless the end has come.
-func (n *Notifier) failed(ctx context.Context, what string, err error) {
-	if ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return
+		}
 		n.metrics.errors.WithLabelValues(what).Inc()
-		n.trouble.Note(what, err)
 	}
+	n.health.Report(what, err)
 }
 
 // giveUp deals with what dead senders had in hand.
@@ -135,11 +131,11 @@ func (n *Notifier) repeatable() []string {
 // say it again when that fails.
 func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
 	n.metrics.receipts.WithLabelValues(r.Carrier, string(r.State)).Inc()
-	if err := n.options.Queue.NoteReceipt(ctx, r); err != nil {
-		n.failed(ctx, doingReceipt, err)
+	err := n.options.Queue.NoteReceipt(ctx, r)
+	n.report(ctx, doingReceipt, err)
+	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
-	n.trouble.Clear(doingReceipt)
 	return nil
 }
 

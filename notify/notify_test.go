@@ -377,8 +377,8 @@ func TestTheEndWithoutADatabase(t *testing.T) {
 	})
 }
 
-// A carrier that has its connection within a second of the start is no trouble.
-func TestConnectingIsNoTrouble(t *testing.T) {
+// A carrier that has its connection within a second of the start is no failure.
+func TestConnectingIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memory{}
 		queue.add(models.Email, 1)

@@ -15,9 +15,9 @@ import (
 // row are in the works together, since an account is in one of them at most;
 // another run's wait until those posted before are out, but for what is held.
 type documents struct {
-	*shift
-	holds *holds
-	pages chan *page // that wait to be used again
+	*leaderSession
+	quarantine *quarantine
+	buffers    chan *buffer // that wait to be used again
 
 	mutex sync.Mutex
 	left  map[models.ChunkRef]leftover // chunks that are out but for held accounts
@@ -36,7 +36,7 @@ type document struct {
 // round publishes what the ledger lists now. more says that it holds more than
 // one listing.
 func (d *documents) round(ctx context.Context) (more bool, err error) {
-	d.holds.begin()
+	d.quarantine.begin()
 	// What stays behind is listed every time, and must not crowd out the rest.
 	limit := d.options.ChunkBatch + len(d.left) + d.short.begin()
 	var refs []models.ChunkRef
@@ -74,7 +74,7 @@ func (d *documents) publishRun(ctx context.Context, refs []models.ChunkRef) erro
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(d.options.Workers)
 	for _, ref := range refs {
-		group.Go(func() error { return d.trouble.guard.Do(func() error { return d.publishChunk(ctx, ref) }) })
+		group.Go(func() error { return d.retrier.guard.Do(func() error { return d.publishChunk(ctx, ref) }) })
 	}
 	return group.Wait()
 }
@@ -92,7 +92,7 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 	}
 	for account := range c.rest {
 		if _, still := c.left[account]; !still {
-			d.holds.release(account)
+			d.quarantine.release(account)
 		}
 	}
 	return d.settle(ctx, ref, c.left)
@@ -105,6 +105,7 @@ func (c *chunk) load(ctx context.Context, ref models.ChunkRef) (whole bool, err 
 	if c.short.waits(ref) {
 		return false, nil
 	}
+	waits := sleep.Backoff(c.options.RetryMin, c.options.RetryMax)
 	for try := 1; ; try++ {
 		err := c.ask(ctx, "loading a chunk", func(ctx context.Context) (err error) {
 			c.docs, err = c.ledger.LoadChunk(ctx, ref)
@@ -121,7 +122,7 @@ func (c *chunk) load(ctx context.Context, ref models.ChunkRef) (whole bool, err 
 			c.short.note(&c.docs)
 			return false, nil
 		}
-		if !sleep.For(ctx, backoff(try, c.options.RetryMin, c.options.RetryMax)) {
+		if !sleep.Next(ctx, waits) {
 			return false, context.Cause(ctx)
 		}
 	}
@@ -171,7 +172,7 @@ func (d *documents) allBlocked(left leftover) bool {
 // blocks tells whether nothing of an account may be sent in this round: it is held,
 // or an earlier chunk may have documents of it that are not there yet.
 func (d *documents) blocks(account int64) bool {
-	return d.holds.blocks(account) || d.short.blocks(account)
+	return d.quarantine.blocks(account) || d.short.blocks(account)
 }
 
 // chunk is one chunk being published.
@@ -218,18 +219,18 @@ type part struct {
 }
 
 func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool) error {
-	pg := c.page()
+	buf := c.buffer()
 	for i := range p.len {
 		if doc := p.at(i); wanted(doc) {
-			pg.add(doc.account, i, c.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
+			buf.add(doc.account, i, c.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
 		}
 	}
-	reusable, err := c.sender.send(ctx, p.topic, pg.letters, func(l *letter, err error) bool {
-		return c.holds.refuse(l.hold, p.at(l.row).id.String(), err)
+	reusable, err := c.sender.send(ctx, p.topic, buf.messages, func(l *message, err error) bool {
+		return c.quarantine.refuse(l.hold, p.at(l.row).id.String(), err)
 	})
 	sent := 0
-	for i := range pg.letters {
-		if l := &pg.letters[i]; l.sent {
+	for i := range buf.messages {
+		if l := &buf.messages[i]; l.sent {
 			sent++
 		} else {
 			c.leave(p.at(l.row))
@@ -237,7 +238,7 @@ func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool
 	}
 	c.metrics.published.WithLabelValues(p.topic, p.kind).Add(float64(sent))
 	if reusable {
-		c.pages <- pg
+		c.buffers <- buf
 	}
 	return err
 }
@@ -271,20 +272,20 @@ func (c *chunk) leave(doc document) {
 	}
 }
 
-// page is an empty page to write on. There is room for one per worker to wait.
-func (d *documents) page() *page {
+// buffer is an empty buffer to write on. There is room for one per worker to wait.
+func (d *documents) buffer() *buffer {
 	select {
-	case pg := <-d.pages:
-		pg.reset()
-		return pg
+	case buf := <-d.buffers:
+		buf.reset()
+		return buf
 	default:
-		return &page{}
+		return &buffer{}
 	}
 }
 
-func newDocuments(s *shift) *documents {
+func newDocuments(s *leaderSession) *documents {
 	return &documents{
-		shift: s, holds: s.newHolds(streamDocuments), left: map[models.ChunkRef]leftover{},
-		pages: make(chan *page, s.options.Workers),
+		leaderSession: s, quarantine: s.newQuarantine(streamDocuments), left: map[models.ChunkRef]leftover{},
+		buffers: make(chan *buffer, s.options.Workers),
 	}
 }

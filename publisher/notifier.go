@@ -72,7 +72,7 @@ func (n *Notifier) Send(ctx context.Context, m *models.InvitationMessage) ([]str
 	if err != nil {
 		return nil, n.failed(models.ErrCarrierAway, err)
 	}
-	place, err := n.write(ctx, partition, letter{
+	place, err := n.write(ctx, partition, message{
 		key: key, value: n.encoder.AppendInvitation(nil, m), headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
 	})
 	switch {
@@ -106,10 +106,10 @@ func (n *Notifier) partition(ctx context.Context, key []byte) (int, error) {
 	return n.balancer.Balance(kafka.Message{Key: key}, ids...), nil
 }
 
-func (n *Notifier) write(ctx context.Context, partition int, l letter) (place string, err error) {
+func (n *Notifier) write(ctx context.Context, partition int, l message) (place string, err error) {
 	response, err := n.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic: n.options.Topic, Partition: partition, RequiredAcks: kafka.RequireAll,
-		Records: &records{letters: []*letter{&l}, at: n.options.Now()},
+		Records: &records{messages: []*message{&l}, at: n.options.Now()},
 	})
 	if err == nil {
 		err = response.Error

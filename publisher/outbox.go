@@ -13,16 +13,16 @@ import (
 // outbox publishes rows of a table in their order, and tells the ledger which of
 // them are out.
 type outbox[T any] struct {
-	*shift
-	name  string // of its rows, in the plural
-	topic string
-	batch int
-	holds *holds
-	page  *page
-	left  int // rows that stayed behind last time
+	*leaderSession
+	name       string // of its rows, in the plural
+	topic      string
+	batch      int
+	quarantine *quarantine
+	buffer     *buffer
+	left       int // rows that stayed behind last time
 
 	read  func(ctx context.Context, limit int) ([]T, error)
-	write func(pg *page, row *T, i int)
+	write func(buf *buffer, row *T, i int)
 	row   func(row *T) entry
 	done  func(ctx context.Context, ids []int64) error
 }
@@ -38,7 +38,7 @@ type entry struct {
 // round publishes the rows that are there now. more says that there are more
 // than one reading took.
 func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
-	o.holds.begin()
+	o.quarantine.begin()
 	// What stays behind is read every time, and must not crowd out the rest.
 	limit := o.batch + o.left
 	var rows []T
@@ -61,30 +61,30 @@ func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
 
 // send is the identifiers of the rows that went out.
 func (o *outbox[T]) send(ctx context.Context, rows []T) (sent []int64, err error) {
-	o.page.reset()
+	o.buffer.reset()
 	for i := range rows {
-		if !o.holds.blocks(o.row(&rows[i]).hold) {
-			o.write(o.page, &rows[i], i)
+		if !o.quarantine.blocks(o.row(&rows[i]).hold) {
+			o.write(o.buffer, &rows[i], i)
 		}
 	}
-	letters := o.page.letters
-	reusable, err := o.sender.send(ctx, o.topic, letters, func(l *letter, err error) bool {
+	messages := o.buffer.messages
+	reusable, err := o.sender.send(ctx, o.topic, messages, func(l *message, err error) bool {
 		e := o.row(&rows[l.row])
-		return o.holds.refuse(e.hold, e.document, err)
+		return o.quarantine.refuse(e.hold, e.document, err)
 	})
-	for i := range letters {
-		if !letters[i].sent {
+	for i := range messages {
+		if !messages[i].sent {
 			continue
 		}
-		e := o.row(&rows[letters[i].row])
+		e := o.row(&rows[messages[i].row])
 		sent = append(sent, e.id)
 		o.metrics.published.WithLabelValues(o.topic, e.kind).Inc()
-		if !o.holds.blocks(e.hold) {
-			o.holds.release(e.hold)
+		if !o.quarantine.blocks(e.hold) {
+			o.quarantine.release(e.hold)
 		}
 	}
 	if !reusable {
-		o.page = &page{}
+		o.buffer = &buffer{}
 	}
 	return sent, err
 }
@@ -94,26 +94,26 @@ func (o *outbox[T]) keepDone(ctx context.Context, ids []int64) error {
 }
 
 // announcements go out in the order of Seq per account.
-func newAnnouncements(s *shift) *outbox[models.Announcement] {
+func newAnnouncements(s *leaderSession) *outbox[models.Announcement] {
 	return &outbox[models.Announcement]{
-		shift: s, name: streamAnnouncements, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
-		holds: s.newHolds(streamAnnouncements), page: &page{},
+		leaderSession: s, name: streamAnnouncements, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
+		quarantine: s.newQuarantine(streamAnnouncements), buffer: &buffer{},
 		read: s.ledger.Announcements,
 		done: s.ledger.DropAnnouncements,
 		row: func(a *models.Announcement) entry {
 			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String()}
 		},
-		write: func(pg *page, a *models.Announcement, i int) {
-			pg.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendAnnouncement(dst, a) })
+		write: func(buf *buffer, a *models.Announcement, i int) {
+			buf.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendAnnouncement(dst, a) })
 		},
 	}
 }
 
 // set-asides have no order among each other: each is held for itself.
-func newSetAsides(s *shift) *outbox[models.SetAside] {
+func newSetAsides(s *leaderSession) *outbox[models.SetAside] {
 	return &outbox[models.SetAside]{
-		shift: s, name: streamSetAsides, topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
-		holds: s.newHolds(streamSetAsides), page: &page{},
+		leaderSession: s, name: streamSetAsides, topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
+		quarantine: s.newQuarantine(streamSetAsides), buffer: &buffer{},
 		read: s.ledger.SetAsides,
 		done: func(ctx context.Context, ids []int64) error {
 			return s.ledger.MarkSetAsidesPublished(ctx, ids, s.options.Now())
@@ -122,8 +122,8 @@ func newSetAsides(s *shift) *outbox[models.SetAside] {
 			o := a.Message.Origin
 			return entry{id: a.ID, hold: a.ID, kind: deadLetter, document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
 		},
-		write: func(pg *page, a *models.SetAside, i int) {
-			pg.letters = append(pg.letters, letter{
+		write: func(buf *buffer, a *models.SetAside, i int) {
+			buf.messages = append(buf.messages, message{
 				key: a.Message.Key, value: a.Message.Value, headers: deadLetterHeaders(a), hold: a.ID, row: i,
 			})
 		},

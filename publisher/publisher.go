@@ -10,9 +10,9 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/health"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
-	"referral/internal/trouble"
 )
 
 // ErrLedElsewhere says that another replica publishes just now.
@@ -28,7 +28,7 @@ var errNotAsked = errors.New("publisher: does not know yet whether it leads")
 type Publisher struct {
 	options   Options
 	metrics   *metrics
-	trouble   *troubles
+	retrier   *retrier
 	sender    *sender
 	encoder   *Encoder
 	transport *kafka.Transport // nil unless it is the publisher's own
@@ -47,11 +47,13 @@ func New(o Options) (*Publisher, error) {
 	if p.metrics, err = newMetrics(o.Registerer, o.Topics); err != nil {
 		return nil, err
 	}
-	p.trouble = &troubles{
-		Board:   trouble.New(o.Log, trouble.Words{Part: "publisher", Fails: "publishing fails, trying again", Works: "publishing goes on"}),
+	p.retrier = &retrier{
+		Tracker: health.New(health.Options{
+			Component: "publisher", Log: o.Log, Failing: "publishing fails, trying again", Recovered: "publishing goes on",
+		}),
 		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}
-	if p.trouble.guard, err = recovering.New(o.Log, o.Registerer, "publisher"); err != nil {
+	if p.retrier.guard, err = recovering.New(o.Log, o.Registerer, "publisher"); err != nil {
 		return nil, err
 	}
 	p.sender = p.newSender()
@@ -68,7 +70,7 @@ func (p *Publisher) newSender() *sender {
 	return &sender{
 		client:   &kafka.Client{Addr: kafka.TCP(o.Brokers...), Transport: o.Transport},
 		balancer: kafka.Murmur2Balancer{}, // as Java's clients do; kafka-go's own default differs
-		trouble:  p.trouble, metrics: p.metrics, now: o.Now,
+		retrier:  p.retrier, metrics: p.metrics, now: o.Now,
 		timeout: o.WriteTimeout, slots: make(chan struct{}, o.Requests),
 		batchBytes: o.BatchBytes, maxMessage: o.MaxMessage, compression: o.Compression,
 	}
@@ -88,13 +90,13 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve is one attempt to lead, and all of the shift if it succeeds.
+// serve is one attempt to lead, and all of the session if it succeeds.
 func (p *Publisher) serve(ctx context.Context) {
-	err := p.trouble.guard.Do(func() error { return p.lead(ctx, (*shift).forever) })
+	err := p.retrier.guard.Do(func() error { return p.lead(ctx, (*leaderSession).forever) })
 	switch {
 	case ctx.Err() != nil, errors.Is(err, ErrLedElsewhere):
 	case errors.Is(err, recovering.ErrPanicked):
-		p.trouble.note(streamsTask, err)
+		p.retrier.note(streamsTask, err)
 		sleep.For(ctx, p.options.RetryMax)
 	default:
 		p.options.Log.Warn("the lead is lost; trying to take it again", "error", err)
@@ -106,7 +108,7 @@ func (p *Publisher) serve(ctx context.Context) {
 // names what fails when ctx is done before all is out.
 func (p *Publisher) Drain(ctx context.Context) error {
 	defer p.close()
-	err := p.lead(ctx, func(s *shift, led context.Context) error { return p.naming(s.once(led)) })
+	err := p.lead(ctx, func(s *leaderSession, led context.Context) error { return p.naming(s.once(led)) })
 	if err != nil && !errors.Is(err, ErrLedElsewhere) {
 		return fmt.Errorf("publishing what is there: %w", err)
 	}
@@ -116,7 +118,7 @@ func (p *Publisher) Drain(ctx context.Context) error {
 // Ready is nil when nothing fails: while this replica publishes, or stands by
 // because another one does. Otherwise it names what fails and why.
 func (p *Publisher) Ready() error {
-	if err := p.trouble.Err(); err != nil {
+	if err := p.retrier.Err(); err != nil {
 		return err
 	}
 	if !p.asked.Load() {
@@ -126,7 +128,7 @@ func (p *Publisher) Ready() error {
 }
 
 // lead takes the lead, if nobody has it, for as long as the work takes.
-func (p *Publisher) lead(ctx context.Context, work func(*shift, context.Context) error) error {
+func (p *Publisher) lead(ctx context.Context, work func(*leaderSession, context.Context) error) error {
 	led, release, err := p.takeLead(ctx)
 	if err != nil {
 		return err
@@ -135,14 +137,14 @@ func (p *Publisher) lead(ctx context.Context, work func(*shift, context.Context)
 	p.metrics.leads.Set(1)
 	defer p.metrics.leads.Set(0)
 	p.options.Log.Info("publishing: this replica leads")
-	s := p.newShift()
+	s := p.newLeaderSession()
 	defer s.end()
 	return work(s, led)
 }
 
 func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release func(), err error) {
 	ok := false
-	err = p.trouble.retry(ctx, task{Kind: doingLead, What: "asking for the lead"}, func(ctx context.Context) (err error) {
+	err = p.retrier.retry(ctx, task{Kind: doingLead, What: "asking for the lead"}, func(ctx context.Context) (err error) {
 		led, release, ok, err = p.options.Ledger.Lead(ctx)
 		return err
 	})
@@ -156,10 +158,10 @@ func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release 
 	return led, release, nil
 }
 
-func (p *Publisher) newShift() *shift {
-	return &shift{
-		options: p.options, ledger: p.options.Ledger, log: p.options.Log, metrics: p.metrics, trouble: p.trouble,
-		sender: p.sender, encoder: p.encoder, short: newShortChunks(&p.options, p.metrics, p.trouble),
+func (p *Publisher) newLeaderSession() *leaderSession {
+	return &leaderSession{
+		options: p.options, ledger: p.options.Ledger, log: p.options.Log, metrics: p.metrics, retrier: p.retrier,
+		sender: p.sender, encoder: p.encoder, short: newShortChunks(&p.options, p.metrics, p.retrier),
 		headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
 	}
 }
@@ -169,14 +171,14 @@ func (p *Publisher) naming(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, p.trouble.Err())
+	return errors.Join(err, p.retrier.Err())
 }
 
 // watchBacklog reads the backlog now and then, whether or not this replica leads:
 // a backlog that nobody works off is the one to hear of.
 func (p *Publisher) watchBacklog(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = p.trouble.retry(ctx, task{Kind: doingBacklog, What: "reading the backlog"}, p.readBacklog)
+		_ = p.retrier.retry(ctx, task{Kind: doingBacklog, What: "reading the backlog"}, p.readBacklog)
 		sleep.For(ctx, p.options.BacklogEvery)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// records reads letters as the records of a request, stamped with the time of
+// records reads messages as the records of a request, stamped with the time of
 // sending: the broker's retention goes by it, and a message that waited here for
 // days must not be deleted the moment it arrives.
 type records struct {
-	letters    []*letter
+	messages   []*message
 	at         time.Time
 	record     kafka.Record
 	key, value content
@@ -20,11 +20,11 @@ type records struct {
 
 // ReadRecord is the next record; it holds until the next call.
 func (r *records) ReadRecord() (*kafka.Record, error) {
-	if len(r.letters) == 0 {
+	if len(r.messages) == 0 {
 		return nil, io.EOF
 	}
-	l := r.letters[0]
-	r.letters = r.letters[1:]
+	l := r.messages[0]
+	r.messages = r.messages[1:]
 	r.record = kafka.Record{Time: r.at, Key: r.key.of(l.key), Value: r.value.of(l.value), Headers: l.headers}
 	return &r.record, nil
 }

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sender writes letters to topics. It calls the Produce request itself, because
+// sender writes messages to topics. It calls the Produce request itself, because
 // kafka-go's Writer goes on with a partition's next batch after it has given one
 // up, and keeps writing after its caller has left: both would break the order.
 type sender struct {
 	client   *kafka.Client
 	balancer kafka.Balancer
-	trouble  *troubles
+	retrier  *retrier
 	metrics  *metrics
 	now      func() time.Time
 
@@ -39,22 +39,22 @@ type lane struct {
 	shared    *atomic.Bool
 }
 
-// refusing holds the account of a letter that is refused for ever; false when no
+// refusing holds the account of a message that is refused for ever; false when no
 // more can be held.
-type refusing func(*letter, error) bool
+type refusing func(*message, error) bool
 
-// send writes letters to a topic: those of one partition in order, each request
+// send writes messages to a topic: those of one partition in order, each request
 // only after the one before it has been acknowledged by all in-sync replicas. It
-// tries until every letter is sent, refused for ever, or left out because an
-// earlier one with the same hold was refused; the letters say which were sent.
+// tries until every message is sent, refused for ever, or left out because an
+// earlier one with the same hold was refused; the messages say which were sent.
 //
 // The error is the end of ctx; a request that is on its way then is waited for.
-// reusable says that nobody reads the letters' bytes any more.
-func (s *sender) send(ctx context.Context, topic string, letters []letter, refuse refusing) (reusable bool, err error) {
-	if len(letters) == 0 {
+// reusable says that nobody reads the messages' bytes any more.
+func (s *sender) send(ctx context.Context, topic string, messages []message, refuse refusing) (reusable bool, err error) {
+	if len(messages) == 0 {
 		return true, nil
 	}
-	lanes, err := s.lanes(ctx, topic, letters)
+	lanes, err := s.lanes(ctx, topic, messages)
 	if err != nil {
 		return true, err
 	}
@@ -65,35 +65,35 @@ func (s *sender) send(ctx context.Context, topic string, letters []letter, refus
 			continue
 		}
 		l := &lane{sender: s, topic: topic, partition: partition, refuse: refuse, refused: map[int64]bool{}, shared: &shared}
-		group.Go(func() error { return s.trouble.guard.Do(func() error { return l.run(ctx, queue) }) })
+		group.Go(func() error { return s.retrier.guard.Do(func() error { return l.run(ctx, queue) }) })
 	}
 	err = group.Wait()
 	return !shared.Load(), err
 }
 
-// lanes deals the letters out to the partitions of the topic as Java's clients
-// do. The number of partitions is read once, so that an account's letters stay
+// lanes deals the messages out to the partitions of the topic as Java's clients
+// do. The number of partitions is read once, so that an account's messages stay
 // together even while partitions are being added.
-func (s *sender) lanes(ctx context.Context, topic string, letters []letter) ([][]*letter, error) {
+func (s *sender) lanes(ctx context.Context, topic string, messages []message) ([][]*message, error) {
 	partitions, err := s.partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	lanes := make([][]*letter, len(partitions))
-	even := len(letters) / len(partitions)
+	lanes := make([][]*message, len(partitions))
+	even := len(messages) / len(partitions)
 	for i := range lanes {
-		lanes[i] = make([]*letter, 0, even+even/8+1)
+		lanes[i] = make([]*message, 0, even+even/8+1)
 	}
-	for i := range letters {
-		p := s.balancer.Balance(kafka.Message{Key: letters[i].key}, partitions...)
-		lanes[p] = append(lanes[p], &letters[i])
+	for i := range messages {
+		p := s.balancer.Balance(kafka.Message{Key: messages[i].key}, partitions...)
+		lanes[p] = append(lanes[p], &messages[i])
 	}
 	return lanes, nil
 }
 
 func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err error) {
 	what := task{Kind: doingMetadata, What: "looking for the partitions of topic " + topic}
-	err = s.trouble.retry(ctx, what, func(ctx context.Context) error {
+	err = s.retrier.retry(ctx, what, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 		meta, err := s.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
@@ -112,7 +112,7 @@ func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err e
 	return ids, err
 }
 
-func (l *lane) run(ctx context.Context, queue []*letter) error {
+func (l *lane) run(ctx context.Context, queue []*message) error {
 	for len(queue) > 0 {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -126,8 +126,8 @@ func (l *lane) run(ctx context.Context, queue []*letter) error {
 	return nil
 }
 
-// fit is how many of the first letters go into one request.
-func (l *lane) fit(queue []*letter) int {
+// fit is how many of the first messages go into one request.
+func (l *lane) fit(queue []*message) int {
 	bytes := queue[0].size()
 	n := 1
 	for n < len(queue) {
@@ -140,9 +140,9 @@ func (l *lane) fit(queue []*letter) int {
 }
 
 // write sends a batch. When the broker refuses it, halves are tried, down to the
-// single letter that is at fault: that one is refused, and its account's later
-// letters stay here.
-func (l *lane) write(ctx context.Context, batch []*letter) error {
+// single message that is at fault: that one is refused, and its account's later
+// messages stay here.
+func (l *lane) write(ctx context.Context, batch []*message) error {
 	batch = l.allowed(batch)
 	if len(batch) == 0 {
 		return nil
@@ -152,8 +152,8 @@ func (l *lane) write(ctx context.Context, batch []*letter) error {
 	case err != nil:
 		return err
 	case !refused:
-		for _, letter := range batch {
-			letter.sent = true
+		for _, message := range batch {
+			message.sent = true
 		}
 		return nil
 	case len(batch) == 1:
@@ -167,15 +167,15 @@ func (l *lane) write(ctx context.Context, batch []*letter) error {
 	return l.write(ctx, batch[half:])
 }
 
-// allowed leaves out what follows a refused letter.
-func (l *lane) allowed(batch []*letter) []*letter {
+// allowed leaves out what follows a refused message.
+func (l *lane) allowed(batch []*message) []*message {
 	if len(l.refused) == 0 {
 		return batch
 	}
-	kept := make([]*letter, 0, len(batch))
-	for _, letter := range batch {
-		if !l.refused[letter.hold] {
-			kept = append(kept, letter)
+	kept := make([]*message, 0, len(batch))
+	for _, message := range batch {
+		if !l.refused[message.hold] {
+			kept = append(kept, message)
 		}
 	}
 	return kept
@@ -183,9 +183,9 @@ func (l *lane) allowed(batch []*letter) []*letter {
 
 // produce sends one request until there is an answer for good: an
 // acknowledgement, or a refusal that lies in the messages.
-func (l *lane) produce(ctx context.Context, batch []*letter) (refused bool, err error) {
+func (l *lane) produce(ctx context.Context, batch []*message) (refused bool, err error) {
 	what := task{Kind: doingWrite, What: fmt.Sprintf("writing to topic %s, partition %d", l.topic, l.partition)}
-	err = l.trouble.retry(ctx, what, func(ctx context.Context) error {
+	err = l.retrier.retry(ctx, what, func(ctx context.Context) error {
 		err := l.unsendable(batch)
 		if err == nil {
 			err = l.request(ctx, batch)
@@ -200,12 +200,12 @@ func (l *lane) produce(ctx context.Context, batch []*letter) (refused bool, err 
 }
 
 // unsendable says why a batch need not be tried.
-func (l *lane) unsendable(batch []*letter) error {
-	for _, letter := range batch {
-		if letter.fault != nil {
-			return fmt.Errorf("%w: %w", errUnsendable, letter.fault)
+func (l *lane) unsendable(batch []*message) error {
+	for _, message := range batch {
+		if message.fault != nil {
+			return fmt.Errorf("%w: %w", errUnsendable, message.fault)
 		}
-		if letter.size() > l.maxMessage {
+		if message.size() > l.maxMessage {
 			return fmt.Errorf("%w: over %d bytes", errUnsendable, l.maxMessage)
 		}
 	}
@@ -214,7 +214,7 @@ func (l *lane) unsendable(batch []*letter) error {
 
 // request is one attempt. It is not cut short by ctx: what is on its way may
 // arrive anyhow, and an acknowledgement heard spares a repetition.
-func (l *lane) request(ctx context.Context, batch []*letter) error {
+func (l *lane) request(ctx context.Context, batch []*message) error {
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()
@@ -226,7 +226,7 @@ func (l *lane) request(ctx context.Context, batch []*letter) error {
 	start := l.now()
 	response, err := l.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic: l.topic, Partition: l.partition, RequiredAcks: kafka.RequireAll,
-		Compression: l.compression, Records: &records{letters: batch, at: start},
+		Compression: l.compression, Records: &records{messages: batch, at: start},
 	})
 	l.metrics.writes.WithLabelValues(l.topic).Observe(l.now().Sub(start).Seconds())
 	if err != nil {

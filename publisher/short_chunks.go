@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sethvargo/go-retry"
 
+	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -20,7 +22,7 @@ type shortChunks struct {
 	now      func() time.Time
 	min, max time.Duration // of the back-off
 	count    prometheus.Gauge
-	trouble  *troubles
+	retrier  *retrier
 
 	mutex   sync.Mutex
 	chunks  map[models.ChunkRef]shortChunk
@@ -30,15 +32,15 @@ type shortChunks struct {
 type shortChunk struct {
 	accounts accountRange
 	err      error
-	tries    int
+	waits    retry.Backoff
 	next     time.Time
 }
 
 type accountRange struct{ from, to int64 }
 
-func newShortChunks(o *Options, m *metrics, t *troubles) *shortChunks {
+func newShortChunks(o *Options, m *metrics, r *retrier) *shortChunks {
 	return &shortChunks{
-		now: o.Now, min: o.HeldRetryMin / 10, max: o.HeldRetryMax, count: m.short, trouble: t, chunks: map[models.ChunkRef]shortChunk{},
+		now: o.Now, min: o.HeldRetryMin / 10, max: o.HeldRetryMax, count: m.short, retrier: r, chunks: map[models.ChunkRef]shortChunk{},
 	}
 }
 
@@ -69,15 +71,17 @@ func (s *shortChunks) note(docs *models.ChunkDocuments) {
 	incomplete := models.IncompleteChunk{Ref: docs.Ref, Posted: docs.Posted, Found: docs.Size()}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	chunk := shortChunk{
-		accounts: accountRange{docs.From, docs.To}, tries: s.chunks[docs.Ref].tries + 1,
-		err: fmt.Errorf("%s; nothing of it is published until it is whole", incomplete),
+	chunk, short := s.chunks[docs.Ref]
+	if !short {
+		chunk = shortChunk{accounts: accountRange{docs.From, docs.To}, waits: sleep.Backoff(s.min, s.max)}
 	}
-	chunk.next = s.now().Add(backoff(chunk.tries, s.min, s.max))
+	chunk.err = fmt.Errorf("%s; nothing of it is published until it is whole", incomplete)
+	wait, _ := chunk.waits.Next()
+	chunk.next = s.now().Add(wait)
 	s.chunks[docs.Ref] = chunk
 	s.blocked = append(s.blocked, chunk.accounts)
 	s.count.Set(float64(len(s.chunks)))
-	s.trouble.note(readingWhole(docs.Ref), chunk.err)
+	s.retrier.note(readingWhole(docs.Ref), chunk.err)
 }
 
 // clear forgets a chunk that is whole.
@@ -89,7 +93,7 @@ func (s *shortChunks) clear(ref models.ChunkRef) {
 	}
 	delete(s.chunks, ref)
 	s.count.Set(float64(len(s.chunks)))
-	s.trouble.Clear(readingWhole(ref).What)
+	s.retrier.Report(readingWhole(ref).What, nil)
 }
 
 func readingWhole(ref models.ChunkRef) task {

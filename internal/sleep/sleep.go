@@ -4,6 +4,8 @@ package sleep
 import (
 	"context"
 	"time"
+
+	"github.com/sethvargo/go-retry"
 )
 
 // For waits, and tells whether the time has passed before ctx was done.
@@ -16,4 +18,17 @@ func For(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Backoff is the waits between the tries of one thing: each is twice the one before,
+// up to the longest.
+func Backoff(first, longest time.Duration) retry.Backoff {
+	return retry.WithCappedDuration(longest, retry.NewExponential(first))
+}
+
+// Next waits for the next of the waits, and tells whether it has passed before ctx
+// was done.
+func Next(ctx context.Context, waits retry.Backoff) bool {
+	d, _ := waits.Next()
+	return For(ctx, d)
 }

@@ -1,8 +1,8 @@
 package consumer
 
-// portion is how many messages go into one transaction: a whole batch, and fewer
+// batchSize is how many messages go into one transaction: a whole batch, and fewer
 // while the database fails at that many or refuses one of them.
-type portion struct {
+type batchSize struct {
 	full    int // messages in a batch at most
 	size    int
 	failed  int // transactions in a row
@@ -19,11 +19,11 @@ const (
 	successesToGrow = 8
 )
 
-func newPortion(full int) portion { return portion{full: full, size: full} }
+func newBatchSize(full int) batchSize { return batchSize{full: full, size: full} }
 
 // fails notes that a transaction of so many messages failed, and tells whether
 // the next one is to be smaller.
-func (p *portion) fails(messages int) (smaller bool) {
+func (p *batchSize) fails(messages int) (smaller bool) {
 	p.failed++
 	if messages == 1 || p.size == p.full && p.failed < failuresToHalve {
 		return false
@@ -34,15 +34,15 @@ func (p *portion) fails(messages int) (smaller bool) {
 
 // refuses notes that the database refused one of so many messages. Once it has
 // been found, there is no reason to go on with small transactions.
-func (p *portion) refuses(messages int) { p.halve(messages, 1) }
+func (p *batchSize) refuses(messages int) { p.halve(messages, 1) }
 
-func (p *portion) halve(messages, atLeast int) {
+func (p *batchSize) halve(messages, atLeast int) {
 	p.size, p.atLeast = max(1, messages/2), atLeast
 	p.failed, p.took = 0, 0
 }
 
 // succeeds notes a transaction that went well.
-func (p *portion) succeeds() {
+func (p *batchSize) succeeds() {
 	p.failed = 0
 	if p.took++; p.size < p.full && p.took >= p.atLeast {
 		p.size, p.took = min(2*p.size, p.full), 0

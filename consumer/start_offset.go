@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// locate finds the offset to go on from, on a new connection. Where messages
+// findStart finds the offset to go on from, on a new connection. Where messages
 // are missing it says so, for a broker would just begin with what it still has.
-func (r *partitionReader) locate(ctx context.Context, conn *requester, id topicID) error {
+func (r *partitionReader) findStart(ctx context.Context, conn *requester, id topicID) error {
 	first, err := conn.offset(r.place, atBeginning)
 	if err != nil {
 		return fmt.Errorf("asking where the partition begins: %w", err)

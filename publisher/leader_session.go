@@ -12,21 +12,21 @@ import (
 	"referral/internal/sleep"
 )
 
-// shift is the time during which this replica leads. What it learns, such as who
-// is held, ends with it: the next leader finds out for itself, at the price of
+// leaderSession is the time during which this replica leads. What it learns, such as
+// which accounts are held, ends with it: the next leader finds out for itself, at the price of
 // repeating some messages.
-type shift struct {
+type leaderSession struct {
 	options Options
 	ledger  Ledger
 	log     *slog.Logger
 	metrics *metrics
-	trouble *troubles
+	retrier *retrier
 	sender  *sender
 	encoder *Encoder
 	headers []kafka.Header
 
-	allHolds []*holds
-	short    *shortChunks
+	quarantines []*quarantine
+	short       *shortChunks
 }
 
 // stream is one kind of thing that is published. None waits for another.
@@ -36,12 +36,12 @@ type stream interface {
 
 const streams = 3
 
-func (s *shift) streams() [streams]stream {
+func (s *leaderSession) streams() [streams]stream {
 	return [streams]stream{newDocuments(s), newAnnouncements(s), newSetAsides(s)}
 }
 
 // forever publishes until ctx is done, and looks for more at every interval.
-func (s *shift) forever(ctx context.Context) error {
+func (s *leaderSession) forever(ctx context.Context) error {
 	var waiting atomic.Int32 // for the first round of a stream
 	waiting.Store(int32(streams))
 	return s.each(ctx, func(ctx context.Context, work stream) error {
@@ -51,7 +51,7 @@ func (s *shift) forever(ctx context.Context) error {
 				return err
 			}
 			if first && waiting.Add(-1) == 0 {
-				s.trouble.Clear(streamsTask.What)
+				s.retrier.Report(streamsTask.What, nil)
 			}
 			if !more && !sleep.For(ctx, s.options.PollInterval) {
 				return context.Cause(ctx)
@@ -61,7 +61,7 @@ func (s *shift) forever(ctx context.Context) error {
 }
 
 // once publishes what is there now. The error names what is held.
-func (s *shift) once(ctx context.Context) error {
+func (s *leaderSession) once(ctx context.Context) error {
 	err := s.each(ctx, func(ctx context.Context, work stream) error {
 		for {
 			more, err := work.round(ctx)
@@ -73,45 +73,45 @@ func (s *shift) once(ctx context.Context) error {
 	return errors.Join(err, s.held())
 }
 
-func (s *shift) each(ctx context.Context, do func(context.Context, stream) error) error {
+func (s *leaderSession) each(ctx context.Context, do func(context.Context, stream) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, work := range s.streams() {
-		group.Go(func() error { return s.trouble.guard.Do(func() error { return do(ctx, work) }) })
+		group.Go(func() error { return s.retrier.guard.Do(func() error { return do(ctx, work) }) })
 	}
 	return group.Wait()
 }
 
-func (s *shift) newHolds(stream string) *holds {
-	h := &holds{
+func (s *leaderSession) newQuarantine(stream string) *quarantine {
+	q := &quarantine{
 		stream: stream, now: s.options.Now, log: s.log,
 		min: s.options.HeldRetryMin, max: s.options.HeldRetryMax, most: s.options.MaxHeld,
 		count: s.metrics.held.WithLabelValues(stream), named: s.metrics.heldNames,
-		held: map[int64]*hold{},
+		held: map[int64]*heldItem{},
 	}
-	s.allHolds = append(s.allHolds, h)
-	return h
+	s.quarantines = append(s.quarantines, q)
+	return q
 }
 
-func (s *shift) held() error {
+func (s *leaderSession) held() error {
 	errs := s.short.errs()
-	for _, h := range s.allHolds {
-		errs = append(errs, h.errs()...)
+	for _, q := range s.quarantines {
+		errs = append(errs, q.errs()...)
 	}
 	return errors.Join(errs...)
 }
 
-// end forgets what the shift has learned.
-func (s *shift) end() {
-	for _, h := range s.allHolds {
-		h.drop()
+// end forgets what the session has learned.
+func (s *leaderSession) end() {
+	for _, q := range s.quarantines {
+		q.drop()
 	}
 	s.short.drop()
-	s.trouble.Forget()
+	s.retrier.Forget()
 }
 
 // ask calls the ledger until it answers.
-func (s *shift) ask(ctx context.Context, what string, call func(context.Context) error) error {
-	return s.trouble.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
+func (s *leaderSession) ask(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.options.LedgerTimeout)
 		defer cancel()
 		return call(ctx)
@@ -120,8 +120,8 @@ func (s *shift) ask(ctx context.Context, what string, call func(context.Context)
 
 // keep calls the ledger with what must not be lost although ctx is done: that
 // messages are out. It is true whoever leads by now.
-func (s *shift) keep(ctx context.Context, what string, call func(context.Context) error) error {
-	return s.trouble.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
+func (s *leaderSession) keep(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.LedgerTimeout)
 		defer cancel()
 		return call(ctx)

@@ -11,23 +11,23 @@ import (
 
 func TestPortion(t *testing.T) {
 	const full = 100
-	fails := func(p *portion) { p.fails(p.size) }
-	refuses := func(p *portion) { p.refuses(p.size) }
-	succeeds := (*portion).succeeds
+	fails := func(p *batchSize) { p.fails(p.size) }
+	refuses := func(p *batchSize) { p.refuses(p.size) }
+	succeeds := (*batchSize).succeeds
 	for _, c := range []struct {
 		name  string
-		steps []func(*portion)
+		steps []func(*batchSize)
 		want  []int // sizes after each
 	}{
-		{"two failures change nothing", []func(*portion){fails, fails}, []int{100, 100}},
-		{"the third halves, and each one after it", []func(*portion){fails, fails, fails, fails, fails}, []int{100, 100, 50, 25, 12}},
-		{"a success forgives", []func(*portion){fails, fails, succeeds, fails, fails}, []int{100, 100, 100, 100, 100}},
-		{"a refusal halves at once, a success doubles", []func(*portion){refuses, refuses, succeeds, succeeds, succeeds}, []int{50, 25, 50, 100, 100}},
+		{"two failures change nothing", []func(*batchSize){fails, fails}, []int{100, 100}},
+		{"the third halves, and each one after it", []func(*batchSize){fails, fails, fails, fails, fails}, []int{100, 100, 50, 25, 12}},
+		{"a success forgives", []func(*batchSize){fails, fails, succeeds, fails, fails}, []int{100, 100, 100, 100, 100}},
+		{"a refusal halves at once, a success doubles", []func(*batchSize){refuses, refuses, succeeds, succeeds, succeeds}, []int{50, 25, 50, 100, 100}},
 		{"after failures it grows after eight successes",
-			[]func(*portion){fails, fails, fails, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds},
+			[]func(*batchSize){fails, fails, fails, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds},
 			[]int{100, 100, 50, 50, 50, 50, 50, 50, 50, 50, 100, 100}},
 	} {
-		p := newPortion(full)
+		p := newBatchSize(full)
 		var got []int
 		for _, step := range c.steps {
 			step(&p)
@@ -37,14 +37,14 @@ func TestPortion(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
-	p := newPortion(full)
+	p := newBatchSize(full)
 	for range 50 {
 		p.fails(p.size)
 	}
 	if p.size != 1 {
 		t.Errorf("%d messages after many failures, want 1", p.size)
 	}
-	p = newPortion(full)
+	p = newBatchSize(full)
 	if p.refuses(10); p.size != 5 {
 		t.Errorf("%d messages after a refusal of 10, want 5", p.size)
 	}

@@ -21,12 +21,12 @@ func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part := batch[:min(len(batch), w.portion.size)]
-		dispositions, err := w.take(writing, part)
+		part := batch[:min(len(batch), w.batchSize.size)]
+		dispositions, err := w.ingest(writing, part)
 		switch {
 		case err == nil:
-			w.c.health.report(w.subject, nil)
-			w.portion.succeeds()
+			w.c.health.Report(w.subject, nil)
+			w.batchSize.succeeds()
 			all, batch, wait = append(all, dispositions...), batch[len(part):], w.c.backoff()
 		case errors.Is(err, models.ErrRefused) && divisible(part):
 			w.refuse(part, err)
@@ -49,19 +49,19 @@ func divisible(batch []models.Delivery) bool { return len(batch) > 1 || batch[0]
 // refuse has the next transaction hold half of what was refused, or the only
 // message set aside.
 func (w *worker) refuse(part []models.Delivery, refusal error) {
-	w.c.metrics.takeErrors.WithLabelValues("refused").Inc()
+	w.c.metrics.ingestErrors.WithLabelValues("refused").Inc()
 	if len(part) == 1 {
 		part[0].Fact, part[0].Fault = nil, refused(refusal)
 		return
 	}
-	w.portion.refuses(len(part))
+	w.batchSize.refuses(len(part))
 }
 
 // failed waits before the next try.
 func (w *worker) failed(ctx context.Context, part []models.Delivery, pause time.Duration, err error) error {
-	smaller := w.portion.fails(len(part))
-	w.c.metrics.takeErrors.WithLabelValues("failed").Inc()
-	w.c.health.report(w.subject, err)
+	smaller := w.batchSize.fails(len(part))
+	w.c.metrics.ingestErrors.WithLabelValues("failed").Inc()
+	w.c.health.Report(w.subject, err)
 	w.c.log.Error("storing failed; nothing is committed, trying again",
 		"error", err, "messages", len(part), "fewer", smaller, "in", pause.String())
 	if !sleep.For(ctx, pause) {
@@ -84,15 +84,15 @@ func refused(err error) *models.Fault {
 	return &models.Fault{Reason: models.BadRefused, Detail: detail + "; replay it once the cause is removed"}
 }
 
-// take is one transaction, measured and bounded: a database that falls silent
+// ingest is one transaction, measured and bounded: a database that falls silent
 // would otherwise hold its partitions for ever, and nobody would notice.
-func (w *worker) take(ctx context.Context, batch []models.Delivery) (dispositions []models.Disposition, err error) {
+func (w *worker) ingest(ctx context.Context, batch []models.Delivery) (dispositions []models.Disposition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.c.o.Timing.TakeTimeout)
 	defer cancel()
 	began := w.c.o.Now()
 	defer func() {
-		w.c.metrics.takeSeconds.Observe(w.c.o.Now().Sub(began).Seconds())
-		w.c.metrics.batchSize.Observe(float64(len(batch)))
+		w.c.metrics.ingestSeconds.Observe(w.c.o.Now().Sub(began).Seconds())
+		w.c.metrics.batchMessages.Observe(float64(len(batch)))
 	}()
 	inRules := false
 	derive := func(set *models.WorkingSet, facts []*models.Fact) models.Changes {

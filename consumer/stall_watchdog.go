@@ -7,8 +7,8 @@ import (
 
 // watch looks after the readers. One that makes no progress though messages wait
 // ends the generation, so that every connection is made again.
-func (crew *crew) watch(ctx context.Context) {
-	ticker := time.NewTicker(crew.c.o.Timing.StallAfter / 8)
+func (a *assignment) watch(ctx context.Context) {
+	ticker := time.NewTicker(a.c.o.Timing.StallAfter / 8)
 	defer ticker.Stop()
 	for {
 		select {
@@ -16,14 +16,14 @@ func (crew *crew) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for _, r := range crew.readers {
+		for _, r := range a.readers {
 			if r.stalled() {
 				r.c.metrics.stalls.WithLabelValues(r.topic).Inc()
-				r.log.Error("no progress though messages wait; joining the group again", "waiting", r.position.figures(r.c.o.Now()).lag)
+				r.log.Error("no progress though messages wait; joining the group again", "waiting", r.position.stats(r.c.o.Now()).lag)
 				return
 			}
 			r.nameOpenTransaction()
-			crew.refreshLag(ctx, r)
+			a.refreshLag(ctx, r)
 		}
 	}
 }
@@ -35,11 +35,11 @@ func (r *partitionReader) stalled() bool {
 
 // refreshLag asks for the end of a partition whose reader is held up by its
 // worker and so does not hear of it: that is when the lag matters most.
-func (crew *crew) refreshLag(ctx context.Context, r *partitionReader) {
+func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 	if !r.blocked.Load() {
 		return
 	}
-	end, err := crew.c.endOffset(ctx, crew.wires, r.place)
+	end, err := a.c.endOffset(ctx, a.connections, r.place)
 	if err != nil {
 		r.log.Warn("asking for the lag", "error", err)
 		return

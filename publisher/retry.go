@@ -1,0 +1,53 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"referral/internal/health"
+	"referral/internal/recovering"
+	"referral/internal/sleep"
+	"referral/models"
+)
+
+// retrier is the one place where a failure that may pass becomes a log line, a
+// count and a reason for not being ready. It also waits and tries again.
+type retrier struct {
+	*health.Tracker
+	guard    *recovering.Guard
+	metrics  *metrics
+	min, max time.Duration // of the back-off
+}
+
+// task is what is being done: Kind is one of a few names, for metrics; What says
+// it in full, for people.
+type task struct{ Kind, What string }
+
+// streamsTask is all that a session does; it fails as a whole when a part of it panics.
+var streamsTask = task{Kind: doingStreams, What: "publishing"}
+
+// retry does a thing until it succeeds, or until ctx is done, which is the error
+// then. It is tried once even if ctx is done already.
+func (r *retrier) retry(ctx context.Context, what task, do func(context.Context) error) error {
+	waits := sleep.Backoff(r.min, r.max)
+	for {
+		err := r.guard.Do(func() error { return do(ctx) })
+		if err == nil {
+			r.Report(what.What, nil)
+			return nil
+		}
+		stopped := ctx.Err() != nil
+		if !stopped || !errors.Is(err, context.Cause(ctx)) {
+			r.note(what, err)
+		}
+		if stopped || !sleep.Next(ctx, waits) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (r *retrier) note(what task, err error) {
+	r.metrics.errors.WithLabelValues(what.Kind).Inc()
+	r.Report(what.What, models.NameRejection(err))
+}
