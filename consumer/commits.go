@@ -12,8 +12,7 @@ import (
 
 // commits are the offsets that a worker has done with and the broker does not
 // know yet. They are committed while the worker goes on with its next batch:
-// whatever is lost of them does no harm, for what is fetched again changes
-// nothing.
+// losing some of them does no harm, because what is fetched again changes nothing.
 type commits struct {
 	c       *Consumer
 	group   groupMember

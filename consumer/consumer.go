@@ -56,10 +56,11 @@ func New(o Options) (*Consumer, error) {
 	}
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
-		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Topics, decoder), health: health.New(health.Options{Component: "consumer"}),
-		decompressor: kgo.DefaultDecompressor(), positions: newPositions(o.Now), guard: guard,
+		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Registerer, o.Topics, decoder),
+		health: health.New(health.Options{Component: "consumer"}), guard: guard,
+		decompressor: kgo.DefaultDecompressor(), positions: newPositions(o.Now),
 	}
-	if err := c.metrics.register(o.Registerer, c.positions); err != nil {
+	if err := o.Registerer.Register(c.positions); err != nil {
 		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
 	}
 	c.health.Report(onBroker, errors.New("the group has not been joined yet"))

@@ -6,6 +6,6 @@
 // committed records only nor the ids of topics, so the requests that do are
 // franz-go's, on connections that kafka-go opens.
 //
-// What arrives twice changes nothing, for the storage knows every event by its
-// source and id. So every doubt here is decided towards fetching once more.
+// What arrives twice changes nothing, because the storage knows a fact by what it
+// says. So every doubt here is decided towards fetching once more.
 package consumer

@@ -11,7 +11,7 @@ import (
 )
 
 // store takes the deliveries, however long it lasts: it waits out failures. After
-// several it tries fewer at a time, for a batch may be too large for what is
+// several it tries fewer at a time, because a batch may be too large for what is
 // between here and the database. One that the database refuses is divided until
 // the message to blame is found. An error means that the partitions have gone.
 func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([]models.Disposition, error) {
@@ -71,7 +71,7 @@ func (w *worker) failed(ctx context.Context, part []models.Delivery, pause time.
 }
 
 // refused is the fault of a message that the database or the rules stop at. The
-// error's own text stays out of it, for databases quote what they refuse.
+// error's own text stays out of it, because databases quote what they refuse.
 func refused(err error) *models.Fault {
 	detail := "the database refuses the data"
 	var state interface{ SQLState() string }
@@ -85,7 +85,7 @@ func refused(err error) *models.Fault {
 }
 
 // ingest is one transaction, measured and bounded: a database that falls silent
-// would otherwise hold its partitions for ever, and nobody would notice.
+// would otherwise hold its partitions without end, and nobody would notice.
 func (w *worker) ingest(ctx context.Context, batch []models.Delivery) (dispositions []models.Disposition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.c.o.Timing.TakeTimeout)
 	defer cancel()

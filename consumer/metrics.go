@@ -1,9 +1,8 @@
 package consumer
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"referral/consumer/decode"
 	"referral/models"
@@ -25,33 +24,20 @@ type metrics struct {
 	joinErrors    prometheus.Counter
 }
 
-// newMetrics has every counter begin at zero: one that came into being with its
-// first fault would not raise an alert on it.
-func newMetrics(topics decode.Topics, d *decode.Decoder) *metrics {
-	m := makeMetrics()
-	for _, topic := range topics.All() {
-		for _, counter := range []*prometheus.CounterVec{m.gaps, m.rewinds, m.recreated, m.fetchErrors, m.stalls} {
-			counter.WithLabelValues(topic)
-		}
-		for _, became := range []models.Disposition{models.Applied, models.Repeated, models.Aside} {
-			m.messages.WithLabelValues(d.EventType(topic), string(became))
-		}
-	}
-	begin(m.setAside, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
-		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
-	begin(m.ingestErrors, "refused", "failed")
-	begin(m.commits, "committed", "fenced", "failed")
-	return m
-}
+const (
+	namespace = "referral"
+	subsystem = "consumer"
+)
 
-func begin(counter *prometheus.CounterVec, values ...string) {
-	for _, value := range values {
-		counter.WithLabelValues(value)
+func newMetrics(reg prometheus.Registerer, topics decode.Topics, d *decode.Decoder) *metrics {
+	auto := promauto.With(reg)
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
 	}
-}
-
-func makeMetrics() *metrics {
-	return &metrics{
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return auto.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets})
+	}
+	m := &metrics{
 		messages:      counters("messages_total", "Messages taken, by type of event and outcome: applied, repeated or set_aside.", "type", "outcome"),
 		setAside:      counters("set_aside_total", "Messages set aside, by reason.", "reason"),
 		batchMessages: histogram("batch_messages", "Messages in one transaction.", prometheus.ExponentialBuckets(1, 4, 7)),
@@ -64,37 +50,32 @@ func makeMetrics() *metrics {
 		fetchErrors: counters("fetch_errors_total", "Connections to a partition's leader that failed and were made again.", "topic"),
 		stalls:      counters("stalls_total", "Partitions without progress though messages waited: the group was joined again.", "topic"),
 		commits:     counters("commits_total", "Commits of offsets, by outcome: committed, fenced (partitions have gone to another member) or failed (tried again).", "outcome"),
-		generations: prometheus.NewCounter(counterOpts("generations_total", "Times that the group was joined.")),
-		joinErrors:  prometheus.NewCounter(counterOpts("join_errors_total", "Failed attempts to join the group.")),
+		generations: counters("generations_total", "Times that the group was joined.").WithLabelValues(),
+		joinErrors:  counters("join_errors_total", "Failed attempts to join the group.").WithLabelValues(),
 	}
+	m.begin(topics, d)
+	return m
 }
 
-const (
-	namespace = "referral"
-	subsystem = "consumer"
-)
-
-func counterOpts(name, help string) prometheus.CounterOpts {
-	return prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
-}
-
-func counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(counterOpts(name, help), labels)
-}
-
-func histogram(name, help string, buckets []float64) prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets,
-	})
-}
-
-func (m *metrics) register(r prometheus.Registerer, more ...prometheus.Collector) error {
-	var errs []error
-	for _, c := range append(more,
-		m.messages, m.setAside, m.batchMessages, m.ingestSeconds, m.ingestErrors, m.gaps, m.rewinds, m.recreated,
-		m.fetchErrors, m.stalls, m.commits, m.generations, m.joinErrors,
-	) {
-		errs = append(errs, r.Register(c))
+// begin has every counter begin at zero: one that came into being with its
+// first fault would not raise an alert on it.
+func (m *metrics) begin(topics decode.Topics, d *decode.Decoder) {
+	for _, topic := range topics.All() {
+		for _, counter := range []*prometheus.CounterVec{m.gaps, m.rewinds, m.recreated, m.fetchErrors, m.stalls} {
+			counter.WithLabelValues(topic)
+		}
+		for _, became := range []models.Disposition{models.Applied, models.Repeated, models.Aside} {
+			m.messages.WithLabelValues(d.EventType(topic), string(became))
+		}
 	}
-	return errors.Join(errs...)
+	begin(m.setAside, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
+		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
+	begin(m.ingestErrors, "refused", "failed")
+	begin(m.commits, "committed", "fenced", "failed")
+}
+
+func begin(counter *prometheus.CounterVec, values ...string) {
+	for _, value := range values {
+		counter.WithLabelValues(value)
+	}
 }

@@ -34,7 +34,7 @@ func (r *partitionReader) stalled() bool {
 }
 
 // refreshLag asks for the end of a partition whose reader is held up by its
-// worker and so does not hear of it: that is when the lag matters most.
+// worker and so is not told: that is when the lag matters most.
 func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 	if !r.blocked.Load() {
 		return

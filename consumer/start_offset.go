@@ -6,7 +6,7 @@ import (
 )
 
 // findStart finds the offset to go on from, on a new connection. Where messages
-// are missing it says so, for a broker would just begin with what it still has.
+// are missing it says so, because a broker would just begin with what it still has.
 func (r *partitionReader) findStart(ctx context.Context, conn *requester, id topicID) error {
 	first, err := conn.offset(r.place, atBeginning)
 	if err != nil {

@@ -103,7 +103,7 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	return longer, cancel
 }
 
-// fill waits for a first item and then a little longer for more, for a batch of
+// fill waits for a first item and then a little longer for more, because a batch of
 // one costs as much as one of hundreds. It is nil when ctx is done.
 func (w *worker) fill(ctx context.Context) []item {
 	clear(w.batch) // or the messages taken would stay in memory

@@ -25,7 +25,7 @@ var waits = []time.Duration{
 
 // judge says what becomes of an invitation after an attempt that ended with err at
 // a time. One that could not even be tried loses nothing but time; all the same it
-// ends some day, for nobody wants last month's invitation.
+// ends some day, because nobody wants last month's invitation.
 func judge(c *models.ClaimedInvitation, ids []string, err error, now time.Time, giveUp time.Duration) (models.InvitationOutcome, string) {
 	again := models.InvitationOutcome{State: models.InvitationQueued, RetryAt: now, PutOff: c.PutOff}
 	stale := expired(c, now, giveUp)

@@ -1,10 +1,10 @@
 package notify
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"referral/models"
 )
@@ -30,12 +30,13 @@ type metrics struct {
 	channels  []models.Channel
 }
 
-func newMetrics(reg prometheus.Registerer, n *Notifier) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
 		messages: counter("messages_total", "Attempts to send an invitation, by what became of them: sent, refused, put_off, given_up, away or unknown.",
@@ -48,17 +49,11 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) (*metrics, error) {
 		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
-	collectors := []prometheus.Collector{m.messages, m.receipts, m.abandoned, m.errors, m.queue, m.oldest, m.readAt}
 	for _, c := range n.options.Carriers {
-		collectors = append(collectors, n.reachability(c))
+		n.showReachability(auto, c)
 	}
 	m.begin(n.options.Carriers)
-	for _, c := range collectors {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("notify: registering metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m
 }
 
 // begin has every counter begin at 0: one that is not there until something happens
@@ -82,10 +77,10 @@ func (m *metrics) begin(carriers []Carrier) {
 	}
 }
 
-// reachability is a gauge that is 0 while a carrier cannot be reached.
-func (n *Notifier) reachability(c Carrier) prometheus.Collector {
+// showReachability makes a gauge that is 0 while a carrier cannot be reached.
+func (n *Notifier) showReachability(auto promauto.Factory, c Carrier) {
 	name := n.newLane(c).name()
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "referral", Subsystem: "notify", Name: "carrier_up", Help: "0 while the carrier of a channel cannot be reached.",
 		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "carrier": c.Name},
 	}, func() float64 {

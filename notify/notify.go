@@ -42,8 +42,8 @@ func New(o Options) (*Notifier, error) {
 	if n.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "notify"); err != nil {
 		return nil, err
 	}
-	n.metrics, err = newMetrics(o.Registerer, n)
-	return n, err
+	n.metrics = newMetrics(o.Registerer, n)
+	return n, nil
 }
 
 // Run sends until ctx is done. What is on its way then gets a while to end. The

@@ -1,8 +1,6 @@
 package publisher
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -31,26 +29,16 @@ func NewEncoder(source string) *Encoder { return &Encoder{source: appendString(n
 // AppendAdjustment appends the event of one adjustment, posted at a time.
 func (e *Encoder) AppendAdjustment(dst []byte, at time.Time, a *models.Adjustment) []byte {
 	dst = e.appendEnvelope(dst, a.ID, AdjustmentType, at, a.AccountID)
-	dst = append(dst, `{"adjustment_id":`...)
-	dst = appendUUID(dst, a.ID)
-	dst = append(dst, `,"sequence":`...)
-	dst = appendInt(dst, a.Sequence)
-	dst = append(dst, `,"account_id":`...)
-	dst = appendInt(dst, a.AccountID)
-	dst = append(dst, `,"invoice_id":`...)
-	dst = appendString(dst, a.InvoiceID)
-	dst = append(dst, `,"invoice_revision":`...)
-	dst = appendInt(dst, a.InvoiceRevision)
-	dst = append(dst, `,"period":`...)
-	dst = appendPeriod(dst, a.Period)
-	dst = append(dst, `,"posting_period":`...)
-	dst = appendPeriod(dst, a.PostingPeriod)
-	dst = append(dst, `,"currency":`...)
-	dst = appendString(dst, a.Currency)
-	dst = append(dst, `,"amount_minor":`...)
-	dst = appendInt(dst, a.Amount)
-	dst = append(dst, `,"reason":`...)
-	dst = appendString(dst, string(a.Reason))
+	dst = appendUUID(append(dst, `{"adjustment_id":`...), a.ID)
+	dst = appendInt(append(dst, `,"sequence":`...), a.Sequence)
+	dst = appendInt(append(dst, `,"account_id":`...), a.AccountID)
+	dst = appendString(append(dst, `,"invoice_id":`...), a.InvoiceID)
+	dst = appendInt(append(dst, `,"invoice_revision":`...), a.InvoiceRevision)
+	dst = appendPeriod(append(dst, `,"period":`...), a.Period)
+	dst = appendPeriod(append(dst, `,"posting_period":`...), a.PostingPeriod)
+	dst = appendString(append(dst, `,"currency":`...), a.Currency)
+	dst = appendInt(append(dst, `,"amount_minor":`...), a.Amount)
+	dst = appendString(append(dst, `,"reason":`...), string(a.Reason))
 	dst = append(dst, `,"items":[`...)
 	for i := range a.Items {
 		dst = appendComma(dst, i)
@@ -60,12 +48,9 @@ func (e *Encoder) AppendAdjustment(dst []byte, at time.Time, a *models.Adjustmen
 }
 
 func appendItem(dst []byte, item *models.AdjustmentItem) []byte {
-	dst = append(dst, `{"line_id":`...)
-	dst = appendString(dst, item.LineID)
-	dst = append(dst, `,"service":`...)
-	dst = appendString(dst, item.Service)
-	dst = append(dst, `,"amount_minor":`...)
-	dst = appendInt(dst, item.Amount)
+	dst = appendString(append(dst, `{"line_id":`...), item.LineID)
+	dst = appendString(append(dst, `,"service":`...), item.Service)
+	dst = appendInt(append(dst, `,"amount_minor":`...), item.Amount)
 	dst = append(dst, `,"segments":[`...)
 	for i := 0; i < len(item.Segments); {
 		dst = appendComma(dst, i)
@@ -87,12 +72,9 @@ func run(segments []models.Segment) int {
 }
 
 func appendSegment(dst []byte, from, to models.Date, percent int) []byte {
-	dst = append(dst, `{"from":`...)
-	dst = appendDate(dst, from)
-	dst = append(dst, `,"to":`...)
-	dst = appendDate(dst, to)
-	dst = append(dst, `,"percent":`...)
-	dst = appendInt(dst, percent)
+	dst = appendDate(append(dst, `{"from":`...), from)
+	dst = appendDate(append(dst, `,"to":`...), to)
+	dst = appendInt(append(dst, `,"percent":`...), percent)
 	return append(dst, '}')
 }
 
@@ -106,52 +88,39 @@ func appendComma(dst []byte, i int) []byte {
 // AppendPackage appends the event of one SMS package, posted at a time.
 func (e *Encoder) AppendPackage(dst []byte, at time.Time, p *models.SMSPackage) []byte {
 	dst = e.appendEnvelope(dst, p.ID, PackageType, at, p.AccountID)
-	dst = append(dst, `{"package_id":`...)
-	dst = appendUUID(dst, p.ID)
-	dst = append(dst, `,"account_id":`...)
-	dst = appendInt(dst, p.AccountID)
-	dst = append(dst, `,"sms":`...)
-	dst = appendInt(dst, p.SMS)
-	dst = append(dst, `,"granted_on":`...)
-	dst = appendDate(dst, p.GrantedOn)
-	dst = append(dst, `,"period":`...)
-	dst = appendPeriod(dst, p.Period)
+	dst = appendUUID(append(dst, `{"package_id":`...), p.ID)
+	dst = appendInt(append(dst, `,"account_id":`...), p.AccountID)
+	dst = appendInt(append(dst, `,"sms":`...), p.SMS)
+	dst = appendDate(append(dst, `,"granted_on":`...), p.GrantedOn)
+	dst = appendPeriod(append(dst, `,"period":`...), p.Period)
 	dst = append(dst, `,"invoice_id":`...)
 	if p.InvoiceID == "" {
 		dst = append(dst, "null"...)
 	} else {
 		dst = appendString(dst, p.InvoiceID)
 	}
-	dst = append(dst, `,"step":`...)
-	dst = appendInt(dst, p.Step)
+	dst = appendInt(append(dst, `,"step":`...), p.Step)
 	return append(dst, `,"amount_minor":0}}`...)
 }
 
 // AppendAnnouncement appends the event of one announcement. An error means that
 // its data has no form in JSON; dst is then as it was.
 func (e *Encoder) AppendAnnouncement(dst []byte, a *models.Announcement) ([]byte, error) {
-	var data bytes.Buffer
-	enc := json.NewEncoder(&data)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(a.Data); err != nil {
+	whole := e.appendEnvelope(dst, a.ID, string(a.Type), a.At, a.AccountID)
+	whole, err := appendJSON(whole, a.Data)
+	if err != nil {
 		return dst, fmt.Errorf("encoding announcement %s: %w", a.ID, err)
 	}
-	dst = e.appendEnvelope(dst, a.ID, string(a.Type), a.At, a.AccountID)
-	dst = append(dst, bytes.TrimSuffix(data.Bytes(), []byte("\n"))...)
-	return append(dst, '}'), nil
+	return append(whole, '}'), nil
 }
 
 // appendEnvelope appends all of an event before its data.
 func (e *Encoder) appendEnvelope(dst []byte, id models.UUID, kind string, at time.Time, account int64) []byte {
-	dst = append(dst, `{"specversion":"1.0","id":`...)
-	dst = appendUUID(dst, id)
+	dst = appendUUID(append(dst, `{"specversion":"1.0","id":`...), id)
 	dst = append(dst, `,"source":`...)
 	dst = append(dst, e.source...)
-	dst = append(dst, `,"type":`...)
-	dst = appendString(dst, kind)
-	dst = append(dst, `,"time":`...)
-	dst = appendTime(dst, at)
-	dst = append(dst, `,"subject":"`...)
-	dst = appendInt(dst, account)
+	dst = appendString(append(dst, `,"type":`...), kind)
+	dst = appendTime(append(dst, `,"time":`...), at)
+	dst = appendInt(append(dst, `,"subject":"`...), account)
 	return append(dst, `","datacontenttype":"application/json","data":`...)
 }

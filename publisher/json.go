@@ -1,7 +1,9 @@
 package publisher
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -14,59 +16,25 @@ import (
 // documents would cost more than all else that publishing does.
 
 func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0 // of what has not been copied yet
-	for i := 0; i < len(s); {
-		if plain(s[i]) {
-			i++
-			continue
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			dst, _ = appendJSON(dst, s) // a string always has a form
+			return dst
 		}
-		size, escape := escaped(s[i:])
-		if escape != "" {
-			dst = append(dst, s[start:i]...)
-			dst = append(dst, escape...)
-			start = i + size
-		}
-		i += size
 	}
-	dst = append(dst, s[start:]...)
+	dst = append(append(dst, '"'), s...)
 	return append(dst, '"')
 }
 
-// plain tells whether a byte is a character that is written as it is.
-func plain(c byte) bool { return c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' }
-
-// escaped is the size of the first character of s, and how it is written; empty
-// when as it is.
-func escaped(s string) (size int, escape string) {
-	r, size := utf8.DecodeRuneInString(s)
-	switch r {
-	case '"':
-		return size, `\"`
-	case '\\':
-		return size, `\\`
-	case '\b':
-		return size, `\b`
-	case '\f':
-		return size, `\f`
-	case '\n':
-		return size, `\n`
-	case '\r':
-		return size, `\r`
-	case '\t':
-		return size, `\t`
-	case '\u2028':
-		return size, `\u2028`
-	case '\u2029':
-		return size, `\u2029`
+// appendJSON appends a value by reflection. With an error, dst is as it was.
+func appendJSON(dst []byte, v any) ([]byte, error) {
+	w := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return dst, err
 	}
-	switch {
-	case r == utf8.RuneError && size == 1:
-		return size, `\ufffd`
-	case r < ' ':
-		return size, `\u00` + hex.EncodeToString([]byte{byte(r)})
-	}
-	return size, ""
+	return bytes.TrimSuffix(w.Bytes(), []byte("\n")), nil
 }
 
 func appendUUID(dst []byte, u models.UUID) []byte {
@@ -95,9 +63,7 @@ func appendPeriod(dst []byte, p models.Period) []byte {
 }
 
 func appendTime(dst []byte, t time.Time) []byte {
-	dst = append(dst, '"')
-	dst = t.UTC().AppendFormat(dst, time.RFC3339Nano)
-	return append(dst, '"')
+	return append(t.UTC().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
 }
 
 func appendInt[T ~int | ~int64](dst []byte, n T) []byte {

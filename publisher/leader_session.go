@@ -119,7 +119,7 @@ func (s *leaderSession) ask(ctx context.Context, what string, call func(context.
 }
 
 // keep calls the ledger with what must not be lost although ctx is done: that
-// messages are out. It is true whoever leads by now.
+// messages are out. That stays true when another replica leads.
 func (s *leaderSession) keep(ctx context.Context, what string, call func(context.Context) error) error {
 	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.LedgerTimeout)

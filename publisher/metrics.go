@@ -1,9 +1,8 @@
 package publisher
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"referral/models"
 )
@@ -40,36 +39,36 @@ type metrics struct {
 	short     prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer, t Topics) (*metrics, error) {
-	const space, part = "referral", "publisher"
-	gauge := func(name, help string) prometheus.GaugeOpts {
-		return prometheus.GaugeOpts{Namespace: space, Subsystem: part, Name: name, Help: help}
+func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
+	auto := promauto.With(reg)
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "referral", Subsystem: "publisher", Name: name, Help: help}
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts(opts(name, help)), labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return auto.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
 	}
 	m := &metrics{
-		published: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: space, Subsystem: part, Name: "published_total",
-			Help: "Messages acknowledged by all in-sync replicas.",
-		}, []string{"topic", "type"}),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: space, Subsystem: part, Name: "errors_total",
-			Help: "Failed attempts that are repeated, by what was being done.",
-		}, []string{"doing"}),
-		writes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: space, Subsystem: part, Name: "write_duration_seconds",
+		published: counter("published_total", "Messages acknowledged by all in-sync replicas.", "topic", "type"),
+		errors:    counter("errors_total", "Failed attempts that are repeated, by what was being done.", "doing"),
+		writes: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "referral", Subsystem: "publisher", Name: "write_duration_seconds",
 			Help: "Time of one produce request until its acknowledgement.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 11),
 		}, []string{"topic"}),
-		backlog: prometheus.NewGaugeVec(gauge("backlog", "What is not published yet."), []string{"kind"}),
-		oldest:  prometheus.NewGaugeVec(gauge("oldest_age_seconds", "Age of the oldest thing not published yet, when the backlog was read."), nil),
-		readAt:  prometheus.NewGaugeVec(gauge("backlog_timestamp_seconds", "When the backlog was last read from the database."), nil),
-		leads:   prometheus.NewGauge(gauge("leader", "1 while this replica publishes.")),
-		held: prometheus.NewGaugeVec(gauge("held_accounts",
-			"Accounts (for set-asides: messages) held back because the broker refuses a message for ever."), []string{"stream"}),
-		heldNames: prometheus.NewGaugeVec(gauge("held_document",
-			"1 for what is held, with the document that was refused; the first 50."), []string{"stream", "id", "document"}),
-		short: prometheus.NewGauge(gauge("short_chunks", "Chunks that are not published because the ledger shows less than their run posted.")),
+		backlog: gauge("backlog", "What is not published yet.", "kind"),
+		oldest:  gauge("oldest_age_seconds", "Age of the oldest thing not published yet, when the backlog was read."),
+		readAt:  gauge("backlog_timestamp_seconds", "When the backlog was last read from the database."),
+		leads:   auto.NewGauge(prometheus.GaugeOpts(opts("leader", "1 while this replica publishes."))),
+		held: gauge("held_accounts",
+			"Accounts (for set-asides: messages) held back because the broker refuses a message for ever.", "stream"),
+		heldNames: gauge("held_document", "1 for what is held, with the document that was refused; the first 50.", "stream", "id", "document"),
+		short: auto.NewGauge(prometheus.GaugeOpts(opts("short_chunks",
+			"Chunks that are not published because the ledger shows less than their run posted."))),
 	}
 	m.begin(t)
-	return m, m.register(reg)
+	return m
 }
 
 // begin has every counter begin at 0: one that is not there until something happens
@@ -89,15 +88,4 @@ func (m *metrics) begin(t Topics) {
 	for _, stream := range []string{streamDocuments, streamAnnouncements, streamSetAsides} {
 		m.held.WithLabelValues(stream)
 	}
-}
-
-func (m *metrics) register(reg prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{
-		m.published, m.errors, m.writes, m.backlog, m.oldest, m.readAt, m.leads, m.held, m.heldNames, m.short,
-	} {
-		if err := reg.Register(c); err != nil {
-			return fmt.Errorf("publisher: registering metrics: %w", err)
-		}
-	}
-	return nil
 }

@@ -91,17 +91,9 @@ var errInDoubt = errors.New("nobody knows whether it was written")
 
 // partition is where the messages of an account go, as Java's clients choose it.
 func (n *Notifier) partition(ctx context.Context, key []byte) (int, error) {
-	meta, err := n.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{n.options.Topic}})
+	ids, err := partitionsOf(ctx, n.client, n.options.Topic)
 	if err != nil {
 		return 0, err
-	}
-	topic := meta.Topics[0]
-	if topic.Error != nil || len(topic.Partitions) == 0 {
-		return 0, cmp.Or[error](topic.Error, kafka.UnknownTopicOrPartition)
-	}
-	ids := make([]int, len(topic.Partitions))
-	for i := range ids {
-		ids[i] = i
 	}
 	return n.balancer.Balance(kafka.Message{Key: key}, ids...), nil
 }
@@ -144,25 +136,16 @@ func wroteNothing(err error) bool {
 // invitation, at every attempt.
 func (e *Encoder) AppendInvitation(dst []byte, m *models.InvitationMessage) []byte {
 	dst = e.appendEnvelope(dst, m.ID, InvitationType, m.CreatedAt, m.AccountID)
-	dst = append(dst, `{"invitation_id":`...)
-	dst = appendUUID(dst, m.ID)
-	dst = append(dst, `,"account_id":`...)
-	dst = appendInt(dst, m.AccountID)
-	dst = appendField(dst, "channel", string(m.Channel))
-	dst = appendField(dst, "recipient", m.Recipient)
-	dst = appendField(dst, "code", m.Code)
-	dst = appendField(dst, "link", m.Link)
-	dst = appendField(dst, "opt_out_link", m.OptOutLink)
+	dst = appendUUID(append(dst, `{"invitation_id":`...), m.ID)
+	dst = appendInt(append(dst, `,"account_id":`...), m.AccountID)
+	dst = appendString(append(dst, `,"channel":`...), string(m.Channel))
+	dst = appendString(append(dst, `,"recipient":`...), m.Recipient)
+	dst = appendString(append(dst, `,"code":`...), m.Code)
+	dst = appendString(append(dst, `,"link":`...), m.Link)
+	dst = appendString(append(dst, `,"opt_out_link":`...), m.OptOutLink)
 	if m.Channel == models.Email {
-		dst = appendField(dst, "subject", m.Subject)
+		dst = appendString(append(dst, `,"subject":`...), m.Subject)
 	}
-	dst = appendField(dst, "text", m.Text)
+	dst = appendString(append(dst, `,"text":`...), m.Text)
 	return append(dst, "}}"...)
-}
-
-func appendField(dst []byte, name, value string) []byte {
-	dst = append(dst, `,"`...)
-	dst = append(dst, name...)
-	dst = append(dst, `":`...)
-	return appendString(dst, value)
 }

@@ -19,7 +19,7 @@ import (
 var ErrLedElsewhere = errors.New("publisher: another replica leads")
 
 // ErrHeld says that something cannot be published because the broker refuses a
-// message for ever.
+// message permanently.
 var ErrHeld = errors.New("held")
 
 var errNotAsked = errors.New("publisher: does not know yet whether it leads")
@@ -43,16 +43,14 @@ func New(o Options) (*Publisher, error) {
 	}
 	p := &Publisher{options: o.withDefaults()}
 	p.encoder = NewEncoder(p.options.Source)
-	var err error
-	if p.metrics, err = newMetrics(o.Registerer, o.Topics); err != nil {
-		return nil, err
-	}
+	p.metrics = newMetrics(o.Registerer, o.Topics)
 	p.retrier = &retrier{
 		Tracker: health.New(health.Options{
 			Component: "publisher", Log: o.Log, Failing: "publishing fails, trying again", Recovered: "publishing goes on",
 		}),
 		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}
+	var err error
 	if p.retrier.guard, err = recovering.New(o.Log, o.Registerer, "publisher"); err != nil {
 		return nil, err
 	}
@@ -175,7 +173,7 @@ func (p *Publisher) naming(err error) error {
 }
 
 // watchBacklog reads the backlog now and then, whether or not this replica leads:
-// a backlog that nobody works off is the one to hear of.
+// a backlog that nobody works off is the one to know of.
 func (p *Publisher) watchBacklog(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = p.retrier.retry(ctx, task{Kind: doingBacklog, What: "reading the backlog"}, p.readBacklog)

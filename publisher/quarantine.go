@@ -13,7 +13,7 @@ import (
 	"referral/internal/sleep"
 )
 
-// quarantine is what cannot go out because the broker refuses a message for ever, or
+// quarantine is what cannot go out because the broker refuses a message permanently, or
 // because it cannot be written: an account with all its later messages, so that their
 // order holds, or a single set-aside message. Others are not held up by it. What is
 // held is tried again with back-off, because the topic's limit may have been raised.

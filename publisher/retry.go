@@ -20,8 +20,8 @@ type retrier struct {
 	min, max time.Duration // of the back-off
 }
 
-// task is what is being done: Kind is one of a few names, for metrics; What says
-// it in full, for people.
+// task is what is being done: Kind is one of a few names, used by metrics; What says
+// it in full to people.
 type task struct{ Kind, What string }
 
 // streamsTask is all that a session does; it fails as a whole when a part of it panics.

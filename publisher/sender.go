@@ -39,13 +39,13 @@ type lane struct {
 	shared    *atomic.Bool
 }
 
-// refusing holds the account of a message that is refused for ever; false when no
+// refusing holds the account of a message that is refused permanently; false when no
 // more can be held.
 type refusing func(*message, error) bool
 
 // send writes messages to a topic: those of one partition in order, each request
 // only after the one before it has been acknowledged by all in-sync replicas. It
-// tries until every message is sent, refused for ever, or left out because an
+// tries until every message is sent, refused permanently, or left out because an
 // earlier one with the same hold was refused; the messages say which were sent.
 //
 // The error is the end of ctx; a request that is on its way then is waited for.
@@ -96,20 +96,26 @@ func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err e
 	err = s.retrier.retry(ctx, what, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
-		meta, err := s.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
-		if err != nil {
-			return err
-		}
-		if t := meta.Topics[0]; t.Error != nil || len(t.Partitions) == 0 {
-			return cmp.Or[error](t.Error, kafka.UnknownTopicOrPartition)
-		}
-		ids = make([]int, len(meta.Topics[0].Partitions))
-		for i := range ids {
-			ids[i] = i
-		}
-		return nil
+		ids, err = partitionsOf(ctx, s.client, topic)
+		return err
 	})
 	return ids, err
+}
+
+func partitionsOf(ctx context.Context, client *kafka.Client, topic string) ([]int, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return nil, err
+	}
+	t := meta.Topics[0]
+	if t.Error != nil || len(t.Partitions) == 0 {
+		return nil, cmp.Or[error](t.Error, kafka.UnknownTopicOrPartition)
+	}
+	ids := make([]int, len(t.Partitions))
+	for i := range ids {
+		ids[i] = i
+	}
+	return ids, nil
 }
 
 func (l *lane) run(ctx context.Context, queue []*message) error {

@@ -32,7 +32,7 @@ type cachedDate struct {
 	date models.Date
 }
 
-// fastReaders are reused, for the words and dates that they know.
+// fastReaders are reused, with the words and dates that they know.
 var fastReaders = sync.Pool{New: func() any { return new(fastReader) }}
 
 // readFast reads all of a value; ok is false when that has to be done with jx.
