@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -62,7 +63,9 @@ type books struct {
 	noted   map[models.Period]int64 // breaks
 	waiting map[models.Period]int64
 	claimed map[string]bool
-	ahead   time.Duration // of the wall clock, before the time that has passed
+	cleaned []string                // tables, when they were deleted from, and how long they are kept
+	dirty   map[string]func() error // what deleting from a table comes to
+	ahead   time.Duration           // of the wall clock, before the time that has passed
 }
 
 // now is the wall clock, which a test may set.
@@ -242,9 +245,26 @@ func (b *books) NoteReconciliation(_ context.Context, p models.Period, breaks in
 func (b *books) ClaimSlot(_ context.Context, slot string) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.down {
+		return false, errDown
+	}
 	taken := b.claimed[slot]
 	b.claimed[slot] = true
 	return !taken, nil
+}
+
+// DeleteExpired deletes a row of each table that is given.
+func (b *books) DeleteExpired(_ context.Context, keep map[string]time.Duration, note func(string, int64, error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, table := range slices.Sorted(maps.Keys(keep)) {
+		var err error
+		if fail := b.dirty[table]; fail != nil {
+			err = fail()
+		}
+		b.cleaned = append(b.cleaned, fmt.Sprintf("%s %s %s", b.wall().In(moscow).Format("15:04"), table, keep[table]))
+		note(table, 1, err)
+	}
 }
 
 // rig is a scheduler on such books.
@@ -267,6 +287,9 @@ func newRig(t testing.TB, b *books, change ...func(*scheduler.Options)) *rig {
 	}
 	o := scheduler.Options{
 		Settler: settler, Auditor: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute,
+		Retention: scheduler.Retention{
+			Cleaner: b, Schedule: schedule(t, "0 12 31 12 *"), Keep: map[string]time.Duration{"sessions": time.Hour, "slots": 2 * time.Hour},
+		},
 	}
 	for _, fn := range change {
 		fn(&o)

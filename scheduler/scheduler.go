@@ -25,6 +25,9 @@ type Options struct {
 	CatchUp cron.Schedule // of the differences
 	Poll    time.Duration // how often to look for a run that has work left
 
+	// Retention is what else the clock starts.
+	Retention Retention
+
 	// AnswerGrace is how long after its posting a document may be unanswered before
 	// the nightly reconciliation takes that for a break; 0 for not at all.
 	AnswerGrace time.Duration
@@ -64,11 +67,13 @@ const (
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 {
+	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
+		o.Retention.Cleaner == nil || o.Retention.Schedule == nil {
 		return nil, errors.New("scheduler: an option is missing")
 	}
 	o.LookEvery = cmp.Or(o.LookEvery, 30*time.Second)
 	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
+	o.Retention.register(o.Settler.Metrics.registerer)
 	return &Scheduler{Options: o, trouble: map[kind]error{}}, nil
 }
 
@@ -88,6 +93,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	clock := wallClock{every: s.LookEvery, now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
 		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
 		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
+		{name: "retention", schedule: s.Retention.Schedule, work: func(due time.Time) { s.deleteExpired(ctx, slotOf(due)) }},
 	}}
 	work.Go(func() {
 		for s.Settler.guard.Do(func() error { clock.run(ctx); return nil }) != nil && sleep.For(ctx, s.LookEvery) {

@@ -96,10 +96,3 @@ func (s *Store) endRequest(ctx context.Context, what, sql string, args ...any) e
 	}
 	return nil
 }
-
-// SweepRequests forgets requests older than keep, a part of them at a time, and
-// tells how many those were.
-func (s *Store) SweepRequests(ctx context.Context, keep time.Duration) (int64, error) {
-	return s.sweep(ctx, "clients' requests", `DELETE FROM client_requests WHERE ctid = ANY (ARRAY(
-		SELECT ctid FROM client_requests WHERE taken_at < $1 LIMIT $2))`, s.now().Add(-keep))
-}

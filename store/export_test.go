@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -10,8 +11,10 @@ import (
 // FriendsQuery is what reads a page of friends.
 const FriendsQuery = friendsQuery
 
-// ForgetRecipientsQuery is what forgets a part of the addresses.
-const ForgetRecipientsQuery = forgetRecipients
+// RetentionStatement is what deletes a batch of the old rows of a table.
+func RetentionStatement(table string) string {
+	return retentionRules[slices.Index(RetentionTables(), table)].sql
+}
 
 // Spooled is how many rehearsed chunks a store keeps.
 func (s *Store) Spooled() int {

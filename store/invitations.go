@@ -197,24 +197,11 @@ func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, er
 }
 
 func (t *tx) optOut(key digestValue) error {
-	err := t.Exec("UPDATE recipients SET opted_out_at = coalesce(opted_out_at, ?) WHERE recipient_key = ?", t.now, key).Error
+	err := t.Exec(`INSERT INTO recipients AS r (recipient_key, invited_on, opted_out_at) VALUES (?, ?, ?)
+		ON CONFLICT (recipient_key) DO UPDATE SET opted_out_at = coalesce(r.opted_out_at, EXCLUDED.opted_out_at)`, key, t.now, t.now).Error
 	if err != nil {
 		return err
 	}
 	return t.Exec(`UPDATE invitations SET state = 'opted_out', token = '', changed_at = ?
 		WHERE recipient_key = ? AND state = 'queued'`, t.now, key).Error
-}
-
-const forgetRecipients = `WITH old AS MATERIALIZED (SELECT account_id, invitation_id FROM invitations
-		WHERE recipient <> '' AND created_at < $1 AND state NOT IN ('queued', 'sending')
-		ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-	UPDATE invitations i SET recipient = '', token = '' FROM old
-	WHERE i.account_id = old.account_id AND i.invitation_id = old.invitation_id`
-
-// ForgetRecipients forgets the addresses of invitations that were taken on longer
-// than keep ago and that nobody sends any more, a part of them at a time, and
-// tells how many those were. Limits and opt-outs go by the recipient's key, which
-// stays.
-func (s *Store) ForgetRecipients(ctx context.Context, keep time.Duration) (int64, error) {
-	return s.sweep(ctx, "recipients' addresses", forgetRecipients, s.now().Add(-keep))
 }

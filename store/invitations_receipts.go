@@ -3,15 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"referral/models"
 )
-
-// strayReceipts is how long a receipt waits for the message that it is about:
-// carriers answer within the second, and ids of messages that are not ours would
-// pile up.
-const strayReceipts = 24 * time.Hour
 
 // NoteReceipt notes a carrier's word about a part of a message. A message has
 // arrived when all its parts have, and has failed when one of them has. A receipt
@@ -66,8 +60,4 @@ func (t *tx) sumUpParts(account int64, id uuidValue) error {
 			WHERE account_id = ? AND invitation_id = ?) AS p
 		WHERE i.account_id = ? AND i.invitation_id = ? AND i.state IN ('sent', 'unknown') AND (p.failed OR p.delivered)`,
 		t.now, account, id, account, id).Error
-}
-
-func (t *tx) forgetStrayReceipts() error {
-	return t.Exec("DELETE FROM invitation_parts WHERE account_id IS NULL AND noted_at < ?", t.now.Add(-strayReceipts)).Error
 }

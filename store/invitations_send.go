@@ -139,7 +139,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 				unknown[records[i].Channel]++
 			}
 		}
-		return tx.forgetStrayReceipts()
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("releasing the invitations of dead senders: %w", err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -609,19 +608,6 @@ func TestACarrierUsesAnIDAgain(t *testing.T) {
 	}
 }
 
-// Receipts that belong to nobody go after a day.
-func TestStrayReceiptsGo(t *testing.T) {
-	t.Parallel()
-	p := newPost(t)
-	p.receipt("x", models.InvitationDelivered)
-	p.wait(25 * time.Hour)
-	p.release()
-	var n int
-	if err := storetest.SQL(t, p.dsn).QueryRow("SELECT count(*) FROM invitation_parts").Scan(&n); err != nil || n != 0 {
-		t.Errorf("%d are left, %v", n, err)
-	}
-}
-
 func TestInvitationQueues(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
@@ -656,18 +642,16 @@ func TestServiceRoleCanInvite(t *testing.T) {
 	p.receipt("m-1", models.InvitationDelivered)
 	p.optOut("token-1-1")
 	p.release("kafka")
-	if _, err := p.ForgetRecipients(t.Context(), 0); err != nil {
-		t.Error(err)
-	}
+	p.erase(time.Nanosecond)
 	p.is(models.InvitationDelivered)
 	if _, err := p.InvitationQueues(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// Addresses are forgotten when they have had their time, of what nobody sends any
+// Addresses are erased when they have had their time, of what nobody sends any
 // more; everything else about an invitation stays, and so do limit and opt-out.
-func TestRecipientsAreForgotten(t *testing.T) {
+func TestAddressesAreErased(t *testing.T) {
 	t.Parallel()
 	const keep = 90 * 24 * time.Hour
 	p := newPost(t)
@@ -691,16 +675,16 @@ func TestRecipientsAreForgotten(t *testing.T) {
 	before := p.text(rest + " WHERE account_id = 1")
 	p.wait(keep)
 	p.invite(friend(2, 1))
-	forget := func(want int64) {
+	erase := func(want int64) {
 		t.Helper()
-		if n, err := p.ForgetRecipients(t.Context(), keep); n != want || err != nil {
-			t.Errorf("%d were forgotten, %v, want %d", n, err, want)
+		if n := p.erase(keep); n != want {
+			t.Errorf("%d were erased, want %d", n, want)
 		}
 	}
-	forget(0)
+	erase(0)
 	p.wait(time.Microsecond)
-	forget(5)
-	forget(0)
+	erase(5)
+	erase(0)
 	if n := p.count("recipient = '' AND token = '' AND state IN ('sent', 'delivered', 'failed', 'unknown', 'opted_out')"); n != 5 {
 		t.Errorf("%d have no address", n)
 	}
@@ -723,7 +707,13 @@ func TestRecipientsAreForgotten(t *testing.T) {
 	again.Day = day("2026-08-01")
 	p.refused(again, models.ErrOptedOut)
 	p.release("kafka") // its sender was dead: nobody sends it, and its address goes too
-	forget(1)
+	erase(1)
+}
+
+// erase erases the addresses of invitations older than keep.
+func (p *post) erase(keep time.Duration) int64 {
+	p.Helper()
+	return expire(p, p.Store, "invitations.recipient", keep)
 }
 
 func (p *post) text(query string) (text string) {
@@ -736,15 +726,15 @@ func (p *post) text(query string) (text string) {
 
 // What an outcome that comes late says is noted all the same, and brings no
 // address back.
-func TestALateOutcomeOfAForgottenRecipient(t *testing.T) {
+func TestALateOutcomeAfterTheAddressIsErased(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	p.invite(friend(1, 1))
 	claim := p.claim(1)[0].Claim
 	p.note(claim, unknown)
 	p.wait(time.Hour)
-	if n, err := p.ForgetRecipients(t.Context(), time.Minute); n != 1 || err != nil {
-		t.Fatalf("%d, %v", n, err)
+	if n := p.erase(time.Minute); n != 1 {
+		t.Fatalf("%d were erased", n)
 	}
 	p.note(claim, sent)
 	p.receipt("m-1", models.InvitationDelivered)
@@ -753,8 +743,8 @@ func TestALateOutcomeOfAForgottenRecipient(t *testing.T) {
 	}
 }
 
-// Replicas that sweep at once forget each address once, and wait for nobody.
-func TestForgettingAtOnce(t *testing.T) {
+// Replicas at once erase each address once, and wait for nobody.
+func TestErasingAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	for n := range 10 {
@@ -764,35 +754,12 @@ func TestForgettingAtOnce(t *testing.T) {
 		p.note(c.Claim, failed)
 	}
 	p.wait(time.Hour)
-	var forgotten atomic.Int64
+	var erased atomic.Int64
 	together(t, 6, func(int) error {
-		n, err := p.ForgetRecipients(t.Context(), time.Minute)
-		forgotten.Add(n)
-		return err
+		erased.Add(p.erase(time.Minute))
+		return nil
 	})
-	if forgotten.Load() != 10 || p.count("recipient <> ''") != 0 {
-		t.Errorf("%d were forgotten, %d are left", forgotten.Load(), p.count("recipient <> ''"))
-	}
-}
-
-// The sweep finds what is left by an index of its own, not by reading all that was
-// ever sent.
-func TestForgettingIsCheap(t *testing.T) {
-	t.Parallel()
-	p := newPost(t)
-	db := storetest.SQL(t, p.dsn)
-	for _, statement := range []string{
-		`INSERT INTO invitations (account_id, invitation_id, channel, recipient, recipient_key, code, day, state, next_try_at, token_hash, created_at, changed_at)
-			SELECT n, gen_random_uuid(), 'email', '', '', 'C', '2020-01-01', 'sent', t, '', t, t
-			FROM generate_series(1, 20000) n, LATERAL (SELECT timestamptz '2020-01-01' + n * interval '1 minute' AS t) AS moments`,
-		"ANALYZE invitations",
-	} {
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	plan := planOf(t, db, store.ForgetRecipientsQuery, p.clock(), 100)
-	if !strings.Contains(plan, "invitations_remembered") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {
-		t.Errorf("the plan is\n%s", plan)
+	if erased.Load() != 10 || p.count("recipient <> ''") != 0 {
+		t.Errorf("%d were erased, %d are left", erased.Load(), p.count("recipient <> ''"))
 	}
 }

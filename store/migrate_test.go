@@ -172,14 +172,17 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"GiveBackTry":        l.GiveBackTry(ctx, tries("885", 5, l.now.Add(time.Hour))),
 		"AnswerRequest":      l.AnswerRequest(ctx, claim, []byte("y")),
 		"GiveUpRequest":      l.GiveUpRequest(ctx, claim),
-		"SweepTries":         second(l.SweepTries(ctx)),
-		"SweepRequests":      second(l.SweepRequests(ctx, keep)),
 		"Periods":            second(l.Periods(ctx)),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	l.DeleteExpired(ctx, keepAll(keep), func(table string, _ int64, err error) {
+		if err != nil {
+			t.Errorf("deleting from %s: %v", table, err)
+		}
+	})
 	l.publishAll()
 	l.answer(package885, models.ResultRejected)
 	if _, _, err := l.resend(package885); err != nil {

@@ -69,15 +69,3 @@ func (s *Store) CloseSession(ctx context.Context, id models.SessionID) (closed m
 	}
 	return closed, true, nil
 }
-
-// SweepSessions deletes at most limit sessions that have ended by now, and says
-// how many those were. Any number of processes may sweep at once.
-func (s *Store) SweepSessions(ctx context.Context, now time.Time, limit int) (int, error) {
-	result, err := s.sql.ExecContext(ctx, `DELETE FROM sessions WHERE id IN
-		(SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, now, limit)
-	if err != nil {
-		return 0, fmt.Errorf("deleting ended sessions: %w", err)
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
-}

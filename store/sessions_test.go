@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"database/sql"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,29 +101,8 @@ func TestTouchSession(t *testing.T) {
 	}
 }
 
-func TestSweepSessions(t *testing.T) {
-	t.Parallel()
-	s, dsn := storetest.Open(t, nil)
-	for i := range 7 {
-		signedIn(t, s, fmt.Sprint("old ", i), 885)
-	}
-	live := signedIn(t, s, "live", 885)
-	if _, err := storetest.SQL(t, dsn).Exec("UPDATE sessions SET expires_at = ends_at WHERE id = $1", live.ID[:]); err != nil {
-		t.Fatal(err)
-	}
-	at := noon.Add(30 * time.Minute)
-	for _, want := range []int{5, 2, 0} {
-		if n, err := s.SweepSessions(t.Context(), at, 5); n != want || err != nil {
-			t.Errorf("swept %d, %v; want %d", n, err, want)
-		}
-	}
-	if _, ok := looked(t, s, live.ID, at); !ok {
-		t.Error("a live session was swept")
-	}
-}
-
-// The look-up and the sweep go by an index.
-func TestSessionsAreFoundByIndex(t *testing.T) {
+// The look-up goes by an index.
+func TestASessionIsFoundByIndex(t *testing.T) {
 	t.Parallel()
 	_, dsn := storetest.Open(t, nil)
 	db := storetest.SQL(t, dsn)
@@ -137,14 +115,9 @@ func TestSessionsAreFoundByIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for query, index := range map[string]string{
-		`SELECT account_id FROM sessions WHERE id = sha256('5')`:                                        "sessions_pkey",
-		`SELECT id FROM sessions WHERE expires_at <= now() - interval '1h' ORDER BY expires_at LIMIT 5`: "sessions_expired",
-	} {
-		plan := planOf(t, db, query)
-		if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
-			t.Errorf("%s is answered so:\n%s", query, plan)
-		}
+	query := `SELECT account_id FROM sessions WHERE id = sha256('5')`
+	if plan := planOf(t, db, query); !strings.Contains(plan, "sessions_pkey") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("%s is answered so:\n%s", query, plan)
 	}
 }
 
@@ -161,13 +134,8 @@ func TestServiceRoleKeepsSessions(t *testing.T) {
 	if _, ok := looked(t, service, mine.ID, noon); !ok {
 		t.Error("not found")
 	}
-	for what, err := range map[string]error{
-		"TouchSession":  service.TouchSession(t.Context(), models.Session{ID: mine.ID, SeenAt: noon, ExpiresAt: noon}, noon),
-		"SweepSessions": second(service.SweepSessions(t.Context(), noon.Add(-time.Hour), 5)),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
+	if err := service.TouchSession(t.Context(), models.Session{ID: mine.ID, SeenAt: noon, ExpiresAt: noon}, noon); err != nil {
+		t.Error(err)
 	}
 	if _, ok, err := service.CloseSession(t.Context(), mine.ID); !ok || err != nil {
 		t.Errorf("CloseSession: %v, %v", ok, err)

@@ -116,25 +116,3 @@ func (s *Store) GiveBackTry(ctx context.Context, counters []models.Tries) error 
 	}
 	return nil
 }
-
-// sweepBatch bounds what one sweep locks and how long it takes.
-const sweepBatch = 10_000
-
-// SweepTries forgets counters whose windows are over, a part of them at a time,
-// and tells how many those were.
-func (s *Store) SweepTries(ctx context.Context) (int64, error) {
-	return s.sweep(ctx, "counters of tries", `DELETE FROM code_tries WHERE ctid = ANY (ARRAY(
-		SELECT ctid FROM code_tries WHERE window_ends < $1 LIMIT $2))`, s.now())
-}
-
-func (s *Store) sweep(ctx context.Context, what, sql string, before time.Time) (n int64, err error) {
-	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		tag, err := conn.Exec(ctx, sql, before, sweepBatch)
-		n = tag.RowsAffected()
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("sweeping %s: %w", what, err)
-	}
-	return n, nil
-}

@@ -34,7 +34,6 @@ func (a *app) cabinet(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.Run(ctx) })
-	group.Go(func() error { office.KeepTidy(ctx, tidyEvery); return nil })
 	group.Go(func() error { return web.ServeOn(ctx, listener, handler) })
 	return group.Wait()
 }

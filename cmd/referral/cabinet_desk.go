@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -14,9 +13,6 @@ import (
 	"referral/web/cabinet/pages"
 )
 
-// tidyEvery is how often old counters and answers are swept.
-const tidyEvery = 5 * time.Minute
-
 // office is the desk behind the pages and the API. Codes are judged by the very
 // function that the consumer hands to the storage.
 func (a *app) office(public string) (*cabinet.Office, error) {
@@ -26,7 +22,6 @@ func (a *app) office(public string) (*cabinet.Office, error) {
 		Limits: a.config.Cabinet.Limits.Limits(),
 		Invites: cabinet.InviteOptions{
 			Channels: invitations.Channels(), Recipients: recipient.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
-			KeepRecipients: invitations.KeepRecipients,
 		},
 		PublicURL: public, Now: a.now,
 		NewID:    func() models.UUID { return models.UUID(uuid.New()) },

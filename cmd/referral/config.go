@@ -22,6 +22,7 @@ type Config struct {
 	Schedule    ScheduleConfig    `yaml:"schedule"`
 	Settle      SettleConfig      `yaml:"settle"`
 	Publisher   PublisherConfig   `yaml:"publisher"`
+	Retention   RetentionConfig   `yaml:"retention"`
 	Reports     ReportsConfig     `yaml:"reports"`
 	Log         LogConfig         `yaml:"log"`
 }
@@ -50,6 +51,7 @@ func DefaultConfig() *Config {
 		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
 		Settle:      SettleConfig{Workers: 2, ChunkAccounts: 3000},
 		Publisher:   PublisherConfig{Poll: time.Second},
+		Retention:   defaultRetention(),
 		Reports:     ReportsConfig{CSV: csvPlain},
 		Log:         LogConfig{Level: "info", Format: "json"},
 	}
@@ -91,6 +93,7 @@ func (c *Config) validate(where origins) error {
 	c.Invitations.validate(found)
 	c.Programme.validate(found)
 	c.Schedule.validate(found)
+	c.Retention.validate(found, &c.Schedule)
 	c.Reports.validate(found)
 	c.Log.validate(found)
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)

@@ -22,12 +22,11 @@ const (
 
 // InvitationsConfig is how clients' invitations go out.
 type InvitationsConfig struct {
-	PerDay         int           `yaml:"per_day"`         // of one client
-	Brand          string        `yaml:"brand"`           // what friends are invited to
-	GiveUp         time.Duration `yaml:"give_up"`         // age at which one is not tried any more
-	KeepRecipients time.Duration `yaml:"keep_recipients"` // age at which its address is forgotten
-	Email          EmailConfig   `yaml:"email"`
-	SMS            SMSConfig     `yaml:"sms"`
+	PerDay int           `yaml:"per_day"` // of one client
+	Brand  string        `yaml:"brand"`   // what friends are invited to
+	GiveUp time.Duration `yaml:"give_up"` // age at which one is not tried any more
+	Email  EmailConfig   `yaml:"email"`
+	SMS    SMSConfig     `yaml:"sms"`
 }
 
 // EmailConfig is how those by mail go out.
@@ -79,7 +78,7 @@ type SMPPConfig struct {
 
 func defaultInvitations() InvitationsConfig {
 	return InvitationsConfig{
-		PerDay: 10, Brand: "t2 АТС", GiveUp: 72 * time.Hour, KeepRecipients: 90 * 24 * time.Hour,
+		PerDay: 10, Brand: "t2 АТС", GiveUp: 72 * time.Hour,
 		Email: EmailConfig{
 			Via: viaKafka, PerSecond: 20,
 			SMTP: SMTPConfig{Port: 587, Security: string(smtp.StartTLS), FromName: "t2 АТС", Timeout: 30 * time.Second},
@@ -115,7 +114,6 @@ func (c *InvitationsConfig) leavesTheHouse() bool {
 func (c *InvitationsConfig) validate(found *findings) {
 	found.inRange("invitations.per_day", c.PerDay, 1, 1000)
 	found.lasts("invitations.give_up", c.GiveUp, time.Hour, 30*24*time.Hour)
-	found.lasts("invitations.keep_recipients", c.KeepRecipients, 24*time.Hour, 10*365*24*time.Hour)
 	if strings.TrimSpace(c.Brand) == "" || len(c.Brand) > 100 || hasControl(c.Brand) {
 		found.add("invitations.brand", "it must be one line of at most 100 bytes, for example t2 АТС")
 	}

@@ -14,8 +14,6 @@ func TestInvitationSettings(t *testing.T) {
 	for text, want := range map[string]string{
 		"per_day: 0":                                  "invitations.per_day: 0 must be 1 to 1000",
 		"give_up: 1m":                                 "invitations.give_up: 1m0s must be 1h0m0s to 720h0m0s",
-		"keep_recipients: 23h":                        "invitations.keep_recipients: 23h0m0s must be 24h0m0s to 87600h0m0s",
-		"keep_recipients: 87601h":                     "invitations.keep_recipients: 87601h0m0s must be",
 		`brand: ""`:                                   "invitations.brand: it must be one line",
 		`brand: "t2\r\nBcc: x@y.z"`:                   "invitations.brand: it must be one line",
 		"email: {via: pigeon}":                        `invitations.email.via: "pigeon" must be kafka, smtp or off`,

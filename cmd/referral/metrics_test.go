@@ -55,6 +55,8 @@ func TestMetricsOfAProcessThatHasJustStarted(t *testing.T) {
 		`referral_door_turned_away_total{reason="storage"} 0`, `referral_door_sign_ins_total{result="no account"} 0`,
 		`referral_web_requests_total{route="GET /referral",status="5xx"} 0`, `referral_web_requests_total{route="none",status="gone"} 0`,
 		`referral_cabinet_activations_total{outcome="limited"} 0`, `referral_cabinet_activations_total{outcome="own_company"} 0`,
+		`referral_retention_deleted_rows_total{table="sessions"} 0`, `referral_retention_deleted_rows_total{table="invitations.recipient"} 0`,
+		`referral_retention_failures_total{table="dead_letters"} 0`,
 		`referral_cabinet_invitations_total{outcome="failed"} 0`, `referral_cabinet_invitations_total{outcome="opted_out"} 0`,
 		`referral_ready{check="database"} 0`, `referral_ready{check="schema"} 0`, `referral_ready{check="broker"} 0`,
 		`referral_ready{check="scheduler"} 1`, `referral_ready{check="publisher"} 0`, `referral_ready{check="notify"} 1`,

@@ -206,9 +206,13 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
+	retention, err := a.retention()
+	if err != nil {
+		return nil, err
+	}
 	return scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
-		AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
+		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
 	})
 }
 

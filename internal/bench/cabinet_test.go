@@ -130,7 +130,7 @@ func newOffice(b *testing.B, s *store.Store) *cabinet.Office {
 	office, err := cabinet.NewOffice(cabinet.Options{
 		Store: s, Programme: usualTerms(b), Derive: cabinet.Derive(consumer.Derive(usualTerms(b), rand.Text)),
 		Limits:  cabinet.Limits{Account: generous, Address: generous, Overall: generous},
-		Invites: cabinet.InviteOptions{PerDay: 10, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com", Now: time.Now,
+		Invites: cabinet.InviteOptions{PerDay: 10}, PublicURL: "https://lk.example.com", Now: time.Now,
 		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Registerer: prometheus.NewRegistry(),
 	})

@@ -147,13 +147,6 @@ func TestARepeatGetsTheFirstAnswer(t *testing.T) {
 	if n := r.number("SELECT count(*) FROM activations WHERE account_id = 901"); n != 2 {
 		t.Errorf("%d requests were made of 901, want the one and the one under another key", n)
 	}
-	r.later(25 * time.Hour)
-	if err := r.office.Sweep(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n := r.number("SELECT count(*) FROM client_requests"); n != 0 {
-		t.Errorf("%d answers are still kept", n)
-	}
 }
 
 // broken loses the answers of the database after the fact, or is away.

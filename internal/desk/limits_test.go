@@ -175,11 +175,4 @@ func TestTheLimitHoldsAtOneMoment(t *testing.T) {
 	if n := r.number("SELECT count(*) FROM activations WHERE account_id = 901"); n != 5 || looked.Load() != 5 {
 		t.Errorf("%d were looked at, %d answered", n, looked.Load())
 	}
-	r.later(48 * time.Hour)
-	if err := r.office.Sweep(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n := r.number("SELECT count(*) FROM code_tries"); n != 0 {
-		t.Errorf("%d counters are left", n)
-	}
 }

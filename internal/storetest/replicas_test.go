@@ -118,6 +118,7 @@ func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*
 	}
 	s, err := scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
+		Retention: scheduler.Retention{Cleaner: n, Schedule: strike{}}, // never
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,6 @@ const (
 type metrics struct {
 	activations *prometheus.CounterVec
 	invitations *prometheus.CounterVec
-	forgotten   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -30,12 +29,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "referral_cabinet_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
 		}, []string{"outcome"}),
-		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "referral_cabinet_recipients_forgotten_total", Help: "Invitations whose address was forgotten after its time.",
-		}),
 	}
 	m.begin()
-	r.MustRegister(m.activations, m.invitations, m.forgotten)
+	r.MustRegister(m.activations, m.invitations)
 	return m
 }
 

@@ -36,8 +36,6 @@ type InviteOptions struct {
 	Channels   []models.Channel // those that somebody sends by
 	Recipients recipient.Rules
 	PerDay     int // of one client
-	// KeepRecipients is how long the address of an invitation is kept.
-	KeepRecipients time.Duration
 }
 
 // Office is the desk behind the pages and the JSON API.
@@ -45,7 +43,6 @@ type Office struct {
 	o        Options
 	metrics  *metrics
 	gatherer *gatherer
-	guard    *recovering.Guard
 }
 
 var _ Desk = (*Office)(nil)
@@ -63,7 +60,7 @@ func NewOffice(o Options) (*Office, error) {
 		return nil, fmt.Errorf("cabinet: %w", err)
 	}
 	return &Office{
-		o: o, metrics: newMetrics(o.Registerer), gatherer: &gatherer{intake: o.Store, derive: o.Derive, guard: guard}, guard: guard,
+		o: o, metrics: newMetrics(o.Registerer), gatherer: &gatherer{intake: o.Store, derive: o.Derive, guard: guard},
 	}, nil
 }
 
@@ -73,9 +70,6 @@ func (o *Options) validate() error {
 	}
 	if o.Invites.PerDay < 1 {
 		return fmt.Errorf("%d invitations a day: must be at least 1", o.Invites.PerDay)
-	}
-	if o.Invites.KeepRecipients <= 0 {
-		return fmt.Errorf("recipients kept for %s: must be longer", o.Invites.KeepRecipients)
 	}
 	if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
 		return fmt.Errorf("the public address %q is no URL with a scheme and a host", o.PublicURL)

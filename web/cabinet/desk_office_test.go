@@ -1,11 +1,9 @@
 package cabinet
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,45 +14,11 @@ import (
 
 type noStore struct{ Store }
 
-// tidied is a store whose first sweep panics.
-type tidied struct {
-	noStore
-	sweeps *int
-}
-
-func (s tidied) SweepTries(context.Context) (int64, error) {
-	if *s.sweeps++; *s.sweeps == 1 {
-		panic("rows without a result")
-	}
-	return 0, nil
-}
-
-func (tidied) SweepRequests(context.Context, time.Duration) (int64, error)    { return 0, nil }
-func (tidied) ForgetRecipients(context.Context, time.Duration) (int64, error) { return 0, nil }
-
-// A sweep that panics is followed by the next one.
-func TestPanicsDoNotEndTheSweeping(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o, sweeps := someOptions(), 0
-		o.Store = tidied{sweeps: &sweeps}
-		office, err := NewOffice(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithTimeout(t.Context(), 150*time.Second)
-		defer stop()
-		office.KeepTidy(ctx, time.Minute)
-		if sweeps != 3 {
-			t.Errorf("%d sweeps", sweeps)
-		}
-	})
-}
-
 func someOptions() Options {
 	limit := Limit{Wrong: 1, In: time.Second}
 	return Options{
 		Store: noStore{}, Programme: &billing.Programme{}, Derive: func(*models.WorkingSet, []*models.Fact) models.Changes { return models.Changes{} },
-		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1, KeepRecipients: time.Hour}, PublicURL: "https://lk.example.com",
+		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1}, PublicURL: "https://lk.example.com",
 		NewID: func() models.UUID { return models.UUID{} }, NewToken: func() string { return "" },
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}
@@ -74,7 +38,6 @@ func TestAnOfficeNeedsItsOptions(t *testing.T) {
 		{func(o *Options) { o.NewToken = nil }, "must be given"},
 		{func(o *Options) { o.Registerer = nil }, "must be given"},
 		{func(o *Options) { o.Invites.PerDay = 0 }, "invitations a day"},
-		{func(o *Options) { o.Invites.KeepRecipients = 0 }, "recipients kept for 0s"},
 		{func(o *Options) { o.PublicURL = "lk.example.com" }, "public address"},
 		{func(o *Options) { o.Limits.Address.Wrong = 0 }, "address"},
 		{func(o *Options) { o.Limits.Overall.In = 0 }, "overall"},

@@ -30,7 +30,6 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 type TryCounter interface {
 	ReserveTry(ctx context.Context, counters []models.Tries) (over time.Time, err error)
 	GiveBackTry(ctx context.Context, counters []models.Tries) error
-	SweepTries(ctx context.Context) (int64, error)
 }
 
 // Requests remembers what was asked for, so that a repeat gets the same answer.
@@ -39,7 +38,6 @@ type Requests interface {
 	AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error
 	ReleaseRequest(ctx context.Context, c models.RequestClaim) error
 	GiveUpRequest(ctx context.Context, c models.RequestClaim) error
-	SweepRequests(ctx context.Context, keep time.Duration) (int64, error)
 }
 
 // Invitations is where invitations are left for whoever sends them.
@@ -47,7 +45,6 @@ type Invitations interface {
 	Invite(ctx context.Context, q models.InvitationRequest) (models.Invitation, error)
 	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
 	OptOut(ctx context.Context, token models.Digest) (found bool, err error)
-	ForgetRecipients(ctx context.Context, keep time.Duration) (int64, error)
 }
 
 // Store is all of them, which one storage has.

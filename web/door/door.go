@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -66,8 +65,8 @@ func New(o Options) (*Door, error) {
 // opened by configuration only.
 func (d *Door) Open() bool { return d.o.SignIn.Issuer != "" }
 
-// Run keeps up with the provider, notes who was seen and sweeps out ended
-// sessions until ctx ends; then it returns nil.
+// Run keeps up with the provider and notes who was seen until ctx ends; then it
+// returns nil.
 func (d *Door) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if d.Open() {
@@ -76,7 +75,6 @@ func (d *Door) Run(ctx context.Context) error {
 		d.log.Warn("sign-in to the personal account is not configured: its pages and API answer 503")
 	}
 	group.Go(func() error { return d.kept(ctx, d.noteSeen) })
-	group.Go(func() error { return d.kept(ctx, d.sweep) })
 	return group.Wait()
 }
 
@@ -88,24 +86,4 @@ func (d *Door) kept(ctx context.Context, work func(context.Context) error) error
 			return err
 		}
 	}
-}
-
-const (
-	sweepEvery = 5 * time.Minute
-	sweepBatch = 1000
-)
-
-// sweep deletes ended sessions, now and then every few minutes. Nothing waits for
-// it: a session that has ended lets nobody in, swept or not.
-func (d *Door) sweep(ctx context.Context) error {
-	for sleep.For(ctx, 0); ctx.Err() == nil; sleep.For(ctx, sweepEvery) {
-		for swept := sweepBatch; swept == sweepBatch; {
-			var err error
-			if swept, err = d.o.Sessions.SweepSessions(ctx, d.o.Now(), sweepBatch); err != nil && ctx.Err() == nil {
-				d.log.Warn("ended sessions were not deleted; trying again later", "error", err)
-			}
-			d.metrics.swept.Add(float64(swept))
-		}
-	}
-	return nil
 }

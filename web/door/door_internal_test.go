@@ -136,7 +136,6 @@ func (none) TouchSession(context.Context, models.Session, time.Time) error { ret
 func (none) CloseSession(context.Context, models.SessionID) (s models.Session, ok bool, err error) {
 	return s, false, nil
 }
-func (none) SweepSessions(context.Context, time.Time, int) (int, error) { return 0, nil }
 
 func whole() Options {
 	return Options{

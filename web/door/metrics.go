@@ -28,7 +28,6 @@ type metrics struct {
 	turned   *prometheus.CounterVec
 	signIns  *prometheus.CounterVec
 	provider prometheus.Gauge
-	swept    prometheus.Counter
 	dropped  prometheus.Counter
 }
 
@@ -50,9 +49,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		provider: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "referral_door_provider_up", Help: "1 when the OpenID provider answered the last time it was asked for its configuration.",
 		}),
-		swept: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "referral_door_sessions_swept_total", Help: "Ended sessions that were deleted.",
-		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "referral_door_seen_dropped_total", Help: "Notes of a client being seen that were given up, because the database was slow or away.",
 		}),
@@ -64,7 +60,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.signIns.WithLabelValues(result)
 	}
 	m.expect(unrouted)
-	r.MustRegister(m.requests, m.seconds, m.turned, m.signIns, m.provider, m.swept, m.dropped)
+	r.MustRegister(m.requests, m.seconds, m.turned, m.signIns, m.provider, m.dropped)
 	return m
 }
 

@@ -27,8 +27,6 @@ type Sessions interface {
 	// TouchSession notes SeenAt and ExpiresAt, unless that was done since a time.
 	TouchSession(ctx context.Context, seen models.Session, since time.Time) error
 	CloseSession(ctx context.Context, id models.SessionID) (s models.Session, ok bool, err error)
-	// SweepSessions deletes at most limit sessions that have ended by now.
-	SweepSessions(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // SignIn is what the operator's OpenID provider and the door know of each other.

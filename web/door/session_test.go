@@ -13,28 +13,20 @@ import (
 	"referral/web/door/doortest"
 )
 
-// noted is sessions that tell when it is noted that a client was seen, and when
-// they are swept.
+// noted is sessions that tell when it is noted that a client was seen.
 type noted struct {
 	*doortest.Memory
 	touched chan models.Session
-	swept   chan int
 }
 
 func newNoted() noted {
-	return noted{doortest.NewMemory(), make(chan models.Session, 100), make(chan int, 100)}
+	return noted{doortest.NewMemory(), make(chan models.Session, 100)}
 }
 
 func (n noted) TouchSession(ctx context.Context, s models.Session, since time.Time) error {
 	err := n.Memory.TouchSession(ctx, s, since)
 	n.touched <- s
 	return err
-}
-
-func (n noted) SweepSessions(ctx context.Context, now time.Time, limit int) (int, error) {
-	swept, err := n.Memory.SweepSessions(ctx, now, limit)
-	n.swept <- swept
-	return swept, err
 }
 
 func in(t *testing.T, r *doortest.Rig, browser *http.Client) bool {
@@ -85,26 +77,6 @@ func TestSeenIsNotedSeldom(t *testing.T) {
 	}
 	if len(sessions.touched) != 0 {
 		t.Errorf("noted %d times more", len(sessions.touched))
-	}
-}
-
-// Ended sessions are swept out, all of them and no other.
-func TestEndedSessionsAreSwept(t *testing.T) {
-	sessions := newNoted()
-	now := time.Now()
-	for i := range 1500 {
-		ends := now.Add(-time.Second)
-		if i < 3 {
-			ends = now.Add(time.Hour)
-		}
-		s := models.Session{ID: models.SessionID{byte(i), byte(i >> 8)}, AccountID: 885, ExpiresAt: ends}
-		if err := sessions.OpenSession(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rig(t, doortest.Options{Sessions: sessions})
-	if first, second := <-sessions.swept, <-sessions.swept; first != 1000 || second != 497 || len(sessions.All()) != 3 {
-		t.Errorf("swept %d and %d, left %d", first, second, len(sessions.All()))
 	}
 }
 

@@ -83,17 +83,3 @@ func (m *Memory) CloseSession(_ context.Context, id models.SessionID) (models.Se
 	}
 	return s, ok, m.err
 }
-
-// SweepSessions deletes sessions that have ended.
-func (m *Memory) SweepSessions(_ context.Context, now time.Time, limit int) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for id, s := range m.all {
-		if n < limit && m.err == nil && !now.Before(s.ExpiresAt) {
-			delete(m.all, id)
-			n++
-		}
-	}
-	return n, m.err
-}
