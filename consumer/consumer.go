@@ -13,6 +13,7 @@ import (
 
 	"referral/consumer/decode"
 	"referral/internal/health"
+	"referral/internal/promregister"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
@@ -54,13 +55,15 @@ func New(o Options) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
+	reg := promregister.New(o.Registerer)
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
-		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(o.Registerer, o.Topics, decoder),
+		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(reg, o.Topics, decoder),
 		health: health.New(health.Options{Component: "consumer"}), guard: guard,
 		decompressor: kgo.DefaultDecompressor(), positions: newPositions(o.Now),
 	}
-	if err := o.Registerer.Register(c.positions); err != nil {
+	reg.MustRegister(c.positions)
+	if err := reg.Err(); err != nil {
 		return nil, fmt.Errorf("consumer: registering metrics: %w", err)
 	}
 	c.health.Report(onBroker, errors.New("the group has not been joined yet"))

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/internal/health"
+	"referral/internal/promregister"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
@@ -42,7 +43,11 @@ func New(o Options) (*Notifier, error) {
 	if n.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "notify"); err != nil {
 		return nil, err
 	}
-	n.metrics = newMetrics(o.Registerer, n)
+	reg := promregister.New(o.Registerer)
+	n.metrics = newMetrics(reg, n)
+	if err := reg.Err(); err != nil {
+		return nil, fmt.Errorf("notify: registering metrics: %w", err)
+	}
 	return n, nil
 }
 

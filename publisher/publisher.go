@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"referral/internal/health"
+	"referral/internal/promregister"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 )
@@ -43,14 +44,18 @@ func New(o Options) (*Publisher, error) {
 	}
 	p := &Publisher{options: o.withDefaults()}
 	p.encoder = NewEncoder(p.options.Source)
-	p.metrics = newMetrics(o.Registerer, o.Topics)
+	reg := promregister.New(o.Registerer)
+	p.metrics = newMetrics(reg, o.Topics)
+	err := reg.Err()
+	if err != nil {
+		return nil, fmt.Errorf("publisher: registering metrics: %w", err)
+	}
 	p.retrier = &retrier{
 		Tracker: health.New(health.Options{
 			Component: "publisher", Log: o.Log, Failing: "publishing fails, trying again", Recovered: "publishing goes on",
 		}),
 		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}
-	var err error
 	if p.retrier.guard, err = recovering.New(o.Log, o.Registerer, "publisher"); err != nil {
 		return nil, err
 	}
