@@ -25,6 +25,7 @@ type Book struct {
 	activations   []*models.Activation
 	referrals     []models.Referral
 	announcements []models.Announcement
+	codesIssued   []*models.Account
 	taken         int   // facts so far
 	repeated      []int // those that changed nothing
 }
@@ -109,6 +110,7 @@ func (b *Book) register(f *models.Fact, data models.Registered) (isNew bool) {
 func (b *Book) issueCode(f *models.Fact, a *models.Account) {
 	a.Code = b.newCode()
 	b.set.Codes[a.Code] = a.ID
+	b.codesIssued = append(b.codesIssued, a)
 	b.announce(f, models.CodeIssued, a.ID, map[string]any{"account_id": a.ID, "code": a.Code})
 }
 
@@ -221,12 +223,15 @@ func (b *Book) Restand(terms string, adopted time.Time) {
 
 // Close derives anew what the facts changed and says what is to be stored.
 func (b *Book) Close() models.Changes {
-	changes := models.Changes{Activations: b.activations, Referrals: b.referrals, Standings: map[int64]models.Standing{}, Repeated: b.repeated}
+	changes := models.Changes{
+		CodesIssued: b.codesIssued, Activations: b.activations, Referrals: b.referrals,
+		Standings: map[int64]models.Standing{}, Replaced: map[int64]models.Standing{}, Repeated: b.repeated,
+	}
 	for _, id := range sortedKeys(b.stale) {
 		was, standing := b.set.Standings[id], b.programme.StandIn(b.set, id)
 		if !sameStanding(was, standing) {
 			b.set.Standings[id] = standing
-			changes.Standings[id] = standing
+			changes.Standings[id], changes.Replaced[id] = standing, was
 		}
 		b.announceChanges(b.stale[id], id, was, standing)
 	}

@@ -83,7 +83,7 @@ func (e *entry) believed() models.Money {
 }
 
 func (r *Reconciliation) entry(d *models.AuditDocument) entry {
-	e := entry{AuditDocument: d, id: AdjustmentID(d.InvoiceID, d.Sequence)}
+	e := entry{AuditDocument: d, id: documentID(d)}
 	for i := range d.Items {
 		e.sum = e.sum.Add(d.Items[i].Amount)
 	}
@@ -93,6 +93,28 @@ func (r *Reconciliation) entry(d *models.AuditDocument) entry {
 	}
 	e.progress = r.progress(t)
 	return e
+}
+
+// documentID is the identifier that follows from what a document says of itself.
+func documentID(d *models.AuditDocument) models.UUID {
+	return AdjustmentID(d.Period, d.InvoiceID, d.Sequence)
+}
+
+// lostID is the identifier of a document that the ledger does not hold: the one
+// that billing has answered, of those it may have had. known is false when billing
+// has answered none.
+func (r *Reconciliation) lostID(inv *models.AuditInvoice, sequence int) (id models.UUID, known bool) {
+	periods := []models.Period{inv.Invoice.Period, r.period}
+	for i := range inv.Documents {
+		periods = append(periods, inv.Documents[i].Period)
+	}
+	for _, p := range periods {
+		id = AdjustmentID(p, inv.Invoice.ID, sequence)
+		if _, known = r.orphans[id]; known {
+			return id, true
+		}
+	}
+	return AdjustmentID(inv.Invoice.Period, inv.Invoice.ID, sequence), false
 }
 
 func (r *Reconciliation) entries(inv *models.AuditInvoice) []entry {
@@ -164,7 +186,7 @@ const maxGap = 1000
 // are, and those after them that billing has booked. lost is the answers.
 func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, lost []models.Result) {
 	missing := func(sequence int) {
-		f, answer, known := r.missing(&inv.Invoice, sequence)
+		f, answer, known := r.missing(inv, sequence)
 		findings = append(findings, f)
 		if known {
 			lost = append(lost, answer)
@@ -184,11 +206,11 @@ func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, los
 		}
 	}
 	for last++; ; last++ {
-		id := AdjustmentID(inv.Invoice.ID, last)
-		switch answer, known := r.orphans[id]; {
+		id, known := r.lostID(inv, last)
+		switch {
 		case !known:
 			return findings, lost
-		case answer.Status == models.ResultApplied:
+		case r.orphans[id].Status == models.ResultApplied:
 			missing(last)
 		default:
 			// Billing has booked nothing, and that the ledger lacks something its lines
@@ -198,8 +220,9 @@ func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, los
 	}
 }
 
-func (r *Reconciliation) missing(inv *models.Invoice, sequence int) (f finding, answer models.Result, known bool) {
-	f.Break = Break{Kind: BreakMissing, AccountID: inv.AccountID, InvoiceID: inv.ID, DocumentID: AdjustmentID(inv.ID, sequence),
+func (r *Reconciliation) missing(inv *models.AuditInvoice, sequence int) (f finding, answer models.Result, known bool) {
+	id, _ := r.lostID(inv, sequence)
+	f.Break = Break{Kind: BreakMissing, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID, DocumentID: id,
 		Detail: fmt.Sprintf("document %d is not in the ledger", sequence)}
 	if answer, known = r.claim(f.DocumentID); known {
 		f.Expected = answer.Amount
@@ -237,7 +260,7 @@ func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) 
 	if n := len(inv.Documents); n > 0 {
 		next = inv.Documents[n-1].Sequence + 1
 	}
-	b.DocumentID = AdjustmentID(inv.Invoice.ID, next)
+	b.DocumentID = AdjustmentID(inv.Invoice.Period, inv.Invoice.ID, next)
 	b.Kind = postedKind(b.Expected, b.Actual)
 	b.Detail = fmt.Sprintf("the facts give %s, the ledger holds %s", b.Expected, b.Actual)
 	return b, true
@@ -269,8 +292,8 @@ func blame(findings []finding, off Break, inv *models.AuditInvoice) []finding {
 	if len(guilty) > 0 {
 		return findings
 	}
-	if d := suspect(inv); d != nil && !isAltered(findings, AdjustmentID(d.InvoiceID, d.Sequence)) {
-		off.Kind, off.DocumentID = BreakAltered, AdjustmentID(d.InvoiceID, d.Sequence)
+	if d := suspect(inv); d != nil && !isAltered(findings, documentID(d)) {
+		off.Kind, off.DocumentID = BreakAltered, documentID(d)
 		off.Detail = fmt.Sprintf("the items of document %d do not follow from the days that they name; %s", d.Sequence, off.Detail)
 		// The document may wait for something besides; altered, it is named once.
 		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.DocumentID == off.DocumentID })

@@ -141,7 +141,7 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		{"a number that jumps", func(c *models.AuditCase) {
 			d := &c.Invoices[0].Documents[0]
 			d.Sequence = math.MaxInt32
-			d.ID = billing.AdjustmentID(d.InvoiceID, d.Sequence)
+			d.ID = billing.AdjustmentID(d.Period, d.InvoiceID, d.Sequence)
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakMissing}},
 		{"a document on an invoice that never arrived", func(c *models.AuditCase) {
 			c.Strays = c.Invoices[0].Documents
@@ -152,11 +152,11 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 		}, models.AuditHead{}, nil},
 		{"an answer to a document missing from another period", func(c *models.AuditCase) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
-		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID("INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
-		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
-		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID("INV-1", 2), models.ResultRejected), nil},
+		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID(202604, "INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
+		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultRejected), nil},
 		{"billing has rejected the document that is gone", func(c *models.AuditCase) { c.Invoices[0].Documents = nil },
-			orphans(billing.AdjustmentID("INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},
+			orphans(billing.AdjustmentID(202604, "INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},
 	} {
 		a := newAudited(t)
 		account := a.friendly(1)

@@ -1,7 +1,7 @@
 package billing
 
 import (
-	"crypto/sha1" // what version 5 of a UUID is defined with; no secret depends on it
+	"crypto/sha1" // it spreads identifiers; no secret depends on it
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,21 +14,20 @@ import (
 // namespace of the identifiers that follow from what they identify.
 var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:referral:v1"))
 
-// AdjustmentID is the identifier of the n-th document on an invoice: the same
-// work done twice gets the same one.
-func AdjustmentID(invoice string, sequence int) models.UUID {
+// AdjustmentID is the identifier of the n-th document on an invoice, posted for a
+// period: the same work done twice gets the same one. It is a UUID of version 8
+// (RFC 9562) that begins, as one of version 7 does, with a time in milliseconds:
+// the start of the period in UTC. The rest is a hash. So the identifiers of a
+// period lie together in an index, and the period can be told from them.
+func AdjustmentID(period models.Period, invoice string, sequence int) models.UUID {
 	var room [128]byte
 	name := append(append(room[:0], namespace[:]...), "adjustment/"...)
 	name = append(append(name, invoice...), '/')
-	return nameBased(strconv.AppendInt(name, int64(sequence), 10))
-}
-
-// nameBased is the UUID of version 5 of a namespace followed by a name: what
-// uuid.NewSHA1 makes, without the five allocations.
-func nameBased(name []byte) (id models.UUID) {
-	sum := sha1.Sum(name)
-	copy(id[:], sum[:])
-	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	sum := sha1.Sum(strconv.AppendInt(name, int64(sequence), 10))
+	id := models.UUID(sum[:16])
+	start := period.IDPrefix()
+	copy(id[:], start[:])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
 	return id
 }
 
@@ -89,11 +88,15 @@ type Desired struct {
 }
 
 // Desire computes what is owed on an invoice from the discounts of its account.
-// Packages of SMS are never discounted; a service on no list is held.
+// Packages of SMS are never discounted; a service on no list is held. An invoice
+// whose lines cannot be read panics, as one whose sums overflow does.
 func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desired {
 	var d Desired
 	if len(timeline) == 0 {
 		return d
+	}
+	if inv.Damage != nil {
+		panic(inv.Damage)
 	}
 	arena := make([]models.Segment, 0, len(inv.Lines)*2)
 	for i := range inv.Lines {
@@ -138,7 +141,7 @@ func difference(posting Posting, c *models.InvoiceCase, desired []models.Adjustm
 		return models.Adjustment{}, false
 	}
 	doc := models.Adjustment{
-		ID:        AdjustmentID(c.Invoice.ID, c.Sequence+1),
+		ID:        AdjustmentID(posting.Period, c.Invoice.ID, c.Sequence+1),
 		Sequence:  c.Sequence + 1,
 		AccountID: c.Invoice.AccountID, InvoiceID: c.Invoice.ID, InvoiceRevision: c.Invoice.Revision,
 		Period: posting.Period, PostingPeriod: posting.Into, Currency: c.Invoice.Currency,

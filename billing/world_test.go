@@ -383,7 +383,7 @@ func (w *world) checkOutcome(posting billing.Posting, out *models.AccountOutcome
 		switch inv := w.invoices[doc.InvoiceID]; {
 		case sum != doc.Amount:
 			w.Errorf("%s document %d says %s, its items sum to %s", doc.InvoiceID, doc.Sequence, doc.Amount, sum)
-		case doc.Sequence != len(w.documents[doc.InvoiceID])+1 || doc.ID != billing.AdjustmentID(doc.InvoiceID, doc.Sequence):
+		case doc.Sequence != len(w.documents[doc.InvoiceID])+1 || doc.ID != billing.AdjustmentID(doc.Period, doc.InvoiceID, doc.Sequence):
 			w.Errorf("%s document %d is not the next, or has another id than follows", doc.InvoiceID, doc.Sequence)
 		case doc.Period != posting.Period || doc.PostingPeriod != posting.Into || doc.InvoiceRevision != inv.Revision ||
 			doc.AccountID != out.AccountID || doc.AccountID != inv.AccountID || doc.Currency != inv.Currency:

@@ -29,7 +29,7 @@ type Adjustment struct {
 	Reason          AdjustmentReason
 	Items           []AdjustmentItem
 
-	// Damage is why the days of an item cannot be read, which then has none; nil
+	// Damage is why an item, or its days, cannot be read, which then has none; nil
 	// for all that is in the ledger as it was posted.
 	Damage error
 }

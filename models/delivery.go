@@ -74,25 +74,21 @@ type ChunkDocuments struct {
 }
 
 // ChunkSize counts what a chunk posted.
-type ChunkSize struct{ Documents, Items, Packages int64 }
+type ChunkSize struct{ Documents, Packages int64 }
 
-// String is the three counts.
+// String is the counts.
 func (s ChunkSize) String() string {
-	return fmt.Sprintf("%d documents, %d items, %d packages", s.Documents, s.Items, s.Packages)
+	return fmt.Sprintf("%d documents, %d packages", s.Documents, s.Packages)
 }
 
 // Lacks tells whether anything of another size is missing here.
 func (s ChunkSize) Lacks(posted ChunkSize) bool {
-	return s.Documents < posted.Documents || s.Items < posted.Items || s.Packages < posted.Packages
+	return s.Documents < posted.Documents || s.Packages < posted.Packages
 }
 
 // Size counts the documents that are here.
 func (d *ChunkDocuments) Size() ChunkSize {
-	size := ChunkSize{Documents: int64(len(d.Adjustments)), Packages: int64(len(d.Packages))}
-	for i := range d.Adjustments {
-		size.Items += int64(len(d.Adjustments[i].Items))
-	}
-	return size
+	return ChunkSize{Documents: int64(len(d.Adjustments)), Packages: int64(len(d.Packages))}
 }
 
 // IncompleteChunk is a posted chunk of which the ledger shows less than its run

@@ -14,6 +14,9 @@ type Invoice struct {
 	Period    Period
 	Currency  string
 	Lines     []Line
+
+	// Damage is why the stored lines cannot be read; nil for an invoice as it came.
+	Damage error
 }
 
 // Line is one charge (or credit) of an invoice for a stretch of service.

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 )
@@ -46,6 +47,25 @@ func (p Period) Previous() Period {
 		return p - 100 + 11
 	}
 	return p - 1
+}
+
+// IDPrefix is what the identifiers of the period's documents begin with: its first
+// instant in UTC, in milliseconds of Unix time.
+func (p Period) IDPrefix() [6]byte {
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(p.First().Time().UnixMilli()))
+	return [6]byte(ms[2:])
+}
+
+// PeriodOfID is the period that the identifier of a document begins with, 0 when it
+// begins with none.
+func PeriodOfID(id UUID) Period {
+	ms := binary.BigEndian.Uint64(append([]byte{0, 0}, id[:6]...))
+	p := DateOf(time.UnixMilli(int64(ms)), time.UTC).Period()
+	if prefix := p.IDPrefix(); prefix != [6]byte(id[:6]) {
+		return 0
+	}
+	return p
 }
 
 // MarshalText writes "2026-04".

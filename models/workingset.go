@@ -1,10 +1,29 @@
 package models
 
+import "slices"
+
 // Standing is what the facts give one account: derived, and replaced whole
 // whenever a fact changes it.
 type Standing struct {
 	Discounts []Discount // by kind, then by day
 	Grants    []Grant    // by day earned, size and number
+}
+
+// ChangedDays is the first day on which the discounts are others than before, and
+// the first one from which on they are the same; both are 0 when none has changed.
+func (s Standing) ChangedDays(before Standing) (from, to Date) {
+	changed := slices.Concat(without(s.Discounts, before.Discounts), without(before.Discounts, s.Discounts))
+	for i, d := range changed {
+		if i == 0 {
+			from, to = d.From, d.To
+		}
+		from, to = min(from, d.From), max(to, d.To)
+	}
+	return from, to
+}
+
+func without(list, others []Discount) []Discount {
+	return slices.DeleteFunc(slices.Clone(list), func(d Discount) bool { return slices.Contains(others, d) })
 }
 
 // WorkingSet is what the facts of one batch may touch, loaded and locked: the
@@ -30,10 +49,12 @@ func NewWorkingSet() *WorkingSet {
 
 // Changes is what a batch of facts did to a working set.
 type Changes struct {
-	Accounts      []*Account    // new or changed
-	Activations   []*Activation // new or newly judged
-	Referrals     []Referral    // new, or with another ActivatedAt
-	Standings     map[int64]Standing
+	Accounts      []*Account         // new or changed
+	CodesIssued   []*Account         // of them, those that have got their code
+	Activations   []*Activation      // new or newly judged
+	Referrals     []Referral         // new, or with another ActivatedAt
+	Standings     map[int64]Standing // those that have changed
+	Replaced      map[int64]Standing // what these were before
 	Announcements []Announcement
 	Repeated      []int // which of the facts, by their order, changed nothing
 }

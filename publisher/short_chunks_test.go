@@ -30,7 +30,6 @@ func lacking(lack func(*models.ChunkDocuments)) (short, whole models.ChunkDocume
 func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
 	for name, lack := range map[string]func(*models.ChunkDocuments){
 		"a document": func(d *models.ChunkDocuments) { d.Adjustments = d.Adjustments[:1] },
-		"an item":    func(d *models.ChunkDocuments) { d.Adjustments[1].Items = nil },
 		"a package":  func(d *models.ChunkDocuments) { d.Packages = nil },
 		"everything": func(d *models.ChunkDocuments) { d.Adjustments, d.Packages = nil, nil },
 	} {
@@ -83,7 +82,7 @@ func TestDrainNamesShortChunk(t *testing.T) {
 	short, _ := lacking(func(d *models.ChunkDocuments) { d.Packages = nil })
 	w.ledger.add(short)
 	err := w.publisher(t).Drain(t.Context())
-	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "run 1, chunk 1 posted 2 documents, 2 items, 1 packages; the ledger shows 2 documents, 2 items, 0 packages") {
+	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "run 1, chunk 1 posted 2 documents, 1 packages; the ledger shows 2 documents, 0 packages") {
 		t.Errorf("the error is %v", err)
 	}
 	if w.ledger.isPublished(short.Ref) || len(w.read(t, topics.Discounts)) != 0 {

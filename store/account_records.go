@@ -1,10 +1,6 @@
 package store
 
-import (
-	"gorm.io/gorm/clause"
-
-	"referral/models"
-)
+import "referral/models"
 
 // accountRecords is the rows of some accounts and of what hangs on them.
 type accountRecords struct {
@@ -18,19 +14,6 @@ type accountRecords struct {
 // queue reads them all in one round trip.
 func (a *accountRecords) queue(r *roundTrip, ids []int64) {
 	r.find("accounts", r.db.Where("account_id = ANY(?)", idList(ids)).Order("account_id").Find(&a.accounts))
-	a.queueRest(r, ids)
-}
-
-// queueLocked locks the accounts first, in the order of their ids, so that no two
-// lock each other out. What hangs on them is read behind the locks.
-func (a *accountRecords) queueLocked(r *roundTrip, ids map[int64]bool) {
-	sorted := sortedIDs(ids)
-	r.find("accounts, locking them", r.db.Clauses(clause.Locking{Strength: "UPDATE"}).
-		Where("account_id = ANY(?)", idList(sorted)).Order("account_id").Find(&a.accounts))
-	a.queueRest(r, sorted)
-}
-
-func (a *accountRecords) queueRest(r *roundTrip, ids []int64) {
 	for _, q := range []struct {
 		what  string
 		into  any
@@ -43,6 +26,17 @@ func (a *accountRecords) queueRest(r *roundTrip, ids []int64) {
 	} {
 		r.find(q.what, r.db.Where("account_id = ANY(?)", idList(ids)).Order(q.order).Find(q.into))
 	}
+}
+
+// queueLocked locks the accounts first, in the order of their ids, so that no two
+// lock each other out: one statement each, because a database distributed by account
+// locks no rows of several in one. What is read is read behind the locks.
+func (a *accountRecords) queueLocked(r *roundTrip, ids map[int64]bool) {
+	sorted := sortedIDs(ids)
+	for _, id := range sorted {
+		r.exec("locking an account", "SELECT 1 FROM accounts WHERE account_id = $1 FOR UPDATE", id)
+	}
+	a.queue(r, sorted)
 }
 
 // workingSet is what they say, without the codes.

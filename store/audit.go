@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
 )
 
@@ -17,7 +19,7 @@ const auditChunk = 2000
 // take part in the programme, and all that the ledger names.
 const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_id FROM activations WHERE status = 'accepted'
 	UNION SELECT account_id FROM discounts UNION SELECT account_id FROM package_grants
-	UNION SELECT account_id FROM adjustments WHERE period = $3 UNION SELECT account_id FROM sms_packages WHERE period = $3`
+	UNION SELECT account_id FROM sms_packages WHERE period = $3 UNION ` + postedIn
 
 // Audit hands every account that bears on a period to see, by id, with its facts
 // and its part of the ledger, all in one view of the database. What concerns no
@@ -41,8 +43,8 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 		}
 		return tx.audit(ctx, period, see, func(ids []int64) *auditLoader {
 			l := newAuditLoader(tx, ids, period)
-			l.wide = accountsOf(head.Orphans)
-			l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages}
+			l.wide, l.strays = accountsOf(head.Orphans), true
+			l.steps = []func(context.Context) error{l.facts, l.invoices, l.documents, l.packages}
 			return l
 		})
 	})
@@ -61,7 +63,7 @@ func (s *Store) Survey(ctx context.Context, period models.Period, see func(*mode
 		}
 		return tx.audit(ctx, period, see, func(ids []int64) *auditLoader {
 			l := newAuditLoader(tx, ids, period)
-			l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines}
+			l.steps = []func(context.Context) error{l.facts, l.invoices}
 			return l
 		})
 	})
@@ -139,13 +141,7 @@ func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.A
 func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64) ([]int64, error) {
 	var ids []int64
 	err := each(ctx, t.pgx, "accounts to audit", func(v [][]byte) { ids = append(ids, getInt8(v[0])) },
-		`SELECT account_id FROM referrals WHERE account_id >= $1 AND account_id <= $2
-		UNION SELECT account_id FROM activations WHERE status = 'accepted' AND account_id >= $1 AND account_id <= $2
-		UNION SELECT account_id FROM discounts WHERE account_id >= $1 AND account_id <= $2
-		UNION SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2
-		UNION SELECT account_id FROM adjustments WHERE period = $3 AND account_id >= $1 AND account_id <= $2
-		UNION SELECT account_id FROM sms_packages WHERE period = $3 AND account_id >= $1 AND account_id <= $2
-		ORDER BY 1`, from, to, period)
+		"SELECT account_id FROM ("+auditCandidates+") c WHERE account_id >= $1 AND account_id <= $2 ORDER BY 1", from, to, period)
 	return ids, err
 }
 
@@ -201,16 +197,14 @@ func (t *tx) incompleteChunks(ctx context.Context, period models.Period) ([]mode
 	err := each(ctx, t.pgx, "chunks that are not published", func(v [][]byte) {
 		c := models.IncompleteChunk{
 			Ref:    models.ChunkRef{RunID: getInt8(v[0]), Chunk: getInt4(v[1])},
-			Posted: models.ChunkSize{Documents: getInt8(v[2]), Items: getInt8(v[3]), Packages: getInt8(v[4])},
-			Found:  models.ChunkSize{Documents: getInt8(v[5]), Items: getInt8(v[6]), Packages: getInt8(v[7])},
+			Posted: models.ChunkSize{Documents: getInt8(v[2]), Packages: getInt8(v[3])},
+			Found:  models.ChunkSize{Documents: getInt8(v[4]), Packages: getInt8(v[5])},
 		}
 		if c.Found.Lacks(c.Posted) {
 			list = append(list, c)
 		}
-	}, `SELECT c.run_id, c.chunk_no, c.documents, c.items, c.packages,
+	}, `SELECT c.run_id, c.chunk_no, c.documents, c.packages,
 			(SELECT count(*) FROM adjustments a WHERE a.run_id = c.run_id AND a.chunk_no = c.chunk_no),
-			(SELECT count(*) FROM adjustments a JOIN adjustment_items i USING (account_id, invoice_id, sequence)
-				WHERE a.run_id = c.run_id AND a.chunk_no = c.chunk_no),
 			(SELECT count(*) FROM sms_packages p WHERE p.run_id = c.run_id AND p.chunk_no = c.chunk_no)
 		FROM run_chunks c JOIN runs r ON r.run_id = c.run_id
 		WHERE r.period = $1 AND c.posted_at IS NOT NULL AND c.published_at IS NULL ORDER BY c.run_id, c.chunk_no`, period)
@@ -223,18 +217,37 @@ const maxOrphans = 1_000_000
 
 // orphanAnswers is the answers since the period began that answer nothing. They
 // are all read: a cut list would leave documents to be blamed twice. A day is
-// allowed for the time zone.
+// allowed for the time zone. Of the ledger, only the months are read whose documents
+// were answered: their ids say which.
 func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {
+	since := (period.First() - 1).Time()
+	months := map[models.Period]bool{}
+	err := each(ctx, t.pgx, "the months that were answered", func(v [][]byte) {
+		var id models.UUID
+		copy(id[:], v[0])
+		months[models.PeriodOfID(id)] = true
+	}, "SELECT DISTINCT substring(uuid_send(adjustment_id) FOR 6) FROM results WHERE at >= $1", since)
+	if err != nil {
+		return nil, err
+	}
+	// Without statistics the planner might compare each answer with each document.
+	if err := t.Exec("SET LOCAL enable_nestloop = off").Error; err != nil {
+		return nil, fmt.Errorf("choosing the plan: %w", err)
+	}
 	var list []models.Result
-	err := each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
+	err = each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
 		`SELECT r.adjustment_id, r.account_id, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
-		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.adjustment_id = r.adjustment_id)
+		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.storage_period = ANY($2) AND a.adjustment_id = r.adjustment_id)
+		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.period <> a.storage_period AND a.adjustment_id = r.adjustment_id)
 		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
-		ORDER BY r.adjustment_id, r.at, r.status LIMIT $2`, (period.First() - 1).Time(), maxOrphans+1)
+		ORDER BY r.adjustment_id, r.at, r.status LIMIT $3`, since, numbersOf(months), maxOrphans+1)
 	if err == nil && len(list) > maxOrphans {
 		err = fmt.Errorf("more than %d answers of billing answer no document of this ledger: was it restored from an older copy?", maxOrphans)
 	}
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, t.Exec("SET LOCAL enable_nestloop = on").Error
 }
 
 const resultColumns = "r.adjustment_id, r.account_id, r.status, r.amount_minor, r.reason, r.at"
@@ -251,7 +264,8 @@ func readResult(v [][]byte) models.Result {
 func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
-		l.steps = []func(context.Context) error{l.facts, l.invoices, l.lines, l.documents, l.strays, l.packages, l.unnamedMonths, l.provenances, l.parked}
+		l.strays = true
+		l.steps = []func(context.Context) error{l.facts, l.invoices, l.documents, l.packages, l.unnamedMonths, l.provenances, l.parked}
 		list, err := l.load(ctx)
 		if err == nil {
 			c, found = list[0], l.known > 0 || len(list[0].Invoices)+len(list[0].Strays)+len(list[0].Packages) > 0
@@ -268,7 +282,7 @@ func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase,
 // invoice is not known.
 func (s *Store) InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error) {
 	var owners []int64
-	err = s.gorm.WithContext(ctx).Raw("SELECT account_id FROM invoices WHERE invoice_id = ? LIMIT 1", invoice).Scan(&owners).Error
+	err = s.gorm.WithContext(ctx).Raw("SELECT account_id FROM invoice_ids WHERE invoice_id = ?", invoice).Scan(&owners).Error
 	if err != nil {
 		return 0, false, fmt.Errorf("looking for invoice %s: %w", invoice, err)
 	}
@@ -287,13 +301,15 @@ type auditLoader struct {
 	steps  []func(context.Context) error
 	list   []models.AuditCase
 	index  map[int64]int
-	known  int // accounts that there is a row of
+	stored map[invoiceKey]models.Period // what the invoices are stored under
+	strays bool                         // documents without an invoice are wanted
+	known  int                          // accounts that there is a row of
 
 	decided map[models.UUID]decisions // nil until it was read
 }
 
 func newAuditLoader(t *tx, ids []int64, period models.Period) *auditLoader {
-	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AuditCase, len(ids)), index: map[int64]int{}}
+	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AuditCase, len(ids)), index: map[int64]int{}, stored: map[invoiceKey]models.Period{}}
 	for i, id := range ids {
 		// An account whose row is gone is still to be named.
 		l.index[id], l.list[i].Account.ID = i, id
@@ -329,26 +345,41 @@ func (l *auditLoader) facts(ctx context.Context) error {
 	return nil
 }
 
-// invoices finds the highest revision of every invoice, in the period or in all.
-// Revisions above the first are read whatever their period: an invoice that moved
-// to another period is not taken for one that stayed, and comes too, for its
-// documents are still those of the period.
+// anyPeriod is every period that anything is stored under.
+const anyPeriod = "ANY(ARRAY(SELECT period FROM periods))"
+
+// invoices finds the highest revision of every invoice, in the period or in all. An
+// invoice that moved to another period is not taken for one that stayed, and comes
+// too, because its documents are still those of the period.
 func (l *auditLoader) invoices(ctx context.Context) error {
-	return each(ctx, l.pgx, "invoices", func(v [][]byte) {
-		c := &l.list[l.index[getInt8(v[0])]]
-		period := models.Period(getInt4(v[3]))
-		wasHere := v[5][0] == 1
-		if l.period != 0 && period != l.period && !wasHere && !l.wide[getInt8(v[0])] {
-			return
+	texts := newUnpacker()
+	var revisions []revision
+	read := func(v [][]byte) {
+		revisions = append(revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, texts)})
+	}
+	var batch pgx.Batch
+	const from = "SELECT " + invoiceColumns + " FROM invoices WHERE "
+	everything := l.ids
+	if l.period != 0 {
+		everything = l.wideIDs()
+		queue(&batch, "invoices", read, from+"storage_period = $2 AND account_id = ANY($1) AND NOT account_id = ANY($3)", l.ids, l.period, everything)
+		queue(&batch, "invoices that have moved", read, from+`(revision > 1 OR period <> storage_period) AND storage_period <> $2
+			AND account_id = ANY($1) AND NOT account_id = ANY($3)`, l.ids, l.period, everything)
+	}
+	if len(everything) > 0 {
+		queue(&batch, "all invoices", read, from+"storage_period = "+anyPeriod+" AND account_id = ANY($1)", everything)
+	}
+	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("reading invoices: %w", err)
+	}
+	eachInvoice(revisions, func(highest revision, periods []models.Period) {
+		if l.period == 0 || slices.Contains(periods, l.period) || l.wide[highest.account] {
+			c := &l.list[l.index[highest.account]]
+			c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: *highest.body})
+			l.stored[invoiceKey{highest.account, highest.body.ID}] = highest.stored
 		}
-		c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: models.Invoice{
-			AccountID: getInt8(v[0]), ID: string(v[1]), Revision: getInt4(v[2]), Period: period, Currency: string(v[4]),
-		}})
-	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period, currency,
-			bool_or(period = $2) OVER (PARTITION BY account_id, invoice_id)
-		FROM invoices
-		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2 OR revision > 1 OR account_id = ANY($3))
-		ORDER BY account_id, invoice_id, revision DESC`, l.ids, int32(l.period), l.wideIDs())
+	})
+	return nil
 }
 
 func (l *auditLoader) wideIDs() []int64 {
@@ -382,99 +413,61 @@ func (l *auditLoader) find(account int64, invoice string) *models.AuditInvoice {
 	return &invoices[at]
 }
 
-func (l *auditLoader) lines(ctx context.Context) error {
-	return each(ctx, l.pgx, "invoice lines", func(v [][]byte) {
-		inv := l.find(getInt8(v[0]), string(v[1]))
-		if inv == nil || inv.Invoice.Revision != getInt4(v[2]) {
-			return
+// documents gives the invoices their documents, those of other periods too. A
+// document of the period whose invoice is not there at all is a stray.
+func (l *auditLoader) documents(ctx context.Context) error {
+	docs, err := l.readDocuments(ctx)
+	if err != nil {
+		return err
+	}
+	answers, err := l.answers(ctx, documentIDs(docs))
+	if err != nil {
+		return err
+	}
+	decided, err := l.decisions(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range docs {
+		d := &docs[i]
+		d.Answers, d.Resends, d.WriteOff = answers[d.ID], decided[d.ID].resends, decided[d.ID].writeOff
+		if inv := l.find(d.AccountID, d.InvoiceID); inv != nil {
+			inv.Documents = append(inv.Documents, *d)
+		} else if l.strays && (l.period == 0 || d.Period == l.period) {
+			c := &l.list[l.index[d.AccountID]]
+			c.Strays = append(c.Strays, *d)
 		}
-		inv.Invoice.Lines = append(inv.Invoice.Lines, models.Line{
-			ID: string(v[3]), Service: string(v[4]), From: getDate(v[5]), To: getDate(v[6]), Amount: models.Money(getInt8(v[7])),
-		})
-	}, `SELECT account_id, invoice_id, revision, line_id, service, from_day, to_day, amount_minor FROM invoice_lines
-		WHERE account_id = ANY($1) AND ($2 = 0 OR period = $2) ORDER BY account_id, invoice_id, revision, line_no`, l.ids, int32(l.period))
+	}
+	return nil
 }
 
-func (l *auditLoader) documents(ctx context.Context) error {
-	var accounts []int64
-	var invoices []string
+// readDocuments reads the documents of the accounts that are stored under the periods
+// that the invoices are, and those that were posted for another period than they are
+// stored under, in ledger order.
+func (l *auditLoader) readDocuments(ctx context.Context) (list []models.AuditDocument, err error) {
+	texts := newUnpacker()
+	periods := map[models.Period]bool{l.period: true}
 	for i := range l.list {
 		for j := range l.list[i].Invoices {
-			accounts = append(accounts, l.list[i].Invoices[j].Invoice.AccountID)
-			invoices = append(invoices, l.list[i].Invoices[j].Invoice.ID)
+			inv := &l.list[i].Invoices[j].Invoice
+			periods[l.stored[invoiceKey{inv.AccountID, inv.ID}]] = true
 		}
 	}
-	docs, err := l.readDocuments(ctx, `unnest($1::bigint[], $2::text[]) AS u (account_id, invoice_id) JOIN adjustments a
-		ON a.account_id = u.account_id AND a.invoice_id = u.invoice_id COLLATE "C"`, accounts, invoices)
-	if err != nil {
-		return err
+	stored := "ANY($2)"
+	if l.period == 0 && l.strays {
+		stored = "ANY(ARRAY(SELECT period FROM periods) || $2)"
 	}
-	answers, err := l.answers(ctx, documentIDs(docs))
-	if err != nil {
-		return err
-	}
-	decided, err := l.decisions(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range docs {
-		if inv := l.find(docs[i].AccountID, docs[i].InvoiceID); inv != nil {
-			docs[i].Answers, docs[i].Resends, docs[i].WriteOff = answers[docs[i].ID], decided[docs[i].ID].resends, decided[docs[i].ID].writeOff
-			inv.Documents = append(inv.Documents, docs[i])
-		}
-	}
-	return nil
-}
-
-// strays is the documents of the period whose invoice is not there at all.
-func (l *auditLoader) strays(ctx context.Context) error {
-	docs, err := l.readDocuments(ctx, `adjustments a WHERE a.account_id = ANY($1) AND ($2 = 0 OR a.period = $2)
-		AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.account_id = a.account_id AND i.invoice_id = a.invoice_id)`, l.ids, int32(l.period))
-	if err != nil {
-		return err
-	}
-	answers, err := l.answers(ctx, documentIDs(docs))
-	if err != nil {
-		return err
-	}
-	decided, err := l.decisions(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range docs {
-		c := &l.list[l.index[docs[i].AccountID]]
-		docs[i].Answers, docs[i].Resends, docs[i].WriteOff = answers[docs[i].ID], decided[docs[i].ID].resends, decided[docs[i].ID].writeOff
-		c.Strays = append(c.Strays, docs[i])
-	}
-	return nil
-}
-
-// readDocuments reads documents with their items, in ledger order.
-func (l *auditLoader) readDocuments(ctx context.Context, from string, args ...any) (list []models.AuditDocument, err error) {
-	const columns = "a.account_id, a.invoice_id, a.sequence, a.adjustment_id, a.invoice_revision, a.period, a.posting_period, a.currency, a.amount_minor, a.reason"
-	var docs []models.Adjustment
-	known := words{}
+	const columns = "SELECT " + documentColumns + `, EXISTS (SELECT 1 FROM run_chunks c
+		WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at, a.run_id FROM adjustments a `
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
-		docs = append(docs, readDocument(v, known))
-		list = append(list, models.AuditDocument{Published: v[10][0] == 1, PostedAt: getTime(v[11]), RunID: getInt8(v[12])})
-	}, "SELECT "+columns+`, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at, a.run_id
-		FROM `+from+" ORDER BY a.account_id, a.invoice_id, a.sequence", args...)
-	if err != nil || len(docs) == 0 {
-		return list, err
-	}
-	accounts, invoices := make([]int64, len(docs)), make([]string, len(docs))
-	sequences := make([]int32, len(docs))
-	for i := range docs {
-		accounts[i], invoices[i], sequences[i] = docs[i].AccountID, docs[i].InvoiceID, int32(docs[i].Sequence)
-	}
-	err = l.attachItems(ctx, docs, `SELECT i.account_id, i.invoice_id, i.sequence, i.line_id, i.service, i.amount_minor, i.segments
-		FROM unnest($1::bigint[], $2::text[], $3::int[]) AS u (account_id, invoice_id, sequence) JOIN adjustment_items i
-			ON i.account_id = u.account_id AND i.invoice_id = u.invoice_id COLLATE "C" AND i.sequence = u.sequence
-		ORDER BY i.account_id, i.invoice_id, i.sequence, i.line_id`, accounts, invoices, sequences)
-	for i := range list {
-		list[i].Adjustment = docs[i]
-	}
+		v, more := v[:documentWidth], v[documentWidth:]
+		list = append(list, models.AuditDocument{
+			Adjustment: readDocument(v, texts), Published: more[0][0] == 1, PostedAt: getTime(more[1]), RunID: getInt8(more[2]),
+		})
+	}, columns+"WHERE a.storage_period = "+stored+` AND a.account_id = ANY($1)
+		UNION ALL `+columns+`WHERE a.period <> a.storage_period AND NOT a.storage_period = `+stored+` AND a.account_id = ANY($1)`,
+		l.ids, numbersOf(periods))
+	slices.SortFunc(list, func(a, b models.AuditDocument) int { return ledgerOrder(a.Adjustment, b.Adjustment) })
 	return list, err
 }
 

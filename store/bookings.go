@@ -8,19 +8,17 @@ import (
 	"referral/models"
 )
 
-// bookings is what a chunk writes: the rows of five tables, ready to be sent, and
+// bookings is what a chunk writes: the rows of four tables, ready to be sent, and
 // the accounts whose held lines they replace.
 type bookings struct {
-	documents, items, packages, held, moved rows
-	accounts                                []int64 // in order
+	documents, packages, held, moved rows
+	accounts                         []int64 // in order
 }
 
-func (b *bookings) tables() []*rows {
-	return []*rows{&b.documents, &b.items, &b.packages, &b.held, &b.moved}
-}
+func (b *bookings) tables() []*rows { return []*rows{&b.documents, &b.packages, &b.held, &b.moved} }
 
 func (b *bookings) size() models.ChunkSize {
-	return models.ChunkSize{Documents: int64(b.documents.count), Items: int64(b.items.count), Packages: int64(b.packages.count)}
+	return models.ChunkSize{Documents: int64(b.documents.count), Packages: int64(b.packages.count)}
 }
 
 func (b *bookings) appendTo(out []byte) []byte {
@@ -49,7 +47,7 @@ func (b *bookings) empty() {
 }
 
 // workroom is the memory that a chunk's rows are made in, for the next chunk to
-// use again: growing to a megabyte step by step, for every chunk anew, took two
+// use again: growing to a megabyte step by step, for every chunk again, took two
 // fifths of the program's time.
 type workroom struct {
 	bookings bookings
@@ -91,20 +89,13 @@ func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookin
 	b.empty()
 	b.accounts = append(b.accounts, c.ids()...)
 	b.moved.buf, b.moved.count = append(b.moved.buf, c.moved.buf...), c.moved.count
-	var days segmentText
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Err != nil {
 			continue
 		}
 		for j := range o.Adjustments {
-			a := &o.Adjustments[j]
-			w.document(&b.documents, a)
-			for k := range a.Items {
-				item := &a.Items[k]
-				b.items.row(7).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).text(item.LineID).text(item.Service).
-					int8(int64(item.Amount)).bytes(days.of(item.Segments))
-			}
+			w.document(&b.documents, &o.Adjustments[j], c.storedUnder(&o.Adjustments[j]))
 		}
 		for j := range o.Packages {
 			w.smsPackage(&b.packages, &o.Packages[j])
@@ -116,10 +107,10 @@ func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookin
 	return b
 }
 
-func (w *chunkWork) document(out *rows, a *models.Adjustment) {
-	out.row(12).int8(a.AccountID).text(a.InvoiceID).int4(a.Sequence).uuid(a.ID).int4(a.InvoiceRevision).
-		int4(int(a.Period)).int4(int(a.PostingPeriod)).text(a.Currency).int8(int64(a.Amount)).text(string(a.Reason)).
-		int8(w.run.ID).int4(w.chunk.ChunkNo)
+func (w *chunkWork) document(out *rows, a *models.Adjustment, stored models.Period) {
+	out.row(14).int8(a.AccountID).int8(int64(a.Amount)).int8(w.run.ID).uuid(a.ID).int4(int(stored)).int4(int(a.Period)).int4(int(a.PostingPeriod)).
+		int4(a.Sequence).int4(a.InvoiceRevision).int4(w.chunk.ChunkNo).text(a.InvoiceID).text(a.Currency).text(string(a.Reason)).
+		sized(func(buf []byte) []byte { return appendItems(buf, a.Items) })
 }
 
 func (w *chunkWork) smsPackage(out *rows, g *models.SMSPackage) {

@@ -34,7 +34,7 @@ func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c mode
 }
 
 // caseOf is an account's facts with the invoices that choose leaves of all of its
-// own, which it is given without their lines.
+// own.
 func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AuditCase, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
@@ -44,7 +44,7 @@ func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.
 				l.list[0].Invoices = choose(l.list[0].Invoices)
 				return nil
 			},
-			l.lines, l.documents,
+			l.documents,
 		}
 		list, err := l.load(ctx)
 		if err == nil {

@@ -33,6 +33,18 @@ type cases struct {
 	index map[int64]int
 	marks []int64 // the stale marks that this settlement answers
 	moved rows    // stale marks that it passes on to other periods
+
+	elsewhere map[invoiceKey]models.Period // where invoices are stored that have moved here from other periods
+}
+
+// storedUnder is the period that a document is stored under: that of its invoice.
+func (c *cases) storedUnder(a *models.Adjustment) models.Period {
+	if len(c.elsewhere) > 0 {
+		if stored, moved := c.elsewhere[invoiceKey{a.AccountID, a.InvoiceID}]; moved {
+			return stored
+		}
+	}
+	return a.Period
 }
 
 func (c *cases) ids() []int64 {
@@ -46,9 +58,10 @@ func (c *cases) ids() []int64 {
 // loadCases reads a scope. In a run of differences it holds the accounts marked
 // stale; else also those that have a discount on a day invoiced or a package due.
 func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
-	c := &cases{index: map[int64]int{}}
-	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, words: words{}}
-	for _, step := range []func(context.Context) error{load.candidates, load.facts, load.posted, load.gone} {
+	c := &cases{index: map[int64]int{}, elsewhere: map[invoiceKey]models.Period{}}
+	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, texts: newUnpacker()}
+	load.texts.noDays = true
+	for _, step := range []func(context.Context) error{load.candidates, load.facts, load.postedElsewhere, load.gone} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -71,9 +84,12 @@ type caseLoader struct {
 	cases   *cases
 	ids     []int64
 	asked   map[int64]int64 // marked accounts, each with a mark that a fact has made
-	words   words           // services and line ids repeat: one copy of each
-	granted []int64         // accounts that ever earned a package
-	last    *models.AccountCase
+	texts   *unpacker
+	granted []int64 // accounts that ever earned a package
+
+	revisions []revision
+	postings  []posting
+	last      *models.AccountCase
 }
 
 // candidates completes the accounts and puts them in order. Whoever has a discount
@@ -95,7 +111,7 @@ func (l *caseLoader) candidates(ctx context.Context) error {
 	}
 	if s.kind == models.RunFull {
 		queue(&batch, "accounts posted to", func(v [][]byte) { l.want(getInt8(v[0])) },
-			"SELECT account_id FROM adjustments WHERE account_id >= $1 AND account_id <= $2 AND period = $3", s.from, s.to, s.period)
+			"SELECT account_id FROM ("+postedIn+") p WHERE account_id >= $1 AND account_id <= $2", s.from, s.to, s.period)
 	}
 	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading the accounts of a chunk: %w", err)
@@ -136,11 +152,16 @@ func (l *caseLoader) account(id int64) *models.AccountCase {
 	return l.last
 }
 
+// postedIn selects the accounts that documents of a period are about; $3 is the
+// period.
+const postedIn = `SELECT account_id FROM adjustments WHERE storage_period = $3
+	UNION SELECT account_id FROM adjustments WHERE period <> storage_period AND period = $3`
+
 const discountColumns = "account_id, kind, from_day, to_day, percent, step"
 
 func (l *caseLoader) discount(v [][]byte) models.Discount {
 	return models.Discount{
-		AccountID: getInt8(v[0]), Kind: models.DiscountKind(l.words.of(v[1])),
+		AccountID: getInt8(v[0]), Kind: models.DiscountKind(l.texts.words.of(v[1])),
 		From: getDate(v[2]), To: getDate(v[3]), Percent: getInt2(v[4]), Step: getInt2(v[5]),
 	}
 }

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,39 +25,15 @@ func (l *caseLoader) facts(ctx context.Context) error {
 			ORDER BY account_id, kind, from_day`, l.ids, s.min.Time(), s.max.Time())
 	}
 	l.queueInvoices(&batch)
+	l.queuePosted(&batch)
 	l.queueGrants(&batch)
-	lines := l.queueLines(&batch)
 	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading the facts of a chunk: %w", err)
 	}
-	lines.settle()
 	l.handOut(discounts)
+	l.chooseRevisions()
+	l.sumPosted()
 	return nil
-}
-
-// queueInvoices finds the invoices whose highest revision lies in the period.
-func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
-	// The highest revision of the invoices that have more than a first, in any
-	// period: an invoice may have moved.
-	higher := map[invoiceKey]revision{}
-	queue(batch, "revised invoices", func(v [][]byte) {
-		higher[invoiceKey{getInt8(v[0]), string(v[1])}] = revision{number: getInt4(v[2]), period: models.Period(getInt4(v[3]))}
-	}, `SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, revision, period FROM invoices
-		WHERE account_id = ANY($1) AND revision > 1 ORDER BY account_id, invoice_id, revision DESC`, l.ids)
-	passed := map[mark]bool{}
-	queue(batch, "invoices", func(v [][]byte) {
-		c, revision := l.account(getInt8(v[0])), getInt4(v[2])
-		if len(higher) > 0 {
-			if h := higher[invoiceKey{c.AccountID, string(v[1])}]; h.number > revision {
-				l.passOn(passed, mark{h.period, c.AccountID})
-				return
-			}
-		}
-		c.Invoices = append(c.Invoices, models.InvoiceCase{Invoice: models.Invoice{
-			AccountID: c.AccountID, ID: string(v[1]), Revision: revision, Period: l.scope.period, Currency: l.words.of(v[3]),
-		}})
-	}, `SELECT account_id, invoice_id, revision, currency FROM invoices
-		WHERE account_id = ANY($1) AND period = $2 ORDER BY account_id, invoice_id, revision`, l.ids, l.scope.period)
 }
 
 type invoiceKey struct {
@@ -62,11 +41,143 @@ type invoiceKey struct {
 	invoice string
 }
 
+// queueInvoices reads every revision of the invoices that are stored under the
+// period, and the later revisions of those that are stored under another one: these
+// may have moved here. Whichever way the rows come, they are put in order here: for
+// one account they are few.
+func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
+	read := func(v [][]byte) {
+		l.revisions = append(l.revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, l.texts)})
+	}
+	queue(batch, "invoices", read,
+		"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
+	queue(batch, "invoices that have moved", read, "SELECT "+invoiceColumns+` FROM invoices
+		WHERE account_id = ANY($1) AND (revision > 1 OR period <> storage_period) AND storage_period <> $2`, l.ids, l.scope.period)
+}
+
+// chooseRevisions gives each account the invoices whose highest revision lies in the
+// period.
+func (l *caseLoader) chooseRevisions() {
+	passed := map[mark]bool{}
+	eachInvoice(l.revisions, func(highest revision, periods []models.Period) {
+		switch {
+		case highest.body.Period == l.scope.period:
+			c := l.account(highest.account)
+			c.Invoices = append(c.Invoices, models.InvoiceCase{Invoice: *highest.body})
+			if highest.stored != l.scope.period {
+				l.cases.elsewhere[invoiceKey{highest.account, highest.body.ID}] = highest.stored
+			}
+		case slices.Contains(periods, l.scope.period):
+			l.passOn(passed, mark{highest.body.Period, highest.account})
+		}
+	})
+}
+
+// eachInvoice hands over the highest revision of each invoice, by account and id,
+// with the periods of all its revisions, which are good until fn returns. It puts the
+// revisions in order: the few of an account are cheaper to sort here than all of them
+// in the database.
+func eachInvoice(revisions []revision, fn func(highest revision, periods []models.Period)) {
+	order := func(a, b revision) int {
+		return cmp.Or(cmp.Compare(a.account, b.account), strings.Compare(a.body.ID, b.body.ID), cmp.Compare(a.body.Revision, b.body.Revision))
+	}
+	if !slices.IsSortedFunc(revisions, order) {
+		slices.SortFunc(revisions, order)
+	}
+	var periods []models.Period
+	for i, r := range revisions {
+		periods = append(periods, r.body.Period)
+		if next := i + 1; next < len(revisions) && revisions[next].account == r.account && revisions[next].body.ID == r.body.ID {
+			continue
+		}
+		fn(r, periods)
+		periods = periods[:0]
+	}
+}
+
+// ledgerColumns is what settling needs of the ledger.
+const ledgerColumns = "account_id, invoice_id, sequence, invoice_revision, items"
+
+// posting is a document of the ledger as settling needs it.
+type posting struct {
+	account            int64
+	invoice            string
+	sequence, revision int
+	items              []models.AdjustmentItem
+	damage             error
+}
+
+// queuePosted reads what the ledger holds on the invoices that are stored under the
+// period, whatever period it was posted for.
+func (l *caseLoader) queuePosted(batch *pgx.Batch) {
+	queue(batch, "the ledger", l.readPosted, "SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
+}
+
+// postedElsewhere is what it holds on those that have moved here.
+func (l *caseLoader) postedElsewhere(ctx context.Context) error {
+	if len(l.cases.elsewhere) == 0 {
+		return nil
+	}
+	accounts, periods := map[int64]bool{}, map[models.Period]bool{}
+	for key, stored := range l.cases.elsewhere {
+		accounts[key.account], periods[stored] = true, true
+	}
+	l.postings = l.postings[:0]
+	err := each(ctx, l.pgx, "the ledger of moved invoices", l.readPosted,
+		"SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = ANY($2) AND account_id = ANY($1)", sortedIDs(accounts), numbersOf(periods))
+	l.sumPosted()
+	return err
+}
+
+func (l *caseLoader) readPosted(v [][]byte) {
+	p := posting{account: getInt8(v[0]), invoice: string(v[1]), sequence: getInt4(v[2]), revision: getInt4(v[3])}
+	p.items, p.damage = l.texts.itemsOf(v[4])
+	l.postings = append(l.postings, p)
+}
+
+// sumPosted gives the invoices the sums of what the ledger holds on them. A document
+// that cannot be read parks its invoice: what is owed cannot be told without it.
+func (l *caseLoader) sumPosted() {
+	slices.SortFunc(l.postings, func(a, b posting) int { return cmp.Compare(a.sequence, b.sequence) })
+	for _, p := range l.postings {
+		inv := invoiceOf(l.account(p.account), p.invoice)
+		if inv == nil {
+			continue
+		}
+		inv.Sequence, inv.Revision = p.sequence, p.revision
+		if p.damage != nil {
+			inv.Invoice.Damage = fmt.Errorf("document %d of the ledger: %w", p.sequence, p.damage)
+		}
+		for _, item := range p.items {
+			addPosted(inv, item)
+		}
+	}
+}
+
+func invoiceOf(c *models.AccountCase, id string) *models.InvoiceCase {
+	for i := range c.Invoices {
+		if c.Invoices[i].Invoice.ID == id {
+			return &c.Invoices[i]
+		}
+	}
+	return nil
+}
+
+// addPosted adds an item to the sum of its line. Lines stay in the order of their ids.
+func addPosted(inv *models.InvoiceCase, item models.AdjustmentItem) {
+	at, known := slices.BinarySearchFunc(inv.Posted, item.LineID, func(l models.PostedLine, id string) int { return strings.Compare(l.LineID, id) })
+	if !known {
+		inv.Posted = slices.Insert(inv.Posted, at, models.PostedLine{LineID: item.LineID})
+	}
+	line := &inv.Posted[at]
+	line.Service, line.Amount = max(line.Service, item.Service), line.Amount.Add(item.Amount)
+}
+
 // passOn has an account looked at in the period that an invoice has moved to.
 // A run of this period may have been posting on the invoice when it moved, and
 // the other period may have been settled before that could be seen. Only marks
 // made by facts are passed on, and once: their likeness there has the negative
-// id, or two invoices that change places would be passed to and fro for ever.
+// id, or two invoices that change places would be passed to and fro endlessly.
 func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
 	id, asked := l.asked[to.account]
 	if !asked || to.period == l.scope.period || passed[to] {

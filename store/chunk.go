@@ -134,7 +134,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 		booked, data, there := w.spool.get(w.ref(), marks, w.room.data)
 		w.room.data = data
 		// The totals noted may be those of another rehearsal, of which this one knows nothing.
-		if totals := w.chunk.Totals.totals(); there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Items: totals.Items, Packages: totals.Packages}) {
+		if totals := w.chunk.Totals.totals(); there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
 			w.totals = totals
 			return w.book(ctx, booked, marks)
 		}
@@ -186,7 +186,7 @@ func settleAll(run models.Run, c *cases, settle Settle) []models.AccountOutcome 
 	outcomes := make([]models.AccountOutcome, len(c.list))
 	for i := range c.list {
 		outcomes[i] = settle(run, &c.list[i])
-		checkDays(&outcomes[i])
+		checkOutcome(&outcomes[i])
 	}
 	return outcomes
 }
@@ -268,9 +268,9 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 		return err
 	}
 	for i := range outcomes {
-		refused, err := w.try(ctx, outcomes[i])
+		refused, err := w.try(ctx, c, outcomes[i])
 		if err == nil && refused != nil {
-			err = w.postInvoices(ctx, &outcomes[i])
+			err = w.postInvoices(ctx, c, &outcomes[i])
 		}
 		if err != nil {
 			return fmt.Errorf("posting account %d: %w", outcomes[i].AccountID, err)
@@ -282,8 +282,8 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 // postInvoices posts an account piece by piece, and parks the invoices that the
 // database refuses. Without its packages nothing of it is posted: they are no
 // invoice's fault.
-func (w *chunkWork) postInvoices(ctx context.Context, o *models.AccountOutcome) error {
-	refused, err := w.try(ctx, models.AccountOutcome{AccountID: o.AccountID, Packages: o.Packages})
+func (w *chunkWork) postInvoices(ctx context.Context, c *cases, o *models.AccountOutcome) error {
+	refused, err := w.try(ctx, c, models.AccountOutcome{AccountID: o.AccountID, Packages: o.Packages})
 	if refused != nil {
 		*o = models.AccountOutcome{AccountID: o.AccountID, Err: refused}
 	}
@@ -291,7 +291,7 @@ func (w *chunkWork) postInvoices(ctx context.Context, o *models.AccountOutcome) 
 		if err != nil {
 			return err
 		}
-		if refused, err = w.try(ctx, piece.AccountOutcome); refused != nil {
+		if refused, err = w.try(ctx, c, piece.AccountOutcome); refused != nil {
 			o.Park(piece.invoice, refused)
 		}
 	}
@@ -325,11 +325,11 @@ func byInvoice(o *models.AccountOutcome) []invoiceOutcome {
 }
 
 // try posts an outcome, or nothing of it when the database refuses it.
-func (w *chunkWork) try(ctx context.Context, o models.AccountOutcome) (refused, err error) {
+func (w *chunkWork) try(ctx context.Context, c *cases, o models.AccountOutcome) (refused, err error) {
 	if err := w.SavePoint("piece").Error; err != nil {
 		return nil, fmt.Errorf("setting a savepoint: %w", err)
 	}
-	err = classify(w.write(ctx, w.bookings(&cases{}, []models.AccountOutcome{o})))
+	err = classify(w.write(ctx, w.bookings(&cases{elsewhere: c.elsewhere}, []models.AccountOutcome{o})))
 	if errors.Is(err, models.ErrRefused) {
 		return err, w.RollbackTo("piece").Error
 	}
@@ -341,8 +341,8 @@ func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 		rows *rows
 		name string
 	}{
-		{&b.documents, "adjustments (account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason, run_id, chunk_no)"},
-		{&b.items, "adjustment_items (account_id, invoice_id, sequence, line_id, service, amount_minor, segments)"},
+		{&b.documents, "adjustments (account_id, amount_minor, run_id, adjustment_id, storage_period, period, posting_period, " +
+			"sequence, invoice_revision, chunk_no, invoice_id, currency, reason, items)"},
 		{&b.packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no)"},
 		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
 		{&b.moved, "stale (period, account_id, id)"},

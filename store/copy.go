@@ -72,6 +72,15 @@ func (r *rows) bytes(v []byte) *rows {
 	return r
 }
 
+// sized appends a value that write appends to what it is given.
+func (r *rows) sized(write func([]byte) []byte) *rows {
+	r.size(0)
+	start := len(r.buf)
+	r.buf = write(r.buf)
+	binary.BigEndian.PutUint32(r.buf[start-4:], uint32(len(r.buf)-start))
+	return r
+}
+
 func (r *rows) uuid(v models.UUID) *rows {
 	r.size(16)
 	r.buf = append(r.buf, v[:]...)

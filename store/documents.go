@@ -35,7 +35,7 @@ func (s *Store) decide(ctx context.Context, id models.UUID, act models.OperatorA
 ) (d models.LedgerDocument, found bool, err error) {
 	err = s.write(ctx, func(tx *tx) error {
 		d, found = models.LedgerDocument{}, false
-		if err := tx.takeYourTime(); err != nil { // the ledger has no index by document
+		if err := tx.takeYourTime(); err != nil { // the ledger is searched for the document
 			return err
 		}
 		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockDocuments)).Error; err != nil {
@@ -59,6 +59,10 @@ func (s *Store) decide(ctx context.Context, id models.UUID, act models.OperatorA
 	return d, found, nil
 }
 
+// documentByID finds a document by its id, $1, among those stored under the period
+// that the id begins with, $2, and among those stored under another one.
+const documentByID = "adjustment_id = $1 AND (storage_period = $2 OR period <> storage_period)"
+
 func (t *tx) ledgerDocument(ctx context.Context, id models.UUID) (d models.LedgerDocument, found bool, err error) {
 	d.ID = id
 	err = each(ctx, t.pgx, "a document", func(v [][]byte) {
@@ -67,8 +71,8 @@ func (t *tx) ledgerDocument(ctx context.Context, id models.UUID) (d models.Ledge
 		d.SMS, d.Published = getInt4(v[4]), v[5][0] == 1
 	}, `SELECT d.account_id, d.invoice_id, d.period, d.amount_minor, d.sms, EXISTS (SELECT 1 FROM run_chunks c
 			WHERE c.run_id = d.run_id AND c.chunk_no = d.chunk_no AND c.published_at IS NOT NULL)
-		FROM (SELECT account_id, invoice_id, period, amount_minor, 0 AS sms, run_id, chunk_no FROM adjustments WHERE adjustment_id = $1
-			UNION ALL SELECT account_id, invoice_id, period, 0, sms, run_id, chunk_no FROM sms_packages WHERE package_id = $1) d`, [16]byte(id))
+		FROM (SELECT account_id, invoice_id, period, amount_minor, 0 AS sms, run_id, chunk_no FROM adjustments WHERE `+documentByID+`
+			UNION ALL SELECT account_id, invoice_id, period, 0, sms, run_id, chunk_no FROM sms_packages WHERE package_id = $1) d`, [16]byte(id), models.PeriodOfID(id))
 	if err != nil || !found {
 		return d, found, err
 	}
@@ -119,26 +123,32 @@ func (l *auditLoader) decisions(ctx context.Context) (map[models.UUID]decisions,
 // loadResend reads the document that is to be published again, as its chunk had
 // it: the message is the same to the byte.
 func (t *tx) loadResend(ctx context.Context, doc *models.ChunkDocuments) error {
-	known := words{}
-	const which = " WHERE (account_id, %s) = (SELECT account_id, document_id FROM document_resends WHERE resend_id = $1)"
-	err := each(ctx, t.pgx, "a document", func(v [][]byte) {
-		doc.PostedAt = getTime(v[10])
-		doc.Adjustments = append(doc.Adjustments, readDocument(v, known))
-	}, "SELECT "+documentColumns+", posted_at FROM adjustments"+fmt.Sprintf(which, "adjustment_id"), doc.Ref.Resend)
+	var id models.UUID
+	var account int64
+	err := each(ctx, t.pgx, "a resend", func(v [][]byte) { id, account = getUUID(v[0]), getInt8(v[1]) },
+		"SELECT document_id, account_id FROM document_resends WHERE resend_id = $1", doc.Ref.Resend)
+	if err != nil {
+		return err
+	}
+	texts := newUnpacker()
+	err = each(ctx, t.pgx, "a document", func(v [][]byte) {
+		doc.PostedAt = getTime(v[documentWidth])
+		doc.Adjustments = append(doc.Adjustments, readDocument(v, texts))
+	}, "SELECT "+documentColumns+", posted_at FROM adjustments a WHERE "+documentByID+" AND account_id = $3", [16]byte(id), models.PeriodOfID(id), account)
 	if err != nil {
 		return err
 	}
 	err = each(ctx, t.pgx, "a package", func(v [][]byte) {
 		doc.PostedAt = getTime(v[9])
 		doc.Packages = append(doc.Packages, readPackage(v))
-	}, "SELECT "+packageColumns+", posted_at FROM sms_packages"+fmt.Sprintf(which, "package_id"), doc.Ref.Resend)
+	}, "SELECT "+packageColumns+", posted_at FROM sms_packages WHERE account_id = $1 AND package_id = $2", account, [16]byte(id))
 	if err != nil {
 		return err
 	}
 	if len(doc.Adjustments)+len(doc.Packages) != 1 {
 		return fmt.Errorf("resend %d names %d documents of the ledger, not one", doc.Ref.Resend, len(doc.Adjustments)+len(doc.Packages))
 	}
-	return t.chunkItems(ctx, doc.Adjustments, models.ChunkSize{})
+	return nil
 }
 
 func (s *Store) markResent(ctx context.Context, resend int64, at time.Time) error {

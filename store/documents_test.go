@@ -11,7 +11,7 @@ import (
 	"referral/models"
 )
 
-var adjustment885, package885 = billing.AdjustmentID("INV-2026-04-885", 1), billing.PackageID(885, 1200, 1)
+var adjustment885, package885 = billing.AdjustmentID(202604, "INV-2026-04-885", 1), billing.PackageID(885, 1200, 1)
 
 // rejectedMonth is an April that was settled and published, of which billing has
 // rejected a document and a package.
@@ -177,7 +177,7 @@ func TestOnlyWhatBillingRejectedIsDecided(t *testing.T) {
 	l.answer(adjustment885, models.ResultApplied)
 	refused("applied")
 	for _, decide := range both {
-		if _, found, err := decide(billing.AdjustmentID("INV-OF-NOBODY", 1)); found || err != nil {
+		if _, found, err := decide(billing.AdjustmentID(202604, "INV-OF-NOBODY", 1)); found || err != nil {
 			t.Errorf("a document that there is not: found %v, %v", found, err)
 		}
 	}

@@ -23,6 +23,9 @@ func (s *Store) Spooled() int {
 	return len(s.spool.chunks)
 }
 
+// SpoolToFile has rehearsed chunks kept in the file only.
+func (s *Store) SpoolToFile() { s.spool.room = 0 }
+
 // HarmSpool changes a byte of every rehearsed chunk that a store keeps.
 func (s *Store) HarmSpool() error {
 	s.spool.mu.Lock()

@@ -203,7 +203,8 @@ func TestProvenance(t *testing.T) {
 func (l *life) post() models.UUID {
 	l.Helper()
 	id := models.UUID{0x88, 0x50}
-	l.exec(`INSERT INTO adjustments (account_id, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period, currency, amount_minor, reason, run_id, chunk_no)
-		VALUES (885, 'GONE', 1, '` + id.String() + `', 1, 202604, 202604, 'RUB', 0, 'run', 1, 1)`)
+	l.exec(`INSERT INTO adjustments (account_id, storage_period, invoice_id, sequence, adjustment_id, invoice_revision, period, posting_period,
+			currency, amount_minor, reason, run_id, chunk_no, items)
+		VALUES (885, 202604, 'GONE', 1, '` + id.String() + `', 1, 202604, 202604, 'RUB', 0, 'run', 1, 1, '')`)
 	return id
 }

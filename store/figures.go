@@ -73,9 +73,9 @@ func (s *Store) NoteReconciliation(ctx context.Context, p models.Period, breaks 
 }
 
 // MostDiscounted is the account that a period's run gave the most; 0 when it
-// gave nobody anything. For showing, not for reckoning.
+// gave nobody anything. For showing only.
 func (s *Store) MostDiscounted(ctx context.Context, p models.Period) (account int64, err error) {
-	err = s.gorm.WithContext(ctx).Raw(`SELECT account_id FROM adjustments WHERE period = ? GROUP BY account_id
+	err = s.gorm.WithContext(ctx).Raw(`SELECT account_id FROM adjustments WHERE storage_period = ? GROUP BY account_id
 		ORDER BY sum(amount_minor), account_id LIMIT 1`, p).Scan(&account).Error
 	if err != nil {
 		return 0, fmt.Errorf("looking for the largest discount of %s: %w", p, err)

@@ -32,7 +32,6 @@ func TestMissingRowsOfAChunkAreSeen(t *testing.T) {
 	t.Parallel()
 	for name, statement := range map[string]string{
 		"document": "DELETE FROM adjustments WHERE account_id = 885",
-		"item":     "DELETE FROM adjustment_items WHERE account_id = 885",
 		"package":  "DELETE FROM sms_packages WHERE account_id = 885",
 	} {
 		l := newLife(t)

@@ -632,7 +632,7 @@ func TestServiceRoleCanInvite(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	name := role(t, p.dsn)
-	if _, err := p.Migrate(t.Context(), name); err != nil {
+	if _, err := p.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
 		t.Fatal(err)
 	}
 	p.dsn = as(t, p.dsn, name)

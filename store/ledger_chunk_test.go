@@ -10,8 +10,8 @@ import (
 	"referral/models"
 )
 
-// A chunk is read in either of two ways, by what else lies between its documents.
-// Both bring each document its own items, in their order, and nobody else's.
+// A chunk brings each document with its own items, by account, wherever its rows lie
+// and whatever other chunks posted to the same invoices.
 func TestLoadChunkBringsEachDocumentItsItems(t *testing.T) {
 	s, dsn := storetest.Open(t, time.Now)
 	db := storetest.SQL(t, dsn)
@@ -19,10 +19,12 @@ func TestLoadChunkBringsEachDocumentItsItems(t *testing.T) {
 	post := func(run int64, month, sequence, every int) models.ChunkRef {
 		t.Helper()
 		for _, statement := range []string{
-			fmt.Sprintf(`INSERT INTO adjustments SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, gen_random_uuid(), 1, 202600 + %[2]d, 202600 + %[2]d, 'RUB',
-				-6 * a, 'run', %[1]d, 7, now() FROM generate_series(1, %[5]d) a ORDER BY a %% 7, a`, run, month, sequence, every, documents),
-			fmt.Sprintf(`INSERT INTO adjustment_items SELECT a * %[4]d, 'INV-' || %[2]d || '-' || a, %[3]d, l::text, 's' || %[1]d, -a * l, '2026-04-01/2026-05-01@20+0'
-				FROM generate_series(1, %[5]d) a, generate_series(3, 1, -1) l WHERE l <> 2 OR a %% 5 > 0`, run, month, sequence, every, documents),
+			fmt.Sprintf(`INSERT INTO adjustments (account_id, storage_period, period, posting_period, invoice_id, sequence, adjustment_id, invoice_revision,
+					currency, amount_minor, reason, run_id, chunk_no, items)
+				SELECT a * %[4]d, 202600 + %[2]d, 202600 + %[2]d, 202600 + %[2]d, 'INV-' || %[2]d || '-' || a, %[3]d, gen_random_uuid(), 1, 'RUB',
+					-6 * a, 'run', %[1]d, 7, (SELECT string_agg(l || E'\ts%[1]d\t' || -a * l || CASE l WHEN 1 THEN E'\t2026-04-01/2026-05-01@20+0' ELSE '' END, E'\n' ORDER BY l)
+						FROM generate_series(1, 3) l WHERE l <> 2 OR a %% 5 > 0)
+				FROM generate_series(1, %[5]d) a ORDER BY a %% 7, a`, run, month, sequence, every, documents),
 			fmt.Sprintf(`INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account, state, documents, items, posted_at)
 				VALUES (%d, 7, 1, %d, 'posted', %d, %d, now())`, run, every*documents, documents, documents*3-documents/5),
 		} {

@@ -34,10 +34,20 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
+// Roles is the database roles that a migration grants rights to; one that is empty
+// is granted nothing.
+type Roles struct {
+	Service   string // what the service needs, and nothing more
+	Reporting string // reads the views that [reportingViews] lists, and nothing else
+}
+
+// reportingViews is what people may read at a database prompt: documented in
+// docs/database.md.
+const reportingViews = "invoice_lines, adjustment_items"
+
 // Migrate brings the schema to the newest version and returns it. Any number of
-// processes may do so at once. With a role, that role is granted what the
-// service needs and nothing more. A newer schema is left as it is, and refused.
-func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
+// processes may do so at once. A newer schema is left as it is, and refused.
+func (s *Store) Migrate(ctx context.Context, roles Roles) (int64, error) {
 	if err := s.checkDatabase(ctx, toMigrate); err != nil {
 		return 0, err
 	}
@@ -53,10 +63,8 @@ func (s *Store) Migrate(ctx context.Context, role string) (int64, error) {
 	if _, err := p.Up(ctx); err != nil {
 		return 0, fmt.Errorf("migrating the schema: %w", err)
 	}
-	if role != "" {
-		if err := s.grant(ctx, role); err != nil {
-			return 0, err
-		}
+	if err := s.grant(ctx, roles); err != nil {
+		return 0, err
 	}
 	return p.GetDBVersion(ctx)
 }
@@ -104,7 +112,7 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 }
 
 // appendOnlyTables can only be read and added to: the ledger, and what persons did.
-const appendOnlyTables = "adjustments, adjustment_items, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals"
+const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals"
 
 // lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
 // to change the rights of a table in two sessions.
@@ -112,31 +120,48 @@ const lockGrants = 0x7265660004
 
 // grant gives the rights and takes back the excess in one step, so that there is
 // no moment at which the role could change the ledger.
-func (s *Store) grant(ctx context.Context, role string) error {
-	err := s.write(ctx, func(tx *tx) error {
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGrants)).Error; err != nil {
-			return err
+func (s *Store) grant(ctx context.Context, roles Roles) error {
+	for _, role := range []struct {
+		name       string
+		statements func(string) []string
+	}{{roles.Service, serviceRights}, {roles.Reporting, reportingRights}} {
+		if role.name == "" {
+			continue
 		}
-		return tx.grant(ctx, role)
-	})
-	if err != nil {
-		return fmt.Errorf("granting the service role %s its rights: %w", role, err)
+		err := s.write(ctx, func(tx *tx) error {
+			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGrants)).Error; err != nil {
+				return err
+			}
+			for _, statement := range role.statements(pgx.Identifier{role.name}.Sanitize()) {
+				if _, err := tx.pgx.Exec(ctx, statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("granting the role %s its rights: %w", role.name, err)
+		}
 	}
 	return nil
 }
 
-func (t *tx) grant(ctx context.Context, role string) error {
-	name := pgx.Identifier{role}.Sanitize()
-	for _, statement := range []string{
-		"GRANT USAGE ON SCHEMA public TO " + name,
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + name,
-		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + name,
-		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + name,
-		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + name,
-	} {
-		if _, err := t.pgx.Exec(ctx, statement); err != nil {
-			return err
-		}
+func serviceRights(role string) []string {
+	return []string{
+		"GRANT USAGE ON SCHEMA public TO " + role,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + role,
+		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + role,
+		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + role,
+		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + role,
 	}
-	return nil
+}
+
+func reportingRights(role string) []string {
+	return []string{
+		"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM " + role,
+		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM " + role,
+		"GRANT USAGE ON SCHEMA public TO " + role,
+		"GRANT EXECUTE ON FUNCTION packed_field TO " + role,
+		"GRANT SELECT ON " + reportingViews + " TO " + role,
+	}
 }

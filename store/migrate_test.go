@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestMigrationsAtOnce(t *testing.T) {
 		stores[i] = open(t, dsn)
 	}
 	together(t, len(stores), func(i int) (err error) {
-		versions[i], err = stores[i].Migrate(t.Context(), name)
+		versions[i], err = stores[i].Migrate(t.Context(), store.Roles{Service: name})
 		return err
 	})
 	for _, v := range versions {
@@ -104,7 +105,7 @@ func TestCheckSchema(t *testing.T) {
 	if err := db.QueryRow("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables); err != nil || tables != 0 {
 		t.Errorf("looking has left %d tables, %v", tables, err)
 	}
-	version, err := s.Migrate(t.Context(), "")
+	version, err := s.Migrate(t.Context(), store.Roles{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestCheckSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("a newer schema", "version 999", fmt.Sprint(version), "newer program")
-	if _, err := s.Migrate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "newer program") {
+	if _, err := s.Migrate(t.Context(), store.Roles{}); err == nil || !strings.Contains(err.Error(), "newer program") {
 		t.Errorf("migrating a newer schema: %v", err)
 	}
 }
@@ -125,14 +126,14 @@ func TestServiceRoleCanServe(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	name := role(t, l.dsn)
-	if _, err := l.Migrate(t.Context(), name); err != nil {
+	if _, err := l.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
 		t.Fatal(err)
 	}
 	l.dsn = as(t, l.dsn, name)
 	l = l.another()
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
-	l.facts(april(885, 2, 100), models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
+	l.facts(april(885, 2, 100), models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
 	l.take(models.Delivery{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
 	l.settle(models.RunRequest{Period: 202604, Full: true, Accept: true})
 	ctx := t.Context()
@@ -204,12 +205,12 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	name := role(t, l.dsn)
-	if _, err := l.Migrate(t.Context(), name); err != nil {
+	if _, err := l.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
 		t.Fatal(err)
 	}
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
-	l.facts(models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
+	l.facts(models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
 	if _, err := l.closes(202604, "Anna", "for the test"); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	}
 	before := l.everything()
 	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
-		for _, table := range []string{"adjustments", "adjustment_items", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals"} {
+		for _, table := range []string{"adjustments", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals"} {
 			column := "account_id = 1"
 			switch table {
 			case "operator_actions", "signatures":
@@ -302,7 +303,7 @@ func TestMigrationsTakeTheirTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Migrate(t.Context(), ""); err != nil {
+	if _, err := s.Migrate(t.Context(), store.Roles{}); err != nil {
 		t.Fatal(err)
 	}
 	var unlimited, all int
@@ -311,5 +312,64 @@ func TestMigrationsTakeTheirTime(t *testing.T) {
 	}
 	if unlimited != all || all == 0 {
 		t.Errorf("%d of %d changes had all the time that they need", unlimited, all)
+	}
+}
+
+// The views show lines and items as they were sent and posted, whatever the texts
+// hold, and their role sees nothing else.
+func TestReportingViews(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	name := role(t, l.dsn)
+	l.climb()
+	const hostile = "tab\there, line\nthere, \\t and \\b"
+	bill := april(885, 2, 100000, -50, 300000)
+	bill.Lines[0].ID, bill.Lines[1].Service = hostile, hostile
+	bill.Lines[1].From, bill.Lines[1].To = day("2026-03-31"), day("2026-03-31")
+	l.facts(bill)
+	l.settle(models.RunRequest{Period: 202604})
+	if _, err := l.Migrate(t.Context(), store.Roles{Reporting: name}); err != nil {
+		t.Fatal(err)
+	}
+	reader := storetest.SQL(t, as(t, l.dsn, name))
+	type line struct {
+		no       int
+		id       string
+		service  string
+		from, to time.Time
+		amount   models.Money
+	}
+	rows, err := reader.Query(`SELECT line_no, line_id, service, from_day, to_day, amount_minor FROM invoice_lines
+		WHERE account_id = 885 AND period = 202604 AND revision = 2 ORDER BY line_no`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	n := 0
+	for ; rows.Next(); n++ {
+		var got line
+		if err := rows.Scan(&got.no, &got.id, &got.service, &got.from, &got.to, &got.amount); err != nil {
+			t.Fatal(err)
+		}
+		l := bill.Lines[n]
+		if want := (line{n + 1, l.ID, l.Service, l.From.Time(), l.To.Time(), l.Amount}); !reflect.DeepEqual(got, want) {
+			t.Errorf("line %d is shown as %+v, want %+v", n+1, got, want)
+		}
+	}
+	if err := rows.Err(); err != nil || n != len(bill.Lines) {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	var amount, items models.Money
+	var days string
+	err = reader.QueryRow(`SELECT sum(amount_minor), count(*), min(segments) FROM adjustment_items WHERE account_id = 885 AND period = 202604`).Scan(&amount, &items, &days)
+	if posted := l.number("SELECT sum(amount_minor)::bigint FROM adjustments WHERE account_id = 885"); err != nil || int64(amount) != posted || items == 0 || days == "" {
+		t.Errorf("%d items of %s with the days %q, posted %d, %v", items, amount, days, posted, err)
+	}
+	for _, table := range strings.Fields(store.CheckedTables()) {
+		_, err := reader.Exec("SELECT 1 FROM " + table)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "42501" {
+			t.Errorf("the reporting role reads %s: %v", table, err)
+		}
 	}
 }

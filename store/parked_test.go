@@ -37,8 +37,11 @@ func TestParkedAccounts(t *testing.T) {
 		"the database refuses a line": {
 			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].LineID = "1\x00" }, invoice: bad, says: "22021",
 		},
-		"the database refuses an item of nothing": {
-			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].Amount = 0 }, invoice: bad, says: "23514",
+		"an item of nothing": {
+			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].Amount = 0 }, invoice: bad, says: "document 1 has an item of nothing, on line 1",
+		},
+		"items that do not add up": {
+			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Amount-- }, invoice: bad, says: "document 1 says -2 408.02, its items sum to -2 408.01",
 		},
 		"the database refuses a held line": {spoil: func(o *models.AccountOutcome) {
 			o.Held = []models.HeldLine{{AccountID: 885, Period: 202604, InvoiceID: bad, Service: "\xff"}}
@@ -54,7 +57,7 @@ func TestParkedAccounts(t *testing.T) {
 		"one line twice": {spoil: func(o *models.AccountOutcome) {
 			a := &o.Adjustments[0]
 			a.Items = append(a.Items, a.Items[0])
-		}, invoice: bad, says: "23505"},
+		}, invoice: bad, says: "document 1 has two items on line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

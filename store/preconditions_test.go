@@ -20,7 +20,7 @@ import (
 func unfit(t *testing.T, dsn, sentence string) {
 	t.Helper()
 	s := open(t, dsn)
-	_, migrated := s.Migrate(t.Context(), "")
+	_, migrated := s.Migrate(t.Context(), store.Roles{})
 	for what, err := range map[string]error{"migrate": migrated, "serve": s.CheckDatabase(t.Context())} {
 		if !errors.Is(err, store.ErrUnfit) || !strings.Contains(err.Error(), sentence) {
 			t.Errorf("%s: %v\nwant a refusal with %q", what, err, sentence)
@@ -53,7 +53,7 @@ func TestSettingsOfTheDatabaseAreChecked(t *testing.T) {
 		}
 		// What the program sets by itself may be set otherwise.
 		s := open(t, dsn)
-		if _, err := s.Migrate(t.Context(), ""); err != nil {
+		if _, err := s.Migrate(t.Context(), store.Roles{}); err != nil {
 			t.Errorf("%s: %v", setting, err)
 		}
 		if err := errors.Join(s.CheckDatabase(t.Context()), s.CheckSettings(t.Context())); err != nil {
@@ -86,10 +86,10 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	if err := service.CheckDatabase(t.Context()); !errors.Is(err, store.ErrUnfit) || !strings.Contains(err.Error(), "SELECT on runs") {
 		t.Errorf("without rights: %v", err)
 	}
-	if _, err := service.Migrate(t.Context(), ""); !errors.Is(err, store.ErrUnfit) || !strings.Contains(err.Error(), "may not create tables") {
+	if _, err := service.Migrate(t.Context(), store.Roles{}); !errors.Is(err, store.ErrUnfit) || !strings.Contains(err.Error(), "may not create tables") {
 		t.Errorf("migrating without rights: %v", err)
 	}
-	if _, err := s.Migrate(t.Context(), name); err != nil {
+	if _, err := s.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
 		t.Fatal(err)
 	}
 	for _, who := range []*store.Store{s, service} {

@@ -122,7 +122,7 @@ func (l *auditLoader) provenances(ctx context.Context) error {
 		if inv := l.find(getInt8(v[0]), string(v[1])); inv != nil && inv.Invoice.Revision == getInt4(v[2]) {
 			inv.Provenance = names.unpack(v[3])
 		}
-	}, "SELECT account_id, invoice_id, revision, provenance FROM invoices WHERE account_id = ANY($1)", l.ids)
+	}, "SELECT account_id, invoice_id, revision, provenance FROM invoices WHERE storage_period = "+anyPeriod+" AND account_id = ANY($1)", l.ids)
 	if err != nil {
 		return err
 	}

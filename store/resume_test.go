@@ -46,6 +46,7 @@ func TestHarmedSpoolIsSettledAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	s.SpoolToFile()
 	l.Store = s
 	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
 	chunks := int64(l.Spooled())

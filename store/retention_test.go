@@ -20,9 +20,9 @@ import (
 
 // keptTables is the tables that nothing is deleted from because of its age, and why.
 var keptTables = map[string]string{
-	"accounts": "fact", "activations": "fact", "invoices": "fact", "invoice_lines": "fact", "results": "fact", "topics": "names where facts came from",
+	"accounts": "fact", "activations": "fact", "invoices": "fact", "invoice_ids": "fact", "results": "fact", "topics": "names where facts came from",
 	"codes": "what clients were given", "memberships": "what clients have entered", "referrals": "derived from facts", "discounts": "derived from facts",
-	"package_grants": "derived from facts", "adjustments": "ledger", "adjustment_items": "ledger", "sms_packages": "ledger",
+	"package_grants": "derived from facts", "adjustments": "ledger", "sms_packages": "ledger",
 	"document_resends": "history of the ledger", "document_write_offs": "history of the ledger", "operator_actions": "what persons did",
 	"signatures": "what finance signed", "signed_totals": "what finance signed",
 	"periods": "a row a month", "runs": "a few rows a month", "run_chunks": "tells which documents are published",

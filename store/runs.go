@@ -287,7 +287,7 @@ func candidatesOf(kind models.RunKind, p *periodRecord) (string, []any) {
 	all := marked + ` UNION SELECT account_id FROM discounts WHERE to_day > $4 AND from_day < $5
 		UNION SELECT account_id FROM package_grants WHERE granted_on >= $6 AND granted_on < $7`
 	if kind == models.RunFull {
-		all += ` UNION SELECT account_id FROM adjustments WHERE period = $3`
+		all += " UNION " + postedIn
 	}
 	return all, []any{
 		p.Period, models.Date(p.MinDay).Time(), models.Date(p.MaxDay).Time(), p.Period.First().Time(), p.Period.End().Time(),

@@ -33,11 +33,11 @@ var firstDay, lastDay = models.NewDate(0, time.January, 1), models.NewDate(9999,
 
 func writable(from, to models.Date) bool { return from >= firstDay && to <= lastDay }
 
-// checkDays parks what has days that could be posted, but never be read again: the
-// ledger is append-only.
-func checkDays(o *models.AccountOutcome) {
+// checkOutcome parks what could be posted, but would be wrong in the ledger for good:
+// it is append-only, and no key or constraint of the database looks into documents.
+func checkOutcome(o *models.AccountOutcome) {
 	for _, doc := range slices.Clone(o.Adjustments) {
-		if err := checkDocumentDays(&doc); err != nil {
+		if err := checkDocument(&doc); err != nil {
 			o.Park(doc.InvoiceID, err)
 		}
 	}
@@ -50,30 +50,28 @@ func checkDays(o *models.AccountOutcome) {
 	}
 }
 
-func checkDocumentDays(doc *models.Adjustment) error {
+func checkDocument(doc *models.Adjustment) error {
+	sum := models.Money(0)
 	for i := range doc.Items {
-		for _, s := range doc.Items[i].Segments {
+		item := &doc.Items[i]
+		if item.Amount == 0 {
+			return fmt.Errorf("document %d has an item of nothing, on line %s", doc.Sequence, item.LineID)
+		}
+		if slices.ContainsFunc(doc.Items[:i], func(other models.AdjustmentItem) bool { return other.LineID == item.LineID }) {
+			return fmt.Errorf("document %d has two items on line %s", doc.Sequence, item.LineID)
+		}
+		for _, s := range item.Segments {
 			if !writable(s.From, s.To) {
 				return fmt.Errorf("line %s has a discount from %s to %s, days that the ledger cannot hold; correct the dates of the invoice",
-					doc.Items[i].LineID, s.From, s.To)
+					item.LineID, s.From, s.To)
 			}
 		}
+		sum += item.Amount
+	}
+	if sum != doc.Amount {
+		return fmt.Errorf("document %d says %s, its items sum to %s", doc.Sequence, doc.Amount, sum)
 	}
 	return nil
-}
-
-// segmentText is the text of the segments asked for last: the lines of an account
-// mostly have the same.
-type segmentText struct {
-	segments []models.Segment
-	text     []byte
-}
-
-func (t *segmentText) of(segments []models.Segment) []byte {
-	if !slices.Equal(t.segments, segments) {
-		t.segments, t.text = segments, appendSegments(t.text[:0], segments)
-	}
-	return t.text
 }
 
 func parseSegments(text string) ([]models.Segment, error) {

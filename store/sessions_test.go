@@ -126,7 +126,7 @@ func TestServiceRoleKeepsSessions(t *testing.T) {
 	t.Parallel()
 	s, dsn := storetest.Open(t, nil)
 	name := role(t, dsn)
-	if _, err := s.Migrate(t.Context(), name); err != nil {
+	if _, err := s.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
 		t.Fatal(err)
 	}
 	service := open(t, as(t, dsn, name))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -13,29 +12,37 @@ import (
 )
 
 // spool keeps what a rehearsal has computed until it is posted, so that the
-// brake does not cost a month's run a second reading. It is a file without a
-// name, not memory, for that must not grow with the invoices; and it is only a
-// shortcut: a chunk that is not in it, that a fact has touched since, or that does
-// not come back as it was kept, is settled again.
+// brake does not cost a month's run a second reading. It keeps it in memory up to a
+// bound, and what is beyond that in a file without a name, because memory must not
+// grow with the invoices. It is only a shortcut: a chunk that is not in it, that a
+// fact has touched since, or that does not come back as it was kept, is settled
+// again.
 type spool struct {
 	fault func(models.ChunkRef, error) // hears of what could not be kept or read; nil hears nothing
 
+	room int // bytes that may be kept in memory
+
 	mu      sync.Mutex
+	memory  int // bytes of chunks kept in memory
 	file    *os.File
 	end     int64
 	writing int // chunks that have a place and are not there yet
 	chunks  map[models.ChunkRef]spooled
 }
 
-// spooled is one chunk's place in the file, and the stale marks that it answers.
+// spoolMemory is how many bytes of chunks a store keeps in memory.
+const spoolMemory = 16 << 20
+
+// spooled is one chunk, or its place in the file, and the stale marks that it answers.
 type spooled struct {
+	data  []byte // nil for one in the file
 	at    int64
 	size  int
 	sum   uint32
 	marks map[int64]bool
 }
 
-// castagnoli is the checksum that processors reckon themselves.
+// castagnoli is the checksum that processors compute themselves.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errSpool = errors.New("the spool file is damaged")
@@ -43,14 +50,18 @@ var errSpool = errors.New("the spool file is damaged")
 // put keeps a rehearsed chunk. When that fails the chunk is settled again later.
 // data is its bookings, and not needed afterwards.
 func (s *spool) put(ref models.ChunkRef, data []byte, marks []int64) {
+	entry := spooled{size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
+	for _, id := range marks {
+		entry.marks[id] = true
+	}
+	if s.remember(ref, entry, data) {
+		return
+	}
 	file, at, err := s.reserve(ref, len(data))
 	if err == nil {
 		_, err = file.WriteAt(data, at)
 	}
-	entry := spooled{at: at, size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
-	for _, id := range marks {
-		entry.marks[id] = true
-	}
+	entry.at = at
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing--
@@ -62,12 +73,33 @@ func (s *spool) put(ref models.ChunkRef, data []byte, marks []int64) {
 	}
 }
 
+// remember keeps a chunk in memory, unless too much is there already.
+func (s *spool) remember(ref models.ChunkRef, entry spooled, data []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(ref)
+	if s.memory+len(data) > s.room {
+		return false
+	}
+	entry.data = slices.Clone(data)
+	s.memory += len(data)
+	if s.chunks == nil {
+		s.chunks = map[models.ChunkRef]spooled{}
+	}
+	s.chunks[ref] = entry
+	return true
+}
+
+func (s *spool) remove(ref models.ChunkRef) {
+	s.memory -= len(s.chunks[ref].data)
+	delete(s.chunks, ref)
+}
+
 // reserve gives a chunk a place in the file, so that others need not wait until it
 // is written.
 func (s *spool) reserve(ref models.ChunkRef, size int) (file *os.File, at int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.chunks, ref)
 	s.writing++
 	if err := s.open(); err != nil {
 		return nil, 0, err
@@ -96,7 +128,10 @@ func (s *spool) open() error {
 		_ = file.Close()
 		return err
 	}
-	s.file, s.chunks = file, map[models.ChunkRef]spooled{}
+	s.file = file
+	if s.chunks == nil {
+		s.chunks = map[models.ChunkRef]spooled{}
+	}
 	return nil
 }
 
@@ -107,6 +142,10 @@ func (s *spool) get(ref models.ChunkRef, marks []int64, room []byte) (*bookings,
 	file, entry, there := s.find(ref, marks)
 	if !there {
 		return nil, room, false
+	}
+	if entry.data != nil {
+		b, err := decodeBookings(entry.data)
+		return b, room, err == nil
 	}
 	room = slices.Grow(room[:0], entry.size)[:entry.size]
 	b, err := entry.read(file, room)
@@ -133,7 +172,7 @@ func (s *spool) lose(ref models.ChunkRef, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.chunks[ref]; there {
-		delete(s.chunks, ref)
+		s.remove(ref)
 		s.report(ref, err)
 	}
 }
@@ -152,7 +191,7 @@ func (e spooled) read(file *os.File, data []byte) (*bookings, error) {
 func (s *spool) drop(ref models.ChunkRef) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.chunks, ref)
+	s.remove(ref)
 	s.shrink()
 }
 
@@ -160,7 +199,11 @@ func (s *spool) drop(ref models.ChunkRef) {
 func (s *spool) forget(run int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.chunks, func(ref models.ChunkRef, _ spooled) bool { return ref.RunID == run })
+	for ref := range s.chunks {
+		if ref.RunID == run {
+			s.remove(ref)
+		}
+	}
 	s.shrink()
 }
 
@@ -177,6 +220,6 @@ func (s *spool) close() error {
 		return nil
 	}
 	err := s.file.Close()
-	s.file, s.chunks = nil, nil
+	s.file, s.chunks, s.memory = nil, nil, 0
 	return err
 }

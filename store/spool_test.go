@@ -41,7 +41,12 @@ func same(t *testing.T, got, want *bookings) {
 // nothing of.
 func TestSpoolRoundTrip(t *testing.T) {
 	t.Parallel()
-	s := &spool{}
+	for _, room := range []int{0, 400, 1 << 20} { // all in the file, one in memory, both
+		comeBack(t, &spool{room: room})
+	}
+}
+
+func comeBack(t *testing.T, s *spool) {
 	t.Cleanup(func() { _ = s.close() })
 	one, other := models.ChunkRef{RunID: 1, Chunk: 1}, models.ChunkRef{RunID: 1, Chunk: 2}
 	for ref, n := range map[models.ChunkRef]int{one: 0, other: 300} {
@@ -70,7 +75,7 @@ func TestSpoolRoundTrip(t *testing.T) {
 // behind when it is over, and the file shrinks.
 func TestSpoolForgetsRuns(t *testing.T) {
 	t.Parallel()
-	s := &spool{}
+	s := &spool{room: 1000}
 	t.Cleanup(func() { _ = s.close() })
 	s.forget(1) // before there is a file
 	for run := range int64(3) {
@@ -90,6 +95,9 @@ func TestSpoolForgetsRuns(t *testing.T) {
 		t.Errorf("%d chunks are kept, want those of one run", len(s.chunks))
 	}
 	s.forget(2)
+	if s.memory != 0 {
+		t.Errorf("with nothing kept, %d bytes are counted", s.memory)
+	}
 	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || len(s.chunks) != 0 {
 		t.Errorf("with nothing kept the file has %d bytes, %v", info.Size(), err)
 	}
@@ -99,7 +107,7 @@ func TestSpoolForgetsRuns(t *testing.T) {
 // the file shrinks under it, and in the end nothing is left.
 func TestSpoolOfManyWorkers(t *testing.T) {
 	t.Parallel()
-	s := &spool{fault: func(ref models.ChunkRef, err error) { t.Errorf("%v: %v", ref, err) }}
+	s := &spool{room: 2000, fault: func(ref models.ChunkRef, err error) { t.Errorf("%v: %v", ref, err) }}
 	t.Cleanup(func() { _ = s.close() })
 	var workers sync.WaitGroup
 	for run := range int64(8) {
@@ -118,7 +126,7 @@ func TestSpoolOfManyWorkers(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || s.writing != 0 || len(s.chunks) != 0 {
+	if info, err := s.file.Stat(); err != nil || info.Size() != 0 || s.end != 0 || s.writing != 0 || s.memory != 0 || len(s.chunks) != 0 {
 		t.Errorf("with nothing kept the file has %d bytes, %v", info.Size(), err)
 	}
 }

@@ -89,7 +89,7 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
+	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault, room: spoolMemory}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
 }
 
 // onError reports rejections, and otherwise does what the driver does. A session

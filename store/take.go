@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -23,24 +22,19 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 
 // Take stores a batch of deliveries in one transaction and says what became of
 // each: facts are a set, so that a repeat changes nothing, and what contradicts a
-// fact that came before, or cannot be read, is set aside with its reason. On an error nothing has happened, or (at a
-// commit whose answer was lost) all of it: taking the batch again is right in
-// either case.
+// fact that came before, or cannot be read, is set aside with its reason. On an
+// error nothing has happened, or (at a commit whose answer was lost) all of it:
+// taking the batch again is right in either case.
 func (s *Store) Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error) {
 	var fate []models.Disposition
-	alone := false
 	numbers, err := s.topicNumbers(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *tx) error {
-		b := &intake{
-			tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}, alone: alone,
-		}
+		b := &intake{tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}}
 		fate = b.fate
-		err := b.take(ctx, derive)
-		alone = alone || errors.Is(err, errAlone)
-		return err
+		return b.take(ctx, derive)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("taking a batch of %d messages: %w", len(batch), err)
@@ -58,7 +52,6 @@ type intake struct {
 	known   lookups
 	again   map[int]int64 // dead letters that were put back, by index
 	marks   map[mark]bool
-	alone   bool // no other batch is on its way in
 	out     *takeRows
 	last    *roundTrip // what is written at the end, in one round trip
 
@@ -67,7 +60,7 @@ type intake struct {
 
 // takeRows is the rows that a batch brings to the tables that grow with every
 // message. Their room is used again: a batch of invoices fills a megabyte.
-type takeRows struct{ invoices, lines rows }
+type takeRows struct{ invoices, owners rows }
 
 var takeRoom = sync.Pool{New: func() any { return new(takeRows) }}
 
@@ -75,7 +68,7 @@ var takeRoom = sync.Pool{New: func() any { return new(takeRows) }}
 // ordinary. What was being sent when something failed is not given back.
 func (r *takeRows) giveBack() {
 	const ordinary = 4 << 20
-	for _, table := range []*rows{&r.invoices, &r.lines} {
+	for _, table := range []*rows{&r.invoices, &r.owners} {
 		if cap(table.buf) > ordinary {
 			table.buf = nil
 		}
@@ -96,9 +89,6 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 	b.last = b.roundTrip()
 	b.sortOutFaults()
 	if err := b.passGate(ctx); err != nil {
-		return err
-	}
-	if err := b.readRepeated(ctx); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
@@ -196,7 +186,7 @@ func (b *intake) takeResults(ctx context.Context) error {
 		switch amount, known := b.known.answers[key]; {
 		case !known:
 			b.known.answers[key] = r.Amount
-			out.row(7).uuid(r.AdjustmentID).int8(r.AccountID).text(string(r.Status)).int8(int64(r.Amount)).text(r.Reason).time(r.At).
+			out.row(7).int8(r.AccountID).int8(int64(r.Amount)).time(r.At).uuid(r.AdjustmentID).text(string(r.Status)).text(r.Reason).
 				provenance(b.numbers, f.Provenance)
 		case amount == r.Amount:
 			b.fate[i] = models.Repeated
@@ -204,5 +194,5 @@ func (b *intake) takeResults(ctx context.Context) error {
 			b.conflict(i, "data.amount_minor: this answer, of the same document, time and status, came before with another amount; send a further answer with its own time")
 		}
 	})
-	return out.into(ctx, b.pgx, "results (adjustment_id, account_id, status, amount_minor, reason, at, provenance)")
+	return out.into(ctx, b.pgx, "results (account_id, amount_minor, at, adjustment_id, status, reason, provenance)")
 }

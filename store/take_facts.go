@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
@@ -19,6 +20,15 @@ import (
 const insertBatch = 500
 
 func sortedPeriods[V any](m map[models.Period]V) []models.Period { return slices.Sorted(maps.Keys(m)) }
+
+// numbersOf is periods as one parameter.
+func numbersOf(periods map[models.Period]bool) []int32 {
+	var numbers []int32
+	for _, p := range sortedPeriods(periods) {
+		numbers = append(numbers, int32(p))
+	}
+	return numbers
+}
 
 func sortedIDs[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)) }
 
@@ -42,7 +52,7 @@ func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
 	if err := saveChanges(b.last, changes, b.numbers); err != nil {
 		return err
 	}
-	markStanding(b.last, changes.Standings)
+	markChanged(b.last, changes)
 	return nil
 }
 
@@ -186,17 +196,16 @@ func saveChanges(r *roundTrip, c models.Changes, numbers topicNumbers) error {
 
 func saveAccounts(r *roundTrip, c models.Changes, numbers topicNumbers) {
 	records := make([]accountRecord, len(c.Accounts))
-	var codes []codeRecord
 	for i, a := range c.Accounts {
 		records[i] = recordOf(a, numbers)
-		if a.Code != "" {
-			codes = append(codes, codeRecord{a.Code, a.ID})
-		}
 	}
 	writeAll(r, "saving accounts", r.db.Clauses(saveAccount), records)
-	// An account keeps its code; a code that another account has is a unique key
-	// violated, and makes the batch draw again.
-	writeAll(r, "saving codes", r.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "account_id"}}, DoNothing: true}), codes)
+	codes := make([]codeRecord, len(c.CodesIssued))
+	for i, a := range c.CodesIssued {
+		codes[i] = codeRecord{a.Code, a.ID}
+	}
+	// A code that another account has violates the key, and the batch draws again.
+	writeAll(r, "saving codes", r.db, codes)
 }
 
 func saveActivations(r *roundTrip, c models.Changes, numbers topicNumbers) {
@@ -262,22 +271,33 @@ func saveAnnouncements(r *roundTrip, c models.Changes) error {
 	return nil
 }
 
-// markStanding marks, in every started period, the accounts whose standing has
-// changed: where they have invoices, where they have earned a package, and, without
-// asking for reasons, where a run is at work. On purpose it makes no period known:
-// months that no invoice has named are not run by the clock (docs/architecture.md),
-// or the first start on old facts would send packages of years past.
-func markStanding(r *roundTrip, standings map[int64]models.Standing) {
-	if len(standings) == 0 {
+// markChanged marks the accounts whose discounts have changed in the started
+// periods that were invoiced for a day on which they did, and in those of their
+// packages. What other transactions are just taking about them cannot be seen from
+// here: those mark what they bring. On purpose it makes no period known: months that
+// no invoice has named are not run by the clock (docs/architecture.md), or the first
+// start on old facts would send packages of years past.
+func markChanged(r *roundTrip, c models.Changes) {
+	ids := sortedIDs(c.Standings)
+	if len(ids) == 0 {
 		return
 	}
-	r.exec("marking what a fact makes stale", `INSERT INTO stale (period, account_id)
-		SELECT i.period, i.account_id FROM invoices i JOIN periods p USING (period)
-		WHERE i.account_id = ANY($1) AND p.started_at IS NOT NULL
+	from, to := make([]time.Time, len(ids)), make([]time.Time, len(ids))
+	for i, id := range ids {
+		first, end := c.Standings[id].ChangedDays(c.Replaced[id])
+		from[i], to[i] = first.Time(), end.Time()
+	}
+	r.exec("marking what a fact makes stale", `WITH changed AS (
+			SELECT account_id, period FROM unnest($1::bigint[], $2::date[], $3::date[]) AS c (account_id, from_day, to_day)
+			JOIN periods p ON p.started_at IS NOT NULL AND p.max_day > c.from_day AND p.min_day < c.to_day)
+		INSERT INTO stale (period, account_id)
+		SELECT changed.period, account_id FROM changed JOIN invoices i USING (account_id) WHERE i.storage_period = changed.period
+		UNION
+		SELECT period, account_id FROM changed JOIN invoices i USING (account_id, period) WHERE i.revision > 1 OR i.period <> i.storage_period
 		UNION
 		SELECT p.period, g.account_id FROM package_grants g
 		JOIN periods p ON p.period = extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int
 		WHERE g.account_id = ANY($1) AND p.started_at IS NOT NULL
 		UNION
-		SELECT w.period, a FROM (`+periodsAtWork+`) w, unnest($1::bigint[]) a`, sortedIDs(standings))
+		SELECT w.period, a FROM (`+periodsAtWork+`) w, unnest($1::bigint[]) a`, ids, from, to)
 }

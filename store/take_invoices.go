@@ -9,17 +9,14 @@ import (
 
 // What an invoice of four lines takes in the two COPYs.
 const (
-	invoiceBytes = 88
-	linesBytes   = 480
+	invoiceBytes = 190
+	ownerBytes   = 46
 )
 
 // takeInvoices stores the batch's invoices with their lines. All revisions are
 // kept; which one counts is for the reader to say.
 func (b *intake) takeInvoices(ctx context.Context) error {
-	if !b.alone && b.hasOrphan() {
-		return errAlone
-	}
-	headers, lines := &b.out.invoices, &b.out.lines
+	rows, owners := &b.out.invoices, &b.out.owners
 	spans := map[models.Period]*span{}
 	var revised []int64
 	factsOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
@@ -27,14 +24,20 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 		if !b.admit(i, inv, known) {
 			return
 		}
-		if headers.count == 0 {
-			headers.room(len(b.batch) * invoiceBytes)
-			lines.room(len(b.batch) * linesBytes)
+		if rows.count == 0 {
+			rows.room(len(b.batch) * invoiceBytes)
+			owners.room(len(b.batch) * ownerBytes)
 		}
-		b.appendInvoice(f, inv)
+		stored := inv.Period
+		if len(known) > 0 {
+			stored = known[0].stored
+		} else {
+			owners.row(3).int8(inv.AccountID).int4(int(stored)).text(inv.ID)
+		}
+		b.appendInvoice(f, inv, stored)
 		spanOf(spans, inv.Period).cover(inv)
 		if inv.Revision > 1 || len(known) > 0 || b.revisedWithin {
-			known = append(known, revision{inv.AccountID, inv.Revision, inv.Period, inv})
+			known = append(known, revision{inv.AccountID, stored, inv})
 			b.known.invoices[inv.ID] = known
 		}
 		if inv.Revision > 1 || len(known) > 1 {
@@ -42,7 +45,7 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 			revised = append(revised, inv.AccountID)
 		}
 	})
-	if headers.count == 0 {
+	if rows.count == 0 {
 		return nil
 	}
 	if err := b.startedPeriods(spans); err != nil {
@@ -51,45 +54,17 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	if len(revised) > 0 {
 		b.markAtWork(revised)
 	}
-	if err := headers.send(ctx, b.pgx, "invoices (account_id, period, invoice_id, revision, currency, provenance)"); err != nil {
+	// The owners first: of two batches that bring one invoice, the second waits here.
+	if err := owners.send(ctx, b.pgx, "invoice_ids (account_id, storage_period, invoice_id)"); err != nil {
 		return err
 	}
-	return lines.send(ctx, b.pgx, "invoice_lines (account_id, period, invoice_id, revision, line_no, line_id, service, from_day, to_day, amount_minor)")
+	return rows.send(ctx, b.pgx, "invoices (account_id, storage_period, period, revision, invoice_id, currency, lines, provenance)")
 }
 
-func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice) {
-	b.out.invoices.row(6).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).text(inv.Currency).provenance(b.numbers, f.Provenance)
-	out := &b.out.lines
-	for n := range inv.Lines {
-		l := &inv.Lines[n]
-		out.row(10).int8(inv.AccountID).int4(int(inv.Period)).text(inv.ID).int4(inv.Revision).int4(n).
-			text(l.ID).text(l.Service).date(l.From).date(l.To).int8(int64(l.Amount))
-	}
-}
-
-// errAlone asks for the batch to be taken again while no other one is.
-var errAlone = fmt.Errorf("a revision has come before its invoice: %w", errAgain)
-
-// hasOrphan tells whether a later revision has come before the first one of its
-// invoice. Whose invoice that is, a batch which is just being taken may see
-// otherwise: of two first revisions the unique key lets one pass, but a first and
-// a second one do not meet there.
-func (b *intake) hasOrphan() bool {
-	orphans := map[invoiceKey]bool{}
-	factsOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
-		if inv.Revision > 1 && len(b.known.invoices[inv.ID]) == 0 {
-			orphans[invoiceKey{inv.AccountID, inv.ID}] = true
-		}
-	})
-	if len(orphans) == 0 {
-		return false
-	}
-	factsOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
-		if inv.Revision == 1 {
-			delete(orphans, invoiceKey{inv.AccountID, inv.ID})
-		}
-	})
-	return len(orphans) > 0
+func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice, stored models.Period) {
+	out := b.out.invoices.row(8).int8(inv.AccountID).int4(int(stored)).int4(int(inv.Period)).int4(inv.Revision).text(inv.ID).text(inv.Currency)
+	out.sized(func(buf []byte) []byte { return appendLines(buf, inv) })
+	out.provenance(b.numbers, f.Provenance)
 }
 
 // admit sorts out a revision that came before, and one that contradicts what came
@@ -101,7 +76,7 @@ func (b *intake) admit(i int, inv *models.Invoice, known []revision) bool {
 		case r.account != inv.AccountID:
 			b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
 			return false
-		case r.number != inv.Revision:
+		case r.body.Revision != inv.Revision:
 		case !r.body.Same(inv):
 			b.conflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
 			return false
@@ -117,7 +92,7 @@ func (b *intake) admit(i int, inv *models.Invoice, known []revision) bool {
 // revisions names, started or not: the ledger may hold something of it.
 func (b *intake) markRevisions(inv *models.Invoice, revisions []revision) {
 	for _, r := range revisions {
-		b.marks[mark{r.period, inv.AccountID}] = true
+		b.marks[mark{r.body.Period, inv.AccountID}] = true
 	}
 }
 

@@ -62,7 +62,7 @@ func fiveHands(t *testing.T) {
 	batch := l.deliveries(
 		registered(885, "2025-06-01T09:00:00Z"), registered(900, "2026-04-01T08:00:00Z"), activated(900, 885, "2026-04-01T09:00:00Z"),
 		activated(900, 885, "2026-04-02T09:00:00Z"), april(885, 1, 300000), april(885, 2, 200000),
-		models.Result{AdjustmentID: billing.AdjustmentID("INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
+		models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
 		models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")},
 	)
 	batch = append(batch, models.Delivery{

@@ -39,7 +39,7 @@ func TestRepeatsChangeNothing(t *testing.T) {
 	batch := l.deliveries(
 		registered(885, "2025-06-01T09:00:00Z"), registered(900, "2026-04-01T08:00:00Z"), activated(900, 885, "2026-04-01T09:00:00Z"),
 		models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")}, april(885, 1, 300000), april(900, 1, 1000, -500),
-		models.Result{AdjustmentID: billing.AdjustmentID("INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
+		models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
 	)
 	l.expect("the first time", append(slices.Clone(batch), batch[2]),
 		models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Applied, models.Repeated)
@@ -99,7 +99,7 @@ func TestProfilesOfOneMoment(t *testing.T) {
 func TestAnswersInConflict(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
-	answer := models.Result{AdjustmentID: billing.AdjustmentID("INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now}
+	answer := models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now}
 	other, rejected, later, reworded, unkeyed := answer, answer, answer, answer, answer
 	other.Amount = -6
 	rejected.Status = models.ResultRejected

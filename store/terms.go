@@ -259,7 +259,7 @@ func (t *tx) markAllStale() error {
 	err := t.Exec(`INSERT INTO stale (period, account_id)
 		SELECT DISTINCT i.period, i.account_id FROM invoices i JOIN periods p USING (period)
 		WHERE p.started_at IS NOT NULL AND (EXISTS (SELECT 1 FROM discounts d WHERE d.account_id = i.account_id)
-			OR EXISTS (SELECT 1 FROM adjustments a WHERE a.account_id = i.account_id AND a.invoice_id = i.invoice_id))
+			OR EXISTS (SELECT 1 FROM adjustments a WHERE a.storage_period = i.storage_period AND a.account_id = i.account_id AND a.invoice_id = i.invoice_id))
 		UNION
 		SELECT p.period, g.account_id FROM package_grants g
 		JOIN periods p ON p.period = extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int

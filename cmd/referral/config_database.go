@@ -12,7 +12,8 @@ import (
 type DatabaseConfig struct {
 	DSN              DSN           `yaml:"dsn"`
 	MaxConnections   int           `yaml:"max_connections"`
-	Role             string        `yaml:"role"` // that migrate grants to; empty for none
+	Role             string        `yaml:"role"`           // that migrate grants to; empty for none
+	ReportingRole    string        `yaml:"reporting_role"` // that migrate lets read the views; empty for none
 	StatementTimeout time.Duration `yaml:"statement_timeout"`
 }
 
@@ -26,8 +27,10 @@ func (d *DatabaseConfig) validate(found *findings) {
 		found.add("database.dsn", "it cannot be read (and is not shown, for it may hold a password); %s", dsnExample)
 	}
 	found.inRange("database.max_connections", d.MaxConnections, 2, 1000)
-	if d.Role != "" && !roleName.MatchString(d.Role) {
-		found.add("database.role", "%q is no role name: lower case letters, digits and _, at most 63", d.Role)
+	for setting, role := range map[string]string{"database.role": d.Role, "database.reporting_role": d.ReportingRole} {
+		if role != "" && !roleName.MatchString(role) {
+			found.add(setting, "%q is not a role name: lower case letters, digits and _, at most 63", role)
+		}
 	}
 	if d.StatementTimeout != 0 {
 		found.lasts("database.statement_timeout", d.StatementTimeout, time.Second, 24*time.Hour)

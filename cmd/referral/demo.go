@@ -23,6 +23,7 @@ import (
 	"referral/internal/demo/postgres"
 	"referral/internal/demo/responder"
 	"referral/models"
+	"referral/store"
 	"referral/web/door"
 )
 
@@ -138,7 +139,7 @@ func (d *demo) prepare(ctx context.Context, config *Config, dsn, brokerAddr stri
 	if d.app, err = newApp(config, d.process, false); err != nil {
 		return err
 	}
-	if _, err := d.store.Migrate(ctx, ""); err != nil {
+	if _, err := d.store.Migrate(ctx, store.Roles{}); err != nil {
 		return err
 	}
 	if err := d.ready(ctx); err != nil {

@@ -31,7 +31,7 @@ func (w *town) refuses(want string, args ...string) {
 // the month ties to the kopeck.
 func TestWritingOffARejectedDocument(t *testing.T) {
 	w := spring(t)
-	id := billing.AdjustmentID(april885, 1)
+	id := billing.AdjustmentID(202604, april885, 1)
 	parcel := billing.PackageID(885, 1200, 1)
 	w.rejects(id, "the invoice is closed")
 	w.rejects(parcel, "no such tariff")
@@ -111,7 +111,7 @@ func (w *town) sheetsSay(cells ...string) {
 // A document that was sent again waits for billing's next answer.
 func TestSendingARejectedDocumentAgain(t *testing.T) {
 	w := spring(t)
-	id := billing.AdjustmentID(april885, 1)
+	id := billing.AdjustmentID(202604, april885, 1)
 	w.rejects(id, "the invoice is closed")
 	if a := w.asks("resend", id.String(), "--by", "Anna", "--reason", "it is open again"); a.status != exitDone || !strings.Contains(a.out, "will be published again") {
 		t.Fatalf("%+v", a)
@@ -136,7 +136,7 @@ func TestSendingARejectedDocumentAgain(t *testing.T) {
 
 func TestDecisionsRefuseWrongUse(t *testing.T) {
 	w := spring(t)
-	id := billing.AdjustmentID(april885, 1).String()
+	id := billing.AdjustmentID(202604, april885, 1).String()
 	for _, args := range [][]string{
 		{"resend"}, {"resend", id}, {"resend", "885", "--by", "Anna"}, {"write-off", id, "--by", "Anna"}, {"write-off", id, "--reason", "x"},
 		{"write-off", id, "--by", "Anna", "--reason", " "},
@@ -145,7 +145,7 @@ func TestDecisionsRefuseWrongUse(t *testing.T) {
 			t.Errorf("%v: %+v", args, a)
 		}
 	}
-	unknown := billing.AdjustmentID("INV-OF-NOBODY", 1).String()
+	unknown := billing.AdjustmentID(202604, "INV-OF-NOBODY", 1).String()
 	w.refuses("the ledger has no document", "resend", unknown, "--by", "Anna")
 	w.refuses("the ledger has no document", "write-off", unknown, "--by", "Anna", "--reason", "x")
 }

@@ -24,7 +24,7 @@ func TestWhyThisKopeck(t *testing.T) {
 		"wanted -1 420.00, posted -1 420.00, to post 0.00",
 		"123.45 × 1420 / (100 × 30) = 58.43 and 900/3000 of 0.01, rounded to 58.43",
 		"Line 3  sms_package  excluded: never discounted",
-		billing.AdjustmentID(april885, 1).String(), "applied -1 478.43 on 2026-05-01",
+		billing.AdjustmentID(202604, april885, 1).String(), "applied -1 478.43 on 2026-05-01",
 	} {
 		if !strings.Contains(a.out, want) {
 			t.Errorf("it does not say %q:\n%s", want, a.out)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"referral/store"
 )
 
 func newMigrate(p process) *cobra.Command {
@@ -18,7 +20,7 @@ func newMigrate(p process) *cobra.Command {
 				return err
 			}
 			defer a.close()
-			version, err := a.store.Migrate(cmd.Context(), a.config.Database.Role)
+			version, err := a.store.Migrate(cmd.Context(), store.Roles{Service: a.config.Database.Role, Reporting: a.config.Database.ReportingRole})
 			if err != nil {
 				return err
 			}

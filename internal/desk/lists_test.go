@@ -94,7 +94,7 @@ func TestListsPageByPage(t *testing.T) {
 func TestAnInvoiceIsExplained(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
-	r.kafka(models.Result{AdjustmentID: billing.AdjustmentID("INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, Amount: -260000, At: r.now()})
+	r.kafka(models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, Amount: -260000, At: r.now()})
 	a := r.get(885, "/invoices/INV-2026-04-885/explanation")
 	r.expect(a, http.StatusOK, map[string]any{
 		"posted_minor": -260000, "difference_minor": 0, "period": "2026-04", "currency": "RUB",
@@ -127,7 +127,7 @@ func (r *rig) publish() {
 func TestARejectedDocumentIsToldApart(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
-	id := billing.AdjustmentID("INV-2026-04-885", 1)
+	id := billing.AdjustmentID(202604, "INV-2026-04-885", 1)
 	says := func(state string, discount, review, settled int) {
 		t.Helper()
 		a := r.get(885, "/invoices/INV-2026-04-885/explanation")

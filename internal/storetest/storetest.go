@@ -47,7 +47,7 @@ func Open(t testing.TB, now func() time.Time) (*store.Store, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if _, err := s.Migrate(context.Background(), ""); err != nil {
+	if _, err := s.Migrate(context.Background(), store.Roles{}); err != nil {
 		t.Fatal(err)
 	}
 	return s, dsn

@@ -1,0 +1,114 @@
+package store_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every table has a column by which its rows could be distributed over several
+// databases: the account, or what the table itself keeps unique. Local ones do not
+// grow with the clients, or are work of the service itself.
+var distributedBy = map[string]string{
+	"codes": "code", "invoice_ids": "invoice_id", "results": "adjustment_id", "sessions": "id", "recipients": "recipient_key",
+	"invitation_parts": "carrier_id", "code_tries": "subject",
+}
+
+var localTables = strings.Fields(`dead_letter_outcomes dead_letters goose_db_version operator_actions periods programme_state reconciliations
+	run_chunks runs signatures signed_totals slots topic_ids topics`)
+
+// Every unique key of a table that grows with the clients contains the column that
+// the table would be distributed by.
+func TestUniqueKeysContainTheDistributionColumn(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	keys := l.pairs(`SELECT c.relname, (SELECT string_agg(a.attname, ' ') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY(i.indkey))
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace`)
+	if len(keys) < 30 {
+		t.Fatalf("only %d unique keys are found", len(keys))
+	}
+	for _, key := range keys {
+		table, columns := key[0], strings.Fields(key[1])
+		column := distributedBy[table]
+		if column == "" {
+			column = "account_id"
+		}
+		if !slices.Contains(localTables, table) && !slices.Contains(columns, column) {
+			t.Errorf("a unique key of %s is over %v, without %s", table, columns, column)
+		}
+	}
+	tables := l.pairs("SELECT relname, '' FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+	for _, table := range slices.Concat(localTables, slices.Collect(maps.Keys(distributedBy))) {
+		if !slices.ContainsFunc(tables, func(found [2]string) bool { return found[0] == table }) {
+			t.Errorf("there is no table %s any more", table)
+		}
+	}
+}
+
+// pairs is the rows of a query of two texts.
+func (l *life) pairs(query string) (list [][2]string) {
+	l.Helper()
+	rows, err := l.db.Query(query)
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pair [2]string
+		if err := rows.Scan(&pair[0], &pair[1]); err != nil {
+			l.Fatal(err)
+		}
+		list = append(list, pair)
+	}
+	if err := rows.Err(); err != nil {
+		l.Fatal(err)
+	}
+	return list
+}
+
+// A statement that locks rows locks those of one account, or of a table that is not
+// distributed by account: a distributed database refuses others.
+func TestNoStatementLocksSeveralAccounts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const notByAccount = "run_chunks|runs|sessions|recipients|invitations|programme_state|terms_digest|account_id = (\\$1|\\?)"
+	allowed := regexp.MustCompile(notByAccount)
+	locking := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				if strings.Contains(n.Value, "FOR UPDATE") || strings.Contains(n.Value, "FOR SHARE") {
+					locking++
+					if !allowed.MatchString(n.Value) && !strings.HasPrefix(n.Value, `" FOR SHARE`) {
+						t.Errorf("%s: rows of several accounts are locked by %s", file, n.Value)
+					}
+				}
+			case *ast.SelectorExpr:
+				if n.Sel.Name == "Locking" && file != "dead_letters.go" {
+					t.Errorf("%s: GORM locks rows; only those of dead letters are not distributed", file)
+				}
+			}
+			return true
+		})
+	}
+	if locking < 8 {
+		t.Errorf("only %d statements with locks are found", locking)
+	}
+}
