@@ -36,6 +36,7 @@ func copyRows(b *testing.B, n int) measured {
 	copyAll(b, dsn, batches)
 	result := m.end()
 	checkRows(b, db, "baseline.", n)
+	retire(b, db)
 	return result
 }
 
@@ -50,6 +51,7 @@ func copyOwnRows(b *testing.B, from string, n int) measured {
 	copyAll(b, dsn, batches)
 	result := m.end()
 	checkRows(b, db, "", n)
+	retire(b, db)
 	return result
 }
 

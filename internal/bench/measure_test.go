@@ -91,6 +91,13 @@ func (m *measurement) end() measured {
 	return result
 }
 
+// retire leaves a database to the server that has nothing to do in it any more: no
+// autovacuum of it weighs on later measurements.
+func retire(b *testing.B, db *sql.DB) {
+	b.Helper()
+	execute(b, db, "VACUUM ANALYZE")
+}
+
 // volume is the size of the database, and how much its server has ever written
 // ahead.
 func volume(b *testing.B, db *sql.DB) (size, wal int64) {
