@@ -168,7 +168,6 @@ func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
 		return err
 	}
 	r.next = next
-	r.touch()
 	return nil
 }
 
@@ -188,16 +187,13 @@ func (c *Consumer) decode(m models.Message) (delivery models.Delivery) {
 
 // hand waits for the worker's room.
 func (r *partitionReader) hand(ctx context.Context, i item) error {
-	if r.worker.offer(i) {
-		return nil
-	}
 	r.blocked.Store(true)
 	defer r.blocked.Store(false)
-	if err := r.worker.wait(ctx, i); err != nil {
-		return err
+	err := r.worker.hand(ctx, i)
+	if err == nil {
+		r.touch()
 	}
-	r.touch()
-	return nil
+	return err
 }
 
 func (r *partitionReader) touch() { r.moved.Store(r.c.o.Now().UnixNano()) }

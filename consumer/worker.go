@@ -47,22 +47,8 @@ func newWorker(c *Consumer, group groupMember, number int) *worker {
 // has to pass alone.
 func (w *worker) weigh(i item) int64 { return min(i.weight, w.most) }
 
-// offer hands over an item if there is room right now.
-func (w *worker) offer(i item) bool {
-	if !w.room.TryAcquire(w.weigh(i)) {
-		return false
-	}
-	select {
-	case w.queue <- i:
-		return true
-	default:
-		w.room.Release(w.weigh(i))
-		return false
-	}
-}
-
-// wait hands over an item as soon as there is room.
-func (w *worker) wait(ctx context.Context, i item) error {
+// hand passes an item on as soon as there is room.
+func (w *worker) hand(ctx context.Context, i item) error {
 	if err := w.room.Acquire(ctx, w.weigh(i)); err != nil {
 		return err
 	}

@@ -9,22 +9,11 @@ import (
 
 // Ledger is all that the publisher asks of the storage.
 type Ledger interface {
-	Leadership
-	Documents
-	Outbox
-	Backlog
-}
-
-// Leadership picks the one replica that publishes.
-type Leadership interface {
 	// Lead tries to take the lead and does not wait for it. led is derived from
 	// ctx and cancelled when the lock is lost; release gives the lead back. ok is
 	// false, and the other results are nil, while another replica leads.
 	Lead(ctx context.Context) (led context.Context, release func(), ok bool, err error)
-}
 
-// Documents is the part of the ledger that is published chunk by chunk.
-type Documents interface {
 	// UnpublishedChunks lists at most limit chunks in the order in which they were
 	// posted. An account is in one chunk of a run at most; runs may post at once.
 	UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error)
@@ -32,10 +21,7 @@ type Documents interface {
 	LoadChunk(ctx context.Context, ref models.ChunkRef) (models.ChunkDocuments, error)
 	// MarkPublished notes that all of a chunk is out. It may be repeated.
 	MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error
-}
 
-// Outbox is what waits to be published besides the documents.
-type Outbox interface {
 	// Announcements lists at most limit announcements, by Seq.
 	Announcements(ctx context.Context, limit int) ([]models.Announcement, error)
 	// DropAnnouncements forgets announcements that are out. It may be repeated.
@@ -44,10 +30,7 @@ type Outbox interface {
 	SetAsides(ctx context.Context, limit int) ([]models.SetAside, error)
 	// MarkSetAsidesPublished notes that messages are out. It may be repeated.
 	MarkSetAsidesPublished(ctx context.Context, ids []int64, at time.Time) error
-}
 
-// Backlog counts what is not published yet.
-type Backlog interface {
 	// Backlog counts the documents, announcements and messages set aside that
 	// wait; oldest is the time of the oldest of them, zero when nothing waits.
 	Backlog(ctx context.Context) (documents, announcements, setAsides int64, oldest time.Time, err error)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -178,13 +179,8 @@ func (l *lane) allowed(batch []*message) []*message {
 	if len(l.refused) == 0 {
 		return batch
 	}
-	kept := make([]*message, 0, len(batch))
-	for _, message := range batch {
-		if !l.refused[message.hold] {
-			kept = append(kept, message)
-		}
-	}
-	return kept
+	// A copy, because the transport may still be reading what it was slow to send.
+	return slices.DeleteFunc(slices.Clone(batch), func(m *message) bool { return l.refused[m.hold] })
 }
 
 // produce sends one request until there is an answer for good: an

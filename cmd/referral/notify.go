@@ -9,9 +9,9 @@ import (
 	"referral/internal/recovering"
 	"referral/models"
 	"referral/notify"
+	notifykafka "referral/notify/kafka"
 	smtp "referral/notify/mail"
 	"referral/notify/smpp"
-	"referral/publisher"
 )
 
 // notifier is the part that sends invitations.
@@ -74,7 +74,7 @@ func (a *app) sender(via string) (notify.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return publisher.NewNotifier(publisher.NotifierOptions{Brokers: k.Brokers, Topic: k.Topics.Notifications, Transport: transport, Now: a.now})
+	return notifykafka.New(notifykafka.Options{Brokers: k.Brokers, Topic: k.Topics.Notifications, Transport: transport, Now: a.now})
 }
 
 func (a *app) mailer() (notify.Sender, error) {

@@ -120,13 +120,14 @@ func libraryRules() []rule {
 			allowed: []map[string]string{file("store/a.go", "gorm.io/gorm")},
 		},
 		{
-			name: "kafka-go is in the consumer, the publisher, cmd and internal only",
+			name: "kafka-go is in the consumer, the publisher, notify/kafka, cmd and internal only",
 			why:  "its traps (acknowledgements, rewound offsets, lost order) are dealt with in these places and nowhere else",
-			find: imports{tests: true, in: outside("consumer", "publisher", "cmd", "internal"), banned: packages(kafka)}.find,
+			find: imports{tests: true, in: outside("consumer", "publisher", "notify/kafka", "cmd", "internal"), banned: packages(kafka)}.find,
 			samples: []map[string]string{
 				file("store/a.go", "github.com/segmentio/kafka-go"),
 				file("web/a.go", "github.com/segmentio/kafka-go/sasl/plain"),
 				file("scheduler/a_test.go", "github.com/segmentio/kafka-go"),
+				file("notify/a.go", "github.com/segmentio/kafka-go"),
 			},
 			allowed: []map[string]string{
 				file("consumer/a.go", "github.com/segmentio/kafka-go"), file("internal/demo/broker/a.go", "github.com/segmentio/kafka-go"),

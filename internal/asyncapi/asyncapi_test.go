@@ -18,6 +18,7 @@ import (
 	"referral/internal/asyncapi"
 	"referral/models"
 	"referral/notify"
+	"referral/notify/kafka"
 	"referral/publisher"
 )
 
@@ -298,10 +299,14 @@ func TestDocumentsThatAreSentAreValid(t *testing.T) {
 
 // Invitations as the sender's own writer writes them, whatever is in them.
 func TestInvitationsThatAreSentAreValid(t *testing.T) {
-	c, encoder := contract(t), publisher.NewEncoder("/referral")
+	c := contract(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := anyInvitation(t)
-		checkSent(t, c, "referral.notifications", m.AccountID, encoder.AppendInvitation(nil, m))
+		event, err := kafka.Event("/referral", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSent(t, c, "referral.notifications", m.AccountID, event)
 	})
 }
 
@@ -339,7 +344,11 @@ func TestInvitationsThatAreNotAsTheContractHasThemAreNamed(t *testing.T) {
 		Link: "https://lk.example.ru/referral?code=K7M2XQ9PR", OptOutLink: "https://lk.example.ru/referral/opt-out/T", Text: "Код",
 		CreatedAt: time.Unix(1777600000, 0),
 	}
-	good := string(publisher.NewEncoder("/referral").AppendInvitation(nil, &m))
+	event, err := kafka.Event("/referral", &m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(event)
 	message := func(value string) asyncapi.Message {
 		return asyncapi.Message{
 			Topic: "referral.notifications", Key: "885",

@@ -1,0 +1,193 @@
+package kafka
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"referral/internal/asyncapi"
+	"referral/internal/sleep"
+	"referral/models"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func broker(t testing.TB) string {
+	t.Helper()
+	address := os.Getenv("REFERRAL_TEST_KAFKA")
+	if address == "" {
+		t.Fatal("REFERRAL_TEST_KAFKA is not set: run me through make test")
+	}
+	return address
+}
+
+// newTopic makes a topic that nobody else uses.
+func newTopic(t testing.TB, partitions int, configs ...kafka.ConfigEntry) string {
+	t.Helper()
+	name := "notify-test-" + rand.Text()
+	client := &kafka.Client{Addr: kafka.TCP(broker(t)), Transport: &kafka.Transport{}}
+	created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
+		{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: configs},
+	}})
+	must(t, err)
+	must(t, created.Errors[name])
+	t.Cleanup(func() {
+		_, err := client.DeleteTopics(context.WithoutCancel(t.Context()), &kafka.DeleteTopicsRequest{Topics: []string{name}})
+		must(t, err)
+	})
+	return name
+}
+
+// read is all records of a topic, partition by partition.
+func read(t testing.TB, topic string, partitions int) []kafka.Message {
+	t.Helper()
+	var records []kafka.Message
+	for p := range partitions {
+		conn, err := kafka.DialLeader(t.Context(), "tcp", broker(t), topic, p)
+		must(t, err)
+		last, err := conn.ReadLastOffset()
+		must(t, err)
+		for range last {
+			m, err := conn.ReadMessage(1 << 20)
+			must(t, err)
+			records = append(records, m)
+		}
+		must(t, conn.Close())
+	}
+	return records
+}
+
+func anInvitation(account int64) *models.InvitationMessage {
+	return &models.InvitationMessage{
+		ID: models.UUID{1, byte(account)}, AccountID: account, Channel: models.Email, Recipient: "friend@example.com", Code: "K7M2XQ9PR",
+		Link: "https://lk.example.ru/referral?code=K7M2XQ9PR", OptOutLink: "https://lk.example.ru/referral/opt-out/TOKEN",
+		Subject: "Скидка 20%", Text: "Ваш код: K7M2XQ9PR", CreatedAt: time.Unix(1777626000, 0),
+	}
+}
+
+func sender(t testing.TB, topic string, change ...func(*Options)) *Sender {
+	t.Helper()
+	o := Options{Brokers: []string{broker(t)}, Topic: topic, Now: time.Now}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := New(o)
+	must(t, err)
+	return s
+}
+
+// settled sends as the loop does: a topic that was made a moment ago has no leader
+// yet.
+func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		ids, err := s.Send(ctx, m)
+		if !errors.Is(err, models.ErrCarrierAway) || !sleep.For(ctx, 50*time.Millisecond) {
+			return ids, err
+		}
+	}
+}
+
+// An invitation arrives as the contract has it, beside its account's others, and
+// with the same id when it is written again.
+func TestInvitationsGoOutToKafka(t *testing.T) {
+	contract, err := asyncapi.Load()
+	must(t, err)
+	const partitions = 6
+	topic := newTopic(t, partitions)
+	n := sender(t, topic)
+	places := map[string]bool{}
+	for _, account := range []int64{885, 901, 885} {
+		ids, err := settled(t, n, anInvitation(account))
+		must(t, err)
+		if len(ids) != 1 || !strings.HasPrefix(ids[0], topic+"/") {
+			t.Errorf("the ids are %q", ids)
+		}
+		places[ids[0]] = true
+	}
+	if len(places) != 3 {
+		t.Errorf("the places are %v", places)
+	}
+	records := read(t, topic, partitions)
+	ids := map[string][]string{}
+	for _, r := range records {
+		var event struct{ ID string }
+		must(t, json.Unmarshal(r.Value, &event))
+		ids[string(r.Key)] = append(ids[string(r.Key)], event.ID)
+	}
+	if len(ids["885"]) != 2 || ids["885"][0] != ids["885"][1] || len(ids["901"]) != 1 {
+		t.Errorf("the ids are %v", ids)
+	}
+	partitionOf := map[string]int{}
+	for _, r := range records {
+		if before, there := partitionOf[string(r.Key)]; there && before != r.Partition {
+			t.Errorf("account %s is on two partitions", r.Key)
+		}
+		partitionOf[string(r.Key)] = r.Partition
+		headers := map[string]string{}
+		for _, h := range r.Headers {
+			headers[h.Key] = string(h.Value)
+		}
+		must(t, contract.Validate(asyncapi.Message{Topic: "referral.notifications", Key: string(r.Key), Headers: headers, Value: r.Value}))
+	}
+	var event struct{ Data map[string]any }
+	must(t, json.Unmarshal(records[0].Value, &event))
+	if event.Data["recipient"] != "friend@example.com" || event.Data["text"] != "Ваш код: K7M2XQ9PR" {
+		t.Errorf("the data is %v", event.Data)
+	}
+}
+
+// What stands in the way of all messages has none given up; only what lies in a
+// message does.
+func TestInvitationsThatCannotGoOut(t *testing.T) {
+	small := newTopic(t, 1, kafka.ConfigEntry{ConfigName: "max.message.bytes", ConfigValue: "2000"})
+	if _, err := settled(t, sender(t, small), anInvitation(885)); err != nil {
+		t.Fatalf("a message that fits: %v", err)
+	}
+	for name, c := range map[string]struct {
+		sender *Sender
+		text   string
+		want   error
+	}{
+		"no such topic": {sender(t, "notify-test-"+rand.Text()), "x", models.ErrCarrierAway},
+		"no broker":     {sender(t, small, func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrCarrierAway},
+		"too large":     {sender(t, small), strings.Repeat("x", 5000), models.ErrCarrierRefuses},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := anInvitation(885)
+			m.Text = c.text
+			ids, err := c.sender.Send(t.Context(), m)
+			if len(ids) != 0 || !errors.Is(err, c.want) || strings.Contains(err.Error(), "friend@") {
+				t.Errorf("got %q, %v, want %v", ids, err, c.want)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := sender(t, small).Send(ctx, anInvitation(885)); !errors.Is(err, models.ErrCarrierAway) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestASenderNeedsItsOptions(t *testing.T) {
+	_, err := New(Options{})
+	for _, name := range []string{"Brokers", "Topic", "Now"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
