@@ -1,7 +1,7 @@
 package consumer
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -186,33 +186,22 @@ func (p *positions) assigned(places []place) []*position {
 	kept := map[place]*position{}
 	var all []*position
 	for _, at := range places {
-		position := p.of(at)
-		position.refetch()
-		kept[at] = position
-		all = append(all, position)
+		known := p.all[at]
+		if known == nil {
+			known = &position{place: at, taken: -1}
+		}
+		known.refetch()
+		kept[at] = known
+		all = append(all, known)
 	}
 	p.all = kept
 	return all
 }
 
-func (p *positions) of(at place) *position {
-	if known := p.all[at]; known != nil {
-		return known
-	}
-	return &position{place: at, taken: -1}
-}
-
 func (p *positions) list() []*position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var all []*position
-	for _, position := range p.all {
-		all = append(all, position)
-	}
-	slices.SortFunc(all, func(a, b *position) int {
-		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
-	})
-	return all
+	return slices.Collect(maps.Values(p.all))
 }
 
 func partitionGauge(name, help string) *prometheus.Desc {

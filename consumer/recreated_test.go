@@ -45,9 +45,23 @@ func (r *rig) deleteTopic(name string) {
 // recreate deletes a topic and makes it again.
 func (r *rig) recreate(name string, partitions int32) {
 	r.t.Helper()
+	old := r.topicID(name)
 	r.deleteTopic(name)
 	r.createTopic(name, partitions, nil)
+	// A broker may learn of the deletion after the controller has answered.
+	r.until("the new topic", func() bool { return old == topicID{} || r.topicID(name) != old })
 	r.client = r.newClient() // it must not send to the topic that was
+}
+
+func (r *rig) topicID(name string) topicID {
+	r.t.Helper()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &name
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = append(request.Topics, topic)
+	answer, err := request.RequestWith(r.context(), r.client)
+	r.must(err)
+	return answer.Topics[0].TopicID
 }
 
 // metadata is what the group keeps with its offset in a partition.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -131,34 +132,20 @@ var errGarbledAnswer = errors.New("the broker's answer does not fit the request"
 
 // withoutHeader checks that an answer belongs to the request just sent.
 func (q *requester) withoutHeader(request kmsg.Request, body []byte) ([]byte, error) {
-	if int32(binary.BigEndian.Uint32(body)) != q.asked {
+	r := kbin.Reader{Src: body}
+	if r.Int32() != q.asked {
 		return nil, errGarbledAnswer
 	}
-	body = body[4:]
-	if !request.IsFlexible() || request.Key() == kmsg.ApiVersions.Int16() {
-		return body, nil
-	}
-	tags, ok := uvarint(&body)
-	for ; ok && tags > 0; tags-- {
-		_, known := uvarint(&body)
-		size, sized := uvarint(&body)
-		if ok = known && sized && size <= uint64(len(body)); ok {
-			body = body[size:]
+	if request.IsFlexible() && request.Key() != kmsg.ApiVersions.Int16() {
+		for tags := r.Uvarint(); tags > 0 && r.Ok(); tags-- {
+			r.Uvarint() // its key
+			r.Span(int(r.Uvarint()))
 		}
 	}
-	if !ok {
+	if !r.Ok() {
 		return nil, errGarbledAnswer
 	}
-	return body, nil
-}
-
-func uvarint(b *[]byte) (uint64, bool) {
-	value, n := binary.Uvarint(*b)
-	if n <= 0 {
-		return 0, false
-	}
-	*b = (*b)[n:]
-	return value, true
+	return r.Src, nil
 }
 
 // version is the newest one of a request that both sides understand.

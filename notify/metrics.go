@@ -79,7 +79,7 @@ func (m *metrics) begin(carriers []Carrier) {
 
 // showReachability makes a gauge that is 0 while a carrier cannot be reached.
 func (n *Notifier) showReachability(auto promauto.Factory, c Carrier) {
-	name := n.newLane(c).name()
+	name := n.newChannelWorker(c).name()
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "referral", Subsystem: "notify", Name: "carrier_up", Help: "0 while the carrier of a channel cannot be reached.",
 		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "carrier": c.Name},

@@ -83,7 +83,7 @@ func (n *Notifier) connect(ctx context.Context, line Connected) error {
 func (n *Notifier) work(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, c := range n.options.Carriers {
-		group.Go(func() { n.newLane(c).run(ctx) })
+		group.Go(func() { n.newChannelWorker(c).run(ctx) })
 	}
 	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, doingQueue, n.readQueues) })
 	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, doingRelease, n.giveUp) })

@@ -30,13 +30,13 @@ type sender struct {
 	compression kafka.Compression
 }
 
-// lane is one partition's part of a piece of work.
-type lane struct {
+// partitionWriter is one partition's part of a piece of work.
+type partitionWriter struct {
 	*sender
 	topic     string
 	partition int
 	refuse    refusing
-	refused   map[int64]bool // what is held since this lane began
+	refused   map[int64]bool // what is held since it began
 	shared    *atomic.Bool
 }
 
@@ -55,41 +55,41 @@ func (s *sender) send(ctx context.Context, topic string, messages []message, ref
 	if len(messages) == 0 {
 		return true, nil
 	}
-	lanes, err := s.lanes(ctx, topic, messages)
+	queues, err := s.queues(ctx, topic, messages)
 	if err != nil {
 		return true, err
 	}
 	var shared atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
-	for partition, queue := range lanes {
+	for partition, queue := range queues {
 		if len(queue) == 0 {
 			continue
 		}
-		l := &lane{sender: s, topic: topic, partition: partition, refuse: refuse, refused: map[int64]bool{}, shared: &shared}
-		group.Go(func() error { return s.retrier.guard.Do(func() error { return l.run(ctx, queue) }) })
+		w := &partitionWriter{sender: s, topic: topic, partition: partition, refuse: refuse, refused: map[int64]bool{}, shared: &shared}
+		group.Go(func() error { return s.retrier.guard.Do(func() error { return w.run(ctx, queue) }) })
 	}
 	err = group.Wait()
 	return !shared.Load(), err
 }
 
-// lanes deals the messages out to the partitions of the topic as Java's clients
+// queues deals the messages out to the partitions of the topic as Java's clients
 // do. The number of partitions is read once, so that an account's messages stay
 // together even while partitions are being added.
-func (s *sender) lanes(ctx context.Context, topic string, messages []message) ([][]*message, error) {
+func (s *sender) queues(ctx context.Context, topic string, messages []message) ([][]*message, error) {
 	partitions, err := s.partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	lanes := make([][]*message, len(partitions))
+	queues := make([][]*message, len(partitions))
 	even := len(messages) / len(partitions)
-	for i := range lanes {
-		lanes[i] = make([]*message, 0, even+even/8+1)
+	for i := range queues {
+		queues[i] = make([]*message, 0, even+even/8+1)
 	}
 	for i := range messages {
 		p := s.balancer.Balance(kafka.Message{Key: messages[i].key}, partitions...)
-		lanes[p] = append(lanes[p], &messages[i])
+		queues[p] = append(queues[p], &messages[i])
 	}
-	return lanes, nil
+	return queues, nil
 }
 
 func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err error) {
@@ -119,13 +119,13 @@ func partitionsOf(ctx context.Context, client *kafka.Client, topic string) ([]in
 	return ids, nil
 }
 
-func (l *lane) run(ctx context.Context, queue []*message) error {
+func (w *partitionWriter) run(ctx context.Context, queue []*message) error {
 	for len(queue) > 0 {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		n := l.fit(queue)
-		if err := l.write(ctx, queue[:n]); err != nil {
+		n := w.fit(queue)
+		if err := w.write(ctx, queue[:n]); err != nil {
 			return err
 		}
 		queue = queue[n:]
@@ -134,11 +134,11 @@ func (l *lane) run(ctx context.Context, queue []*message) error {
 }
 
 // fit is how many of the first messages go into one request.
-func (l *lane) fit(queue []*message) int {
+func (w *partitionWriter) fit(queue []*message) int {
 	bytes := queue[0].size()
 	n := 1
 	for n < len(queue) {
-		if bytes += queue[n].size(); bytes > l.batchBytes {
+		if bytes += queue[n].size(); bytes > w.batchBytes {
 			break
 		}
 		n++
@@ -149,12 +149,12 @@ func (l *lane) fit(queue []*message) int {
 // write sends a batch. When the broker refuses it, halves are tried, down to the
 // single message that is at fault: that one is refused, and its account's later
 // messages stay here.
-func (l *lane) write(ctx context.Context, batch []*message) error {
-	batch = l.allowed(batch)
+func (w *partitionWriter) write(ctx context.Context, batch []*message) error {
+	batch = w.allowed(batch)
 	if len(batch) == 0 {
 		return nil
 	}
-	refused, err := l.produce(ctx, batch)
+	refused, err := w.produce(ctx, batch)
 	switch {
 	case err != nil:
 		return err
@@ -164,35 +164,35 @@ func (l *lane) write(ctx context.Context, batch []*message) error {
 		}
 		return nil
 	case len(batch) == 1:
-		l.refused[batch[0].hold] = true
+		w.refused[batch[0].hold] = true
 		return nil
 	}
 	half := len(batch) / 2
-	if err := l.write(ctx, batch[:half]); err != nil {
+	if err := w.write(ctx, batch[:half]); err != nil {
 		return err
 	}
-	return l.write(ctx, batch[half:])
+	return w.write(ctx, batch[half:])
 }
 
 // allowed leaves out what follows a refused message.
-func (l *lane) allowed(batch []*message) []*message {
-	if len(l.refused) == 0 {
+func (w *partitionWriter) allowed(batch []*message) []*message {
+	if len(w.refused) == 0 {
 		return batch
 	}
 	// A copy, because the transport may still be reading what it was slow to send.
-	return slices.DeleteFunc(slices.Clone(batch), func(m *message) bool { return l.refused[m.hold] })
+	return slices.DeleteFunc(slices.Clone(batch), func(m *message) bool { return w.refused[m.hold] })
 }
 
 // produce sends one request until there is an answer for good: an
 // acknowledgement, or a refusal that lies in the messages.
-func (l *lane) produce(ctx context.Context, batch []*message) (refused bool, err error) {
-	what := task{Kind: doingWrite, What: fmt.Sprintf("writing to topic %s, partition %d", l.topic, l.partition)}
-	err = l.retrier.retry(ctx, what, func(ctx context.Context) error {
-		err := l.unsendable(batch)
+func (w *partitionWriter) produce(ctx context.Context, batch []*message) (refused bool, err error) {
+	what := task{Kind: doingWrite, What: fmt.Sprintf("writing to topic %s, partition %d", w.topic, w.partition)}
+	err = w.retrier.retry(ctx, what, func(ctx context.Context) error {
+		err := w.unsendable(batch)
 		if err == nil {
-			err = l.request(ctx, batch)
+			err = w.request(ctx, batch)
 		}
-		refused = refusesMessage(err) && (len(batch) > 1 || l.refuse(batch[0], err))
+		refused = refusesMessage(err) && (len(batch) > 1 || w.refuse(batch[0], err))
 		if refused {
 			return nil
 		}
@@ -202,13 +202,13 @@ func (l *lane) produce(ctx context.Context, batch []*message) (refused bool, err
 }
 
 // unsendable says why a batch need not be tried.
-func (l *lane) unsendable(batch []*message) error {
+func (w *partitionWriter) unsendable(batch []*message) error {
 	for _, message := range batch {
 		if message.fault != nil {
 			return fmt.Errorf("%w: %w", errUnsendable, message.fault)
 		}
-		if message.size() > l.maxMessage {
-			return fmt.Errorf("%w: over %d bytes", errUnsendable, l.maxMessage)
+		if message.size() > w.maxMessage {
+			return fmt.Errorf("%w: over %d bytes", errUnsendable, w.maxMessage)
 		}
 	}
 	return nil
@@ -216,25 +216,25 @@ func (l *lane) unsendable(batch []*message) error {
 
 // request is one attempt. It is not cut short by ctx: what is on its way may
 // arrive anyhow, and an acknowledgement heard spares a repetition.
-func (l *lane) request(ctx context.Context, batch []*message) error {
+func (w *partitionWriter) request(ctx context.Context, batch []*message) error {
 	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout)
 	defer cancel()
-	start := l.now()
-	response, err := l.client.Produce(ctx, &kafka.ProduceRequest{
-		Topic: l.topic, Partition: l.partition, RequiredAcks: kafka.RequireAll,
-		Compression: l.compression, Records: &records{messages: batch, at: start},
+	start := w.now()
+	response, err := w.client.Produce(ctx, &kafka.ProduceRequest{
+		Topic: w.topic, Partition: w.partition, RequiredAcks: kafka.RequireAll,
+		Compression: w.compression, Records: &records{messages: batch, at: start},
 	})
-	l.metrics.writes.WithLabelValues(l.topic).Observe(l.now().Sub(start).Seconds())
+	w.metrics.writes.WithLabelValues(w.topic).Observe(w.now().Sub(start).Seconds())
 	if err != nil {
 		// The transport may still be reading the bytes of a request that it was
 		// too slow to send.
-		l.shared.Store(true)
+		w.shared.Store(true)
 		return err
 	}
 	return response.Error

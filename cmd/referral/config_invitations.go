@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"referral/models"
-	smtp "referral/notify/mail"
 	"referral/notify/smpp"
+	"referral/notify/smtp"
 	"referral/recipient"
 )
 

@@ -10,8 +10,8 @@ import (
 	"referral/models"
 	"referral/notify"
 	notifykafka "referral/notify/kafka"
-	smtp "referral/notify/mail"
 	"referral/notify/smpp"
+	"referral/notify/smtp"
 )
 
 // notifier is the part that sends invitations.

@@ -1,5 +1,5 @@
-// Package mail carries invitations by SMTP.
-package mail
+// Package smtp carries invitations by SMTP.
+package smtp
 
 import (
 	"cmp"

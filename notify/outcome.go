@@ -23,10 +23,10 @@ var waits = []time.Duration{
 	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 }
 
-// judge says what becomes of an invitation after an attempt that ended with err at
+// outcomeOf says what becomes of an invitation after an attempt that ended with err at
 // a time. One that could not even be tried loses nothing but time; all the same it
 // ends some day, because nobody wants last month's invitation.
-func judge(c *models.ClaimedInvitation, ids []string, err error, now time.Time, giveUp time.Duration) (models.InvitationOutcome, string) {
+func outcomeOf(c *models.ClaimedInvitation, ids []string, err error, now time.Time, giveUp time.Duration) (models.InvitationOutcome, string) {
 	again := models.InvitationOutcome{State: models.InvitationQueued, RetryAt: now, PutOff: c.PutOff}
 	stale := expired(c, now, giveUp)
 	switch {

@@ -45,7 +45,7 @@ func TestJudging(t *testing.T) {
 		{"anything else, old", errors.New("broken pipe"), 7, giveUp + 1, unknown, outcomeUnknown},
 	} {
 		claim := &models.ClaimedInvitation{PutOff: c.putOff, CreatedAt: now.Add(-c.age)}
-		got, word := judge(claim, []string{"a", "b"}, c.err, now, giveUp)
+		got, word := outcomeOf(claim, []string{"a", "b"}, c.err, now, giveUp)
 		same := got.State == c.want.State && got.RetryAt.Equal(c.want.RetryAt) && got.PutOff == c.want.PutOff && slices.Equal(got.CarrierIDs, c.want.CarrierIDs)
 		if !same || word != c.word {
 			t.Errorf("%s: got %+v, %s, want %+v, %s", c.name, got, word, c.want, c.word)
