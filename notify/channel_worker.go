@@ -123,9 +123,9 @@ func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvi
 // outlast is a context that ends with the time for a message, or a while after
 // ctx.
 func (w *channelWorker) outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.SendTimeout)
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	stop := context.AfterFunc(ctx, func() {
-		sleep.For(sending, w.options.StopGrace)
+		sleep.For(sending, stopGrace)
 		cancel()
 	})
 	return sending, func() { stop(); cancel() }

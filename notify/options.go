@@ -64,13 +64,16 @@ type Options struct {
 
 	Poll         time.Duration // between looks for work; 1 s
 	QueuesEvery  time.Duration // between readings of the queue; 15 s
-	SendTimeout  time.Duration // of one message; 1 min
-	StopGrace    time.Duration // for messages on their way when the end comes; 5 s
 	ClaimTimeout time.Duration // after which a claim's sender is taken for dead; 10 min
 	GiveUp       time.Duration // age at which an invitation is not tried any more; 72 h
 	AwayMin      time.Duration // pause while a carrier or the database cannot be reached, doubling from here; 1 s
 	AwayMax      time.Duration // to here; 1 min
 }
+
+const (
+	sendTimeout = time.Minute     // of one message
+	stopGrace   = 5 * time.Second // for messages on their way when the end comes
+)
 
 func (o *Options) validate() error {
 	errs := []error{
@@ -84,7 +87,7 @@ func (o *Options) validate() error {
 		}
 		seen[c.Channel] = true
 	}
-	if d := o.withDefaults(); d.ClaimTimeout < 2*(d.SendTimeout+longestNote(d.AwayMin)) {
+	if d := o.withDefaults(); d.ClaimTimeout < 2*(sendTimeout+longestNote(d.AwayMin)) {
 		errs = append(errs, errors.New("notify: ClaimTimeout must leave time to send, and to note it"))
 	}
 	return errors.Join(errs...)
@@ -101,8 +104,6 @@ func (o *Options) withDefaults() Options {
 	d := *o
 	d.Poll = cmp.Or(o.Poll, time.Second)
 	d.QueuesEvery = cmp.Or(o.QueuesEvery, 15*time.Second)
-	d.SendTimeout = cmp.Or(o.SendTimeout, time.Minute)
-	d.StopGrace = cmp.Or(o.StopGrace, 5*time.Second)
 	d.ClaimTimeout = cmp.Or(o.ClaimTimeout, 10*time.Minute)
 	d.GiveUp = cmp.Or(o.GiveUp, 72*time.Hour)
 	d.AwayMin = cmp.Or(o.AwayMin, time.Second)

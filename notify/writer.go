@@ -61,8 +61,8 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	return w, nil
 }
 
-// letter is what the texts are made of.
-type letter struct {
+// content is what the texts are made of.
+type content struct {
 	Brand   string
 	Code    string
 	Link    string
@@ -78,7 +78,7 @@ type letter struct {
 // Write is the message of an invitation.
 func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, error) {
 	terms := w.o.Programme.On(w.o.Programme.Local(w.o.Now()))
-	l := letter{
+	l := content{
 		Brand: w.o.Brand, Code: c.Code,
 		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),
 		OptOut:  w.o.PublicURL + "/referral/opt-out/" + url.PathEscape(c.Token),
@@ -92,7 +92,7 @@ func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, 
 	return m, w.fill(m, l)
 }
 
-func (w *Writer) fill(m *models.InvitationMessage, l letter) error {
+func (w *Writer) fill(m *models.InvitationMessage, l content) error {
 	if m.Channel == models.SMS {
 		return execute(w.plain.Lookup("sms.txt"), l, &m.Text)
 	}
@@ -108,7 +108,7 @@ type filler interface {
 	Execute(io.Writer, any) error
 }
 
-func execute(t filler, l letter, into *string) error {
+func execute(t filler, l content, into *string) error {
 	var b strings.Builder
 	if err := t.Execute(&b, l); err != nil {
 		return fmt.Errorf("notify: writing a message: %w", err)

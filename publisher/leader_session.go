@@ -112,7 +112,7 @@ func (s *leaderSession) end() {
 // ask calls the ledger until it answers.
 func (s *leaderSession) ask(ctx context.Context, what string, call func(context.Context) error) error {
 	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, s.options.LedgerTimeout)
+		ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 		defer cancel()
 		return call(ctx)
 	})
@@ -122,7 +122,7 @@ func (s *leaderSession) ask(ctx context.Context, what string, call func(context.
 // messages are out. That stays true when another replica leads.
 func (s *leaderSession) keep(ctx context.Context, what string, call func(context.Context) error) error {
 	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.LedgerTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerTimeout)
 		defer cancel()
 		return call(ctx)
 	})

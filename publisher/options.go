@@ -27,22 +27,18 @@ type Options struct {
 	// Transport carries TLS and SASL. It stays the caller's to close; nil means
 	// plain text.
 	Transport  *kafka.Transport
-	Source     string // CloudEvents source; "/referral"
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 
-	PollInterval  time.Duration // between looks for work, and for the lead; 500 ms
-	BacklogEvery  time.Duration // between readings of the backlog; 10 s
-	LedgerTimeout time.Duration // of one call of the ledger; 30 s
-	WriteTimeout  time.Duration // of one request to the broker; 10 s
-	RetryMin      time.Duration // back-off after a failure doubles from here; 100 ms
-	RetryMax      time.Duration // to here; 10 s
-	HeldRetryMin  time.Duration // back-off of a held account doubles from here; 1 min
-	HeldRetryMax  time.Duration // to here; 15 min
+	PollInterval time.Duration // between looks for work, and for the lead; 500 ms
+	BacklogEvery time.Duration // between readings of the backlog; 10 s
+	RetryMin     time.Duration // back-off after a failure doubles from here; 100 ms
+	RetryMax     time.Duration // to here; 10 s
+	HeldRetryMin time.Duration // back-off of a held account doubles from here; 1 min
+	HeldRetryMax time.Duration // to here; 15 min
 
 	Workers     int               // chunks of one run in the works at once; 4
-	Requests    int               // requests on the way to the brokers at once; 8
 	ChunkBatch  int               // chunks listed at once; 64
 	OutboxBatch int               // announcements read at once; 2000
 	AsideBatch  int               // set-aside messages read at once, each of which may be large; 64
@@ -51,6 +47,13 @@ type Options struct {
 	MaxHeld     int               // held accounts; beyond it a refusal counts as a fault of the topic; 1000
 	Compression kafka.Compression // snappy
 }
+
+const (
+	source        = "/referral"      // of every event, in the sense of CloudEvents
+	ledgerTimeout = 30 * time.Second // of one call of the ledger
+	writeTimeout  = 10 * time.Second // of one request to the broker
+	requests      = 8                // on the way to the brokers at once
+)
 
 func (o *Options) validate() error {
 	return errors.Join(
@@ -75,17 +78,13 @@ func missing(is bool, name string) error {
 
 func (o *Options) withDefaults() Options {
 	d := *o
-	d.Source = cmp.Or(o.Source, "/referral")
 	d.PollInterval = cmp.Or(o.PollInterval, 500*time.Millisecond)
 	d.BacklogEvery = cmp.Or(o.BacklogEvery, 10*time.Second)
-	d.LedgerTimeout = cmp.Or(o.LedgerTimeout, 30*time.Second)
-	d.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
 	d.RetryMin = cmp.Or(o.RetryMin, 100*time.Millisecond)
 	d.RetryMax = cmp.Or(o.RetryMax, 10*time.Second)
 	d.HeldRetryMin = cmp.Or(o.HeldRetryMin, time.Minute)
 	d.HeldRetryMax = cmp.Or(o.HeldRetryMax, 15*time.Minute)
 	d.Workers = cmp.Or(o.Workers, 4)
-	d.Requests = cmp.Or(o.Requests, 8)
 	d.ChunkBatch = cmp.Or(o.ChunkBatch, 64)
 	d.OutboxBatch = cmp.Or(o.OutboxBatch, 2000)
 	d.AsideBatch = cmp.Or(o.AsideBatch, 64)

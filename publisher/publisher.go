@@ -43,7 +43,7 @@ func New(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	p := &Publisher{options: o.withDefaults()}
-	p.encoder = NewEncoder(p.options.Source)
+	p.encoder = NewEncoder(source)
 	reg := promregister.New(o.Registerer)
 	p.metrics = newMetrics(reg, o.Topics)
 	err := reg.Err()
@@ -74,13 +74,13 @@ func (p *Publisher) newSender() *sender {
 		client:   &kafka.Client{Addr: kafka.TCP(o.Brokers...), Transport: o.Transport},
 		balancer: kafka.Murmur2Balancer{}, // as Java's clients do; kafka-go's own default differs
 		retrier:  p.retrier, metrics: p.metrics, now: o.Now,
-		timeout: o.WriteTimeout, slots: make(chan struct{}, o.Requests),
+		slots:      make(chan struct{}, requests),
 		batchBytes: o.BatchBytes, maxMessage: o.MaxMessage, compression: o.Compression,
 	}
 }
 
 // Run publishes whenever this replica leads, until ctx is done. A request that is
-// on its way then is waited for, WriteTimeout at most. The error is always nil.
+// on its way then is waited for, writeTimeout at most. The error is always nil.
 func (p *Publisher) Run(ctx context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { p.watchBacklog(ctx) })
@@ -187,7 +187,7 @@ func (p *Publisher) watchBacklog(ctx context.Context) {
 }
 
 func (p *Publisher) readBacklog(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.options.LedgerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
 	documents, announcements, setAsides, oldest, err := p.options.Ledger.Backlog(ctx)
 	if err != nil {

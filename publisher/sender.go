@@ -23,7 +23,6 @@ type sender struct {
 	metrics  *metrics
 	now      func() time.Time
 
-	timeout     time.Duration
 	slots       chan struct{} // one for each request on its way
 	batchBytes  int
 	maxMessage  int
@@ -95,7 +94,7 @@ func (s *sender) queues(ctx context.Context, topic string, messages []message) (
 func (s *sender) partitions(ctx context.Context, topic string) (ids []int, err error) {
 	what := task{Kind: doingMetadata, What: "looking for the partitions of topic " + topic}
 	err = s.retrier.retry(ctx, what, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, s.timeout)
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
 		ids, err = partitionsOf(ctx, s.client, topic)
 		return err
@@ -223,7 +222,7 @@ func (w *partitionWriter) request(ctx context.Context, batch []*message) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	start := w.now()
 	response, err := w.client.Produce(ctx, &kafka.ProduceRequest{

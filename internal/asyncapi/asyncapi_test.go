@@ -302,7 +302,7 @@ func TestInvitationsThatAreSentAreValid(t *testing.T) {
 	c := contract(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := anyInvitation(t)
-		event, err := kafka.Event("/referral", m)
+		event, err := kafka.Event(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +344,7 @@ func TestInvitationsThatAreNotAsTheContractHasThemAreNamed(t *testing.T) {
 		Link: "https://lk.example.ru/referral?code=K7M2XQ9PR", OptOutLink: "https://lk.example.ru/referral/opt-out/T", Text: "Код",
 		CreatedAt: time.Unix(1777600000, 0),
 	}
-	event, err := kafka.Event("/referral", &m)
+	event, err := kafka.Event(&m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ type invitation struct {
 
 // Event is the event of an invitation, as CloudEvents 1.0 in JSON. Its id is that of
 // the invitation, at every attempt.
-func Event(source string, m *models.InvitationMessage) ([]byte, error) {
+func Event(m *models.InvitationMessage) ([]byte, error) {
 	data := invitation{
 		ID: m.ID, AccountID: m.AccountID, Channel: m.Channel, Recipient: m.Recipient,
 		Code: m.Code, Link: m.Link, OptOutLink: m.OptOutLink, Text: m.Text,
@@ -49,7 +49,7 @@ func Event(source string, m *models.InvitationMessage) ([]byte, error) {
 	enc := json.NewEncoder(&w)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(event{
-		SpecVersion: "1.0", ID: m.ID, Source: source, Type: Type, Time: m.CreatedAt.UTC(),
+		SpecVersion: "1.0", ID: m.ID, Source: "/referral", Type: Type, Time: m.CreatedAt.UTC(),
 		Subject: strconv.FormatInt(m.AccountID, 10), DataContentType: "application/json", Data: data,
 	})
 	return bytes.TrimSuffix(w.Bytes(), []byte("\n")), err

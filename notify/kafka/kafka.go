@@ -23,10 +23,10 @@ type Options struct {
 	Brokers   []string         // host:port
 	Topic     string           // of the operator's own sender
 	Transport *kafka.Transport // carries TLS and SASL, and stays the caller's to close; nil means plain text
-	Source    string           // CloudEvents source; "/referral"
-	Timeout   time.Duration    // of one request; 10 s
 	Now       func() time.Time
 }
+
+const timeout = 10 * time.Second // of one invitation
 
 // Sender writes invitations to a topic. Receivers drop a repeated id: an invitation
 // whose outcome is not known is written again.
@@ -41,7 +41,6 @@ func New(o Options) (*Sender, error) {
 	if len(o.Brokers) == 0 || o.Topic == "" || o.Now == nil {
 		return nil, errors.New("notify/kafka: the options Brokers, Topic and Now are required")
 	}
-	o.Timeout, o.Source = cmp.Or(o.Timeout, 10*time.Second), cmp.Or(o.Source, "/referral")
 	s := &Sender{o: o, balancer: kafka.Murmur2Balancer{}, client: &kafka.Client{Addr: kafka.TCP(o.Brokers...)}}
 	if o.Transport != nil { // a nil one in the interface would not be nil
 		s.client.Transport = o.Transport
@@ -54,9 +53,9 @@ func New(o Options) (*Sender, error) {
 // models.ErrCarrierRefuses, an attempt that wrote nothing models.ErrCarrierAway;
 // every other error leaves it open whether it was written.
 func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	value, err := Event(s.o.Source, m)
+	value, err := Event(m)
 	if err != nil {
 		return nil, s.failed(models.ErrCarrierRefuses, err)
 	}
