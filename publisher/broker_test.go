@@ -42,6 +42,12 @@ func fakeBroker(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
+func newTransport(t testing.TB) *kafka.Transport {
+	transport := new(kafka.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
 // world is a broker, a ledger and the publishers between them.
 type world struct {
 	broker *kfake.Cluster
@@ -79,7 +85,7 @@ func (w *world) publisher(t testing.TB, change ...func(*Options)) *Publisher {
 	w.reg = prometheus.NewRegistry()
 	o := Options{
 		Ledger: w.ledger, Brokers: w.broker.ListenAddrs(), Topics: topics, Log: slog.New(slog.NewTextHandler(w.log, nil)),
-		Registerer: w.reg, Now: time.Now,
+		Registerer: w.reg, Now: time.Now, Transport: newTransport(t),
 		PollInterval: time.Millisecond, BacklogEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 5 * time.Millisecond,
 		HeldRetryMin: time.Hour, HeldRetryMax: time.Hour,
 	}

@@ -18,14 +18,13 @@ type Topics struct {
 	DeadLetters string
 }
 
-// Options is what a Publisher works with. Ledger, Brokers, Topics, Log,
+// Options is what a Publisher works with. Ledger, Brokers, Topics, Transport, Log,
 // Registerer and Now are required; a zero elsewhere means the default.
 type Options struct {
 	Ledger  Ledger
 	Brokers []string // host:port
 	Topics  Topics
-	// Transport carries TLS and SASL. It stays the caller's to close; nil means
-	// plain text.
+	// Transport carries TLS and SASL. It stays the caller's to close.
 	Transport  *kafka.Transport
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -63,6 +62,7 @@ func (o *Options) validate() error {
 		missing(o.Topics.Packages == "", "Topics.Packages"),
 		missing(o.Topics.Events == "", "Topics.Events"),
 		missing(o.Topics.DeadLetters == "", "Topics.DeadLetters"),
+		missing(o.Transport == nil, "Transport"),
 		missing(o.Log == nil, "Log"),
 		missing(o.Registerer == nil, "Registerer"),
 		missing(o.Now == nil, "Now"),

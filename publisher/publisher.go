@@ -27,12 +27,11 @@ var errNotAsked = errors.New("publisher: does not know yet whether it leads")
 
 // Publisher sends out what the ledger holds and has not published yet.
 type Publisher struct {
-	options   Options
-	metrics   *metrics
-	retrier   *retrier
-	sender    *sender
-	encoder   *Encoder
-	transport *kafka.Transport // nil unless it is the publisher's own
+	options Options
+	metrics *metrics
+	retrier *retrier
+	sender  *sender
+	encoder *Encoder
 
 	asked atomic.Bool // whether it is known who leads
 }
@@ -65,16 +64,10 @@ func New(o Options) (*Publisher, error) {
 
 func (p *Publisher) newSender() *sender {
 	o := &p.options
-	if o.Transport == nil {
-		t := o.Topics
-		p.transport = &kafka.Transport{ClientID: "referral", MetadataTopics: []string{t.Discounts, t.Packages, t.Events, t.DeadLetters}}
-		o.Transport = p.transport
-	}
 	return &sender{
 		client:   &kafka.Client{Addr: kafka.TCP(o.Brokers...), Transport: o.Transport},
 		balancer: kafka.Murmur2Balancer{}, // as Java's clients do; kafka-go's own default differs
-		retrier:  p.retrier, metrics: p.metrics, now: o.Now,
-		slots:      make(chan struct{}, requests),
+		retrier:  p.retrier, metrics: p.metrics, now: o.Now, slots: make(chan struct{}, requests),
 		batchBytes: o.BatchBytes, maxMessage: o.MaxMessage, compression: o.Compression,
 	}
 }
@@ -89,7 +82,6 @@ func (p *Publisher) Run(ctx context.Context) error {
 		sleep.For(ctx, p.options.PollInterval)
 	}
 	watch.Wait()
-	p.close()
 	return nil
 }
 
@@ -110,7 +102,6 @@ func (p *Publisher) serve(ctx context.Context) {
 // when another replica publishes, wraps ErrHeld when something cannot go out, and
 // names what fails when ctx is done before all is out.
 func (p *Publisher) Drain(ctx context.Context) error {
-	defer p.close()
 	err := p.lead(ctx, func(s *leaderSession, led context.Context) error { return p.naming(s.once(led)) })
 	if err != nil && !errors.Is(err, ErrLedElsewhere) {
 		return fmt.Errorf("publishing what is there: %w", err)
@@ -203,10 +194,4 @@ func (p *Publisher) readBacklog(ctx context.Context) error {
 	p.metrics.oldest.WithLabelValues().Set(age.Seconds())
 	p.metrics.readAt.WithLabelValues().Set(float64(now.Unix()))
 	return nil
-}
-
-func (p *Publisher) close() {
-	if p.transport != nil {
-		p.transport.CloseIdleConnections()
-	}
 }

@@ -64,7 +64,7 @@ func kafkaPublisher(t testing.TB, ledger Ledger, topics Topics, change ...func(*
 	t.Helper()
 	o := Options{
 		Ledger: ledger, Brokers: []string{setting(t, "REFERRAL_TEST_KAFKA")}, Topics: topics,
-		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now, Transport: newTransport(t),
 	}
 	for _, c := range change {
 		c(&o)

@@ -27,7 +27,7 @@ import (
 func TestOptionsNameWhatIsMissing(t *testing.T) {
 	_, err := New(Options{})
 	for _, name := range []string{
-		"Ledger", "Brokers", "Topics.Discounts", "Topics.Packages", "Topics.Events", "Topics.DeadLetters", "Log", "Registerer", "Now",
+		"Ledger", "Brokers", "Topics.Discounts", "Topics.Packages", "Topics.Events", "Topics.DeadLetters", "Transport", "Log", "Registerer", "Now",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "option "+name+" is missing") {
 			t.Errorf("%v does not name %s", err, name)
@@ -585,7 +585,7 @@ referral_publisher_oldest_age_seconds 90
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	o := Options{
 		Ledger: newMemory(), Brokers: []string{"localhost:1"}, Topics: topics, Log: slog.New(slog.DiscardHandler),
-		Registerer: prometheus.NewRegistry(), Now: time.Now,
+		Registerer: prometheus.NewRegistry(), Now: time.Now, Transport: newTransport(t),
 	}
 	_, err := New(o)
 	must(t, err)

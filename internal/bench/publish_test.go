@@ -55,8 +55,10 @@ func publish(b *testing.B, n int) {
 
 func newPublisher(b *testing.B, k *broker, s *store.Store, names map[string]string) *publisher.Publisher {
 	b.Helper()
+	transport := new(kafka.Transport)
+	b.Cleanup(transport.CloseIdleConnections)
 	p, err := publisher.New(publisher.Options{
-		Ledger: s, Brokers: []string{k.address}, Log: slog.New(slog.DiscardHandler),
+		Ledger: s, Brokers: []string{k.address}, Transport: transport, Log: slog.New(slog.DiscardHandler),
 		Topics:     publisher.Topics{Discounts: names["discounts"], Packages: names["packages"], Events: names["events"], DeadLetters: names["dead-letters"]},
 		Registerer: prometheus.NewRegistry(), Now: time.Now,
 	})
