@@ -59,7 +59,7 @@ func New(o Options) (*Consumer, error) {
 	c := &Consumer{
 		o: o, log: o.Log.With("component", "consumer", "group", o.Group),
 		decoder: decoder, decodeMessage: decoder.Decode, metrics: newMetrics(reg, o.Topics, decoder),
-		health: health.New(health.Options{Component: "consumer"}), guard: guard,
+		health: health.New(health.Options{}), guard: guard,
 		decompressor: kgo.DefaultDecompressor(), positions: newPositions(o.Now),
 	}
 	reg.MustRegister(c.positions)

@@ -30,7 +30,7 @@ func New(o Options) (*Notifier, error) {
 		return nil, err
 	}
 	n := &Notifier{options: o.withDefaults(), health: health.New(health.Options{
-		Component: "notify", Log: o.Log,
+		Prefix: "notify: ", Log: o.Log,
 		Failing: "invitations: something fails, trying again", Recovered: "invitations: it works again",
 	})}
 	for i := range n.options.Carriers {

@@ -51,7 +51,7 @@ func New(o Options) (*Publisher, error) {
 	}
 	p.retrier = &retrier{
 		Tracker: health.New(health.Options{
-			Component: "publisher", Log: o.Log, Failing: "publishing fails, trying again", Recovered: "publishing goes on",
+			Prefix: "publisher: ", Log: o.Log, Failing: "publishing fails, trying again", Recovered: "publishing goes on",
 		}),
 		metrics: p.metrics, min: p.options.RetryMin, max: p.options.RetryMax,
 	}

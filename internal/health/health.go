@@ -21,7 +21,7 @@ type Tracker struct {
 
 // Options is what a tracker says.
 type Options struct {
-	Component string // for Err: "publisher"
+	Prefix string // of what Err says: "publisher: "
 	// Log gets a line when something begins to fail, ever more rarely while it does,
 	// and when it works again; none when it is nil.
 	Log                *slog.Logger
@@ -73,7 +73,7 @@ func (t *Tracker) Err() error {
 	defer t.mutex.Unlock()
 	var errs []error
 	for _, what := range slices.Sorted(maps.Keys(t.now)) {
-		errs = append(errs, fmt.Errorf("%s: %s: %w (times: %d)", t.o.Component, what, t.now[what].err, t.now[what].times))
+		errs = append(errs, fmt.Errorf("%s%s: %w (times: %d)", t.o.Prefix, what, t.now[what].err, t.now[what].times))
 	}
 	return errors.Join(errs...)
 }

@@ -13,7 +13,7 @@ import (
 func TestTracker(t *testing.T) {
 	var log bytes.Buffer
 	tracker := health.New(health.Options{
-		Component: "publisher", Log: slog.New(slog.NewTextHandler(&log, nil)), Failing: "it fails", Recovered: "it works",
+		Prefix: "publisher: ", Log: slog.New(slog.NewTextHandler(&log, nil)), Failing: "it fails", Recovered: "it works",
 	})
 	if err := tracker.Err(); err != nil {
 		t.Errorf("a new tracker says %v", err)
