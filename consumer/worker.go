@@ -65,7 +65,7 @@ func (w *worker) hand(ctx context.Context, i item) error {
 // then gets a grace to finish and to be committed.
 func (w *worker) run(ctx context.Context) {
 	defer w.c.health.Report(w.subject, nil)
-	writing, cancel := withGrace(ctx, w.c.o.Timing.StopGrace)
+	writing, cancel := sleep.Outlast(ctx, w.c.o.Timing.StopGrace)
 	defer cancel()
 	defer w.commits.finish()
 	for {
@@ -77,16 +77,6 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// withGrace is a context that is done only a while after ctx.
-func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() {
-		defer cancel()
-		sleep.For(longer, grace)
-	})
-	return longer, cancel
 }
 
 // fill waits for a first item and then a little longer for more, because a batch of
@@ -147,20 +137,14 @@ func (w *worker) done(batch []item) {
 	w.room.Release(weight)
 }
 
-// count counts what became of the deliveries, those in a row alike at once.
+// count counts what became of the deliveries.
 func (w *worker) count(deliveries []models.Delivery, dispositions []models.Disposition) {
-	alike := 0
 	for i, became := range dispositions {
-		topic := deliveries[i].Message.Origin.Topic
 		if became == models.Aside {
 			w.setAside(&deliveries[i])
 		}
-		alike++
-		if i+1 < len(dispositions) && dispositions[i+1] == became && deliveries[i+1].Message.Origin.Topic == topic {
-			continue
-		}
-		w.c.metrics.messages.WithLabelValues(w.c.decoder.EventType(topic), string(became)).Add(float64(alike))
-		alike = 0
+		event := w.c.decoder.EventType(deliveries[i].Message.Origin.Topic)
+		w.c.metrics.messages.WithLabelValues(event, string(became)).Inc()
 	}
 }
 

@@ -99,7 +99,9 @@ func (w *channelWorker) tokens(ctx context.Context) (n int, err error) {
 }
 
 func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
-	sending, cancel := w.outlast(ctx)
+	outlasting, end := sleep.Outlast(ctx, stopGrace)
+	defer end()
+	sending, cancel := context.WithTimeout(outlasting, sendTimeout)
 	defer cancel()
 	var group sync.WaitGroup
 	var unreached atomic.Pointer[error]
@@ -118,17 +120,6 @@ func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvi
 		return
 	}
 	w.works()
-}
-
-// outlast is a context that ends with the time for a message, or a while after
-// ctx.
-func (w *channelWorker) outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
-	stop := context.AfterFunc(ctx, func() {
-		sleep.For(sending, stopGrace)
-		cancel()
-	})
-	return sending, func() { stop(); cancel() }
 }
 
 // send is one attempt, and the note of it. ctx ends with the service, sending

@@ -62,7 +62,7 @@ func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
 		readAt:  gauge("backlog_timestamp_seconds", "When the backlog was last read from the database."),
 		leads:   auto.NewGauge(prometheus.GaugeOpts(opts("leader", "1 while this replica publishes."))),
 		held: gauge("held_accounts",
-			"Accounts (for set-asides: messages) held back because the broker refuses a message for ever.", "stream"),
+			"Accounts (for set-asides: messages) held back because the broker refuses a message permanently.", "stream"),
 		heldNames: gauge("held_document", "1 for what is held, with the document that was refused; the first 50.", "stream", "id", "document"),
 		short: auto.NewGauge(prometheus.GaugeOpts(opts("short_chunks",
 			"Chunks that are not published because the ledger shows less than their run posted."))),

@@ -227,7 +227,7 @@ func TestARefusedMessageHoldsItsAccountOnly(t *testing.T) {
 		t.Error("a chunk is marked although a document of it is not out")
 	}
 	held := `
-# HELP referral_publisher_held_accounts Accounts (for set-asides: messages) held back because the broker refuses a message for ever.
+# HELP referral_publisher_held_accounts Accounts (for set-asides: messages) held back because the broker refuses a message permanently.
 # TYPE referral_publisher_held_accounts gauge
 referral_publisher_held_accounts{stream="announcements"} 0
 referral_publisher_held_accounts{stream="documents"} 1
@@ -241,7 +241,7 @@ referral_publisher_held_document{document="` + refused + `",id="11",stream="docu
 
 	// An hour later it is tried again, in vain; after another one the limit has been raised.
 	clock.Add(int64(time.Hour))
-	eventually(t, "it is refused again", func() bool { return w.log.count("refused for ever") == 2 })
+	eventually(t, "it is refused again", func() bool { return w.log.count("refused permanently") == 2 })
 	limit.Remove()
 	clock.Add(int64(time.Hour))
 	eventually(t, "the held documents are out", func() bool {

@@ -84,7 +84,7 @@ func (q *quarantine) refuse(id int64, document string, err error) bool {
 	wait, _ := held.waits.Next()
 	held.next = q.now().Add(wait)
 	q.name(id, held)
-	q.log.Error("a message is refused for ever and holds back what follows it",
+	q.log.Error("a message is refused permanently and holds back what follows it",
 		"stream", q.stream, "id", id, "document", document, "tries", held.tries, "next", held.next, "error", err)
 	return true
 }

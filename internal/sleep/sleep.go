@@ -32,3 +32,16 @@ func Next(ctx context.Context, waits retry.Backoff) bool {
 	d, _ := waits.Next()
 	return For(ctx, d)
 }
+
+// Outlast is a context that is done only a while after ctx.
+func Outlast(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		For(longer, grace)
+		cancel()
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}

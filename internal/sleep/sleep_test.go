@@ -21,3 +21,33 @@ func TestFor(t *testing.T) {
 		}
 	})
 }
+
+func TestBackoffDoublesUpToTheLongest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		waits, began := Backoff(time.Second, 5*time.Second), time.Now()
+		for _, want := range []time.Duration{1, 3, 7, 12, 17} {
+			if !Next(t.Context(), waits) || time.Since(began) != want*time.Second {
+				t.Errorf("waited %s, want %d s", time.Since(began), want)
+			}
+		}
+	})
+}
+
+func TestOutlast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		longer, end := Outlast(ctx, time.Second)
+		defer end()
+		<-longer.Done()
+		if time.Since(began) != time.Minute+time.Second {
+			t.Errorf("it was done after %s", time.Since(began))
+		}
+		ended, end := Outlast(t.Context(), time.Hour)
+		end()
+		if ended.Err() == nil {
+			t.Error("it goes on after its end")
+		}
+	})
+}
