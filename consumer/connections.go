@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,7 +32,7 @@ type connections struct {
 
 func newConnections(ctx context.Context, base *kafka.Dialer) *connections {
 	c := &connections{base: *base, open: map[net.Conn]struct{}{}}
-	orDefault(&c.base.Timeout, dialTimeout)
+	c.base.Timeout = cmp.Or(c.base.Timeout, dialTimeout)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return c
 }

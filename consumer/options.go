@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -81,42 +82,29 @@ func (o Options) complete() (Options, error) {
 	if err := o.Topics.Validate(); err != nil {
 		return o, err
 	}
-	if o.Dialer == nil {
-		o.Dialer = &kafka.Dialer{ClientID: "referral"}
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	if o.Registerer == nil {
-		o.Registerer = prometheus.NewRegistry()
-	}
+	o.Dialer = cmp.Or(o.Dialer, &kafka.Dialer{ClientID: "referral"})
+	o.Log = cmp.Or(o.Log, slog.Default())
+	o.Registerer = cmp.Or[prometheus.Registerer](o.Registerer, prometheus.NewRegistry())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	orDefault(&o.Workers, 2)
-	orDefault(&o.BatchSize, 2000)
-	orDefault(&o.Linger, 20*time.Millisecond)
+	o.Workers = cmp.Or(o.Workers, 2)
+	o.BatchSize = cmp.Or(o.BatchSize, 2000)
+	o.Linger = cmp.Or(o.Linger, 20*time.Millisecond)
 	o.Timing.complete()
 	return o, nil
 }
 
 func (t *Timing) complete() {
-	orDefault(&t.MaxWait, 500*time.Millisecond)
-	orDefault(&t.Patience, 10*time.Second)
-	orDefault(&t.StopGrace, 5*time.Second)
-	orDefault(&t.TakeTimeout, 2*time.Minute)
-	orDefault(&t.RetryMin, 100*time.Millisecond)
-	orDefault(&t.RetryMax, 15*time.Second)
-	orDefault(&t.StallAfter, 2*time.Minute)
-	orDefault(&t.SessionTimeout, 30*time.Second)
-	orDefault(&t.Heartbeat, 3*time.Second)
-	orDefault(&t.WatchTopics, 30*time.Second)
-	orDefault(&t.InFlight, 32<<20)
-}
-
-func orDefault[T comparable](value *T, fallback T) {
-	var zero T
-	if *value == zero {
-		*value = fallback
-	}
+	t.MaxWait = cmp.Or(t.MaxWait, 500*time.Millisecond)
+	t.Patience = cmp.Or(t.Patience, 10*time.Second)
+	t.StopGrace = cmp.Or(t.StopGrace, 5*time.Second)
+	t.TakeTimeout = cmp.Or(t.TakeTimeout, 2*time.Minute)
+	t.RetryMin = cmp.Or(t.RetryMin, 100*time.Millisecond)
+	t.RetryMax = cmp.Or(t.RetryMax, 15*time.Second)
+	t.StallAfter = cmp.Or(t.StallAfter, 2*time.Minute)
+	t.SessionTimeout = cmp.Or(t.SessionTimeout, 30*time.Second)
+	t.Heartbeat = cmp.Or(t.Heartbeat, 3*time.Second)
+	t.WatchTopics = cmp.Or(t.WatchTopics, 30*time.Second)
+	t.InFlight = cmp.Or(t.InFlight, 32<<20)
 }
