@@ -36,11 +36,11 @@ func (c *Consumer) newAssignment(ctx context.Context, g *kafka.Generation, clien
 	noted, bytes := c.notedTopics(ctx), c.o.Timing.fetchBytes(len(places))
 	for i, position := range c.positions.assigned(places) {
 		r := &partitionReader{
-			place: position.place, c: c, connections: a.connections, worker: a.workers[i%len(a.workers)], position: position,
+			topicPartition: position.topicPartition, c: c, connections: a.connections, worker: a.workers[i%len(a.workers)], position: position,
 			log:   c.log.With("topic", position.topic, "partition", position.partition),
 			bytes: bytes, next: kafka.FirstOffset, id: noted[position.topic], noted: noted[position.topic],
 		}
-		if o, known := committed[position.place]; known && o.next >= 0 {
+		if o, known := committed[position.topicPartition]; known && o.next >= 0 {
 			r.next, r.id = o.next, o.id
 		}
 		a.readers = append(a.readers, r)
@@ -66,14 +66,14 @@ func (c *Consumer) notedTopics(ctx context.Context) map[string]topicID {
 
 // partitions is what the generation assigns, in a fixed order, so that each
 // topic is spread evenly over the workers.
-func partitions(g *kafka.Generation) []place {
-	var all []place
+func partitions(g *kafka.Generation) []topicPartition {
+	var all []topicPartition
 	for topic, assigned := range g.Assignments {
 		for _, p := range assigned {
-			all = append(all, place{topic, p.ID})
+			all = append(all, topicPartition{topic, p.ID})
 		}
 	}
-	slices.SortFunc(all, func(a, b place) int {
+	slices.SortFunc(all, func(a, b topicPartition) int {
 		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 	})
 	return all

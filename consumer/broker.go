@@ -48,7 +48,7 @@ func (c *Consumer) dialAny(ctx context.Context, connections *connections) error 
 
 // dialLeader connects to the broker that leads a partition, and says what it
 // knows as the topic's id.
-func (c *Consumer) dialLeader(ctx context.Context, connections *connections, of place) (*requester, topicID, error) {
+func (c *Consumer) dialLeader(ctx context.Context, connections *connections, of topicPartition) (*requester, topicID, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
 	defer cancel()
 	found, err := c.findLeader(ctx, connections, of)
@@ -69,7 +69,7 @@ func (c *Consumer) dialLeader(ctx context.Context, connections *connections, of 
 }
 
 // findLeader asks the first broker that answers.
-func (c *Consumer) findLeader(ctx context.Context, connections *connections, of place) (leader, error) {
+func (c *Consumer) findLeader(ctx context.Context, connections *connections, of topicPartition) (leader, error) {
 	var errs []error
 	for _, broker := range c.o.Brokers {
 		q, err := c.requester(ctx, connections, broker)
@@ -87,7 +87,7 @@ func (c *Consumer) findLeader(ctx context.Context, connections *connections, of 
 }
 
 // endOffset asks for the offset behind the last message of a partition.
-func (c *Consumer) endOffset(ctx context.Context, connections *connections, of place) (int64, error) {
+func (c *Consumer) endOffset(ctx context.Context, connections *connections, of topicPartition) (int64, error) {
 	q, _, err := c.dialLeader(ctx, connections, of)
 	if err != nil {
 		return 0, err

@@ -23,7 +23,7 @@ type commits struct {
 }
 
 // offsets are where to go on.
-type offsets map[place]offset
+type offsets map[topicPartition]offset
 
 // offset is a position in a topic: one in another topic of the same name, made
 // after the first was deleted, is another position.
@@ -74,7 +74,7 @@ func (m groupMember) commit(sent offsets) answer {
 	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
-				at := place{topic, p.Partition}
+				at := topicPartition{topic, p.Partition}
 				a.failed[at], a.err = sent[at], fmt.Errorf("%s: %w", at.name(), p.Error)
 			}
 		}
@@ -83,7 +83,7 @@ func (m groupMember) commit(sent offsets) answer {
 }
 
 // committed asks for the group's offsets, with the topics that they belong to.
-func (m groupMember) committed(ctx context.Context, places []place) (offsets, error) {
+func (m groupMember) committed(ctx context.Context, places []topicPartition) (offsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.patience)
 	defer cancel()
 	request := &kafka.OffsetFetchRequest{GroupID: m.group, Topics: map[string][]int{}}
@@ -104,7 +104,7 @@ func (m groupMember) committed(ctx context.Context, places []place) (offsets, er
 				return nil, fmt.Errorf("%s/%d: %w", topic, p.Partition, p.Error)
 			}
 			id, _ := strings.CutPrefix(p.Metadata, topicIDKey)
-			known[place{topic, p.Partition}] = offset{p.CommittedOffset, parseTopicID(id)}
+			known[topicPartition{topic, p.Partition}] = offset{p.CommittedOffset, parseTopicID(id)}
 		}
 	}
 	return known, nil
@@ -115,7 +115,7 @@ func newCommits(c *Consumer, group groupMember) *commits {
 }
 
 func (k *commits) add(i item) {
-	k.offsets[i.from.place] = offset{i.next, i.id}
+	k.offsets[i.from.topicPartition] = offset{i.next, i.id}
 	i.from.position.took(k.c.o.Now(), i.next)
 }
 

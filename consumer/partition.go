@@ -31,7 +31,7 @@ func (t *Timing) fetchBytes(partitions int) int32 {
 
 // partitionReader fetches and decodes one partition and feeds its worker.
 type partitionReader struct {
-	place
+	topicPartition
 	c           *Consumer
 	connections *connections
 	worker      *worker
@@ -74,7 +74,7 @@ func (r *partitionReader) run(ctx context.Context) {
 
 // follow fetches on one connection until that fails.
 func (r *partitionReader) follow(ctx context.Context) error {
-	conn, id, err := r.c.dialLeader(ctx, r.connections, r.place)
+	conn, id, err := r.c.dialLeader(ctx, r.connections, r.topicPartition)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (r *partitionReader) follow(ctx context.Context) error {
 
 // fetch asks for what comes next, waits a while for it, and passes it on.
 func (r *partitionReader) fetch(ctx context.Context, conn *requester) error {
-	part, err := conn.fetch(r.place, r.id, r.next, r.bytes, r.c.o.Timing.MaxWait)
+	part, err := conn.fetch(r.topicPartition, r.id, r.next, r.bytes, r.c.o.Timing.MaxWait)
 	if err != nil {
 		return fmt.Errorf("fetching: %w", err)
 	}
@@ -120,7 +120,7 @@ func (r *partitionReader) sameTopic(conn *requester, part *kmsg.FetchResponseTop
 	if !r.id.known() || conn.fetchesByID() || len(part.RecordBatches) == 0 {
 		return nil
 	}
-	now, err := conn.leader(r.place)
+	now, err := conn.leader(r.topicPartition)
 	if err == nil && now.id != r.id {
 		err = kafka.UnknownTopicID
 	}

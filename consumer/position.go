@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// place is a partition of a topic.
-type place struct {
+// topicPartition is a partition of a topic.
+type topicPartition struct {
 	topic     string
 	partition int
 }
 
-func (p place) name() string { return p.topic + "/" + strconv.Itoa(p.partition) }
+func (p topicPartition) name() string { return p.topic + "/" + strconv.Itoa(p.partition) }
 
 // arrival is a message that was fetched and is not taken yet.
 type arrival struct {
@@ -28,7 +28,7 @@ type arrival struct {
 // heard. It outlives generations, so that a broker that goes away does not take
 // the stats with it.
 type position struct {
-	place
+	topicPartition
 	mu     sync.Mutex
 	id     topicID   // of the topic that the offsets belong to
 	end    int64     // offset behind the last message
@@ -172,23 +172,23 @@ func (p *position) stats(now time.Time) stats {
 type positions struct {
 	now func() time.Time
 	mu  sync.Mutex
-	all map[place]*position
+	all map[topicPartition]*position
 }
 
 func newPositions(now func() time.Time) *positions {
-	return &positions{now: now, all: map[place]*position{}}
+	return &positions{now: now, all: map[topicPartition]*position{}}
 }
 
 // assigned keeps the positions of the partitions assigned, and drops all others.
-func (p *positions) assigned(places []place) []*position {
+func (p *positions) assigned(places []topicPartition) []*position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := map[place]*position{}
+	kept := map[topicPartition]*position{}
 	var all []*position
 	for _, at := range places {
 		known := p.all[at]
 		if known == nil {
-			known = &position{place: at, taken: -1}
+			known = &position{topicPartition: at, taken: -1}
 		}
 		known.refetch()
 		kept[at] = known

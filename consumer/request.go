@@ -168,7 +168,7 @@ type leader struct {
 }
 
 // leader asks for the leader of a partition.
-func (q *requester) leader(of place) (leader, error) {
+func (q *requester) leader(of topicPartition) (leader, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	request.SetVersion(q.version(kmsg.Metadata, newestMetadata))
 	asked := kmsg.NewMetadataRequestTopic()
@@ -213,7 +213,7 @@ const (
 )
 
 // offset asks a leader for the offset at the beginning or the end of a partition.
-func (q *requester) offset(of place, where int64) (int64, error) {
+func (q *requester) offset(of topicPartition, where int64) (int64, error) {
 	request := kmsg.NewPtrListOffsetsRequest()
 	request.SetVersion(q.version(kmsg.ListOffsets, newestListOffsets))
 	p := kmsg.NewListOffsetsRequestTopicPartition()
@@ -232,7 +232,7 @@ func (q *requester) offset(of place, where int64) (int64, error) {
 
 // fetch asks a leader for the records from an offset on. By the id of the topic,
 // where the broker takes it, it cannot get those of another topic of that name.
-func (q *requester) fetch(of place, id topicID, offset int64, bytes int32, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
+func (q *requester) fetch(of topicPartition, id topicID, offset int64, bytes int32, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
 	request := kmsg.NewPtrFetchRequest()
 	request.SetVersion(q.version(kmsg.Fetch, newestFetch))
 	if !id.known() {

@@ -39,7 +39,7 @@ func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 	if !r.blocked.Load() {
 		return
 	}
-	end, err := a.c.endOffset(ctx, a.connections, r.place)
+	end, err := a.c.endOffset(ctx, a.connections, r.topicPartition)
 	if err != nil {
 		r.log.Warn("asking for the lag", "error", err)
 		return

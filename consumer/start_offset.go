@@ -8,11 +8,11 @@ import (
 // findStart finds the offset to go on from, on a new connection. Where messages
 // are missing it says so, because a broker would just begin with what it still has.
 func (r *partitionReader) findStart(ctx context.Context, conn *requester, id topicID) error {
-	first, err := conn.offset(r.place, atBeginning)
+	first, err := conn.offset(r.topicPartition, atBeginning)
 	if err != nil {
 		return fmt.Errorf("asking where the partition begins: %w", err)
 	}
-	end, err := conn.offset(r.place, atEnd)
+	end, err := conn.offset(r.topicPartition, atEnd)
 	if err != nil {
 		return fmt.Errorf("asking where the partition ends: %w", err)
 	}
