@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 
 	"referral/consumer"
+	"referral/contact"
 	"referral/models"
-	"referral/recipient"
 	"referral/web/cabinet"
 	"referral/web/cabinet/api"
 	"referral/web/cabinet/pages"
@@ -21,7 +21,7 @@ func (a *app) office(public string) (*cabinet.Office, error) {
 		Store: a.store, Programme: a.programme, Derive: cabinet.Derive(consumer.Derive(a.programme, newCode)),
 		Limits: a.config.Cabinet.Limits.Limits(),
 		Invites: cabinet.InviteOptions{
-			Channels: invitations.Channels(), Recipients: recipient.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
+			Channels: invitations.Channels(), Recipients: contact.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
 		},
 		PublicURL: public, Now: a.now,
 		NewID:    func() models.UUID { return models.UUID(uuid.New()) },

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"referral/contact"
 	"referral/models"
 	"referral/notify/smpp"
 	"referral/notify/smtp"
-	"referral/recipient"
 )
 
 // The ways in which the invitations of a channel go out.
@@ -184,7 +184,7 @@ func (s *SMSConfig) validate(found *findings) {
 		found.add("invitations.sms.regions", "at least one is needed, for example [RU]; via: off sends nothing")
 	}
 	for _, region := range s.Regions {
-		if !recipient.Region(region) {
+		if !contact.IsRegion(region) {
 			found.add("invitations.sms.regions", "%q is no region like RU", region)
 		}
 	}

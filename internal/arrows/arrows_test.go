@@ -48,14 +48,14 @@ func pureRules() []rule {
 			allowed: []map[string]string{file("billing/a.go", "referral/models"), file("billing/a_test.go", "referral/billing")},
 		},
 		{
-			name: "recipient knows of the module's packages models only",
-			why:  "who may be written to is asked at the desk and by the sender alike, so the rules may depend on neither",
-			find: imports{in: rooms("recipient"), banned: func(p string) bool { return within(p, module) && p != module+"/models" }}.find,
+			name: "contact knows of the module's packages models only",
+			why:  "the personal account and the sender both normalise contacts, so the rules may depend on neither",
+			find: imports{in: rooms("contact"), banned: func(p string) bool { return within(p, module) && p != module+"/models" }}.find,
 			samples: []map[string]string{
-				file("recipient/a.go", "referral/store"),
-				file("recipient/a.go", "referral/notify"),
+				file("contact/a.go", "referral/store"),
+				file("contact/a.go", "referral/notify"),
 			},
-			allowed: []map[string]string{file("recipient/a.go", "referral/models"), file("web/cabinet/a.go", "referral/recipient")},
+			allowed: []map[string]string{file("contact/a.go", "referral/models"), file("web/cabinet/a.go", "referral/contact")},
 		},
 		{
 			name: "consumer/decode knows of the module's packages models only",

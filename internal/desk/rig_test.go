@@ -23,9 +23,9 @@ import (
 
 	"referral/billing"
 	"referral/consumer"
+	"referral/contact"
 	"referral/internal/storetest"
 	"referral/models"
-	"referral/recipient"
 	"referral/scheduler"
 	"referral/store"
 	"referral/web/cabinet"
@@ -100,7 +100,7 @@ func (r *rig) options() cabinet.Options {
 	return cabinet.Options{
 		Store: r.store, Programme: r.p, Derive: r.derive, Limits: cabinet.Limits{Account: hour, Address: hour, Overall: hour},
 		Invites: cabinet.InviteOptions{
-			Channels: []models.Channel{models.Email, models.SMS}, Recipients: recipient.Rules{}, PerDay: 10,
+			Channels: []models.Channel{models.Email, models.SMS}, Recipients: contact.Rules{}, PerDay: 10,
 		},
 		PublicURL: "https://lk.example.com", Now: r.now, NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: newToken,
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: r.registry,

@@ -13,18 +13,18 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"referral/contact"
 	"referral/internal/asyncapi"
 	"referral/internal/demo/mailbox"
 	"referral/internal/demo/smpp"
 	"referral/models"
-	"referral/recipient"
 	"referral/store"
 )
 
 // invites has an account invite somebody, as the desk does.
 func (w *world) invites(channel models.Channel, typed string) models.Invitation {
 	w.t.Helper()
-	to, err := recipient.Rules{}.Read(channel, typed)
+	to, err := contact.Rules{}.Normalize(channel, typed)
 	if err != nil {
 		w.t.Fatal(err)
 	}

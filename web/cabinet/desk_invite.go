@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"referral/contact"
 	"referral/models"
-	"referral/recipient"
 )
 
 // invitations is the namespace of invitation ids: an id follows from the request,
@@ -45,16 +45,16 @@ func (o *Office) Invite(ctx context.Context, account int64, i Invite) (v InviteV
 	return InviteVerdict{Invitation: answer.taken, Refusal: answer.Refusal, Wait: answer.wait}, err
 }
 
-func (o *Office) recipient(i Invite) (recipient.Recipient, InviteRefusal) {
-	to, err := o.o.Invites.Recipients.Read(i.Channel, i.Recipient)
+func (o *Office) recipient(i Invite) (contact.Recipient, InviteRefusal) {
+	to, err := o.o.Invites.Recipients.Normalize(i.Channel, i.Recipient)
 	switch {
 	case err == nil:
 		return to, ""
-	case errors.Is(err, recipient.ErrPremium):
+	case errors.Is(err, contact.ErrPremium):
 		return to, InvitePremiumNumber
-	case errors.Is(err, recipient.ErrLookalike):
+	case errors.Is(err, contact.ErrLookalike):
 		return to, InviteLookalike
-	case errors.Is(err, recipient.ErrForeignLetters):
+	case errors.Is(err, contact.ErrForeignLetters):
 		return to, InviteForeignLetters
 	}
 	return to, InviteBadRecipient
@@ -70,7 +70,7 @@ func (o *Office) codeOf(ctx context.Context, account int64) (string, error) {
 	return facts.Account.Code, nil
 }
 
-func (o *Office) takeOn(ctx context.Context, account int64, to recipient.Recipient, on occasion) (result[inviteAnswer], error) {
+func (o *Office) takeOn(ctx context.Context, account int64, to contact.Recipient, on occasion) (result[inviteAnswer], error) {
 	code, err := o.codeOf(ctx, account)
 	if err != nil || code == "" || !slices.Contains(o.o.Invites.Channels, to.Channel) {
 		return result[inviteAnswer]{answer: inviteAnswer{Refusal: InviteNotPossible}, momentary: true}, err
@@ -80,7 +80,7 @@ func (o *Office) takeOn(ctx context.Context, account int64, to recipient.Recipie
 
 // order is the invitation of an occasion: one with the code, unless it is there
 // already.
-func (o *Office) order(ctx context.Context, account int64, to recipient.Recipient, code string, on occasion) (result[inviteAnswer], error) {
+func (o *Office) order(ctx context.Context, account int64, to contact.Recipient, code string, on occasion) (result[inviteAnswer], error) {
 	taken, err := o.o.Store.Invite(ctx, models.InvitationRequest{
 		ID: models.UUID(uuid.NewSHA1(invitations, []byte(on.id))), AccountID: account, Channel: to.Channel, Recipient: to.Address, Key: to.Key,
 		Code: code, Token: o.o.NewToken(), Day: o.today(), PerDay: o.o.Invites.PerDay,

@@ -11,9 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"referral/billing"
+	"referral/contact"
 	"referral/internal/recovering"
 	"referral/models"
-	"referral/recipient"
 )
 
 // Options is what an office works with.
@@ -34,7 +34,7 @@ type Options struct {
 // InviteOptions is how invitations are taken on.
 type InviteOptions struct {
 	Channels   []models.Channel // those that somebody sends by
-	Recipients recipient.Rules
+	Recipients contact.Rules
 	PerDay     int // of one client
 }
 

@@ -1,4 +1,4 @@
-package recipient
+package contact
 
 import (
 	"errors"
@@ -65,7 +65,7 @@ func TestPhones(t *testing.T) {
 		"+":                                           "",
 		"---":                                         "",
 	} {
-		got, err := Rules{}.Read(models.SMS, typed)
+		got, err := Rules{}.Normalize(models.SMS, typed)
 		if got.Address != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrBad) {
 			t.Errorf("%q: got %q, %v, want %q", typed, got.Address, err, want)
 		}
@@ -74,11 +74,11 @@ func TestPhones(t *testing.T) {
 
 func TestPremiumNumbers(t *testing.T) {
 	for _, typed := range []string{"8 809 123-45-67", "+78091234567", "8 (803) 123 45 67", "+78031234567", "8091234567"} {
-		if _, err := (Rules{}).Read(models.SMS, typed); !errors.Is(err, ErrPremium) {
+		if _, err := (Rules{}).Normalize(models.SMS, typed); !errors.Is(err, ErrPremium) {
 			t.Errorf("%q: got %v, want %v", typed, err, ErrPremium)
 		}
 	}
-	if _, err := (Rules{Regions: []string{"GB"}}).Read(models.SMS, "+44 909 879 0000"); !errors.Is(err, ErrPremium) {
+	if _, err := (Rules{Regions: []string{"GB"}}).Normalize(models.SMS, "+44 909 879 0000"); !errors.Is(err, ErrPremium) {
 		t.Errorf("a premium number of another region: %v", err)
 	}
 }
@@ -86,12 +86,12 @@ func TestPremiumNumbers(t *testing.T) {
 func TestRegions(t *testing.T) {
 	both := Rules{Regions: []string{"RU", "KZ"}}
 	for typed, want := range map[string]string{"8 701 234 56 78": "+77012345678", "+7 912 345 67 89": "+79123456789", "+375 29 123 45 67": ""} {
-		if got, err := both.Read(models.SMS, typed); got.Address != want || (err == nil) != (want != "") {
+		if got, err := both.Normalize(models.SMS, typed); got.Address != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v, want %q", typed, got.Address, err, want)
 		}
 	}
 	for code, want := range map[string]bool{"RU": true, "KZ": true, "ru": false, "XX": false, "": false, "ZZ": false} {
-		if Region(code) != want {
+		if IsRegion(code) != want {
 			t.Errorf("%q is taken for a region: %v", code, !want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestMails(t *testing.T) {
 		long + "@" + strings.Repeat("abcdefgh.", 22) + "com": "",
 		strings.Repeat("x", 400) + "@example.com":            "",
 	} {
-		got, err := Rules{}.Read(models.Email, typed)
+		got, err := Rules{}.Normalize(models.Email, typed)
 		if got.Address != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrBad) {
 			t.Errorf("%q: got %q, %v, want %q", typed, got.Address, err, want)
 		}
@@ -192,12 +192,12 @@ func TestLookalikes(t *testing.T) {
 		"suppоrt@example.com", // before the @
 		"α.beta@example.com",
 	} {
-		if got, err := (Rules{}).Read(models.Email, typed); !errors.Is(err, ErrLookalike) {
+		if got, err := (Rules{}).Normalize(models.Email, typed); !errors.Is(err, ErrLookalike) {
 			t.Errorf("%q: got %q, %v, want %v", typed, got.Address, err, ErrLookalike)
 		}
 	}
 	for _, typed := range []string{"a@ехро.рф", "a@москва.com", "a@ёлка-24.рф", "a@mail.почта.рф", "a@t2.рф", "a@т2.рф", "a@й.рф", "a@и\u0306.рф"} {
-		if _, err := (Rules{}).Read(models.Email, typed); err != nil {
+		if _, err := (Rules{}).Normalize(models.Email, typed); err != nil {
 			t.Errorf("%q is refused: %v", typed, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestRussianAddresses(t *testing.T) {
 		"friend@прuмер.рф":             ErrLookalike, // with a Latin u
 		"друг friend@пример.рф":        ErrBad,
 	} {
-		if _, err := (Rules{}).Read(models.Email, typed); !errors.Is(err, want) {
+		if _, err := (Rules{}).Normalize(models.Email, typed); !errors.Is(err, want) {
 			t.Errorf("%q: got %v, want %v", typed, err, want)
 		}
 	}
@@ -228,7 +228,7 @@ func TestRussianAddresses(t *testing.T) {
 // One mailbox or telephone has one key, however it is spelled; two have two.
 func TestKeys(t *testing.T) {
 	key := func(channel models.Channel, typed string) models.RecipientKey {
-		r, err := Rules{}.Read(channel, typed)
+		r, err := Rules{}.Normalize(channel, typed)
 		if err != nil {
 			t.Fatalf("%q: %v", typed, err)
 		}
@@ -270,20 +270,20 @@ func TestKeys(t *testing.T) {
 func TestErrorsQuoteNothing(t *testing.T) {
 	for _, typed := range []string{"canary@@example.com", "canary@pаypal.com", "+7canary"} {
 		for _, channel := range []models.Channel{models.Email, models.SMS, "pigeon"} {
-			if _, err := (Rules{}).Read(channel, typed); err == nil || strings.Contains(err.Error(), "canary") {
+			if _, err := (Rules{}).Normalize(channel, typed); err == nil || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s: %v", channel, err)
 			}
 		}
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzNormalize(f *testing.F) {
 	for _, seed := range []string{"friend@example.com", "a@xn--80ak6aa92e.com", "8 (912) 345-67-89", "\"a b\"@c.d", "+7912\r\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
 		for _, channel := range []models.Channel{models.Email, models.SMS} {
-			got, err := Rules{}.Read(channel, typed)
+			got, err := Rules{}.Normalize(channel, typed)
 			if err != nil {
 				continue
 			}
@@ -292,7 +292,7 @@ func FuzzRead(f *testing.F) {
 					t.Fatalf("%q became %q", typed, got.Address)
 				}
 			}
-			again, err := Rules{}.Read(channel, got.Address)
+			again, err := Rules{}.Normalize(channel, got.Address)
 			if err != nil || again != got {
 				t.Fatalf("%q became %q, and that %v, %v", typed, got.Address, again, err)
 			}

@@ -1,4 +1,4 @@
-package recipient
+package contact
 
 import (
 	"fmt"
@@ -10,54 +10,54 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Lengths that the mail protocols allow (RFC 5321, 4.5.3.1; the whole path, with
-// its brackets, is 256).
+// Maximum lengths of RFC 5321, 4.5.3.1. An address is two shorter than a path, which
+// has angle brackets.
 const (
-	longestMail  = 254
-	longestLocal = 64
+	maxEmail = 254
+	maxLocal = 64
 )
 
-// plainLocal is a local part as everybody writes it (a dot-atom of RFC 5322).
-// Quoted ones are allowed by the letter, and used by nobody but mischief.
+// plainLocal is a local part without quotes (a dot-atom of RFC 5322). Quoted local
+// parts are valid, but hardly anyone has one, and they help attacks.
 var plainLocal = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
 
-// readMail is an address as it is written to, and the canonical form of the
-// mailbox behind it.
-func readMail(typed string) (address, canonical string, err error) {
+// normalizeEmail returns the address to send to, and the canonical name of its
+// mailbox.
+func normalizeEmail(typed string) (address, canonical string, err error) {
 	parsed, err := mail.ParseAddress(typed)
 	if err != nil || parsed.Name != "" || parsed.Address != typed {
 		return "", "", fmt.Errorf("%w: not a single mail address", ErrBad)
 	}
 	at := strings.LastIndexByte(typed, '@')
 	local, domain := typed[:at], typed[at+1:]
-	if mixed(local) {
+	if mixesScripts(local) {
 		return "", "", fmt.Errorf("%w: alphabets are mixed before the @", ErrLookalike)
 	}
-	if foreign(local) {
+	if hasForeignLetters(local) {
 		return "", "", fmt.Errorf("%w", ErrForeignLetters)
 	}
-	if len(local) > longestLocal || !plainLocal.MatchString(local) {
+	if len(local) > maxLocal || !plainLocal.MatchString(local) {
 		return "", "", fmt.Errorf("%w: what stands before the @ cannot be written to", ErrBad)
 	}
-	if domain, err = readDomain(domain); err != nil {
+	if domain, err = normalizeDomain(domain); err != nil {
 		return "", "", err
 	}
-	if len(local)+1+len(domain) > longestMail {
+	if len(local)+1+len(domain) > maxEmail {
 		return "", "", fmt.Errorf("%w: too long", ErrBad)
 	}
 	return local + "@" + domain, mailbox(local, domain), nil
 }
 
-// domains is IDNA as registries have it: lower case, no sign that is invisible or
-// not allowed in names.
+// domains is the IDNA profile of registries: lower case, no invisible or disallowed
+// characters.
 var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(true),
 	idna.ValidateLabels(true), idna.CheckHyphens(true), idna.CheckJoiners(true), idna.Transitional(false))
 
-// readDomain is a domain in ASCII and lower case. It is judged as it is shown, with
-// the xn-- form read first. A label beyond ASCII has to be Russian: those of other
-// alphabets hold too many letters that pass for Latin ones («gmaıl», «ᴀpple»), and
-// nobody who is invited here has one.
-func readDomain(typed string) (string, error) {
+// normalizeDomain returns a domain in ASCII and lower case. Lookalikes are checked on
+// the Unicode form, also of a domain typed in its xn-- form. A label beyond ASCII has
+// to be Russian: other alphabets have too many letters that look like Latin ones
+// («gmaıl», «ᴀpple»), and clients here have no such domains.
+func normalizeDomain(typed string) (string, error) {
 	domain, err := domains.ToASCII(typed)
 	if err != nil {
 		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
@@ -72,17 +72,16 @@ func readDomain(typed string) (string, error) {
 		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
 	}
 	for _, label := range labels {
-		if !ascii(label) && !russian(label) || !cyrillic(last) && poses(label) {
+		if !isASCII(label) && !isRussian(label) || !isCyrillic(last) && looksLatin(label) {
 			return "", fmt.Errorf("%w: its domain", ErrLookalike)
 		}
 	}
 	return domain, nil
 }
 
-// mailbox is one name for the addresses that lead to one mailbox, so that a
-// recipient is not written to as often as its address can be spelled: no large
-// provider tells capitals apart, what follows a + is the owner's own mark, Gmail
-// passes over dots, and Yandex takes a dot for a hyphen.
+// mailbox returns one name for all addresses of a mailbox, so that the limits hold
+// however an address is spelled: large providers ignore case, what follows a + is
+// chosen by the owner, Gmail ignores dots, and Yandex treats a dot as a hyphen.
 func mailbox(local, domain string) string {
 	local, _, _ = strings.Cut(strings.ToLower(local), "+")
 	switch {
@@ -94,9 +93,8 @@ func mailbox(local, domain string) string {
 	return local + "@" + domain
 }
 
-// yandex is the domains under which Yandex has one mailbox for a login: those that
-// its own services take for yandex.ru. Domains that it merely owns, or hosts the
-// mail of others for, are not among them.
+// yandex is the domains that Yandex treats as yandex.ru: a login has one mailbox under
+// all of them. Other domains of Yandex, and domains that it hosts, are not listed.
 var yandex = []string{
 	"yandex.ru", "ya.ru", "narod.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "yandex.az", "yandex.co.il", "yandex.com.am",
 	"yandex.com.ge", "yandex.com.tr", "yandex.ee", "yandex.fr", "yandex.kg", "yandex.lt", "yandex.lv", "yandex.md", "yandex.tj", "yandex.tm",

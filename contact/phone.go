@@ -1,4 +1,4 @@
-package recipient
+package contact
 
 import (
 	"cmp"
@@ -10,19 +10,18 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// home is the region whose notations need no country code.
-const home = "RU"
+// homeRegion is the region whose numbers may be written without a country code.
+const homeRegion = "RU"
 
-// notation is the signs that people write numbers with; letters and extensions
-// are not among them.
-const notation = "0123456789+()-. "
-
-// plainNotation is a number with typists' signs as a keyboard has them: any dash
-// is a hyphen, any blank a space, and the marks that a number copied from a page
-// or an address book brings along (direction, soft hyphen, joiners) are left out.
-// Nothing else changes, so that a letter or a line break is still there to be
+// phoneCharacters is what a number may be written with. Letters and extensions are
 // refused.
-func plainNotation(typed string) string {
+const phoneCharacters = "0123456789+()-. "
+
+// plainPhone replaces every dash by a hyphen and every blank by a space, and removes
+// the invisible characters of numbers copied from a page or an address book
+// (direction marks, soft hyphens, joiners). Everything else stays, so that letters
+// and line breaks are still refused.
+func plainPhone(typed string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case unicode.Is(unicode.Cf, c):
@@ -36,15 +35,15 @@ func plainNotation(typed string) string {
 	}, typed)
 }
 
-// minusSign is the dash that Unicode counts among the signs of mathematics.
+// minusSign is a dash that Unicode classifies as a mathematical symbol.
 const minusSign = '\u2212'
 
-// readPhone is a mobile number in E.164.
-func (r Rules) readPhone(typed string) (string, error) {
-	if strings.Trim(typed, notation) != "" {
+// normalizePhone returns a mobile number in E.164.
+func (r Rules) normalizePhone(typed string) (string, error) {
+	if strings.Trim(typed, phoneCharacters) != "" {
 		return "", fmt.Errorf("%w: not a telephone number", ErrBad)
 	}
-	number, err := phonenumbers.Parse(typed, home)
+	number, err := phonenumbers.Parse(typed, homeRegion)
 	if err != nil {
 		return "", fmt.Errorf("%w: not a telephone number", ErrBad)
 	}
@@ -63,12 +62,13 @@ func (r Rules) readPhone(typed string) (string, error) {
 
 func (r Rules) regions() []string {
 	if len(r.Regions) == 0 {
-		return []string{home}
+		return []string{homeRegion}
 	}
 	return r.Regions
 }
 
-// Region tells whether a region has telephone numbers.
-func Region(code string) bool {
+// IsRegion reports whether code is a region with telephone numbers, in upper case as
+// in ISO 3166.
+func IsRegion(code string) bool {
 	return cmp.Or(phonenumbers.GetCountryCodeForRegion(code), 0) != 0 && code == strings.ToUpper(code)
 }
