@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
+	"referral/cmd/referral/config"
 	"referral/models"
 	"referral/scheduler"
 	"referral/store"
@@ -23,7 +24,7 @@ import (
 
 // app is what the commands share: settings, rules, storage, log and metrics.
 type app struct {
-	config    *Config
+	config    *config.Config
 	programme *billing.Programme
 	store     *store.Store
 	log       *slog.Logger
@@ -33,9 +34,9 @@ type app struct {
 }
 
 // configOf loads the configuration that a command was given.
-func configOf(cmd *cobra.Command, p process) (*Config, error) {
+func configOf(cmd *cobra.Command, p process) (*config.Config, error) {
 	flag := cmd.Flags().Lookup("config")
-	return LoadConfig(flag.Value.String(), flag.Changed, p.environ)
+	return config.Load(flag.Value.String(), flag.Changed, p.environ)
 }
 
 // openReadOnly prepares a command that only looks: the database itself refuses
@@ -61,31 +62,31 @@ func openChecked(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
 
 // openApp prepares a command that waits for the database, or makes its schema.
 func openApp(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
-	config, err := configOf(cmd, p)
+	c, err := configOf(cmd, p)
 	if err != nil {
 		return nil, err
 	}
-	if cmd.Name() != "serve" && config.Log.Level == "info" {
-		config.Log.Level = "warn" // a command at the prompt says in its answer what it did
+	if cmd.Name() != "serve" && c.Log.Level == "info" {
+		c.Log.Level = "warn" // a command at the prompt says in its answer what it did
 	}
-	return newApp(config, p, readOnly)
+	return newApp(c, p, readOnly)
 }
 
-func newApp(config *Config, p process, readOnly bool) (*app, error) {
-	if err := config.RequireDatabase(); err != nil {
+func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
+	if err := c.RequireDatabase(); err != nil {
 		return nil, err
 	}
-	programme, err := config.Programme.Rules()
+	programme, err := c.Programme.Rules()
 	if err != nil {
 		return nil, err
 	}
 	a := &app{
-		config: config, programme: programme, log: config.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: wallClock(os.Getenv),
+		config: c, programme: programme, log: c.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: wallClock(os.Getenv),
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
-		DSN: string(config.Database.DSN), MaxConnections: config.Database.MaxConnections,
-		StatementTimeout: config.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(), Rejected: a.rejections(),
+		DSN: string(c.Database.DSN), MaxConnections: c.Database.MaxConnections,
+		StatementTimeout: c.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(), Rejected: a.rejections(),
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/cmd/referral/config"
 	"referral/web/door"
 )
 
@@ -14,7 +15,7 @@ import (
 // sign-in, and the database is away.
 func shut(t *testing.T) (*app, *strings.Builder) {
 	t.Helper()
-	c := DefaultConfig()
+	c := config.Default()
 	c.Database.DSN = "postgres://nobody@127.0.0.1:1/none?connect_timeout=1"
 	var log strings.Builder
 	a, err := newApp(c, process{err: &log}, false)

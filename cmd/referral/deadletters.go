@@ -449,7 +449,7 @@ type putBack struct {
 }
 
 func (a *app) newPutBack() (*putBack, error) {
-	transport, err := a.config.Kafka.transport()
+	transport, err := a.kafka().transport()
 	if err != nil {
 		return nil, err
 	}

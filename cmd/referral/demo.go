@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"referral/cmd/referral/config"
 	"referral/internal/demo/broker"
 	"referral/internal/demo/clients"
 	"referral/internal/demo/identity"
@@ -47,14 +48,14 @@ the personal account, in which one may sign in as any client, until Ctrl-C, or e
 with --once.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := configOf(cmd, p)
+			c, err := configOf(cmd, p)
 			if err != nil {
 				return err
 			}
 			if o.accounts < 1 || o.months < 1 || o.months > 36 {
 				return usageError("demo", errors.New("--accounts must be at least 1, --months 1 to 36"))
 			}
-			return runDemo(cmd.Context(), p, config, o)
+			return runDemo(cmd.Context(), p, c, o)
 		},
 	}
 	cmd.Flags().IntVar(&o.accounts, "accounts", 2000, "how many clients")
@@ -80,7 +81,7 @@ type demo struct {
 	overrides []string // environment under which the program's own commands find this system
 }
 
-func runDemo(ctx context.Context, p process, config *Config, o demoOptions) (err error) {
+func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
 	d := &demo{process: p, options: o, codes: clients.NewCodeBook(o.accounts)}
 	dir, err := os.MkdirTemp("", "referral-demo-*")
 	if err != nil {
@@ -94,16 +95,16 @@ func runDemo(ctx context.Context, p process, config *Config, o demoOptions) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Stop()) }()
-	kafkaBroker, err := broker.Start(ctx, broker.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(config)})
+	kafkaBroker, err := broker.Start(ctx, broker.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
 	if err != nil {
 		return err
 	}
 	defer kafkaBroker.Stop()
-	if err := d.identify(ctx, config); err != nil {
+	if err := d.identify(ctx, c); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.identity.Stop()) }()
-	if err := d.prepare(ctx, config, database.DSN("postgres"), kafkaBroker.Addr()); err != nil {
+	if err := d.prepare(ctx, c, database.DSN("postgres"), kafkaBroker.Addr()); err != nil {
 		return err
 	}
 	defer d.close()
@@ -114,9 +115,9 @@ func runDemo(ctx context.Context, p process, config *Config, o demoOptions) (err
 // demoPartitions is enough to show that order holds per account, not per topic.
 const demoPartitions = 3
 
-func demoTopics(config *Config) map[string]int {
+func demoTopics(c *config.Config) map[string]int {
 	topics := map[string]int{}
-	for _, name := range config.Kafka.Topics.Names() {
+	for _, name := range c.Kafka.Topics.Names() {
 		topics[name] = demoPartitions
 	}
 	return topics
@@ -124,19 +125,19 @@ func demoTopics(config *Config) map[string]int {
 
 // prepare points the configuration at the private servers and opens the program
 // on them.
-func (d *demo) prepare(ctx context.Context, config *Config, dsn, brokerAddr string) error {
-	admin, err := freeAddress(config.HTTP.Admin)
+func (d *demo) prepare(ctx context.Context, c *config.Config, dsn, brokerAddr string) error {
+	admin, err := freeAddress(c.HTTP.Admin)
 	if err != nil {
 		return err
 	}
-	config.Kafka.Brokers, config.Database.DSN, config.HTTP.Admin = []string{brokerAddr}, DSN(dsn), admin
-	config.Kafka.TLS, config.Kafka.SASL = TLSConfig{}, SASLConfig{}
-	config.Log = LogConfig{Level: "error", Format: "text"}
+	c.Kafka.Brokers, c.Database.DSN, c.HTTP.Admin = []string{brokerAddr}, config.DSN(dsn), admin
+	c.Kafka.TLS, c.Kafka.SASL = config.TLS{}, config.SASL{}
+	c.Log = config.Log{Level: "error", Format: "text"}
 	d.overrides = []string{
 		"REFERRAL_KAFKA_BROKERS=" + brokerAddr, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,
 		"REFERRAL_LOG_LEVEL=error", "REFERRAL_KAFKA_TLS=false", "REFERRAL_KAFKA_SASL={}",
 	}
-	if d.app, err = newApp(config, d.process, false); err != nil {
+	if d.app, err = newApp(c, d.process, false); err != nil {
 		return err
 	}
 	if _, err := d.store.Migrate(ctx, store.Roles{}); err != nil {

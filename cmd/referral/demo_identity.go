@@ -5,30 +5,31 @@ import (
 	"errors"
 	"slices"
 
+	"referral/cmd/referral/config"
 	"referral/internal/demo/identity"
 	"referral/web/door"
 )
 
 // identify gives the demo an OpenID provider of its own, and tells the
 // configuration about it.
-func (d *demo) identify(ctx context.Context, config *Config) error {
-	address, err := freeAddress(config.HTTP.Cabinet)
+func (d *demo) identify(ctx context.Context, c *config.Config) error {
+	address, err := freeAddress(c.HTTP.Cabinet)
 	if err != nil {
 		return err
 	}
-	config.HTTP.Cabinet = address
-	config.Cabinet = defaultCabinet()
-	public := config.Cabinet.Public(address)
+	c.HTTP.Cabinet = address
+	c.Cabinet = config.Default().Cabinet
+	public := c.Cabinet.Public(address)
 	d.identity, err = identity.Start(ctx, identity.Options{
 		RedirectURIs: []string{public + door.CallbackPath}, PostLogoutURIs: []string{public + door.SignedOutPath}, Offer: d.offer,
 	})
 	if err != nil {
 		return err
 	}
-	s := &config.Cabinet.SignIn
-	s.Issuer, s.ClientID, s.ClientSecret = d.identity.Issuer(), d.identity.ClientID(), Secret(d.identity.ClientSecret())
+	s := &c.Cabinet.SignIn
+	s.Issuer, s.ClientID, s.ClientSecret = d.identity.Issuer(), d.identity.ClientID(), config.Secret(d.identity.ClientSecret())
 	s.AccountClaim, s.Audience = d.identity.AccountClaim(), d.identity.Audience()
-	if err := config.Validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return errors.Join(err, d.identity.Stop())
 	}
 	return nil

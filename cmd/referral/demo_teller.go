@@ -9,17 +9,18 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/cmd/referral/config"
 	"referral/internal/demo/clients"
 )
 
 // teller sends what the clients live, and listens for the codes that they get.
 type teller struct {
-	config *KafkaConfig
+	config *config.Kafka
 	writer *kafka.Writer
 	events *kafka.Reader
 }
 
-func newTeller(c *Config) *teller {
+func newTeller(c *config.Config) *teller {
 	k := &c.Kafka
 	return &teller{
 		config: k,
@@ -132,5 +133,5 @@ func (t *teller) awaitCodes(ctx context.Context, codes *clients.CodeBook, n int)
 func (d *demo) settled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
-	return d.config.Kafka.awaitConsumed(ctx)
+	return d.kafka().awaitConsumed(ctx)
 }

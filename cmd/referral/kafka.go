@@ -12,12 +12,19 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
+
+	"referral/cmd/referral/config"
 )
 
 // kafkaTimeout bounds one exchange with the broker at the command line.
 const kafkaTimeout = 15 * time.Second
 
-func (k *KafkaConfig) mechanism() (sasl.Mechanism, error) {
+// cluster is the Kafka of the configuration, as the commands use it.
+type cluster struct{ *config.Kafka }
+
+func (a *app) kafka() cluster { return cluster{&a.config.Kafka} }
+
+func (k cluster) mechanism() (sasl.Mechanism, error) {
 	password, err := k.SASL.Secret()
 	if err != nil {
 		return nil, err
@@ -34,7 +41,7 @@ func (k *KafkaConfig) mechanism() (sasl.Mechanism, error) {
 }
 
 // dialer and transport are the two ways in which kafka-go connects.
-func (k *KafkaConfig) dialer() (*kafka.Dialer, error) {
+func (k cluster) dialer() (*kafka.Dialer, error) {
 	security, err := k.TLS.Client("kafka.tls")
 	if err != nil {
 		return nil, err
@@ -46,7 +53,7 @@ func (k *KafkaConfig) dialer() (*kafka.Dialer, error) {
 	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DualStack: true, TLS: security, SASLMechanism: login}, nil
 }
 
-func (k *KafkaConfig) transport() (*kafka.Transport, error) {
+func (k cluster) transport() (*kafka.Transport, error) {
 	security, err := k.TLS.Client("kafka.tls")
 	if err != nil {
 		return nil, err
@@ -59,7 +66,7 @@ func (k *KafkaConfig) transport() (*kafka.Transport, error) {
 }
 
 // ping asks whether a broker answers.
-func (k *KafkaConfig) ping(ctx context.Context) error {
+func (k cluster) ping(ctx context.Context) error {
 	dialer, err := k.dialer()
 	if err != nil {
 		return err
@@ -86,7 +93,7 @@ const deadLetterBytes = "33554432"
 // ensureTopics makes the topics that are missing, or when it may not, names them.
 // That of invitations is made when it is used; all else works without it, so that
 // it is only returned as absent when it may not be made.
-func (k *KafkaConfig) ensureTopics(ctx context.Context, invitations bool) (created []string, absent string, err error) {
+func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []string, absent string, err error) {
 	transport, err := k.transport()
 	if err != nil {
 		return nil, "", err
@@ -112,7 +119,7 @@ func (k *KafkaConfig) ensureTopics(ctx context.Context, invitations bool) (creat
 	return missing, "", k.createTopics(ctx, client, missing)
 }
 
-func (k *KafkaConfig) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {
+func (k cluster) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {
 	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its topics: %w", strings.Join(k.Brokers, ", "), err)
@@ -127,7 +134,7 @@ func (k *KafkaConfig) missingTopics(ctx context.Context, client *kafka.Client) (
 	return slices.Compact(missing), nil
 }
 
-func (k *KafkaConfig) createTopics(ctx context.Context, client *kafka.Client, names []string) error {
+func (k cluster) createTopics(ctx context.Context, client *kafka.Client, names []string) error {
 	request := &kafka.CreateTopicsRequest{}
 	for _, name := range names {
 		topic := kafka.TopicConfig{Topic: name, NumPartitions: k.Partitions, ReplicationFactor: k.ReplicationFactor}
@@ -153,7 +160,7 @@ type offsets map[string]map[int]int64
 
 // awaitConsumed returns when the group has consumed all that its topics held at
 // the call. A broker that is away is asked again until ctx ends.
-func (k *KafkaConfig) awaitConsumed(ctx context.Context) error {
+func (k cluster) awaitConsumed(ctx context.Context) error {
 	transport, err := k.transport()
 	if err != nil {
 		return err
@@ -182,14 +189,14 @@ func (k *KafkaConfig) awaitConsumed(ctx context.Context) error {
 
 const consumedPoll = 200 * time.Millisecond
 
-// facts is the topics that are consumed.
-func (t *TopicsConfig) facts() []string {
+// factTopics is the topics that are consumed.
+func factTopics(t *config.Topics) []string {
 	return []string{t.Registered, t.PromoEnded, t.Terminated, t.Activation, t.Invoices, t.Results}
 }
 
 // topicEnds is where the topics end now; partitions that hold nothing are left out.
-func (k *KafkaConfig) topicEnds(ctx context.Context, client *kafka.Client) (offsets, error) {
-	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: k.Topics.facts()})
+func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (offsets, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: factTopics(&k.Topics)})
 	if err != nil {
 		return nil, fmt.Errorf("asking for the partitions: %w", err)
 	}
@@ -219,7 +226,7 @@ func (k *KafkaConfig) topicEnds(ctx context.Context, client *kafka.Client) (offs
 }
 
 // consumed tells whether the group has committed everything before the ends.
-func (k *KafkaConfig) consumed(ctx context.Context, client *kafka.Client, ends offsets) (bool, error) {
+func (k cluster) consumed(ctx context.Context, client *kafka.Client, ends offsets) (bool, error) {
 	ask := &kafka.OffsetFetchRequest{GroupID: k.Group, Topics: map[string][]int{}}
 	for topic, partitions := range ends {
 		for partition := range partitions {

@@ -25,7 +25,7 @@ func newMigrate(p process) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(p.out, "schema version %d\n", version)
-			created, absent, err := a.config.Kafka.ensureTopics(cmd.Context(), a.config.Invitations.usesTopic())
+			created, absent, err := a.kafka().ensureTopics(cmd.Context(), a.config.Invitations.UsesTopic())
 			if err != nil {
 				return err
 			}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/tls"
-	"fmt"
-
 	"github.com/segmentio/kafka-go"
 
+	"referral/cmd/referral/config"
 	"referral/internal/recovering"
 	"referral/models"
 	"referral/notify"
@@ -42,7 +40,7 @@ func (a *app) carriers() ([]notify.Carrier, error) {
 		via       string
 		perSecond int
 	}{{models.Email, c.Email.Via, c.Email.PerSecond}, {models.SMS, c.SMS.Via, c.SMS.PerSecond}} {
-		if channel.via == viaOff {
+		if channel.via == config.ViaOff {
 			continue
 		}
 		sender, err := a.sender(channel.via)
@@ -51,7 +49,7 @@ func (a *app) carriers() ([]notify.Carrier, error) {
 		}
 		list = append(list, notify.Carrier{
 			Channel: channel.name, Name: channel.via, Sender: sender,
-			Repeatable: channel.via == viaKafka, PerSecond: float64(channel.perSecond), AtOnce: atOnce,
+			Repeatable: channel.via == config.ViaKafka, PerSecond: float64(channel.perSecond), AtOnce: atOnce,
 		})
 	}
 	return list, nil
@@ -63,12 +61,12 @@ const atOnce = 8
 
 func (a *app) sender(via string) (notify.Sender, error) {
 	switch via {
-	case viaSMTP:
+	case config.ViaSMTP:
 		return a.mailer()
-	case viaSMPP:
+	case config.ViaSMPP:
 		return a.texter()
 	}
-	k := &a.config.Kafka
+	k := a.kafka()
 	var transport *kafka.Transport
 	transport, err := k.transport()
 	if err != nil {
@@ -78,36 +76,29 @@ func (a *app) sender(via string) (notify.Sender, error) {
 }
 
 func (a *app) mailer() (notify.Sender, error) {
-	const path = "invitations.email.smtp"
 	s := &a.config.Invitations.Email.SMTP
-	password, err := readSecret(path+".password_file", s.Password, s.PasswordFile)
+	password, err := s.Secret()
 	if err != nil {
 		return nil, err
 	}
-	security := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CAFile != "" {
-		if security.RootCAs, err = readAuthorities(s.CAFile); err != nil {
-			return nil, usageError(path+".ca_file", err)
-		}
+	security, err := s.Client()
+	if err != nil {
+		return nil, err
 	}
 	sender, err := smtp.New(smtp.Options{
 		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security), Username: s.Username, Password: password,
 		From: s.From, FromName: s.FromName, HELO: s.HELO, TLS: security, Timeout: s.Timeout, Now: a.now,
 	})
-	return sender, usageError(path, err)
+	return sender, usageError("invitations.email.smtp", err)
 }
 
 func (a *app) texter() (notify.Sender, error) {
-	const path = "invitations.sms.smpp"
 	s := &a.config.Invitations.SMS.SMPP
-	password, err := readSecret(path+".password_file", s.Password, s.PasswordFile)
+	password, err := s.Secret()
 	if err != nil {
 		return nil, err
 	}
-	if len(password) > longestPassword {
-		return nil, usageError(path+".password_file", fmt.Errorf("the password must have at most %d characters", longestPassword))
-	}
-	security, err := s.TLS.Client(path + ".tls")
+	security, err := s.TLS.Client("invitations.sms.smpp.tls")
 	if err != nil {
 		return nil, err
 	}
@@ -120,5 +111,5 @@ func (a *app) texter() (notify.Sender, error) {
 		Source: smpp.Address{TON: byte(s.SourceTON), NPI: byte(s.SourceNPI), Text: s.Source}, IDs: smpp.IDs(s.ReceiptIDs),
 		Window: s.Window, Timeout: s.Timeout, Log: a.log, Guard: guard,
 	})
-	return client, usageError(path, err)
+	return client, usageError("invitations.sms.smpp", err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"referral/cmd/referral/config"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -79,7 +80,7 @@ func TestLookingWritesNothing(t *testing.T) {
 		Message: models.Message{Origin: models.Origin{Topic: "test", Offset: 1 << 40}, Value: []byte("{"), At: w.now},
 		Fault:   &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON"},
 	})
-	foreign := otherTerms(t, func(c *TermsConfig) { c.Invitee.Percent = 90 })
+	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
 	for _, path := range slices.Sorted(maps.Keys(looking)) {
 		for _, use := range looking[path].uses {
 			for i, arg := range use {
@@ -115,7 +116,7 @@ func TestLookingAtAnEmptyDatabase(t *testing.T) {
 		{exitDone, "documents", []string{"run", "2026-04", "--dry-run"}},
 		{exitDone, "there is nothing in this period", []string{"reconcile", "2026-04"}},
 		{exitNo, "nothing is known of account 885", []string{"explain", "account", "885"}},
-		{exitDone, "nothing was posted", []string{"simulate", "--terms", otherTerms(t, func(*TermsConfig) {}), "--from", "2026-04", "--to", "2026-04"}},
+		{exitDone, "nothing was posted", []string{"simulate", "--terms", otherTerms(t, func(*config.Terms) {}), "--from", "2026-04", "--to", "2026-04"}},
 		{exitDone, "0 of 0", []string{"terms", "apply", "--dry-run"}},
 		{exitNo, "it has not been run", []string{"close", "2026-04", "--by", "Anna"}},
 	} {
@@ -181,10 +182,10 @@ func (w *town) onTopics() (ends func() string) {
 	if broker == "" {
 		w.Fatal("REFERRAL_TEST_KAFKA is not set: this test needs a real Kafka; run it through `make test`")
 	}
-	config := DefaultConfig()
+	c := config.Default()
 	w.environ = append(w.environ, "REFERRAL_KAFKA_BROKERS="+broker, "REFERRAL_KAFKA_GROUP="+w.name())
 	var topics []string
-	for key := range config.Kafka.Topics.Names() {
+	for key := range c.Kafka.Topics.Names() {
 		topics = append(topics, w.name()+"-"+key)
 		w.environ = append(w.environ, "REFERRAL_KAFKA_TOPICS_"+strings.ToUpper(key)+"="+w.name()+"-"+key)
 	}

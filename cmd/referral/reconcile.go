@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
+	"referral/cmd/referral/config"
 	"referral/models"
 )
 
@@ -37,7 +38,7 @@ something does not.`,
 				return err
 			}
 			defer a.close()
-			return a.reconcile(cmd.Context(), p, period, f.output, f.writer(a.config.Reports.CSV))
+			return a.reconcile(cmd.Context(), p, period, f.output, f.writer(csvForm(a.config.Reports.CSV)))
 		},
 	}
 	cmd.Flags().StringVar(&f.format, "format", "table", "`table`, json, csv or xlsx")
@@ -64,7 +65,7 @@ func (f *reportFormat) validate(p process) error {
 	case f.csv != "" && f.format != "csv":
 		return usageError("--csv", errors.New("it goes with --format csv only"))
 	case f.csv != "":
-		return usageError("--csv", f.csv.validate())
+		return usageError("--csv", config.CSVForm(f.csv).Validate())
 	case f.format == "xlsx" && f.output == "" && isTerminal(p.out):
 		return usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"referral/cmd/referral/config"
 	"referral/models"
 )
 
@@ -156,20 +157,13 @@ func csvBreak(b *breakReport) csvRecord {
 	}
 }
 
-// csvForm is a way of writing CSV.
-type csvForm string
+// csvForm is a way of writing CSV, as the configuration names it.
+type csvForm config.CSVForm
 
 const (
-	csvPlain csvForm = "plain" // RFC 4180, amounts in minor units: for programs
-	csvExcel csvForm = "excel" // as a Russian Excel opens it by a double click
+	csvPlain = csvForm(config.CSVPlain)
+	csvExcel = csvForm(config.CSVExcel)
 )
-
-func (f csvForm) validate() error {
-	if f != csvPlain && f != csvExcel {
-		return fmt.Errorf("%q must be plain or excel", string(f))
-	}
-	return nil
-}
 
 // writer begins a file. Without the byte order mark Excel takes UTF-8 for the code
 // page of the system.

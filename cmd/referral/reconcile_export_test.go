@@ -159,8 +159,6 @@ func TestAFormOfCSVThatThereIsNot(t *testing.T) {
 			t.Errorf("%v is taken", args)
 		}
 	}
-	_, err := LoadConfig("config.yaml", false, []string{"REFERRAL_REPORTS_CSV=word"})
-	wantUsageError(t, err, "REFERRAL_REPORTS_CSV: reports.csv", `"word" must be plain or excel`)
 }
 
 func TestTheFormOfCSV(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/cmd/referral/config"
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/scheduler"
@@ -47,7 +48,7 @@ func newTown(t *testing.T) *town {
 
 func newBareTown(t *testing.T) *town {
 	t.Helper()
-	programme := defaultProgramme()
+	programme := config.Default().Programme
 	terms, err := programme.Rules()
 	if err != nil {
 		t.Fatal(err)
@@ -96,9 +97,9 @@ func (w *town) name() string {
 // opens is the program on the town's database.
 func (w *town) opens(readOnly bool) *app {
 	w.Helper()
-	config := DefaultConfig()
-	config.Database.DSN = DSN(w.dsn)
-	a, err := newApp(config, process{out: io.Discard, err: io.Discard}, readOnly)
+	c := config.Default()
+	c.Database.DSN = config.DSN(w.dsn)
+	a, err := newApp(c, process{out: io.Discard, err: io.Discard}, readOnly)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (a *app) publishRest(ctx context.Context) error {
 		return err
 	}
 	// A broker that is away is asked first: draining would wait for it for ever.
-	_, _, err = a.config.Kafka.ensureTopics(ctx, a.config.Invitations.usesTopic())
+	_, _, err = a.kafka().ensureTopics(ctx, a.config.Invitations.UsesTopic())
 	if err == nil {
 		err = out.Drain(ctx)
 	}

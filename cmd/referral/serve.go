@@ -158,7 +158,7 @@ func (a *app) build(only []string) (*parts, error) {
 }
 
 func (a *app) consumer() (*consumer.Consumer, error) {
-	k := &a.config.Kafka
+	k := a.kafka()
 	dialer, err := k.dialer()
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 }
 
 func (a *app) publisher() (*publisher.Publisher, error) {
-	k := &a.config.Kafka
+	k := a.kafka()
 	transport, err := k.transport()
 	if err != nil {
 		return nil, err
@@ -212,8 +212,14 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	}
 	return scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: a.store, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
-		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.config.Kafka.awaitConsumed,
+		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.kafka().awaitConsumed,
 	})
+}
+
+func (a *app) retention() (scheduler.Retention, error) {
+	r := &a.config.Retention
+	at, err := r.Schedule(a.config.Schedule.Timezone)
+	return scheduler.Retention{Cleaner: a.store, Schedule: at, Keep: r.ByTable()}, err
 }
 
 // awaitReady waits for a database that does not answer yet. One that answers and
@@ -256,7 +262,7 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 		"database": a.databaseReady,
 		"schema":   a.store.CheckSchema,
 		"terms":    a.termsReady,
-		"broker":   a.config.Kafka.ping,
+		"broker":   a.kafka().ping,
 	}
 	for name, ready := range map[string]func() error{
 		partConsumer: b.consumer.Ready, partPublisher: b.publisher.Ready, partScheduler: b.scheduler.Ready,

@@ -6,16 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"referral/cmd/referral/config"
 	"referral/models"
 )
 
 // otherTerms is a file with other terms.
-func otherTerms(t *testing.T, change func(*TermsConfig)) string {
+func otherTerms(t *testing.T, change func(*config.Terms)) string {
 	t.Helper()
-	config := DefaultConfig()
-	change(&config.Programme.Terms[0])
+	c := config.Default()
+	change(&c.Programme.Terms[0])
 	file := filepath.Join(t.TempDir(), "other.yaml")
-	if err := os.WriteFile(file, []byte(config.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(c.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -30,7 +31,7 @@ func (w *town) simulates(terms, from, to string) simulationReport {
 
 func TestTheSameTermsCostTheSame(t *testing.T) {
 	w := spring(t)
-	r := w.simulates(otherTerms(t, func(*TermsConfig) {}), "2026-03", "2026-05")
+	r := w.simulates(otherTerms(t, func(*config.Terms) {}), "2026-03", "2026-05")
 	if len(r.Months) != 3 || len(r.Total) != 1 || r.Total[0] != (simulatedDiscounts{"RUB", -184398, -184398, 0}) {
 		t.Fatalf("%+v", r)
 	}
@@ -49,8 +50,8 @@ func TestOtherTermsCostOtherwise(t *testing.T) {
 	before := w.footprint()
 	// Half as much for the second step and the third, and the package a step
 	// earlier: in March, when the second friend came.
-	r := w.simulates(otherTerms(t, func(c *TermsConfig) {
-		c.Ladder = []StepConfig{{Percent: 20, Months: 3}, {Percent: 20, Months: 6, SMS: 500}, {Percent: 30, Months: 12}}
+	r := w.simulates(otherTerms(t, func(c *config.Terms) {
+		c.Ladder = []config.Step{{Percent: 20, Months: 3}, {Percent: 20, Months: 6, SMS: 500}, {Percent: 30, Months: 12}}
 	}), "2026-03", "2026-04")
 	march, april := r.Months[0], r.Months[1]
 	// 885: 142000 + 5843 become 71000 + 2922.
@@ -77,7 +78,7 @@ func TestVerdictsStayFinal(t *testing.T) {
 		models.ActivationRequested{AccountID: 901, Code: "CODE00001", RequestedAt: instant(w, "2026-02-10")},
 		bill(885, 202602, 1, subscription(28000)),
 	)
-	r := w.simulates(otherTerms(t, func(c *TermsConfig) { c.ActivationWindowMonths = 0 }), "2026-02", "2026-02")
+	r := w.simulates(otherTerms(t, func(c *config.Terms) { c.ActivationWindowMonths = 0 }), "2026-02", "2026-02")
 	if d := r.Total[0]; d.PresentMinor != -3800 || d.DifferenceMinor != 0 {
 		t.Errorf("%+v", d)
 	}
@@ -93,7 +94,7 @@ func (w *town) footprint() (f struct{ ledger, state string }) {
 
 func TestTheTableOfASimulation(t *testing.T) {
 	w := spring(t)
-	a := w.asks("simulate", "--terms", otherTerms(t, func(c *TermsConfig) { c.Invitee.Percent = 0 }), "--from", "2026-04", "--to", "2026-04")
+	a := w.asks("simulate", "--terms", otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 0 }), "--from", "2026-04", "--to", "2026-04")
 	for _, want := range []string{"nothing was posted", "-1 843.98", "-1 633.98", "210.00", "total"} {
 		if a.status != exitDone || !strings.Contains(a.out, want) {
 			t.Errorf("status %d, it does not say %q:\n%s%s", a.status, want, a.out, a.err)
@@ -103,7 +104,7 @@ func TestTheTableOfASimulation(t *testing.T) {
 
 func TestSimulateUsedWrongly(t *testing.T) {
 	w := newTown(t)
-	terms := otherTerms(t, func(*TermsConfig) {})
+	terms := otherTerms(t, func(*config.Terms) {})
 	for _, args := range [][]string{
 		{"simulate"},
 		{"simulate", "--terms", terms},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"referral/cmd/referral/config"
 	"referral/models"
 )
 
@@ -16,8 +17,8 @@ import (
 func TestCommandsDoNotAdoptTerms(t *testing.T) {
 	w := spring(t)
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
-	foreign := otherTerms(t, func(c *TermsConfig) { c.Invitee.Percent = 90 })
-	others, err := LoadConfig(foreign, true, nil)
+	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
+	others, err := config.Load(foreign, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestTermsApply(t *testing.T) {
 	if err := serving.termsReady(t.Context()); err != nil {
 		t.Errorf("before: %v", err)
 	}
-	foreign := otherTerms(t, func(c *TermsConfig) { c.Invitee.Percent = 90 })
+	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
 	if a := w.asks("--config", foreign, "terms", "apply"); a.status != exitWrong || !strings.Contains(a.err, "--by NAME") {
 		t.Errorf("without a name: %+v", a)
 	}

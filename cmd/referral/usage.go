@@ -7,6 +7,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// usageError says what was used wrongly; nil for nil.
+func usageError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 // oneArgument asks for the one argument that the usage line of the command names.
 func oneArgument(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
@@ -20,7 +28,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case cmd.HasAvailableSubCommands():
-		return &UsageError{fmt.Errorf("there is no command %q; see `%s --help`", strings.TrimSpace(commandName(cmd)+" "+args[0]), cmd.CommandPath())}
+		return fmt.Errorf("there is no command %q; see `%s --help`", strings.TrimSpace(commandName(cmd)+" "+args[0]), cmd.CommandPath())
 	}
 	return usageError(commandName(cmd), fmt.Errorf("takes no arguments, but got %q; see `%s --help`", args[0], cmd.CommandPath()))
 }
@@ -29,7 +37,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 // of the parser of numbers.
 func flagError(cmd *cobra.Command, err error) error {
 	text, _, _ := strings.Cut(err.Error(), ": strconv.")
-	return &UsageError{fmt.Errorf("%s; see `%s --help`", text, cmd.CommandPath())}
+	return fmt.Errorf("%s; see `%s --help`", text, cmd.CommandPath())
 }
 
 // commandName is the command without the name of the program.

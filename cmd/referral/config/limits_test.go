@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/http"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestLimitsOfWrongCodes(t *testing.T) {
-	c, err := LoadConfig(fileOf(t, "cabinet: {limits: {wrong_codes_per_account: 7, trusted_proxies: [10.0.0.7/8, 2001:db8::/32]}}"), true, nil)
+	c, err := Load(fileOf(t, "cabinet: {limits: {wrong_codes_per_account: 7, trusted_proxies: [10.0.0.7/8, 2001:db8::/32]}}"), true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +27,13 @@ func TestLimitsOfWrongCodes(t *testing.T) {
 		"cabinet: {limits: {wrong_codes_per_address: 1000001}}": "cabinet.limits.wrong_codes_per_address: 1000001 must be",
 		"cabinet: {limits: {trusted_proxies: [10.0.0.7]}}":      `cabinet.limits.trusted_proxies: "10.0.0.7" is no network`,
 	} {
-		_, err := LoadConfig(fileOf(t, text), true, nil)
-		wantUsageError(t, err, want)
+		_, err := Load(fileOf(t, text), true, nil)
+		wantError(t, err, want)
 	}
 }
 
 func TestTermsMayShowFriendNames(t *testing.T) {
-	c := DefaultConfig()
+	c := Default()
 	if c.Programme.versions()[0].ShowFriendNames {
 		t.Error("names are shown though nobody said so")
 	}

@@ -1,27 +1,27 @@
-package main
+package config
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // a server without zone files must reckon the same days
+	_ "time/tzdata" // a server without zone files must calculate the same days
 
 	"github.com/robfig/cron/v3"
 
 	"referral/scheduler"
 )
 
-// ScheduleConfig is when the work of a month is done: cron lines of five
+// Schedule is when the work of a month is done: cron lines of five
 // fields, in a time zone; and how long billing may take to answer.
-type ScheduleConfig struct {
+type Schedule struct {
 	Run         string        `yaml:"run"`
 	CatchUp     string        `yaml:"catch_up"`
 	AnswerGrace time.Duration `yaml:"answer_grace"`
 	Timezone    string        `yaml:"timezone"`
 }
 
-func (s *ScheduleConfig) validate(found *findings) {
+func (s *Schedule) validate(found *findings) {
 	zone, err := loadZone(s.Timezone)
 	if err != nil {
 		found.add("schedule.timezone", "%v", err)
@@ -37,16 +37,16 @@ func (s *ScheduleConfig) validate(found *findings) {
 }
 
 // Schedules are the two cron lines, in the zone that they are meant in.
-func (s *ScheduleConfig) Schedules() (run, catchUp cron.Schedule, err error) {
+func (s *Schedule) Schedules() (run, catchUp cron.Schedule, err error) {
 	zone, err := loadZone(s.Timezone)
 	if err != nil {
-		return nil, nil, usageError("schedule.timezone", err)
+		return nil, nil, newError("schedule.timezone", err)
 	}
 	if run, err = parseSchedule(s.Run, zone); err != nil {
-		return nil, nil, usageError("schedule.run", err)
+		return nil, nil, newError("schedule.run", err)
 	}
 	catchUp, err = parseSchedule(s.CatchUp, zone)
-	return run, catchUp, usageError("schedule.catch_up", err)
+	return run, catchUp, newError("schedule.catch_up", err)
 }
 
 func parseSchedule(line string, zone *time.Location) (cron.Schedule, error) {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"encoding"
@@ -125,7 +125,7 @@ func expected(t reflect.Type) string {
 		return "a duration like 500ms or 30s"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t == reflect.TypeFor[TLSConfig]():
+	case t == reflect.TypeFor[TLS]():
 		return "true, false or a section of keys and values"
 	case t.Kind() == reflect.Struct:
 		return "a section of keys and values"

@@ -1,4 +1,6 @@
-package main
+// Package config is the settings of the program: defaults, the file, the
+// environment, and what is wrong with them.
+package config
 
 import (
 	"fmt"
@@ -10,78 +12,78 @@ import (
 )
 
 // Config is every setting of the program. config.yaml is its manual, and holds
-// the same defaults as [DefaultConfig]. Printing a Config in any way hides its
+// the same defaults as [Default]. Printing a Config in any way hides its
 // secrets.
 type Config struct {
-	Kafka       KafkaConfig       `yaml:"kafka"`
-	Database    DatabaseConfig    `yaml:"database"`
-	HTTP        HTTPConfig        `yaml:"http"`
-	Cabinet     CabinetConfig     `yaml:"cabinet"`
-	Invitations InvitationsConfig `yaml:"invitations"`
-	Programme   ProgrammeConfig   `yaml:"programme"`
-	Schedule    ScheduleConfig    `yaml:"schedule"`
-	Settle      SettleConfig      `yaml:"settle"`
-	Publisher   PublisherConfig   `yaml:"publisher"`
-	Retention   RetentionConfig   `yaml:"retention"`
-	Reports     ReportsConfig     `yaml:"reports"`
-	Log         LogConfig         `yaml:"log"`
+	Kafka       Kafka       `yaml:"kafka"`
+	Database    Database    `yaml:"database"`
+	HTTP        HTTP        `yaml:"http"`
+	Cabinet     Cabinet     `yaml:"cabinet"`
+	Invitations Invitations `yaml:"invitations"`
+	Programme   Programme   `yaml:"programme"`
+	Schedule    Schedule    `yaml:"schedule"`
+	Settle      Settle      `yaml:"settle"`
+	Publisher   Publisher   `yaml:"publisher"`
+	Retention   Retention   `yaml:"retention"`
+	Reports     Reports     `yaml:"reports"`
+	Log         Log         `yaml:"log"`
 }
 
-// SettleConfig is how a monthly run is shared out.
-type SettleConfig struct {
+// Settle is how a monthly run is shared out.
+type Settle struct {
 	Workers       int `yaml:"workers"`
 	ChunkAccounts int `yaml:"chunk_accounts"`
 }
 
-// PublisherConfig is how the ledger is sent out.
-type PublisherConfig struct {
+// Publisher is how the ledger is sent out.
+type Publisher struct {
 	Poll time.Duration `yaml:"poll"`
 }
 
-// DefaultConfig is what holds where neither the file nor the environment says
+// Default is what holds where neither the file nor the environment says
 // otherwise. It names no database: see [Config.RequireDatabase].
-func DefaultConfig() *Config {
+func Default() *Config {
 	return &Config{
 		Kafka:       defaultKafka(),
-		Database:    DatabaseConfig{MaxConnections: 10, StatementTimeout: time.Minute},
-		HTTP:        HTTPConfig{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
+		Database:    Database{MaxConnections: 10, StatementTimeout: time.Minute},
+		HTTP:        HTTP{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
 		Cabinet:     defaultCabinet(),
 		Invitations: defaultInvitations(),
 		Programme:   defaultProgramme(),
-		Schedule:    ScheduleConfig{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
-		Settle:      SettleConfig{Workers: 2, ChunkAccounts: 3000},
-		Publisher:   PublisherConfig{Poll: time.Second},
+		Schedule:    Schedule{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
+		Settle:      Settle{Workers: 2, ChunkAccounts: 3000},
+		Publisher:   Publisher{Poll: time.Second},
 		Retention:   defaultRetention(),
-		Reports:     ReportsConfig{CSV: csvPlain},
-		Log:         LogConfig{Level: "info", Format: "json"},
+		Reports:     Reports{CSV: CSVPlain},
+		Log:         Log{Level: "info", Format: "json"},
 	}
 }
 
-// LoadConfig is the defaults, overlaid by the file, overlaid by the
+// Load is the defaults, overlaid by the file, overlaid by the
 // environment (as os.Environ gives it), and validated. The file may be absent
-// unless it was asked for by name (explicit). Every error is a *[UsageError],
+// unless it was asked for by name (explicit). Every error is an [*Error],
 // and names all that is wrong at once.
-func LoadConfig(path string, explicit bool, environ []string) (*Config, error) {
-	c, where := DefaultConfig(), origins{}
+func Load(path string, explicit bool, environ []string) (*Config, error) {
+	c, where := Default(), origins{}
 	source, err := readSource(path, !explicit)
 	if err != nil {
 		return nil, err
 	}
 	if err := source.overlay(c, where); err != nil {
-		return nil, usageError("configuration", err)
+		return nil, newError("configuration", err)
 	}
 	if err := overlayEnvironment(c, environ, where); err != nil {
-		return nil, usageError("configuration", err)
+		return nil, newError("configuration", err)
 	}
 	if err := c.validate(where); err != nil {
-		return nil, usageError("configuration", err)
+		return nil, newError("configuration", err)
 	}
 	return c, nil
 }
 
-// Validate checks a Config that was put together in code; a *[UsageError].
+// Validate checks a Config that was put together in code; an [*Error].
 func (c *Config) Validate() error {
-	return usageError("configuration", c.validate(nil))
+	return newError("configuration", c.validate(nil))
 }
 
 func (c *Config) validate(where origins) error {
@@ -104,7 +106,7 @@ func (c *Config) validate(where origins) error {
 			found.add("cabinet.public_url", "needed for signing in, for http.cabinet is no loopback address; write for example https://lk.example.ru")
 		}
 	}
-	if c.Invitations.leavesTheHouse() && c.Cabinet.PublicURL == "" {
+	if c.Invitations.sendsExternally() && c.Cabinet.PublicURL == "" {
 		found.add("cabinet.public_url", "needed for invitations: the links in them would lead to this machine; write for example https://lk.example.ru")
 	}
 	// A worker that waits for another's connection holds locks meanwhile.

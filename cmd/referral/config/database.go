@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// DatabaseConfig is where the facts and the ledger are kept.
-type DatabaseConfig struct {
+// Database is where the facts and the ledger are kept.
+type Database struct {
 	DSN              DSN           `yaml:"dsn"`
 	MaxConnections   int           `yaml:"max_connections"`
 	Role             string        `yaml:"role"`           // that migrate grants to; empty for none
@@ -21,7 +21,7 @@ var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 const dsnExample = "write for example postgres://referral@db.example:5432/referral"
 
-func (d *DatabaseConfig) validate(found *findings) {
+func (d *Database) validate(found *findings) {
 	// pgx quotes what it cannot read, passwords included: its words stay here.
 	if _, err := pgx.ParseConfig(string(d.DSN)); d.DSN != "" && err != nil {
 		found.add("database.dsn", "it cannot be read (and is not shown, for it may hold a password); %s", dsnExample)
@@ -37,12 +37,12 @@ func (d *DatabaseConfig) validate(found *findings) {
 	}
 }
 
-// RequireDatabase is for the commands that need a database: a *[UsageError]
+// RequireDatabase is for the commands that need a database: an [*Error]
 // when none is named.
 func (c *Config) RequireDatabase() error {
 	if c.Database.DSN != "" {
 		return nil
 	}
-	return usageError("configuration", errors.New(
+	return newError("configuration", errors.New(
 		"database.dsn is not set: give it in config.yaml or as REFERRAL_DATABASE_DSN; "+dsnExample))
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -22,17 +22,17 @@ type source struct {
 }
 
 // readSource reads and parses a settings file; an absent one is empty if it may
-// be absent. Errors are *[UsageError].
+// be absent. Errors are [*Error].
 func readSource(path string, mayBeAbsent bool) (*source, error) {
 	text, err := os.ReadFile(path)
 	if mayBeAbsent && errors.Is(err, fs.ErrNotExist) {
 		return &source{name: path}, nil
 	}
 	if err != nil {
-		return nil, usageError("reading the settings", err)
+		return nil, newError("reading the settings", err)
 	}
 	s := &source{name: path, text: text}
-	return s, usageError("configuration", s.parse())
+	return s, newError("configuration", s.parse())
 }
 
 // parse takes exactly one document: what a second one says would be lost
@@ -68,7 +68,7 @@ func (s *source) has(key string) bool {
 
 func (s *source) overlay(c *Config, where origins) error { return s.into(c, "", where) }
 
-func (s *source) overlayProgramme(p *ProgrammeConfig, where origins) error {
+func (s *source) overlayProgramme(p *Programme, where origins) error {
 	return s.into(p, "programme", where)
 }
 

@@ -1,32 +1,6 @@
-package main
+package config
 
-import (
-	"maps"
-	"slices"
-	"testing"
-	"time"
-
-	"referral/store"
-)
-
-// Each table that has a retention rule is given the setting that the manual names.
-func TestEveryRetentionRuleHasASetting(t *testing.T) {
-	a, _ := shut(t)
-	a.config.Retention.Invitations, a.config.Retention.At = 0, "0 5 * * *"
-	r, err := a.retention()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := slices.Sorted(maps.Keys(r.Keep)), slices.Sorted(slices.Values(store.RetentionTables())); !slices.Equal(got, want) {
-		t.Errorf("settings for %v, rules for %v", got, want)
-	}
-	if r.Keep["invitations"] != 0 || r.Keep["recipients"] != 0 || r.Keep["invitations.recipient"] != 2160*time.Hour || r.Cleaner != a.store {
-		t.Errorf("kept for %v", r.Keep)
-	}
-	if next := r.Schedule.Next(time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)); !next.Equal(time.Date(2026, 5, 1, 2, 0, 0, 0, time.UTC)) {
-		t.Errorf("the first time is %s", next)
-	}
-}
+import "testing"
 
 func TestRetentionSettings(t *testing.T) {
 	for text, want := range map[string]string{
@@ -47,10 +21,10 @@ func TestRetentionSettings(t *testing.T) {
 		if text[0] != '{' {
 			text = "{" + text + "}"
 		}
-		_, err := LoadConfig(fileOf(t, "retention: "+text), true, nil)
-		wantUsageError(t, err, want)
+		_, err := Load(fileOf(t, "retention: "+text), true, nil)
+		wantError(t, err, want)
 	}
-	if _, err := LoadConfig(fileOf(t, "retention: {dead_letters: 0s, invitations: 0s, schedule_slots: 0s, reconciliations: 0s, parked_accounts: 0s}"), true, nil); err != nil {
+	if _, err := Load(fileOf(t, "retention: {dead_letters: 0s, invitations: 0s, schedule_slots: 0s, reconciliations: 0s, parked_accounts: 0s}"), true, nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// KafkaConfig is the broker, the topics and how messages are taken in.
-type KafkaConfig struct {
+// Kafka is the broker, the topics and how messages are taken in.
+type Kafka struct {
 	Brokers           []string      `yaml:"brokers"` // host:port
 	Group             string        `yaml:"group"`
-	Topics            TopicsConfig  `yaml:"topics"`
-	TLS               TLSConfig     `yaml:"tls"`
-	SASL              SASLConfig    `yaml:"sasl"`
+	Topics            Topics        `yaml:"topics"`
+	TLS               TLS           `yaml:"tls"`
+	SASL              SASL          `yaml:"sasl"`
 	CreateTopics      bool          `yaml:"create_topics"`
 	Partitions        int           `yaml:"partitions"`         // of a topic that is created
 	ReplicationFactor int           `yaml:"replication_factor"` // of a topic that is created
@@ -25,8 +25,8 @@ type KafkaConfig struct {
 	SessionTimeout    time.Duration `yaml:"session_timeout"`    // of a member of the group that is silent
 }
 
-// TopicsConfig is the names of the topics (contract, "Topics").
-type TopicsConfig struct {
+// Topics is the names of the topics (contract, "Topics").
+type Topics struct {
 	Registered    string `yaml:"registered"`
 	PromoEnded    string `yaml:"promo_ended"`
 	Terminated    string `yaml:"terminated"`
@@ -40,19 +40,19 @@ type TopicsConfig struct {
 	Notifications string `yaml:"notifications"`
 }
 
-// SASLConfig is how to log in to the broker; no mechanism means not at all.
-type SASLConfig struct {
+// SASL is how to log in to the broker; no mechanism means not at all.
+type SASL struct {
 	Mechanism    string `yaml:"mechanism"` // plain, scram-sha-256 or scram-sha-512
 	Username     string `yaml:"username"`
 	Password     Secret `yaml:"password"`
 	PasswordFile string `yaml:"password_file"` // instead of Password
 }
 
-func defaultKafka() KafkaConfig {
-	return KafkaConfig{
+func defaultKafka() Kafka {
+	return Kafka{
 		Brokers: []string{"localhost:9092"},
 		Group:   "referral",
-		Topics: TopicsConfig{
+		Topics: Topics{
 			Registered: "pbx.registered", PromoEnded: "pbx.promo-ended", Terminated: "pbx.terminated",
 			Activation: "referral.activation-requested",
 			Invoices:   "billing.invoices", Results: "billing.adjustment-results",
@@ -65,7 +65,7 @@ func defaultKafka() KafkaConfig {
 	}
 }
 
-func (k *KafkaConfig) validate(found *findings) {
+func (k *Kafka) validate(found *findings) {
 	if len(k.Brokers) == 0 {
 		found.add("kafka.brokers", "at least one is needed; write for example [\"kafka.example:9092\"]")
 	}
@@ -91,7 +91,7 @@ func (k *KafkaConfig) validate(found *findings) {
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // Names is the topics by their config key: registered, promo_ended …
-func (t *TopicsConfig) Names() map[string]string {
+func (t *Topics) Names() map[string]string {
 	return map[string]string{
 		"registered": t.Registered, "promo_ended": t.PromoEnded, "terminated": t.Terminated,
 		"activation": t.Activation, "invoices": t.Invoices, "results": t.Results,
@@ -100,7 +100,7 @@ func (t *TopicsConfig) Names() map[string]string {
 	}
 }
 
-func (t *TopicsConfig) validate(found *findings) {
+func (t *Topics) validate(found *findings) {
 	names := t.Names()
 	keys := sortedKeys(names)
 	for i, key := range keys {
@@ -115,7 +115,7 @@ func (t *TopicsConfig) validate(found *findings) {
 	}
 }
 
-func (s *SASLConfig) validate(found *findings) {
+func (s *SASL) validate(found *findings) {
 	given := s.Username != "" || s.Password != "" || s.PasswordFile != ""
 	switch s.Mechanism {
 	case "":
@@ -135,9 +135,9 @@ func (s *SASLConfig) validate(found *findings) {
 	}
 }
 
-// Secret is the password, from the setting or from its file; a *[UsageError] when
+// Secret is the password, from the setting or from its file; an [*Error] when
 // the file cannot be read.
-func (s *SASLConfig) Secret() (string, error) {
+func (s *SASL) Secret() (string, error) {
 	return readSecret("kafka.sasl.password_file", s.Password, s.PasswordFile)
 }
 
@@ -149,11 +149,11 @@ func readSecret(path string, given Secret, file string) (string, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", usageError(path, err)
+		return "", newError(path, err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return "", usageError(path, fmt.Errorf("%s is empty", file))
+		return "", newError(path, fmt.Errorf("%s is empty", file))
 	}
 	return secret, nil
 }

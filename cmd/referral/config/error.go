@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// UsageError is wrong use or wrong configuration: exit status 2.
-type UsageError struct{ err error }
+// Error is a wrong configuration. It names each wrong setting and where its value comes from.
+type Error struct{ err error }
 
-func (e *UsageError) Error() string { return e.err.Error() }
+func (e *Error) Error() string { return e.err.Error() }
 
-func (e *UsageError) Unwrap() error { return e.err }
+func (e *Error) Unwrap() error { return e.err }
 
-func usageError(doing string, err error) error {
+// newError says what the error is about; nil for nil.
+func newError(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &UsageError{fmt.Errorf("%s: %w", doing, err)}
+	return &Error{fmt.Errorf("%s: %w", what, err)}
 }
 
 // origins says which line or variable gave each setting its value, by path.

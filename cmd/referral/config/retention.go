@@ -1,14 +1,14 @@
-package main
+package config
 
 import (
 	"time"
 
-	"referral/scheduler"
+	"github.com/robfig/cron/v3"
 )
 
-// RetentionConfig is how long rows are kept that are neither fact nor ledger, and
+// Retention is how long rows are kept that are neither fact nor ledger, and
 // when those that are older are deleted. 0 keeps them.
-type RetentionConfig struct {
+type Retention struct {
 	At                  string        `yaml:"at"` // cron line, in the zone of the schedule
 	Sessions            time.Duration `yaml:"sessions"`
 	ThrottlingCounters  time.Duration `yaml:"throttling_counters"`
@@ -24,15 +24,15 @@ type RetentionConfig struct {
 
 const day = 24 * time.Hour
 
-func defaultRetention() RetentionConfig {
-	return RetentionConfig{
+func defaultRetention() Retention {
+	return Retention{
 		At: "15 * * * *", Sessions: day, ThrottlingCounters: day, AnsweredRequests: day, UnmatchedReceipts: day,
 		InvitationAddresses: 90 * day, Invitations: 400 * day, DeadLetters: 400 * day,
 		ScheduleSlots: 100 * day, Reconciliations: 400 * day, ParkedAccounts: 400 * day,
 	}
 }
 
-func (r *RetentionConfig) validate(found *findings, s *ScheduleConfig) {
+func (r *Retention) validate(found *findings, s *Schedule) {
 	const longest = 3650 * day
 	if zone, err := loadZone(s.Timezone); err == nil { // else schedule.timezone is a finding already
 		if _, err := parseSchedule(r.At, zone); err != nil {
@@ -57,19 +57,18 @@ func (r *RetentionConfig) validate(found *findings, s *ScheduleConfig) {
 	}
 }
 
-// retention is the section as the scheduler wants it.
-func (a *app) retention() (scheduler.Retention, error) {
-	r := &a.config.Retention
-	zone, err := loadZone(a.config.Schedule.Timezone)
+// Schedule is the cron line in the zone of the schedule.
+func (r *Retention) Schedule(timezone string) (cron.Schedule, error) {
+	zone, err := loadZone(timezone)
 	if err != nil {
-		return scheduler.Retention{}, usageError("schedule.timezone", err)
+		return nil, newError("schedule.timezone", err)
 	}
 	at, err := parseSchedule(r.At, zone)
-	return scheduler.Retention{Cleaner: a.store, Schedule: at, Keep: r.byTable()}, usageError("retention.at", err)
+	return at, newError("retention.at", err)
 }
 
-// byTable is how long the rows of each of [store.RetentionTables] are kept.
-func (r *RetentionConfig) byTable() map[string]time.Duration {
+// ByTable is how long the rows of each of store.RetentionTables are kept.
+func (r *Retention) ByTable() map[string]time.Duration {
 	return map[string]time.Duration{
 		"sessions": r.Sessions, "code_tries": r.ThrottlingCounters, "invitation_days": r.ThrottlingCounters, "client_requests": r.AnsweredRequests,
 		"invitation_parts": r.UnmatchedReceipts, "invitations.recipient": r.InvitationAddresses, "invitations": r.Invitations, "recipients": r.Invitations,

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func TestCabinetSettings(t *testing.T) {
 		signIn("client_secret_file: /run/secret, scopes: [openid, profile]"),
 		"cabinet: {sign_in: {issuer: \"http://127.0.0.1:9000\", client_id: referral, client_secret: geheim}}",
 	} {
-		if _, err := LoadConfig(fileOf(t, fine), true, nil); err != nil {
+		if _, err := Load(fileOf(t, fine), true, nil); err != nil {
 			t.Errorf("%s: %v", fine, err)
 		}
 	}
@@ -42,8 +42,8 @@ func TestCabinetSettings(t *testing.T) {
 		{"cabinet: {session: {idle: 2h, lifetime: 1h}}", "cabinet.session.lifetime: 1h0m0s is shorter than cabinet.session.idle"},
 	} {
 		t.Run(c.text, func(t *testing.T) {
-			_, err := LoadConfig(fileOf(t, c.text), true, nil)
-			wantUsageError(t, err, "config.yaml:1: ", c.want)
+			_, err := Load(fileOf(t, c.text), true, nil)
+			wantError(t, err, "config.yaml:1: ", c.want)
 			if err != nil && strings.Contains(err.Error(), "geheim") {
 				t.Error(err)
 			}
@@ -55,8 +55,8 @@ func TestCabinetSettings(t *testing.T) {
 // place that one can guess.
 func TestSigningInNeedsAPublicURL(t *testing.T) {
 	text := "http: {cabinet: \"10.0.0.5:8080\"}\ncabinet: {sign_in: {issuer: https://id.example.ru, client_id: referral, client_secret: geheim}}"
-	_, err := LoadConfig(fileOf(t, text), true, nil)
-	wantUsageError(t, err, "cabinet.public_url: needed for signing in")
+	_, err := Load(fileOf(t, text), true, nil)
+	wantError(t, err, "cabinet.public_url: needed for signing in")
 }
 
 func TestPublicURL(t *testing.T) {
@@ -69,27 +69,27 @@ func TestPublicURL(t *testing.T) {
 			t.Errorf("%s is found at %s, want %s", addr, got, want)
 		}
 	}
-	c := CabinetConfig{PublicURL: "https://lk.example.ru/"}
+	c := Cabinet{PublicURL: "https://lk.example.ru/"}
 	if got := c.Public("127.0.0.1:8080"); got != "https://lk.example.ru" {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestClientSecret(t *testing.T) {
-	s := SignInConfig{Issuer: "https://id.example.ru", ClientID: "referral", ClientSecretFile: fileOf(t, "geheim\n")}
+	s := SignIn{Issuer: "https://id.example.ru", ClientID: "referral", ClientSecretFile: fileOf(t, "geheim\n")}
 	if d, err := s.Door(); err != nil || d.ClientSecret != "geheim" || d.ClientID != "referral" {
 		t.Errorf("got %v", err)
 	}
 	for path, want := range map[string]string{fileOf(t, "\n"): "is empty", "/absent": "/absent"} {
 		s.ClientSecretFile = path
 		_, err := s.Door()
-		wantUsageError(t, err, "cabinet.sign_in.client_secret_file", want)
+		wantError(t, err, "cabinet.sign_in.client_secret_file", want)
 	}
 	s.ClientSecretFile, s.ClientSecret = "", "geheim"
 	if d, err := s.Door(); err != nil || d.ClientSecret != "geheim" {
 		t.Errorf("got %v", err)
 	}
-	c := DefaultConfig()
+	c := Default()
 	c.Cabinet.SignIn = s
 	for _, shown := range []string{c.String(), fmt.Sprintf("%+v %#v", *c, *c)} {
 		if strings.Contains(shown, "geheim") {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"slices"
@@ -8,48 +8,48 @@ import (
 	"referral/models"
 )
 
-// TermsConfig is one version of the terms. In a file it is written out whole:
+// Terms is one version of the terms. In a file it is written out whole:
 // nothing of it is taken from another version or from the defaults.
-type TermsConfig struct {
-	EffectiveFrom          models.Date    `yaml:"effective_from"`
-	ActivationWindowMonths int            `yaml:"activation_window_months"`
-	RefuseOwnCompany       bool           `yaml:"refuse_own_company"`
-	ShowFriendNames        bool           `yaml:"show_friend_names,omitempty"`
-	Invitee                InviteeConfig  `yaml:"invitee"`
-	Ladder                 []StepConfig   `yaml:"ladder"`
-	Services               ServicesConfig `yaml:"services"`
-	Brake                  BrakeConfig    `yaml:"brake"`
+type Terms struct {
+	EffectiveFrom          models.Date `yaml:"effective_from"`
+	ActivationWindowMonths int         `yaml:"activation_window_months"`
+	RefuseOwnCompany       bool        `yaml:"refuse_own_company"`
+	ShowFriendNames        bool        `yaml:"show_friend_names,omitempty"`
+	Invitee                Invitee     `yaml:"invitee"`
+	Ladder                 []Step      `yaml:"ladder"`
+	Services               Services    `yaml:"services"`
+	Brake                  Brake       `yaml:"brake"`
 }
 
-// InviteeConfig is the new client's discount.
-type InviteeConfig struct {
+// Invitee is the new client's discount.
+type Invitee struct {
 	Percent int `yaml:"percent"`
 	Months  int `yaml:"months"`
 }
 
-// StepConfig is a step of the inviter's ladder.
-type StepConfig struct {
+// Step is a step of the inviter's ladder.
+type Step struct {
 	Percent int `yaml:"percent"`
 	Months  int `yaml:"months"`
 	SMS     int `yaml:"sms,omitempty"` // 0 for no package
 }
 
-// ServicesConfig is which services a discount applies to; one on neither list
+// Services is which services a discount applies to; one on neither list
 // is held.
-type ServicesConfig struct {
+type Services struct {
 	Discounted []string `yaml:"discounted"`
 	Excluded   []string `yaml:"excluded"`
 }
 
-// BrakeConfig is the limits of a run; 0 switches one off.
-type BrakeConfig struct {
+// Brake is the limits of a run; 0 switches one off.
+type Brake struct {
 	LargestTotal     Roubles `yaml:"largest_total"`
 	LargestFullShare int     `yaml:"largest_full_share"` // percent
 	LargestChange    int     `yaml:"largest_change"`     // percent
 	SmallestCount    int64   `yaml:"smallest_count"`
 }
 
-func (t *TermsConfig) validate(found *findings, path string) {
+func (t *Terms) validate(found *findings, path string) {
 	services := slices.Concat(t.Services.Discounted, t.Services.Excluded)
 	if slices.ContainsFunc(services, func(s string) bool { return s == "" || s != strings.TrimSpace(s) }) {
 		found.add(path+".services", "the name of a service is empty or has spaces around it")
@@ -62,7 +62,7 @@ func (t *TermsConfig) validate(found *findings, path string) {
 	}
 }
 
-func (t *TermsConfig) terms() billing.Terms {
+func (t *Terms) terms() billing.Terms {
 	ladder := make([]billing.StepTerms, len(t.Ladder))
 	for i, step := range t.Ladder {
 		ladder[i] = billing.StepTerms(step)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -8,34 +8,34 @@ import (
 	"referral/models"
 )
 
-// ProgrammeConfig is the terms of the referral programme, in all versions.
-type ProgrammeConfig struct {
-	Timezone string        `yaml:"timezone"` // whose days count
-	Currency string        `yaml:"currency"` // ISO 4217
-	Terms    []TermsConfig `yaml:"terms"`
+// Programme is the terms of the referral programme, in all versions.
+type Programme struct {
+	Timezone string  `yaml:"timezone"` // whose days count
+	Currency string  `yaml:"currency"` // ISO 4217
+	Terms    []Terms `yaml:"terms"`
 }
 
-func defaultProgramme() ProgrammeConfig {
-	return ProgrammeConfig{
+func defaultProgramme() Programme {
+	return Programme{
 		Timezone: "Europe/Moscow",
 		Currency: "RUB",
-		Terms: []TermsConfig{{
+		Terms: []Terms{{
 			EffectiveFrom:          models.NewDate(2020, 1, 1),
 			ActivationWindowMonths: 1,
 			RefuseOwnCompany:       true,
-			Invitee:                InviteeConfig{Percent: 20, Months: 3},
-			Ladder: []StepConfig{
+			Invitee:                Invitee{Percent: 20, Months: 3},
+			Ladder: []Step{
 				{Percent: 20, Months: 3},
 				{Percent: 40, Months: 6},
 				{Percent: 60, Months: 12, SMS: 1200},
 				{Percent: 80, Months: 12},
 				{Percent: 100, Months: 12, SMS: 3200},
 			},
-			Services: ServicesConfig{
+			Services: Services{
 				Discounted: []string{"subscription", "numbers", "calls", "recording"},
 				Excluded:   []string{"sms_package"},
 			},
-			Brake: BrakeConfig{
+			Brake: Brake{
 				LargestTotal: 1_000_000_000_00, LargestFullShare: 50, LargestChange: 300, SmallestCount: 1000,
 			},
 		}},
@@ -44,7 +44,7 @@ func defaultProgramme() ProgrammeConfig {
 
 var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
 
-func (p *ProgrammeConfig) validate(found *findings) {
+func (p *Programme) validate(found *findings) {
 	if !currencyCode.MatchString(p.Currency) {
 		found.add("programme.currency", "%q is no currency code of three capital letters, for example RUB", p.Currency)
 	}
@@ -61,22 +61,22 @@ func (p *ProgrammeConfig) validate(found *findings) {
 	}
 }
 
-// Rules is the terms as the rules of money want them; a *[UsageError] when they
+// Rules is the terms as the rules of money want them; an [*Error] when they
 // make no sense.
-func (p *ProgrammeConfig) Rules() (*billing.Programme, error) {
+func (p *Programme) Rules() (*billing.Programme, error) {
 	found := &findings{}
 	if p.validate(found); found.err() != nil {
-		return nil, usageError("configuration", found.err())
+		return nil, newError("configuration", found.err())
 	}
 	zone, err := loadZone(p.Timezone)
 	if err != nil {
-		return nil, usageError("programme.timezone", err)
+		return nil, newError("programme.timezone", err)
 	}
 	rules, err := billing.NewProgramme(zone, p.versions())
-	return rules, usageError("programme.terms", err)
+	return rules, newError("programme.terms", err)
 }
 
-func (p *ProgrammeConfig) versions() []billing.Terms {
+func (p *Programme) versions() []billing.Terms {
 	versions := make([]billing.Terms, len(p.Terms))
 	for i := range p.Terms {
 		versions[i] = p.Terms[i].terms()
@@ -87,13 +87,13 @@ func (p *ProgrammeConfig) versions() []billing.Terms {
 // LoadTerms reads other terms to compare with: a file whose root is the
 // programme section, or a whole configuration with one. It must list terms; the
 // time zone and the currency are c's unless it says otherwise. The environment
-// has no say. Errors are *[UsageError].
+// has no say. Errors are [*Error].
 func (c *Config) LoadTerms(path string) (*billing.Programme, error) {
 	source, err := readSource(path, false)
 	if err != nil {
 		return nil, err
 	}
-	other, where := DefaultConfig(), origins{}
+	other, where := Default(), origins{}
 	other.Programme.Timezone, other.Programme.Currency = c.Programme.Timezone, c.Programme.Currency
 	if source.has("programme") {
 		err = source.overlay(other, where)
@@ -101,14 +101,14 @@ func (c *Config) LoadTerms(path string) (*billing.Programme, error) {
 		err = source.overlayProgramme(&other.Programme, where)
 	}
 	if err != nil {
-		return nil, usageError("terms", err)
+		return nil, newError("terms", err)
 	}
 	if _, listed := where["programme.terms"]; !listed {
-		return nil, usageError("terms", fmt.Errorf("%s lists no terms: put them under terms, or programme.terms", path))
+		return nil, newError("terms", fmt.Errorf("%s lists no terms: put them under terms, or programme.terms", path))
 	}
 	found := &findings{origins: where}
 	if other.Programme.validate(found); found.err() != nil {
-		return nil, usageError("terms", found.err())
+		return nil, newError("terms", found.err())
 	}
 	return other.Programme.Rules()
 }

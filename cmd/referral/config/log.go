@@ -1,17 +1,17 @@
-package main
+package config
 
 import (
 	"io"
 	"log/slog"
 )
 
-// LogConfig is how much is logged, and in which form.
-type LogConfig struct {
+// Log is how much is logged, and in which form.
+type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
 	Format string `yaml:"format"` // json or text
 }
 
-func (l *LogConfig) validate(found *findings) {
+func (l *Log) validate(found *findings) {
 	switch l.Level {
 	case "debug", "info", "warn", "error":
 	default:
@@ -22,8 +22,8 @@ func (l *LogConfig) validate(found *findings) {
 	}
 }
 
-// Logger writes to w as a validated LogConfig says.
-func (l *LogConfig) Logger(w io.Writer) *slog.Logger {
+// Logger writes to w as a validated Log says.
+func (l *Log) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo

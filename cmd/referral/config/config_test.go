@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -18,15 +18,15 @@ import (
 	"referral/models"
 )
 
-const manual = "../../config.yaml"
+const manual = "../../../config.yaml"
 
 func TestTheManualHoldsTheDefaults(t *testing.T) {
-	c, err := LoadConfig(manual, true, nil)
+	c, err := Load(manual, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(c, DefaultConfig()) {
-		t.Errorf("config.yaml:\n%s\ndefaults:\n%s", c, DefaultConfig())
+	if !reflect.DeepEqual(c, Default()) {
+		t.Errorf("config.yaml:\n%s\ndefaults:\n%s", c, Default())
 	}
 }
 
@@ -83,15 +83,15 @@ func commentsOf(n *yaml.Node, path string) map[string]string {
 
 func TestWithoutAFile(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "config.yaml")
-	c, err := LoadConfig(absent, false, []string{"REFERRAL_KAFKA_GROUP=other"})
+	c, err := Load(absent, false, []string{"REFERRAL_KAFKA_GROUP=other"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Kafka.Group != "other" || c.Kafka.Partitions != 6 {
 		t.Errorf("got %s", c)
 	}
-	_, err = LoadConfig(absent, true, nil)
-	wantUsageError(t, err, "config.yaml", "no such file")
+	_, err = Load(absent, true, nil)
+	wantError(t, err, "config.yaml", "no such file")
 }
 
 func TestAFileOfLittle(t *testing.T) {
@@ -102,11 +102,11 @@ func TestAFileOfLittle(t *testing.T) {
 		"an empty sub-section": "kafka:\n  sasl:\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := LoadConfig(fileOf(t, text), true, nil)
+			c, err := Load(fileOf(t, text), true, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(c, DefaultConfig()) {
+			if !reflect.DeepEqual(c, Default()) {
 				t.Errorf("got %s", c)
 			}
 		})
@@ -132,11 +132,11 @@ func TestEveryLeafHasAnOverride(t *testing.T) {
 
 func overridesItsLeaf(t *testing.T, s setting) {
 	text, want := another(t, s)
-	c := DefaultConfig()
+	c := Default()
 	if err := overlayEnvironment(c, []string{s.variable() + "=" + text}, origins{}); err != nil {
 		t.Fatal(err)
 	}
-	before, after := leaves(DefaultConfig()), leaves(c)
+	before, after := leaves(Default()), leaves(c)
 	if !reflect.DeepEqual(after[s.path], want) {
 		t.Errorf("got %v, want %v", after[s.path], want)
 	}
@@ -150,7 +150,7 @@ func overridesItsLeaf(t *testing.T, s setting) {
 // it and as it should arrive.
 func another(t *testing.T, s setting) (string, any) {
 	t.Helper()
-	now := reflect.ValueOf(DefaultConfig()).Elem().FieldByIndex(s.index)
+	now := reflect.ValueOf(Default()).Elem().FieldByIndex(s.index)
 	want := reflect.New(s.typ).Elem()
 	var text string
 	switch {
@@ -169,7 +169,7 @@ func another(t *testing.T, s setting) (string, any) {
 	case s.typ == reflect.TypeFor[[]string]():
 		text = "a.example:1, b.example:2"
 		want.Set(reflect.ValueOf([]string{"a.example:1", "b.example:2"}))
-	case s.typ == reflect.TypeFor[[]TermsConfig]():
+	case s.typ == reflect.TypeFor[[]Terms]():
 		text = inlineTerms
 		want.Set(reflect.ValueOf(parsedInlineTerms()))
 	default:
@@ -183,13 +183,13 @@ const inlineTerms = `[{effective_from: 2027-01-01, activation_window_months: 2, 
 	`services: {discounted: [subscription], excluded: []}, ` +
 	`brake: {largest_total: 0.5, largest_full_share: 1, largest_change: 2, smallest_count: 3}}]`
 
-func parsedInlineTerms() []TermsConfig {
-	return []TermsConfig{{
+func parsedInlineTerms() []Terms {
+	return []Terms{{
 		EffectiveFrom: models.NewDate(2027, 1, 1), ActivationWindowMonths: 2,
-		Invitee:  InviteeConfig{Percent: 10, Months: 1},
-		Ladder:   []StepConfig{{Percent: 5, Months: 6, SMS: 100}},
-		Services: ServicesConfig{Discounted: []string{"subscription"}, Excluded: []string{}},
-		Brake:    BrakeConfig{LargestTotal: 50, LargestFullShare: 1, LargestChange: 2, SmallestCount: 3},
+		Invitee:  Invitee{Percent: 10, Months: 1},
+		Ladder:   []Step{{Percent: 5, Months: 6, SMS: 100}},
+		Services: Services{Discounted: []string{"subscription"}, Excluded: []string{}},
+		Brake:    Brake{LargestTotal: 50, LargestFullShare: 1, LargestChange: 2, SmallestCount: 3},
 	}}
 }
 
@@ -204,7 +204,7 @@ func leaves(c *Config) map[string]any {
 }
 
 func TestEnvironment(t *testing.T) {
-	c, err := LoadConfig(fileOf(t, "kafka: {group: file, partitions: 3}\n"), true, []string{
+	c, err := Load(fileOf(t, "kafka: {group: file, partitions: 3}\n"), true, []string{
 		"PATH=/bin", "REFERRAL_TEST_DSN=x", "REFERRAL_SPRING=warm",
 		"REFERRAL_KAFKA_GROUP=environment",
 		`REFERRAL_KAFKA_BROKERS=["a.example:1"]`,
@@ -216,11 +216,11 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultConfig()
+	want := Default()
 	want.Kafka.Group, want.Kafka.Partitions = "environment", 3
 	want.Kafka.Brokers = []string{"a.example:1"}
 	want.Kafka.TLS.Enabled = true
-	want.Kafka.SASL = SASLConfig{Mechanism: "plain", Username: "inner", Password: "p"}
+	want.Kafka.SASL = SASL{Mechanism: "plain", Username: "inner", Password: "p"}
 	want.Programme.Timezone = "Asia/Yekaterinburg"
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%s\nwant\n%s", c, want)
@@ -228,12 +228,12 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestTLSAsABool(t *testing.T) {
-	for text, want := range map[string]TLSConfig{
+	for text, want := range map[string]TLS{
 		"kafka: {tls: true}":                                {Enabled: true},
 		"kafka: {tls: false}":                               {},
 		"kafka: {tls: {enabled: true, server_name: kafka}}": {Enabled: true, ServerName: "kafka"},
 	} {
-		c, err := LoadConfig(fileOf(t, text), true, nil)
+		c, err := Load(fileOf(t, text), true, nil)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		} else if c.Kafka.TLS != want {
@@ -271,8 +271,8 @@ func TestWrongFiles(t *testing.T) {
 			[]string{"programme.terms[0]: invitee is missing", "programme.terms[0]: brake is missing", "written out whole"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := LoadConfig(fileOf(t, tc.text), true, nil)
-			wantUsageError(t, err, tc.want...)
+			_, err := Load(fileOf(t, tc.text), true, nil)
+			wantError(t, err, tc.want...)
 		})
 	}
 }
@@ -280,7 +280,7 @@ func TestWrongFiles(t *testing.T) {
 // What Kubernetes sets in every pod beside a service of the program's name, for
 // ports with a name and without, is nobody's setting.
 func TestLinksToTheServiceItselfAreIgnored(t *testing.T) {
-	c, err := LoadConfig("config.yaml", false, []string{
+	c, err := Load("config.yaml", false, []string{
 		"REFERRAL_SERVICE_HOST=10.0.0.1", "REFERRAL_SERVICE_PORT=8080", "REFERRAL_SERVICE_PORT_HTTP=8080", "REFERRAL_SERVICE_PORT_ADMIN_HTTP2=9090",
 		"REFERRAL_PORT=tcp://10.0.0.1:8080", "REFERRAL_PORT_8080_TCP=tcp://10.0.0.1:8080", "REFERRAL_PORT_8080_TCP_PROTO=tcp",
 		"REFERRAL_PORT_8080_TCP_PORT=8080", "REFERRAL_PORT_8080_TCP_ADDR=10.0.0.1",
@@ -290,7 +290,7 @@ func TestLinksToTheServiceItselfAreIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(c, DefaultConfig()) {
+	if !reflect.DeepEqual(c, Default()) {
 		t.Errorf("the settings came to\n%s", c)
 	}
 }
@@ -314,10 +314,11 @@ func TestWrongVariables(t *testing.T) {
 		{"REFERRAL_KAFKA_BROKERS=", []string{"kafka.brokers: at least one is needed"}},
 		{"REFERRAL_KAFKA_SASL={user: x}", []string{"REFERRAL_KAFKA_SASL: kafka.sasl.user: unknown key", "kafka.sasl.username"}},
 		{"REFERRAL_PROGRAMME={", []string{"REFERRAL_PROGRAMME is not YAML"}},
+		{"REFERRAL_REPORTS_CSV=word", []string{"REFERRAL_REPORTS_CSV: reports.csv", `"word" must be plain or excel`}},
 	} {
 		t.Run(tc.variable, func(t *testing.T) {
-			_, err := LoadConfig("config.yaml", false, []string{tc.variable})
-			wantUsageError(t, err, tc.want...)
+			_, err := Load("config.yaml", false, []string{tc.variable})
+			wantError(t, err, tc.want...)
 		})
 	}
 }
@@ -364,8 +365,8 @@ func TestValidation(t *testing.T) {
 		{"log: {format: xml}", `log.format: "xml" must be json or text`},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
-			_, err := LoadConfig(fileOf(t, tc.text), true, nil)
-			wantUsageError(t, err, "config.yaml:1: ", tc.want)
+			_, err := Load(fileOf(t, tc.text), true, nil)
+			wantError(t, err, "config.yaml:1: ", tc.want)
 		})
 	}
 }
@@ -385,8 +386,8 @@ func TestValidTerms(t *testing.T) {
 		if text == inlineTerms {
 			t.Fatalf("%s changes nothing", change)
 		}
-		_, err := LoadConfig("config.yaml", false, []string{"REFERRAL_PROGRAMME_TERMS=" + text})
-		wantUsageError(t, err, "REFERRAL_PROGRAMME_TERMS", want)
+		_, err := Load("config.yaml", false, []string{"REFERRAL_PROGRAMME_TERMS=" + text})
+		wantError(t, err, "REFERRAL_PROGRAMME_TERMS", want)
 	}
 }
 
@@ -409,7 +410,7 @@ func TestRoubles(t *testing.T) {
 
 // The defaults are the terms of programme.md.
 func TestDefaultRules(t *testing.T) {
-	rules, err := DefaultConfig().Programme.Rules()
+	rules, err := Default().Programme.Rules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +427,7 @@ func TestDefaultRules(t *testing.T) {
 }
 
 func TestLoadTerms(t *testing.T) {
-	running := DefaultConfig()
+	running := Default()
 	running.Programme.Timezone = "Asia/Yekaterinburg"
 	for name, text := range map[string]string{
 		"the section":           "terms: " + inlineTerms,
@@ -451,16 +452,16 @@ func TestLoadTerms(t *testing.T) {
 		{"terms: []\n", "at least one version"},
 	} {
 		_, err := running.LoadTerms(fileOf(t, tc.text))
-		wantUsageError(t, err, tc.want)
+		wantError(t, err, tc.want)
 	}
 	_, err := running.LoadTerms(filepath.Join(t.TempDir(), "other.yaml"))
-	wantUsageError(t, err, "other.yaml")
+	wantError(t, err, "other.yaml")
 }
 
 // A later version may repeat an earlier one by a YAML anchor.
 func TestAnchorsSpareRepetition(t *testing.T) {
 	text := "terms:\n- &first " + inlineTerms[1:len(inlineTerms)-1] + "\n- <<: *first\n  effective_from: 2028-01-01\n"
-	rules, err := DefaultConfig().LoadTerms(fileOf(t, text))
+	rules, err := Default().LoadTerms(fileOf(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -475,12 +476,12 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		"postgres://u:geheim@h:5432/d", "postgres://u@h/d?password=geheim&sslpassword=geheim", "postgresql://u:geh eim@h\x7f/",
 		"host=h password=geheim user=u", `host=h password = 'geh\'geheim' user=u`, "geheim",
 	} {
-		c := DefaultConfig()
+		c := Default()
 		c.Database.DSN, c.Kafka.SASL.Password = dsn, "geheim"
 		var log strings.Builder
-		logger := (&LogConfig{Level: "info", Format: "text"}).Logger(&log)
+		logger := (&Log{Level: "info", Format: "text"}).Logger(&log)
 		logger.Info("settings", "config", *c, "dsn", dsn, "password", c.Kafka.SASL.Password)
-		(&LogConfig{Level: "info", Format: "json"}).Logger(&log).Info("settings", "config", c, "dsn", dsn)
+		(&Log{Level: "info", Format: "json"}).Logger(&log).Info("settings", "config", c, "dsn", dsn)
 		for _, shown := range []string{
 			c.String(), log.String(), fmt.Sprint(c), fmt.Sprintf("%+v %#v", *c, *c), fmt.Sprintf("%v %q %#v", dsn, dsn, dsn),
 		} {
@@ -498,16 +499,16 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 }
 
 func TestErrorsShowNoSecret(t *testing.T) {
-	_, err := LoadConfig("config.yaml", false, []string{"REFERRAL_DATABASE_DSN=postgres://u:ge:heim@h:po rt/d"})
-	wantUsageError(t, err, "REFERRAL_DATABASE_DSN")
+	_, err := Load("config.yaml", false, []string{"REFERRAL_DATABASE_DSN=postgres://u:ge:heim@h:po rt/d"})
+	wantError(t, err, "REFERRAL_DATABASE_DSN")
 	if strings.Contains(err.Error(), "heim") {
 		t.Error(err)
 	}
 }
 
 func TestRequireDatabase(t *testing.T) {
-	c := DefaultConfig()
-	wantUsageError(t, c.RequireDatabase(), "database.dsn is not set", "REFERRAL_DATABASE_DSN")
+	c := Default()
+	wantError(t, c.RequireDatabase(), "database.dsn is not set", "REFERRAL_DATABASE_DSN")
 	c.Database.DSN = "postgres://u@h/d"
 	if err := c.RequireDatabase(); err != nil {
 		t.Error(err)
@@ -515,32 +516,32 @@ func TestRequireDatabase(t *testing.T) {
 }
 
 func TestPasswordFile(t *testing.T) {
-	s := SASLConfig{PasswordFile: fileOf(t, "geheim\r\n")}
+	s := SASL{PasswordFile: fileOf(t, "geheim\r\n")}
 	if got, err := s.Secret(); err != nil || got != "geheim" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	_, err := (&SASLConfig{PasswordFile: fileOf(t, "\n")}).Secret()
-	wantUsageError(t, err, "is empty")
-	_, err = (&SASLConfig{PasswordFile: "/absent"}).Secret()
-	wantUsageError(t, err, "kafka.sasl.password_file", "/absent")
+	_, err := (&SASL{PasswordFile: fileOf(t, "\n")}).Secret()
+	wantError(t, err, "is empty")
+	_, err = (&SASL{PasswordFile: "/absent"}).Secret()
+	wantError(t, err, "kafka.sasl.password_file", "/absent")
 }
 
 func TestTLSFiles(t *testing.T) {
-	if c, err := (&TLSConfig{}).Client("kafka.tls"); c != nil || err != nil {
+	if c, err := (&TLS{}).Client("kafka.tls"); c != nil || err != nil {
 		t.Errorf("off, but got %v, %v", c, err)
 	}
-	c, err := (&TLSConfig{Enabled: true, ServerName: "kafka"}).Client("kafka.tls")
+	c, err := (&TLS{Enabled: true, ServerName: "kafka"}).Client("kafka.tls")
 	if err != nil || c.ServerName != "kafka" || c.InsecureSkipVerify {
 		t.Errorf("got %v, %v", c, err)
 	}
-	_, err = (&TLSConfig{Enabled: true, CAFile: fileOf(t, "no PEM")}).Client("kafka.tls")
-	wantUsageError(t, err, "kafka.tls.ca_file", "holds no certificate")
-	_, err = (&TLSConfig{Enabled: true, CertFile: "/absent", KeyFile: "/absent"}).Client("kafka.tls")
-	wantUsageError(t, err, "kafka.tls.cert_file", "/absent")
+	_, err = (&TLS{Enabled: true, CAFile: fileOf(t, "no PEM")}).Client("kafka.tls")
+	wantError(t, err, "kafka.tls.ca_file", "holds no certificate")
+	_, err = (&TLS{Enabled: true, CertFile: "/absent", KeyFile: "/absent"}).Client("kafka.tls")
+	wantError(t, err, "kafka.tls.cert_file", "/absent")
 }
 
 func TestLogger(t *testing.T) {
-	quiet := LogConfig{Level: "error", Format: "text"}
+	quiet := Log{Level: "error", Format: "text"}
 	if logger := quiet.Logger(io.Discard); logger.Enabled(t.Context(), 4) || !logger.Enabled(t.Context(), 8) {
 		t.Error("the level is not heeded")
 	}
@@ -555,12 +556,12 @@ func fileOf(t *testing.T, text string) string {
 	return path
 }
 
-// wantUsageError wants an error of exit status 2, in one line, that says all
+// wantError wants an error of exit status 2, in one line, that says all
 // the words.
-func wantUsageError(t *testing.T, err error, words ...string) {
+func wantError(t *testing.T, err error, words ...string) {
 	t.Helper()
-	if wrong := new(UsageError); !errors.As(err, &wrong) {
-		t.Errorf("got %v (%T), want a usage error", err, err)
+	if wrong := new(Error); !errors.As(err, &wrong) {
+		t.Errorf("got %v (%T), want a configuration error", err, err)
 		return
 	}
 	for _, word := range words {

@@ -1,6 +1,8 @@
-package main
+package config
 
 import (
+	"crypto/tls"
+	"fmt"
 	"net"
 	"net/mail"
 	"strings"
@@ -14,30 +16,30 @@ import (
 
 // The ways in which the invitations of a channel go out.
 const (
-	viaKafka = "kafka" // the operator's own sender reads them from a topic
-	viaSMTP  = "smtp"
-	viaSMPP  = "smpp"
-	viaOff   = "off" // clients cannot send any
+	ViaKafka = "kafka" // the operator's own sender reads them from a topic
+	ViaSMTP  = "smtp"
+	ViaSMPP  = "smpp"
+	ViaOff   = "off" // clients cannot send any
 )
 
-// InvitationsConfig is how clients' invitations go out.
-type InvitationsConfig struct {
+// Invitations is how clients' invitations go out.
+type Invitations struct {
 	PerDay int           `yaml:"per_day"` // of one client
 	Brand  string        `yaml:"brand"`   // what friends are invited to
 	GiveUp time.Duration `yaml:"give_up"` // age at which one is not tried any more
-	Email  EmailConfig   `yaml:"email"`
-	SMS    SMSConfig     `yaml:"sms"`
+	Email  Email         `yaml:"email"`
+	SMS    SMS           `yaml:"sms"`
 }
 
-// EmailConfig is how those by mail go out.
-type EmailConfig struct {
-	Via       string     `yaml:"via"` // kafka, smtp or off
-	PerSecond int        `yaml:"per_second"`
-	SMTP      SMTPConfig `yaml:"smtp"`
+// Email is how those by mail go out.
+type Email struct {
+	Via       string `yaml:"via"` // kafka, smtp or off
+	PerSecond int    `yaml:"per_second"`
+	SMTP      SMTP   `yaml:"smtp"`
 }
 
-// SMTPConfig is the mail server.
-type SMTPConfig struct {
+// SMTP is the mail server.
+type SMTP struct {
 	Host         string        `yaml:"host"`
 	Port         int           `yaml:"port"`
 	Security     string        `yaml:"security"` // starttls, tls or none
@@ -51,18 +53,18 @@ type SMTPConfig struct {
 	Timeout      time.Duration `yaml:"timeout"`
 }
 
-// SMSConfig is how those by SMS go out.
-type SMSConfig struct {
-	Via       string     `yaml:"via"` // kafka, smpp or off
-	PerSecond int        `yaml:"per_second"`
-	Regions   []string   `yaml:"regions"` // whose mobile numbers are written to
-	SMPP      SMPPConfig `yaml:"smpp"`
+// SMS is how those by SMS go out.
+type SMS struct {
+	Via       string   `yaml:"via"` // kafka, smpp or off
+	PerSecond int      `yaml:"per_second"`
+	Regions   []string `yaml:"regions"` // whose mobile numbers are written to
+	SMPP      SMPP     `yaml:"smpp"`
 }
 
-// SMPPConfig is the SMSC.
-type SMPPConfig struct {
+// SMPP is the SMSC.
+type SMPP struct {
 	Address      string        `yaml:"address"` // host:port
-	TLS          TLSConfig     `yaml:"tls"`
+	TLS          TLS           `yaml:"tls"`
 	SystemID     string        `yaml:"system_id"`
 	Password     Secret        `yaml:"password"`
 	PasswordFile string        `yaml:"password_file"` // instead of Password
@@ -76,42 +78,42 @@ type SMPPConfig struct {
 	Timeout      time.Duration `yaml:"timeout"`
 }
 
-func defaultInvitations() InvitationsConfig {
-	return InvitationsConfig{
+func defaultInvitations() Invitations {
+	return Invitations{
 		PerDay: 10, Brand: "t2 АТС", GiveUp: 72 * time.Hour,
-		Email: EmailConfig{
-			Via: viaKafka, PerSecond: 20,
-			SMTP: SMTPConfig{Port: 587, Security: string(smtp.StartTLS), FromName: "t2 АТС", Timeout: 30 * time.Second},
+		Email: Email{
+			Via: ViaKafka, PerSecond: 20,
+			SMTP: SMTP{Port: 587, Security: string(smtp.StartTLS), FromName: "t2 АТС", Timeout: 30 * time.Second},
 		},
-		SMS: SMSConfig{
-			Via: viaKafka, PerSecond: 10, Regions: []string{"RU"},
-			SMPP: SMPPConfig{Source: "t2 ATS", SourceTON: 5, ReceiptIDs: string(smpp.IDsAlike), Window: 10, Timeout: 10 * time.Second},
+		SMS: SMS{
+			Via: ViaKafka, PerSecond: 10, Regions: []string{"RU"},
+			SMPP: SMPP{Source: "t2 ATS", SourceTON: 5, ReceiptIDs: string(smpp.IDsAlike), Window: 10, Timeout: 10 * time.Second},
 		},
 	}
 }
 
 // Channels is those by which clients can invite.
-func (c *InvitationsConfig) Channels() []models.Channel {
+func (c *Invitations) Channels() []models.Channel {
 	var on []models.Channel
-	if c.Email.Via != viaOff {
+	if c.Email.Via != ViaOff {
 		on = append(on, models.Email)
 	}
-	if c.SMS.Via != viaOff {
+	if c.SMS.Via != ViaOff {
 		on = append(on, models.SMS)
 	}
 	return on
 }
 
-// usesTopic tells whether invitations go out by Kafka.
-func (c *InvitationsConfig) usesTopic() bool { return c.Email.Via == viaKafka || c.SMS.Via == viaKafka }
+// UsesTopic tells whether invitations go out by Kafka.
+func (c *Invitations) UsesTopic() bool { return c.Email.Via == ViaKafka || c.SMS.Via == ViaKafka }
 
-// leavesTheHouse tells whether messages reach people without anybody else's doing.
-func (c *InvitationsConfig) leavesTheHouse() bool {
+// sendsExternally tells whether messages reach people without anybody else's doing.
+func (c *Invitations) sendsExternally() bool {
 	smsc, _, _ := net.SplitHostPort(c.SMS.SMPP.Address)
-	return c.Email.Via == viaSMTP && !smtp.Loopback(c.Email.SMTP.Host) || c.SMS.Via == viaSMPP && !smtp.Loopback(smsc)
+	return c.Email.Via == ViaSMTP && !smtp.Loopback(c.Email.SMTP.Host) || c.SMS.Via == ViaSMPP && !smtp.Loopback(smsc)
 }
 
-func (c *InvitationsConfig) validate(found *findings) {
+func (c *Invitations) validate(found *findings) {
 	found.inRange("invitations.per_day", c.PerDay, 1, 1000)
 	found.lasts("invitations.give_up", c.GiveUp, time.Hour, 30*24*time.Hour)
 	if strings.TrimSpace(c.Brand) == "" || len(c.Brand) > 100 || hasControl(c.Brand) {
@@ -125,11 +127,11 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' })
 }
 
-func (e *EmailConfig) validate(found *findings) {
+func (e *Email) validate(found *findings) {
 	found.inRange("invitations.email.per_second", e.PerSecond, 1, 10_000)
 	switch e.Via {
-	case viaKafka, viaOff:
-	case viaSMTP:
+	case ViaKafka, ViaOff:
+	case ViaSMTP:
 		e.SMTP.needed(found)
 	default:
 		found.add("invitations.email.via", "%q must be kafka, smtp or off", e.Via)
@@ -138,7 +140,7 @@ func (e *EmailConfig) validate(found *findings) {
 }
 
 // needed finds what is missing when mails go out by the server.
-func (s *SMTPConfig) needed(found *findings) {
+func (s *SMTP) needed(found *findings) {
 	if s.Host == "" {
 		found.add("invitations.email.smtp.host", "needed to send by smtp")
 	}
@@ -147,7 +149,7 @@ func (s *SMTPConfig) needed(found *findings) {
 	}
 }
 
-func (s *SMTPConfig) validate(found *findings) {
+func (s *SMTP) validate(found *findings) {
 	found.inRange("invitations.email.smtp.port", s.Port, 1, 65535)
 	found.lasts("invitations.email.smtp.timeout", s.Timeout, time.Second, 30*time.Second)
 	switch smtp.Security(s.Security) {
@@ -168,6 +170,24 @@ func (s *SMTPConfig) validate(found *findings) {
 	login(found, "invitations.email.smtp", s.Username, s.Password, s.PasswordFile)
 }
 
+// Secret is the password, from the setting or from its file; an [*Error] when the
+// file cannot be read.
+func (s *SMTP) Secret() (string, error) {
+	return readSecret("invitations.email.smtp.password_file", s.Password, s.PasswordFile)
+}
+
+// Client is how the connection is secured, with the file read; an [*Error] when it
+// cannot be.
+func (s *SMTP) Client() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile == "" {
+		return c, nil
+	}
+	authorities, err := readAuthorities(s.CAFile)
+	c.RootCAs = authorities
+	return c, newError("invitations.email.smtp.ca_file", err)
+}
+
 // login wants a password with a user, from one place, and none without.
 func login(found *findings, path, user string, password Secret, file string) {
 	switch {
@@ -178,7 +198,7 @@ func login(found *findings, path, user string, password Secret, file string) {
 	}
 }
 
-func (s *SMSConfig) validate(found *findings) {
+func (s *SMS) validate(found *findings) {
 	found.inRange("invitations.sms.per_second", s.PerSecond, 1, 10_000)
 	if len(s.Regions) == 0 {
 		found.add("invitations.sms.regions", "at least one is needed, for example [RU]; via: off sends nothing")
@@ -189,8 +209,8 @@ func (s *SMSConfig) validate(found *findings) {
 		}
 	}
 	switch s.Via {
-	case viaKafka, viaOff:
-	case viaSMPP:
+	case ViaKafka, ViaOff:
+	case ViaSMPP:
 		s.SMPP.needed(found)
 	default:
 		found.add("invitations.sms.via", "%q must be kafka, smpp or off", s.Via)
@@ -198,7 +218,7 @@ func (s *SMSConfig) validate(found *findings) {
 	s.SMPP.validate(found)
 }
 
-func (s *SMPPConfig) needed(found *findings) {
+func (s *SMPP) needed(found *findings) {
 	if s.Address == "" {
 		found.add("invitations.sms.smpp.address", "needed to send by smpp")
 	}
@@ -220,7 +240,7 @@ const (
 	longestName       = 11
 )
 
-func (s *SMPPConfig) validate(found *findings) {
+func (s *SMPP) validate(found *findings) {
 	const path = "invitations.sms.smpp"
 	if port, err := portOf(s.Address); s.Address != "" && (err != nil || port == 0 || strings.HasPrefix(s.Address, ":")) {
 		found.add(path+".address", "%q is not host:port; write for example smsc.example:2775", s.Address)
@@ -249,4 +269,15 @@ func (s *SMPPConfig) validate(found *findings) {
 	}
 	found.inRange(path+".window", s.Window, 1, 1000)
 	found.lasts(path+".timeout", s.Timeout, time.Second, 30*time.Second)
+}
+
+// Secret is the password, from the setting or from its file; an [*Error] when the
+// file cannot be read, or holds one that SMPP has no room for.
+func (s *SMPP) Secret() (string, error) {
+	const path = "invitations.sms.smpp.password_file"
+	secret, err := readSecret(path, s.Password, s.PasswordFile)
+	if err == nil && len(secret) > longestPassword {
+		return "", newError(path, fmt.Errorf("the password must have at most %d characters", longestPassword))
+	}
+	return secret, err
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -11,18 +11,18 @@ import (
 	"referral/web/door"
 )
 
-// CabinetConfig is the personal account: where clients find it, and how they
+// Cabinet is the personal account: where clients find it, and how they
 // sign in.
-type CabinetConfig struct {
-	PublicURL string        `yaml:"public_url"` // empty: the loopback address of http.cabinet
-	SignIn    SignInConfig  `yaml:"sign_in"`
-	Session   SessionConfig `yaml:"session"`
-	Limits    LimitsConfig  `yaml:"limits"`
+type Cabinet struct {
+	PublicURL string  `yaml:"public_url"` // empty: the loopback address of http.cabinet
+	SignIn    SignIn  `yaml:"sign_in"`
+	Session   Session `yaml:"session"`
+	Limits    Limits  `yaml:"limits"`
 }
 
-// SignInConfig is the operator's OpenID provider; without an issuer nobody can
+// SignIn is the operator's OpenID provider; without an issuer nobody can
 // sign in.
-type SignInConfig struct {
+type SignIn struct {
 	Issuer           string   `yaml:"issuer"`
 	ClientID         string   `yaml:"client_id"`
 	ClientSecret     Secret   `yaml:"client_secret"`
@@ -32,21 +32,21 @@ type SignInConfig struct {
 	Scopes           []string `yaml:"scopes"`
 }
 
-// SessionConfig is how long a client stays signed in.
-type SessionConfig struct {
+// Session is how long a client stays signed in.
+type Session struct {
 	Idle     time.Duration `yaml:"idle"`
 	Lifetime time.Duration `yaml:"lifetime"`
 }
 
-func defaultCabinet() CabinetConfig {
-	return CabinetConfig{
-		SignIn:  SignInConfig{AccountClaim: "account_id", Scopes: []string{"openid"}},
-		Session: SessionConfig{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour},
+func defaultCabinet() Cabinet {
+	return Cabinet{
+		SignIn:  SignIn{AccountClaim: "account_id", Scopes: []string{"openid"}},
+		Session: Session{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour},
 		Limits:  defaultLimits(),
 	}
 }
 
-func (c *CabinetConfig) validate(found *findings) {
+func (c *Cabinet) validate(found *findings) {
 	if c.PublicURL != "" {
 		if err := door.CheckPublicURL(c.PublicURL); err != nil {
 			found.add("cabinet.public_url", "%v", err)
@@ -64,7 +64,7 @@ func (c *CabinetConfig) validate(found *findings) {
 // A scope as RFC 6749 has it.
 var scopeName = regexp.MustCompile(`^[!#-\[\]-~]{1,100}$`)
 
-func (s *SignInConfig) validate(found *findings) {
+func (s *SignIn) validate(found *findings) {
 	secrets := s.ClientSecret != "" || s.ClientSecretFile != ""
 	if s.Issuer == "" {
 		if s.ClientID != "" || secrets || s.Audience != "" {
@@ -86,33 +86,33 @@ func (s *SignInConfig) validate(found *findings) {
 	}
 }
 
-func (s *SignInConfig) known(secret string) door.SignIn {
+func (s *SignIn) known(secret string) door.SignIn {
 	return door.SignIn{
 		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret,
 		AccountClaim: s.AccountClaim, Audience: s.Audience, Scopes: s.Scopes,
 	}
 }
 
-// Door is the section as the door wants it, with the secret read; a *[UsageError]
+// Door is the section as the door wants it, with the secret read; an [*Error]
 // when its file cannot be.
-func (s *SignInConfig) Door() (door.SignIn, error) {
+func (s *SignIn) Door() (door.SignIn, error) {
 	if s.ClientSecretFile == "" || s.Issuer == "" {
 		return s.known(string(s.ClientSecret)), nil
 	}
 	text, err := os.ReadFile(s.ClientSecretFile)
 	if err != nil {
-		return door.SignIn{}, usageError("cabinet.sign_in.client_secret_file", err)
+		return door.SignIn{}, newError("cabinet.sign_in.client_secret_file", err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return door.SignIn{}, usageError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
+		return door.SignIn{}, newError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
 	}
 	return s.known(secret), nil
 }
 
 // Public is the URL at which clients find the personal account, without a slash
 // at its end. addr is what http.cabinet has become, with a port that is open.
-func (c *CabinetConfig) Public(addr string) string {
+func (c *Cabinet) Public(addr string) string {
 	if c.PublicURL != "" {
 		return strings.TrimSuffix(c.PublicURL, "/")
 	}

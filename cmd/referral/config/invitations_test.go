@@ -1,8 +1,6 @@
-package main
+package config
 
 import (
-	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,8 +47,8 @@ func TestInvitationSettings(t *testing.T) {
 		"sms: {smpp: {tls: {ca_file: ca.pem}}}":                                            "invitations.sms.smpp.tls.enabled: other settings of invitations.sms.smpp.tls are given but TLS is off",
 	} {
 		t.Run(text, func(t *testing.T) {
-			_, err := LoadConfig(fileOf(t, "invitations: {"+text+"}"), true, nil)
-			wantUsageError(t, err, want)
+			_, err := Load(fileOf(t, "invitations: {"+text+"}"), true, nil)
+			wantError(t, err, want)
 			if strings.Contains(err.Error(), long+long) {
 				t.Error(err)
 			}
@@ -60,7 +58,7 @@ func TestInvitationSettings(t *testing.T) {
 
 func TestChannels(t *testing.T) {
 	for text, want := range map[string]int{"{}": 2, "{email: {via: off}}": 1, "{sms: {via: off}}": 1, "{email: {via: off}, sms: {via: off}}": 0} {
-		c, err := LoadConfig(fileOf(t, "invitations: "+text), true, nil)
+		c, err := Load(fileOf(t, "invitations: "+text), true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +70,7 @@ func TestChannels(t *testing.T) {
 
 // The passwords of the carriers are shown nowhere.
 func TestCarriersPasswordsAreHidden(t *testing.T) {
-	c, err := LoadConfig(fileOf(t, `
+	c, err := Load(fileOf(t, `
 cabinet: {public_url: "https://lk.example.ru"}
 invitations:
   email: {via: smtp, smtp: {host: mail.example, from: a@example.ru, username: u, password: geheim}}
@@ -83,54 +81,5 @@ invitations:
 	}
 	if !c.Invitations.SMS.SMPP.TLS.Enabled || strings.Contains(c.String(), "geheim") {
 		t.Errorf("got %s", c)
-	}
-}
-
-// Only the machines of the part notify need the carriers' secrets.
-func TestSecretsAreNeededWhereTheyAreUsed(t *testing.T) {
-	absent := filepath.Join(t.TempDir(), "password")
-	for part, needed := range map[string]bool{partConsumer: false, partWeb: false, partNotify: true} {
-		c, err := LoadConfig(fileOf(t, `
-database: {dsn: "postgres://nobody@127.0.0.1:1/none"}
-cabinet: {public_url: "https://lk.example.ru"}
-invitations: {email: {via: smtp, smtp: {host: mail.example, from: a@example.ru, username: u, password_file: "`+absent+`"}}}
-`), true, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := newApp(c, process{out: io.Discard, err: io.Discard}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(a.close)
-		if _, err = a.build([]string{part}); needed {
-			wantUsageError(t, err, "invitations.email.smtp.password_file")
-		} else if err != nil {
-			t.Errorf("%s: %v", part, err)
-		}
-	}
-}
-
-// Links that lead to this machine are warned of, when others send them.
-func TestLinksToThisMachineAreWarnedOf(t *testing.T) {
-	for text, warned := range map[string]bool{
-		"log: {level: info}": true, `cabinet: {public_url: "https://lk.example.ru"}`: false, "invitations: {email: {via: off}, sms: {via: off}}": false,
-	} {
-		c, err := LoadConfig(fileOf(t, "database: {dsn: \"postgres://nobody@127.0.0.1:1/none\"}\n"+text), true, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var log strings.Builder
-		a, err := newApp(c, process{out: io.Discard, err: &log}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(a.close)
-		if _, err := a.notifier(); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Contains(log.String(), "cabinet.public_url is not set"); got != warned {
-			t.Errorf("%s: the log says %q", text, log.String())
-		}
 	}
 }

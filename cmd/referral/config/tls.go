@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"crypto/tls"
@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TLSConfig is how a connection is secured. In YAML it may be a
+// TLS is how a connection is secured. In YAML it may be a
 // plain true or false, which is Enabled alone.
-type TLSConfig struct {
+type TLS struct {
 	Enabled            bool   `yaml:"enabled"`
 	CAFile             string `yaml:"ca_file"`   // PEM; empty for the system's authorities
 	CertFile           string `yaml:"cert_file"` // PEM, with KeyFile: our own certificate
@@ -21,17 +21,17 @@ type TLSConfig struct {
 }
 
 // UnmarshalYAML reads the section, or true or false.
-func (t *TLSConfig) UnmarshalYAML(node *yaml.Node) error {
+func (t *TLS) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode {
 		return node.Decode(&t.Enabled)
 	}
-	type section TLSConfig
+	type section TLS
 	return node.Decode((*section)(t))
 }
 
 // validate checks the section at a path.
-func (t *TLSConfig) validate(found *findings, path string) {
-	if !t.Enabled && *t != (TLSConfig{}) {
+func (t *TLS) validate(found *findings, path string) {
+	if !t.Enabled && *t != (TLS{}) {
 		found.add(path+".enabled", "other settings of %s are given but TLS is off: set it to true, or drop them", path)
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
@@ -40,8 +40,8 @@ func (t *TLSConfig) validate(found *findings, path string) {
 }
 
 // Client is the settings at a path as the standard library wants them, with the
-// files read; nil when TLS is off. Errors are *[UsageError].
-func (t *TLSConfig) Client(path string) (*tls.Config, error) {
+// files read; nil when TLS is off. Errors are [*Error].
+func (t *TLS) Client(path string) (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
@@ -49,14 +49,14 @@ func (t *TLSConfig) Client(path string) (*tls.Config, error) {
 	if t.CAFile != "" {
 		pool, err := readAuthorities(t.CAFile)
 		if err != nil {
-			return nil, usageError(path+".ca_file", err)
+			return nil, newError(path+".ca_file", err)
 		}
 		c.RootCAs = pool
 	}
 	if t.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, usageError(path+".cert_file", err)
+			return nil, newError(path+".cert_file", err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// HTTPConfig is the addresses to listen on, host:port; no host means all
+// HTTP is the addresses to listen on, host:port; no host means all
 // interfaces, port 0 any free one.
-type HTTPConfig struct {
+type HTTP struct {
 	Cabinet string `yaml:"cabinet"`
 	Admin   string `yaml:"admin"`
 }
 
-func (h *HTTPConfig) validate(found *findings) {
+func (h *HTTP) validate(found *findings) {
 	checkAddress(found, "http.cabinet", h.Cabinet)
 	checkAddress(found, "http.admin", h.Admin)
 	if port, err := portOf(h.Admin); err == nil && port != 0 && h.Admin == h.Cabinet {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/netip"
@@ -7,19 +7,19 @@ import (
 	"referral/web/cabinet"
 )
 
-// LimitsConfig bounds what can be guessed: wrong codes, looked at or not.
-type LimitsConfig struct {
+// Limits bounds what can be guessed: wrong codes, looked at or not.
+type Limits struct {
 	PerAccount     int      `yaml:"wrong_codes_per_account"` // a day
 	PerAddress     int      `yaml:"wrong_codes_per_address"` // an hour
 	Overall        int      `yaml:"wrong_codes_overall"`     // an hour
 	TrustedProxies []string `yaml:"trusted_proxies"`         // networks, as CIDR
 }
 
-func defaultLimits() LimitsConfig {
-	return LimitsConfig{PerAccount: 20, PerAddress: 100, Overall: 3000, TrustedProxies: []string{}}
+func defaultLimits() Limits {
+	return Limits{PerAccount: 20, PerAddress: 100, Overall: 3000, TrustedProxies: []string{}}
 }
 
-func (l *LimitsConfig) validate(found *findings) {
+func (l *Limits) validate(found *findings) {
 	const most = 1_000_000
 	found.inRange("cabinet.limits.wrong_codes_per_account", l.PerAccount, 1, most)
 	found.inRange("cabinet.limits.wrong_codes_per_address", l.PerAddress, 1, most)
@@ -32,7 +32,7 @@ func (l *LimitsConfig) validate(found *findings) {
 }
 
 // Limits is the section as the desk wants it.
-func (l *LimitsConfig) Limits() cabinet.Limits {
+func (l *Limits) Limits() cabinet.Limits {
 	const day, hour = 24 * time.Hour, time.Hour
 	return cabinet.Limits{
 		Account: cabinet.Limit{Wrong: l.PerAccount, In: day},
@@ -43,7 +43,7 @@ func (l *LimitsConfig) Limits() cabinet.Limits {
 
 // Proxies is whose word about a client's address is taken. The section has been
 // validated.
-func (l *LimitsConfig) Proxies() cabinet.Proxies {
+func (l *Limits) Proxies() cabinet.Proxies {
 	var proxies cabinet.Proxies
 	for _, text := range l.TrustedProxies {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
