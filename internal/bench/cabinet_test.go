@@ -96,7 +96,7 @@ func fillCabinet(b *testing.B, db *sql.DB, n int) {
 		`INSERT INTO referrals SELECT inviter_id, account_id, requested_at FROM activations`,
 		`INSERT INTO sms_packages SELECT account_id, 1200, 1, md5(account_id::text)::uuid, now()::date, 202604, 202604, '', 3, 1, 1
 			FROM referrals GROUP BY account_id HAVING count(*) >= 3`,
-		`INSERT INTO results SELECT package_id, account_id, 'applied', 0, '', now() FROM sms_packages`,
+		`INSERT INTO results (adjustment_id, account_id, status, amount_minor, reason, at) SELECT package_id, account_id, 'applied', 0, '', now() FROM sms_packages`,
 		`VACUUM ANALYZE`, `CHECKPOINT`,
 	} {
 		if _, err := db.Exec(statement); err != nil {
