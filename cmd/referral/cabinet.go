@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/web"
-	"referral/web/cabinet"
-	"referral/web/cabinet/pages"
 	"referral/web/door"
+	"referral/web/portal"
+	"referral/web/portal/pages"
 )
 
 // cabinet serves the personal account until ctx is done.
@@ -22,12 +22,12 @@ func (a *app) cabinet(ctx context.Context) error {
 		return fmt.Errorf("listening on %s (http.cabinet; is another process there?): %w", a.config.HTTP.Cabinet, err)
 	}
 	public := a.config.Cabinet.Public(listener.Addr().String())
-	office, err := a.office(public)
+	service, err := a.service(public)
 	if err != nil {
 		_ = listener.Close() // nobody has been let in yet
 		return err
 	}
-	d, handler, err := a.furnish(public, office)
+	d, handler, err := a.furnish(public, service)
 	if err != nil {
 		_ = listener.Close() // nobody has been let in yet
 		return err
@@ -39,8 +39,8 @@ func (a *app) cabinet(ctx context.Context) error {
 }
 
 // furnish puts the personal account together: the door, and the routes behind it.
-func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.Handler, error) {
-	front, err := a.pages(office)
+func (a *app) furnish(public string, service portal.Service) (*door.Door, http.Handler, error) {
+	front, err := a.pages(service)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,7 +48,7 @@ func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.H
 	if err != nil {
 		return nil, nil, err
 	}
-	routes, err := a.routes(front, office)
+	routes, err := a.routes(front, service)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,8 +57,8 @@ func (a *app) furnish(public string, office *cabinet.Office) (*door.Door, http.H
 }
 
 // routes is every way into the personal account but the door's own.
-func (a *app) routes(front *pages.Pages, office *cabinet.Office) ([]door.Route, error) {
-	api, err := a.api(office)
+func (a *app) routes(front *pages.Pages, service portal.Service) ([]door.Route, error) {
+	api, err := a.api(service)
 	if err != nil {
 		return nil, err
 	}

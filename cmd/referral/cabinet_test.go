@@ -29,19 +29,19 @@ func shut(t *testing.T) (*app, *strings.Builder) {
 // allRoutes is every way into the personal account, and the handler with them all.
 func allRoutes(t *testing.T, a *app) ([]door.Route, http.Handler) {
 	t.Helper()
-	office, err := a.office("http://127.0.0.1:8080")
+	service, err := a.service("http://127.0.0.1:8080")
 	if err != nil {
 		t.Fatal(err)
 	}
-	front, err := a.pages(office)
+	front, err := a.pages(service)
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := a.routes(front, office)
+	routes, err := a.routes(front, service)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, handler, err := a.furnish("http://127.0.0.1:8080", office)
+	_, handler, err := a.furnish("http://127.0.0.1:8080", service)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (d *demo) identify(ctx context.Context, c *config.Config) error {
 
 // offer is the clients that are worth being.
 func (d *demo) offer(ctx context.Context) ([]identity.Client, error) {
-	found, err := d.store.Showcase(ctx, d.programme.Local(d.now()))
+	found, err := d.store.DemoAccounts(ctx, d.programme.Local(d.now()))
 	if err != nil { // the page does without, but somebody should know
 		d.log.Error("no clients to offer", "error", err)
 		return nil, err

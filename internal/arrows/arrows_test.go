@@ -55,7 +55,7 @@ func pureRules() []rule {
 				file("contact/a.go", "referral/store"),
 				file("contact/a.go", "referral/notify"),
 			},
-			allowed: []map[string]string{file("contact/a.go", "referral/models"), file("web/cabinet/a.go", "referral/contact")},
+			allowed: []map[string]string{file("contact/a.go", "referral/models"), file("web/portal/a.go", "referral/contact")},
 		},
 		{
 			name: "consumer/decode knows of the module's packages models only",

@@ -19,10 +19,10 @@ import (
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
-	"referral/web/cabinet"
-	"referral/web/cabinet/api"
 	"referral/web/door"
 	"referral/web/door/doortest"
+	"referral/web/portal"
+	"referral/web/portal/api"
 )
 
 // BenchmarkCabinet asks for the main page's data and enters codes at 200 requests a
@@ -113,7 +113,7 @@ type cabinetStack struct {
 
 func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	b.Helper()
-	a, err := api.New(api.Options{Desk: newOffice(b, s), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	a, err := api.New(api.Options{Service: newPortal(b, s), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -124,20 +124,20 @@ func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	return stack
 }
 
-func newOffice(b *testing.B, s *store.Store) *cabinet.Office {
+func newPortal(b *testing.B, s *store.Store) portal.Service {
 	b.Helper()
-	generous := cabinet.Limit{Wrong: 1_000_000, In: time.Hour}
-	office, err := cabinet.NewOffice(cabinet.Options{
-		Store: s, Programme: usualTerms(b), Derive: cabinet.Derive(consumer.Derive(usualTerms(b), rand.Text)),
-		Limits:  cabinet.Limits{Account: generous, Address: generous, Overall: generous},
-		Invites: cabinet.InviteOptions{PerDay: 10}, PublicURL: "https://lk.example.com", Now: time.Now,
+	generous := portal.Limit{Wrong: 1_000_000, In: time.Hour}
+	service, err := portal.NewService(portal.Options{
+		Store: s, Programme: usualTerms(b), Derive: portal.Derive(consumer.Derive(usualTerms(b), rand.Text)),
+		Limits:  portal.Limits{Account: generous, Address: generous, Overall: generous},
+		Invites: portal.InviteOptions{PerDay: 10}, PublicURL: "https://lk.example.com", Now: time.Now,
 		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return office
+	return service
 }
 
 // selectOne answers with what a SELECT 1 gives.

@@ -182,12 +182,12 @@ func reportGrowth(b *testing.B, work []monthOfWork) {
 // two accounts.
 func (h *history) page(b *testing.B) {
 	b.Helper()
-	office := newOffice(b, h.store)
+	service := newPortal(b, h.store)
 	took := func(account, months int) float64 {
 		ctx, id, began := context.Background(), int64(account), time.Now()
-		_, err := office.Standing(ctx, id)
-		_, errChanges := office.Changes(ctx, id, "", 0)
-		list, errMonths := office.Months(ctx, id, "", monthsOnPage)
+		_, err := service.Standing(ctx, id)
+		_, errChanges := service.Changes(ctx, id, "", 0)
+		list, errMonths := service.Months(ctx, id, "", monthsOnPage)
 		took := time.Since(began)
 		if err := errors.Join(err, errChanges, errMonths); err != nil {
 			b.Fatal(err)

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"referral/web/cabinet"
+	"referral/web/portal"
 )
 
 // Limits bounds what can be guessed: wrong codes, looked at or not.
@@ -31,20 +31,20 @@ func (l *Limits) validate(found *findings) {
 	}
 }
 
-// Limits is the section as the desk wants it.
-func (l *Limits) Limits() cabinet.Limits {
+// Limits is the section as the personal account uses it.
+func (l *Limits) Limits() portal.Limits {
 	const day, hour = 24 * time.Hour, time.Hour
-	return cabinet.Limits{
-		Account: cabinet.Limit{Wrong: l.PerAccount, In: day},
-		Address: cabinet.Limit{Wrong: l.PerAddress, In: hour},
-		Overall: cabinet.Limit{Wrong: l.Overall, In: hour},
+	return portal.Limits{
+		Account: portal.Limit{Wrong: l.PerAccount, In: day},
+		Address: portal.Limit{Wrong: l.PerAddress, In: hour},
+		Overall: portal.Limit{Wrong: l.Overall, In: hour},
 	}
 }
 
 // Proxies is whose word about a client's address is taken. The section has been
 // validated.
-func (l *Limits) Proxies() cabinet.Proxies {
-	var proxies cabinet.Proxies
+func (l *Limits) Proxies() portal.Proxies {
+	var proxies portal.Proxies
 	for _, text := range l.TrustedProxies {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
 			proxies = append(proxies, prefix.Masked())

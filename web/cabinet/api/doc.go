@@ -1,4 +1,0 @@
-// Package api is the JSON API of the personal account: the desk as other programs
-// see it. Its OpenAPI document is made from the types below and kept in
-// openapi.yaml, which a test compares.
-package api

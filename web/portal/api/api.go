@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	strictjson "github.com/go-json-experiment/json"
+
+	"referral/web/door"
+	"referral/web/portal"
+)
+
+// Prefix is where the API lives.
+const Prefix = "/api/v1"
+
+// maxBody is more than any request needs, in bytes.
+const maxBody = 8 << 10
+
+// Options is what the API needs.
+type Options struct {
+	Service portal.Service
+	Proxies portal.Proxies // trusted for the client's address
+	Log     *slog.Logger
+}
+
+// API is the JSON API. Its routes are to be put behind the door.
+type API struct {
+	o      Options
+	huma   huma.API
+	mux    *http.ServeMux
+	routes []door.Route
+	yaml   []byte
+	json   []byte
+}
+
+// New makes the API and its document.
+func New(o Options) (*API, error) {
+	if o.Service == nil || o.Log == nil {
+		return nil, errors.New("api: service and log must be given")
+	}
+	a := &API{o: o, mux: http.NewServeMux()}
+	a.huma = humago.New(a.mux, config())
+	a.standing()
+	a.activations()
+	a.membership()
+	a.friends()
+	a.changes()
+	a.months()
+	a.explanation()
+	a.invitations()
+	// Of huma's own; every problem here is a Problem.
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} {
+		delete(a.huma.OpenAPI().Components.Schemas.Map(), unused)
+	}
+	return a, a.document()
+}
+
+// strictJSON refuses JSON that encoding/json would change: it replaces invalid UTF-8
+// and unpaired surrogates by U+FFFD, takes the last of two fields with one name, and
+// ignores the case of names.
+var strictJSON = huma.Format{
+	Marshal:   huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(data []byte, v any) error { return strictjson.Unmarshal(data, v) },
+}
+
+func config() huma.Config {
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Referral programme: personal account", Version: "1",
+				Description: "What a client of the referral programme sees and can do. Amounts are integers in minor units of their currency; " +
+					"days are days of the programme's time zone; fields that are not known here are ignored. " +
+					"The account is that of whoever has signed in, or of the token.",
+			},
+			Servers:  []*huma.Server{{URL: "/"}},
+			Security: []map[string][]string{{"bearer": {}}, {"session": {}}},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer":  {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token of the operator's OpenID provider."},
+					"session": {Type: "apiKey", In: "cookie", Name: "__Host-referral", Description: "The session of the pages."},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{asProblem},
+	}
+	c.AllowAdditionalPropertiesByDefault = true
+	return c
+}
+
+// document is made once: nothing is added to the API later.
+func (a *API) document() (err error) {
+	if a.yaml, err = a.huma.OpenAPI().YAML(); err != nil {
+		return fmt.Errorf("api: writing the OpenAPI document: %w", err)
+	}
+	if a.json, err = json.MarshalIndent(a.huma.OpenAPI(), "", "  "); err != nil {
+		return fmt.Errorf("api: writing the OpenAPI document: %w", err)
+	}
+	return nil
+}
+
+// Document is the OpenAPI document as YAML.
+func (a *API) Document() []byte { return a.yaml }
+
+// Routes is the ways in, for the door. The document is for anyone: it tells
+// nothing of any account.
+func (a *API) Routes() []door.Route {
+	return append([]door.Route{
+		{Pattern: "GET " + Prefix + "/openapi.yaml", Rule: door.Anyone, Handler: serveDocument("application/openapi+yaml", a.yaml)},
+		{Pattern: "GET " + Prefix + "/openapi.json", Rule: door.Anyone, Handler: serveDocument("application/openapi+json", a.json)},
+	}, a.routes...)
+}
+
+func serveDocument(kind string, content []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(content) // an error means that the client has disconnected
+	})
+}
+
+// register makes a route of an operation of the account that asks. problems are
+// the ones that it has beyond those of every operation.
+func register[I, O any](a *API, op huma.Operation, problems []kind, handle func(ctx context.Context, account int64, in *I) (*O, error)) {
+	op.MaxBodyBytes = maxBody
+	op.Responses = a.problemResponses(op.Method, problems)
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		visitor, ok := door.VisitorOf(ctx)
+		if !ok {
+			return nil, problem(unauthorized)
+		}
+		out, err := handle(ctx, visitor.AccountID, in)
+		if err != nil {
+			return nil, a.problemOf(ctx, err)
+		}
+		return out, nil
+	})
+	a.routes = append(a.routes, door.Route{Pattern: op.Method + " " + op.Path, Rule: door.ClientAPI, Handler: a.handler()})
+}
+
+type addressKey struct{}
+
+// handler hands a request on with the address that it came from. An account's
+// answers are nobody's to keep.
+func (a *API) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, a.o.Proxies.Client(r))))
+	})
+}
+
+func addressOf(ctx context.Context) string {
+	address, _ := ctx.Value(addressKey{}).(string)
+	return address
+}

@@ -1,0 +1,151 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"referral/internal/recovering"
+	"referral/models"
+)
+
+const (
+	// maxBatch bounds a batch, so that the next one does not wait long.
+	maxBatch = 50
+	// batchTimeout bounds the time of a batch, whether or not its clients still wait.
+	batchTimeout = 15 * time.Second
+)
+
+// batcher stores codes that clients enter at the same time in one transaction, as the
+// consumer does with messages: a transaction costs nearly the same for many as for
+// one. A batch does not wait to fill: it is what arrived during the one before.
+type batcher struct {
+	intake Intake
+	derive Derive
+	guard  *recovering.Guard // recovers panics of the rules and the storage
+
+	mu      sync.Mutex
+	waiting []*batchEntry
+	running bool
+}
+
+// batchEntry is one fact of a batch, and its result.
+type batchEntry struct {
+	ctx  context.Context
+	fact *models.Fact
+	done chan struct{} // closed when verdict or err is set
+
+	verdict models.Activation
+	err     error
+}
+
+// submit stores a fact and returns its activation. When ctx ends before that, the
+// fact may be stored all the same.
+func (g *batcher) submit(ctx context.Context, fact *models.Fact) (models.Activation, error) {
+	e := &batchEntry{ctx: ctx, fact: fact, done: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, e)
+	if !g.running {
+		g.running = true
+		go g.run()
+	}
+	g.mu.Unlock()
+	select {
+	case <-e.done:
+		return e.verdict, e.err
+	case <-ctx.Done():
+		return models.Activation{}, fmt.Errorf("waiting for a verdict: %w", ctx.Err())
+	}
+}
+
+// run processes batches until none waits.
+func (g *batcher) run() {
+	for {
+		batch := g.nextBatch()
+		if batch == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+		g.process(ctx, batch)
+		cancel()
+		for _, e := range batch {
+			close(e.done)
+		}
+	}
+}
+
+func (g *batcher) nextBatch() []*batchEntry {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var batch []*batchEntry
+	for len(g.waiting) > 0 && len(batch) < maxBatch {
+		e := g.waiting[0]
+		g.waiting = g.waiting[1:]
+		if e.ctx.Err() == nil { // otherwise its client has given up, and nothing has been done
+			batch = append(batch, e)
+		}
+	}
+	g.running = len(batch) > 0
+	return batch
+}
+
+// process stores a batch, and then each entry alone if one of them may have made the
+// whole batch fail.
+func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
+	var verdicts map[models.ActivationKey]models.Activation
+	err := g.guard.Do(func() (err error) {
+		verdicts, err = g.transaction(ctx, batch)
+		return err
+	})
+	switch {
+	case err == nil:
+		for _, e := range batch {
+			e.err = g.guard.Do(func() (err error) {
+				e.verdict, err = g.verdict(ctx, e.fact, verdicts)
+				return err
+			})
+		}
+	case len(batch) > 1 && (errors.Is(err, models.ErrRefused) || errors.Is(err, recovering.ErrPanicked)):
+		for _, e := range batch {
+			g.process(ctx, []*batchEntry{e})
+		}
+	default:
+		for _, e := range batch {
+			e.err = err
+		}
+	}
+}
+
+func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (verdicts map[models.ActivationKey]models.Activation, err error) {
+	deliveries := make([]models.Delivery, len(batch))
+	for i, e := range batch {
+		deliveries[i].Fact = e.fact
+	}
+	_, err = g.intake.Take(ctx, deliveries, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+		changes := g.derive(set, facts)
+		verdicts = map[models.ActivationKey]models.Activation{} // reset, because the transaction may be retried
+		for _, a := range changes.Activations {
+			verdicts[a.Key()] = *a
+		}
+		return changes
+	})
+	if err != nil {
+		return nil, fmt.Errorf("entering codes: %w", err)
+	}
+	return verdicts, nil
+}
+
+// verdict is the result of this batch or, for a repeated fact, the first one.
+func (g *batcher) verdict(ctx context.Context, fact *models.Fact, given map[models.ActivationKey]models.Activation) (models.Activation, error) {
+	key := fact.Data.(models.ActivationRequested).Key()
+	if v, ok := given[key]; ok {
+		return v, nil
+	}
+	v, found, err := g.intake.VerdictOn(ctx, key)
+	if err == nil && !found {
+		err = errors.New("entering a code: it was taken, and made no request")
+	}
+	return v, err
+}

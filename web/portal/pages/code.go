@@ -1,0 +1,61 @@
+package pages
+
+import (
+	"time"
+
+	"referral/models"
+	"referral/web/portal"
+	"referral/web/portal/pages/ru"
+)
+
+// codeInput is a code in the field: from a link, or typed and refused.
+type codeInput struct {
+	Typed  string
+	Words  string // why it was refused; empty: it was not
+	Status int
+}
+
+// codeForm is the field for a friend's code, or the sentence in its place.
+type codeForm struct {
+	Shown   bool // the field; else Instead, if there is anything to say
+	Typed   string
+	Key     string
+	Error   string
+	Within  string // "в течение месяца после регистрации АТС"
+	Until   string // last day, in prose; empty while it is not known
+	UntilOn string // the same as a machine reads it
+	Left    string // in words
+	Seconds int64  // the same, for counting down
+	Instead string
+}
+
+func (p *Pages) codeForm(s *portal.Standing, t codeInput) codeForm {
+	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey(), Within: within(s.Window.Months)}
+	switch {
+	case s.Joined != nil, s.Terminated:
+	case s.Pending:
+		f.Instead = "Ваш код сохранен. Мы проверим его, как только поступят сведения о регистрации вашей АТС: вводить его еще раз не нужно."
+	case !s.Registered:
+		f.Shown = true
+	case s.Window.Open:
+		f.Shown = true
+		f.until(s.Window.LastDay, s.Window.ClosesAt.Sub(p.o.Now()))
+	default:
+		f.Instead = "Срок ввода кода-приглашения закончился " + ru.Prose(s.Window.LastDay) +
+			": код можно ввести " + f.Within + "."
+	}
+	return f
+}
+
+// within is when a code may be entered; with no months, on one day.
+func within(months int) string {
+	if months == 0 {
+		return "только в день регистрации АТС"
+	}
+	return "в течение " + ru.OfMonths(months) + " после регистрации АТС"
+}
+
+func (f *codeForm) until(last models.Date, left time.Duration) {
+	f.Until, f.UntilOn = ru.Prose(last), last.String()
+	f.Left, f.Seconds = ru.Left(left), max(0, int64(left/time.Second))
+}

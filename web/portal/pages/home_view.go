@@ -1,0 +1,278 @@
+package pages
+
+import (
+	"cmp"
+	"strings"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/portal"
+	"referral/web/portal/pages/ru"
+)
+
+// joiningView is the page of a client that takes no part yet.
+type joiningView struct {
+	Done    string
+	Summary *summary
+	Left    string // that the account has left, and can gain nothing; empty while it has not
+	Notices []string
+	Code    codeForm
+	Offer   string // the discount that a code brings; empty for none
+	Steps   []stepView
+}
+
+// homeView is the main page.
+type homeView struct {
+	Done     string // what was just done; empty for nothing
+	Summary  *summary
+	Notices  []string
+	MyCode   []string // in groups; empty while there is none
+	Code     string
+	Link     string
+	Left     bool // the account has left, and invites nobody
+	Discount discountView
+	Steps    []stepView
+	Packages []packageView
+	Form     codeForm
+	Late     string // quietly, that the time for a code is over; empty when it is not, or a notice says so
+	Offer    string // the discount that a code brings; empty for none
+	Invite   inviteForm
+}
+
+// summary says first what went wrong, and leads to the field.
+type summary struct {
+	Head  string
+	Words string
+	Field string // its id; empty when it is gone
+}
+
+// discountView is what the client has today.
+type discountView struct {
+	Percent string // "40%"; empty for none
+	Until   string // last day in prose; empty when none is known
+	Parts   []string
+	Next    string // what the next friend brings
+	Own     string // about the discount as a new client, when it is not a part
+}
+
+// stepView is a row of «Таблица скидок».
+type stepView struct {
+	Friends string
+	Percent string
+	Height  int // of the step, 0 to 100
+	Above   int // what is left to 100
+	Months  string
+	SMS     string
+	Own     bool
+}
+
+type packageView struct {
+	Size, Earned string
+	Plan         string // when one that has not gone out yet will
+	State        status
+}
+
+func (p *Pages) joiningView(s *portal.Standing, t codeInput, done string) joiningView {
+	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
+	v.Summary = codeSummary(v.Code)
+	switch {
+	case s.Terminated:
+		v.Left = "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются."
+	case s.TerminatedOn != 0:
+		v.Notices = []string{leavingWords(s.TerminatedOn)}
+	}
+	if done == doneWaiting && s.Pending {
+		v.Done = "Код сохранен."
+	}
+	return v
+}
+
+// offer is "20% на первые 3 месяца".
+func offer(o billing.Offer) string {
+	if o.Percent == 0 {
+		return ""
+	}
+	return ru.Percent(o.Percent) + " на " + ru.FirstMonths(o.Months)
+}
+
+func codeSummary(f codeForm) *summary {
+	if f.Error == "" {
+		return nil
+	}
+	said := &summary{Head: "Код не применен", Words: f.Error}
+	if f.Shown {
+		said.Field = "code"
+	}
+	return said
+}
+
+func (p *Pages) homeView(s *portal.Standing, t codeInput, done string) homeView {
+	v := homeView{
+		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
+		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages, s.Today.Period()), Form: p.codeForm(s, t),
+		Invite: p.inviteForm(models.Email),
+	}
+	v.Summary = codeSummary(v.Form)
+	if !s.Pending {
+		v.late(t)
+	}
+	return v
+}
+
+// late moves the sentence in place of the field to where it does not press: for
+// most of those that take part it is no news. Whoever has just followed a link with
+// a code is told first.
+func (v *homeView) late(t codeInput) {
+	linked := t.Typed != "" && t.Words == ""
+	if linked && v.Form.Instead != "" {
+		v.Notices = append(v.Notices, v.Form.Instead)
+	} else {
+		v.Late = v.Form.Instead
+	}
+	v.Form.Instead = ""
+}
+
+// doneWords trusts the facts and not the address, which anyone can write.
+func doneWords(s *portal.Standing, done string) string {
+	switch {
+	case done == doneActivated && s.Joined != nil:
+		return "Код принят: вы подключены к реферальной программе."
+	case done == doneWaiting && s.Pending:
+		return "Код сохранен."
+	case done == doneEntered && s.Joined == nil && !s.Terminated:
+		return "Вы вступили в программу. Поделитесь своим кодом, чтобы получить скидку."
+	}
+	return ""
+}
+
+func notices(s *portal.Standing) []string {
+	var said []string
+	switch {
+	case s.Terminated:
+		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
+	case s.TerminatedOn != 0:
+		said = append(said, leavingWords(s.TerminatedOn))
+	}
+	if s.Code == "" && !s.Terminated {
+		said = append(said, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
+	}
+	return said
+}
+
+func leavingWords(on models.Date) string {
+	return "Ваша АТС будет отключена " + ru.Prose(on) + ". Последний день, когда могут действовать скидки, — " + ru.Prose(on-1) + "."
+}
+
+// groups are a code's symbols in threes, which are easier to read out.
+func groups(code string) []string {
+	var parts []string
+	for len(code) > 3 {
+		parts, code = append(parts, code[:3]), code[3:]
+	}
+	if code != "" {
+		parts = append(parts, code)
+	}
+	return parts
+}
+
+func discountOf(s *portal.Standing) discountView {
+	c, v := s.Current, discountView{Own: ownDiscount(s), Next: nextFriend(s)}
+	if c.Percent == 0 {
+		return v
+	}
+	v.Percent = ru.Percent(c.Percent)
+	if c.Until > s.Today {
+		v.Until = ru.Prose(c.Until - 1)
+	}
+	if c.Inviter > 0 {
+		v.Parts = append(v.Parts, ru.Percent(c.Inviter)+" за приведенных клиентов")
+	}
+	if c.Invitee > 0 {
+		v.Parts = append(v.Parts, ru.Percent(c.Invitee)+" новому клиенту по коду-приглашению")
+	}
+	return v
+}
+
+// ownDiscount is a new client's discount that is still to come.
+func ownDiscount(s *portal.Standing) string {
+	switch {
+	case s.Promised != nil:
+		return promised(s.Promised)
+	case s.Invitee != nil && s.Invitee.From > s.Today:
+		return "Скидка новому клиенту " + ru.Percent(s.Invitee.Percent) + " будет действовать " +
+			ru.Stretch(s.Invitee.From, s.Invitee.To) + "."
+	}
+	return ""
+}
+
+func promised(d *billing.PromisedInvitee) string {
+	said := "Вам обещана скидка " + ru.Percent(d.Percent) + " на " + ru.Months.Count(d.Months) +
+		". Она начнет действовать после окончания промо-периода"
+	if planned, err := models.ParseDate(d.PromoUntil); err == nil {
+		said += " (по плану — " + ru.Prose(planned) + ")"
+	}
+	return said + "."
+}
+
+func nextFriend(s *portal.Standing) string {
+	n := s.Next
+	if n.Step == 0 || s.Terminated || s.Code == "" {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(nextPercent(n.Percent, s.Current.Inviter))
+	// Beyond an announced termination nothing is extended.
+	if s.Current.Inviter > 0 && n.Percent >= s.Current.Inviter && n.End != s.TerminatedOn {
+		b.WriteString(" и продлит ее")
+	}
+	b.WriteString(" по " + ru.Prose(n.End-1) + " включительно")
+	if n.SMS > 0 {
+		b.WriteString(" и принесет пакет из " + ru.SMS(n.SMS))
+	}
+	return b.String() + "."
+}
+
+func nextPercent(next, now int) string {
+	switch cmp.Compare(next, now) {
+	case 0:
+		return "Следующий приведенный клиент сохранит скидку " + ru.Percent(next)
+	case 1:
+		if now > 0 {
+			return "Следующий приведенный клиент увеличит скидку за друзей с " + ru.Percent(now) + " до " + ru.Percent(next)
+		}
+	}
+	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)
+}
+
+func stepViews(steps []billing.CabinetStep) []stepView {
+	views := make([]stepView, len(steps))
+	for i, s := range steps {
+		v := stepView{Friends: ru.Number(s.Friends), Percent: ru.Percent(s.Percent), Height: s.Percent, Above: 100 - s.Percent,
+			Months: ru.Months.Count(s.Months), Own: s.Own}
+		if s.SMS > 0 {
+			v.SMS = "пакет из " + ru.SMS(s.SMS)
+		}
+		views[i] = v
+	}
+	return views
+}
+
+func packageViews(packages []billing.CabinetPackage, now models.Period) []packageView {
+	views := make([]packageView, len(packages))
+	for i, g := range packages {
+		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}
+		if g.State == billing.PackageEarned {
+			views[i].Plan = packagePlan(g.Period, now)
+		}
+	}
+	return views
+}
+
+// packagePlan names the month that a package goes out with, unless that is over: a
+// month may be settled late, and nobody knows when.
+func packagePlan(month, now models.Period) string {
+	if month < now {
+		return "ожидает подключения"
+	}
+	return "подключим с" + ru.Space + "расчетом за" + ru.Space + ru.Month(month)
+}

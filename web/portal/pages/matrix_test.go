@@ -1,0 +1,77 @@
+package pages_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"referral/web/door"
+	"referral/web/door/doortest"
+	"referral/web/portal/pages"
+)
+
+// behind puts the pages behind a real door.
+func behind(t *testing.T) (*doortest.Rig, *pages.Pages) {
+	t.Helper()
+	p, err := pages.New(pages.Options{Service: scenes(), Now: func() time.Time { return now }, Zone: moscow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doortest.New(t, doortest.Options{Page: p.Notice}), p
+}
+
+// Every route as everybody: who is let in, as whom, and whether anybody is shown
+// what is another's.
+func TestEveryRouteAsEverybody(t *testing.T) {
+	rig, p := behind(t)
+	rig.Matrix(t, doortest.Matrix{
+		Routes: p.Routes(), Own: inviter, Other: empty,
+		Paths: map[string]string{
+			"GET /referral/history/{invoice}": "/referral/history/INV-2026-04-885",
+			"GET /referral/opt-out/{token}":   "/referral/opt-out/" + goodToken,
+			"POST /referral/opt-out/{token}":  "/referral/opt-out/" + goodToken,
+			"GET /referral/assets/{name}":     "/referral/assets/none",
+		},
+		Bodies: map[string]doortest.Body{
+			"POST /referral/activate": {ContentType: form, Text: "code=unknown"},
+			"POST /referral/invite":   {ContentType: form, Text: "channel=email&email=never%40example.ru"},
+		},
+		Secrets: []string{"Резервация", "anna.petrova@", "ООО «Ю***»", "1204", "3\u00a0450,00", "−1\u00a0122,58"},
+	})
+}
+
+const form = "application/x-www-form-urlencoded"
+
+// The door's policy allows all that the pages load.
+func TestThePolicyAllowsThePages(t *testing.T) {
+	rig, p := behind(t)
+	rig.Serve(p.Routes())
+	answer := rig.Get(rig.SignedIn(inviter), "/referral")
+	policy := answer.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"script-src 'self'", "style-src 'self'", "img-src 'self'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy %q lacks %s", policy, want)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Errorf("the policy is %q", policy)
+	}
+}
+
+// The door's notices are told in the look of the pages.
+func TestTheDoorSpeaksThroughThePages(t *testing.T) {
+	rig, p := behind(t)
+	rig.Serve(p.Routes())
+	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", door.SignedOutPath: "Вы вышли"} {
+		answer := rig.Get(rig.Browser(), path)
+		doc, err := html.Parse(strings.NewReader(answer.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := words(doc); !strings.Contains(text, says) || !strings.Contains(text, "Личный кабинет") || strings.ContainsAny(text, "ёЁ") {
+			t.Errorf("%s says %q", path, text)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+// Package pages is the personal account in a browser: pages in Russian, rendered on
+// the server from a [portal.Service]. They work without
+// JavaScript; one small file adds copying, the countdown and the dialog. Who the
+// client is, the headers of an answer and requests from other sites are the door's
+// business.
+package pages
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"time"
+
+	"referral/web/door"
+	"referral/web/portal"
+)
+
+// Options is what the pages need.
+type Options struct {
+	Service portal.Service
+	Now     func() time.Time
+	Zone    *time.Location // of the programme: days and hours are printed in it
+	// Proxies is trusted for the client's address, by which wrong codes are throttled.
+	Proxies portal.Proxies
+	// NewKey returns the idempotency key of a new form; nil means random keys.
+	NewKey func() string
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Service == nil:
+		return errors.New("pages: no Service")
+	case o.Now == nil:
+		return errors.New("pages: no Now")
+	case o.Zone == nil:
+		return errors.New("pages: no Zone")
+	}
+	if o.NewKey == nil {
+		o.NewKey = rand.Text
+	}
+	return nil
+}
+
+// Pages is the personal account in a browser.
+type Pages struct {
+	o         Options
+	assets    assets
+	templates templates
+}
+
+// New makes the pages. The error says which option is missing.
+func New(o Options) (*Pages, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p := &Pages{o: o}
+	var err error
+	if p.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	p.templates, err = readTemplates(p.assets)
+	return p, err
+}
+
+// Where the pages are.
+const (
+	pathHome        = door.HomePath
+	pathFriends     = "/referral/friends"
+	pathHistory     = "/referral/history"
+	pathInvitations = "/referral/invitations"
+	pathTable       = "/referral#steps" // a part of the main page
+	pathAssets      = "/referral/assets/"
+)
+
+// Routes are the ways to the pages, each with its rule.
+func (p *Pages) Routes() []door.Route {
+	return []door.Route{
+		p.client("GET /referral", p.home),
+		p.client("POST /referral/activate", p.activate),
+		p.client("POST /referral/enter", p.enter),
+		p.client("GET /referral/friends", p.friends),
+		p.client("GET /referral/history", p.history),
+		p.client("GET /referral/history/{invoice}", p.why),
+		p.client("GET /referral/invite", p.invitePage),
+		p.client("POST /referral/invite", p.invite),
+		p.client("GET /referral/invitations", p.invitations),
+		// A refused form stands at the address that it was sent to, and somebody may
+		// load that again.
+		p.client("GET /referral/activate", p.backHome),
+		p.client("GET /referral/enter", p.backHome),
+		{Pattern: "GET /referral/opt-out/{token}", Rule: door.Anyone, Handler: p.shown(p.askOptOut)},
+		{Pattern: "POST /referral/opt-out/{token}", Rule: door.Anyone, Handler: p.shown(p.optOut)},
+		{Pattern: "GET /referral/assets/{name}", Rule: door.Anyone, Handler: p.assets},
+	}
+}
+
+func (p *Pages) backHome(w http.ResponseWriter, r *http.Request, _ int64) error {
+	http.Redirect(w, r, pathHome, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,177 @@
+package pages
+
+import (
+	"net/http"
+	"strings"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/portal/pages/ru"
+)
+
+// whyView is «почему столько»: an invoice with the arithmetic of its discount.
+type whyView struct {
+	Invoice   string
+	Month     string
+	Charged   string
+	Wanted    string
+	Posted    string
+	Unbooked  []unbookedPart
+	Waiting   string // empty when everything is posted
+	Lines     []whyLine
+	Documents []whyDocument
+}
+
+// whyLine is a line of the invoice.
+type whyLine struct {
+	Service string
+	Days    string // of its service period, in a sentence
+	Amount  string
+	Note    string // why there is no discount
+	Rows    []whyDays
+	Total   string // percent-days
+	Words   string
+	Formula string
+	Rounded bool
+	Wanted  string
+}
+
+type whyDays struct{ Days, Count, Percent, Parts, PercentDays string }
+
+type whyDocument struct {
+	Number int
+	Reason string
+	Month  string // that it was posted to
+	Amount string
+	State  status
+}
+
+func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error {
+	e, found, err := p.o.Service.Why(r.Context(), account, r.PathValue("invoice"))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	f, err := p.own(r.Context(), account, "Почему столько: счет "+e.InvoiceID, pathHistory)
+	if err != nil {
+		return err
+	}
+	f.Body = p.whyOf(&e)
+	return p.render(w, r, http.StatusOK, "why", f)
+}
+
+func (p *Pages) whyOf(e *billing.InvoiceExplanation) whyView {
+	v := whyView{
+		Invoice: e.InvoiceID, Month: ru.Month(e.Period), Charged: ru.Money(e.Charged, e.Currency),
+		Wanted: ru.Off(e.Wanted, e.Currency), Posted: ru.Off(e.Booked(), e.Currency), Unbooked: unbooked(&e.InvoiceSums),
+	}
+	if e.Difference != 0 {
+		v.Waiting = ru.Off(e.Difference, e.Currency)
+	}
+	for i := range e.ByLine {
+		v.Lines = append(v.Lines, whyLineOf(&e.ByLine[i], e.Currency))
+	}
+	for i := range e.Documents {
+		v.Documents = append(v.Documents, p.whyDocument(&e.Documents[i], e.Currency))
+	}
+	return v
+}
+
+func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
+	v := whyLine{Service: serviceName(l.Service), Note: lineNote(l), Wanted: ru.Off(l.Wanted, currency)}
+	if l.Class == "gone" {
+		v.Wanted = ru.Off(l.Difference, currency)
+		return v
+	}
+	v.Days, v.Amount = ru.Stretch(l.From, l.To), ru.Money(l.Amount, currency)
+	if l.PercentDays == 0 {
+		return v
+	}
+	for _, s := range l.Segments {
+		v.Rows = append(v.Rows, whyDaysOf(s))
+	}
+	v.Total = ru.Number(l.PercentDays)
+	if l.PercentDays == 100*l.Days {
+		v.Words = "Скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), поэтому она равна начисленной сумме."
+		return v
+	}
+	v.Words, v.Formula, v.Rounded = inWords(l), formulaOf(l, currency), rounded(l)
+	return v
+}
+
+func lineNote(l *billing.ExplainedLine) string {
+	switch {
+	case l.Class == "excluded":
+		return "На эту услугу скидка не распространяется."
+	case l.Class == "held":
+		return "Услуга новая: применяется ли к ней скидка, еще уточняется. Если да, мы пересчитаем счет."
+	case l.Class == "gone":
+		return "Этой строки в счете больше нет, поэтому скидка по ней снята."
+	case l.PercentDays == 0:
+		return "В эти дни скидка не действовала."
+	}
+	return ""
+}
+
+func whyDaysOf(s billing.ExplainedDays) whyDays {
+	v := whyDays{Days: ru.Stretch(s.From, s.To), Count: ru.Number(s.Days), Percent: ru.Percent(s.Percent), PercentDays: ru.Number(s.PercentDays)}
+	if s.Invitee > 0 && s.Inviter > 0 {
+		v.Parts = ru.Percent(s.Inviter) + " за приведенных клиентов и " + ru.Percent(s.Invitee) + " новому клиенту"
+		if s.Invitee+s.Inviter > s.Percent {
+			v.Parts += ", вместе не больше " + ru.Percent(s.Percent)
+		}
+	}
+	return v
+}
+
+// inWords is the arithmetic read out: "19 дней по 40% и 11 дней по 60% — это
+// 19 × 40 + 11 × 60 = 1 420", and what that is a part of.
+func inWords(l *billing.ExplainedLine) string {
+	said, products := make([]string, len(l.Segments)), make([]string, len(l.Segments))
+	for i, s := range l.Segments {
+		said[i] = ru.Days.Count(s.Days) + " по " + ru.Percent(s.Percent)
+		products[i] = times(s.Days, s.Percent)
+	}
+	return enumerated(said) + " — это " + strings.Join(products, " + ") + ru.Space + "= " + ru.Number(l.PercentDays) +
+		". Если бы скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), вышло бы " + times(l.Days, 100) + ru.Space + "= " +
+		ru.Number(100*l.Days) + ". Поэтому скидка — " + ru.Number(l.PercentDays) + " из " + ru.Number(100*l.Days) + " частей начисленной суммы:"
+}
+
+func times(a, b int) string { return ru.Number(a) + ru.Space + "×" + ru.Space + ru.Number(b) }
+
+func enumerated(parts []string) string {
+	last := len(parts) - 1
+	if last < 1 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:last], ", ") + " и " + parts[last]
+}
+
+// formulaOf is "3 000,00 ₽ × 1 420 ÷ 3 000 = 1 420,00 ₽".
+func formulaOf(l *billing.ExplainedLine, currency string) string {
+	return ru.Money(l.Amount, currency) + " × " + ru.Number(l.PercentDays) + " ÷ " + ru.Number(100*l.Days) + " = " + ru.Money(-l.Wanted, currency)
+}
+
+// rounded tells whether kopecks had to be rounded. The factors are reduced first:
+// their product need not fit.
+func rounded(l *billing.ExplainedLine) bool {
+	whole := int64(100 * l.Days)
+	return (int64(l.Amount)%whole)*(int64(l.PercentDays)%whole)%whole != 0
+}
+
+func (p *Pages) whyDocument(d *billing.ExplainedDocument, currency string) whyDocument {
+	return whyDocument{
+		Number: d.Sequence, Reason: documentReasons[d.Reason], Month: ru.Month(d.PostingPeriod), Amount: ru.Off(d.Amount, currency),
+		State: p.documentState(d),
+	}
+}
+
+func (p *Pages) documentState(d *billing.ExplainedDocument) status {
+	said := documentStates[d.State]
+	if d.State == billing.DocumentApplied && d.Answer != nil {
+		said.Words += " " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone))
+	}
+	return said
+}

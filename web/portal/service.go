@@ -1,0 +1,97 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/billing"
+	"referral/contact"
+	"referral/internal/recovering"
+	"referral/models"
+)
+
+// Options is what a service needs.
+type Options struct {
+	Store      Store
+	Programme  *billing.Programme
+	Derive     Derive // the consumer's
+	Limits     Limits
+	Invites    InviteOptions
+	PublicURL  string             // of the personal account, without a slash at its end: https://lk.example.com
+	Now        func() time.Time   // defaults to time.Now
+	NewID      func() models.UUID // random, for what has no idempotency key
+	NewToken   func() string      // secret of an opt-out link, at least 128 random bits
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// InviteOptions is how invitations are accepted.
+type InviteOptions struct {
+	Channels   []models.Channel // those that are configured for sending
+	Recipients contact.Rules
+	PerDay     int // per client
+}
+
+type service struct {
+	options Options
+	metrics *metrics
+	batcher *batcher
+}
+
+// NewService returns the service behind the pages and the JSON API.
+func NewService(o Options) (Service, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("cabinet: %w", err)
+	}
+	guard, err := recovering.NewPrivate(o.Log, o.Registerer, "cabinet")
+	if err != nil {
+		return nil, fmt.Errorf("cabinet: %w", err)
+	}
+	return &service{
+		options: o, metrics: newMetrics(o.Registerer), batcher: &batcher{intake: o.Store, derive: o.Derive, guard: guard},
+	}, nil
+}
+
+func (o *Options) validate() error {
+	if o.Store == nil || o.Programme == nil || o.Derive == nil || o.NewID == nil || o.NewToken == nil || o.Log == nil || o.Registerer == nil {
+		return errors.New("store, programme, derive, ids, tokens, log and registerer must be given")
+	}
+	if o.Invites.PerDay < 1 {
+		return fmt.Errorf("%d invitations a day: must be at least 1", o.Invites.PerDay)
+	}
+	if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
+		return fmt.Errorf("the public address %q is no URL with a scheme and a host", o.PublicURL)
+	}
+	return o.Limits.validate()
+}
+
+// today is the programme's day.
+func (s *service) today() models.Date { return s.options.Programme.Local(s.options.Now()) }
+
+// detached returns a context for work that continues after the client has
+// disconnected, for a limited time.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), batchTimeout+5*time.Second)
+}
+
+// forCleanup returns a context for what must still be written after a timeout.
+func forCleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+// link is the address of the page where a code is entered, with the code filled in.
+func (s *service) link(code string) string {
+	if code == "" {
+		return ""
+	}
+	return s.options.PublicURL + "/referral?code=" + url.QueryEscape(code)
+}

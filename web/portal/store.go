@@ -1,0 +1,57 @@
+package portal
+
+import (
+	"context"
+	"time"
+
+	"referral/models"
+)
+
+// Facts is what the service reads of an account.
+type Facts interface {
+	Cabinet(ctx context.Context, account int64) (c models.AuditCase, entered, known bool, err error)
+	EnterCabinet(ctx context.Context, account int64) error
+	BroughtFriends(ctx context.Context, inviter int64, after models.FriendMark, limit int) ([]models.BroughtFriend, error)
+	Bills(ctx context.Context, account int64, before models.Period, months int) (models.AuditCase, error)
+	Bill(ctx context.Context, account int64, invoice string) (c models.AuditCase, found bool, err error)
+}
+
+// Intake stores facts, as for the consumer.
+type Intake interface {
+	Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error)
+	VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
+}
+
+// Derive calculates the changes that facts make to their accounts; the consumer
+// passes the same function.
+type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
+
+// TryCounter counts wrong codes.
+type TryCounter interface {
+	ReserveTry(ctx context.Context, counters []models.Tries) (over time.Time, err error)
+	GiveBackTry(ctx context.Context, counters []models.Tries) error
+}
+
+// Requests stores answers by idempotency key, so that a repeat gets the same answer.
+type Requests interface {
+	ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error)
+	AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error
+	ReleaseRequest(ctx context.Context, c models.RequestClaim) error
+	GiveUpRequest(ctx context.Context, c models.RequestClaim) error
+}
+
+// Invitations stores invitations for the sender.
+type Invitations interface {
+	Invite(ctx context.Context, q models.InvitationRequest) (models.Invitation, error)
+	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
+	OptOut(ctx context.Context, token models.Digest) (found bool, err error)
+}
+
+// Store is all of them.
+type Store interface {
+	Facts
+	Intake
+	TryCounter
+	Requests
+	Invitations
+}
