@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"referral/billing"
+	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/store"
 )
@@ -72,7 +70,7 @@ func (a *app) closePeriod(ctx context.Context, p process, s models.Signature) er
 		case err != nil:
 			return err
 		}
-		printSignature(p.out, &signed)
+		report.SignatureText(p.out, &signed)
 		return nil
 	}
 }
@@ -111,7 +109,7 @@ func (a *app) takeTotals(ctx context.Context, p process, s *models.Signature) er
 		return err
 	}
 	if !r.Ties() {
-		s.Objections = append(s.Objections, fmt.Sprintf("it does not tie: %s, see `referral reconcile %s`", things(r.BreakCount, "break"), s.Period))
+		s.Objections = append(s.Objections, fmt.Sprintf("it does not tie: %s, see `referral reconcile %s`", report.Quantity(r.BreakCount, "break"), s.Period))
 	}
 	s.LastRun, s.Totals = head.LastRun, r.ToSign()
 	s.Foreign = models.Counted{Count: head.ForeignDocuments, Amount: head.ForeignAmount}
@@ -126,21 +124,6 @@ func notClosedInWords(no *store.NotClosed) string {
 		return no.Error() + "; --override REASON closes it all the same"
 	}
 	return no.Error()
-}
-
-func printSignature(w io.Writer, s *models.Signature) {
-	fmt.Fprintf(w, "period %s is closed, signed by %s on %s\n", s.Period, s.Who, s.At.Format(time.RFC3339))
-	_, overall := billing.SignedLines(s)
-	for _, l := range overall {
-		if l.Currency == "" {
-			fmt.Fprintf(w, "signed: SMS packages posted: %s\n", count(l.Posted.Count))
-		} else {
-			fmt.Fprintf(w, "signed: discounts posted %s %s, on %s\n", l.Posted.Amount, l.Currency, things(l.Posted.Count, "line"))
-		}
-	}
-	if s.Override != "" {
-		fmt.Fprintf(w, "overridden: %s; against: %s\n", s.Override, strings.Join(s.Objections, "; "))
-	}
 }
 
 func newReopen(p process) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"referral/cmd/referral/report"
 	"referral/internal/storetest"
 	"referral/models"
 )
@@ -105,7 +106,7 @@ func TestTheSignedReportStays(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	before := w.reconciles(exitDone)
-	if len(before.Corrections) != 0 || before.Signed.Overall[0].Posted != (totalReport{6, signed}) || before.Signed.By != "Anna" || before.Signed.Reason != "April ties" {
+	if len(before.Corrections) != 0 || before.Signed.Overall[0].Posted != (report.Total{Count: 6, AmountMinor: signed}) || before.Signed.By != "Anna" || before.Signed.Reason != "April ties" {
 		t.Errorf("just signed: %+v", before)
 	}
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
@@ -114,7 +115,7 @@ func TestTheSignedReportStays(t *testing.T) {
 	if !slices.Equal(after.Signed.Overall, before.Signed.Overall) || !slices.Equal(after.Signed.Controls, before.Signed.Controls) {
 		t.Errorf("what was signed has changed: %+v, before %+v", after.Signed, before.Signed)
 	}
-	if want := []correctionReport{{202605, "RUB", 1, corrected}}; !slices.Equal(after.Corrections, want) {
+	if want := []report.Correction{{PostingPeriod: 202605, Currency: "RUB", Documents: 1, AmountMinor: corrected}}; !slices.Equal(after.Corrections, want) {
 		t.Errorf("corrections %+v, want %+v", after.Corrections, want)
 	}
 	if now := after.Overall[0].Posted.AmountMinor; now != signed+corrected {
@@ -194,7 +195,7 @@ func TestALedgerChangedAfterTheSignature(t *testing.T) {
 			}
 			w.tampers("UPDATE adjustments SET amount_minor = amount_minor " + c.change + ", items = " + storetest.Items("1", "amount "+c.change) + " WHERE account_id = 885")
 			r := w.reconciles(exitNo)
-			if !slices.ContainsFunc(r.Breaks, func(b breakReport) bool { return string(b.Kind) == c.want }) {
+			if !slices.ContainsFunc(r.Breaks, func(b report.Break) bool { return string(b.Kind) == c.want }) {
 				t.Errorf("%+v", r.Breaks)
 			}
 		})
@@ -216,10 +217,10 @@ func TestAnInvoiceThatMovesAfterTheSignature(t *testing.T) {
 		w.month(202605)
 	}
 	r := w.reconciles(exitDone)
-	if want := []movedReport{{"RUB", 20000}}; !slices.Equal(r.Moved, want) || r.Overall[0].Posted.AmountMinor != -184398+20000 {
+	if want := []report.Moved{{Currency: "RUB", AmountMinor: 20000}}; !slices.Equal(r.Moved, want) || r.Overall[0].Posted.AmountMinor != -184398+20000 {
 		t.Errorf("moved %+v, want %+v; now %+v", r.Moved, want, r.Overall)
 	}
-	var may reconcileReport
+	var may report.Reconciliation
 	w.answers(exitDone, &may, "reconcile", "2026-05", "--format", "json")
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/store"
 )
@@ -91,39 +92,6 @@ func sinceTime(text string, now time.Time, zone *time.Location) (time.Time, erro
 	return time.Time{}, fmt.Errorf("--since: %q is not a time; write 2026-04-01, 2026-04-01T09:00:00Z or 24h", text)
 }
 
-// letterReport is a dead letter as JSON, without its body: that may hold
-// personal data.
-type letterReport struct {
-	ID         int64                  `json:"id"`
-	State      models.DeadLetterState `json:"state"`
-	SetAsideAt time.Time              `json:"set_aside_at"`
-	Topic      string                 `json:"topic"`
-	Partition  int                    `json:"partition"`
-	Offset     int64                  `json:"offset"`
-	Type       string                 `json:"type"`
-	AccountID  int64                  `json:"account_id,omitempty"`
-	Reason     models.BadInput        `json:"reason"` // the latest
-	Detail     string                 `json:"detail"`
-	ReplayedAt *time.Time             `json:"replayed_at,omitempty"`
-}
-
-func letterReportOf(l *models.DeadLetter) letterReport {
-	o := l.Message.Origin
-	r := letterReport{
-		ID: l.ID, State: l.State, SetAsideAt: l.At, Topic: o.Topic, Partition: o.Partition, Offset: o.Offset,
-		Type: l.Type, AccountID: models.KeyAccount(l.Message.Key), Reason: l.Fault.Reason, Detail: l.Fault.Detail,
-	}
-	if !l.ReplayedAt.IsZero() {
-		r.ReplayedAt = &l.ReplayedAt
-	}
-	return r
-}
-
-func (r *letterReport) cells() []string {
-	return []string{fmt.Sprint(r.ID), string(r.State), r.SetAsideAt.Format(time.DateTime), fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset),
-		string(accountIdentifier(r.AccountID)), r.Type, string(r.Reason), r.Detail}
-}
-
 // listPage is how many dead letters are read at once.
 const listPage = 500
 
@@ -177,17 +145,10 @@ func (a *app) listLetters(ctx context.Context, p process, selected letterFlags, 
 	if err != nil {
 		return err
 	}
-	reports := make([]letterReport, len(letters))
-	rows := make([][]string, len(letters))
-	for i := range letters {
-		r := letterReportOf(&letters[i])
-		reports[i] = r
-		rows[i] = r.cells()
-	}
 	if format == "json" {
-		return printJSON(p, reports)
+		return report.DeadLettersJSON(p.out, letters)
 	}
-	printTable(p.out, things(int64(len(reports)), "dead letter"), []string{"id", "state", "set aside", "from", "account", "type", "reason", "detail"}, rows)
+	report.DeadLetterTable(p.out, letters)
 	return nil
 }
 
@@ -264,7 +225,7 @@ func (a *app) choose(ctx context.Context, command string, c *chosen, args []stri
 	}
 	if !c.yes && len(letters) > 0 {
 		return nil, errNo{fmt.Sprintf("%s: %s would be acted on, and nothing was done; look with `referral dead-letters list`, then repeat with --yes",
-			command, things(int64(len(letters)), "dead letter"))}
+			command, report.Quantity(int64(len(letters)), "dead letter"))}
 	}
 	ids := make([]int64, len(letters))
 	for i := range letters {
@@ -395,7 +356,7 @@ func (a *app) discard(ctx context.Context, p process, ids []int64, who *operator
 		discarded = append(discarded, done...)
 	}
 	if len(discarded) > 0 || len(ids) == 0 {
-		fmt.Fprintf(p.out, "%s discarded\n", things(int64(len(discarded)), "dead letter"))
+		fmt.Fprintf(p.out, "%s discarded\n", report.Quantity(int64(len(discarded)), "dead letter"))
 	}
 	for _, id := range ids {
 		if !slices.Contains(discarded, id) {
@@ -423,7 +384,7 @@ func (a *app) refuseLetter(ctx context.Context, id int64, what string) error {
 	}[letter.State]
 	if len(acts) > 0 && letter.State != models.DeadLetterWaiting {
 		last := acts[len(acts)-1]
-		why += fmt.Sprintf(" (by %s on %s)", printable(last.Who), last.At.Format(time.RFC3339))
+		why += fmt.Sprintf(" (by %s on %s)", report.Printable(last.Who), last.At.Format(time.RFC3339))
 	}
 	return errNo{fmt.Sprintf("dead letter %d cannot be %s: it %s", id, what, why)}
 }

@@ -1,25 +1,10 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"referral/models"
 )
-
-// Every reason has a sentence that says what to do.
-func TestEveryDeadLetterHasAdvice(t *testing.T) {
-	for _, reason := range models.BadInputs {
-		if len(letterAdvice[reason]) < 40 {
-			t.Errorf("%s: %q", reason, letterAdvice[reason])
-		}
-	}
-	if len(letterAdvice) != len(models.BadInputs) {
-		t.Errorf("%d sentences for %d reasons", len(letterAdvice), len(models.BadInputs))
-	}
-}
 
 func TestSince(t *testing.T) {
 	moscow := time.FixedZone("MSK", 3*60*60)
@@ -49,19 +34,6 @@ func TestDeadLettersRefuseWrongUse(t *testing.T) {
 	for _, args := range []string{"show 7", "replay 7", "discard 7 --by Anna --reason noise"} {
 		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitNo || !strings.Contains(a.err, "there is no dead letter 7") {
 			t.Errorf("%s: %+v", args, a)
-		}
-	}
-}
-
-// The account is what a person filters by; a key that is no account id is not shown.
-func TestTheListNamesTheAccount(t *testing.T) {
-	for key, want := range map[string]string{"885": "885", "x": "", "": ""} {
-		message := models.Message{Key: []byte(key), Origin: models.Origin{Topic: "pbx.registered", Partition: 1, Offset: 5}}
-		r := letterReportOf(&models.DeadLetter{State: models.DeadLetterWaiting, Type: "pbx.registered.v1", SetAside: models.SetAside{
-			ID: 7, Message: message, Fault: models.Fault{Reason: models.BadConflict, Detail: "why"}, At: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC),
-		}})
-		if got := r.cells(); !slices.Equal(got, []string{"7", "waiting", "2026-04-01 09:00:00", "pbx.registered/1@5", want, "pbx.registered.v1", "conflict", "why"}) {
-			t.Errorf("key %q: %q", key, got)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/cmd/referral/config"
+	"referral/cmd/referral/report"
 	"referral/internal/demo/broker"
 	"referral/internal/demo/clients"
 	"referral/internal/demo/identity"
@@ -220,7 +221,7 @@ func (d *demo) tell(ctx context.Context) error {
 		}
 	}
 	fmt.Fprintf(d.out, "\nTold and settled in %s: %s messages, of them %s repeats and %s broken.\n\n", time.Since(began).Round(100*time.Millisecond),
-		count(d.told.Messages), count(d.told.Repeats), count(badOf(&d.told)))
+		report.Count(d.told.Messages), report.Count(d.told.Repeats), report.Count(badOf(&d.told)))
 	return nil
 }
 
@@ -260,8 +261,8 @@ func (d *demo) month(ctx context.Context, phase int, row string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, row, period, count(d.told.Messages-messages), count(d.told.Good[clients.Invoices]-invoices), count(own.Documents),
-		own.Amount, count(own.Packages), count(own.HeldLines), late.Amount)
+	fmt.Fprintf(d.out, row, period, report.Count(d.told.Messages-messages), report.Count(d.told.Good[clients.Invoices]-invoices), report.Count(own.Documents),
+		own.Amount, report.Count(own.Packages), report.Count(own.HeldLines), late.Amount)
 	return nil
 }
 

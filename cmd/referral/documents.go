@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
+	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/store"
 )
@@ -117,5 +118,5 @@ func documentName(d *models.LedgerDocument) string {
 	if d.SMS > 0 {
 		return fmt.Sprintf("the package of %d SMS of account %d (%s)", d.SMS, d.AccountID, d.Period)
 	}
-	return fmt.Sprintf("the adjustment of %s on invoice %s of account %d", d.Amount, printable(d.InvoiceID), d.AccountID)
+	return fmt.Sprintf("the adjustment of %s on invoice %s of account %d", d.Amount, report.Printable(d.InvoiceID), d.AccountID)
 }

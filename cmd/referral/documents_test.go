@@ -10,6 +10,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"referral/billing"
+	"referral/cmd/referral/report"
 	"referral/models"
 )
 
@@ -36,7 +37,7 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 	w.rejects(id, "the invoice is closed")
 	w.rejects(parcel, "no such tariff")
 	broken := w.reconciles(exitNo)
-	if broken.BreakCount != 2 || broken.Breaks[0].Kind != billing.BreakRejected || broken.Overall[0].WrittenOff != (totalReport{}) {
+	if broken.BreakCount != 2 || broken.Breaks[0].Kind != billing.BreakRejected || broken.Overall[0].WrittenOff != (report.Total{}) {
 		t.Errorf("after the rejection: %+v", broken.Breaks)
 	}
 	if a := w.asks("explain", "account", "885"); !strings.Contains(a.out, parcel.String()) {
@@ -51,10 +52,10 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 	const amount = -(142000 + 5843)
 	r := w.reconciles(exitDone)
 	all := r.Overall[0]
-	if all.WrittenOff != (totalReport{2, amount}) || all.Answered.AmountMinor+amount != all.Published.AmountMinor || r.Overall[1].WrittenOff.Count != 1 {
+	if all.WrittenOff != (report.Total{Count: 2, AmountMinor: amount}) || all.Answered.AmountMinor+amount != all.Published.AmountMinor || r.Overall[1].WrittenOff.Count != 1 {
 		t.Errorf("%+v", r.Overall)
 	}
-	if n := slices.IndexFunc(r.Notices, func(n noticeReport) bool {
+	if n := slices.IndexFunc(r.Notices, func(n report.Notice) bool {
 		return n.Kind == billing.NoticeWrittenOff && n.AmountMinor == amount && strings.Contains(n.Detail, id.String()) && strings.Contains(n.Detail, "by Boris") && strings.Contains(n.Detail, "paid in cash")
 	}); n < 0 {
 		t.Errorf("notices %+v", r.Notices)

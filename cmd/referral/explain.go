@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"referral/cmd/referral/report"
 )
 
 func newExplain(p process) *cobra.Command {
@@ -67,9 +69,9 @@ func (a *app) explainAccount(ctx context.Context, p process, id, format string) 
 	}
 	e := a.programme.Explain(&c)
 	if format == "json" {
-		return printJSON(p, e)
+		return report.JSON(p.out, e)
 	}
-	return printOut(p, func(w *page) { w.account(&e) })
+	return report.AccountText(p.out, &e)
 }
 
 func (a *app) explainInvoice(ctx context.Context, p process, id, format string) error {
@@ -90,7 +92,7 @@ func (a *app) explainInvoice(ctx context.Context, p process, id, format string) 
 		return unknown
 	}
 	if format == "json" {
-		return printJSON(p, e)
+		return report.JSON(p.out, e)
 	}
-	return printOut(p, func(w *page) { w.invoice(&e) })
+	return report.InvoiceText(p.out, &e)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
-	"referral/cmd/referral/config"
+	"referral/cmd/referral/report"
 	"referral/models"
 )
 
@@ -38,7 +38,7 @@ something does not.`,
 				return err
 			}
 			defer a.close()
-			return a.reconcile(cmd.Context(), p, period, f.output, f.writer(csvForm(a.config.Reports.CSV)))
+			return a.reconcile(cmd.Context(), p, period, &f)
 		},
 	}
 	cmd.Flags().StringVar(&f.format, "format", "table", "`table`, json, csv or xlsx")
@@ -47,13 +47,10 @@ something does not.`,
 	return cmd
 }
 
-// reportWriter writes a reconciliation in one format.
-type reportWriter func(io.Writer, *reconcileReport) error
-
 // reportFormat is what the flags say about how a report is written.
 type reportFormat struct {
 	format string
-	csv    csvForm // empty: as the configuration says
+	csv    report.CSVForm // empty: as the configuration says
 	output string
 }
 
@@ -65,41 +62,41 @@ func (f *reportFormat) validate(p process) error {
 	case f.csv != "" && f.format != "csv":
 		return usageError("--csv", errors.New("it goes with --format csv only"))
 	case f.csv != "":
-		return usageError("--csv", config.CSVForm(f.csv).Validate())
+		return usageError("--csv", f.csv.Validate())
 	case f.format == "xlsx" && f.output == "" && isTerminal(p.out):
 		return usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
 	}
 	return nil
 }
 
-func (f *reportFormat) writer(configured csvForm) reportWriter {
+func (f *reportFormat) write(w io.Writer, r *report.Reconciliation, configured report.CSVForm) error {
 	switch f.format {
 	case "json":
-		return writeReconcileJSON
+		return report.JSON(w, r)
 	case "csv":
-		return writeReconcileCSV(cmp.Or(f.csv, configured))
+		return report.ReconciliationCSV(w, r, cmp.Or(f.csv, configured))
 	case "xlsx":
-		return writeReconcileXLSX
+		return report.ReconciliationXLSX(w, r)
 	}
-	return writeReconcileTable
+	return report.ReconciliationTable(w, r)
 }
 
-func (a *app) reconcile(ctx context.Context, p process, period models.Period, output string, write reportWriter) error {
-	report, err := a.reconciled(ctx, p, period)
+func (a *app) reconcile(ctx context.Context, p process, period models.Period, f *reportFormat) error {
+	r, err := a.reconciled(ctx, p, period)
 	if err != nil {
 		return err
 	}
-	if err := writeOut(p, output, func(w io.Writer) error { return write(w, report) }); err != nil {
+	if err := writeOut(p, f.output, func(w io.Writer) error { return f.write(w, r, a.config.Reports.CSV) }); err != nil {
 		return err
 	}
-	if !report.Ties {
-		return errNo{fmt.Sprintf("%s does not tie: %s, see the report", period, things(report.BreakCount, "break"))}
+	if !r.Ties {
+		return errNo{fmt.Sprintf("%s does not tie: %s, see the report", period, report.Quantity(r.BreakCount, "break"))}
 	}
 	return nil
 }
 
 // reconciled audits a period and sums up.
-func (a *app) reconciled(ctx context.Context, p process, period models.Period) (*reconcileReport, error) {
+func (a *app) reconciled(ctx context.Context, p process, period models.Period) (*report.Reconciliation, error) {
 	info, err := a.periodInfo(ctx, period)
 	if err != nil {
 		return nil, err
@@ -108,15 +105,14 @@ func (a *app) reconciled(ctx context.Context, p process, period models.Period) (
 	if err != nil {
 		return nil, err
 	}
-	report := newReconcileReport(info, a.now())
-	report.OtherTerms = digest != "" && digest != a.programme.Digest()
+	result := report.NewReconciliation(info, a.now())
+	result.OtherTerms = digest != "" && digest != a.programme.Digest()
 	r, head, err := a.audited(ctx, p, period)
 	if err != nil {
 		return nil, err
 	}
-	report.fill(r)
-	report.fillSigned(r, &head)
-	return report, nil
+	result.Fill(r, &head)
+	return result, nil
 }
 
 // audited is the reconciliation of a period. A person who asks wants to know what
@@ -153,30 +149,6 @@ func (a *app) periodInfo(ctx context.Context, period models.Period) (models.Peri
 	return models.PeriodInfo{Period: period, State: models.PeriodOpen}, nil
 }
 
-// progressStep is how many accounts go by between two looks at the bar.
-const progressStep = 1000
-
-// auditProgress draws a bar while accounts are audited, when a person watches.
-func (a *app) auditProgress(ctx context.Context, p process, period models.Period) (tick, done func()) {
-	if !isTerminal(p.err) {
-		return func() {}, func() {}
-	}
-	size, err := a.store.AuditSize(ctx, period)
-	if err != nil {
-		a.log.Warn("the progress cannot be shown", "error", err)
-		return func() {}, func() {}
-	}
-	bar, seen := newBar(p.err), 0
-	bar.ChangeMax64(max(size, 1))
-	bar.Describe(fmt.Sprintf("%s accounts", period))
-	tick = func() {
-		if seen++; seen%progressStep == 0 {
-			_ = bar.Set(seen)
-		}
-	}
-	return tick, func() { _ = bar.Clear() }
-}
-
 // writeOut hands the writer of a file to write, or that of standard output when
 // none is named. A file that could not be written whole is taken away.
 func writeOut(p process, path string, write func(io.Writer) error) error {
@@ -198,12 +170,4 @@ func writeOut(p process, path string, write func(io.Writer) error) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
-}
-
-// things is a number with what it counts: "1 break", "2 breaks".
-func things(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return count(n) + " " + what + "s"
 }

@@ -3,16 +3,15 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/publisher"
 	"referral/scheduler"
@@ -153,128 +152,13 @@ func verdictOf(runs []models.Run) error {
 	return nil
 }
 
-// runReport is a run as a line of JSON.
-type runReport struct {
-	Type          string          `json:"type"` // run; totals of a rehearsal
-	Run           int64           `json:"run"`
-	Period        models.Period   `json:"period"`
-	PostingPeriod models.Period   `json:"posting_period"`
-	Kind          models.RunKind  `json:"kind"`
-	State         models.RunState `json:"state"`
-	Brake         string          `json:"brake,omitempty"`
-	Accounts      int64           `json:"accounts"`
-	FullDiscount  int64           `json:"accounts_at_100_percent"`
-	Documents     int64           `json:"documents"`
-	Items         int64           `json:"items"`
-	AmountMinor   models.Money    `json:"amount_minor"`
-	Packages      int64           `json:"packages"`
-	SMS           int64           `json:"sms"`
-	HeldLines     int64           `json:"held_lines"`
-	Parked        []parkedReport  `json:"parked"`
-}
-
-// parkedReport is an account that the run could not settle, or one invoice of it.
-type parkedReport struct {
-	AccountID int64  `json:"account_id"`
-	InvoiceID string `json:"invoice_id,omitempty"`
-	Error     string `json:"error"`
-}
-
+// parkedShown is how many parked accounts an answer names.
 const parkedShown = 1000
 
 func printRun(p process, run models.Run, parked []models.ParkedAccount, format string) error {
 	if format == "json" {
-		return printLine(json.NewEncoder(p.out), reportOf(run, parked))
+		return report.RunLine(p.out, run, parked)
 	}
-	t := run.Totals
-	verb := "posted"
-	if run.State == models.RunBraked || run.ID == 0 {
-		verb = "would be posted"
-	}
-	title := fmt.Sprintf("Run %d of %s (%s): %s", run.ID, run.Period, run.Kind, run.State)
-	if run.ID == 0 {
-		title = fmt.Sprintf("Rehearsal of %s (%s)", run.Period, run.Kind)
-	}
-	if run.PostingPeriod != run.Period {
-		title += fmt.Sprintf(", posted to %s, for %s is closed", run.PostingPeriod, run.Period)
-	}
-	printTable(p.out, title, []string{"", verb}, [][]string{
-		{"accounts", count(t.Accounts)}, {"of them at 100 %", count(t.Full)},
-		{"documents", count(t.Documents)}, {"lines", count(t.Items)}, {"amount", t.Amount.String()},
-		{"SMS packages", count(t.Packages)}, {"SMS in them", count(t.SMS)},
-		{"lines on hold", count(t.HeldLines)}, {"parked", count(t.Parked)},
-	})
-	for _, what := range parked {
-		fmt.Fprintf(p.out, "parked: %s\n", printable(what.String()))
-	}
+	report.RunTable(p.out, run, parked)
 	return nil
-}
-
-func reportOf(run models.Run, parked []models.ParkedAccount) runReport {
-	t, what := run.Totals, "run"
-	if run.ID == 0 {
-		what = "totals"
-	}
-	report := runReport{
-		Type: what, Run: run.ID, Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, State: run.State, Brake: run.Brake,
-		Accounts: t.Accounts, FullDiscount: t.Full, Documents: t.Documents, Items: t.Items, AmountMinor: t.Amount,
-		Packages: t.Packages, SMS: t.SMS, HeldLines: t.HeldLines, Parked: make([]parkedReport, len(parked)),
-	}
-	for i, account := range parked {
-		report.Parked[i] = parkedReport{account.AccountID, account.InvoiceID, account.Error}
-	}
-	return report
-}
-
-func printLine(lines *json.Encoder, v any) error {
-	if err := lines.Encode(v); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// showProgress draws a bar while a run of the period is under way, when a person
-// watches. The function that it returns ends it.
-func (a *app) showProgress(ctx context.Context, p process, period models.Period) func() {
-	if !isTerminal(p.err) {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		a.drawProgress(ctx, p, period)
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
-func (a *app) drawProgress(ctx context.Context, p process, period models.Period) {
-	bar := newBar(p.err)
-	defer func() { _ = bar.Clear() }()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		runs, err := a.store.ActiveRuns(ctx)
-		if err != nil {
-			if !errors.Is(err, context.Canceled) {
-				a.log.Warn("the progress cannot be shown", "error", err)
-			}
-			return
-		}
-		for _, run := range runs {
-			if through, all, err := a.store.Progress(ctx, run); err == nil && run.Period == period {
-				bar.Describe(fmt.Sprintf("%s %s", run.Period, run.State))
-				bar.ChangeMax(max(all, 1))
-				_ = bar.Set(through)
-			}
-		}
-	}
 }

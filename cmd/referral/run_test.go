@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
-
-	"referral/models"
 )
 
 // A period that no fact can have is wrong use, and no question to the database.
@@ -27,26 +24,6 @@ func TestPeriodsOfOtherYearsAreWrongUse(t *testing.T) {
 	for _, first := range []string{"2000-01", "2999-12"} {
 		if p, err := periodArg([]string{first}); err != nil || p.String() != first {
 			t.Errorf("%s was read as %s (%v)", first, p, err)
-		}
-	}
-}
-
-// Programs read the report of a run: every name in it is in one style, and a list
-// is a list when nothing is in it.
-func TestRunReportAsJSON(t *testing.T) {
-	for _, c := range []struct {
-		parked []models.ParkedAccount
-		want   string
-	}{
-		{nil, `"parked":[]`},
-		{[]models.ParkedAccount{{AccountID: 885, Error: "overflow"}}, `"parked":[{"account_id":885,"error":"overflow"}]`},
-	} {
-		text, err := json.Marshal(reportOf(models.Run{ID: 7, Period: 202604, PostingPeriod: 202605}, c.parked))
-		if err != nil || !strings.Contains(string(text), c.want) {
-			t.Errorf("%s (%v), want %s in it", text, err, c.want)
-		}
-		if names := string(text); names != strings.ToLower(names) {
-			t.Errorf("names in capitals: %s", names)
 		}
 	}
 }

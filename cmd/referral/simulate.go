@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
+	"referral/cmd/referral/report"
 	"referral/models"
 )
 
@@ -82,22 +83,21 @@ func monthsBetween(from, to string) ([]models.Period, error) {
 }
 
 func (a *app) simulate(ctx context.Context, p process, other *billing.Programme, months []models.Period, format string) error {
-	report := simulationReport{Months: []simulatedMonth{}, Total: []simulatedDiscounts{}}
+	result := report.NewSimulation()
 	for _, period := range months {
 		s, err := a.simulated(ctx, p, other, period)
 		if err != nil {
 			return err
 		}
-		report.Months = append(report.Months, simulatedMonthOf(period, s))
-		report.add(s)
+		result.Add(period, s)
 		for _, f := range s.Failed {
 			fmt.Fprintf(p.err, "left out of %s: account %d: %s\n", period, f.AccountID, f.Error)
 		}
 	}
 	if format == "json" {
-		return printJSON(p, report)
+		return report.JSON(p.out, result)
 	}
-	printSimulation(p.out, &report)
+	report.SimulationTable(p.out, result)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"referral/cmd/referral/config"
+	"referral/cmd/referral/report"
 	"referral/models"
 )
 
@@ -22,9 +23,9 @@ func otherTerms(t *testing.T, change func(*config.Terms)) string {
 	return file
 }
 
-func (w *town) simulates(terms, from, to string) simulationReport {
+func (w *town) simulates(terms, from, to string) report.Simulation {
 	w.Helper()
-	var r simulationReport
+	var r report.Simulation
 	w.answers(exitDone, &r, "simulate", "--terms", terms, "--from", from, "--to", to, "--format", "json")
 	return r
 }
@@ -32,7 +33,7 @@ func (w *town) simulates(terms, from, to string) simulationReport {
 func TestTheSameTermsCostTheSame(t *testing.T) {
 	w := spring(t)
 	r := w.simulates(otherTerms(t, func(*config.Terms) {}), "2026-03", "2026-05")
-	if len(r.Months) != 3 || len(r.Total) != 1 || r.Total[0] != (simulatedDiscounts{"RUB", -184398, -184398, 0}) {
+	if len(r.Months) != 3 || len(r.Total) != 1 || r.Total[0] != (report.SimulatedDiscounts{Currency: "RUB", PresentMinor: -184398, OtherMinor: -184398, DifferenceMinor: 0}) {
 		t.Fatalf("%+v", r)
 	}
 	for _, m := range r.Months {
@@ -40,7 +41,7 @@ func TestTheSameTermsCostTheSame(t *testing.T) {
 			t.Errorf("%s: %d accounts affected", m.Period, m.Affected)
 		}
 	}
-	if got, want := r.Months[1].Packages, (simulatedPackages{1, 1200, 1, 1200}); got != want {
+	if got, want := r.Months[1].Packages, (report.SimulatedPackages{Present: 1, PresentSMS: 1200, Other: 1, OtherSMS: 1200}); got != want {
 		t.Errorf("packages %+v, want %+v", got, want)
 	}
 }
@@ -55,13 +56,13 @@ func TestOtherTermsCostOtherwise(t *testing.T) {
 	}), "2026-03", "2026-04")
 	march, april := r.Months[0], r.Months[1]
 	// 885: 142000 + 5843 become 71000 + 2922.
-	if want := (simulatedDiscounts{"RUB", -184398, -184398 + 147843 - 73922, 73921}); len(april.Discounts) != 1 || april.Discounts[0] != want {
+	if want := (report.SimulatedDiscounts{Currency: "RUB", PresentMinor: -184398, OtherMinor: -184398 + 147843 - 73922, DifferenceMinor: 73921}); len(april.Discounts) != 1 || april.Discounts[0] != want {
 		t.Errorf("April %+v, want %+v", april.Discounts, want)
 	}
-	if april.Affected != 1 || april.Packages != (simulatedPackages{1, 1200, 0, 0}) {
+	if april.Affected != 1 || april.Packages != (report.SimulatedPackages{Present: 1, PresentSMS: 1200, Other: 0, OtherSMS: 0}) {
 		t.Errorf("April %+v", april)
 	}
-	if march.Affected != 1 || march.Packages != (simulatedPackages{0, 0, 1, 500}) || len(march.Discounts) != 0 {
+	if march.Affected != 1 || march.Packages != (report.SimulatedPackages{Present: 0, PresentSMS: 0, Other: 1, OtherSMS: 500}) || len(march.Discounts) != 0 {
 		t.Errorf("March %+v", march)
 	}
 	if after := w.footprint(); after != before {

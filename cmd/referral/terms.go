@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"referral/billing"
+	"referral/cmd/referral/report"
 	"referral/models"
 )
 
@@ -82,7 +83,7 @@ func (a *app) applyTerms(ctx context.Context, p process, who operator, dry bool)
 		return err
 	}
 	fmt.Fprintf(p.out, "The terms %s are in force, put there by %s; before: %s. Accounts derived again with a change: %s.\n",
-		own, who.by, digestInWords(inForce), count(int64(changed)))
+		own, who.by, digestInWords(inForce), report.Count(int64(changed)))
 	return nil
 }
 
@@ -100,19 +101,18 @@ func (a *app) previewTerms(ctx context.Context, p process) error {
 	if err != nil {
 		return err
 	}
-	var rows [][]string
-	var last *billing.TermsPreview
+	previews := make([]report.TermsPreview, 0, len(periods))
 	for _, period := range periods {
-		if last, err = a.previewed(ctx, p, period); err != nil {
+		preview, err := a.previewed(ctx, p, period)
+		if err != nil {
 			return err
 		}
-		rows = append(rows, previewRows(period, last)...)
-		for _, f := range last.Failed {
+		previews = append(previews, report.TermsPreview{Period: period, Found: preview})
+		for _, f := range preview.Failed {
 			fmt.Fprintf(p.err, "left out of %s: account %d: %s\n", period, f.AccountID, f.Error)
 		}
 	}
-	printTable(p.out, "What these terms would change", []string{"period", "currency", "posted", "by these terms", "runs would post", "accounts affected", "packages"}, rows)
-	fmt.Fprintf(p.out, "Accounts whose discounts or packages would differ: %s of %s.\n", count(last.Changed), count(last.Accounts))
+	report.TermsTable(p.out, previews)
 	return nil
 }
 
@@ -148,21 +148,6 @@ func (a *app) previewed(ctx context.Context, p process, period models.Period) (*
 		return nil
 	})
 	return preview, err
-}
-
-func previewRows(period models.Period, t *billing.TermsPreview) [][]string {
-	var rows [][]string
-	for _, currency := range t.Currencies() {
-		sum := t.Discounts[currency]
-		rows = append(rows, []string{
-			period.String(), currency, sum.Posted.String(), sum.Entitled.String(), sum.Entitled.Add(-sum.Posted).String(),
-			count(t.Affected), count(t.Packages),
-		})
-	}
-	if len(rows) == 0 {
-		rows = [][]string{{period.String(), "", "", "", "", count(t.Affected), count(t.Packages)}}
-	}
-	return rows
 }
 
 // requireTerms has the store work by the terms of the configuration, which must

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"referral/cmd/referral/report"
 	"referral/store"
 )
 
@@ -68,15 +69,15 @@ func newVersion(p process) *cobra.Command {
 }
 
 func printVersion(p process, format string) error {
-	report := newVersionReport()
+	v := newVersionReport()
 	var err error
-	if report.SchemaVersion, err = store.SchemaVersion(); err != nil {
+	if v.SchemaVersion, err = store.SchemaVersion(); err != nil {
 		return err
 	}
 	if format == "json" {
-		return printJSON(p, report)
+		return report.JSON(p.out, v)
 	}
-	fmt.Fprintf(p.out, "referral %s\ncommit   %s\ngo       %s\nschema   %d\n", report.Version, report.Commit, report.GoVersion, report.SchemaVersion)
+	fmt.Fprintf(p.out, "referral %s\ncommit   %s\ngo       %s\nschema   %d\n", v.Version, v.Commit, v.GoVersion, v.SchemaVersion)
 	return nil
 }
 

@@ -179,10 +179,25 @@ func roomRules() []rule {
 			allowed: []map[string]string{file("cmd/referral/a.go", "referral/cmd/referral/config")},
 		},
 	}
+	all = append(all, reportRule())
 	for _, loop := range loops {
 		all = append(all, loopRule(loop))
 	}
 	return all
+}
+
+func reportRule() rule {
+	const room = "cmd/referral/report"
+	known := []string{module + "/" + room, module + "/models", module + "/billing"}
+	return rule{
+		name: "cmd/referral/report knows of the module's packages models and billing only",
+		why:  "what is printed is fetched before: a report can then be tested with values, without a database",
+		find: imports{in: rooms(room), banned: func(p string) bool {
+			return within(p, module) && !slices.Contains(known, p) || packages("os", "net")(p)
+		}}.find,
+		samples: []map[string]string{file(room+"/a.go", module+"/store"), file(room+"/a.go", module+"/cmd/referral/config"), file(room+"/a.go", "os")},
+		allowed: []map[string]string{file(room+"/a.go", module+"/billing", "io"), file("cmd/referral/config/a.go", module+"/"+room)},
+	}
 }
 
 func loopRule(loop string) rule {

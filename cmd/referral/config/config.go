@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"referral/cmd/referral/report"
 	"referral/web/door"
 )
 
@@ -54,7 +55,7 @@ func Default() *Config {
 		Settle:      Settle{Workers: 2, ChunkAccounts: 3000},
 		Publisher:   Publisher{Poll: time.Second},
 		Retention:   defaultRetention(),
-		Reports:     Reports{CSV: CSVPlain},
+		Reports:     Reports{CSV: report.CSVPlain},
 		Log:         Log{Level: "info", Format: "json"},
 	}
 }

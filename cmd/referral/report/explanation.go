@@ -1,9 +1,10 @@
-package main
+package report
 
 import (
 	"bufio"
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -11,12 +12,24 @@ import (
 	"referral/models"
 )
 
-// page is what a command prints for people.
+// page is text for people.
 type page struct{ *bufio.Writer }
 
-func printOut(p process, print func(*page)) error {
-	w := &page{bufio.NewWriter(p.out)}
-	print(w)
+// AccountText writes the explanation of an account.
+func AccountText(out io.Writer, e *billing.Explanation) error {
+	w := &page{bufio.NewWriter(out)}
+	w.account(e)
+	return w.end()
+}
+
+// InvoiceText writes the explanation of an invoice.
+func InvoiceText(out io.Writer, e *billing.InvoiceExplanation) error {
+	w := &page{bufio.NewWriter(out)}
+	w.invoice(e)
+	return w.end()
+}
+
+func (w *page) end() error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
@@ -25,7 +38,7 @@ func printOut(p process, print func(*page)) error {
 
 // say prints a line of text that may hold what came from outside.
 func (w *page) say(format string, args ...any) {
-	fmt.Fprintln(w, printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(w, Printable(fmt.Sprintf(format, args...)))
 }
 
 // table prints rows, or says in a line that there are none.
@@ -94,7 +107,7 @@ func (w *page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
+			Count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
 		})
 	}
 	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "package", "billing", "", "answer came from"}, rows)
@@ -266,7 +279,7 @@ func periodOr(p models.Period) string {
 // dayRange is a half-open interval as people say it, with its last day.
 func dayRange(from, to models.Date) string { return fmt.Sprintf("%s … %s", from, to-1) }
 
-func days(n int) string { return things(int64(n), "day") }
+func days(n int) string { return Quantity(int64(n), "day") }
 
 func smsOrNothing(n int) string {
 	if n == 0 {

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"bytes"
@@ -15,25 +15,25 @@ import (
 )
 
 // breaksOf is a report of breaks whose names a spreadsheet would spoil.
-func breaksOf(breaks ...breakReport) *reconcileReport {
-	return &reconcileReport{
+func breaksOf(breaks ...Break) *Reconciliation {
+	return &Reconciliation{
 		Period: 202604, State: models.PeriodClosed, ClosedAt: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC),
 		CheckedAt: time.Date(2026, 5, 7, 21, 8, 9, 0, time.UTC), BreakCount: int64(len(breaks)), Breaks: breaks,
-		Foreign: foreignReport{Documents: 2, AmountMinor: -142001},
-		Held:    []heldReport{{Service: "1-2", Lines: 3, AmountMinor: 50}},
-		Notices: []noticeReport{{Kind: billing.NoticeHeld, AccountID: 885, InvoiceID: "00012", AmountMinor: 5, Detail: "=1+1; «x»"}},
+		Foreign: Foreign{Documents: 2, AmountMinor: -142001},
+		Held:    []Held{{Service: "1-2", Lines: 3, AmountMinor: 50}},
+		Notices: []Notice{{Kind: billing.NoticeHeld, AccountID: 885, InvoiceID: "00012", AmountMinor: 5, Detail: "=1+1; «x»"}},
 	}
 }
 
-var spoiled = breakReport{
+var spoiled = Break{
 	Kind: billing.BreakNotPosted, AccountID: 9007199254740993, InvoiceID: "2026-04", Lines: []string{"1", "2"}, DocumentID: "5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77",
 	ExpectedMinor: -999_999_999_999_999, ActualMinor: 7, Detail: "a\nb",
 }
 
 func TestTheWorkbookKeepsWhatItIsGiven(t *testing.T) {
 	var file bytes.Buffer
-	huge := breakReport{AccountID: 1, ExpectedMinor: 9_007_199_254_740_993}
-	if err := writeReconcileXLSX(&file, breaksOf(spoiled, huge)); err != nil {
+	huge := Break{AccountID: 1, ExpectedMinor: 9_007_199_254_740_993}
+	if err := ReconciliationXLSX(&file, breaksOf(spoiled, huge)); err != nil {
 		t.Fatal(err)
 	}
 	book, err := excelize.OpenReader(&file, excelize.Options{RawCellValue: true})
@@ -78,7 +78,7 @@ func TestTheWorkbookKeepsWhatItIsGiven(t *testing.T) {
 // identifier turned into another.
 func TestCSVForExcel(t *testing.T) {
 	var file bytes.Buffer
-	if err := writeReconcileCSV(csvExcel)(&file, breaksOf(spoiled)); err != nil {
+	if err := ReconciliationCSV(&file, breaksOf(spoiled), CSVExcel); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.Join([]string{
@@ -99,7 +99,7 @@ func TestCSVForExcel(t *testing.T) {
 
 func TestPlainCSVIsForPrograms(t *testing.T) {
 	var file bytes.Buffer
-	if err := writeReconcileCSV(csvPlain)(&file, breaksOf(spoiled)); err != nil {
+	if err := ReconciliationCSV(&file, breaksOf(spoiled), CSVPlain); err != nil {
 		t.Fatal(err)
 	}
 	if text := file.String(); !strings.HasPrefix(text, "record,kind,") || strings.Contains(text, "\r") {
@@ -141,48 +141,26 @@ func TestWhatExcelRereads(t *testing.T) {
 	}
 }
 
-func TestAFormOfCSVThatThereIsNot(t *testing.T) {
-	for _, args := range [][]string{
-		{"reconcile", "2026-04", "--format", "csv", "--csv", "word"}, {"reconcile", "2026-04", "--csv", "excel"},
-		{"reconcile", "2026-04", "--format", "xlsx", "--csv", "excel"},
-	} {
-		f := reportFormat{format: "table"}
-		for i := range args {
-			switch args[i] {
-			case "--format":
-				f.format = args[i+1]
-			case "--csv":
-				f.csv = csvForm(args[i+1])
-			}
-		}
-		if err := f.validate(process{}); err == nil {
-			t.Errorf("%v is taken", args)
+// Text that a spreadsheet would take for a formula is marked as text.
+func TestFormulasAreText(t *testing.T) {
+	for _, text := range []string{"=1", "+1", "-1", "@x", "\tx", "\rx", " =1"} {
+		if got := harmless(text); got != "'"+text {
+			t.Errorf("harmless(%q) is %q", text, got)
 		}
 	}
-}
-
-func TestTheFormOfCSV(t *testing.T) {
-	for _, c := range []struct {
-		flag, configured csvForm
-		excel            bool
-	}{{"", csvPlain, false}, {"", csvExcel, true}, {csvExcel, csvPlain, true}, {csvPlain, csvExcel, false}} {
-		f := reportFormat{format: "csv", csv: c.flag}
-		var file bytes.Buffer
-		if err := f.writer(c.configured)(&file, breaksOf()); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.HasPrefix(file.String(), "\ufeff"); got != c.excel {
-			t.Errorf("--csv %q over reports.csv %q: for Excel %v, want %v", c.flag, c.configured, got, c.excel)
+	for _, text := range []string{"", "INV-1", "a=b", " "} {
+		if got := harmless(text); got != text {
+			t.Errorf("harmless(%q) is %q", text, got)
 		}
 	}
 }
 
 // What is about no account does not name account 0.
 func TestWhatIsAboutNoAccount(t *testing.T) {
-	report := breaksOf(breakReport{Kind: billing.BreakIncomplete, Detail: "chunk 7"})
-	report.Notices = []noticeReport{{Kind: billing.NoticeWaiting, Detail: "packages wait"}}
+	report := breaksOf(Break{Kind: billing.BreakIncomplete, Detail: "chunk 7"})
+	report.Notices = []Notice{{Kind: billing.NoticeWaiting, Detail: "packages wait"}}
 	var table, plain, workbook bytes.Buffer
-	for _, err := range []error{writeReconcileTable(&table, report), writeReconcileCSV(csvPlain)(&plain, report), writeReconcileXLSX(&workbook, report)} {
+	for _, err := range []error{ReconciliationTable(&table, report), ReconciliationCSV(&plain, report, CSVPlain), ReconciliationXLSX(&workbook, report)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,11 +193,11 @@ func TestWhatIsAboutNoAccount(t *testing.T) {
 // A signed month whose invoices have all moved to another one is not a month of
 // which nothing is known.
 func TestASignedMonthIsNotNothing(t *testing.T) {
-	report := &reconcileReport{Period: 202605, State: models.PeriodClosed, Nothing: true, Ties: true}
+	report := &Reconciliation{Period: 202605, State: models.PeriodClosed, Nothing: true, Ties: true}
 	if got := report.headline(); got != "there is nothing in this period, so it ties" {
 		t.Errorf("without a signature: %q", got)
 	}
-	report.Signed = &signatureReport{By: "Anna"}
+	report.Signed = &Signature{By: "Anna"}
 	if got := report.headline(); got != "it ties" {
 		t.Errorf("signed: %q", got)
 	}

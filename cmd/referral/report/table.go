@@ -1,42 +1,15 @@
-package main
+package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
-func isTerminal(w any) bool {
-	if o, ok := w.(*output); ok {
-		w = o.to
-	}
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func newBar(w io.Writer) *progressbar.ProgressBar {
-	return progressbar.NewOptions(1, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(40), progressbar.OptionShowCount(),
-		progressbar.OptionClearOnFinish())
-}
-
-func printJSON(p process, v any) error {
-	out := json.NewEncoder(p.out)
-	out.SetIndent("", "  ")
-	if err := out.Encode(v); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// count is a whole number grouped by thousands.
-func count(n int64) string {
+// Count is a whole number grouped by thousands.
+func Count(n int64) string {
 	digits := fmt.Sprint(n)
 	var b strings.Builder
 	for i, d := range digits {
@@ -48,6 +21,14 @@ func count(n int64) string {
 	return b.String()
 }
 
+// Quantity is a number with what it counts: "1 break", "2 breaks".
+func Quantity(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return Count(n) + " " + what + "s"
+}
+
 // printTable prints columns under a title: figures to the right, words to the
 // left.
 func printTable(w io.Writer, title string, head []string, rows [][]string) {
@@ -57,7 +38,7 @@ func printTable(w io.Writer, title string, head []string, rows [][]string) {
 	}
 	for _, row := range rows {
 		for i := range row {
-			row[i] = printable(row[i])
+			row[i] = Printable(row[i])
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 			right[i] = right[i] && isFigure(row[i])
 		}
@@ -81,9 +62,9 @@ func printTable(w io.Writer, title string, head []string, rows [][]string) {
 // isFigure tells whether a cell is a number, a day or nothing.
 func isFigure(cell string) bool { return strings.Trim(cell, "0123456789 .,-+%/") == "" }
 
-// printable shows control characters instead of obeying them: what comes from outside
+// Printable shows control characters instead of obeying them: what comes from outside
 // must not steer a terminal.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return unicode.ReplacementChar

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -20,7 +20,8 @@ type sheet struct {
 	rows   func(write func(cells ...any) error) error
 }
 
-func writeReconcileXLSX(w io.Writer, t *reconcileReport) error {
+// ReconciliationXLSX writes a reconciliation as a workbook.
+func ReconciliationXLSX(w io.Writer, t *Reconciliation) error {
 	book := excelize.NewFile()
 	defer book.Close() //nolint:errcheck // takes its temporary files away; what was written is written
 	styles, err := newSheetStyles(book)
@@ -135,7 +136,7 @@ var (
 	controlWidths = []float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18, 16, 18, 34}
 )
 
-func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
+func reconcileSheets(t *Reconciliation, styles sheetStyles) []sheet {
 	sheets := []sheet{
 		{"Summary", []string{"what", "value"}, []float64{36, 40}, func(write func(...any) error) error { return summaryRows(write, t, styles) }},
 		{"Controls", controlColumns, controlWidths, func(write func(...any) error) error { return controlRows(write, styles, t.Controls, t.Overall) }},
@@ -157,7 +158,7 @@ func reconcileSheets(t *reconcileReport, styles sheetStyles) []sheet {
 			[]float64{28, 9, 12, 12, 18}, func(write func(...any) error) error { return correctionRows(write, t, styles) }})
 }
 
-func actRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+func actRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
 	for _, a := range t.Acts {
 		if err := write(styles.utc(a.At), styles.identifier(a.By), string(a.What), a.Reason); err != nil {
 			return err
@@ -167,8 +168,8 @@ func actRows(write func(...any) error, t *reconcileReport, styles sheetStyles) e
 }
 
 // correctionRows leads from what was signed to what the ledger holds now.
-func correctionRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
-	line := func(what string, c *controlReport) []any {
+func correctionRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
+	line := func(what string, c *Control) []any {
 		return []any{what + ", " + c.Kind, c.Currency, nil, c.Posted.Count, styles.amount(c.Posted.AmountMinor)}
 	}
 	var rows [][]any
@@ -192,7 +193,7 @@ func correctionRows(write func(...any) error, t *reconcileReport, styles sheetSt
 	return nil
 }
 
-func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+func summaryRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
 	for _, row := range [][]any{
 		{"period", styles.identifier(t.Period.String())}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"closed at (UTC)", styles.utc(t.ClosedAt)}, {"checked at (UTC)", styles.utc(t.CheckedAt)},
 		{"accounts", t.Accounts}, {"invoices", t.Invoices}, {"documents", t.Documents}, {"SMS packages", t.Packages},
@@ -218,7 +219,7 @@ func summaryRows(write func(...any) error, t *reconcileReport, styles sheetStyle
 	return nil
 }
 
-func controlRows(write func(...any) error, styles sheetStyles, lists ...[]controlReport) error {
+func controlRows(write func(...any) error, styles sheetStyles, lists ...[]Control) error {
 	for _, list := range lists {
 		for i := range list {
 			c := &list[i]
@@ -243,7 +244,7 @@ func unlessZero(n int) any {
 	return n
 }
 
-func breakRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+func breakRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
 	for i := range t.Breaks {
 		b := &t.Breaks[i]
 		err := write(string(b.Kind), styles.account(b.AccountID), styles.identifier(b.InvoiceID), styles.identifier(b.DocumentID),
@@ -259,7 +260,7 @@ func breakRows(write func(...any) error, t *reconcileReport, styles sheetStyles)
 	return nil
 }
 
-func noticeRows(write func(...any) error, t *reconcileReport, styles sheetStyles) error {
+func noticeRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
 	for _, n := range t.Notices {
 		if err := write(string(n.Kind), styles.account(n.AccountID), styles.identifier(n.InvoiceID), styles.amount(n.AmountMinor), n.Detail); err != nil {
 			return err

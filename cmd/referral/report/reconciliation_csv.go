@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/csv"
@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"referral/cmd/referral/config"
 	"referral/models"
 )
 
@@ -21,7 +20,7 @@ var csvHead = []string{
 }
 
 // csvRecord is a record by column name; a column that is not named is empty. Its
-// values are of the types that csvForm.cell knows.
+// values are of the types that CSVForm.cell knows.
 type csvRecord map[string]any
 
 // identifier is text that names something and must be kept to the letter.
@@ -35,33 +34,32 @@ func accountIdentifier(id int64) identifier {
 	return identifier(strconv.FormatInt(id, 10))
 }
 
-func writeReconcileCSV(form csvForm) reportWriter {
-	return func(w io.Writer, t *reconcileReport) error {
-		out, err := form.writer(w)
-		if err != nil {
-			return fmt.Errorf("printing: %w", err)
-		}
-		_ = out.Write(form.head(csvHead)) // an error shows in out.Error
-		for _, record := range csvRecords(t) {
-			row := make([]string, len(csvHead))
-			for i, column := range csvHead {
-				row[i] = form.cell(record[column])
-			}
-			_ = out.Write(row)
-		}
-		out.Flush()
-		if err := out.Error(); err != nil {
-			return fmt.Errorf("printing: %w", err)
-		}
-		return nil
+// ReconciliationCSV writes a reconciliation as CSV.
+func ReconciliationCSV(w io.Writer, t *Reconciliation, form CSVForm) error {
+	out, err := form.writer(w)
+	if err != nil {
+		return fmt.Errorf("printing: %w", err)
 	}
+	_ = out.Write(form.head(csvHead)) // an error shows in out.Error
+	for _, record := range csvRecords(t) {
+		row := make([]string, len(csvHead))
+		for i, column := range csvHead {
+			row[i] = form.cell(record[column])
+		}
+		_ = out.Write(row)
+	}
+	out.Flush()
+	if err := out.Error(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
 }
 
-func csvRecords(t *reconcileReport) []csvRecord {
+func csvRecords(t *Reconciliation) []csvRecord {
 	records := []csvRecord{{"record": "period", "kind": string(t.State), "ties": t.Ties, "detail": fmt.Sprintf("%s: %s", t.Period, t.headline())}}
 	for _, list := range []struct {
 		record string
-		lines  []controlReport
+		lines  []Control
 	}{{"overall", t.Overall}, {"control", t.Controls}} {
 		for i := range list.lines {
 			records = append(records, csvControl(list.record, &list.lines[i]))
@@ -87,7 +85,7 @@ func csvRecords(t *reconcileReport) []csvRecord {
 
 // csvSigned is what was signed and what was posted since. With what has moved it
 // comes to the records "overall".
-func csvSigned(t *reconcileReport) (records []csvRecord) {
+func csvSigned(t *Reconciliation) (records []csvRecord) {
 	for i := range t.Earlier {
 		records = append(records, csvRecord{"record": "signature-taken-back", "detail": t.Earlier[i].takenBack()})
 	}
@@ -97,7 +95,7 @@ func csvSigned(t *reconcileReport) (records []csvRecord) {
 	records = append(records, csvRecord{"record": "signed", "detail": t.Signed.headline()})
 	for _, list := range []struct {
 		record string
-		lines  []controlReport
+		lines  []Control
 	}{{"signed-overall", t.Signed.Overall}, {"signed-control", t.Signed.Controls}} {
 		for i := range list.lines {
 			records = append(records, csvControl(list.record, &list.lines[i]))
@@ -116,7 +114,7 @@ func csvSigned(t *reconcileReport) (records []csvRecord) {
 	return records
 }
 
-func correctionKind(c correctionReport) string {
+func correctionKind(c Correction) string {
 	if c.Currency == "" {
 		return "packages"
 	}
@@ -124,7 +122,7 @@ func correctionKind(c correctionReport) string {
 }
 
 // csvRests says what is counted and not listed.
-func csvRests(t *reconcileReport) (rests []csvRecord) {
+func csvRests(t *Reconciliation) (rests []csvRecord) {
 	if rest := unnamed(t.BreakCount, len(t.Breaks), "break"); rest != "" {
 		rests = append(rests, csvRecord{"record": "break", "detail": rest})
 	}
@@ -134,7 +132,7 @@ func csvRests(t *reconcileReport) (rests []csvRecord) {
 	return rests
 }
 
-func csvControl(record string, c *controlReport) csvRecord {
+func csvControl(record string, c *Control) csvRecord {
 	row := csvRecord{"record": record, "kind": c.Kind, "currency": c.Currency, "ties": c.Ties, "detail": c.Difference}
 	if c.Percent > 0 {
 		row["percent"] = int64(c.Percent)
@@ -149,7 +147,7 @@ func csvControl(record string, c *controlReport) csvRecord {
 	return row
 }
 
-func csvBreak(b *breakReport) csvRecord {
+func csvBreak(b *Break) csvRecord {
 	return csvRecord{
 		"record": "break", "kind": string(b.Kind), "account_id": accountIdentifier(b.AccountID), "invoice_id": identifier(b.InvoiceID),
 		"document_id": identifier(b.DocumentID), "lines": identifier(strings.Join(b.Lines, " ")),
@@ -157,19 +155,28 @@ func csvBreak(b *breakReport) csvRecord {
 	}
 }
 
-// csvForm is a way of writing CSV, as the configuration names it.
-type csvForm config.CSVForm
+// CSVForm is a way of writing CSV.
+type CSVForm string
 
+// The ways of writing CSV.
 const (
-	csvPlain = csvForm(config.CSVPlain)
-	csvExcel = csvForm(config.CSVExcel)
+	CSVPlain CSVForm = "plain" // RFC 4180, amounts in minor units: for programs
+	CSVExcel CSVForm = "excel" // as a Russian Excel opens it by a double click
 )
+
+// Validate refuses a way that does not exist.
+func (f CSVForm) Validate() error {
+	if f != CSVPlain && f != CSVExcel {
+		return fmt.Errorf("%q must be plain or excel", string(f))
+	}
+	return nil
+}
 
 // writer begins a file. Without the byte order mark Excel takes UTF-8 for the code
 // page of the system.
-func (f csvForm) writer(w io.Writer) (*csv.Writer, error) {
+func (f CSVForm) writer(w io.Writer) (*csv.Writer, error) {
 	out := csv.NewWriter(w)
-	if f != csvExcel {
+	if f != CSVExcel {
 		return out, nil
 	}
 	out.Comma, out.UseCRLF = ';', true
@@ -178,8 +185,8 @@ func (f csvForm) writer(w io.Writer) (*csv.Writer, error) {
 }
 
 // head is the names of the columns: amounts for Excel are in major units.
-func (f csvForm) head(columns []string) []string {
-	if f != csvExcel {
+func (f CSVForm) head(columns []string) []string {
+	if f != CSVExcel {
 		return columns
 	}
 	names := make([]string, len(columns))
@@ -190,7 +197,7 @@ func (f csvForm) head(columns []string) []string {
 }
 
 // cell is a value as it is written. It panics over a type that no column has.
-func (f csvForm) cell(value any) string {
+func (f CSVForm) cell(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return ""
@@ -208,8 +215,8 @@ func (f csvForm) cell(value any) string {
 	panic(fmt.Sprintf("no CSV is made of a %T", value))
 }
 
-func (f csvForm) amount(m models.Money) string {
-	if f != csvExcel {
+func (f CSVForm) amount(m models.Money) string {
+	if f != CSVExcel {
 		return strconv.FormatInt(int64(m), 10)
 	}
 	return strings.NewReplacer(" ", "", ".", ",").Replace(m.String())
@@ -217,8 +224,8 @@ func (f csvForm) amount(m models.Money) string {
 
 // identifier puts an apostrophe before what Excel would change. CSV has no other
 // way to say that digits are text.
-func (f csvForm) identifier(text string) string {
-	if f == csvExcel && excelRereads(text) {
+func (f CSVForm) identifier(text string) string {
+	if f == CSVExcel && excelRereads(text) {
 		return "'" + text
 	}
 	return harmless(text)

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -12,28 +12,29 @@ import (
 	"referral/models"
 )
 
-// signatureReport is finance's signature with the totals as they were signed.
-type signatureReport struct {
-	At         time.Time       `json:"at"`
-	By         string          `json:"by"`
-	Reason     string          `json:"reason"`
-	Override   string          `json:"override"`   // why it was closed in spite of the objections
-	Objections []string        `json:"objections"` // none as a rule
-	Overall    []controlReport `json:"overall"`
-	Controls   []controlReport `json:"controls"`
-	Foreign    foreignReport   `json:"posted_for_closed_periods"`
+// Signature is finance's signature with the totals as they were signed.
+type Signature struct {
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`
+	Reason     string    `json:"reason"`
+	Override   string    `json:"override"`   // why it was closed in spite of the objections
+	Objections []string  `json:"objections"` // none as a rule
+	Overall    []Control `json:"overall"`
+	Controls   []Control `json:"controls"`
+	Foreign    Foreign   `json:"posted_for_closed_periods"`
 }
 
-// correctionReport is what was posted to the period's documents after it was
+// Correction is what was posted to the period's documents after it was
 // signed, by the period that carries it.
-type correctionReport struct {
+type Correction struct {
 	PostingPeriod models.Period `json:"posting_period"`
 	Currency      string        `json:"currency"` // empty for packages
 	Documents     int64         `json:"documents"`
 	AmountMinor   models.Money  `json:"amount_minor"`
 }
 
-type movedReport struct {
+// Moved is what invoices took with them that moved to another period since.
+type Moved struct {
 	Currency    string       `json:"currency"`
 	AmountMinor models.Money `json:"amount_minor"`
 }
@@ -44,48 +45,48 @@ type signedSum struct {
 	Signed, Corrections, Moved, Total models.Money
 }
 
-// actReport is what a person did about the period, or the terms in force.
-type actReport struct {
+// Act is what a person did about the period, or the terms in force.
+type Act struct {
 	At     time.Time                 `json:"at"`
 	By     string                    `json:"by"`
 	What   models.OperatorActionKind `json:"what"`
 	Reason string                    `json:"reason"`
 }
 
-func (t *reconcileReport) fillSigned(r *billing.Reconciliation, head *models.AuditHead) {
+func (t *Reconciliation) fillSigned(r *billing.Reconciliation, head *models.AuditHead) {
 	if s := r.Signature(); s != nil {
-		report := signatureReportOf(s)
+		report := signatureOf(s)
 		t.Signed = &report
 	}
-	t.Earlier, t.Corrections, t.Moved, t.Acts = []signatureReport{}, []correctionReport{}, []movedReport{}, []actReport{}
+	t.Earlier, t.Corrections, t.Moved, t.Acts = []Signature{}, []Correction{}, []Moved{}, []Act{}
 	for i := range head.Signatures {
 		if &head.Signatures[i] != r.Signature() {
-			t.Earlier = append(t.Earlier, signatureReportOf(&head.Signatures[i]))
+			t.Earlier = append(t.Earlier, signatureOf(&head.Signatures[i]))
 		}
 	}
 	for _, c := range r.Corrections() {
-		t.Corrections = append(t.Corrections, correctionReport{c.PostingPeriod, c.Currency, c.Documents, c.Amount})
+		t.Corrections = append(t.Corrections, Correction{c.PostingPeriod, c.Currency, c.Documents, c.Amount})
 	}
 	if moved := r.Moved(); t.Signed != nil {
 		for _, currency := range slices.Sorted(maps.Keys(moved)) {
-			t.Moved = append(t.Moved, movedReport{currency, moved[currency]})
+			t.Moved = append(t.Moved, Moved{currency, moved[currency]})
 		}
 	}
 	for _, a := range head.Acts {
-		t.Acts = append(t.Acts, actReport{a.At, a.Who, a.What, a.Reason})
+		t.Acts = append(t.Acts, Act{a.At, a.Who, a.What, a.Reason})
 	}
 }
 
-func signatureReportOf(s *models.Signature) signatureReport {
+func signatureOf(s *models.Signature) Signature {
 	lines, overall := billing.SignedLines(s)
-	return signatureReport{
+	return Signature{
 		At: s.At, By: s.Who, Reason: s.Reason, Override: s.Override, Objections: append([]string{}, s.Objections...),
-		Overall: controlReports(overall), Controls: controlReports(lines), Foreign: foreignReport{s.Foreign.Count, s.Foreign.Amount},
+		Overall: controlsOf(overall), Controls: controlsOf(lines), Foreign: Foreign{s.Foreign.Count, s.Foreign.Amount},
 	}
 }
 
 // signedSums is the equation for every currency, then for packages.
-func (t *reconcileReport) signedSums() []signedSum {
+func (t *Reconciliation) signedSums() []signedSum {
 	sums := map[string]signedSum{}
 	add := func(currency string, part signedSum) {
 		s := sums[currency]
@@ -115,7 +116,7 @@ func (t *reconcileReport) signedSums() []signedSum {
 }
 
 // posted is the amount posted; of packages, which cost nothing, how many.
-func (c *controlReport) posted() models.Money {
+func (c *Control) posted() models.Money {
 	if c.Currency == "" {
 		return models.Money(c.Posted.Count)
 	}
@@ -125,7 +126,7 @@ func (c *controlReport) posted() models.Money {
 func (s *signedSum) cells() []string {
 	name, cell := "discounts, "+s.Currency, models.Money.String
 	if s.Currency == "" {
-		name, cell = "SMS packages", func(n models.Money) string { return count(int64(n)) }
+		name, cell = "SMS packages", func(n models.Money) string { return Count(int64(n)) }
 	}
 	row := []string{name, cell(s.Signed), cell(s.Corrections)}
 	if s.Moved != 0 {
@@ -134,9 +135,9 @@ func (s *signedSum) cells() []string {
 	return append(row, "", cell(s.Total))
 }
 
-func printSigned(w io.Writer, t *reconcileReport) {
+func printSigned(w io.Writer, t *Reconciliation) {
 	for i := range t.Earlier {
-		fmt.Fprintln(w, printable(t.Earlier[i].takenBack()))
+		fmt.Fprintln(w, Printable(t.Earlier[i].takenBack()))
 	}
 	if len(t.Earlier) > 0 {
 		fmt.Fprintln(w)
@@ -145,13 +146,13 @@ func printSigned(w io.Writer, t *reconcileReport) {
 		return
 	}
 	s := t.Signed
-	fmt.Fprintln(w, printable(s.headline()))
+	fmt.Fprintln(w, Printable(s.headline()))
 	fmt.Fprintln(w)
 	if rows := controlTable(s.Controls, s.Overall); len(rows) > 0 {
 		printTable(w, "As signed", controlHead, rows)
 	}
 	if s.Foreign.Documents > 0 {
-		fmt.Fprintf(w, "Posted into this period for closed ones, as signed: %s, %s\n\n", things(s.Foreign.Documents, "document"), s.Foreign.AmountMinor)
+		fmt.Fprintf(w, "Posted into this period for closed ones, as signed: %s, %s\n\n", Quantity(s.Foreign.Documents, "document"), s.Foreign.AmountMinor)
 	}
 	var rows [][]string
 	for _, c := range t.Corrections {
@@ -159,7 +160,7 @@ func printSigned(w io.Writer, t *reconcileReport) {
 		if c.Currency == "" {
 			what, amount = "SMS packages", ""
 		}
-		rows = append(rows, []string{c.PostingPeriod.String(), what, count(c.Documents), amount})
+		rows = append(rows, []string{c.PostingPeriod.String(), what, Count(c.Documents), amount})
 	}
 	if len(rows) > 0 {
 		printTable(w, "Corrections posted since, by the period that carries them", []string{"posted to", "what", "number", "amount"}, rows)
@@ -173,7 +174,7 @@ func printSigned(w io.Writer, t *reconcileReport) {
 	}
 }
 
-func (s *signatureReport) headline() string {
+func (s *Signature) headline() string {
 	text := fmt.Sprintf("Signed by %s on %s.", s.By, moment(s.At, ""))
 	if s.Reason != "" {
 		text = fmt.Sprintf("Signed by %s on %s: %s.", s.By, moment(s.At, ""), s.Reason)
@@ -185,27 +186,27 @@ func (s *signatureReport) headline() string {
 }
 
 // takenBack is a signature that reopening took back, with its totals.
-func (s *signatureReport) takenBack() string {
+func (s *Signature) takenBack() string {
 	text := "Taken back by reopening: " + s.headline()
 	for i := range s.Overall {
 		sum := s.Overall[i].posted()
 		if c := s.Overall[i].Currency; c != "" {
 			text += fmt.Sprintf(" Discounts posted: %s %s.", sum, c)
 		} else {
-			text += fmt.Sprintf(" SMS packages posted: %s.", count(int64(sum)))
+			text += fmt.Sprintf(" SMS packages posted: %s.", Count(int64(sum)))
 		}
 	}
 	return text
 }
 
-func (t *reconcileReport) signatureInWords() string {
+func (t *Reconciliation) signatureInWords() string {
 	if t.Signed == nil {
 		return ""
 	}
 	return t.Signed.headline()
 }
 
-func printActs(w io.Writer, t *reconcileReport) {
+func printActs(w io.Writer, t *Reconciliation) {
 	if len(t.Acts) == 0 {
 		return
 	}

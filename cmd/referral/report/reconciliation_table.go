@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"bufio"
@@ -15,7 +15,8 @@ import (
 // people, and the other formats hold more.
 const tableNames = 100
 
-func writeReconcileTable(out io.Writer, t *reconcileReport) error {
+// ReconciliationTable writes a reconciliation for people.
+func ReconciliationTable(out io.Writer, t *Reconciliation) error {
 	w := bufio.NewWriter(out)
 	printHeadline(w, t)
 	printSigned(w, t)
@@ -32,37 +33,37 @@ func writeReconcileTable(out io.Writer, t *reconcileReport) error {
 	return nil
 }
 
-func printHeadline(w io.Writer, t *reconcileReport) {
+func printHeadline(w io.Writer, t *Reconciliation) {
 	fmt.Fprintf(w, "Reconciliation of %s: %s\n", t.Period, t.headline())
 	fmt.Fprintf(w, "%s.", t.stateInWords())
 	if !t.Nothing {
-		fmt.Fprintf(w, " Looked at %s of the programme, with %s, %s and %s.", things(t.Accounts, "account"),
-			things(t.Invoices, "invoice"), things(t.Documents, "document"), things(t.Packages, "SMS package"))
+		fmt.Fprintf(w, " Looked at %s of the programme, with %s, %s and %s.", Quantity(t.Accounts, "account"),
+			Quantity(t.Invoices, "invoice"), Quantity(t.Documents, "document"), Quantity(t.Packages, "SMS package"))
 	}
 	fmt.Fprintln(w)
 	if t.Stale > 0 {
-		fmt.Fprintf(w, "To be settled again, by the nightly catch-up or `referral run %[2]s`: %[1]s.\n", things(t.Stale, "account"), t.Period)
+		fmt.Fprintf(w, "To be settled again, by the nightly catch-up or `referral run %[2]s`: %[1]s.\n", Quantity(t.Stale, "account"), t.Period)
 	}
 	if t.OtherTerms {
 		fmt.Fprintln(w, "The terms of this configuration are not those that the service works by: what follows is judged by this configuration.")
 	}
 	if t.Foreign.Documents > 0 {
-		fmt.Fprintf(w, "Posted into this period for closed ones: %s, %s\n", things(t.Foreign.Documents, "document"), t.Foreign.AmountMinor)
+		fmt.Fprintf(w, "Posted into this period for closed ones: %s, %s\n", Quantity(t.Foreign.Documents, "document"), t.Foreign.AmountMinor)
 	}
 	fmt.Fprintln(w)
 }
 
-func (t *reconcileReport) headline() string {
+func (t *Reconciliation) headline() string {
 	switch {
 	case t.Nothing && t.Signed == nil:
 		return "there is nothing in this period, so it ties"
 	case t.Ties:
 		return "it ties"
 	}
-	return "IT DOES NOT TIE, " + things(t.BreakCount, "break")
+	return "IT DOES NOT TIE, " + Quantity(t.BreakCount, "break")
 }
 
-func (t *reconcileReport) stateInWords() string {
+func (t *Reconciliation) stateInWords() string {
 	switch t.State {
 	case models.PeriodClosed:
 		return "Closed on " + t.ClosedAt.Format(time.DateOnly)
@@ -74,7 +75,7 @@ func (t *reconcileReport) stateInWords() string {
 
 var controlHead = slices.Concat([]string{""}, stageNames, []string{""})
 
-func printControls(w io.Writer, t *reconcileReport) {
+func printControls(w io.Writer, t *Reconciliation) {
 	title := "Control totals"
 	if t.Signed != nil {
 		title = "Control totals as they are now"
@@ -84,7 +85,7 @@ func printControls(w io.Writer, t *reconcileReport) {
 	}
 }
 
-func controlTable(controls, overall []controlReport) (rows [][]string) {
+func controlTable(controls, overall []Control) (rows [][]string) {
 	for i := range controls {
 		rows = append(rows, controlRow(controls[i].name(), &controls[i]))
 	}
@@ -92,7 +93,7 @@ func controlTable(controls, overall []controlReport) (rows [][]string) {
 		c := &overall[i]
 		name := "all packages"
 		if c.Currency != "" {
-			name = fmt.Sprintf("all discounts, %s (%s)", c.Currency, things(c.Entitled.Count, "line"))
+			name = fmt.Sprintf("all discounts, %s (%s)", c.Currency, Quantity(c.Entitled.Count, "line"))
 		}
 		rows = append(rows, controlRow(name, c))
 	}
@@ -100,11 +101,11 @@ func controlTable(controls, overall []controlReport) (rows [][]string) {
 }
 
 // controlRow shows amounts; of packages, which cost nothing, how many.
-func controlRow(name string, c *controlReport) []string {
+func controlRow(name string, c *Control) []string {
 	row := []string{name}
 	for _, s := range c.stages() {
 		if c.Currency == "" {
-			row = append(row, count(s.Count))
+			row = append(row, Count(s.Count))
 		} else {
 			row = append(row, s.AmountMinor.String())
 		}
@@ -115,7 +116,7 @@ func controlRow(name string, c *controlReport) []string {
 	return append(row, "DIFFERS: "+c.Difference)
 }
 
-func (c *controlReport) name() string {
+func (c *Control) name() string {
 	if c.SMS > 0 {
 		return fmt.Sprintf("package of %d SMS", c.SMS)
 	}
@@ -125,25 +126,25 @@ func (c *controlReport) name() string {
 	return c.Kind + ", " + c.Currency
 }
 
-func printBreaks(w io.Writer, t *reconcileReport) {
+func printBreaks(w io.Writer, t *Reconciliation) {
 	if t.BreakCount == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s\n", things(t.BreakCount, "break"))
+	fmt.Fprintf(w, "%s\n", Quantity(t.BreakCount, "break"))
 	if t.OnTheWay > 0 {
-		fmt.Fprintf(w, "  of them posted within schedule.answer_grace, so billing may still answer: %s\n", count(t.OnTheWay))
+		fmt.Fprintf(w, "  of them posted within schedule.answer_grace, so billing may still answer: %s\n", Count(t.OnTheWay))
 	}
 	named := t.Breaks[:min(len(t.Breaks), tableNames)]
 	for i := range named {
 		printBreak(w, &named[i])
 	}
 	if rest := unnamed(t.BreakCount, len(named), "break"); rest != "" {
-		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, count(int64(len(t.Breaks))))
+		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, Count(int64(len(t.Breaks))))
 	}
 	fmt.Fprintln(w)
 }
 
-func printBreak(w io.Writer, b *breakReport) {
+func printBreak(w io.Writer, b *Break) {
 	var place []string
 	for _, part := range []struct{ what, name string }{
 		{"account", string(accountIdentifier(b.AccountID))}, {"invoice", b.InvoiceID}, {"document", b.DocumentID}, {"lines", strings.Join(b.Lines, ", ")},
@@ -152,39 +153,39 @@ func printBreak(w io.Writer, b *breakReport) {
 			place = append(place, part.what+" "+part.name)
 		}
 	}
-	fmt.Fprintf(w, "  %-20s %s\n", b.Kind, printable(strings.Join(place, "  ")))
-	fmt.Fprintf(w, "  %-20s %s\n", "", printable(b.Detail))
+	fmt.Fprintf(w, "  %-20s %s\n", b.Kind, Printable(strings.Join(place, "  ")))
+	fmt.Fprintf(w, "  %-20s %s\n", "", Printable(b.Detail))
 	if b.ExpectedMinor != b.ActualMinor {
 		fmt.Fprintf(w, "  %-20s expected %s, found %s\n", "", b.ExpectedMinor, b.ActualMinor)
 	}
 }
 
-func printHeld(w io.Writer, t *reconcileReport) {
+func printHeld(w io.Writer, t *Reconciliation) {
 	if len(t.Held) == 0 {
 		return
 	}
 	rows := make([][]string, len(t.Held))
 	for i, h := range t.Held {
-		rows[i] = []string{h.Service, count(h.Lines), h.AmountMinor.String()}
+		rows[i] = []string{h.Service, Count(h.Lines), h.AmountMinor.String()}
 	}
 	printTable(w, "On hold: services on no list, no discount until they are", []string{"service", "lines", "charged"}, rows)
 }
 
-func printNotices(w io.Writer, t *reconcileReport) {
+func printNotices(w io.Writer, t *Reconciliation) {
 	if t.NoticeCount == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s\n", things(t.NoticeCount, "notice"))
+	fmt.Fprintf(w, "%s\n", Quantity(t.NoticeCount, "notice"))
 	named := t.Notices[:min(len(t.Notices), tableNames)]
 	for _, n := range named {
 		about := n.Detail
 		if n.AccountID != 0 {
 			about = fmt.Sprintf("account %d  %s  %s", n.AccountID, n.InvoiceID, n.Detail)
 		}
-		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, printable(about))
+		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, Printable(about))
 	}
 	if rest := unnamed(t.NoticeCount, len(named), "notice"); rest != "" {
-		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, count(int64(len(t.Notices))))
+		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, Count(int64(len(t.Notices))))
 	}
 	fmt.Fprintln(w)
 }
