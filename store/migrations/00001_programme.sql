@@ -547,7 +547,10 @@ $$;
 
 -- One row a line of every revision of every invoice. line_no counts from 1.
 CREATE VIEW invoice_lines AS
-SELECT i.account_id, i.period, i.invoice_id, i.revision, i.currency, l.no::integer AS line_no,
+SELECT i.account_id, i.storage_period, i.period, i.invoice_id, i.revision,
+    NOT EXISTS (SELECT FROM invoices later WHERE later.storage_period = i.storage_period AND later.account_id = i.account_id
+        AND later.invoice_id = i.invoice_id AND later.revision > i.revision) AS latest,
+    i.currency, l.no::integer AS line_no,
     packed_field(l.line, 1) AS line_id, packed_field(l.line, 2) AS service,
     first_day + coalesce(nullif(split_part(days, '/', 1), '')::integer, 0) AS from_day,
     coalesce(first_day + nullif(split_part(days, '/', 2), '')::integer, (first_day + interval '1 month')::date) AS to_day,
@@ -559,7 +562,7 @@ FROM invoices i
 
 -- One row an item of every document of the ledger.
 CREATE VIEW adjustment_items AS
-SELECT a.account_id, a.invoice_id, a.sequence, a.adjustment_id, a.period, a.posting_period, a.currency, a.posted_at,
+SELECT a.account_id, a.storage_period, a.period, a.posting_period, a.invoice_id, a.sequence, a.adjustment_id, a.currency, a.posted_at,
     i.line_id, i.service, i.amount_minor, CASE i.segments WHEN '-' THEN '' ELSE i.segments END AS segments
 FROM adjustments a CROSS JOIN LATERAL (
     SELECT packed_field(line, 1) AS line_id, packed_field(line, 2) AS service, split_part(line, E'\t', 3)::bigint AS amount_minor,
