@@ -7,17 +7,16 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint vet bench screenshots clean $(TESTENV)
+.PHONY: help build demo test lint vet bench screenshots release-fixture clean $(TESTENV)
 
 help: ## show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What `referral version` says; a build without a repository gives them.
-VERSION ?= $(shell git describe --tags 2>/dev/null)
-COMMIT  ?= $(shell git describe --always --abbrev=40 --exclude '*' --dirty=-modified 2>/dev/null)
+# What `referral version` says beside the version; a build without a repository gives it.
+COMMIT ?= $(shell git describe --always --abbrev=40 --exclude '*' --dirty=-modified 2>/dev/null)
 
 build: ## build bin/referral
-	$(GO) build -ldflags '-X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)' -o bin/referral ./cmd/referral
+	$(GO) build -ldflags '-X main.buildCommit=$(COMMIT)' -o bin/referral ./cmd/referral
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)
@@ -41,6 +40,10 @@ bench: $(TESTENV) ## measure, on durable servers
 
 screenshots: $(TESTENV) ## take pictures of the personal account's pages anew, into docs/img
 	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run '^TestPictures$$' ./internal/e2e
+
+release-fixture: $(TESTENV) ## keep a database that release VERSION has filled, for the test of upgrades
+	@[ -n "$(VERSION)" ] || { echo "which release? make release-fixture VERSION=1.2.3"; exit 2; }
+	REFERRAL_TEST_RELEASE=$(VERSION) $(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 20m -run '^TestReleaseFixture$$' ./internal/e2e
 
 # A binary of its own: `go run` would pass on neither signals nor the exit status.
 $(TESTENV):

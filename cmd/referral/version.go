@@ -13,9 +13,13 @@ import (
 	"referral/store"
 )
 
-// What is being built, set by the linker (see the Makefile). A program built without
-// them has what Go itself knows of the repository it was built in.
-var buildVersion, buildCommit string
+// version is the newest release in CHANGELOG.md. Programs built from later commits
+// say the same, and differ by their commit.
+const version = "0.1.0"
+
+// buildCommit is what is being built, set by the linker (see the Makefile). A program
+// built without it has what Go itself knows of the repository it was built in.
+var buildCommit string
 
 // versionReport says which program this is.
 type versionReport struct {
@@ -26,12 +30,11 @@ type versionReport struct {
 }
 
 func newVersionReport() versionReport {
-	report := versionReport{Version: buildVersion, Commit: buildCommit, GoVersion: runtime.Version()}
+	report := versionReport{Version: version, Commit: buildCommit, GoVersion: runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		report.Version = cmp.Or(report.Version, info.Main.Version)
 		report.Commit = cmp.Or(report.Commit, commitOf(info.Settings))
 	}
-	report.Version, report.Commit = cmp.Or(report.Version, "unknown"), cmp.Or(report.Commit, "unknown")
+	report.Commit = cmp.Or(report.Commit, "unknown")
 	return report
 }
 

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"referral/internal/storetest"
 	"referral/store"
@@ -29,7 +34,7 @@ func TestVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	newest, err := store.SchemaVersion()
-	if err != nil || report.SchemaVersion != newest || report.GoVersion != runtime.Version() || report.Version == "" || report.Commit == "" {
+	if err != nil || report.SchemaVersion != newest || report.GoVersion != runtime.Version() || report.Version != version || report.Commit == "" {
 		t.Errorf("%+v, %v", report, err)
 	}
 	text := ask("version")
@@ -47,6 +52,25 @@ func TestVersion(t *testing.T) {
 		t.Errorf("a new database has version %d, want %d (%v)", version, newest, err)
 	}
 	if err := made.CheckSchema(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The version is that of the newest release in the changelog, in the metric too.
+func TestVersionIsTheNewestRelease(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "CHANGELOG.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) - \d{4}-\d{2}-\d{2}$`).FindSubmatch(text)
+	if newest == nil || string(newest[1]) != version {
+		t.Errorf("the newest release of CHANGELOG.md is %q, the program's version %s", newest, version)
+	}
+	if err := testutil.CollectAndCompare(buildInfo(), strings.NewReader(fmt.Sprintf(`
+		# HELP referral_build_info 1, with the version, the commit and the Go release that the program was built from.
+		# TYPE referral_build_info gauge
+		referral_build_info{commit=%q,go_version=%q,version=%q} 1
+	`, newVersionReport().Commit, runtime.Version(), version))); err != nil {
 		t.Error(err)
 	}
 }

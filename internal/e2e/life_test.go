@@ -33,6 +33,7 @@ type teller struct {
 	life  *clients.Life
 	told  clients.Summary
 	facts map[clients.Topic]int // told, each once
+	good  func(message)         // notes what is no bad input; nil for nobody
 }
 
 const (
@@ -69,6 +70,9 @@ func (l *teller) tell(phase int) {
 		one := ofLife(m)
 		if m.Note.Bad == "" {
 			l.take(one)
+			if l.good != nil {
+				l.good(one)
+			}
 			if !m.Note.Repeat {
 				l.facts[m.Topic]++
 			}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,10 +26,9 @@ type outcome struct {
 	stderr string
 }
 
-// command prepares the program with the shipped configuration and the world's
-// overrides.
+// command prepares the program with the world's configuration and overrides.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, environment.program, append(args, "--config", filepath.Join("..", "..", "config.yaml"))...)
+	cmd := exec.CommandContext(ctx, environment.program, append(args, "--config", w.config)...)
 	cmd.Env = w.variables
 	return cmd
 }
