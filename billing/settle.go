@@ -69,6 +69,9 @@ func (p *Programme) settleInvoice(posting Posting, timeline []models.Segment, c 
 			out.Park(c.Invoice.ID, fmt.Errorf("it cannot be settled: %v", fault))
 		}
 	}()
+	if c.Damage != nil {
+		panic(c.Damage)
+	}
 	desired := p.Desire(timeline, &c.Invoice)
 	doc, differs := difference(posting, c, desired.Items)
 	if differs {

@@ -19,6 +19,7 @@ type InvoiceCase struct {
 	Sequence int // of the last document; 0 for none
 	Revision int // of the invoice when that document was posted
 	Posted   []PostedLine
+	Damage   error // why a document of it cannot be read; nil for none
 }
 
 // PostedLine is the sum of a line's items in the ledger.

@@ -120,6 +120,9 @@ func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.A
 	if err != nil {
 		return err
 	}
+	if _, err := t.pgx.Exec(ctx, planByIndexes); err != nil {
+		return fmt.Errorf("choosing the plans: %w", err)
+	}
 	for _, b := range bounds {
 		ids, err := t.auditIDs(ctx, period, b[0], b[1])
 		if err != nil {
@@ -160,7 +163,7 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	err = each(ctx, t.pgx, "differences of closed periods", func(v [][]byte) {
 		head.ForeignDocuments, head.ForeignAmount = getInt8(v[0]), models.Money(getInt8(v[1]))
 	}, `SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM adjustments
-		WHERE posting_period = $1 AND period <> $1 AND EXISTS (SELECT 1 FROM signatures)`, period)
+		WHERE posting_period = $1 AND posting_period <> period AND EXISTS (SELECT 1 FROM signatures)`, period)
 	if err != nil {
 		return head, err
 	}
@@ -230,15 +233,16 @@ func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.
 	if err != nil {
 		return nil, err
 	}
-	// Without statistics the planner might compare each answer with each document.
-	if err := t.Exec("SET LOCAL enable_nestloop = off").Error; err != nil {
+	// Without statistics the planner might compare each answer with each document, and
+	// it takes most documents for moved ones.
+	if err := t.Exec("SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off").Error; err != nil {
 		return nil, fmt.Errorf("choosing the plan: %w", err)
 	}
 	var list []models.Result
 	err = each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
 		`SELECT r.adjustment_id, r.account_id, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
 		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.storage_period = ANY($2) AND a.adjustment_id = r.adjustment_id)
-		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.period <> a.storage_period AND a.adjustment_id = r.adjustment_id)
+		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.period = ANY($2) AND a.period <> a.storage_period AND a.adjustment_id = r.adjustment_id)
 		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
 		ORDER BY r.adjustment_id, r.at, r.status LIMIT $3`, since, numbersOf(months), maxOrphans+1)
 	if err == nil && len(list) > maxOrphans {
@@ -247,7 +251,7 @@ func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.
 	if err != nil {
 		return nil, err
 	}
-	return list, t.Exec("SET LOCAL enable_nestloop = on").Error
+	return list, t.Exec("SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = on").Error
 }
 
 const resultColumns = "r.adjustment_id, r.account_id, r.status, r.amount_minor, r.reason, r.at"
@@ -361,10 +365,11 @@ func (l *auditLoader) invoices(ctx context.Context) error {
 	const from = "SELECT " + invoiceColumns + " FROM invoices WHERE "
 	everything := l.ids
 	if l.period != 0 {
-		everything = l.wideIDs()
-		queue(&batch, "invoices", read, from+"storage_period = $2 AND account_id = ANY($1) AND NOT account_id = ANY($3)", l.ids, l.period, everything)
-		queue(&batch, "invoices that have moved", read, from+`(revision > 1 OR period <> storage_period) AND storage_period <> $2
-			AND account_id = ANY($1) AND NOT account_id = ANY($3)`, l.ids, l.period, everything)
+		isWide := func(id int64) bool { return l.wide[id] }
+		narrow := slices.DeleteFunc(slices.Clone(l.ids), isWide)
+		everything = slices.DeleteFunc(slices.Clone(l.ids), func(id int64) bool { return !isWide(id) })
+		queue(&batch, "invoices", read, from+"storage_period = $2 AND account_id = ANY($1)", narrow, l.period)
+		queue(&batch, "invoices that have moved", read, movedRevisions, narrow, l.period)
 	}
 	if len(everything) > 0 {
 		queue(&batch, "all invoices", read, from+"storage_period = "+anyPeriod+" AND account_id = ANY($1)", everything)
@@ -380,16 +385,6 @@ func (l *auditLoader) invoices(ctx context.Context) error {
 		}
 	})
 	return nil
-}
-
-func (l *auditLoader) wideIDs() []int64 {
-	ids := []int64{}
-	for _, id := range l.ids {
-		if l.wide[id] {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 func (l *auditLoader) find(account int64, invoice string) *models.AuditInvoice {
@@ -441,34 +436,54 @@ func (l *auditLoader) documents(ctx context.Context) error {
 	return nil
 }
 
-// readDocuments reads the documents of the accounts that are stored under the periods
-// that the invoices are, and those that were posted for another period than they are
-// stored under, in ledger order.
+// readDocuments reads, in ledger order, the documents of the accounts that were posted
+// for the period, and those that are stored where an invoice of theirs is.
 func (l *auditLoader) readDocuments(ctx context.Context) (list []models.AuditDocument, err error) {
 	texts := newUnpacker()
-	periods := map[models.Period]bool{l.period: true}
-	for i := range l.list {
-		for j := range l.list[i].Invoices {
-			inv := &l.list[i].Invoices[j].Invoice
-			periods[l.stored[invoiceKey{inv.AccountID, inv.ID}]] = true
-		}
-	}
-	stored := "ANY($2)"
-	if l.period == 0 && l.strays {
-		stored = "ANY(ARRAY(SELECT period FROM periods) || $2)"
-	}
 	const columns = "SELECT " + documentColumns + `, EXISTS (SELECT 1 FROM run_chunks c
-		WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at, a.run_id FROM adjustments a `
+		WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL), a.posted_at, a.run_id FROM `
+	periods, accounts := l.storedUnder()
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
 		v, more := v[:documentWidth], v[documentWidth:]
 		list = append(list, models.AuditDocument{
 			Adjustment: readDocument(v, texts), Published: more[0][0] == 1, PostedAt: getTime(more[1]), RunID: getInt8(more[2]),
 		})
-	}, columns+"WHERE a.storage_period = "+stored+` AND a.account_id = ANY($1)
-		UNION ALL `+columns+`WHERE a.period <> a.storage_period AND NOT a.storage_period = `+stored+` AND a.account_id = ANY($1)`,
-		l.ids, numbersOf(periods))
+	}, `WITH k (storage_period, account_id) AS (
+			SELECT * FROM unnest($2::int[], $3::bigint[]) UNION SELECT period, account_id FROM periods, unnest($4::bigint[]) account_id)
+		`+columns+`k CROSS JOIN LATERAL (
+			SELECT * FROM adjustments a WHERE a.storage_period = k.storage_period AND a.account_id = k.account_id OFFSET 0) a
+		UNION ALL `+columns+`adjustments a WHERE a.period = $5 AND a.period <> a.storage_period AND a.account_id = ANY($1)
+			AND NOT EXISTS (SELECT 1 FROM k WHERE k.storage_period = a.storage_period AND k.account_id = a.account_id)`,
+		l.ids, periods, accounts, l.everywhere(), l.period)
 	slices.SortFunc(list, func(a, b models.AuditDocument) int { return ledgerOrder(a.Adjustment, b.Adjustment) })
 	return list, err
+}
+
+// storedUnder is the periods, each with an account, that documents are looked for
+// under: the period of the audit and those of the invoices.
+func (l *auditLoader) storedUnder() (periods []int32, accounts []int64) {
+	under := map[mark]bool{}
+	for _, id := range l.ids {
+		under[mark{l.period, id}] = true
+	}
+	for i := range l.list {
+		for j := range l.list[i].Invoices {
+			inv := &l.list[i].Invoices[j].Invoice
+			under[mark{l.stored[invoiceKey{inv.AccountID, inv.ID}], inv.AccountID}] = true
+		}
+	}
+	for k := range under {
+		periods, accounts = append(periods, int32(k.period)), append(accounts, k.account)
+	}
+	return periods, accounts
+}
+
+// everywhere is the accounts of which all documents are wanted.
+func (l *auditLoader) everywhere() []int64 {
+	if l.period == 0 && l.strays {
+		return l.ids
+	}
+	return []int64{}
 }
 
 func documentIDs(docs []models.AuditDocument) []models.UUID {

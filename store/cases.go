@@ -70,7 +70,7 @@ func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
 }
 
 // planByIndexes has the plans of this transaction follow the indexes: no statistics
-// are needed to know that what a chunk looks at is little of what there is. The
+// are needed to know that what a chunk or a batch looks at is little of what there is. The
 // planner would read whole tables for long lists of accounts, plan anew for each
 // list, and call in helpers for queries that keep the processors busy anyhow.
 const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),

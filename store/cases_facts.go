@@ -42,8 +42,7 @@ type invoiceKey struct {
 }
 
 // queueInvoices reads every revision of the invoices that are stored under the
-// period, and the later revisions of those that are stored under another one: these
-// may have moved here. Whichever way the rows come, they are put in order here: for
+// period, and of those that a revision has moved to it. Whichever way the rows come, they are put in order here: for
 // one account they are few.
 func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
 	read := func(v [][]byte) {
@@ -51,9 +50,13 @@ func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
 	}
 	queue(batch, "invoices", read,
 		"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
-	queue(batch, "invoices that have moved", read, "SELECT "+invoiceColumns+` FROM invoices
-		WHERE account_id = ANY($1) AND (revision > 1 OR period <> storage_period) AND storage_period <> $2`, l.ids, l.scope.period)
+	queue(batch, "invoices that have moved", read, movedRevisions, l.ids, l.scope.period)
 }
+
+// movedRevisions selects all revisions of the invoices of the accounts $1 that are
+// stored under another period than $2 and that a revision has moved to it.
+var movedRevisions = revisionsOf(`(SELECT DISTINCT storage_period, account_id, invoice_id FROM invoices
+	WHERE period <> storage_period AND period = $2 AND account_id = ANY($1)) k`)
 
 // chooseRevisions gives each account the invoices whose highest revision lies in the
 // period.
@@ -146,7 +149,7 @@ func (l *caseLoader) sumPosted() {
 		}
 		inv.Sequence, inv.Revision = p.sequence, p.revision
 		if p.damage != nil {
-			inv.Invoice.Damage = fmt.Errorf("document %d of the ledger: %w", p.sequence, p.damage)
+			inv.Damage = fmt.Errorf("document %d of the ledger: %w", p.sequence, p.damage)
 		}
 		for _, item := range p.items {
 			addPosted(inv, item)

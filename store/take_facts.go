@@ -293,7 +293,7 @@ func markChanged(r *roundTrip, c models.Changes) {
 		INSERT INTO stale (period, account_id)
 		SELECT changed.period, account_id FROM changed JOIN invoices i USING (account_id) WHERE i.storage_period = changed.period
 		UNION
-		SELECT period, account_id FROM changed JOIN invoices i USING (account_id, period) WHERE i.revision > 1 OR i.period <> i.storage_period
+		SELECT period, account_id FROM changed JOIN invoices i USING (account_id, period) WHERE i.period <> i.storage_period
 		UNION
 		SELECT p.period, g.account_id FROM package_grants g
 		JOIN periods p ON p.period = extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int

@@ -20,28 +20,26 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	spans := map[models.Period]*span{}
 	var revised []int64
 	factsOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
-		known := b.known.invoices[inv.ID]
-		if !b.admit(i, inv, known) {
+		known, isKnown := b.known.invoices[inv.ID]
+		if isKnown && !b.admit(i, inv, known) {
 			return
 		}
 		if rows.count == 0 {
 			rows.room(len(b.batch) * invoiceBytes)
 			owners.room(len(b.batch) * ownerBytes)
 		}
-		stored := inv.Period
-		if len(known) > 0 {
-			stored = known[0].stored
-		} else {
-			owners.row(3).int8(inv.AccountID).int4(int(stored)).text(inv.ID)
+		if !isKnown {
+			known = knownInvoice{account: inv.AccountID, stored: inv.Period}
+			owners.row(3).int8(inv.AccountID).int4(int(known.stored)).text(inv.ID)
 		}
-		b.appendInvoice(f, inv, stored)
+		b.appendInvoice(f, inv, known.stored)
 		spanOf(spans, inv.Period).cover(inv)
-		if inv.Revision > 1 || len(known) > 0 || b.revisedWithin {
-			known = append(known, revision{inv.AccountID, stored, inv})
+		if inv.Revision > 1 || isKnown || b.revisedWithin {
+			known.revisions = append(known.revisions, inv)
 			b.known.invoices[inv.ID] = known
 		}
-		if inv.Revision > 1 || len(known) > 1 {
-			b.markRevisions(inv, known)
+		if inv.Revision > 1 || len(known.revisions) > 1 {
+			b.markRevisions(known)
 			revised = append(revised, inv.AccountID)
 		}
 	})
@@ -70,14 +68,15 @@ func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice, stored model
 // admit sorts out a revision that came before, and one that contradicts what came
 // before: no order of arrival may choose between two bodies of one revision, or
 // between two owners of one invoice.
-func (b *intake) admit(i int, inv *models.Invoice, known []revision) bool {
-	for _, r := range known {
+func (b *intake) admit(i int, inv *models.Invoice, known knownInvoice) bool {
+	if known.account != inv.AccountID {
+		b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
+		return false
+	}
+	for _, r := range known.revisions {
 		switch {
-		case r.account != inv.AccountID:
-			b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
-			return false
-		case r.body.Revision != inv.Revision:
-		case !r.body.Same(inv):
+		case r.Revision != inv.Revision:
+		case !r.Same(inv):
 			b.conflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
 			return false
 		default:
@@ -90,9 +89,9 @@ func (b *intake) admit(i int, inv *models.Invoice, known []revision) bool {
 
 // markRevisions has a revised invoice looked at in each period that any of its
 // revisions names, started or not: the ledger may hold something of it.
-func (b *intake) markRevisions(inv *models.Invoice, revisions []revision) {
-	for _, r := range revisions {
-		b.marks[mark{r.body.Period, inv.AccountID}] = true
+func (b *intake) markRevisions(known knownInvoice) {
+	for _, r := range known.revisions {
+		b.marks[mark{r.Period, known.account}] = true
 	}
 }
 

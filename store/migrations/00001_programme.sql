@@ -112,7 +112,7 @@ CREATE TABLE invoices (
     provenance     bytea,
     PRIMARY KEY (storage_period, account_id, invoice_id, revision)
 );
-CREATE INDEX invoices_revised ON invoices (account_id) WHERE revision > 1 OR period <> storage_period;
+CREATE INDEX invoices_moved ON invoices (period, account_id) WHERE period <> storage_period;
 
 CREATE TABLE periods (
     period     integer PRIMARY KEY CHECK (period % 100 BETWEEN 1 AND 12),
@@ -229,7 +229,7 @@ CREATE TABLE adjustments (
     PRIMARY KEY (storage_period, account_id, invoice_id, sequence)
 );
 CREATE INDEX adjustments_by_chunk ON adjustments (run_id, chunk_no);
-CREATE INDEX adjustments_moved ON adjustments (account_id) WHERE period <> storage_period;
+CREATE INDEX adjustments_moved ON adjustments (period, account_id) WHERE period <> storage_period;
 CREATE INDEX adjustments_foreign ON adjustments (posting_period) WHERE posting_period <> period;
 
 CREATE TABLE sms_packages (
