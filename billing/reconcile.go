@@ -98,6 +98,7 @@ type Reconciliation struct {
 	closed    bool                          // the period is signed off
 	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
+	orphaned  []models.Period               // that the identifiers of these begin with
 	sums      ledgerSums
 
 	uncalculated int64 // accounts and invoices whose arithmetic failed
@@ -129,6 +130,9 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 			latest = append(latest, before)
 		}
 		r.orphans[o.AdjustmentID], _ = models.Answer(latest)
+		if p := models.PeriodOfID(o.AdjustmentID); p != 0 && !slices.Contains(r.orphaned, p) {
+			r.orphaned = append(r.orphaned, p)
+		}
 	}
 	for _, c := range head.Incomplete {
 		r.fail(Break{Kind: BreakIncomplete, Detail: c.String() + "; nothing of it is published until it is whole"})

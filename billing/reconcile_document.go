@@ -101,14 +101,10 @@ func documentID(d *models.AuditDocument) models.UUID {
 }
 
 // lostID is the identifier of a document that the ledger does not hold: the one
-// that billing has answered, of those it may have had. known is false when billing
-// has answered none.
+// that billing has answered, whatever period the invoice was in then. known is false
+// when billing has answered none.
 func (r *Reconciliation) lostID(inv *models.AuditInvoice, sequence int) (id models.UUID, known bool) {
-	periods := []models.Period{inv.Invoice.Period, r.period}
-	for i := range inv.Documents {
-		periods = append(periods, inv.Documents[i].Period)
-	}
-	for _, p := range periods {
+	for _, p := range r.orphaned {
 		id = AdjustmentID(p, inv.Invoice.ID, sequence)
 		if _, known = r.orphans[id]; known {
 			return id, true

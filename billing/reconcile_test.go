@@ -154,6 +154,7 @@ func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
 		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID(202604, "INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
 		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has booked a document of a month that the invoice has left", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202602, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
 		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultRejected), nil},
 		{"billing has rejected the document that is gone", func(c *models.AuditCase) { c.Invoices[0].Documents = nil },
 			orphans(billing.AdjustmentID(202604, "INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},

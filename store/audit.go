@@ -233,9 +233,9 @@ func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.
 	if err != nil {
 		return nil, err
 	}
-	// Without statistics the planner might compare each answer with each document, and
-	// it takes most documents for moved ones.
-	if err := t.Exec("SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off").Error; err != nil {
+	// Without statistics the planner might compare each answer with each document; it
+	// takes most documents for moved ones; and to merge it would read all answers.
+	if err := t.Exec("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off").Error; err != nil {
 		return nil, fmt.Errorf("choosing the plan: %w", err)
 	}
 	var list []models.Result
@@ -251,7 +251,7 @@ func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.
 	if err != nil {
 		return nil, err
 	}
-	return list, t.Exec("SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = on").Error
+	return list, t.Exec("SET LOCAL enable_nestloop = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on").Error
 }
 
 const resultColumns = "r.adjustment_id, r.account_id, r.status, r.amount_minor, r.reason, r.at"

@@ -124,3 +124,30 @@ func TestOneFactTwiceAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// Two consumers that take the same new invoices at once, in opposite orders, wait for
+// one another and may deadlock: each invoice is taken once all the same.
+func TestSameInvoicesAtOnceInOppositeOrders(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	var facts []models.FactData
+	for account := int64(1); account <= 2000; account++ {
+		facts = append(facts, april(account, 1, 1000))
+	}
+	batches := [][]models.Delivery{l.deliveries(facts...), nil}
+	slices.Reverse(facts)
+	batches[1] = l.deliveries(facts...)
+	processes, applied := []*life{l, l.another()}, make([]int, len(batches))
+	together(t, len(batches), func(i int) error {
+		fates, err := processes[i].Take(t.Context(), batches[i], l.derive)
+		for _, fate := range fates {
+			if fate == models.Applied {
+				applied[i]++
+			}
+		}
+		return err
+	})
+	if applied[0]+applied[1] != len(facts) || l.number("SELECT count(*) FROM invoices") != int64(len(facts)) {
+		t.Errorf("%v of %d invoices were taken", applied, len(facts))
+	}
+}
