@@ -219,3 +219,22 @@ func (l *life) insist(q models.RunRequest) error {
 	}
 	return l.Context().Err()
 }
+
+// What a process has rehearsed of a run that another one has carried to its end is
+// forgotten when it next looks for work: else its file would grow with every run.
+func TestRehearsedChunksOfAnEndedRunAreForgotten(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
+	if l.Spooled() == 0 {
+		t.Fatal("nothing was kept")
+	}
+	if _, err := l.ActiveRuns(t.Context()); err != nil || l.Spooled() == 0 {
+		t.Fatal("what the run has still to post is forgotten", err)
+	}
+	l.another().finish(run, l.pay)
+	if _, err := l.ActiveRuns(t.Context()); err != nil || l.Spooled() > 0 {
+		t.Errorf("%d chunks of the ended run are kept: %v", l.Spooled(), err)
+	}
+}

@@ -311,10 +311,12 @@ func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for runs with work left: %w", err)
 	}
-	list := make([]models.Run, len(records))
+	list, active := make([]models.Run, len(records)), map[int64]bool{}
 	for i := range records {
 		list[i] = records[i].run()
+		active[list[i].ID] = true
 	}
+	s.spool.forgetAll(func(run int64) bool { return !active[run] }) // others have ended it
 	return list, nil
 }
 

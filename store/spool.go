@@ -197,10 +197,14 @@ func (s *spool) drop(ref models.ChunkRef) {
 
 // forget drops what is left of a run.
 func (s *spool) forget(run int64) {
+	s.forgetAll(func(other int64) bool { return other == run })
+}
+
+func (s *spool) forgetAll(runs func(int64) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for ref := range s.chunks {
-		if ref.RunID == run {
+		if runs(ref.RunID) {
 			s.remove(ref)
 		}
 	}
