@@ -80,8 +80,11 @@ func (p *Programme) ExplainInvoice(c *models.AuditCase, id string) (e InvoiceExp
 	standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
 	timeline := Timeline(standing.Discounts)
 	e = InvoiceExplanation{
-		InvoiceSums: p.explainSums(timeline, c, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c),
-		ByLine: p.explainLines(timeline, inv), Documents: []ExplainedDocument{},
+		InvoiceSums: p.explainSums(timeline, c, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c), Documents: []ExplainedDocument{},
+	}
+	var fault any
+	if e.ByLine, fault = p.explainLines(timeline, inv); fault != nil && e.Parked == "" {
+		e.Parked = fmt.Sprint(fault)
 	}
 	e.Account.Invoices = nil
 	for i := range inv.Documents {
@@ -99,12 +102,18 @@ func invoiceOf(c *models.AuditCase, id string) (*models.AuditInvoice, bool) {
 	return nil, false
 }
 
-func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInvoice) []ExplainedLine {
+// explainLines explains no line of an invoice that cannot be settled: fault is why.
+func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInvoice) (lines []ExplainedLine, fault any) {
+	defer func() {
+		if fault = recover(); fault != nil {
+			lines = []ExplainedLine{}
+		}
+	}()
+	lines = []ExplainedLine{}
 	posted, wanted := lineSums(inv.Documents), map[string]models.Money{}
 	for _, item := range p.Desire(timeline, &inv.Invoice).Items {
 		wanted[item.LineID] = item.Amount
 	}
-	lines := []ExplainedLine{}
 	for i := range inv.Invoice.Lines {
 		e := p.explainLine(timeline, &inv.Invoice.Lines[i])
 		e.Wanted, e.Posted = wanted[e.LineID], posted[e.LineID]
@@ -118,7 +127,7 @@ func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInv
 			Posted: posted[line], Difference: -posted[line],
 		})
 	}
-	return lines
+	return lines, nil
 }
 
 func serviceOf(documents []models.AuditDocument, line string) string {
