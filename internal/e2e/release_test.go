@@ -63,6 +63,7 @@ func TestUpgrade(t *testing.T) {
 			w.config = filepath.Join(folder, releaseConfig)
 			w.restore(filepath.Join(folder, releaseDatabase))
 			w.must("migrate")
+			w.sameSchema()
 			w.goOn(readReleaseFacts(t, filepath.Join(folder, releaseFacts)))
 		})
 	}
@@ -107,6 +108,33 @@ func (w *world) restore(dump string) {
 	if _, err := conn.PgConn().Exec(w.t.Context(), sql).ReadAll(); err != nil {
 		w.t.Fatalf("restoring %s: %v", dump, err)
 	}
+}
+
+// sameSchema holds that migrations have made of an old database what they make of an
+// empty one. It differs when a migration was changed after its release.
+func (w *world) sameSchema() {
+	w.t.Helper()
+	fresh := newBareWorld(w.t)
+	fresh.must("migrate")
+	differ(w, "the schema of a new database", w.schema(), fresh.schema())
+}
+
+// schema is the definitions of everything in the database but rows and rights.
+func (w *world) schema() map[string]bool {
+	w.t.Helper()
+	all := map[string]bool{}
+	for _, row := range query[struct{ Definition string }](w, `
+		SELECT concat_ws(' ', table_name, ordinal_position, column_name, data_type, collation_name, is_nullable, column_default, identity_generation)
+		FROM information_schema.columns WHERE table_schema = 'public'
+		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+		UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+		UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+		UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+		UNION ALL SELECT concat_ws(' ', viewname, definition) FROM pg_views WHERE schemaname = 'public'
+		UNION ALL SELECT concat_ws(' ', sequencename, data_type, increment_by, cycle) FROM pg_sequences WHERE schemaname = 'public'`) {
+		all[row.Definition] = true
+	}
+	return all
 }
 
 func unzipped(t *testing.T, name string) []byte {
