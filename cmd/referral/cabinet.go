@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/web"
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 	"referral/web/portal/pages"
 )
@@ -27,7 +27,7 @@ func (a *app) cabinet(ctx context.Context) error {
 		_ = listener.Close() // nobody has been let in yet
 		return err
 	}
-	d, handler, err := a.furnish(public, service)
+	d, handler, err := a.portal(public, service)
 	if err != nil {
 		_ = listener.Close() // nobody has been let in yet
 		return err
@@ -38,13 +38,13 @@ func (a *app) cabinet(ctx context.Context) error {
 	return group.Wait()
 }
 
-// furnish puts the personal account together: the door, and the routes behind it.
-func (a *app) furnish(public string, service portal.Service) (*door.Door, http.Handler, error) {
+// portal returns the personal account: the authenticator and the handler of its routes.
+func (a *app) portal(public string, service portal.Service) (*auth.Authenticator, http.Handler, error) {
 	front, err := a.pages(service)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := a.door(public, front)
+	d, err := a.authenticator(public, front)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -56,8 +56,8 @@ func (a *app) furnish(public string, service portal.Service) (*door.Door, http.H
 	return d, handler, err
 }
 
-// routes is every way into the personal account but the door's own.
-func (a *app) routes(front *pages.Pages, service portal.Service) ([]door.Route, error) {
+// routes is every route of the personal account but those of package auth.
+func (a *app) routes(front *pages.Pages, service portal.Service) ([]auth.Route, error) {
 	api, err := a.api(service)
 	if err != nil {
 		return nil, err
@@ -65,14 +65,14 @@ func (a *app) routes(front *pages.Pages, service portal.Service) ([]door.Route, 
 	return slices.Concat(front.Routes(), api.Routes()), nil
 }
 
-func (a *app) door(public string, front *pages.Pages) (*door.Door, error) {
+func (a *app) authenticator(public string, front *pages.Pages) (*auth.Authenticator, error) {
 	c := &a.config.Cabinet
-	signIn, err := c.SignIn.Door()
+	signIn, err := c.SignIn.Auth()
 	if err != nil {
 		return nil, err
 	}
-	return door.New(door.Options{
+	return auth.New(auth.Options{
 		PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
-		Sessions: a.store, Page: front.Notice, Now: a.now, Log: a.log, Registerer: a.registry,
+		Sessions: a.store, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"referral/cmd/referral/config"
-	"referral/web/door"
+	"referral/web/auth"
 )
 
 // shut is the program as outside systems may start it: nobody has configured the
@@ -27,7 +27,7 @@ func shut(t *testing.T) (*app, *strings.Builder) {
 }
 
 // allRoutes is every way into the personal account, and the handler with them all.
-func allRoutes(t *testing.T, a *app) ([]door.Route, http.Handler) {
+func allRoutes(t *testing.T, a *app) ([]auth.Route, http.Handler) {
 	t.Helper()
 	service, err := a.service("http://127.0.0.1:8080")
 	if err != nil {
@@ -41,7 +41,7 @@ func allRoutes(t *testing.T, a *app) ([]door.Route, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, handler, err := a.furnish("http://127.0.0.1:8080", service)
+	_, handler, err := a.portal("http://127.0.0.1:8080", service)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +58,11 @@ func TestOnlyTheseRoutesAreForEverybody(t *testing.T) {
 	}
 	var open []string
 	for _, route := range routes {
-		switch page := strings.Contains(route.Pattern, " "+door.HomePath); {
-		case route.Rule == door.Anyone:
+		switch page := strings.Contains(route.Pattern, " "+auth.HomePath); {
+		case route.Access == auth.Anyone:
 			open = append(open, route.Pattern)
-		case (route.Rule == door.ClientPage) != page || !page && !strings.Contains(route.Pattern, " /api/v1/"):
-			t.Errorf("%s is entered as %s: pages are under /referral, the API is under /api/v1", route.Pattern, route.Rule)
+		case (route.Access == auth.ClientPage) != page || !page && !strings.Contains(route.Pattern, " /api/v1/"):
+			t.Errorf("%s is entered as %s: pages are under /referral, the API is under /api/v1", route.Pattern, route.Access)
 		}
 	}
 	if slices.Sort(open); !slices.Equal(open, want) {
@@ -79,7 +79,7 @@ func TestWithoutSignInEveryRouteSaysSo(t *testing.T) {
 	a, log := shut(t)
 	routes, handler := allRoutes(t, a)
 	for _, route := range routes {
-		if route.Rule == door.Anyone {
+		if route.Access == auth.Anyone {
 			continue
 		}
 		method, path, _ := strings.Cut(route.Pattern, " ")
@@ -88,7 +88,7 @@ func TestWithoutSignInEveryRouteSaysSo(t *testing.T) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, q)
 		kind := "text/html"
-		if route.Rule == door.ClientAPI {
+		if route.Access == auth.ClientAPI {
 			kind = "application/problem+json"
 		}
 		if answer.Code != http.StatusServiceUnavailable || !strings.HasPrefix(answer.Header().Get("Content-Type"), kind) ||

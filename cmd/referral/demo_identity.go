@@ -7,7 +7,7 @@ import (
 
 	"referral/cmd/referral/config"
 	"referral/internal/demo/identity"
-	"referral/web/door"
+	"referral/web/auth"
 )
 
 // identify gives the demo an OpenID provider of its own, and tells the
@@ -21,7 +21,7 @@ func (d *demo) identify(ctx context.Context, c *config.Config) error {
 	c.Cabinet = config.Default().Cabinet
 	public := c.Cabinet.Public(address)
 	d.identity, err = identity.Start(ctx, identity.Options{
-		RedirectURIs: []string{public + door.CallbackPath}, PostLogoutURIs: []string{public + door.SignedOutPath}, Offer: d.offer,
+		RedirectURIs: []string{public + auth.CallbackPath}, PostLogoutURIs: []string{public + auth.SignedOutPath}, Offer: d.offer,
 	})
 	if err != nil {
 		return err

@@ -19,14 +19,14 @@ import (
 	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
-	"referral/web/door"
-	"referral/web/door/doortest"
+	"referral/web/auth"
+	"referral/web/auth/authtest"
 	"referral/web/portal"
 	"referral/web/portal/api"
 )
 
 // BenchmarkCabinet asks for the main page's data and enters codes at 200 requests a
-// second, as clients do: over HTTP, behind the door with sessions in the database.
+// second, as clients do: over HTTP, behind authentication, with sessions in the database.
 // The baseline is a SELECT 1 through the same stack.
 func BenchmarkCabinet(b *testing.B) {
 	for _, n := range sizes(b, "1000000") {
@@ -107,7 +107,7 @@ func fillCabinet(b *testing.B, db *sql.DB, n int) {
 
 // cabinetStack is the personal account as it is served.
 type cabinetStack struct {
-	rig     *doortest.Rig
+	rig     *authtest.Rig
 	clients []string // cookies of sessions, of accounts spread over all
 }
 
@@ -117,10 +117,10 @@ func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	if err != nil {
 		b.Fatal(err)
 	}
-	stack := &cabinetStack{rig: doortest.New(b, doortest.Options{Sessions: s})}
+	stack := &cabinetStack{rig: authtest.New(b, authtest.Options{Sessions: s})}
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
-	stack.rig.Serve(append(a.Routes(), door.Route{Pattern: "GET /api/v1/select-1", Rule: door.ClientAPI, Handler: selectOne(db)}))
+	stack.rig.Serve(append(a.Routes(), auth.Route{Pattern: "GET /api/v1/select-1", Access: auth.ClientAPI, Handler: selectOne(db)}))
 	return stack
 }
 

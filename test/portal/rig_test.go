@@ -28,7 +28,7 @@ import (
 	"referral/models"
 	"referral/scheduler"
 	"referral/store"
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 	"referral/web/portal/api"
 )
@@ -268,7 +268,7 @@ func (r *rig) call(c call) answer {
 		}
 		body = string(text)
 	}
-	request := httptest.NewRequestWithContext(door.WithVisitor(r.Context(), door.Visitor{AccountID: c.account}), c.method, api.Prefix+c.path, strings.NewReader(body))
+	request := httptest.NewRequestWithContext(auth.WithPrincipal(r.Context(), auth.Principal{AccountID: c.account}), c.method, api.Prefix+c.path, strings.NewReader(body))
 	if c.body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

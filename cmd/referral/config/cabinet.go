@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"referral/web/door"
+	"referral/web/auth"
 )
 
 // Cabinet is the personal account: where clients find it, and how they
@@ -48,7 +48,7 @@ func defaultCabinet() Cabinet {
 
 func (c *Cabinet) validate(found *findings) {
 	if c.PublicURL != "" {
-		if err := door.CheckPublicURL(c.PublicURL); err != nil {
+		if err := auth.CheckPublicURL(c.PublicURL); err != nil {
 			found.add("cabinet.public_url", "%v", err)
 		}
 	}
@@ -82,30 +82,30 @@ func (s *SignIn) validate(found *findings) {
 	}
 	full := s.known("a secret")
 	if err := full.Validate(); err != nil {
-		found.add("cabinet.sign_in", "%s", strings.TrimPrefix(err.Error(), "door: "))
+		found.add("cabinet.sign_in", "%s", strings.TrimPrefix(err.Error(), "auth: "))
 	}
 }
 
-func (s *SignIn) known(secret string) door.SignIn {
-	return door.SignIn{
+func (s *SignIn) known(secret string) auth.SignIn {
+	return auth.SignIn{
 		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret,
 		AccountClaim: s.AccountClaim, Audience: s.Audience, Scopes: s.Scopes,
 	}
 }
 
-// Door is the section as the door wants it, with the secret read; an [*Error]
+// Auth is the section as package auth uses it, with the secret read; an [*Error]
 // when its file cannot be.
-func (s *SignIn) Door() (door.SignIn, error) {
+func (s *SignIn) Auth() (auth.SignIn, error) {
 	if s.ClientSecretFile == "" || s.Issuer == "" {
 		return s.known(string(s.ClientSecret)), nil
 	}
 	text, err := os.ReadFile(s.ClientSecretFile)
 	if err != nil {
-		return door.SignIn{}, newError("cabinet.sign_in.client_secret_file", err)
+		return auth.SignIn{}, newError("cabinet.sign_in.client_secret_file", err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return door.SignIn{}, newError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
+		return auth.SignIn{}, newError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
 	}
 	return s.known(secret), nil
 }

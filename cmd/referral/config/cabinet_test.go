@@ -77,16 +77,16 @@ func TestPublicURL(t *testing.T) {
 
 func TestClientSecret(t *testing.T) {
 	s := SignIn{Issuer: "https://id.example.ru", ClientID: "referral", ClientSecretFile: fileOf(t, "geheim\n")}
-	if d, err := s.Door(); err != nil || d.ClientSecret != "geheim" || d.ClientID != "referral" {
+	if d, err := s.Auth(); err != nil || d.ClientSecret != "geheim" || d.ClientID != "referral" {
 		t.Errorf("got %v", err)
 	}
 	for path, want := range map[string]string{fileOf(t, "\n"): "is empty", "/absent": "/absent"} {
 		s.ClientSecretFile = path
-		_, err := s.Door()
+		_, err := s.Auth()
 		wantError(t, err, "cabinet.sign_in.client_secret_file", want)
 	}
 	s.ClientSecretFile, s.ClientSecret = "", "geheim"
-	if d, err := s.Door(); err != nil || d.ClientSecret != "geheim" {
+	if d, err := s.Auth(); err != nil || d.ClientSecret != "geheim" {
 		t.Errorf("got %v", err)
 	}
 	c := Default()

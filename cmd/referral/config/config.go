@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"referral/cmd/referral/report"
-	"referral/web/door"
+	"referral/web/auth"
 )
 
 // Config is every setting of the program. config.yaml is its manual, and holds
@@ -103,7 +103,7 @@ func (c *Config) validate(where origins) error {
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)
 	if c.Cabinet.SignIn.Issuer != "" && c.Cabinet.PublicURL == "" {
-		if err := door.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
+		if err := auth.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
 			found.add("cabinet.public_url", "needed for signing in, for http.cabinet is no loopback address; write for example https://lk.example.ru")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	strictjson "github.com/go-json-experiment/json"
 
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 )
 
@@ -29,12 +29,12 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// API is the JSON API. Its routes are to be put behind the door.
+// API is the JSON API. Its routes are to be served by an auth.Authenticator.
 type API struct {
 	o      Options
 	huma   huma.API
 	mux    *http.ServeMux
-	routes []door.Route
+	routes []auth.Route
 	yaml   []byte
 	json   []byte
 }
@@ -111,12 +111,12 @@ func (a *API) document() (err error) {
 // Document is the OpenAPI document as YAML.
 func (a *API) Document() []byte { return a.yaml }
 
-// Routes is the ways in, for the door. The document is for anyone: it tells
-// nothing of any account.
-func (a *API) Routes() []door.Route {
-	return append([]door.Route{
-		{Pattern: "GET " + Prefix + "/openapi.yaml", Rule: door.Anyone, Handler: serveDocument("application/openapi+yaml", a.yaml)},
-		{Pattern: "GET " + Prefix + "/openapi.json", Rule: door.Anyone, Handler: serveDocument("application/openapi+json", a.json)},
+// Routes returns the routes with their access rules. The OpenAPI document is public:
+// it holds nothing of any account.
+func (a *API) Routes() []auth.Route {
+	return append([]auth.Route{
+		{Pattern: "GET " + Prefix + "/openapi.yaml", Access: auth.Anyone, Handler: serveDocument("application/openapi+yaml", a.yaml)},
+		{Pattern: "GET " + Prefix + "/openapi.json", Access: auth.Anyone, Handler: serveDocument("application/openapi+json", a.json)},
 	}, a.routes...)
 }
 
@@ -133,23 +133,23 @@ func register[I, O any](a *API, op huma.Operation, problems []kind, handle func(
 	op.MaxBodyBytes = maxBody
 	op.Responses = a.problemResponses(op.Method, problems)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		visitor, ok := door.VisitorOf(ctx)
+		principal, ok := auth.PrincipalOf(ctx)
 		if !ok {
 			return nil, problem(unauthorized)
 		}
-		out, err := handle(ctx, visitor.AccountID, in)
+		out, err := handle(ctx, principal.AccountID, in)
 		if err != nil {
 			return nil, a.problemOf(ctx, err)
 		}
 		return out, nil
 	})
-	a.routes = append(a.routes, door.Route{Pattern: op.Method + " " + op.Path, Rule: door.ClientAPI, Handler: a.handler()})
+	a.routes = append(a.routes, auth.Route{Pattern: op.Method + " " + op.Path, Access: auth.ClientAPI, Handler: a.handler()})
 }
 
 type addressKey struct{}
 
-// handler hands a request on with the address that it came from. An account's
-// answers are nobody's to keep.
+// handler hands a request on with the address that it came from. The answers
+// must not be cached.
 func (a *API) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 	"referral/web/portal/api"
 )
@@ -61,7 +61,7 @@ func TestTheDocumentIsCommitted(t *testing.T) {
 func TestTheDocumentIsServed(t *testing.T) {
 	served := 0
 	for _, route := range newAPI(t, nobody{}).Routes() {
-		if route.Rule != door.Anyone {
+		if route.Access != auth.Anyone {
 			continue
 		}
 		served++
@@ -84,7 +84,7 @@ func TestEveryOperationHasARoute(t *testing.T) {
 		if err := r.Validate(); err != nil {
 			t.Error(err)
 		}
-		if r.Rule == door.ClientAPI {
+		if r.Access == auth.ClientAPI {
 			routes[r.Pattern] = true
 		}
 	}
@@ -102,10 +102,10 @@ func TestEveryOperationHasARoute(t *testing.T) {
 	}
 }
 
-// A handler that is reached without the door asks nobody anything.
+// A handler that is reached without authentication asks nobody anything.
 func TestWithoutAVisitorNothingIsTold(t *testing.T) {
 	for _, route := range newAPI(t, nobody{}).Routes() {
-		if route.Rule == door.Anyone {
+		if route.Access == auth.Anyone {
 			continue
 		}
 		method, path, _ := strings.Cut(route.Pattern, " ")

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 )
 
@@ -40,7 +40,7 @@ func TestRequestsAreReadToTheLetter(t *testing.T) {
 		{`{"code":"ABC"}{}`, http.StatusBadRequest, ""},
 	} {
 		service := &listening{}
-		request := httptest.NewRequestWithContext(door.WithVisitor(t.Context(), door.Visitor{AccountID: 885}), http.MethodPost, "/api/v1/activations", strings.NewReader(c.body))
+		request := httptest.NewRequestWithContext(auth.WithPrincipal(t.Context(), auth.Principal{AccountID: 885}), http.MethodPost, "/api/v1/activations", strings.NewReader(c.body))
 		request.Header.Set("Content-Type", "application/json")
 		answer := httptest.NewRecorder()
 		for _, route := range newAPI(t, service).Routes() {

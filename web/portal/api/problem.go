@@ -11,7 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"referral/web/door"
+	"referral/web/middleware"
 	"referral/web/portal"
 )
 
@@ -100,7 +100,7 @@ func problemIn(k kind, wait time.Duration) *Problem {
 }
 
 // problemOf is what a client is told about an error. What it is not told is the
-// operator's, and goes to the door's log.
+// operator's, and goes to the log.
 func (a *API) problemOf(ctx context.Context, err error) error {
 	var p *Problem
 	switch {
@@ -115,7 +115,7 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 	case errors.Is(err, portal.ErrUnderWay):
 		return problemIn(underWay, time.Second)
 	}
-	door.NoteError(ctx, err)
+	middleware.RecordError(ctx, err)
 	return problemIn(unavailable, 5*time.Second)
 }
 
@@ -145,7 +145,7 @@ func asProblem(_ huma.Context, _ string, v any) (any, error) {
 func (a *API) problemResponses(method string, own []kind) map[string]*huma.Response {
 	kinds := append([]kind{unauthorized, unavailable, cannotAnswer, ofTheRequest[http.StatusUnprocessableEntity]}, own...)
 	if method == http.MethodPost {
-		kinds = append(kinds, crossSite) // which the door answers
+		kinds = append(kinds, crossSite) // which package auth answers
 		for status := range maps.Keys(ofTheRequest) {
 			kinds = append(kinds, ofTheRequest[status])
 		}

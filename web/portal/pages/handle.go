@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"referral/web/door"
+	"referral/web/auth"
+	"referral/web/middleware"
 	"referral/web/portal"
 )
 
@@ -21,13 +22,13 @@ var (
 )
 
 // client is a route for signed-in clients.
-func (p *Pages) client(pattern string, show clientHandler) door.Route {
-	return door.Route{Pattern: pattern, Rule: door.ClientPage, Handler: p.shown(func(w http.ResponseWriter, r *http.Request) error {
-		visitor, ok := door.VisitorOf(r.Context())
+func (p *Pages) client(pattern string, show clientHandler) auth.Route {
+	return auth.Route{Pattern: pattern, Access: auth.ClientPage, Handler: p.shown(func(w http.ResponseWriter, r *http.Request) error {
+		principal, ok := auth.PrincipalOf(r.Context())
 		if !ok {
-			return fmt.Errorf("%w: nobody is known behind a client's rule", errDefect)
+			return fmt.Errorf("%w: no principal behind a client's access rule", errDefect)
 		}
-		return show(w, r, visitor.AccountID)
+		return show(w, r, principal.AccountID)
 	})}
 }
 
@@ -43,15 +44,15 @@ func (p *Pages) shown(show func(http.ResponseWriter, *http.Request) error) http.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errNotFound), errors.Is(err, portal.ErrBadCursor):
-		p.Notice(w, r, noticeNowhere)
+		p.ErrorPage(w, r, pageNotFound)
 	case errors.Is(err, errBadForm):
-		p.Notice(w, r, noticeBadForm)
+		p.ErrorPage(w, r, pageBadForm)
 	case errors.Is(err, errDefect):
-		door.NoteError(r.Context(), err)
-		p.Notice(w, r, noticeDefect)
+		middleware.RecordError(r.Context(), err)
+		p.ErrorPage(w, r, pageDefect)
 	default:
-		door.NoteError(r.Context(), err)
+		middleware.RecordError(r.Context(), err)
 		w.Header().Set("Retry-After", "30")
-		p.Notice(w, r, noticeAway)
+		p.ErrorPage(w, r, pageUnavailable)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal/pages"
 )
 
@@ -73,7 +73,7 @@ func (s *site) post(account int64, target string, fields ...string) *shown {
 func (s *site) do(account int64, r *http.Request) *shown {
 	s.t.Helper()
 	if account != nobody {
-		r = r.WithContext(door.WithVisitor(r.Context(), door.Visitor{AccountID: account}))
+		r = r.WithContext(auth.WithPrincipal(r.Context(), auth.Principal{AccountID: account}))
 	}
 	w := httptest.NewRecorder()
 	s.mux.ServeHTTP(w, r)

@@ -7,26 +7,26 @@ import (
 
 	"golang.org/x/net/html"
 
-	"referral/web/door"
-	"referral/web/door/doortest"
+	"referral/web/auth"
+	"referral/web/auth/authtest"
 	"referral/web/portal/pages"
 )
 
-// behind puts the pages behind a real door.
-func behind(t *testing.T) (*doortest.Rig, *pages.Pages) {
+// behind puts the pages behind a real authenticator.
+func behind(t *testing.T) (*authtest.Rig, *pages.Pages) {
 	t.Helper()
 	p, err := pages.New(pages.Options{Service: scenes(), Now: func() time.Time { return now }, Zone: moscow})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doortest.New(t, doortest.Options{Page: p.Notice}), p
+	return authtest.New(t, authtest.Options{Page: p.ErrorPage}), p
 }
 
 // Every route as everybody: who is let in, as whom, and whether anybody is shown
 // what is another's.
 func TestEveryRouteAsEverybody(t *testing.T) {
 	rig, p := behind(t)
-	rig.Matrix(t, doortest.Matrix{
+	rig.Matrix(t, authtest.Matrix{
 		Routes: p.Routes(), Own: inviter, Other: empty,
 		Paths: map[string]string{
 			"GET /referral/history/{invoice}": "/referral/history/INV-2026-04-885",
@@ -34,7 +34,7 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 			"POST /referral/opt-out/{token}":  "/referral/opt-out/" + goodToken,
 			"GET /referral/assets/{name}":     "/referral/assets/none",
 		},
-		Bodies: map[string]doortest.Body{
+		Bodies: map[string]authtest.Body{
 			"POST /referral/activate": {ContentType: form, Text: "code=unknown"},
 			"POST /referral/invite":   {ContentType: form, Text: "channel=email&email=never%40example.ru"},
 		},
@@ -44,7 +44,7 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 
 const form = "application/x-www-form-urlencoded"
 
-// The door's policy allows all that the pages load.
+// The Content-Security-Policy allows all that the pages load.
 func TestThePolicyAllowsThePages(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
@@ -60,11 +60,11 @@ func TestThePolicyAllowsThePages(t *testing.T) {
 	}
 }
 
-// The door's notices are told in the look of the pages.
+// The error pages of package auth are shown in the layout of the pages.
 func TestTheDoorSpeaksThroughThePages(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
-	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", door.SignedOutPath: "Вы вышли"} {
+	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", auth.SignedOutPath: "Вы вышли"} {
 		answer := rig.Get(rig.Browser(), path)
 		doc, err := html.Parse(strings.NewReader(answer.Body))
 		if err != nil {

@@ -27,7 +27,7 @@ func (p *Pages) optOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !found {
-		p.Notice(w, r, noticeBadToken)
+		p.ErrorPage(w, r, pageBadToken)
 		return nil
 	}
 	return p.render(w, r, http.StatusOK, "optout", frame{Title: "Вы отказались от приглашений", Body: optOutView{Done: true}})

@@ -1,8 +1,8 @@
 // Package pages is the personal account in a browser: pages in Russian, rendered on
 // the server from a [portal.Service]. They work without
 // JavaScript; one small file adds copying, the countdown and the dialog. Who the
-// client is, the headers of an answer and requests from other sites are the door's
-// business.
+// client is, the headers of an answer and requests from other sites are up to packages auth
+// and middleware.
 package pages
 
 import (
@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"referral/web/door"
+	"referral/web/auth"
 	"referral/web/portal"
 )
 
@@ -64,7 +64,7 @@ func New(o Options) (*Pages, error) {
 
 // Where the pages are.
 const (
-	pathHome        = door.HomePath
+	pathHome        = auth.HomePath
 	pathFriends     = "/referral/friends"
 	pathHistory     = "/referral/history"
 	pathInvitations = "/referral/invitations"
@@ -73,8 +73,8 @@ const (
 )
 
 // Routes are the ways to the pages, each with its rule.
-func (p *Pages) Routes() []door.Route {
-	return []door.Route{
+func (p *Pages) Routes() []auth.Route {
+	return []auth.Route{
 		p.client("GET /referral", p.home),
 		p.client("POST /referral/activate", p.activate),
 		p.client("POST /referral/enter", p.enter),
@@ -88,9 +88,9 @@ func (p *Pages) Routes() []door.Route {
 		// load that again.
 		p.client("GET /referral/activate", p.backHome),
 		p.client("GET /referral/enter", p.backHome),
-		{Pattern: "GET /referral/opt-out/{token}", Rule: door.Anyone, Handler: p.shown(p.askOptOut)},
-		{Pattern: "POST /referral/opt-out/{token}", Rule: door.Anyone, Handler: p.shown(p.optOut)},
-		{Pattern: "GET /referral/assets/{name}", Rule: door.Anyone, Handler: p.assets},
+		{Pattern: "GET /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.shown(p.askOptOut)},
+		{Pattern: "POST /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.shown(p.optOut)},
+		{Pattern: "GET /referral/assets/{name}", Access: auth.Anyone, Handler: p.assets},
 	}
 }
 

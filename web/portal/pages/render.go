@@ -8,7 +8,7 @@ import (
 	"html/template"
 	"net/http"
 
-	"referral/web/door"
+	"referral/web/auth"
 )
 
 //go:embed templates
@@ -17,7 +17,7 @@ var templateFiles embed.FS
 // templates are the pages by name, each with the layout and the parts around it.
 type templates map[string]*template.Template
 
-var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "notice"}
+var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "error"}
 
 func readTemplates(a assets) (templates, error) {
 	around, err := template.New("layout.html").Funcs(template.FuncMap{"asset": a.path}).
@@ -82,8 +82,8 @@ func (p *Pages) own(ctx context.Context, account int64, title, here string) (fra
 
 // render writes a page whole or, when its template fails, not at all.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
-	if visitor, ok := door.VisitorOf(r.Context()); ok {
-		f.Account, f.SignOut = visitor.AccountID, door.SignOutPath
+	if principal, ok := auth.PrincipalOf(r.Context()); ok {
+		f.Account, f.SignOut = principal.AccountID, auth.SignOutPath
 	}
 	if f.Here != "" {
 		f.Tabs = tabsAt(f.Here)

@@ -1,0 +1,305 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
+)
+
+func TestLocalPath(t *testing.T) {
+	for text, want := range map[string]string{
+		"/referral": "/referral", "/referral/friends/7?page=2": "/referral/friends/7?page=2", "/referral?tab=%D1%8F": "/referral?tab=%D1%8F",
+		"/referral/x#part": "/referral/x",
+		// Everything else leads home.
+		"": HomePath, "/": HomePath, "/referrals": HomePath, "/api/v1/me": HomePath, "referral": HomePath, "?x": HomePath,
+		"https://evil.example/referral": HomePath, "//evil.example/referral": HomePath, "/\\evil.example": HomePath, "\\\\evil.example": HomePath,
+		"/referral\\..\\..": HomePath, "/referral/../admin": HomePath, "/referral/./x": HomePath, "/referral//evil.example": HomePath,
+		"/referral%2f0": HomePath, "/referral/%2e%2e/admin": HomePath, "/referral/%2e%2e%2fadmin": HomePath, "javascript:alert(1)": HomePath, "/referral/\r\nSet-Cookie: a=b": HomePath,
+		"/referral/\x00": HomePath, " /referral": HomePath, "/referral/я": HomePath, "/referral:80@evil.example": HomePath, "/referral/%zz": HomePath,
+		"/referral/sign-in": HomePath, "/referral/sign-in/callback?code=x": HomePath, "/referral/sign-out": HomePath, "/referral/signed-out": HomePath,
+		"/referral/" + strings.Repeat("x", 600): HomePath,
+	} {
+		if got := localPath(text); got != want {
+			t.Errorf("%q leads to %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzLocalPath(f *testing.F) {
+	for _, seed := range []string{"/referral/x?y=z#f", "//host/referral", "/referral/%2f%2fhost", "/referral/..%5c", "http:/referral"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := localPath(text)
+		if got != "/referral" && !strings.HasPrefix(got, "/referral/") && !strings.HasPrefix(got, "/referral?") {
+			t.Fatalf("%q leads to %q", text, got)
+		}
+		if strings.ContainsAny(got, "\\\r\n\t ") || strings.Contains(strings.SplitN(got, "?", 2)[0], "..") {
+			t.Fatalf("%q leads to %q", text, got)
+		}
+		if again := localPath(got); again != got {
+			t.Fatalf("%q leads to %q, and that to %q", text, got, again)
+		}
+	})
+}
+
+// A sign-in under way survives its cookie; a broken cookie is none.
+func TestPendingCookie(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	p, err := newPendingSignIn(rand.Reader, now, "/referral/x?y=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, ok := parsePendingSignIn(p.String())
+	if !ok || back != p || !back.is(p.state) || back.is("") || back.is(p.nonce) {
+		t.Errorf("%+v came back as %+v, %v", p, back, ok)
+	}
+	if p.state == p.nonce || p.nonce == p.verifier || len(p.verifier) < 43 {
+		t.Errorf("state %s, nonce %s, verifier %s", p.state, p.nonce, p.verifier)
+	}
+	evil := strings.Join(append(strings.Split(p.String(), ".")[:2], base64.RawURLEncoding.EncodeToString([]byte("//evil.example"))), ".")
+	if back, ok := parsePendingSignIn(evil); !ok || back.backTo != HomePath {
+		t.Errorf("a changed cookie leads to %q", back.backTo)
+	}
+	for _, text := range []string{"", "..", p.String()[1:], p.String() + ".x", strings.Replace(p.String(), ".", ".!", 1), "AA." + p.String()} {
+		if _, ok := parsePendingSignIn(text); ok {
+			t.Errorf("%q was taken for a sign-in", text)
+		}
+	}
+}
+
+func TestPendingsEnd(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	d := &Authenticator{options: Options{Now: func() time.Time { return now }}}
+	for age, want := range map[time.Duration]int{0: 1, pendingLifetime - time.Second: 1, pendingLifetime: 0, -pendingLifetime: 0} {
+		p, err := newPendingSignIn(rand.Reader, now.Add(-age), HomePath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		q.AddCookie(&http.Cookie{Name: pendingCookie, Value: p.String()})
+		if got := len(d.pendingSignIns(q)); got != want {
+			t.Errorf("after %s there are %d", age, got)
+		}
+	}
+	many := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	one, err := newPendingSignIn(rand.Reader, now, "/referral/"+strings.Repeat("x", 500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	many.AddCookie(&http.Cookie{Name: pendingCookie, Value: strings.TrimSuffix(strings.Repeat(one.String()+"!", 50), "!")})
+	recorder := httptest.NewRecorder()
+	d.setPendingSignIns(recorder, append([]pendingSignIn{one}, d.pendingSignIns(many)...))
+	if got := recorder.Header().Get("Set-Cookie"); strings.Count(got, "!") != maxPending-1 || len(got) > 4000 {
+		t.Errorf("a cookie of %d bytes: %s", len(got), got)
+	}
+}
+
+// What is sealed with a token opens with that token alone.
+func TestSealedHint(t *testing.T) {
+	mine, other := token{1}, token{2}
+	sealed := mine.seal("header.payload.signature")
+	if got := mine.unseal(sealed); got != "header.payload.signature" {
+		t.Errorf("got %q", got)
+	}
+	if bytes.Contains(sealed, []byte("payload")) || other.unseal(sealed) != "" || mine.unseal(nil) != "" || mine.unseal(sealed[1:]) != "" {
+		t.Error("it opens otherwise too")
+	}
+	if mine.seal(strings.Repeat("x", maxHint+1)) != nil {
+		t.Error("an endless hint is kept")
+	}
+}
+
+// none is sessions of nobody.
+type none struct{}
+
+func (none) OpenSession(context.Context, models.Session) error { return nil }
+func (none) Session(context.Context, models.SessionID, time.Time) (s models.Session, ok bool, err error) {
+	return s, false, nil
+}
+func (none) TouchSession(context.Context, models.Session, time.Time) error { return nil }
+func (none) CloseSession(context.Context, models.SessionID) (s models.Session, ok bool, err error) {
+	return s, false, nil
+}
+
+func whole() Options {
+	return Options{
+		PublicURL: "https://lk.example.ru", Sessions: none{}, Idle: time.Minute, Lifetime: time.Hour, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		SignIn: SignIn{
+			Issuer: "https://id.example.ru", ClientID: "referral", ClientSecret: "geheim", AccountClaim: "account_id", Audience: "referral-api", Scopes: []string{"openid"},
+		},
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, fine := range []func(*Options){
+		func(*Options) {},
+		func(o *Options) {
+			o.PublicURL, o.SignIn.Issuer = "http://127.0.0.1:8080", "http://localhost:9000/realms/x"
+		},
+		func(o *Options) { o.PublicURL = "http://[::1]:8080/" },
+		func(o *Options) { o.PublicURL, o.SignIn = "http://10.0.0.1", SignIn{} }, // closed: no cookie is ever set
+		func(o *Options) { o.SignIn.Audience = "" },
+	} {
+		o := whole()
+		fine(&o)
+		if _, err := New(o); err != nil {
+			t.Error(err)
+		}
+	}
+	for want, spoil := range map[string]func(*Options){
+		"no Sessions":               func(o *Options) { o.Sessions = nil },
+		"no Now":                    func(o *Options) { o.Now = nil },
+		"no Log":                    func(o *Options) { o.Log = nil },
+		"no Registerer":             func(o *Options) { o.Registerer = nil },
+		"idle for 1s":               func(o *Options) { o.Idle = time.Second },
+		"last 1s":                   func(o *Options) { o.Lifetime = time.Second },
+		"must be https":             func(o *Options) { o.PublicURL = "http://lk.example.ru" },
+		"has a path":                func(o *Options) { o.PublicURL = "https://example.ru/lk" },
+		"neither a user nor a frag": func(o *Options) { o.PublicURL = "https://u:geheim@example.ru" },
+		"may not hold a query":      func(o *Options) { o.PublicURL = "https://example.ru?x" },
+		"no URL like":               func(o *Options) { o.PublicURL = "lk.example.ru" },
+		"the issuer":                func(o *Options) { o.SignIn.Issuer = "http://id.example.ru" },
+		"an id and a secret":        func(o *Options) { o.SignIn.ClientSecret = "" },
+		"id and a secret, and one":  func(o *Options) { o.SignIn.ClientID = "" },
+		"no name of the claim":      func(o *Options) { o.SignIn.AccountClaim = "" },
+		"every ID token would open": func(o *Options) { o.SignIn.Audience = "referral" },
+		"without the scope openid":  func(o *Options) { o.SignIn.Scopes = []string{"profile"} },
+	} {
+		o := whole()
+		spoil(&o)
+		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("got %v, want an error about %q", err, want)
+		}
+	}
+}
+
+// Without randomness there are no secrets, and so no sign-ins.
+func TestNoRandomness(t *testing.T) {
+	o := whole()
+	o.Random = iotest.ErrReader(errors.New("no randomness"))
+	d, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.provider.Store(&provider{})
+	recorder := httptest.NewRecorder()
+	d.beginSignIn(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, SignInPath, nil))
+	if recorder.Code != http.StatusInternalServerError || recorder.Header().Get("Set-Cookie") != "" {
+		t.Errorf("status %d, %v", recorder.Code, recorder.Header())
+	}
+	if err := d.openSession(t.Context(), recorder, 885, ""); err == nil || recorder.Header().Get("Set-Cookie") != "" {
+		t.Errorf("a session was opened: %v", err)
+	}
+}
+
+// Too many sign-ins at once wait for nobody.
+func TestSignInsAtOnceAreBounded(t *testing.T) {
+	d, err := New(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxExchanges {
+		d.exchanges <- struct{}{}
+	}
+	if _, err := d.exchange(t.Context(), &provider{}, "code", "verifier"); !errors.Is(err, errTooManySignIns) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProviderTransport(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", maxProviderAnswer+1))
+	}))
+	defer server.Close()
+	answer, err := newClient().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.ReadAll(answer.Body); err == nil {
+		t.Error("an endless answer was read")
+	}
+}
+
+// A provider's place to sign out keeps the query that it has.
+func TestAfterSignOut(t *testing.T) {
+	d, err := New(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.afterSignOut("hint"); got != SignedOutPath {
+		t.Errorf("without a provider it leads to %s", got)
+	}
+	place, err := secureEndpoint("https://id.example.ru/out?p=policy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.provider.Store(&provider{endSession: place})
+	for hint, want := range map[string]string{"": "", "hint": "id_token_hint=hint&"} {
+		want = "https://id.example.ru/out?client_id=referral&" + want + "p=policy&post_logout_redirect_uri=https%3A%2F%2Flk.example.ru%2Freferral%2Fsigned-out"
+		if got := d.afterSignOut(hint); got != want {
+			t.Errorf("it leads to %s, want %s", got, want)
+		}
+	}
+	if _, err := secureEndpoint("http://id.example.ru/out"); err == nil {
+		t.Error("a hint may travel in the open")
+	}
+}
+
+// A provider that would have us send the secret, or fetch the keys, in the open is
+// not believed, whatever its own address is.
+func TestPlacesInTheOpen(t *testing.T) {
+	for _, c := range []struct {
+		key, address, says string
+	}{
+		{"authorization_endpoint", "http://id.example.ru/x", "its place to sign in: "},
+		{"token_endpoint", "http://id.example.ru/x", "its place to fetch tokens: "},
+		{"jwks_uri", "http://id.example.ru/x", "its place to find its keys: "},
+		{"end_session_endpoint", "http://id.example.ru/x", "its place to sign out: "},
+		{"token_endpoint", "", "its place to fetch tokens: "},
+		{"jwks_uri", "/keys", "its place to find its keys: "},
+		{"token_endpoint", "https://u:p@id.example.ru/x", "its place to fetch tokens: "},
+		{"token_endpoint", "http://127.0.0.1:1/x", ""},
+		{"jwks_uri", "http://localhost:1/x?p=policy", ""},
+	} {
+		t.Run(c.key+" "+c.address, func(t *testing.T) {
+			var provider *httptest.Server
+			provider = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				says := map[string]any{"issuer": provider.URL}
+				for _, other := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint"} {
+					says[other] = "https://id.example.ru/x"
+				}
+				says[c.key] = c.address
+				w.Header().Set("Content-Type", "application/json")
+				_ = json.NewEncoder(w).Encode(says)
+			}))
+			defer provider.Close()
+			options := whole()
+			options.SignIn.Issuer = provider.URL
+			d, err := New(options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Connect(t.Context()); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,242 @@
+// Package authtest runs an authenticator for tests, with the demo's OpenID provider,
+// sessions in memory or in a database, and browsers. [Rig.Matrix] tries every route
+// as every kind of client.
+package authtest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/internal/demo/identity"
+	"referral/web/auth"
+	"referral/web/middleware"
+)
+
+// Options is what a test wants otherwise than usual.
+type Options struct {
+	Sessions auth.Sessions                                                        // nil for ones in memory
+	Page     func(w http.ResponseWriter, r *http.Request, n middleware.ErrorPage) // nil for the plain pages
+	Change   func(*auth.Options)                                                  // has the last word; may be nil
+}
+
+// Idle and Lifetime are how long sessions last here.
+const (
+	Idle     = 30 * time.Minute
+	Lifetime = 12 * time.Hour
+)
+
+// Rig is a running authenticator.
+type Rig struct {
+	T        testing.TB
+	Auth     *auth.Authenticator
+	Provider *identity.Provider
+	Sessions auth.Sessions
+	URL      string // of the personal account, without a slash at its end
+	Log      *Log
+	Registry *prometheus.Registry
+
+	server  *httptest.Server
+	handler atomic.Pointer[http.Handler]
+	ahead   atomic.Int64 // how much the clock of the authenticator is ahead, ns
+}
+
+// New starts an authenticator, and stops it at the end of the test. Until [Rig.Serve] it has no routes
+// but its own.
+func New(t testing.TB, o Options) *Rig {
+	t.Helper()
+	r := &Rig{T: t, Sessions: o.Sessions, Log: &Log{}, Registry: prometheus.NewRegistry()}
+	if r.Sessions == nil {
+		r.Sessions = NewMemory()
+	}
+	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { (*r.handler.Load()).ServeHTTP(w, q) }))
+	t.Cleanup(r.server.Close)
+	r.URL = r.server.URL
+	r.startProvider()
+	options := r.options()
+	options.Page = o.Page
+	if o.Change != nil {
+		o.Change(&options)
+	}
+	var err error
+	if r.Auth, err = auth.New(options); err != nil {
+		t.Fatal(err)
+	}
+	r.Serve(nil)
+	r.run()
+	return r
+}
+
+func (r *Rig) startProvider() {
+	r.T.Helper()
+	var err error
+	r.Provider, err = identity.Start(context.Background(), identity.Options{
+		RedirectURIs: []string{r.URL + auth.CallbackPath}, PostLogoutURIs: []string{r.URL + auth.SignedOutPath},
+	})
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	r.T.Cleanup(func() { _ = r.Provider.Stop() }) // a test may have stopped it
+}
+
+func (r *Rig) options() auth.Options {
+	return auth.Options{
+		PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
+		Log: slog.New(slog.NewJSONHandler(r.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: r.Registry,
+		SignIn: auth.SignIn{
+			Issuer: r.Provider.Issuer(), ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(),
+			AccountClaim: r.Provider.AccountClaim(), Audience: r.Provider.Audience(), Scopes: []string{"openid"},
+		},
+	}
+}
+
+func (r *Rig) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	if r.Auth.Configured() {
+		if err := r.Auth.Connect(ctx); err != nil {
+			r.T.Log(err) // a test may want a provider that is away
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Auth.Run(ctx) }()
+	r.T.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			r.T.Error(err)
+		}
+	})
+}
+
+// Now is the clock of the authenticator.
+func (r *Rig) Now() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+
+// Advance moves the clock of the authenticator on.
+func (r *Rig) Advance(d time.Duration) { r.ahead.Add(int64(d)) }
+
+// Serve puts routes behind the authenticator.
+func (r *Rig) Serve(routes []auth.Route) {
+	r.T.Helper()
+	handler, err := r.Auth.Mux(routes)
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	r.handler.Store(&handler)
+}
+
+// Browser is a new one, with cookies of its own; it follows redirects.
+func (r *Rig) Browser() *http.Client {
+	r.T.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	return &http.Client{Jar: jar, Timeout: time.Minute}
+}
+
+// SignIn signs a browser in as a client, by way of the provider, and gives the
+// page that it lands on. back is where it wants to go; empty for home.
+func (r *Rig) SignIn(browser *http.Client, account int64, back string) *Answer {
+	r.T.Helper()
+	page := r.Get(browser, auth.SignInPath+"?"+url.Values{"return": {back}}.Encode())
+	at := page.URL
+	if page.Status != http.StatusOK || !strings.HasPrefix(at.String(), r.Provider.Issuer()) {
+		r.T.Fatalf("no sign-in page of the provider: %s at %s", page.Body, at)
+	}
+	form := url.Values{"id": {at.Query().Get("id")}, "account": {strconv.FormatInt(account, 10)}}
+	return r.do(browser, http.MethodPost, r.Provider.Issuer()+"/sign-in", form)
+}
+
+// SignedIn is a browser in which a client is signed in.
+func (r *Rig) SignedIn(account int64) *http.Client {
+	r.T.Helper()
+	browser := r.Browser()
+	r.SignIn(browser, account, "")
+	home, err := url.Parse(r.URL)
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	for _, cookie := range browser.Jar.Cookies(home) {
+		if cookie.Name == "referral" {
+			return browser
+		}
+	}
+	r.T.Fatal("the sign-in left no cookie")
+	return nil
+}
+
+// Answer is what a browser ends with.
+type Answer struct {
+	Status int
+	URL    *url.URL // after redirects
+	Header http.Header
+	Body   string
+}
+
+// Get asks for a path, or for a whole URL.
+func (r *Rig) Get(browser *http.Client, target string) *Answer {
+	r.T.Helper()
+	return r.do(browser, http.MethodGet, target, nil)
+}
+
+// Post sends a form from a page of the account's own.
+func (r *Rig) Post(browser *http.Client, target string, form url.Values) *Answer {
+	r.T.Helper()
+	return r.do(browser, http.MethodPost, target, form)
+}
+
+func (r *Rig) do(browser *http.Client, method, target string, form url.Values) *Answer {
+	r.T.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = r.URL + target
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	response, err := browser.Do(request)
+	if err != nil {
+		r.T.Fatal(err)
+	}
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(response.Body); err != nil {
+		r.T.Fatal(err)
+	}
+	return &Answer{response.StatusCode, response.Request.URL, response.Header, body.String()}
+}
+
+// Log is what has been logged.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write is for the logger.
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String is all of it.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

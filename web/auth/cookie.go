@@ -1,0 +1,58 @@
+package auth
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+)
+
+const (
+	sessionCookie = "referral"
+	pendingCookie = "referral-sign-in"
+)
+
+// cookieName adds a prefix with which browsers accept the cookie from this host over
+// https only. On a loopback host there may be no https.
+func (a *Authenticator) cookieName(name string) string {
+	if a.secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// newCookie returns a cookie that scripts cannot read and that is not sent with
+// requests of other sites, except navigation: the redirect back from the provider.
+func (a *Authenticator) newCookie(name, value string) *http.Cookie {
+	return &http.Cookie{
+		Name: a.cookieName(name), Value: value, Path: "/", Secure: a.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+func (a *Authenticator) dropCookie(w http.ResponseWriter, name string) {
+	cookie := a.newCookie(name, "")
+	cookie.MaxAge = -1
+	http.SetCookie(w, cookie)
+}
+
+const maxReturnPath = 512
+
+// localPath returns the path of the personal account to go to after the sign-in; the
+// home page if text is not certainly such a path.
+func localPath(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, len(text) > maxReturnPath, strings.ContainsFunc(text, unsafeInPath):
+	case strings.Contains(u.Path, `\`), strings.Contains(u.Path, ".."):
+	case u.IsAbs(), u.Host != "", u.User != nil, u.Opaque != "", path.Clean(u.Path) != u.Path:
+	case u.EscapedPath() != HomePath && !strings.HasPrefix(u.EscapedPath(), HomePath+"/"): // an escaped slash is not a separator
+	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == SignedOutPath:
+	default:
+		u.Fragment, u.RawFragment = "", ""
+		return u.String()
+	}
+	return HomePath
+}
+
+// unsafeInPath reports characters that browsers interpret differently.
+func unsafeInPath(r rune) bool { return r <= ' ' || r == '\\' || r >= 0x7f }

@@ -1,0 +1,55 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"referral/web/middleware"
+)
+
+// Mux returns the routes with their access rules enforced, and the routes of signing
+// in and out. It refuses a route without a rule or a method, and conflicting ones.
+func (a *Authenticator) Mux(routes []Route) (http.Handler, error) {
+	mux := http.NewServeMux()
+	for _, route := range slices.Concat(routes, a.ownRoutes()) {
+		if err := a.addRoute(mux, route); err != nil {
+			return nil, err
+		}
+	}
+	return a.stack.Wrap(mux), nil
+}
+
+func (a *Authenticator) ownRoutes() []Route {
+	own := []Route{
+		{"GET " + SignInPath, Anyone, http.HandlerFunc(a.beginSignIn)},
+		{"GET " + CallbackPath, Anyone, http.HandlerFunc(a.endSignIn)},
+		{"POST " + SignOutPath, Anyone, http.HandlerFunc(a.signOut)},
+		{"GET " + SignedOutPath, Anyone, http.HandlerFunc(a.signedOut)},
+		{"GET " + middleware.StylePath, Anyone, http.HandlerFunc(middleware.ServeStyle)},
+		{"GET /{$}", Anyone, http.RedirectHandler(HomePath, http.StatusSeeOther)},
+	}
+	return own
+}
+
+func (a *Authenticator) addRoute(mux *http.ServeMux, route Route) (err error) {
+	if err := route.Validate(); err != nil {
+		return err
+	}
+	if method, _, ok := strings.Cut(route.Pattern, " "); !ok || method == "" || strings.ToUpper(method) != method {
+		return fmt.Errorf("auth: route %q must name its method: one rule is for one way of using it", route.Pattern)
+	}
+	defer func() {
+		if r := recover(); r != nil { // ServeMux panics on an invalid pattern
+			err = fmt.Errorf("auth: route %q: %v", route.Pattern, r)
+		}
+	}()
+	mux.Handle(route.Pattern, a.protect(route))
+	a.stack.ExpectRoute(route.Pattern)
+	return nil
+}
+
+// errCrossSite: another site made the browser send the request.
+var errCrossSite = errors.New("a request from another site")

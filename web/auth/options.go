@@ -1,0 +1,148 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"referral/models"
+	"referral/web/middleware"
+)
+
+// Sessions stores the sessions of signed-in clients.
+type Sessions interface {
+	OpenSession(ctx context.Context, s models.Session) error
+	// Session is a session that has not ended by now.
+	Session(ctx context.Context, id models.SessionID, now time.Time) (s models.Session, ok bool, err error)
+	// TouchSession updates SeenAt and ExpiresAt, unless that was done since a time.
+	TouchSession(ctx context.Context, seen models.Session, since time.Time) error
+	CloseSession(ctx context.Context, id models.SessionID) (s models.Session, ok bool, err error)
+}
+
+// SignIn is the operator's OpenID provider and our registration with it.
+type SignIn struct {
+	Issuer       string // URL, as the provider itself writes it
+	ClientID     string
+	ClientSecret string
+	AccountClaim string   // claim of the tokens that holds the account
+	Audience     string   // of bearer tokens for the API; empty: none are accepted
+	Scopes       []string // openid among them
+}
+
+// Options is what an authenticator needs.
+type Options struct {
+	// PublicURL is the address of the personal account in browsers: https://host[:port],
+	// or http on a loopback host.
+	PublicURL string
+	// SignIn without an Issuer: every route that needs a client answers 503.
+	SignIn   SignIn
+	Idle     time.Duration // a session ends after this long without a request
+	Lifetime time.Duration // and after this long in any case
+	Sessions Sessions
+	// Page shows an error page in the layout of the pages; nil shows it plainly.
+	Page       func(w http.ResponseWriter, r *http.Request, p middleware.ErrorPage)
+	Now        func() time.Time
+	Random     io.Reader // source of secrets; nil for that of the system
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Sessions == nil:
+		return errors.New("auth: no Sessions")
+	case o.Now == nil:
+		return errors.New("auth: no Now")
+	case o.Log == nil:
+		return errors.New("auth: no Log")
+	case o.Registerer == nil:
+		return errors.New("auth: no Registerer")
+	case o.Idle < time.Minute || o.Lifetime < o.Idle:
+		return fmt.Errorf("auth: sessions idle for %s and last %s: at least a minute, and no longer idle than they last", o.Idle, o.Lifetime)
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.SignIn.Issuer == "" {
+		return nil
+	}
+	if err := CheckPublicURL(o.PublicURL); err != nil {
+		return fmt.Errorf("auth: the public URL: %w", err)
+	}
+	return o.SignIn.Validate()
+}
+
+// Validate refuses settings with which no provider can be used.
+func (s *SignIn) Validate() error {
+	if err := CheckIssuer(s.Issuer); err != nil {
+		return fmt.Errorf("auth: the issuer: %w", err)
+	}
+	switch {
+	case s.ClientID == "" || s.ClientSecret == "":
+		return errors.New("auth: the provider knows its clients by an id and a secret, and one is missing")
+	case s.AccountClaim == "":
+		return errors.New("auth: no name of the claim that holds the account")
+	case s.Audience == s.ClientID:
+		return errors.New("auth: the API's audience is the client id: then every ID token would open the API")
+	case !slices.Contains(s.Scopes, oidc.ScopeOpenID):
+		return errors.New("auth: without the scope openid there is no ID token")
+	}
+	return nil
+}
+
+// CheckPublicURL refuses an address that is neither https nor on a loopback host,
+// because the session cookie must not be sent in clear text.
+func CheckPublicURL(text string) error {
+	u, err := secureURL(text)
+	if err != nil {
+		return err
+	}
+	if u.Path != "" && u.Path != "/" {
+		return fmt.Errorf("%q has a path: the pages are under /referral of a host of their own", text)
+	}
+	return nil
+}
+
+// CheckIssuer refuses an issuer whose answers could be changed in transit.
+func CheckIssuer(text string) error {
+	_, err := secureURL(text)
+	return err
+}
+
+func secureURL(text string) (*url.URL, error) {
+	u, err := secureEndpoint(text)
+	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
+		return nil, fmt.Errorf("%q may not hold a query", text)
+	}
+	return u, err
+}
+
+// secureEndpoint is [secureURL], with an optional query.
+func secureEndpoint(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return nil, fmt.Errorf("%q is no URL like https://lk.example.ru", text)
+	case u.User != nil || u.Fragment != "":
+		return nil, fmt.Errorf("%q may hold neither a user nor a fragment", u.Redacted())
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, fmt.Errorf("%q must be https; plain http is for a loopback host only", text)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

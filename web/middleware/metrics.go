@@ -1,0 +1,37 @@
+package middleware
+
+import "github.com/prometheus/client_golang/prometheus"
+
+const (
+	// classGone is the class of requests whose client has disconnected.
+	classGone = "gone"
+	// noRoute stands for requests to no route.
+	noRoute = "none"
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status; gone is one that failed because its client had hung up.",
+		}, []string{"route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "referral_web_request_seconds", Help: "How long requests to the personal account took, by route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"}),
+	}
+	m.initialise(noRoute)
+	r.MustRegister(m.requests, m.seconds)
+	return m
+}
+
+// initialise creates the counters of a route at 0.
+func (m *metrics) initialise(route string) {
+	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", classGone} {
+		m.requests.WithLabelValues(route, class)
+	}
+}
