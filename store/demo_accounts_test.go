@@ -6,7 +6,7 @@ import (
 	"referral/models"
 )
 
-func TestShowcase(t *testing.T) {
+func TestDemoAccounts(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	today := models.NewDate(2026, 4, 20)

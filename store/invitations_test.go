@@ -14,7 +14,7 @@ import (
 	"referral/store"
 )
 
-// post drives the store as the desk and the senders do.
+// post drives the store as the personal account and the senders do.
 type post struct {
 	testing.TB
 	*store.Store

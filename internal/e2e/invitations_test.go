@@ -21,7 +21,7 @@ import (
 	"referral/store"
 )
 
-// invites has an account invite somebody, as the desk does.
+// invites has an account invite somebody, as the personal account does.
 func (w *world) invites(channel models.Channel, typed string) models.Invitation {
 	w.t.Helper()
 	to, err := contact.Rules{}.Normalize(channel, typed)
