@@ -37,7 +37,7 @@ type Options struct {
 	HeldRetryMin time.Duration // back-off of a held account doubles from here; 1 min
 	HeldRetryMax time.Duration // to here; 15 min
 
-	Workers     int               // chunks of one run in the works at once; 4
+	Workers     int               // chunks of one run in the works at once; 2
 	ChunkBatch  int               // chunks listed at once; 64
 	OutboxBatch int               // announcements read at once; 2000
 	AsideBatch  int               // set-aside messages read at once, each of which may be large; 64
@@ -84,7 +84,7 @@ func (o *Options) withDefaults() Options {
 	d.RetryMax = cmp.Or(o.RetryMax, 10*time.Second)
 	d.HeldRetryMin = cmp.Or(o.HeldRetryMin, time.Minute)
 	d.HeldRetryMax = cmp.Or(o.HeldRetryMax, 15*time.Minute)
-	d.Workers = cmp.Or(o.Workers, 4)
+	d.Workers = cmp.Or(o.Workers, 2)
 	d.ChunkBatch = cmp.Or(o.ChunkBatch, 64)
 	d.OutboxBatch = cmp.Or(o.OutboxBatch, 2000)
 	d.AsideBatch = cmp.Or(o.AsideBatch, 64)
