@@ -20,7 +20,7 @@ type Book struct {
 	newCode   func() string
 
 	changed       map[int64]bool
-	stale         map[int64]*models.Fact // whose standing is to be derived anew, and why
+	stale         map[int64]*models.Fact // whose standing is to be derived again, and why
 	settled       map[int64]bool         // whose promised discount has got its days, or will get none
 	activations   []*models.Activation
 	referrals     []models.Referral
@@ -221,7 +221,7 @@ func (b *Book) Restand(terms string, adopted time.Time) {
 	}
 }
 
-// Close derives anew what the facts changed and says what is to be stored.
+// Close derives again what the facts changed and says what is to be stored.
 func (b *Book) Close() models.Changes {
 	changes := models.Changes{
 		CodesIssued: b.codesIssued, Activations: b.activations, Referrals: b.referrals,

@@ -48,7 +48,7 @@ func (l Limits) Check(run, before models.Totals) []string {
 }
 
 // changePercent is for the brake alone, which needs no exact figure: money
-// itself is never reckoned in floating point.
+// itself is never calculated in floating point.
 func changePercent(now, before models.Money) float64 {
 	if before == 0 {
 		return 0

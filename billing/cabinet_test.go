@@ -60,7 +60,7 @@ func TestWhatAClientHasToday(t *testing.T) {
 		{"the third friend's package", visit{registered: "2025-01-10", friends: spring}, "2026-03-05", "40=0+40 step 2 until 2026-04-20; 2 of 3; next step 3: 60% to 2027-03-05 and 1200 SMS"},
 		{"three friends", visit{registered: "2025-01-10", friends: spring}, "2026-05-01", "60=0+60 step 3 until 2027-04-20; 3 of 3; next step 4: 80% to 2027-05-01"},
 		{"the last day of the discount", visit{registered: "2025-01-10", friends: spring}, "2027-04-19", "60=0+60 step 3 until 2027-04-20; 3 of 3; next step 4: 80% to 2028-04-19"},
-		{"after the end a climb begins anew", visit{registered: "2025-01-10", friends: spring}, "2027-04-20", "0=0+0 step 0 until -; 0 of 3; next step 1: 20% to 2027-07-20"},
+		{"after the end a climb begins again", visit{registered: "2025-01-10", friends: spring}, "2027-04-20", "0=0+0 step 0 until -; 0 of 3; next step 1: 20% to 2027-07-20"},
 		{"both kinds, and the invitee's ends first", visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-02-01", friends: spring[:2]}, "2026-03-10",
 			"60=20+40 step 2 until 2026-05-01; 2 of 2; next step 3: 60% to 2027-03-10 and 1200 SMS"},
 		{"the promo has not ended", visit{registered: "2026-01-05", activated: "2026-01-06"}, "2026-03-10", "0=0+0 step 0 until -; 0 of 0; next step 1: 20% to 2026-06-10"},
@@ -258,7 +258,7 @@ func TestEveryChangeHasItsReason(t *testing.T) {
 		{"the own discount", visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-01-24"}, "2026-06-01", "2026-04-24 0% invitee_end; 2026-01-24 20% invitee_start"},
 		{"both", visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-01-24", friends: []string{"2026-02-10"}}, "2026-06-01",
 			"2026-05-10 0% ladder_end; 2026-04-24 20% step 1 invitee_end; 2026-02-10 40% step 1 friend 901; 2026-01-24 20% invitee_start"},
-		{"on the day of the end a climb begins anew", visit{registered: "2025-01-10", friends: []string{"2026-01-10", "2026-04-10"}}, "2026-04-10",
+		{"on the day of the end a climb begins again", visit{registered: "2025-01-10", friends: []string{"2026-01-10", "2026-04-10"}}, "2026-04-10",
 			"2026-04-10 20% step 1 friend 902; 2026-04-10 0% ladder_end; 2026-01-10 20% step 1 friend 901"},
 		{"leaving ends all, and nothing comes after it", visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-01-24", friends: []string{"2026-02-10", "2026-03-01", "2026-04-01"}, left: "2026-03-01"}, "2026-06-01",
 			"2026-03-01 0% termination; 2026-02-10 40% step 1 friend 901; 2026-01-24 20% invitee_start"},
@@ -320,7 +320,7 @@ func someVisit(t *rapid.T) *models.AuditCase {
 	return c
 }
 
-// What is shown of a day is what its invoices are reckoned with, and the history
+// What is shown of a day is what its invoices are calculated with, and the history
 // folds into it.
 func TestWhatIsShownIsWhatIsReckoned(t *testing.T) {
 	p := newProgramme(t, customerTerms())
@@ -334,13 +334,13 @@ func TestWhatIsShownIsWhatIsReckoned(t *testing.T) {
 			want := segmentOf(timeline, day)
 			view := p.Cabinet(c, day).Current
 			if view.Percent != want.Percent() || view.Invitee != want.Invitee || view.Inviter != want.Inviter {
-				t.Fatalf("on %s %+v is shown, %+v is reckoned", day, view, want)
+				t.Fatalf("on %s %+v is shown, %+v is calculated", day, view, want)
 			}
 			if view.Percent > 0 && (segmentOf(timeline, view.Until).Percent() == view.Percent || segmentOf(timeline, view.Until-1).Percent() != view.Percent) {
 				t.Fatalf("on %s %d %% are said to hold until %s", day, view.Percent, view.Until)
 			}
 			if told := changeOn(changes, day); told.Percent != want.Percent() || told.Invitee != want.Invitee || told.Inviter != want.Inviter || told.Step != view.Step {
-				t.Fatalf("on %s the history tells of %+v, %+v is reckoned", day, told, want)
+				t.Fatalf("on %s the history tells of %+v, %+v is calculated", day, told, want)
 			}
 			if upTo := p.Changes(c, day); len(upTo) > 0 && upTo[0] != changeOn(changes, day) || len(upTo) > len(changes) {
 				t.Fatalf("the history up to %s is no part of the whole", day)

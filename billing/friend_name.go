@@ -7,7 +7,7 @@ import (
 	"referral/models"
 )
 
-// FriendName is a friend's name as whoever brought it may see it on a day.
+// FriendName is a friend's name as the inviter may see it on a day.
 func (p *Programme) FriendName(name string, today models.Date) string {
 	if p.On(today).ShowFriendNames {
 		return name

@@ -59,7 +59,7 @@ func TestRounding(t *testing.T) {
 	}
 }
 
-// A line is never reckoned to have more days with a discount than it has.
+// A line is never calculated to have more days with a discount than it has.
 func TestMoreDaysThanTheLineHasStopTheWork(t *testing.T) {
 	defer func() {
 		if recover() == nil {

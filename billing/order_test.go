@@ -340,7 +340,7 @@ func inBatches(facts []*models.Fact, largest int, random *rand.Rand) [][]*models
 	return batches
 }
 
-// quickTerms has short months, so that climbs end and begin anew, and promises new
+// quickTerms has short months, so that climbs end and begin again, and promises new
 // clients something else.
 func quickTerms() billing.Terms {
 	terms := customerTerms()

@@ -20,7 +20,7 @@ type Simulation struct {
 	Affected    int64 // of them, owed something else by the other terms
 	Present     Outlay
 	Other       Outlay
-	Failed      []models.ParkedAccount // could not be reckoned and count on neither side; the first MaxNamed
+	Failed      []models.ParkedAccount // could not be calculated and count on neither side; the first MaxNamed
 	FailedCount int64
 }
 

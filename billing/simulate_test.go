@@ -35,7 +35,7 @@ func TestASimulationComparesTwoTerms(t *testing.T) {
 	}
 }
 
-// An account that cannot be reckoned counts on neither side.
+// An account that cannot be calculated counts on neither side.
 func TestASimulationLeavesOutWhatItCannotReckon(t *testing.T) {
 	a := newAudited(t)
 	broken := a.friendly(1)

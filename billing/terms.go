@@ -29,7 +29,7 @@ type Terms struct {
 	Discounted       []string    // services that a discount applies to
 	Excluded         []string    // services that it never applies to
 	Brake            Limits
-	ShowFriendNames  bool // to whoever brought them; else masked
+	ShowFriendNames  bool // to their inviter; else masked
 }
 
 // InviteeTerms is the new client's discount.

@@ -262,7 +262,7 @@ func (w *world) keepActivation(a models.Activation) {
 	own[a.Seq-1] = a
 }
 
-// adopt puts other terms in force, and derives every standing anew.
+// adopt puts other terms in force, and derives every standing again.
 func (w *world) adopt(p *billing.Programme) {
 	w.programme = p
 	set := models.NewWorkingSet()

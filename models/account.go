@@ -34,7 +34,7 @@ type Profile struct {
 	TaxID      string
 	Email      string
 	Phone      string
-	PromoUntil string // planned end of the promo period, shown but never reckoned with
+	PromoUntil string // planned end of the promo period, shown but never calculated with
 	At         time.Time
 }
 

@@ -2,7 +2,7 @@ package models
 
 import "time"
 
-// BroughtFriend is an accepted activation with the name of whoever made it, as
+// BroughtFriend is an accepted activation with the name of the account that made it, as
 // the inviter's list shows it.
 type BroughtFriend struct {
 	InviteeID   int64

@@ -44,7 +44,7 @@ const (
 )
 
 // ErrRefused marks an error of the storage that lies in the data and would come
-// again at every try, unlike a lost connection or a conflict with a neighbour.
+// again at every try, unlike a lost connection or a conflict with another transaction.
 var ErrRefused = errors.New("the database refuses the data")
 
 // ChunkRef names a part of a run: the unit of settling and of publishing. A

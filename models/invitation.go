@@ -65,13 +65,13 @@ type Digest [sha256.Size]byte
 // RecipientKey is what invitations, limits and opt-outs know a recipient by.
 type RecipientKey Digest
 
-// NewRecipientKey is the key of whoever reads a channel at an address. All ways
+// NewRecipientKey is the key of the person who reads a channel at an address. All ways
 // to write one address must have been brought to one form before.
 func NewRecipientKey(channel Channel, canonical string) RecipientKey {
 	return sha256.Sum256([]byte(string(channel) + "\x00" + canonical))
 }
 
-// TokenDigest is what an opt-out token is looked up by: whoever reads the
+// TokenDigest is what an opt-out token is looked up by: a reader of the
 // database learns no token from it.
 func TokenDigest(token string) Digest { return sha256.Sum256([]byte(token)) }
 

@@ -21,7 +21,7 @@ type RunState string
 
 // A run is rehearsed, held against the brake, posted, and ends done or, with
 // parked accounts, incomplete. A braked run waits for a person, and is abandoned
-// when it is started anew.
+// when it is started again.
 const (
 	RunRehearsing RunState = "rehearsing"
 	RunBraked     RunState = "braked"

@@ -126,7 +126,7 @@ func TestWaitingPackagesAreToldOf(t *testing.T) {
 	})
 }
 
-// What the topics hold is read before a month is settled, but not for ever.
+// What the topics hold is read before a month is settled, but not permanently.
 func TestFactsAreAwaited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -24,14 +24,14 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 // Audit hands every account that bears on a period to see, by id, with its facts
 // and its part of the ledger, all in one view of the database. What concerns no
 // account is given to begin before them; should the database ask for the audit to
-// be repeated, begin is called again and all starts anew.
+// be repeated, begin is called again and all starts again.
 //
 // An account that billing answered about a document which is not in the ledger
 // comes with its invoices of other periods too, without their lines: the document
 // may have been one of theirs.
 func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
 	err := s.snapshot(ctx, true, func(tx *tx) error {
-		if err := tx.takeYourTime(); err != nil {
+		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
 		head, err := tx.auditHead(ctx, period)
@@ -58,7 +58,7 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 // the period, and nothing of the ledger. It is never repeated.
 func (s *Store) Survey(ctx context.Context, period models.Period, see func(*models.AuditCase) error) error {
 	err := s.once(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *tx) error {
-		if err := tx.takeYourTime(); err != nil {
+		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
 		return tx.audit(ctx, period, see, func(ids []int64) *auditLoader {
@@ -76,7 +76,7 @@ func (s *Store) Survey(ctx context.Context, period models.Period, see func(*mode
 // AuditSize is how many accounts an audit of a period looks at.
 func (s *Store) AuditSize(ctx context.Context, period models.Period) (accounts int64, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
-		if err := tx.takeYourTime(); err != nil {
+		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
 		// $1 and $2 are those of the chunks.
@@ -95,9 +95,9 @@ func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
 	return s.termsDigest(ctx)
 }
 
-// takeYourTime lifts the limit on statements, for what searches whole tables. It
+// disableStatementTimeout lifts the limit on statements, for what searches whole tables. It
 // ends with its context.
-func (t *tx) takeYourTime() error {
+func (t *tx) disableStatementTimeout() error {
 	if err := t.Exec("SET LOCAL statement_timeout = 0").Error; err != nil {
 		return fmt.Errorf("lifting the statement timeout: %w", err)
 	}

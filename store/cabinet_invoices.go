@@ -22,7 +22,7 @@ func (s *Store) Bills(ctx context.Context, account int64, before models.Period, 
 }
 
 // Bill is an account's facts with one of its invoices. found is false when the
-// account has no such invoice, whoever else may have it.
+// account has no such invoice, even if another one has.
 func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c models.AuditCase, found bool, err error) {
 	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return inv.Invoice.ID != invoice })

@@ -71,7 +71,7 @@ func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
 
 // planByIndexes has the plans of this transaction follow the indexes: no statistics
 // are needed to know that what a chunk or a batch looks at is little of what there is. The
-// planner would read whole tables for long lists of accounts, plan anew for each
+// planner would read whole tables for long lists of accounts, plan again for each
 // list, and call in helpers for queries that keep the processors busy anyhow.
 const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
@@ -92,8 +92,8 @@ type caseLoader struct {
 	last      *models.AccountCase
 }
 
-// candidates completes the accounts and puts them in order. Whoever has a discount
-// that counts is one: their discounts are read in the same pass.
+// candidates completes the accounts and puts them in order. An account that has a
+// discount that counts is one: their discounts are read in the same pass.
 func (l *caseLoader) candidates(ctx context.Context) error {
 	var batch pgx.Batch
 	var discounts []models.Discount

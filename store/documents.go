@@ -35,7 +35,7 @@ func (s *Store) decide(ctx context.Context, id models.UUID, act models.OperatorA
 ) (d models.LedgerDocument, found bool, err error) {
 	err = s.write(ctx, func(tx *tx) error {
 		d, found = models.LedgerDocument{}, false
-		if err := tx.takeYourTime(); err != nil { // the ledger is searched for the document
+		if err := tx.disableStatementTimeout(); err != nil { // the ledger is searched for the document
 			return err
 		}
 		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockDocuments)).Error; err != nil {

@@ -63,7 +63,7 @@ func (t *tx) groupedFigures(ctx context.Context, f *models.Figures) error {
 }
 
 // NoteReconciliation keeps what a reconciliation found, for the alarms and for
-// whoever asks later.
+// later questions.
 func (s *Store) NoteReconciliation(ctx context.Context, p models.Period, breaks int64, at time.Time) error {
 	err := s.gorm.WithContext(ctx).Exec("INSERT INTO reconciliations (period, checked_at, breaks) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p, at, breaks).Error
 	if err != nil {

@@ -48,7 +48,7 @@ func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord 
 	}
 }
 
-// Invite takes an invitation on, to be sent by whoever claims it. A repeat with
+// Invite takes an invitation on, to be sent by the process that claims it. A repeat with
 // the id of one that was taken on gets that one. Errors wrap
 // models.ErrTooManyInvitations, models.ErrRecipientInvited or models.ErrOptedOut.
 //

@@ -15,7 +15,7 @@ import (
 // out. Any number of senders may claim at once.
 //
 // What another carrier may have sent is claimed too, but keeps that carrier's name
-// and says so: whoever has it in hand notes it as unknown.
+// and says so: its sender notes it as unknown.
 func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
 	var list []models.ClaimedInvitation
 	err := s.write(ctx, func(tx *tx) error {
@@ -53,7 +53,7 @@ func claimed(records []invitationRecord, carrier string) []models.ClaimedInvitat
 	return list
 }
 
-// NoteInvitation notes what became of an attempt. What was claimed anew or
+// NoteInvitation notes what became of an attempt. What was claimed again or
 // settled meanwhile stays as it is; only that it was sent is also believed of an
 // attempt that had been given up as unknown. A recipient that has opted out
 // meanwhile is not queued again.
@@ -75,7 +75,7 @@ func (s *Store) NoteInvitation(ctx context.Context, c models.InvitationClaim, o 
 	return nil
 }
 
-// lockClaimed is the invitation of a claim; nil when it was claimed anew.
+// lockClaimed is the invitation of a claim; nil when it was claimed again.
 func (t *tx) lockClaimed(c models.InvitationClaim) (*invitationRecord, error) {
 	var records []invitationRecord
 	err := t.Raw("SELECT * FROM invitations WHERE account_id = ? AND invitation_id = ? AND attempts = ? FOR UPDATE",

@@ -222,7 +222,7 @@ func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
 	return &record, nil
 }
 
-// abandonBraked ends the run that waited for a person: it is rehearsed anew,
+// abandonBraked ends the run that waited for a person: it is rehearsed again,
 // for the facts may have moved since.
 func (t *tx) abandonBraked(p models.Period) error {
 	err := t.Model(&runRecord{}).Where("period = ? AND state = 'braked'", p).

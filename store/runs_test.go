@@ -162,7 +162,7 @@ func TestOneSlotOneRun(t *testing.T) {
 }
 
 // The brake holds the run with nothing posted, and the clock leaves it alone. A
-// run asked for again is rehearsed anew, for facts have come; accepted, it passes.
+// run asked for again is rehearsed again, for facts have come; accepted, it passes.
 func TestBrakeHolds(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -181,7 +181,7 @@ func TestBrakeHolds(t *testing.T) {
 	l.facts(models.PromoEnded{AccountID: 901, EndedAt: at("2026-04-15T21:00:00Z")})
 	again := l.settle(models.RunRequest{Period: 202604})
 	if again.State != models.RunBraked || again.ID == first.ID || again.Totals.Documents <= first.Totals.Documents {
-		t.Errorf("rehearsed anew: %+v", again)
+		t.Errorf("rehearsed again: %+v", again)
 	}
 	if posted := l.dump(ledger); posted != "" {
 		t.Errorf("a braked run has posted\n%s", posted)

@@ -13,7 +13,7 @@ import (
 const quickly = "WITH quickly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
 
 // statement runs fn, which is one statement, outside any other transaction: one
-// round trip. It is repeated when it met a neighbour.
+// round trip. It is retried on a conflict with another transaction.
 func (s *Store) statement(ctx context.Context, fn func(*pgx.Conn) error) error {
 	return classify(repeat(ctx, func() error {
 		return s.onConnection(ctx, func(_ *sql.Conn, raw *pgx.Conn) error { return fn(raw) })

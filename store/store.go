@@ -130,14 +130,14 @@ type tx struct {
 	terms *string // that the process works by; nil for any
 }
 
-// write runs fn in a transaction. It is repeated as a whole when it met a
-// neighbour (deadlock, serialization, a unique key that came first): fn must
-// therefore build all its results anew at each call. Each statement sees what
+// write runs fn in a transaction. It is retried on deadlock,
+// serialization failure or unique violation: fn must
+// therefore build all its results again at each call. Each statement sees what
 // has been committed before it, whatever the server's habit: what a lock has
 // waited for must be seen behind it.
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)
-	if neighbourly(err) {
+	if isRetryable(err) {
 		return models.NameRejection(err) // however long it was in the way: that is no fault of the data
 	}
 	return classify(err)
@@ -154,12 +154,12 @@ func (s *Store) retry(ctx context.Context, opts *sql.TxOptions, fn func(*tx) err
 	return repeat(ctx, func() error { return s.once(ctx, opts, fn) })
 }
 
-// repeat does a piece of work again as long as it meets neighbours, each time a
-// little later.
+// repeat does a piece of work again while it conflicts with other transactions, each
+// time a little later.
 func repeat(ctx context.Context, work func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := work()
-		if err == nil || attempt == maxAttempts || !neighbourly(err) {
+		if err == nil || attempt == maxAttempts || !isRetryable(err) {
 			return err
 		}
 		if !sleep.For(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))) {
@@ -226,7 +226,7 @@ func pgxConn(conn *sql.Conn) (*pgx.Conn, error) {
 // errAgain asks for the transaction to be run again.
 var errAgain = errors.New("the rows to lock have changed meanwhile")
 
-func neighbourly(err error) bool {
+func isRetryable(err error) bool {
 	if errors.Is(err, errAgain) {
 		return true
 	}

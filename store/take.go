@@ -153,7 +153,7 @@ const few = 64
 const periodsAtWork = "SELECT period FROM runs WHERE state IN ('rehearsing', 'posting')"
 
 // markAtWork marks accounts, without asking for reasons, in every period that a
-// run is at work on. What a neighbour is just taking about them cannot be seen
+// run is at work on. What another batch is just taking about them cannot be seen
 // from here, and the run may see that before it sees this.
 func (b *intake) markAtWork(accounts []int64) {
 	b.last.exec("marking accounts for the runs at work", `INSERT INTO stale (period, account_id)

@@ -10,7 +10,7 @@ import (
 	"referral/models"
 )
 
-// adoptChunk is how many accounts are derived anew in one transaction.
+// adoptChunk is how many accounts are derived again in one transaction.
 const adoptChunk = 1000
 
 // lockTerms is held shared by what works by the terms in force, and exclusively to
@@ -20,13 +20,13 @@ const lockTerms = 0x7265660003
 
 // ErrOtherTerms says that another process has adopted other terms since this one
 // did: what it would derive and post by its own is not what is owed.
-var ErrOtherTerms = errors.New("other terms are in force than this process was started with; start it anew with the configuration that the others have")
+var ErrOtherTerms = errors.New("other terms are in force than this process was started with; start it again with the configuration that the others have")
 
 // adopting marks the digest of terms that are being adopted: nobody has them yet.
 const adopting = "adopting "
 
 // AdoptTerms makes what is derived follow the terms: when their digest is another
-// than the last time, every standing is derived anew, and every account with a
+// than the last time, every standing is derived again, and every account with a
 // discount is marked stale in the periods that were started. What was granted
 // keeps its terms, so a version added for the future changes nothing else.
 // changed says how many accounts stand otherwise than before.
@@ -130,7 +130,7 @@ func (t *tx) putTerms(digest string) error {
 }
 
 func (t *tx) lockTermsToChange() error {
-	if err := t.takeYourTime(); err != nil {
+	if err := t.disableStatementTimeout(); err != nil {
 		return err
 	}
 	if err := t.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockTerms)).Error; err != nil {
@@ -217,7 +217,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (cha
 			return err
 		})
 		if err != nil {
-			return changed, fmt.Errorf("deriving standings anew: %w", err)
+			return changed, fmt.Errorf("deriving standings again: %w", err)
 		}
 		if last == nil {
 			return changed, nil

@@ -58,7 +58,7 @@ func TestFirstTermsTouchNothing(t *testing.T) {
 	}
 }
 
-// New terms: what follows from them is derived anew, and the next runs post the
+// New terms: what follows from them is derived again, and the next runs post the
 // difference, once.
 func TestChangedTerms(t *testing.T) {
 	t.Parallel()

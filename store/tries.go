@@ -12,7 +12,7 @@ import (
 )
 
 // reserveTry counts a try with each of n counters, the later ones only when it was
-// within the limits of those before: whoever is over a limit of its own moves
+// within the limits of those before: an account over a limit of its own moves
 // nothing that others share. It tells how many have moved.
 func reserveTry(n int) string {
 	var sql strings.Builder
@@ -56,7 +56,7 @@ func (s *Store) ReserveTry(ctx context.Context, counters []models.Tries) (over t
 	if moved == len(counters) {
 		return over, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime) // whoever has asked may be gone by now
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime) // the client may be gone by now
 	defer cancel()
 	if err := s.GiveBackTry(ctx, counters[:moved]); err != nil {
 		return over, err

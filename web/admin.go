@@ -99,8 +99,8 @@ func (l scrapeLog) Println(v ...any) {
 	l.log.Error("metrics could not be shown in full", "error", presentable(fmt.Sprintln(v...)))
 }
 
-// healthy answers as long as the process lives: whoever restarts processes asks
-// here, and a restart mends neither a database nor a broker.
+// healthy answers as long as the process lives: a supervisor that restarts
+// processes asks here, and a restart repairs neither a database nor a broker.
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -145,7 +145,7 @@ func (a *app) ready(ctx context.Context) error {
 func (a *app) adoptTerms(ctx context.Context) error {
 	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.rederive)
 	if changed > 0 {
-		a.log.Warn("the terms have changed: what they grant was derived anew, and differences will be posted by the next runs", "accounts", changed)
+		a.log.Warn("the terms have changed: what they grant was derived again, and differences will be posted by the next runs", "accounts", changed)
 	}
 	return err
 }

@@ -233,7 +233,7 @@ func badOf(s *clients.Summary) int64 {
 	return n
 }
 
-// month tells one month, settles it, and settles anew what came late for the
+// month tells one month, settles it, and settles again what came late for the
 // months before.
 func (d *demo) month(ctx context.Context, phase int, row string) error {
 	messages, invoices := d.told.Messages, d.told.Good[clients.Invoices]
@@ -343,7 +343,7 @@ func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error
 }
 
 // newcomers are clients who have registered these days and may still enter a
-// code, for whoever clicks through the demo.
+// code, for people who click through the demo.
 const newcomers = 3
 
 func (d *demo) welcome(ctx context.Context) error {

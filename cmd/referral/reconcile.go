@@ -20,7 +20,7 @@ func newReconcile(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile PERIOD",
 		Short: "Compare what is owed, posted, published and answered, and name what does not tie",
-		Long: `Compares, for one period, what the facts entitle clients to (computed anew), what the
+		Long: `Compares, for one period, what the facts entitle clients to (computed again), what the
 ledger holds, what was published and what billing has answered: totals by kind and
 percent, and every document by name that does not tie. The exit status is 1 when
 something does not.`,

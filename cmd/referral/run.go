@@ -125,7 +125,7 @@ func (a *app) publishRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A broker that is away is asked first: draining would wait for it for ever.
+	// A broker that is away is asked first: draining would wait for it permanently.
 	_, _, err = a.kafka().ensureTopics(ctx, a.config.Invitations.UsesTopic())
 	if err == nil {
 		err = out.Drain(ctx)

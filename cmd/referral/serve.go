@@ -76,7 +76,7 @@ type parts struct {
 const figuresEvery = 15 * time.Second
 
 // serve runs the parts until ctx is done. The admin address answers first, so
-// that whoever waits for readiness sees what it waits for.
+// that a caller waiting for readiness sees what it waits for.
 func (a *app) serve(ctx context.Context, only []string) error {
 	built, err := a.build(only)
 	if err != nil {

@@ -154,7 +154,7 @@ func TestDecodeOptionalFields(t *testing.T) {
 	}
 }
 
-// Nothing is reckoned with a planned end or an event's own time: any will do.
+// Nothing is calculated with a planned end or an event's own time: any will do.
 func TestDecodeTakesAnyDateThatIsNotReckonedWith(t *testing.T) {
 	for _, c := range []struct{ topic, event, data, time string }{
 		{topics.Registered, "pbx.registered.v1", edit(registeredData, `2026-01-24`, `9999-12-31`), "2026-05-01"},

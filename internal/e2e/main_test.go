@@ -54,7 +54,7 @@ func prepareAndRun(m *testing.M) (status int, err error) {
 	if err := build.Run(); err != nil {
 		return 0, fmt.Errorf("building the program: %w", err)
 	}
-	// The tests wait for servers more than they reckon: more of them than there
+	// The tests wait for servers more than they calculate: more of them than there
 	// are processors may run at a time.
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		return 0, err

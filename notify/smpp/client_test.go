@@ -319,7 +319,7 @@ func TestReconnecting(t *testing.T) {
 		} else {
 			p.cut()
 		}
-		until(t, "it is bound anew", func() bool { return p.count(bindTransceiver) == round+2 && c.Ready() == nil })
+		until(t, "it is bound again", func() bool { return p.count(bindTransceiver) == round+2 && c.Ready() == nil })
 		if _, err := send(t, c, "x"); err != nil {
 			t.Error(err)
 		}
@@ -343,7 +343,7 @@ func TestASilentPeerIsLeft(t *testing.T) {
 		t.Errorf("it was bound %d times to a peer that answers", n)
 	}
 	mute.Store("on", true)
-	until(t, "it connects anew", func() bool { return p.count(bindTransceiver) > 1 })
+	until(t, "it connects again", func() bool { return p.count(bindTransceiver) > 1 })
 }
 
 // The other way round, we answer; and what we do not know is refused.

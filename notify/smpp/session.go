@@ -105,7 +105,7 @@ func (s *session) take(p *pdu) {
 	}
 }
 
-// answered hands an answer to whoever waits for it; one that comes too late is
+// answered hands an answer to its waiter; one that comes too late is
 // nobody's.
 func (s *session) answered(p *pdu) {
 	s.mutex.Lock()

@@ -86,7 +86,7 @@ func TestARealSMSCIsReachedAgain(t *testing.T) {
 		before := countOf(recorder, peers.BindTransceiver)
 		recorder.Cut()
 		// The SMSC may end of it and be started again: then it takes more than one try.
-		until(t, "it is bound anew", func() bool { return countOf(recorder, peers.BindTransceiver) > before && c.Ready() == nil })
+		until(t, "it is bound again", func() bool { return countOf(recorder, peers.BindTransceiver) > before && c.Ready() == nil })
 	}
 	if _, err := send(t, c, russian); err != nil {
 		t.Error(err)

@@ -52,7 +52,7 @@ func TestSessionsEnd(t *testing.T) {
 		r.Advance(20 * time.Minute)
 	}
 	if in(t, r, busy) {
-		t.Error("the busy client is in for ever")
+		t.Error("the busy client is in permanently")
 	}
 }
 

@@ -98,7 +98,7 @@ func SimulationTable(w io.Writer, r *Simulation) {
 	printTable(w, "Discounts and packages under both terms; nothing was posted",
 		[]string{"period", "currency", "present terms", "other terms", "difference", "accounts affected", "packages now", "packages then"}, rows)
 	if r.Failed > 0 {
-		fmt.Fprintf(w, "%s could not be reckoned and count on neither side.\n", Quantity(r.Failed, "account"))
+		fmt.Fprintf(w, "%s could not be calculated and count on neither side.\n", Quantity(r.Failed, "account"))
 	}
 }
 

@@ -10,7 +10,7 @@ type Summary struct {
 	Repeats     int64           // further messages of the same events
 	Bad         map[models.BadInput]int64
 	Faults      map[string]int64        // bad messages by what is wrong with them
-	Activations map[models.Reason]int64 // good ones by verdict; "" is accepted, not_registered waits for ever
+	Activations map[models.Reason]int64 // good ones by verdict; "" is accepted, not_registered waits permanently
 	Lines       int64                   // of the good invoices
 }
 

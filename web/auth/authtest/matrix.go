@@ -310,7 +310,7 @@ func (try *trial) crossSite(t *testing.T, route auth.Route) {
 	}
 }
 
-// checkHeaders is for every answer, whoever made it.
+// checkHeaders is for every answer, whichever handler made it.
 func checkHeaders(t *testing.T, answer *httptest.ResponseRecorder) {
 	t.Helper()
 	h := answer.Header()

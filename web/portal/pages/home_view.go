@@ -120,7 +120,7 @@ func (p *Pages) homeView(s *portal.Standing, t codeInput, done string) homeView 
 }
 
 // late moves the sentence in place of the field to where it does not press: for
-// most of those that take part it is no news. Whoever has just followed a link with
+// most of those that take part it is no news. A client that has just followed a link with
 // a code is told first.
 func (v *homeView) late(t codeInput) {
 	linked := t.Typed != "" && t.Words == ""

@@ -11,7 +11,7 @@ import (
 )
 
 // springFolder holds a spring in the life of 300 accounts with the figures
-// that finance reckoned by hand-made means.
+// that finance calculated by hand-made means.
 func springFolder(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("REFERRAL_SPRING")
