@@ -133,7 +133,7 @@ func TestALineIsSettledByHandInPart(t *testing.T) {
 	c := a.friendly(1)
 	inv := &c.Invoices[0]
 	inv.Invoice.Revision, inv.Invoice.Lines[0].Amount = 2, 45001
-	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604}, &models.AccountCase{AccountID: 1, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceCase{{
+	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604}, &models.SettlementInput{AccountID: 1, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceInput{{
 		Invoice: inv.Invoice, Sequence: 1, Revision: 1, Posted: []models.PostedLine{{LineID: "1", Service: "subscription", Amount: -6000}},
 	}}})
 	later := models.AuditDocument{Adjustment: out.Adjustments[0]}

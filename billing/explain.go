@@ -151,7 +151,7 @@ func (s *InvoiceSums) Booked() models.Money {
 }
 
 // Explain says why an account stands where it stands.
-func (p *Programme) Explain(c *models.AuditCase) Explanation {
+func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 	a, own := &c.Account, c.Accepted()
 	standing := p.Stand(a, own, c.Referrals)
 	e := Explanation{
@@ -242,7 +242,7 @@ func (p *Programme) verdictInWords(a *models.Account, act *models.Activation, on
 
 // explainPackages pairs the packages earned with those that went out, by size
 // and number.
-func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standing) []ExplainedPackage {
+func (p *Programme) explainPackages(c *models.AccountHistory, standing models.Standing) []ExplainedPackage {
 	list := []ExplainedPackage{}
 	counts := countPackages(c, standing)
 	for _, g := range standing.Grants {
@@ -263,7 +263,7 @@ func (p *Programme) explainPackages(c *models.AuditCase, standing models.Standin
 	return list
 }
 
-func owedInWords(c *models.AuditCase, month models.Period) string {
+func owedInWords(c *models.AccountHistory, month models.Period) string {
 	if slices.Contains(c.Unnamed, month) {
 		return fmt.Sprintf("earned, waits for the run of %s: no invoice has named that month yet; the schedule runs it once one does, `referral run %[1]s` at any time", month)
 	}
@@ -305,7 +305,7 @@ func (p *Programme) decisions(t *track) []Decision {
 }
 
 // explainSums sums an invoice up, and says what a run has said of it.
-func (p *Programme) explainSums(timeline []models.Segment, c *models.AuditCase, inv *models.AuditInvoice) InvoiceSums {
+func (p *Programme) explainSums(timeline []models.Segment, c *models.AccountHistory, inv *models.AuditInvoice) InvoiceSums {
 	s := p.invoiceSums(timeline, inv)
 	for _, parked := range c.Parked {
 		if s.Parked == "" && parked.InvoiceID == s.InvoiceID {

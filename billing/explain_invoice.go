@@ -72,7 +72,7 @@ type ExplainedItem struct {
 
 // ExplainInvoice says why an invoice of the account has the discount that it has.
 // found is false when the account has no such invoice.
-func (p *Programme) ExplainInvoice(c *models.AuditCase, id string) (e InvoiceExplanation, found bool) {
+func (p *Programme) ExplainInvoice(c *models.AccountHistory, id string) (e InvoiceExplanation, found bool) {
 	inv, found := invoiceOf(c, id)
 	if !found {
 		return e, false
@@ -93,7 +93,7 @@ func (p *Programme) ExplainInvoice(c *models.AuditCase, id string) (e InvoiceExp
 	return e, true
 }
 
-func invoiceOf(c *models.AuditCase, id string) (*models.AuditInvoice, bool) {
+func invoiceOf(c *models.AccountHistory, id string) (*models.AuditInvoice, bool) {
 	for i := range c.Invoices {
 		if c.Invoices[i].Invoice.ID == id {
 			return &c.Invoices[i], true

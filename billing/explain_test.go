@@ -80,7 +80,7 @@ func TestEveryKindOfLineIsExplained(t *testing.T) {
 
 func TestPackagesAreExplained(t *testing.T) {
 	a := newAudited(t)
-	c := &models.AuditCase{Account: models.Account{ID: 1}}
+	c := &models.AccountHistory{Account: models.Account{ID: 1}}
 	for i := range 3 {
 		c.Referrals = append(c.Referrals, models.Referral{InviterID: 1, InviteeID: int64(2 + i), ActivatedAt: time.Date(2026, 4, 1+i, 9, 0, 0, 0, time.UTC)})
 	}
@@ -107,7 +107,7 @@ func TestEveryVerdictHasWords(t *testing.T) {
 	for _, reason := range []models.Reason{
 		models.NotRegistered, models.UnknownCode, models.OwnCode, models.OwnCompany, models.AlreadyActivated, models.WindowClosed, "yet_another",
 	} {
-		c := &models.AuditCase{Account: models.Account{ID: 1, RegisteredAt: time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)},
+		c := &models.AccountHistory{Account: models.Account{ID: 1, RegisteredAt: time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)},
 			Activations: []*models.Activation{{AccountID: 1, Status: models.ActivationRefused, Reason: reason, RequestedAt: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}}}
 		e := a.p.Explain(c)
 		if words := e.Activations[0].Words; words == "" || words == string(reason) {

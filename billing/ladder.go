@@ -7,8 +7,8 @@ import (
 	"referral/models"
 )
 
-// Rung is one activation of an inviter's code and where on the ladder it led.
-type Rung struct {
+// LadderStep is one activation of an inviter's code and where on the ladder it led.
+type LadderStep struct {
 	InviteeID int64
 	On        models.Date
 	Step      int // from 1
@@ -20,9 +20,9 @@ type Rung struct {
 
 // Ladder folds an inviter's accepted activations, in any order, into the steps
 // they led to. Source: programme.md, "The inviter's ladder".
-func (p *Programme) Ladder(referrals []models.Referral) []Rung {
-	rungs := make([]Rung, 0, len(referrals))
-	var last Rung
+func (p *Programme) Ladder(referrals []models.Referral) []LadderStep {
+	rungs := make([]LadderStep, 0, len(referrals))
+	var last LadderStep
 	for _, r := range p.inOrder(referrals) {
 		last = p.climb(last, r.InviteeID, p.Local(r.ActivatedAt))
 		rungs = append(rungs, last)
@@ -39,9 +39,9 @@ func (p *Programme) inOrder(referrals []models.Referral) []models.Referral {
 	return sorted
 }
 
-func (p *Programme) climb(last Rung, invitee int64, on models.Date) Rung {
+func (p *Programme) climb(last LadderStep, invitee int64, on models.Date) LadderStep {
 	terms := p.On(on)
-	next := Rung{InviteeID: invitee, On: on, Step: 1, Restart: true}
+	next := LadderStep{InviteeID: invitee, On: on, Step: 1, Restart: true}
 	if last.Step > 0 && on < last.End {
 		next.Step, next.Restart = min(last.Step+1, len(terms.Ladder)), false
 	}
@@ -56,7 +56,7 @@ func (p *Programme) climb(last Rung, invitee int64, on models.Date) Rung {
 
 // ladderDiscounts is the percents that the rungs give, day by day: each holds
 // until the next activation or the end.
-func ladderDiscounts(account int64, rungs []Rung) []models.Discount {
+func ladderDiscounts(account int64, rungs []LadderStep) []models.Discount {
 	var discounts []models.Discount
 	for i, r := range rungs {
 		to := r.End
@@ -74,7 +74,7 @@ func ladderDiscounts(account int64, rungs []Rung) []models.Discount {
 
 // grants is the packages earned on the rungs, counted by size: by day, size and
 // number.
-func grants(account int64, rungs []Rung) []models.Grant {
+func grants(account int64, rungs []LadderStep) []models.Grant {
 	var earned []models.Grant
 	count := map[int]int{}
 	for _, r := range rungs {

@@ -24,7 +24,7 @@ type MonthMoney struct {
 // Months is what the invoices of a case brought their account, month by month,
 // the newest first. An invoice that was cancelled before anything was posted on
 // it brought nothing and is left out.
-func (p *Programme) Months(c *models.AuditCase) []MonthMoney {
+func (p *Programme) Months(c *models.AccountHistory) []MonthMoney {
 	timeline := Timeline(p.Stand(&c.Account, c.Accepted(), c.Referrals).Discounts)
 	var months []MonthMoney
 	for i := range c.Invoices {

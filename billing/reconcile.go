@@ -147,7 +147,7 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 // Account takes in one account. What it is entitled to is computed from the facts
 // alone, not from what was derived when they arrived. A panic in the arithmetic
 // of one account is that account's break.
-func (r *Reconciliation) Account(c *models.AuditCase) {
+func (r *Reconciliation) Account(c *models.AccountHistory) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			r.uncalculated++

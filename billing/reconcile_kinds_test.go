@@ -14,21 +14,21 @@ func TestKindsSayTheirDirection(t *testing.T) {
 	day := func(d int) models.Date { return models.NewDate(2026, 3, 10) + models.Date(d) }
 	for _, c := range []struct {
 		what  string
-		spoil func(*models.AuditCase)
+		spoil func(*models.AccountHistory)
 		want  billing.BreakKind
 	}{
-		{"nothing is posted", func(c *models.AuditCase) { c.Invoices[0].Documents = nil }, billing.BreakNotPosted},
+		{"nothing is posted", func(c *models.AccountHistory) { c.Invoices[0].Documents = nil }, billing.BreakNotPosted},
 		{"too little is posted", costs(60000), billing.BreakNotPosted},
 		{"too much is posted", costs(15000), billing.BreakNotEntitled},
 		{"billing booked less", answers(-5900), billing.BreakAnsweredLess},
 		{"billing booked more", answers(-6100), billing.BreakAnsweredMore},
-		{"more percent is kept", func(c *models.AuditCase) { c.Stored.Discounts[0].Percent = 90 }, billing.BreakDerivedMore},
-		{"less percent is kept", func(c *models.AuditCase) { c.Stored.Discounts[0].Percent = 10 }, billing.BreakDerivedLess},
-		{"nothing is kept", func(c *models.AuditCase) { c.Stored = models.Standing{} }, billing.BreakDerivedLess},
-		{"other days are kept", func(c *models.AuditCase) {
+		{"more percent is kept", func(c *models.AccountHistory) { c.Stored.Discounts[0].Percent = 90 }, billing.BreakDerivedMore},
+		{"less percent is kept", func(c *models.AccountHistory) { c.Stored.Discounts[0].Percent = 10 }, billing.BreakDerivedLess},
+		{"nothing is kept", func(c *models.AccountHistory) { c.Stored = models.Standing{} }, billing.BreakDerivedLess},
+		{"other days are kept", func(c *models.AccountHistory) {
 			c.Stored.Discounts[0].From, c.Stored.Discounts[0].To = c.Stored.Discounts[0].From+1, c.Stored.Discounts[0].To+1
 		}, billing.BreakDerivedOtherwise},
-		{"a package is kept that was not earned", func(c *models.AuditCase) {
+		{"a package is kept that was not earned", func(c *models.AccountHistory) {
 			c.Stored.Grants = []models.Grant{{AccountID: 1, SMS: 1200, Ordinal: 1, GrantedOn: day(0), Step: 3}}
 		}, billing.BreakDerivedMore},
 	} {
@@ -44,14 +44,14 @@ func TestKindsSayTheirDirection(t *testing.T) {
 }
 
 // costs revises the invoice: its one line now costs so much.
-func costs(amount models.Money) func(*models.AuditCase) {
-	return func(c *models.AuditCase) {
+func costs(amount models.Money) func(*models.AccountHistory) {
+	return func(c *models.AccountHistory) {
 		c.Invoices[0].Invoice.Revision, c.Invoices[0].Invoice.Lines[0].Amount = 2, amount
 	}
 }
 
-func answers(amount models.Money) func(*models.AuditCase) {
-	return func(c *models.AuditCase) { c.Invoices[0].Documents[0].Answers[0].Amount = amount }
+func answers(amount models.Money) func(*models.AccountHistory) {
+	return func(c *models.AccountHistory) { c.Invoices[0].Documents[0].Answers[0].Amount = amount }
 }
 
 // A line of the control totals that does not tie says how.

@@ -14,7 +14,7 @@ type packageCounts struct {
 	gone   map[int][]int
 }
 
-func countPackages(c *models.AuditCase, standing models.Standing) packageCounts {
+func countPackages(c *models.AccountHistory, standing models.Standing) packageCounts {
 	counts := packageCounts{earned: map[int]int{}, gone: map[int][]int{}}
 	for _, g := range standing.Grants {
 		counts.earned[g.SMS]++
@@ -33,7 +33,7 @@ func (n packageCounts) owed(g models.Grant) bool {
 
 // packages compares the packages of the period: those earned in it with those
 // that went out.
-func (r *Reconciliation) packages(c *models.AuditCase, standing models.Standing) {
+func (r *Reconciliation) packages(c *models.AccountHistory, standing models.Standing) {
 	if len(standing.Grants) == 0 && len(c.Packages) == 0 {
 		return
 	}
@@ -61,11 +61,11 @@ func (r *Reconciliation) packages(c *models.AuditCase, standing models.Standing)
 func (r *Reconciliation) claimElsewhere(id models.UUID) { delete(r.orphans, id) }
 
 // packageInvoice is the invoice that a package of the period goes out on.
-func (r *Reconciliation) packageInvoice(c *models.AuditCase) string {
-	var own []models.InvoiceCase
+func (r *Reconciliation) packageInvoice(c *models.AccountHistory) string {
+	var own []models.InvoiceInput
 	for i := range c.Invoices {
 		if inv := &c.Invoices[i].Invoice; inv.Period == r.period {
-			own = append(own, models.InvoiceCase{Invoice: *inv})
+			own = append(own, models.InvoiceInput{Invoice: *inv})
 		}
 	}
 	return packageInvoice(own)

@@ -31,15 +31,15 @@ func newAudited(t *testing.T) audited {
 
 // friendly is an account with a friend since 10 March 2026, so 20 % in April, and
 // an April invoice of 300.00 with its document published and answered.
-func (a audited) friendly(id int64) *models.AuditCase {
+func (a audited) friendly(id int64) *models.AccountHistory {
 	account := models.Account{ID: id, RegisteredAt: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
 	referrals := []models.Referral{{InviterID: id, InviteeID: id + 1_000_000, ActivatedAt: time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)}}
-	c := &models.AuditCase{Account: account, Referrals: referrals, Stored: a.p.Stand(&account, nil, referrals)}
+	c := &models.AccountHistory{Account: account, Referrals: referrals, Stored: a.p.Stand(&account, nil, referrals)}
 	inv := models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
 		{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 30000},
 	}}
 	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604, Regular: true},
-		&models.AccountCase{AccountID: id, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceCase{{Invoice: inv}}})
+		&models.SettlementInput{AccountID: id, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceInput{{Invoice: inv}}})
 	audit := models.AuditInvoice{Invoice: inv}
 	for _, doc := range out.Adjustments {
 		audit.Documents = append(audit.Documents, models.AuditDocument{Adjustment: doc, Published: true, Answers: []models.Result{
@@ -50,7 +50,7 @@ func (a audited) friendly(id int64) *models.AuditCase {
 	return c
 }
 
-func (a audited) reconcile(head models.AuditHead, cases ...*models.AuditCase) *billing.Reconciliation {
+func (a audited) reconcile(head models.AuditHead, cases ...*models.AccountHistory) *billing.Reconciliation {
 	r := billing.NewReconciliation(a.p, 202604, head, a.patience)
 	for _, c := range cases {
 		r.Account(c)
@@ -119,44 +119,44 @@ func TestAnInvoiceThatCannotBeCalculated(t *testing.T) {
 func TestWhatTheLedgerLacksOrHasTooMuch(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		spoil func(*models.AuditCase)
+		spoil func(*models.AccountHistory)
 		head  models.AuditHead
 		want  []billing.BreakKind
 	}{
-		{"an account whose row is gone is still judged by its facts", func(c *models.AuditCase) { c.Account = models.Account{ID: 1} }, models.AuditHead{}, nil},
-		{"two answers, the later one a rejection", func(c *models.AuditCase) {
+		{"an account whose row is gone is still judged by its facts", func(c *models.AccountHistory) { c.Account = models.Account{ID: 1} }, models.AuditHead{}, nil},
+		{"two answers, the later one a rejection", func(c *models.AccountHistory) {
 			d := &c.Invoices[0].Documents[0]
 			later := d.Answers[0]
 			later.Status, later.At = models.ResultRejected, later.At.Add(time.Hour)
 			d.Answers = append([]models.Result{later}, d.Answers...)
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakRejected}},
-		{"another thing is wrong besides the altered document", func(c *models.AuditCase) {
+		{"another thing is wrong besides the altered document", func(c *models.AccountHistory) {
 			c.Invoices[0].Documents[0].Items[0].Amount -= 7
 			c.Invoices[0].Invoice.Lines[0].Amount = 60000
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAltered, billing.BreakNotPosted}},
-		{"billing errs about a document whose invoice was revised since", func(c *models.AuditCase) {
+		{"billing errs about a document whose invoice was revised since", func(c *models.AccountHistory) {
 			c.Invoices[0].Documents[0].Answers[0].Amount = -5999
 			c.Invoices[0].Invoice.Revision, c.Invoices[0].Invoice.Lines[0].Amount = 2, 60000
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakAnsweredLess, billing.BreakNotPosted}},
-		{"a number that jumps", func(c *models.AuditCase) {
+		{"a number that jumps", func(c *models.AccountHistory) {
 			d := &c.Invoices[0].Documents[0]
 			d.Sequence = math.MaxInt32
 			d.ID = billing.AdjustmentID(d.Period, d.InvoiceID, d.Sequence)
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakMissing}},
-		{"a document on an invoice that never arrived", func(c *models.AuditCase) {
+		{"a document on an invoice that never arrived", func(c *models.AccountHistory) {
 			c.Strays = c.Invoices[0].Documents
 			c.Invoices = nil
 		}, models.AuditHead{}, []billing.BreakKind{billing.BreakStray}},
-		{"an invoice of another period is no business of this one", func(c *models.AuditCase) {
+		{"an invoice of another period is no business of this one", func(c *models.AccountHistory) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
 		}, models.AuditHead{}, nil},
-		{"an answer to a document missing from another period", func(c *models.AuditCase) {
+		{"an answer to a document missing from another period", func(c *models.AccountHistory) {
 			c.Invoices[0].Invoice.Period, c.Invoices[0].Documents = 202605, nil
 		}, models.AuditHead{Orphans: []models.Result{{AdjustmentID: billing.AdjustmentID(202604, "INV-1", 1), AccountID: 1, Status: models.ResultApplied, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}}}, nil},
-		{"billing has booked a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
-		{"billing has booked a document of a month that the invoice has left", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202602, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
-		{"billing has rejected a document after the last one", func(*models.AuditCase) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultRejected), nil},
-		{"billing has rejected the document that is gone", func(c *models.AuditCase) { c.Invoices[0].Documents = nil },
+		{"billing has booked a document after the last one", func(*models.AccountHistory) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has booked a document of a month that the invoice has left", func(*models.AccountHistory) {}, orphans(billing.AdjustmentID(202602, "INV-1", 2), models.ResultApplied), []billing.BreakKind{billing.BreakMissing}},
+		{"billing has rejected a document after the last one", func(*models.AccountHistory) {}, orphans(billing.AdjustmentID(202604, "INV-1", 2), models.ResultRejected), nil},
+		{"billing has rejected the document that is gone", func(c *models.AccountHistory) { c.Invoices[0].Documents = nil },
 			orphans(billing.AdjustmentID(202604, "INV-1", 1), models.ResultRejected), []billing.BreakKind{billing.BreakNotPosted}},
 	} {
 		a := newAudited(t)
@@ -298,7 +298,7 @@ func TestAPackageOnItsWay(t *testing.T) {
 		{"strictly", true, true, time.Minute, 1, 1},
 	} {
 		a := audited{t: t, p: newProgramme(t, terms), patience: billing.Patience{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
-		account := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{
+		account := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{
 			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
 		account.Stored = a.p.Stand(&account.Account, nil, account.Referrals)
 		account.Packages = []models.AuditPackage{{PostedAt: posted, Published: c.published, SMSPackage: models.SMSPackage{
@@ -334,7 +334,7 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	day := time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)
-	c := &models.AuditCase{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
+	c := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
 	c.Stored = p.Stand(&c.Account, nil, c.Referrals)
 	slices.Reverse(c.Stored.Grants)
 	r := audited{t: t, p: p}.reconcile(models.AuditHead{}, c)

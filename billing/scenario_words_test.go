@@ -262,7 +262,7 @@ func (w *teller) catchUp(s *step, m []string) { s.show(w.posted(w.settle(w.month
 func (w *teller) closeMonth(_ *step, m []string) { w.periods[w.month(m[0])] = models.PeriodClosed }
 
 // posted says what a settlement did, in the words of testdata/README.md.
-func (w *teller) posted(outcomes []models.AccountOutcome) []string {
+func (w *teller) posted(outcomes []models.SettlementResult) []string {
 	var got []string
 	for _, out := range outcomes {
 		for _, doc := range out.Adjustments {

@@ -48,11 +48,11 @@ type Posting struct {
 // not gone out. A panic in the arithmetic of one invoice parks that invoice, any
 // other the account.
 // Source: programme.md, "Settling: desired minus posted".
-func (p *Programme) Settle(posting Posting, c *models.AccountCase) (out models.AccountOutcome) {
+func (p *Programme) Settle(posting Posting, c *models.SettlementInput) (out models.SettlementResult) {
 	out.AccountID = c.AccountID
 	defer func() {
 		if fault := recover(); fault != nil {
-			out = models.AccountOutcome{AccountID: c.AccountID, Err: fmt.Errorf("settling account %d: %v", c.AccountID, fault)}
+			out = models.SettlementResult{AccountID: c.AccountID, Err: fmt.Errorf("settling account %d: %v", c.AccountID, fault)}
 		}
 	}()
 	timeline := Timeline(c.Discounts)
@@ -63,7 +63,7 @@ func (p *Programme) Settle(posting Posting, c *models.AccountCase) (out models.A
 	return out
 }
 
-func (p *Programme) settleInvoice(posting Posting, timeline []models.Segment, c *models.InvoiceCase, out *models.AccountOutcome) {
+func (p *Programme) settleInvoice(posting Posting, timeline []models.Segment, c *models.InvoiceInput, out *models.SettlementResult) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			out.Park(c.Invoice.ID, fmt.Errorf("it cannot be settled: %v", fault))
@@ -138,7 +138,7 @@ func (d *Desired) add(l *models.Line, segments []models.Segment, lines int) {
 
 // difference is the document that brings the ledger from posted to desired;
 // there is none when they agree on every line.
-func difference(posting Posting, c *models.InvoiceCase, desired []models.AdjustmentItem) (models.Adjustment, bool) {
+func difference(posting Posting, c *models.InvoiceInput, desired []models.AdjustmentItem) (models.Adjustment, bool) {
 	items := changedLines(desired, c.Posted)
 	if len(items) == 0 {
 		return models.Adjustment{}, false
@@ -168,7 +168,7 @@ func checkAmount(amount models.Money) error {
 	return nil
 }
 
-func reason(posting Posting, c *models.InvoiceCase) models.AdjustmentReason {
+func reason(posting Posting, c *models.InvoiceInput) models.AdjustmentReason {
 	switch {
 	case c.Sequence > 0 && c.Invoice.Revision > c.Revision:
 		return models.ReasonInvoiceRevised
@@ -209,7 +209,7 @@ func reversed(desired []models.AdjustmentItem, posted []models.PostedLine) []mod
 // duePackages is the packages of the period that have not gone out: as many of a
 // size as the facts say, whatever day an earlier one was counted on. Source:
 // programme.md, "A package is owed once per climb, and counted".
-func duePackages(posting Posting, c *models.AccountCase) []models.SMSPackage {
+func duePackages(posting Posting, c *models.SettlementInput) []models.SMSPackage {
 	var due []models.SMSPackage
 	for _, g := range c.Grants {
 		gone := slices.Concat(goneOut(c.Packages, g.SMS), goneOut(due, g.SMS))
@@ -237,7 +237,7 @@ func goneOut(packages []models.SMSPackage, sms int) []int {
 
 // packageInvoice is the invoice of the period that carries a package: the first
 // by id that is not cancelled.
-func packageInvoice(invoices []models.InvoiceCase) string {
+func packageInvoice(invoices []models.InvoiceInput) string {
 	id := ""
 	for i := range invoices {
 		inv := &invoices[i].Invoice

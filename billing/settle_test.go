@@ -59,11 +59,11 @@ func TestIdsDoNotCollide(t *testing.T) {
 }
 
 // case885 is an account with 20 % all April, and one invoice.
-func case885(lines ...models.Line) *models.AccountCase {
-	return &models.AccountCase{
+func case885(lines ...models.Line) *models.SettlementInput {
+	return &models.SettlementInput{
 		AccountID: 885,
 		Discounts: []models.Discount{{AccountID: 885, Kind: models.Inviter, From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Percent: 20, Step: 1}},
-		Invoices:  []models.InvoiceCase{{Invoice: models.Invoice{AccountID: 885, ID: "INV-1", Revision: 1, Period: 202604, Currency: "RUB", Lines: lines}}},
+		Invoices:  []models.InvoiceInput{{Invoice: models.Invoice{AccountID: 885, ID: "INV-1", Revision: 1, Period: 202604, Currency: "RUB", Lines: lines}}},
 	}
 }
 
@@ -130,7 +130,7 @@ func TestNoInvoiceHarmsAnother(t *testing.T) {
 			account.Invoices = append(account.Invoices, inv)
 		}
 		together := p.Settle(april, account)
-		var apart models.AccountOutcome
+		var apart models.SettlementResult
 		for i := range account.Invoices {
 			alone := *account
 			alone.Invoices = account.Invoices[i : i+1]
@@ -230,7 +230,7 @@ func TestPackagesGoOutByCount(t *testing.T) {
 		{"one went out beyond, one of two is due", []int{3}, []int{1, 2}, 2, []int{1}},
 		{"two went out beyond, one of three is due", []int{4, 5}, []int{1, 2, 3}, 3, []int{1}},
 	} {
-		account := &models.AccountCase{AccountID: 885, Earned: map[int]int{1200: c.earned, 3200: 7}}
+		account := &models.SettlementInput{AccountID: 885, Earned: map[int]int{1200: c.earned, 3200: 7}}
 		for _, n := range c.gone {
 			account.Packages = append(account.Packages, models.SMSPackage{AccountID: 885, SMS: 1200, Ordinal: n})
 		}
@@ -267,7 +267,7 @@ func TestTheInvoiceOfAPackage(t *testing.T) {
 		{nil, ""}, {[]string{"X1"}, ""}, {[]string{"2"}, "2"}, {[]string{"2", "3"}, "2"}, {[]string{"3", "2"}, "2"},
 		{[]string{"3", "X1", "2"}, "2"}, {[]string{"X1", "3", "X2"}, "3"},
 	} {
-		account := &models.AccountCase{
+		account := &models.SettlementInput{
 			AccountID: 885, Earned: map[int]int{1200: 1},
 			Grants: []models.Grant{{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 20), Step: 3}},
 		}
@@ -276,7 +276,7 @@ func TestTheInvoiceOfAPackage(t *testing.T) {
 			if strings.HasPrefix(name, "X") {
 				inv.Lines = nil
 			}
-			account.Invoices = append(account.Invoices, models.InvoiceCase{Invoice: inv})
+			account.Invoices = append(account.Invoices, models.InvoiceInput{Invoice: inv})
 		}
 		if got := p.Settle(april, account).Packages; len(got) != 1 || got[0].InvoiceID != c.want {
 			t.Errorf("with the invoices %v: %+v, want it on %q", c.invoices, got, c.want)
@@ -290,7 +290,7 @@ func TestTheInvoiceOfAPackage(t *testing.T) {
 func TestSMSPackagesAreNeverDiscounted(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	rapid.Check(t, func(t *rapid.T) {
-		account := &models.AccountCase{AccountID: 885, Discounts: someDiscounts(t, 4)}
+		account := &models.SettlementInput{AccountID: 885, Discounts: someDiscounts(t, 4)}
 		lines := map[string]models.Line{}
 		for i := range rapid.IntRange(1, 3).Draw(t, "invoices") {
 			inv := models.Invoice{AccountID: 885, ID: fmt.Sprint("INV-", i), Revision: 1, Period: 202604, Currency: "RUB"}
@@ -301,7 +301,7 @@ func TestSMSPackagesAreNeverDiscounted(t *testing.T) {
 				inv.Lines = append(inv.Lines, l)
 				lines[inv.ID+"/"+l.ID] = l
 			}
-			account.Invoices = append(account.Invoices, models.InvoiceCase{Invoice: inv})
+			account.Invoices = append(account.Invoices, models.InvoiceInput{Invoice: inv})
 		}
 		out := p.Settle(april, account)
 		if out.Err != nil {
@@ -311,7 +311,7 @@ func TestSMSPackagesAreNeverDiscounted(t *testing.T) {
 	})
 }
 
-func checkItems(t checker, out *models.AccountOutcome, discounts []models.Discount, lines map[string]models.Line) {
+func checkItems(t checker, out *models.SettlementResult, discounts []models.Discount, lines map[string]models.Line) {
 	t.Helper()
 	got := map[string]models.Money{}
 	var total models.Money

@@ -18,14 +18,14 @@ type Simulation struct {
 
 	Accounts    int64 // looked at
 	Affected    int64 // of them, owed something else by the other terms
-	Present     Outlay
-	Other       Outlay
+	Present     Cost
+	Other       Cost
 	Failed      []models.ParkedAccount // could not be calculated and count on neither side; the first MaxNamed
 	FailedCount int64
 }
 
-// Outlay is what terms give in a period.
-type Outlay struct {
+// Cost is what terms give in a period.
+type Cost struct {
 	Discounts map[string]Total // lines and money by currency, signed as added to invoices
 	Packages  int64
 	SMS       int64 // in them
@@ -36,7 +36,7 @@ func NewSimulation(present, other *Programme, period models.Period) *Simulation 
 	return &Simulation{present: present, other: other, period: period, Present: newOutlay(), Other: newOutlay()}
 }
 
-func newOutlay() Outlay { return Outlay{Discounts: map[string]Total{}} }
+func newOutlay() Cost { return Cost{Discounts: map[string]Total{}} }
 
 // Currencies is those in which either terms give a discount, in order.
 func (s *Simulation) Currencies() []string {
@@ -46,7 +46,7 @@ func (s *Simulation) Currencies() []string {
 }
 
 // Account takes in one account. A panic in its arithmetic is counted and named.
-func (s *Simulation) Account(c *models.AuditCase) {
+func (s *Simulation) Account(c *models.AccountHistory) {
 	s.Accounts++
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -68,19 +68,19 @@ func (s *Simulation) fail(account int64, fault any) {
 	}
 }
 
-func (o *Outlay) add(part Outlay) {
+func (o *Cost) add(part Cost) {
 	o.Packages, o.SMS = o.Packages+part.Packages, o.SMS+part.SMS
 	for currency, t := range part.Discounts {
 		o.Discounts[currency] = o.Discounts[currency].plus(t)
 	}
 }
 
-func (o Outlay) equal(p Outlay) bool {
+func (o Cost) equal(p Cost) bool {
 	return o.Packages == p.Packages && o.SMS == p.SMS && maps.Equal(o.Discounts, p.Discounts)
 }
 
 // outlay is what an account is owed for a period, by the facts.
-func (p *Programme) outlay(c *models.AuditCase, period models.Period) Outlay {
+func (p *Programme) outlay(c *models.AccountHistory, period models.Period) Cost {
 	o := newOutlay()
 	standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
 	for _, g := range standing.Grants {

@@ -33,7 +33,7 @@ func NewTermsPreview(p *Programme, period models.Period) *TermsPreview {
 }
 
 // Account takes in one account. A panic in its arithmetic is counted and named.
-func (t *TermsPreview) Account(c *models.AuditCase) {
+func (t *TermsPreview) Account(c *models.AccountHistory) {
 	t.Accounts++
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -58,7 +58,7 @@ func (t *TermsPreview) Account(c *models.AuditCase) {
 	}
 }
 
-func (t *TermsPreview) invoices(c *models.AuditCase, timeline []models.Segment) (sums map[string]PreviewTotal, differs bool) {
+func (t *TermsPreview) invoices(c *models.AccountHistory, timeline []models.Segment) (sums map[string]PreviewTotal, differs bool) {
 	sums = map[string]PreviewTotal{}
 	for i := range c.Invoices {
 		inv := &c.Invoices[i]
@@ -83,7 +83,7 @@ func (t *TermsPreview) invoices(c *models.AuditCase, timeline []models.Segment) 
 }
 
 // packages counts those of the period that are earned and have not gone out.
-func (t *TermsPreview) packages(c *models.AuditCase, standing models.Standing) (n int64) {
+func (t *TermsPreview) packages(c *models.AccountHistory, standing models.Standing) (n int64) {
 	counts := countPackages(c, standing)
 	for _, g := range standing.Grants {
 		if g.GrantedOn.Period() == t.period && counts.owed(g) {

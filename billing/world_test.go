@@ -75,7 +75,7 @@ type world struct {
 	activations map[int64][]models.Activation
 	referrals   map[int64]map[int64]models.Referral // by inviter and invitee
 	standings   map[int64]models.Standing
-	announced   []models.Announcement
+	announced   []models.OutboxEvent
 
 	announcedIDs map[models.UUID]bool
 
@@ -107,7 +107,7 @@ func (w *world) take(batch ...*models.Fact) {
 		fresh = append(fresh, f)
 	}
 	var registering int64
-	book := billing.NewBook(w.programme, w.lend(fresh), func() string { return codeOf(registering) })
+	book := billing.NewFactApplier(w.programme, w.lend(fresh), func() string { return codeOf(registering) })
 	for _, f := range fresh {
 		registering = f.Data.Account()
 		book.Take(f)
@@ -183,13 +183,13 @@ func (w *world) keep(c models.Changes) {
 		w.referrals[r.InviterID][r.InviteeID] = r
 	}
 	maps.Copy(w.standings, c.Standings)
-	for _, a := range c.Announcements {
+	for _, a := range c.OutboxEvents {
 		if w.announcedIDs[a.ID] {
 			w.Errorf("%s of %d is announced under an id that was used before", a.Type, a.AccountID)
 		}
 		w.announcedIDs[a.ID] = true
 	}
-	w.announced = append(w.announced, c.Announcements...)
+	w.announced = append(w.announced, c.OutboxEvents...)
 }
 
 // checkAnnounced: whoever follows the announcements, the last of each kind, knows
@@ -272,7 +272,7 @@ func (w *world) adopt(p *billing.Programme) {
 			set.Codes[a.Code] = id
 		}
 	}
-	book := billing.NewBook(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
+	book := billing.NewFactApplier(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
 	book.Restand(p.Digest(), time.Time{})
 	w.keep(book.Close())
 }
@@ -287,9 +287,9 @@ func (w *world) infos() []models.PeriodInfo {
 }
 
 // open is a period's case of one account.
-func (w *world) open(account int64, period models.Period) *models.AccountCase {
+func (w *world) open(account int64, period models.Period) *models.SettlementInput {
 	standing := w.standings[account]
-	c := &models.AccountCase{
+	c := &models.SettlementInput{
 		AccountID: account, Discounts: standing.Discounts, Packages: w.packages[account], Earned: map[int]int{},
 	}
 	for _, g := range standing.Grants {
@@ -303,12 +303,12 @@ func (w *world) open(account int64, period models.Period) *models.AccountCase {
 			c.Invoices = append(c.Invoices, w.openInvoice(inv))
 		}
 	}
-	slices.SortFunc(c.Invoices, func(a, b models.InvoiceCase) int { return cmp.Compare(a.Invoice.ID, b.Invoice.ID) })
+	slices.SortFunc(c.Invoices, func(a, b models.InvoiceInput) int { return cmp.Compare(a.Invoice.ID, b.Invoice.ID) })
 	return c
 }
 
-func (w *world) openInvoice(inv models.Invoice) models.InvoiceCase {
-	c := models.InvoiceCase{Invoice: inv}
+func (w *world) openInvoice(inv models.Invoice) models.InvoiceInput {
+	c := models.InvoiceInput{Invoice: inv}
 	for _, doc := range w.documents[inv.ID] {
 		c.Sequence, c.Revision = doc.Sequence, doc.InvoiceRevision
 		for _, item := range doc.Items {
@@ -337,10 +337,10 @@ func (w *world) everyone() []int64 {
 
 // settle runs a period, or catches it up, and posts what comes of it. What holds
 // for every settlement is checked here.
-func (w *world) settle(period models.Period, regular bool) []models.AccountOutcome {
+func (w *world) settle(period models.Period, regular bool) []models.SettlementResult {
 	w.Helper()
 	posting := billing.Posting{Period: period, Into: billing.PostingPeriod(w.infos(), period), Regular: regular}
-	var outcomes []models.AccountOutcome
+	var outcomes []models.SettlementResult
 	var totals models.Totals
 	for _, id := range w.everyone() {
 		out := w.programme.Settle(posting, w.open(id, period))
@@ -358,7 +358,7 @@ func (w *world) settle(period models.Period, regular bool) []models.AccountOutco
 }
 
 // post appends to the ledger, which nothing is ever taken out of.
-func (w *world) post(out *models.AccountOutcome) {
+func (w *world) post(out *models.SettlementResult) {
 	for _, doc := range out.Adjustments {
 		w.documents[doc.InvoiceID] = append(w.documents[doc.InvoiceID], doc)
 	}
@@ -366,7 +366,7 @@ func (w *world) post(out *models.AccountOutcome) {
 }
 
 // checkOutcome holds a settlement against what is true of every one.
-func (w *world) checkOutcome(posting billing.Posting, out *models.AccountOutcome) {
+func (w *world) checkOutcome(posting billing.Posting, out *models.SettlementResult) {
 	w.Helper()
 	if out.Err != nil {
 		w.Errorf("account %d: %v", out.AccountID, out.Err)
@@ -449,7 +449,7 @@ func (w *world) checkTied(posting billing.Posting, account int64) {
 	}
 }
 
-func (w *world) checkTotals(outcomes []models.AccountOutcome, totals models.Totals) {
+func (w *world) checkTotals(outcomes []models.SettlementResult, totals models.Totals) {
 	w.Helper()
 	var want models.Totals
 	for _, out := range outcomes {

@@ -56,7 +56,7 @@ func TestConsumerDividesABatchThatFailsAgainAndAgain(t *testing.T) {
 	const most = 7
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	narrow := make(chan struct{})
-	r.store.before = func(_ context.Context, batch []models.Delivery) error {
+	r.store.before = func(_ context.Context, batch []models.DecodedMessage) error {
 		select {
 		case <-narrow:
 			return nil

@@ -166,7 +166,7 @@ func (refusal) SQLState() string { return "22P05" }
 func dividesRefusedBatches(t *testing.T, brokers []string) {
 	r := newRig(t, brokers, 1)
 	bad := map[int64]bool{17: true, 18: true, 90: true}
-	r.store.before = func(_ context.Context, batch []models.Delivery) error {
+	r.store.before = func(_ context.Context, batch []models.DecodedMessage) error {
 		for _, f := range factsOf(batch) {
 			if bad[f.Data.Account()] {
 				return fmt.Errorf("storing: %w: %w", models.ErrRefused, refusal{errors.New("the secret name is refused")})
@@ -201,7 +201,7 @@ func waitsOutDatabase(t *testing.T, brokers []string) {
 	var broken atomic.Bool
 	broken.Store(true)
 	var lost atomic.Int32
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		if broken.Load() {
 			return errors.New("connection refused")
 		}
@@ -238,7 +238,7 @@ func waitsOutDatabase(t *testing.T, brokers []string) {
 func survivesRebalances(t *testing.T, brokers []string) {
 	const partitions, rounds, each = 4, 8, 100
 	r := newRig(t, brokers, partitions)
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		if rand.IntN(10) == 0 {
 			return errors.New("no luck")
 		}
@@ -422,7 +422,7 @@ func stopsIdle(t *testing.T, brokers []string) {
 func finishesWriting(t *testing.T, brokers []string) {
 	r := newRig(t, brokers, 1)
 	began, finish := make(chan struct{}), make(chan struct{})
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		close(began)
 		<-finish
 		return nil
@@ -441,7 +441,7 @@ func finishesWriting(t *testing.T, brokers []string) {
 func givesUpWriting(t *testing.T, brokers []string) {
 	r := newRig(t, brokers, 1)
 	began := make(chan struct{}, 10)
-	r.store.before = func(ctx context.Context, _ []models.Delivery) error {
+	r.store.before = func(ctx context.Context, _ []models.DecodedMessage) error {
 		began <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()

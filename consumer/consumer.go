@@ -26,7 +26,7 @@ type Consumer struct {
 	log     *slog.Logger
 	decoder *decode.Decoder
 	// decodeMessage is the decoder's; tests replace it.
-	decodeMessage func(models.Message) models.Delivery
+	decodeMessage func(models.Message) models.DecodedMessage
 	metrics       *metrics
 	health        *health.Tracker   // without a log: the lines of the consumer say more
 	guard         *recovering.Guard // of what messages and brokers' answers set off

@@ -14,7 +14,7 @@ type DeriveFunc func(*models.WorkingSet, []*models.Fact) models.Changes
 // invitation code.
 func Derive(p *billing.Programme, newCode func() string) DeriveFunc {
 	return func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
-		book := billing.NewBook(p, set, newCode)
+		book := billing.NewFactApplier(p, set, newCode)
 		for _, fact := range facts {
 			book.Take(fact)
 		}

@@ -194,7 +194,7 @@ func TestConsumerKeepsTheLagWhileTheDatabaseIsDown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	var up atomic.Bool
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		if up.Load() {
 			return nil
 		}
@@ -262,7 +262,7 @@ func TestConsumerSurvivesABrokenStorage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	var calls atomic.Int32
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		if calls.Add(1) < 4 {
 			panic("index out of range")
 		}
@@ -285,7 +285,7 @@ func TestConsumerGivesUpOnASilentDatabase(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	var calls atomic.Int32
-	r.store.before = func(ctx context.Context, _ []models.Delivery) error {
+	r.store.before = func(ctx context.Context, _ []models.DecodedMessage) error {
 		if calls.Add(1) > 1 {
 			return nil
 		}
@@ -304,7 +304,7 @@ type forgetful struct {
 	told atomic.Bool
 }
 
-func (f *forgetful) Take(ctx context.Context, batch []models.Delivery,
+func (f *forgetful) Take(ctx context.Context, batch []models.DecodedMessage,
 	derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error) {
 	out, err := f.Store.Take(ctx, batch, derive)
 	if err == nil && !f.told.Swap(true) {
@@ -317,7 +317,7 @@ func TestConsumerHoldsAFaultThatCannotEvenBeSetAside(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, embedded(t).ListenAddrs(), 1)
 	var repaired atomic.Bool
-	r.store.before = func(context.Context, []models.Delivery) error {
+	r.store.before = func(context.Context, []models.DecodedMessage) error {
 		if repaired.Load() {
 			return nil
 		}

@@ -95,7 +95,7 @@ func TestConsumerSetsAsideWhatTheDecoderStopsAt(t *testing.T) {
 	c, err := New(r.options())
 	r.must(err)
 	decodeMessage := c.decodeMessage
-	c.decodeMessage = func(m models.Message) models.Delivery {
+	c.decodeMessage = func(m models.Message) models.DecodedMessage {
 		if bytes.Contains(m.Value, []byte(`"account_id":13,`)) {
 			panic("the secret name")
 		}

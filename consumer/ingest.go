@@ -14,7 +14,7 @@ import (
 // several it tries fewer at a time, because a batch may be too large for what is
 // between here and the database. One that the database refuses is divided until
 // the message to blame is found. An error means that the partitions have gone.
-func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([]models.Disposition, error) {
+func (w *worker) store(ctx, writing context.Context, batch []models.DecodedMessage) ([]models.Disposition, error) {
 	all := make([]models.Disposition, 0, len(batch))
 	wait := w.c.backoff()
 	for len(batch) > 0 {
@@ -44,11 +44,11 @@ func (w *worker) store(ctx, writing context.Context, batch []models.Delivery) ([
 
 // divisible tells whether dividing may help: a fault that is refused even as
 // such can only be waited for.
-func divisible(batch []models.Delivery) bool { return len(batch) > 1 || batch[0].Fault == nil }
+func divisible(batch []models.DecodedMessage) bool { return len(batch) > 1 || batch[0].Fault == nil }
 
 // refuse has the next transaction hold half of what was refused, or the only
 // message set aside.
-func (w *worker) refuse(part []models.Delivery, refusal error) {
+func (w *worker) refuse(part []models.DecodedMessage, refusal error) {
 	w.c.metrics.ingestErrors.WithLabelValues("refused").Inc()
 	if len(part) == 1 {
 		part[0].Fact, part[0].Fault = nil, refused(refusal)
@@ -58,7 +58,7 @@ func (w *worker) refuse(part []models.Delivery, refusal error) {
 }
 
 // failed waits before the next try.
-func (w *worker) failed(ctx context.Context, part []models.Delivery, pause time.Duration, err error) error {
+func (w *worker) failed(ctx context.Context, part []models.DecodedMessage, pause time.Duration, err error) error {
 	smaller := w.batchSize.fails(len(part))
 	w.c.metrics.ingestErrors.WithLabelValues("failed").Inc()
 	w.c.health.Report(w.subject, err)
@@ -86,7 +86,7 @@ func refused(err error) *models.Fault {
 
 // ingest is one transaction, measured and bounded: a database that falls silent
 // would otherwise hold its partitions without end, and nobody would notice.
-func (w *worker) ingest(ctx context.Context, batch []models.Delivery) (dispositions []models.Disposition, err error) {
+func (w *worker) ingest(ctx context.Context, batch []models.DecodedMessage) (dispositions []models.Disposition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.c.o.Timing.TakeTimeout)
 	defer cancel()
 	began := w.c.o.Now()

@@ -13,13 +13,13 @@ import (
 // memory is a storage that forgets nothing: it applies every fact once, by what it
 // says, and sets faults aside.
 type memory struct {
-	before func(ctx context.Context, batch []models.Delivery) error // fails the transaction
+	before func(ctx context.Context, batch []models.DecodedMessage) error // fails the transaction
 	after  func() error                                             // loses the answer of one that was committed
 
 	mu      sync.Mutex
 	known   map[string]bool
 	applied []*models.Fact    // in order of application
-	aside   []models.Delivery // in order, once for each place
+	aside   []models.DecodedMessage // in order, once for each place
 	places  map[models.Origin]bool
 	sizes   []int // of the batches
 	topics  map[string]string
@@ -29,7 +29,7 @@ func newMemory() *memory {
 	return &memory{known: map[string]bool{}, topics: map[string]string{}, places: map[models.Origin]bool{}}
 }
 
-func (m *memory) Take(ctx context.Context, batch []models.Delivery,
+func (m *memory) Take(ctx context.Context, batch []models.DecodedMessage,
 	derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error) {
 	if m.before != nil {
 		if err := m.before(ctx, batch); err != nil {
@@ -62,7 +62,7 @@ func (m *memory) NoteTopicID(_ context.Context, topic, id string) error {
 	return nil
 }
 
-func factsOf(batch []models.Delivery) []*models.Fact {
+func factsOf(batch []models.DecodedMessage) []*models.Fact {
 	var facts []*models.Fact
 	for _, d := range batch {
 		if d.Fact != nil {
@@ -72,7 +72,7 @@ func factsOf(batch []models.Delivery) []*models.Fact {
 	return facts
 }
 
-func (m *memory) apply(batch []models.Delivery) []models.Disposition {
+func (m *memory) apply(batch []models.DecodedMessage) []models.Disposition {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sizes = append(m.sizes, len(batch))
@@ -83,7 +83,7 @@ func (m *memory) apply(batch []models.Delivery) []models.Disposition {
 	return out
 }
 
-func (m *memory) applyOne(d models.Delivery) models.Disposition {
+func (m *memory) applyOne(d models.DecodedMessage) models.Disposition {
 	switch {
 	case d.Fault != nil:
 		if !m.places[d.Message.Origin] {
@@ -112,7 +112,7 @@ func (m *memory) facts() []*models.Fact {
 	return slices.Clone(m.applied)
 }
 
-func (m *memory) faults() []models.Delivery {
+func (m *memory) faults() []models.DecodedMessage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.aside)

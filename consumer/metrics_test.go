@@ -114,7 +114,7 @@ func TestFiguresStayWhileTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
 	cluster := embedded(t)
 	r := newRig(t, cluster.ListenAddrs(), 1)
-	r.store.before = func(context.Context, []models.Delivery) error { return errors.New("down") }
+	r.store.before = func(context.Context, []models.DecodedMessage) error { return errors.New("down") }
 	sent := time.Now().Add(-time.Hour)
 	r.must(r.client.ProduceSync(r.context(), &kgo.Record{Topic: r.topics.Terminated, Value: []byte(leaver(1)), Timestamp: sent}).FirstErr())
 	r.sendLeavers(0, 2, 11)

@@ -18,7 +18,7 @@ import (
 // in order. It keeps faults, and the conflicts that it finds itself, aside.
 // [models.ErrRefused] marks an error that lies in the data.
 type Store interface {
-	Take(ctx context.Context, batch []models.Delivery,
+	Take(ctx context.Context, batch []models.DecodedMessage,
 		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
 	// TopicIDs is what the brokers called the topics when NoteTopicID was last
 	// called: brokers may forget a topic's offsets when it is deleted.

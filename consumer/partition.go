@@ -173,13 +173,13 @@ func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
 
 // decode reads a message. One that the decoder stops at with a panic is set
 // aside: it would stop the partition at every try.
-func (c *Consumer) decode(m models.Message) (delivery models.Delivery) {
+func (c *Consumer) decode(m models.Message) (delivery models.DecodedMessage) {
 	err := c.guard.Do(func() error {
 		delivery = c.decodeMessage(m)
 		return nil
 	})
 	if err != nil {
-		return models.Delivery{Message: m, Fault: &models.Fault{Reason: models.BadUnreadable,
+		return models.DecodedMessage{Message: m, Fault: &models.Fault{Reason: models.BadUnreadable,
 			Detail: "reading it stopped with a panic; the log has the place; replay it once the cause is removed"}}
 	}
 	return delivery

@@ -227,7 +227,7 @@ func namesLostWithTopic(t *testing.T, brokers []string) {
 	const messages = 80 // more bytes than one fetch asks for
 	r := newRig(t, brokers, 1)
 	open := make(chan struct{})
-	r.store.before = func(ctx context.Context, _ []models.Delivery) error {
+	r.store.before = func(ctx context.Context, _ []models.DecodedMessage) error {
 		select {
 		case <-open:
 			return nil

@@ -19,7 +19,7 @@ type item struct {
 	weight   int64 // bytes
 	id       topicID
 	marker   bool // there is nothing to store
-	delivery models.Delivery
+	delivery models.DecodedMessage
 }
 
 // worker writes the messages of its partitions, one batch at a time.
@@ -108,7 +108,7 @@ func (w *worker) fill(ctx context.Context) []item {
 // process stores a batch and commits its offsets. An error means that the
 // partitions go before that could be done: then nothing is committed.
 func (w *worker) process(ctx, writing context.Context, batch []item) error {
-	deliveries := make([]models.Delivery, 0, len(batch))
+	deliveries := make([]models.DecodedMessage, 0, len(batch))
 	for i := range batch {
 		if !batch[i].marker {
 			deliveries = append(deliveries, batch[i].delivery)
@@ -138,7 +138,7 @@ func (w *worker) done(batch []item) {
 }
 
 // count counts what became of the deliveries.
-func (w *worker) count(deliveries []models.Delivery, dispositions []models.Disposition) {
+func (w *worker) count(deliveries []models.DecodedMessage, dispositions []models.Disposition) {
 	for i, became := range dispositions {
 		if became == models.Aside {
 			w.setAside(&deliveries[i])
@@ -148,7 +148,7 @@ func (w *worker) count(deliveries []models.Delivery, dispositions []models.Dispo
 	}
 }
 
-func (w *worker) setAside(d *models.Delivery) {
+func (w *worker) setAside(d *models.DecodedMessage) {
 	reason, detail := models.BadConflict, "another body under an identity that is already known"
 	if d.Fault != nil {
 		reason, detail = d.Fault.Reason, d.Fault.Detail

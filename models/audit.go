@@ -19,9 +19,9 @@ type AuditHead struct {
 	Acts             []OperatorAction  // of persons, on the period and on the terms in force
 }
 
-// AuditCase is everything known of one account that bears on one period (or on
+// AccountHistory is everything known of one account that bears on one period (or on
 // all of them): the facts, what was derived from them, and the ledger.
-type AuditCase struct {
+type AccountHistory struct {
 	Account     Account
 	Activations []*Activation // its own requests, by arrival
 	Referrals   []Referral    // those it invited
@@ -34,7 +34,7 @@ type AuditCase struct {
 }
 
 // Accepted is the account's accepted activation, nil when it has none.
-func (c *AuditCase) Accepted() *Activation {
+func (c *AccountHistory) Accepted() *Activation {
 	for _, a := range c.Activations {
 		if a.Status == ActivationAccepted {
 			return a
@@ -44,7 +44,7 @@ func (c *AuditCase) Accepted() *Activation {
 }
 
 // Answers is every answer of billing about the account's documents and packages.
-func (c *AuditCase) Answers() iter.Seq[*Result] {
+func (c *AccountHistory) Answers() iter.Seq[*Result] {
 	return func(yield func(*Result) bool) {
 		var all [][]Result
 		for i := range c.Invoices {

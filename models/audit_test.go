@@ -31,7 +31,7 @@ func TestTheLatestAnswerCounts(t *testing.T) {
 }
 
 func TestTheAcceptedActivation(t *testing.T) {
-	c := models.AuditCase{Activations: []*models.Activation{{Seq: 1, Status: models.ActivationRefused}, {Seq: 2, Status: models.ActivationPending}}}
+	c := models.AccountHistory{Activations: []*models.Activation{{Seq: 1, Status: models.ActivationRefused}, {Seq: 2, Status: models.ActivationPending}}}
 	if got := c.Accepted(); got != nil {
 		t.Errorf("request %d counts as accepted", got.Seq)
 	}

@@ -2,19 +2,19 @@ package models
 
 import "slices"
 
-// AccountCase is all that a settlement needs to know of one account.
-type AccountCase struct {
+// SettlementInput is all that a settlement needs to know of one account.
+type SettlementInput struct {
 	AccountID int64
 	Discounts []Discount
 	Grants    []Grant      // earned, dated in the period that is settled
 	Packages  []SMSPackage // gone out so far, of every period
 	Earned    map[int]int  // packages earned by size, of every period
-	Invoices  []InvoiceCase
+	Invoices  []InvoiceInput
 }
 
-// InvoiceCase is one invoice at its current revision, and what the ledger
+// InvoiceInput is one invoice at its current revision, and what the ledger
 // already holds on it.
-type InvoiceCase struct {
+type InvoiceInput struct {
 	Invoice  Invoice
 	Sequence int // of the last document; 0 for none
 	Revision int // of the invoice when that document was posted
@@ -29,8 +29,8 @@ type PostedLine struct {
 	Amount  Money
 }
 
-// AccountOutcome is what a settlement posts for one account.
-type AccountOutcome struct {
+// SettlementResult is what a settlement posts for one account.
+type SettlementResult struct {
 	AccountID   int64
 	Adjustments []Adjustment
 	Packages    []SMSPackage
@@ -48,19 +48,19 @@ type ParkedInvoice struct {
 }
 
 // Empty tells whether the account is owed nothing and gets nothing.
-func (o *AccountOutcome) Empty() bool {
+func (o *SettlementResult) Empty() bool {
 	return len(o.Adjustments) == 0 && len(o.Packages) == 0 && len(o.Held) == 0 && !o.Discounted
 }
 
 // Park takes an invoice out of what is posted; all else of the account stays.
-func (o *AccountOutcome) Park(invoice string, err error) {
+func (o *SettlementResult) Park(invoice string, err error) {
 	o.Adjustments = slices.DeleteFunc(o.Adjustments, func(a Adjustment) bool { return a.InvoiceID == invoice })
 	o.Held = slices.DeleteFunc(o.Held, func(h HeldLine) bool { return h.InvoiceID == invoice })
 	o.Parked = append(o.Parked, ParkedInvoice{invoice, err})
 }
 
 // AllParked names what of the account is parked: all of it, or some invoices.
-func (o *AccountOutcome) AllParked() []ParkedAccount {
+func (o *SettlementResult) AllParked() []ParkedAccount {
 	if o.Err != nil {
 		return []ParkedAccount{{AccountID: o.AccountID, Error: o.Err.Error()}}
 	}
@@ -106,7 +106,7 @@ func (t Totals) Add(o Totals) Totals {
 }
 
 // Count adds one account's outcome.
-func (t *Totals) Count(o *AccountOutcome) {
+func (t *Totals) Count(o *SettlementResult) {
 	t.Parked += int64(len(o.AllParked()))
 	if o.Err != nil || o.Empty() {
 		return

@@ -7,8 +7,8 @@ import (
 	"referral/models"
 )
 
-func outcomes() []models.AccountOutcome {
-	return []models.AccountOutcome{
+func outcomes() []models.SettlementResult {
+	return []models.SettlementResult{
 		{AccountID: 1}, // owed nothing
 		{AccountID: 2, Discounted: true, Full: true, Adjustments: []models.Adjustment{
 			{Amount: -142_000, Items: make([]models.AdjustmentItem, 2)}, {Amount: 500, Items: make([]models.AdjustmentItem, 1)},
@@ -30,7 +30,7 @@ func parkedInvoices(invoices ...string) (parked []models.ParkedInvoice) {
 }
 
 func TestParkingAnInvoiceLeavesTheRest(t *testing.T) {
-	o := models.AccountOutcome{
+	o := models.SettlementResult{
 		AccountID: 885, Packages: []models.SMSPackage{{SMS: 1200}},
 		Adjustments: []models.Adjustment{{InvoiceID: "INV-1"}, {InvoiceID: "INV-2"}},
 		Held:        []models.HeldLine{{InvoiceID: "INV-1", LineID: "1"}, {InvoiceID: "INV-2", LineID: "2"}, {InvoiceID: "INV-1", LineID: "3"}},

@@ -49,12 +49,12 @@ func NewWorkingSet() *WorkingSet {
 
 // Changes is what a batch of facts did to a working set.
 type Changes struct {
-	Accounts      []*Account         // new or changed
-	CodesIssued   []*Account         // of them, those that have got their code
-	Activations   []*Activation      // new or newly judged
-	Referrals     []Referral         // new, or with another ActivatedAt
-	Standings     map[int64]Standing // those that have changed
-	Replaced      map[int64]Standing // what these were before
-	Announcements []Announcement
-	Repeated      []int // which of the facts, by their order, changed nothing
+	Accounts     []*Account         // new or changed
+	CodesIssued  []*Account         // of them, those that have got their code
+	Activations  []*Activation      // new or newly judged
+	Referrals    []Referral         // new, or with another ActivatedAt
+	Standings    map[int64]Standing // those that have changed
+	Replaced     map[int64]Standing // what these were before
+	OutboxEvents []OutboxEvent
+	Repeated     []int // which of the facts, by their order, changed nothing
 }

@@ -105,7 +105,7 @@ func (e *Encoder) AppendPackage(dst []byte, at time.Time, p *models.SMSPackage) 
 
 // AppendAnnouncement appends the event of one announcement. An error means that
 // its data has no form in JSON; dst is then as it was.
-func (e *Encoder) AppendAnnouncement(dst []byte, a *models.Announcement) ([]byte, error) {
+func (e *Encoder) AppendAnnouncement(dst []byte, a *models.OutboxEvent) ([]byte, error) {
 	whole := e.appendEnvelope(dst, a.ID, string(a.Type), a.At, a.AccountID)
 	whole, err := appendJSON(whole, a.Data)
 	if err != nil {

@@ -208,7 +208,7 @@ func TestStringsAreWrittenLikeEncodingJSON(t *testing.T) {
 }
 
 func TestAnnouncementCarriesTheFieldsOfItsType(t *testing.T) {
-	a := models.Announcement{
+	a := models.OutboxEvent{
 		Seq: 7, ID: models.UUID{2}, Type: models.DiscountChanged, AccountID: 901, At: time.Date(2026, 4, 20, 9, 0, 0, 5e8, time.UTC),
 		Data: map[string]any{
 			"account_id": int64(901), "kind": models.Invitee, "percent": 20,
@@ -225,7 +225,7 @@ func TestAnnouncementCarriesTheFieldsOfItsType(t *testing.T) {
 }
 
 func TestAnnouncementWithoutAFormIsAnError(t *testing.T) {
-	a := models.Announcement{Data: map[string]any{"percent": math.NaN()}}
+	a := models.OutboxEvent{Data: map[string]any{"percent": math.NaN()}}
 	got, err := NewEncoder("/referral").AppendAnnouncement([]byte("before"), &a)
 	if err == nil || string(got) != "before" {
 		t.Errorf("got %q, %v", got, err)

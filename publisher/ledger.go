@@ -22,10 +22,10 @@ type Ledger interface {
 	// MarkPublished notes that all of a chunk is out. It may be repeated.
 	MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error
 
-	// Announcements lists at most limit announcements, by Seq.
-	Announcements(ctx context.Context, limit int) ([]models.Announcement, error)
-	// DropAnnouncements forgets announcements that are out. It may be repeated.
-	DropAnnouncements(ctx context.Context, seqs []int64) error
+	// OutboxEvents lists at most limit announcements, by Seq.
+	OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEvent, error)
+	// DropOutboxEvents forgets announcements that are out. It may be repeated.
+	DropOutboxEvents(ctx context.Context, seqs []int64) error
 	// SetAsides lists at most limit messages set aside and not yet published, by ID.
 	SetAsides(ctx context.Context, limit int) ([]models.SetAside, error)
 	// MarkSetAsidesPublished notes that messages are out. It may be repeated.

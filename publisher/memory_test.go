@@ -16,7 +16,7 @@ type memory struct {
 	mutex         sync.Mutex
 	chunks        map[models.ChunkRef]models.ChunkDocuments
 	published     map[models.ChunkRef]bool
-	announcements []models.Announcement
+	announcements []models.OutboxEvent
 	setAsides     []models.SetAside
 	asideOut      map[int64]bool
 	loseLead      context.CancelCauseFunc // nil while nobody leads
@@ -147,8 +147,8 @@ func (m *memory) MarkPublished(ctx context.Context, ref models.ChunkRef, _ time.
 	return nil
 }
 
-func (m *memory) Announcements(ctx context.Context, limit int) ([]models.Announcement, error) {
-	unlock, err := m.call(ctx, "Announcements")
+func (m *memory) OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEvent, error) {
+	unlock, err := m.call(ctx, "OutboxEvents")
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +156,13 @@ func (m *memory) Announcements(ctx context.Context, limit int) ([]models.Announc
 	return slices.Clone(m.announcements[:min(limit, len(m.announcements))]), nil
 }
 
-func (m *memory) DropAnnouncements(ctx context.Context, seqs []int64) error {
-	unlock, err := m.call(ctx, "DropAnnouncements")
+func (m *memory) DropOutboxEvents(ctx context.Context, seqs []int64) error {
+	unlock, err := m.call(ctx, "DropOutboxEvents")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	m.announcements = slices.DeleteFunc(m.announcements, func(a models.Announcement) bool { return slices.Contains(seqs, a.Seq) })
+	m.announcements = slices.DeleteFunc(m.announcements, func(a models.OutboxEvent) bool { return slices.Contains(seqs, a.Seq) })
 	return nil
 }
 

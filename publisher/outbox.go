@@ -94,16 +94,16 @@ func (o *outbox[T]) keepDone(ctx context.Context, ids []int64) error {
 }
 
 // announcements go out in the order of Seq per account.
-func newAnnouncements(s *leaderSession) *outbox[models.Announcement] {
-	return &outbox[models.Announcement]{
+func newAnnouncements(s *leaderSession) *outbox[models.OutboxEvent] {
+	return &outbox[models.OutboxEvent]{
 		leaderSession: s, name: streamAnnouncements, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
 		quarantine: s.newQuarantine(streamAnnouncements), buffer: &buffer{},
-		read: s.ledger.Announcements,
-		done: s.ledger.DropAnnouncements,
-		row: func(a *models.Announcement) entry {
+		read: s.ledger.OutboxEvents,
+		done: s.ledger.DropOutboxEvents,
+		row: func(a *models.OutboxEvent) entry {
 			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String()}
 		},
-		write: func(buf *buffer, a *models.Announcement, i int) {
+		write: func(buf *buffer, a *models.OutboxEvent, i int) {
 			buf.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendAnnouncement(dst, a) })
 		},
 	}

@@ -42,7 +42,7 @@ func TestDrainPublishesAllThatIsThere(t *testing.T) {
 	second := chunkOf(2, 1, 10, 20)
 	second.Packages = []models.SMSPackage{smsPackage(20, 1)}
 	w.ledger.add(second)
-	w.ledger.announcements = []models.Announcement{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
+	w.ledger.announcements = []models.OutboxEvent{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
 	p := w.publisher(t)
 	drain(t, p)
 
@@ -79,7 +79,7 @@ func TestDrainTakesMoreThanOneListing(t *testing.T) {
 	w := newWorld(t)
 	for chunk := range 7 {
 		w.ledger.add(chunkOf(1, chunk, int64(chunk)))
-		w.ledger.announcements = append(w.ledger.announcements, models.Announcement{
+		w.ledger.announcements = append(w.ledger.announcements, models.OutboxEvent{
 			Seq: int64(chunk), ID: models.UUID{byte(chunk)}, Type: models.CodeIssued, AccountID: 10, At: postedAt,
 		})
 	}
@@ -331,12 +331,12 @@ func TestWhereEverythingIsRefusedTheTopicIsAtFault(t *testing.T) {
 
 func TestFaultsOfTheLedgerAreWaitedOut(t *testing.T) {
 	for _, call := range []string{
-		"Lead", "UnpublishedChunks", "LoadChunk", "MarkPublished", "Announcements", "DropAnnouncements", "SetAsides", "MarkSetAsidesPublished",
+		"Lead", "UnpublishedChunks", "LoadChunk", "MarkPublished", "OutboxEvents", "DropOutboxEvents", "SetAsides", "MarkSetAsidesPublished",
 	} {
 		t.Run(call, func(t *testing.T) {
 			w := newWorld(t)
 			w.ledger.add(chunkOf(1, 1, 10, 11))
-			w.ledger.announcements = []models.Announcement{{Seq: 1, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
+			w.ledger.announcements = []models.OutboxEvent{{Seq: 1, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
 			w.ledger.setAsides = []models.SetAside{{ID: 1}}
 			w.ledger.fail[call] = 3
 			p := w.publisher(t)
@@ -457,7 +457,7 @@ func TestAnnouncementsGoOutInOrderPerAccount(t *testing.T) {
 	w := newWorld(t)
 	var want []string
 	for seq := range int64(200) {
-		a := models.Announcement{Seq: seq, ID: models.UUID{0: 7, 15: byte(seq)}, Type: models.CodeIssued, AccountID: 10 + seq%3, At: postedAt}
+		a := models.OutboxEvent{Seq: seq, ID: models.UUID{0: 7, 15: byte(seq)}, Type: models.CodeIssued, AccountID: 10 + seq%3, At: postedAt}
 		w.ledger.announcements = append(w.ledger.announcements, a)
 		if a.AccountID == 10 {
 			want = append(want, a.ID.String())
@@ -477,7 +477,7 @@ func TestAnnouncementsGoOutInOrderPerAccount(t *testing.T) {
 func TestAnAnnouncementThatCannotBeWrittenHoldsItsAccountOnly(t *testing.T) {
 	w := newWorld(t)
 	add := func(seq, account int64, data map[string]any) {
-		w.ledger.announcements = append(w.ledger.announcements, models.Announcement{
+		w.ledger.announcements = append(w.ledger.announcements, models.OutboxEvent{
 			Seq: seq, ID: models.UUID{byte(seq)}, Type: models.CodeIssued, AccountID: account, At: postedAt, Data: data,
 		})
 	}

@@ -97,7 +97,7 @@ func TestTwoLeadersAtOnceAreHarmless(t *testing.T) {
 	topics, ledger := kafkaTopics(t, partitions), newMemory()
 	overlapping(ledger, runs)
 	for n := range int64(300) {
-		ledger.announcements = append(ledger.announcements, models.Announcement{
+		ledger.announcements = append(ledger.announcements, models.OutboxEvent{
 			Seq: n + 1, ID: models.UUID{1, byte(n >> 8), byte(n)}, Type: models.CodeIssued, AccountID: n % 7, At: postedAt,
 		})
 	}
@@ -140,7 +140,7 @@ func TestTwoLeadersAtOnceAreHarmless(t *testing.T) {
 	sameDocuments(t, firsts(idsByAccount(t, readKafka(t, topics.Events, partitions))), wanted)
 }
 
-func announced(list []models.Announcement) map[int64][]string {
+func announced(list []models.OutboxEvent) map[int64][]string {
 	ids := map[int64][]string{}
 	for _, a := range list {
 		ids[a.AccountID] = append(ids[a.AccountID], a.ID.String())

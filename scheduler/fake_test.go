@@ -59,7 +59,7 @@ type books struct {
 	parked  []models.ParkedAccount // by every run
 	down    bool                   // the database does not answer
 	proved  []models.Period
-	audited []*models.AuditCase
+	audited []*models.AccountHistory
 	noted   map[models.Period]int64 // breaks
 	waiting map[models.Period]int64
 	claimed map[string]bool
@@ -139,7 +139,7 @@ func (b *books) braked(p models.Period) bool {
 
 var errDown = errors.New("the database does not answer")
 
-func (b *books) WorkChunk(_ context.Context, run models.Run, _ func(models.Run, *models.AccountCase) models.AccountOutcome) (models.Totals, bool, error) {
+func (b *books) WorkChunk(_ context.Context, run models.Run, _ func(models.Run, *models.SettlementInput) models.SettlementResult) (models.Totals, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.panics[run.Period] > 0 {
@@ -212,7 +212,7 @@ func (b *books) ActiveRuns(context.Context) ([]models.Run, error) {
 	return list, nil
 }
 
-func (b *books) WaitingPackages(_ context.Context, before models.Date) (map[models.Period]int64, error) {
+func (b *books) PendingPackages(_ context.Context, before models.Date) (map[models.Period]int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	found := map[models.Period]int64{}
@@ -224,7 +224,7 @@ func (b *books) WaitingPackages(_ context.Context, before models.Date) (map[mode
 	return found, nil
 }
 
-func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
+func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.proved = append(b.proved, p)

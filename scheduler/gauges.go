@@ -15,7 +15,7 @@ import (
 
 // FigureSource counts the state of the programme.
 type FigureSource interface {
-	Figures(context.Context) (models.Figures, error)
+	Stats(context.Context) (models.Stats, error)
 }
 
 // Gauges show the state of the programme, read from the storage at an interval
@@ -32,7 +32,7 @@ type Gauges struct {
 
 // reading is the figures, and when they were read.
 type reading struct {
-	models.Figures
+	models.Stats
 
 	at time.Time
 }
@@ -61,7 +61,7 @@ func (g *Gauges) Follow(ctx context.Context, every time.Duration) {
 
 func (g *Gauges) read(ctx context.Context) error {
 	at := g.now()
-	figures, err := g.source.Figures(ctx)
+	figures, err := g.source.Stats(ctx)
 	if err == nil {
 		g.last.Store(&reading{figures, at})
 	}
@@ -126,7 +126,7 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	for period, n := range f.Breaks {
 		show(descBreaks, n, period.String())
 	}
-	for period, n := range f.WaitingPackages {
+	for period, n := range f.PendingPackages {
 		show(descWaiting, n, period.String())
 	}
 }

@@ -21,21 +21,21 @@ import (
 // figureSource counts, or does what it is told to.
 type figureSource struct {
 	mu      sync.Mutex
-	figures models.Figures
+	figures models.Stats
 	fails   func() error
 }
 
-func (s *figureSource) Figures(context.Context) (models.Figures, error) {
+func (s *figureSource) Stats(context.Context) (models.Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fails != nil {
-		return models.Figures{}, s.fails()
+		return models.Stats{}, s.fails()
 	}
 	return s.figures, nil
 }
 
 // set is what it says from now on.
-func (s *figureSource) set(figures models.Figures, fails func() error) {
+func (s *figureSource) set(figures models.Stats, fails func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.figures, s.fails = figures, fails
@@ -46,7 +46,7 @@ var watched = []string{
 	"referral_reconciliation_breaks", "referral_panics_total",
 }
 
-// Figures of a database that is away stay, and say how old they are; before the first
+// Stats of a database that is away stay, and say how old they are; before the first
 // reading there are none. Neither an error nor a panic ends the reading.
 func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 	t.Parallel()
@@ -75,16 +75,16 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		go func() { g.Follow(ctx, time.Minute); close(ended) }()
 		shows("before the first reading", panics("0"))
 
-		figures := models.Figures{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
+		figures := models.Stats{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
 		source.set(figures, nil)
 		until(t, "2026-05-01 12:01")
 		read := figuresRead + "referral_stats_timestamp_seconds 1.77762606e+09\n"
 		shows("once read", panics("0")+read)
 
-		source.set(models.Figures{Stale: 8}, func() error { return errors.New("connection refused") })
+		source.set(models.Stats{Stale: 8}, func() error { return errors.New("connection refused") })
 		until(t, "2026-05-01 15:01")
 		shows("three hours without a database", panics("0")+read)
-		source.set(models.Figures{Stale: 8}, func() error { panic("rows without a result") })
+		source.set(models.Stats{Stale: 8}, func() error { panic("rows without a result") })
 		until(t, "2026-05-01 15:02")
 		shows("after a panic", panics("1")+read)
 
@@ -124,7 +124,7 @@ referral_runs{state="rehearsing"} 0
 func TestAFigureThatCannotBeShown(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	source := &figureSource{figures: models.Figures{Held: map[string]int64{"a\xff": 1}, Stale: 3}}
+	source := &figureSource{figures: models.Stats{Held: map[string]int64{"a\xff": 1}, Stale: 3}}
 	g, err := scheduler.NewGauges(registry, source, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 // Auditor shows a period account by account, and keeps what was found.
 type Auditor interface {
-	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error
+	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error
 	NoteReconciliation(ctx context.Context, period models.Period, breaks int64, at time.Time) error
 	ClaimSlot(ctx context.Context, slot string) (bool, error)
 }
@@ -48,7 +48,7 @@ func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
 		r = billing.NewReconciliation(s.Settler.Programme, period, head, patience)
 		return nil
-	}, func(c *models.AuditCase) error {
+	}, func(c *models.AccountHistory) error {
 		r.Account(c)
 		return nil
 	})

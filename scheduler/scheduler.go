@@ -191,7 +191,7 @@ func (s *Scheduler) catchUp(ctx context.Context, slot string) error {
 // named them, although packages were earned in them.
 func (s *Scheduler) tellWaiting(ctx context.Context) error {
 	month := s.Settler.Programme.Local(s.Settler.Now()).Period()
-	waiting, err := s.Settler.Calendar.WaitingPackages(ctx, month.First())
+	waiting, err := s.Settler.Calendar.PendingPackages(ctx, month.First())
 	for _, p := range slices.Sorted(maps.Keys(waiting)) {
 		s.Settler.Log.Warn("packages wait for the run of a month that no invoice has named: `referral run "+p.String()+"` sends them",
 			"period", p, "packages", waiting[p])

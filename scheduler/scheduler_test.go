@@ -326,7 +326,7 @@ func TestNoAlarmAboutWhatIsOnItsWay(t *testing.T) {
 		r := newRig(t, newBooks(202604), func(o *scheduler.Options) { o.AnswerGrace = 12 * time.Hour })
 		r.periods[202604].State = models.PeriodRun
 		stray := models.Adjustment{ID: billing.AdjustmentID(202604, "INV-1", 1), Sequence: 1, AccountID: 1, InvoiceID: "INV-1", Period: 202604}
-		r.audited = []*models.AuditCase{{Account: models.Account{ID: 1}, Invoices: []models.AuditInvoice{{
+		r.audited = []*models.AccountHistory{{Account: models.Account{ID: 1}, Invoices: []models.AuditInvoice{{
 			Invoice:   models.Invoice{AccountID: 1, ID: "INV-1", Revision: 1, Period: 202604},
 			Documents: []models.AuditDocument{{Adjustment: stray, Published: true, PostedAt: time.Date(2026, 5, 11, 4, 29, 0, 0, moscow)}},
 		}}}}

@@ -19,7 +19,7 @@ import (
 // Runs is where runs are kept and worked on.
 type Runs interface {
 	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
-	WorkChunk(context.Context, models.Run, func(models.Run, *models.AccountCase) models.AccountOutcome) (totals models.Totals, worked bool, err error)
+	WorkChunk(context.Context, models.Run, func(models.Run, *models.SettlementInput) models.SettlementResult) (totals models.Totals, worked bool, err error)
 	Advance(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
 	ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error)
 }
@@ -28,9 +28,9 @@ type Runs interface {
 type Calendar interface {
 	Periods(context.Context) ([]models.PeriodInfo, error)
 	ActiveRuns(context.Context) ([]models.Run, error)
-	// WaitingPackages counts, by month, the packages earned before a day in months
+	// PendingPackages counts, by month, the packages earned before a day in months
 	// that no invoice has named.
-	WaitingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
+	PendingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
 }
 
 // SettlerOptions are what a Settler needs.
@@ -67,8 +67,8 @@ func NewSettler(o SettlerOptions) (*Settler, error) {
 }
 
 // SettleFunc is the settling of one account in a run, by a programme's terms.
-func SettleFunc(p *billing.Programme) func(models.Run, *models.AccountCase) models.AccountOutcome {
-	return func(run models.Run, c *models.AccountCase) models.AccountOutcome {
+func SettleFunc(p *billing.Programme) func(models.Run, *models.SettlementInput) models.SettlementResult {
+	return func(run models.Run, c *models.SettlementInput) models.SettlementResult {
 		return p.Settle(billing.Posting{Period: run.Period, Into: run.PostingPeriod, Regular: run.Kind == models.RunRegular}, c)
 	}
 }

@@ -12,7 +12,7 @@ type accountRecords struct {
 }
 
 // queue reads them all in one round trip.
-func (a *accountRecords) queue(r *roundTrip, ids []int64) {
+func (a *accountRecords) queue(r *statementBatch, ids []int64) {
 	r.find("accounts", r.db.Where("account_id = ANY(?)", idList(ids)).Order("account_id").Find(&a.accounts))
 	for _, q := range []struct {
 		what  string
@@ -31,7 +31,7 @@ func (a *accountRecords) queue(r *roundTrip, ids []int64) {
 // queueLocked locks the accounts first, in the order of their ids, so that no two
 // lock each other out: one statement each, because a database distributed by account
 // locks no rows of several in one. What is read is read behind the locks.
-func (a *accountRecords) queueLocked(r *roundTrip, ids map[int64]bool) {
+func (a *accountRecords) queueLocked(r *statementBatch, ids map[int64]bool) {
 	sorted := sortedIDs(ids)
 	for _, id := range sorted {
 		r.exec("locking an account", "SELECT 1 FROM accounts WHERE account_id = $1 FOR UPDATE", id)

@@ -29,7 +29,7 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 // An account that billing answered about a document which is not in the ledger
 // comes with its invoices of other periods too, without their lines: the document
 // may have been one of theirs.
-func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AuditCase) error) error {
+func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error {
 	err := s.snapshot(ctx, true, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
@@ -56,7 +56,7 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 
 // Survey hands the same accounts to see with their facts and their invoices of
 // the period, and nothing of the ledger. It is never repeated.
-func (s *Store) Survey(ctx context.Context, period models.Period, see func(*models.AuditCase) error) error {
+func (s *Store) Survey(ctx context.Context, period models.Period, see func(*models.AccountHistory) error) error {
 	err := s.once(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
@@ -112,7 +112,7 @@ func accountsOf(answers []models.Result) map[int64]bool {
 	return accounts
 }
 
-func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AuditCase) error, loader func([]int64) *auditLoader) error {
+func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AccountHistory) error, loader func([]int64) *auditLoader) error {
 	var bounds [][2]int64
 	err := each(ctx, t.pgx, "the accounts to audit", func(v [][]byte) {
 		bounds = append(bounds, [2]int64{getInt8(v[2]), getInt8(v[3])})
@@ -167,7 +167,7 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	if err != nil {
 		return head, err
 	}
-	if head.Waiting, err = t.waitingPackages(ctx, period.First()); err != nil {
+	if head.Waiting, err = t.pendingPackages(ctx, period.First()); err != nil {
 		return head, err
 	}
 	if head.Incomplete, err = t.incompleteChunks(ctx, period); err != nil {
@@ -265,7 +265,7 @@ func readResult(v [][]byte) models.Result {
 
 // Dossier is everything known of one account, all periods. found is false when
 // nothing is.
-func (s *Store) Dossier(ctx context.Context, account int64) (c models.AuditCase, found bool, err error) {
+func (s *Store) Dossier(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
 		l.strays = true
@@ -303,7 +303,7 @@ type auditLoader struct {
 	period models.Period // zero for all of them
 	wide   map[int64]bool
 	steps  []func(context.Context) error
-	list   []models.AuditCase
+	list   []models.AccountHistory
 	index  map[int64]int
 	stored map[invoiceKey]models.Period // what the invoices are stored under
 	strays bool                         // documents without an invoice are wanted
@@ -313,7 +313,7 @@ type auditLoader struct {
 }
 
 func newAuditLoader(t *tx, ids []int64, period models.Period) *auditLoader {
-	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AuditCase, len(ids)), index: map[int64]int{}, stored: map[invoiceKey]models.Period{}}
+	l := &auditLoader{tx: t, ids: ids, period: period, list: make([]models.AccountHistory, len(ids)), index: map[int64]int{}, stored: map[invoiceKey]models.Period{}}
 	for i, id := range ids {
 		// An account whose row is gone is still to be named.
 		l.index[id], l.list[i].Account.ID = i, id
@@ -321,7 +321,7 @@ func newAuditLoader(t *tx, ids []int64, period models.Period) *auditLoader {
 	return l
 }
 
-func (l *auditLoader) load(ctx context.Context) ([]models.AuditCase, error) {
+func (l *auditLoader) load(ctx context.Context) ([]models.AccountHistory, error) {
 	for _, step := range l.steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -332,7 +332,7 @@ func (l *auditLoader) load(ctx context.Context) ([]models.AuditCase, error) {
 
 func (l *auditLoader) facts(ctx context.Context) error {
 	var found accountRecords
-	trip := l.roundTrip()
+	trip := l.statementBatch()
 	found.queue(trip, l.ids)
 	if err := trip.send(ctx); err != nil {
 		return err

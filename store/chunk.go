@@ -11,7 +11,7 @@ import (
 )
 
 // Settle says what is to be posted for one account in a run.
-type Settle = func(models.Run, *models.AccountCase) models.AccountOutcome
+type Settle = func(models.Run, *models.SettlementInput) models.SettlementResult
 
 // WorkChunk takes one chunk of a run that nobody else has in hands through the
 // run's present phase: rehearsed, its totals are noted; posted, its documents
@@ -24,7 +24,7 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (t
 	defer workrooms.Put(room)
 	for _, careful := range []bool{false, true} {
 		err = s.snapshot(ctx, false, func(tx *tx) error {
-			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, spool: &s.spool, room: room}
+			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, rehearsalCache: &s.rehearsalCache, room: room}
 			worked, err = w.work(ctx)
 			totals, ref = w.totals, w.ref()
 			return err
@@ -39,7 +39,7 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (t
 		return models.Totals{}, false, fmt.Errorf("settling a chunk of run %d: %w", run.ID, err)
 	}
 	if run.State == models.RunPosting && worked {
-		s.spool.drop(ref)
+		s.rehearsalCache.drop(ref)
 	}
 	return totals, worked, nil
 }
@@ -61,11 +61,11 @@ func (chunkRecord) TableName() string { return "run_chunks" }
 // chunkWork is one chunk in one transaction.
 type chunkWork struct {
 	*tx
-	run     models.Run
-	settle  Settle
-	careful bool // post account by account
-	spool   *spool
-	room    *workroom
+	run            models.Run
+	settle         Settle
+	careful        bool // post account by account
+	rehearsalCache *rehearsalCache
+	room           *workroom
 
 	chunk  *chunkRecord
 	scope  scope
@@ -109,7 +109,7 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 	if _, err := w.pgx.Exec(ctx, "SET LOCAL synchronous_commit TO off"); err != nil {
 		return fmt.Errorf("sparing a wait for the disk: %w", err)
 	}
-	c, err := w.loadCases(ctx, w.scope)
+	c, err := w.loadInput(ctx, w.scope)
 	if err != nil {
 		return err
 	}
@@ -118,8 +118,8 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 	if w.totals.Parked > 0 {
 		return nil // those are to be tried again
 	}
-	w.room.data = w.bookings(c, outcomes).appendTo(w.room.data[:0])
-	w.spool.put(w.ref(), w.room.data, c.marks)
+	w.room.data = w.ledgerRows(c, outcomes).appendTo(w.room.data[:0])
+	w.rehearsalCache.put(w.ref(), w.room.data, c.marks)
 	return nil
 }
 
@@ -131,7 +131,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		booked, data, there := w.spool.get(w.ref(), marks, w.room.data)
+		booked, data, there := w.rehearsalCache.get(w.ref(), marks, w.room.data)
 		w.room.data = data
 		// The totals noted may be those of another rehearsal, of which this one knows nothing.
 		if totals := w.chunk.Totals.totals(); there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
@@ -139,7 +139,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 			return w.book(ctx, booked, marks)
 		}
 	}
-	c, err := w.loadCases(ctx, w.scope)
+	c, err := w.loadInput(ctx, w.scope)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 	if w.careful {
 		err = w.postEach(ctx, c, outcomes)
 	} else {
-		err = w.book(ctx, w.bookings(c, outcomes), c.marks)
+		err = w.book(ctx, w.ledgerRows(c, outcomes), c.marks)
 	}
 	if err != nil {
 		return err
@@ -182,8 +182,8 @@ func (t *tx) claim(run models.Run) (*chunkRecord, error) {
 	return &chunks[0], nil
 }
 
-func settleAll(run models.Run, c *cases, settle Settle) []models.AccountOutcome {
-	outcomes := make([]models.AccountOutcome, len(c.list))
+func settleAll(run models.Run, c *settlementInput, settle Settle) []models.SettlementResult {
+	outcomes := make([]models.SettlementResult, len(c.list))
 	for i := range c.list {
 		outcomes[i] = settle(run, &c.list[i])
 		checkOutcome(&outcomes[i])
@@ -191,7 +191,7 @@ func settleAll(run models.Run, c *cases, settle Settle) []models.AccountOutcome 
 	return outcomes
 }
 
-func sumUp(outcomes []models.AccountOutcome) models.Totals {
+func sumUp(outcomes []models.SettlementResult) models.Totals {
 	var totals models.Totals
 	for i := range outcomes {
 		totals.Count(&outcomes[i])
@@ -216,8 +216,8 @@ func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) e
 	return nil
 }
 
-// book writes bookings and answers the marks that they take account of.
-func (w *chunkWork) book(ctx context.Context, b *bookings, marks []int64) error {
+// book writes ledger rows and answers the marks that they take account of.
+func (w *chunkWork) book(ctx context.Context, b *ledgerRows, marks []int64) error {
 	if err := w.answerMarks(ctx, marks); err != nil {
 		return err
 	}
@@ -263,8 +263,8 @@ func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 
 // postEach posts the accounts one at a time; of one that the database refuses, the
 // invoices one at a time.
-func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.AccountOutcome) error {
-	if err := w.book(ctx, &bookings{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
+func (w *chunkWork) postEach(ctx context.Context, c *settlementInput, outcomes []models.SettlementResult) error {
+	if err := w.book(ctx, &ledgerRows{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
 		return err
 	}
 	for i := range outcomes {
@@ -282,16 +282,16 @@ func (w *chunkWork) postEach(ctx context.Context, c *cases, outcomes []models.Ac
 // postInvoices posts an account piece by piece, and parks the invoices that the
 // database refuses. Without its packages nothing of it is posted: they are no
 // invoice's fault.
-func (w *chunkWork) postInvoices(ctx context.Context, c *cases, o *models.AccountOutcome) error {
-	refused, err := w.try(ctx, c, models.AccountOutcome{AccountID: o.AccountID, Packages: o.Packages})
+func (w *chunkWork) postInvoices(ctx context.Context, c *settlementInput, o *models.SettlementResult) error {
+	refused, err := w.try(ctx, c, models.SettlementResult{AccountID: o.AccountID, Packages: o.Packages})
 	if refused != nil {
-		*o = models.AccountOutcome{AccountID: o.AccountID, Err: refused}
+		*o = models.SettlementResult{AccountID: o.AccountID, Err: refused}
 	}
 	for _, piece := range byInvoice(o) {
 		if err != nil {
 			return err
 		}
-		if refused, err = w.try(ctx, c, piece.AccountOutcome); refused != nil {
+		if refused, err = w.try(ctx, c, piece.SettlementResult); refused != nil {
 			o.Park(piece.invoice, refused)
 		}
 	}
@@ -300,16 +300,16 @@ func (w *chunkWork) postInvoices(ctx context.Context, c *cases, o *models.Accoun
 
 // invoiceOutcome is what is posted on one invoice.
 type invoiceOutcome struct {
-	models.AccountOutcome
+	models.SettlementResult
 	invoice string
 }
 
-func byInvoice(o *models.AccountOutcome) []invoiceOutcome {
+func byInvoice(o *models.SettlementResult) []invoiceOutcome {
 	var pieces []invoiceOutcome
 	of := func(invoice string) *invoiceOutcome {
 		at := slices.IndexFunc(pieces, func(p invoiceOutcome) bool { return p.invoice == invoice })
 		if at < 0 {
-			at, pieces = len(pieces), append(pieces, invoiceOutcome{models.AccountOutcome{AccountID: o.AccountID}, invoice})
+			at, pieces = len(pieces), append(pieces, invoiceOutcome{models.SettlementResult{AccountID: o.AccountID}, invoice})
 		}
 		return &pieces[at]
 	}
@@ -325,18 +325,18 @@ func byInvoice(o *models.AccountOutcome) []invoiceOutcome {
 }
 
 // try posts an outcome, or nothing of it when the database refuses it.
-func (w *chunkWork) try(ctx context.Context, c *cases, o models.AccountOutcome) (refused, err error) {
+func (w *chunkWork) try(ctx context.Context, c *settlementInput, o models.SettlementResult) (refused, err error) {
 	if err := w.SavePoint("piece").Error; err != nil {
 		return nil, fmt.Errorf("setting a savepoint: %w", err)
 	}
-	err = classify(w.write(ctx, w.bookings(&cases{elsewhere: c.elsewhere}, []models.AccountOutcome{o})))
+	err = classify(w.write(ctx, w.ledgerRows(&settlementInput{elsewhere: c.elsewhere}, []models.SettlementResult{o})))
 	if errors.Is(err, models.ErrRefused) {
 		return err, w.RollbackTo("piece").Error
 	}
 	return nil, err
 }
 
-func (w *chunkWork) write(ctx context.Context, b *bookings) error {
+func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
 	for _, table := range []struct {
 		rows *rows
 		name string
@@ -356,7 +356,7 @@ func (w *chunkWork) write(ctx context.Context, b *bookings) error {
 
 // park names the accounts and invoices that could not be settled and leaves their
 // accounts stale, so that the next catch-up tries again.
-func (w *chunkWork) park(ctx context.Context, outcomes []models.AccountOutcome) error {
+func (w *chunkWork) park(ctx context.Context, outcomes []models.SettlementResult) error {
 	var parked, marks rows
 	for i := range outcomes {
 		all := outcomes[i].AllParked()

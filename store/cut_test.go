@@ -108,7 +108,7 @@ func guarded(op func() error) (panicked any, err error) {
 
 // mixed is a batch that passes every way of taking facts in, about accounts that
 // only this step knows.
-func (c *cutter) mixed(step int) []models.Delivery {
+func (c *cutter) mixed(step int) []models.DecodedMessage {
 	base := int64(step) * 1000
 	data := []models.FactData{
 		registered(base, "2025-06-01T09:00:00Z"),
@@ -124,13 +124,13 @@ func (c *cutter) mixed(step int) []models.Delivery {
 	for n := range int64(60) { // more than are written one by one
 		data = append(data, april(base+100+n, 1, 100))
 	}
-	batch := make([]models.Delivery, len(data), len(data)+1)
+	batch := make([]models.DecodedMessage, len(data), len(data)+1)
 	for i, d := range data {
 		batch[i] = c.named(fmt.Sprintf("%d-%d", step, i), d)
 		batch[i].Message.Origin.Offset = base + int64(i)
 		batch[i].Fact.Provenance.Origin = batch[i].Message.Origin
 	}
-	return append(batch, models.Delivery{
+	return append(batch, models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: base + 999}, At: c.now, Value: []byte("{")},
 		Fault:   &models.Fault{Reason: models.BadUnreadable, Detail: "it ends"},
 	})
@@ -173,7 +173,7 @@ func TestConnectionCutAtEveryMessageOfARun(t *testing.T) {
 	c := newCutter(t)
 	const inviters = 250
 	for _, l := range []*life{c.life, c.twin} {
-		var batch []models.Delivery
+		var batch []models.DecodedMessage
 		for n := range int64(inviters) {
 			id := 1000 * (n + 1)
 			batch = append(batch, l.deliveries(registered(id, "2025-06-01T09:00:00Z"), april(id, 1, 300000))...)
@@ -247,21 +247,21 @@ func (c *cutter) publish() {
 	}
 	c.reads("the chunks to publish", func(s *store.Store) (any, error) { return s.UnpublishedChunks(ctx, 1000) })
 	c.reads("a chunk", func(s *store.Store) (any, error) { return s.LoadChunk(ctx, refs[0]) })
-	c.reads("the announcements", func(s *store.Store) (any, error) { return s.Announcements(ctx, 100) })
+	c.reads("the announcements", func(s *store.Store) (any, error) { return s.OutboxEvents(ctx, 100) })
 	c.reads("the main page", func(s *store.Store) (any, error) { a, _, _, err := s.Cabinet(ctx, 1000); return a, err })
 	c.reads("the bills", func(s *store.Store) (any, error) { return s.Bills(ctx, 1000, 202605, 12) })
 	c.reads("the periods", func(s *store.Store) (any, error) { return s.Periods(ctx) })
-	c.reads("the statistics", func(s *store.Store) (any, error) { return s.Figures(ctx) })
+	c.reads("the statistics", func(s *store.Store) (any, error) { return s.Stats(ctx) })
 	c.everywhere(func(s *store.Store, _ int) error { return s.MarkPublished(ctx, refs[0], c.now) })
-	events, err := c.direct.Announcements(ctx, 10)
+	events, err := c.direct.OutboxEvents(ctx, 10)
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.everywhere(func(s *store.Store, _ int) error { return s.DropAnnouncements(ctx, []int64{events[0].Seq}) })
+	c.everywhere(func(s *store.Store, _ int) error { return s.DropOutboxEvents(ctx, []int64{events[0].Seq}) })
 	if left, err := c.direct.UnpublishedChunks(ctx, 1000); err != nil || !reflect.DeepEqual(left, refs[1:]) {
 		c.Errorf("%d chunks are left of %d: %v", len(left), len(refs), err)
 	}
-	if next, err := c.direct.Announcements(ctx, 1); err != nil || next[0].Seq != events[1].Seq {
+	if next, err := c.direct.OutboxEvents(ctx, 1); err != nil || next[0].Seq != events[1].Seq {
 		c.Errorf("the next announcement is %+v, %v; want %d", next, err, events[1].Seq)
 	}
 	c.everywhere(func(s *store.Store, _ int) error {
@@ -308,13 +308,13 @@ func TestConnectionCutAtEveryMessageOfAnActivation(t *testing.T) {
 		if claim.Status != models.RequestOurs {
 			return fmt.Errorf("the request is %v", claim.Status)
 		}
-		counters := []models.Tries{{Scope: "account", Subject: fmt.Sprint(id), Ends: c.now.Add(time.Hour), Allowed: 1000}}
+		counters := []models.AttemptLimit{{Scope: "account", Subject: fmt.Sprint(id), Ends: c.now.Add(time.Hour), Allowed: 1000}}
 		if over, err := s.ReserveTry(t.Context(), counters); err != nil || !over.IsZero() {
 			return errors.Join(err, s.ReleaseRequest(context.WithoutCancel(t.Context()), claim))
 		}
 		fact := c.named("", activated(id, 1, "2026-04-01T09:00:00+03:00"))
 		fact.Fact.Provenance = models.Provenance{Request: key, At: c.now}
-		if _, err := s.Take(t.Context(), []models.Delivery{fact}, c.derive); err != nil {
+		if _, err := s.Take(t.Context(), []models.DecodedMessage{fact}, c.derive); err != nil {
 			return err
 		}
 		verdict, found, err := s.VerdictOn(t.Context(), activated(id, 1, "2026-04-01T09:00:00+03:00").Key())
@@ -351,7 +351,7 @@ func TestPanicLeavesNoConnectionBehind(t *testing.T) {
 			return err
 		},
 		"in a settlement": func() error {
-			_, _, err := s.WorkChunk(t.Context(), run, func(models.Run, *models.AccountCase) models.AccountOutcome { panic("the settlement") })
+			_, _, err := s.WorkChunk(t.Context(), run, func(models.Run, *models.SettlementInput) models.SettlementResult { panic("the settlement") })
 			return err
 		},
 		"among the answers of a transaction": func() error { return s.PanicInTransaction(t.Context()) },

@@ -194,7 +194,7 @@ func (s *Store) DiscardDeadLetters(ctx context.Context, ids []int64, act func(id
 // findReplays finds the messages of the batch that a person has put back, and
 // locks their dead letters. A header alone proves nothing: the message must be the
 // one that was put back, or the one that was set aside.
-func (b *intake) findReplays(context.Context) error {
+func (b *ingestion) findReplays(context.Context) error {
 	said := map[int]int64{}
 	ids := map[int64]bool{}
 	for i := range b.batch {
@@ -229,7 +229,7 @@ func (r *deadLetterRecord) isReplay(m *models.Message) bool {
 
 // writeOutcome notes what became of a message that was put back, once for each
 // message, however often it is delivered.
-func (b *intake) writeOutcome(i int, letter int64) {
+func (b *ingestion) writeOutcome(i int, letter int64) {
 	m := &b.batch[i].Message
 	fault, failed := b.faults[i]
 	b.last.exec("noting what became of a message that was put back", `WITH added AS (

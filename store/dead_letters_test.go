@@ -14,14 +14,14 @@ import (
 )
 
 // bad is a message that cannot be read, at a place of its own.
-func (l *life) bad(topic, key, value string, headers ...models.Header) models.Delivery {
-	return models.Delivery{Type: "some.type.v1", Fault: &models.Fault{Reason: models.BadField, Detail: "data.x: is missing"}, Message: models.Message{
+func (l *life) bad(topic, key, value string, headers ...models.Header) models.DecodedMessage {
+	return models.DecodedMessage{Type: "some.type.v1", Fault: &models.Fault{Reason: models.BadField, Detail: "data.x: is missing"}, Message: models.Message{
 		Origin: models.Origin{Topic: topic, Partition: 1, Offset: l.n.Add(1)}, Key: []byte(key), Value: []byte(value), Headers: headers, At: l.now,
 	}}
 }
 
 // good is a message that can be read, at a place of its own.
-func (l *life) good(account int64, topic, value string, headers ...models.Header) models.Delivery {
+func (l *life) good(account int64, topic, value string, headers ...models.Header) models.DecodedMessage {
 	d := l.fact(registered(account, "2026-04-01T09:00:00Z"))
 	d.Message = models.Message{Origin: models.Origin{Topic: topic, Offset: l.n.Add(1)}, Key: fmt.Append(nil, account), Value: []byte(value), Headers: headers, At: l.now}
 	return d
@@ -73,7 +73,7 @@ func (l *life) discard(ids ...int64) []int64 {
 // lettersWaiting is how many dead letters the gauge counts.
 func (l *life) lettersWaiting() int64 {
 	l.Helper()
-	figures, err := l.Figures(l.Context())
+	figures, err := l.Stats(l.Context())
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -142,15 +142,15 @@ func TestAReplayStaysOneDeadLetter(t *testing.T) {
 // else it would hide a message from those who look after dead letters.
 func TestAForgedReplayIsADeadLetterOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for what, forged := range map[string]func(*life, int64) models.Delivery{
-		"an id that there is not": func(l *life, id int64) models.Delivery { return l.bad("t", "885", "first", replayOf(id+1000)) },
-		"no number": func(l *life, _ int64) models.Delivery {
+	for what, forged := range map[string]func(*life, int64) models.DecodedMessage{
+		"an id that there is not": func(l *life, id int64) models.DecodedMessage { return l.bad("t", "885", "first", replayOf(id+1000)) },
+		"no number": func(l *life, _ int64) models.DecodedMessage {
 			return l.bad("t", "885", "first", models.Header{Key: models.DeadLetterHeader, Value: []byte("x")})
 		},
-		"the dead letter of a topic": func(l *life, id int64) models.Delivery { return l.bad("other", "885", "first", replayOf(id)) },
-		"another account":            func(l *life, id int64) models.Delivery { return l.bad("t", "886", "first", replayOf(id)) },
-		"another value":              func(l *life, id int64) models.Delivery { return l.bad("t", "885", "forged", replayOf(id)) },
-		"a value that was not sent":  func(l *life, id int64) models.Delivery { return l.bad("t", "885", "", replayOf(id)) },
+		"the dead letter of a topic": func(l *life, id int64) models.DecodedMessage { return l.bad("other", "885", "first", replayOf(id)) },
+		"another account":            func(l *life, id int64) models.DecodedMessage { return l.bad("t", "886", "first", replayOf(id)) },
+		"another value":              func(l *life, id int64) models.DecodedMessage { return l.bad("t", "885", "forged", replayOf(id)) },
+		"a value that was not sent":  func(l *life, id int64) models.DecodedMessage { return l.bad("t", "885", "", replayOf(id)) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

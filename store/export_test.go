@@ -16,27 +16,27 @@ func RetentionStatement(table string) string {
 	return retentionRules[slices.Index(RetentionTables(), table)].sql
 }
 
-// Spooled is how many rehearsed chunks a store keeps.
-func (s *Store) Spooled() int {
-	s.spool.mu.Lock()
-	defer s.spool.mu.Unlock()
-	return len(s.spool.chunks)
+// CachedChunks is how many rehearsed chunks a store keeps.
+func (s *Store) CachedChunks() int {
+	s.rehearsalCache.mu.Lock()
+	defer s.rehearsalCache.mu.Unlock()
+	return len(s.rehearsalCache.chunks)
 }
 
-// SpoolToFile has rehearsed chunks kept in the file only.
-func (s *Store) SpoolToFile() { s.spool.room = 0 }
+// CacheRehearsalsInFile has rehearsed chunks kept in the file only.
+func (s *Store) CacheRehearsalsInFile() { s.rehearsalCache.room = 0 }
 
-// HarmSpool changes a byte of every rehearsed chunk that a store keeps.
-func (s *Store) HarmSpool() error {
-	s.spool.mu.Lock()
-	defer s.spool.mu.Unlock()
-	for _, entry := range s.spool.chunks {
+// HarmRehearsals changes a byte of every rehearsed chunk that a store keeps.
+func (s *Store) HarmRehearsals() error {
+	s.rehearsalCache.mu.Lock()
+	defer s.rehearsalCache.mu.Unlock()
+	for _, entry := range s.rehearsalCache.chunks {
 		at, b := entry.at+int64(entry.size)/2, []byte{0}
-		if _, err := s.spool.file.ReadAt(b, at); err != nil {
+		if _, err := s.rehearsalCache.file.ReadAt(b, at); err != nil {
 			return err
 		}
 		b[0] ^= 1
-		if _, err := s.spool.file.WriteAt(b, at); err != nil {
+		if _, err := s.rehearsalCache.file.WriteAt(b, at); err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,7 @@ func someFacts(r *rand.Rand) []models.FactData {
 
 // arrivals is the facts as they may come: shuffled, some of them again in other
 // events, an account's activations in their order.
-func (l *life) arrivals(r *rand.Rand, facts []models.FactData) []models.Delivery {
+func (l *life) arrivals(r *rand.Rand, facts []models.FactData) []models.DecodedMessage {
 	first, rest := facts[:lifeInviters], slices.Clone(facts[lifeInviters:])
 	for range len(rest) / 2 {
 		rest = append(rest, retold(rest[r.IntN(len(rest))]))
@@ -151,7 +151,7 @@ func inOrder(facts []models.FactData, order map[models.ActivationKey]int) {
 func TestProvenance(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
-	from := func(topic string, offset int64, data models.FactData) models.Delivery {
+	from := func(topic string, offset int64, data models.FactData) models.DecodedMessage {
 		d := l.fact(data)
 		d.Fact.Provenance = models.Provenance{Origin: models.Origin{Topic: topic, Partition: 3, Offset: offset}, At: l.now.Add(time.Duration(offset%1000) * time.Millisecond)}
 		return d
@@ -161,7 +161,7 @@ func TestProvenance(t *testing.T) {
 	answer := models.Result{AdjustmentID: l.post(), AccountID: 885, Status: models.ResultApplied, At: l.now}
 	request := l.fact(activated(885, 700, "2026-04-02T09:00:00Z"))
 	request.Fact.Provenance = models.Provenance{Request: models.UUID{7}, At: l.now}
-	batch := []models.Delivery{
+	batch := []models.DecodedMessage{
 		from("pbx.registered", 1, registered(885, "2026-04-02T09:00:00Z")), from("pbx.registered", 1<<40, registered(885, "2026-04-01T09:00:00Z")),
 		from("pbx.registered", 3, profiled), from("pbx.registered", 4, registered(885, "2026-04-01T09:00:00Z")),
 		from("pbx.promo-ended", 5, models.PromoEnded{AccountID: 885, EndedAt: l.now}), from("pbx.terminated", 6, models.Terminated{AccountID: 885, TerminatedAt: l.now}),

@@ -281,9 +281,9 @@ func (l *life) hold(query string, args ...any) (release func()) {
 // held makes a batch that has all its facts written and then waits, until release:
 // its last row, of a message that cannot be read, is being written by another
 // session, which takes it back.
-func (l *life) held(facts ...models.Delivery) (batch []models.Delivery, release func()) {
+func (l *life) held(facts ...models.DecodedMessage) (batch []models.DecodedMessage, release func()) {
 	l.Helper()
-	bad := models.Delivery{
+	bad := models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "bad", Offset: l.n.Add(1)}, At: l.now, Value: []byte("{")},
 		Fault:   &models.Fault{Reason: models.BadUnreadable},
 	}
@@ -304,7 +304,7 @@ func TestInvoiceMovesAwayFromUnderARun(t *testing.T) {
 	run := l.another().phase(l.start(models.RunRequest{Period: 202604}), l.pay) // rehearsed elsewhere: to be settled here again
 
 	var once atomic.Bool
-	l.finish(run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+	l.finish(run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		if c.AccountID == 885 && once.CompareAndSwap(false, true) {
 			l.facts(moved(bill, 202605))
 			l.settle(models.RunRequest{Period: 202605})
@@ -340,7 +340,7 @@ func TestRevisionsMissOneAnotherUnderARun(t *testing.T) {
 	l.facts(bill)
 	run = l.another().phase(run, l.pay)
 	var once atomic.Bool
-	l.finish(run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+	l.finish(run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		if c.AccountID == 885 && once.CompareAndSwap(false, true) {
 			held()
 			if err := <-taken; err != nil {
@@ -373,7 +373,7 @@ func TestGateHoldsAtAnyDefaultIsolation(t *testing.T) {
 			held := l.hold("SELECT pg_advisory_xact_lock(x'7265660001'::bigint)")
 			taken := make(chan error, 1)
 			go func() {
-				_, err := l.Take(l.Context(), []models.Delivery{l.fact(april(900, 1, 1000)), l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})}, l.derive)
+				_, err := l.Take(l.Context(), []models.DecodedMessage{l.fact(april(900, 1, 1000)), l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})}, l.derive)
 				taken <- err
 			}()
 			l.waiting()

@@ -119,15 +119,15 @@ func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.
 	return nil
 }
 
-// Announcements is the oldest events on their way out, in order per account.
-func (s *Store) Announcements(ctx context.Context, limit int) ([]models.Announcement, error) {
+// OutboxEvents is the oldest events on their way out, in order per account.
+func (s *Store) OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEvent, error) {
 	var records []outboxRecord
 	if err := s.gorm.WithContext(ctx).Order("seq").Limit(limit).Find(&records).Error; err != nil {
 		return nil, fmt.Errorf("reading the outbox: %w", err)
 	}
-	list := make([]models.Announcement, len(records))
+	list := make([]models.OutboxEvent, len(records))
 	for i, r := range records {
-		list[i] = models.Announcement{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC()}
+		list[i] = models.OutboxEvent{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC()}
 		// As text: a float would round large account ids.
 		numbers := json.NewDecoder(strings.NewReader(r.Data))
 		numbers.UseNumber()
@@ -138,8 +138,8 @@ func (s *Store) Announcements(ctx context.Context, limit int) ([]models.Announce
 	return list, nil
 }
 
-// DropAnnouncements forgets events that the broker has.
-func (s *Store) DropAnnouncements(ctx context.Context, seqs []int64) error {
+// DropOutboxEvents forgets events that the broker has.
+func (s *Store) DropOutboxEvents(ctx context.Context, seqs []int64) error {
 	if err := s.gorm.WithContext(ctx).Where("seq IN ?", seqs).Delete(&outboxRecord{}).Error; err != nil {
 		return fmt.Errorf("clearing the outbox: %w", err)
 	}

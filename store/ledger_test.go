@@ -21,7 +21,7 @@ func TestChunksRoundTrip(t *testing.T) {
 	l := newLife(t)
 	l.climb()
 	made := map[models.UUID]string{}
-	record := func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+	record := func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		o := l.pay(r, c)
 		for _, a := range o.Adjustments {
 			slices.SortFunc(a.Items, func(x, y models.AdjustmentItem) int { return len(x.LineID) - len(y.LineID) })
@@ -193,25 +193,25 @@ func TestEmptyChunksAreNotPublished(t *testing.T) {
 	}
 }
 
-// Announcements leave in the order in which an account's things happened, and
+// OutboxEvents leave in the order in which an account's things happened, and
 // those that are dropped do not come back.
 func TestAnnouncements(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.inviter(885, 900, 901)
 	l.facts(activated(901, 885, "2026-04-02T09:00:00Z"), models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-14T21:00:00Z")})
-	list, err := l.Announcements(t.Context(), 1000)
+	list, err := l.OutboxEvents(t.Context(), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	story := map[int64][]models.AnnouncementType{}
+	story := map[int64][]models.OutboxEventType{}
 	for i, a := range list {
 		story[a.AccountID] = append(story[a.AccountID], a.Type)
 		if i > 0 && list[i-1].Seq >= a.Seq || a.ID == (models.UUID{}) || !a.At.Equal(l.now) {
 			t.Errorf("out of order or without a name: %+v", a)
 		}
 	}
-	for id, want := range map[int64][]models.AnnouncementType{
+	for id, want := range map[int64][]models.OutboxEventType{
 		885: {models.CodeIssued, models.DiscountChanged, models.DiscountChanged},
 		900: {models.CodeIssued, models.Activated, models.DiscountChanged, models.DiscountChanged},
 		901: {models.CodeIssued, models.Activated, models.DiscountChanged, models.Refused},
@@ -228,15 +228,15 @@ func TestAnnouncements(t *testing.T) {
 		if _, events, _, _, err := l.Backlog(t.Context()); err != nil || events != int64(n) {
 			t.Errorf("the backlog is %d, %v; want %d", events, err, n)
 		}
-		next, err := l.Announcements(t.Context(), 1)
+		next, err := l.OutboxEvents(t.Context(), 1)
 		if err != nil || len(next) != 1 || next[0].Seq != list[len(list)-n].Seq {
 			t.Fatalf("next comes %v, %v", next, err)
 		}
-		if err := l.DropAnnouncements(t.Context(), []int64{next[0].Seq}); err != nil {
+		if err := l.DropOutboxEvents(t.Context(), []int64{next[0].Seq}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.DropAnnouncements(t.Context(), nil); err != nil {
+	if err := l.DropOutboxEvents(t.Context(), nil); err != nil {
 		t.Errorf("dropping none: %v", err)
 	}
 }
@@ -252,7 +252,7 @@ func TestAnnouncementsOfOneAccountKeepTheirOrder(t *testing.T) {
 		_, err := l.Take(t.Context(), l.deliveries(registered(id, "2026-04-01T08:00:00Z"), activated(id, 885, "2026-04-01T09:00:00Z")), l.derive)
 		return err
 	})
-	list, err := l.Announcements(t.Context(), 1000)
+	list, err := l.OutboxEvents(t.Context(), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestBacklogTellsTheOldest(t *testing.T) {
 	if documents, events, asides, oldest, err := l.Backlog(t.Context()); documents+events+asides != 0 || !oldest.IsZero() || err != nil {
 		t.Errorf("an empty database has a backlog: %d, %d, %d, %s, %v", documents, events, asides, oldest, err)
 	}
-	l.take(models.Delivery{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
+	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
 	first := l.now
 	l.now = first.Add(time.Hour)
 	l.climb()

@@ -91,7 +91,7 @@ func codeOf(account int64) string { return fmt.Sprintf("CODE%d", account) }
 // derive is what the consumer does, but for the codes, which tell their owners.
 func (l *life) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 	var owner int64
-	book := billing.NewBook(l.p, set, func() string { return codeOf(owner) })
+	book := billing.NewFactApplier(l.p, set, func() string { return codeOf(owner) })
 	for _, f := range facts {
 		owner = f.Data.Account()
 		book.Take(f)
@@ -99,28 +99,28 @@ func (l *life) derive(set *models.WorkingSet, facts []*models.Fact) models.Chang
 	return book.Close()
 }
 
-func (l *life) fact(data models.FactData) models.Delivery {
+func (l *life) fact(data models.FactData) models.DecodedMessage {
 	return l.named(fmt.Sprintf("e-%d", l.n.Add(1)), data)
 }
 
 // named is a fact whose event has this id, at the next place of a topic.
-func (l *life) named(id string, data models.FactData) models.Delivery {
+func (l *life) named(id string, data models.FactData) models.DecodedMessage {
 	origin := models.Origin{Topic: "t", Offset: l.n.Add(1)}
-	return models.Delivery{
+	return models.DecodedMessage{
 		Message: models.Message{Origin: origin, At: l.now, Value: []byte(id)},
 		Fact:    &models.Fact{At: l.now, Provenance: models.Provenance{Origin: origin, At: l.now}, Data: data},
 	}
 }
 
-func (l *life) deliveries(data ...models.FactData) []models.Delivery {
-	batch := make([]models.Delivery, len(data))
+func (l *life) deliveries(data ...models.FactData) []models.DecodedMessage {
+	batch := make([]models.DecodedMessage, len(data))
 	for i, d := range data {
 		batch[i] = l.fact(d)
 	}
 	return batch
 }
 
-func (l *life) take(batch ...models.Delivery) []models.Disposition {
+func (l *life) take(batch ...models.DecodedMessage) []models.Disposition {
 	l.Helper()
 	fate, err := l.Take(l.Context(), batch, l.derive)
 	if err != nil {
@@ -135,7 +135,7 @@ func (l *life) facts(data ...models.FactData) {
 }
 
 // pay settles one account by the rules.
-func (l *life) pay(r models.Run, c *models.AccountCase) models.AccountOutcome {
+func (l *life) pay(r models.Run, c *models.SettlementInput) models.SettlementResult {
 	return l.p.Settle(billing.Posting{Period: r.Period, Into: r.PostingPeriod, Regular: r.Kind == models.RunRegular}, c)
 }
 
@@ -231,7 +231,7 @@ func (l *life) breaks(p models.Period) []billing.Break {
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
 		r = billing.NewReconciliation(l.p, p, head, billing.Patience{})
 		return nil
-	}, func(c *models.AuditCase) error {
+	}, func(c *models.AccountHistory) error {
 		r.Account(c)
 		return nil
 	})

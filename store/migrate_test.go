@@ -134,14 +134,14 @@ func TestServiceRoleCanServe(t *testing.T) {
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
 	l.facts(april(885, 2, 100), models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
-	l.take(models.Delivery{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
+	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
 	l.settle(models.RunRequest{Period: 202604, Full: true, Accept: true})
 	ctx := t.Context()
 	refs, err := l.UnpublishedChunks(ctx, 10)
 	if err != nil || len(refs) == 0 {
 		t.Fatalf("%v, %v", refs, err)
 	}
-	events, err := l.Announcements(ctx, 10)
+	events, err := l.OutboxEvents(ctx, 10)
 	if err != nil || len(events) == 0 {
 		t.Fatalf("%v, %v", events, err)
 	}
@@ -157,7 +157,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"MarkPublished":          l.MarkPublished(ctx, refs[0], l.now),
-		"DropAnnouncements":      l.DropAnnouncements(ctx, []int64{events[0].Seq}),
+		"DropOutboxEvents":       l.DropOutboxEvents(ctx, []int64{events[0].Seq}),
 		"MarkSetAsidesPublished": l.MarkSetAsidesPublished(ctx, []int64{letter.ID}, l.now),
 		"ReplayDeadLetter": l.ReplayDeadLetter(ctx, letter.ID, nil, models.OperatorAction{Who: "Anna", What: models.ActionReplay, Subject: models.DeadLetterSubject(letter.ID)},
 			func(models.Message) error { return nil }),
@@ -167,7 +167,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"ClosePeriod":        second(l.closes(202604, "Anna", "test")),
 		"RecordAction":       l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
 		"AdoptTerms":         second(l.AdoptTerms(ctx, "terms", l.derive)),
-		"Figures":            second(l.Figures(ctx)),
+		"Stats":              second(l.Stats(ctx)),
 		"EnterCabinet":       l.EnterCabinet(ctx, 885),
 		"ReserveTry":         second(l.ReserveTry(ctx, tries("885", 5, l.now.Add(time.Hour)))),
 		"GiveBackTry":        l.GiveBackTry(ctx, tries("885", 5, l.now.Add(time.Hour))),

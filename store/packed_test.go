@@ -114,8 +114,8 @@ func TestDamagedText(t *testing.T) {
 // Discounts reach their accounts, also those of one account only, and of none.
 func TestDiscountsAreHandedOut(t *testing.T) {
 	t.Parallel()
-	list := []models.AccountCase{{AccountID: 1}, {AccountID: 2}, {AccountID: 3}}
-	l := &caseLoader{cases: &cases{list: list, index: map[int64]int{1: 0, 2: 1, 3: 2}}}
+	list := []models.SettlementInput{{AccountID: 1}, {AccountID: 2}, {AccountID: 3}}
+	l := &inputLoader{cases: &settlementInput{list: list, index: map[int64]int{1: 0, 2: 1, 3: 2}}}
 	l.handOut(nil)
 	l.handOut([]models.Discount{{AccountID: 1, Percent: 20}, {AccountID: 3, Percent: 40}, {AccountID: 3, Percent: 60}})
 	list[0].Discounts = append(list[0].Discounts, models.Discount{AccountID: 1})

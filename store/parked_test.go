@@ -18,7 +18,7 @@ func TestParkedAccounts(t *testing.T) {
 	t.Parallel()
 	const bad = "INV-2026-04-885"
 	for name, c := range map[string]struct {
-		spoil   func(*models.AccountOutcome)
+		spoil   func(*models.SettlementResult)
 		facts   []models.FactData
 		invoice string // empty: the account is parked
 		says    string
@@ -27,34 +27,34 @@ func TestParkedAccounts(t *testing.T) {
 		"an invoice is beyond any amount": {
 			facts: []models.FactData{april(885, 2, models.MaxAmount, models.MaxAmount)}, invoice: bad, says: "-16 000 000 000 000.00, beyond any amount",
 		},
-		"the rules return an error, with documents": {spoil: func(o *models.AccountOutcome) { o.Err = errors.New("it is not to be settled") }, says: "not to be settled"},
-		"the error cannot be kept as it is": {spoil: func(o *models.AccountOutcome) {
-			*o = models.AccountOutcome{AccountID: 885, Err: errors.New("bad \x00 and \xff")}
+		"the rules return an error, with documents": {spoil: func(o *models.SettlementResult) { o.Err = errors.New("it is not to be settled") }, says: "not to be settled"},
+		"the error cannot be kept as it is": {spoil: func(o *models.SettlementResult) {
+			*o = models.SettlementResult{AccountID: 885, Err: errors.New("bad \x00 and \xff")}
 		}, says: "bad \uFFFD and \uFFFD"},
 		"nor can that of an invoice": {
-			spoil: func(o *models.AccountOutcome) { o.Park(bad, errors.New("bad \x00 and \xff")) }, invoice: bad, says: "bad \uFFFD and \uFFFD",
+			spoil: func(o *models.SettlementResult) { o.Park(bad, errors.New("bad \x00 and \xff")) }, invoice: bad, says: "bad \uFFFD and \uFFFD",
 		},
 		"the database refuses a line": {
-			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].LineID = "1\x00" }, invoice: bad, says: "22021",
+			spoil: func(o *models.SettlementResult) { o.Adjustments[0].Items[0].LineID = "1\x00" }, invoice: bad, says: "22021",
 		},
 		"an item of nothing": {
-			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Items[0].Amount = 0 }, invoice: bad, says: "document 1 has an item of nothing, on line 1",
+			spoil: func(o *models.SettlementResult) { o.Adjustments[0].Items[0].Amount = 0 }, invoice: bad, says: "document 1 has an item of nothing, on line 1",
 		},
 		"items that do not add up": {
-			spoil: func(o *models.AccountOutcome) { o.Adjustments[0].Amount-- }, invoice: bad, says: "document 1 says -2 408.02, its items sum to -2 408.01",
+			spoil: func(o *models.SettlementResult) { o.Adjustments[0].Amount-- }, invoice: bad, says: "document 1 says -2 408.02, its items sum to -2 408.01",
 		},
-		"the database refuses a held line": {spoil: func(o *models.AccountOutcome) {
+		"the database refuses a held line": {spoil: func(o *models.SettlementResult) {
 			o.Held = []models.HeldLine{{AccountID: 885, Period: 202604, InvoiceID: bad, Service: "\xff"}}
 		}, invoice: bad, says: "22021"},
-		"a discount ends on a day that nobody could read": {spoil: func(o *models.AccountOutcome) {
+		"a discount ends on a day that nobody could read": {spoil: func(o *models.SettlementResult) {
 			s := &o.Adjustments[0].Items[0].Segments[0]
 			s.From, s.To = day("9999-12-31"), day("9999-12-31")+1
 		}, invoice: bad, says: "line 1 has a discount from 9999-12-31 to 10000-01-01"},
 		"a package was earned on a day that nobody could read": {
-			spoil: func(o *models.AccountOutcome) { o.Packages[0].GrantedOn = day("9999-12-31") + 1 }, says: "a package was earned on 10000-01-01",
+			spoil: func(o *models.SettlementResult) { o.Packages[0].GrantedOn = day("9999-12-31") + 1 }, says: "a package was earned on 10000-01-01",
 		},
-		"the database refuses a package": {spoil: func(o *models.AccountOutcome) { o.Packages[0].InvoiceID = "\x00" }, says: "22021"},
-		"one line twice": {spoil: func(o *models.AccountOutcome) {
+		"the database refuses a package": {spoil: func(o *models.SettlementResult) { o.Packages[0].InvoiceID = "\x00" }, says: "22021"},
+		"one line twice": {spoil: func(o *models.SettlementResult) {
 			a := &o.Adjustments[0]
 			a.Items = append(a.Items, a.Items[0])
 		}, invoice: bad, says: "document 1 has two items on line 1"},
@@ -115,8 +115,8 @@ func TestParkedAccounts(t *testing.T) {
 }
 
 // spoiled settles by the rules, but for one account.
-func (l *life) spoiled(account int64, spoil func(*models.AccountOutcome)) store.Settle {
-	return func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+func (l *life) spoiled(account int64, spoil func(*models.SettlementResult)) store.Settle {
+	return func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		o := l.pay(r, c)
 		if c.AccountID == account {
 			spoil(&o)
@@ -131,7 +131,7 @@ func TestParkedAccountIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.climb()
-	bad := l.spoiled(885, func(o *models.AccountOutcome) { o.Err = errors.New("no") })
+	bad := l.spoiled(885, func(o *models.SettlementResult) { o.Err = errors.New("no") })
 	for range 3 {
 		if run := l.finish(l.start(models.RunRequest{Period: 202604, Needed: true}), bad); run.State != models.RunIncomplete || run.Totals.Parked != 1 {
 			t.Errorf("the run came to %+v", run)

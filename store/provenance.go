@@ -16,7 +16,7 @@ type topicNumbers map[string]uint64
 
 // topicNumbers is the numbers of at least the topics that a batch comes from. A
 // topic that no fact has come from yet is given one, whatever becomes of the batch.
-func (s *Store) topicNumbers(ctx context.Context, batch []models.Delivery) (topicNumbers, error) {
+func (s *Store) topicNumbers(ctx context.Context, batch []models.DecodedMessage) (topicNumbers, error) {
 	var known topicNumbers
 	if p := s.topics.Load(); p != nil {
 		known = *p

@@ -162,7 +162,7 @@ type outboxRecord struct {
 	AccountID int64
 	Seq       int64     `gorm:"primaryKey;autoIncrement"`
 	EventID   uuidValue `gorm:"type:uuid"`
-	Type      models.AnnouncementType
+	Type      models.OutboxEventType
 	Data      string `gorm:"type:jsonb"`
 	At        time.Time
 }

@@ -10,7 +10,7 @@ import (
 // Rehearse goes through a run without leaving a trace, in one view of the
 // database: the same accounts, the same settling, nothing written. Each outcome
 // is handed to see. before is the posted totals of the month before.
-func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.AccountOutcome) error) (run models.Run, before models.Totals, err error) {
+func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (run models.Run, before models.Totals, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		var record totalsRecord
 		q0 := tx.Raw("SELECT "+sumTotals+" FROM runs WHERE period = ? AND state IN ('done', 'incomplete')", q.Period.Previous())
@@ -27,7 +27,7 @@ func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle
 	return run, before, nil
 }
 
-func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.AccountOutcome) error) (models.Run, error) {
+func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (models.Run, error) {
 	period := periodRecord{Period: q.Period, MinDay: dateValue(q.Period.First()), MaxDay: dateValue(q.Period.End())}
 	if err := t.Where("period = ?", q.Period).Limit(1).Find(&period).Error; err != nil {
 		return models.Run{}, fmt.Errorf("reading period %s: %w", q.Period, err)
@@ -43,7 +43,7 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, s
 		return run, err
 	}
 	for _, b := range bounds {
-		c, err := t.loadCases(ctx, scope{record.Kind, q.Period, b[0], b[1], models.Date(period.MinDay), models.Date(period.MaxDay)})
+		c, err := t.loadInput(ctx, scope{record.Kind, q.Period, b[0], b[1], models.Date(period.MinDay), models.Date(period.MaxDay)})
 		if err != nil {
 			return run, err
 		}

@@ -13,7 +13,7 @@ import (
 	"referral/store"
 )
 
-// A store whose spool does not hold the rehearsal, for another process made it,
+// A store whose rehearsal cache does not hold the rehearsal, for another process made it,
 // posts the same.
 func TestAnotherProcessPosts(t *testing.T) {
 	t.Parallel()
@@ -25,15 +25,15 @@ func TestAnotherProcessPosts(t *testing.T) {
 	run := other.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
 	done := l.finish(run, l.pay)
 	if got, want := l.dump(ledger), twin.dump(ledger); got != want || done.Totals != run.Totals {
-		t.Errorf("without the spool, %+v:\n%s\nwith it, %+v:\n%s", done.Totals, got, run.Totals, want)
+		t.Errorf("without the cache, %+v:\n%s\nwith it, %+v:\n%s", done.Totals, got, run.Totals, want)
 	}
-	if other.finish(run, l.pay); other.Spooled() != 0 {
-		t.Errorf("%d chunks are still kept for a run that is over", other.Spooled())
+	if other.finish(run, l.pay); other.CachedChunks() != 0 {
+		t.Errorf("%d chunks are still kept for a run that is over", other.CachedChunks())
 	}
 }
 
 // What the temporary directory has harmed is settled again, and the run goes on.
-func TestHarmedSpoolIsSettledAgain(t *testing.T) {
+func TestHarmedRehearsalCacheIsSettledAgain(t *testing.T) {
 	t.Parallel()
 	l, twin := newLife(t), newLife(t)
 	l.climb()
@@ -41,16 +41,16 @@ func TestHarmedSpoolIsSettledAgain(t *testing.T) {
 	twin.settle(models.RunRequest{Period: 202604})
 	var faults atomic.Int64
 	s, err := store.Open(store.Options{DSN: l.dsn, MaxConnections: 8, Now: func() time.Time { return l.now },
-		SpoolFault: func(models.ChunkRef, error) { faults.Add(1) }})
+		RehearsalFault: func(models.ChunkRef, error) { faults.Add(1) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	s.SpoolToFile()
+	s.CacheRehearsalsInFile()
 	l.Store = s
 	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
-	chunks := int64(l.Spooled())
-	if err := l.HarmSpool(); err != nil {
+	chunks := int64(l.CachedChunks())
+	if err := l.HarmRehearsals(); err != nil {
 		t.Fatal(err)
 	}
 	done := l.finish(run, l.pay)
@@ -81,7 +81,7 @@ func TestFactBetweenRehearsalAndPosting(t *testing.T) {
 		run := l.phase(l.start(models.RunRequest{Period: 202604, Chunk: 1}), l.pay)
 		l.facts(late)
 		again := map[int64]bool{}
-		l.finish(run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+		l.finish(run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 			again[c.AccountID] = true
 			return l.pay(r, c)
 		})
@@ -108,7 +108,7 @@ func TestStoppedWorkersLeaveNothingHalfDone(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		left := stops
 		worker := l.another()
-		_ = worker.work(ctx, run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+		_ = worker.work(ctx, run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 			if left--; left < 0 {
 				stop()
 			}
@@ -165,8 +165,8 @@ func TestKilledConnections(t *testing.T) {
 		group.Go(func() error { return worker.insist(models.RunRequest{Period: 202604, Slot: "one", Chunk: 1}) })
 	}
 	for _, delivery := range l.deliveries(late...) {
-		for _, err := l.Take(t.Context(), []models.Delivery{delivery}, l.derive); err != nil; {
-			_, err = l.Take(t.Context(), []models.Delivery{delivery}, l.derive)
+		for _, err := l.Take(t.Context(), []models.DecodedMessage{delivery}, l.derive); err != nil; {
+			_, err = l.Take(t.Context(), []models.DecodedMessage{delivery}, l.derive)
 		}
 	}
 	if err := group.Wait(); err != nil {
@@ -227,14 +227,14 @@ func TestRehearsedChunksOfAnEndedRunAreForgotten(t *testing.T) {
 	l := newLife(t)
 	l.climb()
 	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
-	if l.Spooled() == 0 {
+	if l.CachedChunks() == 0 {
 		t.Fatal("nothing was kept")
 	}
-	if _, err := l.ActiveRuns(t.Context()); err != nil || l.Spooled() == 0 {
+	if _, err := l.ActiveRuns(t.Context()); err != nil || l.CachedChunks() == 0 {
 		t.Fatal("what the run has still to post is forgotten", err)
 	}
 	l.another().finish(run, l.pay)
-	if _, err := l.ActiveRuns(t.Context()); err != nil || l.Spooled() > 0 {
-		t.Errorf("%d chunks of the ended run are kept: %v", l.Spooled(), err)
+	if _, err := l.ActiveRuns(t.Context()); err != nil || l.CachedChunks() > 0 {
+		t.Errorf("%d chunks of the ended run are kept: %v", l.CachedChunks(), err)
 	}
 }

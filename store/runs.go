@@ -316,7 +316,7 @@ func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
 		list[i] = records[i].run()
 		active[list[i].ID] = true
 	}
-	s.spool.forgetAll(func(run int64) bool { return !active[run] }) // others have ended it
+	s.rehearsalCache.forgetAll(func(run int64) bool { return !active[run] }) // others have ended it
 	return list, nil
 }
 
@@ -341,7 +341,7 @@ func (s *Store) Advance(ctx context.Context, id int64, check Check) (run models.
 		return models.Run{}, false, fmt.Errorf("advancing run %d: %w", id, err)
 	}
 	if !run.Active() {
-		s.spool.forget(run.ID) // others may have posted what was rehearsed here
+		s.rehearsalCache.forget(run.ID) // others may have posted what was rehearsed here
 	}
 	return run, moved, nil
 }

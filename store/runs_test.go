@@ -106,7 +106,7 @@ func TestWorkersShareARun(t *testing.T) {
 	var mu sync.Mutex
 	rehearsed := map[int64]int{}
 	together(t, len(processes), func(i int) error {
-		_, err := processes[i].carry(t.Context(), run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+		_, err := processes[i].carry(t.Context(), run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 			if r.State == models.RunRehearsing {
 				mu.Lock()
 				rehearsed[c.AccountID]++
@@ -268,7 +268,7 @@ func TestRehearsalTellsWhatTheRunPosts(t *testing.T) {
 		l.facts(s.facts...)
 		before, posted := l.everything(), l.dump(ledger)
 		var told models.Totals
-		dry, _, err := l.Rehearse(t.Context(), s.q, l.pay, func(o *models.AccountOutcome) error {
+		dry, _, err := l.Rehearse(t.Context(), s.q, l.pay, func(o *models.SettlementResult) error {
 			told.Count(o)
 			return nil
 		})

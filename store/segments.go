@@ -35,7 +35,7 @@ func writable(from, to models.Date) bool { return from >= firstDay && to <= last
 
 // checkOutcome parks what could be posted, but would be wrong in the ledger for good:
 // it is append-only, and no key or constraint of the database looks into documents.
-func checkOutcome(o *models.AccountOutcome) {
+func checkOutcome(o *models.SettlementResult) {
 	for _, doc := range slices.Clone(o.Adjustments) {
 		if err := checkDocument(&doc); err != nil {
 			o.Park(doc.InvoiceID, err)
@@ -44,7 +44,7 @@ func checkOutcome(o *models.AccountOutcome) {
 	for i := range o.Packages {
 		if g := &o.Packages[i]; !writable(g.GrantedOn, g.GrantedOn) {
 			err := fmt.Errorf("settling account %d: a package was earned on %s, a day that the ledger cannot hold", o.AccountID, g.GrantedOn)
-			*o = models.AccountOutcome{AccountID: o.AccountID, Err: err}
+			*o = models.SettlementResult{AccountID: o.AccountID, Err: err}
 			return
 		}
 	}

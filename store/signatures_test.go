@@ -19,7 +19,7 @@ func (l *life) closes(p models.Period, who, override string) (models.Signature, 
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
 		r, last = billing.NewReconciliation(l.p, p, head, billing.Patience{}), head.LastRun
 		return nil
-	}, func(c *models.AuditCase) error { r.Account(c); return nil })
+	}, func(c *models.AccountHistory) error { r.Account(c); return nil })
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestReopening(t *testing.T) {
 		t.Errorf("recorded %q, %v, want %q", what, err, want)
 	}
 	var head models.AuditHead
-	err = l.Audit(t.Context(), 202604, func(h models.AuditHead) error { head = h; return nil }, func(*models.AuditCase) error { return nil })
+	err = l.Audit(t.Context(), 202604, func(h models.AuditHead) error { head = h; return nil }, func(*models.AccountHistory) error { return nil })
 	if err != nil || len(head.Signatures) != 2 || head.Signatures[0].LastRun >= head.Signatures[1].LastRun || len(head.Acts) != 3 {
 		t.Fatalf("%+v, %v", head, err)
 	}

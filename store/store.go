@@ -29,9 +29,9 @@ type Options struct {
 	ReadOnly         bool             // the database refuses every write
 	Now              func() time.Time // defaults to time.Now
 
-	// SpoolFault hears of a rehearsed chunk that the temporary directory did not
+	// RehearsalFault hears of a rehearsed chunk that the temporary directory did not
 	// keep or give back: it is settled again, and nothing else happens. It may be nil.
-	SpoolFault func(chunk models.ChunkRef, err error)
+	RehearsalFault func(chunk models.ChunkRef, err error)
 
 	// Rejected hears of every statement that the database rejects whatever the data
 	// (see [models.ErrStatementRejected]). It may be nil.
@@ -40,11 +40,11 @@ type Options struct {
 
 // Store is the programme's database. It is safe for concurrent use.
 type Store struct {
-	sql   *sql.DB
-	gorm  *gorm.DB
-	now   func() time.Time
-	spool spool
-	terms atomic.Pointer[string] // digest of those that this process has adopted
+	sql            *sql.DB
+	gorm           *gorm.DB
+	now            func() time.Time
+	rehearsalCache rehearsalCache
+	terms          atomic.Pointer[string] // digest of those that this process has adopted
 
 	topics atomic.Pointer[topicNumbers] // as far as this process has needed them
 
@@ -89,7 +89,7 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now, spool: spool{fault: o.SpoolFault, room: spoolMemory}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
+	return &Store{sql: db, gorm: g, now: now, rehearsalCache: rehearsalCache{fault: o.RehearsalFault, room: rehearsalMemory}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
 }
 
 // onError reports rejections, and otherwise does what the driver does. A session
@@ -117,7 +117,7 @@ func settings(timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
 }
 
 // Close gives the connections back.
-func (s *Store) Close() error { return errors.Join(s.sql.Close(), s.spool.close()) }
+func (s *Store) Close() error { return errors.Join(s.sql.Close(), s.rehearsalCache.close()) }
 
 // Ping asks the database whether it answers.
 func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) }

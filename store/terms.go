@@ -237,7 +237,7 @@ func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (cha
 		return 0, nil, err
 	}
 	var found accountRecords
-	trip := t.roundTrip()
+	trip := t.statementBatch()
 	found.queueLocked(trip, ids)
 	if err := trip.send(ctx); err != nil {
 		return 0, nil, err

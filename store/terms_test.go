@@ -25,7 +25,7 @@ func (l *life) adopt(p *billing.Programme) int {
 
 // rederive derives every account of a set by the life's terms.
 func (l *life) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-	book := billing.NewBook(l.p, set, func() string { panic("no code is issued for new terms") })
+	book := billing.NewFactApplier(l.p, set, func() string { panic("no code is issued for new terms") })
 	book.Restand(l.p.Digest(), l.now)
 	return book.Close()
 }
@@ -184,7 +184,7 @@ func TestTermsOfBeforeAreNotWorkedBy(t *testing.T) {
 		t.Errorf("a chunk was settled by the terms of before: %v", err)
 	}
 	late := before.fact(models.PromoEnded{AccountID: 901, EndedAt: at("2026-04-15T21:00:00Z")})
-	if _, err := before.Take(t.Context(), []models.Delivery{late}, before.derive); !errors.Is(err, store.ErrOtherTerms) || errors.Is(err, models.ErrRefused) {
+	if _, err := before.Take(t.Context(), []models.DecodedMessage{late}, before.derive); !errors.Is(err, store.ErrOtherTerms) || errors.Is(err, models.ErrRefused) {
 		t.Errorf("a fact was taken by the terms of before: %v", err)
 	}
 	before.facts(april(885, 2, 600000))
@@ -212,7 +212,7 @@ func TestTermsWaitForWhatIsUnderWay(t *testing.T) {
 	p := programme(t, nothing)
 	adopted := make(chan struct{})
 	var once sync.Once
-	_, worked, err := before.WorkChunk(t.Context(), run, func(r models.Run, c *models.AccountCase) models.AccountOutcome {
+	_, worked, err := before.WorkChunk(t.Context(), run, func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		once.Do(func() {
 			go func() {
 				defer close(adopted)

@@ -41,7 +41,7 @@ const giveBackTime = 5 * time.Second
 // last of the windows at their limits ends; else over is zero. Whoever counts
 // several names them in the same order, so that no two lock each other out, and
 // those that many share last.
-func (s *Store) ReserveTry(ctx context.Context, counters []models.Tries) (over time.Time, err error) {
+func (s *Store) ReserveTry(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {
 	var args []any
 	for _, c := range counters {
 		args = append(args, c.Scope, c.Subject, c.Ends, c.Allowed)
@@ -66,7 +66,7 @@ func (s *Store) ReserveTry(ctx context.Context, counters []models.Tries) (over t
 
 // lastAtLimit is when the last of the windows at their limits ends; the first of
 // them is.
-func (s *Store) lastAtLimit(ctx context.Context, counters []models.Tries) (over time.Time, err error) {
+func (s *Store) lastAtLimit(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {
 	over = counters[0].Ends
 	a := arraysOf(counters)
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
@@ -87,7 +87,7 @@ type triesArrays struct {
 	allowed          []int32
 }
 
-func arraysOf(counters []models.Tries) (a triesArrays) {
+func arraysOf(counters []models.AttemptLimit) (a triesArrays) {
 	for _, c := range counters {
 		a.scopes, a.subjects = append(a.scopes, c.Scope), append(a.subjects, c.Subject)
 		a.ends, a.allowed = append(a.ends, c.Ends), append(a.allowed, int32(c.Allowed))
@@ -102,7 +102,7 @@ const giveBackTry = quickly + `INSERT INTO code_tries AS t (scope, subject, wind
 	ON CONFLICT (scope, subject, window_ends) DO UPDATE SET tries = greatest(t.tries - 1, 0), allowed = EXCLUDED.allowed`
 
 // GiveBackTry takes a try off again, of counters in the order of [Store.ReserveTry].
-func (s *Store) GiveBackTry(ctx context.Context, counters []models.Tries) error {
+func (s *Store) GiveBackTry(ctx context.Context, counters []models.AttemptLimit) error {
 	if len(counters) == 0 {
 		return nil
 	}

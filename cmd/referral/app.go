@@ -86,7 +86,7 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
 		DSN: string(c.Database.DSN), MaxConnections: c.Database.MaxConnections,
-		StatementTimeout: c.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, SpoolFault: a.spoolFaults(), Rejected: a.rejections(),
+		StatementTimeout: c.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, RehearsalFault: a.spoolFaults(), Rejected: a.rejections(),
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (a *app) adoptTerms(ctx context.Context) error {
 
 // rederive derives again, by the terms of the configuration, what accounts have.
 func (a *app) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-	book := billing.NewBook(a.programme, set, newCode)
+	book := billing.NewFactApplier(a.programme, set, newCode)
 	book.Restand(a.programme.Digest(), a.now())
 	return book.Close()
 }

@@ -124,7 +124,7 @@ func (a *app) audited(ctx context.Context, p process, period models.Period) (r *
 	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
 		head, r = h, billing.NewReconciliation(a.programme, period, h, patience)
 		return nil
-	}, func(c *models.AuditCase) error {
+	}, func(c *models.AccountHistory) error {
 		tick()
 		r.Account(c)
 		return nil

@@ -61,10 +61,10 @@ func newBareTown(t *testing.T) *town {
 
 func (w *town) hears(data ...models.FactData) {
 	w.Helper()
-	var batch []models.Delivery
+	var batch []models.DecodedMessage
 	for _, d := range data {
 		w.facts++
-		batch = append(batch, models.Delivery{
+		batch = append(batch, models.DecodedMessage{
 			Message: models.Message{Origin: models.Origin{Topic: "test", Offset: int64(w.facts)}, At: w.now},
 			Fact: &models.Fact{
 				At: w.now, Provenance: models.Provenance{Origin: models.Origin{Topic: "test", Offset: int64(w.facts)}, At: w.now}, Data: d,
@@ -76,7 +76,7 @@ func (w *town) hears(data ...models.FactData) {
 	}
 }
 
-func (w *town) takes(batch ...models.Delivery) []models.Disposition {
+func (w *town) takes(batch ...models.DecodedMessage) []models.Disposition {
 	w.Helper()
 	fates, err := w.store.Take(w.Context(), batch, w.derive)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *town) opens(readOnly bool) *app {
 }
 
 func (w *town) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
-	book := billing.NewBook(w.terms, set, func() string { w.codes++; return fmt.Sprintf("CODE%05d", w.codes) })
+	book := billing.NewFactApplier(w.terms, set, func() string { w.codes++; return fmt.Sprintf("CODE%05d", w.codes) })
 	for _, f := range facts {
 		book.Take(f)
 	}

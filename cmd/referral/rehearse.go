@@ -54,7 +54,7 @@ func brakesInWords(runs []models.Run) error {
 func (a *app) rehearseOne(ctx context.Context, p process, q models.RunRequest, format string) (models.Run, error) {
 	q.Chunk = a.config.Settle.ChunkAccounts
 	var parked []models.ParkedAccount
-	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.AccountOutcome) error {
+	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.SettlementResult) error {
 		for _, what := range o.AllParked() {
 			fmt.Fprintf(p.err, "would be parked: %s\n", report.Printable(what.String()))
 			if len(parked) < parkedShown {

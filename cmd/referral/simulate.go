@@ -105,7 +105,7 @@ func (a *app) simulated(ctx context.Context, p process, other *billing.Programme
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
 	s := billing.NewSimulation(a.programme, other, period)
-	err := a.store.Survey(ctx, period, func(c *models.AuditCase) error {
+	err := a.store.Survey(ctx, period, func(c *models.AccountHistory) error {
 		tick()
 		s.Account(c)
 		return nil

@@ -142,7 +142,7 @@ func (a *app) previewed(ctx context.Context, p process, period models.Period) (*
 	err := a.store.Audit(ctx, period, func(models.AuditHead) error {
 		preview = billing.NewTermsPreview(a.programme, period)
 		return nil
-	}, func(c *models.AuditCase) error {
+	}, func(c *models.AccountHistory) error {
 		tick()
 		preview.Account(c)
 		return nil

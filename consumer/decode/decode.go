@@ -44,12 +44,12 @@ func (d *Decoder) EventType(topic string) string {
 
 // Decode reads a message: the delivery has either a fact or a fault. It never
 // fails otherwise, whatever the bytes.
-func (d *Decoder) Decode(m models.Message) models.Delivery {
+func (d *Decoder) Decode(m models.Message) models.DecodedMessage {
 	fact, err := d.read(&m)
 	if err != nil {
-		return models.Delivery{Message: m, Type: typeOf(&m), Fault: faultOf(err)}
+		return models.DecodedMessage{Message: m, Type: typeOf(&m), Fault: faultOf(err)}
 	}
-	return models.Delivery{Message: m, Type: d.EventType(m.Origin.Topic), Fact: fact}
+	return models.DecodedMessage{Message: m, Type: d.EventType(m.Origin.Topic), Fact: fact}
 }
 
 func (d *Decoder) read(m *models.Message) (*models.Fact, error) {

@@ -377,9 +377,9 @@ func TestDecodeNamesBadData(t *testing.T) {
 	}
 }
 
-func wantFault(t *testing.T, got models.Delivery, m models.Message, reason models.BadInput, detail string) {
+func wantFault(t *testing.T, got models.DecodedMessage, m models.Message, reason models.BadInput, detail string) {
 	t.Helper()
-	want := models.Delivery{Message: m, Type: got.Type, Fault: &models.Fault{Reason: reason, Detail: detail}}
+	want := models.DecodedMessage{Message: m, Type: got.Type, Fault: &models.Fault{Reason: reason, Detail: detail}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got fact %+v, fault %v\nwant fault %v", got.Fact, got.Fault, want.Fault)
 	}

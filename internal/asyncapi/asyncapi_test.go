@@ -427,7 +427,7 @@ func anyPackage(t *rapid.T) models.SMSPackage {
 // What the programme really announces: a friend's whole story, with the refusals.
 func TestAnnouncementsThatAreSentAreValid(t *testing.T) {
 	c, encoder := contract(t), publisher.NewEncoder("/referral")
-	seen := map[models.AnnouncementType]int{}
+	seen := map[models.OutboxEventType]int{}
 	for _, a := range story(t) {
 		value, err := encoder.AppendAnnouncement(nil, &a)
 		if err != nil {
@@ -436,14 +436,14 @@ func TestAnnouncementsThatAreSentAreValid(t *testing.T) {
 		checkSent(t, c, "referral.events", a.AccountID, value)
 		seen[a.Type]++
 	}
-	for _, kind := range []models.AnnouncementType{models.CodeIssued, models.Activated, models.Refused, models.DiscountChanged} {
+	for _, kind := range []models.OutboxEventType{models.CodeIssued, models.Activated, models.Refused, models.DiscountChanged} {
 		if seen[kind] == 0 {
 			t.Errorf("nothing of type %s was announced", kind)
 		}
 	}
 }
 
-func story(t *testing.T) []models.Announcement {
+func story(t *testing.T) []models.OutboxEvent {
 	t.Helper()
 	programme, err := billing.NewProgramme(time.FixedZone("MSK", 3*60*60), []billing.Terms{{
 		WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3}, Ladder: []billing.StepTerms{{Percent: 20, Months: 3}},
@@ -452,7 +452,7 @@ func story(t *testing.T) []models.Announcement {
 		t.Fatal(err)
 	}
 	codes := []string{"AAAAAAAAA", "BBBBBBBBB"}
-	book := billing.NewBook(programme, models.NewWorkingSet(), func() string {
+	book := billing.NewFactApplier(programme, models.NewWorkingSet(), func() string {
 		code := codes[0]
 		codes = codes[1:]
 		return code
@@ -469,10 +469,10 @@ func story(t *testing.T) []models.Announcement {
 	} {
 		book.Take(&models.Fact{At: day(i + 1), Data: data})
 	}
-	announcements := book.Close().Announcements
+	announcements := book.Close().OutboxEvents
 	left := &models.Fact{At: day(8), Data: models.Terminated{AccountID: 901, TerminatedAt: day(1)}}
 	book.Take(left)
-	return append(announcements, book.Close().Announcements...)
+	return append(announcements, book.Close().OutboxEvents...)
 }
 
 func TestSentMessagesWithAFaultAreNot(t *testing.T) {

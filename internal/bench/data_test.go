@@ -93,7 +93,7 @@ func facts(invoices iter.Seq[*models.Invoice]) iter.Seq[models.FactData] {
 func takeAll(b *testing.B, s *store.Store, p *billing.Programme, all iter.Seq[models.FactData]) {
 	b.Helper()
 	derive := consumer.Derive(p, codes())
-	batches := make(chan []models.Delivery)
+	batches := make(chan []models.DecodedMessage)
 	var work sync.WaitGroup
 	for range sessions {
 		work.Go(func() {
@@ -110,7 +110,7 @@ func takeAll(b *testing.B, s *store.Store, p *billing.Programme, all iter.Seq[mo
 			}
 		})
 	}
-	var batch []models.Delivery
+	var batch []models.DecodedMessage
 	for data := range all {
 		if batch = append(batch, delivery(data)); len(batch) == inBatch(b) {
 			batches <- batch
@@ -127,10 +127,10 @@ func takeAll(b *testing.B, s *store.Store, p *billing.Programme, all iter.Seq[mo
 	}
 }
 
-func delivery(data models.FactData) models.Delivery {
+func delivery(data models.FactData) models.DecodedMessage {
 	at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	origin := models.Origin{Topic: "bench", Offset: data.Account()}
-	return models.Delivery{
+	return models.DecodedMessage{
 		Message: models.Message{Origin: origin, At: at},
 		Fact:    &models.Fact{At: at, Provenance: models.Provenance{Origin: origin, At: at}, Data: data},
 	}

@@ -143,7 +143,7 @@ type countingStore struct {
 	all   chan struct{}
 }
 
-func (s *countingStore) Take(ctx context.Context, batch []models.Delivery, derive store.Derive) ([]models.Disposition, error) {
+func (s *countingStore) Take(ctx context.Context, batch []models.DecodedMessage, derive store.Derive) ([]models.Disposition, error) {
 	fate, err := s.Store.Take(ctx, batch, derive)
 	if err != nil {
 		return nil, err

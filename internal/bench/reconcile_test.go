@@ -71,7 +71,7 @@ func reconcile(b *testing.B, s *store.Store, p *billing.Programme, month models.
 	err := s.Audit(context.Background(), month, func(head models.AuditHead) error {
 		r = billing.NewReconciliation(p, month, head, billing.Patience{Now: time.Now(), Strict: true})
 		return nil
-	}, func(c *models.AuditCase) error {
+	}, func(c *models.AccountHistory) error {
 		r.Account(c)
 		return nil
 	})

@@ -298,10 +298,10 @@ func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
 // bill gives twenty accounts a friend and an April invoice of 10.00 each.
 func bill(t *testing.T, s *store.Store) {
 	t.Helper()
-	var batch []models.Delivery
+	var batch []models.DecodedMessage
 	on := time.Date(2026, 4, 1, 0, 0, 0, 0, moscow)
 	add := func(data models.FactData) {
-		batch = append(batch, models.Delivery{Fact: &models.Fact{At: on, Data: data}})
+		batch = append(batch, models.DecodedMessage{Fact: &models.Fact{At: on, Data: data}})
 	}
 	for id := int64(1); id <= 20; id++ {
 		add(models.Registered{AccountID: id, RegisteredAt: on.AddDate(-1, 0, 0)})
@@ -314,7 +314,7 @@ func bill(t *testing.T, s *store.Store) {
 	p := programme(t)
 	_, err := s.Take(t.Context(), batch, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		var owner int64
-		book := billing.NewBook(p, set, func() string { return fmt.Sprint("CODE", owner) })
+		book := billing.NewFactApplier(p, set, func() string { return fmt.Sprint("CODE", owner) })
 		for _, f := range facts {
 			owner = f.Data.Account()
 			book.Take(f)

@@ -157,7 +157,7 @@ type broken struct {
 
 var errLost = errors.New("the connection is lost; it was about account 901 and secret901@canary.example")
 
-func (b *broken) Take(ctx context.Context, batch []models.Delivery, derive portal.Derive) ([]models.Disposition, error) {
+func (b *broken) Take(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
 	if b.away {
 		return nil, errLost
 	}

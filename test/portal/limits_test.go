@@ -121,13 +121,13 @@ type impatient struct {
 	hangUp func()
 }
 
-func (i *impatient) ReserveTry(ctx context.Context, counters []models.Tries) (time.Time, error) {
+func (i *impatient) ReserveTry(ctx context.Context, counters []models.AttemptLimit) (time.Time, error) {
 	over, err := i.Store.ReserveTry(ctx, counters)
 	i.hangUp()
 	return over, err
 }
 
-func (i *impatient) Take(ctx context.Context, batch []models.Delivery, derive portal.Derive) ([]models.Disposition, error) {
+func (i *impatient) Take(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
 	i.hangUp()
 	return i.Store.Take(ctx, batch, derive)
 }

@@ -158,9 +158,9 @@ func instant(when string) time.Time {
 // kafka has facts come as the consumer takes them.
 func (r *rig) kafka(data ...models.FactData) {
 	r.Helper()
-	batch := make([]models.Delivery, len(data))
+	batch := make([]models.DecodedMessage, len(data))
 	for i, d := range data {
-		batch[i] = models.Delivery{Fact: &models.Fact{
+		batch[i] = models.DecodedMessage{Fact: &models.Fact{
 			At: r.now(), Provenance: models.Provenance{Origin: models.Origin{Topic: "kafka", Offset: r.ids.Add(1)}, At: r.now()}, Data: d,
 		}}
 	}

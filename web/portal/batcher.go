@@ -119,7 +119,7 @@ func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
 }
 
 func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (verdicts map[models.ActivationKey]models.Activation, err error) {
-	deliveries := make([]models.Delivery, len(batch))
+	deliveries := make([]models.DecodedMessage, len(batch))
 	for i, e := range batch {
 		deliveries[i].Fact = e.fact
 	}

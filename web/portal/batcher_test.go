@@ -25,7 +25,7 @@ type slowIntake struct {
 	taken   []int64
 }
 
-func (s *slowIntake) Take(_ context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error) {
+func (s *slowIntake) Take(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
 	s.begun <- len(batch)
 	<-s.let
 	var facts []*models.Fact

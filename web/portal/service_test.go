@@ -54,7 +54,7 @@ func TestServiceOptions(t *testing.T) {
 func TestThrottleWindows(t *testing.T) {
 	l := Limits{Account: Limit{20, 24 * time.Hour}, Address: Limit{60, time.Hour}, Overall: Limit{3000, time.Hour}}
 	now := time.Date(2026, 4, 2, 9, 59, 59, 0, time.UTC)
-	want := []models.Tries{
+	want := []models.AttemptLimit{
 		{Scope: "account", Subject: "885", Ends: time.Date(2026, 4, 3, 0, 0, 0, 0, time.UTC), Allowed: 20},
 		{Scope: "address", Subject: "2001:db8::/64", Ends: time.Date(2026, 4, 2, 10, 0, 0, 0, time.UTC), Allowed: 60},
 		{Scope: "overall", Ends: time.Date(2026, 4, 2, 10, 0, 0, 0, time.UTC), Allowed: 3000},

@@ -45,9 +45,9 @@ func (s *service) Friends(ctx context.Context, account int64, after string, limi
 	if err != nil {
 		return Page[Friend]{}, err
 	}
-	var mark models.FriendMark
+	var mark models.ReferralCursor
 	if at != nil {
-		mark = models.FriendMark{ActivatedAt: time.UnixMicro(at[0]), InviteeID: at[1]}
+		mark = models.ReferralCursor{ActivatedAt: time.UnixMicro(at[0]), InviteeID: at[1]}
 	}
 	size := pageSize(limit)
 	list, err := s.options.Store.BroughtFriends(ctx, account, mark, size+1)

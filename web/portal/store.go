@@ -9,16 +9,16 @@ import (
 
 // Facts is what the service reads of an account.
 type Facts interface {
-	Cabinet(ctx context.Context, account int64) (c models.AuditCase, entered, known bool, err error)
+	Cabinet(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error)
 	EnterCabinet(ctx context.Context, account int64) error
-	BroughtFriends(ctx context.Context, inviter int64, after models.FriendMark, limit int) ([]models.BroughtFriend, error)
-	Bills(ctx context.Context, account int64, before models.Period, months int) (models.AuditCase, error)
-	Bill(ctx context.Context, account int64, invoice string) (c models.AuditCase, found bool, err error)
+	BroughtFriends(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.BroughtFriend, error)
+	Bills(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error)
+	Bill(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error)
 }
 
 // Intake stores facts, as for the consumer.
 type Intake interface {
-	Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error)
+	Take(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error)
 	VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
 }
 
@@ -28,8 +28,8 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 
 // TryCounter counts wrong codes.
 type TryCounter interface {
-	ReserveTry(ctx context.Context, counters []models.Tries) (over time.Time, err error)
-	GiveBackTry(ctx context.Context, counters []models.Tries) error
+	ReserveTry(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error)
+	GiveBackTry(ctx context.Context, counters []models.AttemptLimit) error
 }
 
 // Requests stores answers by idempotency key, so that a repeat gets the same answer.

@@ -33,11 +33,11 @@ func (l Limits) validate() error {
 
 // counters returns the counters of a try in the order in which they are locked: the
 // most shared one comes last, so that it is locked for the shortest time.
-func (l Limits) counters(account int64, address string, now time.Time) []models.Tries {
-	counter := func(scope, subject string, limit Limit) models.Tries {
-		return models.Tries{Scope: scope, Subject: subject, Ends: now.Truncate(limit.In).Add(limit.In), Allowed: limit.Wrong}
+func (l Limits) counters(account int64, address string, now time.Time) []models.AttemptLimit {
+	counter := func(scope, subject string, limit Limit) models.AttemptLimit {
+		return models.AttemptLimit{Scope: scope, Subject: subject, Ends: now.Truncate(limit.In).Add(limit.In), Allowed: limit.Wrong}
 	}
-	return []models.Tries{
+	return []models.AttemptLimit{
 		counter("account", strconv.FormatInt(account, 10), l.Account),
 		counter("address", addressBlock(address), l.Address),
 		counter("overall", "", l.Overall),
@@ -66,7 +66,7 @@ func (s *service) throttled(ctx context.Context, account int64, address string, 
 }
 
 // releaseTry only logs an error: the try then stays counted.
-func (s *service) releaseTry(ctx context.Context, counters []models.Tries) {
+func (s *service) releaseTry(ctx context.Context, counters []models.AttemptLimit) {
 	ctx, cancel := forCleanup(ctx)
 	defer cancel()
 	if err := s.options.Store.GiveBackTry(ctx, counters); err != nil {

@@ -30,7 +30,7 @@ type rehearsedPackage struct {
 }
 
 // OutcomeLines writes what would be posted for an account as lines of JSON.
-func OutcomeLines(w io.Writer, o *models.AccountOutcome) error {
+func OutcomeLines(w io.Writer, o *models.SettlementResult) error {
 	for i := range o.Adjustments {
 		doc := &o.Adjustments[i]
 		line := rehearsedDocument{"document", doc.AccountID, doc.InvoiceID, doc.Period, doc.PostingPeriod, doc.Amount, doc.Reason, len(doc.Items)}
@@ -47,7 +47,7 @@ func OutcomeLines(w io.Writer, o *models.AccountOutcome) error {
 }
 
 // OutcomeText writes what would be posted for an account, for people.
-func OutcomeText(w io.Writer, o *models.AccountOutcome) {
+func OutcomeText(w io.Writer, o *models.SettlementResult) {
 	for i := range o.Adjustments {
 		doc := &o.Adjustments[i]
 		fmt.Fprintf(w, "account %d  invoice %s  %s  (%s)\n", doc.AccountID, doc.InvoiceID, doc.Amount, aboutDocument(doc))

@@ -25,7 +25,7 @@ func NewCodeBook(accounts int) *CodeBook {
 // code are passed by, as are codes of accounts that the book is not about.
 func (b *CodeBook) Learn(value []byte) error {
 	var e struct {
-		Type models.AnnouncementType `json:"type"`
+		Type models.OutboxEventType `json:"type"`
 		Data struct {
 			AccountID int64  `json:"account_id"`
 			Code      string `json:"code"`

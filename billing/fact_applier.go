@@ -11,10 +11,10 @@ import (
 	"referral/models"
 )
 
-// Book takes facts into a working set, and knows what they changed. It is the
+// FactApplier takes facts into a working set, and knows what they changed. It is the
 // one place where facts become verdicts and standings: the consumer, the
 // personal account and the tests all go through it.
-type Book struct {
+type FactApplier struct {
 	programme *Programme
 	set       *models.WorkingSet
 	newCode   func() string
@@ -24,23 +24,23 @@ type Book struct {
 	settled       map[int64]bool         // whose promised discount has got its days, or will get none
 	activations   []*models.Activation
 	referrals     []models.Referral
-	announcements []models.Announcement
+	announcements []models.OutboxEvent
 	codesIssued   []*models.Account
 	taken         int   // facts so far
 	repeated      []int // those that changed nothing
 }
 
-// NewBook opens a book on a working set. newCode returns a fresh random
+// NewFactApplier opens a book on a working set. newCode returns a fresh random
 // invitation code; whether it is unique is for the storage to say.
-func NewBook(p *Programme, set *models.WorkingSet, newCode func() string) *Book {
-	return &Book{
+func NewFactApplier(p *Programme, set *models.WorkingSet, newCode func() string) *FactApplier {
+	return &FactApplier{
 		programme: p, set: set, newCode: newCode, changed: map[int64]bool{}, stale: map[int64]*models.Fact{}, settled: map[int64]bool{},
 	}
 }
 
 // Take enters one fact. Invoices and answers of billing do not concern the book
 // and are passed over.
-func (b *Book) Take(f *models.Fact) {
+func (b *FactApplier) Take(f *models.Fact) {
 	isNew := true
 	switch data := f.Data.(type) {
 	case models.Registered:
@@ -62,7 +62,7 @@ func (b *Book) Take(f *models.Fact) {
 
 // keepEarliest keeps the earliest of the times heard of one kind, and where it was
 // heard.
-func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time, from *models.Provenance) (isNew bool) {
+func (b *FactApplier) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time, from *models.Provenance) (isNew bool) {
 	kept := earliest(*known, heard)
 	if kept.Equal(*known) {
 		return false
@@ -78,7 +78,7 @@ func (b *Book) keepEarliest(f *models.Fact, a *models.Account, known *time.Time,
 	return true
 }
 
-func (b *Book) account(id int64) *models.Account {
+func (b *FactApplier) account(id int64) *models.Account {
 	a := b.set.Accounts[id]
 	if a == nil {
 		a = &models.Account{ID: id}
@@ -88,7 +88,7 @@ func (b *Book) account(id int64) *models.Account {
 	return a
 }
 
-func (b *Book) register(f *models.Fact, data models.Registered) (isNew bool) {
+func (b *FactApplier) register(f *models.Fact, data models.Registered) (isNew bool) {
 	a := b.account(data.AccountID)
 	first := !a.Registered()
 	isNew = b.keepEarliest(f, a, &a.RegisteredAt, data.RegisteredAt, &a.Provenance.Registered)
@@ -107,14 +107,14 @@ func (b *Book) register(f *models.Fact, data models.Registered) (isNew bool) {
 	return isNew
 }
 
-func (b *Book) issueCode(f *models.Fact, a *models.Account) {
+func (b *FactApplier) issueCode(f *models.Fact, a *models.Account) {
 	a.Code = b.newCode()
 	b.set.Codes[a.Code] = a.ID
 	b.codesIssued = append(b.codesIssued, a)
 	b.announce(f, models.CodeIssued, a.ID, map[string]any{"account_id": a.ID, "code": a.Code})
 }
 
-func (b *Book) request(f *models.Fact, data models.ActivationRequested) (isNew bool) {
+func (b *FactApplier) request(f *models.Fact, data models.ActivationRequested) (isNew bool) {
 	key := data.Key()
 	if slices.ContainsFunc(b.set.Activations[data.AccountID], func(known *models.Activation) bool { return known.Key() == key }) {
 		return false
@@ -129,7 +129,7 @@ func (b *Book) request(f *models.Fact, data models.ActivationRequested) (isNew b
 	return true
 }
 
-func (b *Book) judgePending(f *models.Fact, a *models.Account) {
+func (b *FactApplier) judgePending(f *models.Fact, a *models.Account) {
 	for _, act := range b.set.Activations[a.ID] {
 		if act.Status != models.ActivationPending {
 			continue
@@ -141,7 +141,7 @@ func (b *Book) judgePending(f *models.Fact, a *models.Account) {
 	}
 }
 
-func (b *Book) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
+func (b *FactApplier) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
 	inviter := b.set.Accounts[b.set.Codes[models.NormalCode(act.Code)]]
 	act.Reason = b.programme.Judge(Application{
 		Invitee: invitee, Inviter: inviter, RequestedAt: act.RequestedAt,
@@ -159,7 +159,7 @@ func (b *Book) judge(f *models.Fact, invitee *models.Account, act *models.Activa
 	}
 }
 
-func (b *Book) accept(f *models.Fact, invitee, inviter *models.Account, act *models.Activation) {
+func (b *FactApplier) accept(f *models.Fact, invitee, inviter *models.Account, act *models.Activation) {
 	act.Status, act.InviterID = models.ActivationAccepted, inviter.ID
 	r := models.Referral{
 		InviterID: inviter.ID, InviteeID: invitee.ID, ActivatedAt: ActivatedAt(act.RequestedAt, invitee),
@@ -178,7 +178,7 @@ func (b *Book) accept(f *models.Fact, invitee, inviter *models.Account, act *mod
 
 // redate follows a registration that turns out to be earlier than was known:
 // an activation dated before it counts from it.
-func (b *Book) redate(f *models.Fact, invitee *models.Account) {
+func (b *FactApplier) redate(f *models.Fact, invitee *models.Account) {
 	act := accepted(b.set.Activations[invitee.ID])
 	if act == nil {
 		return
@@ -206,7 +206,7 @@ func accepted(activations []*models.Activation) *models.Activation {
 	return nil
 }
 
-func (b *Book) restand(cause *models.Fact, accounts ...int64) {
+func (b *FactApplier) restand(cause *models.Fact, accounts ...int64) {
 	for _, id := range accounts {
 		b.stale[id] = cause
 	}
@@ -214,7 +214,7 @@ func (b *Book) restand(cause *models.Fact, accounts ...int64) {
 
 // Restand derives every account of the set again, by new terms that were adopted
 // at some time.
-func (b *Book) Restand(terms string, adopted time.Time) {
+func (b *FactApplier) Restand(terms string, adopted time.Time) {
 	cause := &models.Fact{At: adopted, Data: newTerms{terms, adopted}}
 	for id := range b.set.Accounts {
 		b.restand(cause, id)
@@ -222,7 +222,7 @@ func (b *Book) Restand(terms string, adopted time.Time) {
 }
 
 // Close derives again what the facts changed and says what is to be stored.
-func (b *Book) Close() models.Changes {
+func (b *FactApplier) Close() models.Changes {
 	changes := models.Changes{
 		CodesIssued: b.codesIssued, Activations: b.activations, Referrals: b.referrals,
 		Standings: map[int64]models.Standing{}, Replaced: map[int64]models.Standing{}, Repeated: b.repeated,
@@ -238,7 +238,7 @@ func (b *Book) Close() models.Changes {
 	for _, id := range sortedKeys(b.changed) {
 		changes.Accounts = append(changes.Accounts, b.set.Accounts[id])
 	}
-	changes.Announcements = b.announcements
+	changes.OutboxEvents = b.announcements
 	return changes
 }
 
@@ -255,7 +255,7 @@ func sameStanding(a, b models.Standing) bool {
 // than before: what came before it is history that no receiver acts on. What was
 // announced and will not come is withdrawn, as by a termination: from the day on
 // which it was to begin, or from no day when it was only promised.
-func (b *Book) announceChanges(f *models.Fact, id int64, was, now models.Standing) {
+func (b *FactApplier) announceChanges(f *models.Fact, id int64, was, now models.Standing) {
 	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
 		before, after := newest(was.Discounts, kind), newest(now.Discounts, kind)
 		none := after == models.Discount{}
@@ -272,12 +272,12 @@ func (b *Book) announceChanges(f *models.Fact, id int64, was, now models.Standin
 }
 
 // announcePromise tells of a discount whose first day is not known yet.
-func (b *Book) announcePromise(f *models.Fact, id int64, activated time.Time) {
+func (b *FactApplier) announcePromise(f *models.Fact, id int64, activated time.Time) {
 	b.announceDiscount(f, id, models.Invitee, b.promised(activated), nil, nil, 0)
 }
 
 // promised is the percentage that an activation at some time promises.
-func (b *Book) promised(activated time.Time) int {
+func (b *FactApplier) promised(activated time.Time) int {
 	return b.programme.On(b.programme.Local(activated)).Invitee.Percent
 }
 
@@ -292,7 +292,7 @@ func newest(discounts []models.Discount, kind models.DiscountKind) models.Discou
 	return last
 }
 
-func (b *Book) announceDiscount(f *models.Fact, id int64, kind models.DiscountKind, percent int, from, to any, step int) {
+func (b *FactApplier) announceDiscount(f *models.Fact, id int64, kind models.DiscountKind, percent int, from, to any, step int) {
 	b.announce(f, models.DiscountChanged, id, map[string]any{
 		"account_id": id, "kind": kind, "percent": percent, "starts_on": from, "ends_on": to, "step": step,
 	}, string(kind), fmt.Sprint(percent, from, to))
@@ -300,9 +300,9 @@ func (b *Book) announceDiscount(f *models.Fact, id int64, kind models.DiscountKi
 
 // announce queues an event. Its id follows from what the fact that caused it says,
 // so that the same fact taken twice announces the same thing.
-func (b *Book) announce(f *models.Fact, kind models.AnnouncementType, id int64, data map[string]any, detail ...string) {
+func (b *FactApplier) announce(f *models.Fact, kind models.OutboxEventType, id int64, data map[string]any, detail ...string) {
 	name := fmt.Sprint(said(f.Data), kind, id, detail)
-	b.announcements = append(b.announcements, models.Announcement{
+	b.announcements = append(b.announcements, models.OutboxEvent{
 		ID: models.UUID(uuid.NewSHA1(namespace, []byte(name))), Type: kind, AccountID: id, At: f.At, Data: data,
 	})
 }

@@ -36,7 +36,7 @@ func sortedIDs[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)
 // activations: it locks every account that they may touch, in the order of the
 // ids so that no two batches lock each other out, lets derive say what changes,
 // and stores that.
-func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
+func (b *ingestion) takeAccountFacts(ctx context.Context, derive Derive) error {
 	facts, at, subjects := b.accountFacts()
 	if len(facts) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func (b *intake) takeAccountFacts(ctx context.Context, derive Derive) error {
 
 // accountFacts is the facts that the rules have to judge, where they stand in the
 // batch, and the accounts that they are about.
-func (b *intake) accountFacts() (facts []*models.Fact, at []int, subjects map[int64]bool) {
+func (b *ingestion) accountFacts() (facts []*models.Fact, at []int, subjects map[int64]bool) {
 	subjects = map[int64]bool{}
 	factsOf(b, func(i int, f *models.Fact, data models.FactData) {
 		if ofStanding(f) {
@@ -90,14 +90,14 @@ func codesOf(facts []*models.Fact) []string {
 
 // lockWorkingSet reads the accounts that the facts may touch, locked, with what
 // hangs on them.
-func (b *intake) lockWorkingSet(ctx context.Context, subjects map[int64]bool, entered []string) (*models.WorkingSet, error) {
+func (b *ingestion) lockWorkingSet(ctx context.Context, subjects map[int64]bool, entered []string) (*models.WorkingSet, error) {
 	r, err := b.reach(ctx, subjects, entered)
 	if err != nil {
 		return nil, err
 	}
 	var found accountRecords
 	behind := newReach(subjects, nil)
-	trip := b.roundTrip()
+	trip := b.statementBatch()
 	found.queueLocked(trip, r.ids)
 	r.queueOwners(&trip.batch, behind)
 	if err := trip.send(ctx); err != nil {
@@ -166,11 +166,11 @@ func (r *reach) asksFor(codes map[string]bool) bool {
 }
 
 // reach makes the subjects known and finds whom the facts may touch.
-func (b *intake) reach(ctx context.Context, subjects map[int64]bool, entered []string) (*reach, error) {
+func (b *ingestion) reach(ctx context.Context, subjects map[int64]bool, entered []string) (*reach, error) {
 	r := newReach(subjects, entered)
 	fromFacts := len(r.asked)
 	ids := sortedIDs(subjects)
-	trip := b.roundTrip()
+	trip := b.statementBatch()
 	trip.exec("making accounts known", "INSERT INTO accounts (account_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING", ids)
 	r.queueOwners(&trip.batch, r)
 	queue(&trip.batch, "activations", func(v [][]byte) { r.request(string(v[0]), getInt8(v[1])) },
@@ -186,7 +186,7 @@ func (b *intake) reach(ctx context.Context, subjects map[int64]bool, entered []s
 }
 
 // saveChanges queues what the rules have changed.
-func saveChanges(r *roundTrip, c models.Changes, numbers topicNumbers) error {
+func saveChanges(r *statementBatch, c models.Changes, numbers topicNumbers) error {
 	saveAccounts(r, c, numbers)
 	saveActivations(r, c, numbers)
 	saveReferrals(r, c)
@@ -194,7 +194,7 @@ func saveChanges(r *roundTrip, c models.Changes, numbers topicNumbers) error {
 	return saveAnnouncements(r, c)
 }
 
-func saveAccounts(r *roundTrip, c models.Changes, numbers topicNumbers) {
+func saveAccounts(r *statementBatch, c models.Changes, numbers topicNumbers) {
 	records := make([]accountRecord, len(c.Accounts))
 	for i, a := range c.Accounts {
 		records[i] = recordOf(a, numbers)
@@ -208,7 +208,7 @@ func saveAccounts(r *roundTrip, c models.Changes, numbers topicNumbers) {
 	writeAll(r, "saving codes", r.db, codes)
 }
 
-func saveActivations(r *roundTrip, c models.Changes, numbers topicNumbers) {
+func saveActivations(r *statementBatch, c models.Changes, numbers topicNumbers) {
 	var fresh []activationRecord
 	for _, a := range c.Activations {
 		if a.Seq == 0 {
@@ -224,7 +224,7 @@ func saveActivations(r *roundTrip, c models.Changes, numbers topicNumbers) {
 	writeAll(r, "saving activations", r.db, fresh)
 }
 
-func saveReferrals(r *roundTrip, c models.Changes) {
+func saveReferrals(r *statementBatch, c models.Changes) {
 	// The last word on a pair counts; one INSERT may not name a row twice.
 	byPair := map[[2]int64]referralRecord{}
 	for _, f := range c.Referrals {
@@ -236,7 +236,7 @@ func saveReferrals(r *roundTrip, c models.Changes) {
 	writeAll(r, "saving referrals", r.db.Clauses(clause.OnConflict{UpdateAll: true}), records)
 }
 
-func saveStandings(r *roundTrip, c models.Changes) {
+func saveStandings(r *statementBatch, c models.Changes) {
 	if len(c.Standings) == 0 {
 		return
 	}
@@ -258,9 +258,9 @@ func saveStandings(r *roundTrip, c models.Changes) {
 	writeAll(r, "saving package grants", r.db, grants)
 }
 
-func saveAnnouncements(r *roundTrip, c models.Changes) error {
-	records := make([]outboxRecord, len(c.Announcements))
-	for i, a := range c.Announcements {
+func saveAnnouncements(r *statementBatch, c models.Changes) error {
+	records := make([]outboxRecord, len(c.OutboxEvents))
+	for i, a := range c.OutboxEvents {
 		data, err := json.Marshal(a.Data)
 		if err != nil {
 			return fmt.Errorf("encoding an announcement: %w", err)
@@ -277,7 +277,7 @@ func saveAnnouncements(r *roundTrip, c models.Changes) error {
 // here: those mark what they bring. On purpose it makes no period known: months that
 // no invoice has named are not run by the clock (docs/architecture.md), or the first
 // start on old facts would send packages of years past.
-func markChanged(r *roundTrip, c models.Changes) {
+func markChanged(r *statementBatch, c models.Changes) {
 	ids := sortedIDs(c.Standings)
 	if len(ids) == 0 {
 		return

@@ -12,22 +12,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// roundTrip gathers statements that GORM builds, and others, and has them run one
+// statementBatch gathers statements that GORM builds, and others, and has them run one
 // after another in one round trip. What an activation costs is the number of
 // times that it waits for the database, not the statements.
-type roundTrip struct {
+type statementBatch struct {
 	db    *gorm.DB // builds statements and runs none
 	conn  *pgx.Conn
 	batch pgx.Batch
 	err   error // of the first statement that could not be built
 }
 
-func (t *tx) roundTrip() *roundTrip {
-	return &roundTrip{db: t.Session(&gorm.Session{DryRun: true}), conn: t.pgx}
+func (t *tx) statementBatch() *statementBatch {
+	return &statementBatch{db: t.Session(&gorm.Session{DryRun: true}), conn: t.pgx}
 }
 
 // find queues a query, ended by Find, for the records that it names.
-func (r *roundTrip) find(what string, q *gorm.DB) {
+func (r *statementBatch) find(what string, q *gorm.DB) {
 	r.build("reading "+what, q, func(rows pgx.Rows) error {
 		gorm.Scan(scannable{rows}, q, 0)
 		return q.Error
@@ -36,17 +36,17 @@ func (r *roundTrip) find(what string, q *gorm.DB) {
 
 // write queues a Create, an Update or a Delete. What the database gives back is
 // not put into the records.
-func (r *roundTrip) write(what string, q *gorm.DB) { r.build(what, q, nothing) }
+func (r *statementBatch) write(what string, q *gorm.DB) { r.build(what, q, nothing) }
 
 // writeAll queues Creates of records, as many in each as GORM can carry.
-func writeAll[T any](r *roundTrip, what string, db *gorm.DB, records []T) {
+func writeAll[T any](r *statementBatch, what string, db *gorm.DB, records []T) {
 	db = db.Session(&gorm.Session{}) // good for many
 	for part := range slices.Chunk(records, insertBatch) {
 		r.write(what, db.Create(&part))
 	}
 }
 
-func (r *roundTrip) build(what string, q *gorm.DB, read func(pgx.Rows) error) {
+func (r *statementBatch) build(what string, q *gorm.DB, read func(pgx.Rows) error) {
 	if q.Error == nil {
 		r.add(what, read, q.Statement.SQL.String(), q.Statement.Vars...)
 	} else if r.err == nil {
@@ -55,9 +55,9 @@ func (r *roundTrip) build(what string, q *gorm.DB, read func(pgx.Rows) error) {
 }
 
 // exec queues a statement that GORM does not build.
-func (r *roundTrip) exec(what, sql string, args ...any) { r.add(what, nothing, sql, args...) }
+func (r *statementBatch) exec(what, sql string, args ...any) { r.add(what, nothing, sql, args...) }
 
-func (r *roundTrip) add(what string, read func(pgx.Rows) error, sql string, args ...any) {
+func (r *statementBatch) add(what string, read func(pgx.Rows) error, sql string, args ...any) {
 	queueRows(&r.batch, func(rows pgx.Rows) error {
 		if err := read(rows); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
@@ -72,7 +72,7 @@ func nothing(rows pgx.Rows) error {
 }
 
 // send runs what was gathered and forgets it.
-func (r *roundTrip) send(ctx context.Context) error {
+func (r *statementBatch) send(ctx context.Context) error {
 	if r.err != nil || r.batch.Len() == 0 {
 		return r.err
 	}

@@ -23,7 +23,7 @@ func (l *life) earner(account int64, on string) {
 
 func (l *life) wait(before string, want map[models.Period]int64) {
 	l.Helper()
-	got, err := l.WaitingPackages(l.Context(), day(before))
+	got, err := l.PendingPackages(l.Context(), day(before))
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func (l *life) notices(p models.Period) (said []string) {
 			said = append(said, string(n.Kind)+": "+n.Detail)
 		}
 		return nil
-	}, func(*models.AuditCase) error { return nil })
+	}, func(*models.AccountHistory) error { return nil })
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func TestPackagesWaitForMonthsThatNobodyNames(t *testing.T) {
 
 	l.wait("2026-04-01", map[models.Period]int64{202601: 1, 202602: 2})
 	l.wait("2026-02-01", map[models.Period]int64{202601: 1})
-	figures, err := l.Figures(t.Context())
-	if err != nil || fmt.Sprint(figures.WaitingPackages) != fmt.Sprint(map[models.Period]int64{202601: 1, 202602: 2}) {
-		t.Errorf("the figures say %v, %v", figures.WaitingPackages, err)
+	figures, err := l.Stats(t.Context())
+	if err != nil || fmt.Sprint(figures.PendingPackages) != fmt.Sprint(map[models.Period]int64{202601: 1, 202602: 2}) {
+		t.Errorf("the figures say %v, %v", figures.PendingPackages, err)
 	}
 	want := []string{
 		"packages-waiting: packages earned in 2026-01 that have not gone out: 1; no invoice has named that month, so only `referral run 2026-01` runs it",

@@ -7,9 +7,9 @@ import (
 	"referral/models"
 )
 
-// waitingPackages counts, by month, the packages earned before $1 that have not
+// pendingPackages counts, by month, the packages earned before $1 that have not
 // gone out in months that no invoice has named: no clock runs those.
-const waitingPackages = `SELECT extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int AS month, count(*)
+const pendingPackages = `SELECT extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int AS month, count(*)
 	FROM package_grants g
 	WHERE g.granted_on < $1
 		AND NOT EXISTS (SELECT 1 FROM periods p
@@ -19,11 +19,11 @@ const waitingPackages = `SELECT extract(year FROM g.granted_on)::int * 100 + ext
 			< (SELECT count(*) FROM package_grants e WHERE e.account_id = g.account_id AND e.sms = g.sms)
 	GROUP BY 1`
 
-// WaitingPackages is how many packages earned before a day wait for the run of a
+// PendingPackages is how many packages earned before a day wait for the run of a
 // month that no invoice has named, by month.
-func (s *Store) WaitingPackages(ctx context.Context, before models.Date) (waiting map[models.Period]int64, err error) {
+func (s *Store) PendingPackages(ctx context.Context, before models.Date) (waiting map[models.Period]int64, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
-		waiting, err = tx.waitingPackages(ctx, before)
+		waiting, err = tx.pendingPackages(ctx, before)
 		return err
 	})
 	if err != nil {
@@ -32,11 +32,11 @@ func (s *Store) WaitingPackages(ctx context.Context, before models.Date) (waitin
 	return waiting, nil
 }
 
-func (t *tx) waitingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error) {
+func (t *tx) pendingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error) {
 	waiting := map[models.Period]int64{}
 	err := each(ctx, t.pgx, "packages that wait", func(v [][]byte) {
 		waiting[models.Period(getInt4(v[0]))] = getInt8(v[1])
-	}, waitingPackages, before.Time())
+	}, pendingPackages, before.Time())
 	return waiting, err
 }
 

@@ -11,7 +11,7 @@ import (
 // Bills is an account's facts with its invoices of the latest months before one,
 // each with its lines and documents. months is how many months with invoices
 // there shall be at most.
-func (s *Store) Bills(ctx context.Context, account int64, before models.Period, months int) (models.AuditCase, error) {
+func (s *Store) Bills(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error) {
 	c, err := s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return latest(list, before, months)
 	})
@@ -23,7 +23,7 @@ func (s *Store) Bills(ctx context.Context, account int64, before models.Period, 
 
 // Bill is an account's facts with one of its invoices. found is false when the
 // account has no such invoice, even if another one has.
-func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c models.AuditCase, found bool, err error) {
+func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error) {
 	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return inv.Invoice.ID != invoice })
 	})
@@ -35,7 +35,7 @@ func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c mode
 
 // caseOf is an account's facts with the invoices that choose leaves of all of its
 // own.
-func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AuditCase, err error) {
+func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AccountHistory, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
 		l.steps = []func(context.Context) error{

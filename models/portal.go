@@ -10,15 +10,15 @@ type BroughtFriend struct {
 	ActivatedAt time.Time
 }
 
-// FriendMark is a place in an inviter's list, which runs from the newest friend to
+// ReferralCursor is a place in an inviter's list, which runs from the newest friend to
 // the oldest: just behind this one. The zero mark is the beginning.
-type FriendMark struct {
+type ReferralCursor struct {
 	ActivatedAt time.Time
 	InviteeID   int64
 }
 
-// Tries counts wrong codes of one subject within one window of time.
-type Tries struct {
+// AttemptLimit counts wrong codes of one subject within one window of time.
+type AttemptLimit struct {
 	Scope   string // account, address or overall
 	Subject string
 	Ends    time.Time // of the window

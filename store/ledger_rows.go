@@ -8,20 +8,20 @@ import (
 	"referral/models"
 )
 
-// bookings is what a chunk writes: the rows of four tables, ready to be sent, and
+// ledgerRows is what a chunk writes: the rows of four tables, ready to be sent, and
 // the accounts whose held lines they replace.
-type bookings struct {
+type ledgerRows struct {
 	documents, packages, held, moved rows
 	accounts                         []int64 // in order
 }
 
-func (b *bookings) tables() []*rows { return []*rows{&b.documents, &b.packages, &b.held, &b.moved} }
+func (b *ledgerRows) tables() []*rows { return []*rows{&b.documents, &b.packages, &b.held, &b.moved} }
 
-func (b *bookings) size() models.ChunkSize {
+func (b *ledgerRows) size() models.ChunkSize {
 	return models.ChunkSize{Documents: int64(b.documents.count), Packages: int64(b.packages.count)}
 }
 
-func (b *bookings) appendTo(out []byte) []byte {
+func (b *ledgerRows) appendTo(out []byte) []byte {
 	size := binary.MaxVarintLen64 * (2*len(b.tables()) + len(b.accounts))
 	for _, t := range b.tables() {
 		size += len(t.buf) + len(copyTrailer)
@@ -39,7 +39,7 @@ func (b *bookings) appendTo(out []byte) []byte {
 }
 
 // empty forgets the rows, and keeps their room for others.
-func (b *bookings) empty() {
+func (b *ledgerRows) empty() {
 	for _, t := range b.tables() {
 		t.buf, t.count = t.buf[:0], 0
 	}
@@ -50,14 +50,14 @@ func (b *bookings) empty() {
 // use again: growing to a megabyte step by step, for every chunk again, took two
 // fifths of the program's time.
 type workroom struct {
-	bookings bookings
-	data     []byte // of a bookings in the spool
+	ledgerRows ledgerRows
+	data       []byte // of ledger rows in the rehearsal cache
 }
 
 var workrooms = sync.Pool{New: func() any { return &workroom{} }}
 
-func decodeBookings(in []byte) (*bookings, error) {
-	b := &bookings{}
+func decodeLedgerRows(in []byte) (*ledgerRows, error) {
+	b := &ledgerRows{}
 	next := func() int64 {
 		v, n := binary.Varint(in)
 		in = in[max(n, 0):]
@@ -67,7 +67,7 @@ func decodeBookings(in []byte) (*bookings, error) {
 		t.count = int(next())
 		size := int(next())
 		if size < 0 || size > len(in)-len(copyTrailer) {
-			return nil, errSpool
+			return nil, errRehearsalCache
 		}
 		whole := size + len(copyTrailer)
 		t.buf, in = in[:size:whole], in[whole:] // the end is there already for [rows.send] to write again
@@ -76,16 +76,16 @@ func decodeBookings(in []byte) (*bookings, error) {
 		before := len(in)
 		b.accounts = append(b.accounts, next())
 		if len(in) == before {
-			return nil, errSpool
+			return nil, errRehearsalCache
 		}
 	}
 	return b, nil
 }
 
-// bookings makes the rows of a chunk's outcomes. They are good until the next ones
+// ledgerRows makes the rows of a chunk's outcomes. They are good until the next ones
 // are made.
-func (w *chunkWork) bookings(c *cases, outcomes []models.AccountOutcome) *bookings {
-	b := &w.room.bookings
+func (w *chunkWork) ledgerRows(c *settlementInput, outcomes []models.SettlementResult) *ledgerRows {
+	b := &w.room.ledgerRows
 	b.empty()
 	b.accounts = append(b.accounts, c.ids()...)
 	b.moved.buf, b.moved.count = append(b.moved.buf, c.moved.buf...), c.moved.count

@@ -13,7 +13,7 @@ import (
 
 // writeSetAsides keeps the messages that cannot be taken. A message delivered
 // again, or put back by a person, is the same dead letter.
-func (b *intake) writeSetAsides(context.Context) error {
+func (b *ingestion) writeSetAsides(context.Context) error {
 	records := make([]deadLetterRecord, 0, len(b.faults))
 	for i := range b.batch {
 		fault, bad := b.faults[i]

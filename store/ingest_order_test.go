@@ -19,7 +19,7 @@ func TestTwentyFriendsAtOnce(t *testing.T) {
 	l.facts(registered(885, "2025-06-01T09:00:00Z"))
 	const friends = 20
 	var want []models.Referral
-	var batches [][]models.Delivery
+	var batches [][]models.DecodedMessage
 	for i := range int64(friends) {
 		when := at("2026-04-01T09:00:00Z").Add(time.Duration(i%7) * 31 * time.Hour)
 		want = append(want, models.Referral{InviterID: 885, InviteeID: 900 + i, ActivatedAt: when})
@@ -65,7 +65,7 @@ func fiveHands(t *testing.T) {
 		models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV", 1), AccountID: 885, Status: models.ResultApplied, Amount: -5, At: l.now},
 		models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")},
 	)
-	batch = append(batch, models.Delivery{
+	batch = append(batch, models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: 1 << 40}, At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable},
 	})
 	twin.take(batch...)
@@ -117,7 +117,7 @@ func TestOverlappingBatches(t *testing.T) {
 	l.take(inviters...)
 	twin.take(inviters...)
 	twin.take(all...)
-	batches := make([][]models.Delivery, 16)
+	batches := make([][]models.DecodedMessage, 16)
 	for i := range batches {
 		batches[i] = shuffled(r, append(shuffled(r, all)[:len(all)/4], all[i*len(all)/16:(i+1)*len(all)/16]...))
 	}
@@ -136,8 +136,8 @@ const lifeInviters = 5
 
 // randomLife is facts about some forty accounts. The inviters' registrations come
 // first: a code exists before anybody can enter it. Every other account asks once.
-func randomLife(r *rand.Rand, l *life) []models.Delivery {
-	var all []models.Delivery
+func randomLife(r *rand.Rand, l *life) []models.DecodedMessage {
+	var all []models.DecodedMessage
 	on := func(from, to int) time.Time {
 		return time.Date(2026, 3, from+r.IntN(to-from), r.IntN(24), r.IntN(60), 0, 0, moscow)
 	}

@@ -19,9 +19,9 @@ type visit struct {
 	friends                                 []string
 }
 
-func (v visit) open(t checker) *models.AuditCase {
+func (v visit) open(t checker) *models.AccountHistory {
 	t.Helper()
-	c := &models.AuditCase{Account: models.Account{
+	c := &models.AccountHistory{Account: models.Account{
 		ID: 885, Code: "C885", Profile: models.Profile{Name: "Резервация", PromoUntil: "2026-01-24"},
 		RegisteredAt: noon(t, v.registered), PromoEndedAt: noon(t, v.promoEnded), TerminatedAt: noon(t, v.left),
 	}}
@@ -143,7 +143,7 @@ func TestTheWindowIsWhatIsJudged(t *testing.T) {
 			at := day.Time().Add(9 * time.Hour) // noon in Moscow
 			return p.Judge(billing.Application{Invitee: a, Inviter: &models.Account{ID: 1}, RequestedAt: at}) == ""
 		}
-		w := p.Cabinet(&models.AuditCase{Account: *a}, today).Window
+		w := p.Cabinet(&models.AccountHistory{Account: *a}, today).Window
 		if w.Open != accepted(today) {
 			t.Fatalf("on %s the window is shown open: %t, and judged otherwise", today, w.Open)
 		}
@@ -299,7 +299,7 @@ func changeInWords(c billing.DiscountChange) string {
 }
 
 // someVisit is an account with anything that may have happened to it.
-func someVisit(t *rapid.T) *models.AuditCase {
+func someVisit(t *rapid.T) *models.AccountHistory {
 	start := noon(t, "2026-01-01")
 	day := func(what string) time.Time {
 		return start.AddDate(0, 0, rapid.IntRange(0, 500).Draw(t, what)).Add(time.Duration(rapid.IntRange(-12, 11).Draw(t, "hour")) * time.Hour)
@@ -310,7 +310,7 @@ func someVisit(t *rapid.T) *models.AuditCase {
 		}
 		return time.Time{}
 	}
-	c := &models.AuditCase{Account: models.Account{ID: 885, RegisteredAt: start, PromoEndedAt: maybe("promo end"), TerminatedAt: maybe("left")}}
+	c := &models.AccountHistory{Account: models.Account{ID: 885, RegisteredAt: start, PromoEndedAt: maybe("promo end"), TerminatedAt: maybe("left")}}
 	if at := maybe("activated"); !at.IsZero() {
 		c.Activations = []*models.Activation{{AccountID: 885, RequestedAt: at, Status: models.ActivationAccepted, InviterID: 7}}
 	}

@@ -15,7 +15,7 @@ import (
 
 // said is an announcement as a line of text: its type, whom it is about, and its
 // data by key.
-func said(a models.Announcement) string {
+func said(a models.OutboxEvent) string {
 	words := []string{string(a.Type), fmt.Sprint(a.AccountID)}
 	for _, key := range slices.Sorted(maps.Keys(a.Data)) {
 		words = append(words, fmt.Sprintf("%s=%v", key, a.Data[key]))
@@ -217,7 +217,7 @@ func TestThePastOfTheLadderIsNotAnnounced(t *testing.T) {
 func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	take := func() models.Changes {
-		book := billing.NewBook(p, models.NewWorkingSet(), func() string { return "C00000885" })
+		book := billing.NewFactApplier(p, models.NewWorkingSet(), func() string { return "C00000885" })
 		at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 		for _, data := range []models.FactData{
 			models.Registered{AccountID: 885, RegisteredAt: at},
@@ -242,7 +242,7 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 	if want := []int64{885, 901, 902}; !slices.Equal(accounts, want) {
 		t.Errorf("accounts %v changed, want %v", accounts, want)
 	}
-	if len(first.Activations) != 2 || len(first.Announcements) != 2 || len(first.Standings) != 0 {
+	if len(first.Activations) != 2 || len(first.OutboxEvents) != 2 || len(first.Standings) != 0 {
 		t.Errorf("changes %+v", first)
 	}
 }
@@ -251,14 +251,14 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 // event, which a receiver that drops repeated ids must not drop.
 func TestAnnouncementsOfTermsAdoptedAgain(t *testing.T) {
 	p := newProgramme(t, customerTerms())
-	announced := func(adopted time.Time) []models.Announcement {
+	announced := func(adopted time.Time) []models.OutboxEvent {
 		at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 		set := models.NewWorkingSet()
 		set.Accounts[885] = &models.Account{ID: 885, Code: codeOf(885), RegisteredAt: at}
 		set.Referrals[885] = []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: at}}
-		book := billing.NewBook(p, set, nil)
+		book := billing.NewFactApplier(p, set, nil)
 		book.Restand(p.Digest(), adopted)
-		return book.Close().Announcements
+		return book.Close().OutboxEvents
 	}
 	adopted := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	first, retried, again := announced(adopted), announced(adopted), announced(adopted.Add(time.Hour))
@@ -279,7 +279,7 @@ func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
 	}
 	set.Codes["C00000885"] = 885
 	set.Activations[885] = []*models.Activation{{AccountID: 885, Code: "c0000-0001", RequestedAt: at, Status: models.ActivationRefused}}
-	book := billing.NewBook(newProgramme(t, customerTerms()), set, func() string { t.Error("a second code"); return "" })
+	book := billing.NewFactApplier(newProgramme(t, customerTerms()), set, func() string { t.Error("a second code"); return "" })
 	for _, data := range []models.FactData{
 		models.Registered{AccountID: 885, RegisteredAt: at, Profile: models.Profile{Name: "Romashka", At: at}},
 		models.Registered{AccountID: 885, RegisteredAt: at.Add(time.Second), Profile: models.Profile{Name: "Lutik", At: at}},
@@ -290,7 +290,7 @@ func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
 		book.Take(&models.Fact{At: at, Data: data})
 	}
 	c := book.Close()
-	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Standings)+len(c.Announcements) > 0 {
+	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Standings)+len(c.OutboxEvents) > 0 {
 		t.Errorf("changes %+v", c)
 	}
 	if !slices.Equal(c.Repeated, []int{0, 1, 2, 3, 4}) {

@@ -25,14 +25,14 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 // fact that came before, or cannot be read, is set aside with its reason. On an
 // error nothing has happened, or (at a commit whose answer was lost) all of it:
 // taking the batch again is right in either case.
-func (s *Store) Take(ctx context.Context, batch []models.Delivery, derive Derive) ([]models.Disposition, error) {
+func (s *Store) Take(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
 	var fate []models.Disposition
 	numbers, err := s.topicNumbers(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *tx) error {
-		b := &intake{tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}}
+		b := &ingestion{tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}}
 		fate = b.fate
 		return b.take(ctx, derive)
 	})
@@ -42,31 +42,31 @@ func (s *Store) Take(ctx context.Context, batch []models.Delivery, derive Derive
 	return fate, nil
 }
 
-// intake is one batch on its way in.
-type intake struct {
+// ingestion is one batch on its way in.
+type ingestion struct {
 	*tx
-	batch   []models.Delivery
+	batch   []models.DecodedMessage
 	numbers topicNumbers
 	fate    []models.Disposition
 	faults  map[int]models.Fault
 	known   lookups
 	again   map[int]int64 // dead letters that were put back, by index
 	marks   map[mark]bool
-	out     *takeRows
-	last    *roundTrip // what is written at the end, in one round trip
+	out     *ingestRows
+	last    *statementBatch // what is written at the end, in one round trip
 
 	revisedWithin bool // an invoice comes more than once in the batch
 }
 
-// takeRows is the rows that a batch brings to the tables that grow with every
+// ingestRows is the rows that a batch brings to the tables that grow with every
 // message. Their room is used again: a batch of invoices fills a megabyte.
-type takeRows struct{ invoices, owners rows }
+type ingestRows struct{ invoices, owners rows }
 
-var takeRoom = sync.Pool{New: func() any { return new(takeRows) }}
+var ingestRowPool = sync.Pool{New: func() any { return new(ingestRows) }}
 
 // giveBack keeps the room for another batch, unless this one was out of the
 // ordinary. What was being sent when something failed is not given back.
-func (r *takeRows) giveBack() {
+func (r *ingestRows) giveBack() {
 	const ordinary = 4 << 20
 	for _, table := range []*rows{&r.invoices, &r.owners} {
 		if cap(table.buf) > ordinary {
@@ -74,7 +74,7 @@ func (r *takeRows) giveBack() {
 		}
 		table.buf, table.count = table.buf[:0], 0
 	}
-	takeRoom.Put(r)
+	ingestRowPool.Put(r)
 }
 
 // mark is an account to settle again in a period.
@@ -83,10 +83,10 @@ type mark struct {
 	account int64
 }
 
-func (b *intake) take(ctx context.Context, derive Derive) error {
+func (b *ingestion) take(ctx context.Context, derive Derive) error {
 	b.marks = map[mark]bool{}
-	b.out = takeRoom.Get().(*takeRows)
-	b.last = b.roundTrip()
+	b.out = ingestRowPool.Get().(*ingestRows)
+	b.last = b.statementBatch()
 	b.sortOutFaults()
 	if err := b.passGate(ctx); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (b *intake) take(ctx context.Context, derive Derive) error {
 
 // sortOutFaults leaves the facts, which are applied until something is found that
 // speaks against it.
-func (b *intake) sortOutFaults() {
+func (b *ingestion) sortOutFaults() {
 	for i := range b.batch {
 		if f := b.batch[i].Fault; f != nil {
 			b.setAside(i, *f)
@@ -122,18 +122,18 @@ func (b *intake) sortOutFaults() {
 	}
 }
 
-func (b *intake) setAside(i int, f models.Fault) {
+func (b *ingestion) setAside(i int, f models.Fault) {
 	b.fate[i] = models.Aside
 	b.faults[i] = f
 }
 
-func (b *intake) conflict(i int, detail string) {
+func (b *ingestion) conflict(i int, detail string) {
 	b.setAside(i, models.Fault{Reason: models.BadConflict, Detail: detail})
 }
 
 // factsOf hands over the facts of one kind, in the order of the batch: of two that
 // contradict one another the first counts.
-func factsOf[T models.FactData](b *intake, fn func(i int, f *models.Fact, data T)) {
+func factsOf[T models.FactData](b *ingestion, fn func(i int, f *models.Fact, data T)) {
 	for i := range b.batch {
 		if b.batch[i].Fault != nil {
 			continue
@@ -155,12 +155,12 @@ const periodsAtWork = "SELECT period FROM runs WHERE state IN ('rehearsing', 'po
 // markAtWork marks accounts, without asking for reasons, in every period that a
 // run is at work on. What another batch is just taking about them cannot be seen
 // from here, and the run may see that before it sees this.
-func (b *intake) markAtWork(accounts []int64) {
+func (b *ingestion) markAtWork(accounts []int64) {
 	b.last.exec("marking accounts for the runs at work", `INSERT INTO stale (period, account_id)
 		SELECT DISTINCT w.period, a FROM (`+periodsAtWork+`) w, unnest($1::bigint[]) a`, accounts)
 }
 
-func (b *intake) writeMarks(ctx context.Context) error {
+func (b *ingestion) writeMarks(ctx context.Context) error {
 	if len(b.marks) > 0 && len(b.marks) <= few {
 		var periods []int32
 		var accounts []int64
@@ -179,7 +179,7 @@ func (b *intake) writeMarks(ctx context.Context) error {
 
 // takeResults stores billing's answers. An answer is known by its document, time
 // and status, and by nothing else.
-func (b *intake) takeResults(ctx context.Context) error {
+func (b *ingestion) takeResults(ctx context.Context) error {
 	var out rows
 	factsOf(b, func(i int, f *models.Fact, r models.Result) {
 		key := answerKey{r.AdjustmentID, r.At.UnixMicro(), r.Status}

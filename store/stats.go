@@ -8,9 +8,9 @@ import (
 	"referral/models"
 )
 
-// Figures counts the state of the programme.
-func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
-	f = models.Figures{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{}}
+// Stats counts the state of the programme.
+func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
+	f = models.Stats{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{}}
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		counts := []struct {
 			into *int64
@@ -36,13 +36,13 @@ func (s *Store) Figures(ctx context.Context) (f models.Figures, err error) {
 	return f, nil
 }
 
-func (t *tx) groupedFigures(ctx context.Context, f *models.Figures) error {
+func (t *tx) groupedFigures(ctx context.Context, f *models.Stats) error {
 	// By the days of UTC: a month that is over there is over in Moscow.
-	waiting, err := t.waitingPackages(ctx, models.DateOf(t.now, time.UTC).Period().First())
+	waiting, err := t.pendingPackages(ctx, models.DateOf(t.now, time.UTC).Period().First())
 	if err != nil {
 		return err
 	}
-	f.WaitingPackages = waiting
+	f.PendingPackages = waiting
 	err = each(ctx, t.pgx, "held lines", func(v [][]byte) { f.Held[string(v[0])] = getInt8(v[1]) },
 		"SELECT service, count(*) FROM held_lines GROUP BY service")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"referral/models"
 )
 
-func booked(n int) *bookings {
-	b := &bookings{accounts: []int64{1, 1 << 62, -5}}
+func booked(n int) *ledgerRows {
+	b := &ledgerRows{accounts: []int64{1, 1 << 62, -5}}
 	for i := range n {
 		b.documents.row(1).text(fmt.Sprint("document ", i))
 		b.held.row(2).text("held \x00\xff").int8(int64(-i))
@@ -25,7 +25,7 @@ func booked(n int) *bookings {
 	return b
 }
 
-func same(t *testing.T, got, want *bookings) {
+func same(t *testing.T, got, want *ledgerRows) {
 	t.Helper()
 	if fmt.Sprint(got.accounts) != fmt.Sprint(want.accounts) {
 		t.Errorf("accounts %v, want %v", got.accounts, want.accounts)
@@ -37,16 +37,16 @@ func same(t *testing.T, got, want *bookings) {
 	}
 }
 
-// What is spooled comes back whole, as long as no mark has come that it knew
+// What is cachedChunk comes back whole, as long as no mark has come that it knew
 // nothing of.
-func TestSpoolRoundTrip(t *testing.T) {
+func TestRehearsalCacheRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, room := range []int{0, 400, 1 << 20} { // all in the file, one in memory, both
-		comeBack(t, &spool{room: room})
+		comeBack(t, &rehearsalCache{room: room})
 	}
 }
 
-func comeBack(t *testing.T, s *spool) {
+func comeBack(t *testing.T, s *rehearsalCache) {
 	t.Cleanup(func() { _ = s.close() })
 	one, other := models.ChunkRef{RunID: 1, Chunk: 1}, models.ChunkRef{RunID: 1, Chunk: 2}
 	for ref, n := range map[models.ChunkRef]int{one: 0, other: 300} {
@@ -73,9 +73,9 @@ func comeBack(t *testing.T, s *spool) {
 
 // Whatever other processes post of what was rehearsed here, nothing of a run stays
 // behind when it is over, and the file shrinks.
-func TestSpoolForgetsRuns(t *testing.T) {
+func TestRehearsalCacheForgetsRuns(t *testing.T) {
 	t.Parallel()
-	s := &spool{room: 1000}
+	s := &rehearsalCache{room: 1000}
 	t.Cleanup(func() { _ = s.close() })
 	s.forget(1) // before there is a file
 	for run := range int64(3) {
@@ -105,9 +105,9 @@ func TestSpoolForgetsRuns(t *testing.T) {
 
 // Chunks are kept, read and dropped at once: none gets another's bytes, also while
 // the file shrinks under it, and in the end nothing is left.
-func TestSpoolOfManyWorkers(t *testing.T) {
+func TestRehearsalCacheOfManyWorkers(t *testing.T) {
 	t.Parallel()
-	s := &spool{room: 2000, fault: func(ref models.ChunkRef, err error) { t.Errorf("%v: %v", ref, err) }}
+	s := &rehearsalCache{room: 2000, fault: func(ref models.ChunkRef, err error) { t.Errorf("%v: %v", ref, err) }}
 	t.Cleanup(func() { _ = s.close() })
 	var workers sync.WaitGroup
 	for run := range int64(8) {
@@ -133,11 +133,11 @@ func TestSpoolOfManyWorkers(t *testing.T) {
 
 // What does not come back as it was kept is said to be damaged, once, and never
 // posted by half.
-func TestDamagedSpool(t *testing.T) {
+func TestDamagedRehearsalCache(t *testing.T) {
 	t.Parallel()
 	whole := booked(3).appendTo(nil)
 	for cut := range whole {
-		if b, err := decodeBookings(whole[:cut]); err == nil && b.documents.count == 3 && b.held.count == 3 && b.moved.count == 1 && len(b.accounts) == 3 {
+		if b, err := decodeLedgerRows(whole[:cut]); err == nil && b.documents.count == 3 && b.held.count == 3 && b.moved.count == 1 && len(b.accounts) == 3 {
 			t.Errorf("cut to %d of %d bytes it passed for whole", cut, len(whole))
 		}
 	}
@@ -155,7 +155,7 @@ func TestDamagedSpool(t *testing.T) {
 	}
 	for name, damage := range harm {
 		var told []error
-		s := &spool{fault: func(of models.ChunkRef, err error) {
+		s := &rehearsalCache{fault: func(of models.ChunkRef, err error) {
 			if of == ref {
 				told = append(told, err)
 			}
@@ -177,10 +177,10 @@ func TestDamagedSpool(t *testing.T) {
 }
 
 // Without room for the file, nothing is kept and the rehearsal goes on.
-func TestSpoolWithoutRoom(t *testing.T) {
+func TestRehearsalCacheWithoutRoom(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "nowhere"))
 	told := 0
-	s := &spool{fault: func(models.ChunkRef, error) { told++ }}
+	s := &rehearsalCache{fault: func(models.ChunkRef, error) { told++ }}
 	ref := models.ChunkRef{RunID: 1}
 	s.put(ref, booked(1).appendTo(nil), nil)
 	if _, _, there := s.get(ref, nil, nil); there || told != 1 {
@@ -188,11 +188,11 @@ func TestSpoolWithoutRoom(t *testing.T) {
 	}
 }
 
-// The spool's file has no name, and is gone with the store.
-func TestSpoolLeavesNoFile(t *testing.T) {
+// The file of rehearsed chunks has no name, and is gone with the store.
+func TestRehearsalCacheLeavesNoFile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ignore := goleak.IgnoreCurrent()
-	s := &spool{}
+	s := &rehearsalCache{}
 	s.put(models.ChunkRef{RunID: 1}, booked(1).appendTo(nil), nil)
 	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) != 0 {
 		t.Errorf("files left: %v, %v", files, err)

@@ -10,7 +10,7 @@ import (
 
 // Cabinet is what an account sees of the programme today. Of the case its own
 // requests, its friends and its packages are looked at; invoices are not.
-func (p *Programme) Cabinet(c *models.AuditCase, today models.Date) Cabinet {
+func (p *Programme) Cabinet(c *models.AccountHistory, today models.Date) Cabinet {
 	a, own := &c.Account, c.Accepted()
 	standing := p.Stand(a, own, c.Referrals)
 	view := Cabinet{
@@ -122,9 +122,9 @@ func stepOn(discounts []models.Discount, day models.Date) int {
 }
 
 // climbOn is the rungs up to a day.
-func (p *Programme) climbOn(referrals []models.Referral, day models.Date) []Rung {
+func (p *Programme) climbOn(referrals []models.Referral, day models.Date) []LadderStep {
 	rungs := p.Ladder(referrals)
-	later := slices.IndexFunc(rungs, func(r Rung) bool { return r.On > day })
+	later := slices.IndexFunc(rungs, func(r LadderStep) bool { return r.On > day })
 	if later >= 0 {
 		rungs = rungs[:later]
 	}
@@ -132,7 +132,7 @@ func (p *Programme) climbOn(referrals []models.Referral, day models.Date) []Rung
 }
 
 // onClimb is how many friends the last climb has.
-func onClimb(rungs []Rung) int {
+func onClimb(rungs []LadderStep) int {
 	for i, r := range slices.Backward(rungs) {
 		if r.Restart {
 			return len(rungs) - i
@@ -141,8 +141,8 @@ func onClimb(rungs []Rung) int {
 	return 0
 }
 
-func (p *Programme) nextFriend(rungs []Rung, view *Cabinet) NextFriend {
-	var last Rung
+func (p *Programme) nextFriend(rungs []LadderStep, view *Cabinet) NextFriend {
+	var last LadderStep
 	if len(rungs) > 0 {
 		last = rungs[len(rungs)-1]
 	}
@@ -168,7 +168,7 @@ func (p *Programme) cabinetSteps(today models.Date, own int) []CabinetStep {
 // cabinetPackages is the packages that went out and those that are still owed, by
 // day and size. One that was earned but counts as gone out already is not told
 // twice.
-func cabinetPackages(c *models.AuditCase, standing models.Standing) []CabinetPackage {
+func cabinetPackages(c *models.AccountHistory, standing models.Standing) []CabinetPackage {
 	var list []CabinetPackage
 	counts := countPackages(c, standing)
 	earned := map[[2]int]models.Date{}

@@ -13,7 +13,7 @@ import (
 )
 
 // facts reads what is known of the accounts, all in one round trip.
-func (l *caseLoader) facts(ctx context.Context) error {
+func (l *inputLoader) facts(ctx context.Context) error {
 	if len(l.ids) == 0 {
 		return nil
 	}
@@ -44,7 +44,7 @@ type invoiceKey struct {
 // queueInvoices reads every revision of the invoices that are stored under the
 // period, and of those that a revision has moved to it. Whichever way the rows come, they are put in order here: for
 // one account they are few.
-func (l *caseLoader) queueInvoices(batch *pgx.Batch) {
+func (l *inputLoader) queueInvoices(batch *pgx.Batch) {
 	read := func(v [][]byte) {
 		l.revisions = append(l.revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, l.texts)})
 	}
@@ -60,13 +60,13 @@ var movedRevisions = revisionsOf(`(SELECT DISTINCT storage_period, account_id, i
 
 // chooseRevisions gives each account the invoices whose highest revision lies in the
 // period.
-func (l *caseLoader) chooseRevisions() {
+func (l *inputLoader) chooseRevisions() {
 	passed := map[mark]bool{}
 	eachInvoice(l.revisions, func(highest revision, periods []models.Period) {
 		switch {
 		case highest.body.Period == l.scope.period:
 			c := l.account(highest.account)
-			c.Invoices = append(c.Invoices, models.InvoiceCase{Invoice: *highest.body})
+			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.body})
 			if highest.stored != l.scope.period {
 				l.cases.elsewhere[invoiceKey{highest.account, highest.body.ID}] = highest.stored
 			}
@@ -112,12 +112,12 @@ type posting struct {
 
 // queuePosted reads what the ledger holds on the invoices that are stored under the
 // period, whatever period it was posted for.
-func (l *caseLoader) queuePosted(batch *pgx.Batch) {
+func (l *inputLoader) queuePosted(batch *pgx.Batch) {
 	queue(batch, "the ledger", l.readPosted, "SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
 }
 
 // postedElsewhere is what it holds on those that have moved here.
-func (l *caseLoader) postedElsewhere(ctx context.Context) error {
+func (l *inputLoader) postedElsewhere(ctx context.Context) error {
 	if len(l.cases.elsewhere) == 0 {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (l *caseLoader) postedElsewhere(ctx context.Context) error {
 	return err
 }
 
-func (l *caseLoader) readPosted(v [][]byte) {
+func (l *inputLoader) readPosted(v [][]byte) {
 	p := posting{account: getInt8(v[0]), invoice: string(v[1]), sequence: getInt4(v[2]), revision: getInt4(v[3])}
 	p.items, p.damage = l.texts.itemsOf(v[4])
 	l.postings = append(l.postings, p)
@@ -140,7 +140,7 @@ func (l *caseLoader) readPosted(v [][]byte) {
 
 // sumPosted gives the invoices the sums of what the ledger holds on them. A document
 // that cannot be read parks its invoice: what is owed cannot be told without it.
-func (l *caseLoader) sumPosted() {
+func (l *inputLoader) sumPosted() {
 	slices.SortFunc(l.postings, func(a, b posting) int { return cmp.Compare(a.sequence, b.sequence) })
 	for _, p := range l.postings {
 		inv := invoiceOf(l.account(p.account), p.invoice)
@@ -157,7 +157,7 @@ func (l *caseLoader) sumPosted() {
 	}
 }
 
-func invoiceOf(c *models.AccountCase, id string) *models.InvoiceCase {
+func invoiceOf(c *models.SettlementInput, id string) *models.InvoiceInput {
 	for i := range c.Invoices {
 		if c.Invoices[i].Invoice.ID == id {
 			return &c.Invoices[i]
@@ -167,7 +167,7 @@ func invoiceOf(c *models.AccountCase, id string) *models.InvoiceCase {
 }
 
 // addPosted adds an item to the sum of its line. Lines stay in the order of their ids.
-func addPosted(inv *models.InvoiceCase, item models.AdjustmentItem) {
+func addPosted(inv *models.InvoiceInput, item models.AdjustmentItem) {
 	at, known := slices.BinarySearchFunc(inv.Posted, item.LineID, func(l models.PostedLine, id string) int { return strings.Compare(l.LineID, id) })
 	if !known {
 		inv.Posted = slices.Insert(inv.Posted, at, models.PostedLine{LineID: item.LineID})
@@ -181,7 +181,7 @@ func addPosted(inv *models.InvoiceCase, item models.AdjustmentItem) {
 // the other period may have been settled before that could be seen. Only marks
 // made by facts are passed on, and once: their likeness there has the negative
 // id, or two invoices that change places would be passed to and fro endlessly.
-func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
+func (l *inputLoader) passOn(passed map[mark]bool, to mark) {
 	id, asked := l.asked[to.account]
 	if !asked || to.period == l.scope.period || passed[to] {
 		return
@@ -192,7 +192,7 @@ func (l *caseLoader) passOn(passed map[mark]bool, to mark) {
 
 // queueGrants reads what the accounts ever earned, and of it what is due in the
 // period.
-func (l *caseLoader) queueGrants(batch *pgx.Batch) {
+func (l *inputLoader) queueGrants(batch *pgx.Batch) {
 	queue(batch, "package grants", func(v [][]byte) {
 		c := l.account(getInt8(v[0]))
 		if c.Earned == nil {
@@ -209,7 +209,7 @@ func (l *caseLoader) queueGrants(batch *pgx.Batch) {
 }
 
 // gone is the packages that went out to these accounts, of any period.
-func (l *caseLoader) gone(ctx context.Context) error {
+func (l *inputLoader) gone(ctx context.Context) error {
 	if len(l.granted) == 0 {
 		return nil
 	}

@@ -15,7 +15,7 @@ const (
 
 // takeInvoices stores the batch's invoices with their lines. All revisions are
 // kept; which one counts is for the reader to say.
-func (b *intake) takeInvoices(ctx context.Context) error {
+func (b *ingestion) takeInvoices(ctx context.Context) error {
 	rows, owners := &b.out.invoices, &b.out.owners
 	spans := map[models.Period]*span{}
 	var revised []int64
@@ -59,7 +59,7 @@ func (b *intake) takeInvoices(ctx context.Context) error {
 	return rows.send(ctx, b.pgx, "invoices (account_id, storage_period, period, revision, invoice_id, currency, lines, provenance)")
 }
 
-func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice, stored models.Period) {
+func (b *ingestion) appendInvoice(f *models.Fact, inv *models.Invoice, stored models.Period) {
 	out := b.out.invoices.row(8).int8(inv.AccountID).int4(int(stored)).int4(int(inv.Period)).int4(inv.Revision).text(inv.ID).text(inv.Currency)
 	out.sized(func(buf []byte) []byte { return appendLines(buf, inv) })
 	out.provenance(b.numbers, f.Provenance)
@@ -68,7 +68,7 @@ func (b *intake) appendInvoice(f *models.Fact, inv *models.Invoice, stored model
 // admit sorts out a revision that came before, and one that contradicts what came
 // before: no order of arrival may choose between two bodies of one revision, or
 // between two owners of one invoice.
-func (b *intake) admit(i int, inv *models.Invoice, known knownInvoice) bool {
+func (b *ingestion) admit(i int, inv *models.Invoice, known knownInvoice) bool {
 	if known.account != inv.AccountID {
 		b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
 		return false
@@ -89,7 +89,7 @@ func (b *intake) admit(i int, inv *models.Invoice, known knownInvoice) bool {
 
 // markRevisions has a revised invoice looked at in each period that any of its
 // revisions names, started or not: the ledger may hold something of it.
-func (b *intake) markRevisions(known knownInvoice) {
+func (b *ingestion) markRevisions(known knownInvoice) {
 	for _, r := range known.revisions {
 		b.marks[mark{r.Period, known.account}] = true
 	}
@@ -117,7 +117,7 @@ func (s *span) cover(inv *models.Invoice) {
 
 // startedPeriods makes the batch's periods known, widens their bounds, and marks
 // the accounts whose invoice comes after its period was started.
-func (b *intake) startedPeriods(spans map[models.Period]*span) error {
+func (b *ingestion) startedPeriods(spans map[models.Period]*span) error {
 	for _, p := range sortedPeriods(spans) {
 		s := spans[p]
 		known, ok := b.known.periods[p]
@@ -136,7 +136,7 @@ func (b *intake) startedPeriods(spans map[models.Period]*span) error {
 	return nil
 }
 
-func (b *intake) widen(p models.Period, s *span) error {
+func (b *ingestion) widen(p models.Period, s *span) error {
 	err := b.Exec(`INSERT INTO periods (period, min_day, max_day) VALUES (?, ?, ?)
 		ON CONFLICT (period) DO UPDATE SET min_day = LEAST(periods.min_day, excluded.min_day), max_day = GREATEST(periods.max_day, excluded.max_day)`,
 		p, dateValue(s.min), dateValue(s.max)).Error

@@ -51,11 +51,11 @@ const gateSQL = planByIndexes + ", pg_advisory_xact_lock_shared($1)"
 // passGate passes the gate and looks up behind it, in one round trip, what is
 // known of the batch. The statements run one after another, and each sees what
 // was committed before it.
-func (b *intake) passGate(ctx context.Context) error {
+func (b *ingestion) passGate(ctx context.Context) error {
 	b.known = lookups{invoices: map[string]knownInvoice{}, answers: map[answerKey]models.Money{}, periods: map[models.Period]periodBounds{}}
 	var batch pgx.Batch
 	queue(&batch, "the gate", func([][]byte) {}, gateSQL, int64(lockGate))
-	if slices.ContainsFunc(b.batch, func(d models.Delivery) bool { return d.Fault == nil && ofStanding(d.Fact) }) {
+	if slices.ContainsFunc(b.batch, func(d models.DecodedMessage) bool { return d.Fault == nil && ofStanding(d.Fact) }) {
 		b.queueHoldTerms(&batch, readTerms)
 	}
 	if documents := b.documentsAnswered(); len(documents) > 0 {
@@ -85,7 +85,7 @@ func (l *lookups) period(v [][]byte) {
 	l.periods[models.Period(getInt4(v[0]))] = periodBounds{getDate(v[1]), getDate(v[2]), v[3] != nil}
 }
 
-func (b *intake) documentsAnswered() [][16]byte {
+func (b *ingestion) documentsAnswered() [][16]byte {
 	var documents [][16]byte
 	factsOf(b, func(_ int, _ *models.Fact, r models.Result) { documents = append(documents, r.AdjustmentID) })
 	return documents
@@ -93,7 +93,7 @@ func (b *intake) documentsAnswered() [][16]byte {
 
 // invoiceIDs is the ids of the batch's invoices, each once and in the order of
 // the index, and their periods.
-func (b *intake) invoiceIDs() (ids []string, periods []int32) {
+func (b *ingestion) invoiceIDs() (ids []string, periods []int32) {
 	factsOf(b, func(_ int, _ *models.Fact, inv *models.Invoice) {
 		ids = append(ids, inv.ID)
 		if p := int32(inv.Period); !slices.Contains(periods, p) {
@@ -109,7 +109,7 @@ func (b *intake) invoiceIDs() (ids []string, periods []int32) {
 
 // readRevisions reads all revisions of the batch's invoices that are known. Where
 // every invoice is new it asks nothing.
-func (b *intake) readRevisions(ctx context.Context) error {
+func (b *ingestion) readRevisions(ctx context.Context) error {
 	var keys invoiceKeys
 	for id, known := range b.known.invoices {
 		keys.add(known.stored, known.account, id)

@@ -54,7 +54,7 @@ func TestTheMainPageHasWhatItNeeds(t *testing.T) {
 }
 
 // view is what is shown, without addresses of memory in it.
-func view(p *billing.Programme, c *models.AuditCase, today models.Date) *struct {
+func view(p *billing.Programme, c *models.AccountHistory, today models.Date) *struct {
 	billing.Cabinet
 	Own     string
 	Changes []billing.DiscountChange
@@ -108,7 +108,7 @@ func TestFriendsPageByPage(t *testing.T) {
 	}
 	l.facts(append(facts, registered(950, "2026-04-01T08:00:00Z"), activated(950, 886, "2026-04-03T09:00:00Z"))...)
 	var got []string
-	var mark models.FriendMark
+	var mark models.ReferralCursor
 	for page := 0; ; page++ {
 		list, err := l.BroughtFriends(t.Context(), 885, mark, 3)
 		if err != nil {
@@ -121,7 +121,7 @@ func TestFriendsPageByPage(t *testing.T) {
 			got = append(got, fmt.Sprint(f.InviteeID, f.Name, f.ActivatedAt.Day()))
 		}
 		last := list[len(list)-1]
-		mark = models.FriendMark{ActivatedAt: last.ActivatedAt, InviteeID: last.InviteeID}
+		mark = models.ReferralCursor{ActivatedAt: last.ActivatedAt, InviteeID: last.InviteeID}
 		if page == 0 {
 			l.facts(registered(951, "2026-04-20T08:00:00Z"), activated(951, 885, "2026-04-21T09:00:00Z"))
 		}
@@ -226,8 +226,8 @@ func TestTheVerdictOnARequest(t *testing.T) {
 	}
 }
 
-func tries(subject string, allowed int, ends time.Time) []models.Tries {
-	return []models.Tries{
+func tries(subject string, allowed int, ends time.Time) []models.AttemptLimit {
+	return []models.AttemptLimit{
 		{Scope: "account", Subject: subject, Ends: ends, Allowed: allowed},
 		{Scope: "overall", Subject: "", Ends: ends.Add(time.Hour), Allowed: 1000},
 	}
@@ -277,8 +277,8 @@ func TestATryMovesAllCountersOrNone(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	ends := l.now.Add(time.Hour)
-	counters := func(account string) []models.Tries {
-		return []models.Tries{
+	counters := func(account string) []models.AttemptLimit {
+		return []models.AttemptLimit{
 			{Scope: "account", Subject: account, Ends: ends, Allowed: 1},
 			{Scope: "address", Subject: "198.51.100.7", Ends: ends.Add(2 * time.Hour), Allowed: 2},
 			{Scope: "overall", Subject: "", Ends: ends.Add(time.Hour), Allowed: 5},

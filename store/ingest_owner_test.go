@@ -22,9 +22,9 @@ func of(period models.Period, inv *models.Invoice) *models.Invoice {
 // meet has two facts taken in two transactions of which neither can see the
 // other: each has written all but its last row before either of them commits, unless
 // the storage itself keeps them apart.
-func (l *life) meet(one, other models.Delivery) []models.Disposition {
+func (l *life) meet(one, other models.DecodedMessage) []models.Disposition {
 	l.Helper()
-	batches := make([][]models.Delivery, 2)
+	batches := make([][]models.DecodedMessage, 2)
 	var releases [2]func()
 	batches[0], releases[0] = l.held(one)
 	batches[1], releases[1] = l.held(other)
@@ -134,7 +134,7 @@ func TestSameInvoicesAtOnceInOppositeOrders(t *testing.T) {
 	for account := int64(1); account <= 2000; account++ {
 		facts = append(facts, april(account, 1, 1000))
 	}
-	batches := [][]models.Delivery{l.deliveries(facts...), nil}
+	batches := [][]models.DecodedMessage{l.deliveries(facts...), nil}
 	slices.Reverse(facts)
 	batches[1] = l.deliveries(facts...)
 	processes, applied := []*life{l, l.another()}, make([]int, len(batches))

@@ -106,23 +106,23 @@ const (
 // BadInputs is all of them.
 var BadInputs = []BadInput{BadUnreadable, BadUnknownType, BadField, BadTooLarge, BadConflict, BadRefused}
 
-// AnnouncementType is the type of an event that the programme itself sends.
-type AnnouncementType string
+// OutboxEventType is the type of an event that the programme itself sends.
+type OutboxEventType string
 
 // What is announced on the topic referral.events.
 const (
-	CodeIssued      AnnouncementType = "referral.code-issued.v1"
-	Activated       AnnouncementType = "referral.activated.v1"
-	Refused         AnnouncementType = "referral.refused.v1"
-	DiscountChanged AnnouncementType = "referral.discount-changed.v1"
+	CodeIssued      OutboxEventType = "referral.code-issued.v1"
+	Activated       OutboxEventType = "referral.activated.v1"
+	Refused         OutboxEventType = "referral.refused.v1"
+	DiscountChanged OutboxEventType = "referral.discount-changed.v1"
 )
 
-// Announcement is an event for CRM, notifications and analytics. Data carries
+// OutboxEvent is an event for CRM, notifications and analytics. Data carries
 // the fields that the contract names for its type.
-type Announcement struct {
+type OutboxEvent struct {
 	Seq       int64 // order of writing; 0 until stored
 	ID        UUID  // the same whenever the same fact is taken
-	Type      AnnouncementType
+	Type      OutboxEventType
 	AccountID int64
 	At        time.Time
 	Data      map[string]any

@@ -14,7 +14,7 @@ import (
 
 func fates(list ...models.Disposition) []models.Disposition { return list }
 
-func (l *life) expect(what string, batch []models.Delivery, want ...models.Disposition) {
+func (l *life) expect(what string, batch []models.DecodedMessage, want ...models.Disposition) {
 	l.Helper()
 	if got := l.take(batch...); !slices.Equal(got, want) {
 		l.Errorf("%s: %v, want %v", what, got, want)
@@ -48,7 +48,7 @@ func TestRepeatsChangeNothing(t *testing.T) {
 	turned := april(900, 1, 1000, -500)
 	slices.Reverse(turned.Lines)
 	l.expect("with its lines in another order", l.deliveries(turned), models.Repeated)
-	l.expect("the second half backwards", []models.Delivery{batch[6], batch[5], batch[4]}, models.Repeated, models.Repeated, models.Repeated)
+	l.expect("the second half backwards", []models.DecodedMessage{batch[6], batch[5], batch[4]}, models.Repeated, models.Repeated, models.Repeated)
 	if l.everything() != before {
 		t.Error("a repeat has left a trace")
 	}
@@ -59,15 +59,15 @@ func TestRepeatsChangeNothing(t *testing.T) {
 func TestTheEventIsNotTheFact(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
-	l.expect("the event", []models.Delivery{l.named("x", registered(885, "2026-04-01T09:00:00Z"))}, models.Applied)
-	l.expect("its id with another body", []models.Delivery{l.named("x", registered(885, "2026-01-01T09:00:00Z"))}, models.Applied)
-	l.expect("its body with another id", []models.Delivery{l.named("y", registered(885, "2026-01-01T09:00:00Z"))}, models.Repeated)
-	l.expect("within a batch", []models.Delivery{
+	l.expect("the event", []models.DecodedMessage{l.named("x", registered(885, "2026-04-01T09:00:00Z"))}, models.Applied)
+	l.expect("its id with another body", []models.DecodedMessage{l.named("x", registered(885, "2026-01-01T09:00:00Z"))}, models.Applied)
+	l.expect("its body with another id", []models.DecodedMessage{l.named("y", registered(885, "2026-01-01T09:00:00Z"))}, models.Repeated)
+	l.expect("within a batch", []models.DecodedMessage{
 		l.named("z", activated(901, 885, "2026-04-02T09:00:00Z")), l.named("z", models.Terminated{AccountID: 901, TerminatedAt: l.now}),
 		l.named("v", activated(901, 885, "2026-04-02T09:00:00Z")), l.named("v", activated(901, 885, "2026-04-02T09:00:01Z")),
 		l.named("w", models.Terminated{AccountID: 901, TerminatedAt: l.now.Add(time.Second)}),
 	}, models.Applied, models.Applied, models.Repeated, models.Applied, models.Repeated)
-	l.expect("an id of another topic", []models.Delivery{l.named("x", april(885, 1, 1))}, models.Applied)
+	l.expect("an id of another topic", []models.DecodedMessage{l.named("x", april(885, 1, 1))}, models.Applied)
 	if got := l.dump("SELECT account_id, registered_at, terminated_at FROM accounts"); got != `(885,"2026-01-01 09:00:00+00",)`+"\n"+`(901,,"2026-05-01 00:00:00+00")` {
 		t.Errorf("the accounts are\n%s", got)
 	}
@@ -131,16 +131,16 @@ func TestInvoicesInConflict(t *testing.T) {
 	elsewhere.Period = 202605
 	l.expect("the invoice", l.deliveries(first), models.Applied)
 	l.expect("the same under another event id", l.deliveries(april(885, 1, 300000)), models.Repeated)
-	l.expect("another body under one event id", []models.Delivery{l.named("id", april(903, 1, 1)), l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1))},
+	l.expect("another body under one event id", []models.DecodedMessage{l.named("id", april(903, 1, 1)), l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1))},
 		models.Applied, models.Aside, models.Repeated)
-	l.expect("and in the next batch", []models.Delivery{l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1, 0))}, models.Aside, models.Aside)
+	l.expect("and in the next batch", []models.DecodedMessage{l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1, 0))}, models.Aside, models.Aside)
 	l.expect("an id of two accounts in one batch", l.deliveries(owned("TWO", 904, 1, 1), owned("TWO", 905, 1, 1), owned("TWO", 904, 1, 1)),
 		models.Applied, models.Aside, models.Repeated)
-	l.expect("the revision with another sum", []models.Delivery{l.named("bad", april(885, 1, 299999))}, models.Aside)
+	l.expect("the revision with another sum", []models.DecodedMessage{l.named("bad", april(885, 1, 299999))}, models.Aside)
 	l.expect("the revision in another month", l.deliveries(elsewhere), models.Aside)
 	l.expect("an id of another account's", l.deliveries(stolen), models.Aside)
 	l.expect("two bodies in one batch", l.deliveries(april(902, 1, 1), april(902, 1, 2), april(902, 2, 2)), models.Applied, models.Aside, models.Applied)
-	l.expect("the mended one, its id is still free", []models.Delivery{l.named("bad", april(885, 2, 299999))}, models.Applied)
+	l.expect("the mended one, its id is still free", []models.DecodedMessage{l.named("bad", april(885, 2, 299999))}, models.Applied)
 	if got := l.dump("SELECT account_id, period, revision, (SELECT sum(amount_minor) FROM invoice_lines n WHERE (n.account_id, n.period, n.invoice_id, n.revision) = (i.account_id, i.period, i.invoice_id, i.revision)) FROM invoices i WHERE account_id < 903"); got !=
 		"(885,202604,1,300000)\n(885,202604,2,299999)\n(902,202604,1,1)\n(902,202604,2,2)" {
 		t.Errorf("invoices kept:\n%s", got)
@@ -154,14 +154,14 @@ func TestMixedBatch(t *testing.T) {
 	l := newLife(t)
 	known := l.fact(registered(885, "2025-06-01T09:00:00Z"))
 	l.take(known, l.fact(april(885, 1, 300000)))
-	unreadable := models.Delivery{
+	unreadable := models.DecodedMessage{
 		Message: models.Message{
 			Origin: models.Origin{Topic: "pbx.registered", Partition: 3, Offset: 77}, At: l.now, Key: []byte{0, 255}, Value: []byte("{\x00not json\xff"),
 			Headers: []models.Header{{Key: "ce_id", Value: []byte("1")}, {Key: "bad\x00key\xff", Value: []byte{0, 1, 255}}, {Key: "none"}},
 		},
 		Fault: &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON near \x00\xff"},
 	}
-	l.expect("the batch", []models.Delivery{
+	l.expect("the batch", []models.DecodedMessage{
 		known, unreadable, l.fact(april(885, 1, 1)), l.fact(april(900, 1, 1000)), l.fact(activated(900, 885, "2026-04-01T09:00:00Z")),
 		l.fact(registered(900, "2026-04-01T08:00:00Z")), unreadable, l.fact(activated(900, 900, "2026-04-02T09:00:00Z")),
 	}, models.Repeated, models.Aside, models.Aside, models.Applied, models.Applied, models.Applied, models.Aside, models.Applied)
@@ -251,7 +251,7 @@ func TestHugeBatch(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.facts(registered(1, "2025-06-01T09:00:00Z"))
-	var batch []models.Delivery
+	var batch []models.DecodedMessage
 	for id := int64(10); len(batch) < 10_000; id++ {
 		batch = append(batch, l.deliveries(
 			registered(id, "2026-04-01T08:00:00Z"), activated(id, 1+id%3, "2026-04-01T09:00:00Z"), april(id, 1, 100, 200),

@@ -11,13 +11,13 @@ import (
 	"referral/models"
 )
 
-// spool keeps what a rehearsal has computed until it is posted, so that the
+// rehearsalCache keeps what a rehearsal has computed until it is posted, so that the
 // brake does not cost a month's run a second reading. It keeps it in memory up to a
 // bound, and what is beyond that in a file without a name, because memory must not
 // grow with the invoices. It is only a shortcut: a chunk that is not in it, that a
 // fact has touched since, or that does not come back as it was kept, is settled
 // again.
-type spool struct {
+type rehearsalCache struct {
 	fault func(models.ChunkRef, error) // hears of what could not be kept or read; nil hears nothing
 
 	room int // bytes that may be kept in memory
@@ -27,14 +27,14 @@ type spool struct {
 	file    *os.File
 	end     int64
 	writing int // chunks that have a place and are not there yet
-	chunks  map[models.ChunkRef]spooled
+	chunks  map[models.ChunkRef]cachedChunk
 }
 
-// spoolMemory is how many bytes of chunks a store keeps in memory.
-const spoolMemory = 16 << 20
+// rehearsalMemory is how many bytes of chunks a store keeps in memory.
+const rehearsalMemory = 16 << 20
 
-// spooled is one chunk, or its place in the file, and the stale marks that it answers.
-type spooled struct {
+// cachedChunk is one chunk, or its place in the file, and the stale marks that it answers.
+type cachedChunk struct {
 	data  []byte // nil for one in the file
 	at    int64
 	size  int
@@ -45,12 +45,12 @@ type spooled struct {
 // castagnoli is the checksum that processors compute themselves.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errSpool = errors.New("the spool file is damaged")
+var errRehearsalCache = errors.New("the file of rehearsed chunks is damaged")
 
 // put keeps a rehearsed chunk. When that fails the chunk is settled again later.
-// data is its bookings, and not needed afterwards.
-func (s *spool) put(ref models.ChunkRef, data []byte, marks []int64) {
-	entry := spooled{size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
+// data is its ledger rows, and not needed afterwards.
+func (s *rehearsalCache) put(ref models.ChunkRef, data []byte, marks []int64) {
+	entry := cachedChunk{size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
 	for _, id := range marks {
 		entry.marks[id] = true
 	}
@@ -74,7 +74,7 @@ func (s *spool) put(ref models.ChunkRef, data []byte, marks []int64) {
 }
 
 // remember keeps a chunk in memory, unless too much is there already.
-func (s *spool) remember(ref models.ChunkRef, entry spooled, data []byte) bool {
+func (s *rehearsalCache) remember(ref models.ChunkRef, entry cachedChunk, data []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(ref)
@@ -84,20 +84,20 @@ func (s *spool) remember(ref models.ChunkRef, entry spooled, data []byte) bool {
 	entry.data = slices.Clone(data)
 	s.memory += len(data)
 	if s.chunks == nil {
-		s.chunks = map[models.ChunkRef]spooled{}
+		s.chunks = map[models.ChunkRef]cachedChunk{}
 	}
 	s.chunks[ref] = entry
 	return true
 }
 
-func (s *spool) remove(ref models.ChunkRef) {
+func (s *rehearsalCache) remove(ref models.ChunkRef) {
 	s.memory -= len(s.chunks[ref].data)
 	delete(s.chunks, ref)
 }
 
 // reserve gives a chunk a place in the file, so that others need not wait until it
 // is written.
-func (s *spool) reserve(ref models.ChunkRef, size int) (file *os.File, at int64, err error) {
+func (s *rehearsalCache) reserve(ref models.ChunkRef, size int) (file *os.File, at int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing++
@@ -109,13 +109,13 @@ func (s *spool) reserve(ref models.ChunkRef, size int) (file *os.File, at int64,
 	return s.file, at, nil
 }
 
-func (s *spool) report(ref models.ChunkRef, err error) {
+func (s *rehearsalCache) report(ref models.ChunkRef, err error) {
 	if s.fault != nil {
 		s.fault(ref, err)
 	}
 }
 
-func (s *spool) open() error {
+func (s *rehearsalCache) open() error {
 	if s.file != nil {
 		return nil
 	}
@@ -130,21 +130,21 @@ func (s *spool) open() error {
 	}
 	s.file = file
 	if s.chunks == nil {
-		s.chunks = map[models.ChunkRef]spooled{}
+		s.chunks = map[models.ChunkRef]cachedChunk{}
 	}
 	return nil
 }
 
-// get is a chunk's bookings, when it was rehearsed here, every one of the stale
+// get is the ledger rows of a chunk, when it was rehearsed here, every one of the stale
 // marks that it has now was known then, and the file gives it back unharmed. They
 // lie in room, which is returned grown.
-func (s *spool) get(ref models.ChunkRef, marks []int64, room []byte) (*bookings, []byte, bool) {
+func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, room []byte) (*ledgerRows, []byte, bool) {
 	file, entry, there := s.find(ref, marks)
 	if !there {
 		return nil, room, false
 	}
 	if entry.data != nil {
-		b, err := decodeBookings(entry.data)
+		b, err := decodeLedgerRows(entry.data)
 		return b, room, err == nil
 	}
 	room = slices.Grow(room[:0], entry.size)[:entry.size]
@@ -156,7 +156,7 @@ func (s *spool) get(ref models.ChunkRef, marks []int64, room []byte) (*bookings,
 	return b, room, true
 }
 
-func (s *spool) find(ref models.ChunkRef, marks []int64) (*os.File, spooled, bool) {
+func (s *rehearsalCache) find(ref models.ChunkRef, marks []int64) (*os.File, cachedChunk, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entry, there := s.chunks[ref]
@@ -168,7 +168,7 @@ func (s *spool) find(ref models.ChunkRef, marks []int64) (*os.File, spooled, boo
 
 // lose forgets a chunk that could not be read, unless others have posted it
 // meanwhile and the file has shrunk.
-func (s *spool) lose(ref models.ChunkRef, err error) {
+func (s *rehearsalCache) lose(ref models.ChunkRef, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.chunks[ref]; there {
@@ -177,18 +177,18 @@ func (s *spool) lose(ref models.ChunkRef, err error) {
 	}
 }
 
-func (e spooled) read(file *os.File, data []byte) (*bookings, error) {
+func (e cachedChunk) read(file *os.File, data []byte) (*ledgerRows, error) {
 	if _, err := file.ReadAt(data, e.at); err != nil {
 		return nil, err
 	}
 	if crc32.Checksum(data, castagnoli) != e.sum {
-		return nil, errSpool
+		return nil, errRehearsalCache
 	}
-	return decodeBookings(data)
+	return decodeLedgerRows(data)
 }
 
 // drop forgets a chunk; the file shrinks to nothing with the last one.
-func (s *spool) drop(ref models.ChunkRef) {
+func (s *rehearsalCache) drop(ref models.ChunkRef) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(ref)
@@ -196,11 +196,11 @@ func (s *spool) drop(ref models.ChunkRef) {
 }
 
 // forget drops what is left of a run.
-func (s *spool) forget(run int64) {
+func (s *rehearsalCache) forget(run int64) {
 	s.forgetAll(func(other int64) bool { return other == run })
 }
 
-func (s *spool) forgetAll(runs func(int64) bool) {
+func (s *rehearsalCache) forgetAll(runs func(int64) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for ref := range s.chunks {
@@ -211,13 +211,13 @@ func (s *spool) forgetAll(runs func(int64) bool) {
 	s.shrink()
 }
 
-func (s *spool) shrink() {
+func (s *rehearsalCache) shrink() {
 	if s.file != nil && len(s.chunks) == 0 && s.writing == 0 && s.file.Truncate(0) == nil {
 		s.end = 0
 	}
 }
 
-func (s *spool) close() error {
+func (s *rehearsalCache) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {

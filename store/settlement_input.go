@@ -27,9 +27,9 @@ func (t *tx) scopeOf(r *runRecord, from, to int64) (scope, error) {
 	return scope{r.Kind, r.Period, from, to, models.Date(p.MinDay), models.Date(p.MaxDay)}, nil
 }
 
-// cases is the accounts of a scope with all that a settlement needs of them.
-type cases struct {
-	list  []models.AccountCase
+// settlementInput is the accounts of a scope with all that a settlement needs of them.
+type settlementInput struct {
+	list  []models.SettlementInput
 	index map[int64]int
 	marks []int64 // the stale marks that this settlement answers
 	moved rows    // stale marks that it passes on to other periods
@@ -38,7 +38,7 @@ type cases struct {
 }
 
 // storedUnder is the period that a document is stored under: that of its invoice.
-func (c *cases) storedUnder(a *models.Adjustment) models.Period {
+func (c *settlementInput) storedUnder(a *models.Adjustment) models.Period {
 	if len(c.elsewhere) > 0 {
 		if stored, moved := c.elsewhere[invoiceKey{a.AccountID, a.InvoiceID}]; moved {
 			return stored
@@ -47,7 +47,7 @@ func (c *cases) storedUnder(a *models.Adjustment) models.Period {
 	return a.Period
 }
 
-func (c *cases) ids() []int64 {
+func (c *settlementInput) ids() []int64 {
 	ids := make([]int64, len(c.list))
 	for i := range c.list {
 		ids[i] = c.list[i].AccountID
@@ -55,11 +55,11 @@ func (c *cases) ids() []int64 {
 	return ids
 }
 
-// loadCases reads a scope. In a run of differences it holds the accounts marked
+// loadInput reads a scope. In a run of differences it holds the accounts marked
 // stale; else also those that have a discount on a day invoiced or a package due.
-func (t *tx) loadCases(ctx context.Context, s scope) (*cases, error) {
-	c := &cases{index: map[int64]int{}, elsewhere: map[invoiceKey]models.Period{}}
-	load := &caseLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, texts: newUnpacker()}
+func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
+	c := &settlementInput{index: map[int64]int{}, elsewhere: map[invoiceKey]models.Period{}}
+	load := &inputLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, texts: newUnpacker()}
 	load.texts.noDays = true
 	for _, step := range []func(context.Context) error{load.candidates, load.facts, load.postedElsewhere, load.gone} {
 		if err := step(ctx); err != nil {
@@ -78,10 +78,10 @@ const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_con
 	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
 	set_config('max_parallel_workers_per_gather', '0', true)`
 
-type caseLoader struct {
+type inputLoader struct {
 	*tx
 	scope   scope
-	cases   *cases
+	cases   *settlementInput
 	ids     []int64
 	asked   map[int64]int64 // marked accounts, each with a mark that a fact has made
 	texts   *unpacker
@@ -89,12 +89,12 @@ type caseLoader struct {
 
 	revisions []revision
 	postings  []posting
-	last      *models.AccountCase
+	last      *models.SettlementInput
 }
 
 // candidates completes the accounts and puts them in order. An account that has a
 // discount that counts is one: their discounts are read in the same pass.
-func (l *caseLoader) candidates(ctx context.Context) error {
+func (l *inputLoader) candidates(ctx context.Context) error {
 	var batch pgx.Batch
 	var discounts []models.Discount
 	s := l.scope
@@ -124,7 +124,7 @@ func (l *caseLoader) candidates(ctx context.Context) error {
 	return nil
 }
 
-func (l *caseLoader) marked(v [][]byte) {
+func (l *inputLoader) marked(v [][]byte) {
 	account, id := getInt8(v[0]), getInt8(v[1])
 	l.want(account)
 	l.cases.marks = append(l.cases.marks, id)
@@ -133,11 +133,11 @@ func (l *caseLoader) marked(v [][]byte) {
 	}
 }
 
-func (l *caseLoader) want(id int64) { l.cases.index[id] = -1 }
+func (l *inputLoader) want(id int64) { l.cases.index[id] = -1 }
 
-func (l *caseLoader) list() {
+func (l *inputLoader) list() {
 	l.ids = slices.Sorted(maps.Keys(l.cases.index))
-	l.cases.list = make([]models.AccountCase, len(l.ids))
+	l.cases.list = make([]models.SettlementInput, len(l.ids))
 	for i, id := range l.ids {
 		l.cases.list[i].AccountID = id
 		l.cases.index[id] = i
@@ -145,7 +145,7 @@ func (l *caseLoader) list() {
 }
 
 // account is the case of an account; most rows come by account.
-func (l *caseLoader) account(id int64) *models.AccountCase {
+func (l *inputLoader) account(id int64) *models.SettlementInput {
 	if l.last == nil || l.last.AccountID != id {
 		l.last = &l.cases.list[l.cases.index[id]]
 	}
@@ -159,7 +159,7 @@ const postedIn = `SELECT account_id FROM adjustments WHERE storage_period = $3
 
 const discountColumns = "account_id, kind, from_day, to_day, percent, step"
 
-func (l *caseLoader) discount(v [][]byte) models.Discount {
+func (l *inputLoader) discount(v [][]byte) models.Discount {
 	return models.Discount{
 		AccountID: getInt8(v[0]), Kind: models.DiscountKind(l.texts.words.of(v[1])),
 		From: getDate(v[2]), To: getDate(v[3]), Percent: getInt2(v[4]), Step: getInt2(v[5]),
@@ -167,7 +167,7 @@ func (l *caseLoader) discount(v [][]byte) models.Discount {
 }
 
 // handOut gives each account its discounts, which come by account.
-func (l *caseLoader) handOut(discounts []models.Discount) {
+func (l *inputLoader) handOut(discounts []models.Discount) {
 	for from, to := 0, 0; from < len(discounts); from = to {
 		id := discounts[from].AccountID
 		for to = from; to < len(discounts) && discounts[to].AccountID == id; to++ {

@@ -15,8 +15,8 @@ type Message struct {
 	At      time.Time // the broker's timestamp; zero when it is none
 }
 
-// Delivery is a message and what could be read from it: a fact, or a fault.
-type Delivery struct {
+// DecodedMessage is a message and what could be read from it: a fact, or a fault.
+type DecodedMessage struct {
 	Message Message
 	Type    string // of the event, as far as it can be read
 	Fact    *Fact

@@ -54,7 +54,7 @@ type changeEvent struct {
 
 // Changes is every change of an account's percentage up to a day, the newest
 // first.
-func (p *Programme) Changes(c *models.AuditCase, today models.Date) []DiscountChange {
+func (p *Programme) Changes(c *models.AccountHistory, today models.Date) []DiscountChange {
 	var changes []DiscountChange
 	var now DiscountChange
 	for _, e := range p.changeEvents(c) {
@@ -76,7 +76,7 @@ func (p *Programme) Changes(c *models.AuditCase, today models.Date) []DiscountCh
 
 // changeEvents is what happens to an account's percentage, in order; after the
 // termination nothing does.
-func (p *Programme) changeEvents(c *models.AuditCase) []changeEvent {
+func (p *Programme) changeEvents(c *models.AccountHistory) []changeEvent {
 	events := append(p.inviteeEvents(c), p.ladderEvents(c)...)
 	if left := c.Account.TerminatedAt; !left.IsZero() {
 		events = append(events, changeEvent{p.Local(left), rankTermination, ChangeTermination, func(d *DiscountChange) {
@@ -99,7 +99,7 @@ func beforeLeaving(events []changeEvent, left models.Date) []changeEvent {
 	})
 }
 
-func (p *Programme) inviteeEvents(c *models.AuditCase) []changeEvent {
+func (p *Programme) inviteeEvents(c *models.AccountHistory) []changeEvent {
 	d, ok := p.InviteeDiscount(&c.Account, c.Accepted())
 	if !ok {
 		return nil
@@ -110,7 +110,7 @@ func (p *Programme) inviteeEvents(c *models.AuditCase) []changeEvent {
 	}
 }
 
-func (p *Programme) ladderEvents(c *models.AuditCase) []changeEvent {
+func (p *Programme) ladderEvents(c *models.AccountHistory) []changeEvent {
 	var events []changeEvent
 	rungs := p.Ladder(c.Referrals)
 	for i, r := range rungs {
@@ -128,7 +128,7 @@ func (p *Programme) ladderEvents(c *models.AuditCase) []changeEvent {
 
 // untilLeaving is the end of a discount, which an account that leaves does not
 // outlive.
-func (p *Programme) untilLeaving(c *models.AuditCase, end models.Date) models.Date {
+func (p *Programme) untilLeaving(c *models.AccountHistory, end models.Date) models.Date {
 	if left := c.Account.TerminatedAt; !left.IsZero() {
 		return min(end, p.Local(left))
 	}

@@ -60,7 +60,7 @@ func (r *cabinetRow) fields() []any {
 // requests that were refused, of the profile the name alone, and of billing's
 // answers to a package the one that counts. entered tells that it takes part
 // without a code; known is false when no fact about it has arrived.
-func (s *Store) Cabinet(ctx context.Context, account int64) (c models.AuditCase, entered, known bool, err error) {
+func (s *Store) Cabinet(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error) {
 	var row cabinetRow
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
 		row = cabinetRow{}
@@ -72,8 +72,8 @@ func (s *Store) Cabinet(ctx context.Context, account int64) (c models.AuditCase,
 	return row.auditCase(account), row.entered, row.known, nil
 }
 
-func (r *cabinetRow) auditCase(account int64) models.AuditCase {
-	c := models.AuditCase{Account: models.Account{
+func (r *cabinetRow) auditCase(account int64) models.AccountHistory {
+	c := models.AccountHistory{Account: models.Account{
 		ID: account, Code: r.code, Profile: models.Profile{Name: r.name, PromoUntil: r.promoUntil},
 		RegisteredAt: zeroTime(r.registered), PromoEndedAt: zeroTime(r.promoEnded), TerminatedAt: zeroTime(r.left),
 	}}
@@ -131,7 +131,7 @@ const friendsQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') 
 
 // BroughtFriends is up to limit friends of an inviter behind a mark, the newest
 // first.
-func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.FriendMark, limit int) ([]models.BroughtFriend, error) {
+func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.BroughtFriend, error) {
 	var list []models.BroughtFriend
 	err := s.statement(ctx, func(conn *pgx.Conn) error {
 		list = nil
