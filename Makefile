@@ -36,14 +36,14 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 	$(LINT) run ./...
 
 bench: $(TESTENV) ## measure, on durable servers
-	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/...
+	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
 
 screenshots: $(TESTENV) ## take pictures of the personal account's pages anew, into docs/img
-	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run '^TestPictures$$' ./internal/e2e
+	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run '^TestPictures$$' ./test/e2e
 
 release-fixture: $(TESTENV) ## keep a database that release VERSION has filled, for the test of upgrades
 	@[ -n "$(VERSION)" ] || { echo "which release? make release-fixture VERSION=1.2.3"; exit 2; }
-	REFERRAL_TEST_RELEASE=$(VERSION) $(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 20m -run '^TestReleaseFixture$$' ./internal/e2e
+	REFERRAL_TEST_RELEASE=$(VERSION) $(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 20m -run '^TestReleaseFixture$$' ./test/e2e
 
 # A binary of its own: `go run` would pass on neither signals nor the exit status.
 $(TESTENV):

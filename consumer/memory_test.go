@@ -14,11 +14,11 @@ import (
 // says, and sets faults aside.
 type memory struct {
 	before func(ctx context.Context, batch []models.DecodedMessage) error // fails the transaction
-	after  func() error                                             // loses the answer of one that was committed
+	after  func() error                                                   // loses the answer of one that was committed
 
 	mu      sync.Mutex
 	known   map[string]bool
-	applied []*models.Fact    // in order of application
+	applied []*models.Fact          // in order of application
 	aside   []models.DecodedMessage // in order, once for each place
 	places  map[models.Origin]bool
 	sizes   []int // of the batches

@@ -3,8 +3,8 @@ package store_test
 import (
 	"testing"
 
-	"referral/internal/storetest"
 	"referral/models"
+	"referral/test/storetest"
 )
 
 // ingested is 24 months of invoices of 4000 accounts, all settled and answered.

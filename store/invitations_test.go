@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 // post drives the store as the personal account and the senders do.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/storetest"
 	"referral/models"
+	"referral/test/storetest"
 )
 
 // A chunk brings each document with its own items, by account, wherever its rows lie

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/billing"
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 var moscow = time.FixedZone("MSK", 3*60*60)

@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"referral/billing"
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 func open(t testing.TB, dsn string) *store.Store {

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
 	"referral/test/pgbouncer"
+	"referral/test/storetest"
 )
 
 // unfit makes sure that a database is refused, to migrate and to work on, with a

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 // keptTables is the tables that nothing is deleted from because of its age, and why.

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 var noon = time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)

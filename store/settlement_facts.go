@@ -42,8 +42,8 @@ type invoiceKey struct {
 }
 
 // queueInvoices reads every revision of the invoices that are stored under the
-// period, and of those that a revision has moved to it. Whichever way the rows come, they are put in order here: for
-// one account they are few.
+// period, and of those that a revision has moved to it. eachInvoice puts the rows in
+// order, because for one account they are few.
 func (l *inputLoader) queueInvoices(batch *pgx.Batch) {
 	read := func(v [][]byte) {
 		l.revisions = append(l.revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, l.texts)})

@@ -9,8 +9,8 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"referral/cmd/referral/report"
-	"referral/internal/storetest"
 	"referral/models"
+	"referral/test/storetest"
 )
 
 // What stands against closing a month is named in one answer, and the month stays

@@ -15,10 +15,10 @@ import (
 
 	"referral/billing"
 	"referral/cmd/referral/config"
-	"referral/internal/storetest"
 	"referral/models"
 	"referral/scheduler"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 // town is a database with a programme in it, driven as the consumer, the

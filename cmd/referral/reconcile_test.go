@@ -17,8 +17,8 @@ import (
 
 	"referral/billing"
 	"referral/cmd/referral/report"
-	"referral/internal/storetest"
 	"referral/models"
+	"referral/test/storetest"
 )
 
 const april885 = "INV-2026-04-885"

@@ -14,8 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"referral/internal/storetest"
 	"referral/store"
+	"referral/test/storetest"
 )
 
 // The version is told without a configuration, and is that of the schema which

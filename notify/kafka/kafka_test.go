@@ -12,9 +12,9 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"referral/internal/asyncapi"
 	"referral/internal/sleep"
 	"referral/models"
+	"referral/test/asyncapi"
 )
 
 func must(t testing.TB, err error) {

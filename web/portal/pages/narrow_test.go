@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"referral/internal/browser"
+	"referral/test/browser"
 )
 
 func TestMain(m *testing.M) { os.Exit(browser.Run(m)) }

@@ -1,0 +1,377 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"referral/models"
+	"referral/notify"
+)
+
+const outcomes = `referral_notify_messages_total{carrier="smtp",channel="email",outcome=`
+
+// first is the id of a rig's first invitation.
+func first() models.UUID { return models.UUID{0, 1} }
+
+func TestTwoReplicasSendEachOnce(t *testing.T) {
+	r := newRig(t)
+	const invitations = 200
+	for range invitations {
+		r.invite()
+	}
+	c := saying(first)
+	r.start(c)
+	r.start(c)
+	r.until("all to be sent", func() (bool, string) {
+		var left int
+		err := r.db.QueryRow("SELECT count(*) FROM invitations WHERE state <> 'sent' OR attempts <> 1").Scan(&left)
+		return err == nil && left == 0, fmt.Sprint(left, " are left, ", err)
+	})
+	if len(c.times) != invitations {
+		t.Errorf("%d were sent", len(c.times))
+	}
+	for id, times := range c.times {
+		if times != 1 {
+			t.Errorf("%s was sent %d times", id, times)
+		}
+	}
+}
+
+// What is put off waits its time by the clock, and then goes out under the same
+// id.
+func TestPutOffAndSent(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	c := saying(first, models.ErrCarrierBusy, models.ErrCarrierBusy)
+	p := r.start(c)
+	p.counts(outcomes + `"put_off"} 1`)
+	r.stands(id, models.InvitationQueued)
+	r.later(time.Minute - time.Second)
+	r.another()
+	if n := c.handed(id); n != 1 {
+		t.Errorf("it was tried %d times before its time", n)
+	}
+	r.later(time.Second)
+	p.counts(outcomes + `"put_off"} 2`)
+	r.stands(id, models.InvitationQueued)
+	r.later(5 * time.Minute)
+	r.stands(id, models.InvitationSent)
+	if n := c.handed(id); n != 3 {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+// What is put off for the eighth time has failed.
+func TestPutOffForEver(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	errs := make([]error, 20)
+	for i := range errs {
+		errs[i] = models.ErrCarrierBusy
+	}
+	c := saying(first, errs...)
+	p := r.start(c)
+	for n := 1; n < 8; n++ {
+		p.counts(fmt.Sprint(outcomes, `"put_off"} `, n))
+		r.stands(id, models.InvitationQueued)
+		r.later(4 * time.Hour)
+	}
+	r.stands(id, models.InvitationFailed)
+	p.counts(outcomes + `"given_up"} 1`)
+	if n := c.handed(id); n != 8 {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+// What was refused, and what nobody knows of, is never sent again.
+func TestNeverAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want models.InvitationState
+	}{
+		"refused": {fmt.Errorf("mail: %w", models.ErrCarrierRefuses), models.InvitationFailed},
+		"unknown": {errors.New("broken pipe"), models.InvitationUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.invite()
+			by := saying(first, c.err)
+			p := r.start(by)
+			r.stands(id, c.want)
+			p.counts(outcomes + `"` + name + `"} 1`)
+			r.later(24 * time.Hour)
+			r.start(by) // a process that knows of nothing but the database
+			r.another()
+			if n := by.handed(id); n != 1 || r.state(id) != c.want {
+				t.Errorf("it was tried %d times and is %s", n, r.state(id))
+			}
+		})
+	}
+}
+
+// By a carrier whose peers drop a repeat, what nobody knows of goes out again
+// under the same id.
+func TestRepeatedWhereThatIsHarmless(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	c := saying(first, errors.New("broken pipe"), errors.New("timeout"))
+	r.start(c, func(c *notify.Carrier) { c.Name, c.Repeatable = "kafka", true })
+	r.stands(id, models.InvitationSent)
+	if n := c.handed(id); n != 3 || len(c.times) != 1 {
+		t.Errorf("it was tried %d times, %v", n, c.times)
+	}
+}
+
+// A sender that dies between its claim and the outcome leaves an invitation that is
+// given up after ten minutes, counted, and never sent again.
+func TestADeadSender(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	if claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "smtp", 8); err != nil || len(claims) != 1 {
+		t.Fatalf("%d claims, %v", len(claims), err)
+	}
+	c := saying(first)
+	r.start(c)
+	r.another()
+	if r.state(id) != models.InvitationSending {
+		t.Errorf("after no time it is %s", r.state(id))
+	}
+	r.later(11 * time.Minute)
+	p := r.start(c)
+	r.stands(id, models.InvitationUnknown)
+	p.counts(`referral_notify_abandoned_total{channel="email"} 1`)
+	r.later(24 * time.Hour)
+	r.another()
+	if n := c.handed(id); n != 0 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
+// Who opts out before the message goes out is not written to.
+func TestOptedOutWhileItWaits(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.optOut(1)
+	c := saying(first)
+	r.start(c)
+	r.another()
+	if n := c.handed(id); n != 0 || r.state(id) != models.InvitationOptedOut {
+		t.Errorf("it was sent %d times and is %s", n, r.state(id))
+	}
+}
+
+// Who opts out while the message is on its way is not written to again when the
+// carrier puts it off.
+func TestOptedOutWhileItIsSent(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	reached, release := make(chan struct{}), make(chan struct{})
+	c := newCarrier(func(_ context.Context, m *models.InvitationMessage, _ int) error {
+		if m.ID != id {
+			return nil
+		}
+		close(reached)
+		<-release
+		return models.ErrCarrierBusy
+	})
+	r.start(c)
+	<-reached
+	r.optOut(1)
+	close(release)
+	r.stands(id, models.InvitationOptedOut)
+	r.later(24 * time.Hour)
+	r.another()
+	if n := c.handed(id); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+// While the carrier is away, the queue's length and age are seen, nothing is lost,
+// and all goes out when it is back.
+func TestTheQueueIsSeen(t *testing.T) {
+	r := newRig(t)
+	var back atomic.Bool
+	c := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+		if back.Load() {
+			return nil
+		}
+		return fmt.Errorf("mail: %w: connection refused", models.ErrCarrierAway)
+	})
+	one := r.invite()
+	r.later(30 * time.Second)
+	other := r.invite()
+	r.later(time.Minute)
+	p := r.start(c)
+	p.counts(`referral_notify_queue{channel="email",state="waiting"} 2`)
+	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 90`)
+	p.counts(`referral_notify_carrier_up{carrier="smtp",channel="email"} 0`)
+	if err := p.Ready(); !errors.Is(err, models.ErrCarrierAway) {
+		t.Errorf("Ready says %v", err)
+	}
+	back.Store(true)
+	r.stands(one, models.InvitationSent)
+	r.stands(other, models.InvitationSent)
+	p.counts(`referral_notify_queue{channel="email",state="waiting"} 0`)
+	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 0`)
+	p.counts(`referral_notify_carrier_up{carrier="smtp",channel="email"} 1`)
+}
+
+// What is being sent when the end comes is still noted.
+func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	reached, release := make(chan struct{}), make(chan struct{})
+	c := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+		close(reached)
+		<-release
+		return nil
+	})
+	p := r.start(c)
+	<-reached
+	p.stop()
+	close(release)
+	if err := <-p.done; err != nil {
+		t.Error(err)
+	}
+	p.done <- nil // for whoever clears up
+	if r.state(id) != models.InvitationSent {
+		t.Errorf("it is %s", r.state(id))
+	}
+}
+
+// What one carrier may have sent is sent by no other, whatever came after; what
+// provably never left goes out by whoever is asked next.
+func TestAnotherCarrier(t *testing.T) {
+	doubt := errors.New("broken pipe")
+	away := fmt.Errorf("publisher: %w: connection refused", models.ErrCarrierAway)
+	for name, c := range map[string]struct {
+		errs []error // of the first carrier's attempts
+		want models.InvitationState
+	}{
+		"in doubt":                   {[]error{doubt}, models.InvitationUnknown},
+		"in doubt, then away":        {[]error{doubt, away}, models.InvitationUnknown},
+		"away, then in doubt":        {[]error{away, doubt}, models.InvitationUnknown},
+		"in doubt, then put off":     {[]error{doubt, models.ErrCarrierBusy}, models.InvitationUnknown},
+		"never reached":              {[]error{away, away}, models.InvitationSent},
+		"not taken":                  {[]error{models.ErrCarrierBusy}, models.InvitationSent},
+		"nobody has tried it at all": {nil, models.InvitationSent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.invite()
+			for _, err := range c.errs {
+				r.once(id, "kafka", err)
+				r.later(time.Hour)
+			}
+			mails := saying(first)
+			p := r.start(mails)
+			r.stands(id, c.want)
+			wanted := map[models.InvitationState]int{models.InvitationSent: 1}[c.want]
+			if n := mails.handed(id); n != wanted {
+				t.Errorf("another carrier was handed it %d times", n)
+			}
+			if c.want == models.InvitationUnknown {
+				p.counts(outcomes + `"unknown"} 1`)
+				p.says(id.String(), "kafka may have sent it before")
+			}
+			r.later(24 * time.Hour)
+			r.another()
+			if n := mails.handed(id); n != wanted || r.state(id) != c.want {
+				t.Errorf("then it was handed it %d times, and is %s", n, r.state(id))
+			}
+		})
+	}
+}
+
+// What may have gone out has not failed, whatever its carrier says of a repeat.
+func TestARefusedRepeat(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.once(id, "kafka", errors.New("broken pipe"))
+	r.later(time.Hour)
+	claim := r.claimed("kafka").Claim
+	refused := models.InvitationOutcome{State: models.InvitationFailed}
+	if err := r.store.NoteInvitation(t.Context(), claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
+		t.Errorf("it is %s, %v", r.state(id), err)
+	}
+}
+
+// Nor has what may have gone out just when it had become too old for another try.
+func TestInDoubtAndTooOld(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	claim := r.claimed("kafka").Claim
+	late := models.InvitationOutcome{State: models.InvitationFailed, InDoubt: true}
+	if err := r.store.NoteInvitation(t.Context(), claim, late); err != nil || r.state(id) != models.InvitationUnknown {
+		t.Errorf("it is %s, %v", r.state(id), err)
+	}
+}
+
+// A sender that dies with what another carrier may have sent leaves it to that
+// carrier, or unknown.
+func TestADeadSenderBetweenCarriers(t *testing.T) {
+	for name, c := range map[string]struct {
+		repeatable []string // the carriers of whoever finds it
+		want       models.InvitationState
+	}{
+		"the first carrier is still there": {[]string{"kafka"}, models.InvitationQueued},
+		"it is gone":                       {[]string{}, models.InvitationUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			id := r.invite()
+			r.once(id, "kafka", errors.New("broken pipe"))
+			if c := r.claimed("smtp"); c.MaybeSentBy != "kafka" {
+				t.Fatalf("claimed %+v", c)
+			}
+			r.later(11 * time.Minute)
+			if _, err := r.store.ReleaseInvitations(t.Context(), r.now(), c.repeatable); err != nil || r.state(id) != c.want {
+				t.Fatalf("it is %s, %v", r.state(id), err)
+			}
+			mails := saying(first)
+			r.start(mails)
+			r.stands(id, models.InvitationUnknown)
+			if n := mails.handed(id); n != 0 {
+				t.Errorf("another carrier was handed it %d times", n)
+			}
+		})
+	}
+}
+
+// A carrier whose sender died may have sent it: another one of the channel does
+// not, though the first is still used by the other channel.
+func TestADeadSendersInvitationKeepsItsCarrier(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.claimed("kafka")
+	r.later(11 * time.Minute)
+	if unknown, err := r.store.ReleaseInvitations(t.Context(), r.now(), []string{"kafka"}); err != nil || len(unknown) != 0 {
+		t.Fatalf("%v, %v", unknown, err)
+	}
+	mails := saying(first)
+	r.start(mails)
+	r.stands(id, models.InvitationUnknown)
+	if n := mails.handed(id); n != 0 {
+		t.Errorf("another carrier was handed it %d times", n)
+	}
+}
+
+// The carrier that may have sent it sends it again, also after others were tried
+// without effect.
+func TestTheSameCarrierAgain(t *testing.T) {
+	r := newRig(t)
+	id := r.invite()
+	r.once(id, "smtp", models.ErrCarrierBusy)
+	r.later(time.Hour)
+	r.once(id, "kafka", errors.New("broken pipe"))
+	c := saying(first)
+	r.start(c, func(c *notify.Carrier) { c.Name, c.Repeatable = "kafka", true })
+	r.stands(id, models.InvitationSent)
+	if n := c.handed(id); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+}

@@ -1,0 +1,327 @@
+package storetest_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
+	"go.uber.org/goleak"
+
+	"referral/billing"
+	"referral/internal/sleep"
+	"referral/models"
+	"referral/scheduler"
+	"referral/store"
+	"referral/test/storetest"
+)
+
+var moscow = time.FixedZone("MSK", 3*60*60)
+
+func programme(t *testing.T) *billing.Programme {
+	t.Helper()
+	p, err := billing.NewProgramme(moscow, []billing.Terms{{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder: []billing.StepTerms{{Percent: 20, Months: 3}}, Discounted: []string{"subscription"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// strike fires once.
+type strike time.Time
+
+// Next is when it fires, if that is still to come.
+func (s strike) Next(after time.Time) time.Time {
+	if after.Before(time.Time(s)) {
+		return time.Time(s)
+	}
+	return time.Time{}
+}
+
+// night tells when a scheduler has come to the end of its night's work.
+type night struct {
+	*store.Store
+	over chan struct{}
+	won  *atomic.Int64
+}
+
+// ClaimSlot is the last thing that a scheduler does at night.
+func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
+	won, err := n.Store.ClaimSlot(ctx, slot)
+	if won {
+		n.won.Add(1)
+	}
+	n.over <- struct{}{}
+	return won, err
+}
+
+// begun is a schedule that tells when a scheduler's clock has begun to follow it.
+type begun struct {
+	cron.Schedule
+	once  sync.Once
+	begun chan<- struct{}
+}
+
+// Next is asked for the first time right after the clock was first read.
+func (b *begun) Next(after time.Time) time.Time {
+	b.once.Do(func() { b.begun <- struct{}{} })
+	return b.Schedule.Next(after)
+}
+
+// listener hears that a scheduler leaves a night out, because it is still at the
+// work of the one before: that night is over, too.
+type listener struct {
+	slog.Handler
+	over chan<- struct{}
+}
+
+func (listener) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle passes every other message by.
+func (l listener) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "left out") {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Equal(slog.String("job", "nightly catch-up")) {
+				l.over <- struct{}{}
+			}
+			return true
+		})
+	}
+	return nil
+}
+
+// replica is one process; when is the time at which its night strikes by its own
+// clock.
+func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
+		Metrics: scheduler.NewMetrics(registry), Now: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	monthly, err := scheduler.ParseSchedule("0 3 1 * *", moscow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scheduler.New(scheduler.Options{
+		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
+		Retention: scheduler.Retention{Cleaner: n, Schedule: strike{}}, // never
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, registry
+}
+
+// Three replicas whose nights strike in the same second make one run of the month
+// on their database, and one reconciliation.
+func TestThreeReplicasMakeOneRun(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)
+	s, dsn := storetest.Open(t, func() time.Time { return now })
+	bill(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	ended := make(chan error, 3)
+	var ahead atomic.Int64
+	clock := func() time.Time { return now.Add(time.Duration(ahead.Load())) }
+	following := make(chan struct{}, 3)
+	for range 3 {
+		r, _ := replica(t, n, &begun{Schedule: strike(now.Add(time.Second)), begun: following}, clock)
+		go func() { ended <- r.Run(ctx) }()
+	}
+	for range 3 {
+		<-following
+	}
+	ahead.Store(int64(time.Second))
+	for range 3 {
+		<-n.over
+	}
+	cancel()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	db := storetest.SQL(t, dsn)
+	var runs, documents, amount int64
+	var state string
+	if err := db.QueryRow(`SELECT count(*), min(state), sum(documents), sum(amount)::bigint FROM runs`).Scan(&runs, &state, &documents, &amount); err != nil {
+		t.Fatal(err)
+	}
+	if runs != 1 || state != "done" || documents != 20 || amount != -20*200 || n.won.Load() != 1 {
+		t.Errorf("%d runs, %s, with %d documents of %d; %d reconciliations", runs, state, documents, amount, n.won.Load())
+	}
+	_ = db.Close()
+	_ = s.Close()
+	goleak.VerifyNone(t, ignore)
+}
+
+// The wall clock jumps over the month's run and the night's work, is set back, and
+// comes there again: three replicas make one run and one reconciliation.
+func TestTheClockJumpsUnderThreeReplicas(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	began, now := time.Now(), time.Date(2026, 5, 1, 1, 0, 0, 0, moscow)
+	var ahead atomic.Int64
+	clock := func() time.Time { return now.Add(time.Since(began) + time.Duration(ahead.Load())) }
+	s, dsn := storetest.Open(t, clock)
+	bill(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	ended, following := make(chan error, 3), make(chan struct{}, 3)
+	var registries []*prometheus.Registry
+	for range 3 {
+		r, registry := replica(t, n, &begun{Schedule: nightly(t), begun: following}, clock)
+		registries = append(registries, registry)
+		go func() { ended <- r.Run(ctx) }()
+	}
+	for range 3 {
+		<-following
+	}
+	for jump := range 2 {
+		ahead.Add(int64(8 * time.Hour))
+		for range 3 {
+			<-n.over
+		}
+		if jump == 0 {
+			ahead.Add(int64(-8 * time.Hour))
+			await(t, func() bool {
+				return !slices.ContainsFunc(registries, func(r *prometheus.Registry) bool { return jumpsBack(t, r) == 0 })
+			})
+		}
+	}
+	cancel()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	db := storetest.SQL(t, dsn)
+	var runs, documents, amount int64
+	if err := db.QueryRow(`SELECT count(*), sum(documents), sum(amount)::bigint FROM runs WHERE state = 'done'`).Scan(&runs, &documents, &amount); err != nil {
+		t.Fatal(err)
+	}
+	if runs != 1 || documents != 20 || amount != -20*200 || n.won.Load() != 1 {
+		t.Errorf("%d runs with %d documents of %d; %d reconciliations", runs, documents, amount, n.won.Load())
+	}
+	_ = db.Close()
+	_ = s.Close()
+	goleak.VerifyNone(t, ignore)
+}
+
+func jumpsBack(t *testing.T, r *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "referral_clock_jumps_total" && m.GetLabel()[0].GetValue() == "backward" {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func nightly(t *testing.T) cron.Schedule {
+	t.Helper()
+	s, err := scheduler.ParseSchedule("30 4 * * *", moscow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !done() {
+		if !sleep.For(ctx, time.Millisecond) {
+			t.Fatal("it never came to be")
+		}
+	}
+}
+
+// overtaken is the store of a process that another one is always ahead of: it moves
+// the run on, and dies.
+type overtaken struct{ *store.Store }
+
+func (o overtaken) Advance(ctx context.Context, id int64, check store.Check) (models.Run, bool, error) {
+	if run, moved, err := o.Store.Advance(ctx, id, check); err != nil || !moved {
+		return run, moved, err
+	}
+	return o.Store.Advance(ctx, id, check)
+}
+
+// Whoever works at a run goes on with it when the process that moved it to posting
+// has died.
+func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
+	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)
+	s, dsn := storetest.Open(t, func() time.Time { return now })
+	bill(t, s)
+	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
+		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
+		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	runs, err := settler.Run(ctx, models.RunRequest{Period: 202604})
+	if err != nil || len(runs) != 1 || runs[0].State != models.RunDone || runs[0].Totals.Documents != 20 {
+		t.Errorf("%+v, %v", runs, err)
+	}
+	var documents int64
+	if err := storetest.SQL(t, dsn).QueryRow("SELECT count(*) FROM adjustments").Scan(&documents); err != nil || documents != 20 {
+		t.Errorf("%d documents, %v", documents, err)
+	}
+}
+
+// bill gives twenty accounts a friend and an April invoice of 10.00 each.
+func bill(t *testing.T, s *store.Store) {
+	t.Helper()
+	var batch []models.DecodedMessage
+	on := time.Date(2026, 4, 1, 0, 0, 0, 0, moscow)
+	add := func(data models.FactData) {
+		batch = append(batch, models.DecodedMessage{Fact: &models.Fact{At: on, Data: data}})
+	}
+	for id := int64(1); id <= 20; id++ {
+		add(models.Registered{AccountID: id, RegisteredAt: on.AddDate(-1, 0, 0)})
+		add(models.Registered{AccountID: 100 + id, RegisteredAt: on})
+		add(models.ActivationRequested{AccountID: 100 + id, Code: fmt.Sprint("CODE", id), RequestedAt: on})
+		add(&models.Invoice{AccountID: id, ID: fmt.Sprint("INV", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
+			{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 1000},
+		}})
+	}
+	p := programme(t)
+	_, err := s.Take(t.Context(), batch, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+		var owner int64
+		book := billing.NewFactApplier(p, set, func() string { return fmt.Sprint("CODE", owner) })
+		for _, f := range facts {
+			owner = f.Data.Account()
+			book.Take(f)
+		}
+		return book.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
