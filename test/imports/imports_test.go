@@ -1,4 +1,4 @@
-// The arrows of docs/architecture.md, each ban with its reason.
+// The imports that docs/architecture.md allows: each ban with its reason.
 package imports
 
 import (
@@ -136,7 +136,7 @@ func libraryRules() []rule {
 	}
 }
 
-// roomRules is the arrows between the module's own packages.
+// roomRules is the imports between the module's own packages.
 func roomRules() []rule {
 	all := []rule{
 		{
