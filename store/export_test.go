@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"referral/models"
 )
 
 // FriendsQuery is what reads a page of friends.
@@ -65,3 +67,8 @@ func (s *Store) PanicInStatement(ctx context.Context) error {
 
 // CheckedTables is the tables whose rights are checked, with spaces between.
 func CheckedTables() string { return strings.Join(tablesOf(migrations), " ") }
+
+// RecordAction records an act that changes nothing else.
+func (s *Store) RecordAction(ctx context.Context, a models.OperatorAction) error {
+	return s.write(ctx, func(tx *tx) error { return tx.recordAction(a) })
+}

@@ -21,12 +21,7 @@ type operatorActionRecord struct {
 
 func (operatorActionRecord) TableName() string { return "operator_actions" }
 
-// RecordAction records an act of a person. An act that changes the database as
-// well is recorded in the transaction that does so, by tx.recordAction.
-func (s *Store) RecordAction(ctx context.Context, a models.OperatorAction) error {
-	return s.write(ctx, func(tx *tx) error { return tx.recordAction(a) })
-}
-
+// recordAction records an act of a person in the transaction that carries it out.
 func (t *tx) recordAction(a models.OperatorAction) error {
 	if a.At.IsZero() {
 		a.At = t.now
