@@ -55,10 +55,7 @@ func read(t testing.TB, topic string, partitions int) []kafka.Message {
 	t.Helper()
 	var records []kafka.Message
 	for p := range partitions {
-		conn, err := kafka.DialLeader(t.Context(), "tcp", broker(t), topic, p)
-		must(t, err)
-		last, err := conn.ReadLastOffset()
-		must(t, err)
+		conn, last := leader(t, topic, p)
 		for range last {
 			m, err := conn.ReadMessage(1 << 20)
 			must(t, err)
@@ -67,6 +64,26 @@ func read(t testing.TB, topic string, partitions int) []kafka.Message {
 		must(t, conn.Close())
 	}
 	return records
+}
+
+// leader is a connection to the leader of a partition, and the partition's end. The
+// leader of a topic that was made a moment ago may not know yet that it is.
+func leader(t testing.TB, topic string, partition int) (conn *kafka.Conn, end int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		conn, err := kafka.DialLeader(ctx, "tcp", broker(t), topic, partition)
+		must(t, err)
+		end, err := conn.ReadLastOffset()
+		if err == nil {
+			return conn, end
+		}
+		must(t, conn.Close())
+		if !errors.Is(err, kafka.NotLeaderForPartition) || !sleep.For(ctx, 50*time.Millisecond) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func anInvitation(account int64) *models.InvitationMessage {

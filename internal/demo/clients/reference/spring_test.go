@@ -16,7 +16,7 @@ func springFolder(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("REFERRAL_SPRING")
 	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "e2e", "testdata", "spring")
+		folder = filepath.Join("..", "..", "..", "..", "test", "e2e", "testdata", "spring")
 	}
 	if _, err := os.Stat(folder); err != nil {
 		t.Fatalf("the spring example is needed: set REFERRAL_SPRING to its folder (%v)", err)
