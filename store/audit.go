@@ -24,11 +24,11 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 // Audit hands every account that bears on a period to see, by id, with its facts
 // and its part of the ledger, all in one view of the database. What concerns no
 // account is given to begin before them; should the database ask for the audit to
-// be repeated, begin is called again and all starts again.
+// be repeated, begin is called again and everything starts over.
 //
 // An account that billing answered about a document which is not in the ledger
-// comes with its invoices of other periods too, without their lines: the document
-// may have been one of theirs.
+// comes with its invoices of other periods too: the document may have been one of
+// theirs.
 func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error {
 	err := s.snapshot(ctx, true, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
@@ -95,8 +95,8 @@ func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
 	return s.termsDigest(ctx)
 }
 
-// disableStatementTimeout lifts the limit on statements, for what searches whole tables. It
-// ends with its context.
+// disableStatementTimeout is for statements that search whole tables. They end with
+// their context.
 func (t *tx) disableStatementTimeout() error {
 	if err := t.Exec("SET LOCAL statement_timeout = 0").Error; err != nil {
 		return fmt.Errorf("lifting the statement timeout: %w", err)
@@ -358,30 +358,26 @@ const anyPeriod = "ANY(ARRAY(SELECT period FROM periods))"
 func (l *auditLoader) invoices(ctx context.Context) error {
 	texts := newUnpacker()
 	var revisions []revision
-	read := func(v [][]byte) {
-		revisions = append(revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, texts)})
-	}
 	var batch pgx.Batch
-	const from = "SELECT " + invoiceColumns + " FROM invoices WHERE "
 	everything := l.ids
 	if l.period != 0 {
 		isWide := func(id int64) bool { return l.wide[id] }
 		narrow := slices.DeleteFunc(slices.Clone(l.ids), isWide)
 		everything = slices.DeleteFunc(slices.Clone(l.ids), func(id int64) bool { return !isWide(id) })
-		queue(&batch, "invoices", read, from+"storage_period = $2 AND account_id = ANY($1)", narrow, l.period)
-		queue(&batch, "invoices that have moved", read, movedRevisions, narrow, l.period)
+		queueRevisions(&batch, &revisions, texts, l.period, narrow)
 	}
 	if len(everything) > 0 {
-		queue(&batch, "all invoices", read, from+"storage_period = "+anyPeriod+" AND account_id = ANY($1)", everything)
+		queue(&batch, "all invoices", func(v [][]byte) { revisions = append(revisions, readRevision(v, texts)) },
+			"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = "+anyPeriod+" AND account_id = ANY($1)", everything)
 	}
 	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading invoices: %w", err)
 	}
 	eachInvoice(revisions, func(highest revision, periods []models.Period) {
-		if l.period == 0 || slices.Contains(periods, l.period) || l.wide[highest.account] {
-			c := &l.list[l.index[highest.account]]
-			c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: *highest.body})
-			l.stored[invoiceKey{highest.account, highest.body.ID}] = highest.stored
+		if l.period == 0 || slices.Contains(periods, l.period) || l.wide[highest.AccountID] {
+			c := &l.list[l.index[highest.AccountID]]
+			c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: *highest.Invoice})
+			l.stored[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 		}
 	})
 	return nil

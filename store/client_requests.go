@@ -21,8 +21,8 @@ const claimRequest = quickly + `INSERT INTO client_requests AS r (account_id, ke
 	RETURNING taken_at, claimed_at`
 
 // ClaimRequest takes on a request, or tells what has become of it. It is
-// forgotten after keep; a process that claims it and gives no answer within patience is
-// taken for dead.
+// forgotten after keep; a process that claims it and gives no answer within patience
+// is taken for dead.
 func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error) {
 	claim := models.RequestClaim{ClientRequest: r}
 	err := s.statement(ctx, func(conn *pgx.Conn) error {

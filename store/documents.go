@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
 )
 
@@ -130,20 +132,11 @@ func (t *tx) loadResend(ctx context.Context, doc *models.ChunkDocuments) error {
 	if err != nil {
 		return err
 	}
-	texts := newUnpacker()
-	err = each(ctx, t.pgx, "a document", func(v [][]byte) {
-		doc.PostedAt = getTime(v[documentWidth])
-		doc.Adjustments = append(doc.Adjustments, readDocument(v, texts))
-	}, "SELECT "+documentColumns+", posted_at FROM adjustments a WHERE "+documentByID+" AND account_id = $3", [16]byte(id), models.PeriodOfID(id), account)
-	if err != nil {
-		return err
-	}
-	err = each(ctx, t.pgx, "a package", func(v [][]byte) {
-		doc.PostedAt = getTime(v[9])
-		doc.Packages = append(doc.Packages, readPackage(v))
-	}, "SELECT "+packageColumns+", posted_at FROM sms_packages WHERE account_id = $1 AND package_id = $2", account, [16]byte(id))
-	if err != nil {
-		return err
+	var batch pgx.Batch
+	queueDocuments(&batch, doc, documentByID+" AND account_id = $3", [16]byte(id), models.PeriodOfID(id), account)
+	queuePackages(&batch, doc, "package_id = $1 AND account_id = $2", [16]byte(id), account)
+	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("reading the document: %w", err)
 	}
 	if len(doc.Adjustments)+len(doc.Packages) != 1 {
 		return fmt.Errorf("resend %d names %d documents of the ledger, not one", doc.Ref.Resend, len(doc.Adjustments)+len(doc.Packages))

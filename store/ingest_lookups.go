@@ -24,13 +24,6 @@ type knownInvoice struct {
 	revisions []*models.Invoice
 }
 
-// revision is one revision of an invoice.
-type revision struct {
-	account int64
-	stored  models.Period
-	body    *models.Invoice
-}
-
 // answerKey identifies an answer of billing.
 type answerKey struct {
 	document models.UUID
@@ -119,10 +112,10 @@ func (b *ingestion) readRevisions(ctx context.Context) error {
 	}
 	texts := newUnpacker()
 	return each(ctx, b.pgx, "revisions of invoices", func(v [][]byte) {
-		inv := readInvoice(v, texts)
-		known := b.known.invoices[inv.ID]
-		known.revisions = append(known.revisions, inv)
-		b.known.invoices[inv.ID] = known
+		r := readRevision(v, texts)
+		known := b.known.invoices[r.ID]
+		known.revisions = append(known.revisions, r.Invoice)
+		b.known.invoices[r.ID] = known
 	}, revisionsOf("unnest($1::int[], $2::bigint[], $3::text[]) AS k (storage_period, account_id, invoice_id)"), keys.periods, keys.accounts, keys.ids)
 }
 
@@ -135,23 +128,4 @@ type invoiceKeys struct {
 
 func (k *invoiceKeys) add(stored models.Period, account int64, id string) {
 	k.periods, k.accounts, k.ids = append(k.periods, int32(stored)), append(k.accounts, account), append(k.ids, id)
-}
-
-// revisionsOf selects all revisions of the invoices with the keys k. Each key is
-// looked up by itself: for three lists of a thousand values PostgreSQL before 17 tries
-// every combination, and what it would join without statistics nobody knows.
-func revisionsOf(k string) string {
-	return "SELECT i.* FROM " + k + " CROSS JOIN LATERAL (SELECT " + invoiceColumns + ` FROM invoices i
-		WHERE i.storage_period = k.storage_period AND i.account_id = k.account_id AND i.invoice_id = k.invoice_id OFFSET 0) i`
-}
-
-// invoiceColumns and readInvoice belong together.
-const invoiceColumns = "account_id, storage_period, period, revision, invoice_id, currency, lines"
-
-func readInvoice(v [][]byte, texts *unpacker) *models.Invoice {
-	inv := &models.Invoice{
-		AccountID: getInt8(v[0]), Period: models.Period(getInt4(v[2])), Revision: getInt4(v[3]), ID: string(v[4]), Currency: texts.words.of(v[5]),
-	}
-	inv.Lines, inv.Damage = texts.linesOf(v[6], inv.Period)
-	return inv
 }

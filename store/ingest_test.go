@@ -140,7 +140,7 @@ func TestInvoicesInConflict(t *testing.T) {
 	l.expect("the revision in another month", l.deliveries(elsewhere), models.Aside)
 	l.expect("an id of another account's", l.deliveries(stolen), models.Aside)
 	l.expect("two bodies in one batch", l.deliveries(april(902, 1, 1), april(902, 1, 2), april(902, 2, 2)), models.Applied, models.Aside, models.Applied)
-	l.expect("the mended one, its id is still free", []models.DecodedMessage{l.named("bad", april(885, 2, 299999))}, models.Applied)
+	l.expect("the corrected one, its id is still free", []models.DecodedMessage{l.named("bad", april(885, 2, 299999))}, models.Applied)
 	if got := l.dump("SELECT account_id, period, revision, (SELECT sum(amount_minor) FROM invoice_lines n WHERE (n.account_id, n.period, n.invoice_id, n.revision) = (i.account_id, i.period, i.invoice_id, i.revision)) FROM invoices i WHERE account_id < 903"); got !=
 		"(885,202604,1,300000)\n(885,202604,2,299999)\n(902,202604,1,1)\n(902,202604,2,2)" {
 		t.Errorf("invoices kept:\n%s", got)

@@ -47,7 +47,6 @@ func (s *Store) LoadChunk(ctx context.Context, ref models.ChunkRef) (models.Chun
 }
 
 func (t *tx) loadChunk(ctx context.Context, doc *models.ChunkDocuments) error {
-	texts := newUnpacker()
 	var batch pgx.Batch
 	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
 	queue(&batch, "the size of the chunk", func(v [][]byte) {
@@ -55,15 +54,9 @@ func (t *tx) loadChunk(ctx context.Context, doc *models.ChunkDocuments) error {
 		doc.Posted = models.ChunkSize{Documents: getInt8(v[2]), Packages: getInt8(v[3])}
 		doc.Adjustments = make([]models.Adjustment, 0, doc.Posted.Documents)
 	}, "SELECT from_account, to_account, documents, packages FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
-	queue(&batch, "documents", func(v [][]byte) {
-		doc.PostedAt = getTime(v[documentWidth])
-		doc.Adjustments = append(doc.Adjustments, readDocument(v, texts))
-	}, "SELECT "+documentColumns+", posted_at FROM adjustments a WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
-	queue(&batch, "packages", func(v [][]byte) {
-		doc.PostedAt = getTime(v[9])
-		doc.Packages = append(doc.Packages, readPackage(v))
-	}, "SELECT "+packageColumns+", posted_at FROM sms_packages WHERE run_id = $1 AND chunk_no = $2 ORDER BY account_id, sms, ordinal",
-		doc.Ref.RunID, doc.Ref.Chunk)
+	const ofChunk = "run_id = $1 AND chunk_no = $2"
+	queueDocuments(&batch, doc, ofChunk, doc.Ref.RunID, doc.Ref.Chunk)
+	queuePackages(&batch, doc, ofChunk, doc.Ref.RunID, doc.Ref.Chunk)
 	if err := t.pgx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("reading documents: %w", err)
 	}
@@ -73,6 +66,23 @@ func (t *tx) loadChunk(ctx context.Context, doc *models.ChunkDocuments) error {
 		slices.SortFunc(doc.Adjustments, ledgerOrder)
 	}
 	return nil
+}
+
+// queueDocuments reads documents as they were posted, in any order.
+func queueDocuments(batch *pgx.Batch, doc *models.ChunkDocuments, which string, args ...any) {
+	texts := newUnpacker()
+	queue(batch, "documents", func(v [][]byte) {
+		doc.PostedAt = getTime(v[documentWidth])
+		doc.Adjustments = append(doc.Adjustments, readDocument(v, texts))
+	}, "SELECT "+documentColumns+", posted_at FROM adjustments a WHERE "+which, args...)
+}
+
+// queuePackages reads packages as they were posted, in order.
+func queuePackages(batch *pgx.Batch, doc *models.ChunkDocuments, which string, args ...any) {
+	queue(batch, "packages", func(v [][]byte) {
+		doc.PostedAt = getTime(v[9])
+		doc.Packages = append(doc.Packages, readPackage(v))
+	}, "SELECT "+packageColumns+", posted_at FROM sms_packages WHERE "+which+" ORDER BY account_id, sms, ordinal", args...)
 }
 
 func ledgerOrder(a, b models.Adjustment) int {

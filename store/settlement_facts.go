@@ -24,7 +24,7 @@ func (l *inputLoader) facts(ctx context.Context) error {
 			"SELECT "+discountColumns+` FROM discounts WHERE account_id = ANY($1) AND to_day > $2 AND from_day < $3
 			ORDER BY account_id, kind, from_day`, l.ids, s.min.Time(), s.max.Time())
 	}
-	l.queueInvoices(&batch)
+	queueRevisions(&batch, &l.revisions, l.texts, l.scope.period, l.ids)
 	l.queuePosted(&batch)
 	l.queueGrants(&batch)
 	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
@@ -36,66 +36,22 @@ func (l *inputLoader) facts(ctx context.Context) error {
 	return nil
 }
 
-type invoiceKey struct {
-	account int64
-	invoice string
-}
-
-// queueInvoices reads every revision of the invoices that are stored under the
-// period, and of those that a revision has moved to it. eachInvoice puts the rows in
-// order, because for one account they are few.
-func (l *inputLoader) queueInvoices(batch *pgx.Batch) {
-	read := func(v [][]byte) {
-		l.revisions = append(l.revisions, revision{getInt8(v[0]), models.Period(getInt4(v[1])), readInvoice(v, l.texts)})
-	}
-	queue(batch, "invoices", read,
-		"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
-	queue(batch, "invoices that have moved", read, movedRevisions, l.ids, l.scope.period)
-}
-
-// movedRevisions selects all revisions of the invoices of the accounts $1 that are
-// stored under another period than $2 and that a revision has moved to it.
-var movedRevisions = revisionsOf(`(SELECT DISTINCT storage_period, account_id, invoice_id FROM invoices
-	WHERE period <> storage_period AND period = $2 AND account_id = ANY($1)) k`)
-
 // chooseRevisions gives each account the invoices whose highest revision lies in the
 // period.
 func (l *inputLoader) chooseRevisions() {
 	passed := map[mark]bool{}
 	eachInvoice(l.revisions, func(highest revision, periods []models.Period) {
 		switch {
-		case highest.body.Period == l.scope.period:
-			c := l.account(highest.account)
-			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.body})
+		case highest.Period == l.scope.period:
+			c := l.account(highest.AccountID)
+			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.Invoice})
 			if highest.stored != l.scope.period {
-				l.cases.elsewhere[invoiceKey{highest.account, highest.body.ID}] = highest.stored
+				l.cases.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 			}
 		case slices.Contains(periods, l.scope.period):
-			l.passOn(passed, mark{highest.body.Period, highest.account})
+			l.passOn(passed, mark{highest.Period, highest.AccountID})
 		}
 	})
-}
-
-// eachInvoice hands over the highest revision of each invoice, by account and id,
-// with the periods of all its revisions, which are good until fn returns. It puts the
-// revisions in order: the few of an account are cheaper to sort here than all of them
-// in the database.
-func eachInvoice(revisions []revision, fn func(highest revision, periods []models.Period)) {
-	order := func(a, b revision) int {
-		return cmp.Or(cmp.Compare(a.account, b.account), strings.Compare(a.body.ID, b.body.ID), cmp.Compare(a.body.Revision, b.body.Revision))
-	}
-	if !slices.IsSortedFunc(revisions, order) {
-		slices.SortFunc(revisions, order)
-	}
-	var periods []models.Period
-	for i, r := range revisions {
-		periods = append(periods, r.body.Period)
-		if next := i + 1; next < len(revisions) && revisions[next].account == r.account && revisions[next].body.ID == r.body.ID {
-			continue
-		}
-		fn(r, periods)
-		periods = periods[:0]
-	}
 }
 
 // ledgerColumns is what settling needs of the ledger.

@@ -130,10 +130,9 @@ type tx struct {
 	terms *string // that the process works by; nil for any
 }
 
-// write runs fn in a transaction. It is retried on deadlock,
-// serialization failure or unique violation: fn must
-// therefore build all its results again at each call. Each statement sees what
-// has been committed before it, whatever the server's habit: what a lock has
+// write runs fn in a transaction. It is retried on deadlock, serialization failure
+// or unique violation: fn must therefore build all its results again at each call.
+// Each statement sees what has been committed before it, whatever the server's habit: what a lock has
 // waited for must be seen behind it.
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// revision is one revision of an invoice, and the period that it is stored under.
+type revision struct {
+	*models.Invoice
+	stored models.Period
+}
+
+type invoiceKey struct {
+	account int64
+	invoice string
+}
+
+// revisionsOf selects all revisions of the invoices with the keys k. Each key is
+// looked up by itself: for three lists of a thousand values PostgreSQL before 17 tries
+// every combination, and what it would join without statistics nobody knows.
+func revisionsOf(k string) string {
+	return "SELECT i.* FROM " + k + " CROSS JOIN LATERAL (SELECT " + invoiceColumns + ` FROM invoices i
+		WHERE i.storage_period = k.storage_period AND i.account_id = k.account_id AND i.invoice_id = k.invoice_id OFFSET 0) i`
+}
+
+// invoiceColumns and readRevision belong together.
+const invoiceColumns = "account_id, storage_period, period, revision, invoice_id, currency, lines"
+
+func readRevision(v [][]byte, texts *unpacker) revision {
+	inv := &models.Invoice{
+		AccountID: getInt8(v[0]), Period: models.Period(getInt4(v[2])), Revision: getInt4(v[3]), ID: string(v[4]), Currency: texts.words.of(v[5]),
+	}
+	inv.Lines, inv.Damage = texts.linesOf(v[6], inv.Period)
+	return revision{inv, models.Period(getInt4(v[1]))}
+}
+
+// queueRevisions reads every revision of the invoices of accounts that are stored
+// under a period, and of those that a revision has moved to it, in any order.
+func queueRevisions(batch *pgx.Batch, into *[]revision, texts *unpacker, p models.Period, accounts []int64) {
+	read := func(v [][]byte) { *into = append(*into, readRevision(v, texts)) }
+	queue(batch, "invoices", read, "SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", accounts, p)
+	queue(batch, "invoices that have moved", read, movedRevisions, accounts, p)
+}
+
+// movedRevisions selects all revisions of the invoices of the accounts $1 that are
+// stored under another period than $2 and that a revision has moved to it.
+var movedRevisions = revisionsOf(`(SELECT DISTINCT storage_period, account_id, invoice_id FROM invoices
+	WHERE period <> storage_period AND period = $2 AND account_id = ANY($1)) k`)
+
+// eachInvoice hands over the highest revision of each invoice, by account and id,
+// with the periods of all its revisions, which are good until fn returns. It puts the
+// revisions in order: the few of an account are cheaper to sort here than all of them
+// in the database.
+func eachInvoice(revisions []revision, fn func(highest revision, periods []models.Period)) {
+	order := func(a, b revision) int {
+		return cmp.Or(cmp.Compare(a.AccountID, b.AccountID), strings.Compare(a.ID, b.ID), cmp.Compare(a.Revision, b.Revision))
+	}
+	if !slices.IsSortedFunc(revisions, order) {
+		slices.SortFunc(revisions, order)
+	}
+	var periods []models.Period
+	for i, r := range revisions {
+		periods = append(periods, r.Period)
+		if next := i + 1; next < len(revisions) && revisions[next].AccountID == r.AccountID && revisions[next].ID == r.ID {
+			continue
+		}
+		fn(r, periods)
+		periods = periods[:0]
+	}
+}
