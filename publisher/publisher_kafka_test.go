@@ -1,13 +1,11 @@
 package publisher
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -20,50 +18,23 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
-	"referral/internal/sleep"
 	"referral/models"
+	"referral/test/kafkatest"
 )
-
-func setting(t testing.TB, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	if value == "" {
-		t.Fatalf("%s is not set: run me through make test", name)
-	}
-	return value
-}
 
 // kafkaTopics makes four topics that nobody else uses.
 func kafkaTopics(t testing.TB, partitions int, configs ...kafka.ConfigEntry) Topics {
 	t.Helper()
 	tag := "publisher-test-" + rand.Text()
 	made := Topics{Discounts: tag + "-discounts", Packages: tag + "-packages", Events: tag + "-events", DeadLetters: tag + "-dead"}
-	names := []string{made.Discounts, made.Packages, made.Events, made.DeadLetters}
-	client := kafkaClient(t)
-	var wanted []kafka.TopicConfig
-	for _, name := range names {
-		wanted = append(wanted, kafka.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: configs})
-	}
-	created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: wanted})
-	must(t, err)
-	for _, err := range created.Errors {
-		must(t, err)
-	}
-	t.Cleanup(func() {
-		_, err := client.DeleteTopics(context.WithoutCancel(t.Context()), &kafka.DeleteTopicsRequest{Topics: names})
-		must(t, err)
-	})
+	kafkatest.Create(t, partitions, configs, made.Discounts, made.Packages, made.Events, made.DeadLetters)
 	return made
-}
-
-func kafkaClient(t testing.TB) *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(setting(t, "REFERRAL_TEST_KAFKA")), Transport: &kafka.Transport{}}
 }
 
 func kafkaPublisher(t testing.TB, ledger Ledger, topics Topics, change ...func(*Options)) *Publisher {
 	t.Helper()
 	o := Options{
-		Ledger: ledger, Brokers: []string{setting(t, "REFERRAL_TEST_KAFKA")}, Topics: topics,
+		Ledger: ledger, Brokers: []string{kafkatest.Address(t)}, Topics: topics,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now, Transport: newTransport(t),
 	}
 	for _, c := range change {
@@ -72,42 +43,6 @@ func kafkaPublisher(t testing.TB, ledger Ledger, topics Topics, change ...func(*
 	p, err := New(o)
 	must(t, err)
 	return p
-}
-
-// readKafka is all records of a topic, partition by partition.
-func readKafka(t testing.TB, topic string, partitions int) []kafka.Message {
-	t.Helper()
-	var records []kafka.Message
-	for p := range partitions {
-		conn, last := leaderOf(t, topic, p)
-		for next := int64(0); next < last; next++ {
-			m, err := conn.ReadMessage(64 << 20)
-			must(t, err)
-			records = append(records, m)
-		}
-		must(t, conn.Close())
-	}
-	return records
-}
-
-// leaderOf is a connection to a partition's leader, and the partition's end. One
-// that was made a moment ago has no leader yet.
-func leaderOf(t testing.TB, topic string, partition int) (conn *kafka.Conn, last int64) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		conn, err := kafka.DialLeader(ctx, "tcp", setting(t, "REFERRAL_TEST_KAFKA"), topic, partition)
-		if err == nil {
-			if last, err = conn.ReadLastOffset(); err == nil {
-				return conn, last
-			}
-			must(t, conn.Close())
-		}
-		if !errors.Is(err, kafka.NotLeaderForPartition) && !errors.Is(err, kafka.LeaderNotAvailable) || !sleep.For(ctx, 50*time.Millisecond) {
-			t.Fatal(err)
-		}
-	}
 }
 
 func idsByAccount(t testing.TB, records []kafka.Message) map[int64][]string {
@@ -147,14 +82,14 @@ func TestAllGoesOutToKafka(t *testing.T) {
 	made := kafkaTopics(t, partitions)
 	drain(t, kafkaPublisher(t, w.ledger, made))
 
-	sameDocuments(t, idsByAccount(t, readKafka(t, made.Discounts, partitions)), w.ledger.wantDocuments())
-	if n := len(readKafka(t, made.Packages, partitions)); n != 12 {
+	sameDocuments(t, idsByAccount(t, kafkatest.Read(t, made.Discounts, partitions)), w.ledger.wantDocuments())
+	if n := len(kafkatest.Read(t, made.Packages, partitions)); n != 12 {
 		t.Errorf("%d packages, want 12", n)
 	}
-	if n := len(readKafka(t, made.Events, partitions)); n != 1 {
+	if n := len(kafkatest.Read(t, made.Events, partitions)); n != 1 {
 		t.Errorf("%d events, want 1", n)
 	}
-	dead := readKafka(t, made.DeadLetters, partitions)
+	dead := kafkatest.Read(t, made.DeadLetters, partitions)
 	if len(dead) != 1 || string(dead[0].Value) != string(value) || dead[0].Key != nil || len(dead[0].Headers) != 5 {
 		t.Errorf("dead letters: %+v", dead)
 	}
@@ -179,7 +114,7 @@ func TestALargeAdjustmentPassesCompressed(t *testing.T) {
 	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "documents 20 ") || strings.Contains(err.Error(), "documents 11 ") {
 		t.Errorf("Drain says %v", err)
 	}
-	records := readKafka(t, made.Discounts, 2)
+	records := kafkatest.Read(t, made.Discounts, 2)
 	want := ledger.wantDocuments()
 	delete(want, 20)
 	sameDocuments(t, idsByAccount(t, records), want)
@@ -189,7 +124,7 @@ func TestALargeAdjustmentPassesCompressed(t *testing.T) {
 }
 
 func TestKafkaWithAPassword(t *testing.T) {
-	mechanism, err := scram.Mechanism(scram.SHA512, setting(t, "REFERRAL_TEST_KAFKA_USER"), setting(t, "REFERRAL_TEST_KAFKA_PASSWORD"))
+	mechanism, err := scram.Mechanism(scram.SHA512, kafkatest.Setting(t, "REFERRAL_TEST_KAFKA_USER"), kafkatest.Setting(t, "REFERRAL_TEST_KAFKA_PASSWORD"))
 	must(t, err)
 	ledger := newMemory()
 	ledger.add(chunkOf(1, 1, 10))
@@ -197,9 +132,9 @@ func TestKafkaWithAPassword(t *testing.T) {
 	transport := &kafka.Transport{SASL: mechanism}
 	defer transport.CloseIdleConnections()
 	drain(t, kafkaPublisher(t, ledger, made, func(o *Options) {
-		o.Brokers, o.Transport = []string{setting(t, "REFERRAL_TEST_KAFKA_SASL")}, transport
+		o.Brokers, o.Transport = []string{kafkatest.Setting(t, "REFERRAL_TEST_KAFKA_SASL")}, transport
 	}))
-	if n := len(readKafka(t, made.Discounts, 1)); n != 1 {
+	if n := len(kafkatest.Read(t, made.Discounts, 1)); n != 1 {
 		t.Errorf("%d records", n)
 	}
 }
@@ -251,7 +186,7 @@ func BenchmarkWriter(b *testing.B) {
 	made := kafkaTopics(b, benchPartitions)
 	messages := encoded(benchLedger())
 	writer := &kafka.Writer{
-		Addr: kafka.TCP(setting(b, "REFERRAL_TEST_KAFKA")), Topic: made.Discounts, Balancer: kafka.Murmur2Balancer{},
+		Addr: kafka.TCP(kafkatest.Address(b)), Topic: made.Discounts, Balancer: kafka.Murmur2Balancer{},
 		RequiredAcks: kafka.RequireAll, Compression: kafka.Snappy, BatchSize: 1000, BatchBytes: 900_000,
 		BatchTimeout: 5 * time.Millisecond, Transport: &kafka.Transport{},
 	}

@@ -13,6 +13,7 @@ import (
 
 	"referral/internal/sleep"
 	"referral/models"
+	"referral/test/kafkatest"
 )
 
 // lawless is a ledger that lets everybody lead at once, as a lock does that is held
@@ -83,7 +84,7 @@ func TestLeaderLeftBehindRepeatsOnly(t *testing.T) {
 	must(t, kafkaPublisher(t, second, topics).Drain(t.Context()))
 	close(behind)
 	must(t, <-done)
-	records := readKafka(t, topics.Discounts, partitions)
+	records := kafkatest.Read(t, topics.Discounts, partitions)
 	sameDocuments(t, firsts(idsByAccount(t, records)), ledger.wantDocuments())
 	if len(records) <= 3*3*60 {
 		t.Errorf("%d records: the leader left behind has sent nothing", len(records))
@@ -134,10 +135,10 @@ func TestTwoLeadersAtOnceAreHarmless(t *testing.T) {
 		}
 		calls.Wait()
 		stop()
-		marked(t, ledger, readKafka(t, topics.Discounts, partitions))
+		marked(t, ledger, kafkatest.Read(t, topics.Discounts, partitions))
 	}
-	sameDocuments(t, firsts(idsByAccount(t, readKafka(t, topics.Discounts, partitions))), ledger.wantDocuments())
-	sameDocuments(t, firsts(idsByAccount(t, readKafka(t, topics.Events, partitions))), wanted)
+	sameDocuments(t, firsts(idsByAccount(t, kafkatest.Read(t, topics.Discounts, partitions))), ledger.wantDocuments())
+	sameDocuments(t, firsts(idsByAccount(t, kafkatest.Read(t, topics.Events, partitions))), wanted)
 }
 
 func announced(list []models.OutboxEvent) map[int64][]string {

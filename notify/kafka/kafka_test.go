@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"referral/internal/sleep"
 	"referral/models"
 	"referral/test/asyncapi"
+	"referral/test/kafkatest"
 )
 
 func must(t testing.TB, err error) {
@@ -24,66 +24,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func broker(t testing.TB) string {
-	t.Helper()
-	address := os.Getenv("REFERRAL_TEST_KAFKA")
-	if address == "" {
-		t.Fatal("REFERRAL_TEST_KAFKA is not set: run me through make test")
-	}
-	return address
-}
-
 // newTopic makes a topic that nobody else uses.
 func newTopic(t testing.TB, partitions int, configs ...kafka.ConfigEntry) string {
 	t.Helper()
 	name := "notify-test-" + rand.Text()
-	client := &kafka.Client{Addr: kafka.TCP(broker(t)), Transport: &kafka.Transport{}}
-	created, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
-		{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: configs},
-	}})
-	must(t, err)
-	must(t, created.Errors[name])
-	t.Cleanup(func() {
-		_, err := client.DeleteTopics(context.WithoutCancel(t.Context()), &kafka.DeleteTopicsRequest{Topics: []string{name}})
-		must(t, err)
-	})
+	kafkatest.Create(t, partitions, configs, name)
 	return name
-}
-
-// read is all records of a topic, partition by partition.
-func read(t testing.TB, topic string, partitions int) []kafka.Message {
-	t.Helper()
-	var records []kafka.Message
-	for p := range partitions {
-		conn, last := leader(t, topic, p)
-		for range last {
-			m, err := conn.ReadMessage(1 << 20)
-			must(t, err)
-			records = append(records, m)
-		}
-		must(t, conn.Close())
-	}
-	return records
-}
-
-// leader is a connection to the leader of a partition, and the partition's end. The
-// leader of a topic that was made a moment ago may not know yet that it is.
-func leader(t testing.TB, topic string, partition int) (conn *kafka.Conn, end int64) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		conn, err := kafka.DialLeader(ctx, "tcp", broker(t), topic, partition)
-		must(t, err)
-		end, err := conn.ReadLastOffset()
-		if err == nil {
-			return conn, end
-		}
-		must(t, conn.Close())
-		if !errors.Is(err, kafka.NotLeaderForPartition) || !sleep.For(ctx, 50*time.Millisecond) {
-			t.Fatal(err)
-		}
-	}
 }
 
 func anInvitation(account int64) *models.InvitationMessage {
@@ -96,7 +42,7 @@ func anInvitation(account int64) *models.InvitationMessage {
 
 func sender(t testing.TB, topic string, change ...func(*Options)) *Sender {
 	t.Helper()
-	o := Options{Brokers: []string{broker(t)}, Topic: topic, Now: time.Now}
+	o := Options{Brokers: []string{kafkatest.Address(t)}, Topic: topic, Now: time.Now}
 	for _, c := range change {
 		c(&o)
 	}
@@ -139,7 +85,7 @@ func TestInvitationsGoOutToKafka(t *testing.T) {
 	if len(places) != 3 {
 		t.Errorf("the places are %v", places)
 	}
-	records := read(t, topic, partitions)
+	records := kafkatest.Read(t, topic, partitions)
 	ids := map[string][]string{}
 	for _, r := range records {
 		var event struct{ ID string }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"referral/test/kafkatest"
 )
 
 const (
@@ -19,18 +20,11 @@ const (
 )
 
 // broker is the real one that `make bench` starts.
-type broker struct {
-	address string
-	client  *kafka.Client
-}
+type broker struct{ address string }
 
 func newBroker(b *testing.B) *broker {
 	b.Helper()
-	address := os.Getenv("REFERRAL_TEST_KAFKA")
-	if address == "" {
-		b.Fatal("REFERRAL_TEST_KAFKA is not set: this needs a real Kafka; run it through `make bench`")
-	}
-	return &broker{address: address, client: &kafka.Client{Addr: kafka.TCP(address), Timeout: time.Minute}}
+	return &broker{kafkatest.Address(b)}
 }
 
 // topics makes topics with names of their own, and deletes them at the end.
@@ -38,34 +32,19 @@ func (k *broker) topics(b *testing.B, keys ...string) map[string]string {
 	b.Helper()
 	suffix := "." + strings.ToLower(rand.Text()[:8])
 	names := map[string]string{}
-	var configs []kafka.TopicConfig
 	var all []string
 	for _, key := range keys {
 		names[key] = "bench." + key + suffix
 		all = append(all, names[key])
-		configs = append(configs, kafka.TopicConfig{Topic: names[key], NumPartitions: partitions, ReplicationFactor: 1})
 	}
-	answer, err := k.client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: configs})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for topic, err := range answer.Errors {
-		if err != nil {
-			b.Fatalf("creating topic %s: %v", topic, err)
-		}
-	}
-	b.Cleanup(func() {
-		if _, err := k.client.DeleteTopics(context.Background(), &kafka.DeleteTopicsRequest{Topics: all}); err != nil {
-			b.Error(err)
-		}
-	})
+	kafkatest.Create(b, partitions, nil, all...)
 	return names
 }
 
 // writer is kafka-go's own, set as the publisher sets its requests.
 func (k *broker) writer(topic string) *kafka.Writer {
 	return &kafka.Writer{
-		Addr: k.client.Addr, Topic: topic, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
+		Addr: kafka.TCP(k.address), Topic: topic, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
 		Compression: kafka.Snappy, BatchBytes: batchBytes, BatchSize: 100_000, BatchTimeout: 5 * time.Millisecond,
 	}
 }
@@ -106,15 +85,8 @@ func (k *broker) read(b *testing.B, topic string, want int) []kafka.Message {
 
 func (k *broker) readPartition(b *testing.B, topic string, partition int) []kafka.Message {
 	b.Helper()
-	conn, err := kafka.DialLeader(context.Background(), "tcp", k.address, topic, partition)
-	if err != nil {
-		b.Fatal(err)
-	}
+	conn, end := kafkatest.Leader(b, topic, partition)
 	defer func() { _ = conn.Close() }()
-	end, err := conn.ReadLastOffset()
-	if err != nil {
-		b.Fatal(err)
-	}
 	messages := make([]kafka.Message, 0, end)
 	for next := int64(0); next < end; next = int64(len(messages)) {
 		batch := conn.ReadBatch(1, 8<<20)

@@ -152,7 +152,7 @@ func (s series) reportVolume(b *testing.B, n int, bytesBefore, walBefore float64
 }
 
 // compare gives the speed of the subject as a multiple of a baseline's: of the
-// fastest rounds, of the median pair of rounds that were neighbours, since what the
+// fastest rounds, of the median pair of successive rounds, since what the
 // machine does besides slows both of a pair, and by processor time.
 func compare(b *testing.B, n int, things string, subject, baseline series, name string) {
 	b.Helper()
