@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sethvargo/go-retry"
+
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -62,27 +64,33 @@ func (c *Client) set(s *session, trouble error) {
 // lost. receipts is told what became of messages; its error has the peer say it
 // again. The error is always nil.
 func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
-	for wait := c.options.RetryMin; ctx.Err() == nil; {
-		wait = c.attempt(ctx, receipts, wait)
+	for waits := c.backoff(); ctx.Err() == nil; {
+		waits = c.attempt(ctx, receipts, waits)
 	}
 	c.set(nil, errors.New("stopped"))
 	return nil
 }
 
-// attempt is one connection and the pause after it, and returns how long the next
-// pause is to be.
-func (c *Client) attempt(ctx context.Context, receipts func(context.Context, models.Receipt) error, wait time.Duration) time.Duration {
+// attempt is one connection and the pause after it, and returns the pauses that are
+// to follow.
+func (c *Client) attempt(ctx context.Context, receipts func(context.Context, models.Receipt) error, waits retry.Backoff) retry.Backoff {
 	bound, err := c.connect(ctx, receipts)
 	if ctx.Err() != nil {
-		return wait
+		return waits
 	}
 	c.set(nil, err)
 	if bound {
-		wait = c.options.RetryMin
+		waits = c.backoff()
 	}
+	wait, _ := waits.Next()
 	c.options.Log.Warn("no connection to the SMSC; trying again", "error", err, "wait", wait)
 	sleep.For(ctx, wait)
-	return min(2*wait, c.options.RetryMax)
+	return waits
+}
+
+// backoff is the pauses between lost connections.
+func (c *Client) backoff() retry.Backoff {
+	return sleep.Backoff(c.options.RetryMin, c.options.RetryMax)
 }
 
 // connect is one connection from its beginning to its end. bound tells whether

@@ -38,7 +38,7 @@ const (
 // watchProvider asks the provider for its configuration until it answers, and then
 // regularly. The last answer is used while the provider is unavailable.
 func (a *Authenticator) watchProvider(ctx context.Context) error {
-	wait := minBackoff
+	waits := sleep.Backoff(minBackoff, maxBackoff)
 	for away := false; ctx.Err() == nil; {
 		err := a.Connect(ctx)
 		switch {
@@ -48,13 +48,12 @@ func (a *Authenticator) watchProvider(ctx context.Context) error {
 				a.log.Error("the OpenID provider cannot be reached; trying again", "error", err)
 			}
 			away = true
-			sleep.For(ctx, wait)
-			wait = min(2*wait, maxBackoff)
+			sleep.Next(ctx, waits)
 		default:
 			if away {
 				a.log.Info("the OpenID provider answers again")
 			}
-			away, wait = false, minBackoff
+			away, waits = false, sleep.Backoff(minBackoff, maxBackoff)
 			sleep.For(ctx, refreshInterval)
 		}
 	}
