@@ -10,8 +10,9 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// assignment is the partitions of one generation, and what works on them: a reader for each partition, and the workers
-// that write. A partition belongs to one worker, so that its order holds.
+// assignment is the partitions of one generation, and what works on them: a reader
+// for each partition, and the workers that write. A partition belongs to one worker,
+// so that its order holds.
 type assignment struct {
 	c           *Consumer
 	generation  *kafka.Generation
@@ -98,7 +99,7 @@ func (a *assignment) start() {
 	a.run(a.watch)
 }
 
-// run starts a part of the a. One that stops with a panic ends the
+// run starts a part of the assignment. One that stops with a panic ends the
 // generation; the group is joined again, and what was not committed is fetched
 // again.
 func (a *assignment) run(do func(context.Context)) {

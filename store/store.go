@@ -132,8 +132,8 @@ type tx struct {
 
 // write runs fn in a transaction. It is retried on deadlock, serialization failure
 // or unique violation: fn must therefore build all its results again at each call.
-// Each statement sees what has been committed before it, whatever the server's habit: what a lock has
-// waited for must be seen behind it.
+// Each statement sees what has been committed before it, whatever the server's
+// habit: what a lock has waited for must be seen behind it.
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)
 	if isRetryable(err) {
