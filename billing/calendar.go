@@ -17,7 +17,7 @@ type Clock interface {
 // has fired since it ended. One function of (period, now) decides for the cron, the start-up
 // and the nightly catch-up alike.
 func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) bool {
-	if !p.Over(period, now) {
+	if !p.PeriodOver(period, now) {
 		return false
 	}
 	end := period.End().Time()
@@ -26,15 +26,15 @@ func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) boo
 	return !fires.IsZero() && !fires.After(now)
 }
 
-// Over tells whether a month has ended, by the days of the programme's zone: until
+// PeriodOver tells whether a month has ended, by the days of the programme's zone: until
 // then what is posted on it is not the whole month's.
-func (p *Programme) Over(period models.Period, now time.Time) bool {
+func (p *Programme) PeriodOver(period models.Period, now time.Time) bool {
 	return p.Local(now) >= period.End()
 }
 
-// Missed is the periods whose own run is due and has not been made, the oldest
+// MissedPeriods is the periods whose own run is due and has not been made, the oldest
 // first.
-func (p *Programme) Missed(periods []models.PeriodInfo, schedule Clock, now time.Time) []models.Period {
+func (p *Programme) MissedPeriods(periods []models.PeriodInfo, schedule Clock, now time.Time) []models.Period {
 	var missed []models.Period
 	for _, info := range periods {
 		if info.State == models.PeriodOpen && p.Due(info.Period, schedule, now) {
@@ -74,7 +74,7 @@ func PostingPeriod(periods []models.PeriodInfo, p models.Period) models.Period {
 // LimitsFor is the brake of a run. Shares and changes are measured on a month's
 // own run only: differences are too few to have any.
 func (p *Programme) LimitsFor(run models.Run) Limits {
-	limits := p.On(run.Period.First()).Brake
+	limits := p.TermsOn(run.Period.First()).Brake
 	if run.Kind != models.RunRegular {
 		limits.LargestFull, limits.LargestChange = 0, 0
 	}

@@ -61,7 +61,7 @@ func TestAMonthIsOverWithItsLastLocalDay(t *testing.T) {
 		{202612, "2027-01-01T00:00:00+03:00", true},
 		{202712, "2027-01-01T00:00:00+03:00", false},
 	} {
-		if got := p.Over(c.period, instant(t, c.now)); got != c.want {
+		if got := p.PeriodOver(c.period, instant(t, c.now)); got != c.want {
 			t.Errorf("at %s %s is over: %t", c.now, c.period, got)
 		}
 	}
@@ -170,7 +170,7 @@ func TestMissedPeriods(t *testing.T) {
 		{"2026-06-01T03:00:00+03:00", []models.Period{202512, 202602, 202604, 202605}},
 		{"2025-12-31T23:59:59+03:00", nil},
 	} {
-		if got := p.Missed(periods, monthly(t), instant(t, c.now)); !slices.Equal(got, c.want) {
+		if got := p.MissedPeriods(periods, monthly(t), instant(t, c.now)); !slices.Equal(got, c.want) {
 			t.Errorf("at %s: %v, want %v", c.now, got, c.want)
 		}
 	}

@@ -164,7 +164,7 @@ func TestAResendIsOnItsWay(t *testing.T) {
 		{"r1", 12 * time.Hour, false, 1, 0}, // a rejection is not on its way, however young
 	} {
 		a := newAudited(t)
-		a.patience = billing.Patience{Now: origin.Add(3 * time.Hour), Grace: c.grace, Strict: c.strict}
+		a.patience = billing.AnswerGrace{Now: origin.Add(3 * time.Hour), Grace: c.grace, Strict: c.strict}
 		account := a.friendly(1)
 		c.history.tell(t, &account.Invoices[0].Documents[0])
 		r := a.reconcile(models.AuditHead{}, account)

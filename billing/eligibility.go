@@ -6,24 +6,24 @@ import (
 	"referral/models"
 )
 
-// Application is a request to activate a code, with what is known of both
+// EligibilityRequest is a request to activate a code, with what is known of both
 // sides when it is judged.
-type Application struct {
+type EligibilityRequest struct {
 	Invitee     *models.Account
 	Inviter     *models.Account // owner of the code; nil when nobody owns it
 	RequestedAt time.Time
 	Activated   bool // the invitee already has an accepted code
 }
 
-// Judge says whether an application is accepted (the empty reason) or the first
-// rule that it fails. [models.NotRegistered] is no verdict: the application
+// CheckEligibility says whether an application is accepted (the empty reason) or the first
+// rule that it fails. [models.NotRegistered] is no decision: the application
 // waits. Source: programme.md, "Who may activate a code".
-func (p *Programme) Judge(a Application) models.Reason {
+func (p *Programme) CheckEligibility(a EligibilityRequest) models.Reason {
 	if !a.Invitee.Registered() {
 		return models.NotRegistered
 	}
 	on := p.Local(ActivatedAt(a.RequestedAt, a.Invitee))
-	terms := p.On(on)
+	terms := p.TermsOn(on)
 	switch {
 	case a.Inviter == nil:
 		return models.UnknownCode

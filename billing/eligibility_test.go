@@ -17,7 +17,7 @@ func TestTheFirstReasonWins(t *testing.T) {
 		is := func(reason int) bool { return wrong&(1<<reason) != 0 }
 		invitee := &models.Account{ID: 901, Profile: models.Profile{TaxID: "5000000000"}}
 		inviter := &models.Account{ID: 885, Profile: models.Profile{TaxID: "7707083893"}}
-		application := billing.Application{Invitee: invitee, Inviter: inviter, RequestedAt: time.Date(2026, 1, 15, 12, 0, 0, 0, zone)}
+		application := billing.EligibilityRequest{Invitee: invitee, Inviter: inviter, RequestedAt: time.Date(2026, 1, 15, 12, 0, 0, 0, zone)}
 		var want models.Reason
 		for reason, make := range []struct {
 			name models.Reason
@@ -40,7 +40,7 @@ func TestTheFirstReasonWins(t *testing.T) {
 		if !is(0) {
 			invitee.RegisteredAt = time.Date(2026, 1, 10, 12, 0, 0, 0, zone)
 		}
-		if got := p.Judge(application); got != want {
+		if got := p.CheckEligibility(application); got != want {
 			t.Errorf("faults %06b: %q, want %q", wrong, got, want)
 		}
 	}
@@ -67,12 +67,12 @@ func TestTheLastDayOfTheWindow(t *testing.T) {
 		terms.WindowMonths = c.months
 		p := newProgramme(t, terms)
 		account := &models.Account{ID: 901, RegisteredAt: date(t, c.registered).Time().Add(9 * time.Hour)}
-		last := p.LastActivationDay(account, p.On(date(t, c.registered)))
+		last := p.LastActivationDay(account, p.TermsOn(date(t, c.registered)))
 		if last.String() != c.want {
 			t.Errorf("registered on %s, %d months: until %s, want %s", c.registered, c.months, last, c.want)
 		}
 		for day, want := range map[models.Date]models.Reason{last: "", last + 1: models.WindowClosed} {
-			got := p.Judge(billing.Application{Invitee: account, Inviter: &models.Account{ID: 885}, RequestedAt: day.Time().Add(9 * time.Hour)})
+			got := p.CheckEligibility(billing.EligibilityRequest{Invitee: account, Inviter: &models.Account{ID: 885}, RequestedAt: day.Time().Add(9 * time.Hour)})
 			if got != want {
 				t.Errorf("registered on %s, code entered on %s: %q, want %q", c.registered, day, got, want)
 			}

@@ -20,7 +20,7 @@ type Explanation struct {
 	Provenance   ExplainedValues       `json:"provenance"`
 	Activations  []ExplainedActivation `json:"activations"` // its own requests, by arrival
 	Promised     bool                  `json:"promised"`    // a discount of its own waits for the promo end
-	Ladder       []ExplainedRung       `json:"ladder"`
+	Ladder       []ExplainedLadderStep `json:"ladder"`
 	Discounts    []ExplainedDiscount   `json:"discounts"`
 	Packages     []ExplainedPackage    `json:"packages"`
 	Parked       []ExplainedParking    `json:"parked,omitempty"` // all of it; an invoice says so itself
@@ -56,7 +56,7 @@ type ExplainedParking struct {
 	Error  string        `json:"error"`
 }
 
-// ExplainedActivation is a request to activate a code with its verdict in words.
+// ExplainedActivation is a request to activate a code with its decision in words.
 type ExplainedActivation struct {
 	RequestedAt time.Time               `json:"requested_at"`
 	CountsFrom  models.Date             `json:"counts_from,omitzero"` // the day it counts as made on
@@ -67,8 +67,8 @@ type ExplainedActivation struct {
 	Provenance  *ExplainedProvenance    `json:"provenance,omitempty"`
 }
 
-// ExplainedRung is one friend and the step of the ladder that the friend led to.
-type ExplainedRung struct {
+// ExplainedLadderStep is one friend and the step of the ladder that the friend led to.
+type ExplainedLadderStep struct {
 	On       models.Date `json:"on"`
 	FriendID int64       `json:"friend_id"`
 	Step     int         `json:"step"`
@@ -153,23 +153,23 @@ func (s *InvoiceSums) Booked() models.Money {
 // Explain says why an account stands where it stands.
 func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 	a, own := &c.Account, c.Accepted()
-	standing := p.Stand(a, own, c.Referrals)
+	entitlements := p.Entitlements(a, own, c.Referrals)
 	e := Explanation{
 		AccountID: a.ID, RegisteredAt: p.inZone(a.RegisteredAt), PromoEndedAt: p.inZone(a.PromoEndedAt), TerminatedAt: p.inZone(a.TerminatedAt),
 		Provenance: ExplainedValues{
 			p.explainProvenance(a.Provenance.Registered), p.explainProvenance(a.Provenance.PromoEnded),
 			p.explainProvenance(a.Provenance.Terminated), p.explainProvenance(a.Provenance.Profile),
 		},
-		Activations: []ExplainedActivation{}, Promised: Promised(a, own), Ladder: []ExplainedRung{}, Discounts: []ExplainedDiscount{},
-		Packages: p.explainPackages(c, standing), Invoices: []InvoiceSums{},
+		Activations: []ExplainedActivation{}, Promised: AwaitsPromoEnd(a, own), Ladder: []ExplainedLadderStep{}, Discounts: []ExplainedDiscount{},
+		Packages: p.explainPackages(c, entitlements), Invoices: []InvoiceSums{},
 	}
 	for _, act := range c.Activations {
 		e.Activations = append(e.Activations, p.explainActivation(a, act))
 	}
 	for _, r := range p.Ladder(c.Referrals) {
-		e.Ladder = append(e.Ladder, ExplainedRung{r.On, r.InviteeID, r.Step, r.Percent, r.End, r.SMS, r.Restart})
+		e.Ladder = append(e.Ladder, ExplainedLadderStep{r.On, r.InviteeID, r.Step, r.Percent, r.End, r.SMS, r.Restart})
 	}
-	for _, d := range standing.Discounts {
+	for _, d := range entitlements.Discounts {
 		e.Discounts = append(e.Discounts, ExplainedDiscount{d.Kind, d.From, d.To, d.Percent, d.Step})
 	}
 	for _, parked := range c.Parked {
@@ -177,7 +177,7 @@ func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 			e.Parked = append(e.Parked, ExplainedParking{parked.Period, parked.Error})
 		}
 	}
-	timeline := Timeline(standing.Discounts)
+	timeline := Timeline(entitlements.Discounts)
 	for i := range c.Invoices {
 		e.Invoices = append(e.Invoices, p.explainSums(timeline, c, &c.Invoices[i]))
 	}
@@ -215,11 +215,11 @@ func (p *Programme) explainActivation(a *models.Account, act *models.Activation)
 	if a.Registered() {
 		e.CountsFrom = p.Local(ActivatedAt(act.RequestedAt, a))
 	}
-	e.Words = p.verdictInWords(a, act, e.CountsFrom)
+	e.Words = p.decisionInWords(a, act, e.CountsFrom)
 	return e
 }
 
-func (p *Programme) verdictInWords(a *models.Account, act *models.Activation, on models.Date) string {
+func (p *Programme) decisionInWords(a *models.Account, act *models.Activation, on models.Date) string {
 	if act.Status == models.ActivationAccepted {
 		return fmt.Sprintf("accepted: invited by account %d", act.InviterID)
 	}
@@ -235,17 +235,17 @@ func (p *Programme) verdictInWords(a *models.Account, act *models.Activation, on
 	case models.AlreadyActivated:
 		return "refused: the account had activated a code before"
 	case models.WindowClosed:
-		return fmt.Sprintf("refused: entered too late; the last day, by the facts as they are now, is %s", p.LastActivationDay(a, p.On(on)))
+		return fmt.Sprintf("refused: entered too late; the last day, by the facts as they are now, is %s", p.LastActivationDay(a, p.TermsOn(on)))
 	}
 	return fmt.Sprintf("%s: %s", act.Status, act.Reason)
 }
 
 // explainPackages pairs the packages earned with those that went out, by size
 // and number.
-func (p *Programme) explainPackages(c *models.AccountHistory, standing models.Standing) []ExplainedPackage {
+func (p *Programme) explainPackages(c *models.AccountHistory, entitlements models.Entitlements) []ExplainedPackage {
 	list := []ExplainedPackage{}
-	counts := countPackages(c, standing)
-	for _, g := range standing.Grants {
+	counts := countPackages(c, entitlements)
+	for _, g := range entitlements.Grants {
 		e := ExplainedPackage{SMS: g.SMS, Ordinal: g.Ordinal, EarnedOn: g.GrantedOn, Step: g.Step, PackageID: PackageID(g.AccountID, g.SMS, g.Ordinal)}
 		switch {
 		case slices.Contains(counts.gone[g.SMS], g.Ordinal):

@@ -77,8 +77,8 @@ func (p *Programme) ExplainInvoice(c *models.AccountHistory, id string) (e Invoi
 	if !found {
 		return e, false
 	}
-	standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
-	timeline := Timeline(standing.Discounts)
+	entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	timeline := Timeline(entitlements.Discounts)
 	e = InvoiceExplanation{
 		InvoiceSums: p.explainSums(timeline, c, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c), Documents: []ExplainedDocument{},
 	}

@@ -102,7 +102,7 @@ func TestPackagesAreExplained(t *testing.T) {
 	}
 }
 
-func TestEveryVerdictHasWords(t *testing.T) {
+func TestEveryDecisionHasWords(t *testing.T) {
 	a := newAudited(t)
 	for _, reason := range []models.Reason{
 		models.NotRegistered, models.UnknownCode, models.OwnCode, models.OwnCompany, models.AlreadyActivated, models.WindowClosed, "yet_another",

@@ -12,7 +12,7 @@ import (
 )
 
 // FactApplier takes facts into a working set, and knows what they changed. It is the
-// one place where facts become verdicts and standings: the consumer, the
+// one place where facts become decisions and entitlements: the consumer, the
 // personal account and the tests all go through it.
 type FactApplier struct {
 	programme *Programme
@@ -20,7 +20,7 @@ type FactApplier struct {
 	newCode   func() string
 
 	changed       map[int64]bool
-	stale         map[int64]*models.Fact // whose standing is to be derived again, and why
+	stale         map[int64]*models.Fact // whose entitlements is to be derived again, and why
 	settled       map[int64]bool         // whose promised discount has got its days, or will get none
 	activations   []*models.Activation
 	referrals     []models.Referral
@@ -38,9 +38,9 @@ func NewFactApplier(p *Programme, set *models.WorkingSet, newCode func() string)
 	}
 }
 
-// Take enters one fact. Invoices and answers of billing do not concern the book
+// Apply enters one fact. Invoices and answers of billing do not concern the book
 // and are passed over.
-func (b *FactApplier) Take(f *models.Fact) {
+func (b *FactApplier) Apply(f *models.Fact) {
 	isNew := true
 	switch data := f.Data.(type) {
 	case models.Registered:
@@ -68,9 +68,9 @@ func (b *FactApplier) keepEarliest(f *models.Fact, a *models.Account, known *tim
 		return false
 	}
 	own := accepted(b.set.Activations[a.ID])
-	promised := Promised(a, own)
+	promised := AwaitsPromoEnd(a, own)
 	*known, *from = kept, f.Provenance
-	if promised && !Promised(a, own) {
+	if promised && !AwaitsPromoEnd(a, own) {
 		b.settled[a.ID] = true
 	}
 	b.changed[a.ID] = true
@@ -143,7 +143,7 @@ func (b *FactApplier) judgePending(f *models.Fact, a *models.Account) {
 
 func (b *FactApplier) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
 	inviter := b.set.Accounts[b.set.Codes[models.NormalCode(act.Code)]]
-	act.Reason = b.programme.Judge(Application{
+	act.Reason = b.programme.CheckEligibility(EligibilityRequest{
 		Invitee: invitee, Inviter: inviter, RequestedAt: act.RequestedAt,
 		Activated: accepted(b.set.Activations[invitee.ID]) != nil,
 	})
@@ -171,7 +171,7 @@ func (b *FactApplier) accept(f *models.Fact, invitee, inviter *models.Account, a
 		"account_id": invitee.ID, "inviter_id": inviter.ID, "code": inviter.Code,
 		"activated_on": b.programme.Local(r.ActivatedAt),
 	})
-	if Promised(invitee, act) {
+	if AwaitsPromoEnd(invitee, act) {
 		b.announcePromise(f, invitee.ID, r.ActivatedAt)
 	}
 }
@@ -189,7 +189,7 @@ func (b *FactApplier) redate(f *models.Fact, invitee *models.Account) {
 	if i < 0 || siblings[i].ActivatedAt.Equal(at) {
 		return
 	}
-	if Promised(invitee, act) && b.promised(at) != b.promised(siblings[i].ActivatedAt) {
+	if AwaitsPromoEnd(invitee, act) && b.promised(at) != b.promised(siblings[i].ActivatedAt) {
 		b.announcePromise(f, invitee.ID, at)
 	}
 	siblings[i].ActivatedAt = at
@@ -212,9 +212,9 @@ func (b *FactApplier) restand(cause *models.Fact, accounts ...int64) {
 	}
 }
 
-// Restand derives every account of the set again, by new terms that were adopted
+// Recalculate derives every account of the set again, by new terms that were adopted
 // at some time.
-func (b *FactApplier) Restand(terms string, adopted time.Time) {
+func (b *FactApplier) Recalculate(terms string, adopted time.Time) {
 	cause := &models.Fact{At: adopted, Data: newTerms{terms, adopted}}
 	for id := range b.set.Accounts {
 		b.restand(cause, id)
@@ -225,15 +225,15 @@ func (b *FactApplier) Restand(terms string, adopted time.Time) {
 func (b *FactApplier) Close() models.Changes {
 	changes := models.Changes{
 		CodesIssued: b.codesIssued, Activations: b.activations, Referrals: b.referrals,
-		Standings: map[int64]models.Standing{}, Replaced: map[int64]models.Standing{}, Repeated: b.repeated,
+		Entitlements: map[int64]models.Entitlements{}, Replaced: map[int64]models.Entitlements{}, Repeated: b.repeated,
 	}
 	for _, id := range sortedKeys(b.stale) {
-		was, standing := b.set.Standings[id], b.programme.StandIn(b.set, id)
-		if !sameStanding(was, standing) {
-			b.set.Standings[id] = standing
-			changes.Standings[id], changes.Replaced[id] = standing, was
+		was, entitlements := b.set.Entitlements[id], b.programme.EntitlementsIn(b.set, id)
+		if !sameEntitlements(was, entitlements) {
+			b.set.Entitlements[id] = entitlements
+			changes.Entitlements[id], changes.Replaced[id] = entitlements, was
 		}
-		b.announceChanges(b.stale[id], id, was, standing)
+		b.announceChanges(b.stale[id], id, was, entitlements)
 	}
 	for _, id := range sortedKeys(b.changed) {
 		changes.Accounts = append(changes.Accounts, b.set.Accounts[id])
@@ -242,12 +242,12 @@ func (b *FactApplier) Close() models.Changes {
 	return changes
 }
 
-// StandIn derives the standing of an account of a working set.
-func (p *Programme) StandIn(set *models.WorkingSet, id int64) models.Standing {
-	return p.Stand(set.Accounts[id], accepted(set.Activations[id]), set.Referrals[id])
+// EntitlementsIn derives the entitlements of an account of a working set.
+func (p *Programme) EntitlementsIn(set *models.WorkingSet, id int64) models.Entitlements {
+	return p.Entitlements(set.Accounts[id], accepted(set.Activations[id]), set.Referrals[id])
 }
 
-func sameStanding(a, b models.Standing) bool {
+func sameEntitlements(a, b models.Entitlements) bool {
 	return slices.Equal(a.Discounts, b.Discounts) && slices.Equal(a.Grants, b.Grants)
 }
 
@@ -255,7 +255,7 @@ func sameStanding(a, b models.Standing) bool {
 // than before: what came before it is history that no receiver acts on. What was
 // announced and will not come is withdrawn, as by a termination: from the day on
 // which it was to begin, or from no day when it was only promised.
-func (b *FactApplier) announceChanges(f *models.Fact, id int64, was, now models.Standing) {
+func (b *FactApplier) announceChanges(f *models.Fact, id int64, was, now models.Entitlements) {
 	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
 		before, after := newest(was.Discounts, kind), newest(now.Discounts, kind)
 		none := after == models.Discount{}
@@ -278,7 +278,7 @@ func (b *FactApplier) announcePromise(f *models.Fact, id int64, activated time.T
 
 // promised is the percentage that an activation at some time promises.
 func (b *FactApplier) promised(activated time.Time) int {
-	return b.programme.On(b.programme.Local(activated)).Invitee.Percent
+	return b.programme.TermsOn(b.programme.Local(activated)).Invitee.Percent
 }
 
 // newest is the last discount of a kind; zero when there is none.

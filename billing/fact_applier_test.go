@@ -227,7 +227,7 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 			&models.Invoice{AccountID: 903, ID: "INV-1"}, // no business of the book
 			models.Result{AccountID: 904},
 		} {
-			book.Take(&models.Fact{At: at, Data: data})
+			book.Apply(&models.Fact{At: at, Data: data})
 		}
 		return book.Close()
 	}
@@ -242,7 +242,7 @@ func TestAnnouncementsOfABatchTakenAgain(t *testing.T) {
 	if want := []int64{885, 901, 902}; !slices.Equal(accounts, want) {
 		t.Errorf("accounts %v changed, want %v", accounts, want)
 	}
-	if len(first.Activations) != 2 || len(first.OutboxEvents) != 2 || len(first.Standings) != 0 {
+	if len(first.Activations) != 2 || len(first.OutboxEvents) != 2 || len(first.Entitlements) != 0 {
 		t.Errorf("changes %+v", first)
 	}
 }
@@ -257,7 +257,7 @@ func TestAnnouncementsOfTermsAdoptedAgain(t *testing.T) {
 		set.Accounts[885] = &models.Account{ID: 885, Code: codeOf(885), RegisteredAt: at}
 		set.Referrals[885] = []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: at}}
 		book := billing.NewFactApplier(p, set, nil)
-		book.Restand(p.Digest(), adopted)
+		book.Recalculate(p.Digest(), adopted)
 		return book.Close().OutboxEvents
 	}
 	adopted := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
@@ -287,10 +287,10 @@ func TestAFactThatSaysNothingNewChangesNothing(t *testing.T) {
 		models.Terminated{AccountID: 885, TerminatedAt: at.In(time.FixedZone("", 3600))},
 		models.ActivationRequested{AccountID: 885, Code: "c0000-0001", RequestedAt: at.In(time.FixedZone("", 3600))},
 	} {
-		book.Take(&models.Fact{At: at, Data: data})
+		book.Apply(&models.Fact{At: at, Data: data})
 	}
 	c := book.Close()
-	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Standings)+len(c.OutboxEvents) > 0 {
+	if len(c.Accounts)+len(c.Activations)+len(c.Referrals)+len(c.Entitlements)+len(c.OutboxEvents) > 0 {
 		t.Errorf("changes %+v", c)
 	}
 	if !slices.Equal(c.Repeated, []int{0, 1, 2, 3, 4}) {
@@ -304,7 +304,7 @@ func TestGrantsAreInTheOrderOfTheStorage(t *testing.T) {
 	terms := customerTerms()
 	terms.Ladder = []billing.StepTerms{{Percent: 20, Months: 3, SMS: 3200}, {Percent: 40, Months: 6, SMS: 1200}, {Percent: 60, Months: 6, SMS: 3200}}
 	at := time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)
-	standing := newProgramme(t, terms).Stand(&models.Account{ID: 885}, nil, []models.Referral{
+	entitlements := newProgramme(t, terms).Entitlements(&models.Account{ID: 885}, nil, []models.Referral{
 		{InviterID: 885, InviteeID: 901, ActivatedAt: at}, {InviterID: 885, InviteeID: 902, ActivatedAt: at}, {InviterID: 885, InviteeID: 903, ActivatedAt: at},
 	})
 	on := models.NewDate(2026, 4, 20)
@@ -313,8 +313,8 @@ func TestGrantsAreInTheOrderOfTheStorage(t *testing.T) {
 		{AccountID: 885, SMS: 3200, Ordinal: 1, GrantedOn: on, Step: 1},
 		{AccountID: 885, SMS: 3200, Ordinal: 2, GrantedOn: on, Step: 3},
 	}
-	if !slices.Equal(standing.Grants, want) {
-		t.Errorf("%+v, want %+v", standing.Grants, want)
+	if !slices.Equal(entitlements.Grants, want) {
+		t.Errorf("%+v, want %+v", entitlements.Grants, want)
 	}
 }
 

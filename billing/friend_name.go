@@ -9,7 +9,7 @@ import (
 
 // FriendName is a friend's name as the inviter may see it on a day.
 func (p *Programme) FriendName(name string, today models.Date) string {
-	if p.On(today).ShowFriendNames {
+	if p.TermsOn(today).ShowFriendNames {
 		return name
 	}
 	return MaskName(name)

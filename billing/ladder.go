@@ -40,7 +40,7 @@ func (p *Programme) inOrder(referrals []models.Referral) []models.Referral {
 }
 
 func (p *Programme) climb(last LadderStep, invitee int64, on models.Date) LadderStep {
-	terms := p.On(on)
+	terms := p.TermsOn(on)
 	next := LadderStep{InviteeID: invitee, On: on, Step: 1, Restart: true}
 	if last.Step > 0 && on < last.End {
 		next.Step, next.Restart = min(last.Step+1, len(terms.Ladder)), false

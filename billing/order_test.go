@@ -23,8 +23,8 @@ import (
 //     inviter's registration therefore comes before the judgement (not before the
 //     request, which may be waiting for its own account's registration).
 //
-// And a verdict is final, so where a test compares orders, what is told twice of
-// an account does not differ in what a verdict hangs on: of two registration
+// And a decision is final, so where a test compares orders, what is told twice of
+// an account does not differ in what a decision hangs on: of two registration
 // dates both leave the request inside the window or both outside, and the tax id
 // is one.
 
@@ -174,23 +174,23 @@ func ownerOf(code string) int64 {
 // state is all that a world came to, but for how it came there.
 func (w *world) state() string {
 	w.Helper()
-	standings := map[int64]models.Standing{}
-	for id, s := range w.standings {
+	entitlements := map[int64]models.Entitlements{}
+	for id, s := range w.entitlements {
 		account := w.accounts[id]
 		if pure := w.derive(&account); fmt.Sprint(pure) != fmt.Sprint(s) {
 			w.Errorf("account %d stands at %v, its facts give %v", id, s, pure)
 		}
 		if len(s.Discounts)+len(s.Grants) > 0 {
-			standings[id] = s
+			entitlements[id] = s
 		}
 	}
 	w.checkAnnounced()
-	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v", w.accounts, w.activations, w.referrals, standings)
+	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v", w.accounts, w.activations, w.referrals, entitlements)
 }
 
-// derive is an account's standing from its facts alone.
-func (w *world) derive(a *models.Account) models.Standing {
-	return w.programme.Stand(a, w.accepted(a.ID), slices.Collect(maps.Values(w.referrals[a.ID])))
+// derive is an account's entitlements from its facts alone.
+func (w *world) derive(a *models.Account) models.Entitlements {
+	return w.programme.Entitlements(a, w.accepted(a.ID), slices.Collect(maps.Values(w.referrals[a.ID])))
 }
 
 func afterFacts(t checker, p *billing.Programme, batches ...[]*models.Fact) *world {
@@ -247,7 +247,7 @@ func someFewFacts(t *rapid.T, zone *time.Location) []*models.Fact {
 }
 
 // Every order of a few facts that is possible at all, taken one by one and in
-// one batch, ends in the same accounts, verdicts, referrals and standings.
+// one batch, ends in the same accounts, decisions, referrals and entitlements.
 func TestAllOrdersOfAFewFacts(t *testing.T) {
 	t.Parallel()
 	p := newProgramme(t, customerTerms())
@@ -458,7 +458,7 @@ func (w *world) someRun(random *rand.Rand) {
 // where runs came before late facts.
 func (w *world) checkPackages(exactly bool) {
 	w.Helper()
-	for id, s := range w.standings {
+	for id, s := range w.entitlements {
 		missing, ids := map[int]int{}, map[models.UUID]bool{}
 		for _, g := range s.Grants {
 			missing[g.SMS]++

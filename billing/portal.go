@@ -6,9 +6,9 @@ import (
 	"referral/models"
 )
 
-// Cabinet is what a client sees of the programme on one day: derived from the
+// PortalView is what a client sees of the programme on one day: derived from the
 // facts alone, like everything that is owed.
-type Cabinet struct {
+type PortalView struct {
 	Today        models.Date
 	AccountID    int64
 	Name         string
@@ -26,8 +26,8 @@ type Cabinet struct {
 	Friends      int              // accepted activations of its code, all of them
 	OnLadder     int              // friends on the climb that holds today; 0 without one
 	Next         NextFriend       // what one more friend today would bring
-	Steps        []CabinetStep    // the customer's table of discounts
-	Packages     []CabinetPackage // earned, by day
+	Steps        []PortalStep     // the customer's table of discounts
+	Packages     []PortalPackage  // earned, by day
 }
 
 // Offer is a new client's discount by the terms of a day.
@@ -77,8 +77,8 @@ type NextFriend struct {
 	SMS     int         // package that would be earned; 0 for none
 }
 
-// CabinetStep is a row of the customer's table.
-type CabinetStep struct {
+// PortalStep is a row of the customer's table.
+type PortalStep struct {
 	Friends int // 1, 2, 3 …; the last row stands for more as well
 	Percent int
 	Months  int
@@ -100,8 +100,8 @@ const (
 	PackageWrittenOff PackageState = "written_off"
 )
 
-// CabinetPackage is a package of SMS that the client has earned.
-type CabinetPackage struct {
+// PortalPackage is a package of SMS that the client has earned.
+type PortalPackage struct {
 	SMS      int
 	EarnedOn models.Date
 	State    PackageState

@@ -70,14 +70,14 @@ func TestWhatAClientHasToday(t *testing.T) {
 		{"at 100 % the end of the own discount changes nothing", visit{registered: "2026-03-05", activated: "2026-03-06", promoEnded: "2026-03-10", friends: slices.Repeat([]string{"2026-04-01"}, 5)}, "2026-04-01",
 			"100=20+100 step 5 until 2027-04-01; 5 of 5; next step 5: 100% to 2027-04-01"},
 	} {
-		view := newProgramme(t, customerTerms()).Cabinet(c.visit.open(t), date(t, c.today))
+		view := newProgramme(t, customerTerms()).PortalView(c.visit.open(t), date(t, c.today))
 		if got := inWords(view); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
 	}
 }
 
-func inWords(v billing.Cabinet) string {
+func inWords(v billing.PortalView) string {
 	until, sms := "-", ""
 	if v.Current.Percent > 0 {
 		until = v.Current.Until.String()
@@ -103,7 +103,7 @@ func TestTheWindowForACode(t *testing.T) {
 		{"a code was accepted", "2026-03-10", "2026-03-11", "2026-03-12", "2026-04-10", "2026-04-11T00:00:00+03:00", false},
 		{"not registered", "", "", "2026-03-12", "1970-01-01", "0001-01-01T00:00:00Z", false},
 	} {
-		w := newProgramme(t, customerTerms()).Cabinet(visit{registered: c.registered, activated: c.activated}.open(t), date(t, c.today)).Window
+		w := newProgramme(t, customerTerms()).PortalView(visit{registered: c.registered, activated: c.activated}.open(t), date(t, c.today)).Window
 		if w.LastDay.String() != c.last || w.ClosesAt.Format(time.RFC3339) != c.closes || w.Open != c.open {
 			t.Errorf("%s: through %s, closes %s, open %t", c.name, w.LastDay, w.ClosesAt.Format(time.RFC3339), w.Open)
 		}
@@ -118,7 +118,7 @@ func TestTheWindowHasItsTerm(t *testing.T) {
 	p := newProgramme(t, customerTerms(), later)
 	for _, registered := range []string{"", "2026-03-10"} {
 		for today, want := range map[string]int{"2026-03-31": 1, "2026-04-01": 2} {
-			if w := p.Cabinet(visit{registered: registered}.open(t), date(t, today)).Window; w.Months != want {
+			if w := p.PortalView(visit{registered: registered}.open(t), date(t, today)).Window; w.Months != want {
 				t.Errorf("registered %q, on %s: %d months, want %d", registered, today, w.Months, want)
 			}
 		}
@@ -141,9 +141,9 @@ func TestTheWindowIsWhatIsJudged(t *testing.T) {
 		today := p.Local(a.RegisteredAt) + models.Date(rapid.IntRange(0, 120).Draw(t, "today"))
 		accepted := func(day models.Date) bool {
 			at := day.Time().Add(9 * time.Hour) // noon in Moscow
-			return p.Judge(billing.Application{Invitee: a, Inviter: &models.Account{ID: 1}, RequestedAt: at}) == ""
+			return p.CheckEligibility(billing.EligibilityRequest{Invitee: a, Inviter: &models.Account{ID: 1}, RequestedAt: at}) == ""
 		}
-		w := p.Cabinet(&models.AccountHistory{Account: *a}, today).Window
+		w := p.PortalView(&models.AccountHistory{Account: *a}, today).Window
 		if w.Open != accepted(today) {
 			t.Fatalf("on %s the window is shown open: %t, and judged otherwise", today, w.Open)
 		}
@@ -160,24 +160,24 @@ func TestTheWindowIsWhatIsJudged(t *testing.T) {
 
 func TestHowAClientJoined(t *testing.T) {
 	p := newProgramme(t, customerTerms())
-	early := p.Cabinet(visit{registered: "2026-01-05", activated: "2026-01-01"}.open(t), date(t, "2026-01-06"))
+	early := p.PortalView(visit{registered: "2026-01-05", activated: "2026-01-01"}.open(t), date(t, "2026-01-06"))
 	if j := early.Joined; j == nil || j.On.String() != "2026-01-05" || j.Percent != 20 || j.Months != 3 {
 		t.Errorf("an activation before the registration: %+v", j)
 	}
 	if w := early.Promised; w == nil || *w != (billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-01-24"}) {
 		t.Errorf("promised: %+v", w)
 	}
-	known := p.Cabinet(visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-01-24"}.open(t), date(t, "2026-01-07"))
+	known := p.PortalView(visit{registered: "2026-01-05", activated: "2026-01-06", promoEnded: "2026-01-24"}.open(t), date(t, "2026-01-07"))
 	if d := known.Invitee; known.Promised != nil || d == nil || d.From.String() != "2026-01-24" || d.To.String() != "2026-04-24" {
 		t.Errorf("after the promo's end is known: promised %+v, discount %+v", known.Promised, d)
 	}
-	left := p.Cabinet(visit{registered: "2026-01-05", activated: "2026-01-06", left: "2026-01-07"}.open(t), date(t, "2026-01-08"))
+	left := p.PortalView(visit{registered: "2026-01-05", activated: "2026-01-06", left: "2026-01-07"}.open(t), date(t, "2026-01-08"))
 	if left.Promised != nil || left.Invitee != nil || !left.Terminated || left.Joined == nil {
 		t.Errorf("an account that left: %+v", left)
 	}
 	waiting := visit{}.open(t)
 	waiting.Activations = []*models.Activation{{AccountID: 885, Status: models.ActivationPending, Reason: models.NotRegistered}}
-	if v := p.Cabinet(waiting, date(t, "2026-01-08")); !v.Pending || v.Registered || v.Joined != nil {
+	if v := p.PortalView(waiting, date(t, "2026-01-08")); !v.Pending || v.Registered || v.Joined != nil {
 		t.Errorf("an activation that waits: %+v", v)
 	}
 }
@@ -188,25 +188,25 @@ func TestAnAnnouncedTermination(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	c := visit{registered: "2026-01-05", activated: "2026-01-06", friends: spring}.open(t)
 	c.Account.TerminatedAt = time.Date(2026, 4, 30, 21, 30, 0, 0, time.UTC) // half past midnight in Moscow
-	before := p.Cabinet(c, date(t, "2026-04-30"))
+	before := p.PortalView(c, date(t, "2026-04-30"))
 	if before.Terminated || before.TerminatedOn.String() != "2026-05-01" || before.Promised == nil {
 		t.Errorf("the day before: %+v", before)
 	}
 	if got, want := inWords(before), "60=0+60 step 3 until 2026-05-01; 3 of 3; next step 4: 80% to 2026-05-01"; got != want {
 		t.Errorf("the day before:\n got %s\nwant %s", got, want)
 	}
-	on := p.Cabinet(c, date(t, "2026-05-01"))
+	on := p.PortalView(c, date(t, "2026-05-01"))
 	if !on.Terminated || on.TerminatedOn.String() != "2026-05-01" || on.Promised != nil || on.Current.Percent != 0 || on.Next.Step != 0 {
 		t.Errorf("on the day: %+v", on)
 	}
-	if stays := p.Cabinet(visit{registered: "2026-01-05"}.open(t), date(t, "2026-05-01")); stays.Terminated || stays.TerminatedOn != 0 {
+	if stays := p.PortalView(visit{registered: "2026-01-05"}.open(t), date(t, "2026-05-01")); stays.Terminated || stays.TerminatedOn != 0 {
 		t.Errorf("an account that stays: %+v", stays)
 	}
 }
 
 func TestTheTableOfSteps(t *testing.T) {
-	v := newProgramme(t, customerTerms()).Cabinet(visit{registered: "2025-01-10", friends: spring}.open(t), date(t, "2026-03-10"))
-	want := []billing.CabinetStep{{1, 20, 3, 0, false}, {2, 40, 6, 0, true}, {3, 60, 12, 1200, false}, {4, 80, 12, 0, false}, {5, 100, 12, 3200, false}}
+	v := newProgramme(t, customerTerms()).PortalView(visit{registered: "2025-01-10", friends: spring}.open(t), date(t, "2026-03-10"))
+	want := []billing.PortalStep{{1, 20, 3, 0, false}, {2, 40, 6, 0, true}, {3, 60, 12, 1200, false}, {4, 80, 12, 0, false}, {5, 100, 12, 3200, false}}
 	if !slices.Equal(v.Steps, want) {
 		t.Errorf("steps %+v", v.Steps)
 	}
@@ -237,7 +237,7 @@ func TestPackagesAndWhereTheyAre(t *testing.T) {
 	} {
 		account := visit{registered: "2025-01-10", friends: c.friends}.open(t)
 		account.Packages = c.gone
-		if got := fmt.Sprint(newProgramme(t, customerTerms()).Cabinet(account, date(t, "2026-06-01")).Packages); got != c.want {
+		if got := fmt.Sprint(newProgramme(t, customerTerms()).PortalView(account, date(t, "2026-06-01")).Packages); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -326,13 +326,13 @@ func TestWhatIsShownIsWhatIsReckoned(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	rapid.Check(t, func(t *rapid.T) {
 		c := someVisit(t)
-		standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
-		timeline := billing.Timeline(standing.Discounts)
+		entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+		timeline := billing.Timeline(entitlements.Discounts)
 		first := p.Local(c.Account.RegisteredAt)
 		changes := p.Changes(c, first+2000)
 		for day := first - 1; day < first+1000; day += models.Date(rapid.IntRange(1, 30).Draw(t, "days on")) {
 			want := segmentOf(timeline, day)
-			view := p.Cabinet(c, day).Current
+			view := p.PortalView(c, day).Current
 			if view.Percent != want.Percent() || view.Invitee != want.Invitee || view.Inviter != want.Inviter {
 				t.Fatalf("on %s %+v is shown, %+v is calculated", day, view, want)
 			}
@@ -376,7 +376,7 @@ func TestTheNextFriendKeepsItsWord(t *testing.T) {
 		c.Account.TerminatedAt = time.Time{}
 		today := p.Local(c.Account.RegisteredAt) + models.Date(rapid.IntRange(0, 600).Draw(t, "today"))
 		c.Referrals = slices.DeleteFunc(c.Referrals, func(r models.Referral) bool { return p.Local(r.ActivatedAt) > today })
-		next := p.Cabinet(c, today).Next
+		next := p.PortalView(c, today).Next
 		c.Referrals = append(c.Referrals, models.Referral{InviterID: 885, InviteeID: 999, ActivatedAt: today.Time().Add(20 * time.Hour)})
 		rungs := p.Ladder(c.Referrals)
 		if r := rungs[len(rungs)-1]; r.Step != next.Step || r.Percent != next.Percent || r.End != next.End || r.SMS != next.SMS {

@@ -8,22 +8,22 @@ import (
 	"referral/models"
 )
 
-// Cabinet is what an account sees of the programme today. Of the case its own
+// PortalView is what an account sees of the programme today. Of the case its own
 // requests, its friends and its packages are looked at; invoices are not.
-func (p *Programme) Cabinet(c *models.AccountHistory, today models.Date) Cabinet {
+func (p *Programme) PortalView(c *models.AccountHistory, today models.Date) PortalView {
 	a, own := &c.Account, c.Accepted()
-	standing := p.Stand(a, own, c.Referrals)
-	view := Cabinet{
+	entitlements := p.Entitlements(a, own, c.Referrals)
+	view := PortalView{
 		Today: today, AccountID: a.ID, Name: a.Profile.Name, Code: a.Code,
 		Registered: a.Registered(), Terminated: p.Terminated(a, today), Pending: pending(c.Activations),
-		Joined: p.joinedBy(a, own), Promised: p.promised(a, own, today), Invitee: inviteeOf(standing),
-		Window: p.window(a, own, today), Current: currentDiscount(standing.Discounts, today),
-		Friends: len(c.Referrals), Packages: cabinetPackages(c, standing),
+		Joined: p.joinedBy(a, own), Promised: p.promised(a, own, today), Invitee: inviteeOf(entitlements),
+		Window: p.window(a, own, today), Current: currentDiscount(entitlements.Discounts, today),
+		Friends: len(c.Referrals), Packages: cabinetPackages(c, entitlements),
 	}
 	if !a.TerminatedAt.IsZero() {
 		view.TerminatedOn = p.Local(a.TerminatedAt)
 	}
-	view.Offer = Offer(p.On(today).Invitee)
+	view.Offer = Offer(p.TermsOn(today).Invitee)
 	climb := p.climbOn(c.Referrals, today)
 	view.Next = p.nextFriend(climb, &view)
 	if view.Current.Step > 0 {
@@ -42,7 +42,7 @@ func (p *Programme) joinedBy(a *models.Account, own *models.Activation) *JoinedB
 		return nil
 	}
 	on := p.Local(ActivatedAt(own.RequestedAt, a))
-	terms := p.On(on).Invitee
+	terms := p.TermsOn(on).Invitee
 	return &JoinedBy{On: on, Percent: terms.Percent, Months: terms.Months}
 }
 
@@ -55,7 +55,7 @@ func (p *Programme) promised(a *models.Account, own *models.Activation, today mo
 	return &PromisedInvitee{Percent: by.Percent, Months: by.Months, PromoUntil: a.Profile.PromoUntil}
 }
 
-func inviteeOf(s models.Standing) *models.Discount {
+func inviteeOf(s models.Entitlements) *models.Discount {
 	for _, d := range s.Discounts {
 		if d.Kind == models.Invitee {
 			return &d
@@ -65,7 +65,7 @@ func inviteeOf(s models.Standing) *models.Discount {
 }
 
 func (p *Programme) window(a *models.Account, own *models.Activation, today models.Date) Window {
-	months := p.On(today).WindowMonths
+	months := p.TermsOn(today).WindowMonths
 	if !a.Registered() {
 		return Window{Months: months}
 	}
@@ -77,7 +77,7 @@ func (p *Programme) window(a *models.Account, own *models.Activation, today mode
 // a day on, which announced terms may put off or bring forward: each day is judged
 // by its own. When that day is too late itself, it is the last day by its terms.
 func (p *Programme) lastDayFrom(a *models.Account, day models.Date) models.Date {
-	last := p.LastActivationDay(a, p.On(day))
+	last := p.LastActivationDay(a, p.TermsOn(day))
 	for i := range p.Versions {
 		switch from := p.Versions[i].EffectiveFrom; {
 		case from <= day || i == 0:
@@ -141,7 +141,7 @@ func onClimb(rungs []LadderStep) int {
 	return 0
 }
 
-func (p *Programme) nextFriend(rungs []LadderStep, view *Cabinet) NextFriend {
+func (p *Programme) nextFriend(rungs []LadderStep, view *PortalView) NextFriend {
 	var last LadderStep
 	if len(rungs) > 0 {
 		last = rungs[len(rungs)-1]
@@ -156,11 +156,11 @@ func (p *Programme) nextFriend(rungs []LadderStep, view *Cabinet) NextFriend {
 	return NextFriend{Step: next.Step, Percent: next.Percent, End: next.End, SMS: next.SMS}
 }
 
-func (p *Programme) cabinetSteps(today models.Date, own int) []CabinetStep {
-	ladder := p.On(today).Ladder
-	steps := make([]CabinetStep, len(ladder))
+func (p *Programme) cabinetSteps(today models.Date, own int) []PortalStep {
+	ladder := p.TermsOn(today).Ladder
+	steps := make([]PortalStep, len(ladder))
 	for i, row := range ladder {
-		steps[i] = CabinetStep{Friends: i + 1, Percent: row.Percent, Months: row.Months, SMS: row.SMS, Own: own == i+1}
+		steps[i] = PortalStep{Friends: i + 1, Percent: row.Percent, Months: row.Months, SMS: row.SMS, Own: own == i+1}
 	}
 	return steps
 }
@@ -168,14 +168,14 @@ func (p *Programme) cabinetSteps(today models.Date, own int) []CabinetStep {
 // cabinetPackages is the packages that went out and those that are still owed, by
 // day and size. One that was earned but counts as gone out already is not told
 // twice.
-func cabinetPackages(c *models.AccountHistory, standing models.Standing) []CabinetPackage {
-	var list []CabinetPackage
-	counts := countPackages(c, standing)
+func cabinetPackages(c *models.AccountHistory, entitlements models.Entitlements) []PortalPackage {
+	var list []PortalPackage
+	counts := countPackages(c, entitlements)
 	earned := map[[2]int]models.Date{}
-	for _, g := range standing.Grants {
+	for _, g := range entitlements.Grants {
 		earned[[2]int{g.SMS, g.Ordinal}] = g.GrantedOn
 		if counts.owed(g) {
-			list = append(list, CabinetPackage{SMS: g.SMS, EarnedOn: g.GrantedOn, State: PackageEarned, Period: g.GrantedOn.Period()})
+			list = append(list, PortalPackage{SMS: g.SMS, EarnedOn: g.GrantedOn, State: PackageEarned, Period: g.GrantedOn.Period()})
 		}
 	}
 	for i := range c.Packages {
@@ -184,9 +184,9 @@ func cabinetPackages(c *models.AccountHistory, standing models.Standing) []Cabin
 		if !ok {
 			on = gone.GrantedOn
 		}
-		list = append(list, CabinetPackage{SMS: gone.SMS, EarnedOn: on, State: packageState(gone), Period: gone.Period})
+		list = append(list, PortalPackage{SMS: gone.SMS, EarnedOn: on, State: packageState(gone), Period: gone.Period})
 	}
-	slices.SortStableFunc(list, func(a, b CabinetPackage) int {
+	slices.SortStableFunc(list, func(a, b PortalPackage) int {
 		return cmp.Or(cmp.Compare(a.EarnedOn, b.EarnedOn), cmp.Compare(a.SMS, b.SMS))
 	})
 	return list

@@ -80,10 +80,10 @@ type Notice struct {
 // name. All of them are counted.
 const MaxNamed = 10_000
 
-// Patience is how long billing may take over a document: what was posted within
-// the grace before Now and is not answered yet is on its way. The zero Patience
+// AnswerGrace is how long billing may take over a document: what was posted within
+// the grace before Now and is not answered yet is on its way. The zero AnswerGrace
 // takes nothing for that.
-type Patience struct {
+type AnswerGrace struct {
 	Now    time.Time
 	Grace  time.Duration
 	Strict bool // what is on its way is counted, and a break all the same
@@ -94,7 +94,7 @@ type Patience struct {
 type Reconciliation struct {
 	programme *Programme
 	period    models.Period
-	patience  Patience
+	patience  AnswerGrace
 	closed    bool                          // the period is signed off
 	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
@@ -108,7 +108,7 @@ type Reconciliation struct {
 	Documents   int64 // on those invoices
 	Packages    int64
 	OnTheWay    int64 // of the documents and packages; unless the patience is strict, the totals take them for arrived
-	Controls    map[Bucket]Control
+	Controls    map[TotalKey]Control
 	Breaks      []Break // the first MaxNamed by account
 	BreakCount  int64
 	Notices     []Notice // the first MaxNamed by account
@@ -118,10 +118,10 @@ type Reconciliation struct {
 }
 
 // NewReconciliation begins the reconciliation of a period.
-func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, patience Patience) *Reconciliation {
+func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, patience AnswerGrace) *Reconciliation {
 	r := &Reconciliation{
 		programme: p, period: period, patience: patience, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
-		Controls: map[Bucket]Control{}, Held: map[string]Total{},
+		Controls: map[TotalKey]Control{}, Held: map[string]Total{},
 		Foreign: Total{head.ForeignDocuments, head.ForeignAmount}, sums: newLedgerSums(&head),
 	}
 	for _, o := range head.Orphans {
@@ -155,22 +155,22 @@ func (r *Reconciliation) Account(c *models.AccountHistory) {
 		}
 	}()
 	r.Accounts++
-	standing := r.programme.Stand(&c.Account, c.Accepted(), c.Referrals)
-	if !sameGrants(standing, c.Stored) {
-		r.fail(Break{Kind: derivedKind(standing, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
+	entitlements := r.programme.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	if !sameGrants(entitlements, c.Stored) {
+		r.fail(Break{Kind: derivedKind(entitlements, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
 	}
-	timeline := Timeline(standing.Discounts)
+	timeline := Timeline(entitlements.Discounts)
 	for i := range c.Invoices {
 		r.anyInvoice(timeline, &c.Invoices[i])
 	}
-	r.packages(c, standing)
+	r.packages(c, entitlements)
 	for i := range c.Strays {
 		r.stray(&c.Strays[i])
 	}
 }
 
-// sameGrants compares standings, whatever the order of packages earned on one day.
-func sameGrants(a, b models.Standing) bool {
+// sameGrants compares entitlements, whatever the order of packages earned on one day.
+func sameGrants(a, b models.Entitlements) bool {
 	return slices.Equal(a.Discounts, b.Discounts) && slices.Equal(bySize(a.Grants), bySize(b.Grants))
 }
 

@@ -8,9 +8,9 @@ import (
 	"referral/models"
 )
 
-// Bucket is a line of the control totals: which kind of discount (or package),
+// TotalKey is a line of the control totals: which kind of discount (or package),
 // and how much.
-type Bucket struct {
+type TotalKey struct {
 	Kind     string // "invitee", "inviter", "both", "unexplained" or "sms"; "discounts" or "packages" overall
 	Percent  int    // of the discount, or the size of the package; 0 overall
 	Currency string // empty for packages
@@ -45,7 +45,7 @@ type Control struct {
 
 // ControlLine is a bucket with its totals.
 type ControlLine struct {
-	Bucket
+	TotalKey
 	Control
 }
 
@@ -75,8 +75,8 @@ func (r *Reconciliation) Overall() []ControlLine {
 	return inFixedOrder(summedUp(r.Controls))
 }
 
-func summedUp(controls map[Bucket]Control) map[Bucket]Control {
-	sums := map[Bucket]Control{}
+func summedUp(controls map[TotalKey]Control) map[TotalKey]Control {
+	sums := map[TotalKey]Control{}
 	for b, c := range controls {
 		all := overallBucket(b)
 		sums[all] = sums[all].plus(c)
@@ -85,18 +85,18 @@ func summedUp(controls map[Bucket]Control) map[Bucket]Control {
 }
 
 // overallBucket is the line that a bucket is summed up in.
-func overallBucket(b Bucket) Bucket {
+func overallBucket(b TotalKey) TotalKey {
 	if b.Currency == "" {
-		return Bucket{Kind: bucketPackages}
+		return TotalKey{Kind: bucketPackages}
 	}
-	return Bucket{Kind: bucketDiscounts, Currency: b.Currency}
+	return TotalKey{Kind: bucketDiscounts, Currency: b.Currency}
 }
 
-func inFixedOrder(controls map[Bucket]Control) []ControlLine {
+func inFixedOrder(controls map[TotalKey]Control) []ControlLine {
 	kinds := []string{
 		string(models.Invitee), string(models.Inviter), bucketBoth, bucketUnexplained, bucketDiscounts, bucketPackage, bucketPackages,
 	}
-	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b Bucket) int {
+	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b TotalKey) int {
 		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
 			cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Percent, b.Percent))
 	})
@@ -235,7 +235,7 @@ func (r *Reconciliation) spread(s stage, currency string, segments []models.Segm
 	}
 	whole := percentDays(segments)
 	if whole == 0 {
-		r.add(Bucket{Kind: bucketUnexplained, Currency: currency}, s.control(total))
+		r.add(TotalKey{Kind: bucketUnexplained, Currency: currency}, s.control(total))
 		return
 	}
 	part, before := 0, models.Money(0)
@@ -246,12 +246,12 @@ func (r *Reconciliation) spread(s stage, currency string, segments []models.Segm
 		if i == len(segments)-1 {
 			t.Count = total.Count // a line is counted once, where its discount ends
 		}
-		r.add(Bucket{kindOfDays(segment), segment.Percent(), currency}, s.control(t))
+		r.add(TotalKey{kindOfDays(segment), segment.Percent(), currency}, s.control(t))
 		before = running
 	}
 }
 
-func (r *Reconciliation) add(b Bucket, c Control) { r.Controls[b] = r.Controls[b].plus(c) }
+func (r *Reconciliation) add(b TotalKey, c Control) { r.Controls[b] = r.Controls[b].plus(c) }
 
 func percentDays(segments []models.Segment) int {
 	sum := 0

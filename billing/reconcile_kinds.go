@@ -38,7 +38,7 @@ func moreOrLess(more bool, ifMore, ifLess BreakKind) BreakKind {
 
 // derivedKind names the direction in which what is kept of an account differs from
 // what its facts give: in days of discount times percent, and in packages.
-func derivedKind(facts, kept models.Standing) BreakKind {
+func derivedKind(facts, kept models.Entitlements) BreakKind {
 	differences := []int{percentDaysOf(kept.Discounts) - percentDaysOf(facts.Discounts)}
 	counts := map[int]int{}
 	for _, g := range kept.Grants {

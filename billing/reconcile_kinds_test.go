@@ -24,7 +24,7 @@ func TestKindsSayTheirDirection(t *testing.T) {
 		{"billing booked more", answers(-6100), billing.BreakAnsweredMore},
 		{"more percent is kept", func(c *models.AccountHistory) { c.Stored.Discounts[0].Percent = 90 }, billing.BreakDerivedMore},
 		{"less percent is kept", func(c *models.AccountHistory) { c.Stored.Discounts[0].Percent = 10 }, billing.BreakDerivedLess},
-		{"nothing is kept", func(c *models.AccountHistory) { c.Stored = models.Standing{} }, billing.BreakDerivedLess},
+		{"nothing is kept", func(c *models.AccountHistory) { c.Stored = models.Entitlements{} }, billing.BreakDerivedLess},
 		{"other days are kept", func(c *models.AccountHistory) {
 			c.Stored.Discounts[0].From, c.Stored.Discounts[0].To = c.Stored.Discounts[0].From+1, c.Stored.Discounts[0].To+1
 		}, billing.BreakDerivedOtherwise},

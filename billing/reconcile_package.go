@@ -14,9 +14,9 @@ type packageCounts struct {
 	gone   map[int][]int
 }
 
-func countPackages(c *models.AccountHistory, standing models.Standing) packageCounts {
+func countPackages(c *models.AccountHistory, entitlements models.Entitlements) packageCounts {
 	counts := packageCounts{earned: map[int]int{}, gone: map[int][]int{}}
-	for _, g := range standing.Grants {
+	for _, g := range entitlements.Grants {
 		counts.earned[g.SMS]++
 	}
 	for i := range c.Packages {
@@ -33,12 +33,12 @@ func (n packageCounts) owed(g models.Grant) bool {
 
 // packages compares the packages of the period: those earned in it with those
 // that went out.
-func (r *Reconciliation) packages(c *models.AccountHistory, standing models.Standing) {
-	if len(standing.Grants) == 0 && len(c.Packages) == 0 {
+func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.Entitlements) {
+	if len(entitlements.Grants) == 0 && len(c.Packages) == 0 {
 		return
 	}
-	counts := countPackages(c, standing)
-	for _, g := range standing.Grants {
+	counts := countPackages(c, entitlements)
+	for _, g := range entitlements.Grants {
 		switch {
 		case g.GrantedOn.Period() != r.period:
 			r.claimElsewhere(PackageID(g.AccountID, g.SMS, g.Ordinal))
@@ -83,7 +83,7 @@ func (r *Reconciliation) notGone(g models.Grant, invoice string) {
 			control.Answered = one
 		}
 	}
-	r.add(Bucket{Kind: bucketPackage, Percent: g.SMS}, control)
+	r.add(TotalKey{Kind: bucketPackage, Percent: g.SMS}, control)
 	r.fail(b)
 }
 
@@ -117,7 +117,7 @@ func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts
 		control.WrittenOff = one
 		r.noteWriteOff(&so, Notice{AccountID: p.AccountID, InvoiceID: p.InvoiceID}, packageName(p)+" ("+id.String()+")")
 	}
-	r.add(Bucket{Kind: bucketPackage, Percent: p.SMS}, control)
+	r.add(TotalKey{Kind: bucketPackage, Percent: p.SMS}, control)
 	if f, bad := inspectPackage(p, id, &so); bad {
 		r.find(f)
 	}

@@ -113,13 +113,13 @@ func (r *Reconciliation) ToSign() []models.SignedTotal {
 	var list []models.SignedTotal
 	for _, l := range r.Lines() {
 		list = append(list, models.SignedTotal{
-			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Entitled: models.Counted(l.Entitled), Posted: models.Counted(l.Posted),
-			Published: models.Counted(l.Published), Answered: models.Counted(l.Answered), WrittenOff: models.Counted(l.WrittenOff),
+			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Entitled: models.CountedAmount(l.Entitled), Posted: models.CountedAmount(l.Posted),
+			Published: models.CountedAmount(l.Published), Answered: models.CountedAmount(l.Answered), WrittenOff: models.CountedAmount(l.WrittenOff),
 		})
 	}
 	for _, currency := range slices.Sorted(maps.Keys(r.sums.moved)) {
 		if amount := r.sums.moved[currency]; amount != 0 {
-			list = append(list, models.SignedTotal{Kind: bucketMoved, Currency: currency, Posted: models.Counted{Amount: amount}})
+			list = append(list, models.SignedTotal{Kind: bucketMoved, Currency: currency, Posted: models.CountedAmount{Amount: amount}})
 		}
 	}
 	return list
@@ -128,10 +128,10 @@ func (r *Reconciliation) ToSign() []models.SignedTotal {
 // SignedLines is the control totals of a signature, in the order of
 // [Reconciliation.Lines], and summed up.
 func SignedLines(s *models.Signature) (lines, overall []ControlLine) {
-	controls := map[Bucket]Control{}
+	controls := map[TotalKey]Control{}
 	for _, t := range s.Totals {
 		if t.Kind != bucketMoved {
-			controls[Bucket{t.Kind, t.Percent, t.Currency}] = Control{Total(t.Entitled), Total(t.Posted), Total(t.Published), Total(t.Answered), Total(t.WrittenOff)}
+			controls[TotalKey{t.Kind, t.Percent, t.Currency}] = Control{Total(t.Entitled), Total(t.Posted), Total(t.Published), Total(t.Answered), Total(t.WrittenOff)}
 		}
 	}
 	return inFixedOrder(controls), inFixedOrder(summedUp(controls))
@@ -143,30 +143,30 @@ func (r *Reconciliation) checkSigned() {
 	if r.sums.signature == nil || r.uncalculated > 0 {
 		return
 	}
-	due := map[Bucket]Total{}
+	due := map[TotalKey]Total{}
 	_, overall := SignedLines(r.sums.signature)
 	for _, l := range overall {
-		due[l.Bucket] = l.Posted
+		due[l.TotalKey] = l.Posted
 	}
 	for _, c := range r.Corrections() {
-		b := overallBucket(Bucket{Currency: c.Currency})
+		b := overallBucket(TotalKey{Currency: c.Currency})
 		due[b] = due[b].plus(Total{c.Documents, c.Amount})
 	}
 	for currency, amount := range r.Moved() {
-		b := overallBucket(Bucket{Currency: currency})
+		b := overallBucket(TotalKey{Currency: currency})
 		due[b] = due[b].plus(Total{Amount: amount})
 	}
-	now := map[Bucket]Total{}
+	now := map[TotalKey]Total{}
 	for _, l := range r.Overall() {
-		now[l.Bucket] = l.Posted
-		due[l.Bucket] = due[l.Bucket].plus(Total{})
+		now[l.TotalKey] = l.Posted
+		due[l.TotalKey] = due[l.TotalKey].plus(Total{})
 	}
-	for _, b := range slices.SortedFunc(maps.Keys(due), func(a, b Bucket) int { return cmp.Compare(a.Currency, b.Currency) }) {
+	for _, b := range slices.SortedFunc(maps.Keys(due), func(a, b TotalKey) int { return cmp.Compare(a.Currency, b.Currency) }) {
 		r.checkSignedBucket(b, due[b], now[b])
 	}
 }
 
-func (r *Reconciliation) checkSignedBucket(b Bucket, due, now Total) {
+func (r *Reconciliation) checkSignedBucket(b TotalKey, due, now Total) {
 	switch {
 	case b.Currency == "" && due.Count != now.Count:
 		r.fail(Break{Kind: moreOrLess(now.Count > due.Count, BreakMoreThanSigned, BreakLessThanSigned), Detail: fmt.Sprintf(

@@ -17,7 +17,7 @@ import (
 type audited struct {
 	t        *testing.T
 	p        *billing.Programme
-	patience billing.Patience
+	patience billing.AnswerGrace
 }
 
 func newAudited(t *testing.T) audited {
@@ -34,7 +34,7 @@ func newAudited(t *testing.T) audited {
 func (a audited) friendly(id int64) *models.AccountHistory {
 	account := models.Account{ID: id, RegisteredAt: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
 	referrals := []models.Referral{{InviterID: id, InviteeID: id + 1_000_000, ActivatedAt: time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)}}
-	c := &models.AccountHistory{Account: account, Referrals: referrals, Stored: a.p.Stand(&account, nil, referrals)}
+	c := &models.AccountHistory{Account: account, Referrals: referrals, Stored: a.p.Entitlements(&account, nil, referrals)}
 	inv := models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
 		{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 30000},
 	}}
@@ -63,7 +63,7 @@ func TestAnOrderlyAccountTies(t *testing.T) {
 	a := newAudited(t)
 	r := a.reconcile(models.AuditHead{}, a.friendly(1))
 	total := billing.Total{Count: 1, Amount: -6000}
-	if got := r.Controls[billing.Bucket{Kind: "inviter", Percent: 20, Currency: "RUB"}]; got != (billing.Control{Entitled: total, Posted: total, Published: total, Answered: total}) {
+	if got := r.Controls[billing.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}]; got != (billing.Control{Entitled: total, Posted: total, Published: total, Answered: total}) {
 		t.Errorf("controls %+v", r.Controls)
 	}
 	if !r.Ties() || r.Empty() {
@@ -74,7 +74,7 @@ func TestAnOrderlyAccountTies(t *testing.T) {
 // Memory does not grow with what is wrong; the count does.
 func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
 	a := newAudited(t)
-	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{}, billing.Patience{})
+	r := billing.NewReconciliation(a.p, 202604, models.AuditHead{}, billing.AnswerGrace{})
 	for id := range int64(billing.MaxNamed + 5) {
 		c := a.friendly(id + 1)
 		c.Invoices[0].Documents[0].Published = false
@@ -213,7 +213,7 @@ func TestAnAnswerToNothingIsABreakOfOneMonth(t *testing.T) {
 	} {
 		for _, period := range []models.Period{202602, 202603, 202604, 202605, 202606, 202607} {
 			head := models.AuditHead{Orphans: c.answers, Closed: period <= c.closed, PreviousClosed: period.Previous() <= c.closed}
-			r := billing.NewReconciliation(a.p, period, head, billing.Patience{})
+			r := billing.NewReconciliation(a.p, period, head, billing.AnswerGrace{})
 			r.Close()
 			named := len(r.Breaks) == 1 && r.Breaks[0].Kind == billing.BreakUnknownReply && r.Breaks[0].DocumentID == models.UUID{9}
 			if named != (period == c.want) || r.Ties() == named {
@@ -264,7 +264,7 @@ func TestWhatIsOnItsWay(t *testing.T) {
 			time.Minute, grace, false, 0, []billing.BreakKind{billing.BreakAltered}},
 	} {
 		a := newAudited(t)
-		a.patience = billing.Patience{Now: posted.Add(c.age), Grace: c.grace, Strict: c.strict}
+		a.patience = billing.AnswerGrace{Now: posted.Add(c.age), Grace: c.grace, Strict: c.strict}
 		account := a.friendly(1)
 		doc := &account.Invoices[0].Documents[0]
 		doc.PostedAt = posted
@@ -297,10 +297,10 @@ func TestAPackageOnItsWay(t *testing.T) {
 		{"too old", true, false, time.Hour, 0, 1},
 		{"strictly", true, true, time.Minute, 1, 1},
 	} {
-		a := audited{t: t, p: newProgramme(t, terms), patience: billing.Patience{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
+		a := audited{t: t, p: newProgramme(t, terms), patience: billing.AnswerGrace{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
 		account := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{
 			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
-		account.Stored = a.p.Stand(&account.Account, nil, account.Referrals)
+		account.Stored = a.p.Entitlements(&account.Account, nil, account.Referrals)
 		account.Packages = []models.AuditPackage{{PostedAt: posted, Published: c.published, SMSPackage: models.SMSPackage{
 			ID: billing.PackageID(1, 500, 1), AccountID: 1, SMS: 500, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 10), Period: 202604, PostingPeriod: 202604}}}
 		r := a.reconcile(models.AuditHead{}, account)
@@ -335,7 +335,7 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 	}
 	day := time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)
 	c := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
-	c.Stored = p.Stand(&c.Account, nil, c.Referrals)
+	c.Stored = p.Entitlements(&c.Account, nil, c.Referrals)
 	slices.Reverse(c.Stored.Grants)
 	r := audited{t: t, p: p}.reconcile(models.AuditHead{}, c)
 	if !r.Ties() {

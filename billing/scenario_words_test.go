@@ -128,10 +128,10 @@ func (w *teller) enters(s *step, m []string) {
 	id := w.number(m[0])
 	w.fact(models.ActivationRequested{AccountID: id, Code: m[1], RequestedAt: w.moment(m[2])})
 	own := w.activations[id]
-	s.want, s.got = []string{m[3]}, []string{verdictOf(own[len(own)-1])}
+	s.want, s.got = []string{m[3]}, []string{decisionOf(own[len(own)-1])}
 }
 
-func verdictOf(a models.Activation) string {
+func decisionOf(a models.Activation) string {
 	switch {
 	case a.Status == models.ActivationPending && a.Reason == models.NotRegistered, a.Status == models.ActivationAccepted && a.Reason == "":
 		return string(a.Status)
@@ -152,7 +152,7 @@ func (s *step) show(got []string) {
 func (w *teller) showRequests(s *step, m []string) {
 	var got []string
 	for _, a := range w.activations[w.number(m[0])] {
-		text := w.programme.Local(a.RequestedAt).String() + ": " + verdictOf(a)
+		text := w.programme.Local(a.RequestedAt).String() + ": " + decisionOf(a)
 		if a.InviterID != 0 {
 			text += fmt.Sprintf(", by %d", a.InviterID)
 		}
@@ -204,7 +204,7 @@ func (w *teller) showDiscounts(s *step, m []string) {
 	if w.promised(id, w.accepted(id)) {
 		got = append(got, "promised")
 	}
-	for _, d := range w.standings[id].Discounts {
+	for _, d := range w.entitlements[id].Discounts {
 		text := fmt.Sprintf("%s to %s: %d %% as %s", d.From, d.To, d.Percent, d.Kind)
 		if d.Step > 0 {
 			text += fmt.Sprintf(", step %d", d.Step)
@@ -220,7 +220,7 @@ func (w *teller) showDiscounts(s *step, m []string) {
 func (w *teller) showGrants(s *step, m []string) {
 	id := w.number(m[0])
 	var got []string
-	for _, g := range w.standings[id].Grants {
+	for _, g := range w.entitlements[id].Grants {
 		text := fmt.Sprintf("%s: %d SMS, number %d, step %d", g.GrantedOn, g.SMS, g.Ordinal, g.Step)
 		if g.AccountID != id {
 			text += fmt.Sprintf(" OF %d", g.AccountID)

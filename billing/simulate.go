@@ -9,7 +9,7 @@ import (
 )
 
 // Simulation compares what a period costs under the terms there are with what it
-// would cost under others. Verdicts that were given stay: the accepted
+// would cost under others. Decisions that were given stay: the accepted
 // activations are the same, and all else follows from them by either terms. It
 // posts nothing and looks at no ledger.
 type Simulation struct {
@@ -82,13 +82,13 @@ func (o Cost) equal(p Cost) bool {
 // outlay is what an account is owed for a period, by the facts.
 func (p *Programme) outlay(c *models.AccountHistory, period models.Period) Cost {
 	o := newOutlay()
-	standing := p.Stand(&c.Account, c.Accepted(), c.Referrals)
-	for _, g := range standing.Grants {
+	entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	for _, g := range entitlements.Grants {
 		if g.GrantedOn.Period() == period {
 			o.Packages, o.SMS = o.Packages+1, o.SMS+int64(g.SMS)
 		}
 	}
-	timeline := Timeline(standing.Discounts)
+	timeline := Timeline(entitlements.Discounts)
 	for i := range c.Invoices {
 		inv := &c.Invoices[i].Invoice
 		if inv.Period != period {

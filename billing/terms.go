@@ -106,9 +106,9 @@ func validateTerm(what string, percent, months int) error {
 	return nil
 }
 
-// On is the version in force on a day. A day before the first version is
+// TermsOn is the version in force on a day. A day before the first version is
 // judged by the first: terms that were never announced cannot have applied.
-func (p *Programme) On(day models.Date) *Terms {
+func (p *Programme) TermsOn(day models.Date) *Terms {
 	i := sort.Search(len(p.Versions), func(i int) bool { return p.Versions[i].EffectiveFrom > day })
 	return &p.Versions[max(i-1, 0)]
 }

@@ -42,10 +42,10 @@ func (t *TermsPreview) Account(c *models.AccountHistory) {
 			}
 		}
 	}()
-	standing := t.programme.Stand(&c.Account, c.Accepted(), c.Referrals)
-	sums, differs := t.invoices(c, Timeline(standing.Discounts))
-	packages := t.packages(c, standing)
-	if !sameGrants(standing, c.Stored) {
+	entitlements := t.programme.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	sums, differs := t.invoices(c, Timeline(entitlements.Discounts))
+	packages := t.packages(c, entitlements)
+	if !sameGrants(entitlements, c.Stored) {
 		t.Changed++
 	}
 	if differs || packages > 0 {
@@ -83,9 +83,9 @@ func (t *TermsPreview) invoices(c *models.AccountHistory, timeline []models.Segm
 }
 
 // packages counts those of the period that are earned and have not gone out.
-func (t *TermsPreview) packages(c *models.AccountHistory, standing models.Standing) (n int64) {
-	counts := countPackages(c, standing)
-	for _, g := range standing.Grants {
+func (t *TermsPreview) packages(c *models.AccountHistory, entitlements models.Entitlements) (n int64) {
+	counts := countPackages(c, entitlements)
+	for _, g := range entitlements.Grants {
 		if g.GrantedOn.Period() == t.period && counts.owed(g) {
 			counts.gone[g.SMS] = append(counts.gone[g.SMS], g.Ordinal) // one that is counted is not owed twice
 			n++

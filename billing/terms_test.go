@@ -66,15 +66,15 @@ func TestTheLongestTermsAtTheLastDay(t *testing.T) {
 	p := newProgramme(t, terms)
 	last := time.Date(models.LastYear, 12, 31, 23, 59, 59, 0, time.UTC)
 	account := models.Account{ID: 885, RegisteredAt: last, PromoEndedAt: last}
-	standing := p.Stand(&account, &models.Activation{AccountID: 885, RequestedAt: last}, []models.Referral{
+	entitlements := p.Entitlements(&account, &models.Activation{AccountID: 885, RequestedAt: last}, []models.Referral{
 		{InviterID: 885, InviteeID: 901, ActivatedAt: last}, {InviterID: 885, InviteeID: 902, ActivatedAt: last},
 	})
-	ends := []models.Date{p.LastActivationDay(&account, p.On(p.Local(last)))}
-	for _, d := range standing.Discounts {
+	ends := []models.Date{p.LastActivationDay(&account, p.TermsOn(p.Local(last)))}
+	for _, d := range entitlements.Discounts {
 		ends = append(ends, d.To)
 	}
 	if len(ends) != 3 {
-		t.Fatalf("discounts %+v", standing.Discounts)
+		t.Fatalf("discounts %+v", entitlements.Discounts)
 	}
 	for _, end := range ends {
 		if read, err := models.ParseDate(end.String()); err != nil || read != end {
@@ -99,7 +99,7 @@ func TestTheVersionOfADay(t *testing.T) {
 		{"2026-02-09", "2020-01-01"}, {"2026-02-10", "2026-02-10"}, {"2026-04-30", "2026-02-10"},
 		{"2026-05-01", "2026-05-01"}, {"2099-01-01", "2026-05-01"},
 	} {
-		if got := p.On(date(t, c.day)).EffectiveFrom; got.String() != c.want {
+		if got := p.TermsOn(date(t, c.day)).EffectiveFrom; got.String() != c.want {
 			t.Errorf("on %s the version of %s is in force, want %s", c.day, got, c.want)
 		}
 	}

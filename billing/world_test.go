@@ -71,11 +71,11 @@ type world struct {
 	checker
 	programme *billing.Programme
 
-	accounts    map[int64]models.Account
-	activations map[int64][]models.Activation
-	referrals   map[int64]map[int64]models.Referral // by inviter and invitee
-	standings   map[int64]models.Standing
-	announced   []models.OutboxEvent
+	accounts     map[int64]models.Account
+	activations  map[int64][]models.Activation
+	referrals    map[int64]map[int64]models.Referral // by inviter and invitee
+	entitlements map[int64]models.Entitlements
+	announced    []models.OutboxEvent
 
 	announcedIDs map[models.UUID]bool
 
@@ -90,7 +90,7 @@ func newWorld(t checker, p *billing.Programme) *world {
 		checker: t, programme: p,
 		accounts:    map[int64]models.Account{},
 		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
-		standings: map[int64]models.Standing{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
+		entitlements: map[int64]models.Entitlements{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
 		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
 		periods: map[models.Period]models.PeriodState{},
 	}
@@ -110,7 +110,7 @@ func (w *world) take(batch ...*models.Fact) {
 	book := billing.NewFactApplier(w.programme, w.lend(fresh), func() string { return codeOf(registering) })
 	for _, f := range fresh {
 		registering = f.Data.Account()
-		book.Take(f)
+		book.Apply(f)
 	}
 	w.keep(book.Close())
 }
@@ -164,8 +164,8 @@ func (w *world) lendAccount(set *models.WorkingSet, id int64) {
 	for _, r := range w.referrals[id] { // in no order, as the storage may
 		set.Referrals[id] = append(set.Referrals[id], r)
 	}
-	if s, ok := w.standings[id]; ok {
-		set.Standings[id] = models.Standing{Discounts: slices.Clone(s.Discounts), Grants: slices.Clone(s.Grants)}
+	if s, ok := w.entitlements[id]; ok {
+		set.Entitlements[id] = models.Entitlements{Discounts: slices.Clone(s.Discounts), Grants: slices.Clone(s.Grants)}
 	}
 }
 
@@ -182,7 +182,7 @@ func (w *world) keep(c models.Changes) {
 		}
 		w.referrals[r.InviterID][r.InviteeID] = r
 	}
-	maps.Copy(w.standings, c.Standings)
+	maps.Copy(w.entitlements, c.Entitlements)
 	for _, a := range c.OutboxEvents {
 		if w.announcedIDs[a.ID] {
 			w.Errorf("%s of %d is announced under an id that was used before", a.Type, a.AccountID)
@@ -217,14 +217,14 @@ func (w *world) checkAnnounced() {
 		}
 		known[of] = fmt.Sprint(a.Data["percent"], a.Data["starts_on"], a.Data["ends_on"], a.Data["step"])
 	}
-	for id, s := range w.standings {
+	for id, s := range w.entitlements {
 		for _, d := range s.Discounts { // by day
 			stands[side{id, d.Kind}] = fmt.Sprint(d.Percent, d.From, d.To, d.Step)
 		}
 	}
 	for id := range w.accounts {
 		if own := w.accepted(id); own != nil && w.promised(id, own) {
-			terms := w.programme.On(w.programme.Local(w.referrals[own.InviterID][id].ActivatedAt))
+			terms := w.programme.TermsOn(w.programme.Local(w.referrals[own.InviterID][id].ActivatedAt))
 			stands[side{id, models.Invitee}] = fmt.Sprint(terms.Invitee.Percent, nil, nil, 0)
 		}
 	}
@@ -235,7 +235,7 @@ func (w *world) checkAnnounced() {
 
 func (w *world) promised(account int64, own *models.Activation) bool {
 	a := w.accounts[account]
-	return billing.Promised(&a, own)
+	return billing.AwaitsPromoEnd(&a, own)
 }
 
 // accepted is an account's activation that was accepted; nil when none was.
@@ -257,12 +257,12 @@ func (w *world) keepActivation(a models.Activation) {
 	}
 	was := own[a.Seq-1]
 	if was.Status != models.ActivationPending {
-		w.Errorf("the verdict on request %d of %d was %s %s, and became %s %s", a.Seq, a.AccountID, was.Status, was.Reason, a.Status, a.Reason)
+		w.Errorf("the decision on request %d of %d was %s %s, and became %s %s", a.Seq, a.AccountID, was.Status, was.Reason, a.Status, a.Reason)
 	}
 	own[a.Seq-1] = a
 }
 
-// adopt puts other terms in force, and derives every standing again.
+// adopt puts other terms in force, and derives every entitlements again.
 func (w *world) adopt(p *billing.Programme) {
 	w.programme = p
 	set := models.NewWorkingSet()
@@ -273,7 +273,7 @@ func (w *world) adopt(p *billing.Programme) {
 		}
 	}
 	book := billing.NewFactApplier(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
-	book.Restand(p.Digest(), time.Time{})
+	book.Recalculate(p.Digest(), time.Time{})
 	w.keep(book.Close())
 }
 
@@ -288,11 +288,11 @@ func (w *world) infos() []models.PeriodInfo {
 
 // open is a period's case of one account.
 func (w *world) open(account int64, period models.Period) *models.SettlementInput {
-	standing := w.standings[account]
+	entitlements := w.entitlements[account]
 	c := &models.SettlementInput{
-		AccountID: account, Discounts: standing.Discounts, Packages: w.packages[account], Earned: map[int]int{},
+		AccountID: account, Discounts: entitlements.Discounts, Packages: w.packages[account], Earned: map[int]int{},
 	}
-	for _, g := range standing.Grants {
+	for _, g := range entitlements.Grants {
 		c.Earned[g.SMS]++
 		if g.GrantedOn.Period() == period {
 			c.Grants = append(c.Grants, g)
@@ -326,7 +326,7 @@ func (w *world) openInvoice(inv models.Invoice) models.InvoiceInput {
 // everyone is the accounts that may be owed something, in order.
 func (w *world) everyone() []int64 {
 	ids := map[int64]bool{}
-	for id := range w.standings {
+	for id := range w.entitlements {
 		ids[id] = true
 	}
 	for _, inv := range w.invoices {
@@ -432,7 +432,7 @@ func (w *world) checkTied(posting billing.Posting, account int64) {
 			w.Errorf("account %d: settling %s again posts %+v %+v", account, posting.Period, out.Adjustments, out.Packages)
 		}
 	}
-	timeline := billing.Timeline(w.standings[account].Discounts)
+	timeline := billing.Timeline(w.entitlements[account].Discounts)
 	for _, c := range w.open(account, posting.Period).Invoices {
 		left := map[string]models.Money{}
 		for _, item := range w.programme.Desire(timeline, &c.Invoice).Items {

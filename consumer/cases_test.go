@@ -111,8 +111,8 @@ func setsPoisonAside(t *testing.T, brokers []string) {
 		if !sent {
 			want = models.BadUnreadable
 		}
-		if d.Fault.Reason != want || d.Fact != nil {
-			t.Errorf("set aside as %v, want %s", d.Fault, want)
+		if d.Err.Reason != want || d.Fact != nil {
+			t.Errorf("set aside as %v, want %s", d.Err, want)
 		}
 	}
 	if got := sum(m.metrics.setAside, string(models.BadUnreadable)); got != 2 {
@@ -183,9 +183,9 @@ func dividesRefusedBatches(t *testing.T, brokers []string) {
 		t.Errorf("%d facts, want 97", got)
 	}
 	for _, d := range r.store.faults() {
-		want := models.Fault{Reason: models.BadRefused, Detail: "the database refuses the data (SQLSTATE 22P05); replay it once the cause is removed"}
-		if *d.Fault != want {
-			t.Errorf("got %v, want %v", d.Fault, want)
+		want := models.InputError{Reason: models.BadRefused, Detail: "the database refuses the data (SQLSTATE 22P05); replay it once the cause is removed"}
+		if *d.Err != want {
+			t.Errorf("got %v, want %v", d.Err, want)
 		}
 	}
 	if got := sum(m.metrics.setAside, string(models.BadRefused)); got != 3 {
@@ -374,8 +374,8 @@ func survivesLargeMessages(t *testing.T, brokers []string) {
 	wantOrder(t, r.store.facts())
 	var sizes []int
 	for _, d := range r.store.faults() {
-		if d.Fault.Reason != models.BadTooLarge {
-			t.Errorf("set aside as %v", d.Fault)
+		if d.Err.Reason != models.BadTooLarge {
+			t.Errorf("set aside as %v", d.Err)
 		}
 		sizes = append(sizes, len(d.Message.Value))
 	}

@@ -16,7 +16,7 @@ func Derive(p *billing.Programme, newCode func() string) DeriveFunc {
 	return func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		book := billing.NewFactApplier(p, set, newCode)
 		for _, fact := range facts {
-			book.Take(fact)
+			book.Apply(fact)
 		}
 		return book.Close()
 	}

@@ -250,7 +250,7 @@ func TestConsumerSetsAsideWhatTheRulesStopAt(t *testing.T) {
 	})
 	r.untilDone(30)
 	faults := r.store.faults()
-	if len(faults) != 1 || faults[0].Fault.Reason != models.BadRefused || faults[0].Message.Origin.Offset != 12 {
+	if len(faults) != 1 || faults[0].Err.Reason != models.BadRefused || faults[0].Message.Origin.Offset != 12 {
 		t.Errorf("set aside: %+v", faults)
 	}
 	if !r.log.says("recovered from a panic", "stack", "faults_test.go") {
@@ -304,9 +304,9 @@ type forgetful struct {
 	told atomic.Bool
 }
 
-func (f *forgetful) Take(ctx context.Context, batch []models.DecodedMessage,
+func (f *forgetful) Ingest(ctx context.Context, batch []models.DecodedMessage,
 	derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error) {
-	out, err := f.Store.Take(ctx, batch, derive)
+	out, err := f.Store.Ingest(ctx, batch, derive)
 	if err == nil && !f.told.Swap(true) {
 		return nil, nil
 	}
@@ -329,7 +329,7 @@ func TestConsumerHoldsAFaultThatCannotEvenBeSetAside(t *testing.T) {
 	r.until("several tries", func() bool { return sum(m.metrics.ingestErrors, "failed") >= 3 })
 	repaired.Store(true)
 	r.untilDone(1)
-	if got := r.store.faults(); len(got) != 1 || got[0].Fault.Reason != models.BadRefused {
+	if got := r.store.faults(); len(got) != 1 || got[0].Err.Reason != models.BadRefused {
 		t.Errorf("set aside: %+v", got)
 	}
 }

@@ -106,7 +106,7 @@ func TestConsumerSetsAsideWhatTheDecoderStopsAt(t *testing.T) {
 	r.untilDone(30)
 	r.untilCommitted(r.topics.Terminated, 0, 30)
 	faults := r.store.faults()
-	if len(faults) != 1 || faults[0].Message.Origin.Offset != 12 || !strings.Contains(faults[0].Fault.Detail, "panic") {
+	if len(faults) != 1 || faults[0].Message.Origin.Offset != 12 || !strings.Contains(faults[0].Err.Detail, "panic") {
 		t.Errorf("set aside: %+v", faults)
 	}
 	if got := m.panics(); got != 1 {

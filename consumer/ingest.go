@@ -44,14 +44,14 @@ func (w *worker) store(ctx, writing context.Context, batch []models.DecodedMessa
 
 // divisible tells whether dividing may help: a fault that is refused even as
 // such can only be waited for.
-func divisible(batch []models.DecodedMessage) bool { return len(batch) > 1 || batch[0].Fault == nil }
+func divisible(batch []models.DecodedMessage) bool { return len(batch) > 1 || batch[0].Err == nil }
 
 // refuse has the next transaction hold half of what was refused, or the only
 // message set aside.
 func (w *worker) refuse(part []models.DecodedMessage, refusal error) {
 	w.c.metrics.ingestErrors.WithLabelValues("refused").Inc()
 	if len(part) == 1 {
-		part[0].Fact, part[0].Fault = nil, refused(refusal)
+		part[0].Fact, part[0].Err = nil, refused(refusal)
 		return
 	}
 	w.batchSize.refuses(len(part))
@@ -72,7 +72,7 @@ func (w *worker) failed(ctx context.Context, part []models.DecodedMessage, pause
 
 // refused is the fault of a message that the database or the rules stop at. The
 // error's own text stays out of it, because databases quote what they refuse.
-func refused(err error) *models.Fault {
+func refused(err error) *models.InputError {
 	detail := "the database refuses the data"
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) {
@@ -81,7 +81,7 @@ func refused(err error) *models.Fault {
 	if errors.Is(err, errDerivePanic) {
 		detail = "the rules stopped at it; the log has the place"
 	}
-	return &models.Fault{Reason: models.BadRefused, Detail: detail + "; replay it once the cause is removed"}
+	return &models.InputError{Reason: models.BadRefused, Detail: detail + "; replay it once the cause is removed"}
 }
 
 // ingest is one transaction, measured and bounded: a database that falls silent
@@ -102,7 +102,7 @@ func (w *worker) ingest(ctx context.Context, batch []models.DecodedMessage) (dis
 		return changes
 	}
 	err = w.c.guard.Do(func() (err error) {
-		dispositions, err = w.c.o.Store.Take(ctx, batch, derive)
+		dispositions, err = w.c.o.Store.Ingest(ctx, batch, derive)
 		return err
 	})
 	switch {

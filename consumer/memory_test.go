@@ -29,7 +29,7 @@ func newMemory() *memory {
 	return &memory{known: map[string]bool{}, topics: map[string]string{}, places: map[models.Origin]bool{}}
 }
 
-func (m *memory) Take(ctx context.Context, batch []models.DecodedMessage,
+func (m *memory) Ingest(ctx context.Context, batch []models.DecodedMessage,
 	derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error) {
 	if m.before != nil {
 		if err := m.before(ctx, batch); err != nil {
@@ -55,7 +55,7 @@ func (m *memory) TopicIDs(context.Context) (map[string]string, error) {
 	return maps.Clone(m.topics), nil
 }
 
-func (m *memory) NoteTopicID(_ context.Context, topic, id string) error {
+func (m *memory) RecordTopicID(_ context.Context, topic, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.topics[topic] = id
@@ -85,7 +85,7 @@ func (m *memory) apply(batch []models.DecodedMessage) []models.Disposition {
 
 func (m *memory) applyOne(d models.DecodedMessage) models.Disposition {
 	switch {
-	case d.Fault != nil:
+	case d.Err != nil:
 		if !m.places[d.Message.Origin] {
 			m.places[d.Message.Origin] = true
 			m.aside = append(m.aside, d)

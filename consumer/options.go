@@ -18,12 +18,12 @@ import (
 // in order. It keeps faults, and the conflicts that it finds itself, aside.
 // [models.ErrRefused] marks an error that lies in the data.
 type Store interface {
-	Take(ctx context.Context, batch []models.DecodedMessage,
+	Ingest(ctx context.Context, batch []models.DecodedMessage,
 		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
-	// TopicIDs is what the brokers called the topics when NoteTopicID was last
+	// TopicIDs is what the brokers called the topics when RecordTopicID was last
 	// called: brokers may forget a topic's offsets when it is deleted.
 	TopicIDs(ctx context.Context) (map[string]string, error)
-	NoteTopicID(ctx context.Context, topic, id string) error
+	RecordTopicID(ctx context.Context, topic, id string) error
 }
 
 // Options is what a [Consumer] is built from. Brokers, Group, Topics, Currency,

@@ -179,7 +179,7 @@ func (c *Consumer) decode(m models.Message) (delivery models.DecodedMessage) {
 		return nil
 	})
 	if err != nil {
-		return models.DecodedMessage{Message: m, Fault: &models.Fault{Reason: models.BadUnreadable,
+		return models.DecodedMessage{Message: m, Err: &models.InputError{Reason: models.BadUnreadable,
 			Detail: "reading it stopped with a panic; the log has the place; replay it once the cause is removed"}}
 	}
 	return delivery

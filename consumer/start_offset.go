@@ -65,7 +65,7 @@ func (r *partitionReader) noteTopic(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.c.o.Timing.Patience)
 	defer cancel()
-	if err := r.c.o.Store.NoteTopicID(ctx, r.topic, r.id.String()); err != nil {
+	if err := r.c.o.Store.RecordTopicID(ctx, r.topic, r.id.String()); err != nil {
 		r.log.Warn("keeping the id of the topic", "error", err)
 		return
 	}

@@ -261,7 +261,7 @@ func takesLookAlike(t *testing.T, brokers []string) {
 	r.start()
 	r.untilCommitted(r.topics.Terminated, 0, 2)
 	faults := r.store.faults()
-	if len(faults) != 2 || faults[0].Fault.Reason != models.BadUnreadable || string(faults[1].Message.Key) != "\x00\x00\x00\x01" {
+	if len(faults) != 2 || faults[0].Err.Reason != models.BadUnreadable || string(faults[1].Message.Key) != "\x00\x00\x00\x01" {
 		t.Errorf("set aside: %+v, want both messages", faults)
 	}
 }

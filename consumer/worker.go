@@ -150,8 +150,8 @@ func (w *worker) count(deliveries []models.DecodedMessage, dispositions []models
 
 func (w *worker) setAside(d *models.DecodedMessage) {
 	reason, detail := models.BadConflict, "another body under an identity that is already known"
-	if d.Fault != nil {
-		reason, detail = d.Fault.Reason, d.Fault.Detail
+	if d.Err != nil {
+		reason, detail = d.Err.Reason, d.Err.Detail
 	}
 	w.c.metrics.setAside.WithLabelValues(string(reason)).Inc()
 	origin := d.Message.Origin

@@ -26,7 +26,7 @@ const (
 	WindowClosed     Reason = "window_closed"
 )
 
-// Activation is one request of an account to activate a code, with its verdict.
+// Activation is one request of an account to activate a code, with its decision.
 type Activation struct {
 	Seq         int64 // order of arrival; 0 until stored
 	AccountID   int64

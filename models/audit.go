@@ -25,7 +25,7 @@ type AccountHistory struct {
 	Account     Account
 	Activations []*Activation // its own requests, by arrival
 	Referrals   []Referral    // those it invited
-	Stored      Standing      // as derived when the facts arrived
+	Stored      Entitlements  // as derived when the facts arrived
 	Invoices    []AuditInvoice
 	Packages    []AuditPackage  // of every period
 	Strays      []AuditDocument // documents of the period on invoices that are not there

@@ -24,23 +24,23 @@ const (
 // DeadLetterStates is all of them.
 var DeadLetterStates = []DeadLetterState{DeadLetterWaiting, DeadLetterReplayed, DeadLetterResolved, DeadLetterDiscarded}
 
-// DeadLetter is a message that was set aside, and what became of it. Its value is
+// DeadLetterRecord is a message that was set aside, and what became of it. Its value is
 // the one that was put back last, its fault the latest.
-type DeadLetter struct {
-	SetAside
+type DeadLetterRecord struct {
+	DeadLetter
 	Type       string // of the event, as far as it can be read
 	State      DeadLetterState
 	ReplayedAt time.Time // the last time; zero until then
 	Corrected  bool      // the value is not the one that was set aside first
-	FirstFault Fault
+	FirstErr   InputError
 	Outcomes   []ReplayOutcome // of every replay, in order; only of a letter read by itself
 }
 
 // ReplayOutcome is what became of a message that was put back.
 type ReplayOutcome struct {
 	At     time.Time
-	Origin Origin // of the message that was put back
-	Fault  *Fault // nil when it was taken
+	Origin Origin      // of the message that was put back
+	Err    *InputError // nil when it was taken
 }
 
 // DeadLetterFilter selects dead letters; what is zero selects all.

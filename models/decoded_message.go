@@ -20,18 +20,18 @@ type DecodedMessage struct {
 	Message Message
 	Type    string // of the event, as far as it can be read
 	Fact    *Fact
-	Fault   *Fault
+	Err     *InputError
 }
 
-// Fault says why a message cannot be taken. Detail says what and where, for
+// InputError says why a message cannot be taken. Detail says what and where, for
 // people, and never quotes personal data.
-type Fault struct {
+type InputError struct {
 	Reason BadInput
 	Detail string
 }
 
 // Error is the reason with its detail.
-func (f *Fault) Error() string { return string(f.Reason) + ": " + f.Detail }
+func (f *InputError) Error() string { return string(f.Reason) + ": " + f.Detail }
 
 // Disposition is what became of one delivery.
 type Disposition string

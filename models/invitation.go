@@ -20,30 +20,30 @@ type InvitationState string
 
 // An invitation is written to its recipient at most once, unless whoever was to
 // carry it said that it failed. A process that dies while it sends leaves an
-// unknown outcome: that one is not sent again, unless by the same carrier and to
+// unknown outcome: that one is not sent again, unless by the same transport and to
 // readers who drop a repeat.
 const (
 	InvitationQueued    InvitationState = "queued"    // waits for a sender, or for another try
 	InvitationSending   InvitationState = "sending"   // a sender has it in hand
-	InvitationSent      InvitationState = "sent"      // the carrier has taken it over
-	InvitationDelivered InvitationState = "delivered" // the carrier says that it has arrived
-	InvitationFailed    InvitationState = "failed"    // the carrier refused it, or gave it up
+	InvitationSent      InvitationState = "sent"      // the transport has taken it over
+	InvitationDelivered InvitationState = "delivered" // the transport says that it has arrived
+	InvitationFailed    InvitationState = "failed"    // the transport refused it, or gave it up
 	InvitationUnknown   InvitationState = "unknown"   // sending was cut short; nobody knows
 	InvitationOptedOut  InvitationState = "opted_out" // the recipient wants no more of them
 )
 
 // Invitation is a client's message to a friend, with its code.
 type Invitation struct {
-	ID        UUID
-	AccountID int64
-	Channel   Channel
-	Recipient string // mail address, or telephone number in E.164; empty once it has been forgotten
-	Code      string
-	State     InvitationState
-	Attempts  int
-	CarrierID string // the carrier's own id of the message; empty until taken over
-	CreatedAt time.Time
-	ChangedAt time.Time
+	ID          UUID
+	AccountID   int64
+	Channel     Channel
+	Recipient   string // mail address, or telephone number in E.164; empty once it has been forgotten
+	Code        string
+	State       InvitationState
+	Attempts    int
+	TransportID string // the transport's own id of the message; empty until taken over
+	CreatedAt   time.Time
+	ChangedAt   time.Time
 }
 
 // InvitationRequest is an invitation that a client wants to send.
@@ -91,9 +91,9 @@ type ClaimedInvitation struct {
 	Recipient string
 	Code      string
 	Token     string // of the opt-out link
-	PutOff    int    // how often the carrier has put it off
+	PutOff    int    // how often the transport has put it off
 	CreatedAt time.Time
-	// MaybeSentBy is another carrier that may have sent it already, so that it is
+	// MaybeSentBy is another transport that may have sent it already, so that it is
 	// not sent any more; mostly empty.
 	MaybeSentBy string
 }
@@ -116,29 +116,29 @@ type InvitationMessage struct {
 // How an attempt to send can fail. Every other error leaves it open whether the
 // message has gone out, and such a message is not sent again.
 var (
-	// ErrCarrierRefuses says that the carrier will never take the message.
-	ErrCarrierRefuses = errors.New("the carrier refuses the message")
-	// ErrCarrierBusy says that the carrier did not take the message this time.
-	ErrCarrierBusy = errors.New("the carrier puts the message off")
-	// ErrCarrierAway says that the message was not tried: nobody is there to take
+	// ErrTransportRefuses says that the transport will never take the message.
+	ErrTransportRefuses = errors.New("the transport refuses the message")
+	// ErrTransportBusy says that the transport did not take the message this time.
+	ErrTransportBusy = errors.New("the transport puts the message off")
+	// ErrTransportAway says that the message was not tried: nobody is there to take
 	// any message, or nobody lets us in.
-	ErrCarrierAway = errors.New("the carrier cannot be reached")
+	ErrTransportAway = errors.New("the transport cannot be reached")
 )
 
 // InvitationOutcome is what became of an attempt to send.
 type InvitationOutcome struct {
-	State      InvitationState // queued (again), sent, failed or unknown
-	RetryAt    time.Time       // when queued again
-	PutOff     int             // when queued again: how often the carrier has put it off by now
-	InDoubt    bool            // it may have gone out: no other carrier sends it, and it has not failed
-	CarrierIDs []string        // when sent: the carrier's id of each part of the message
+	State        InvitationState // queued (again), sent, failed or unknown
+	RetryAt      time.Time       // when queued again
+	PutOff       int             // when queued again: how often the transport has put it off by now
+	InDoubt      bool            // it may have gone out: no other transport sends it, and it has not failed
+	TransportIDs []string        // when sent: the transport's id of each part of the message
 }
 
-// Receipt is a carrier's later word about one part of a message.
+// Receipt is a transport's later word about one part of a message.
 type Receipt struct {
-	Carrier   string
-	CarrierID string
-	State     InvitationState // delivered or failed
+	Transport   string
+	TransportID string
+	State       InvitationState // delivered or failed
 }
 
 // InvitationQueue is what waits to be sent by one channel.

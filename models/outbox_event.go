@@ -76,11 +76,11 @@ func (i *Invoice) Account() int64 { return i.AccountID }
 // Account is the account that the answer's message key names.
 func (r Result) Account() int64 { return r.AccountID }
 
-// SetAside is a message that could not be taken, kept whole with its reason.
-type SetAside struct {
+// DeadLetter is a message that could not be taken, kept whole with its reason.
+type DeadLetter struct {
 	ID      int64 // 0 until stored
 	Message Message
-	Fault   Fault
+	Err     InputError
 	At      time.Time
 }
 

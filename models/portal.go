@@ -2,9 +2,9 @@ package models
 
 import "time"
 
-// BroughtFriend is an accepted activation with the name of the account that made it, as
+// ReferredAccount is an accepted activation with the name of the account that made it, as
 // the inviter's list shows it.
-type BroughtFriend struct {
+type ReferredAccount struct {
 	InviteeID   int64
 	Name        string
 	ActivatedAt time.Time

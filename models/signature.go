@@ -2,8 +2,8 @@ package models
 
 import "time"
 
-// Counted is a sum with the number of its parts: lines of invoices, or packages.
-type Counted struct {
+// CountedAmount is a sum with the number of its parts: lines of invoices, or packages.
+type CountedAmount struct {
 	Count  int64
 	Amount Money
 }
@@ -13,11 +13,11 @@ type SignedTotal struct {
 	Kind       string
 	Percent    int // of a discount, or the size of a package
 	Currency   string
-	Entitled   Counted
-	Posted     Counted
-	Published  Counted
-	Answered   Counted
-	WrittenOff Counted
+	Entitled   CountedAmount
+	Posted     CountedAmount
+	Published  CountedAmount
+	Answered   CountedAmount
+	WrittenOff CountedAmount
 }
 
 // Signature is finance's sign-off of a period, with what was signed.
@@ -26,9 +26,9 @@ type Signature struct {
 	At         time.Time
 	Who        string
 	Reason     string
-	Override   string   // why the period was closed in spite of the objections
-	Objections []string // what stood against closing it
-	LastRun    int64    // what later runs post to the period's documents is a correction
-	Foreign    Counted  // documents posted into the period for closed ones
+	Override   string        // why the period was closed in spite of the objections
+	Objections []string      // what stood against closing it
+	LastRun    int64         // what later runs post to the period's documents is a correction
+	Foreign    CountedAmount // documents posted into the period for closed ones
 	Totals     []SignedTotal
 }

@@ -2,16 +2,16 @@ package models
 
 import "slices"
 
-// Standing is what the facts give one account: derived, and replaced whole
+// Entitlements is what the facts give one account: derived, and replaced whole
 // whenever a fact changes it.
-type Standing struct {
+type Entitlements struct {
 	Discounts []Discount // by kind, then by day
 	Grants    []Grant    // by day earned, size and number
 }
 
 // ChangedDays is the first day on which the discounts are others than before, and
 // the first one from which on they are the same; both are 0 when none has changed.
-func (s Standing) ChangedDays(before Standing) (from, to Date) {
+func (s Entitlements) ChangedDays(before Entitlements) (from, to Date) {
 	changed := slices.Concat(without(s.Discounts, before.Discounts), without(before.Discounts, s.Discounts))
 	for i, d := range changed {
 		if i == 0 {
@@ -29,32 +29,32 @@ func without(list, others []Discount) []Discount {
 // WorkingSet is what the facts of one batch may touch, loaded and locked: the
 // accounts they name, the owners of the codes entered, and the inviters of both.
 type WorkingSet struct {
-	Accounts    map[int64]*Account
-	Codes       map[string]int64        // code -> owner
-	Activations map[int64][]*Activation // an account's own requests, by arrival
-	Referrals   map[int64][]Referral    // by inviter
-	Standings   map[int64]Standing      // as stored before the batch
+	Accounts     map[int64]*Account
+	Codes        map[string]int64        // code -> owner
+	Activations  map[int64][]*Activation // an account's own requests, by arrival
+	Referrals    map[int64][]Referral    // by inviter
+	Entitlements map[int64]Entitlements  // as stored before the batch
 }
 
 // NewWorkingSet is an empty set.
 func NewWorkingSet() *WorkingSet {
 	return &WorkingSet{
-		Accounts:    map[int64]*Account{},
-		Codes:       map[string]int64{},
-		Activations: map[int64][]*Activation{},
-		Referrals:   map[int64][]Referral{},
-		Standings:   map[int64]Standing{},
+		Accounts:     map[int64]*Account{},
+		Codes:        map[string]int64{},
+		Activations:  map[int64][]*Activation{},
+		Referrals:    map[int64][]Referral{},
+		Entitlements: map[int64]Entitlements{},
 	}
 }
 
 // Changes is what a batch of facts did to a working set.
 type Changes struct {
-	Accounts     []*Account         // new or changed
-	CodesIssued  []*Account         // of them, those that have got their code
-	Activations  []*Activation      // new or newly judged
-	Referrals    []Referral         // new, or with another ActivatedAt
-	Standings    map[int64]Standing // those that have changed
-	Replaced     map[int64]Standing // what these were before
+	Accounts     []*Account             // new or changed
+	CodesIssued  []*Account             // of them, those that have got their code
+	Activations  []*Activation          // new or newly judged
+	Referrals    []Referral             // new, or with another ActivatedAt
+	Entitlements map[int64]Entitlements // those that have changed
+	Replaced     map[int64]Entitlements // what these were before
 	OutboxEvents []OutboxEvent
 	Repeated     []int // which of the facts, by their order, changed nothing
 }

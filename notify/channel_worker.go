@@ -18,13 +18,13 @@ import (
 // channelWorker sends the messages of one channel.
 type channelWorker struct {
 	*Notifier
-	carrier Carrier
-	limit   *rate.Limiter
-	away    int // rounds in a row in which the carrier could not be reached
+	transport Transport
+	limit     *rate.Limiter
+	away      int // rounds in a row in which the transport could not be reached
 }
 
-func (n *Notifier) newChannelWorker(c Carrier) *channelWorker {
-	return &channelWorker{Notifier: n, carrier: c, limit: rate.NewLimiter(rate.Limit(c.PerSecond), c.AtOnce)}
+func (n *Notifier) newChannelWorker(c Transport) *channelWorker {
+	return &channelWorker{Notifier: n, transport: c, limit: rate.NewLimiter(rate.Limit(c.PerSecond), c.AtOnce)}
 }
 
 // run sends until ctx is done. What is on its way then gets a while to end.
@@ -58,7 +58,7 @@ func (w *channelWorker) round(ctx context.Context) (worked bool) {
 	if err != nil {
 		return false // the end
 	}
-	claims, err := w.options.Queue.ClaimInvitations(ctx, w.carrier.Channel, w.carrier.Name, limit)
+	claims, err := w.options.Queue.ClaimInvitations(ctx, w.transport.Channel, w.transport.Name, limit)
 	w.report(ctx, doingClaim, err)
 	if err != nil {
 		return false
@@ -77,12 +77,12 @@ func (w *channelWorker) works() {
 }
 
 func (w *channelWorker) name() string {
-	return fmt.Sprintf("%s by %s", w.carrier.Channel, w.carrier.Name)
+	return fmt.Sprintf("%s by %s", w.transport.Channel, w.transport.Name)
 }
 
-// reachable asks a carrier that keeps a connection whether it has one.
+// reachable asks a transport that keeps a connection whether it has one.
 func (w *channelWorker) reachable() error {
-	if c, ok := w.carrier.Sender.(Connected); ok {
+	if c, ok := w.transport.Sender.(Connected); ok {
 		return c.Ready()
 	}
 	return nil
@@ -93,7 +93,7 @@ func (w *channelWorker) tokens(ctx context.Context) (n int, err error) {
 	if err := w.limit.Wait(ctx); err != nil {
 		return 0, err
 	}
-	for n = 1; n < w.carrier.AtOnce && w.limit.Allow(); n++ {
+	for n = 1; n < w.transport.AtOnce && w.limit.Allow(); n++ {
 	}
 	return n, nil
 }
@@ -108,7 +108,7 @@ func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvi
 	for i := range claims {
 		group.Go(func() {
 			err := w.guard.Do(func() error { return w.send(ctx, sending, &claims[i]) })
-			if errors.Is(err, models.ErrCarrierAway) {
+			if errors.Is(err, models.ErrTransportAway) {
 				unreached.Store(&err)
 			}
 		})
@@ -130,16 +130,16 @@ func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvi
 		ids, err = w.attempt(sending, c)
 		return err
 	})
-	repeat := err != nil && !known(err) && !errors.Is(err, recovering.ErrPanicked) && w.carrier.Repeatable && c.MaybeSentBy == ""
+	repeat := err != nil && !known(err) && !errors.Is(err, recovering.ErrPanicked) && w.transport.Repeatable && c.MaybeSentBy == ""
 	if repeat {
-		err = fmt.Errorf("%w: %w", models.ErrCarrierAway, err)
+		err = fmt.Errorf("%w: %w", models.ErrTransportAway, err)
 	}
 	outcome, name := outcomeOf(c, ids, err, w.options.Now(), w.options.GiveUp)
 	outcome.InDoubt = repeat
-	w.metrics.messages.WithLabelValues(string(c.Channel), w.carrier.Name, name).Inc()
+	w.metrics.messages.WithLabelValues(string(c.Channel), w.transport.Name, name).Inc()
 	if err != nil && name != outcomeAway { // that is said once for all of them
 		w.options.Log.Warn("an invitation was not sent", "invitation", c.Claim.ID.String(), "channel", string(c.Channel),
-			"carrier", w.carrier.Name, "outcome", name, "error", err)
+			"transport", w.transport.Name, "outcome", name, "error", err)
 	}
 	w.note(ctx, c.Claim, outcome)
 	return err
@@ -147,10 +147,10 @@ func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvi
 
 func (w *channelWorker) attempt(ctx context.Context, c *models.ClaimedInvitation) ([]string, error) {
 	if c.MaybeSentBy != "" {
-		return nil, fmt.Errorf("%s may have sent it before, so that %s does not", c.MaybeSentBy, w.carrier.Name)
+		return nil, fmt.Errorf("%s may have sent it before, so that %s does not", c.MaybeSentBy, w.transport.Name)
 	}
 	if expired(c, w.options.Now(), w.options.GiveUp) {
-		return nil, fmt.Errorf("%w: the invitation is too old", models.ErrCarrierBusy)
+		return nil, fmt.Errorf("%w: the invitation is too old", models.ErrTransportBusy)
 	}
 	var m *models.InvitationMessage
 	err := w.guard.Do(func() (err error) {
@@ -158,14 +158,14 @@ func (w *channelWorker) attempt(ctx context.Context, c *models.ClaimedInvitation
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", models.ErrCarrierRefuses, err)
+		return nil, fmt.Errorf("%w: %w", models.ErrTransportRefuses, err)
 	}
-	return w.carrier.Sender.Send(ctx, m)
+	return w.transport.Sender.Send(ctx, m)
 }
 
 // known tells an error that says what became of the message.
 func known(err error) bool {
-	return errors.Is(err, models.ErrCarrierRefuses) || errors.Is(err, models.ErrCarrierBusy) || errors.Is(err, models.ErrCarrierAway)
+	return errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
 }
 
 const (
@@ -191,7 +191,7 @@ func (w *channelWorker) note(ctx context.Context, claim models.InvitationClaim, 
 		}
 		if last {
 			w.options.Log.Error("it could not be written down what became of an invitation; it will be taken for unknown",
-				"invitation", claim.ID.String(), "channel", string(w.carrier.Channel), "state", string(o.State), "error", err)
+				"invitation", claim.ID.String(), "channel", string(w.transport.Channel), "state", string(o.State), "error", err)
 			return
 		}
 		sleep.For(ctx, w.options.AwayMin<<(try-1))
@@ -201,5 +201,5 @@ func (w *channelWorker) note(ctx context.Context, claim models.InvitationClaim, 
 func (w *channelWorker) noteOnce(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
-	return w.options.Queue.NoteInvitation(ctx, claim, o)
+	return w.options.Queue.RecordInvitationOutcome(ctx, claim, o)
 }

@@ -27,12 +27,12 @@ type memory struct {
 
 type row struct {
 	models.ClaimedInvitation
-	state    models.InvitationState
-	carrier  string
-	inDoubt  bool
-	due      time.Time
-	claimed  time.Time
-	attempts int
+	state     models.InvitationState
+	transport string
+	inDoubt   bool
+	due       time.Time
+	claimed   time.Time
+	attempts  int
 }
 
 type note struct {
@@ -58,7 +58,7 @@ func (m *memory) add(channel models.Channel, n int) {
 	}
 }
 
-func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
+func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err != nil {
@@ -69,10 +69,10 @@ func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, car
 	for _, r := range m.rows {
 		if len(list) < limit && r.state == models.InvitationQueued && r.Channel == channel && !r.due.After(time.Now()) {
 			r.attempts++
-			if r.inDoubt && r.carrier != carrier {
-				r.MaybeSentBy = r.carrier
+			if r.inDoubt && r.transport != transport {
+				r.MaybeSentBy = r.transport
 			} else {
-				r.carrier = carrier
+				r.transport = transport
 			}
 			r.state, r.claimed, r.Claim.Attempt = models.InvitationSending, time.Now(), r.attempts
 			list = append(list, r.ClaimedInvitation)
@@ -81,7 +81,7 @@ func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, car
 	return list, nil
 }
 
-func (m *memory) NoteInvitation(_ context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+func (m *memory) RecordInvitationOutcome(_ context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err != nil {
@@ -103,7 +103,7 @@ func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeata
 	for _, r := range m.rows {
 		switch {
 		case r.state != models.InvitationSending || !r.claimed.Before(before):
-		case slices.Contains(repeatable, r.carrier):
+		case slices.Contains(repeatable, r.transport):
 			r.state, r.due, r.inDoubt = models.InvitationQueued, time.Now(), true
 		default:
 			r.state = models.InvitationUnknown
@@ -113,7 +113,7 @@ func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeata
 	return unknown, m.err
 }
 
-func (m *memory) NoteReceipt(_ context.Context, r models.Receipt) error {
+func (m *memory) RecordReceipt(_ context.Context, r models.Receipt) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err == nil {
@@ -156,13 +156,13 @@ type hanging struct {
 	on atomic.Bool
 }
 
-// NoteInvitation answers, unless it hangs.
-func (h *hanging) NoteInvitation(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+// RecordInvitationOutcome answers, unless it hangs.
+func (h *hanging) RecordInvitationOutcome(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
 	if h.on.Load() {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return h.memory.NoteInvitation(ctx, claim, o)
+	return h.memory.RecordInvitationOutcome(ctx, claim, o)
 }
 
 // count is how many invitations stand there.
@@ -177,7 +177,7 @@ func (m *memory) count(state models.InvitationState) (n int) {
 	return n
 }
 
-// post is a carrier that does as a test wants.
+// post is a transport that does as a test wants.
 type post struct {
 	mutex sync.Mutex
 	send  func(ctx context.Context, m *models.InvitationMessage, n int) error // n counts the messages, from 1
@@ -265,16 +265,16 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func byMail(s Sender) Carrier {
-	return Carrier{Channel: models.Email, Name: "smtp", Sender: s, PerSecond: 1000}
+func byMail(s Sender) Transport {
+	return Transport{Channel: models.Email, Name: "smtp", Sender: s, PerSecond: 1000}
 }
 
-func newOffice(t testing.TB, queue *memory, carriers ...Carrier) *office {
+func newOffice(t testing.TB, queue *memory, transports ...Transport) *office {
 	t.Helper()
 	o := &office{queue: queue, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
 	var err error
 	o.Notifier, err = New(Options{
-		Queue: queue, Writer: writer(t), Carriers: carriers, Log: slog.New(slog.NewTextHandler(o.log, nil)), Registerer: o.registry, Now: time.Now,
+		Queue: queue, Writer: writer(t), Transports: transports, Log: slog.New(slog.NewTextHandler(o.log, nil)), Registerer: o.registry, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -301,5 +301,5 @@ func (o *office) metric(t testing.TB, c interface {
 
 func (o *office) messages(t testing.TB, outcome string) float64 {
 	t.Helper()
-	return o.metric(t, o.metrics.messages, prometheus.Labels{"channel": "email", "carrier": "smtp", "outcome": outcome})
+	return o.metric(t, o.metrics.messages, prometheus.Labels{"channel": "email", "transport": "smtp", "outcome": outcome})
 }

@@ -40,8 +40,8 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 	}
 	m := &metrics{
 		messages: counter("messages_total", "Attempts to send an invitation, by what became of them: sent, refused, put_off, given_up, away or unknown.",
-			"channel", "carrier", "outcome"),
-		receipts:  counter("receipts_total", "Carriers' later words about messages sent: delivered or failed.", "carrier", "state"),
+			"channel", "transport", "outcome"),
+		receipts:  counter("receipts_total", "Transports' later words about messages sent: delivered or failed.", "transport", "state"),
 		abandoned: counter("abandoned_total", "Invitations whose sender died with them in hand; they are not sent again.", "channel"),
 		errors:    counter("errors_total", "Failed attempts at the database that are repeated.", "doing"),
 		queue:     gauge("queue", "Invitations that wait to be sent, and those in a sender's hands.", "channel", "state"),
@@ -49,17 +49,17 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
-	for _, c := range n.options.Carriers {
+	for _, c := range n.options.Transports {
 		n.showReachability(auto, c)
 	}
-	m.begin(n.options.Carriers)
+	m.begin(n.options.Transports)
 	return m
 }
 
 // begin has every counter begin at 0: one that is not there until something happens
 // raises no alarm when it does.
-func (m *metrics) begin(carriers []Carrier) {
-	for _, c := range carriers {
+func (m *metrics) begin(transports []Transport) {
+	for _, c := range transports {
 		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomePutOff, outcomeGivenUp, outcomeAway, outcomeUnknown} {
 			m.messages.WithLabelValues(string(c.Channel), c.Name, outcome)
 		}
@@ -77,12 +77,12 @@ func (m *metrics) begin(carriers []Carrier) {
 	}
 }
 
-// showReachability makes a gauge that is 0 while a carrier cannot be reached.
-func (n *Notifier) showReachability(auto promauto.Factory, c Carrier) {
+// showReachability makes a gauge that is 0 while a transport cannot be reached.
+func (n *Notifier) showReachability(auto promauto.Factory, c Transport) {
 	name := n.newChannelWorker(c).name()
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "referral", Subsystem: "notify", Name: "carrier_up", Help: "0 while the carrier of a channel cannot be reached.",
-		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "carrier": c.Name},
+		Namespace: "referral", Subsystem: "notify", Name: "transport_up", Help: "0 while the transport of a channel cannot be reached.",
+		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "transport": c.Name},
 	}, func() float64 {
 		if n.health.Fails(name) {
 			return 0

@@ -33,8 +33,8 @@ func New(o Options) (*Notifier, error) {
 		Prefix: "notify: ", Log: o.Log,
 		Failing: "invitations: something fails, trying again", Recovered: "invitations: it works again",
 	})}
-	for i := range n.options.Carriers {
-		c := &n.options.Carriers[i]
+	for i := range n.options.Transports {
+		c := &n.options.Transports[i]
 		if c.AtOnce == 0 {
 			c.AtOnce = 4
 		}
@@ -52,25 +52,25 @@ func New(o Options) (*Notifier, error) {
 }
 
 // Run sends until ctx is done. What is on its way then gets a while to end. The
-// error is that of a carrier that cannot work at all.
+// error is that of a transport that cannot work at all.
 func (n *Notifier) Run(ctx context.Context) error {
 	lines, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
-	carriers, lines := errgroup.WithContext(lines)
+	transports, lines := errgroup.WithContext(lines)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(lines, stop) // a carrier that has failed ends it all
-	for _, c := range n.options.Carriers {
+	context.AfterFunc(lines, stop) // a transport that has failed ends it all
+	for _, c := range n.options.Transports {
 		if line, ok := c.Sender.(Connected); ok {
-			carriers.Go(func() error { return n.connect(lines, line) })
+			transports.Go(func() error { return n.connect(lines, line) })
 		}
 	}
 	n.work(ctx)
 	hangUp()
-	return carriers.Wait()
+	return transports.Wait()
 }
 
-// connect keeps a carrier's connection, through its panics as well.
+// connect keeps a transport's connection, through its panics as well.
 func (n *Notifier) connect(ctx context.Context, line Connected) error {
 	for {
 		err := n.guard.Do(func() error { return line.Run(ctx, n.receipt) })
@@ -82,7 +82,7 @@ func (n *Notifier) connect(ctx context.Context, line Connected) error {
 
 func (n *Notifier) work(ctx context.Context) {
 	var group sync.WaitGroup
-	for _, c := range n.options.Carriers {
+	for _, c := range n.options.Transports {
 		group.Go(func() { n.newChannelWorker(c).run(ctx) })
 	}
 	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, doingQueue, n.readQueues) })
@@ -124,7 +124,7 @@ func (n *Notifier) giveUp(ctx context.Context) error {
 
 func (n *Notifier) repeatable() []string {
 	names := []string{}
-	for _, c := range n.options.Carriers {
+	for _, c := range n.options.Transports {
 		if c.Repeatable {
 			names = append(names, c.Name)
 		}
@@ -132,11 +132,11 @@ func (n *Notifier) repeatable() []string {
 	return names
 }
 
-// receipt notes what a carrier says of a message sent before. The carrier is to
+// receipt notes what a transport says of a message sent before. The transport is to
 // say it again when that fails.
 func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
-	n.metrics.receipts.WithLabelValues(r.Carrier, string(r.State)).Inc()
-	err := n.options.Queue.NoteReceipt(ctx, r)
+	n.metrics.receipts.WithLabelValues(r.Transport, string(r.State)).Inc()
+	err := n.options.Queue.RecordReceipt(ctx, r)
 	n.report(ctx, doingReceipt, err)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)

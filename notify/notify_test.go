@@ -28,7 +28,7 @@ func TestInvitationsAreSent(t *testing.T) {
 		queue, mails, texts := &memory{}, saying(nil), saying(nil)
 		queue.add(models.Email, 20)
 		queue.add(models.SMS, 3)
-		o := newOffice(t, queue, byMail(mails), Carrier{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10}).start(t)
+		o := newOffice(t, queue, byMail(mails), Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10}).start(t)
 		time.Sleep(5 * time.Second)
 		queue.add(models.Email, 1)
 		time.Sleep(2 * time.Second)
@@ -44,14 +44,14 @@ func TestInvitationsAreSent(t *testing.T) {
 		if n := o.messages(t, outcomeSent); n != 21 || o.Ready() != nil {
 			t.Errorf("%v were counted, %v", n, o.Ready())
 		}
-		if ids := queue.notes[0].outcome.CarrierIDs; len(ids) != 1 || ids[0] != queue.notes[0].id.String() {
-			t.Errorf("the carrier's ids are %q", ids)
+		if ids := queue.notes[0].outcome.TransportIDs; len(ids) != 1 || ids[0] != queue.notes[0].id.String() {
+			t.Errorf("the transport's ids are %q", ids)
 		}
 	})
 }
 
-// A channel without a carrier waits, and its queue is seen.
-func TestAChannelWithoutACarrierWaits(t *testing.T) {
+// A channel without a transport waits, and its queue is seen.
+func TestAChannelWithoutATransportWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memory{}
 		queue.add(models.SMS, 2)
@@ -70,7 +70,7 @@ func TestTheRateIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue, mails := &memory{}, saying(nil)
 		queue.add(models.Email, 20)
-		o := newOffice(t, queue, Carrier{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 2, AtOnce: 1}).start(t)
+		o := newOffice(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 2, AtOnce: 1}).start(t)
 		time.Sleep(time.Minute)
 		o.end(t)
 		if len(mails.at) != 20 {
@@ -84,10 +84,10 @@ func TestTheRateIsKept(t *testing.T) {
 	})
 }
 
-// What the carrier puts off is tried at growing intervals, eight times at most.
+// What the transport puts off is tried at growing intervals, eight times at most.
 func TestPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails := &memory{}, saying(fmt.Errorf("mail: 450: %w", models.ErrCarrierBusy))
+		queue, mails := &memory{}, saying(fmt.Errorf("mail: 450: %w", models.ErrTransportBusy))
 		queue.add(models.Email, 1)
 		o := newOffice(t, queue, byMail(mails)).start(t)
 		time.Sleep(24 * time.Hour)
@@ -106,7 +106,7 @@ func TestPutOff(t *testing.T) {
 	})
 }
 
-// A carrier that is away has nothing given up: it is asked ever more rarely, and
+// A transport that is away has nothing given up: it is asked ever more rarely, and
 // all goes out when it is back.
 func TestAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestAway(t *testing.T) {
 		back := time.Now().Add(10 * time.Hour)
 		mails := newPost(func(context.Context, *models.InvitationMessage, int) error {
 			if time.Now().Before(back) {
-				return fmt.Errorf("mail: %w: connection refused", models.ErrCarrierAway)
+				return fmt.Errorf("mail: %w: connection refused", models.ErrTransportAway)
 			}
 			return nil
 		})
@@ -124,10 +124,10 @@ func TestAway(t *testing.T) {
 		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "email by smtp") || !strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("Ready says %v", err)
 		}
-		if up, err := testutil.GatherAndCount(o.registry, "referral_notify_carrier_up"); err != nil || up != 1 {
+		if up, err := testutil.GatherAndCount(o.registry, "referral_notify_transport_up"); err != nil || up != 1 {
 			t.Errorf("%d, %v", up, err)
 		}
-		if !strings.Contains(gathered(t, o), `referral_notify_carrier_up{carrier="smtp",channel="email"} 0`) {
+		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{transport="smtp",channel="email"} 0`) {
 			t.Error("the metric says that it is up")
 		}
 		if tries := mails.tries(); tries > 4*70 {
@@ -140,7 +140,7 @@ func TestAway(t *testing.T) {
 		if n := queue.count(models.InvitationSent); n != 50 || o.Ready() != nil {
 			t.Errorf("%d were sent, %v", n, o.Ready())
 		}
-		if !strings.Contains(gathered(t, o), `referral_notify_carrier_up{carrier="smtp",channel="email"} 1`) {
+		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{transport="smtp",channel="email"} 1`) {
 			t.Error("the metric says that it is away")
 		}
 		o.end(t)
@@ -166,12 +166,12 @@ func gathered(t testing.TB, o *office) string {
 	return b.String()
 }
 
-// A carrier that never comes back has them end after three days all the same.
+// A transport that never comes back has them end after three days all the same.
 func TestAwayForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memory{}
 		queue.add(models.Email, 5)
-		o := newOffice(t, queue, byMail(saying(models.ErrCarrierAway))).start(t)
+		o := newOffice(t, queue, byMail(saying(models.ErrTransportAway))).start(t)
 		time.Sleep(71 * time.Hour)
 		if n := queue.count(models.InvitationFailed); n != 0 {
 			t.Errorf("%d were given up early", n)
@@ -196,9 +196,9 @@ func TestUnknown(t *testing.T) {
 				}
 				return nil
 			})
-			carrier := byMail(mails)
-			carrier.Repeatable = repeatable
-			o := newOffice(t, queue, carrier).start(t)
+			transport := byMail(mails)
+			transport.Repeatable = repeatable
+			o := newOffice(t, queue, transport).start(t)
 			time.Sleep(24 * time.Hour)
 			o.end(t)
 			want, times := models.InvitationUnknown, 1
@@ -277,7 +277,7 @@ func TestDeadSenders(t *testing.T) {
 			t.Fatal(err)
 		}
 		mails, texts := saying(nil), saying(nil)
-		kafka := Carrier{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10, Repeatable: true}
+		kafka := Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10, Repeatable: true}
 		o := newOffice(t, queue, byMail(mails), kafka).start(t)
 		time.Sleep(9 * time.Minute)
 		if n := queue.count(models.InvitationSending); n != 3 {
@@ -304,7 +304,7 @@ func TestTheDatabaseIsAway(t *testing.T) {
 			queue.fail(errors.New("no database"))
 			return nil
 		})
-		o := newOffice(t, queue, Carrier{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 1, AtOnce: 1}).start(t)
+		o := newOffice(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 1, AtOnce: 1}).start(t)
 		time.Sleep(5 * time.Minute)
 		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "claiming invitations: no database") || !strings.Contains(err.Error(), "noting what became of invitations") {
 			t.Errorf("Ready says %v", err)
@@ -334,7 +334,7 @@ func TestTheDatabaseRestarts(t *testing.T) {
 			if n == 1 {
 				return nil
 			}
-			return models.ErrCarrierBusy
+			return models.ErrTransportBusy
 		})
 		o := newOffice(t, queue, byMail(mails)).start(t)
 		time.Sleep(20 * time.Second)
@@ -377,7 +377,7 @@ func TestTheEndWithoutADatabase(t *testing.T) {
 	})
 }
 
-// A carrier that has its connection within a second of the start is no failure.
+// A transport that has its connection within a second of the start is no failure.
 func TestConnectingIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memory{}
@@ -429,9 +429,9 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// A carrier with a connection is kept, asked before anything is claimed, and its
+// A transport with a connection is kept, asked before anything is claimed, and its
 // receipts are noted.
-func TestAConnectedCarrier(t *testing.T) {
+func TestAConnectedTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memory{}
 		queue.add(models.Email, 3)
@@ -441,7 +441,7 @@ func TestAConnectedCarrier(t *testing.T) {
 			time.Sleep(time.Minute)
 			l.set(nil)
 			time.Sleep(5 * time.Second)
-			receipt := models.Receipt{Carrier: "smtp", CarrierID: "x", State: models.InvitationDelivered}
+			receipt := models.Receipt{Transport: "smtp", TransportID: "x", State: models.InvitationDelivered}
 			queue.fail(errors.New("no database"))
 			if err := receipts(ctx, receipt); err == nil {
 				t.Error("a receipt that could not be noted passes for noted")
@@ -470,8 +470,8 @@ func TestAConnectedCarrier(t *testing.T) {
 	})
 }
 
-// A carrier that cannot work at all ends everything, and says why.
-func TestACarrierThatEnds(t *testing.T) {
+// A transport that cannot work at all ends everything, and says why.
+func TestATransportThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &line{post: saying(nil)}
 		l.run = func(context.Context, func(context.Context, models.Receipt) error) error {
@@ -487,7 +487,7 @@ func TestACarrierThatEnds(t *testing.T) {
 // Neither the log nor the metrics nor Ready say anything of recipients, codes or
 // links.
 func TestNothingPersonalIsTold(t *testing.T) {
-	for _, err := range []error{nil, models.ErrCarrierRefuses, models.ErrCarrierBusy, models.ErrCarrierAway, errors.New("broken pipe")} {
+	for _, err := range []error{nil, models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway, errors.New("broken pipe")} {
 		synctest.Test(t, func(t *testing.T) {
 			queue := &memory{}
 			queue.add(models.Email, 3)
@@ -514,10 +514,12 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	good := newOffice(t, &memory{}).options
 	for name, change := range map[string]func(*Options){
-		"a carrier without a name":      func(o *Options) { o.Carriers = []Carrier{{Channel: models.Email, Sender: saying(nil), PerSecond: 1}} },
-		"a carrier without a sender":    func(o *Options) { o.Carriers = []Carrier{{Channel: models.Email, Name: "x", PerSecond: 1}} },
-		"a carrier without a rate":      func(o *Options) { o.Carriers = []Carrier{{Channel: models.Email, Name: "x", Sender: saying(nil)}} },
-		"two carriers of a channel":     func(o *Options) { o.Carriers = []Carrier{byMail(saying(nil)), byMail(saying(nil))} },
+		"a transport without a name": func(o *Options) {
+			o.Transports = []Transport{{Channel: models.Email, Sender: saying(nil), PerSecond: 1}}
+		},
+		"a transport without a sender":  func(o *Options) { o.Transports = []Transport{{Channel: models.Email, Name: "x", PerSecond: 1}} },
+		"a transport without a rate":    func(o *Options) { o.Transports = []Transport{{Channel: models.Email, Name: "x", Sender: saying(nil)}} },
+		"two transports of a channel":   func(o *Options) { o.Transports = []Transport{byMail(saying(nil)), byMail(saying(nil))} },
 		"claims given up while sending": func(o *Options) { o.ClaimTimeout = time.Minute },
 	} {
 		o := good

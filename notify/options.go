@@ -15,16 +15,16 @@ import (
 
 // Queue is where invitations wait, and where it is noted what became of them.
 type Queue interface {
-	ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error)
-	NoteInvitation(context.Context, models.InvitationClaim, models.InvitationOutcome) error
+	ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error)
+	RecordInvitationOutcome(context.Context, models.InvitationClaim, models.InvitationOutcome) error
 	ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (unknown map[models.Channel]int, err error)
-	NoteReceipt(context.Context, models.Receipt) error
+	RecordReceipt(context.Context, models.Receipt) error
 	InvitationQueues(context.Context) ([]models.InvitationQueue, error)
 }
 
 // Sender hands a message to those who carry it to its recipient, and returns their
-// ids of its parts. An error that wraps none of models.ErrCarrierRefuses,
-// models.ErrCarrierBusy and models.ErrCarrierAway leaves it open whether the
+// ids of its parts. An error that wraps none of models.ErrTransportRefuses,
+// models.ErrTransportBusy and models.ErrTransportAway leaves it open whether the
 // message has gone out. No error quotes the recipient. It may be called many times
 // at once.
 type Sender interface {
@@ -40,12 +40,12 @@ type Connected interface {
 	Ready() error
 }
 
-// Carrier is the way in which the messages of a channel go out.
-type Carrier struct {
+// Transport is the way in which the messages of a channel go out.
+type Transport struct {
 	Channel models.Channel
 	Name    string // smtp, smpp, kafka: also what the database knows it by
 	Sender  Sender
-	// Repeatable says that a message may be sent again by this carrier when it is
+	// Repeatable says that a message may be sent again by this transport when it is
 	// not known whether it has gone out: receivers drop what they have seen.
 	Repeatable bool
 	PerSecond  float64 // messages a second of one process, at most
@@ -57,7 +57,7 @@ type Carrier struct {
 type Options struct {
 	Queue      Queue
 	Writer     *Writer
-	Carriers   []Carrier // one a channel; a channel without one waits
+	Transports []Transport // one a channel; a channel without one waits
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
@@ -66,7 +66,7 @@ type Options struct {
 	QueuesEvery  time.Duration // between readings of the queue; 15 s
 	ClaimTimeout time.Duration // after which a claim's sender is taken for dead; 10 min
 	GiveUp       time.Duration // age at which an invitation is not tried any more; 72 h
-	AwayMin      time.Duration // pause while a carrier or the database cannot be reached, doubling from here; 1 s
+	AwayMin      time.Duration // pause while a transport or the database cannot be reached, doubling from here; 1 s
 	AwayMax      time.Duration // to here; 1 min
 }
 
@@ -81,9 +81,9 @@ func (o *Options) validate() error {
 		missing(o.Registerer == nil, "Registerer"), missing(o.Now == nil, "Now"),
 	}
 	seen := map[models.Channel]bool{}
-	for _, c := range o.Carriers {
+	for _, c := range o.Transports {
 		if c.Name == "" || c.Sender == nil || c.PerSecond <= 0 || seen[c.Channel] {
-			errs = append(errs, fmt.Errorf("notify: the carrier of %q needs a name, a sender and a rate, and there may be one a channel", c.Channel))
+			errs = append(errs, fmt.Errorf("notify: the transport of %q needs a name, a sender and a rate, and there may be one a channel", c.Channel))
 		}
 		seen[c.Channel] = true
 	}

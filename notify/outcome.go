@@ -17,7 +17,7 @@ const (
 	outcomeUnknown = "unknown"
 )
 
-// waits is the time between the attempts at a message that the carrier puts off:
+// waits is the time between the attempts at a message that the transport puts off:
 // eight attempts within eight hours.
 var waits = []time.Duration{
 	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
@@ -31,16 +31,16 @@ func outcomeOf(c *models.ClaimedInvitation, ids []string, err error, now time.Ti
 	stale := expired(c, now, giveUp)
 	switch {
 	case err == nil:
-		return models.InvitationOutcome{State: models.InvitationSent, CarrierIDs: ids}, outcomeSent
-	case errors.Is(err, models.ErrCarrierRefuses):
+		return models.InvitationOutcome{State: models.InvitationSent, TransportIDs: ids}, outcomeSent
+	case errors.Is(err, models.ErrTransportRefuses):
 		return models.InvitationOutcome{State: models.InvitationFailed}, outcomeRefused
-	case errors.Is(err, models.ErrCarrierBusy) && (stale || c.PutOff >= len(waits)),
-		errors.Is(err, models.ErrCarrierAway) && stale:
+	case errors.Is(err, models.ErrTransportBusy) && (stale || c.PutOff >= len(waits)),
+		errors.Is(err, models.ErrTransportAway) && stale:
 		return models.InvitationOutcome{State: models.InvitationFailed}, outcomeGivenUp
-	case errors.Is(err, models.ErrCarrierBusy):
+	case errors.Is(err, models.ErrTransportBusy):
 		again.RetryAt, again.PutOff = now.Add(waits[c.PutOff]), c.PutOff+1
 		return again, outcomePutOff
-	case errors.Is(err, models.ErrCarrierAway):
+	case errors.Is(err, models.ErrTransportAway):
 		return again, outcomeAway
 	}
 	return models.InvitationOutcome{State: models.InvitationUnknown}, outcomeUnknown

@@ -14,13 +14,13 @@ import (
 func TestJudging(t *testing.T) {
 	now := time.Unix(1777626000, 0)
 	const giveUp = 72 * time.Hour
-	refuses := fmt.Errorf("mail: %w", models.ErrCarrierRefuses)
-	busy := fmt.Errorf("mail: %w", models.ErrCarrierBusy)
-	away := fmt.Errorf("mail: %w", models.ErrCarrierAway)
+	refuses := fmt.Errorf("mail: %w", models.ErrTransportRefuses)
+	busy := fmt.Errorf("mail: %w", models.ErrTransportBusy)
+	away := fmt.Errorf("mail: %w", models.ErrTransportAway)
 	again := func(after time.Duration, putOff int) models.InvitationOutcome {
 		return models.InvitationOutcome{State: models.InvitationQueued, RetryAt: now.Add(after), PutOff: putOff}
 	}
-	sent := models.InvitationOutcome{State: models.InvitationSent, CarrierIDs: []string{"a", "b"}}
+	sent := models.InvitationOutcome{State: models.InvitationSent, TransportIDs: []string{"a", "b"}}
 	failed := models.InvitationOutcome{State: models.InvitationFailed}
 	unknown := models.InvitationOutcome{State: models.InvitationUnknown}
 	for _, c := range []struct {
@@ -46,7 +46,7 @@ func TestJudging(t *testing.T) {
 	} {
 		claim := &models.ClaimedInvitation{PutOff: c.putOff, CreatedAt: now.Add(-c.age)}
 		got, word := outcomeOf(claim, []string{"a", "b"}, c.err, now, giveUp)
-		same := got.State == c.want.State && got.RetryAt.Equal(c.want.RetryAt) && got.PutOff == c.want.PutOff && slices.Equal(got.CarrierIDs, c.want.CarrierIDs)
+		same := got.State == c.want.State && got.RetryAt.Equal(c.want.RetryAt) && got.PutOff == c.want.PutOff && slices.Equal(got.TransportIDs, c.want.TransportIDs)
 		if !same || word != c.word {
 			t.Errorf("%s: got %+v, %s, want %+v, %s", c.name, got, word, c.want, c.word)
 		}

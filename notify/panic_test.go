@@ -19,12 +19,12 @@ type panicking struct {
 	claims, queues int
 }
 
-func (p *panicking) ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
+func (p *panicking) ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	if p.claims > 0 {
 		p.claims--
 		panic("rows without a result")
 	}
-	return p.memory.ClaimInvitations(ctx, channel, carrier, limit)
+	return p.memory.ClaimInvitations(ctx, channel, transport, limit)
 }
 
 func (p *panicking) InvitationQueues(ctx context.Context) ([]models.InvitationQueue, error) {
@@ -84,7 +84,7 @@ func TestPanicsDoNotEndTheNotifier(t *testing.T) {
 }
 
 // Nobody knows what became of a message whose sending panicked: it is not sent again,
-// whatever the carrier, and the others are not held up.
+// whatever the transport, and the others are not held up.
 func TestAPanicAmidASending(t *testing.T) {
 	for _, repeatable := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -96,9 +96,9 @@ func TestAPanicAmidASending(t *testing.T) {
 				}
 				return nil
 			})
-			carrier := byMail(mails)
-			carrier.Repeatable = repeatable
-			o := newOffice(t, queue, carrier).start(t)
+			transport := byMail(mails)
+			transport.Repeatable = repeatable
+			o := newOffice(t, queue, transport).start(t)
 			time.Sleep(24 * time.Hour)
 			o.end(t)
 			if queue.count(models.InvitationSent) != 2 || queue.count(models.InvitationUnknown) != 1 || mails.tries() != 3 {

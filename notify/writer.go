@@ -77,7 +77,7 @@ type content struct {
 
 // Write is the message of an invitation.
 func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, error) {
-	terms := w.o.Programme.On(w.o.Programme.Local(w.o.Now()))
+	terms := w.o.Programme.TermsOn(w.o.Programme.Local(w.o.Now()))
 	l := content{
 		Brand: w.o.Brand, Code: c.Code,
 		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),

@@ -26,10 +26,10 @@ type Ledger interface {
 	OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEvent, error)
 	// DropOutboxEvents forgets announcements that are out. It may be repeated.
 	DropOutboxEvents(ctx context.Context, seqs []int64) error
-	// SetAsides lists at most limit messages set aside and not yet published, by ID.
-	SetAsides(ctx context.Context, limit int) ([]models.SetAside, error)
-	// MarkSetAsidesPublished notes that messages are out. It may be repeated.
-	MarkSetAsidesPublished(ctx context.Context, ids []int64, at time.Time) error
+	// UnpublishedDeadLetters lists at most limit messages set aside and not yet published, by ID.
+	UnpublishedDeadLetters(ctx context.Context, limit int) ([]models.DeadLetter, error)
+	// MarkDeadLettersPublished notes that messages are out. It may be repeated.
+	MarkDeadLettersPublished(ctx context.Context, ids []int64, at time.Time) error
 
 	// Backlog counts the documents, announcements and messages set aside that
 	// wait; oldest is the time of the oldest of them, zero when nothing waits.

@@ -17,7 +17,7 @@ type memory struct {
 	chunks        map[models.ChunkRef]models.ChunkDocuments
 	published     map[models.ChunkRef]bool
 	announcements []models.OutboxEvent
-	setAsides     []models.SetAside
+	setAsides     []models.DeadLetter
 	asideOut      map[int64]bool
 	loseLead      context.CancelCauseFunc // nil while nobody leads
 	leads         int
@@ -166,13 +166,13 @@ func (m *memory) DropOutboxEvents(ctx context.Context, seqs []int64) error {
 	return nil
 }
 
-func (m *memory) SetAsides(ctx context.Context, limit int) ([]models.SetAside, error) {
-	unlock, err := m.call(ctx, "SetAsides")
+func (m *memory) UnpublishedDeadLetters(ctx context.Context, limit int) ([]models.DeadLetter, error) {
+	unlock, err := m.call(ctx, "UnpublishedDeadLetters")
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	var rows []models.SetAside
+	var rows []models.DeadLetter
 	for _, a := range m.setAsides {
 		if !m.asideOut[a.ID] && len(rows) < limit {
 			rows = append(rows, a)
@@ -181,8 +181,8 @@ func (m *memory) SetAsides(ctx context.Context, limit int) ([]models.SetAside, e
 	return rows, nil
 }
 
-func (m *memory) MarkSetAsidesPublished(ctx context.Context, ids []int64, _ time.Time) error {
-	unlock, err := m.call(ctx, "MarkSetAsidesPublished")
+func (m *memory) MarkDeadLettersPublished(ctx context.Context, ids []int64, _ time.Time) error {
+	unlock, err := m.call(ctx, "MarkDeadLettersPublished")
 	if err != nil {
 		return err
 	}

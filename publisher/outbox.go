@@ -110,19 +110,19 @@ func newAnnouncements(s *leaderSession) *outbox[models.OutboxEvent] {
 }
 
 // set-asides have no order among each other: each is held for itself.
-func newSetAsides(s *leaderSession) *outbox[models.SetAside] {
-	return &outbox[models.SetAside]{
+func newSetAsides(s *leaderSession) *outbox[models.DeadLetter] {
+	return &outbox[models.DeadLetter]{
 		leaderSession: s, name: streamSetAsides, topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
 		quarantine: s.newQuarantine(streamSetAsides), buffer: &buffer{},
-		read: s.ledger.SetAsides,
+		read: s.ledger.UnpublishedDeadLetters,
 		done: func(ctx context.Context, ids []int64) error {
-			return s.ledger.MarkSetAsidesPublished(ctx, ids, s.options.Now())
+			return s.ledger.MarkDeadLettersPublished(ctx, ids, s.options.Now())
 		},
-		row: func(a *models.SetAside) entry {
+		row: func(a *models.DeadLetter) entry {
 			o := a.Message.Origin
 			return entry{id: a.ID, hold: a.ID, kind: deadLetter, document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
 		},
-		write: func(buf *buffer, a *models.SetAside, i int) {
+		write: func(buf *buffer, a *models.DeadLetter, i int) {
 			buf.messages = append(buf.messages, message{
 				key: a.Message.Key, value: a.Message.Value, headers: deadLetterHeaders(a), hold: a.ID, row: i,
 			})
@@ -132,14 +132,14 @@ func newSetAsides(s *leaderSession) *outbox[models.SetAside] {
 
 // deadLetterHeaders is the message's own headers and, after them, why it was set
 // aside and where it came from.
-func deadLetterHeaders(a *models.SetAside) []kafka.Header {
+func deadLetterHeaders(a *models.DeadLetter) []kafka.Header {
 	headers := make([]kafka.Header, 0, len(a.Message.Headers)+4)
 	for _, h := range a.Message.Headers {
 		headers = append(headers, kafka.Header{Key: h.Key, Value: h.Value})
 	}
 	origin := a.Message.Origin
 	return append(headers,
-		kafka.Header{Key: "error", Value: []byte(a.Fault.Error())},
+		kafka.Header{Key: "error", Value: []byte(a.Err.Error())},
 		kafka.Header{Key: "origin-topic", Value: []byte(origin.Topic)},
 		kafka.Header{Key: "origin-partition", Value: []byte(strconv.Itoa(origin.Partition))},
 		kafka.Header{Key: "origin-offset", Value: []byte(strconv.FormatInt(origin.Offset, 10))},

@@ -331,13 +331,13 @@ func TestWhereEverythingIsRefusedTheTopicIsAtFault(t *testing.T) {
 
 func TestFaultsOfTheLedgerAreWaitedOut(t *testing.T) {
 	for _, call := range []string{
-		"Lead", "UnpublishedChunks", "LoadChunk", "MarkPublished", "OutboxEvents", "DropOutboxEvents", "SetAsides", "MarkSetAsidesPublished",
+		"Lead", "UnpublishedChunks", "LoadChunk", "MarkPublished", "OutboxEvents", "DropOutboxEvents", "UnpublishedDeadLetters", "MarkDeadLettersPublished",
 	} {
 		t.Run(call, func(t *testing.T) {
 			w := newWorld(t)
 			w.ledger.add(chunkOf(1, 1, 10, 11))
 			w.ledger.announcements = []models.OutboxEvent{{Seq: 1, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
-			w.ledger.setAsides = []models.SetAside{{ID: 1}}
+			w.ledger.setAsides = []models.DeadLetter{{ID: 1}}
 			w.ledger.fail[call] = 3
 			p := w.publisher(t)
 			drain(t, p)
@@ -498,15 +498,15 @@ func TestAnAnnouncementThatCannotBeWrittenHoldsItsAccountOnly(t *testing.T) {
 
 func TestSetAsidesKeepTheirBytes(t *testing.T) {
 	w := newWorld(t)
-	fault := models.Fault{Reason: models.BadField, Detail: "period is no month"}
+	fault := models.InputError{Reason: models.BadField, Detail: "period is no month"}
 	origin := models.Origin{Topic: "billing.invoices", Partition: 3, Offset: 1 << 40}
 	value := []byte("{\"id\":\x00\xff broken")
-	w.ledger.setAsides = []models.SetAside{
-		{ID: 1, Fault: fault, Message: models.Message{Origin: origin, Key: []byte("885"), Value: value, Headers: []models.Header{
+	w.ledger.setAsides = []models.DeadLetter{
+		{ID: 1, Err: fault, Message: models.Message{Origin: origin, Key: []byte("885"), Value: value, Headers: []models.Header{
 			{Key: "ce_id", Value: []byte("e-1")}, {Key: "error", Value: []byte("their own")}, {Key: "empty", Value: nil},
 		}}},
-		{ID: 2, Fault: fault, Message: models.Message{Origin: origin}},
-		{ID: 3, Fault: fault, Message: models.Message{Origin: origin, Key: []byte{}, Value: []byte{}}},
+		{ID: 2, Err: fault, Message: models.Message{Origin: origin}},
+		{ID: 3, Err: fault, Message: models.Message{Origin: origin, Key: []byte{}, Value: []byte{}}},
 	}
 	drain(t, w.publisher(t))
 	records := w.read(t, topics.DeadLetters)
@@ -539,7 +539,7 @@ func TestASetAsideTooLargeForItsTopicStays(t *testing.T) {
 		if id == 2 || id == 5 {
 			size = 4000
 		}
-		w.ledger.setAsides = append(w.ledger.setAsides, models.SetAside{ID: id, Message: models.Message{
+		w.ledger.setAsides = append(w.ledger.setAsides, models.DeadLetter{ID: id, Message: models.Message{
 			Origin: models.Origin{Topic: "billing.invoices", Offset: id}, Value: []byte(incompressible(size)),
 		}})
 	}
@@ -558,7 +558,7 @@ func TestBacklogIsShownWhoeverLeads(t *testing.T) {
 	_, _, _, err := w.ledger.Lead(t.Context())
 	must(t, err)
 	w.ledger.add(chunkOf(1, 1, 10, 11))
-	w.ledger.setAsides = []models.SetAside{{ID: 1}}
+	w.ledger.setAsides = []models.DeadLetter{{ID: 1}}
 	w.ledger.fail["Backlog"] = 2
 	p := w.publisher(t, func(o *Options) { o.Now = func() time.Time { return now } })
 	names := []string{"referral_publisher_backlog", "referral_publisher_backlog_timestamp_seconds", "referral_publisher_oldest_age_seconds"}

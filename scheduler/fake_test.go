@@ -152,7 +152,7 @@ func (b *books) WorkChunk(_ context.Context, run models.Run, _ func(models.Run, 
 	return models.Totals{}, false, b.fail[run.Period]
 }
 
-func (b *books) Advance(_ context.Context, id int64, _ func(run, before models.Totals) []string) (models.Run, bool, error) {
+func (b *books) AdvanceRun(_ context.Context, id int64, _ func(run, before models.Totals) []string) (models.Run, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.runs[id-1]
@@ -235,7 +235,7 @@ func (b *books) Audit(_ context.Context, p models.Period, begin func(models.Audi
 	return err
 }
 
-func (b *books) NoteReconciliation(_ context.Context, p models.Period, breaks int64, _ time.Time) error {
+func (b *books) RecordReconciliation(_ context.Context, p models.Period, breaks int64, _ time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.noted[p] = breaks

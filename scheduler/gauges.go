@@ -13,8 +13,8 @@ import (
 	"referral/models"
 )
 
-// FigureSource counts the state of the programme.
-type FigureSource interface {
+// StatsSource counts the state of the programme.
+type StatsSource interface {
 	Stats(context.Context) (models.Stats, error)
 }
 
@@ -23,7 +23,7 @@ type FigureSource interface {
 // from then on say when that was last done: a database that is away must not look
 // like one in which nothing waits.
 type Gauges struct {
-	source FigureSource
+	source StatsSource
 	log    *slog.Logger
 	guard  *recovering.Guard
 	now    func() time.Time
@@ -38,7 +38,7 @@ type reading struct {
 }
 
 // NewGauges registers the gauges.
-func NewGauges(r prometheus.Registerer, source FigureSource, log *slog.Logger, now func() time.Time) (*Gauges, error) {
+func NewGauges(r prometheus.Registerer, source StatsSource, log *slog.Logger, now func() time.Time) (*Gauges, error) {
 	guard, err := recovering.New(log, r, "stats")
 	if err != nil {
 		return nil, err

@@ -179,7 +179,7 @@ func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.Missed(periods, s.RunAt, s.Settler.Now())))
+	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.MissedPeriods(periods, s.RunAt, s.Settler.Now())))
 }
 
 // catchUp is the work of a night.

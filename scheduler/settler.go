@@ -20,7 +20,7 @@ import (
 type Runs interface {
 	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
 	WorkChunk(context.Context, models.Run, func(models.Run, *models.SettlementInput) models.SettlementResult) (totals models.Totals, worked bool, err error)
-	Advance(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
+	AdvanceRun(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
 	ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error)
 }
 
@@ -86,7 +86,7 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 	if err != nil {
 		return runs, err
 	}
-	for _, p := range CarriedBy(periods, q.Period) {
+	for _, p := range PeriodsSettledBy(periods, q.Period) {
 		// The person accepted what is posted into q.Period: that is recorded once, there.
 		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
 		if err != nil {
@@ -106,7 +106,7 @@ var ErrNotOver = errors.New("it is too early to settle the period")
 func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run, started bool, err error) {
 	now := s.Now()
 	switch {
-	case q.Needed && !s.Programme.Over(q.Period, now):
+	case q.Needed && !s.Programme.PeriodOver(q.Period, now):
 		return models.Run{}, false, fmt.Errorf("%w: %s ends on %s", ErrNotOver, q.Period, q.Period.End())
 	case q.Period.First() > s.Programme.Local(now):
 		return models.Run{}, false, fmt.Errorf("%w: %s begins on %s; run it from that day on", ErrNotOver, q.Period, q.Period.First())
@@ -114,9 +114,9 @@ func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run,
 	return s.Runs.StartRun(ctx, q)
 }
 
-// CarriedBy is the closed periods whose differences a run of a period settles along
+// PeriodsSettledBy is the closed periods whose differences a run of a period settles along
 // and posts to it, the oldest first.
-func CarriedBy(periods []models.PeriodInfo, period models.Period) []models.Period {
+func PeriodsSettledBy(periods []models.PeriodInfo, period models.Period) []models.Period {
 	return slices.DeleteFunc(billing.Stale(periods), func(p models.Period) bool {
 		return p == period || billing.PostingPeriod(periods, p) != period
 	})
@@ -147,7 +147,7 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 		if err := s.workPhase(ctx, run); err != nil {
 			return run, fmt.Errorf("run %d of %s stopped halfway and goes on when it is taken up again: %w", run.ID, run.Period, err)
 		}
-		next, moved, err := s.Runs.Advance(ctx, run.ID, check)
+		next, moved, err := s.Runs.AdvanceRun(ctx, run.ID, check)
 		if err != nil {
 			return run, err
 		}

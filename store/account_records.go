@@ -54,14 +54,14 @@ func (a *accountRecords) workingSet() *models.WorkingSet {
 		set.Referrals[id] = append(set.Referrals[id], a.referrals[i].referral())
 	}
 	for i := range a.discounts {
-		s := set.Standings[a.discounts[i].AccountID]
+		s := set.Entitlements[a.discounts[i].AccountID]
 		s.Discounts = append(s.Discounts, a.discounts[i].discount())
-		set.Standings[a.discounts[i].AccountID] = s
+		set.Entitlements[a.discounts[i].AccountID] = s
 	}
 	for i := range a.grants {
-		s := set.Standings[a.grants[i].AccountID]
+		s := set.Entitlements[a.grants[i].AccountID]
 		s.Grants = append(s.Grants, a.grants[i].grant())
-		set.Standings[a.grants[i].AccountID] = s
+		set.Entitlements[a.grants[i].AccountID] = s
 	}
 	return set
 }

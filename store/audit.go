@@ -54,9 +54,9 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 	return nil
 }
 
-// Survey hands the same accounts to see with their facts and their invoices of
+// ForEachAccount hands the same accounts to see with their facts and their invoices of
 // the period, and nothing of the ledger. It is never repeated.
-func (s *Store) Survey(ctx context.Context, period models.Period, see func(*models.AccountHistory) error) error {
+func (s *Store) ForEachAccount(ctx context.Context, period models.Period, see func(*models.AccountHistory) error) error {
 	err := s.once(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
@@ -89,7 +89,7 @@ func (s *Store) AuditSize(ctx context.Context, period models.Period) (accounts i
 	return accounts, nil
 }
 
-// TermsInForce is the digest of the terms that the standings were derived by;
+// TermsInForce is the digest of the terms that the entitlements were derived by;
 // empty before any were.
 func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
 	return s.termsDigest(ctx)
@@ -263,9 +263,9 @@ func readResult(v [][]byte) models.Result {
 	}
 }
 
-// Dossier is everything known of one account, all periods. found is false when
+// AccountHistory is everything known of one account, all periods. found is false when
 // nothing is.
-func (s *Store) Dossier(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
+func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		l := newAuditLoader(tx, []int64{account}, 0)
 		l.strays = true
@@ -344,7 +344,7 @@ func (l *auditLoader) facts(ctx context.Context) error {
 		if known := set.Accounts[id]; known != nil {
 			c.Account = *known
 		}
-		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Standings[id]
+		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
 	}
 	return nil
 }

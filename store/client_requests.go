@@ -32,7 +32,7 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 				Scan(&claim.TakenAt, &claim.ClaimedAt)
 			claim.Status = models.RequestOurs
 			if errors.Is(err, pgx.ErrNoRows) {
-				err = standingOf(ctx, conn, &claim)
+				err = stateOf(ctx, conn, &claim)
 			}
 			if !errors.Is(err, pgx.ErrNoRows) { // or it was given up meanwhile
 				return err
@@ -45,8 +45,8 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 	return claim, nil
 }
 
-// standingOf is what has become of a request that is not ours.
-func standingOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
+// stateOf is what has become of a request that is not ours.
+func stateOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
 	var digest [16]byte
 	err := conn.QueryRow(ctx, "SELECT digest, taken_at, answer FROM client_requests WHERE account_id = $1 AND key = $2",
 		c.AccountID, [16]byte(c.Key)).Scan(&digest, &c.TakenAt, &c.Answer)
@@ -78,9 +78,9 @@ func (s *Store) ReleaseRequest(ctx context.Context, c models.RequestClaim) error
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
 }
 
-// GiveUpRequest forgets a request in hand: nothing came of it, and it may come
+// AbandonRequest forgets a request in hand: nothing came of it, and it may come
 // again as if for the first time.
-func (s *Store) GiveUpRequest(ctx context.Context, c models.RequestClaim) error {
+func (s *Store) AbandonRequest(ctx context.Context, c models.RequestClaim) error {
 	return s.endRequest(ctx, "giving up a client's request",
 		quickly+"DELETE FROM client_requests USING quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt)

@@ -132,7 +132,7 @@ func (c *cutter) mixed(step int) []models.DecodedMessage {
 	}
 	return append(batch, models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: base + 999}, At: c.now, Value: []byte("{")},
-		Fault:   &models.Fault{Reason: models.BadUnreadable, Detail: "it ends"},
+		Err:     &models.InputError{Reason: models.BadUnreadable, Detail: "it ends"},
 	})
 }
 
@@ -158,7 +158,7 @@ func TestConnectionCutAtEveryMessageOfABatch(t *testing.T) {
 	t.Parallel()
 	c := newCutter(t)
 	steps := c.everywhere(func(s *store.Store, step int) error {
-		_, err := s.Take(t.Context(), c.mixed(step), c.derive)
+		_, err := s.Ingest(t.Context(), c.mixed(step), c.derive)
 		return err
 	})
 	for step := 1; step <= steps; step++ {
@@ -192,7 +192,7 @@ func TestConnectionCutAtEveryMessageOfARun(t *testing.T) {
 		return err
 	}
 	advance := func(s *store.Store, _ int) error {
-		next, _, err := s.Advance(t.Context(), run.ID, c.p.LimitsFor(run).Check)
+		next, _, err := s.AdvanceRun(t.Context(), run.ID, c.p.LimitsFor(run).Check)
 		if err == nil {
 			run = next
 		}
@@ -248,8 +248,8 @@ func (c *cutter) publish() {
 	c.reads("the chunks to publish", func(s *store.Store) (any, error) { return s.UnpublishedChunks(ctx, 1000) })
 	c.reads("a chunk", func(s *store.Store) (any, error) { return s.LoadChunk(ctx, refs[0]) })
 	c.reads("the announcements", func(s *store.Store) (any, error) { return s.OutboxEvents(ctx, 100) })
-	c.reads("the main page", func(s *store.Store) (any, error) { a, _, _, err := s.Cabinet(ctx, 1000); return a, err })
-	c.reads("the bills", func(s *store.Store) (any, error) { return s.Bills(ctx, 1000, 202605, 12) })
+	c.reads("the main page", func(s *store.Store) (any, error) { a, _, _, err := s.PortalAccount(ctx, 1000); return a, err })
+	c.reads("the bills", func(s *store.Store) (any, error) { return s.PortalInvoices(ctx, 1000, 202605, 12) })
 	c.reads("the periods", func(s *store.Store) (any, error) { return s.Periods(ctx) })
 	c.reads("the statistics", func(s *store.Store) (any, error) { return s.Stats(ctx) })
 	c.everywhere(func(s *store.Store, _ int) error { return s.MarkPublished(ctx, refs[0], c.now) })
@@ -309,20 +309,20 @@ func TestConnectionCutAtEveryMessageOfAnActivation(t *testing.T) {
 			return fmt.Errorf("the request is %v", claim.Status)
 		}
 		counters := []models.AttemptLimit{{Scope: "account", Subject: fmt.Sprint(id), Ends: c.now.Add(time.Hour), Allowed: 1000}}
-		if over, err := s.ReserveTry(t.Context(), counters); err != nil || !over.IsZero() {
+		if over, err := s.ReserveAttempt(t.Context(), counters); err != nil || !over.IsZero() {
 			return errors.Join(err, s.ReleaseRequest(context.WithoutCancel(t.Context()), claim))
 		}
 		fact := c.named("", activated(id, 1, "2026-04-01T09:00:00+03:00"))
 		fact.Fact.Provenance = models.Provenance{Request: key, At: c.now}
-		if _, err := s.Take(t.Context(), []models.DecodedMessage{fact}, c.derive); err != nil {
+		if _, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, c.derive); err != nil {
 			return err
 		}
-		verdict, found, err := s.VerdictOn(t.Context(), activated(id, 1, "2026-04-01T09:00:00+03:00").Key())
+		decision, found, err := s.ActivationOutcome(t.Context(), activated(id, 1, "2026-04-01T09:00:00+03:00").Key())
 		if err != nil {
 			return err
 		}
-		if !found || verdict.Status != models.ActivationPending {
-			c.Errorf("step %d: the verdict is %+v, %t", step, verdict, found)
+		if !found || decision.Status != models.ActivationPending {
+			c.Errorf("step %d: the decision is %+v, %t", step, decision, found)
 		}
 		return s.AnswerRequest(t.Context(), claim, []byte("{}"))
 	}
@@ -346,7 +346,7 @@ func TestPanicLeavesNoConnectionBehind(t *testing.T) {
 	s := (&cutter{life: l}).over(l.dsn)
 	for name, work := range map[string]func() error{
 		"in the rules": func() error {
-			_, err := s.Take(t.Context(), l.deliveries(registered(5000, "2026-04-01T08:00:00+03:00")),
+			_, err := s.Ingest(t.Context(), l.deliveries(registered(5000, "2026-04-01T08:00:00+03:00")),
 				func(*models.WorkingSet, []*models.Fact) models.Changes { panic("the rules") })
 			return err
 		},

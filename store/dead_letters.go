@@ -15,31 +15,31 @@ import (
 	"referral/models"
 )
 
-func (r *deadLetterRecord) deadLetter() (models.DeadLetter, error) {
+func (r *deadLetterRecord) deadLetter() (models.DeadLetterRecord, error) {
 	aside, err := r.setAside()
 	if err != nil {
-		return models.DeadLetter{}, err
+		return models.DeadLetterRecord{}, err
 	}
-	letter := models.DeadLetter{
-		SetAside: aside, Type: r.EventType, State: r.State, ReplayedAt: zeroTime(r.ReplayedAt), Corrected: r.Corrected != nil, FirstFault: aside.Fault,
+	letter := models.DeadLetterRecord{
+		DeadLetter: aside, Type: r.EventType, State: r.State, ReplayedAt: zeroTime(r.ReplayedAt), Corrected: r.Corrected != nil, FirstErr: aside.Err,
 	}
 	if r.Corrected != nil {
 		letter.Message.Value = r.Corrected
 	}
 	if r.LatestReason != nil {
-		letter.Fault = models.Fault{Reason: *r.LatestReason, Detail: *r.LatestDetail}
+		letter.Err = models.InputError{Reason: *r.LatestReason, Detail: *r.LatestDetail}
 	}
 	return letter, nil
 }
 
 // ListDeadLetters is dead letters behind an id, by id, without their bodies.
-func (s *Store) ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetter, error) {
+func (s *Store) ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error) {
 	var records []deadLetterRecord
 	err := selectDeadLetters(s.gorm.WithContext(ctx), f).Omit("value", "corrected").Where("id > ?", after).Order("id").Limit(limit).Find(&records).Error
 	if err != nil {
 		return nil, fmt.Errorf("listing dead letters: %w", err)
 	}
-	list := make([]models.DeadLetter, len(records))
+	list := make([]models.DeadLetterRecord, len(records))
 	for i := range records {
 		if list[i], err = records[i].deadLetter(); err != nil {
 			return nil, err
@@ -71,7 +71,7 @@ func selectDeadLetters(q *gorm.DB, f models.DeadLetterFilter) *gorm.DB {
 }
 
 // DeadLetter is one dead letter, whole. found is false when there is none.
-func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.DeadLetter, found bool, err error) {
+func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.DeadLetterRecord, found bool, err error) {
 	err = s.snapshot(ctx, true, func(tx *tx) error {
 		record, ok, err := tx.deadLetterRecord(id)
 		if found = ok; err != nil || !ok {
@@ -119,7 +119,7 @@ func (t *tx) replayOutcomes(id int64) ([]models.ReplayOutcome, error) {
 	for i, r := range records {
 		list[i] = models.ReplayOutcome{At: r.At.UTC(), Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}}
 		if !r.Taken {
-			list[i].Fault = &models.Fault{Reason: r.Reason, Detail: r.Detail}
+			list[i].Err = &models.InputError{Reason: r.Reason, Detail: r.Detail}
 		}
 	}
 	return list, nil

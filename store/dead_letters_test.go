@@ -15,7 +15,7 @@ import (
 
 // bad is a message that cannot be read, at a place of its own.
 func (l *life) bad(topic, key, value string, headers ...models.Header) models.DecodedMessage {
-	return models.DecodedMessage{Type: "some.type.v1", Fault: &models.Fault{Reason: models.BadField, Detail: "data.x: is missing"}, Message: models.Message{
+	return models.DecodedMessage{Type: "some.type.v1", Err: &models.InputError{Reason: models.BadField, Detail: "data.x: is missing"}, Message: models.Message{
 		Origin: models.Origin{Topic: topic, Partition: 1, Offset: l.n.Add(1)}, Key: []byte(key), Value: []byte(value), Headers: headers, At: l.now,
 	}}
 }
@@ -31,7 +31,7 @@ func replayOf(id int64) models.Header {
 	return models.Header{Key: models.DeadLetterHeader, Value: fmt.Append(nil, id)}
 }
 
-func (l *life) deadLetters(f models.DeadLetterFilter) []models.DeadLetter {
+func (l *life) deadLetters(f models.DeadLetterFilter) []models.DeadLetterRecord {
 	l.Helper()
 	list, err := l.ListDeadLetters(l.Context(), f, 0, 1000)
 	if err != nil {
@@ -40,7 +40,7 @@ func (l *life) deadLetters(f models.DeadLetterFilter) []models.DeadLetter {
 	return list
 }
 
-func (l *life) deadLetter(id int64) models.DeadLetter {
+func (l *life) deadLetter(id int64) models.DeadLetterRecord {
 	l.Helper()
 	letter, found, err := l.DeadLetter(l.Context(), id)
 	if err != nil || !found {
@@ -102,11 +102,11 @@ func TestAReplayStaysOneDeadLetter(t *testing.T) {
 		t.Error("what was put back still waits for a person")
 	}
 	again := l.bad("t", "885", "first", replayOf(id))
-	again.Fault = &models.Fault{Reason: models.BadConflict, Detail: "another body"}
+	again.Err = &models.InputError{Reason: models.BadConflict, Detail: "another body"}
 	l.take(again)
 	l.take(again) // delivered again
 	letter := l.deadLetter(id)
-	if letter.State != models.DeadLetterWaiting || letter.Fault.Reason != models.BadConflict || letter.FirstFault.Reason != models.BadField || len(letter.Outcomes) != 1 {
+	if letter.State != models.DeadLetterWaiting || letter.Err.Reason != models.BadConflict || letter.FirstErr.Reason != models.BadField || len(letter.Outcomes) != 1 {
 		t.Errorf("after it has failed again: %+v", letter)
 	}
 
@@ -120,7 +120,7 @@ func TestAReplayStaysOneDeadLetter(t *testing.T) {
 	}
 	l.take(l.good(885, "t", "second", replayOf(id)))
 	letter = l.deadLetter(id)
-	if letter.State != models.DeadLetterResolved || len(letter.Outcomes) != 2 || letter.Outcomes[1].Fault != nil || string(letter.Message.Value) != "second" {
+	if letter.State != models.DeadLetterResolved || len(letter.Outcomes) != 2 || letter.Outcomes[1].Err != nil || string(letter.Message.Value) != "second" {
 		t.Errorf("after it was taken: %+v", letter)
 	}
 	if n := l.number("SELECT count(*) FROM dead_letters"); n != 1 {
@@ -223,7 +223,7 @@ func TestDeadLettersAreSelected(t *testing.T) {
 	l := newLife(t)
 	l.take(l.bad("t", "885", "a"), l.bad("u", "885", "b"), l.bad("t", "886", "c"))
 	conflict := l.bad("t", "885", "d")
-	conflict.Fault = &models.Fault{Reason: models.BadConflict}
+	conflict.Err = &models.InputError{Reason: models.BadConflict}
 	conflict.Type = "another.type.v1"
 	l.now = l.now.Add(time.Hour)
 	l.take(conflict)

@@ -58,24 +58,24 @@ func headersOf(pairs [][2][]byte) []models.Header {
 	return headers
 }
 
-func (r *deadLetterRecord) setAside() (models.SetAside, error) {
+func (r *deadLetterRecord) setAside() (models.DeadLetter, error) {
 	var headers [][2][]byte
 	if err := json.Unmarshal([]byte(r.Headers), &headers); err != nil {
-		return models.SetAside{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
+		return models.DeadLetter{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
 	}
-	return models.SetAside{
+	return models.DeadLetter{
 		ID: r.ID,
 		Message: models.Message{
 			Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
 			Key:    r.Key, Value: r.Value, Headers: headersOf(headers), At: r.SentAt.UTC(),
 		},
-		Fault: models.Fault{Reason: r.Reason, Detail: r.Detail},
-		At:    r.SetAsideAt.UTC(),
+		Err: models.InputError{Reason: r.Reason, Detail: r.Detail},
+		At:  r.SetAsideAt.UTC(),
 	}, nil
 }
 
-func setAsides(records []deadLetterRecord) ([]models.SetAside, error) {
-	list := make([]models.SetAside, 0, len(records))
+func setAsides(records []deadLetterRecord) ([]models.DeadLetter, error) {
+	list := make([]models.DeadLetter, 0, len(records))
 	for i := range records {
 		s, err := records[i].setAside()
 		if err != nil {
@@ -86,9 +86,9 @@ func setAsides(records []deadLetterRecord) ([]models.SetAside, error) {
 	return list, nil
 }
 
-// SetAsides is the oldest messages set aside that the dead-letter topic has not
+// UnpublishedDeadLetters is the oldest messages set aside that the dead-letter topic has not
 // got yet.
-func (s *Store) SetAsides(ctx context.Context, limit int) ([]models.SetAside, error) {
+func (s *Store) UnpublishedDeadLetters(ctx context.Context, limit int) ([]models.DeadLetter, error) {
 	var records []deadLetterRecord
 	err := s.gorm.WithContext(ctx).Where("published_at IS NULL").Order("id").Limit(limit).Find(&records).Error
 	if err != nil {
@@ -97,8 +97,8 @@ func (s *Store) SetAsides(ctx context.Context, limit int) ([]models.SetAside, er
 	return setAsides(records)
 }
 
-// MarkSetAsidesPublished notes that the dead-letter topic has these.
-func (s *Store) MarkSetAsidesPublished(ctx context.Context, ids []int64, at time.Time) error {
+// MarkDeadLettersPublished notes that the dead-letter topic has these.
+func (s *Store) MarkDeadLettersPublished(ctx context.Context, ids []int64, at time.Time) error {
 	err := s.gorm.WithContext(ctx).Model(&deadLetterRecord{}).Where("id IN ?", ids).Update("published_at", at).Error
 	if err != nil {
 		return fmt.Errorf("marking dead letters as published: %w", err)

@@ -146,7 +146,7 @@ func TestWritingOff(t *testing.T) {
 			t.Errorf("decided twice: %v", err)
 		}
 	}
-	c, _, err := l.Dossier(t.Context(), 885)
+	c, _, err := l.AccountHistory(t.Context(), 885)
 	if err != nil || len(c.Packages) != 1 || c.Packages[0].WriteOff == nil || c.Packages[0].WriteOff.By != "Boris" || c.Packages[0].WriteOff.Reason != "paid in cash" {
 		t.Errorf("%+v, %v", c.Packages, err)
 	}
@@ -220,11 +220,11 @@ func TestThePageKnowsWhatWasDecidedAboutAPackage(t *testing.T) {
 	l := rejectedMonth(t)
 	state := func() billing.PackageState {
 		t.Helper()
-		c, _, _, err := l.Cabinet(t.Context(), 885)
+		c, _, _, err := l.PortalAccount(t.Context(), 885)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return l.p.Cabinet(&c, 20600).Packages[0].State
+		return l.p.PortalView(&c, 20600).Packages[0].State
 	}
 	want := func(want billing.PackageState) {
 		t.Helper()

@@ -174,7 +174,7 @@ func TestProvenance(t *testing.T) {
 	l.take(batch...)
 	l.facts(models.PromoEnded{AccountID: 885, EndedAt: l.now.Add(time.Hour)})
 
-	c, _, err := l.another().Dossier(t.Context(), 885)
+	c, _, err := l.another().AccountHistory(t.Context(), 885)
 	if err != nil {
 		t.Fatal(err)
 	}

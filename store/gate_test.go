@@ -171,7 +171,7 @@ func (s *storm) settle(ctx context.Context, l *life, q models.RunRequest, over *
 func blow(ctx context.Context, l *life, r *rand.Rand, stream []models.FactData) error {
 	for _, batch := range cut(r, l.deliveries(stream...), 3) {
 		for range 1 + r.IntN(2) {
-			if _, err := l.Take(ctx, batch, l.derive); err != nil {
+			if _, err := l.Ingest(ctx, batch, l.derive); err != nil {
 				return err
 			}
 		}
@@ -242,7 +242,7 @@ func TestFactAndInvoiceMeetDuringARun(t *testing.T) {
 	batch, held := l.held(late)
 	taken := make(chan error, 1)
 	go func() {
-		_, err := l.Take(l.Context(), batch, l.derive)
+		_, err := l.Ingest(l.Context(), batch, l.derive)
 		taken <- err
 	}()
 	l.waiting() // all of it is done but the last row
@@ -285,7 +285,7 @@ func (l *life) held(facts ...models.DecodedMessage) (batch []models.DecodedMessa
 	l.Helper()
 	bad := models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "bad", Offset: l.n.Add(1)}, At: l.now, Value: []byte("{")},
-		Fault:   &models.Fault{Reason: models.BadUnreadable},
+		Err:     &models.InputError{Reason: models.BadUnreadable},
 	}
 	return append(facts, bad), l.hold(`INSERT INTO dead_letters (topic, partition, "offset", headers, sent_at, reason, detail, set_aside_at)
 		VALUES ($1, $2, $3, '[]', $4, 'unreadable', '', $4)`, bad.Message.Origin.Topic, bad.Message.Origin.Partition, bad.Message.Origin.Offset, bad.Message.At)
@@ -333,7 +333,7 @@ func TestRevisionsMissOneAnotherUnderARun(t *testing.T) {
 	batch, held := l.held(late)
 	taken := make(chan error, 1)
 	go func() {
-		_, err := l.Take(l.Context(), batch, l.derive)
+		_, err := l.Ingest(l.Context(), batch, l.derive)
 		taken <- err
 	}()
 	l.waiting()
@@ -373,7 +373,7 @@ func TestGateHoldsAtAnyDefaultIsolation(t *testing.T) {
 			held := l.hold("SELECT pg_advisory_xact_lock(x'7265660001'::bigint)")
 			taken := make(chan error, 1)
 			go func() {
-				_, err := l.Take(l.Context(), []models.DecodedMessage{l.fact(april(900, 1, 1000)), l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})}, l.derive)
+				_, err := l.Ingest(l.Context(), []models.DecodedMessage{l.fact(april(900, 1, 1000)), l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})}, l.derive)
 				taken <- err
 			}()
 			l.waiting()

@@ -69,7 +69,7 @@ func TestCostOfAMonthDoesNotGrowWithHistory(t *testing.T) {
 				{"differences", func(l *life) { l.settle(models.RunRequest{Period: 202603, Accept: true}) }, 100},
 				{"reconciling a month", func(l *life) { l.breaks(202603) }, 150000},
 				{"the latest bills of an account", func(l *life) {
-					if _, err := l.Bills(t.Context(), 7, 202604, 3); err != nil {
+					if _, err := l.PortalInvoices(t.Context(), 7, 202604, 3); err != nil {
 						t.Error(err)
 					}
 				}, 200},

@@ -34,7 +34,7 @@ func TestHostileTextsOfInvoices(t *testing.T) {
 			t.Errorf("published is %+v", docs)
 		}
 	}
-	c, found, err := l.Bill(t.Context(), 885, inv.ID)
+	c, found, err := l.PortalInvoice(t.Context(), 885, inv.ID)
 	if err != nil || !found || !c.Invoices[0].Invoice.Same(inv) {
 		t.Errorf("the bill is %+v, %v", c, err)
 	}
@@ -51,10 +51,10 @@ func TestHostileTextsOfInvoices(t *testing.T) {
 	if breaks := l.breaks(202604); len(breaks) != 1 || breaks[0].Kind != billing.BreakNotCalculated || breaks[0].AccountID != 885 {
 		t.Errorf("breaks are %+v", breaks)
 	}
-	if c, found, err := l.Dossier(t.Context(), 885); err != nil || !found || c.Invoices[0].Invoice.Damage == nil {
+	if c, found, err := l.AccountHistory(t.Context(), 885); err != nil || !found || c.Invoices[0].Invoice.Damage == nil {
 		t.Errorf("the dossier is %+v, %v", c, err)
 	}
-	c, err = l.Bills(t.Context(), 885, 202605, 3)
+	c, err = l.PortalInvoices(t.Context(), 885, 202605, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,14 +25,14 @@ type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 // fact that came before, or cannot be read, is set aside with its reason. On an
 // error nothing has happened, or (at a commit whose answer was lost) all of it:
 // taking the batch again is right in either case.
-func (s *Store) Take(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
+func (s *Store) Ingest(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
 	var fate []models.Disposition
 	numbers, err := s.topicNumbers(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *tx) error {
-		b := &ingestion{tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.Fault{}}
+		b := &ingestion{tx: tx, batch: batch, numbers: numbers, fate: make([]models.Disposition, len(batch)), faults: map[int]models.InputError{}}
 		fate = b.fate
 		return b.take(ctx, derive)
 	})
@@ -48,7 +48,7 @@ type ingestion struct {
 	batch   []models.DecodedMessage
 	numbers topicNumbers
 	fate    []models.Disposition
-	faults  map[int]models.Fault
+	faults  map[int]models.InputError
 	known   lookups
 	again   map[int]int64 // dead letters that were put back, by index
 	marks   map[mark]bool
@@ -114,7 +114,7 @@ func (b *ingestion) take(ctx context.Context, derive Derive) error {
 // speaks against it.
 func (b *ingestion) sortOutFaults() {
 	for i := range b.batch {
-		if f := b.batch[i].Fault; f != nil {
+		if f := b.batch[i].Err; f != nil {
 			b.setAside(i, *f)
 			continue
 		}
@@ -122,20 +122,20 @@ func (b *ingestion) sortOutFaults() {
 	}
 }
 
-func (b *ingestion) setAside(i int, f models.Fault) {
+func (b *ingestion) setAside(i int, f models.InputError) {
 	b.fate[i] = models.Aside
 	b.faults[i] = f
 }
 
 func (b *ingestion) conflict(i int, detail string) {
-	b.setAside(i, models.Fault{Reason: models.BadConflict, Detail: detail})
+	b.setAside(i, models.InputError{Reason: models.BadConflict, Detail: detail})
 }
 
 // factsOf hands over the facts of one kind, in the order of the batch: of two that
 // contradict one another the first counts.
 func factsOf[T models.FactData](b *ingestion, fn func(i int, f *models.Fact, data T)) {
 	for i := range b.batch {
-		if b.batch[i].Fault != nil {
+		if b.batch[i].Err != nil {
 			continue
 		}
 		f := b.batch[i].Fact

@@ -61,7 +61,7 @@ func (b *ingestion) takeAccountFacts(ctx context.Context, derive Derive) error {
 func (b *ingestion) accountFacts() (facts []*models.Fact, at []int, subjects map[int64]bool) {
 	subjects = map[int64]bool{}
 	factsOf(b, func(i int, f *models.Fact, data models.FactData) {
-		if ofStanding(f) {
+		if changesEntitlements(f) {
 			facts, at = append(facts, f), append(at, i)
 			subjects[data.Account()] = true
 		}
@@ -69,8 +69,8 @@ func (b *ingestion) accountFacts() (facts []*models.Fact, at []int, subjects map
 	return facts, at, subjects
 }
 
-// ofStanding tells a fact that the rules have to judge when it comes.
-func ofStanding(f *models.Fact) bool {
+// changesEntitlements tells a fact that the rules have to judge when it comes.
+func changesEntitlements(f *models.Fact) bool {
 	switch f.Data.(type) {
 	case models.Registered, models.PromoEnded, models.Terminated, models.ActivationRequested:
 		return true
@@ -190,7 +190,7 @@ func saveChanges(r *statementBatch, c models.Changes, numbers topicNumbers) erro
 	saveAccounts(r, c, numbers)
 	saveActivations(r, c, numbers)
 	saveReferrals(r, c)
-	saveStandings(r, c)
+	saveEntitlements(r, c)
 	return saveAnnouncements(r, c)
 }
 
@@ -218,7 +218,7 @@ func saveActivations(r *statementBatch, c models.Changes, numbers topicNumbers) 
 			})
 			continue
 		}
-		r.write("saving a verdict", r.db.Model(&activationRecord{}).Where("account_id = ? AND seq = ?", a.AccountID, a.Seq).
+		r.write("saving a decision", r.db.Model(&activationRecord{}).Where("account_id = ? AND seq = ?", a.AccountID, a.Seq).
 			Updates(map[string]any{"status": a.Status, "reason": a.Reason, "inviter_id": a.InviterID}))
 	}
 	writeAll(r, "saving activations", r.db, fresh)
@@ -236,18 +236,18 @@ func saveReferrals(r *statementBatch, c models.Changes) {
 	writeAll(r, "saving referrals", r.db.Clauses(clause.OnConflict{UpdateAll: true}), records)
 }
 
-func saveStandings(r *statementBatch, c models.Changes) {
-	if len(c.Standings) == 0 {
+func saveEntitlements(r *statementBatch, c models.Changes) {
+	if len(c.Entitlements) == 0 {
 		return
 	}
-	ids := sortedIDs(c.Standings)
+	ids := sortedIDs(c.Entitlements)
 	var discounts []discountRecord
 	var grants []grantRecord
 	for _, id := range ids {
-		for _, d := range c.Standings[id].Discounts {
+		for _, d := range c.Entitlements[id].Discounts {
 			discounts = append(discounts, discountRecord{d.AccountID, d.Kind, dateValue(d.From), dateValue(d.To), d.Percent, d.Step})
 		}
-		for _, g := range c.Standings[id].Grants {
+		for _, g := range c.Entitlements[id].Grants {
 			grants = append(grants, grantRecord{g.AccountID, g.SMS, g.Ordinal, dateValue(g.GrantedOn), g.Step})
 		}
 	}
@@ -278,13 +278,13 @@ func saveAnnouncements(r *statementBatch, c models.Changes) error {
 // no invoice has named are not run by the clock (docs/architecture.md), or the first
 // start on old facts would send packages of years past.
 func markChanged(r *statementBatch, c models.Changes) {
-	ids := sortedIDs(c.Standings)
+	ids := sortedIDs(c.Entitlements)
 	if len(ids) == 0 {
 		return
 	}
 	from, to := make([]time.Time, len(ids)), make([]time.Time, len(ids))
 	for i, id := range ids {
-		first, end := c.Standings[id].ChangedDays(c.Replaced[id])
+		first, end := c.Entitlements[id].ChangedDays(c.Replaced[id])
 		from[i], to[i] = first.Time(), end.Time()
 	}
 	r.exec("marking what a fact makes stale", `WITH changed AS (

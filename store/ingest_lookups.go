@@ -48,7 +48,7 @@ func (b *ingestion) passGate(ctx context.Context) error {
 	b.known = lookups{invoices: map[string]knownInvoice{}, answers: map[answerKey]models.Money{}, periods: map[models.Period]periodBounds{}}
 	var batch pgx.Batch
 	queue(&batch, "the gate", func([][]byte) {}, gateSQL, int64(lockGate))
-	if slices.ContainsFunc(b.batch, func(d models.DecodedMessage) bool { return d.Fault == nil && ofStanding(d.Fact) }) {
+	if slices.ContainsFunc(b.batch, func(d models.DecodedMessage) bool { return d.Err == nil && changesEntitlements(d.Fact) }) {
 		b.queueHoldTerms(&batch, readTerms)
 	}
 	if documents := b.documentsAnswered(); len(documents) > 0 {

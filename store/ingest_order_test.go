@@ -30,16 +30,16 @@ func TestTwentyFriendsAtOnce(t *testing.T) {
 	}
 	others := []*life{l, l.another(), l.another()}
 	together(t, friends, func(i int) error {
-		_, err := others[i%len(others)].Take(t.Context(), batches[i], l.derive)
+		_, err := others[i%len(others)].Ingest(t.Context(), batches[i], l.derive)
 		return err
 	})
-	d, _, err := l.Dossier(t.Context(), 885)
+	d, _, err := l.AccountHistory(t.Context(), 885)
 	if err != nil {
 		t.Fatal(err)
 	}
-	standing := l.p.Stand(&d.Account, nil, want)
-	if len(d.Referrals) != friends || fmt.Sprint(d.Stored) != fmt.Sprint(standing) {
-		t.Errorf("%d referrals, standing %v; want %d, %v", len(d.Referrals), d.Stored, friends, standing)
+	entitlements := l.p.Entitlements(&d.Account, nil, want)
+	if len(d.Referrals) != friends || fmt.Sprint(d.Stored) != fmt.Sprint(entitlements) {
+		t.Errorf("%d referrals, entitlements %v; want %d, %v", len(d.Referrals), d.Stored, friends, entitlements)
 	}
 	if rungs := l.p.Ladder(d.Referrals); fmt.Sprint(rungs) != fmt.Sprint(l.p.Ladder(want)) {
 		t.Errorf("the ladder is %v", rungs)
@@ -66,13 +66,13 @@ func fiveHands(t *testing.T) {
 		models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")},
 	)
 	batch = append(batch, models.DecodedMessage{
-		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: 1 << 40}, At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable},
+		Message: models.Message{Origin: models.Origin{Topic: "t", Offset: 1 << 40}, At: l.now}, Err: &models.InputError{Reason: models.BadUnreadable},
 	})
 	twin.take(batch...)
 	applied := make([]int, len(batch))
 	fate := make([][]models.Disposition, 5)
 	together(t, len(fate), func(i int) (err error) {
-		fate[i], err = l.Take(t.Context(), batch, l.derive)
+		fate[i], err = l.Ingest(t.Context(), batch, l.derive)
 		return err
 	})
 	for _, list := range fate {
@@ -122,7 +122,7 @@ func TestOverlappingBatches(t *testing.T) {
 		batches[i] = shuffled(r, append(shuffled(r, all)[:len(all)/4], all[i*len(all)/16:(i+1)*len(all)/16]...))
 	}
 	together(t, len(batches), func(i int) error {
-		_, err := l.Take(t.Context(), batches[i], l.derive)
+		_, err := l.Ingest(t.Context(), batches[i], l.derive)
 		return err
 	})
 	for _, state := range settledState() {
@@ -168,7 +168,7 @@ func randomLife(r *rand.Rand, l *life) []models.DecodedMessage {
 }
 
 // Any order of arrival, in batches of any size, with any repeats, ends in the
-// same accounts, verdicts, referrals, discounts and packages.
+// same accounts, decisions, referrals, discounts and packages.
 func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()

@@ -33,7 +33,7 @@ func (l *life) meet(one, other models.DecodedMessage) []models.Disposition {
 	for i, batch := range batches {
 		go func() (err error) {
 			defer func() { done <- err }()
-			fates[i], err = l.Take(l.Context(), batch, l.derive)
+			fates[i], err = l.Ingest(l.Context(), batch, l.derive)
 			return err
 		}() //nolint:errcheck // it is in the channel
 	}
@@ -139,7 +139,7 @@ func TestSameInvoicesAtOnceInOppositeOrders(t *testing.T) {
 	batches[1] = l.deliveries(facts...)
 	processes, applied := []*life{l, l.another()}, make([]int, len(batches))
 	together(t, len(batches), func(i int) error {
-		fates, err := processes[i].Take(t.Context(), batches[i], l.derive)
+		fates, err := processes[i].Ingest(t.Context(), batches[i], l.derive)
 		for _, fate := range fates {
 			if fate == models.Applied {
 				applied[i]++

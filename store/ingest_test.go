@@ -22,9 +22,9 @@ func (l *life) expect(what string, batch []models.DecodedMessage, want ...models
 }
 
 // asides is the messages set aside, with their reasons.
-func (l *life) asides() []models.SetAside {
+func (l *life) asides() []models.DeadLetter {
 	l.Helper()
-	list, err := l.SetAsides(l.Context(), 1000)
+	list, err := l.UnpublishedDeadLetters(l.Context(), 1000)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -113,8 +113,8 @@ func TestAnswersInConflict(t *testing.T) {
 		t.Errorf("answers kept:\n%s", got)
 	}
 	for _, aside := range l.asides() {
-		if aside.Fault.Reason != models.BadConflict || !strings.Contains(aside.Fault.Detail, "another amount") {
-			t.Errorf("set aside: %+v", aside.Fault)
+		if aside.Err.Reason != models.BadConflict || !strings.Contains(aside.Err.Detail, "another amount") {
+			t.Errorf("set aside: %+v", aside.Err)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestMixedBatch(t *testing.T) {
 			Origin: models.Origin{Topic: "pbx.registered", Partition: 3, Offset: 77}, At: l.now, Key: []byte{0, 255}, Value: []byte("{\x00not json\xff"),
 			Headers: []models.Header{{Key: "ce_id", Value: []byte("1")}, {Key: "bad\x00key\xff", Value: []byte{0, 1, 255}}, {Key: "none"}},
 		},
-		Fault: &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON near \x00\xff"},
+		Err: &models.InputError{Reason: models.BadUnreadable, Detail: "not JSON near \x00\xff"},
 	}
 	l.expect("the batch", []models.DecodedMessage{
 		known, unreadable, l.fact(april(885, 1, 1)), l.fact(april(900, 1, 1000)), l.fact(activated(900, 885, "2026-04-01T09:00:00Z")),
@@ -175,11 +175,11 @@ func TestMixedBatch(t *testing.T) {
 		string(m.Key) != string(unreadable.Message.Key) || m.Origin != unreadable.Message.Origin || !m.At.Equal(l.now) {
 		t.Errorf("the message came back as %+v", m)
 	}
-	if list[0].Fault.Detail != "not JSON near \uFFFD\uFFFD" {
-		t.Errorf("its fault came back as %q", list[0].Fault.Detail)
+	if list[0].Err.Detail != "not JSON near \uFFFD\uFFFD" {
+		t.Errorf("its fault came back as %q", list[0].Err.Detail)
 	}
 	if got := l.dump("SELECT status, reason, inviter_id FROM activations"); got != "(accepted,\"\",885)\n(refused,own_code,0)" {
-		t.Errorf("verdicts:\n%s", got)
+		t.Errorf("decisions:\n%s", got)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestTextSurvives(t *testing.T) {
 		r := registered(id, "2026-04-01T08:00:00Z")
 		r.Profile = models.Profile{Name: text, TaxID: text, Email: text, Phone: text, PromoUntil: text, At: l.now}
 		l.facts(r, inv, models.ActivationRequested{AccountID: id, Code: text, RequestedAt: l.now}, models.Result{AdjustmentID: models.UUID{byte(i)}, AccountID: id, Status: models.ResultRejected, Reason: text, At: l.now})
-		d, _, err := l.Dossier(t.Context(), id)
+		d, _, err := l.AccountHistory(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestRefusedText(t *testing.T) {
 	inv := april(900, 1, 100)
 	inv.Lines[0].Service = "\xff"
 	for _, data := range []models.FactData{bad, inv} {
-		_, err := l.Take(t.Context(), l.deliveries(registered(901, "2026-04-01T08:00:00Z"), data), l.derive)
+		_, err := l.Ingest(t.Context(), l.deliveries(registered(901, "2026-04-01T08:00:00Z"), data), l.derive)
 		if !errors.Is(err, models.ErrRefused) {
 			t.Errorf("%T: %v, want a refusal", data, err)
 		}
@@ -240,7 +240,7 @@ func TestNeighbourInTheWayIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.exec("INSERT INTO codes VALUES ('CODE885', 1)")
-	_, err := l.Take(t.Context(), l.deliveries(registered(885, "2026-04-01T08:00:00Z")), l.derive)
+	_, err := l.Ingest(t.Context(), l.deliveries(registered(885, "2026-04-01T08:00:00Z")), l.derive)
 	if err == nil || errors.Is(err, models.ErrRefused) {
 		t.Errorf("a code drawn by another: %v, want an error that is no refusal", err)
 	}
@@ -278,7 +278,7 @@ func TestExtremeValuesSurvive(t *testing.T) {
 	inv.Lines[1].To = inv.Lines[1].From
 	when := time.Date(2026, 4, 1, 0, 0, 0, 123456000, time.FixedZone("", -12*3600))
 	l.facts(inv, models.PromoEnded{AccountID: 885, EndedAt: when}, models.PromoEnded{AccountID: 1<<63 - 1, EndedAt: at("9999-12-31T23:59:59Z")})
-	d, found, err := l.Dossier(t.Context(), 885)
+	d, found, err := l.AccountHistory(t.Context(), 885)
 	if err != nil || !found {
 		t.Fatal(found, err)
 	}
@@ -288,7 +288,7 @@ func TestExtremeValuesSurvive(t *testing.T) {
 	if !d.Account.PromoEndedAt.Equal(when) {
 		t.Errorf("%s came back as %s", when, d.Account.PromoEndedAt)
 	}
-	if d, found, err = l.Dossier(t.Context(), 1<<63-1); err != nil || !found || !d.Account.PromoEndedAt.Equal(at("9999-12-31T23:59:59Z")) {
+	if d, found, err = l.AccountHistory(t.Context(), 1<<63-1); err != nil || !found || !d.Account.PromoEndedAt.Equal(at("9999-12-31T23:59:59Z")) {
 		t.Errorf("the largest account came back as %+v, %t, %v", d.Account, found, err)
 	}
 }

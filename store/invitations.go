@@ -22,9 +22,9 @@ type invitationRecord struct {
 	PutOff       int
 	NextTryAt    time.Time
 	ClaimedAt    *time.Time
-	Carrier      string
+	Transport    string `gorm:"column:carrier"`
 	InDoubt      bool
-	CarrierID    string
+	TransportID  string `gorm:"column:carrier_id"`
 	Token        string
 	TokenHash    digestValue `gorm:"type:bytea"`
 	CreatedAt    time.Time
@@ -36,7 +36,7 @@ func (invitationRecord) TableName() string { return "invitations" }
 func (r *invitationRecord) invitation() models.Invitation {
 	return models.Invitation{
 		ID: models.UUID(r.InvitationID), AccountID: r.AccountID, Channel: r.Channel, Recipient: r.Recipient, Code: r.Code,
-		State: r.State, Attempts: r.Attempts, CarrierID: r.CarrierID, CreatedAt: r.CreatedAt.UTC(), ChangedAt: r.ChangedAt.UTC(),
+		State: r.State, Attempts: r.Attempts, TransportID: r.TransportID, CreatedAt: r.CreatedAt.UTC(), ChangedAt: r.ChangedAt.UTC(),
 	}
 }
 

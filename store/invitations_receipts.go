@@ -7,10 +7,10 @@ import (
 	"referral/models"
 )
 
-// NoteReceipt notes a carrier's word about a part of a message. A message has
+// RecordReceipt notes a transport's word about a part of a message. A message has
 // arrived when all its parts have, and has failed when one of them has. A receipt
 // may come twice, for no message of ours, or before it is known whose it is.
-func (s *Store) NoteReceipt(ctx context.Context, receipt models.Receipt) error {
+func (s *Store) RecordReceipt(ctx context.Context, receipt models.Receipt) error {
 	err := s.write(ctx, func(tx *tx) error {
 		var parts []struct {
 			AccountID    *int64
@@ -18,28 +18,28 @@ func (s *Store) NoteReceipt(ctx context.Context, receipt models.Receipt) error {
 		}
 		err := tx.Raw(`INSERT INTO invitation_parts AS p (carrier, carrier_id, state, noted_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (carrier, carrier_id) DO UPDATE SET state = CASE p.state WHEN '' THEN EXCLUDED.state ELSE p.state END
-			RETURNING account_id, invitation_id`, receipt.Carrier, receipt.CarrierID, receipt.State, tx.now).Scan(&parts).Error
+			RETURNING account_id, invitation_id`, receipt.Transport, receipt.TransportID, receipt.State, tx.now).Scan(&parts).Error
 		if err != nil || parts[0].AccountID == nil {
 			return err
 		}
 		return tx.sumUpParts(*parts[0].AccountID, *parts[0].InvitationID)
 	})
 	if err != nil {
-		return fmt.Errorf("noting a carrier's receipt: %w", err)
+		return fmt.Errorf("noting a transport's receipt: %w", err)
 	}
 	return nil
 }
 
-// noteParts says whose the carrier's ids are. Carriers use ids again after some
+// noteParts says whose the transport's ids are. Transports use ids again after some
 // time: the newest message has them then.
 func (t *tx) noteParts(r *invitationRecord, ids []string) error {
 	for _, id := range ids {
 		err := t.Exec(`INSERT INTO invitation_parts AS p (carrier, carrier_id, account_id, invitation_id, noted_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (carrier, carrier_id) DO UPDATE SET account_id = EXCLUDED.account_id, invitation_id = EXCLUDED.invitation_id,
 				noted_at = EXCLUDED.noted_at, state = CASE WHEN p.account_id IS NULL THEN p.state ELSE '' END`,
-			r.Carrier, id, r.AccountID, r.InvitationID, t.now).Error
+			r.Transport, id, r.AccountID, r.InvitationID, t.now).Error
 		if err != nil {
-			return fmt.Errorf("noting the carrier's ids: %w", err)
+			return fmt.Errorf("noting the transport's ids: %w", err)
 		}
 	}
 	if len(ids) == 0 {

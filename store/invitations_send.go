@@ -14,9 +14,9 @@ import (
 // a sender that dies leaves invitations of which nobody knows whether they went
 // out. Any number of senders may claim at once.
 //
-// What another carrier may have sent is claimed too, but keeps that carrier's name
+// What another transport may have sent is claimed too, but keeps that transport's name
 // and says so: its sender notes it as unknown.
-func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, carrier string, limit int) ([]models.ClaimedInvitation, error) {
+func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	var list []models.ClaimedInvitation
 	err := s.write(ctx, func(tx *tx) error {
 		var records []invitationRecord
@@ -27,8 +27,8 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, ca
 			UPDATE invitations i SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1,
 				carrier = CASE WHEN in_doubt THEN carrier ELSE ? END
 			FROM due WHERE i.account_id = due.account_id AND i.invitation_id = due.invitation_id RETURNING i.*`,
-			channel, tx.now, limit, tx.now, tx.now, carrier).Scan(&records).Error
-		list = claimed(records, carrier)
+			channel, tx.now, limit, tx.now, tx.now, transport).Scan(&records).Error
+		list = claimed(records, transport)
 		return err
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, ca
 	return list, nil
 }
 
-func claimed(records []invitationRecord, carrier string) []models.ClaimedInvitation {
+func claimed(records []invitationRecord, transport string) []models.ClaimedInvitation {
 	list := make([]models.ClaimedInvitation, len(records))
 	for i := range records {
 		r := &records[i]
@@ -46,18 +46,18 @@ func claimed(records []invitationRecord, carrier string) []models.ClaimedInvitat
 			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token,
 			PutOff: r.PutOff, CreatedAt: r.CreatedAt.UTC(),
 		}
-		if r.Carrier != carrier {
-			list[i].MaybeSentBy = r.Carrier
+		if r.Transport != transport {
+			list[i].MaybeSentBy = r.Transport
 		}
 	}
 	return list
 }
 
-// NoteInvitation notes what became of an attempt. What was claimed again or
+// RecordInvitationOutcome notes what became of an attempt. What was claimed again or
 // settled meanwhile stays as it is; only that it was sent is also believed of an
 // attempt that had been given up as unknown. A recipient that has opted out
 // meanwhile is not queued again.
-func (s *Store) NoteInvitation(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
+func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
 	err := s.write(ctx, func(tx *tx) error {
 		tx.now = tx.now.UTC().Truncate(time.Microsecond)
 		record, err := tx.lockClaimed(c)
@@ -67,7 +67,7 @@ func (s *Store) NoteInvitation(ctx context.Context, c models.InvitationClaim, o 
 		if err := tx.settle(record, o); err != nil {
 			return err
 		}
-		return tx.noteParts(record, o.CarrierIDs)
+		return tx.noteParts(record, o.TransportIDs)
 	})
 	if err != nil {
 		return fmt.Errorf("noting what became of an invitation: %w", err)
@@ -110,15 +110,15 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 	if r.State != models.InvitationQueued {
 		r.Token = "" // nobody writes the link any more
 	}
-	if len(o.CarrierIDs) > 0 {
-		r.CarrierID = o.CarrierIDs[0]
+	if len(o.TransportIDs) > 0 {
+		r.TransportID = o.TransportIDs[0]
 	}
 	return t.Save(r).Error
 }
 
 // ReleaseInvitations deals with claims from before a time, whose senders must be
-// taken for dead: those of repeatable carriers, whose peers drop a repeat, are
-// queued again, for the same carrier only; of all others nobody knows whether they
+// taken for dead: those of repeatable transports, whose peers drop a repeat, are
+// queued again, for the same transport only; of all others nobody knows whether they
 // went out, and they are not sent again. It tells how many became unknown, by
 // channel.
 func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
@@ -149,7 +149,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 
 func (t *tx) release(r *invitationRecord, repeatable []string) error {
 	o := models.InvitationOutcome{State: models.InvitationUnknown}
-	if slices.Contains(repeatable, r.Carrier) {
+	if slices.Contains(repeatable, r.Transport) {
 		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, PutOff: r.PutOff, InDoubt: true}
 	}
 	return t.settle(r, o)

@@ -93,14 +93,14 @@ func (p *post) claim(limit int) []models.ClaimedInvitation {
 
 func (p *post) note(c models.InvitationClaim, o models.InvitationOutcome) {
 	p.Helper()
-	if err := p.NoteInvitation(p.Context(), c, o); err != nil {
+	if err := p.RecordInvitationOutcome(p.Context(), c, o); err != nil {
 		p.Fatal(err)
 	}
 }
 
 func (p *post) receipt(id string, state models.InvitationState) {
 	p.Helper()
-	if err := p.NoteReceipt(p.Context(), models.Receipt{Carrier: "smtp", CarrierID: id, State: state}); err != nil {
+	if err := p.RecordReceipt(p.Context(), models.Receipt{Transport: "smtp", TransportID: id, State: state}); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -135,7 +135,7 @@ func (p *post) is(want models.InvitationState) models.Invitation {
 }
 
 var (
-	sent    = models.InvitationOutcome{State: models.InvitationSent, CarrierIDs: []string{"m-1"}}
+	sent    = models.InvitationOutcome{State: models.InvitationSent, TransportIDs: []string{"m-1"}}
 	failed  = models.InvitationOutcome{State: models.InvitationFailed}
 	unknown = models.InvitationOutcome{State: models.InvitationUnknown}
 )
@@ -335,7 +335,7 @@ func TestAClaimHoldsWhatIsWritten(t *testing.T) {
 		t.Fatalf("got %+v, want %+v", list, want)
 	}
 	p.note(list[0].Claim, sent)
-	if got := p.is(models.InvitationSent); got.CarrierID != "m-1" || got.Attempts != 1 {
+	if got := p.is(models.InvitationSent); got.TransportID != "m-1" || got.Attempts != 1 {
 		t.Errorf("got %+v", got)
 	}
 	if n := p.count("token <> ''"); n != 0 {
@@ -375,7 +375,7 @@ func TestAnInvitationIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A carrier may be away for a month, and every replica asks it once a minute.
+// A transport may be away for a month, and every replica asks it once a minute.
 func TestAnInvitationMayBeTriedVeryOften(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
@@ -420,8 +420,8 @@ func TestADeadSendersInvitationIsNeverSentAgain(t *testing.T) {
 	p.is(models.InvitationSent)
 }
 
-// A carrier whose peers drop a repeat gets it again.
-func TestADeadSendersInvitationGoesAgainToARepeatableCarrier(t *testing.T) {
+// A transport whose peers drop a repeat gets it again.
+func TestADeadSendersInvitationGoesAgainToARepeatableTransport(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	p.invite(friend(1, 1))
@@ -512,7 +512,7 @@ func TestOptOutRaces(t *testing.T) {
 			case 0:
 				_, err = p.OptOut(t.Context(), models.TokenDigest(q.Token))
 			case 1:
-				err = p.NoteInvitation(t.Context(), claim, models.InvitationOutcome{State: models.InvitationQueued, RetryAt: p.clock()})
+				err = p.RecordInvitationOutcome(t.Context(), claim, models.InvitationOutcome{State: models.InvitationQueued, RetryAt: p.clock()})
 			case 2:
 				if _, err = p.Invite(t.Context(), other); errors.Is(err, models.ErrOptedOut) {
 					err = nil
@@ -530,7 +530,7 @@ func TestOptOutRaces(t *testing.T) {
 // which we hear of it.
 func TestReceipts(t *testing.T) {
 	t.Parallel()
-	three := models.InvitationOutcome{State: models.InvitationSent, CarrierIDs: []string{"a", "b", "c"}}
+	three := models.InvitationOutcome{State: models.InvitationSent, TransportIDs: []string{"a", "b", "c"}}
 	arrived, lost := models.InvitationDelivered, models.InvitationFailed
 	for name, c := range map[string]struct {
 		say  func(p *post, sent func())
@@ -573,7 +573,7 @@ func TestReceipts(t *testing.T) {
 		"at once": {func(p *post, sent func()) {
 			sent()
 			together(p, 3, func(n int) error {
-				return p.NoteReceipt(p.Context(), models.Receipt{Carrier: "smtp", CarrierID: string(rune('a' + n)), State: arrived})
+				return p.RecordReceipt(p.Context(), models.Receipt{Transport: "smtp", TransportID: string(rune('a' + n)), State: arrived})
 			})
 		}, arrived},
 	} {
@@ -588,8 +588,8 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
-// Carriers use their ids again: the newest message has them.
-func TestACarrierUsesAnIDAgain(t *testing.T) {
+// Transports use their ids again: the newest message has them.
+func TestATransportUsesAnIDAgain(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	p.invite(friend(1, 1))

@@ -249,7 +249,7 @@ func TestAnnouncementsOfOneAccountKeepTheirOrder(t *testing.T) {
 	l.facts(registered(885, "2025-06-01T09:00:00Z"))
 	together(t, 12, func(i int) error {
 		id := int64(900 + i)
-		_, err := l.Take(t.Context(), l.deliveries(registered(id, "2026-04-01T08:00:00Z"), activated(id, 885, "2026-04-01T09:00:00Z")), l.derive)
+		_, err := l.Ingest(t.Context(), l.deliveries(registered(id, "2026-04-01T08:00:00Z"), activated(id, 885, "2026-04-01T09:00:00Z")), l.derive)
 		return err
 	})
 	list, err := l.OutboxEvents(t.Context(), 1000)
@@ -398,7 +398,7 @@ func TestBacklogTellsTheOldest(t *testing.T) {
 	if documents, events, asides, oldest, err := l.Backlog(t.Context()); documents+events+asides != 0 || !oldest.IsZero() || err != nil {
 		t.Errorf("an empty database has a backlog: %d, %d, %d, %s, %v", documents, events, asides, oldest, err)
 	}
-	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
+	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Err: &models.InputError{Reason: models.BadUnreadable}})
 	first := l.now
 	l.now = first.Add(time.Hour)
 	l.climb()
@@ -407,7 +407,7 @@ func TestBacklogTellsTheOldest(t *testing.T) {
 	if err != nil || documents != run.Totals.Documents+run.Totals.Packages || events == 0 || asides != 1 || !oldest.Equal(first) {
 		t.Errorf("the backlog is %d, %d, %d since %s, %v", documents, events, asides, oldest, err)
 	}
-	if err := l.MarkSetAsidesPublished(t.Context(), []int64{l.asides()[0].ID}, l.now); err != nil {
+	if err := l.MarkDeadLettersPublished(t.Context(), []int64{l.asides()[0].ID}, l.now); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, asides, oldest, err = l.Backlog(t.Context()); err != nil || asides != 0 || !oldest.Equal(l.now) {

@@ -94,7 +94,7 @@ func (l *life) derive(set *models.WorkingSet, facts []*models.Fact) models.Chang
 	book := billing.NewFactApplier(l.p, set, func() string { return codeOf(owner) })
 	for _, f := range facts {
 		owner = f.Data.Account()
-		book.Take(f)
+		book.Apply(f)
 	}
 	return book.Close()
 }
@@ -122,7 +122,7 @@ func (l *life) deliveries(data ...models.FactData) []models.DecodedMessage {
 
 func (l *life) take(batch ...models.DecodedMessage) []models.Disposition {
 	l.Helper()
-	fate, err := l.Take(l.Context(), batch, l.derive)
+	fate, err := l.Ingest(l.Context(), batch, l.derive)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (l *life) phase(run models.Run, pay store.Settle) models.Run {
 	if err := l.work(l.Context(), run, pay); err != nil {
 		l.Fatal(err)
 	}
-	next, moved, err := l.Advance(l.Context(), run.ID, l.p.LimitsFor(run).Check)
+	next, moved, err := l.AdvanceRun(l.Context(), run.ID, l.p.LimitsFor(run).Check)
 	if err != nil || !moved {
 		l.Fatalf("run %d did not move on: %v", run.ID, err)
 	}
@@ -192,7 +192,7 @@ func (l *life) carry(ctx context.Context, run models.Run, pay store.Settle) (mod
 		if err := l.work(ctx, run, pay); err != nil {
 			return run, err
 		}
-		next, _, err := l.Advance(ctx, run.ID, l.p.LimitsFor(run).Check)
+		next, _, err := l.AdvanceRun(ctx, run.ID, l.p.LimitsFor(run).Check)
 		if err != nil {
 			return run, err
 		}
@@ -229,7 +229,7 @@ func (l *life) breaks(p models.Period) []billing.Break {
 	l.Helper()
 	var r *billing.Reconciliation
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(l.p, p, head, billing.Patience{})
+		r = billing.NewReconciliation(l.p, p, head, billing.AnswerGrace{})
 		return nil
 	}, func(c *models.AccountHistory) error {
 		r.Account(c)

@@ -134,7 +134,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
 	l.facts(april(885, 2, 100), models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, At: l.now})
-	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Fault: &models.Fault{Reason: models.BadUnreadable}})
+	l.take(models.DecodedMessage{Message: models.Message{At: l.now}, Err: &models.InputError{Reason: models.BadUnreadable}})
 	l.settle(models.RunRequest{Period: 202604, Full: true, Accept: true})
 	ctx := t.Context()
 	refs, err := l.UnpublishedChunks(ctx, 10)
@@ -156,24 +156,24 @@ func TestServiceRoleCanServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"MarkPublished":          l.MarkPublished(ctx, refs[0], l.now),
-		"DropOutboxEvents":       l.DropOutboxEvents(ctx, []int64{events[0].Seq}),
-		"MarkSetAsidesPublished": l.MarkSetAsidesPublished(ctx, []int64{letter.ID}, l.now),
+		"MarkPublished":            l.MarkPublished(ctx, refs[0], l.now),
+		"DropOutboxEvents":         l.DropOutboxEvents(ctx, []int64{events[0].Seq}),
+		"MarkDeadLettersPublished": l.MarkDeadLettersPublished(ctx, []int64{letter.ID}, l.now),
 		"ReplayDeadLetter": l.ReplayDeadLetter(ctx, letter.ID, nil, models.OperatorAction{Who: "Anna", What: models.ActionReplay, Subject: models.DeadLetterSubject(letter.ID)},
 			func(models.Message) error { return nil }),
-		"NoteReconciliation": l.NoteReconciliation(ctx, 202604, 1, l.now),
-		"CheckSchema":        l.CheckSchema(ctx),
-		"LoadChunk":          second(l.LoadChunk(ctx, refs[0])),
-		"ClosePeriod":        second(l.closes(202604, "Anna", "test")),
-		"RecordAction":       l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
-		"AdoptTerms":         second(l.AdoptTerms(ctx, "terms", l.derive)),
-		"Stats":              second(l.Stats(ctx)),
-		"EnterCabinet":       l.EnterCabinet(ctx, 885),
-		"ReserveTry":         second(l.ReserveTry(ctx, tries("885", 5, l.now.Add(time.Hour)))),
-		"GiveBackTry":        l.GiveBackTry(ctx, tries("885", 5, l.now.Add(time.Hour))),
-		"AnswerRequest":      l.AnswerRequest(ctx, claim, []byte("y")),
-		"GiveUpRequest":      l.GiveUpRequest(ctx, claim),
-		"Periods":            second(l.Periods(ctx)),
+		"RecordReconciliation": l.RecordReconciliation(ctx, 202604, 1, l.now),
+		"CheckSchema":          l.CheckSchema(ctx),
+		"LoadChunk":            second(l.LoadChunk(ctx, refs[0])),
+		"ClosePeriod":          second(l.closes(202604, "Anna", "test")),
+		"RecordAction":         l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
+		"AdoptTerms":           second(l.AdoptTerms(ctx, "terms", l.derive)),
+		"Stats":                second(l.Stats(ctx)),
+		"JoinWithoutCode":      l.JoinWithoutCode(ctx, 885),
+		"ReserveAttempt":       second(l.ReserveAttempt(ctx, tries("885", 5, l.now.Add(time.Hour)))),
+		"ReturnAttempt":        l.ReturnAttempt(ctx, tries("885", 5, l.now.Add(time.Hour))),
+		"AnswerRequest":        l.AnswerRequest(ctx, claim, []byte("y")),
+		"AbandonRequest":       l.AbandonRequest(ctx, claim),
+		"Periods":              second(l.Periods(ctx)),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)

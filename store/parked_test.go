@@ -82,7 +82,7 @@ func TestParkedAccounts(t *testing.T) {
 			if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].InvoiceID != c.invoice || !strings.Contains(parked[0].Error, c.says) {
 				t.Errorf("parked: %v, %v; want invoice %q of 885 because of %q", parked, err, c.invoice, c.says)
 			}
-			dossier, _, err := l.Dossier(t.Context(), 885)
+			dossier, _, err := l.AccountHistory(t.Context(), 885)
 			if err != nil || !slices.Equal(dossier.Parked, parked) {
 				t.Errorf("the dossier says %v, %v; want %v", dossier.Parked, err, parked)
 			}
@@ -106,7 +106,7 @@ func TestParkedAccounts(t *testing.T) {
 			if later := l.settle(models.RunRequest{Period: 202604, Needed: true}); later.State != models.RunDone || later.Totals.Documents != missing {
 				t.Errorf("the later run came to %+v", later)
 			}
-			if dossier, _, err := l.Dossier(t.Context(), 885); err != nil || len(dossier.Parked) != 0 {
+			if dossier, _, err := l.AccountHistory(t.Context(), 885); err != nil || len(dossier.Parked) != 0 {
 				t.Errorf("what was settled is still parked: %v, %v", dossier.Parked, err)
 			}
 			l.tie(202604)

@@ -35,7 +35,7 @@ func (l *life) wait(before string, want map[models.Period]int64) {
 func (l *life) notices(p models.Period) (said []string) {
 	l.Helper()
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
-		for _, n := range billing.NewReconciliation(l.p, p, head, billing.Patience{}).Notices {
+		for _, n := range billing.NewReconciliation(l.p, p, head, billing.AnswerGrace{}).Notices {
 			said = append(said, string(n.Kind)+": "+n.Detail)
 		}
 		return nil
@@ -48,7 +48,7 @@ func (l *life) notices(p models.Period) (said []string) {
 
 func (l *life) words(account int64) string {
 	l.Helper()
-	c, found, err := l.Dossier(l.Context(), account)
+	c, found, err := l.AccountHistory(l.Context(), account)
 	if err != nil || !found {
 		l.Fatalf("account %d: %t, %v", account, found, err)
 	}
@@ -104,7 +104,7 @@ func TestPackagesWaitForMonthsThatNobodyNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if missed := l.p.Missed(periods, clock, at("2026-04-10T09:00:00Z").In(moscow)); fmt.Sprint(missed) != "[2026-02]" {
+	if missed := l.p.MissedPeriods(periods, clock, at("2026-04-10T09:00:00Z").In(moscow)); fmt.Sprint(missed) != "[2026-02]" {
 		t.Errorf("the clock runs %v", missed)
 	}
 	l.settle(models.RunRequest{Period: 202602, Needed: true})

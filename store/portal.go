@@ -56,11 +56,11 @@ func (r *cabinetRow) fields() []any {
 	}
 }
 
-// Cabinet is the facts of an account that its main page shows: no invoices, no
+// PortalAccount is the facts of an account that its main page shows: no invoices, no
 // requests that were refused, of the profile the name alone, and of billing's
 // answers to a package the one that counts. entered tells that it takes part
 // without a code; known is false when no fact about it has arrived.
-func (s *Store) Cabinet(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error) {
+func (s *Store) PortalAccount(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error) {
 	var row cabinetRow
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
 		row = cabinetRow{}
@@ -112,9 +112,9 @@ func (r *cabinetRow) auditPackage(account int64, i int) models.AuditPackage {
 	return p
 }
 
-// EnterCabinet notes that an account takes part without a code. It may be
+// JoinWithoutCode notes that an account takes part without a code. It may be
 // repeated; the first time is kept.
-func (s *Store) EnterCabinet(ctx context.Context, account int64) error {
+func (s *Store) JoinWithoutCode(ctx context.Context, account int64) error {
 	err := s.statement(ctx, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
 		return err
@@ -129,14 +129,14 @@ const friendsQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') 
 	WHERE r.account_id = $1 AND (r.activated_at, r.invitee_id) < (coalesce($2::timestamptz, 'infinity'), $3::bigint)
 	ORDER BY r.activated_at DESC, r.invitee_id DESC LIMIT $4`
 
-// BroughtFriends is up to limit friends of an inviter behind a mark, the newest
+// ReferredAccounts is up to limit friends of an inviter behind a mark, the newest
 // first.
-func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.BroughtFriend, error) {
-	var list []models.BroughtFriend
+func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error) {
+	var list []models.ReferredAccount
 	err := s.statement(ctx, func(conn *pgx.Conn) error {
 		list = nil
 		return each(ctx, conn, "friends", func(v [][]byte) {
-			list = append(list, models.BroughtFriend{InviteeID: getInt8(v[0]), ActivatedAt: getTime(v[1]), Name: string(v[2])})
+			list = append(list, models.ReferredAccount{InviteeID: getInt8(v[0]), ActivatedAt: getTime(v[1]), Name: string(v[2])})
 		}, friendsQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
 	})
 	if err != nil {
@@ -145,9 +145,9 @@ func (s *Store) BroughtFriends(ctx context.Context, inviter int64, after models.
 	return list, nil
 }
 
-// VerdictOn is a request to activate a code with its verdict. found is false when
+// ActivationOutcome is a request to activate a code with its decision. found is false when
 // there was none.
-func (s *Store) VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error) {
+func (s *Store) ActivationOutcome(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error) {
 	at := time.UnixMicro(request.RequestedAt).UTC()
 	a = models.Activation{AccountID: request.AccountID, Code: request.Code, RequestedAt: at}
 	err = s.statement(ctx, func(conn *pgx.Conn) error {
@@ -158,7 +158,7 @@ func (s *Store) VerdictOn(ctx context.Context, request models.ActivationKey) (a 
 		return a, false, nil
 	}
 	if err != nil {
-		return a, false, fmt.Errorf("reading a verdict: %w", err)
+		return a, false, fmt.Errorf("reading a decision: %w", err)
 	}
 	return a, true, nil
 }

@@ -8,10 +8,10 @@ import (
 	"referral/models"
 )
 
-// Bills is an account's facts with its invoices of the latest months before one,
+// PortalInvoices is an account's facts with its invoices of the latest months before one,
 // each with its lines and documents. months is how many months with invoices
 // there shall be at most.
-func (s *Store) Bills(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error) {
+func (s *Store) PortalInvoices(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error) {
 	c, err := s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return latest(list, before, months)
 	})
@@ -23,7 +23,7 @@ func (s *Store) Bills(ctx context.Context, account int64, before models.Period, 
 
 // Bill is an account's facts with one of its invoices. found is false when the
 // account has no such invoice, even if another one has.
-func (s *Store) Bill(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error) {
+func (s *Store) PortalInvoice(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error) {
 	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return inv.Invoice.ID != invoice })
 	})

@@ -29,11 +29,11 @@ func TestTheMainPageHasWhatItNeeds(t *testing.T) {
 	l.facts(models.Result{AdjustmentID: billing.PackageID(885, 1200, 1), AccountID: 885, Status: models.ResultRejected, At: at("2026-05-01T00:00:00Z")})
 	l.facts(models.Result{AdjustmentID: billing.PackageID(885, 1200, 1), AccountID: 885, Status: models.ResultApplied, At: at("2026-05-02T00:00:00Z")})
 	for _, account := range []int64{885, 900, 901, 902, 999, 7} {
-		page, _, known, err := l.Cabinet(t.Context(), account)
+		page, _, known, err := l.PortalAccount(t.Context(), account)
 		if err != nil {
 			t.Fatal(err)
 		}
-		whole, found, err := l.Dossier(t.Context(), account)
+		whole, found, err := l.AccountHistory(t.Context(), account)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,22 +48,22 @@ func TestTheMainPageHasWhatItNeeds(t *testing.T) {
 			t.Errorf("account %d:\n page %s\nwhole %s", account, got, want)
 		}
 	}
-	if c, _, _, _ := l.Cabinet(t.Context(), 885); len(l.p.Cabinet(&c, l.p.Local(l.now)).Packages) != 1 || c.Packages[0].Answers[0].Status != models.ResultApplied {
+	if c, _, _, _ := l.PortalAccount(t.Context(), 885); len(l.p.PortalView(&c, l.p.Local(l.now)).Packages) != 1 || c.Packages[0].Answers[0].Status != models.ResultApplied {
 		t.Errorf("packages %+v", c.Packages)
 	}
 }
 
 // view is what is shown, without addresses of memory in it.
 func view(p *billing.Programme, c *models.AccountHistory, today models.Date) *struct {
-	billing.Cabinet
+	billing.PortalView
 	Own     string
 	Changes []billing.DiscountChange
 } {
-	v := p.Cabinet(c, today)
+	v := p.PortalView(c, today)
 	own := fmt.Sprintf("%+v %+v %+v", deref(v.Joined), deref(v.Promised), deref(v.Invitee))
 	v.Joined, v.Promised, v.Invitee = nil, nil, nil
 	return &struct {
-		billing.Cabinet
+		billing.PortalView
 		Own     string
 		Changes []billing.DiscountChange
 	}{v, own, p.Changes(c, today)}
@@ -80,15 +80,15 @@ func TestTakingPartWithoutACode(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	for range 2 {
-		if err := l.EnterCabinet(t.Context(), 885); err != nil {
+		if err := l.JoinWithoutCode(t.Context(), 885); err != nil {
 			t.Fatal(err)
 		}
 		l.now = l.now.Add(time.Hour)
 	}
-	if _, entered, known, err := l.Cabinet(t.Context(), 885); !entered || known || err != nil {
+	if _, entered, known, err := l.PortalAccount(t.Context(), 885); !entered || known || err != nil {
 		t.Errorf("entered %t, known %t, %v", entered, known, err)
 	}
-	if _, entered, _, _ := l.Cabinet(t.Context(), 886); entered {
+	if _, entered, _, _ := l.PortalAccount(t.Context(), 886); entered {
 		t.Error("another account has entered too")
 	}
 	if got := l.dump("SELECT account_id, entered_at FROM memberships"); got != `(885,"2026-05-01 00:00:00+00")` {
@@ -110,7 +110,7 @@ func TestFriendsPageByPage(t *testing.T) {
 	var got []string
 	var mark models.ReferralCursor
 	for page := 0; ; page++ {
-		list, err := l.BroughtFriends(t.Context(), 885, mark, 3)
+		list, err := l.ReferredAccounts(t.Context(), 885, mark, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestBillsOfTheLatestMonths(t *testing.T) {
 		{202602, 5, "A2026-01 1 0, B2026-01 1 0"},
 		{202601, 5, ""},
 	} {
-		bills, err := l.Bills(t.Context(), 885, c.before, c.months)
+		bills, err := l.PortalInvoices(t.Context(), 885, c.before, c.months)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestABillIsItsOwners(t *testing.T) {
 	l := newLife(t)
 	l.facts(registered(885, "2025-06-01T09:00:00Z"), billOf(885, "MINE", 202604), billOf(886, "THEIRS", 202604))
 	for id, want := range map[string]bool{"MINE": true, "THEIRS": false, "NOBODYS": false} {
-		c, found, err := l.Bill(t.Context(), 885, id)
+		c, found, err := l.PortalInvoice(t.Context(), 885, id)
 		if err != nil || found != want {
 			t.Errorf("%s: found %t, %v", id, found, err)
 		}
@@ -202,7 +202,7 @@ func TestABillIsItsOwners(t *testing.T) {
 	}
 }
 
-func TestTheVerdictOnARequest(t *testing.T) {
+func TestTheOutcomeOfAnActivation(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.facts(registered(885, "2026-04-01T09:00:00Z"), activated(885, 885, "2026-04-02T09:00:00.000001Z"), activated(999, 885, "2026-04-02T09:00:00Z"))
@@ -214,14 +214,14 @@ func TestTheVerdictOnARequest(t *testing.T) {
 		{885, "2026-04-02T12:00:00.000001+03:00", "refused own_code true"}, {999, "2026-04-02T09:00:00Z", "pending not_registered true"},
 		{999, "2026-04-02T09:00:00.000001Z", "  false"}, {700, "2026-04-02T09:00:00Z", "  false"},
 	} {
-		a, found, err := l.VerdictOn(t.Context(), activated(c.account, 885, c.at).Key())
+		a, found, err := l.ActivationOutcome(t.Context(), activated(c.account, 885, c.at).Key())
 		if got := fmt.Sprint(a.Status, " ", a.Reason, " ", found); err != nil || got != c.want {
 			t.Errorf("%d %s: %s, %v", c.account, c.at, got, err)
 		}
 	}
 	other := activated(999, 885, "2026-04-02T09:00:00Z")
 	other.Code = strings.ToLower(other.Code)
-	if a, found, err := l.VerdictOn(t.Context(), other.Key()); found || err != nil {
+	if a, found, err := l.ActivationOutcome(t.Context(), other.Key()); found || err != nil {
 		t.Errorf("a code that was not entered: %+v, %v", a, err)
 	}
 }
@@ -242,7 +242,7 @@ func TestTriesAtOneMoment(t *testing.T) {
 	ends := l.now.Add(time.Hour)
 	let := make([]bool, 60)
 	together(t, len(let), func(i int) error {
-		over, err := replicas[i%2].ReserveTry(t.Context(), tries(fmt.Sprint(i%3), 5, ends))
+		over, err := replicas[i%2].ReserveAttempt(t.Context(), tries(fmt.Sprint(i%3), 5, ends))
 		let[i] = over.IsZero()
 		if !let[i] && !over.Equal(ends) {
 			t.Errorf("wait until %s, want %s", over, ends)
@@ -261,11 +261,11 @@ func TestTriesAtOneMoment(t *testing.T) {
 	if got := l.dump("SELECT scope, subject, tries FROM code_tries"); got != "(account,0,5)\n(account,1,5)\n(account,2,5)\n(overall,\"\",15)" {
 		t.Errorf("counted are\n%s", got)
 	}
-	together(t, 15, func(i int) error { return replicas[i%2].GiveBackTry(t.Context(), tries(fmt.Sprint(i%3), 5, ends)) })
+	together(t, 15, func(i int) error { return replicas[i%2].ReturnAttempt(t.Context(), tries(fmt.Sprint(i%3), 5, ends)) })
 	if n := l.number("SELECT sum(tries) FROM code_tries"); n != 0 {
 		t.Errorf("%d tries are left when all were given back", n)
 	}
-	if over, err := l.ReserveTry(t.Context(), tries("0", 5, ends)); err != nil || !over.IsZero() {
+	if over, err := l.ReserveAttempt(t.Context(), tries("0", 5, ends)); err != nil || !over.IsZero() {
 		t.Errorf("after all was given back: %s, %v", over, err)
 	}
 }
@@ -295,7 +295,7 @@ func TestATryMovesAllCountersOrNone(t *testing.T) {
 		{"887", 2 * time.Hour, `(account,885,1)(account,886,1)(account,887,0)(address,198.51.100.7,2)(overall,"",2)`},
 		{"886", 2 * time.Hour, `(account,885,1)(account,886,1)(account,887,0)(address,198.51.100.7,2)(overall,"",2)`},
 	} {
-		over, err := l.ReserveTry(t.Context(), counters(c.account))
+		over, err := l.ReserveAttempt(t.Context(), counters(c.account))
 		if err != nil || over.IsZero() != (c.over < 0) || c.over >= 0 && !over.Equal(ends.Add(c.over)) {
 			t.Errorf("a try of %s: over until %s, %v", c.account, over, err)
 		}
@@ -312,7 +312,7 @@ func TestALimitThatWasLowered(t *testing.T) {
 	l := newLife(t)
 	ends := l.now.Add(time.Hour)
 	reserve := func(allowed int) bool {
-		over, err := l.ReserveTry(t.Context(), tries("885", allowed, ends))
+		over, err := l.ReserveAttempt(t.Context(), tries("885", allowed, ends))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -327,7 +327,7 @@ func TestALimitThatWasLowered(t *testing.T) {
 		t.Error("the lower limit does not hold")
 	}
 	for range 2 {
-		if err := l.GiveBackTry(t.Context(), tries("885", 2, ends)); err != nil {
+		if err := l.ReturnAttempt(t.Context(), tries("885", 2, ends)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -376,10 +376,10 @@ func TestARequestAndItsRepeats(t *testing.T) {
 		t.Errorf("taken over as %+v", second)
 	}
 	do(l.AnswerRequest(t.Context(), first, []byte("too late"))) // it was only slow
-	do(l.GiveUpRequest(t.Context(), first))
+	do(l.AbandonRequest(t.Context(), first))
 	claim(r, models.RequestUnderWay)
 	do(l.AnswerRequest(t.Context(), second, []byte("yes")))
-	do(l.GiveUpRequest(t.Context(), second)) // an answer stays
+	do(l.AbandonRequest(t.Context(), second)) // an answer stays
 	if c := claim(r, models.RequestAnswered); string(c.Answer) != "yes" || !c.TakenAt.Equal(began) {
 		t.Errorf("the answer is %+v", c)
 	}
@@ -398,7 +398,7 @@ func TestARequestThatWasGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.GiveUpRequest(t.Context(), c); err != nil {
+	if err := l.AbandonRequest(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	l.now = l.now.Add(time.Second)

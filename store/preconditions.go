@@ -29,10 +29,10 @@ const (
 
 // precondition is something about a database that the program relies on.
 type precondition struct {
-	name    string
-	when    purpose
-	query   string                    // an expression that gives a text
-	verdict func(found string) string // a sentence with what to do; empty when all is well
+	name   string
+	when   purpose
+	query  string                    // an expression that gives a text
+	advice func(found string) string // a sentence with what to do; empty when all is well
 }
 
 // preconditions are all that the program relies on and does not see to by itself.
@@ -188,7 +188,7 @@ func checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
 func judge(list []precondition, found []string) error {
 	var wrong []string
 	for i, p := range list {
-		if sentence := p.verdict(found[i]); sentence != "" {
+		if sentence := p.advice(found[i]); sentence != "" {
 			wrong = append(wrong, sentence)
 		}
 	}

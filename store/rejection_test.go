@@ -46,7 +46,7 @@ func TestRejectedStatementsAreNotRetried(t *testing.T) {
 		s, heard := l.hearing()
 		l.exec(cause[0])
 		fact := l.fact(registered(1, "2026-04-01T08:00:00+03:00"))
-		_, err := s.Take(t.Context(), []models.DecodedMessage{fact}, l.derive)
+		_, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, l.derive)
 		if !errors.Is(err, models.ErrStatementRejected) || errors.Is(err, models.ErrRefused) || !strings.Contains(err.Error(), "SQLSTATE "+state) {
 			t.Errorf("%s: %v", state, err)
 		}
@@ -54,7 +54,7 @@ func TestRejectedStatementsAreNotRetried(t *testing.T) {
 			t.Errorf("%s: the database rejected %q, want it asked once", state, got)
 		}
 		l.exec(cause[1])
-		if fate, err := s.Take(t.Context(), []models.DecodedMessage{fact}, l.derive); err != nil || fate[0] != models.Applied {
+		if fate, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, l.derive); err != nil || fate[0] != models.Applied {
 			t.Errorf("%s: once the cause is removed: %v, %v", state, fate, err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestOutdatedPlanIsMadeAgain(t *testing.T) {
 	run := l.start(models.RunRequest{Period: 202604})
 	s, heard := l.hearing()
 	advance := func() error {
-		_, _, err := s.Advance(t.Context(), run.ID, l.p.LimitsFor(run).Check)
+		_, _, err := s.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check)
 		return err
 	}
 	if err := advance(); err != nil {

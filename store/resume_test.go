@@ -121,7 +121,7 @@ func TestStoppedWorkersLeaveNothingHalfDone(t *testing.T) {
 			if err := l.work(t.Context(), run, l.pay); err != nil {
 				t.Fatal(err)
 			}
-			run, _, _ = l.Advance(t.Context(), run.ID, l.p.LimitsFor(run).Check)
+			run, _, _ = l.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check)
 		}
 	}
 	if got, want := l.dump(ledger), twin.dump(ledger); got != want {
@@ -165,8 +165,8 @@ func TestKilledConnections(t *testing.T) {
 		group.Go(func() error { return worker.insist(models.RunRequest{Period: 202604, Slot: "one", Chunk: 1}) })
 	}
 	for _, delivery := range l.deliveries(late...) {
-		for _, err := l.Take(t.Context(), []models.DecodedMessage{delivery}, l.derive); err != nil; {
-			_, err = l.Take(t.Context(), []models.DecodedMessage{delivery}, l.derive)
+		for _, err := l.Ingest(t.Context(), []models.DecodedMessage{delivery}, l.derive); err != nil; {
+			_, err = l.Ingest(t.Context(), []models.DecodedMessage{delivery}, l.derive)
 		}
 	}
 	if err := group.Wait(); err != nil {

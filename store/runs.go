@@ -326,7 +326,7 @@ type Check = func(run, before models.Totals) []string
 // Advance moves a run on when all its chunks have been through the present
 // phase: from the rehearsal through the brake to posting, from posting to its
 // end. moved is false when a chunk is still in somebody's hands.
-func (s *Store) Advance(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {
+func (s *Store) AdvanceRun(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {
 	err = s.write(ctx, func(tx *tx) error {
 		var record runRecord
 		if err := tx.Raw("SELECT * FROM runs WHERE run_id = ? FOR UPDATE", id).Scan(&record).Error; err != nil {

@@ -416,7 +416,7 @@ func TestProgress(t *testing.T) {
 			if through, of, err := l.Progress(t.Context(), run); through != done || of != all || err != nil {
 				t.Errorf("%s: %d of %d, %v; want %d of %d", phase, through, of, err, done, all)
 			}
-			if _, moved, err := l.Advance(t.Context(), run.ID, l.p.LimitsFor(run).Check); moved || err != nil {
+			if _, moved, err := l.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check); moved || err != nil {
 				t.Errorf("%s: moved on before its time: %v", phase, err)
 			}
 			if _, _, err := l.WorkChunk(t.Context(), run, l.pay); err != nil {

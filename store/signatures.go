@@ -58,9 +58,9 @@ func signedTotalRecordOf(signature int64, t *models.SignedTotal) signedTotalReco
 func (r *signedTotalRecord) total() models.SignedTotal {
 	return models.SignedTotal{
 		Kind: r.Kind, Percent: r.Percent, Currency: r.Currency,
-		Entitled: models.Counted{Count: r.EntitledCount, Amount: r.EntitledAmount}, Posted: models.Counted{Count: r.PostedCount, Amount: r.PostedAmount},
-		Published: models.Counted{Count: r.PublishedCount, Amount: r.PublishedAmount}, Answered: models.Counted{Count: r.AnsweredCount, Amount: r.AnsweredAmount},
-		WrittenOff: models.Counted{Count: r.WrittenOffCount, Amount: r.WrittenOffAmount},
+		Entitled: models.CountedAmount{Count: r.EntitledCount, Amount: r.EntitledAmount}, Posted: models.CountedAmount{Count: r.PostedCount, Amount: r.PostedAmount},
+		Published: models.CountedAmount{Count: r.PublishedCount, Amount: r.PublishedAmount}, Answered: models.CountedAmount{Count: r.AnsweredCount, Amount: r.AnsweredAmount},
+		WrittenOff: models.CountedAmount{Count: r.WrittenOffCount, Amount: r.WrittenOffAmount},
 	}
 }
 
@@ -96,7 +96,7 @@ func (t *tx) signatures(p models.Period) ([]models.Signature, error) {
 	for i, r := range records {
 		list[i] = models.Signature{
 			Period: r.Period, At: r.At.UTC(), Who: r.Who, Reason: r.Reason, Override: r.OverrideReason,
-			LastRun: r.LastRun, Foreign: models.Counted{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
+			LastRun: r.LastRun, Foreign: models.CountedAmount{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
 		}
 		if r.Objections != "" {
 			list[i].Objections = strings.Split(r.Objections, "\n")

@@ -17,7 +17,7 @@ func (l *life) closes(p models.Period, who, override string) (models.Signature, 
 	var r *billing.Reconciliation
 	var last int64
 	err := l.Audit(l.Context(), p, func(head models.AuditHead) error {
-		r, last = billing.NewReconciliation(l.p, p, head, billing.Patience{}), head.LastRun
+		r, last = billing.NewReconciliation(l.p, p, head, billing.AnswerGrace{}), head.LastRun
 		return nil
 	}, func(c *models.AccountHistory) error { r.Account(c); return nil })
 	if err != nil {

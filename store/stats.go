@@ -62,9 +62,9 @@ func (t *tx) groupedFigures(ctx context.Context, f *models.Stats) error {
 		"SELECT DISTINCT ON (period) period, breaks FROM reconciliations ORDER BY period, checked_at DESC")
 }
 
-// NoteReconciliation keeps what a reconciliation found, for the alarms and for
+// RecordReconciliation keeps what a reconciliation found, for the alarms and for
 // later questions.
-func (s *Store) NoteReconciliation(ctx context.Context, p models.Period, breaks int64, at time.Time) error {
+func (s *Store) RecordReconciliation(ctx context.Context, p models.Period, breaks int64, at time.Time) error {
 	err := s.gorm.WithContext(ctx).Exec("INSERT INTO reconciliations (period, checked_at, breaks) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p, at, breaks).Error
 	if err != nil {
 		return fmt.Errorf("noting the reconciliation of %s: %w", p, err)

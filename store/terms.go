@@ -26,7 +26,7 @@ var ErrOtherTerms = errors.New("other terms are in force than this process was s
 const adopting = "adopting "
 
 // AdoptTerms makes what is derived follow the terms: when their digest is another
-// than the last time, every standing is derived again, and every account with a
+// than the last time, every entitlements is derived again, and every account with a
 // discount is marked stale in the periods that were started. What was granted
 // keeps its terms, so a version added for the future changes nothing else.
 // changed says how many accounts stand otherwise than before.
@@ -217,7 +217,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (cha
 			return err
 		})
 		if err != nil {
-			return changed, fmt.Errorf("deriving standings again: %w", err)
+			return changed, fmt.Errorf("deriving entitlements again: %w", err)
 		}
 		if last == nil {
 			return changed, nil
@@ -249,7 +249,7 @@ func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (cha
 	if err := trip.send(ctx); err != nil {
 		return 0, nil, err
 	}
-	return len(changes.Standings), last, nil
+	return len(changes.Entitlements), last, nil
 }
 
 // markAllStale has every account with a discount, and every one that got

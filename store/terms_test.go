@@ -26,7 +26,7 @@ func (l *life) adopt(p *billing.Programme) int {
 // rederive derives every account of a set by the life's terms.
 func (l *life) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 	book := billing.NewFactApplier(l.p, set, func() string { panic("no code is issued for new terms") })
-	book.Restand(l.p.Digest(), l.now)
+	book.Recalculate(l.p.Digest(), l.now)
 	return book.Close()
 }
 
@@ -139,7 +139,7 @@ func TestTermsChangeUnderARun(t *testing.T) {
 		case 4:
 			batch := l.deliveries(registered(990, "2026-04-02T08:00:00Z"), activated(990, 700, "2026-04-02T09:00:00Z"), april(990, 1, 100))
 			return onceAdopted(func() error {
-				_, err := l.Take(t.Context(), batch, l.derive)
+				_, err := l.Ingest(t.Context(), batch, l.derive)
 				return err
 			})
 		}
@@ -184,7 +184,7 @@ func TestTermsOfBeforeAreNotWorkedBy(t *testing.T) {
 		t.Errorf("a chunk was settled by the terms of before: %v", err)
 	}
 	late := before.fact(models.PromoEnded{AccountID: 901, EndedAt: at("2026-04-15T21:00:00Z")})
-	if _, err := before.Take(t.Context(), []models.DecodedMessage{late}, before.derive); !errors.Is(err, store.ErrOtherTerms) || errors.Is(err, models.ErrRefused) {
+	if _, err := before.Ingest(t.Context(), []models.DecodedMessage{late}, before.derive); !errors.Is(err, store.ErrOtherTerms) || errors.Is(err, models.ErrRefused) {
 		t.Errorf("a fact was taken by the terms of before: %v", err)
 	}
 	before.facts(april(885, 2, 600000))

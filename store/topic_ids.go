@@ -30,8 +30,8 @@ func (s *Store) TopicIDs(ctx context.Context) (map[string]string, error) {
 	return ids, nil
 }
 
-// NoteTopicID keeps what the brokers call a topic now.
-func (s *Store) NoteTopicID(ctx context.Context, topic, id string) error {
+// RecordTopicID keeps what the brokers call a topic now.
+func (s *Store) RecordTopicID(ctx context.Context, topic, id string) error {
 	return s.write(ctx, func(tx *tx) error {
 		record := topicIDRecord{Topic: topic, TopicID: id, SeenAt: tx.now}
 		err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "topic"}}, UpdateAll: true}).Create(&record).Error

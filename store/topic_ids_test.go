@@ -9,7 +9,7 @@ func TestTopicIDsAreKept(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	for _, note := range [][2]string{{"invoices", "a"}, {"results", "b"}, {"invoices", "c"}, {"invoices", "c"}} {
-		if err := l.NoteTopicID(t.Context(), note[0], note[1]); err != nil {
+		if err := l.RecordTopicID(t.Context(), note[0], note[1]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -153,7 +153,7 @@ func (a *app) adoptTerms(ctx context.Context) error {
 // rederive derives again, by the terms of the configuration, what accounts have.
 func (a *app) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 	book := billing.NewFactApplier(a.programme, set, newCode)
-	book.Restand(a.programme.Digest(), a.now())
+	book.Recalculate(a.programme.Digest(), a.now())
 	return book.Close()
 }
 

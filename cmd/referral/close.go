@@ -76,7 +76,7 @@ func (a *app) closePeriod(ctx context.Context, p process, s models.Signature) er
 }
 
 func (a *app) overObjection(period models.Period) string {
-	if a.programme.Over(period, a.now()) {
+	if a.programme.PeriodOver(period, a.now()) {
 		return ""
 	}
 	return fmt.Sprintf("it is not over before %s", period.End())
@@ -112,7 +112,7 @@ func (a *app) takeTotals(ctx context.Context, p process, s *models.Signature) er
 		s.Objections = append(s.Objections, fmt.Sprintf("it does not tie: %s, see `referral reconcile %s`", report.Quantity(r.BreakCount, "break"), s.Period))
 	}
 	s.LastRun, s.Totals = head.LastRun, r.ToSign()
-	s.Foreign = models.Counted{Count: head.ForeignDocuments, Amount: head.ForeignAmount}
+	s.Foreign = models.CountedAmount{Count: head.ForeignDocuments, Amount: head.ForeignAmount}
 	return nil
 }
 

@@ -153,13 +153,13 @@ func (a *app) listLetters(ctx context.Context, p process, selected letterFlags, 
 }
 
 // letters is all that the filters select.
-func (a *app) letters(ctx context.Context, command string, selected letterFlags, states []models.DeadLetterState) ([]models.DeadLetter, error) {
+func (a *app) letters(ctx context.Context, command string, selected letterFlags, states []models.DeadLetterState) ([]models.DeadLetterRecord, error) {
 	filter, err := selected.filter(a.now(), a.programme.Zone)
 	if err != nil {
 		return nil, usageError(command, err)
 	}
 	filter.States = states
-	var all []models.DeadLetter
+	var all []models.DeadLetterRecord
 	for after := int64(0); ; {
 		page, err := a.store.ListDeadLetters(ctx, filter, after, listPage)
 		if err != nil {
@@ -192,7 +192,7 @@ func letterIDs(args []string) ([]int64, error) {
 	return ids, nil
 }
 
-func (a *app) letter(ctx context.Context, id int64) (models.DeadLetter, error) {
+func (a *app) letter(ctx context.Context, id int64) (models.DeadLetterRecord, error) {
 	letter, found, err := a.store.DeadLetter(ctx, id)
 	if err == nil && !found {
 		err = errNo{fmt.Sprintf("there is no dead letter %d; see `referral dead-letters list --all`", id)}

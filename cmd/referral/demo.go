@@ -281,7 +281,7 @@ func (d *demo) settleMonth(ctx context.Context, period models.Period) (own, late
 		if err != nil {
 			return own, late, err
 		}
-		if err := verdictOf(runs); err != nil {
+		if err := outcomeOf(runs); err != nil {
 			return own, late, err
 		}
 		if info.Period == period {
@@ -328,7 +328,7 @@ func (d *demo) show(ctx context.Context) error {
 }
 
 // command runs one of the program's commands on this system; with no out only
-// its verdict counts.
+// its outcome counts.
 func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error {
 	p := process{in: d.in, out: out, err: d.err, environ: slices.Concat(d.environ, d.overrides)}
 	if out == nil {

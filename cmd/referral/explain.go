@@ -21,7 +21,7 @@ func newExplain(p process) *cobra.Command {
 		},
 	}
 	cmd.AddCommand(
-		explainCommand(p, "account", "Facts, verdicts, ladder, discounts, packages and invoices of an account", (*app).explainAccount),
+		explainCommand(p, "account", "Facts, decisions, ladder, discounts, packages and invoices of an account", (*app).explainAccount),
 		explainCommand(p, "invoice", "The arithmetic of every line of an invoice, and every document posted on it", (*app).explainInvoice),
 	)
 	return cmd
@@ -60,7 +60,7 @@ func (a *app) explainAccount(ctx context.Context, p process, id, format string) 
 	if err != nil {
 		return usageError("explain account", fmt.Errorf("%q is no account id: it must be a whole number", id))
 	}
-	c, found, err := a.store.Dossier(ctx, account)
+	c, found, err := a.store.AccountHistory(ctx, account)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (a *app) explainInvoice(ctx context.Context, p process, id, format string) 
 	if !found {
 		return unknown
 	}
-	c, _, err := a.store.Dossier(ctx, account)
+	c, _, err := a.store.AccountHistory(ctx, account)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func TestWhereFactsCameFrom(t *testing.T) {
 			from = models.Provenance{Request: models.UUID{1}, At: from.At}
 		}
 		batch := []models.DecodedMessage{{Message: models.Message{Origin: from.Origin, At: from.At}, Fact: &models.Fact{At: w.now, Provenance: from, Data: data}}}
-		if _, err := w.store.Take(t.Context(), batch, w.derive); err != nil {
+		if _, err := w.store.Ingest(t.Context(), batch, w.derive); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,18 +23,18 @@ func (a *app) notifier() (*notify.Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	carriers, err := a.carriers()
+	transports, err := a.transports()
 	if err != nil {
 		return nil, err
 	}
 	return notify.New(notify.Options{
-		Queue: a.store, Writer: writer, Carriers: carriers, GiveUp: c.GiveUp, Log: a.log, Registerer: a.registry, Now: a.now,
+		Queue: a.store, Writer: writer, Transports: transports, GiveUp: c.GiveUp, Log: a.log, Registerer: a.registry, Now: a.now,
 	})
 }
 
-func (a *app) carriers() ([]notify.Carrier, error) {
+func (a *app) transports() ([]notify.Transport, error) {
 	c := &a.config.Invitations
-	var list []notify.Carrier
+	var list []notify.Transport
 	for _, channel := range []struct {
 		name      models.Channel
 		via       string
@@ -47,7 +47,7 @@ func (a *app) carriers() ([]notify.Carrier, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, notify.Carrier{
+		list = append(list, notify.Transport{
 			Channel: channel.name, Name: channel.via, Sender: sender,
 			Repeatable: channel.via == config.ViaKafka, PerSecond: float64(channel.perSecond), AtOnce: atOnce,
 		})

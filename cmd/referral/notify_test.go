@@ -11,7 +11,7 @@ import (
 	"referral/cmd/referral/config"
 )
 
-// Only the machines of the part notify need the carriers' secrets.
+// Only the machines of the part notify need the transports' secrets.
 func TestSecretsAreNeededWhereTheyAreUsed(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "password")
 	for part, needed := range map[string]bool{partConsumer: false, partWeb: false, partNotify: true} {

@@ -78,7 +78,7 @@ func TestLookingWritesNothing(t *testing.T) {
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")}, bill(885, 202605, 1, subscription(300000)))
 	w.takes(models.DecodedMessage{
 		Message: models.Message{Origin: models.Origin{Topic: "test", Offset: 1 << 40}, Value: []byte("{"), At: w.now},
-		Fault:   &models.Fault{Reason: models.BadUnreadable, Detail: "not JSON"},
+		Err:     &models.InputError{Reason: models.BadUnreadable, Detail: "not JSON"},
 	})
 	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
 	for _, path := range slices.Sorted(maps.Keys(looking)) {

@@ -120,7 +120,7 @@ func (a *app) reconciled(ctx context.Context, p process, period models.Period) (
 func (a *app) audited(ctx context.Context, p process, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
-	patience := billing.Patience{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
+	patience := billing.AnswerGrace{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
 	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
 		head, r = h, billing.NewReconciliation(a.programme, period, h, patience)
 		return nil

@@ -78,7 +78,7 @@ func (w *town) hears(data ...models.FactData) {
 
 func (w *town) takes(batch ...models.DecodedMessage) []models.Disposition {
 	w.Helper()
-	fates, err := w.store.Take(w.Context(), batch, w.derive)
+	fates, err := w.store.Ingest(w.Context(), batch, w.derive)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func (w *town) opens(readOnly bool) *app {
 func (w *town) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 	book := billing.NewFactApplier(w.terms, set, func() string { w.codes++; return fmt.Sprintf("CODE%05d", w.codes) })
 	for _, f := range facts {
-		book.Take(f)
+		book.Apply(f)
 	}
 	return book.Close()
 }
@@ -163,7 +163,7 @@ func (w *town) settles(period models.Period) {
 			_, worked, err = w.store.WorkChunk(w.Context(), run, scheduler.SettleFunc(w.terms))
 		}
 		if err == nil {
-			run, _, err = w.store.Advance(w.Context(), run.ID, w.terms.LimitsFor(run).Check)
+			run, _, err = w.store.AdvanceRun(w.Context(), run.ID, w.terms.LimitsFor(run).Check)
 		}
 	}
 	if err != nil {

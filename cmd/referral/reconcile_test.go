@@ -279,7 +279,7 @@ func TestAClosedMonth(t *testing.T) {
 }
 
 // Derived rows that were tampered with are named by their account.
-func TestATamperedStandingIsNamed(t *testing.T) {
+func TestTamperedEntitlementsAreNamed(t *testing.T) {
 	w := spring(t)
 	w.tampers("UPDATE discounts SET percent = 100 WHERE account_id = 902")
 	r := w.reconciles(exitNo)

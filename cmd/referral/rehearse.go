@@ -26,7 +26,7 @@ func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, form
 		if err != nil {
 			return err
 		}
-		for _, closed := range scheduler.CarriedBy(periods, q.Period) {
+		for _, closed := range scheduler.PeriodsSettledBy(periods, q.Period) {
 			run, err := a.rehearseOne(ctx, p, models.RunRequest{Period: closed, Accept: q.Accept}, format)
 			if err != nil {
 				return err

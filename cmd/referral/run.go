@@ -99,7 +99,7 @@ func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, for
 	if err == nil {
 		err = a.publishRest(ctx)
 	}
-	no := verdictOf(runs)
+	no := outcomeOf(runs)
 	if err != nil && no != nil {
 		return fmt.Errorf("%w; and before that %s", err, no.Error())
 	}
@@ -136,7 +136,7 @@ func (a *app) publishRest(ctx context.Context) error {
 	return nil
 }
 
-func verdictOf(runs []models.Run) error {
+func outcomeOf(runs []models.Run) error {
 	var noes []string
 	for _, run := range runs {
 		switch run.State {

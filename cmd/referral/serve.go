@@ -112,7 +112,7 @@ func (a *app) answer(ctx context.Context, built *parts, only []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
 	group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
-	group.Go(func() error { return a.cabinet(ctx) })
+	group.Go(func() error { return a.servePortal(ctx) })
 	return group.Wait()
 }
 

@@ -21,7 +21,7 @@ func newSimulate(p process) *cobra.Command {
 		Use:   "simulate --terms FILE --from PERIOD --to PERIOD",
 		Short: "What other terms would have cost, month by month; nothing is posted",
 		Long: `Computes what clients were entitled to in each month under the terms of the
-configuration and under those of another file. Verdicts on codes that were given stay
+configuration and under those of another file. Decisions on codes that were given stay
 as they are; all else follows from the facts by either terms. Nothing is written.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -105,7 +105,7 @@ func (a *app) simulated(ctx context.Context, p process, other *billing.Programme
 	tick, done := a.auditProgress(ctx, p, period)
 	defer done()
 	s := billing.NewSimulation(a.programme, other, period)
-	err := a.store.Survey(ctx, period, func(c *models.AccountHistory) error {
+	err := a.store.ForEachAccount(ctx, period, func(c *models.AccountHistory) error {
 		tick()
 		s.Account(c)
 		return nil

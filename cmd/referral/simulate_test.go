@@ -70,8 +70,8 @@ func TestOtherTermsCostOtherwise(t *testing.T) {
 	}
 }
 
-// A verdict given is final: a shorter window does not undo an activation.
-func TestVerdictsStayFinal(t *testing.T) {
+// A decision given is final: a shorter window does not undo an activation.
+func TestDecisionsStayFinal(t *testing.T) {
 	w := newTown(t)
 	w.befriends(885, nil)
 	w.hears(

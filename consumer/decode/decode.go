@@ -47,7 +47,7 @@ func (d *Decoder) EventType(topic string) string {
 func (d *Decoder) Decode(m models.Message) models.DecodedMessage {
 	fact, err := d.read(&m)
 	if err != nil {
-		return models.DecodedMessage{Message: m, Type: typeOf(&m), Fault: faultOf(err)}
+		return models.DecodedMessage{Message: m, Type: typeOf(&m), Err: faultOf(err)}
 	}
 	return models.DecodedMessage{Message: m, Type: d.EventType(m.Origin.Topic), Fact: fact}
 }
@@ -56,9 +56,9 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	kind, known := d.kinds[m.Origin.Topic]
 	switch {
 	case !known:
-		return nil, &models.Fault{Reason: models.BadUnknownType, Detail: "the topic is none of those that are read"}
+		return nil, &models.InputError{Reason: models.BadUnknownType, Detail: "the topic is none of those that are read"}
 	case len(m.Value) > MaxValue:
-		return nil, &models.Fault{Reason: models.BadTooLarge, Detail: fmt.Sprintf(
+		return nil, &models.InputError{Reason: models.BadTooLarge, Detail: fmt.Sprintf(
 			"the value has %d bytes, and at most %d are read; split what it carries", len(m.Value), MaxValue)}
 	case len(m.Value) == 0:
 		return nil, unreadable("the message has no value (a tombstone); send the event itself")

@@ -25,8 +25,8 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(message.m.Value)))
 			for b.Loop() {
-				if d := decoder.Decode(message.m); d.Fault != nil {
-					b.Fatal(d.Fault)
+				if d := decoder.Decode(message.m); d.Err != nil {
+					b.Fatal(d.Err)
 				}
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")

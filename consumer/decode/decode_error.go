@@ -33,14 +33,14 @@ func inField(parent string, err error) error {
 	return &fieldError{path: parent + inner.path, text: inner.text}
 }
 
-func unreadable(detail string) *models.Fault {
-	return &models.Fault{Reason: models.BadUnreadable, Detail: detail}
+func unreadable(detail string) *models.InputError {
+	return &models.InputError{Reason: models.BadUnreadable, Detail: detail}
 }
 
 // faultOf classifies what went wrong. A parser's own words are not passed on,
 // because they quote the value.
-func faultOf(err error) *models.Fault {
-	var fault *models.Fault
+func faultOf(err error) *models.InputError {
+	var fault *models.InputError
 	if errors.As(err, &fault) {
 		return fault
 	}
@@ -52,7 +52,7 @@ func faultOf(err error) *models.Fault {
 	case field.path == "":
 		return unreadable("the value is not a CloudEvent: it " + field.text)
 	case field.path == "data" || strings.HasPrefix(field.path, "data."):
-		return &models.Fault{Reason: models.BadField, Detail: field.Error()}
+		return &models.InputError{Reason: models.BadField, Detail: field.Error()}
 	}
 	return unreadable("the value is not a CloudEvent 1.0: " + field.Error())
 }

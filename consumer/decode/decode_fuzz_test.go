@@ -39,12 +39,12 @@ func FuzzDecode(f *testing.F) {
 		}
 		sameAsFull(t, decoder, full, m)
 		d := decoder.Decode(m)
-		if (d.Fact == nil) == (d.Fault == nil) {
-			t.Fatalf("fact %v, fault %v", d.Fact, d.Fault)
+		if (d.Fact == nil) == (d.Err == nil) {
+			t.Fatalf("fact %v, fault %v", d.Fact, d.Err)
 		}
-		if d.Fault != nil {
-			if d.Fault.Reason == "" || d.Fault.Detail == "" || !utf8.ValidString(d.Fault.Detail) {
-				t.Fatalf("a fault without words: %+v", d.Fault)
+		if d.Err != nil {
+			if d.Err.Reason == "" || d.Err.Detail == "" || !utf8.ValidString(d.Err.Detail) {
+				t.Fatalf("a fault without words: %+v", d.Err)
 			}
 			return
 		}

@@ -67,8 +67,8 @@ func TestDecodeReadsEveryTopicInEveryMode(t *testing.T) {
 			for _, e := range examples(t) {
 				m := message(e.topic, e.event, e.data)
 				got := decoder.Decode(m)
-				if got.Fault != nil {
-					t.Fatalf("%s: %v", e.topic, got.Fault)
+				if got.Err != nil {
+					t.Fatalf("%s: %v", e.topic, got.Err)
 				}
 				want := &models.Fact{
 					At: instantOf(t, "2026-05-01T00:00:00Z"), Provenance: models.Provenance{Origin: m.Origin, At: arrived}, Data: e.want,
@@ -134,8 +134,8 @@ func TestDecodeOptionalFields(t *testing.T) {
 	registered := func(value string) models.Registered {
 		t.Helper()
 		d := decoder.Decode(models.Message{Origin: models.Origin{Topic: topics.Registered}, Value: []byte(value), At: arrived})
-		if d.Fault != nil {
-			t.Fatal(d.Fault)
+		if d.Err != nil {
+			t.Fatal(d.Err)
 		}
 		if want := instantOf(t, "2026-05-01T00:00:05Z"); !strings.Contains(value, `"time":"`) && d.Fact.At != want {
 			t.Errorf("a fact without a time is dated %v, want the broker's %v", d.Fact.At, want)
@@ -165,8 +165,8 @@ func TestDecodeTakesAnyDateThatIsNotReckonedWith(t *testing.T) {
 	} {
 		m := structuredMessage(c.topic, c.event, c.data)
 		m.Value = []byte(edit(string(m.Value), `"time":"2026-05-01`, `"time":"`+c.time))
-		if d := newTestDecoder(t).Decode(m); d.Fault != nil {
-			t.Errorf("%s: %+v", m.Value, d.Fault)
+		if d := newTestDecoder(t).Decode(m); d.Err != nil {
+			t.Errorf("%s: %+v", m.Value, d.Err)
 		}
 	}
 }
@@ -197,8 +197,8 @@ func TestDecodeTakesWhatIsJustWithinBounds(t *testing.T) {
 		"half of a pair nobody reads":   edit(invoiceData, `"revision":1`, `"revision":1,"\ud800":"\udc00"`),
 		"an unknown field of any kind":  edit(invoiceData, `"revision":1`, `"revision":1,"x":{"y":[1.5e3,true,null,"\u0000"]}`),
 	} {
-		if d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data)); d.Fault != nil {
-			t.Errorf("%s: %v", name, d.Fault)
+		if d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data)); d.Err != nil {
+			t.Errorf("%s: %v", name, d.Err)
 		}
 	}
 	value := structuredValue("billing.invoice-issued.v1", "1", invoiceData)
@@ -207,8 +207,8 @@ func TestDecodeTakesWhatIsJustWithinBounds(t *testing.T) {
 	if m.Value = []byte(value); len(m.Value) != MaxValue {
 		t.Fatalf("the test's value has %d bytes", len(m.Value))
 	}
-	if d := decoder.Decode(m); d.Fault != nil {
-		t.Errorf("exactly 1 MiB: %v", d.Fault)
+	if d := decoder.Decode(m); d.Err != nil {
+		t.Errorf("exactly 1 MiB: %v", d.Err)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestDecodeKeepsIdsApart(t *testing.T) {
 	seen := map[string]string{}
 	for _, id := range []string{`I\ud800`, `I\ud801`, `I\udc00`, `I\ufffd`, `I\ud83d\ude00`, `I\ud83d\ude01`, `I\\ud800`, `I\ufffd\ufffd`, `I\ud800\ud801`} {
 		d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", edit(invoiceData, `INV-2026-04-885`, id)))
-		if d.Fault != nil {
+		if d.Err != nil {
 			continue
 		}
 		got := d.Fact.Data.(*models.Invoice).ID
@@ -254,8 +254,8 @@ func TestDecodeReadsEverySpellingOfAWholeNumber(t *testing.T) {
 		`0.` + zeros + `885e500003`: 885, `885` + zeros + `e-500000`: 885, `885.` + zeros: 885, `885e` + zeros: 885,
 	} {
 		d := decoder.Decode(structuredMessage(topics.Terminated, "pbx.terminated.v1", edit(terminatedData, `885`, spelling)))
-		if d.Fault != nil {
-			t.Errorf("%.40s: %v", spelling, d.Fault)
+		if d.Err != nil {
+			t.Errorf("%.40s: %v", spelling, d.Err)
 		} else if got := d.Fact.Data.Account(); got != want {
 			t.Errorf("%.40s is %d, want %d", spelling, got, want)
 		}
@@ -264,8 +264,8 @@ func TestDecodeReadsEverySpellingOfAWholeNumber(t *testing.T) {
 		`-0.0`: 0, `0e400000000`: 0, `-0.000e-99999999999`: 0, `-1.42e5`: -142000, `-142000.0`: -142000, `-1e15`: -1_000_000_000_000_000,
 	} {
 		d := decoder.Decode(structuredMessage(topics.Results, "billing.adjustment-result.v1", edit(resultData, `-142000`, spelling)))
-		if d.Fault != nil {
-			t.Errorf("%s: %v", spelling, d.Fault)
+		if d.Err != nil {
+			t.Errorf("%s: %v", spelling, d.Err)
 		} else if got := d.Fact.Data.(models.Result).Amount; got != want {
 			t.Errorf("%s is %d, want %d", spelling, got, want)
 		}
@@ -379,9 +379,9 @@ func TestDecodeNamesBadData(t *testing.T) {
 
 func wantFault(t *testing.T, got models.DecodedMessage, m models.Message, reason models.BadInput, detail string) {
 	t.Helper()
-	want := models.DecodedMessage{Message: m, Type: got.Type, Fault: &models.Fault{Reason: reason, Detail: detail}}
+	want := models.DecodedMessage{Message: m, Type: got.Type, Err: &models.InputError{Reason: reason, Detail: detail}}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got fact %+v, fault %v\nwant fault %v", got.Fact, got.Fault, want.Fault)
+		t.Errorf("got fact %+v, fault %v\nwant fault %v", got.Fact, got.Err, want.Err)
 	}
 }
 
@@ -501,8 +501,8 @@ func TestBodiesOfInvoicesAreToldApart(t *testing.T) {
 	read := func(data string) *models.Invoice {
 		t.Helper()
 		d := decoder.Decode(structuredMessage(topics.Invoices, "billing.invoice-issued.v1", data))
-		if d.Fault != nil {
-			t.Fatal(d.Fault)
+		if d.Err != nil {
+			t.Fatal(d.Err)
 		}
 		return d.Fact.Data.(*models.Invoice)
 	}
@@ -583,8 +583,8 @@ func TestInvoicesOfAnotherCurrencyAreSetAside(t *testing.T) {
 		"unusual way": structuredMessage(topics.Invoices, event, edit(invoiceData, `"revision":1`, `"revision":1.0`)),
 	} {
 		const want = "data.currency: must be EUR, the currency of the programme (programme.currency)"
-		if got := decoder.Decode(m); got.Fault == nil || got.Fault.Detail != want {
-			t.Errorf("%s: fact %+v, fault %v, want %s", form, got.Fact, got.Fault, want)
+		if got := decoder.Decode(m); got.Err == nil || got.Err.Detail != want {
+			t.Errorf("%s: fact %+v, fault %v, want %s", form, got.Fact, got.Err, want)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func readVersion(d *jx.Decoder, _ *envelope) error {
 func readType(d *jx.Decoder, e *envelope) (err error) {
 	e.name, err = text(d, 1, maxText)
 	if err == nil && e.name != e.kind.event {
-		err = &models.Fault{Reason: models.BadUnknownType, Detail: "type " + quoted(e.name) +
+		err = &models.InputError{Reason: models.BadUnknownType, Detail: "type " + quoted(e.name) +
 			": this topic carries only " + e.kind.event + "; send the event to a topic of its own"}
 	}
 	return err

@@ -29,7 +29,7 @@ func sameAsFull(t interface {
 	t.Helper()
 	got, want := quick.Decode(m), full.Decode(m)
 	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("%s\n got %+v %+v\nwant %+v %+v", m.Value, got.Fact, got.Fault, want.Fact, want.Fault)
+		t.Fatalf("%s\n got %+v %+v\nwant %+v %+v", m.Value, got.Fact, got.Err, want.Fact, want.Err)
 	}
 }
 

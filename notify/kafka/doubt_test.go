@@ -16,7 +16,7 @@ import (
 	"referral/models"
 )
 
-// Another carrier may take over what was provably not written, and nothing else:
+// Another transport may take over what was provably not written, and nothing else:
 // what is in doubt is told from it.
 func TestInvitationsInDoubt(t *testing.T) {
 	for _, c := range []struct {
@@ -24,10 +24,10 @@ func TestInvitationsInDoubt(t *testing.T) {
 		err  *kerr.Error
 		want error // nil: in doubt
 	}{
-		{"no leader", kerr.NotLeaderForPartition, models.ErrCarrierAway},
-		{"too few replicas", kerr.NotEnoughReplicas, models.ErrCarrierAway},
-		{"no right", kerr.TopicAuthorizationFailed, models.ErrCarrierAway},
-		{"too large", kerr.MessageTooLarge, models.ErrCarrierRefuses},
+		{"no leader", kerr.NotLeaderForPartition, models.ErrTransportAway},
+		{"too few replicas", kerr.NotEnoughReplicas, models.ErrTransportAway},
+		{"no right", kerr.TopicAuthorizationFailed, models.ErrTransportAway},
+		{"too large", kerr.MessageTooLarge, models.ErrTransportRefuses},
 		{"written, but on too few replicas", kerr.NotEnoughReplicasAfterAppend, nil},
 		{"not confirmed in time", kerr.RequestTimedOut, nil},
 		{"out of order", kerr.UnknownServerError, nil},
@@ -57,7 +57,7 @@ func TestInvitationsInDoubt(t *testing.T) {
 				address = "127.0.0.1:1"
 			}
 			return new(net.Dialer).DialContext(ctx, network, address)
-		}}, models.ErrCarrierAway)
+		}}, models.ErrTransportAway)
 	})
 }
 
@@ -77,7 +77,7 @@ func hasFailed(t *testing.T, broker *kfake.Cluster, transport *kafka.Transport, 
 	s, err := New(Options{Brokers: broker.ListenAddrs(), Topic: fakeTopic, Transport: transport, Now: time.Now})
 	must(t, err)
 	_, err = s.Send(t.Context(), anInvitation(885))
-	for _, kind := range []error{models.ErrCarrierAway, models.ErrCarrierBusy, models.ErrCarrierRefuses} {
+	for _, kind := range []error{models.ErrTransportAway, models.ErrTransportBusy, models.ErrTransportRefuses} {
 		if errors.Is(err, kind) != errors.Is(want, kind) || err == nil {
 			t.Errorf("got %v, want %v", err, want)
 		}

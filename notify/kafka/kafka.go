@@ -50,14 +50,14 @@ func New(o Options) (*Sender, error) {
 
 // Send writes one invitation and returns when all in-sync replicas have it. Its id
 // is its place on the topic. A refusal that lies in the message wraps
-// models.ErrCarrierRefuses, an attempt that wrote nothing models.ErrCarrierAway;
+// models.ErrTransportRefuses, an attempt that wrote nothing models.ErrTransportAway;
 // every other error leaves it open whether it was written.
 func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	value, err := Event(m)
 	if err != nil {
-		return nil, s.failed(models.ErrCarrierRefuses, err)
+		return nil, s.failed(models.ErrTransportRefuses, err)
 	}
 	key := strconv.AppendInt(nil, m.AccountID, 10)
 	partition, err := s.partition(ctx, key)
@@ -65,16 +65,16 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 		err = ctx.Err() // from here on it is on its way
 	}
 	if err != nil {
-		return nil, s.failed(models.ErrCarrierAway, err)
+		return nil, s.failed(models.ErrTransportAway, err)
 	}
 	place, err := s.write(ctx, partition, key, value)
 	switch {
 	case err == nil:
 		return []string{place}, nil
 	case errors.Is(err, kafka.MessageSizeTooLarge), errors.Is(err, kafka.RecordListTooLarge), errors.Is(err, kafka.InvalidRecord):
-		return nil, s.failed(models.ErrCarrierRefuses, err)
+		return nil, s.failed(models.ErrTransportRefuses, err)
 	case wroteNothing(err):
-		return nil, s.failed(models.ErrCarrierAway, err)
+		return nil, s.failed(models.ErrTransportAway, err)
 	}
 	return nil, s.failed(errInDoubt, err)
 }

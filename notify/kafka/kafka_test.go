@@ -59,7 +59,7 @@ func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, er
 	defer cancel()
 	for {
 		ids, err := s.Send(ctx, m)
-		if !errors.Is(err, models.ErrCarrierAway) || !sleep.For(ctx, 50*time.Millisecond) {
+		if !errors.Is(err, models.ErrTransportAway) || !sleep.For(ctx, 50*time.Millisecond) {
 			return ids, err
 		}
 	}
@@ -126,9 +126,9 @@ func TestInvitationsThatCannotGoOut(t *testing.T) {
 		text   string
 		want   error
 	}{
-		"no such topic": {sender(t, "notify-test-"+rand.Text()), "x", models.ErrCarrierAway},
-		"no broker":     {sender(t, small, func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrCarrierAway},
-		"too large":     {sender(t, small), strings.Repeat("x", 5000), models.ErrCarrierRefuses},
+		"no such topic": {sender(t, "notify-test-"+rand.Text()), "x", models.ErrTransportAway},
+		"no broker":     {sender(t, small, func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrTransportAway},
+		"too large":     {sender(t, small), strings.Repeat("x", 5000), models.ErrTransportRefuses},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := anInvitation(885)
@@ -141,7 +141,7 @@ func TestInvitationsThatCannotGoOut(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := sender(t, small).Send(ctx, anInvitation(885)); !errors.Is(err, models.ErrCarrierAway) {
+	if _, err := sender(t, small).Send(ctx, anInvitation(885)); !errors.Is(err, models.ErrTransportAway) {
 		t.Errorf("at the end: %v", err)
 	}
 }

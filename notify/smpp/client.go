@@ -15,8 +15,8 @@ import (
 	"referral/models"
 )
 
-// Carrier is what the database knows this way of sending by.
-const Carrier = "smpp"
+// Name is what the database knows this way of sending by.
+const Name = "smpp"
 
 // Client sends SMS by an SMSC. It keeps one connection while Run runs.
 type Client struct {
@@ -49,7 +49,7 @@ func (c *Client) session() (*session, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.bound == nil {
-		return nil, fmt.Errorf("smpp: %w: %w", models.ErrCarrierAway, c.trouble)
+		return nil, fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, c.trouble)
 	}
 	return c.bound, nil
 }
@@ -169,7 +169,7 @@ func (c *Client) delivered(ctx context.Context, p *pdu, receipts func(context.Co
 	if !final {
 		return statusOK
 	}
-	if err := receipts(ctx, models.Receipt{Carrier: Carrier, CarrierID: id, State: state}); err != nil {
+	if err := receipts(ctx, models.Receipt{Transport: Name, TransportID: id, State: state}); err != nil {
 		return statusTemporary
 	}
 	return statusOK

@@ -38,7 +38,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	if err == nil || len(ids) != 0 {
 		t.Fatalf("got %q, %v", ids, err)
 	}
-	for _, kind := range []error{models.ErrCarrierRefuses, models.ErrCarrierBusy, models.ErrCarrierAway} {
+	for _, kind := range []error{models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway} {
 		if errors.Is(err, kind) != errors.Is(kind, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
@@ -89,7 +89,7 @@ func TestThrottling(t *testing.T) {
 	p = newPeer(t, saying(statusThrottled, statusThrottled, statusThrottled, statusThrottled))
 	c = client(t, options(p.listener.Addr().String()), newReceipts())
 	ids, err := send(t, c, "x")
-	is(t, ids, err, models.ErrCarrierBusy)
+	is(t, ids, err, models.ErrTransportBusy)
 	if n := p.count(submitSM); n != patience {
 		t.Errorf("it was tried %d times", n)
 	}
@@ -103,15 +103,15 @@ func TestThrottling(t *testing.T) {
 
 func TestAnswersToAMessage(t *testing.T) {
 	for st, want := range map[status]error{
-		0x0B:              models.ErrCarrierRefuses, // no such destination
-		0x01:              models.ErrCarrierRefuses,
-		0x45:              models.ErrCarrierRefuses,
-		0x400:             models.ErrCarrierRefuses, // the vendor's own
-		statusSystemError: models.ErrCarrierBusy,
-		statusTemporary:   models.ErrCarrierBusy,
-		statusUnknown:     models.ErrCarrierBusy,
-		statusBadSource:   models.ErrCarrierBusy,
-		statusBadBind:     models.ErrCarrierAway,
+		0x0B:              models.ErrTransportRefuses, // no such destination
+		0x01:              models.ErrTransportRefuses,
+		0x45:              models.ErrTransportRefuses,
+		0x400:             models.ErrTransportRefuses, // the vendor's own
+		statusSystemError: models.ErrTransportBusy,
+		statusTemporary:   models.ErrTransportBusy,
+		statusUnknown:     models.ErrTransportBusy,
+		statusBadSource:   models.ErrTransportBusy,
+		statusBadBind:     models.ErrTransportAway,
 	} {
 		p := newPeer(t, saying(st, st, st, st))
 		c := client(t, options(p.listener.Addr().String()), newReceipts())
@@ -126,7 +126,7 @@ func TestHalfAMessage(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		p := newPeer(t, saying(statusOK, statusOK, 0x0B))
 		ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), russian)
-		is(t, ids, err, models.ErrCarrierRefuses)
+		is(t, ids, err, models.ErrTransportRefuses)
 		if n := p.count(submitSM); n != 3 {
 			t.Errorf("%d parts were sent", n)
 		}
@@ -157,7 +157,7 @@ func TestHalfAMessage(t *testing.T) {
 		})
 		cancel()
 		<-done
-		is(t, ids, err, models.ErrCarrierRefuses)
+		is(t, ids, err, models.ErrTransportRefuses)
 		if first := p.got()[0]; slices.ContainsFunc(p.got()[1:], func(r received) bool { return r.header[5] == first.header[5] }) {
 			t.Error("the first part was sent twice")
 		}
@@ -243,7 +243,7 @@ func TestAGenericNackRefuses(t *testing.T) {
 		return ok(l, p, n)
 	})
 	ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), "x")
-	is(t, ids, err, models.ErrCarrierRefuses)
+	is(t, ids, err, models.ErrTransportRefuses)
 }
 
 // A message that is taken without a readable id is taken all the same.
@@ -291,7 +291,7 @@ func TestNobodyIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids, err := c.Send(t.Context(), message("x"))
-	is(t, ids, err, models.ErrCarrierAway)
+	is(t, ids, err, models.ErrTransportAway)
 	c = running(t, options("127.0.0.1:1"), newReceipts())
 	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "refused") })
 }
@@ -301,7 +301,7 @@ func TestNotLetIn(t *testing.T) {
 	p.bind = statusBindFailed
 	c := running(t, options(p.listener.Addr().String()), newReceipts())
 	until(t, "it tries again", func() bool { return p.count(bindTransceiver) > 2 })
-	if err := c.Ready(); !errors.Is(err, models.ErrCarrierAway) || !strings.Contains(err.Error(), "0xd") || strings.Contains(err.Error(), "secret77") {
+	if err := c.Ready(); !errors.Is(err, models.ErrTransportAway) || !strings.Contains(err.Error(), "0xd") || strings.Contains(err.Error(), "secret77") {
 		t.Errorf("Ready says %v", err)
 	}
 }
@@ -392,7 +392,7 @@ func TestAPanicEndsTheSessionOnly(t *testing.T) {
 	l = p.lines[1]
 	p.mutex.Unlock()
 	l.say(&pdu{command: deliverSM, sequence: 1, body: delivering(4, text)})
-	if got := r.wait(t); got.CarrierID != "m1" {
+	if got := r.wait(t); got.TransportID != "m1" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -430,7 +430,7 @@ func TestReceiptsAreHandedOn(t *testing.T) {
 	if st := push(4, text); st != statusOK {
 		t.Errorf("then it is told %#x", st)
 	}
-	if got := r.wait(t); got != (models.Receipt{Carrier: Carrier, CarrierID: "m1", State: models.InvitationDelivered}) {
+	if got := r.wait(t); got != (models.Receipt{Transport: Name, TransportID: "m1", State: models.InvitationDelivered}) {
 		t.Errorf("got %+v", got)
 	}
 	for _, other := range []string{"id:m1 stat:ENROUTE", "id:m1 stat:ACCEPTD", "id:m1 stat:UNKNOWN", "stat:DELIVRD", "nonsense"} {
@@ -515,7 +515,7 @@ func TestTheEnd(t *testing.T) {
 				t.Errorf("got %v, and %d unbinds", err, p.count(unbind))
 			}
 			ids, err := c.Send(t.Context(), message("x"))
-			is(t, ids, err, models.ErrCarrierAway)
+			is(t, ids, err, models.ErrTransportAway)
 		})
 	}
 }
@@ -527,10 +527,10 @@ func TestRecipientsAndTextsThatCannotBe(t *testing.T) {
 		m := message("x")
 		m.Recipient = to
 		ids, err := c.Send(t.Context(), m)
-		is(t, ids, err, models.ErrCarrierRefuses)
+		is(t, ids, err, models.ErrTransportRefuses)
 	}
 	ids, err := send(t, c, strings.Repeat("я", mostParts*partUCS2+1))
-	is(t, ids, err, models.ErrCarrierRefuses)
+	is(t, ids, err, models.ErrTransportRefuses)
 	if len(p.got()) != 0 {
 		t.Errorf("the peer got %+v", p.got())
 	}

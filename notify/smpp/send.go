@@ -41,12 +41,12 @@ func (c *Client) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 
 // incomplete is what the failure of a part means for its message.
 func incomplete(err error, i, of int) error {
-	known := errors.Is(err, models.ErrCarrierRefuses) || errors.Is(err, models.ErrCarrierBusy) || errors.Is(err, models.ErrCarrierAway)
+	known := errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
 	if i == 0 || !known {
 		return err
 	}
 	return fmt.Errorf("smpp: %w: part %d of %d was not accepted, and the ones before cannot be sent again (%s)",
-		models.ErrCarrierRefuses, i+1, of, err.Error())
+		models.ErrTransportRefuses, i+1, of, err.Error())
 }
 
 // patience is how often a first part is tried when the peer says that we are too
@@ -57,7 +57,7 @@ const patience = 3
 func (c *Client) sendPart(ctx context.Context, to Address, p part, insist bool) (id string, err error) {
 	for try := 1; ; try++ {
 		id, err = c.tryPart(ctx, to, p)
-		again := errors.Is(err, models.ErrCarrierBusy) || errors.Is(err, models.ErrCarrierAway) && insist
+		again := errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway) && insist
 		if !again || !insist && try == patience {
 			return id, err
 		}
@@ -75,7 +75,7 @@ func (c *Client) tryPart(ctx context.Context, to Address, p part) (string, error
 	defer func() { <-c.window }()
 	s, err := c.session()
 	if err == nil && s.over() != nil {
-		err = fmt.Errorf("smpp: %w: %w", models.ErrCarrierAway, s.over())
+		err = fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, s.over())
 	}
 	if err != nil {
 		return "", err
@@ -105,7 +105,7 @@ func (c *Client) turn(ctx context.Context) error {
 	select {
 	case c.window <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("smpp: %w: no turn in time", models.ErrCarrierAway)
+		return fmt.Errorf("smpp: %w: no turn in time", models.ErrTransportAway)
 	}
 	c.mutex.Lock()
 	wait := time.Until(c.throttled)
@@ -115,26 +115,26 @@ func (c *Client) turn(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		<-c.window
-		return fmt.Errorf("smpp: %w: no turn in time", models.ErrCarrierAway)
+		return fmt.Errorf("smpp: %w: no turn in time", models.ErrTransportAway)
 	}
 	return nil
 }
 
 // refused is what a peer's answer other than OK means.
 func (c *Client) refused(s *session, st status) error {
-	kind := models.ErrCarrierRefuses
+	kind := models.ErrTransportRefuses
 	switch st {
 	case statusThrottled, statusQueueFull:
-		kind = models.ErrCarrierBusy
+		kind = models.ErrTransportBusy
 		c.mutex.Lock()
 		c.throttled = time.Now().Add(c.options.Throttle)
 		c.mutex.Unlock()
 	case statusSystemError, statusTemporary, statusUnknown:
-		kind = models.ErrCarrierBusy
+		kind = models.ErrTransportBusy
 	case statusBadSource, statusSourceTON, statusSourceNPI, statusBadService:
-		kind = models.ErrCarrierBusy // about us: no reason to give the recipient up
+		kind = models.ErrTransportBusy // about us: no reason to give the recipient up
 	case statusBadBind:
-		kind = models.ErrCarrierAway
+		kind = models.ErrTransportAway
 		s.end(errors.New("the SMSC does not know that we are bound"))
 	}
 	return fmt.Errorf("smpp: %w (status %#x)", kind, uint32(st))

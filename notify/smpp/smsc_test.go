@@ -57,10 +57,10 @@ func TestARealSMSC(t *testing.T) {
 	}
 	for range want {
 		receipt := r.wait(t)
-		if receipt.State != models.InvitationDelivered || receipt.Carrier != Carrier {
+		if receipt.State != models.InvitationDelivered || receipt.Transport != Name {
 			t.Errorf("got %+v", receipt)
 		}
-		got = append(got, receipt.CarrierID)
+		got = append(got, receipt.TransportID)
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -110,7 +110,7 @@ func TestARealSMSCRefusesAWrongPassword(t *testing.T) {
 	o.Password = "wrong"
 	c := running(t, o, newReceipts())
 	until(t, "it says so", func() bool { return strings.Contains(c.Ready().Error(), "0xe") })
-	if err := c.Ready(); !errors.Is(err, models.ErrCarrierAway) {
+	if err := c.Ready(); !errors.Is(err, models.ErrTransportAway) {
 		t.Error(err)
 	}
 }

@@ -46,7 +46,7 @@ func split(text string, reference byte) ([]part, error) {
 	}
 	chunks := cut(units, most)
 	if len(chunks) > mostParts {
-		return nil, fmt.Errorf("smpp: %w: it needs %d SMS, more than %d", models.ErrCarrierRefuses, len(chunks), mostParts)
+		return nil, fmt.Errorf("smpp: %w: it needs %d SMS, more than %d", models.ErrTransportRefuses, len(chunks), mostParts)
 	}
 	parts := make([]part, len(chunks))
 	for i, chunk := range chunks {

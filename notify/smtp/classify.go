@@ -11,7 +11,7 @@ import (
 
 // away is an error of getting a connection.
 func away(what string, err error) error {
-	return fmt.Errorf("mail: %s: %w: %w", what, models.ErrCarrierAway, err)
+	return fmt.Errorf("mail: %s: %w: %w", what, models.ErrTransportAway, err)
 }
 
 // classify says what became of a message. The server's own words are left out:
@@ -27,18 +27,18 @@ func classify(err error) error {
 	code := failed.ErrorCode()
 	switch failed.Reason {
 	case gomail.ErrConnCheck:
-		return fmt.Errorf("mail: the connection broke: %w", models.ErrCarrierAway)
+		return fmt.Errorf("mail: the connection broke: %w", models.ErrTransportAway)
 	case gomail.ErrSMTPReset:
 		return nil // the message itself was taken
 	case gomail.ErrSMTPMailFrom:
 		// Whatever it says, it is about us: no reason to give the recipient up.
-		return fmt.Errorf("mail: the server answered %d to our own address: %w", code, models.ErrCarrierBusy)
+		return fmt.Errorf("mail: the server answered %d to our own address: %w", code, models.ErrTransportBusy)
 	case gomail.ErrSMTPRcptTo, gomail.ErrSMTPData:
-		return answered(failed, models.ErrCarrierBusy)
+		return answered(failed, models.ErrTransportBusy)
 	case gomail.ErrSMTPDataClose:
 		return answered(failed, errors.New("the server did not answer to the whole message"))
 	case gomail.ErrGetSender, gomail.ErrGetRcpts, gomail.ErrNoUnencoded:
-		return fmt.Errorf("mail: it cannot be sent as it is: %w", models.ErrCarrierRefuses)
+		return fmt.Errorf("mail: it cannot be sent as it is: %w", models.ErrTransportRefuses)
 	}
 	return errors.New("mail: the message broke off")
 }
@@ -49,9 +49,9 @@ func answered(failed *gomail.SendError, otherwise error) error {
 	code := failed.ErrorCode()
 	switch {
 	case code >= 500:
-		otherwise = models.ErrCarrierRefuses
+		otherwise = models.ErrTransportRefuses
 	case code >= 400:
-		otherwise = models.ErrCarrierBusy
+		otherwise = models.ErrTransportBusy
 	}
 	return fmt.Errorf("mail: the server answered %d %s: %w", code, failed.EnhancedStatusCode(), otherwise)
 }

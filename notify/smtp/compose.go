@@ -17,7 +17,7 @@ func (s *Sender) compose(m *models.InvitationMessage) (*gomail.Msg, error) {
 	to, err := mail.ParseAddress(m.Recipient)
 	if err != nil || to.Address != m.Recipient || hasControl(m.Recipient) || hasControl(m.Subject) || hasControl(m.OptOutLink) {
 		// The parser's own words would quote the address.
-		return nil, fmt.Errorf("mail: %w: its address, subject or link is not fit for a header", models.ErrCarrierRefuses)
+		return nil, fmt.Errorf("mail: %w: its address, subject or link is not fit for a header", models.ErrTransportRefuses)
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&s.from)

@@ -127,13 +127,13 @@ func parts(t *testing.T, m *mail.Message) map[string]string {
 func TestAnswers(t *testing.T) {
 	s := newServer(t)
 	for what, want := range map[string]error{
-		"unknown":    models.ErrCarrierRefuses,
-		"spam":       models.ErrCarrierRefuses,
-		"greylisted": models.ErrCarrierBusy,
-		"goodbye":    models.ErrCarrierBusy,
-		"full":       models.ErrCarrierBusy,
-		"cut":        models.ErrCarrierBusy, // before any of it was sent
-		"gone":       nil,                   // after the final dot
+		"unknown":    models.ErrTransportRefuses,
+		"spam":       models.ErrTransportRefuses,
+		"greylisted": models.ErrTransportBusy,
+		"goodbye":    models.ErrTransportBusy,
+		"full":       models.ErrTransportBusy,
+		"cut":        models.ErrTransportBusy, // before any of it was sent
+		"gone":       nil,                     // after the final dot
 	} {
 		t.Run(what, func(t *testing.T) {
 			ids, err := sender(t, s.options()).Send(t.Context(), message(what+"@example.com"))
@@ -147,7 +147,7 @@ func TestAnswers(t *testing.T) {
 		o := s.options()
 		o.From = "barred@example.ru"
 		ids, err := sender(t, o).Send(t.Context(), message("ok@example.com"))
-		is(t, ids, err, models.ErrCarrierBusy)
+		is(t, ids, err, models.ErrTransportBusy)
 	})
 }
 
@@ -157,7 +157,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	if err == nil || len(ids) != 0 {
 		t.Fatalf("got %q, %v", ids, err)
 	}
-	for _, kind := range []error{models.ErrCarrierRefuses, models.ErrCarrierBusy, models.ErrCarrierAway} {
+	for _, kind := range []error{models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway} {
 		if errors.Is(err, kind) != errors.Is(kind, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
@@ -167,7 +167,7 @@ func is(t *testing.T, ids []string, err, want error) {
 // A server that falls silent holds us no longer than we want to wait.
 func TestSilence(t *testing.T) {
 	s := newServer(t)
-	for what, want := range map[string]error{"slow": models.ErrCarrierBusy, "silent": nil} {
+	for what, want := range map[string]error{"slow": models.ErrTransportBusy, "silent": nil} {
 		t.Run(what+", the timeout", func(t *testing.T) {
 			o := s.options()
 			o.Timeout = 300 * time.Millisecond
@@ -196,7 +196,7 @@ func TestAGreetingThatNeverComes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	ids, err := sender(t, o).Send(ctx, message("ok@example.com"))
-	is(t, ids, err, models.ErrCarrierAway)
+	is(t, ids, err, models.ErrTransportAway)
 }
 
 // Whoever does not let us in, or cannot be trusted, is as good as away.
@@ -216,7 +216,7 @@ func TestAway(t *testing.T) {
 			o = s.options()
 			change(s, &o)
 			ids, err := sender(t, o).Send(t.Context(), message("ok@example.com"))
-			is(t, ids, err, models.ErrCarrierAway)
+			is(t, ids, err, models.ErrTransportAway)
 			if strings.Contains(err.Error(), password) || len(s.got()) != 0 {
 				t.Errorf("got %v, and the server %v", err, s.got())
 			}
@@ -296,7 +296,7 @@ func TestHeadersCannotBeInjected(t *testing.T) {
 			ids, err := sender(t, s.options()).Send(t.Context(), m)
 			got := s.got()[before:]
 			if err != nil {
-				is(t, ids, err, models.ErrCarrierRefuses)
+				is(t, ids, err, models.ErrTransportRefuses)
 				if len(got) != 0 || strings.Contains(err.Error(), "victim") {
 					t.Errorf("got %v, and the server %v", err, got)
 				}

@@ -467,11 +467,11 @@ func story(t *testing.T) []models.OutboxEvent {
 		models.ActivationRequested{AccountID: 901, Code: "AAAAAAAAA", RequestedAt: day(6)},
 		models.PromoEnded{AccountID: 901, EndedAt: day(7)},
 	} {
-		book.Take(&models.Fact{At: day(i + 1), Data: data})
+		book.Apply(&models.Fact{At: day(i + 1), Data: data})
 	}
 	announcements := book.Close().OutboxEvents
 	left := &models.Fact{At: day(8), Data: models.Terminated{AccountID: 901, TerminatedAt: day(1)}}
-	book.Take(left)
+	book.Apply(left)
 	return append(announcements, book.Close().OutboxEvents...)
 }
 

@@ -116,8 +116,8 @@ func read(t *rapid.T, c *asyncapi.Contract, d *decode.Decoder, topic, valid stri
 		t.Fatalf("the generator makes what the schema refuses: %v\n%s", err, valid)
 	}
 	delivery := d.Decode(m)
-	if delivery.Fault != nil {
-		t.Fatalf("the schema accepts what is refused with %v\n%s", delivery.Fault, m.Value)
+	if delivery.Err != nil {
+		t.Fatalf("the schema accepts what is refused with %v\n%s", delivery.Err, m.Value)
 	}
 	return delivery.Fact
 }
@@ -149,14 +149,14 @@ func TestReaderAndSchemaRefuseTheSame(t *testing.T) {
 				wrong := c.Validate(asyncapi.Message{Topic: topic, Key: "885", Value: []byte(value)})
 				d := decoder.Decode(structured(topic, value))
 				switch {
-				case wrong == nil && d.Fault == nil:
+				case wrong == nil && d.Err == nil:
 					taken++
-				case wrong != nil && d.Fault != nil:
+				case wrong != nil && d.Err != nil:
 					refused++
 				case wrong != nil:
 					t.Fatalf("%s: read, though the schema refuses it: %v\n%s", where, wrong, value)
-				case !beyondSchema.MatchString(d.Fault.Detail):
-					t.Fatalf("%s: the schema accepts what is refused with %v\n%s", where, d.Fault, value)
+				case !beyondSchema.MatchString(d.Err.Detail):
+					t.Fatalf("%s: the schema accepts what is refused with %v\n%s", where, d.Err, value)
 				}
 			})
 			if refused < 20 || taken == 0 {

@@ -98,7 +98,7 @@ func takeAll(b *testing.B, s *store.Store, p *billing.Programme, all iter.Seq[mo
 	for range sessions {
 		work.Go(func() {
 			for batch := range batches {
-				fate, err := s.Take(context.Background(), batch, derive)
+				fate, err := s.Ingest(context.Background(), batch, derive)
 				if err != nil {
 					b.Error(err)
 				}

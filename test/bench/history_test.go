@@ -185,7 +185,7 @@ func (h *history) page(b *testing.B) {
 	service := newPortal(b, h.store)
 	took := func(account, months int) float64 {
 		ctx, id, began := context.Background(), int64(account), time.Now()
-		_, err := service.Standing(ctx, id)
+		_, err := service.Overview(ctx, id)
 		_, errChanges := service.Changes(ctx, id, "", 0)
 		list, errMonths := service.Months(ctx, id, "", monthsOnPage)
 		took := time.Since(began)

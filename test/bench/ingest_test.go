@@ -143,8 +143,8 @@ type countingStore struct {
 	all   chan struct{}
 }
 
-func (s *countingStore) Take(ctx context.Context, batch []models.DecodedMessage, derive store.Derive) ([]models.Disposition, error) {
-	fate, err := s.Store.Take(ctx, batch, derive)
+func (s *countingStore) Ingest(ctx context.Context, batch []models.DecodedMessage, derive store.Derive) ([]models.Disposition, error) {
+	fate, err := s.Store.Ingest(ctx, batch, derive)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func reconcile(b *testing.B, s *store.Store, p *billing.Programme, month models.
 	b.Helper()
 	var r *billing.Reconciliation
 	err := s.Audit(context.Background(), month, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(p, month, head, billing.Patience{Now: time.Now(), Strict: true})
+		r = billing.NewReconciliation(p, month, head, billing.AnswerGrace{Now: time.Now(), Strict: true})
 		return nil
 	}, func(c *models.AccountHistory) error {
 		r.Account(c)

@@ -98,7 +98,7 @@ func TestPagesSayOneThingOfARejectedDocument(t *testing.T) {
 	if folder == "" {
 		folder = t.TempDir()
 	}
-	c := newCabinet(t)
+	c := newPortalWorld(t)
 	month := today().Period().Previous()
 	c.send(client(inviter, "Резервация", noon(month.First()-200)))
 	c.learnCodes(inviter)

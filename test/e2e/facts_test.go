@@ -90,11 +90,11 @@ func (m mirror) run(period string) {
 func (m mirror) wanted() wanted {
 	want := wanted{
 		lines: m.model.Lines(), packages: m.model.Packages(),
-		outside: map[refusal]int{}, inside: map[verdict]int{},
+		outside: map[refusal]int{}, inside: map[decision]int{},
 	}
 	for _, r := range m.model.Refused() {
 		want.outside[refusal{r.AccountID, r.Code, r.Reason}]++
-		want.inside[verdict{r.AccountID, r.Code, r.Reason}]++
+		want.inside[decision{r.AccountID, r.Code, r.Reason}]++
 	}
 	return want
 }

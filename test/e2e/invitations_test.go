@@ -57,9 +57,9 @@ func (w *world) stands(i models.Invitation, want models.InvitationState) {
 	})
 }
 
-// carriers is a mail server and an SMSC, with the settings by which the program
+// transports is a mail server and an SMSC, with the settings by which the program
 // uses them.
-func carriers(t *testing.T, refuse func(string) error) (*mailbox.Box, *smpp.Recorder, []string) {
+func transports(t *testing.T, refuse func(string) error) (*mailbox.Box, *smpp.Recorder, []string) {
 	t.Helper()
 	box, err := mailbox.Open(mailbox.Options{Refuse: refuse})
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *server) page(path string) string {
 // Invitations go out by mail and by SMS, their receipts come back, and nobody who
 // reads logs or metrics learns to whom.
 func TestInvitationsGoOutByMailAndSMS(t *testing.T) {
-	box, recorder, overrides := carriers(t, func(to string) error {
+	box, recorder, overrides := transports(t, func(to string) error {
 		if strings.HasPrefix(to, "nobody") {
 			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "<" + to + ">: no such user"}
 		}
@@ -150,10 +150,10 @@ func TestInvitationsGoOutByMailAndSMS(t *testing.T) {
 	}
 	metrics := s.page("/metrics")
 	for _, want := range []string{
-		`referral_notify_messages_total{carrier="smtp",channel="email",outcome="sent"} 1`,
-		`referral_notify_messages_total{carrier="smtp",channel="email",outcome="refused"} 1`,
-		`referral_notify_messages_total{carrier="smpp",channel="sms",outcome="sent"} 1`,
-		`referral_notify_receipts_total{carrier="smpp",state="delivered"}`,
+		`referral_notify_messages_total{transport="smtp",channel="email",outcome="sent"} 1`,
+		`referral_notify_messages_total{transport="smtp",channel="email",outcome="refused"} 1`,
+		`referral_notify_messages_total{transport="smpp",channel="sms",outcome="sent"} 1`,
+		`referral_notify_receipts_total{transport="smpp",state="delivered"}`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics do not say %s", want)
@@ -190,7 +190,7 @@ func TestInvitationsWaitForTheirTopic(t *testing.T) {
 	w.until("readyz to say that they wait", func() (bool, string) {
 		page := s.page("/readyz")
 		return strings.HasPrefix(page, "ready\n") && strings.Contains(page, "notify: (the rest works) ") &&
-			strings.Contains(s.page("/metrics"), `referral_notify_carrier_up{carrier="kafka",channel="email"} 0`), page
+			strings.Contains(s.page("/metrics"), `referral_notify_transport_up{transport="kafka",channel="email"} 0`), page
 	})
 	w.stands(i, models.InvitationQueued)
 
@@ -220,7 +220,7 @@ func TestInvitationsWaitForTheirTopic(t *testing.T) {
 // knows whether it went out. It does not go out again.
 func TestKilledWhileItSends(t *testing.T) {
 	reached, release := make(chan struct{}, 10), make(chan struct{})
-	box, _, overrides := carriers(t, func(string) error {
+	box, _, overrides := transports(t, func(string) error {
 		reached <- struct{}{}
 		<-release
 		return nil

@@ -56,17 +56,17 @@ func (w *world) insidePackages() map[reference.Package]int {
 	return count
 }
 
-// verdict is a refused activation in the storage.
-type verdict struct {
+// decision is a refused activation in the storage.
+type decision struct {
 	AccountID int64
 	Code      string
 	Reason    string
 }
 
-func (w *world) insideRefusals() map[verdict]int {
+func (w *world) insideRefusals() map[decision]int {
 	w.t.Helper()
-	count := map[verdict]int{}
-	for _, r := range query[verdict](w, `SELECT account_id, code, reason FROM activations WHERE status = 'refused'`) {
+	count := map[decision]int{}
+	for _, r := range query[decision](w, `SELECT account_id, code, reason FROM activations WHERE status = 'refused'`) {
 		count[r]++
 	}
 	return count
@@ -96,7 +96,7 @@ type wanted struct {
 	lines    map[reference.Line]int64
 	packages map[reference.Package]int
 	outside  map[refusal]int
-	inside   map[verdict]int
+	inside   map[decision]int
 }
 
 // check compares the whole ledger with what is wanted, from the inside and from

@@ -36,7 +36,7 @@ const (
 // The story of a release fills a database with months that were run, published and
 // answered, and with what persons did; this program goes on from there.
 func TestReleaseFixture(t *testing.T) {
-	c := newCabinet(t, "REFERRAL_CABINET_PUBLIC_URL=https://lk.example.ru")
+	c := newPortalWorld(t, "REFERRAL_CABINET_PUBLIC_URL=https://lk.example.ru")
 	facts := c.storyOfARelease()
 	if version := os.Getenv(releaseVariable); version != "" {
 		c.writeFixture(version, facts)
@@ -44,7 +44,7 @@ func TestReleaseFixture(t *testing.T) {
 	c.goOn(facts)
 }
 
-func (c *cabinet) storyOfARelease() []releaseFact {
+func (c *portalWorld) storyOfARelease() []releaseFact {
 	w := c.world
 	w.t.Helper()
 	life, err := clients.New(clients.Options{Seed: releaseSeed, Accounts: releaseAccounts, First: 202601, Months: releasePhases})
@@ -96,7 +96,7 @@ func (c *cabinet) storyOfARelease() []releaseFact {
 }
 
 // post sends a request of a client to the personal account's API.
-func (c *cabinet) post(account int64, path, body string) {
+func (c *portalWorld) post(account int64, path, body string) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.site+path, strings.NewReader(body))
 	if err != nil {

@@ -134,7 +134,7 @@ func (s *spring) wanted(w *world, phase int) wanted {
 	p := &s.phases[phase]
 	want := wanted{
 		lines: map[reference.Line]int64{}, packages: map[reference.Package]int{},
-		outside: map[refusal]int{}, inside: map[verdict]int{},
+		outside: map[refusal]int{}, inside: map[decision]int{},
 	}
 	for _, l := range p.lines {
 		want.lines[reference.Line{InvoiceID: l.InvoiceID, LineID: l.LineID}] = l.Amount
@@ -149,7 +149,7 @@ func (s *spring) wanted(w *world, phase int) wanted {
 			w.t.Fatalf("the example wants a refusal of %s, which is no activation", r.EventID)
 		}
 		want.outside[refusal{r.AccountID, code, r.Reason}]++
-		want.inside[verdict{r.AccountID, code, r.Reason}]++
+		want.inside[decision{r.AccountID, code, r.Reason}]++
 	}
 	return want
 }

@@ -121,8 +121,8 @@ func (r *rig) another() {
 	r.stands(r.invite(), models.InvitationSent)
 }
 
-// carrier answers as a test wants, and counts what it was handed.
-type carrier struct {
+// transport answers as a test wants, and counts what it was handed.
+type transport struct {
 	answer func(ctx context.Context, m *models.InvitationMessage, times int) error
 	mutex  sync.Mutex
 	times  map[models.UUID]int
@@ -130,8 +130,8 @@ type carrier struct {
 
 // saying answers the times that the invitation is sent with these errors, and
 // nil from then on; other invitations are taken.
-func saying(id func() models.UUID, errs ...error) *carrier {
-	return newCarrier(func(_ context.Context, m *models.InvitationMessage, times int) error {
+func saying(id func() models.UUID, errs ...error) *transport {
+	return newTransport(func(_ context.Context, m *models.InvitationMessage, times int) error {
 		if m.ID == id() && times <= len(errs) {
 			return errs[times-1]
 		}
@@ -139,12 +139,12 @@ func saying(id func() models.UUID, errs ...error) *carrier {
 	})
 }
 
-func newCarrier(answer func(context.Context, *models.InvitationMessage, int) error) *carrier {
-	return &carrier{answer: answer, times: map[models.UUID]int{}}
+func newTransport(answer func(context.Context, *models.InvitationMessage, int) error) *transport {
+	return &transport{answer: answer, times: map[models.UUID]int{}}
 }
 
 // Send takes a message, or does what the test wants.
-func (c *carrier) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
+func (c *transport) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	c.mutex.Lock()
 	c.times[m.ID]++
 	times := c.times[m.ID]
@@ -156,7 +156,7 @@ func (c *carrier) Send(ctx context.Context, m *models.InvitationMessage) ([]stri
 }
 
 // handed is how often it was handed an invitation.
-func (c *carrier) handed(id models.UUID) int {
+func (c *transport) handed(id models.UUID) int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	return c.times[id]
@@ -184,19 +184,19 @@ func (l *logged) Write(b []byte) (int, error) {
 }
 
 // start starts a replica with a storage of its own, which ends with the test.
-func (r *rig) start(c *carrier, change ...func(*notify.Carrier)) *replica {
+func (r *rig) start(c *transport, change ...func(*notify.Transport)) *replica {
 	r.Helper()
 	s, err := store.Open(store.Options{DSN: r.dsn, MaxConnections: 8, Now: r.now})
 	if err != nil {
 		r.Fatal(err)
 	}
-	by := notify.Carrier{Channel: models.Email, Name: "smtp", Sender: c, PerSecond: 1000}
+	by := notify.Transport{Channel: models.Email, Name: "smtp", Sender: c, PerSecond: 1000}
 	for _, f := range change {
 		f(&by)
 	}
 	p := &replica{r: r, registry: prometheus.NewRegistry(), log: &logged{}, done: make(chan error, 1)}
 	p.Notifier, err = notify.New(notify.Options{
-		Queue: s, Writer: r.writer(), Carriers: []notify.Carrier{by}, Registerer: p.registry, Now: r.now,
+		Queue: s, Writer: r.writer(), Transports: []notify.Transport{by}, Registerer: p.registry, Now: r.now,
 		Log:  slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Poll: 2 * time.Millisecond, QueuesEvery: 2 * time.Millisecond, AwayMin: 2 * time.Millisecond, AwayMax: 10 * time.Millisecond,
 	})
@@ -273,32 +273,32 @@ func (p *replica) says(words ...string) {
 	})
 }
 
-// claimed is the one mail that waits, in the hands of a carrier that has not said
+// claimed is the one mail that waits, in the hands of a transport that has not said
 // yet what became of it.
-func (r *rig) claimed(carrier string) models.ClaimedInvitation {
+func (r *rig) claimed(transport string) models.ClaimedInvitation {
 	r.Helper()
-	claims, err := r.store.ClaimInvitations(r.Context(), models.Email, carrier, 1)
+	claims, err := r.store.ClaimInvitations(r.Context(), models.Email, transport, 1)
 	if err != nil || len(claims) != 1 {
 		r.Fatalf("claimed %+v, %v", claims, err)
 	}
 	return claims[0]
 }
 
-// once has a replica of a carrier try an invitation that waits exactly once, with
+// once has a replica of a transport try an invitation that waits exactly once, with
 // an error; the replica is over then.
 func (r *rig) once(id models.UUID, name string, err error) {
 	r.Helper()
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
 	var tries atomic.Int64
-	sender := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+	sender := newTransport(func(context.Context, *models.InvitationMessage, int) error {
 		tries.Add(1)
 		stop() // nothing is claimed any more
 		return err
 	})
-	by := notify.Carrier{Channel: models.Email, Name: name, Sender: sender, Repeatable: name == "kafka", PerSecond: 1000}
+	by := notify.Transport{Channel: models.Email, Name: name, Sender: sender, Repeatable: name == "kafka", PerSecond: 1000}
 	n, failed := notify.New(notify.Options{
-		Queue: r.store, Writer: r.writer(), Carriers: []notify.Carrier{by}, Registerer: prometheus.NewRegistry(), Now: r.now,
+		Queue: r.store, Writer: r.writer(), Transports: []notify.Transport{by}, Registerer: prometheus.NewRegistry(), Now: r.now,
 		Log: slog.New(slog.DiscardHandler), Poll: 2 * time.Millisecond,
 	})
 	if failed != nil {

@@ -12,7 +12,7 @@ import (
 	"referral/notify"
 )
 
-const outcomes = `referral_notify_messages_total{carrier="smtp",channel="email",outcome=`
+const outcomes = `referral_notify_messages_total{transport="smtp",channel="email",outcome=`
 
 // first is the id of a rig's first invitation.
 func first() models.UUID { return models.UUID{0, 1} }
@@ -46,7 +46,7 @@ func TestTwoReplicasSendEachOnce(t *testing.T) {
 func TestPutOffAndSent(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
-	c := saying(first, models.ErrCarrierBusy, models.ErrCarrierBusy)
+	c := saying(first, models.ErrTransportBusy, models.ErrTransportBusy)
 	p := r.start(c)
 	p.counts(outcomes + `"put_off"} 1`)
 	r.stands(id, models.InvitationQueued)
@@ -71,7 +71,7 @@ func TestPutOffForEver(t *testing.T) {
 	id := r.invite()
 	errs := make([]error, 20)
 	for i := range errs {
-		errs[i] = models.ErrCarrierBusy
+		errs[i] = models.ErrTransportBusy
 	}
 	c := saying(first, errs...)
 	p := r.start(c)
@@ -93,7 +93,7 @@ func TestNeverAgain(t *testing.T) {
 		err  error
 		want models.InvitationState
 	}{
-		"refused": {fmt.Errorf("mail: %w", models.ErrCarrierRefuses), models.InvitationFailed},
+		"refused": {fmt.Errorf("mail: %w", models.ErrTransportRefuses), models.InvitationFailed},
 		"unknown": {errors.New("broken pipe"), models.InvitationUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,13 +113,13 @@ func TestNeverAgain(t *testing.T) {
 	}
 }
 
-// By a carrier whose peers drop a repeat, what nobody knows of goes out again
+// By a transport whose peers drop a repeat, what nobody knows of goes out again
 // under the same id.
 func TestRepeatedWhereThatIsHarmless(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	c := saying(first, errors.New("broken pipe"), errors.New("timeout"))
-	r.start(c, func(c *notify.Carrier) { c.Name, c.Repeatable = "kafka", true })
+	r.start(c, func(c *notify.Transport) { c.Name, c.Repeatable = "kafka", true })
 	r.stands(id, models.InvitationSent)
 	if n := c.handed(id); n != 3 || len(c.times) != 1 {
 		t.Errorf("it was tried %d times, %v", n, c.times)
@@ -165,18 +165,18 @@ func TestOptedOutWhileItWaits(t *testing.T) {
 }
 
 // Who opts out while the message is on its way is not written to again when the
-// carrier puts it off.
+// transport puts it off.
 func TestOptedOutWhileItIsSent(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	reached, release := make(chan struct{}), make(chan struct{})
-	c := newCarrier(func(_ context.Context, m *models.InvitationMessage, _ int) error {
+	c := newTransport(func(_ context.Context, m *models.InvitationMessage, _ int) error {
 		if m.ID != id {
 			return nil
 		}
 		close(reached)
 		<-release
-		return models.ErrCarrierBusy
+		return models.ErrTransportBusy
 	})
 	r.start(c)
 	<-reached
@@ -190,16 +190,16 @@ func TestOptedOutWhileItIsSent(t *testing.T) {
 	}
 }
 
-// While the carrier is away, the queue's length and age are seen, nothing is lost,
+// While the transport is away, the queue's length and age are seen, nothing is lost,
 // and all goes out when it is back.
 func TestTheQueueIsSeen(t *testing.T) {
 	r := newRig(t)
 	var back atomic.Bool
-	c := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+	c := newTransport(func(context.Context, *models.InvitationMessage, int) error {
 		if back.Load() {
 			return nil
 		}
-		return fmt.Errorf("mail: %w: connection refused", models.ErrCarrierAway)
+		return fmt.Errorf("mail: %w: connection refused", models.ErrTransportAway)
 	})
 	one := r.invite()
 	r.later(30 * time.Second)
@@ -208,8 +208,8 @@ func TestTheQueueIsSeen(t *testing.T) {
 	p := r.start(c)
 	p.counts(`referral_notify_queue{channel="email",state="waiting"} 2`)
 	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 90`)
-	p.counts(`referral_notify_carrier_up{carrier="smtp",channel="email"} 0`)
-	if err := p.Ready(); !errors.Is(err, models.ErrCarrierAway) {
+	p.counts(`referral_notify_transport_up{transport="smtp",channel="email"} 0`)
+	if err := p.Ready(); !errors.Is(err, models.ErrTransportAway) {
 		t.Errorf("Ready says %v", err)
 	}
 	back.Store(true)
@@ -217,7 +217,7 @@ func TestTheQueueIsSeen(t *testing.T) {
 	r.stands(other, models.InvitationSent)
 	p.counts(`referral_notify_queue{channel="email",state="waiting"} 0`)
 	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 0`)
-	p.counts(`referral_notify_carrier_up{carrier="smtp",channel="email"} 1`)
+	p.counts(`referral_notify_transport_up{transport="smtp",channel="email"} 1`)
 }
 
 // What is being sent when the end comes is still noted.
@@ -225,7 +225,7 @@ func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	reached, release := make(chan struct{}), make(chan struct{})
-	c := newCarrier(func(context.Context, *models.InvitationMessage, int) error {
+	c := newTransport(func(context.Context, *models.InvitationMessage, int) error {
 		close(reached)
 		<-release
 		return nil
@@ -243,21 +243,21 @@ func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
 	}
 }
 
-// What one carrier may have sent is sent by no other, whatever came after; what
+// What one transport may have sent is sent by no other, whatever came after; what
 // provably never left goes out by whoever is asked next.
-func TestAnotherCarrier(t *testing.T) {
+func TestAnotherTransport(t *testing.T) {
 	doubt := errors.New("broken pipe")
-	away := fmt.Errorf("publisher: %w: connection refused", models.ErrCarrierAway)
+	away := fmt.Errorf("publisher: %w: connection refused", models.ErrTransportAway)
 	for name, c := range map[string]struct {
-		errs []error // of the first carrier's attempts
+		errs []error // of the first transport's attempts
 		want models.InvitationState
 	}{
 		"in doubt":                   {[]error{doubt}, models.InvitationUnknown},
 		"in doubt, then away":        {[]error{doubt, away}, models.InvitationUnknown},
 		"away, then in doubt":        {[]error{away, doubt}, models.InvitationUnknown},
-		"in doubt, then put off":     {[]error{doubt, models.ErrCarrierBusy}, models.InvitationUnknown},
+		"in doubt, then put off":     {[]error{doubt, models.ErrTransportBusy}, models.InvitationUnknown},
 		"never reached":              {[]error{away, away}, models.InvitationSent},
-		"not taken":                  {[]error{models.ErrCarrierBusy}, models.InvitationSent},
+		"not taken":                  {[]error{models.ErrTransportBusy}, models.InvitationSent},
 		"nobody has tried it at all": {nil, models.InvitationSent},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestAnotherCarrier(t *testing.T) {
 			r.stands(id, c.want)
 			wanted := map[models.InvitationState]int{models.InvitationSent: 1}[c.want]
 			if n := mails.handed(id); n != wanted {
-				t.Errorf("another carrier was handed it %d times", n)
+				t.Errorf("another transport was handed it %d times", n)
 			}
 			if c.want == models.InvitationUnknown {
 				p.counts(outcomes + `"unknown"} 1`)
@@ -287,7 +287,7 @@ func TestAnotherCarrier(t *testing.T) {
 	}
 }
 
-// What may have gone out has not failed, whatever its carrier says of a repeat.
+// What may have gone out has not failed, whatever its transport says of a repeat.
 func TestARefusedRepeat(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
@@ -295,7 +295,7 @@ func TestARefusedRepeat(t *testing.T) {
 	r.later(time.Hour)
 	claim := r.claimed("kafka").Claim
 	refused := models.InvitationOutcome{State: models.InvitationFailed}
-	if err := r.store.NoteInvitation(t.Context(), claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
+	if err := r.store.RecordInvitationOutcome(t.Context(), claim, refused); err != nil || r.state(id) != models.InvitationUnknown {
 		t.Errorf("it is %s, %v", r.state(id), err)
 	}
 }
@@ -306,20 +306,20 @@ func TestInDoubtAndTooOld(t *testing.T) {
 	id := r.invite()
 	claim := r.claimed("kafka").Claim
 	late := models.InvitationOutcome{State: models.InvitationFailed, InDoubt: true}
-	if err := r.store.NoteInvitation(t.Context(), claim, late); err != nil || r.state(id) != models.InvitationUnknown {
+	if err := r.store.RecordInvitationOutcome(t.Context(), claim, late); err != nil || r.state(id) != models.InvitationUnknown {
 		t.Errorf("it is %s, %v", r.state(id), err)
 	}
 }
 
-// A sender that dies with what another carrier may have sent leaves it to that
-// carrier, or unknown.
-func TestADeadSenderBetweenCarriers(t *testing.T) {
+// A sender that dies with what another transport may have sent leaves it to that
+// transport, or unknown.
+func TestADeadSenderBetweenTransports(t *testing.T) {
 	for name, c := range map[string]struct {
-		repeatable []string // the carriers of whoever finds it
+		repeatable []string // the transports of whoever finds it
 		want       models.InvitationState
 	}{
-		"the first carrier is still there": {[]string{"kafka"}, models.InvitationQueued},
-		"it is gone":                       {[]string{}, models.InvitationUnknown},
+		"the first transport is still there": {[]string{"kafka"}, models.InvitationQueued},
+		"it is gone":                         {[]string{}, models.InvitationUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -336,15 +336,15 @@ func TestADeadSenderBetweenCarriers(t *testing.T) {
 			r.start(mails)
 			r.stands(id, models.InvitationUnknown)
 			if n := mails.handed(id); n != 0 {
-				t.Errorf("another carrier was handed it %d times", n)
+				t.Errorf("another transport was handed it %d times", n)
 			}
 		})
 	}
 }
 
-// A carrier whose sender died may have sent it: another one of the channel does
+// A transport whose sender died may have sent it: another one of the channel does
 // not, though the first is still used by the other channel.
-func TestADeadSendersInvitationKeepsItsCarrier(t *testing.T) {
+func TestADeadSendersInvitationKeepsItsTransport(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	r.claimed("kafka")
@@ -356,20 +356,20 @@ func TestADeadSendersInvitationKeepsItsCarrier(t *testing.T) {
 	r.start(mails)
 	r.stands(id, models.InvitationUnknown)
 	if n := mails.handed(id); n != 0 {
-		t.Errorf("another carrier was handed it %d times", n)
+		t.Errorf("another transport was handed it %d times", n)
 	}
 }
 
-// The carrier that may have sent it sends it again, also after others were tried
+// The transport that may have sent it sends it again, also after others were tried
 // without effect.
-func TestTheSameCarrierAgain(t *testing.T) {
+func TestTheSameTransportAgain(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
-	r.once(id, "smtp", models.ErrCarrierBusy)
+	r.once(id, "smtp", models.ErrTransportBusy)
 	r.later(time.Hour)
 	r.once(id, "kafka", errors.New("broken pipe"))
 	c := saying(first)
-	r.start(c, func(c *notify.Carrier) { c.Name, c.Repeatable = "kafka", true })
+	r.start(c, func(c *notify.Transport) { c.Name, c.Repeatable = "kafka", true })
 	r.stands(id, models.InvitationSent)
 	if n := c.handed(id); n != 1 {
 		t.Errorf("it was tried %d times", n)

@@ -102,7 +102,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 		t.Errorf("%d inviters have been rewarded", n)
 	}
 	if n := r.number("SELECT count(*) FROM activations WHERE account_id = 901 AND status = 'pending'"); n != 0 {
-		t.Errorf("%d have no verdict", n)
+		t.Errorf("%d have no decision", n)
 	}
 	told := 0
 	for _, yes := range accepted {
@@ -157,18 +157,18 @@ type broken struct {
 
 var errLost = errors.New("the connection is lost; it was about account 901 and secret901@canary.example")
 
-func (b *broken) Take(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
+func (b *broken) Ingest(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
 	if b.away {
 		return nil, errLost
 	}
-	fate, err := b.Store.Take(ctx, batch, derive)
+	fate, err := b.Store.Ingest(ctx, batch, derive)
 	if b.lose {
 		return nil, errLost
 	}
 	return fate, err
 }
 
-// A code was taken, and the answer lost on its way: the repeat gets the verdict
+// A code was taken, and the answer lost on its way: the repeat gets the decision
 // of the first time, and does not count as a second try.
 func TestALostAnswer(t *testing.T) {
 	t.Parallel()
@@ -277,9 +277,9 @@ func TestTheDocumentListsTheReasons(t *testing.T) {
 	t.Parallel()
 	s := readSchemas(t)
 	for path, want := range map[string][]string{
-		"Verdict.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
-		"Change.reason":  {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination)},
-		"Package.state":  {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
+		"Decision.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
+		"Change.reason":   {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination)},
+		"Package.state":   {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
 		"Document.state": {string(billing.DocumentPosted), string(billing.DocumentPublished), string(billing.DocumentApplied), string(billing.DocumentRejected),
 			string(billing.DocumentResent), string(billing.DocumentWrittenOff)},
 	} {

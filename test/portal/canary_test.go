@@ -52,7 +52,7 @@ func TestNothingOfAPersonIsLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !strings.Contains(metrics.String(), `referral_cabinet_activations_total{outcome="failed"}`) || problems.Len() == 0 || r.log.Len() == 0 {
+	if !strings.Contains(metrics.String(), `referral_portal_activations_total{outcome="failed"}`) || problems.Len() == 0 || r.log.Len() == 0 {
 		t.Errorf("nothing went wrong, so nothing was tested: %s %s", metrics.String(), r.log.String())
 	}
 	for where, text := range map[string]string{"the log": r.log.String(), "the metrics": metrics.String(), "the problems": problems.String()} {

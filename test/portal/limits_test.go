@@ -121,15 +121,15 @@ type impatient struct {
 	hangUp func()
 }
 
-func (i *impatient) ReserveTry(ctx context.Context, counters []models.AttemptLimit) (time.Time, error) {
-	over, err := i.Store.ReserveTry(ctx, counters)
+func (i *impatient) ReserveAttempt(ctx context.Context, counters []models.AttemptLimit) (time.Time, error) {
+	over, err := i.Store.ReserveAttempt(ctx, counters)
 	i.hangUp()
 	return over, err
 }
 
-func (i *impatient) Take(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
+func (i *impatient) Ingest(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
 	i.hangUp()
-	return i.Store.Take(ctx, batch, derive)
+	return i.Store.Ingest(ctx, batch, derive)
 }
 
 // A client that hangs up while its code is being looked at has used up a try like

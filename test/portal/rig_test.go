@@ -164,7 +164,7 @@ func (r *rig) kafka(data ...models.FactData) {
 			At: r.now(), Provenance: models.Provenance{Origin: models.Origin{Topic: "kafka", Offset: r.ids.Add(1)}, At: r.now()}, Data: d,
 		}}
 	}
-	if _, err := r.store.Take(r.Context(), batch, r.derive); err != nil {
+	if _, err := r.store.Ingest(r.Context(), batch, r.derive); err != nil {
 		r.Error(err)
 	}
 }
@@ -201,7 +201,7 @@ func (r *rig) settle(p models.Period) {
 // codeOf is an account's own code.
 func (r *rig) codeOf(account int64) string {
 	r.Helper()
-	s, err := r.service.Standing(r.Context(), account)
+	s, err := r.service.Overview(r.Context(), account)
 	if err != nil || s.Code == "" {
 		r.Fatalf("account %d has no code: %v", account, err)
 	}

@@ -262,11 +262,11 @@ func await(t *testing.T, done func() bool) {
 // the run on, and dies.
 type overtaken struct{ *store.Store }
 
-func (o overtaken) Advance(ctx context.Context, id int64, check store.Check) (models.Run, bool, error) {
-	if run, moved, err := o.Store.Advance(ctx, id, check); err != nil || !moved {
+func (o overtaken) AdvanceRun(ctx context.Context, id int64, check store.Check) (models.Run, bool, error) {
+	if run, moved, err := o.Store.AdvanceRun(ctx, id, check); err != nil || !moved {
 		return run, moved, err
 	}
-	return o.Store.Advance(ctx, id, check)
+	return o.Store.AdvanceRun(ctx, id, check)
 }
 
 // Whoever works at a run goes on with it when the process that moved it to posting
@@ -312,12 +312,12 @@ func bill(t *testing.T, s *store.Store) {
 		}})
 	}
 	p := programme(t)
-	_, err := s.Take(t.Context(), batch, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+	_, err := s.Ingest(t.Context(), batch, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		var owner int64
 		book := billing.NewFactApplier(p, set, func() string { return fmt.Sprint("CODE", owner) })
 		for _, f := range facts {
 			owner = f.Data.Account()
-			book.Take(f)
+			book.Apply(f)
 		}
 		return book.Close()
 	})

@@ -62,7 +62,7 @@ func New(o Options) (*Authenticator, error) {
 		CrossSite: func(w http.ResponseWriter, r *http.Request) { a.deny(w, r, errCrossSite) },
 	})
 	var err error
-	a.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "door")
+	a.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "auth")
 	return a, err
 }
 

@@ -71,7 +71,7 @@ func TestSecretsStayOutOfLogAndMetrics(t *testing.T) {
 		}
 	}
 	told := r.Log.String() + metricsText(t, r)
-	if !strings.Contains(told, "a request failed") || !strings.Contains(told, "referral_door_sign_ins_total") {
+	if !strings.Contains(told, "a request failed") || !strings.Contains(told, "referral_auth_sign_ins_total") {
 		t.Fatalf("nothing was told:\n%s", told)
 	}
 	for secret, what := range ear.secrets {

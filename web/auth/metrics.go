@@ -29,16 +29,16 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_door_turned_away_total", Help: "Requests that were not let in, by reason.",
+			Name: "referral_auth_turned_away_total", Help: "Requests that were not let in, by reason.",
 		}, []string{"reason"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_door_sign_ins_total", Help: "Sign-ins that came back from the provider, by result.",
+			Name: "referral_auth_sign_ins_total", Help: "Sign-ins that came back from the provider, by result.",
 		}, []string{"result"}),
 		provider: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "referral_door_provider_up", Help: "1 when the OpenID provider answered the last time it was asked for its configuration.",
+			Name: "referral_auth_provider_up", Help: "1 when the OpenID provider answered the last time it was asked for its configuration.",
 		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "referral_door_seen_dropped_total", Help: "Notes of a client being seen that were given up, because the database was slow or away.",
+			Name: "referral_auth_seen_dropped_total", Help: "Notes of a client being seen that were given up, because the database was slow or away.",
 		}),
 	}
 	for _, reason := range []string{reasonUnauthenticated, reasonBadToken, reasonNotConfigured, reasonProviderUnavailable, reasonCrossSite, reasonStorage} {

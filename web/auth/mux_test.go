@@ -46,7 +46,7 @@ func TestWhereNoRouteIs(t *testing.T) {
 		t.Errorf("got %d %v", got.Status, got.Header)
 	}
 	wantAnswer(t, r.Get(browser, "/"), http.StatusOK, "client 885")
-	css := r.Get(browser, "/referral/door.css")
+	css := r.Get(browser, "/referral/error.css")
 	if css.Status != http.StatusOK || !strings.HasPrefix(css.Header.Get("Content-Type"), "text/css") {
 		t.Errorf("the style: %d %v", css.Status, css.Header)
 	}

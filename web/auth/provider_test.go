@@ -76,7 +76,7 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 
 // An authenticator without a configured provider says so, to people and programs; what needs
 // no client works.
-func TestAClosedDoor(t *testing.T) {
+func TestProviderAwayAnswers(t *testing.T) {
 	r := rig(t, authtest.Options{Change: func(o *auth.Options) { o.SignIn, o.PublicURL = auth.SignIn{}, "http://10.0.0.1:80" }})
 	browser := r.Browser()
 	set(t, r, browser, r.Session(885, time.Hour))

@@ -85,7 +85,7 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 }
 
 // StylePath is the address of the style sheet of the plain error pages.
-const StylePath = "/referral/door.css"
+const StylePath = "/referral/error.css"
 
 // ServeStyle answers with the style sheet of the plain error pages.
 func ServeStyle(w http.ResponseWriter, _ *http.Request) {

@@ -35,10 +35,10 @@ type batcher struct {
 type batchEntry struct {
 	ctx  context.Context
 	fact *models.Fact
-	done chan struct{} // closed when verdict or err is set
+	done chan struct{} // closed when decision or err is set
 
-	verdict models.Activation
-	err     error
+	decision models.Activation
+	err      error
 }
 
 // submit stores a fact and returns its activation. When ctx ends before that, the
@@ -54,9 +54,9 @@ func (g *batcher) submit(ctx context.Context, fact *models.Fact) (models.Activat
 	g.mu.Unlock()
 	select {
 	case <-e.done:
-		return e.verdict, e.err
+		return e.decision, e.err
 	case <-ctx.Done():
-		return models.Activation{}, fmt.Errorf("waiting for a verdict: %w", ctx.Err())
+		return models.Activation{}, fmt.Errorf("waiting for a decision: %w", ctx.Err())
 	}
 }
 
@@ -94,16 +94,16 @@ func (g *batcher) nextBatch() []*batchEntry {
 // process stores a batch, and then each entry alone if one of them may have made the
 // whole batch fail.
 func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
-	var verdicts map[models.ActivationKey]models.Activation
+	var decisions map[models.ActivationKey]models.Activation
 	err := g.guard.Do(func() (err error) {
-		verdicts, err = g.transaction(ctx, batch)
+		decisions, err = g.transaction(ctx, batch)
 		return err
 	})
 	switch {
 	case err == nil:
 		for _, e := range batch {
 			e.err = g.guard.Do(func() (err error) {
-				e.verdict, err = g.verdict(ctx, e.fact, verdicts)
+				e.decision, err = g.decision(ctx, e.fact, decisions)
 				return err
 			})
 		}
@@ -118,32 +118,32 @@ func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
 	}
 }
 
-func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (verdicts map[models.ActivationKey]models.Activation, err error) {
+func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (decisions map[models.ActivationKey]models.Activation, err error) {
 	deliveries := make([]models.DecodedMessage, len(batch))
 	for i, e := range batch {
 		deliveries[i].Fact = e.fact
 	}
-	_, err = g.intake.Take(ctx, deliveries, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+	_, err = g.intake.Ingest(ctx, deliveries, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		changes := g.derive(set, facts)
-		verdicts = map[models.ActivationKey]models.Activation{} // reset, because the transaction may be retried
+		decisions = map[models.ActivationKey]models.Activation{} // reset, because the transaction may be retried
 		for _, a := range changes.Activations {
-			verdicts[a.Key()] = *a
+			decisions[a.Key()] = *a
 		}
 		return changes
 	})
 	if err != nil {
 		return nil, fmt.Errorf("entering codes: %w", err)
 	}
-	return verdicts, nil
+	return decisions, nil
 }
 
-// verdict is the result of this batch or, for a repeated fact, the first one.
-func (g *batcher) verdict(ctx context.Context, fact *models.Fact, given map[models.ActivationKey]models.Activation) (models.Activation, error) {
+// decision is the result of this batch or, for a repeated fact, the first one.
+func (g *batcher) decision(ctx context.Context, fact *models.Fact, given map[models.ActivationKey]models.Activation) (models.Activation, error) {
 	key := fact.Data.(models.ActivationRequested).Key()
 	if v, ok := given[key]; ok {
 		return v, nil
 	}
-	v, found, err := g.intake.VerdictOn(ctx, key)
+	v, found, err := g.intake.ActivationOutcome(ctx, key)
 	if err == nil && !found {
 		err = errors.New("entering a code: it was taken, and made no request")
 	}

@@ -25,7 +25,7 @@ type slowIntake struct {
 	taken   []int64
 }
 
-func (s *slowIntake) Take(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
+func (s *slowIntake) Ingest(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
 	s.begun <- len(batch)
 	<-s.let
 	var facts []*models.Fact
@@ -48,7 +48,7 @@ func (s *slowIntake) Take(_ context.Context, batch []models.DecodedMessage, deri
 	return make([]models.Disposition, len(batch)), nil
 }
 
-func (s *slowIntake) VerdictOn(_ context.Context, request models.ActivationKey) (models.Activation, bool, error) {
+func (s *slowIntake) ActivationOutcome(_ context.Context, request models.ActivationKey) (models.Activation, bool, error) {
 	account := request.AccountID
 	if account == 14 {
 		panic("rows without a result")
@@ -72,7 +72,7 @@ func acceptAll(_ *models.WorkingSet, facts []*models.Fact) (c models.Changes) {
 
 func newSlow() (*slowIntake, *batcher) {
 	s := &slowIntake{begun: make(chan int, 200), let: make(chan struct{}, 200), spoiled: map[int64]error{}, before: map[int64]bool{}}
-	guard, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "cabinet")
+	guard, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "portal")
 	if err != nil {
 		panic(err)
 	}
@@ -132,7 +132,7 @@ func await(g *batcher, n int) {
 }
 
 // What comes while a batch is under way is one batch, and everybody gets its own
-// verdict; also when the transaction had to be repeated.
+// decision; also when the transaction had to be repeated.
 func TestCodesAreBatched(t *testing.T) {
 	s, g := newSlow()
 	s.twice = true

@@ -87,7 +87,7 @@ func (s *service) saveAnswer(ctx context.Context, claim models.RequestClaim, ans
 	case failure != nil:
 		err = s.options.Store.ReleaseRequest(ctx, claim)
 	case momentary:
-		err = s.options.Store.GiveUpRequest(ctx, claim)
+		err = s.options.Store.AbandonRequest(ctx, claim)
 	default:
 		var text []byte
 		if text, err = json.Marshal(answer); err == nil {

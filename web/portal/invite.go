@@ -63,7 +63,7 @@ func (s *service) recipient(i Invite) (contact.Recipient, InviteRefusal) {
 // codeOf is the code that an account may invite with; empty when it has none yet or
 // has left.
 func (s *service) codeOf(ctx context.Context, account int64) (string, error) {
-	facts, _, _, err := s.options.Store.Cabinet(ctx, account)
+	facts, _, _, err := s.options.Store.PortalAccount(ctx, account)
 	if err != nil || s.options.Programme.Terminated(&facts.Account, s.today()) {
 		return "", err
 	}

@@ -24,10 +24,10 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		activations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_cabinet_activations_total", Help: "Codes entered in the personal account, by what became of them.",
+			Name: "referral_portal_activations_total", Help: "Codes entered in the personal account, by what became of them.",
 		}, []string{"outcome"}),
 		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_cabinet_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
+			Name: "referral_portal_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
 		}, []string{"outcome"}),
 	}
 	m.initialise()

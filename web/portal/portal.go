@@ -13,10 +13,10 @@ import (
 // authenticated principal. Errors other than the ones named here mean that the
 // database does not answer.
 type Service interface {
-	// Standing is what the client has today. ErrUnknownAccount: no fact about the
-	// account has arrived; then the standing is that of a new client, with whether
+	// Overview is what the client has today. ErrUnknownAccount: no fact about the
+	// account has arrived; then the overview is that of a new client, with whether
 	// it takes part.
-	Standing(ctx context.Context, account int64) (Standing, error)
+	Overview(ctx context.Context, account int64) (Overview, error)
 	// EnterWithoutCode notes that the client takes part without a code («У меня нет кода»).
 	EnterWithoutCode(ctx context.Context, account int64) error
 	// Activate enters a friend's code. A refusal is a result, not an error; so is
@@ -45,18 +45,18 @@ type Service interface {
 
 var (
 	// ErrUnknownAccount: no fact about the account has arrived.
-	ErrUnknownAccount = errors.New("cabinet: nothing is known of the account")
+	ErrUnknownAccount = errors.New("portal: nothing is known of the account")
 	// ErrBadCursor: the cursor is not one that the service returned.
-	ErrBadCursor = errors.New("cabinet: no such page")
+	ErrBadCursor = errors.New("portal: no such page")
 	// ErrKeyReused: the idempotency key was used before with another request.
-	ErrKeyReused = errors.New("cabinet: the idempotency key was used for another request")
+	ErrKeyReused = errors.New("portal: the idempotency key was used for another request")
 	// ErrUnderWay: the same request is being processed at this moment.
-	ErrUnderWay = errors.New("cabinet: a request with this idempotency key is under way")
+	ErrUnderWay = errors.New("portal: a request with this idempotency key is under way")
 )
 
-// Standing is what the client has, and whether it takes part.
-type Standing struct {
-	billing.Cabinet
+// Overview is what the client has, and whether it takes part.
+type Overview struct {
+	billing.PortalView
 	Entered bool   // takes part: with a code, by «У меня нет кода», or by having invited a client
 	Link    string // carries the client's code
 }

@@ -50,11 +50,11 @@ func NewService(o Options) (Service, error) {
 		o.Now = time.Now
 	}
 	if err := o.validate(); err != nil {
-		return nil, fmt.Errorf("cabinet: %w", err)
+		return nil, fmt.Errorf("portal: %w", err)
 	}
-	guard, err := recovering.NewPrivate(o.Log, o.Registerer, "cabinet")
+	guard, err := recovering.NewPrivate(o.Log, o.Registerer, "portal")
 	if err != nil {
-		return nil, fmt.Errorf("cabinet: %w", err)
+		return nil, fmt.Errorf("portal: %w", err)
 	}
 	return &service{
 		options: o, metrics: newMetrics(o.Registerer), batcher: &batcher{intake: o.Store, derive: o.Derive, guard: guard},

@@ -9,27 +9,27 @@ import (
 
 // Facts is what the service reads of an account.
 type Facts interface {
-	Cabinet(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error)
-	EnterCabinet(ctx context.Context, account int64) error
-	BroughtFriends(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.BroughtFriend, error)
-	Bills(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error)
-	Bill(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error)
+	PortalAccount(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error)
+	JoinWithoutCode(ctx context.Context, account int64) error
+	ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error)
+	PortalInvoices(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error)
+	PortalInvoice(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error)
 }
 
 // Intake stores facts, as for the consumer.
 type Intake interface {
-	Take(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error)
-	VerdictOn(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
+	Ingest(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error)
+	ActivationOutcome(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
 }
 
 // Derive calculates the changes that facts make to their accounts; the consumer
 // passes the same function.
 type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 
-// TryCounter counts wrong codes.
-type TryCounter interface {
-	ReserveTry(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error)
-	GiveBackTry(ctx context.Context, counters []models.AttemptLimit) error
+// AttemptCounter counts wrong codes.
+type AttemptCounter interface {
+	ReserveAttempt(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error)
+	ReturnAttempt(ctx context.Context, counters []models.AttemptLimit) error
 }
 
 // Requests stores answers by idempotency key, so that a repeat gets the same answer.
@@ -37,7 +37,7 @@ type Requests interface {
 	ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error)
 	AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error
 	ReleaseRequest(ctx context.Context, c models.RequestClaim) error
-	GiveUpRequest(ctx context.Context, c models.RequestClaim) error
+	AbandonRequest(ctx context.Context, c models.RequestClaim) error
 }
 
 // Invitations stores invitations for the sender.
@@ -51,7 +51,7 @@ type Invitations interface {
 type Store interface {
 	Facts
 	Intake
-	TryCounter
+	AttemptCounter
 	Requests
 	Invitations
 }

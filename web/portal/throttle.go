@@ -51,25 +51,25 @@ func (l Limits) counters(account int64, address string, now time.Time) []models.
 func (s *service) throttled(ctx context.Context, account int64, address string, check func() (ActivationResult, error)) (ActivationResult, error) {
 	now := s.options.Now()
 	counters := s.options.Limits.counters(account, address, now)
-	over, err := s.options.Store.ReserveTry(ctx, counters)
+	over, err := s.options.Store.ReserveAttempt(ctx, counters)
 	if err != nil {
 		return ActivationResult{}, err
 	}
 	if !over.IsZero() {
 		return ActivationResult{Wait: max(over.Sub(now), time.Second)}, nil
 	}
-	verdict, err := check()
-	if verdict.Accepted || err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+	decision, err := check()
+	if decision.Accepted || err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		s.releaseTry(ctx, counters)
 	}
-	return verdict, err
+	return decision, err
 }
 
 // releaseTry only logs an error: the try then stays counted.
 func (s *service) releaseTry(ctx context.Context, counters []models.AttemptLimit) {
 	ctx, cancel := forCleanup(ctx)
 	defer cancel()
-	if err := s.options.Store.GiveBackTry(ctx, counters); err != nil {
+	if err := s.options.Store.ReturnAttempt(ctx, counters); err != nil {
 		s.options.Log.Warn("a try that was no wrong code stays counted as one", "error", err)
 	}
 }

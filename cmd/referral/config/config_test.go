@@ -414,7 +414,7 @@ func TestDefaultRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := rules.On(models.NewDate(2026, 4, 20))
+	terms := rules.TermsOn(models.NewDate(2026, 4, 20))
 	if terms.Ladder[2] != (billing.StepTerms{Percent: 60, Months: 12, SMS: 1200}) || len(terms.Ladder) != 5 {
 		t.Errorf("ladder %v", terms.Ladder)
 	}

@@ -68,8 +68,8 @@ func TestChannels(t *testing.T) {
 	}
 }
 
-// The passwords of the carriers are shown nowhere.
-func TestCarriersPasswordsAreHidden(t *testing.T) {
+// The passwords of the transports are shown nowhere.
+func TestTransportsPasswordsAreHidden(t *testing.T) {
 	c, err := Load(fileOf(t, `
 cabinet: {public_url: "https://lk.example.ru"}
 invitations:

@@ -26,11 +26,11 @@ type deadLetter struct {
 	ReplayedAt *time.Time             `json:"replayed_at,omitempty"`
 }
 
-func deadLetterOf(l *models.DeadLetter) deadLetter {
+func deadLetterOf(l *models.DeadLetterRecord) deadLetter {
 	o := l.Message.Origin
 	r := deadLetter{
 		ID: l.ID, State: l.State, SetAsideAt: l.At, Topic: o.Topic, Partition: o.Partition, Offset: o.Offset,
-		Type: l.Type, AccountID: models.KeyAccount(l.Message.Key), Reason: l.Fault.Reason, Detail: l.Fault.Detail,
+		Type: l.Type, AccountID: models.KeyAccount(l.Message.Key), Reason: l.Err.Reason, Detail: l.Err.Detail,
 	}
 	if !l.ReplayedAt.IsZero() {
 		r.ReplayedAt = &l.ReplayedAt
@@ -44,7 +44,7 @@ func (r *deadLetter) cells() []string {
 }
 
 // DeadLettersJSON writes a list of dead letters as JSON.
-func DeadLettersJSON(w io.Writer, letters []models.DeadLetter) error {
+func DeadLettersJSON(w io.Writer, letters []models.DeadLetterRecord) error {
 	list := make([]deadLetter, len(letters))
 	for i := range letters {
 		list[i] = deadLetterOf(&letters[i])
@@ -53,7 +53,7 @@ func DeadLettersJSON(w io.Writer, letters []models.DeadLetter) error {
 }
 
 // DeadLetterTable writes a list of dead letters for people.
-func DeadLetterTable(w io.Writer, letters []models.DeadLetter) {
+func DeadLetterTable(w io.Writer, letters []models.DeadLetterRecord) {
 	rows := make([][]string, len(letters))
 	for i := range letters {
 		l := deadLetterOf(&letters[i])
@@ -78,8 +78,8 @@ type deadLetterEvent struct {
 }
 
 // deadLetterHistory is what happened to a dead letter, in order.
-func deadLetterHistory(l *models.DeadLetter, acts []models.OperatorAction) []deadLetterEvent {
-	history := []deadLetterEvent{{At: l.At, What: "set-aside", Detail: l.FirstFault.Error()}}
+func deadLetterHistory(l *models.DeadLetterRecord, acts []models.OperatorAction) []deadLetterEvent {
+	history := []deadLetterEvent{{At: l.At, What: "set-aside", Detail: l.FirstErr.Error()}}
 	for _, a := range acts {
 		what := "replayed"
 		if a.What == models.ActionDiscard {
@@ -89,8 +89,8 @@ func deadLetterHistory(l *models.DeadLetter, acts []models.OperatorAction) []dea
 	}
 	for _, o := range l.Outcomes {
 		e := deadLetterEvent{At: o.At, What: "taken"}
-		if o.Fault != nil {
-			e.What, e.Detail = "failed", o.Fault.Error()
+		if o.Err != nil {
+			e.What, e.Detail = "failed", o.Err.Error()
 		}
 		history = append(history, e)
 	}
@@ -99,16 +99,16 @@ func deadLetterHistory(l *models.DeadLetter, acts []models.OperatorAction) []dea
 }
 
 // DeadLetterJSON writes a dead letter with its history as JSON.
-func DeadLetterJSON(w io.Writer, l *models.DeadLetter, acts []models.OperatorAction) error {
-	return JSON(w, deadLetterStory{deadLetterOf(l), deadLetterAdvice[l.Fault.Reason], deadLetterHistory(l, acts)})
+func DeadLetterJSON(w io.Writer, l *models.DeadLetterRecord, acts []models.OperatorAction) error {
+	return JSON(w, deadLetterStory{deadLetterOf(l), deadLetterAdvice[l.Err.Reason], deadLetterHistory(l, acts)})
 }
 
 // DeadLetterText writes what is wrong with a message, what to do and its history.
-func DeadLetterText(w io.Writer, l *models.DeadLetter, acts []models.OperatorAction) {
+func DeadLetterText(w io.Writer, l *models.DeadLetterRecord, acts []models.OperatorAction) {
 	o := l.Message.Origin
 	fmt.Fprintf(w, "dead letter %d, %s, from %s, partition %d, offset %d\n", l.ID, l.State, o.Topic, o.Partition, o.Offset)
-	fmt.Fprintln(w, Printable("what is wrong: "+l.Fault.Error()))
-	fmt.Fprintln(w, "what to do: "+deadLetterAdvice[l.Fault.Reason])
+	fmt.Fprintln(w, Printable("what is wrong: "+l.Err.Error()))
+	fmt.Fprintln(w, "what to do: "+deadLetterAdvice[l.Err.Reason])
 	for _, e := range deadLetterHistory(l, acts) {
 		line := e.At.Format(time.RFC3339) + " " + e.What
 		if e.By != "" {

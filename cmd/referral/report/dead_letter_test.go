@@ -24,8 +24,8 @@ func TestEveryDeadLetterHasAdvice(t *testing.T) {
 func TestTheListNamesTheAccount(t *testing.T) {
 	for key, want := range map[string]string{"885": "885", "x": "", "": ""} {
 		message := models.Message{Key: []byte(key), Origin: models.Origin{Topic: "pbx.registered", Partition: 1, Offset: 5}}
-		r := deadLetterOf(&models.DeadLetter{State: models.DeadLetterWaiting, Type: "pbx.registered.v1", SetAside: models.SetAside{
-			ID: 7, Message: message, Fault: models.Fault{Reason: models.BadConflict, Detail: "why"}, At: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC),
+		r := deadLetterOf(&models.DeadLetterRecord{State: models.DeadLetterWaiting, Type: "pbx.registered.v1", DeadLetter: models.DeadLetter{
+			ID: 7, Message: message, Err: models.InputError{Reason: models.BadConflict, Detail: "why"}, At: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC),
 		}})
 		if got := r.cells(); !slices.Equal(got, []string{"7", "waiting", "2026-04-01 09:00:00", "pbx.registered/1@5", want, "pbx.registered.v1", "conflict", "why"}) {
 			t.Errorf("key %q: %q", key, got)

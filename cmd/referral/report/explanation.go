@@ -53,7 +53,7 @@ func (w *page) table(title, none string, head []string, rows [][]string) {
 
 func (w *page) account(e *billing.Explanation) {
 	w.facts(e)
-	w.standing(e)
+	w.entitlements(e)
 	w.packages(e)
 	w.invoices(e)
 }
@@ -72,10 +72,10 @@ func (w *page) facts(e *billing.Explanation) {
 	for _, a := range e.Activations {
 		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words, provenance(a.Provenance)})
 	}
-	w.table("Codes that it entered", "none", []string{"requested", "counts from", "verdict", "came from"}, rows)
+	w.table("Codes that it entered", "none", []string{"requested", "counts from", "decision", "came from"}, rows)
 }
 
-func (w *page) standing(e *billing.Explanation) {
+func (w *page) entitlements(e *billing.Explanation) {
 	var rungs, discounts [][]string
 	for _, r := range e.Ladder {
 		rungs = append(rungs, []string{
@@ -96,7 +96,7 @@ func (w *page) standing(e *billing.Explanation) {
 	}
 }
 
-func rungInWords(r billing.ExplainedRung) string {
+func rungInWords(r billing.ExplainedLadderStep) string {
 	if r.Restart {
 		return "the ladder begins"
 	}
@@ -149,7 +149,7 @@ func (w *page) invoice(e *billing.InvoiceExplanation) {
 	}
 	fmt.Fprintln(w)
 	w.facts(&e.Account)
-	w.standing(&e.Account)
+	w.entitlements(&e.Account)
 	if len(e.ByLine) == 0 {
 		w.say("The invoice has no lines: it is cancelled.")
 	}

@@ -33,9 +33,9 @@ type told struct {
 // attempt is a code that the client enters.
 type attempt struct {
 	told
-	owner   int64  // of the code
-	literal string // the code itself where it is nobody's
-	verdict models.Reason
+	owner    int64  // of the code
+	literal  string // the code itself where it is nobody's
+	decision models.Reason
 }
 
 // billedIn tells whether the client gets an invoice for a month.

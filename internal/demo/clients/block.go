@@ -71,12 +71,12 @@ func (p *planner) befriend(i, inviter int, at time.Time) {
 }
 
 // enter has a client enter the code of another one.
-func (p *planner) enter(i, owner int, at time.Time, verdict models.Reason) {
+func (p *planner) enter(i, owner int, at time.Time, decision models.Reason) {
 	a := &p.accounts[i]
 	p.owner[owner] = true
 	a.attempts = append(a.attempts, attempt{
 		told:  told{at, max(p.phaseOf(p.day(at)), p.accounts[owner].registered.phase)},
-		owner: p.accounts[owner].id, verdict: verdict,
+		owner: p.accounts[owner].id, decision: decision,
 	})
 }
 

@@ -72,7 +72,7 @@ func TestTheSameSeedTellsTheSameLife(t *testing.T) {
 
 // The teller's own idea of every activation must be what the programme's rules
 // make of the messages.
-func TestVerdictsAreTheRules(t *testing.T) {
+func TestDecisionsAreTheRules(t *testing.T) {
 	for seed := range uint64(3) {
 		var told Summary
 		model := reference.New(ownerOf)

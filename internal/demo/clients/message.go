@@ -56,6 +56,6 @@ type Note struct {
 	Repeat    bool            // the event was or will be sent in another message
 	Fault     string          // what is wrong with the message; empty for a good one
 	Bad       models.BadInput // the reason with which it must be set aside; empty for a good one
-	Verdict   models.Reason   // of an activation, once all has arrived; empty when accepted
+	Decision  models.Reason   // of an activation, once all has arrived; empty when accepted
 	Lines     int             // of an invoice
 }

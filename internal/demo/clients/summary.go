@@ -10,7 +10,7 @@ type Summary struct {
 	Repeats     int64           // further messages of the same events
 	Bad         map[models.BadInput]int64
 	Faults      map[string]int64        // bad messages by what is wrong with them
-	Activations map[models.Reason]int64 // good ones by verdict; "" is accepted, not_registered waits permanently
+	Activations map[models.Reason]int64 // good ones by decision; "" is accepted, not_registered waits permanently
 	Lines       int64                   // of the good invoices
 }
 
@@ -36,7 +36,7 @@ func (s *Summary) countGood(m *Message) {
 	s.Good[m.Topic]++
 	s.Lines += int64(m.Note.Lines)
 	if m.Topic == Activation {
-		s.Activations[m.Note.Verdict]++
+		s.Activations[m.Note.Decision]++
 	}
 }
 

@@ -95,7 +95,7 @@ func (t *telling) attempt(a *account, i int, code func(int64) (string, bool)) (M
 	}
 	e := a.attemptEvent(i, text)
 	m := e.message(t.binary(e.id))
-	m.Note.Verdict = try.verdict
+	m.Note.Decision = try.decision
 	return m, nil
 }
 

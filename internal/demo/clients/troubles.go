@@ -45,9 +45,9 @@ func (p *planner) days(i, n int) time.Time {
 	return p.noon(p.day(p.accounts[i].registered.at) + models.Date(n))
 }
 
-func (p *planner) enterText(i int, code string, at time.Time, verdict models.Reason) {
+func (p *planner) enterText(i int, code string, at time.Time, decision models.Reason) {
 	a := &p.accounts[i]
-	a.attempts = append(a.attempts, attempt{told: told{at, p.phaseOf(p.day(at))}, literal: code, verdict: verdict})
+	a.attempts = append(a.attempts, attempt{told: told{at, p.phaseOf(p.day(at))}, literal: code, decision: decision})
 }
 
 func unknownCode(p *planner, i int) { p.enterText(i, noCode, p.days(i, 3), models.UnknownCode) }

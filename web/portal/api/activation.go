@@ -19,8 +19,8 @@ type Activation struct {
 	Code string `json:"code" minLength:"1" maxLength:"64" example:"ABCD-EFGH-J" doc:"Blanks, hyphens and small letters do not matter"`
 }
 
-// Verdict is what became of a code.
-type Verdict struct {
+// ActivationResult is what became of a code.
+type ActivationResult struct {
 	Accepted bool   `json:"accepted"`
 	Waiting  bool   `json:"waiting" doc:"For the account's registration; then it is judged"`
 	Reason   string `json:"reason,omitempty" enum:"unknown_code,own_code,own_company,already_activated,window_closed" doc:"Why it was refused"`
@@ -31,14 +31,14 @@ type (
 		Repeatable
 		Body Activation
 	}
-	verdictOut struct{ Body Verdict }
+	decisionOut struct{ Body ActivationResult }
 )
 
 func (a *API) activations() {
 	register(a, huma.Operation{
 		OperationID: "activate", Method: http.MethodPost, Path: Prefix + "/activations", Summary: "Enter a friend's code", Tags: []string{"Account"},
-		Description: "A verdict is final. Refused codes are limited by account, by address and overall: beyond that nothing is looked at, and the answer is the same for every code.",
-	}, []kind{tooManyCodes, underWay, keyReused}, func(ctx context.Context, account int64, in *activationIn) (*verdictOut, error) {
+		Description: "A decision is final. Refused codes are limited by account, by address and overall: beyond that nothing is looked at, and the answer is the same for every code.",
+	}, []kind{tooManyCodes, underWay, keyReused}, func(ctx context.Context, account int64, in *activationIn) (*decisionOut, error) {
 		v, err := a.o.Service.Activate(ctx, account, portal.Attempt{Code: in.Body.Code, Address: addressOf(ctx), Key: in.Key})
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ func (a *API) activations() {
 		if v.Wait > 0 {
 			return nil, problemIn(tooManyCodes, v.Wait)
 		}
-		return &verdictOut{Verdict{v.Accepted, v.Waiting, string(v.Reason)}}, nil
+		return &decisionOut{ActivationResult{v.Accepted, v.Waiting, string(v.Reason)}}, nil
 	})
 }
 

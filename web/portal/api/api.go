@@ -46,7 +46,7 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{o: o, mux: http.NewServeMux()}
 	a.huma = humago.New(a.mux, config())
-	a.standing()
+	a.overview()
 	a.activations()
 	a.membership()
 	a.friends()

@@ -18,7 +18,7 @@ var assetFiles embed.FS
 // assets are the files that the pages load: kept under a name with the hash of
 // the content, so that a browser may keep them permanently.
 type assets struct {
-	named map[string]string // cabinet.css → cabinet.1f2e….css
+	named map[string]string // portal.css → portal.1f2e….css
 	files map[string]asset  // by the name with the hash
 }
 

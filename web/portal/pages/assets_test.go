@@ -24,14 +24,14 @@ func TestAssetsMayBeKeptForEver(t *testing.T) {
 			t.Errorf("%s: %d %v", rel, got.Status, got.Header)
 		}
 	}
-	if got := s.get(nobody, "/referral/assets/cabinet.css"); got.Status != http.StatusNotFound || got.Header.Get("Cache-Control") != "" {
+	if got := s.get(nobody, "/referral/assets/portal.css"); got.Status != http.StatusNotFound || got.Header.Get("Cache-Control") != "" {
 		t.Errorf("a name without a hash: %d %v", got.Status, got.Header)
 	}
 }
 
 // The style sheet and the script load nothing, and the script makes no markup.
 func TestAssetsNameNoOtherHost(t *testing.T) {
-	css, js := asset(t, "cabinet.css"), asset(t, "cabinet.js")
+	css, js := asset(t, "portal.css"), asset(t, "portal.js")
 	for _, banned := range []string{"@import", "url(", "http:", "https:"} {
 		if strings.Contains(css, banned) {
 			t.Errorf("the style sheet has %s", banned)

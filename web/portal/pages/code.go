@@ -29,7 +29,7 @@ type codeForm struct {
 	Instead string
 }
 
-func (p *Pages) codeForm(s *portal.Standing, t codeInput) codeForm {
+func (p *Pages) codeForm(s *portal.Overview, t codeInput) codeForm {
 	f := codeForm{Typed: t.Typed, Error: t.Words, Key: p.o.NewKey(), Within: within(s.Window.Months)}
 	switch {
 	case s.Joined != nil, s.Terminated:

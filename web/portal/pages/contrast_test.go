@@ -67,7 +67,7 @@ func check(t *testing.T, scheme string, colours map[string]string, p pair, least
 // takes over.
 func schemes(t *testing.T) map[string]map[string]string {
 	t.Helper()
-	roots := regexp.MustCompile(`:root \{[^}]*\}`).FindAllString(asset(t, "cabinet.css"), 2)
+	roots := regexp.MustCompile(`:root \{[^}]*\}`).FindAllString(asset(t, "portal.css"), 2)
 	if len(roots) != 2 {
 		t.Fatal("the style sheet has no two schemes")
 	}

@@ -17,7 +17,7 @@ import (
 // recorded.
 type fakeService struct {
 	scenes      map[int64]*scene
-	verdicts    map[string]portal.ActivationResult // by code; another code is accepted
+	decisions   map[string]portal.ActivationResult // by code; another code is accepted
 	refusals    map[string]portal.InviteRefusal    // by recipient
 	waits       map[portal.InviteRefusal]time.Duration
 	underWay    int   // how often to say that the same is under way
@@ -30,7 +30,7 @@ type fakeService struct {
 }
 
 type scene struct {
-	standing    portal.Standing
+	overview    portal.Overview
 	friends     []portal.Friend
 	changes     []billing.DiscountChange
 	months      []billing.MonthMoney
@@ -38,16 +38,16 @@ type scene struct {
 	invitations []models.Invitation
 }
 
-func (f *fakeService) Standing(_ context.Context, account int64) (portal.Standing, error) {
+func (f *fakeService) Overview(_ context.Context, account int64) (portal.Overview, error) {
 	s, ok := f.scenes[account]
 	if !ok && f.broken == nil {
-		anybody := portal.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: account, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3}, Window: billing.Window{Months: 1}}}
+		anybody := portal.Overview{PortalView: billing.PortalView{Today: today, AccountID: account, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3}, Window: billing.Window{Months: 1}}}
 		return anybody, fmt.Errorf("looking: %w", portal.ErrUnknownAccount)
 	}
 	if f.broken != nil {
-		return portal.Standing{}, f.broken
+		return portal.Overview{}, f.broken
 	}
-	return s.standing, nil
+	return s.overview, nil
 }
 
 func (f *fakeService) of(account int64) *scene {
@@ -60,7 +60,7 @@ func (f *fakeService) of(account int64) *scene {
 func (f *fakeService) EnterWithoutCode(_ context.Context, account int64) error {
 	f.enteredBare = append(f.enteredBare, account)
 	if s, ok := f.scenes[account]; ok && f.broken == nil {
-		s.standing.Entered = true
+		s.overview.Entered = true
 	}
 	return f.broken
 }
@@ -70,12 +70,12 @@ func (f *fakeService) Activate(_ context.Context, account int64, a portal.Attemp
 	if err := f.hurdle(); err != nil {
 		return portal.ActivationResult{}, err
 	}
-	if v, ok := f.verdicts[models.NormalCode(a.Code)]; ok {
+	if v, ok := f.decisions[models.NormalCode(a.Code)]; ok {
 		return v, nil
 	}
 	s := f.of(account)
-	s.standing.Entered, s.standing.Joined = true, &billing.JoinedBy{On: today, Percent: 20, Months: 3}
-	s.standing.Promised = &billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-05-04"}
+	s.overview.Entered, s.overview.Joined = true, &billing.JoinedBy{On: today, Percent: 20, Months: 3}
+	s.overview.Promised = &billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-05-04"}
 	return portal.ActivationResult{Accepted: true}, nil
 }
 

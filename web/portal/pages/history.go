@@ -46,7 +46,7 @@ type invoiceRow struct {
 }
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.standing(r.Context(), account)
+	s, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const (
 )
 
 func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, t codeInput, done string) error {
-	s, err := p.standing(r.Context(), account)
+	s, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,10 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 	return p.render(w, r, t.Status, "home", f)
 }
 
-// standing of an account of which nothing has arrived is that of anybody: a code
+// overview of an account of which nothing has arrived is that of anybody: a code
 // may be entered all the same, and waits.
-func (p *Pages) standing(ctx context.Context, account int64) (portal.Standing, error) {
-	s, err := p.o.Service.Standing(ctx, account)
+func (p *Pages) overview(ctx context.Context, account int64) (portal.Overview, error) {
+	s, err := p.o.Service.Overview(ctx, account)
 	if errors.Is(err, portal.ErrUnknownAccount) {
 		err = nil
 	}

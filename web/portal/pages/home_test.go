@@ -74,9 +74,9 @@ func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
 	} {
 		s := open(t)
 		for _, account := range []int64{latecomer, empty, waiting} {
-			s.service.scenes[account].standing.Window.Months = months
+			s.service.scenes[account].overview.Window.Months = months
 		}
-		s.service.scenes[waiting].standing.Pending = false
+		s.service.scenes[waiting].overview.Pending = false
 		s.get(waiting, "/referral").wants(http.StatusOK, "К"+want)
 		s.get(latecomer, "/referral").wants(http.StatusOK, "закончился 10_февраля_2026: к"+want)
 		// The term stands in one place, not in the refusal as well.
@@ -90,7 +90,7 @@ func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
 func TestTheOfferIsThatOfTheTerms(t *testing.T) {
 	for months, want := range map[int]string{1: "на первый месяц пользования", 2: "на первые 2_месяца пользования", 21: "на первые 21_месяц пользования"} {
 		s := open(t)
-		s.service.scenes[newcomer].standing.Offer.Months = months
+		s.service.scenes[newcomer].overview.Offer.Months = months
 		s.get(newcomer, "/referral").wants(http.StatusOK, "скидку 20% "+want)
 	}
 }
@@ -265,7 +265,7 @@ func TestPackagesAndTheirState(t *testing.T) {
 // waits for a calculation of which nobody knows the day.
 func TestAPackageOfAMonthThatHasPassed(t *testing.T) {
 	s := open(t)
-	s.service.scenes[empty].standing.Packages = []billing.CabinetPackage{
+	s.service.scenes[empty].overview.Packages = []billing.PortalPackage{
 		{SMS: 1200, EarnedOn: day("2025-01-20"), State: billing.PackageEarned, Period: 202501},
 		{SMS: 3200, EarnedOn: day("2026-03-31"), State: billing.PackageEarned, Period: 202603},
 	}

@@ -72,7 +72,7 @@ type packageView struct {
 	State        status
 }
 
-func (p *Pages) joiningView(s *portal.Standing, t codeInput, done string) joiningView {
+func (p *Pages) joiningView(s *portal.Overview, t codeInput, done string) joiningView {
 	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
 	v.Summary = codeSummary(v.Code)
 	switch {
@@ -106,7 +106,7 @@ func codeSummary(f codeForm) *summary {
 	return said
 }
 
-func (p *Pages) homeView(s *portal.Standing, t codeInput, done string) homeView {
+func (p *Pages) homeView(s *portal.Overview, t codeInput, done string) homeView {
 	v := homeView{
 		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
 		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages, s.Today.Period()), Form: p.codeForm(s, t),
@@ -133,7 +133,7 @@ func (v *homeView) late(t codeInput) {
 }
 
 // doneWords trusts the facts and not the address, which anyone can write.
-func doneWords(s *portal.Standing, done string) string {
+func doneWords(s *portal.Overview, done string) string {
 	switch {
 	case done == doneActivated && s.Joined != nil:
 		return "Код принят: вы подключены к реферальной программе."
@@ -145,7 +145,7 @@ func doneWords(s *portal.Standing, done string) string {
 	return ""
 }
 
-func notices(s *portal.Standing) []string {
+func notices(s *portal.Overview) []string {
 	var said []string
 	switch {
 	case s.Terminated:
@@ -175,7 +175,7 @@ func groups(code string) []string {
 	return parts
 }
 
-func discountOf(s *portal.Standing) discountView {
+func discountOf(s *portal.Overview) discountView {
 	c, v := s.Current, discountView{Own: ownDiscount(s), Next: nextFriend(s)}
 	if c.Percent == 0 {
 		return v
@@ -194,7 +194,7 @@ func discountOf(s *portal.Standing) discountView {
 }
 
 // ownDiscount is a new client's discount that is still to come.
-func ownDiscount(s *portal.Standing) string {
+func ownDiscount(s *portal.Overview) string {
 	switch {
 	case s.Promised != nil:
 		return promised(s.Promised)
@@ -214,7 +214,7 @@ func promised(d *billing.PromisedInvitee) string {
 	return said + "."
 }
 
-func nextFriend(s *portal.Standing) string {
+func nextFriend(s *portal.Overview) string {
 	n := s.Next
 	if n.Step == 0 || s.Terminated || s.Code == "" {
 		return ""
@@ -244,7 +244,7 @@ func nextPercent(next, now int) string {
 	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)
 }
 
-func stepViews(steps []billing.CabinetStep) []stepView {
+func stepViews(steps []billing.PortalStep) []stepView {
 	views := make([]stepView, len(steps))
 	for i, s := range steps {
 		v := stepView{Friends: ru.Number(s.Friends), Percent: ru.Percent(s.Percent), Height: s.Percent, Above: 100 - s.Percent,
@@ -257,7 +257,7 @@ func stepViews(steps []billing.CabinetStep) []stepView {
 	return views
 }
 
-func packageViews(packages []billing.CabinetPackage, now models.Period) []packageView {
+func packageViews(packages []billing.PortalPackage, now models.Period) []packageView {
 	views := make([]packageView, len(packages))
 	for i, g := range packages {
 		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}

@@ -176,10 +176,10 @@ func accountOf(page string) int64 {
 func TestNamesAreNoMarkup(t *testing.T) {
 	for _, payload := range hostileNames {
 		service := scenes()
-		service.verdicts[models.NormalCode("unknown"+payload)] = portal.ActivationResult{Reason: models.UnknownCode}
+		service.decisions[models.NormalCode("unknown"+payload)] = portal.ActivationResult{Reason: models.UnknownCode}
 		for _, account := range []int64{newcomer, inviter} {
 			sc := service.scenes[account]
-			sc.standing.Name = payload
+			sc.overview.Name = payload
 			for i := range sc.friends {
 				sc.friends[i].Name = payload
 			}

@@ -47,7 +47,7 @@ func (p *Pages) invitePage(w http.ResponseWriter, r *http.Request, account int64
 }
 
 func (p *Pages) showInvite(w http.ResponseWriter, r *http.Request, account int64, status int, v inviteView) error {
-	s, err := p.standing(r.Context(), account)
+	s, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}

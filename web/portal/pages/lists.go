@@ -70,7 +70,7 @@ type friendsView struct {
 type friendRow struct{ ID, Name, On string }
 
 func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.standing(r.Context(), account)
+	s, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ type invitationRow struct {
 }
 
 func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.standing(r.Context(), account)
+	s, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestThePolicyAllowsThePages(t *testing.T) {
 }
 
 // The error pages of package auth are shown in the layout of the pages.
-func TestTheDoorSpeaksThroughThePages(t *testing.T) {
+func TestErrorPagesOfAuthAreThePortals(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
 	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", auth.SignedOutPath: "Вы вышли"} {

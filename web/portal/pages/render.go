@@ -76,7 +76,7 @@ func tabsAt(here string) []tab {
 
 // own is the frame of a client's page, with its name.
 func (p *Pages) own(ctx context.Context, account int64, title, here string) (frame, error) {
-	s, err := p.standing(ctx, account)
+	s, err := p.overview(ctx, account)
 	return frame{Title: title, Here: here, Name: s.Name}, err
 }
 

@@ -36,23 +36,23 @@ const (
 func scenes() *fakeService {
 	return &fakeService{
 		scenes: map[int64]*scene{
-			newcomer:   {standing: standing(newcomer, "ООО «Новые окна»", func(s *portal.Standing) { s.Entered, s.Window = false, openWindow })},
-			latecomer:  {standing: standing(latecomer, "ИП Поздняков", func(s *portal.Standing) { s.Entered = false })},
-			promised:   {standing: standing(promised, "ООО «Обещание»", promise)},
+			newcomer:   {overview: overview(newcomer, "ООО «Новые окна»", func(s *portal.Overview) { s.Entered, s.Window = false, openWindow })},
+			latecomer:  {overview: overview(latecomer, "ИП Поздняков", func(s *portal.Overview) { s.Entered = false })},
+			promised:   {overview: overview(promised, "ООО «Обещание»", promise)},
 			inviter:    inviterScene(),
 			full:       fullScene(),
-			terminated: {standing: standing(terminated, "ООО «Было»", func(s *portal.Standing) { s.Terminated = true })},
-			leaving:    {standing: standing(leaving, "ООО «До июля»", leave)},
-			outsider:   {standing: standing(outsider, "ООО «Мимо»", func(s *portal.Standing) { s.Entered, s.Terminated, s.TerminatedOn = false, true, today })},
-			soon: {standing: standing(soon, "ООО «Пока»", func(s *portal.Standing) {
+			terminated: {overview: overview(terminated, "ООО «Было»", func(s *portal.Overview) { s.Terminated = true })},
+			leaving:    {overview: overview(leaving, "ООО «До июля»", leave)},
+			outsider:   {overview: overview(outsider, "ООО «Мимо»", func(s *portal.Overview) { s.Entered, s.Terminated, s.TerminatedOn = false, true, today })},
+			soon: {overview: overview(soon, "ООО «Пока»", func(s *portal.Overview) {
 				s.Entered, s.Window, s.TerminatedOn = false, openWindow, day("2026-07-01")
 			})},
-			waiting: {standing: portal.Standing{Cabinet: billing.Cabinet{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
-			bare:    {standing: standing(bare, "ООО «Сами»", func(s *portal.Standing) { s.Window = openWindow })},
-			both:    {standing: standing(both, "ООО «Оба»", haveBoth)},
-			empty:   {standing: standing(empty, "ООО «Пусто»", func(*portal.Standing) {})},
+			waiting: {overview: portal.Overview{PortalView: billing.PortalView{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
+			bare:    {overview: overview(bare, "ООО «Сами»", func(s *portal.Overview) { s.Window = openWindow })},
+			both:    {overview: overview(both, "ООО «Оба»", haveBoth)},
+			empty:   {overview: overview(empty, "ООО «Пусто»", func(*portal.Overview) {})},
 		},
-		verdicts: map[string]portal.ActivationResult{
+		decisions: map[string]portal.ActivationResult{
 			"UNKNOWN": {Reason: models.UnknownCode}, "OWN": {Reason: models.OwnCode}, "COMPANY": {Reason: models.OwnCompany},
 			"AGAIN": {Reason: models.AlreadyActivated}, "LATE": {Reason: models.WindowClosed}, "TOOMANY": {Wait: 13*time.Minute + 20*time.Second},
 			"WAITING": {Waiting: true, Reason: models.NotRegistered},
@@ -79,9 +79,9 @@ func day(s string) models.Date {
 	return d
 }
 
-// standing is that of a client that takes part and has nothing, changed.
-func standing(account int64, name string, change func(*portal.Standing)) portal.Standing {
-	s := portal.Standing{Entered: true, Link: "https://cabinet.example.ru/referral?code=K7M2QX9PA", Cabinet: billing.Cabinet{
+// overview is that of a client that takes part and has nothing, changed.
+func overview(account int64, name string, change func(*portal.Overview)) portal.Overview {
+	s := portal.Overview{Entered: true, Link: "https://cabinet.example.ru/referral?code=K7M2QX9PA", PortalView: billing.PortalView{
 		Today: today, AccountID: account, Name: name, Code: "K7M2QX9PA", Registered: true, Window: closedWindow, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3},
 		Next: billing.NextFriend{Step: 1, Percent: 20, End: day("2026-07-25")},
 	}}
@@ -90,27 +90,27 @@ func standing(account int64, name string, change func(*portal.Standing)) portal.
 }
 
 // table is the customer's, with a step of one's own.
-func table(own int) []billing.CabinetStep {
-	steps := []billing.CabinetStep{{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200}, {Percent: 80, Months: 12}, {Percent: 100, Months: 12, SMS: 3200}}
+func table(own int) []billing.PortalStep {
+	steps := []billing.PortalStep{{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200}, {Percent: 80, Months: 12}, {Percent: 100, Months: 12, SMS: 3200}}
 	for i := range steps {
 		steps[i].Friends, steps[i].Own = i+1, i+1 == own
 	}
 	return steps
 }
 
-func promise(s *portal.Standing) {
+func promise(s *portal.Overview) {
 	s.Joined = &billing.JoinedBy{On: today, Percent: 20, Months: 3}
 	s.Promised = &billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-05-04"}
 }
 
-func haveBoth(s *portal.Standing) {
+func haveBoth(s *portal.Overview) {
 	s.Joined = &billing.JoinedBy{On: day("2026-03-01"), Percent: 20, Months: 3}
 	s.Current = billing.CurrentDiscount{Percent: 60, Invitee: 20, Inviter: 40, Step: 2, Until: day("2026-06-01")}
 	s.OnLadder, s.Friends, s.Steps = 2, 2, table(2)
 	s.Next = billing.NextFriend{Step: 3, Percent: 60, End: day("2027-04-25"), SMS: 1200}
 }
 
-func leave(s *portal.Standing) {
+func leave(s *portal.Overview) {
 	s.TerminatedOn = day("2026-07-01")
 	s.Current = billing.CurrentDiscount{Percent: 20, Inviter: 20, Step: 1, Until: s.TerminatedOn}
 	s.OnLadder, s.Friends, s.Steps = 1, 1, table(1)
@@ -119,11 +119,11 @@ func leave(s *portal.Standing) {
 
 func inviterScene() *scene {
 	return &scene{
-		standing: standing(inviter, "Резервация", func(s *portal.Standing) {
+		overview: overview(inviter, "Резервация", func(s *portal.Overview) {
 			s.Current = billing.CurrentDiscount{Percent: 60, Inviter: 60, Step: 3, Until: day("2027-04-20")}
 			s.OnLadder, s.Friends, s.Steps = 3, 3, table(3)
 			s.Next = billing.NextFriend{Step: 4, Percent: 80, End: day("2027-04-25")}
-			s.Packages = []billing.CabinetPackage{
+			s.Packages = []billing.PortalPackage{
 				{SMS: 1200, EarnedOn: day("2026-04-20"), State: billing.PackageEarned, Period: 202604},
 				{SMS: 1200, EarnedOn: day("2024-02-11"), State: billing.PackageCredited, Period: 202402},
 				{SMS: 3200, EarnedOn: day("2024-08-30"), State: billing.PackageOrdered, Period: 202408},
@@ -252,7 +252,7 @@ func inviterInvitations() []models.Invitation {
 }
 
 func fullScene() *scene {
-	s := &scene{standing: standing(full, "Акционерное общество «Торгово-промышленная группа компаний „Северо-Западный распределительный центр“»", func(s *portal.Standing) {
+	s := &scene{overview: overview(full, "Акционерное общество «Торгово-промышленная группа компаний „Северо-Западный распределительный центр“»", func(s *portal.Overview) {
 		s.Current = billing.CurrentDiscount{Percent: 100, Inviter: 100, Step: 5, Until: day("2027-04-20")}
 		s.OnLadder, s.Friends, s.Steps = 55, 55, table(5)
 		s.Next = billing.NextFriend{Step: 5, Percent: 100, End: day("2027-04-25")}

@@ -10,7 +10,7 @@ func (m *Model) request(d activation) {
 }
 
 func (m *Model) judge(a *account, d activation) {
-	inviter, reason := m.verdict(a, d)
+	inviter, reason := m.decision(a, d)
 	if reason != "" {
 		m.refused = append(m.refused, Refusal{AccountID: a.id, Code: d.Code, Event: d.event, Reason: reason})
 		return
@@ -20,7 +20,7 @@ func (m *Model) judge(a *account, d activation) {
 	m.accepted = append(m.accepted, Acceptance{AccountID: a.id, InviterID: inviter.id})
 }
 
-func (m *Model) verdict(a *account, d activation) (*account, string) {
+func (m *Model) decision(a *account, d activation) (*account, string) {
 	owner, known := m.owner(d.Code)
 	if !known || m.account(owner).registeredAt.IsZero() {
 		return nil, "unknown_code"

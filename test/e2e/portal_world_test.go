@@ -20,9 +20,9 @@ import (
 	"referral/test/browser"
 )
 
-// cabinet is a world whose personal account is served, with those around it: the
+// portalWorld is a world whose personal account is served, with those around it: the
 // operator's sign-in, and browsers.
-type cabinet struct {
+type portalWorld struct {
 	*world
 	site     string // origin of the personal account
 	identity *identity.Provider
@@ -31,10 +31,10 @@ type cabinet struct {
 
 var moscow = time.FixedZone("MSK", 3*60*60)
 
-// newCabinet makes a world and serves it.
-func newCabinet(t *testing.T, overrides ...string) *cabinet {
+// newPortalWorld makes a world and serves it.
+func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	t.Helper()
-	c := &cabinet{world: newWorld(t, overrides...)}
+	c := &portalWorld{world: newWorld(t, overrides...)}
 	address := freeAddress(c.world)
 	c.site = "http://" + address
 	var err error
@@ -63,7 +63,7 @@ func newCabinet(t *testing.T, overrides ...string) *cabinet {
 
 // visit opens a browser for somebody who signs in as the account, and is on the
 // page then.
-func (c *cabinet) visit(t *testing.T, account int64, path string, o browser.Options) *browser.Page {
+func (c *portalWorld) visit(t *testing.T, account int64, path string, o browser.Options) *browser.Page {
 	t.Helper()
 	o.Hosts = c.hosts()
 	p := browser.Open(t, o)
@@ -79,12 +79,12 @@ func (c *cabinet) visit(t *testing.T, account int64, path string, o browser.Opti
 }
 
 // hosts are those that a browser has to do with.
-func (c *cabinet) hosts() []string {
+func (c *portalWorld) hosts() []string {
 	return []string{strings.TrimPrefix(c.site, "http://"), strings.TrimPrefix(c.identity.Issuer(), "http://")}
 }
 
 // to goes to a page of the personal account.
-func (c *cabinet) to(p *browser.Page, path string) { p.Goto(c.site + path) }
+func (c *portalWorld) to(p *browser.Page, path string) { p.Goto(c.site + path) }
 
 // today is the programme's day.
 func today() models.Date {

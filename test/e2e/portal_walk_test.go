@@ -33,7 +33,7 @@ func screens() map[string]browser.Options {
 func TestTwoClientsWalkTheText(t *testing.T) {
 	for name, screen := range screens() {
 		t.Run(name, func(t *testing.T) {
-			c := newCabinet(t)
+			c := newPortalWorld(t)
 			c.send(client(inviter, "Резервация", before(400)), client(invitee, "Новые окна", before(3)))
 			c.learnCodes(inviter, invitee)
 			first := inviterTakesPart(t, c, screen)
@@ -54,7 +54,7 @@ func TestTwoClientsWalkTheText(t *testing.T) {
 
 // inviterTakesPart: «Вступить в программу» without a code, long after the month
 // for codes.
-func inviterTakesPart(t *testing.T, c *cabinet, screen browser.Options) *browser.Page {
+func inviterTakesPart(t *testing.T, c *portalWorld, screen browser.Options) *browser.Page {
 	t.Helper()
 	p := c.visit(t, inviter, "/referral", screen)
 	judge(t, p)
@@ -75,7 +75,7 @@ func inviterTakesPart(t *testing.T, c *cabinet, screen browser.Options) *browser
 }
 
 // newClientJoins: the field, its last day, what is refused, and the code.
-func newClientJoins(t *testing.T, c *cabinet, screen browser.Options) *browser.Page {
+func newClientJoins(t *testing.T, c *portalWorld, screen browser.Options) *browser.Page {
 	t.Helper()
 	p := c.visit(t, invitee, "/referral", screen)
 	p.WaitText("Если есть код для приглашения, то введите его ниже:")
@@ -107,7 +107,7 @@ func enterCode(p *browser.Page, code string) {
 	p.Follow(func() { p.Click("Применить") })
 }
 
-func inviterSeesTheFriend(t *testing.T, c *cabinet, p *browser.Page) {
+func inviterSeesTheFriend(t *testing.T, c *portalWorld, p *browser.Page) {
 	t.Helper()
 	c.to(p, "/referral")
 	p.WaitText("Ваша скидка сегодня 20%")
@@ -130,7 +130,7 @@ func earned() int64 {
 	return (2*deal*percentDays + 100*days) / (2 * 100 * days) // half away from zero
 }
 
-func inviterSeesTheMoney(t *testing.T, c *cabinet, p *browser.Page) {
+func inviterSeesTheMoney(t *testing.T, c *portalWorld, p *browser.Page) {
 	t.Helper()
 	month := today().Period()
 	c.send(bill(inviter, month, deal))
@@ -155,7 +155,7 @@ func inviterSeesTheMoney(t *testing.T, c *cabinet, p *browser.Page) {
 }
 
 // promoEnds: what was promised to the new client begins.
-func promoEnds(t *testing.T, c *cabinet, p *browser.Page) {
+func promoEnds(t *testing.T, c *portalWorld, p *browser.Page) {
 	t.Helper()
 	c.send(promoEnd(invitee, before(1)))
 	c.drained()
@@ -180,7 +180,7 @@ func judge(t *testing.T, p *browser.Page) {
 // TestRefusalsHaveTheirSentences: own company, a second code, too late, and a
 // stranger's invoice.
 func TestRefusalsHaveTheirSentences(t *testing.T) {
-	c := newCabinet(t)
+	c := newPortalWorld(t)
 	const sibling, late, other = int64(902), int64(903), int64(904)
 	same := fact("registered", "/pbx", "pbx.registered.v1", "r-sibling", sibling,
 		`{"account_id":%d,"name":"Филиал","tax_id":"77%08d","registered_at":%q}`, sibling, inviter, before(2))

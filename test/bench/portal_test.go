@@ -25,10 +25,10 @@ import (
 	"referral/web/portal/api"
 )
 
-// BenchmarkCabinet asks for the main page's data and enters codes at 200 requests a
+// BenchmarkPortal asks for the main page's data and enters codes at 200 requests a
 // second, as clients do: over HTTP, behind authentication, with sessions in the database.
 // The baseline is a SELECT 1 through the same stack.
-func BenchmarkCabinet(b *testing.B) {
+func BenchmarkPortal(b *testing.B) {
 	for _, n := range sizes(b, "1000000") {
 		b.Run(fmt.Sprintf("accounts=%d", n), func(b *testing.B) {
 			for range b.N {

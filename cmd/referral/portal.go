@@ -15,8 +15,8 @@ import (
 	"referral/web/portal/pages"
 )
 
-// cabinet serves the personal account until ctx is done.
-func (a *app) cabinet(ctx context.Context) error {
+// servePortal serves the personal account until ctx is done.
+func (a *app) servePortal(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.HTTP.Cabinet)
 	if err != nil {
 		return fmt.Errorf("listening on %s (http.cabinet; is another process there?): %w", a.config.HTTP.Cabinet, err)

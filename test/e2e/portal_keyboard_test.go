@@ -10,7 +10,7 @@ import (
 // TestKeyboardAloneIsEnough signs in, joins with a code, looks at everything and
 // opens the dialog, and touches no mouse.
 func TestKeyboardAloneIsEnough(t *testing.T) {
-	c := newCabinet(t)
+	c := newPortalWorld(t)
 	c.send(client(inviter, "Резервация", before(400)), client(invitee, "Новые окна", before(3)))
 	c.learnCodes(inviter, invitee)
 	p := browser.Open(t, browser.Options{Hosts: c.hosts()})

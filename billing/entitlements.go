@@ -7,16 +7,16 @@ import (
 	"referral/models"
 )
 
-// Stand is what the facts give one account: its discounts by day, and the
+// Entitlements is what the facts give one account: its discounts by day, and the
 // packages it has earned. own is its accepted activation, nil when it has none;
 // referrals are those that it invited, in any order.
-func (p *Programme) Stand(a *models.Account, own *models.Activation, referrals []models.Referral) models.Standing {
+func (p *Programme) Entitlements(a *models.Account, own *models.Activation, referrals []models.Referral) models.Entitlements {
 	rungs := p.Ladder(referrals)
 	discounts := ladderDiscounts(a.ID, rungs)
 	if d, ok := p.InviteeDiscount(a, own); ok {
 		discounts = append([]models.Discount{d}, discounts...)
 	}
-	return models.Standing{
+	return models.Entitlements{
 		Discounts: p.untilTermination(a, discounts),
 		Grants:    grants(a.ID, rungs),
 	}
@@ -30,16 +30,16 @@ func (p *Programme) InviteeDiscount(a *models.Account, own *models.Activation) (
 		return models.Discount{}, false
 	}
 	activated := p.Local(ActivatedAt(own.RequestedAt, a))
-	terms := p.On(activated).Invitee
+	terms := p.TermsOn(activated).Invitee
 	from := max(p.Local(a.PromoEndedAt), activated)
 	return models.Discount{
 		AccountID: a.ID, Kind: models.Invitee, From: from, To: from.AddMonths(terms.Months), Percent: terms.Percent,
 	}, true
 }
 
-// Promised tells whether an account has been granted a discount whose first
+// AwaitsPromoEnd tells whether an account has been granted a discount whose first
 // day is not known yet.
-func Promised(a *models.Account, own *models.Activation) bool {
+func AwaitsPromoEnd(a *models.Account, own *models.Activation) bool {
 	return own != nil && a.PromoEndedAt.IsZero() && a.TerminatedAt.IsZero()
 }
 

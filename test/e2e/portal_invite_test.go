@@ -15,7 +15,7 @@ func TestInvitationsReachMailAndPhone(t *testing.T) {
 	for name, screen := range map[string]browser.Options{"desk": {}, "phone": {Phone: true, Dark: true}, "no script": {NoScript: true}} {
 		t.Run(name, func(t *testing.T) {
 			f, settings := newFriends(t)
-			c := newCabinet(t, settings...)
+			c := newPortalWorld(t, settings...)
 			c.send(client(inviter, "Резервация", before(400)))
 			c.learnCodes(inviter)
 			p := takePart(t, c, inviter, screen)
@@ -38,7 +38,7 @@ func TestInvitationsReachMailAndPhone(t *testing.T) {
 }
 
 // takePart signs in and takes part without a code.
-func takePart(t *testing.T, c *cabinet, account int64, screen browser.Options) *browser.Page {
+func takePart(t *testing.T, c *portalWorld, account int64, screen browser.Options) *browser.Page {
 	t.Helper()
 	p := c.visit(t, account, "/referral", screen)
 	button := "У меня нет кода"
@@ -63,7 +63,7 @@ func invite(t *testing.T, p *browser.Page, way, field, to string) {
 
 var optOut = regexp.MustCompile(`http://\S+/referral/opt-out/[A-Za-z0-9_-]+`)
 
-func readLetter(t *testing.T, c *cabinet, f *friends) {
+func readLetter(t *testing.T, c *portalWorld, f *friends) {
 	t.Helper()
 	m := f.letter(t, "friend@example.ru")
 	if m.Subject != "Вас приглашают в t2 АТС: скидка 20% на 3 месяца" || m.From != "referral@example.ru" {
@@ -82,7 +82,7 @@ func readLetter(t *testing.T, c *cabinet, f *friends) {
 	}
 }
 
-func readShort(t *testing.T, c *cabinet, f *friends) {
+func readShort(t *testing.T, c *portalWorld, f *friends) {
 	t.Helper()
 	m := f.short(t, 1)
 	if m.To != "79161234567" || m.From != "t2 ATS" {
@@ -104,7 +104,7 @@ func plain(text string) string { return strings.Join(strings.Fields(text), " ") 
 // has no account.
 func TestWhoOptsOutIsNotWrittenToAgain(t *testing.T) {
 	f, settings := newFriends(t)
-	c := newCabinet(t, settings...)
+	c := newPortalWorld(t, settings...)
 	const other = int64(886)
 	c.send(client(inviter, "Резервация", before(400)), client(other, "Другой", before(300)))
 	c.learnCodes(inviter, other)
@@ -134,7 +134,7 @@ func TestWhoOptsOutIsNotWrittenToAgain(t *testing.T) {
 // TestInvitationsAreRefusedInWords: what nobody is written to, and how often.
 func TestInvitationsAreRefusedInWords(t *testing.T) {
 	f, settings := newFriends(t)
-	c := newCabinet(t, append(settings, "REFERRAL_INVITATIONS_PER_DAY=2")...)
+	c := newPortalWorld(t, append(settings, "REFERRAL_INVITATIONS_PER_DAY=2")...)
 	c.send(client(inviter, "Резервация", before(400)))
 	c.learnCodes(inviter)
 	p := takePart(t, c, inviter, browser.Options{})

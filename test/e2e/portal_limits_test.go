@@ -10,7 +10,7 @@ import (
 // TestGuessingIsSlowedDown: after the day's number of wrong codes every code gets
 // the same answer, the right one too, and the wait is named.
 func TestGuessingIsSlowedDown(t *testing.T) {
-	c := newCabinet(t, "REFERRAL_CABINET_LIMITS_WRONG_CODES_PER_ACCOUNT=3")
+	c := newPortalWorld(t, "REFERRAL_CABINET_LIMITS_WRONG_CODES_PER_ACCOUNT=3")
 	c.send(client(inviter, "Резервация", before(400)), client(invitee, "Новые окна", before(3)))
 	c.learnCodes(inviter, invitee)
 	p := c.visit(t, invitee, "/referral", browser.Options{Phone: true})
@@ -33,7 +33,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 
 // TestNoSuchPage is an answer in the pages' own look, with a way back.
 func TestNoSuchPage(t *testing.T) {
-	c := newCabinet(t)
+	c := newPortalWorld(t)
 	c.send(client(inviter, "Резервация", before(400)))
 	c.learnCodes(inviter)
 	for name, screen := range screens() {

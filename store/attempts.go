@@ -36,12 +36,12 @@ func reserveTry(n int) string {
 // giveBackTime bounds how long a try that is not granted is taken off again.
 const giveBackTime = 5 * time.Second
 
-// ReserveTry counts a try with each of the counters, before the code is looked
+// ReserveAttempt counts a try with each of the counters, before the code is looked
 // up. When one of them is at its limit nothing is counted, and over is when the
 // last of the windows at their limits ends; else over is zero. Whoever counts
 // several names them in the same order, so that no two lock each other out, and
 // those that many share last.
-func (s *Store) ReserveTry(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {
+func (s *Store) ReserveAttempt(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {
 	var args []any
 	for _, c := range counters {
 		args = append(args, c.Scope, c.Subject, c.Ends, c.Allowed)
@@ -58,7 +58,7 @@ func (s *Store) ReserveTry(ctx context.Context, counters []models.AttemptLimit) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime) // the client may be gone by now
 	defer cancel()
-	if err := s.GiveBackTry(ctx, counters[:moved]); err != nil {
+	if err := s.ReturnAttempt(ctx, counters[:moved]); err != nil {
 		return over, err
 	}
 	return s.lastAtLimit(ctx, counters[moved:])
@@ -101,8 +101,8 @@ const giveBackTry = quickly + `INSERT INTO code_tries AS t (scope, subject, wind
 	ORDER BY u.n
 	ON CONFLICT (scope, subject, window_ends) DO UPDATE SET tries = greatest(t.tries - 1, 0), allowed = EXCLUDED.allowed`
 
-// GiveBackTry takes a try off again, of counters in the order of [Store.ReserveTry].
-func (s *Store) GiveBackTry(ctx context.Context, counters []models.AttemptLimit) error {
+// ReturnAttempt takes a try off again, of counters in the order of [Store.ReserveAttempt].
+func (s *Store) ReturnAttempt(ctx context.Context, counters []models.AttemptLimit) error {
 	if len(counters) == 0 {
 		return nil
 	}

@@ -8,23 +8,23 @@ import (
 	"referral/models"
 )
 
-// Standing is what the client has today.
-func (s *service) Standing(ctx context.Context, account int64) (Standing, error) {
-	facts, entered, known, err := s.options.Store.Cabinet(ctx, account)
+// Overview is what the client has today.
+func (s *service) Overview(ctx context.Context, account int64) (Overview, error) {
+	facts, entered, known, err := s.options.Store.PortalAccount(ctx, account)
 	if err != nil {
-		return Standing{}, err
+		return Overview{}, err
 	}
-	view := s.options.Programme.Cabinet(&facts, s.today())
-	standing := Standing{Cabinet: view, Entered: entered || view.Joined != nil || view.Friends > 0, Link: s.link(view.Code)}
+	view := s.options.Programme.PortalView(&facts, s.today())
+	overview := Overview{PortalView: view, Entered: entered || view.Joined != nil || view.Friends > 0, Link: s.link(view.Code)}
 	if !known {
-		return standing, ErrUnknownAccount
+		return overview, ErrUnknownAccount
 	}
-	return standing, nil
+	return overview, nil
 }
 
 // EnterWithoutCode notes that the client takes part without a code.
 func (s *service) EnterWithoutCode(ctx context.Context, account int64) error {
-	return s.options.Store.EnterCabinet(ctx, account)
+	return s.options.Store.JoinWithoutCode(ctx, account)
 }
 
 const (
@@ -50,7 +50,7 @@ func (s *service) Friends(ctx context.Context, account int64, after string, limi
 		mark = models.ReferralCursor{ActivatedAt: time.UnixMicro(at[0]), InviteeID: at[1]}
 	}
 	size := pageSize(limit)
-	list, err := s.options.Store.BroughtFriends(ctx, account, mark, size+1)
+	list, err := s.options.Store.ReferredAccounts(ctx, account, mark, size+1)
 	if err != nil {
 		return Page[Friend]{}, err
 	}
@@ -76,7 +76,7 @@ func (s *service) Changes(ctx context.Context, account int64, after string, limi
 	if err != nil {
 		return Page[billing.DiscountChange]{}, err
 	}
-	facts, _, _, err := s.options.Store.Cabinet(ctx, account)
+	facts, _, _, err := s.options.Store.PortalAccount(ctx, account)
 	if err != nil {
 		return Page[billing.DiscountChange]{}, err
 	}
@@ -109,7 +109,7 @@ func (s *service) Months(ctx context.Context, account int64, after string, limit
 		before = models.Period(at[0])
 	}
 	size := pageSize(limit)
-	facts, err := s.options.Store.Bills(ctx, account, before, size+1)
+	facts, err := s.options.Store.PortalInvoices(ctx, account, before, size+1)
 	if err != nil {
 		return Page[billing.MonthMoney]{}, err
 	}
@@ -132,7 +132,7 @@ func monthsPage(list []billing.MonthMoney, account int64, size int) Page[billing
 // Why explains the discount on an invoice of the account. Who invited the client is
 // left out, because the client may not see it.
 func (s *service) Why(ctx context.Context, account int64, invoice string) (e billing.InvoiceExplanation, found bool, err error) {
-	facts, found, err := s.options.Store.Bill(ctx, account, invoice)
+	facts, found, err := s.options.Store.PortalInvoice(ctx, account, invoice)
 	if err != nil || !found {
 		return e, false, err
 	}

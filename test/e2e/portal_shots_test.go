@@ -36,7 +36,7 @@ func TestPictures(t *testing.T) {
 		folder = t.TempDir()
 	}
 	f, settings := newFriends(t)
-	c := newCabinet(t, settings...)
+	c := newPortalWorld(t, settings...)
 	c.halfAYear()
 	old := screensOf(t, c, inviter)
 	invite(t, old["desk"], "Отправить email", "Email получателя", "buhgalter@romashka.ru")
@@ -74,7 +74,7 @@ func TestPictures(t *testing.T) {
 }
 
 // screensOf opens all screens for an account.
-func screensOf(t *testing.T, c *cabinet, account int64) map[string]*browser.Page {
+func screensOf(t *testing.T, c *portalWorld, account int64) map[string]*browser.Page {
 	t.Helper()
 	return map[string]*browser.Page{
 		"desk":  c.visit(t, account, "/referral", browser.Options{LessMotion: true}),
@@ -84,7 +84,7 @@ func screensOf(t *testing.T, c *cabinet, account int64) map[string]*browser.Page
 }
 
 // picture keeps the desk's light picture under the plain name.
-func (c *cabinet) picture(t *testing.T, p *browser.Page, folder, name, screen string) {
+func (c *portalWorld) picture(t *testing.T, p *browser.Page, folder, name, screen string) {
 	t.Helper()
 	judge(t, p)
 	if screen != "desk" {
@@ -97,7 +97,7 @@ func (c *cabinet) picture(t *testing.T, p *browser.Page, folder, name, screen st
 	}
 }
 
-func (c *cabinet) newcomerPictures(t *testing.T, folder string) {
+func (c *portalWorld) newcomerPictures(t *testing.T, folder string) {
 	t.Helper()
 	for screen, p := range screensOf(t, c, newcomer) {
 		c.picture(t, p, folder, "joining", screen)
@@ -111,7 +111,7 @@ func (c *cabinet) newcomerPictures(t *testing.T, folder string) {
 	c.picture(t, p, folder, "joined", "desk")
 }
 
-func (c *cabinet) letterPictures(t *testing.T, folder, link string) {
+func (c *portalWorld) letterPictures(t *testing.T, folder, link string) {
 	t.Helper()
 	for screen, o := range map[string]browser.Options{"desk": {}, "phone": {Phone: true}} {
 		o.Hosts, o.LessMotion = c.hosts(), true
@@ -123,7 +123,7 @@ func (c *cabinet) letterPictures(t *testing.T, folder, link string) {
 
 // halfAYear is the life of the inviter so far: friends, bills, runs, and billing's
 // answers.
-func (c *cabinet) halfAYear() {
+func (c *portalWorld) halfAYear() {
 	c.t.Helper()
 	first := today().Period()
 	for range 6 {
@@ -151,7 +151,7 @@ func (c *cabinet) halfAYear() {
 }
 
 // answer has billing accept all that has gone out.
-func (c *cabinet) answer() {
+func (c *portalWorld) answer() {
 	c.t.Helper()
 	accept := func(id string, account, amount int64) {
 		c.send(fact("results", "/billing", "billing.adjustment-result.v1", "result-"+id, account,

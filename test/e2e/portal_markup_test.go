@@ -33,7 +33,7 @@ const showNames = `REFERRAL_PROGRAMME_TERMS=[{"effective_from":"2020-01-01","act
 // breaches of the policy and requests to strangers by itself.
 func TestNamesAreNothingButText(t *testing.T) {
 	f, settings := newFriends(t)
-	c := newCabinet(t, append(settings, showNames)...)
+	c := newPortalWorld(t, append(settings, showNames)...)
 	names := lines(payloads)
 	if len(names) < 50 {
 		t.Fatalf("%d payloads", len(names))
@@ -54,7 +54,7 @@ func TestNamesAreNothingButText(t *testing.T) {
 }
 
 // lookAround visits every page of an account, which bears its name.
-func lookAround(t *testing.T, c *cabinet, account int64, name string) {
+func lookAround(t *testing.T, c *portalWorld, account int64, name string) {
 	t.Helper()
 	p := c.visit(t, account, "/referral", browser.Options{})
 	pages := []string{"/referral", "/referral/friends", "/referral/history", "/referral/invite", "/referral/invitations",
@@ -72,7 +72,7 @@ func lookAround(t *testing.T, c *cabinet, account int64, name string) {
 }
 
 // readLetters opens the mails in the browser, which runs whatever is in them.
-func readLetters(t *testing.T, c *cabinet, f *friends, n int) {
+func readLetters(t *testing.T, c *portalWorld, f *friends, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -101,7 +101,7 @@ func readLetters(t *testing.T, c *cabinet, f *friends, n int) {
 }
 
 // seeFriends turns the pages of the inviter's list to its end.
-func seeFriends(t *testing.T, c *cabinet, names []string) {
+func seeFriends(t *testing.T, c *portalWorld, names []string) {
 	t.Helper()
 	p := c.visit(t, inviter, "/referral/friends", browser.Options{})
 	missing := names

@@ -13,7 +13,7 @@ import (
 // Auditor shows a period account by account, and keeps what was found.
 type Auditor interface {
 	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error
-	NoteReconciliation(ctx context.Context, period models.Period, breaks int64, at time.Time) error
+	RecordReconciliation(ctx context.Context, period models.Period, breaks int64, at time.Time) error
 	ClaimSlot(ctx context.Context, slot string) (bool, error)
 }
 
@@ -44,7 +44,7 @@ func (s *Scheduler) prove(ctx context.Context, slot string) error {
 
 func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 	var r *billing.Reconciliation
-	patience := billing.Patience{Now: s.Settler.Now(), Grace: s.AnswerGrace}
+	patience := billing.AnswerGrace{Now: s.Settler.Now(), Grace: s.AnswerGrace}
 	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
 		r = billing.NewReconciliation(s.Settler.Programme, period, head, patience)
 		return nil
@@ -64,5 +64,5 @@ func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
 	if r.OnTheWay > 0 {
 		s.Settler.Log.Info("posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
 	}
-	return s.Auditor.NoteReconciliation(ctx, period, r.BreakCount, s.Settler.Now())
+	return s.Auditor.RecordReconciliation(ctx, period, r.BreakCount, s.Settler.Now())
 }

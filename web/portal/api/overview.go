@@ -12,8 +12,8 @@ import (
 	"referral/web/portal"
 )
 
-// Standing is what the account has today.
-type Standing struct {
+// Overview is what the account has today.
+type Overview struct {
 	Today      string     `json:"today" format:"date"`
 	AccountID  int64      `json:"account_id"`
 	Name       string     `json:"name"`
@@ -98,22 +98,22 @@ type Package struct {
 	Period   string `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$" doc:"Of the run it goes out with"`
 }
 
-type standingOut struct{ Body Standing }
+type overviewOut struct{ Body Overview }
 
-func (a *API) standing() {
+func (a *API) overview() {
 	register(a, huma.Operation{
-		OperationID: "get-standing", Method: http.MethodGet, Path: Prefix + "/standing", Summary: "What the account has today", Tags: []string{"Account"},
-	}, []kind{unknownAccount}, func(ctx context.Context, account int64, _ *struct{}) (*standingOut, error) {
-		s, err := a.o.Service.Standing(ctx, account)
+		OperationID: "get-overview", Method: http.MethodGet, Path: Prefix + "/standing", Summary: "What the account has today", Tags: []string{"Account"},
+	}, []kind{unknownAccount}, func(ctx context.Context, account int64, _ *struct{}) (*overviewOut, error) {
+		s, err := a.o.Service.Overview(ctx, account)
 		if err != nil {
 			return nil, err
 		}
-		return &standingOut{newStanding(&s)}, nil
+		return &overviewOut{newOverview(&s)}, nil
 	})
 }
 
-func newStanding(s *portal.Standing) Standing {
-	out := Standing{
+func newOverview(s *portal.Overview) Overview {
+	out := Overview{
 		Today: s.Today.String(), AccountID: s.AccountID, Name: s.Name, Registered: s.Registered, Terminated: s.Terminated, Entered: s.Entered,
 		Code: s.Code, Link: s.Link, Pending: s.Pending, Friends: s.Friends, OnLadder: s.OnLadder,
 		Current: Discount{s.Current.Percent, s.Current.Invitee, s.Current.Inviter, s.Current.Step, dayOrNone(s.Current.Until)},
@@ -141,7 +141,7 @@ func newStanding(s *portal.Standing) Standing {
 	return out
 }
 
-func newPackage(p billing.CabinetPackage) Package {
+func newPackage(p billing.PortalPackage) Package {
 	return Package{p.SMS, p.EarnedOn.String(), string(p.State), p.Period.String()}
 }
 

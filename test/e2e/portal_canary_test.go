@@ -19,7 +19,7 @@ type canaries map[string]string
 // given: in the log, in the metrics, in the headers of dead letters.
 func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 	f, settings := newFriends(t)
-	c := newCabinet(t, append(settings, "REFERRAL_LOG_LEVEL=debug")...)
+	c := newPortalWorld(t, append(settings, "REFERRAL_LOG_LEVEL=debug")...)
 	known := canaries{
 		"name of the inviter": "Канарейкинцентр", "name of the friend": "Щегловснаб",
 		"tax id of the inviter": "7730401917", "tax id of the friend": "7730402928",
@@ -72,7 +72,7 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 }
 
 // sendBroken sends messages that cannot be read, full of what is personal.
-func (c *cabinet) sendBroken(known canaries) {
+func (c *portalWorld) sendBroken(known canaries) {
 	c.t.Helper()
 	for i, data := range []string{
 		fmt.Sprintf(`{"account_id":905,"name":%q,"tax_id":7,"registered_at":%q}`, known["name of the inviter"], before(1)),
@@ -91,7 +91,7 @@ func (c *cabinet) sendBroken(known canaries) {
 
 // learnSecrets adds what a browser was given: the session, and what the sign-in
 // went by.
-func (known canaries) learnSecrets(t *testing.T, c *cabinet, p *browser.Page, who string) {
+func (known canaries) learnSecrets(t *testing.T, c *portalWorld, p *browser.Page, who string) {
 	t.Helper()
 	cookies := p.Cookies()
 	if len(cookies) == 0 {
@@ -136,7 +136,7 @@ func (known canaries) look(t *testing.T, where, text string) {
 	}
 }
 
-func (c *cabinet) lookAtDeadLetters(known canaries) {
+func (c *portalWorld) lookAtDeadLetters(known canaries) {
 	c.t.Helper()
 	for _, r := range c.records("dead_letters") {
 		var headers strings.Builder
@@ -148,7 +148,7 @@ func (c *cabinet) lookAtDeadLetters(known canaries) {
 }
 
 // ask asks the API with a token.
-func (c *cabinet) ask(token string, status int) {
+func (c *portalWorld) ask(token string, status int) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.site+"/api/v1/standing", http.NoBody)
 	if err != nil {
