@@ -127,7 +127,7 @@ func TestAway(t *testing.T) {
 		if up, err := testutil.GatherAndCount(o.registry, "referral_notify_transport_up"); err != nil || up != 1 {
 			t.Errorf("%d, %v", up, err)
 		}
-		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{transport="smtp",channel="email"} 0`) {
+		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{channel="email",transport="smtp"} 0`) {
 			t.Error("the metric says that it is up")
 		}
 		if tries := mails.tries(); tries > 4*70 {
@@ -140,7 +140,7 @@ func TestAway(t *testing.T) {
 		if n := queue.count(models.InvitationSent); n != 50 || o.Ready() != nil {
 			t.Errorf("%d were sent, %v", n, o.Ready())
 		}
-		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{transport="smtp",channel="email"} 1`) {
+		if !strings.Contains(gathered(t, o), `referral_notify_transport_up{channel="email",transport="smtp"} 1`) {
 			t.Error("the metric says that it is away")
 		}
 		o.end(t)

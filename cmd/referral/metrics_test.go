@@ -51,7 +51,7 @@ func TestMetricsOfAProcessThatHasJustStarted(t *testing.T) {
 		`referral_publisher_published_total{topic="referral.dead-letters",type="dead-letter"} 0`,
 		`referral_publisher_held_accounts{stream="documents"} 0`,
 		`referral_notify_errors_total{doing="claiming invitations"} 0`, `referral_notify_abandoned_total{channel="sms"} 0`,
-		`referral_notify_messages_total{transport="kafka",channel="email",outcome="unknown"} 0`,
+		`referral_notify_messages_total{channel="email",outcome="unknown",transport="kafka"} 0`,
 		`referral_auth_turned_away_total{reason="storage"} 0`, `referral_auth_sign_ins_total{result="no account"} 0`,
 		`referral_web_requests_total{route="GET /referral",status="5xx"} 0`, `referral_web_requests_total{route="none",status="gone"} 0`,
 		`referral_portal_activations_total{outcome="limited"} 0`, `referral_portal_activations_total{outcome="own_company"} 0`,

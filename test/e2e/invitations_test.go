@@ -150,10 +150,10 @@ func TestInvitationsGoOutByMailAndSMS(t *testing.T) {
 	}
 	metrics := s.page("/metrics")
 	for _, want := range []string{
-		`referral_notify_messages_total{transport="smtp",channel="email",outcome="sent"} 1`,
-		`referral_notify_messages_total{transport="smtp",channel="email",outcome="refused"} 1`,
-		`referral_notify_messages_total{transport="smpp",channel="sms",outcome="sent"} 1`,
-		`referral_notify_receipts_total{transport="smpp",state="delivered"}`,
+		`referral_notify_messages_total{channel="email",outcome="sent",transport="smtp"} 1`,
+		`referral_notify_messages_total{channel="email",outcome="refused",transport="smtp"} 1`,
+		`referral_notify_messages_total{channel="sms",outcome="sent",transport="smpp"} 1`,
+		`referral_notify_receipts_total{state="delivered",transport="smpp"}`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics do not say %s", want)
@@ -190,7 +190,7 @@ func TestInvitationsWaitForTheirTopic(t *testing.T) {
 	w.until("readyz to say that they wait", func() (bool, string) {
 		page := s.page("/readyz")
 		return strings.HasPrefix(page, "ready\n") && strings.Contains(page, "notify: (the rest works) ") &&
-			strings.Contains(s.page("/metrics"), `referral_notify_transport_up{transport="kafka",channel="email"} 0`), page
+			strings.Contains(s.page("/metrics"), `referral_notify_transport_up{channel="email",transport="kafka"} 0`), page
 	})
 	w.stands(i, models.InvitationQueued)
 

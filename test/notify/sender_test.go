@@ -12,7 +12,7 @@ import (
 	"referral/notify"
 )
 
-const outcomes = `referral_notify_messages_total{transport="smtp",channel="email",outcome=`
+const outcomes = `referral_notify_messages_total{channel="email",outcome=`
 
 // first is the id of a rig's first invitation.
 func first() models.UUID { return models.UUID{0, 1} }
@@ -48,7 +48,7 @@ func TestPutOffAndSent(t *testing.T) {
 	id := r.invite()
 	c := saying(first, models.ErrTransportBusy, models.ErrTransportBusy)
 	p := r.start(c)
-	p.counts(outcomes + `"put_off"} 1`)
+	p.counts(outcomes + `"put_off",transport="smtp"} 1`)
 	r.stands(id, models.InvitationQueued)
 	r.later(time.Minute - time.Second)
 	r.another()
@@ -56,7 +56,7 @@ func TestPutOffAndSent(t *testing.T) {
 		t.Errorf("it was tried %d times before its time", n)
 	}
 	r.later(time.Second)
-	p.counts(outcomes + `"put_off"} 2`)
+	p.counts(outcomes + `"put_off",transport="smtp"} 2`)
 	r.stands(id, models.InvitationQueued)
 	r.later(5 * time.Minute)
 	r.stands(id, models.InvitationSent)
@@ -76,12 +76,12 @@ func TestPutOffForEver(t *testing.T) {
 	c := saying(first, errs...)
 	p := r.start(c)
 	for n := 1; n < 8; n++ {
-		p.counts(fmt.Sprint(outcomes, `"put_off"} `, n))
+		p.counts(fmt.Sprint(outcomes, `"put_off",transport="smtp"} `, n))
 		r.stands(id, models.InvitationQueued)
 		r.later(4 * time.Hour)
 	}
 	r.stands(id, models.InvitationFailed)
-	p.counts(outcomes + `"given_up"} 1`)
+	p.counts(outcomes + `"given_up",transport="smtp"} 1`)
 	if n := c.handed(id); n != 8 {
 		t.Errorf("it was tried %d times", n)
 	}
@@ -102,7 +102,7 @@ func TestNeverAgain(t *testing.T) {
 			by := saying(first, c.err)
 			p := r.start(by)
 			r.stands(id, c.want)
-			p.counts(outcomes + `"` + name + `"} 1`)
+			p.counts(outcomes + `"` + name + `",transport="smtp"} 1`)
 			r.later(24 * time.Hour)
 			r.start(by) // a process that knows of nothing but the database
 			r.another()
@@ -208,7 +208,7 @@ func TestTheQueueIsSeen(t *testing.T) {
 	p := r.start(c)
 	p.counts(`referral_notify_queue{channel="email",state="waiting"} 2`)
 	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 90`)
-	p.counts(`referral_notify_transport_up{transport="smtp",channel="email"} 0`)
+	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 0`)
 	if err := p.Ready(); !errors.Is(err, models.ErrTransportAway) {
 		t.Errorf("Ready says %v", err)
 	}
@@ -217,7 +217,7 @@ func TestTheQueueIsSeen(t *testing.T) {
 	r.stands(other, models.InvitationSent)
 	p.counts(`referral_notify_queue{channel="email",state="waiting"} 0`)
 	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 0`)
-	p.counts(`referral_notify_transport_up{transport="smtp",channel="email"} 1`)
+	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 1`)
 }
 
 // What is being sent when the end comes is still noted.
@@ -275,7 +275,7 @@ func TestAnotherTransport(t *testing.T) {
 				t.Errorf("another transport was handed it %d times", n)
 			}
 			if c.want == models.InvitationUnknown {
-				p.counts(outcomes + `"unknown"} 1`)
+				p.counts(outcomes + `"unknown",transport="smtp"} 1`)
 				p.says(id.String(), "kafka may have sent it before")
 			}
 			r.later(24 * time.Hour)
