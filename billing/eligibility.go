@@ -17,7 +17,7 @@ type EligibilityRequest struct {
 
 // CheckEligibility says whether an application is accepted (the empty reason) or the first
 // rule that it fails. [models.NotRegistered] is no decision: the application
-// waits. Source: programme.md, "Who may activate a code".
+// waits. Source: docs/programme.md, "Who may activate a code".
 func (p *Programme) CheckEligibility(a EligibilityRequest) models.Reason {
 	if !a.Invitee.Registered() {
 		return models.NotRegistered

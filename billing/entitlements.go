@@ -23,7 +23,7 @@ func (p *Programme) Entitlements(a *models.Account, own *models.Activation, refe
 }
 
 // InviteeDiscount is the new client's own discount; it is not there while the
-// end of the promo period is unknown. Source: programme.md, "The invitee's
+// end of the promo period is unknown. Source: docs/programme.md, "The invitee's
 // discount".
 func (p *Programme) InviteeDiscount(a *models.Account, own *models.Activation) (models.Discount, bool) {
 	if own == nil || a.PromoEndedAt.IsZero() {

@@ -19,7 +19,7 @@ type LadderStep struct {
 }
 
 // Ladder folds an inviter's accepted activations, in any order, into the steps
-// they led to. Source: programme.md, "The inviter's ladder".
+// they led to. Source: docs/programme.md, "The inviter's ladder".
 func (p *Programme) Ladder(referrals []models.Referral) []LadderStep {
 	rungs := make([]LadderStep, 0, len(referrals))
 	var last LadderStep

@@ -59,7 +59,7 @@ func Within(dst, timeline []models.Segment, l *models.Line) []models.Segment {
 
 // DiscountOn is the discount of a line, signed like its amount:
 // round(A × Σ percent(day) / (100 × N)), half away from zero, once per line.
-// Source: programme.md, "What a discount does to an invoice".
+// Source: docs/programme.md, "What a discount does to an invoice".
 func DiscountOn(l *models.Line, segments []models.Segment) models.Money {
 	percentDays := 0
 	for _, s := range segments {

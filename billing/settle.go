@@ -47,7 +47,7 @@ type Posting struct {
 // owe minus what the ledger holds, and the packages due in the period that have
 // not gone out. A panic in the arithmetic of one invoice parks that invoice, any
 // other the account.
-// Source: programme.md, "Settling: desired minus posted".
+// Source: docs/programme.md, "Settlement: desired minus posted".
 func (p *Programme) Settle(posting Posting, c *models.SettlementInput) (out models.SettlementResult) {
 	out.AccountID = c.AccountID
 	defer func() {
@@ -208,7 +208,7 @@ func reversed(desired []models.AdjustmentItem, posted []models.PostedLine) []mod
 
 // duePackages is the packages of the period that have not gone out: as many of a
 // size as the facts say, whatever day an earlier one was counted on. Source:
-// programme.md, "A package is owed once per climb, and counted".
+// docs/programme.md, "Settlement: desired minus posted".
 func duePackages(posting Posting, c *models.SettlementInput) []models.SMSPackage {
 	var due []models.SMSPackage
 	for _, g := range c.Grants {

@@ -6,7 +6,7 @@ import "time"
 type ActivationStatus string
 
 // A request waits for its account's registration, and is then judged once and
-// permanently (programme.md, "Who may activate a code").
+// permanently (docs/programme.md, "Who may activate a code").
 const (
 	ActivationPending  ActivationStatus = "pending"
 	ActivationAccepted ActivationStatus = "accepted"

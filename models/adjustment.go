@@ -5,7 +5,7 @@ import "time"
 // AdjustmentReason says what made a difference that was posted.
 type AdjustmentReason string
 
-// The reasons a document can have. Revoked is reserved by the contract for a
+// The reasons a document can have. Revoked is reserved (asyncapi.yaml) for a
 // referral that is taken back.
 const (
 	ReasonRun            AdjustmentReason = "run"

@@ -9,7 +9,7 @@ import (
 type Money int64
 
 // MaxAmount bounds a single amount that is taken from outside, either way
-// (contract, "Bad input"): ten trillion roubles.
+// (docs/contract.md, "Bad input"): ten trillion roubles.
 const MaxAmount Money = 1_000_000_000_000_000
 
 // Add is a checked sum: a total that no longer fits is a defect somewhere, and

@@ -93,7 +93,7 @@ type Header struct {
 // BadInput classifies why a message was set aside.
 type BadInput string
 
-// The kinds of bad input (contract, "Bad input").
+// The kinds of bad input (docs/contract.md, "Bad input").
 const (
 	BadUnreadable  BadInput = "unreadable"   // not JSON, not a CloudEvent
 	BadUnknownType BadInput = "unknown_type" // an event type nobody knows on this topic
@@ -118,7 +118,7 @@ const (
 )
 
 // OutboxEvent is an event for CRM, notifications and analytics. Data carries
-// the fields that the contract names for its type.
+// the fields that asyncapi.yaml names for its type.
 type OutboxEvent struct {
 	Seq       int64 // order of writing; 0 until stored
 	ID        UUID  // the same whenever the same fact is taken

@@ -17,7 +17,7 @@ const (
 // structured mode.
 const ContentType = "application/cloudevents+json"
 
-// Encoder writes events as the contract says, as CloudEvents 1.0 in JSON. It may
+// Encoder writes events by asyncapi.yaml, as CloudEvents 1.0 in JSON. It may
 // be used by many goroutines.
 type Encoder struct {
 	source []byte // JSON

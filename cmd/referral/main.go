@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit statuses of the contract.
+// The exit statuses (docs/contract.md, "Commands").
 const (
 	exitDone  = 0
 	exitNo    = 1 // the answer is no: it does not tie, the brake holds, an account is parked

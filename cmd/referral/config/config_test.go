@@ -408,7 +408,7 @@ func TestRoubles(t *testing.T) {
 	}
 }
 
-// The defaults are the terms of programme.md.
+// The defaults are the terms of docs/programme.md.
 func TestDefaultRules(t *testing.T) {
 	rules, err := Default().Programme.Rules()
 	if err != nil {

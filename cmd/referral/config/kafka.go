@@ -25,7 +25,7 @@ type Kafka struct {
 	SessionTimeout    time.Duration `yaml:"session_timeout"`    // of a member of the group that is silent
 }
 
-// Topics is the names of the topics (contract, "Topics").
+// Topics is the names of the topics (docs/contract.md, "Topics").
 type Topics struct {
 	Registered    string `yaml:"registered"`
 	PromoEnded    string `yaml:"promo_ended"`

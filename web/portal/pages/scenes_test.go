@@ -192,7 +192,7 @@ func explanations() map[string]billing.InvoiceExplanation {
 	return all
 }
 
-// explanation is the example of programme.md, with lines that get nothing.
+// explanation is the example of docs/programme.md, with lines that get nothing.
 func explanation() billing.InvoiceExplanation {
 	month := func(l billing.ExplainedLine) billing.ExplainedLine {
 		l.From, l.To, l.Days = day("2026-04-01"), day("2026-05-01"), 30

@@ -38,7 +38,7 @@ func (s *told) activated(account, inviter int64, at string) {
 	s.event("referral.activation-requested.v1", `{"account_id":%d,"code":"code-%d","requested_at":%q}`, account, inviter, at)
 }
 
-// The example of programme.md: friends on 10 January, 5 March and 20 April.
+// The example of docs/programme.md: friends on 10 January, 5 March and 20 April.
 func TestTheWorkedExample(t *testing.T) {
 	s := newTold(t)
 	s.registered(885, "2025-12-01T09:00:00Z")
