@@ -204,7 +204,7 @@ func TestWhatNoCodeCanBe(t *testing.T) {
 	r := newRig(t)
 	r.kafka(registered(901, "2026-03-20T09:00:00Z"))
 	for _, code := range []string{"ABC\x00DEF", strings.Repeat("A", 5000), "\xff\xfe", " - ", "ABC\nDEF", strings.Repeat("Ж", 65)} {
-		v, err := r.service.Activate(t.Context(), 901, portal.Attempt{Code: code, Address: "192.0.2.1"})
+		v, err := r.service.Activate(t.Context(), 901, portal.ActivationRequest{Code: code, ClientIP: "192.0.2.1"})
 		if err != nil || v != (portal.ActivationResult{Reason: models.UnknownCode}) {
 			t.Errorf("%.10q: %+v, %v", code, v, err)
 		}
@@ -215,7 +215,7 @@ func TestWhatNoCodeCanBe(t *testing.T) {
 	if n := r.number("SELECT tries FROM code_tries WHERE scope = 'account'"); n != 5 {
 		t.Errorf("%d count as wrong codes, want all but the empty one", n)
 	}
-	v, err := r.service.Activate(t.Context(), 901, portal.Attempt{Code: "'; DROP TABLE accounts; --", Address: "192.0.2.1"})
+	v, err := r.service.Activate(t.Context(), 901, portal.ActivationRequest{Code: "'; DROP TABLE accounts; --", ClientIP: "192.0.2.1"})
 	if err != nil || v.Reason != models.UnknownCode {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -277,9 +277,9 @@ func TestTheDocumentListsTheReasons(t *testing.T) {
 	t.Parallel()
 	s := readSchemas(t)
 	for path, want := range map[string][]string{
-		"Decision.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
-		"Change.reason":   {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination)},
-		"Package.state":   {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
+		"ActivationResult.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
+		"Change.reason":           {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination)},
+		"Package.state":           {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
 		"Document.state": {string(billing.DocumentPosted), string(billing.DocumentPublished), string(billing.DocumentApplied), string(billing.DocumentRejected),
 			string(billing.DocumentResent), string(billing.DocumentWrittenOff)},
 	} {

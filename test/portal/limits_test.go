@@ -143,7 +143,7 @@ func TestHangingUpGetsNoMoreLookedAt(t *testing.T) {
 		var ctx context.Context
 		ctx, store.hangUp = context.WithCancel(t.Context())
 		code := fmt.Sprint("WRONG", i)
-		v, err := r.service.Activate(ctx, 901, portal.Attempt{Code: code, Key: code, Address: "198.51.100.7:1"})
+		v, err := r.service.Activate(ctx, 901, portal.ActivationRequest{Code: code, Key: code, ClientIP: "198.51.100.7:1"})
 		if err != nil || (v.Wait > 0) != (i >= 3) {
 			t.Errorf("code %d: %+v, %v", i, v, err)
 		}

@@ -22,9 +22,9 @@ const (
 // consumer does with messages: a transaction costs nearly the same for many as for
 // one. A batch does not wait to fill: it is what arrived during the one before.
 type batcher struct {
-	intake Intake
+	store  Store
 	derive Derive
-	guard  *recovering.Guard // recovers panics of the rules and the storage
+	guard  *recovering.Guard
 
 	mu      sync.Mutex
 	waiting []*batchEntry
@@ -33,10 +33,9 @@ type batcher struct {
 
 // batchEntry is one fact of a batch, and its result.
 type batchEntry struct {
-	ctx  context.Context
-	fact *models.Fact
-	done chan struct{} // closed when decision or err is set
-
+	ctx      context.Context
+	fact     *models.Fact
+	done     chan struct{} // closed when decision or err is set
 	decision models.Activation
 	err      error
 }
@@ -83,7 +82,7 @@ func (g *batcher) nextBatch() []*batchEntry {
 	for len(g.waiting) > 0 && len(batch) < maxBatch {
 		e := g.waiting[0]
 		g.waiting = g.waiting[1:]
-		if e.ctx.Err() == nil { // otherwise its client has given up, and nothing has been done
+		if e.ctx.Err() == nil { // otherwise its client has disconnected
 			batch = append(batch, e)
 		}
 	}
@@ -119,11 +118,11 @@ func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
 }
 
 func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (decisions map[models.ActivationKey]models.Activation, err error) {
-	deliveries := make([]models.DecodedMessage, len(batch))
+	messages := make([]models.DecodedMessage, len(batch))
 	for i, e := range batch {
-		deliveries[i].Fact = e.fact
+		messages[i].Fact = e.fact
 	}
-	_, err = g.intake.Ingest(ctx, deliveries, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
+	_, err = g.store.Ingest(ctx, messages, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		changes := g.derive(set, facts)
 		decisions = map[models.ActivationKey]models.Activation{} // reset, because the transaction may be retried
 		for _, a := range changes.Activations {
@@ -143,9 +142,9 @@ func (g *batcher) decision(ctx context.Context, fact *models.Fact, given map[mod
 	if v, ok := given[key]; ok {
 		return v, nil
 	}
-	v, found, err := g.intake.ActivationOutcome(ctx, key)
+	v, found, err := g.store.ActivationOutcome(ctx, key)
 	if err == nil && !found {
-		err = errors.New("entering a code: it was taken, and made no request")
+		err = errors.New("entering codes: the code was stored without an activation")
 	}
 	return v, err
 }

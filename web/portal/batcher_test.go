@@ -15,26 +15,27 @@ import (
 	"referral/models"
 )
 
-// slowIntake takes a batch when the test lets it, and keeps what it was given.
-type slowIntake struct {
+// slowStore stores a batch when the test permits it, and records the accounts.
+type slowStore struct {
+	Store            // no other method is called
 	begun   chan int // sizes of batches
-	let     chan struct{}
-	spoiled map[int64]error // what is said of a batch with this account
-	twice   bool            // as when a transaction is repeated
-	before  map[int64]bool  // accounts whose events were taken before
-	taken   []int64
+	permits chan struct{}
+	errs    map[int64]error // of a batch with this account
+	twice   bool            // derive is called twice, as when a transaction is retried
+	known   map[int64]bool  // accounts whose facts were stored before
+	stored  []int64
 }
 
-func (s *slowIntake) Ingest(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
+func (s *slowStore) Ingest(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
 	s.begun <- len(batch)
-	<-s.let
+	<-s.permits
 	var facts []*models.Fact
 	for _, d := range batch {
 		account := d.Fact.Data.Account()
-		if err := s.spoiled[account]; err != nil {
+		if err := s.errs[account]; err != nil {
 			return nil, err
 		}
-		if !s.before[account] {
+		if !s.known[account] {
 			facts = append(facts, d.Fact)
 		}
 	}
@@ -43,20 +44,20 @@ func (s *slowIntake) Ingest(_ context.Context, batch []models.DecodedMessage, de
 	}
 	derive(nil, facts)
 	for _, f := range facts {
-		s.taken = append(s.taken, f.Data.Account())
+		s.stored = append(s.stored, f.Data.Account())
 	}
 	return make([]models.Disposition, len(batch)), nil
 }
 
-func (s *slowIntake) ActivationOutcome(_ context.Context, request models.ActivationKey) (models.Activation, bool, error) {
+func (s *slowStore) ActivationOutcome(_ context.Context, request models.ActivationKey) (models.Activation, bool, error) {
 	account := request.AccountID
 	if account == 14 {
 		panic("rows without a result")
 	}
-	return models.Activation{AccountID: account, Status: models.ActivationRefused, Reason: models.OwnCode}, s.before[account], nil
+	return models.Activation{AccountID: account, Status: models.ActivationRefused, Reason: models.OwnCode}, s.known[account], nil
 }
 
-// acceptAll has the rules accept all, and stop at account 13.
+// acceptAll accepts every code, and panics at account 13.
 func acceptAll(_ *models.WorkingSet, facts []*models.Fact) (c models.Changes) {
 	for _, f := range facts {
 		if f.Data.Account() == 13 {
@@ -70,32 +71,32 @@ func acceptAll(_ *models.WorkingSet, facts []*models.Fact) (c models.Changes) {
 	return c
 }
 
-func newSlow() (*slowIntake, *batcher) {
-	s := &slowIntake{begun: make(chan int, 200), let: make(chan struct{}, 200), spoiled: map[int64]error{}, before: map[int64]bool{}}
+func newSlow() (*slowStore, *batcher) {
+	s := &slowStore{begun: make(chan int, 200), permits: make(chan struct{}, 200), errs: map[int64]error{}, known: map[int64]bool{}}
 	guard, err := recovering.NewPrivate(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "portal")
 	if err != nil {
 		panic(err)
 	}
-	return s, &batcher{intake: s, derive: acceptAll, guard: guard}
+	return s, &batcher{store: s, derive: acceptAll, guard: guard}
 }
 
-// enter has accounts enter codes behind the first, which is under way; release ends
-// that, and result is what became of each.
-func (s *slowIntake) enter(t *testing.T, g *batcher, accounts ...int64) (release func() map[int64]string) {
+// enter has accounts enter codes while the batch of the first one is under way. release
+// lets it end and returns the outcome of each.
+func (s *slowStore) enter(t *testing.T, g *batcher, accounts ...int64) (release func() map[int64]string) {
 	t.Helper()
 	type answer struct {
 		account int64
-		said    string
+		text    string
 	}
 	answers := make(chan answer, len(accounts))
 	for i, account := range accounts {
 		go func() {
 			v, err := g.submit(t.Context(), activation(account, "CODE", identity{id: fmt.Sprint(account)}))
-			said := fmt.Sprint(v.Status, v.Reason)
+			text := fmt.Sprint(v.Status, v.Reason)
 			if err != nil {
-				said = err.Error()
+				text = err.Error()
 			}
-			answers <- answer{account, said}
+			answers <- answer{account, text}
 		}()
 		if i == 0 {
 			<-s.begun
@@ -105,20 +106,20 @@ func (s *slowIntake) enter(t *testing.T, g *batcher, accounts ...int64) (release
 	return func() map[int64]string {
 		for range 200 {
 			select {
-			case s.let <- struct{}{}:
+			case s.permits <- struct{}{}:
 			default:
 			}
 		}
 		got := map[int64]string{}
 		for range accounts {
 			a := <-answers
-			got[a.account] = a.said
+			got[a.account] = a.text
 		}
 		return got
 	}
 }
 
-// await returns once so many wait behind the batch that is under way.
+// await returns once n entries wait behind the batch that is under way.
 func await(g *batcher, n int) {
 	for {
 		g.mu.Lock()
@@ -131,12 +132,12 @@ func await(g *batcher, n int) {
 	}
 }
 
-// What comes while a batch is under way is one batch, and everybody gets its own
-// decision; also when the transaction had to be repeated.
+// Codes entered while a batch is under way form one batch, and each gets its own
+// decision, also when the transaction is retried.
 func TestCodesAreBatched(t *testing.T) {
 	s, g := newSlow()
 	s.twice = true
-	s.before[4] = true
+	s.known[4] = true
 	got := s.enter(t, g, 1, 2, 3, 4)()
 	if n := <-s.begun; n != 3 || len(s.begun) != 0 {
 		t.Errorf("the second batch has %d, and %d follow", n, len(s.begun))
@@ -147,35 +148,34 @@ func TestCodesAreBatched(t *testing.T) {
 		}
 	}
 	if again := s.enter(t, g, 5)(); again[5] != "accepted" {
-		t.Errorf("after everything was still: %v", again)
+		t.Errorf("after the batcher was idle: %v", again)
 	}
 }
 
-// A code that the database refuses, or that the rules stop at, spoils no other.
-func TestABadCodeHarmsNoOther(t *testing.T) {
+func TestRefusedCodeDoesNotAffectOthers(t *testing.T) {
 	s, g := newSlow()
-	s.spoiled[3], s.before[14] = fmt.Errorf("%w: of account 3", models.ErrRefused), true
+	s.errs[3], s.known[14] = fmt.Errorf("%w: of account 3", models.ErrRefused), true
 	got := s.enter(t, g, 1, 2, 3, 13, 4, 14)()
-	for account, want := range map[int64]string{1: "accepted", 2: "accepted", 4: "accepted", 13: "panic: string", 14: "panic: string", 3: "entering codes: " + s.spoiled[3].Error()} {
+	for account, want := range map[int64]string{1: "accepted", 2: "accepted", 4: "accepted", 13: "panic: string", 14: "panic: string", 3: "entering codes: " + s.errs[3].Error()} {
 		if got[account] != want {
 			t.Errorf("account %d: %q, want %q", account, got[account], want)
 		}
 	}
-	if slices.Sort(s.taken); !slices.Equal(s.taken, []int64{1, 2, 4}) {
-		t.Errorf("taken are %v", s.taken)
+	if slices.Sort(s.stored); !slices.Equal(s.stored, []int64{1, 2, 4}) {
+		t.Errorf("stored are %v", s.stored)
 	}
 }
 
-// A database that is away fails all of a batch, and nothing is tried one by one.
-func TestADatabaseThatIsAway(t *testing.T) {
+// When the database is unavailable, the entries of a batch are not tried one by one.
+func TestUnavailableDatabaseFailsTheBatch(t *testing.T) {
 	s, g := newSlow()
-	away := errors.New("the database is away")
+	unavailable := errors.New("the database is unavailable")
 	for account := range int64(4) {
-		s.spoiled[account] = away
+		s.errs[account] = unavailable
 	}
-	for account, said := range s.enter(t, g, 0, 1, 2, 3)() {
-		if said != "entering codes: "+away.Error() {
-			t.Errorf("account %d: %q", account, said)
+	for account, text := range s.enter(t, g, 0, 1, 2, 3)() {
+		if text != "entering codes: "+unavailable.Error() {
+			t.Errorf("account %d: %q", account, text)
 		}
 	}
 	if len(s.begun) != 1 {
@@ -183,31 +183,29 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	}
 }
 
-// Whoever has hung up before its batch began is left out of it, and waits for
-// nothing.
-func TestWhoeverHasHungUp(t *testing.T) {
+func TestDisconnectedClientIsLeftOut(t *testing.T) {
 	s, g := newSlow()
 	release := s.enter(t, g, 1)
-	ctx, hangUp := context.WithCancel(t.Context())
+	ctx, disconnect := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
 		_, err := g.submit(ctx, activation(2, "CODE", identity{id: "2"}))
 		left <- err
 	}()
 	await(g, 1)
-	hangUp()
+	disconnect()
 	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("told was %v", err)
+		t.Errorf("error %v", err)
 	}
 	if got := release(); got[1] != "accepted" {
 		t.Errorf("%v", got)
 	}
-	if got := s.enter(t, g, 3)(); got[3] != "accepted" || !slices.Equal(s.taken, []int64{1, 3}) {
-		t.Errorf("%v; taken are %v", got, s.taken)
+	if got := s.enter(t, g, 3)(); got[3] != "accepted" || !slices.Equal(s.stored, []int64{1, 3}) {
+		t.Errorf("%v; stored are %v", got, s.stored)
 	}
 }
 
-func TestABatchIsBounded(t *testing.T) {
+func TestBatchIsBounded(t *testing.T) {
 	s, g := newSlow()
 	var accounts []int64
 	for i := range int64(1 + 2*maxBatch) {

@@ -12,10 +12,10 @@ import (
 // none, the client is the peer of the connection.
 type Proxies []netip.Prefix
 
-// Client returns the IP address that a request came from: the nearest one that is not
+// ClientIP returns the IP address that a request came from: the nearest one that is not
 // a trusted proxy. X-Forwarded-For is read from its end, because the client may have
 // written its beginning.
-func (p Proxies) Client(r *http.Request) string {
+func (p Proxies) ClientIP(r *http.Request) string {
 	address, ok := peer(r.RemoteAddr)
 	if !ok {
 		return ""

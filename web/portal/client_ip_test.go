@@ -40,7 +40,7 @@ func TestClientIP(t *testing.T) {
 		for _, f := range c.forwarded {
 			r.Header.Add("X-Forwarded-For", f)
 		}
-		if got := c.proxies.Client(r); got != c.want {
+		if got := c.proxies.ClientIP(r); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

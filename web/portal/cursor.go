@@ -10,10 +10,10 @@ import (
 // is not secret and grants nothing: queries are always bound to the account. It names
 // the account so that a cursor of another account is refused.
 const (
-	friendsCursor     = 'f'
-	changesCursor     = 'c'
-	monthsCursor      = 'm'
-	invitationsCursor = 'i'
+	friendsCursor     = 'f' // activated_at in microseconds, account
+	changesCursor     = 'c' // number of older changes: new ones are added at the other end
+	monthsCursor      = 'm' // period
+	invitationsCursor = 'i' // the two halves of the id
 )
 
 func newCursor(kind byte, account int64, at ...int64) string {

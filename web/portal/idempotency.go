@@ -68,7 +68,7 @@ func idempotent[T any](ctx context.Context, s *service, a operation, work func(i
 		return answer, on, false, ErrUnderWay
 	case models.RequestAnswered:
 		if err := json.Unmarshal(claim.Answer, &answer); err != nil {
-			return answer, on, false, fmt.Errorf("reading the answer that was kept: %w", err)
+			return answer, on, false, fmt.Errorf("reading the stored answer: %w", err)
 		}
 		return answer, on, true, nil
 	}
@@ -79,14 +79,14 @@ func idempotent[T any](ctx context.Context, s *service, a operation, work func(i
 
 // saveAnswer stores the answer, or releases the request. If that fails, a repeat is
 // refused until claimTimeout, and then does the work again with the same identity.
-func (s *service) saveAnswer(ctx context.Context, claim models.RequestClaim, answer any, momentary bool, failure error) {
+func (s *service) saveAnswer(ctx context.Context, claim models.RequestClaim, answer any, transient bool, failure error) {
 	ctx, cancel := forCleanup(ctx)
 	defer cancel()
 	var err error
 	switch {
 	case failure != nil:
 		err = s.options.Store.ReleaseRequest(ctx, claim)
-	case momentary:
+	case transient:
 		err = s.options.Store.AbandonRequest(ctx, claim)
 	default:
 		var text []byte
@@ -95,6 +95,6 @@ func (s *service) saveAnswer(ctx context.Context, claim models.RequestClaim, ans
 		}
 	}
 	if err != nil {
-		s.options.Log.Warn("the answer to a request was not kept; a repeat waits", "error", err)
+		s.options.Log.Warn("the answer to a request was not stored; a repeat is refused until the claim times out", "error", err)
 	}
 }

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -24,18 +23,16 @@ type inviteAnswer struct {
 	wait       time.Duration
 }
 
-// Invite accepts an invitation. It continues after the client has disconnected, so
-// that a repeat finds an answer.
-func (s *service) Invite(ctx context.Context, account int64, i Invite) (v InviteResult, err error) {
+func (s *service) Invite(ctx context.Context, account int64, r InvitationRequest) (v InviteResult, err error) {
 	defer func() { s.metrics.invited(v, err) }()
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	to, refused := s.recipient(i)
+	to, refused := s.recipient(r)
 	if refused != "" {
 		return InviteResult{Refusal: refused}, nil
 	}
-	take := func(on identity) (result[inviteAnswer], error) { return s.acceptInvite(ctx, account, to, on) }
-	answer, on, kept, err := idempotent(ctx, s, operation{account, i.Key, "invitation", string(to.Channel) + " " + to.Address}, take)
+	accept := func(on identity) (result[inviteAnswer], error) { return s.acceptInvite(ctx, account, to, on) }
+	answer, on, kept, err := idempotent(ctx, s, operation{account: account, key: r.Key, name: "invitation", argument: string(to.Channel) + " " + to.Address}, accept)
 	if err == nil && kept && answer.Refusal == "" {
 		// The invitation itself is found by its id, which is derived from the request.
 		var again result[inviteAnswer]
@@ -45,8 +42,8 @@ func (s *service) Invite(ctx context.Context, account int64, i Invite) (v Invite
 	return InviteResult{Invitation: answer.invitation, Refusal: answer.Refusal, Wait: answer.wait}, err
 }
 
-func (s *service) recipient(i Invite) (contact.Recipient, InviteRefusal) {
-	to, err := s.options.Invites.Recipients.Normalize(i.Channel, i.Recipient)
+func (s *service) recipient(r InvitationRequest) (contact.Recipient, InviteRefusal) {
+	to, err := s.options.Invites.Recipients.Normalize(r.Channel, r.Recipient)
 	switch {
 	case err == nil:
 		return to, ""
@@ -60,8 +57,8 @@ func (s *service) recipient(i Invite) (contact.Recipient, InviteRefusal) {
 	return to, InviteBadRecipient
 }
 
-// codeOf is the code that an account may invite with; empty when it has none yet or
-// has left.
+// codeOf returns the code that an account may invite with; empty when it has none yet
+// or is terminated.
 func (s *service) codeOf(ctx context.Context, account int64) (string, error) {
 	facts, _, _, err := s.options.Store.PortalAccount(ctx, account)
 	if err != nil || s.options.Programme.Terminated(&facts.Account, s.today()) {
@@ -81,57 +78,28 @@ func (s *service) acceptInvite(ctx context.Context, account int64, to contact.Re
 // createInvitation returns the invitation of a request, and creates it with the code
 // if it does not exist.
 func (s *service) createInvitation(ctx context.Context, account int64, to contact.Recipient, code string, on identity) (result[inviteAnswer], error) {
-	taken, err := s.options.Store.Invite(ctx, models.InvitationRequest{
+	invitation, err := s.options.Store.Invite(ctx, models.InvitationRequest{
 		ID: models.UUID(uuid.NewSHA1(invitations, []byte(on.id))), AccountID: account, Channel: to.Channel, Recipient: to.Address, Key: to.Key,
 		Code: code, Token: s.options.NewToken(), Day: s.today(), PerDay: s.options.Invites.PerDay,
 	})
 	switch {
 	case errors.Is(err, models.ErrTooManyInvitations):
-		return tomorrow(InviteTooMany, s.untilTomorrow()), nil
+		return s.refuseToday(InviteTooMany), nil
 	case errors.Is(err, models.ErrRecipientInvited):
-		return tomorrow(InviteAlreadyInvited, s.untilTomorrow()), nil
+		return s.refuseToday(InviteAlreadyInvited), nil
 	case errors.Is(err, models.ErrOptedOut):
 		return result[inviteAnswer]{answer: inviteAnswer{Refusal: InviteOptedOut}}, nil
 	}
-	return result[inviteAnswer]{answer: inviteAnswer{invitation: taken}}, err
+	return result[inviteAnswer]{answer: inviteAnswer{invitation: invitation}}, err
 }
 
-func tomorrow(r InviteRefusal, wait time.Duration) result[inviteAnswer] {
-	return result[inviteAnswer]{answer: inviteAnswer{Refusal: r, wait: wait}, transient: true}
-}
-
-// untilTomorrow is the time until the next day in the programme's zone.
-func (s *service) untilTomorrow() time.Duration {
+// refuseToday refuses until the next day in the programme's zone.
+func (s *service) refuseToday(r InviteRefusal) result[inviteAnswer] {
 	now := s.options.Now().In(s.options.Programme.Zone)
-	return time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, s.options.Programme.Zone).Sub(now)
+	tomorrow := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, s.options.Programme.Zone)
+	return result[inviteAnswer]{answer: inviteAnswer{Refusal: r, wait: tomorrow.Sub(now)}, transient: true}
 }
 
-// Invitations lists those that the client has sent, the newest first.
-func (s *service) Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error) {
-	at, err := readCursor(invitationsCursor, account, after, 2)
-	if err != nil {
-		return Page[models.Invitation]{}, err
-	}
-	var start models.UUID
-	if at != nil {
-		binary.BigEndian.PutUint64(start[:8], uint64(at[0]))
-		binary.BigEndian.PutUint64(start[8:], uint64(at[1]))
-	}
-	size := pageSize(limit)
-	list, err := s.options.Store.Invitations(ctx, account, start, size+1)
-	if err != nil {
-		return Page[models.Invitation]{}, err
-	}
-	page := Page[models.Invitation]{Items: list}
-	if len(list) > size {
-		last := list[size-1].ID
-		page.Items = list[:size]
-		page.Next = newCursor(invitationsCursor, account, int64(binary.BigEndian.Uint64(last[:8])), int64(binary.BigEndian.Uint64(last[8:])))
-	}
-	return page, nil
-}
-
-// OptOut stops all further invitations to the recipient of an invitation.
 func (s *service) OptOut(ctx context.Context, token string) (found bool, err error) {
 	return s.options.Store.OptOut(ctx, models.TokenDigest(token))
 }

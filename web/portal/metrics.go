@@ -6,16 +6,15 @@ import (
 	"referral/models"
 )
 
-// Outcomes other than the reasons for refusing.
+// Outcomes other than the reasons of a refusal.
 const (
 	outcomeAccepted = "accepted"
 	outcomeWaiting  = "waiting"
 	outcomeLimited  = "limited"
 	outcomeFailed   = "failed"
-	outcomeTaken    = "taken"
 )
 
-// metrics counts what clients do, and never which client.
+// metrics counts what clients do. No label identifies a client.
 type metrics struct {
 	activations *prometheus.CounterVec
 	invitations *prometheus.CounterVec
@@ -24,27 +23,20 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		activations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_portal_activations_total", Help: "Codes entered in the personal account, by what became of them.",
+			Name: "referral_portal_activations_total", Help: "Codes entered in the personal account, by outcome.",
 		}, []string{"outcome"}),
 		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_portal_invitations_total", Help: "Invitations asked for in the personal account, by what became of them.",
+			Name: "referral_portal_invitations_total", Help: "Invitations requested in the personal account, by outcome.",
 		}, []string{"outcome"}),
 	}
-	m.initialise()
-	r.MustRegister(m.activations, m.invitations)
-	return m
-}
-
-// initialise creates every counter at 0: one that appears only with its first event
-// raises no alert for that event.
-func (m *metrics) initialise() {
+	// A counter that appears only with its first event raises no alert for that event.
 	for _, outcome := range []string{outcomeAccepted, outcomeWaiting, outcomeLimited, outcomeFailed} {
 		m.activations.WithLabelValues(outcome)
 	}
 	for _, reason := range []models.Reason{models.UnknownCode, models.OwnCode, models.OwnCompany, models.AlreadyActivated, models.WindowClosed} {
 		m.activations.WithLabelValues(string(reason))
 	}
-	for _, outcome := range []string{outcomeTaken, outcomeFailed} {
+	for _, outcome := range []string{outcomeAccepted, outcomeFailed} {
 		m.invitations.WithLabelValues(outcome)
 	}
 	for _, refusal := range []InviteRefusal{
@@ -52,6 +44,8 @@ func (m *metrics) initialise() {
 	} {
 		m.invitations.WithLabelValues(string(refusal))
 	}
+	r.MustRegister(m.activations, m.invitations)
+	return m
 }
 
 func (m *metrics) activated(v ActivationResult, err error) {
@@ -75,7 +69,7 @@ func (m *metrics) invited(v InviteResult, err error) {
 	case err != nil:
 		outcome = outcomeFailed
 	case outcome == "":
-		outcome = outcomeTaken
+		outcome = outcomeAccepted
 	}
 	m.invitations.WithLabelValues(outcome).Inc()
 }

@@ -9,34 +9,36 @@ import (
 	"referral/models"
 )
 
-// Service is all that a client can see and do. The account is always that of the
+// Service is what a client can see and do. The account is always that of the
 // authenticated principal. Errors other than the ones named here mean that the
 // database does not answer.
 type Service interface {
-	// Overview is what the client has today. ErrUnknownAccount: no fact about the
-	// account has arrived; then the overview is that of a new client, with whether
-	// it takes part.
+	// Overview returns the state of the account today. ErrUnknownAccount: no fact about
+	// the account has arrived; the overview is then that of a new client, with TakesPart.
 	Overview(ctx context.Context, account int64) (Overview, error)
-	// EnterWithoutCode notes that the client takes part without a code («У меня нет кода»).
-	EnterWithoutCode(ctx context.Context, account int64) error
-	// Activate enters a friend's code. A refusal is a result, not an error; so is
-	// that there were too many wrong codes (Wait). The result is Waiting for an
-	// account of which nothing is known yet. Errors: ErrKeyReused, ErrUnderWay.
-	Activate(ctx context.Context, account int64, a Attempt) (ActivationResult, error)
-	// Friends lists the clients that the account has invited, the newest first.
+	// JoinWithoutCode records that the client takes part without a code («У меня нет кода»).
+	JoinWithoutCode(ctx context.Context, account int64) error
+	// Activate enters an invitation code. A refusal is a result and not an error, and so
+	// is throttling (Wait). The result is Waiting for an account of which no fact has
+	// arrived. It continues after the client has disconnected: otherwise codes could be
+	// tried without being counted. Errors: ErrKeyReused, ErrUnderWay.
+	Activate(ctx context.Context, account int64, r ActivationRequest) (ActivationResult, error)
+	// Friends lists the accounts that the account has referred, the newest first.
 	Friends(ctx context.Context, account int64, after string, limit int) (Page[Friend], error)
-	// Changes lists every change of the client's percentage, the newest first.
+	// Changes lists every change of the client's percentage up to today, the newest first.
 	Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error)
-	// Months lists the sums of each month, the newest first.
+	// Months lists the sums of each month with an invoice, the newest first. limit counts
+	// months: one with two currencies counts once.
 	Months(ctx context.Context, account int64, after string, limit int) (Page[billing.MonthMoney], error)
-	// Why explains the discount on an invoice of the account, without anything
-	// about the account itself (Account is empty). found is false for every other
-	// invoice, whether it exists or not.
-	Why(ctx context.Context, account int64, invoice string) (e billing.InvoiceExplanation, found bool, err error)
-	// Invite accepts an invitation for sending. A refusal is a result, not an error. Errors:
-	// ErrKeyReused, ErrUnderWay.
-	Invite(ctx context.Context, account int64, i Invite) (InviteResult, error)
-	// Invitations lists those that the client has sent, the newest first.
+	// ExplainInvoice explains the discount on an invoice of the account. Account is
+	// empty: it names the inviter, which the client may not see. found is false for every
+	// other invoice, whether it exists or not.
+	ExplainInvoice(ctx context.Context, account int64, invoice string) (e billing.InvoiceExplanation, found bool, err error)
+	// Invite accepts an invitation for sending. A refusal is a result and not an error. It
+	// continues after the client has disconnected, so that a repeat finds an answer.
+	// Errors: ErrKeyReused, ErrUnderWay.
+	Invite(ctx context.Context, account int64, r InvitationRequest) (InviteResult, error)
+	// Invitations lists the invitations that the client has sent, the newest first.
 	Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error)
 	// OptOut stops all further invitations to the recipient of an invitation. It may
 	// be repeated. found is false for an unknown token.
@@ -45,56 +47,56 @@ type Service interface {
 
 var (
 	// ErrUnknownAccount: no fact about the account has arrived.
-	ErrUnknownAccount = errors.New("portal: nothing is known of the account")
+	ErrUnknownAccount = errors.New("portal: no fact about the account has arrived")
 	// ErrBadCursor: the cursor is not one that the service returned.
-	ErrBadCursor = errors.New("portal: no such page")
+	ErrBadCursor = errors.New("portal: not a cursor of this list")
 	// ErrKeyReused: the idempotency key was used before with another request.
 	ErrKeyReused = errors.New("portal: the idempotency key was used for another request")
 	// ErrUnderWay: the same request is being processed at this moment.
 	ErrUnderWay = errors.New("portal: a request with this idempotency key is under way")
 )
 
-// Overview is what the client has, and whether it takes part.
+// Overview is the state of an account.
 type Overview struct {
 	billing.PortalView
-	Entered bool   // takes part: with a code, by «У меня нет кода», or by having invited a client
-	Link    string // carries the client's code
+	TakesPart bool   // with a code, by «У меня нет кода», or by having referred an account
+	Link      string // contains the client's code
 }
 
-// Attempt is a code that a client enters.
-type Attempt struct {
-	Code    string
-	Address string // the client's IP address as Proxies.Client finds it, for throttling
-	Key     string // idempotency key; empty for none
+// ActivationRequest is an invitation code that a client enters.
+type ActivationRequest struct {
+	Code     string
+	ClientIP string // as Proxies.ClientIP returns it, for throttling
+	Key      string // idempotency key; empty for none
 }
 
-// ActivationResult is the outcome of an attempt.
+// ActivationResult is the outcome of an activation.
 type ActivationResult struct {
 	Accepted bool          `json:"accepted"`
 	Waiting  bool          `json:"waiting"` // for the registration to arrive
 	Reason   models.Reason `json:"reason,omitempty"`
-	Wait     time.Duration `json:"-"` // until the next attempt is considered; then nothing else is set
+	Wait     time.Duration `json:"-"` // until the next code is checked; nothing else is set then
 }
 
-// Friend is a client that was invited.
+// Friend is an account that was referred.
 type Friend struct {
 	AccountID   int64
 	Name        string // masked unless the terms allow it
 	ActivatedOn models.Date
 }
 
-// Invite is an invitation to be sent.
-type Invite struct {
+// InvitationRequest is an invitation to be sent.
+type InvitationRequest struct {
 	Channel   models.Channel
 	Recipient string // as typed
 	Key       string // idempotency key; empty for none
 }
 
-// InviteResult is the outcome of an Invite.
+// InviteResult is the outcome of an InvitationRequest.
 type InviteResult struct {
 	Invitation models.Invitation // when accepted
 	Refusal    InviteRefusal     // empty when accepted
-	Wait       time.Duration     // until it may be tried again, if waiting helps
+	Wait       time.Duration     // until a retry may succeed; 0 if waiting does not help
 }
 
 // InviteRefusal is why an invitation is not sent.
@@ -102,17 +104,17 @@ type InviteRefusal string
 
 // The refusals.
 const (
-	InviteBadRecipient   InviteRefusal = "bad_recipient"   // no address, or no mobile number
-	InvitePremiumNumber  InviteRefusal = "premium_number"  // a number that costs its caller money
-	InviteLookalike      InviteRefusal = "lookalike"       // an address that mixes alphabets
+	InviteBadRecipient   InviteRefusal = "bad_recipient"   // not an address, or not a mobile number
+	InvitePremiumNumber  InviteRefusal = "premium_number"  // the number has a premium rate
+	InviteLookalike      InviteRefusal = "lookalike"       // the address mixes alphabets
 	InviteForeignLetters InviteRefusal = "foreign_letters" // other than Latin letters before the @
-	InviteTooMany        InviteRefusal = "too_many"        // ten a day
-	InviteAlreadyInvited InviteRefusal = "already_invited" // one a day per recipient
-	InviteOptedOut       InviteRefusal = "opted_out"       // the recipient wants none
-	InviteNotPossible    InviteRefusal = "not_possible"    // the channel is off, there is no code yet, or the account has left
+	InviteTooMany        InviteRefusal = "too_many"        // the limit of the day is reached
+	InviteAlreadyInvited InviteRefusal = "already_invited" // today, by any account
+	InviteOptedOut       InviteRefusal = "opted_out"       // the recipient has opted out
+	InviteNotPossible    InviteRefusal = "not_possible"    // the channel is not configured, the account has no code yet or is terminated
 )
 
-// Page is a part of a list, with the cursor of the next part.
+// Page is a part of a list, with the cursor of the next one.
 type Page[T any] struct {
 	Items []T
 	Next  string // empty on the last page

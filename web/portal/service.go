@@ -16,7 +16,7 @@ import (
 	"referral/models"
 )
 
-// Options is what a service needs.
+// Options configures a service. All but Now are required.
 type Options struct {
 	Store      Store
 	Programme  *billing.Programme
@@ -57,7 +57,7 @@ func NewService(o Options) (Service, error) {
 		return nil, fmt.Errorf("portal: %w", err)
 	}
 	return &service{
-		options: o, metrics: newMetrics(o.Registerer), batcher: &batcher{intake: o.Store, derive: o.Derive, guard: guard},
+		options: o, metrics: newMetrics(o.Registerer), batcher: &batcher{store: o.Store, derive: o.Derive, guard: guard},
 	}, nil
 }
 
@@ -69,7 +69,7 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%d invitations a day: must be at least 1", o.Invites.PerDay)
 	}
 	if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
-		return fmt.Errorf("the public address %q is no URL with a scheme and a host", o.PublicURL)
+		return fmt.Errorf("the public address %q is not a URL with a scheme and a host", o.PublicURL)
 	}
 	return o.Limits.validate()
 }
@@ -86,12 +86,4 @@ func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 // forCleanup returns a context for what must still be written after a timeout.
 func forCleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-}
-
-// link is the address of the page where a code is entered, with the code filled in.
-func (s *service) link(code string) string {
-	if code == "" {
-		return ""
-	}
-	return s.options.PublicURL + "/referral?code=" + url.QueryEscape(code)
 }

@@ -17,7 +17,7 @@ type Limit struct {
 	In    time.Duration
 }
 
-// Limits is the limits on wrong codes: per account, per address, and overall.
+// Limits is the limits on wrong codes: by account, by client IP, and overall.
 type Limits struct {
 	Account, Address, Overall Limit
 }
@@ -31,26 +31,26 @@ func (l Limits) validate() error {
 	return nil
 }
 
-// counters returns the counters of a try in the order in which they are locked: the
-// most shared one comes last, so that it is locked for the shortest time.
-func (l Limits) counters(account int64, address string, now time.Time) []models.AttemptLimit {
+// counters returns the counters of an attempt in the order in which they are locked:
+// the most shared one comes last, so that it is locked for the shortest time.
+func (l Limits) counters(account int64, clientIP string, now time.Time) []models.AttemptLimit {
 	counter := func(scope, subject string, limit Limit) models.AttemptLimit {
 		return models.AttemptLimit{Scope: scope, Subject: subject, Ends: now.Truncate(limit.In).Add(limit.In), Allowed: limit.Wrong}
 	}
 	return []models.AttemptLimit{
 		counter("account", strconv.FormatInt(account, 10), l.Account),
-		counter("address", addressBlock(address), l.Address),
+		counter("address", addressBlock(clientIP), l.Address),
 		counter("overall", "", l.Overall),
 	}
 }
 
-// throttled checks a code only within the limits of the account, its address and
-// overall. The try is counted before the check, so that concurrent requests cannot
-// exceed a limit, and released when the code was accepted or the check failed. It
-// stays counted after a timeout, because the code may have been checked.
-func (s *service) throttled(ctx context.Context, account int64, address string, check func() (ActivationResult, error)) (ActivationResult, error) {
+// throttled checks a code only within the limits. The attempt is counted before the
+// check, so that concurrent requests cannot exceed a limit, and returned when the code
+// was accepted or the check failed. It stays counted after a timeout, because the code
+// may have been checked.
+func (s *service) throttled(ctx context.Context, account int64, clientIP string, check func() (ActivationResult, error)) (ActivationResult, error) {
 	now := s.options.Now()
-	counters := s.options.Limits.counters(account, address, now)
+	counters := s.options.Limits.counters(account, clientIP, now)
 	over, err := s.options.Store.ReserveAttempt(ctx, counters)
 	if err != nil {
 		return ActivationResult{}, err
@@ -60,16 +60,16 @@ func (s *service) throttled(ctx context.Context, account int64, address string, 
 	}
 	decision, err := check()
 	if decision.Accepted || err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
-		s.releaseTry(ctx, counters)
+		s.returnAttempt(ctx, counters)
 	}
 	return decision, err
 }
 
-// releaseTry only logs an error: the try then stays counted.
-func (s *service) releaseTry(ctx context.Context, counters []models.AttemptLimit) {
+// returnAttempt only logs an error: the attempt then stays counted.
+func (s *service) returnAttempt(ctx context.Context, counters []models.AttemptLimit) {
 	ctx, cancel := forCleanup(ctx)
 	defer cancel()
 	if err := s.options.Store.ReturnAttempt(ctx, counters); err != nil {
-		s.options.Log.Warn("a try that was no wrong code stays counted as one", "error", err)
+		s.options.Log.Warn("an attempt stays counted as a wrong code", "error", err)
 	}
 }

@@ -19,7 +19,7 @@ func TestLimitsOfWrongCodes(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 	r.RemoteAddr = "10.99.0.1:1"
 	r.Header.Set("X-Forwarded-For", "203.0.113.9")
-	if from := c.Cabinet.Limits.Proxies().Client(r); from != "203.0.113.9" {
+	if from := c.Cabinet.Limits.Proxies().ClientIP(r); from != "203.0.113.9" {
 		t.Errorf("a request through a trusted proxy comes from %s", from)
 	}
 	for text, want := range map[string]string{

@@ -16,7 +16,7 @@ import (
 	"referral/web/portal"
 )
 
-// Prefix is where the API lives.
+// Prefix is the path under which the API is.
 const Prefix = "/api/v1"
 
 // maxBody is more than any request needs, in bytes.
@@ -25,7 +25,7 @@ const maxBody = 8 << 10
 // Options is what the API needs.
 type Options struct {
 	Service portal.Service
-	Proxies portal.Proxies // trusted for the client's address
+	Proxies portal.Proxies // trusted for the client IP
 	Log     *slog.Logger
 }
 
@@ -39,22 +39,20 @@ type API struct {
 	json   []byte
 }
 
-// New makes the API and its document.
+// New returns the API with its OpenAPI document.
 func New(o Options) (*API, error) {
 	if o.Service == nil || o.Log == nil {
 		return nil, errors.New("api: service and log must be given")
 	}
 	a := &API{o: o, mux: http.NewServeMux()}
 	a.huma = humago.New(a.mux, config())
-	a.overview()
-	a.activations()
-	a.membership()
-	a.friends()
-	a.changes()
-	a.months()
-	a.explanation()
-	a.invitations()
-	// Of huma's own; every problem here is a Problem.
+	a.registerOverview()
+	a.registerActivate()
+	a.registerJoin()
+	a.registerLists()
+	a.registerExplanation()
+	a.registerInvite()
+	// Of huma; every problem here is a Problem.
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} {
 		delete(a.huma.OpenAPI().Components.Schemas.Map(), unused)
 	}
@@ -76,8 +74,8 @@ func config() huma.Config {
 			Info: &huma.Info{
 				Title: "Referral programme: personal account", Version: "1",
 				Description: "What a client of the referral programme sees and can do. Amounts are integers in minor units of their currency; " +
-					"days are days of the programme's time zone; fields that are not known here are ignored. " +
-					"The account is that of whoever has signed in, or of the token.",
+					"days are days of the programme's time zone; unknown fields are ignored. " +
+					"The account is that of the signed-in client, or of the token.",
 			},
 			Servers:  []*huma.Server{{URL: "/"}},
 			Security: []map[string][]string{{"bearer": {}}, {"session": {}}},
@@ -97,7 +95,7 @@ func config() huma.Config {
 	return c
 }
 
-// document is made once: nothing is added to the API later.
+// document encodes the OpenAPI document once: nothing is added to the API later.
 func (a *API) document() (err error) {
 	if a.yaml, err = a.huma.OpenAPI().YAML(); err != nil {
 		return fmt.Errorf("api: writing the OpenAPI document: %w", err)
@@ -127,37 +125,40 @@ func serveDocument(kind string, content []byte) http.Handler {
 	})
 }
 
-// register makes a route of an operation of the account that asks. problems are
-// the ones that it has beyond those of every operation.
-func register[I, O any](a *API, op huma.Operation, problems []kind, handle func(ctx context.Context, account int64, in *I) (*O, error)) {
+// response is the answer of an operation.
+type response[T any] struct{ Body T }
+
+// register adds an operation on the account of the request. problems are those it has
+// beyond the ones of every operation.
+func register[I, O any](a *API, op huma.Operation, problems []kind, handle func(ctx context.Context, account int64, in *I) (O, error)) {
 	op.MaxBodyBytes = maxBody
 	op.Responses = a.problemResponses(op.Method, problems)
-	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*response[O], error) {
 		principal, ok := auth.PrincipalOf(ctx)
 		if !ok {
 			return nil, problem(unauthorized)
 		}
 		out, err := handle(ctx, principal.AccountID, in)
 		if err != nil {
-			return nil, a.problemOf(ctx, err)
+			return nil, problemOf(ctx, err)
 		}
-		return out, nil
+		return &response[O]{out}, nil
 	})
 	a.routes = append(a.routes, auth.Route{Pattern: op.Method + " " + op.Path, Access: auth.ClientAPI, Handler: a.handler()})
 }
 
-type addressKey struct{}
+type clientIPKey struct{}
 
-// handler hands a request on with the address that it came from. The answers
-// must not be cached.
+// handler passes the client IP of a request on to its operation. Answers must not be
+// cached.
 func (a *API) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, a.o.Proxies.Client(r))))
+		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientIPKey{}, a.o.Proxies.ClientIP(r))))
 	})
 }
 
-func addressOf(ctx context.Context) string {
-	address, _ := ctx.Value(addressKey{}).(string)
-	return address
+func clientIP(ctx context.Context) string {
+	ip, _ := ctx.Value(clientIPKey{}).(string)
+	return ip
 }

@@ -1,4 +1,4 @@
-// Package api is the JSON API of the personal account: [portal.Service] for
-// other programs. Its OpenAPI document is made from the types below and kept in
-// openapi.yaml, which a test compares.
+// Package api is the JSON API of the personal account: [portal.Service] for other
+// programs. Its OpenAPI document is generated from the types of this package; a test
+// compares it with openapi.yaml.
 package api

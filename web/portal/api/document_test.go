@@ -28,14 +28,13 @@ func newAPI(t *testing.T, service portal.Service) *api.API {
 	return a
 }
 
-// nobody is a service that is never called.
-type nobody struct{ portal.Service }
+// notCalled is a service that no test calls.
+type notCalled struct{ portal.Service }
 
-// The committed document is the one that the types give; after a change of them
-// `go test ./web/portal/api -update` rewrites it, and its difference is the
-// change of the contract.
-func TestTheDocumentIsCommitted(t *testing.T) {
-	made := newAPI(t, nobody{}).Document()
+// After a change of the types, `go test ./web/portal/api -update` rewrites the
+// committed document, and its diff is the change of the contract.
+func TestDocumentIsUpToDate(t *testing.T) {
+	made := newAPI(t, notCalled{}).Document()
 	if *update {
 		if err := os.WriteFile(committed, made, 0o644); err != nil {
 			t.Fatal(err)
@@ -46,21 +45,21 @@ func TestTheDocumentIsCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(kept, made) {
-		t.Error("openapi.yaml is not what the types give: run go test ./web/portal/api -update, and read the difference")
+		t.Error("openapi.yaml does not match the types: run go test ./web/portal/api -update, and check the diff")
 	}
-	if again := newAPI(t, nobody{}).Document(); !bytes.Equal(again, made) {
-		t.Error("the document is another one each time")
+	if again := newAPI(t, notCalled{}).Document(); !bytes.Equal(again, made) {
+		t.Error("the document differs each time")
 	}
 	for _, foreign := range []string{"ErrorModel", "$schema", "about:blank"} {
 		if strings.Contains(string(made), foreign) {
-			t.Errorf("the document speaks of %s", foreign)
+			t.Errorf("the document mentions %s", foreign)
 		}
 	}
 }
 
-func TestTheDocumentIsServed(t *testing.T) {
+func TestDocumentIsServed(t *testing.T) {
 	served := 0
-	for _, route := range newAPI(t, nobody{}).Routes() {
+	for _, route := range newAPI(t, notCalled{}).Routes() {
 		if route.Access != auth.Anyone {
 			continue
 		}
@@ -72,13 +71,12 @@ func TestTheDocumentIsServed(t *testing.T) {
 		}
 	}
 	if served != 2 {
-		t.Errorf("%d routes are for anyone", served)
+		t.Errorf("%d public routes, want 2", served)
 	}
 }
 
-// Every operation of the document has its route, and every route its rule.
 func TestEveryOperationHasARoute(t *testing.T) {
-	a := newAPI(t, nobody{})
+	a := newAPI(t, notCalled{})
 	routes := map[string]bool{}
 	for _, r := range a.Routes() {
 		if err := r.Validate(); err != nil {
@@ -98,13 +96,13 @@ func TestEveryOperationHasARoute(t *testing.T) {
 		delete(routes, want)
 	}
 	if len(routes) > 0 {
-		t.Errorf("nobody has asked for %v", routes)
+		t.Errorf("unexpected routes %v", routes)
 	}
 }
 
-// A handler that is reached without authentication asks nobody anything.
-func TestWithoutAVisitorNothingIsTold(t *testing.T) {
-	for _, route := range newAPI(t, nobody{}).Routes() {
+// A handler that is reached without a principal does not call the service.
+func TestRequestWithoutPrincipalIsRejected(t *testing.T) {
+	for _, route := range newAPI(t, notCalled{}).Routes() {
 		if route.Access == auth.Anyone {
 			continue
 		}

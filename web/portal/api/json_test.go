@@ -11,19 +11,19 @@ import (
 	"referral/web/portal"
 )
 
-// listening is a service that records the codes entered.
-type listening struct {
+// codeRecorder is a service that records the codes entered.
+type codeRecorder struct {
 	portal.Service
 	codes []string
 }
 
-func (l *listening) Activate(_ context.Context, _ int64, a portal.Attempt) (portal.ActivationResult, error) {
-	l.codes = append(l.codes, a.Code)
+func (r *codeRecorder) Activate(_ context.Context, _ int64, request portal.ActivationRequest) (portal.ActivationResult, error) {
+	r.codes = append(r.codes, request.Code)
 	return portal.ActivationResult{Accepted: true}, nil
 }
 
-// What a request says is taken to the letter or not at all.
-func TestRequestsAreReadToTheLetter(t *testing.T) {
+// A request that encoding/json would alter is refused.
+func TestInvalidJSONIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		body   string
 		status int
@@ -39,7 +39,7 @@ func TestRequestsAreReadToTheLetter(t *testing.T) {
 		{"\ufeff" + `{"code":"ABC"}`, http.StatusBadRequest, ""},
 		{`{"code":"ABC"}{}`, http.StatusBadRequest, ""},
 	} {
-		service := &listening{}
+		service := &codeRecorder{}
 		request := httptest.NewRequestWithContext(auth.WithPrincipal(t.Context(), auth.Principal{AccountID: 885}), http.MethodPost, "/api/v1/activations", strings.NewReader(c.body))
 		request.Header.Set("Content-Type", "application/json")
 		answer := httptest.NewRecorder()

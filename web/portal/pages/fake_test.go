@@ -23,8 +23,8 @@ type fakeService struct {
 	underWay    int   // how often to say that the same is under way
 	broken      error // what every verb answers
 	keyed       error // what activating and inviting answer, if anything
-	attempts    []portal.Attempt
-	invites     []portal.Invite
+	attempts    []portal.ActivationRequest
+	invites     []portal.InvitationRequest
 	optedOut    []string
 	enteredBare []int64
 }
@@ -57,15 +57,15 @@ func (f *fakeService) of(account int64) *scene {
 	return &scene{}
 }
 
-func (f *fakeService) EnterWithoutCode(_ context.Context, account int64) error {
+func (f *fakeService) JoinWithoutCode(_ context.Context, account int64) error {
 	f.enteredBare = append(f.enteredBare, account)
 	if s, ok := f.scenes[account]; ok && f.broken == nil {
-		s.overview.Entered = true
+		s.overview.TakesPart = true
 	}
 	return f.broken
 }
 
-func (f *fakeService) Activate(_ context.Context, account int64, a portal.Attempt) (portal.ActivationResult, error) {
+func (f *fakeService) Activate(_ context.Context, account int64, a portal.ActivationRequest) (portal.ActivationResult, error) {
 	f.attempts = append(f.attempts, a)
 	if err := f.hurdle(); err != nil {
 		return portal.ActivationResult{}, err
@@ -74,7 +74,7 @@ func (f *fakeService) Activate(_ context.Context, account int64, a portal.Attemp
 		return v, nil
 	}
 	s := f.of(account)
-	s.overview.Entered, s.overview.Joined = true, &billing.JoinedBy{On: today, Percent: 20, Months: 3}
+	s.overview.TakesPart, s.overview.Joined = true, &billing.JoinedBy{On: today, Percent: 20, Months: 3}
 	s.overview.Promised = &billing.PromisedInvitee{Percent: 20, Months: 3, PromoUntil: "2026-05-04"}
 	return portal.ActivationResult{Accepted: true}, nil
 }
@@ -120,12 +120,12 @@ func part[T any](f *fakeService, all []T, after string, limit int) (portal.Page[
 	return page, f.broken
 }
 
-func (f *fakeService) Why(_ context.Context, account int64, invoice string) (billing.InvoiceExplanation, bool, error) {
+func (f *fakeService) ExplainInvoice(_ context.Context, account int64, invoice string) (billing.InvoiceExplanation, bool, error) {
 	e, found := f.of(account).why[invoice]
 	return e, found, f.broken
 }
 
-func (f *fakeService) Invite(_ context.Context, account int64, i portal.Invite) (portal.InviteResult, error) {
+func (f *fakeService) Invite(_ context.Context, account int64, i portal.InvitationRequest) (portal.InviteResult, error) {
 	f.invites = append(f.invites, i)
 	if err := f.hurdle(); err != nil {
 		return portal.InviteResult{}, err

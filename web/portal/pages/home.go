@@ -33,7 +33,7 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 		return err
 	}
 	f := frame{Title: "Реферальная программа", Here: pathHome, Name: s.Name, HasError: t.Words != ""}
-	if !s.Entered {
+	if !s.TakesPart {
 		f.Here, f.Body = "", p.joiningView(&s, t, done)
 		if !s.Terminated {
 			f.Title = "Вступить в программу"
@@ -64,7 +64,7 @@ func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) 
 	if models.NormalCode(code) == "" {
 		return p.showHome(w, r, account, codeInput{Words: "Введите код из приглашения.", Status: http.StatusUnprocessableEntity}, "")
 	}
-	attempt := portal.Attempt{Code: code, Address: p.o.Proxies.Client(r), Key: onceKey(r, models.NormalCode(code))}
+	attempt := portal.ActivationRequest{Code: code, ClientIP: p.o.Proxies.ClientIP(r), Key: onceKey(r, models.NormalCode(code))}
 	v, err := retryWhileUnderWay(r.Context(), func() (portal.ActivationResult, error) { return p.o.Service.Activate(r.Context(), account, attempt) })
 	if stale(err) {
 		return p.showHome(w, r, account, codeInput{code, staleForm, http.StatusConflict}, "")
@@ -107,7 +107,7 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request, account int64) err
 	if err := readForm(r); err != nil {
 		return err
 	}
-	if err := p.o.Service.EnterWithoutCode(r.Context(), account); err != nil {
+	if err := p.o.Service.JoinWithoutCode(r.Context(), account); err != nil {
 		return err
 	}
 	return p.done(w, r, pathHome, "done", doneEntered)

@@ -123,7 +123,7 @@ func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
 	if a, b := s.service.attempts[0], s.service.attempts[1]; a.Key == "" || a.Key != b.Key {
 		t.Errorf("sent twice, the keys are %q and %q: want one", a.Key, b.Key)
 	}
-	if a := s.service.attempts[0]; models.NormalCode(a.Code) != "K7M2QX9PA" || a.Address != "192.0.2.1" {
+	if a := s.service.attempts[0]; models.NormalCode(a.Code) != "K7M2QX9PA" || a.ClientIP != "192.0.2.1" {
 		t.Errorf("attempt %+v", a)
 	}
 	s.get(newcomer, "/referral?done=activated").wants(http.StatusOK, "Код принят: вы подключены к реферальной программе.",

@@ -23,7 +23,7 @@ func (p *Pages) inviteForm(channel models.Channel) inviteForm {
 }
 
 // refused puts back what was typed, with the reason at its field.
-func (f *inviteForm) refused(i portal.Invite, words string) {
+func (f *inviteForm) refused(i portal.InvitationRequest, words string) {
 	if i.Channel == models.SMS {
 		f.Phone, f.PhoneError = i.Recipient, words
 		return
@@ -79,11 +79,11 @@ func (p *Pages) invite(w http.ResponseWriter, r *http.Request, account int64) er
 	return p.done(w, r, pathInvitations, "sent", url.QueryEscape(v.Invitation.ID.String()))
 }
 
-func readInvite(r *http.Request) (portal.Invite, error) {
+func readInvite(r *http.Request) (portal.InvitationRequest, error) {
 	if err := readForm(r); err != nil {
-		return portal.Invite{}, err
+		return portal.InvitationRequest{}, err
 	}
-	i := portal.Invite{Channel: models.Channel(r.PostForm.Get("channel"))}
+	i := portal.InvitationRequest{Channel: models.Channel(r.PostForm.Get("channel"))}
 	switch i.Channel {
 	case models.Email:
 		i.Recipient = typed(r, "email")
@@ -96,7 +96,7 @@ func readInvite(r *http.Request) (portal.Invite, error) {
 	return i, nil
 }
 
-func (p *Pages) refuseInvite(w http.ResponseWriter, r *http.Request, account int64, i portal.Invite, status int, words string) error {
+func (p *Pages) refuseInvite(w http.ResponseWriter, r *http.Request, account int64, i portal.InvitationRequest, status int, words string) error {
 	v := inviteView{Invite: p.inviteForm(i.Channel), Summary: &summary{Head: "Приглашение не отправлено", Words: words, Field: "email"}}
 	if i.Channel == models.SMS {
 		v.Summary.Field = "phone"

@@ -36,16 +36,16 @@ const (
 func scenes() *fakeService {
 	return &fakeService{
 		scenes: map[int64]*scene{
-			newcomer:   {overview: overview(newcomer, "ООО «Новые окна»", func(s *portal.Overview) { s.Entered, s.Window = false, openWindow })},
-			latecomer:  {overview: overview(latecomer, "ИП Поздняков", func(s *portal.Overview) { s.Entered = false })},
+			newcomer:   {overview: overview(newcomer, "ООО «Новые окна»", func(s *portal.Overview) { s.TakesPart, s.Window = false, openWindow })},
+			latecomer:  {overview: overview(latecomer, "ИП Поздняков", func(s *portal.Overview) { s.TakesPart = false })},
 			promised:   {overview: overview(promised, "ООО «Обещание»", promise)},
 			inviter:    inviterScene(),
 			full:       fullScene(),
 			terminated: {overview: overview(terminated, "ООО «Было»", func(s *portal.Overview) { s.Terminated = true })},
 			leaving:    {overview: overview(leaving, "ООО «До июля»", leave)},
-			outsider:   {overview: overview(outsider, "ООО «Мимо»", func(s *portal.Overview) { s.Entered, s.Terminated, s.TerminatedOn = false, true, today })},
+			outsider:   {overview: overview(outsider, "ООО «Мимо»", func(s *portal.Overview) { s.TakesPart, s.Terminated, s.TerminatedOn = false, true, today })},
 			soon: {overview: overview(soon, "ООО «Пока»", func(s *portal.Overview) {
-				s.Entered, s.Window, s.TerminatedOn = false, openWindow, day("2026-07-01")
+				s.TakesPart, s.Window, s.TerminatedOn = false, openWindow, day("2026-07-01")
 			})},
 			waiting: {overview: portal.Overview{PortalView: billing.PortalView{Today: today, AccountID: waiting, Pending: true, Steps: table(0)}}},
 			bare:    {overview: overview(bare, "ООО «Сами»", func(s *portal.Overview) { s.Window = openWindow })},
@@ -81,7 +81,7 @@ func day(s string) models.Date {
 
 // overview is that of a client that takes part and has nothing, changed.
 func overview(account int64, name string, change func(*portal.Overview)) portal.Overview {
-	s := portal.Overview{Entered: true, Link: "https://cabinet.example.ru/referral?code=K7M2QX9PA", PortalView: billing.PortalView{
+	s := portal.Overview{TakesPart: true, Link: "https://cabinet.example.ru/referral?code=K7M2QX9PA", PortalView: billing.PortalView{
 		Today: today, AccountID: account, Name: name, Code: "K7M2QX9PA", Registered: true, Window: closedWindow, Steps: table(0), Offer: billing.Offer{Percent: 20, Months: 3},
 		Next: billing.NextFriend{Step: 1, Percent: 20, End: day("2026-07-25")},
 	}}

@@ -47,7 +47,7 @@ type whyDocument struct {
 }
 
 func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error {
-	e, found, err := p.o.Service.Why(r.Context(), account, r.PathValue("invoice"))
+	e, found, err := p.o.Service.ExplainInvoice(r.Context(), account, r.PathValue("invoice"))
 	if err != nil {
 		return err
 	}
