@@ -47,7 +47,7 @@ release-fixture: $(TESTENV) ## keep a database that release VERSION has filled, 
 
 # A binary of its own: `go run` would pass on neither signals nor the exit status.
 $(TESTENV):
-	@$(GO) build -o $@ ./internal/demo/testenv
+	@$(GO) build -o $@ ./test/testenv
 
 clean: ## remove what was built; the cache directory stays
 	rm -rf bin

@@ -18,12 +18,12 @@ import (
 
 	"referral/cmd/referral/config"
 	"referral/cmd/referral/report"
-	"referral/internal/demo/broker"
-	"referral/internal/demo/clients"
-	"referral/internal/demo/identity"
-	"referral/internal/demo/parts/proc"
+	"referral/internal/demo/embeddedkafka"
+	"referral/internal/demo/fakebilling"
+	"referral/internal/demo/fakeoidc"
 	"referral/internal/demo/postgres"
-	"referral/internal/demo/responder"
+	"referral/internal/demo/workload"
+	"referral/internal/subprocess"
 	"referral/models"
 	"referral/store"
 	"referral/web/auth"
@@ -72,18 +72,18 @@ type demo struct {
 	process
 	built     *parts
 	options   demoOptions
-	life      *clients.Life
-	codes     *clients.CodeBook
-	told      clients.Summary
+	life      *workload.Life
+	codes     *workload.CodeBook
+	told      workload.Summary
 	teller    *teller
-	billing   *responder.Responder
-	identity  *identity.Provider
+	billing   *fakebilling.Responder
+	identity  *fakeoidc.Provider
 	posted    int
 	overrides []string // environment under which the program's own commands find this system
 }
 
 func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
-	d := &demo{process: p, options: o, codes: clients.NewCodeBook(o.accounts)}
+	d := &demo{process: p, options: o, codes: workload.NewCodeBook(o.accounts)}
 	dir, err := os.MkdirTemp("", "referral-demo-*")
 	if err != nil {
 		return fmt.Errorf("making a directory for the demo: %w", err)
@@ -96,7 +96,7 @@ func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Stop()) }()
-	kafkaBroker, err := broker.Start(ctx, broker.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
+	kafkaBroker, err := embeddedkafka.Start(ctx, embeddedkafka.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (d *demo) prepare(ctx context.Context, c *config.Config, dsn, brokerAddr st
 	for range d.options.months {
 		first = first.Previous()
 	}
-	d.life, err = clients.New(clients.Options{Seed: d.options.seed, Accounts: d.options.accounts, First: first, Months: d.options.months})
+	d.life, err = workload.New(workload.Options{Seed: d.options.seed, Accounts: d.options.accounts, First: first, Months: d.options.months})
 	return err
 }
 
@@ -159,7 +159,7 @@ func (d *demo) prepare(ctx context.Context, c *config.Config, dsn, brokerAddr st
 func freeAddress(address string) (string, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return proc.FreeAddress()
+		return subprocess.FreeAddress()
 	}
 	free := listener.Addr().String()
 	return free, listener.Close()
@@ -172,7 +172,7 @@ func (d *demo) live(ctx context.Context) error {
 		return err
 	}
 	d.teller = newTeller(d.config)
-	if d.billing, err = responder.Start(ctx, responder.Options{
+	if d.billing, err = fakebilling.Start(ctx, fakebilling.Options{
 		Brokers: d.config.Kafka.Brokers, Group: "demo-billing", Log: slog.New(slog.DiscardHandler),
 		Discounts: d.config.Kafka.Topics.Discounts, Packages: d.config.Kafka.Topics.Packages, Results: d.config.Kafka.Topics.Results,
 	}); err != nil {
@@ -225,7 +225,7 @@ func (d *demo) tell(ctx context.Context) error {
 	return nil
 }
 
-func badOf(s *clients.Summary) int64 {
+func badOf(s *workload.Summary) int64 {
 	var n int64
 	for _, count := range s.Bad {
 		n += count
@@ -236,7 +236,7 @@ func badOf(s *clients.Summary) int64 {
 // month tells one month, settles it, and settles again what came late for the
 // months before.
 func (d *demo) month(ctx context.Context, phase int, row string) error {
-	messages, invoices := d.told.Messages, d.told.Good[clients.Invoices]
+	messages, invoices := d.told.Messages, d.told.Good[workload.Invoices]
 	if err := d.teller.tell(ctx, &d.told, withoutErrors(d.life.Registrations(phase))); err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (d *demo) month(ctx context.Context, phase int, row string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, row, period, report.Count(d.told.Messages-messages), report.Count(d.told.Good[clients.Invoices]-invoices), report.Count(own.Documents),
+	fmt.Fprintf(d.out, row, period, report.Count(d.told.Messages-messages), report.Count(d.told.Good[workload.Invoices]-invoices), report.Count(own.Documents),
 		own.Amount, report.Count(own.Packages), report.Count(own.HeldLines), late.Amount)
 	return nil
 }
@@ -347,10 +347,10 @@ func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error
 const newcomers = 3
 
 func (d *demo) welcome(ctx context.Context) error {
-	return d.teller.tell(ctx, &d.told, func(yield func(clients.Message, error) bool) {
+	return d.teller.tell(ctx, &d.told, func(yield func(workload.Message, error) bool) {
 		for n := range newcomers {
 			at := d.now().Add(-time.Duration(n) * 24 * time.Hour)
-			if !yield(clients.Newcomer(int64(d.options.accounts+1+n), at), nil) {
+			if !yield(workload.Newcomer(int64(d.options.accounts+1+n), at), nil) {
 				return
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"referral/cmd/referral/config"
-	"referral/internal/demo/identity"
+	"referral/internal/demo/fakeoidc"
 	"referral/web/auth"
 )
 
@@ -20,7 +20,7 @@ func (d *demo) identify(ctx context.Context, c *config.Config) error {
 	c.HTTP.Cabinet = address
 	c.Cabinet = config.Default().Cabinet
 	public := c.Cabinet.Public(address)
-	d.identity, err = identity.Start(ctx, identity.Options{
+	d.identity, err = fakeoidc.Start(ctx, fakeoidc.Options{
 		RedirectURIs: []string{public + auth.CallbackPath}, PostLogoutURIs: []string{public + auth.SignedOutPath}, Offer: d.offer,
 	})
 	if err != nil {
@@ -36,21 +36,21 @@ func (d *demo) identify(ctx context.Context, c *config.Config) error {
 }
 
 // offer is the clients that are worth being.
-func (d *demo) offer(ctx context.Context) ([]identity.Client, error) {
+func (d *demo) offer(ctx context.Context) ([]fakeoidc.Client, error) {
 	found, err := d.store.DemoAccounts(ctx, d.programme.Local(d.now()))
 	if err != nil { // the page does without, but somebody should know
 		d.log.Error("no clients to offer", "error", err)
 		return nil, err
 	}
-	var clients []identity.Client
-	for _, c := range []identity.Client{
+	var clients []fakeoidc.Client
+	for _, c := range []fakeoidc.Client{
 		{AccountID: found.Highest, Why: "выше всех на лестнице скидок"},
 		{AccountID: found.Climber, Why: "привёл первого друга"},
 		{AccountID: found.Packaged, Why: "заработал пакет SMS"},
 		{AccountID: found.Promised, Why: "новый клиент: скидка ждёт конца промо-периода"},
 		{AccountID: found.Newcomer, Why: "новый клиент: ещё может ввести код"},
 	} {
-		known := func(other identity.Client) bool { return other.AccountID == c.AccountID }
+		known := func(other fakeoidc.Client) bool { return other.AccountID == c.AccountID }
 		if c.AccountID != 0 && !slices.ContainsFunc(clients, known) {
 			clients = append(clients, c)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"referral/cmd/referral/config"
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 )
 
 // teller sends what the clients live, and listens for the codes that they get.
@@ -51,7 +51,7 @@ func withoutErrors[T any](in iter.Seq[T]) iter.Seq2[T, error] {
 }
 
 // tell sends messages in their order, and counts them.
-func (t *teller) tell(ctx context.Context, told *clients.Summary, messages iter.Seq2[clients.Message, error]) error {
+func (t *teller) tell(ctx context.Context, told *workload.Summary, messages iter.Seq2[workload.Message, error]) error {
 	names := t.topicNames()
 	var batch []kafka.Message
 	send := func() error {
@@ -83,16 +83,16 @@ func (t *teller) tell(ctx context.Context, told *clients.Summary, messages iter.
 	return send()
 }
 
-func (t *teller) topicNames() map[clients.Topic]string {
+func (t *teller) topicNames() map[workload.Topic]string {
 	n := &t.config.Topics
-	return map[clients.Topic]string{
-		clients.Registered: n.Registered, clients.PromoEnded: n.PromoEnded, clients.Terminated: n.Terminated,
-		clients.Activation: n.Activation, clients.Invoices: n.Invoices, clients.Results: n.Results,
+	return map[workload.Topic]string{
+		workload.Registered: n.Registered, workload.PromoEnded: n.PromoEnded, workload.Terminated: n.Terminated,
+		workload.Activation: n.Activation, workload.Invoices: n.Invoices, workload.Results: n.Results,
 	}
 }
 
 // learn writes down the codes that are issued, until ctx ends.
-func (t *teller) learn(ctx context.Context, codes *clients.CodeBook) error {
+func (t *teller) learn(ctx context.Context, codes *workload.CodeBook) error {
 	for {
 		m, err := t.events.ReadMessage(ctx)
 		if err != nil {
@@ -125,7 +125,7 @@ func until(ctx context.Context, what string, met func() (bool, error)) error {
 	}
 }
 
-func (t *teller) awaitCodes(ctx context.Context, codes *clients.CodeBook, n int) error {
+func (t *teller) awaitCodes(ctx context.Context, codes *workload.CodeBook, n int) error {
 	return until(ctx, "the codes to be issued", func() (bool, error) { return codes.Known() >= n, nil })
 }
 

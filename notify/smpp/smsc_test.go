@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	peers "referral/internal/demo/smpp"
 	"referral/models"
+	peers "referral/test/smppserver"
 )
 
 func setting(t testing.TB, name string) string {

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/segmentio/kafka-go"
 
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 	"referral/models"
 	"referral/test/storetest"
 )
@@ -183,7 +183,7 @@ func deal(n int) (dealt [partitions][]models.Invoice) {
 	for i := range all {
 		all[i] = i
 	}
-	for inv := range clients.Bulk(seed, n, period) {
+	for inv := range workload.Bulk(seed, n, period) {
 		p := kafka.Murmur2Balancer{}.Balance(kafka.Message{Key: strconv.AppendInt(nil, inv.AccountID, 10)}, all...)
 		dealt[p] = append(dealt[p], inv)
 	}

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 	"referral/models"
 	"referral/test/storetest"
 )
@@ -48,7 +48,7 @@ func rowsByGORM(b *testing.B, n, inTransaction int) time.Duration {
 	db := storetest.SQL(b, storetest.DSN(b))
 	createBaseline(b, db)
 	var halves [sessions][]models.Invoice
-	for inv := range clients.Bulk(seed, n, period) {
+	for inv := range workload.Bulk(seed, n, period) {
 		halves[inv.AccountID%sessions] = append(halves[inv.AccountID%sessions], inv)
 	}
 	g, err := gorm.Open(postgres.New(postgres.Config{Conn: db}), &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true})

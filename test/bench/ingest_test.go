@@ -17,7 +17,7 @@ import (
 	"referral/billing"
 	"referral/consumer"
 	"referral/consumer/decode"
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 	"referral/models"
 	"referral/store"
 	"referral/test/storetest"
@@ -76,7 +76,7 @@ func ingestTopics(b *testing.B, k *broker) decode.Topics {
 
 func bulk(n int, period models.Period) iter.Seq[kafka.Message] {
 	return func(yield func(kafka.Message) bool) {
-		for m := range clients.BulkMessages(seed, n, period) {
+		for m := range workload.BulkMessages(seed, n, period) {
 			out := kafka.Message{Key: m.Key, Value: m.Value}
 			for _, h := range m.Headers {
 				out.Headers = append(out.Headers, kafka.Header{Key: h.Key, Value: h.Value})

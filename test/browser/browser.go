@@ -111,7 +111,7 @@ func setting(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf("%s is not set: run the tests with internal/demo/testenv (make test does)", name)
+		t.Fatalf("%s is not set: run the tests with test/testenv (make test does)", name)
 	}
 	return value
 }

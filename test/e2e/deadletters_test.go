@@ -11,7 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 	"referral/models"
 )
 
@@ -25,7 +25,7 @@ type badMessage struct {
 // everyFault is bad input of every kind, all of it for one account.
 func everyFault(account int64) []badMessage {
 	var all []badMessage
-	for _, m := range clients.Bad(account) {
+	for _, m := range workload.Bad(account) {
 		all = append(all, badMessage{ofLife(&m), m.Note.Fault, m.Note.Bad})
 	}
 	noise := []byte{0xff, 0xfe, 0x00, 0x80, '{', 0xc3, 0x28}

@@ -6,9 +6,9 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"referral/internal/demo/clients"
-	"referral/internal/demo/clients/reference"
+	"referral/internal/demo/workload"
 	"referral/models"
+	"referral/test/reference"
 )
 
 // fact is a structured message; its id must be new in the world.
@@ -100,7 +100,7 @@ func (m mirror) wanted() wanted {
 }
 
 // ofLife is a message of a made-up life.
-func ofLife(m *clients.Message) message {
+func ofLife(m *workload.Message) message {
 	out := message{topic: string(m.Topic), key: string(m.Key), value: m.Value, headers: []kafka.Header{}}
 	for _, h := range m.Headers {
 		out.headers = append(out.headers, kafka.Header{Key: h.Key, Value: h.Value})

@@ -10,12 +10,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"referral/internal/demo/clients"
-	"referral/internal/demo/clients/reference"
-	"referral/internal/demo/kafka"
 	"referral/internal/demo/postgres"
+	"referral/internal/demo/workload"
 	"referral/test/cutproxy"
+	"referral/test/kafkaserver"
 	"referral/test/pgproxy"
+	"referral/test/reference"
 )
 
 // The life that is played under every fault.
@@ -56,7 +56,7 @@ type ledger struct {
 // names to them; tests reach it directly.
 type bench struct {
 	database *postgres.Server
-	broker   *kafka.Broker
+	broker   *kafkaserver.Broker
 	via      *cutproxy.Proxy
 }
 
@@ -70,7 +70,7 @@ func openBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	closing(t, b.database.Stop)
-	if b.broker, err = kafka.Start(t.Context(), kafka.Options{SASLVia: b.via.Addr()}); err != nil {
+	if b.broker, err = kafkaserver.Start(t.Context(), kafkaserver.Options{SASLVia: b.via.Addr()}); err != nil {
 		t.Fatal(err)
 	}
 	closing(t, b.broker.Stop)
@@ -138,12 +138,12 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 	t.Helper()
 	w := newWorldOn(t, servers{b.database.DSN("postgres"), b.broker.Addr()})
 	w.must("migrate")
-	life, err := clients.New(clients.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
+	life, err := workload.New(workload.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &play{
-		teller: teller{mirror: newMirror(w), life: life, facts: map[clients.Topic]int{}}, b: b, fault: f,
+		teller: teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}, b: b, fault: f,
 		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 	}
 	w.deliver = p.send
@@ -229,7 +229,7 @@ func (p *play) secondMonth() {
 func (p *play) taken() {
 	p.w.t.Helper()
 	p.w.until("taking every invoice", func() (bool, string) {
-		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.facts[clients.Invoices]
+		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.facts[workload.Invoices]
 		return n >= int64(want), fmt.Sprintf("%d of %d", n, want)
 	})
 	p.w.drained()
@@ -273,7 +273,7 @@ func (p *play) send(batch []message) {
 	if p.fault.send != nil {
 		write = func(batch []message) { p.fault.send(p, batch) }
 	}
-	if p.struck || p.fault.strike == nil || batch[0].topic == string(clients.Registered) {
+	if p.struck || p.fault.strike == nil || batch[0].topic == string(workload.Registered) {
 		write(batch)
 		return
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"referral/contact"
-	"referral/internal/demo/mailbox"
-	"referral/internal/demo/smpp"
 	"referral/models"
 	"referral/store"
 	"referral/test/asyncapi"
+	"referral/test/fakesmtp"
+	"referral/test/smppserver"
 )
 
 // invites has an account invite somebody, as the personal account does.
@@ -59,9 +59,9 @@ func (w *world) stands(i models.Invitation, want models.InvitationState) {
 
 // transports is a mail server and an SMSC, with the settings by which the program
 // uses them.
-func transports(t *testing.T, refuse func(string) error) (*mailbox.Box, *smpp.Recorder, []string) {
+func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Box, *smppserver.Recorder, []string) {
 	t.Helper()
-	box, err := mailbox.Open(mailbox.Options{Refuse: refuse})
+	box, err := fakesmtp.Open(fakesmtp.Options{Refuse: refuse})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func transports(t *testing.T, refuse func(string) error) (*mailbox.Box, *smpp.Re
 		}
 		return value
 	}
-	recorder, err := smpp.Record(setting("REFERRAL_TEST_SMPP"))
+	recorder, err := smppserver.Record(setting("REFERRAL_TEST_SMPP"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"referral/internal/demo/clients/reference"
+	"referral/test/reference"
 )
 
 // query reads rows into values of a type, by the order of its fields.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"testing"
 
-	"referral/internal/demo/clients"
+	"referral/internal/demo/workload"
 	"referral/models"
 )
 
@@ -30,10 +30,10 @@ func lifeSeed(t *testing.T) uint64 {
 // teller tells a life to a world and to its mirror.
 type teller struct {
 	mirror
-	life  *clients.Life
-	told  clients.Summary
-	facts map[clients.Topic]int // told, each once
-	good  func(message)         // notes what is no bad input; nil for nobody
+	life  *workload.Life
+	told  workload.Summary
+	facts map[workload.Topic]int // told, each once
+	good  func(message)          // notes what is no bad input; nil for nobody
 }
 
 const (
@@ -45,11 +45,11 @@ func TestALifeAsTheReferenceReckonsIt(t *testing.T) {
 	w := newWorld(t)
 	seed := lifeSeed(t)
 	t.Logf("to see this life again: REFERRAL_TEST_SEED=%d", seed)
-	life, err := clients.New(clients.Options{Seed: seed, Accounts: lifeAccounts, First: 202601, Months: 3})
+	life, err := workload.New(workload.Options{Seed: seed, Accounts: lifeAccounts, First: 202601, Months: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	teller := teller{mirror: newMirror(w), life: life, facts: map[clients.Topic]int{}}
+	teller := teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
 	w.serve()
 	for phase := range life.Phases() {
 		teller.tell(phase)
@@ -65,7 +65,7 @@ func (l *teller) tell(phase int) {
 	l.w.t.Helper()
 	var batch []message
 	var issued []int64
-	add := func(m *clients.Message) {
+	add := func(m *workload.Message) {
 		l.told.Count(m)
 		one := ofLife(m)
 		if m.Note.Bad == "" {
@@ -103,7 +103,7 @@ func (l *teller) check(what string) {
 	l.w.t.Helper()
 	w := l.w
 	w.check(what, l.wanted())
-	for table, topic := range map[string]clients.Topic{"invoices": clients.Invoices, "activations": clients.Activation} {
+	for table, topic := range map[string]workload.Topic{"invoices": workload.Invoices, "activations": workload.Activation} {
 		if got, want := w.number(`SELECT count(*) FROM `+table), l.facts[topic]; got != want {
 			w.t.Errorf("%s: %d %s taken, want %d", what, got, table, want)
 		}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"referral/internal/demo/clients/reference"
+	"referral/test/reference"
 )
 
 // cloudEvent is an event of the program as others read it.

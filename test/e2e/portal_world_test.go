@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/demo/identity"
-	"referral/internal/demo/mailbox"
-	"referral/internal/demo/smpp"
+	"referral/internal/demo/fakeoidc"
 	"referral/models"
 	"referral/test/browser"
+	"referral/test/fakesmtp"
+	"referral/test/smppserver"
 )
 
 // portalWorld is a world whose personal account is served, with those around it: the
@@ -25,7 +25,7 @@ import (
 type portalWorld struct {
 	*world
 	site     string // origin of the personal account
-	identity *identity.Provider
+	identity *fakeoidc.Provider
 	server   *server
 }
 
@@ -38,7 +38,7 @@ func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	address := freeAddress(c.world)
 	c.site = "http://" + address
 	var err error
-	c.identity, err = identity.Start(t.Context(), identity.Options{
+	c.identity, err = fakeoidc.Start(t.Context(), fakeoidc.Options{
 		RedirectURIs: []string{c.site + "/referral/sign-in/callback"}, PostLogoutURIs: []string{c.site + "/referral/signed-out"},
 	})
 	if err != nil {
@@ -102,19 +102,19 @@ func dotted(d models.Date) string { return d.Time().Format("02.01.2006") }
 
 // friends are those whom invitations reach: a mail server and an SMSC.
 type friends struct {
-	mail *mailbox.Box
-	sms  *smpp.Recorder
+	mail *fakesmtp.Box
+	sms  *smppserver.Recorder
 }
 
 // newFriends starts a mail server and stands before the SMSC. The settings make
 // the program send by both.
 func newFriends(t *testing.T) (*friends, []string) {
 	t.Helper()
-	box, err := mailbox.Open(mailbox.Options{})
+	box, err := fakesmtp.Open(fakesmtp.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorder, err := smpp.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	recorder, err := smppserver.Record(setting(t, "REFERRAL_TEST_SMPP"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,13 +146,13 @@ func setting(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatal(name + " is not set: run the tests with internal/demo/testenv (make test does)")
+		t.Fatal(name + " is not set: run the tests with test/testenv (make test does)")
 	}
 	return value
 }
 
 // letter waits for the only mail to somebody.
-func (f *friends) letter(t *testing.T, to string) mailbox.Mail {
+func (f *friends) letter(t *testing.T, to string) fakesmtp.Mail {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -164,7 +164,7 @@ func (f *friends) letter(t *testing.T, to string) mailbox.Mail {
 }
 
 // short waits for n SMS, and gives the last.
-func (f *friends) short(t *testing.T, n int) smpp.Message {
+func (f *friends) short(t *testing.T, n int) smppserver.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

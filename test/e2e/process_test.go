@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"referral/internal/demo/clients"
-	"referral/internal/demo/clients/reference"
+	"referral/internal/demo/workload"
+	"referral/test/reference"
 )
 
 func TestStopsInTheMiddleOfItsWork(t *testing.T) {
@@ -19,7 +19,7 @@ func TestStopsInTheMiddleOfItsWork(t *testing.T) {
 	const invoices = 20_000
 	var batch []message
 	var sent sync.WaitGroup
-	for m := range clients.BulkMessages(1, invoices, 202603) {
+	for m := range workload.BulkMessages(1, invoices, 202603) {
 		if batch = append(batch, ofLife(&m)); len(batch) == 5000 {
 			now := batch
 			sent.Go(func() { w.send(now...) })

@@ -16,7 +16,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"referral/internal/demo/parts/proc"
+	"referral/internal/subprocess"
 )
 
 // outcome is what a command did.
@@ -128,7 +128,7 @@ func (w *world) serve(args ...string) *server {
 
 func freeAddress(w *world) string {
 	w.t.Helper()
-	address, err := proc.FreeAddress()
+	address, err := subprocess.FreeAddress()
 	if err != nil {
 		w.t.Fatal(err)
 	}

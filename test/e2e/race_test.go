@@ -3,7 +3,7 @@ package e2e
 import (
 	"testing"
 
-	"referral/internal/demo/clients/reference"
+	"referral/test/reference"
 )
 
 func TestTwentyFriendsAtTheSameInstant(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"referral/internal/demo/responder"
+	"referral/internal/demo/fakebilling"
 	"referral/test/storetest"
 )
 
@@ -45,9 +45,9 @@ func (w *world) reconcile(period string) reconciled {
 }
 
 // startBilling has a stand-in of billing answer what the program posts.
-func (w *world) startBilling() *responder.Responder {
+func (w *world) startBilling() *fakebilling.Responder {
 	w.t.Helper()
-	r, err := responder.Start(context.Background(), responder.Options{
+	r, err := fakebilling.Start(context.Background(), fakebilling.Options{
 		Brokers: []string{w.servers.broker}, Group: w.name + "-billing",
 		Discounts: w.topics["discounts"], Packages: w.topics["packages"], Results: w.topics["results"],
 	})
@@ -64,7 +64,7 @@ func (w *world) startBilling() *responder.Responder {
 
 // answered waits until billing has answered n postings and the program has
 // heard it.
-func (w *world) answered(r *responder.Responder, n int) {
+func (w *world) answered(r *fakebilling.Responder, n int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
-	"referral/internal/demo/clients"
-	"referral/internal/demo/parts"
+	"referral/internal/demo/workload"
+	"referral/internal/toolcache"
 	"referral/models"
 )
 
@@ -47,14 +47,14 @@ func TestReleaseFixture(t *testing.T) {
 func (c *portalWorld) storyOfARelease() []releaseFact {
 	w := c.world
 	w.t.Helper()
-	life, err := clients.New(clients.Options{Seed: releaseSeed, Accounts: releaseAccounts, First: 202601, Months: releasePhases})
+	life, err := workload.New(workload.Options{Seed: releaseSeed, Accounts: releaseAccounts, First: 202601, Months: releasePhases})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l := teller{mirror: newMirror(w), life: life, facts: map[clients.Topic]int{}}
+	l := teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
 	var facts []releaseFact
 	tell := func(m message) {
-		l.facts[clients.Topic(m.topic)]++
+		l.facts[workload.Topic(m.topic)]++
 		l.good(m)
 		l.send(m)
 	}
@@ -70,7 +70,7 @@ func (c *portalWorld) storyOfARelease() []releaseFact {
 			c.post(releaseInviter, "/api/v1/membership", `{}`)
 			c.post(releaseNewcomer, "/api/v1/activations", fmt.Sprintf(`{"code":%q}`, w.codes[releaseInviter]))
 			l.take(activation(releaseNewcomer, w.codes[releaseInviter], before(0)))
-			l.facts[clients.Activation]++
+			l.facts[workload.Activation]++
 		case releasePhases - 1:
 			tell(activation(releaseFriend, w.codes[releaseInviter], "2026-03-02T09:00:00Z"))
 		}
@@ -237,7 +237,7 @@ var (
 // name neither the world nor the owner.
 func (w *world) dump() []byte {
 	w.t.Helper()
-	tool, err := parts.PostgreSQL(w.t.Context(), io.Discard)
+	tool, err := toolcache.PostgreSQL(w.t.Context(), io.Discard)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"referral/internal/demo/clients"
-	"referral/internal/demo/clients/reference"
+	"referral/internal/demo/workload"
+	"referral/test/reference"
 )
 
 // spring is a spring in the life of 300 accounts, with what must come out as
@@ -65,7 +65,7 @@ func loadSpring(t *testing.T) spring {
 		phase := filepath.Join(folder, fmt.Sprintf("phase-%d", i+1))
 		p := &s.phases[i]
 		for _, m := range rows[springMessage](t, phase, "events.jsonl") {
-			if m.Topic == clients.Registered.DefaultName() {
+			if m.Topic == workload.Registered.DefaultName() {
 				p.registrations = append(p.registrations, m)
 			} else {
 				p.rest = append(p.rest, m)
@@ -102,7 +102,7 @@ var placeholder = regexp.MustCompile(`\{code:(\d+)\}`)
 func (w *world) messages(from []springMessage) []message {
 	w.t.Helper()
 	names := map[string]string{}
-	for _, topic := range clients.Topics() {
+	for _, topic := range workload.Topics() {
 		names[topic.DefaultName()] = string(topic)
 	}
 	out := make([]message, len(from))
@@ -160,7 +160,7 @@ func (s *spring) activations(w *world) map[string]string {
 	all := map[string]string{}
 	for i := range s.phases {
 		for _, m := range s.phases[i].rest {
-			if m.Topic != clients.Activation.DefaultName() {
+			if m.Topic != workload.Activation.DefaultName() {
 				continue
 			}
 			var e struct {
@@ -249,14 +249,14 @@ func reversed(t *testing.T, all []springMessage) []springMessage {
 	t.Helper()
 	activations := map[string][]springMessage{}
 	for _, m := range all {
-		if m.Topic == clients.Activation.DefaultName() {
+		if m.Topic == workload.Activation.DefaultName() {
 			activations[m.Key] = append(activations[m.Key], m)
 		}
 	}
 	var turned []springMessage
 	for i := len(all) - 1; i >= 0; i-- {
 		m := all[i]
-		if queue := activations[m.Key]; m.Topic == clients.Activation.DefaultName() {
+		if queue := activations[m.Key]; m.Topic == workload.Activation.DefaultName() {
 			m, activations[m.Key] = queue[0], queue[1:]
 		}
 		turned = append(turned, m)

@@ -130,7 +130,7 @@ func libraryRules() []rule {
 				file("notify/a.go", "github.com/segmentio/kafka-go"),
 			},
 			allowed: []map[string]string{
-				file("consumer/a.go", "github.com/segmentio/kafka-go"), file("internal/demo/broker/a.go", "github.com/segmentio/kafka-go"),
+				file("consumer/a.go", "github.com/segmentio/kafka-go"), file("internal/demo/embeddedkafka/a.go", "github.com/segmentio/kafka-go"),
 			},
 		},
 	}
@@ -165,6 +165,7 @@ func roomRules() []rule {
 			samples: []map[string]string{
 				file("store/a.go", "referral/test/pgproxy"),
 				file("cmd/referral/a.go", "referral/test/pgproxy"),
+				file("internal/demo/a.go", "referral/test/kafkaserver"),
 			},
 			allowed: []map[string]string{file("store/a_test.go", "referral/test/pgproxy"), file("test/faults/a.go", "referral/test/pgproxy")},
 		},

@@ -15,8 +15,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"referral/internal/demo/parts"
-	"referral/internal/demo/parts/proc"
+	"referral/internal/subprocess"
+	"referral/test/toolchain"
 )
 
 // The ways to lend out the server's sessions.
@@ -39,11 +39,11 @@ func Start(t testing.TB, dsn, mode string) string {
 	if err != nil {
 		t.Fatal("pgbouncer: the connection string is not a URL") // which may hold a password
 	}
-	tool, err := parts.PgBouncer(t.Context(), t.Output())
+	tool, err := toolchain.PgBouncer(t.Context(), t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := proc.FreePort()
+	port, err := subprocess.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func Start(t testing.TB, dsn, mode string) string {
 	if os.Geteuid() == 0 { // as whom it refuses to run
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
-	process, err := proc.Start(cmd, syscall.SIGKILL)
+	process, err := subprocess.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ default_pool_size = 20
 	return dir
 }
 
-func awaitAnswer(t testing.TB, process *proc.Process, dsn string) {
+func awaitAnswer(t testing.TB, process *subprocess.Process, dsn string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 
-	"referral/internal/demo/identity"
+	"referral/internal/demo/fakeoidc"
 	"referral/web/auth"
 	"referral/web/auth/authtest"
 )
@@ -88,7 +88,7 @@ func TestSecretsStayOutOfLogAndMetrics(t *testing.T) {
 
 func showTokens(t *testing.T, r *authtest.Rig, ear *overheard) {
 	t.Helper()
-	for _, token := range []string{r.Provider.Token(4242885), r.Provider.Token(4242885, identity.Expired), "geheim.geheim.geheim"} {
+	for _, token := range []string{r.Provider.Token(4242885), r.Provider.Token(4242885, fakeoidc.Expired), "geheim.geheim.geheim"} {
 		ear.secrets[token] = "token"
 		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/api/v1/standing", nil)
 		if err != nil {

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"referral/internal/demo/identity"
-	"referral/internal/demo/parts/proc"
+	"referral/internal/demo/fakeoidc"
 	"referral/internal/sleep"
+	"referral/internal/subprocess"
 	"referral/web/auth"
 	"referral/web/auth/authtest"
 )
@@ -24,7 +24,7 @@ import (
 // While the provider is away nobody can come in, and everybody is told so; who is
 // in stays in. It is found again by itself.
 func TestTheProviderIsAway(t *testing.T) {
-	address, err := proc.FreeAddress()
+	address, err := subprocess.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestTheProviderIsAway(t *testing.T) {
 		t.Errorf("%d errors logged:\n%s", n, r.Log)
 	}
 
-	provider, err := identity.Start(t.Context(), identity.Options{Address: address})
+	provider, err := fakeoidc.Start(t.Context(), fakeoidc.Options{Address: address})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestATokenWithoutAnAccount(t *testing.T) {
 // are those of a real one.
 type forger struct {
 	*httptest.Server
-	provider *identity.Provider
+	provider *fakeoidc.Provider
 	nonce    atomic.Pointer[string]
 	keys     atomic.Int64 // how often they were asked for
 	answer   func(w http.ResponseWriter, nonce string)
@@ -116,7 +116,7 @@ type forger struct {
 
 func newForger(t *testing.T) *forger {
 	t.Helper()
-	provider, err := identity.Start(t.Context(), identity.Options{})
+	provider, err := fakeoidc.Start(t.Context(), fakeoidc.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +160,8 @@ func write(w http.ResponseWriter, v any) {
 }
 
 // idToken is one that must be accepted; the twists spoil it.
-func (f *forger) idToken(nonce string, twists ...identity.Twist) string {
-	good := []identity.Twist{identity.With("iss", f.URL), identity.For("referral"), identity.With("nonce", nonce)}
+func (f *forger) idToken(nonce string, twists ...fakeoidc.Twist) string {
+	good := []fakeoidc.Twist{fakeoidc.With("iss", f.URL), fakeoidc.For("referral"), fakeoidc.With("nonce", nonce)}
 	return f.provider.Token(885, append(good, twists...)...)
 }
 
@@ -178,24 +178,24 @@ func TestIDTokens(t *testing.T) {
 	f := newForger(t)
 	r := f.rig(t)
 	for name, c := range map[string]struct {
-		twist  identity.Twist
+		twist  fakeoidc.Twist
 		status int
 	}{
-		"as it should be":            {identity.With("azp", "referral"), http.StatusOK},
-		"the account as a text":      {identity.With("account_id", "885"), http.StatusOK},
-		"several audiences":          {identity.For("referral", "others"), http.StatusOK},
-		"another nonce":              {identity.With("nonce", "x"), http.StatusForbidden},
-		"no nonce":                   {identity.With("nonce", nil), http.StatusForbidden},
-		"another audience":           {identity.For("others"), http.StatusForbidden},
-		"meant for another party":    {identity.With("azp", "others"), http.StatusForbidden},
-		"another issuer":             {identity.With("iss", "https://id.example"), http.StatusForbidden},
-		"expired":                    {identity.Expired, http.StatusForbidden},
-		"without an end":             {identity.With("exp", nil), http.StatusForbidden},
-		"another key":                {identity.OtherKey, http.StatusForbidden},
-		"not signed":                 {identity.Unsigned, http.StatusForbidden},
-		"signed by the public key":   {identity.WithPublicKey, http.StatusForbidden},
-		"no account":                 {identity.With("account_id", nil), http.StatusForbidden},
-		"an account of another kind": {identity.With("account_id", map[string]int{"id": 885}), http.StatusForbidden},
+		"as it should be":            {fakeoidc.With("azp", "referral"), http.StatusOK},
+		"the account as a text":      {fakeoidc.With("account_id", "885"), http.StatusOK},
+		"several audiences":          {fakeoidc.For("referral", "others"), http.StatusOK},
+		"another nonce":              {fakeoidc.With("nonce", "x"), http.StatusForbidden},
+		"no nonce":                   {fakeoidc.With("nonce", nil), http.StatusForbidden},
+		"another audience":           {fakeoidc.For("others"), http.StatusForbidden},
+		"meant for another party":    {fakeoidc.With("azp", "others"), http.StatusForbidden},
+		"another issuer":             {fakeoidc.With("iss", "https://id.example"), http.StatusForbidden},
+		"expired":                    {fakeoidc.Expired, http.StatusForbidden},
+		"without an end":             {fakeoidc.With("exp", nil), http.StatusForbidden},
+		"another key":                {fakeoidc.OtherKey, http.StatusForbidden},
+		"not signed":                 {fakeoidc.Unsigned, http.StatusForbidden},
+		"signed by the public key":   {fakeoidc.WithPublicKey, http.StatusForbidden},
+		"no account":                 {fakeoidc.With("account_id", nil), http.StatusForbidden},
+		"an account of another kind": {fakeoidc.With("account_id", map[string]int{"id": 885}), http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.answer = func(w http.ResponseWriter, nonce string) {
@@ -266,7 +266,7 @@ func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
 	f := newForger(t)
 	r := f.rig(t)
 	before := f.keys.Load()
-	bad := f.provider.Token(885, identity.With("iss", f.URL), identity.OtherKey)
+	bad := f.provider.Token(885, fakeoidc.With("iss", f.URL), fakeoidc.OtherKey)
 	for range 200 {
 		q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/api/v1/standing", nil)
 		q.RequestURI = ""

@@ -23,8 +23,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"referral/internal/demo/parts"
-	"referral/internal/demo/parts/proc"
+	"referral/internal/subprocess"
+	"referral/internal/toolcache"
 )
 
 // Options say how to run a server. The zero value is a temporary one on a free port.
@@ -42,15 +42,15 @@ type Options struct {
 
 // Server is a running PostgreSQL.
 type Server struct {
-	tool     parts.Tool
+	tool     toolcache.Tool
 	dir      string
-	temp     *proc.TempDir
-	lock     *proc.Lock
+	temp     *subprocess.TempDir
+	lock     *subprocess.Lock
 	owner    *syscall.Credential
 	password string
 	port     int
 	settings map[string]string
-	process  *proc.Process
+	process  *subprocess.Process
 }
 
 const (
@@ -66,7 +66,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	tool, err := parts.PostgreSQL(ctx, o.Log)
+	tool, err := toolcache.PostgreSQL(ctx, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 // open takes the directory for this process alone.
 func (s *Server) open(dir string) (err error) {
 	if dir == "" {
-		if s.temp, err = proc.NewTempDir(tempPrefix, inUse); err != nil {
+		if s.temp, err = subprocess.NewTempDir(tempPrefix, inUse); err != nil {
 			return err
 		}
 		s.dir = s.temp.Path
@@ -108,7 +108,7 @@ func (s *Server) open(dir string) (err error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	if s.lock, err = proc.TryLock(filepath.Join(s.dir, "lock")); errors.Is(err, proc.ErrLocked) {
+	if s.lock, err = subprocess.TryLock(filepath.Join(s.dir, "lock")); errors.Is(err, subprocess.ErrLocked) {
 		return fmt.Errorf("another process runs a server in %s: %w", s.dir, err)
 	}
 	return err
@@ -222,7 +222,7 @@ func (s *Server) launch(ctx context.Context, port int) error {
 		s.port = port
 		if port == 0 {
 			var err error
-			if s.port, err = proc.FreePort(); err != nil {
+			if s.port, err = subprocess.FreePort(); err != nil {
 				return err
 			}
 		}
@@ -245,7 +245,7 @@ func (s *Server) launchOnce(ctx context.Context) (err error) {
 	cmd := s.command(context.WithoutCancel(ctx), "postgres", s.arguments()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Setpgid = true // Ctrl-C in a terminal is for whoever calls Stop
-	if s.process, err = proc.Start(cmd, syscall.SIGINT); err != nil {
+	if s.process, err = subprocess.Start(cmd, syscall.SIGINT); err != nil {
 		return err
 	}
 	if err := s.waitReady(ctx); err != nil {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"referral/internal/demo/identity"
+	"referral/internal/demo/fakeoidc"
 	"referral/models"
 	"referral/web/auth"
 )
@@ -94,7 +94,7 @@ func (r *Rig) roles(m Matrix) []role {
 		{name: "an account number as cookie", come: cookie("885")},
 		{name: "a token", come: bearer(p.Token(m.Own)), bearer: m.Own},
 		{name: "another's token", come: bearer(p.Token(m.Other)), bearer: m.Other},
-		{name: "a token that says what it is", come: bearer(p.Token(m.Own, identity.OfKind("at+jwt"))), bearer: m.Own},
+		{name: "a token that says what it is", come: bearer(p.Token(m.Own, fakeoidc.OfKind("at+jwt"))), bearer: m.Own},
 		{name: "own session and another's token", come: both(cookie(own), bearer(p.Token(m.Other))), account: m.Own, bearer: m.Other},
 		{name: "own session and a bad token", come: both(cookie(own), bearer("x.y.z")), account: m.Own, bearer: badToken},
 		{name: "a password", come: func(q *http.Request) { q.SetBasicAuth("885", "885") }, bearer: badToken},
@@ -112,24 +112,24 @@ func (r *Rig) badTokens(account int64) map[string]string {
 	claim := p.AccountClaim()
 	return map[string]string{
 		"no token":                     "",
-		"an expired token":             p.Token(account, identity.Expired),
-		"a token without an end":       p.Token(account, identity.With("exp", nil)),
-		"a token for others":           p.Token(account, identity.For("somebody-else")),
-		"a token for nobody":           p.Token(account, identity.With("aud", nil)),
-		"a token of another issuer":    p.Token(account, identity.With("iss", "https://id.example")),
-		"a token by another key":       p.Token(account, identity.OtherKey),
-		"an unsigned token":            p.Token(account, identity.Unsigned),
-		"signed by the public key":     p.Token(account, identity.WithPublicKey),
+		"an expired token":             p.Token(account, fakeoidc.Expired),
+		"a token without an end":       p.Token(account, fakeoidc.With("exp", nil)),
+		"a token for others":           p.Token(account, fakeoidc.For("somebody-else")),
+		"a token for nobody":           p.Token(account, fakeoidc.With("aud", nil)),
+		"a token of another issuer":    p.Token(account, fakeoidc.With("iss", "https://id.example")),
+		"a token by another key":       p.Token(account, fakeoidc.OtherKey),
+		"an unsigned token":            p.Token(account, fakeoidc.Unsigned),
+		"signed by the public key":     p.Token(account, fakeoidc.WithPublicKey),
 		"an ID token":                  p.Token(account, p.AsIDToken),
-		"an ID token of another party": p.Token(account, identity.With("at_hash", "x"), identity.With("azp", "other")),
-		"a token without account":      p.Token(account, identity.With(claim, nil)),
-		"a token of account 0":         p.Token(account, identity.With(claim, 0)),
-		"a token of a negative one":    p.Token(account, identity.With(claim, -account)),
-		"a token of a broken one":      p.Token(account, identity.With(claim, 1.5)),
-		"a token of a list":            p.Token(account, identity.With(claim, []int64{account})),
-		"a token of too much":          p.Token(account, identity.With(claim, "9223372036854775808")),
-		"a token of a word":            p.Token(account, identity.With(claim, " 1")),
-		"a token by its subject alone": p.Token(account, identity.With(claim, nil), identity.With("sub", "885")),
+		"an ID token of another party": p.Token(account, fakeoidc.With("at_hash", "x"), fakeoidc.With("azp", "other")),
+		"a token without account":      p.Token(account, fakeoidc.With(claim, nil)),
+		"a token of account 0":         p.Token(account, fakeoidc.With(claim, 0)),
+		"a token of a negative one":    p.Token(account, fakeoidc.With(claim, -account)),
+		"a token of a broken one":      p.Token(account, fakeoidc.With(claim, 1.5)),
+		"a token of a list":            p.Token(account, fakeoidc.With(claim, []int64{account})),
+		"a token of too much":          p.Token(account, fakeoidc.With(claim, "9223372036854775808")),
+		"a token of a word":            p.Token(account, fakeoidc.With(claim, " 1")),
+		"a token by its subject alone": p.Token(account, fakeoidc.With(claim, nil), fakeoidc.With("sub", "885")),
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"referral/internal/demo/identity"
+	"referral/internal/demo/fakeoidc"
 	"referral/web/auth"
 	"referral/web/middleware"
 )
@@ -42,7 +42,7 @@ const (
 type Rig struct {
 	T        testing.TB
 	Auth     *auth.Authenticator
-	Provider *identity.Provider
+	Provider *fakeoidc.Provider
 	Sessions auth.Sessions
 	URL      string // of the personal account, without a slash at its end
 	Log      *Log
@@ -82,7 +82,7 @@ func New(t testing.TB, o Options) *Rig {
 func (r *Rig) startProvider() {
 	r.T.Helper()
 	var err error
-	r.Provider, err = identity.Start(context.Background(), identity.Options{
+	r.Provider, err = fakeoidc.Start(context.Background(), fakeoidc.Options{
 		RedirectURIs: []string{r.URL + auth.CallbackPath}, PostLogoutURIs: []string{r.URL + auth.SignedOutPath},
 	})
 	if err != nil {

@@ -1,0 +1,52 @@
+package workload
+
+import "referral/models"
+
+// Summary counts what was told, so that a reader can prove that nothing was
+// lost. The zero Summary is ready to count.
+type Summary struct {
+	Messages    int64
+	Good        map[Topic]int64 // events on each topic, without repeats
+	Repeats     int64           // further messages of the same events
+	Bad         map[models.BadInput]int64
+	Faults      map[string]int64        // bad messages by what is wrong with them
+	Activations map[models.Reason]int64 // good ones by decision; "" is accepted, not_registered waits permanently
+	Lines       int64                   // of the good invoices
+}
+
+// Count adds a message.
+func (s *Summary) Count(m *Message) {
+	if s.Good == nil {
+		s.Good, s.Bad = map[Topic]int64{}, map[models.BadInput]int64{}
+		s.Faults, s.Activations = map[string]int64{}, map[models.Reason]int64{}
+	}
+	s.Messages++
+	switch {
+	case m.Note.Bad != "":
+		s.Bad[m.Note.Bad]++
+		s.Faults[m.Note.Fault]++
+	case m.Note.Repeat:
+		s.Repeats++
+	default:
+		s.countGood(m)
+	}
+}
+
+func (s *Summary) countGood(m *Message) {
+	s.Good[m.Topic]++
+	s.Lines += int64(m.Note.Lines)
+	if m.Topic == Activation {
+		s.Activations[m.Note.Decision]++
+	}
+}
+
+// Refused is how many activations are refused in the end.
+func (s *Summary) Refused() int64 {
+	var n int64
+	for reason, count := range s.Activations {
+		if reason != "" && reason != models.NotRegistered {
+			n += count
+		}
+	}
+	return n
+}

@@ -1,0 +1,156 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"referral/models"
+)
+
+// Options says which life is told.
+type Options struct {
+	Seed     uint64
+	Accounts int           // with the ids 1 to Accounts
+	First    models.Period // the first month that is billed
+	Months   int           // that are billed
+	Clean    bool          // no bad input
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Accounts < 1:
+		return fmt.Errorf("a life of %d accounts", o.Accounts)
+	case o.Months < 1 || o.Months > 120:
+		return fmt.Errorf("a life of %d months: 1 to 120 can be told", o.Months)
+	case o.First < 200001 || o.First%100 < 1 || o.First%100 > 12:
+		return fmt.Errorf("a life from the month %d", o.First)
+	}
+	return nil
+}
+
+// Life is a life that can be told. It is safe for concurrent use.
+type Life struct {
+	o     Options
+	begin models.Date // first day that is billed
+	end   models.Date // first day that is not told any more
+	zone  *time.Location
+}
+
+// New prepares a life.
+func New(o Options) (*Life, error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("clients: %w", err)
+	}
+	l := &Life{o: o, begin: o.First.First(), zone: time.FixedZone("MSK", 3*60*60)}
+	l.end = l.begin.AddMonths(o.Months)
+	return l, nil
+}
+
+// Phases is the number of months; phase p holds the messages that arrive before
+// the run of Period(p).
+func (l *Life) Phases() int { return l.o.Months }
+
+// Period is the month that is run after a phase.
+func (l *Life) Period(phase int) models.Period { return l.begin.AddMonths(phase).Period() }
+
+// Registrations is the first part of a phase: it must be told, and the codes
+// issued for it learned, before the Rest can be.
+func (l *Life) Registrations(phase int) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for n := range l.blocks() {
+			if !tell(l.random(streamRegistrations, n, phase), l.registrations(l.block(n), phase), yield) {
+				return
+			}
+		}
+	}
+}
+
+// ErrUnknownCode is reported for an activation whose inviter's code is not
+// known: it was not told of, or its registration was not told.
+var ErrUnknownCode = errors.New("the code has not been learned")
+
+// Rest is the second part of a phase. code gives the invitation code of an
+// account. The telling ends at the first error.
+func (l *Life) Rest(phase int, code func(account int64) (string, bool)) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for n := range l.blocks() {
+			units, err := l.rest(n, phase, code)
+			if err != nil {
+				yield(Message{}, err)
+				return
+			}
+			if !tell(l.random(streamRest, n, phase), units, func(m Message) bool { return yield(m, nil) }) {
+				return
+			}
+		}
+	}
+}
+
+// unit is messages that must keep their order.
+type unit []Message
+
+// tell yields units in a random order.
+func tell(r *rand.Rand, units []unit, yield func(Message) bool) bool {
+	r.Shuffle(len(units), func(i, j int) { units[i], units[j] = units[j], units[i] })
+	for _, u := range units {
+		for i := range u {
+			if !yield(u[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// The streams of randomness: what is drawn for one purpose must not move what
+// is drawn for another.
+const (
+	streamPlan = iota
+	streamRegistrations
+	streamRest
+	streamInvoice
+	streamStyle
+	streamBulk
+)
+
+func (l *Life) random(stream, a, b int) *rand.Rand {
+	return rand.New(rand.NewPCG(mix(l.o.Seed+uint64(stream)<<56), mix(uint64(a)<<16^uint64(b))))
+}
+
+// mix spreads neighbouring numbers apart (the finaliser of MurmurHash3).
+func mix(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
+
+// moment is some instant of a local day, at times its very first or last.
+func (l *Life) moment(r *rand.Rand, d models.Date) time.Time {
+	second := r.IntN(24 * 60 * 60)
+	switch r.IntN(25) {
+	case 0:
+		second = 0
+	case 1:
+		second = 24*60*60 - 1
+	}
+	year, month, day := d.Time().Date()
+	return time.Date(year, month, day, 0, 0, second, 0, l.zone)
+}
+
+// phaseOf is the phase in which news of a day arrive when nothing delays them.
+func (l *Life) phaseOf(d models.Date) int {
+	phase := 0
+	for phase < l.o.Months-1 && d >= l.begin.AddMonths(phase+1) {
+		phase++
+	}
+	return phase
+}
+
+func (l *Life) later(phase, by int) int { return min(phase+by, l.o.Months-1) }
+
+func (l *Life) day(t time.Time) models.Date { return models.DateOf(t, l.zone) }

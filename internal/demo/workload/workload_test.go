@@ -1,0 +1,296 @@
+package workload
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"referral/models"
+	"referral/test/reference"
+)
+
+func newLife(t testing.TB, o Options) *Life {
+	t.Helper()
+	if o.First == 0 {
+		o.First = 202603
+	}
+	life, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return life
+}
+
+// plainCode is a code from which its owner can be told.
+func plainCode(account int64) (string, bool) { return fmt.Sprintf("CODE-%d", account), true }
+
+func ownerOf(code string) (int64, bool) {
+	var owner int64
+	_, err := fmt.Sscanf(code, "CODE-%d", &owner)
+	return owner, err == nil
+}
+
+// hear tells a whole life, and calls run after each phase.
+func hear(t testing.TB, life *Life, each func(Message), run func(models.Period)) {
+	t.Helper()
+	for phase := range life.Phases() {
+		for m := range life.Registrations(phase) {
+			each(m)
+		}
+		for m, err := range life.Rest(phase, plainCode) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			each(m)
+		}
+		run(life.Period(phase))
+	}
+}
+
+func noRun(models.Period) {}
+
+func TestTheSameSeedTellsTheSameLife(t *testing.T) {
+	told := func(seed uint64) string {
+		var b bytes.Buffer
+		hear(t, newLife(t, Options{Seed: seed, Accounts: 100, Months: 3}), func(m Message) {
+			fmt.Fprintf(&b, "%s %s %s %v\n", m.Topic, m.Key, m.Value, m.Headers)
+		}, noRun)
+		return b.String()
+	}
+	seven := told(7)
+	if again := told(7); again != seven {
+		t.Error("seed 7 told two lives")
+	}
+	if seven == told(8) {
+		t.Error("seeds 7 and 8 told the same life")
+	}
+}
+
+// The teller's own idea of every activation must be what the programme's rules
+// make of the messages.
+func TestDecisionsAreTheRules(t *testing.T) {
+	for seed := range uint64(3) {
+		var told Summary
+		model := reference.New(ownerOf)
+		hear(t, newLife(t, Options{Seed: seed, Accounts: 500, Months: 4, First: 202511}), func(m Message) {
+			told.Count(&m)
+			if m.Note.Bad == "" && m.Topic != Invoices {
+				if err := model.Take(m.Headers, m.Value); err != nil {
+					t.Fatalf("%s: %v", m.Value, err)
+				}
+			}
+		}, noRun)
+
+		got := map[models.Reason]int64{"": int64(len(model.Accepted())), models.NotRegistered: int64(model.Pending())}
+		for _, r := range model.Refused() {
+			got[models.Reason(r.Reason)]++
+		}
+		if !maps.Equal(got, told.Activations) {
+			t.Errorf("seed %d: the rules say %v, the teller %v", seed, got, told.Activations)
+		}
+	}
+}
+
+func TestASmallLifeHasEverything(t *testing.T) {
+	var told Summary
+	binary := 0
+	hear(t, newLife(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
+		told.Count(&m)
+		if len(m.Headers) > 1 {
+			binary++
+		}
+	}, noRun)
+
+	for _, f := range append(Bad(1), Message{Note: Note{Fault: "another body of the same revision and event"}}, Message{Note: Note{Fault: "another body of the same revision"}}) {
+		if told.Faults[f.Note.Fault] == 0 {
+			t.Errorf("no message with the fault %q", f.Note.Fault)
+		}
+	}
+	for _, reason := range []models.Reason{
+		"", models.NotRegistered, models.UnknownCode, models.OwnCode, models.OwnCompany, models.AlreadyActivated, models.WindowClosed,
+	} {
+		if told.Activations[reason] == 0 {
+			t.Errorf("no activation comes to %q", reason)
+		}
+	}
+	for _, topic := range []Topic{Registered, PromoEnded, Terminated, Activation, Invoices} {
+		if told.Good[topic] == 0 {
+			t.Errorf("nothing on topic %s", topic)
+		}
+	}
+	if told.Repeats == 0 || binary == 0 {
+		t.Errorf("%d repeats and %d messages in binary mode", told.Repeats, binary)
+	}
+	if lines := float64(told.Lines) / float64(told.Good[Invoices]); lines < 3.5 || lines > 4.5 {
+		t.Errorf("%.1f lines an invoice, want about 4", lines)
+	}
+}
+
+// What the reference model makes of a life must show each of the things that a
+// comparison with the product is to cover.
+func TestALifeIsWorthComparing(t *testing.T) {
+	model := reference.New(ownerOf)
+	hear(t, newLife(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
+		if m.Note.Bad == "" {
+			if err := model.Take(m.Headers, m.Value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, func(p models.Period) {
+		if err := model.Run(p.String()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	sizes := map[int]int{}
+	for p, n := range model.Packages() {
+		sizes[p.SMS] += n
+	}
+	if sizes[1200] == 0 || sizes[3200] == 0 || len(model.Lines()) < 100 {
+		t.Errorf("packages by size %v, %d lines with a discount", sizes, len(model.Lines()))
+	}
+	credits := 0
+	for _, amount := range model.Lines() {
+		if amount > 0 {
+			credits++
+		}
+	}
+	if credits == 0 {
+		t.Error("no credit is discounted")
+	}
+}
+
+func TestOneClientsRequestsKeepTheirOrder(t *testing.T) {
+	last := map[int64]string{}
+	hear(t, newLife(t, Options{Seed: 3, Accounts: 2000, Months: 3}), func(m Message) {
+		if m.Topic != Activation || m.Note.Bad != "" || m.Note.Repeat {
+			return
+		}
+		if before := last[m.Note.AccountID]; before >= m.Note.Event {
+			t.Errorf("account %d: %s is told after %s", m.Note.AccountID, m.Note.Event, before)
+		}
+		last[m.Note.AccountID] = m.Note.Event
+	}, noRun)
+}
+
+func TestStructuredMessagesAreJSON(t *testing.T) {
+	hear(t, newLife(t, Options{Seed: 5, Accounts: 200, Months: 2}), func(m Message) {
+		if m.Note.Bad == "" && !json.Valid(m.Value) {
+			t.Fatalf("not JSON: %s", m.Value)
+		}
+	}, noRun)
+}
+
+func TestACleanLifeHasNoBadInput(t *testing.T) {
+	hear(t, newLife(t, Options{Seed: 5, Accounts: 200, Months: 2, Clean: true}), func(m Message) {
+		if m.Note.Bad != "" {
+			t.Errorf("%s: %s", m.Note.Bad, m.Note.Fault)
+		}
+	}, noRun)
+}
+
+func TestACodeThatWasNotLearnedIsAnError(t *testing.T) {
+	nobody := func(int64) (string, bool) { return "", false }
+	for _, err := range newLife(t, Options{Seed: 5, Accounts: 100, Months: 1}).Rest(0, nobody) {
+		if err != nil {
+			if !errors.Is(err, ErrUnknownCode) {
+				t.Errorf("got %v, want ErrUnknownCode", err)
+			}
+			return
+		}
+	}
+	t.Error("all activations were told without a code")
+}
+
+func TestRefusesALifeThatCannotBe(t *testing.T) {
+	for name, o := range map[string]Options{
+		"nobody":            {Accounts: 0, Months: 1, First: 202601},
+		"no month":          {Accounts: 1, Months: 0, First: 202601},
+		"a 13th month":      {Accounts: 1, Months: 1, First: 202613},
+		"longer than lives": {Accounts: 1, Months: 121, First: 202601},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestTheCodeBook(t *testing.T) {
+	book := NewCodeBook(3)
+	for _, value := range []string{
+		`{"type":"referral.code-issued.v1","data":{"account_id":2,"code":"ABCDEFGH2"}}`,
+		`{"type":"referral.code-issued.v1","data":{"account_id":2,"code":"OTHER"}}`,
+		`{"type":"referral.code-issued.v1","data":{"account_id":9,"code":"STRANGER"}}`,
+		`{"type":"referral.refused.v1","data":{"account_id":3,"code":"ABC","reason":"own_code"}}`,
+	} {
+		if err := book.Learn([]byte(value)); err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+	if code, ok := book.Code(2); code != "ABCDEFGH2" || !ok {
+		t.Errorf("account 2 has the code %q, %v", code, ok)
+	}
+	for _, account := range []int64{-1, 0, 1, 3, 9} {
+		if code, ok := book.Code(account); ok {
+			t.Errorf("account %d has the code %q", account, code)
+		}
+	}
+	if book.Known() != 1 {
+		t.Errorf("%d codes known, want 1", book.Known())
+	}
+	if err := book.Enter(1, strings.Repeat("A", 16)); err == nil {
+		t.Error("a code longer than a page was entered")
+	}
+}
+
+func TestBulkIsWhatItsMessagesSay(t *testing.T) {
+	var messages []Message
+	for m := range BulkMessages(1, 50, 202603) {
+		messages = append(messages, m)
+	}
+	i := 0
+	for inv := range Bulk(1, 50, 202603) {
+		var told struct {
+			Data struct {
+				ID    string `json:"invoice_id"`
+				Lines []struct {
+					Amount int64 `json:"amount_minor"`
+				}
+			}
+		}
+		if err := json.Unmarshal(messages[i].Value, &told); err != nil {
+			t.Fatal(err)
+		}
+		if told.Data.ID != inv.ID || len(told.Data.Lines) != 4 || told.Data.Lines[3].Amount != int64(inv.Lines[3].Amount) {
+			t.Errorf("invoice %v is told as %s", inv, messages[i].Value)
+		}
+		i++
+	}
+	if i != 50 || len(messages) != 50 {
+		t.Errorf("%d invoices and %d messages, want 50", i, len(messages))
+	}
+}
+
+func BenchmarkLife(b *testing.B) {
+	b.ReportAllocs()
+	life := newLife(b, Options{Seed: 1, Accounts: 20_000, Months: 2, Clean: true})
+	messages := 0
+	for b.Loop() {
+		hear(b, life, func(Message) { messages++ }, noRun)
+	}
+	b.ReportMetric(float64(messages)/b.Elapsed().Seconds(), "messages/s")
+}
+
+func BenchmarkBulkMessages(b *testing.B) {
+	b.ReportAllocs()
+	messages := 0
+	for b.Loop() {
+		for range BulkMessages(1, 10_000, 202603) {
+			messages++
+		}
+	}
+	b.ReportMetric(float64(messages)/b.Elapsed().Seconds(), "messages/s")
+}
