@@ -72,18 +72,18 @@ type demo struct {
 	process
 	built     *parts
 	options   demoOptions
-	life      *workload.Life
-	codes     *workload.CodeBook
+	life      *workload.Generator
+	codes     *workload.Codes
 	told      workload.Summary
 	teller    *teller
-	billing   *fakebilling.Responder
+	billing   *fakebilling.Billing
 	identity  *fakeoidc.Provider
 	posted    int
 	overrides []string // environment under which the program's own commands find this system
 }
 
 func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
-	d := &demo{process: p, options: o, codes: workload.NewCodeBook(o.accounts)}
+	d := &demo{process: p, options: o, codes: workload.NewCodes(o.accounts)}
 	dir, err := os.MkdirTemp("", "referral-demo-*")
 	if err != nil {
 		return fmt.Errorf("making a directory for the demo: %w", err)
@@ -350,7 +350,7 @@ func (d *demo) welcome(ctx context.Context) error {
 	return d.teller.tell(ctx, &d.told, func(yield func(workload.Message, error) bool) {
 		for n := range newcomers {
 			at := d.now().Add(-time.Duration(n) * 24 * time.Hour)
-			if !yield(workload.Newcomer(int64(d.options.accounts+1+n), at), nil) {
+			if !yield(workload.Registration(int64(d.options.accounts+1+n), at), nil) {
 				return
 			}
 		}

@@ -92,7 +92,7 @@ func (t *teller) topicNames() map[workload.Topic]string {
 }
 
 // learn writes down the codes that are issued, until ctx ends.
-func (t *teller) learn(ctx context.Context, codes *workload.CodeBook) error {
+func (t *teller) learn(ctx context.Context, codes *workload.Codes) error {
 	for {
 		m, err := t.events.ReadMessage(ctx)
 		if err != nil {
@@ -125,7 +125,7 @@ func until(ctx context.Context, what string, met func() (bool, error)) error {
 	}
 }
 
-func (t *teller) awaitCodes(ctx context.Context, codes *workload.CodeBook, n int) error {
+func (t *teller) awaitCodes(ctx context.Context, codes *workload.Codes, n int) error {
 	return until(ctx, "the codes to be issued", func() (bool, error) { return codes.Known() >= n, nil })
 }
 

@@ -24,7 +24,7 @@ func setting(t testing.TB, name string) string {
 // and writes them in decimal in its receipts.
 func smsc(t testing.TB) (Options, *peers.Recorder) {
 	t.Helper()
-	recorder, err := peers.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	recorder, err := peers.NewRecorder(setting(t, "REFERRAL_TEST_SMPP"))
 	if err != nil {
 		t.Fatal(err)
 	}

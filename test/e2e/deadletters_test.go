@@ -25,8 +25,8 @@ type badMessage struct {
 // everyFault is bad input of every kind, all of it for one account.
 func everyFault(account int64) []badMessage {
 	var all []badMessage
-	for _, m := range workload.Bad(account) {
-		all = append(all, badMessage{ofLife(&m), m.Note.Fault, m.Note.Bad})
+	for _, m := range workload.BadMessages(account) {
+		all = append(all, badMessage{ofLife(&m), m.Expected.Fault, m.Expected.Bad})
 	}
 	noise := []byte{0xff, 0xfe, 0x00, 0x80, '{', 0xc3, 0x28}
 	for _, topic := range inputKeys() {

@@ -59,9 +59,9 @@ func (w *world) stands(i models.Invitation, want models.InvitationState) {
 
 // transports is a mail server and an SMSC, with the settings by which the program
 // uses them.
-func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Box, *smppserver.Recorder, []string) {
+func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Server, *smppserver.Recorder, []string) {
 	t.Helper()
-	box, err := fakesmtp.Open(fakesmtp.Options{Refuse: refuse})
+	box, err := fakesmtp.Start(fakesmtp.Options{Refuse: refuse})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Box, *smppse
 		}
 		return value
 	}
-	recorder, err := smppserver.Record(setting("REFERRAL_TEST_SMPP"))
+	recorder, err := smppserver.NewRecorder(setting("REFERRAL_TEST_SMPP"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func lifeSeed(t *testing.T) uint64 {
 // teller tells a life to a world and to its mirror.
 type teller struct {
 	mirror
-	life  *workload.Life
+	life  *workload.Generator
 	told  workload.Summary
 	facts map[workload.Topic]int // told, each once
 	good  func(message)          // notes what is no bad input; nil for nobody
@@ -68,12 +68,12 @@ func (l *teller) tell(phase int) {
 	add := func(m *workload.Message) {
 		l.told.Count(m)
 		one := ofLife(m)
-		if m.Note.Bad == "" {
+		if m.Expected.Bad == "" {
 			l.take(one)
 			if l.good != nil {
 				l.good(one)
 			}
-			if !m.Note.Repeat {
+			if !m.Expected.Repeat {
 				l.facts[m.Topic]++
 			}
 		}
@@ -84,7 +84,7 @@ func (l *teller) tell(phase int) {
 	}
 	for m := range l.life.Registrations(phase) {
 		add(&m)
-		issued = append(issued, m.Note.AccountID)
+		issued = append(issued, m.Expected.AccountID)
 	}
 	l.w.send(batch...)
 	batch = nil

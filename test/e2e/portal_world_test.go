@@ -102,7 +102,7 @@ func dotted(d models.Date) string { return d.Time().Format("02.01.2006") }
 
 // friends are those whom invitations reach: a mail server and an SMSC.
 type friends struct {
-	mail *fakesmtp.Box
+	mail *fakesmtp.Server
 	sms  *smppserver.Recorder
 }
 
@@ -110,11 +110,11 @@ type friends struct {
 // the program send by both.
 func newFriends(t *testing.T) (*friends, []string) {
 	t.Helper()
-	box, err := fakesmtp.Open(fakesmtp.Options{})
+	box, err := fakesmtp.Start(fakesmtp.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorder, err := smppserver.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	recorder, err := smppserver.NewRecorder(setting(t, "REFERRAL_TEST_SMPP"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (w *world) reconcile(period string) reconciled {
 }
 
 // startBilling has a stand-in of billing answer what the program posts.
-func (w *world) startBilling() *fakebilling.Responder {
+func (w *world) startBilling() *fakebilling.Billing {
 	w.t.Helper()
 	r, err := fakebilling.Start(context.Background(), fakebilling.Options{
 		Brokers: []string{w.servers.broker}, Group: w.name + "-billing",
@@ -64,7 +64,7 @@ func (w *world) startBilling() *fakebilling.Responder {
 
 // answered waits until billing has answered n postings and the program has
 // heard it.
-func (w *world) answered(r *fakebilling.Responder, n int) {
+func (w *world) answered(r *fakebilling.Billing, n int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()

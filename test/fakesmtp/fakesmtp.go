@@ -28,8 +28,8 @@ type Options struct {
 	Refuse func(recipient string) error
 }
 
-// Box is a running server and the mails that it took.
-type Box struct {
+// Server is a running server and the mails that it took.
+type Server struct {
 	options     Options
 	server      *smtp.Server
 	addr        string
@@ -49,21 +49,21 @@ const (
 	patience    = time.Minute
 )
 
-// Open starts a server on a free port of 127.0.0.1.
-func Open(o Options) (*Box, error) {
+// Start starts a server on a free port of 127.0.0.1.
+func Start(o Options) (*Server, error) {
 	certificate, pem, err := certify()
 	if err != nil {
-		return nil, fmt.Errorf("open a mailbox: %w", err)
+		return nil, fmt.Errorf("start an SMTP server: %w", err)
 	}
 	secret := make([]byte, 16)
 	if _, err := rand.Read(secret); err != nil {
-		return nil, fmt.Errorf("open a mailbox: make a password: %w", err)
+		return nil, fmt.Errorf("start an SMTP server: make a password: %w", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("open a mailbox: %w", err)
+		return nil, fmt.Errorf("start an SMTP server: %w", err)
 	}
-	b := &Box{
+	b := &Server{
 		options: o, addr: listener.Addr().String(), certificate: pem, password: hex.EncodeToString(secret),
 		served: make(chan error, 1), changed: make(chan struct{}),
 	}
@@ -78,19 +78,19 @@ func Open(o Options) (*Box, error) {
 }
 
 // Addr is the server's host:port.
-func (b *Box) Addr() string { return b.addr }
+func (b *Server) Addr() string { return b.addr }
 
 // User is the name that the server lets in.
-func (b *Box) User() string { return user }
+func (b *Server) User() string { return user }
 
 // Password is the password for User.
-func (b *Box) Password() string { return b.password }
+func (b *Server) Password() string { return b.password }
 
 // Certificate is what clients know the server by, in PEM.
-func (b *Box) Certificate() []byte { return b.certificate }
+func (b *Server) Certificate() []byte { return b.certificate }
 
 // Close ends the server and says what could not be read.
-func (b *Box) Close() error {
+func (b *Server) Close() error {
 	err := b.server.Close()
 	if served := <-b.served; !errors.Is(served, smtp.ErrServerClosed) {
 		err = errors.Join(err, served)
@@ -101,7 +101,7 @@ func (b *Box) Close() error {
 }
 
 // Mails are the mails to recipient, or all when it is empty, as they came.
-func (b *Box) Mails(recipient string) []Mail {
+func (b *Server) Mails(recipient string) []Mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if recipient == "" {
@@ -117,7 +117,7 @@ func (b *Box) Mails(recipient string) []Mail {
 }
 
 // Wait waits until there are n mails to recipient and returns them.
-func (b *Box) Wait(ctx context.Context, recipient string, n int) ([]Mail, error) {
+func (b *Server) Wait(ctx context.Context, recipient string, n int) ([]Mail, error) {
 	for {
 		b.mu.Lock()
 		changed := b.changed
@@ -134,7 +134,7 @@ func (b *Box) Wait(ctx context.Context, recipient string, n int) ([]Mail, error)
 	}
 }
 
-func (b *Box) keep(m Mail, err error) {
+func (b *Server) keep(m Mail, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
@@ -147,11 +147,11 @@ func (b *Box) keep(m Mail, err error) {
 }
 
 // NewSession is called by the server for every connection.
-func (b *Box) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{box: b}, nil }
+func (b *Server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{box: b}, nil }
 
 // session is one connection's talk.
 type session struct {
-	box      *Box
+	box      *Server
 	known    bool
 	envelope Mail
 }

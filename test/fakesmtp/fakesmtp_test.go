@@ -22,9 +22,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func open(t *testing.T, o fakesmtp.Options) *fakesmtp.Box {
+func open(t *testing.T, o fakesmtp.Options) *fakesmtp.Server {
 	t.Helper()
-	b, err := fakesmtp.Open(o)
+	b, err := fakesmtp.Start(o)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
@@ -34,7 +34,7 @@ func open(t *testing.T, o fakesmtp.Options) *fakesmtp.Box {
 	return b
 }
 
-func dial(t *testing.T, b *fakesmtp.Box) *smtp.Client {
+func dial(t *testing.T, b *fakesmtp.Server) *smtp.Client {
 	t.Helper()
 	known := x509.NewCertPool()
 	if !known.AppendCertsFromPEM(b.Certificate()) {

@@ -14,32 +14,32 @@ type step struct {
 	sms     int
 }
 
-// table is the customer's table of discounts, step 1 first.
-func table() []step {
+// ladder is the customer's table of discounts, step 1 first.
+func ladder() []step {
 	return []step{{20, 3, 0}, {40, 6, 0}, {60, 12, 1200}, {80, 12, 0}, {100, 12, 3200}}
 }
 
-// parcel is one package earned: the how-manieth of its size.
-type parcel struct {
+// numberedPackage is one package earned: the how-manieth of its size.
+type numberedPackage struct {
 	Package
 	ordinal int
 }
 
 type earned struct {
-	parcel
+	numberedPackage
 	on day
 }
 
-// life is what one account gets on each day.
-type life struct {
+// benefits is what one account gets on each day.
+type benefits struct {
 	percent map[day]int
 	earned  []earned
 }
 
-func (a *account) live() life {
-	l := life{percent: map[day]int{}}
-	a.climb(&l)
-	a.welcome(&l)
+func (a *account) benefits() benefits {
+	l := benefits{percent: map[day]int{}}
+	a.applyFriends(&l)
+	a.applyOwnDiscount(&l)
 	for d := range l.percent {
 		if !a.terminated.IsZero() && !d.Before(localDay(a.terminated)) {
 			delete(l.percent, d)
@@ -48,8 +48,8 @@ func (a *account) live() life {
 	return l
 }
 
-// welcome adds the new client's own discount.
-func (a *account) welcome(l *life) {
+// applyOwnDiscount adds the new client's own discount.
+func (a *account) applyOwnDiscount(l *benefits) {
 	if a.own == nil || a.promoEnded.IsZero() {
 		return
 	}
@@ -59,13 +59,13 @@ func (a *account) welcome(l *life) {
 	}
 }
 
-// climb walks through the days from the first friend on, and up the ladder.
-func (a *account) climb(l *life) {
+// applyFriends walks through the days from the first friend on, and up the ladder.
+func (a *account) applyFriends(l *benefits) {
 	friends := a.friendsInOrder()
 	if len(friends) == 0 {
 		return
 	}
-	steps, given := table(), map[int]int{}
+	steps, given := ladder(), map[int]int{}
 	at, end := 0, day{} // on no step
 	first := localDay(friends[0].when())
 	for d := first; d.Before(monthsLater(first, horizonMonths)); d = dayAfter(d) {
@@ -79,7 +79,7 @@ func (a *account) climb(l *life) {
 			end = laterOf(end, monthsLater(d, steps[at-1].months))
 			if sms := steps[at-1].sms; sms > 0 && at > before {
 				given[sms]++
-				l.earned = append(l.earned, earned{parcel{Package{a.id, sms}, given[sms]}, d})
+				l.earned = append(l.earned, earned{numberedPackage{Package{a.id, sms}, given[sms]}, d})
 			}
 		}
 		if at > 0 {

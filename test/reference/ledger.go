@@ -7,9 +7,9 @@ import (
 
 // Run settles a period like "2026-03" by what is known now.
 func (m *Model) Run(period string) error {
-	lives := map[int64]life{}
+	lives := map[int64]benefits{}
 	for id, a := range m.accounts {
-		lives[id] = a.live()
+		lives[id] = a.benefits()
 	}
 	for _, inv := range m.invoices {
 		if inv.Period != period {
@@ -20,12 +20,12 @@ func (m *Model) Run(period string) error {
 		}
 	}
 	for id := range m.accounts {
-		m.send(period, lives[id])
+		m.sendPackages(period, lives[id])
 	}
 	return nil
 }
 
-func (m *Model) settle(inv *invoice, l life) error {
+func (m *Model) settle(inv *invoice, l benefits) error {
 	for posted := range m.ledger {
 		if posted.InvoiceID == inv.ID {
 			delete(m.ledger, posted)
@@ -43,7 +43,7 @@ func (m *Model) settle(inv *invoice, l life) error {
 	return nil
 }
 
-func (l life) discountOn(line line) (int64, error) {
+func (l benefits) discountOn(line line) (int64, error) {
 	switch line.Service {
 	case "subscription", "numbers", "calls", "recording":
 	default:
@@ -79,12 +79,12 @@ func rounded(amount, part, whole int64) int64 {
 	return twice.Quo(twice, big.NewInt(2*whole)).Int64() // Quo cuts towards zero
 }
 
-// send sends the packages of the period that have not gone out, as long as
+// sendPackages sends the packages of the period that have not gone out, as long as
 // fewer of the size went out than were earned.
-func (m *Model) send(period string, l life) {
+func (m *Model) sendPackages(period string, l benefits) {
 	for _, e := range l.earned {
-		if monthOf(e.on) == period && !m.sent[e.parcel] && m.countSent(e.Package) < l.countEarned(e.Package) {
-			m.sent[e.parcel] = true
+		if monthOf(e.on) == period && !m.sent[e.numberedPackage] && m.countSent(e.Package) < l.countEarned(e.Package) {
+			m.sent[e.numberedPackage] = true
 		}
 	}
 }
@@ -92,14 +92,14 @@ func (m *Model) send(period string, l life) {
 func (m *Model) countSent(p Package) int {
 	n := 0
 	for ordinal := 1; ordinal <= horizonMonths; ordinal++ {
-		if m.sent[parcel{p, ordinal}] {
+		if m.sent[numberedPackage{p, ordinal}] {
 			n++
 		}
 	}
 	return n
 }
 
-func (l life) countEarned(p Package) int {
+func (l benefits) countEarned(p Package) int {
 	n := 0
 	for _, e := range l.earned {
 		if e.Package == p {

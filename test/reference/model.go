@@ -15,7 +15,7 @@ type Model struct {
 	accounts map[int64]*account
 	invoices map[string]*invoice
 	ledger   map[Line]int64
-	sent     map[parcel]bool
+	sent     map[numberedPackage]bool
 	refused  []Refusal
 	accepted []Acceptance
 }
@@ -67,7 +67,7 @@ type invited struct {
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
 		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
-		ledger: map[Line]int64{}, sent: map[parcel]bool{},
+		ledger: map[Line]int64{}, sent: map[numberedPackage]bool{},
 	}
 }
 
@@ -83,13 +83,13 @@ func (m *Model) Take(headers []models.Header, value []byte) error {
 		return nil
 	}
 	m.seen[identity] = true
-	if err := m.enter(e); err != nil {
+	if err := m.apply(e); err != nil {
 		return fmt.Errorf("event %s of %s: %w", e.ID, e.Source, err)
 	}
 	return nil
 }
 
-func (m *Model) enter(e event) error {
+func (m *Model) apply(e event) error {
 	switch e.Type {
 	case "pbx.registered.v1":
 		return with(e, func(d registered) { m.register(e, d) })
@@ -98,9 +98,9 @@ func (m *Model) enter(e event) error {
 	case "pbx.terminated.v1":
 		return with(e, func(d terminated) { a := m.account(d.AccountID); a.terminated = earlier(a.terminated, d.TerminatedAt) })
 	case "referral.activation-requested.v1":
-		return with(e, func(d activation) { d.event = e.ID; m.request(d) })
+		return with(e, func(d activation) { d.event = e.ID; m.requestActivation(d) })
 	case "billing.invoice-issued.v1":
-		return with(e, m.issue)
+		return with(e, m.addInvoice)
 	}
 	return fmt.Errorf("type %q is none of the model's", e.Type)
 }
@@ -130,11 +130,11 @@ func (m *Model) register(e event, d registered) {
 	waiting := a.waiting
 	a.waiting = nil
 	for _, w := range waiting {
-		m.judge(a, w)
+		m.decide(a, w)
 	}
 }
 
-func (m *Model) issue(inv invoice) {
+func (m *Model) addInvoice(inv invoice) {
 	if known := m.invoices[inv.ID]; known == nil || inv.Revision > known.Revision {
 		m.invoices[inv.ID] = &inv
 	}

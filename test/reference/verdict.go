@@ -1,15 +1,15 @@
 package reference
 
-func (m *Model) request(d activation) {
+func (m *Model) requestActivation(d activation) {
 	a := m.account(d.AccountID)
 	if a.registeredAt.IsZero() {
 		a.waiting = append(a.waiting, d)
 		return
 	}
-	m.judge(a, d)
+	m.decide(a, d)
 }
 
-func (m *Model) judge(a *account, d activation) {
+func (m *Model) decide(a *account, d activation) {
 	inviter, reason := m.decision(a, d)
 	if reason != "" {
 		m.refused = append(m.refused, Refusal{AccountID: a.id, Code: d.Code, Event: d.event, Reason: reason})

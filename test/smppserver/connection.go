@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// conversation is a client's connection through a Recorder. It spares the server
+// connection is a client's connection through a Recorder. It spares the server
 // what that one dies of, a client that leaves without having answered the greeting:
 // then the greeting is answered for it.
-type conversation struct {
+type connection struct {
 	client, server net.Conn
 
 	mu       sync.Mutex
 	bound    bool          // the client has asked to be let in
 	leaving  bool          // it is about to go, or has gone
 	greeting []byte        // as long as nobody has answered it
-	free     chan struct{} // closed when one may leave
+	done     chan struct{} // closed when one may leave
 }
 
 // leavePatience bounds how long a server is waited for that does not greet.
 const leavePatience = 10 * time.Second
 
-func newConversation(client, server net.Conn) *conversation {
-	return &conversation{client: client, server: server, free: make(chan struct{})}
+func newConnection(client, server net.Conn) *connection {
+	return &connection{client: client, server: server, done: make(chan struct{})}
 }
 
-// say passes on what the client says.
-func (c *conversation) say(message []byte) error {
+// send passes on what the client says.
+func (c *connection) send(message []byte) error {
 	switch commandOf(message) {
 	case BindTransceiver:
 		c.mu.Lock()
@@ -43,8 +43,8 @@ func (c *conversation) say(message []byte) error {
 	return err
 }
 
-// hear passes on what the server says, until it ends.
-func (c *conversation) hear() {
+// receive passes on what the server says, until it ends.
+func (c *connection) receive() {
 	defer c.release()
 	for {
 		message, err := readPDU(c.server)
@@ -57,7 +57,7 @@ func (c *conversation) hear() {
 	}
 }
 
-func (c *conversation) note(message []byte) {
+func (c *connection) note(message []byte) {
 	switch command, refused := commandOf(message), binary.BigEndian.Uint32(message[8:]) != 0; {
 	case command == BindTransceiver|response && refused:
 		c.release()
@@ -72,7 +72,7 @@ func (c *conversation) note(message []byte) {
 }
 
 // leave returns when the server can do without the client.
-func (c *conversation) leave() {
+func (c *connection) leave() {
 	c.mu.Lock()
 	c.leaving = true
 	bound := c.bound
@@ -82,32 +82,32 @@ func (c *conversation) leave() {
 		return
 	}
 	select {
-	case <-c.free:
+	case <-c.done:
 	case <-time.After(leavePatience):
 	}
 }
 
 // answer answers the greeting, once it is there; the mutex is held.
-func (c *conversation) answer() {
+func (c *connection) answer() {
 	if c.greeting == nil || c.isFree() {
 		return
 	}
 	// A server that has gone needs no answer.
 	_, _ = c.server.Write(pdu(DeliverSM|response, binary.BigEndian.Uint32(c.greeting[12:]), []byte{0}))
-	close(c.free)
+	close(c.done)
 }
 
-func (c *conversation) release() {
+func (c *connection) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.isFree() {
-		close(c.free)
+		close(c.done)
 	}
 }
 
-func (c *conversation) isFree() bool {
+func (c *connection) isFree() bool {
 	select {
-	case <-c.free:
+	case <-c.done:
 		return true
 	default:
 		return false

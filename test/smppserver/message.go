@@ -31,8 +31,8 @@ const (
 	concatenate = 0x00 // element of that header: which part of which message
 )
 
-// Piece is one submit_sm: a message, or a part of one.
-type Piece struct {
+// part is one submit_sm: a message, or a part of one.
+type part struct {
 	From, To         string
 	SourceTON        byte
 	DestinationTON   byte
@@ -98,9 +98,9 @@ func (f *fields) bytes(n int) []byte {
 func (f *fields) octet() byte { return f.bytes(1)[0] }
 
 // readSubmit reads a body of section 4.4.1.
-func readSubmit(body []byte) (Piece, error) {
+func readSubmit(body []byte) (part, error) {
 	f := &fields{rest: body}
-	var p Piece
+	var p part
 	_ = f.text() // service_type
 	p.SourceTON, _, p.From = f.octet(), f.octet(), f.text()
 	p.DestinationTON, _, p.To = f.octet(), f.octet(), f.text()
@@ -116,7 +116,7 @@ func readSubmit(body []byte) (Piece, error) {
 		text = f.payload()
 	}
 	if f.err != nil {
-		return Piece{}, f.err
+		return part{}, f.err
 	}
 	return p, p.take(text, class&featureUDH != 0)
 }
@@ -134,7 +134,7 @@ func (f *fields) payload() []byte {
 }
 
 // take reads the header of a part: 3GPP TS 23.040, section 9.2.3.24.1.
-func (p *Piece) take(text []byte, header bool) error {
+func (p *part) take(text []byte, header bool) error {
 	p.Part, p.Parts, p.Text = 1, 1, text
 	if !header {
 		return nil
@@ -158,7 +158,7 @@ type key struct {
 }
 
 // assemble puts the parts together; what is incomplete is left out.
-func assemble(pieces []Piece) ([]Message, error) {
+func assemble(pieces []part) ([]Message, error) {
 	var messages []Message
 	unfinished := map[key]map[int][]byte{}
 	for _, p := range pieces {

@@ -16,7 +16,7 @@ const probePatience = 5 * time.Second
 
 // probe says whether the server lets its user in. It goes through a whole
 // session, greeting included, for the server minds when one breaks off.
-func (p *Peer) probe(ctx context.Context) (err error) {
+func (p *Server) probe(ctx context.Context) (err error) {
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (p *Peer) probe(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *Peer) dial(ctx context.Context) (net.Conn, error) {
+func (p *Server) dial(ctx context.Context) (net.Conn, error) {
 	plain := &net.Dialer{Timeout: probePatience}
 	if !p.tls {
 		return plain.DialContext(ctx, "tcp", p.Addr())

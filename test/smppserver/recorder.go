@@ -20,14 +20,14 @@ type Recorder struct {
 	mu       sync.Mutex
 	open     map[net.Conn]struct{} // clients
 	closed   bool
-	pieces   []Piece
+	pieces   []part
 	commands []uint32
 	problem  error
 	changed  chan struct{} // closed, and replaced, whenever something is kept
 }
 
-// Record starts to listen on a free port before server, a host:port.
-func Record(server string) (*Recorder, error) {
+// NewRecorder starts to listen on a free port before server, a host:port.
+func NewRecorder(server string) (*Recorder, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("record an SMPP server: %w", err)
@@ -123,12 +123,12 @@ func (r *Recorder) pass(client net.Conn) {
 		r.keep(func() { r.problem = errors.Join(r.problem, fmt.Errorf("reach the SMPP server: %w", err)) })
 		return
 	}
-	c := newConversation(client, server)
+	c := newConnection(client, server)
 	r.wait.Go(func() {
 		defer r.forget(client)
-		c.hear()
+		c.receive()
 	})
-	for message := first; ok && c.say(message) == nil; {
+	for message := first; ok && c.send(message) == nil; {
 		message, ok = r.read(client)
 	}
 	c.leave()

@@ -33,7 +33,7 @@ type Options struct {
 	Log io.Writer
 }
 
-// Peer is a running SMPP server: jSMPP's simulator. It takes every message, and
+// Server is a running SMPP server: jSMPP's simulator. It takes every message, and
 // a second later says that it was delivered, if that was asked for, naming in
 // decimal the id that it gave in hexadecimal.
 //
@@ -41,7 +41,7 @@ type Options struct {
 // it greets everybody with a message of its own; and who leaves before that is
 // answered ends the server. So clients reach it through a Recorder, which answers
 // for those who leave.
-type Peer struct {
+type Server struct {
 	temp     *subprocess.TempDir
 	java     toolcache.Tool
 	jars     string
@@ -59,7 +59,7 @@ const (
 )
 
 // Start finds or fetches the server and returns when it answers.
-func Start(ctx context.Context, o Options) (*Peer, error) {
+func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
@@ -71,7 +71,7 @@ func Start(ctx context.Context, o Options) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{java: java, jars: filepath.Join(dir, "libs", "*"), tls: o.TLS}
+	p := &Server{java: java, jars: filepath.Join(dir, "libs", "*"), tls: o.TLS}
 	if p.temp, err = subprocess.NewTempDir(tempPrefix, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func Start(ctx context.Context, o Options) (*Peer, error) {
 	return p, nil
 }
 
-func (p *Peer) start(ctx context.Context) (err error) {
+func (p *Server) start(ctx context.Context) (err error) {
 	const bytesOfPassword = 4 // SMPP has room for eight characters
 	secret := make([]byte, bytesOfPassword)
 	if _, err := rand.Read(secret); err != nil {
@@ -100,7 +100,7 @@ func (p *Peer) start(ctx context.Context) (err error) {
 }
 
 // certify makes the key store that the server looks for, and Certificate.
-func (p *Peer) certify(ctx context.Context) error {
+func (p *Server) certify(ctx context.Context) error {
 	store := []string{"-keystore", filepath.Join(p.temp.Path, "keystore.p12"), "-storetype", "PKCS12", "-storepass", "password", "-alias", "smpp"}
 	for _, step := range [][]string{
 		{"-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "7", "-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1"},
@@ -113,7 +113,7 @@ func (p *Peer) certify(ctx context.Context) error {
 	return nil
 }
 
-func (p *Peer) launch(ctx context.Context) (err error) {
+func (p *Server) launch(ctx context.Context) (err error) {
 	log, err := os.Create(p.Log())
 	if err != nil {
 		return fmt.Errorf("open the server's log: %w", err)
@@ -138,7 +138,7 @@ func (p *Peer) launch(ctx context.Context) (err error) {
 	return nil
 }
 
-func (p *Peer) waitReady(ctx context.Context) error {
+func (p *Server) waitReady(ctx context.Context) error {
 	const pause = 50 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -158,23 +158,23 @@ func (p *Peer) waitReady(ctx context.Context) error {
 }
 
 // Addr is where clients reach the server.
-func (p *Peer) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+func (p *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
 
 // SystemID is the name that the server lets in.
-func (p *Peer) SystemID() string { return systemID }
+func (p *Server) SystemID() string { return systemID }
 
 // Password is the password for SystemID.
-func (p *Peer) Password() string { return p.password }
+func (p *Server) Password() string { return p.password }
 
 // Log is the file that the server writes its messages to. The texts in it are
 // garbled, since the server takes all for ASCII: a Recorder has them whole.
-func (p *Peer) Log() string { return filepath.Join(p.temp.Path, "smpp.log") }
+func (p *Server) Log() string { return filepath.Join(p.temp.Path, "smpp.log") }
 
 // Certificate is the file, in PEM, by which clients know a server with TLS.
-func (p *Peer) Certificate() string { return filepath.Join(p.temp.Path, "certificate.pem") }
+func (p *Server) Certificate() string { return filepath.Join(p.temp.Path, "certificate.pem") }
 
 // Stop stops the server and removes what it kept.
-func (p *Peer) Stop() error {
+func (p *Server) Stop() error {
 	// It knows no orderly end, and keeps nothing that one would save.
 	if err := errors.Join(p.process.Stop(syscall.SIGKILL, stopPatience), p.temp.Remove()); err != nil {
 		return fmt.Errorf("stop the SMPP server: %w", err)

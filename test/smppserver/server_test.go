@@ -123,7 +123,7 @@ func ucs2(s string) []byte {
 
 func record(t *testing.T) *smppserver.Recorder {
 	t.Helper()
-	r, err := smppserver.Record(setting(t, "REFERRAL_TEST_SMPP"))
+	r, err := smppserver.NewRecorder(setting(t, "REFERRAL_TEST_SMPP"))
 	must(t, err)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
@@ -218,7 +218,7 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		"a body that ends too early": {0, 0, 0, 20, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 'x', 'x', 'x'},
 		"an impossible length":       {0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1},
 	} {
-		r, err := smppserver.Record(server.Addr().String())
+		r, err := smppserver.NewRecorder(server.Addr().String())
 		must(t, err)
 		c := dial(t, r.Addr())
 		_, err = c.conn.Write(sent)

@@ -160,8 +160,8 @@ func write(w http.ResponseWriter, v any) {
 }
 
 // idToken is one that must be accepted; the twists spoil it.
-func (f *forger) idToken(nonce string, twists ...fakeoidc.Twist) string {
-	good := []fakeoidc.Twist{fakeoidc.With("iss", f.URL), fakeoidc.For("referral"), fakeoidc.With("nonce", nonce)}
+func (f *forger) idToken(nonce string, twists ...fakeoidc.TokenOption) string {
+	good := []fakeoidc.TokenOption{fakeoidc.WithClaim("iss", f.URL), fakeoidc.WithAudience("referral"), fakeoidc.WithClaim("nonce", nonce)}
 	return f.provider.Token(885, append(good, twists...)...)
 }
 
@@ -178,24 +178,24 @@ func TestIDTokens(t *testing.T) {
 	f := newForger(t)
 	r := f.rig(t)
 	for name, c := range map[string]struct {
-		twist  fakeoidc.Twist
+		twist  fakeoidc.TokenOption
 		status int
 	}{
-		"as it should be":            {fakeoidc.With("azp", "referral"), http.StatusOK},
-		"the account as a text":      {fakeoidc.With("account_id", "885"), http.StatusOK},
-		"several audiences":          {fakeoidc.For("referral", "others"), http.StatusOK},
-		"another nonce":              {fakeoidc.With("nonce", "x"), http.StatusForbidden},
-		"no nonce":                   {fakeoidc.With("nonce", nil), http.StatusForbidden},
-		"another audience":           {fakeoidc.For("others"), http.StatusForbidden},
-		"meant for another party":    {fakeoidc.With("azp", "others"), http.StatusForbidden},
-		"another issuer":             {fakeoidc.With("iss", "https://id.example"), http.StatusForbidden},
+		"as it should be":            {fakeoidc.WithClaim("azp", "referral"), http.StatusOK},
+		"the account as a text":      {fakeoidc.WithClaim("account_id", "885"), http.StatusOK},
+		"several audiences":          {fakeoidc.WithAudience("referral", "others"), http.StatusOK},
+		"another nonce":              {fakeoidc.WithClaim("nonce", "x"), http.StatusForbidden},
+		"no nonce":                   {fakeoidc.WithClaim("nonce", nil), http.StatusForbidden},
+		"another audience":           {fakeoidc.WithAudience("others"), http.StatusForbidden},
+		"meant for another party":    {fakeoidc.WithClaim("azp", "others"), http.StatusForbidden},
+		"another issuer":             {fakeoidc.WithClaim("iss", "https://id.example"), http.StatusForbidden},
 		"expired":                    {fakeoidc.Expired, http.StatusForbidden},
-		"without an end":             {fakeoidc.With("exp", nil), http.StatusForbidden},
-		"another key":                {fakeoidc.OtherKey, http.StatusForbidden},
+		"without an end":             {fakeoidc.WithClaim("exp", nil), http.StatusForbidden},
+		"another key":                {fakeoidc.SignedByOtherKey, http.StatusForbidden},
 		"not signed":                 {fakeoidc.Unsigned, http.StatusForbidden},
-		"signed by the public key":   {fakeoidc.WithPublicKey, http.StatusForbidden},
-		"no account":                 {fakeoidc.With("account_id", nil), http.StatusForbidden},
-		"an account of another kind": {fakeoidc.With("account_id", map[string]int{"id": 885}), http.StatusForbidden},
+		"signed by the public key":   {fakeoidc.SignedWithPublicKey, http.StatusForbidden},
+		"no account":                 {fakeoidc.WithClaim("account_id", nil), http.StatusForbidden},
+		"an account of another kind": {fakeoidc.WithClaim("account_id", map[string]int{"id": 885}), http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.answer = func(w http.ResponseWriter, nonce string) {
@@ -266,7 +266,7 @@ func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
 	f := newForger(t)
 	r := f.rig(t)
 	before := f.keys.Load()
-	bad := f.provider.Token(885, fakeoidc.With("iss", f.URL), fakeoidc.OtherKey)
+	bad := f.provider.Token(885, fakeoidc.WithClaim("iss", f.URL), fakeoidc.SignedByOtherKey)
 	for range 200 {
 		q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/api/v1/standing", nil)
 		q.RequestURI = ""

@@ -28,11 +28,11 @@ type Options struct {
 func (o Options) validate() error {
 	for name, partitions := range o.Topics {
 		if name == "" || partitions < 1 {
-			return fmt.Errorf("broker: topic %q with %d partitions", name, partitions)
+			return fmt.Errorf("embeddedkafka: topic %q with %d partitions", name, partitions)
 		}
 	}
 	if o.Port < 0 || o.Port > 65535 {
-		return fmt.Errorf("broker: port %d", o.Port)
+		return fmt.Errorf("embeddedkafka: port %d", o.Port)
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
+		return nil, fmt.Errorf("embeddedkafka: %w", err)
 	}
 	cluster, err := kfake.NewCluster(settings(o)...)
 	if err != nil {

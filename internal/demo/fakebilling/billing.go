@@ -44,7 +44,7 @@ type Options struct {
 
 func (o *Options) validate() error {
 	if len(o.Brokers) == 0 || o.Group == "" || o.Discounts == "" || o.Packages == "" || o.Results == "" {
-		return errors.New("responder: brokers, group and the three topics are needed")
+		return errors.New("fakebilling: brokers, group and the three topics are needed")
 	}
 	if o.Answer == nil {
 		o.Answer = Applied
@@ -55,8 +55,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// Responder answers until it is stopped.
-type Responder struct {
+// Billing answers until it is stopped.
+type Billing struct {
 	o      Options
 	reader *kafka.Reader
 	writer *kafka.Writer
@@ -71,12 +71,12 @@ type Responder struct {
 
 // Start begins to answer everything on the topics, from their beginning unless
 // the group has been there before. The topics must exist.
-func Start(ctx context.Context, o Options) (*Responder, error) {
+func Start(ctx context.Context, o Options) (*Billing, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &Responder{
+	r := &Billing{
 		o: o, stop: cancel, done: make(chan struct{}), changed: make(chan struct{}), ledger: newLedger(),
 		reader: kafka.NewReader(kafka.ReaderConfig{
 			Brokers: o.Brokers, GroupID: o.Group, GroupTopics: []string{o.Discounts, o.Packages},
@@ -93,13 +93,13 @@ func Start(ctx context.Context, o Options) (*Responder, error) {
 }
 
 // Stop ends the answering and says why it had ended before, if it had.
-func (r *Responder) Stop() error {
+func (r *Billing) Stop() error {
 	r.stop()
 	<-r.done
 	return r.err
 }
 
-func (r *Responder) run(ctx context.Context) {
+func (r *Billing) run(ctx context.Context) {
 	defer close(r.done)
 	err := r.answerAll(ctx)
 	if ctx.Err() != nil {
@@ -107,11 +107,11 @@ func (r *Responder) run(ctx context.Context) {
 	}
 	r.err = errors.Join(err, r.writer.Close(), r.reader.Close())
 	if r.err != nil {
-		r.o.Log.Error("the responder has ended", "error", r.err)
+		r.o.Log.Error("the fake billing has ended", "error", r.err)
 	}
 }
 
-func (r *Responder) answerAll(ctx context.Context) error {
+func (r *Billing) answerAll(ctx context.Context) error {
 	fetched := make(chan kafka.Message, answersAtOnce)
 	failed := make(chan error, 1)
 	go func() {
@@ -161,7 +161,7 @@ func batches(in <-chan kafka.Message) func(yield func([]kafka.Message) bool) {
 
 // answer books a batch, answers it and only then commits it: what is read again
 // after a crash is answered again, with the same events.
-func (r *Responder) answer(ctx context.Context, batch []kafka.Message) error {
+func (r *Billing) answer(ctx context.Context, batch []kafka.Message) error {
 	var postings []Posting
 	for i := range batch {
 		p, err := readPosting(&batch[i])

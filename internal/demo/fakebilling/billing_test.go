@@ -29,7 +29,7 @@ func newDesk(t *testing.T) desk {
 	return desk{t, b}
 }
 
-func (d desk) start(answer func(Posting) Answer) *Responder {
+func (d desk) start(answer func(Posting) Answer) *Billing {
 	d.t.Helper()
 	r, err := Start(context.Background(), Options{
 		Brokers: []string{d.broker.Addr()}, Group: "billing", Discounts: "discounts", Packages: "packages", Results: "results",
@@ -92,7 +92,7 @@ func (d desk) answers(n int) map[answer]int {
 	return got
 }
 
-func (d desk) wait(r *Responder, n int) {
+func (d desk) wait(r *Billing, n int) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
@@ -150,7 +150,7 @@ func TestBooksEachPostingOnceAndAnswers(t *testing.T) {
 }
 
 // awaitReceived waits for repeats too, which no number of decisions shows.
-func (d desk) awaitReceived(r *Responder, n int) {
+func (d desk) awaitReceived(r *Billing, n int) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()

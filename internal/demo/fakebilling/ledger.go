@@ -19,7 +19,7 @@ type Totals struct {
 	Amount     map[string]int64 // of the applied adjustments, in minor units, by month posted to ("2026-04")
 }
 
-// ledger is what the responder knows.
+// ledger is what the fake billing knows.
 type ledger struct {
 	seen   map[string]bool // adjustment and package ids
 	totals Totals
@@ -36,7 +36,7 @@ type decided struct {
 }
 
 // decide answers the postings that were not seen before.
-func (r *Responder) decide(postings []Posting) ([]decided, []kafka.Message) {
+func (r *Billing) decide(postings []Posting) ([]decided, []kafka.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var fresh []decided
@@ -57,7 +57,7 @@ func (r *Responder) decide(postings []Posting) ([]decided, []kafka.Message) {
 }
 
 // book enters what has been answered.
-func (r *Responder) book(fresh []decided, received int) {
+func (r *Billing) book(fresh []decided, received int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ledger.totals.Received += received
@@ -86,7 +86,7 @@ func (t *Totals) count(d decided) {
 }
 
 // Totals is what has been booked so far.
-func (r *Responder) Totals() Totals {
+func (r *Billing) Totals() Totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.ledger.totals
@@ -96,7 +96,7 @@ func (r *Responder) Totals() Totals {
 
 // WaitFor waits until n different postings have been decided on, answered or
 // not.
-func (r *Responder) WaitFor(ctx context.Context, n int) error {
+func (r *Billing) WaitFor(ctx context.Context, n int) error {
 	for {
 		r.mu.Lock()
 		got, changed := len(r.ledger.seen), r.changed
@@ -107,7 +107,7 @@ func (r *Responder) WaitFor(ctx context.Context, n int) error {
 		select {
 		case <-changed:
 		case <-r.done:
-			return fmt.Errorf("the responder ended after %d of %d postings: %w", got, n, r.err)
+			return fmt.Errorf("the fake billing ended after %d of %d postings: %w", got, n, r.err)
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %d postings, %d came: %w", n, got, ctx.Err())
 		}

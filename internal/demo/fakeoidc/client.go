@@ -9,37 +9,37 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// registered is the one client of the provider: a server that keeps a secret.
-type registered struct{ p *Provider }
+// client is the one client of the provider: a server that keeps a secret.
+type client struct{ p *Provider }
 
-func (c registered) GetID() string                       { return c.p.o.ClientID }
-func (c registered) RedirectURIs() []string              { return c.p.o.RedirectURIs }
-func (c registered) PostLogoutRedirectURIs() []string    { return c.p.o.PostLogoutURIs }
-func (c registered) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
-func (c registered) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodBasic }
-func (c registered) ResponseTypes() []oidc.ResponseType {
+func (c client) GetID() string                       { return c.p.o.ClientID }
+func (c client) RedirectURIs() []string              { return c.p.o.RedirectURIs }
+func (c client) PostLogoutRedirectURIs() []string    { return c.p.o.PostLogoutURIs }
+func (c client) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
+func (c client) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodBasic }
+func (c client) ResponseTypes() []oidc.ResponseType {
 	return []oidc.ResponseType{oidc.ResponseTypeCode}
 }
-func (c registered) GrantTypes() []oidc.GrantType         { return []oidc.GrantType{oidc.GrantTypeCode} }
-func (c registered) AccessTokenType() op.AccessTokenType  { return op.AccessTokenTypeJWT }
-func (c registered) IDTokenLifetime() time.Duration       { return tokenFor }
-func (c registered) DevMode() bool                        { return false }
-func (c registered) IsScopeAllowed(string) bool           { return false }
-func (c registered) IDTokenUserinfoClaimsAssertion() bool { return true }
-func (c registered) ClockSkew() time.Duration             { return 0 }
+func (c client) GrantTypes() []oidc.GrantType         { return []oidc.GrantType{oidc.GrantTypeCode} }
+func (c client) AccessTokenType() op.AccessTokenType  { return op.AccessTokenTypeJWT }
+func (c client) IDTokenLifetime() time.Duration       { return tokenFor }
+func (c client) DevMode() bool                        { return false }
+func (c client) IsScopeAllowed(string) bool           { return false }
+func (c client) IDTokenUserinfoClaimsAssertion() bool { return true }
+func (c client) ClockSkew() time.Duration             { return 0 }
 
 // LoginURL is where somebody says who he is.
-func (c registered) LoginURL(id string) string {
+func (c client) LoginURL(id string) string {
 	return c.p.issuer + signInPath + "?" + url.Values{"id": {id}}.Encode()
 }
 
 // RestrictAdditionalIdTokenScopes keeps them all.
-func (c registered) RestrictAdditionalIdTokenScopes() func([]string) []string {
+func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string {
 	return slices.Clone[[]string]
 }
 
 // RestrictAdditionalAccessTokenScopes keeps them all.
-func (c registered) RestrictAdditionalAccessTokenScopes() func([]string) []string {
+func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string {
 	return slices.Clone[[]string]
 }
 

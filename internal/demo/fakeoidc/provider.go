@@ -87,10 +87,10 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("identity: listening on %s: %w", address, err)
+		return nil, fmt.Errorf("fakeoidc: listening on %s: %w", address, err)
 	}
 	if at, ok := listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsLoopback() {
-		return nil, errors.Join(fmt.Errorf("identity: %s is no loopback address", address), listener.Close())
+		return nil, errors.Join(fmt.Errorf("fakeoidc: %s is no loopback address", address), listener.Close())
 	}
 	return listener, nil
 }
@@ -98,17 +98,17 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 func (p *Provider) handler() (http.Handler, error) {
 	var err error
 	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return nil, fmt.Errorf("identity: making a key: %w", err)
+		return nil, fmt.Errorf("fakeoidc: making a key: %w", err)
 	}
-	memory := newMemory(p)
+	memory := newStorage(p)
 	config := &op.Config{CodeMethodS256: true, SupportedUILocales: []language.Tag{language.Russian}}
 	if _, err := rand.Read(config.CryptoKey[:]); err != nil {
-		return nil, fmt.Errorf("identity: drawing a key: %w", err)
+		return nil, fmt.Errorf("fakeoidc: drawing a key: %w", err)
 	}
 	provider, err := op.NewProvider(config, memory, op.StaticIssuer(p.issuer), op.WithAllowInsecure(),
 		op.WithIDTokenHintVerifierOpts(op.WithSupportedIDTokenHintSigningAlgorithms(algorithm)))
 	if err != nil {
-		return nil, fmt.Errorf("identity: %w", err)
+		return nil, fmt.Errorf("fakeoidc: %w", err)
 	}
 	pages := &pages{memory: memory, callback: op.AuthCallbackURL(provider)}
 	mux := http.NewServeMux()

@@ -21,7 +21,7 @@ const (
 
 // pages is where somebody says who he is.
 type pages struct {
-	memory   *memory
+	memory   *storage
 	callback func(context.Context, string) string
 }
 

@@ -24,17 +24,17 @@ const (
 	subjectPrefix = "client-" // a subject is no account, and must not be taken for one
 )
 
-// memory is what the provider keeps of sign-ins under way: nothing else has to
+// storage is what the provider keeps of sign-ins under way: nothing else has to
 // outlive a request.
-type memory struct {
+type storage struct {
 	p        *Provider
 	mu       sync.Mutex
 	requests map[string]*request
 	codes    map[string]string // request by code
 }
 
-func newMemory(p *Provider) *memory {
-	return &memory{p: p, requests: map[string]*request{}, codes: map[string]string{}}
+func newStorage(p *Provider) *storage {
+	return &storage{p: p, requests: map[string]*request{}, codes: map[string]string{}}
 }
 
 // request is a sign-in under way.
@@ -50,7 +50,7 @@ type request struct {
 var errUnknown = errors.New("no such sign-in; it may have taken too long")
 
 // CreateAuthRequest begins a sign-in. It insists on PKCE, with a hash.
-func (m *memory) CreateAuthRequest(_ context.Context, r *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
+func (m *storage) CreateAuthRequest(_ context.Context, r *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
 	if r.CodeChallenge == "" || r.CodeChallengeMethod != oidc.CodeChallengeMethodS256 {
 		return nil, oidc.ErrInvalidRequest().WithDescription("PKCE with S256 is required")
 	}
@@ -66,7 +66,7 @@ func (m *memory) CreateAuthRequest(_ context.Context, r *oidc.AuthRequest, _ str
 }
 
 // forget drops what is too old, and everything when there is too much.
-func (m *memory) forget() {
+func (m *storage) forget() {
 	for id, r := range m.requests {
 		if len(m.requests) >= requestsAtAll || time.Since(r.began) > requestFor {
 			delete(m.requests, id)
@@ -80,7 +80,7 @@ func (m *memory) forget() {
 }
 
 // AuthRequestByID is a sign-in under way, as it stands now.
-func (m *memory) AuthRequestByID(_ context.Context, id string) (op.AuthRequest, error) {
+func (m *storage) AuthRequestByID(_ context.Context, id string) (op.AuthRequest, error) {
 	r, err := m.request(id)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (m *memory) AuthRequestByID(_ context.Context, id string) (op.AuthRequest, 
 	return r, nil
 }
 
-func (m *memory) request(id string) (*request, error) {
+func (m *storage) request(id string) (*request, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
@@ -101,7 +101,7 @@ func (m *memory) request(id string) (*request, error) {
 }
 
 // signIn notes who it is.
-func (m *memory) signIn(id string, account int64) error {
+func (m *storage) signIn(id string, account int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.requests[id]
@@ -113,7 +113,7 @@ func (m *memory) signIn(id string, account int64) error {
 }
 
 // SaveAuthCode gives a sign-in its code.
-func (m *memory) SaveAuthCode(_ context.Context, id, code string) error {
+func (m *storage) SaveAuthCode(_ context.Context, id, code string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.requests[id] == nil {
@@ -124,7 +124,7 @@ func (m *memory) SaveAuthCode(_ context.Context, id, code string) error {
 }
 
 // AuthRequestByCode takes a code, which is good once.
-func (m *memory) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+func (m *storage) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
 	m.mu.Lock()
 	id := m.codes[code]
 	delete(m.codes, code)
@@ -133,7 +133,7 @@ func (m *memory) AuthRequestByCode(ctx context.Context, code string) (op.AuthReq
 }
 
 // DeleteAuthRequest ends a sign-in.
-func (m *memory) DeleteAuthRequest(_ context.Context, id string) error {
+func (m *storage) DeleteAuthRequest(_ context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.requests, id)
@@ -141,37 +141,37 @@ func (m *memory) DeleteAuthRequest(_ context.Context, id string) error {
 }
 
 // CreateAccessToken names an access token; it is a JWT, and kept nowhere.
-func (m *memory) CreateAccessToken(context.Context, op.TokenRequest) (string, time.Time, error) {
+func (m *storage) CreateAccessToken(context.Context, op.TokenRequest) (string, time.Time, error) {
 	return random(), time.Now().Add(tokenFor), nil
 }
 
 // GetClientByClientID knows one client.
-func (m *memory) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
+func (m *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
 	if id != m.p.o.ClientID {
-		return nil, fmt.Errorf("identity: no client %q", id)
+		return nil, fmt.Errorf("fakeoidc: no client %q", id)
 	}
-	return registered{m.p}, nil
+	return client{m.p}, nil
 }
 
 // AuthorizeClientIDSecret checks that client's secret.
-func (m *memory) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
+func (m *storage) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
 	if id != m.p.o.ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(m.p.o.ClientSecret)) != 1 {
-		return errors.New("identity: wrong client or secret")
+		return errors.New("fakeoidc: wrong client or secret")
 	}
 	return nil
 }
 
 // SetUserinfoFromRequest puts the account into ID tokens.
-func (m *memory) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, r op.IDTokenRequest, _ []string) error {
+func (m *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, r op.IDTokenRequest, _ []string) error {
 	return m.describe(info, r.GetSubject())
 }
 
 // SetUserinfoFromToken puts it into the answer of the userinfo endpoint.
-func (m *memory) SetUserinfoFromToken(_ context.Context, info *oidc.UserInfo, _, subject, _ string) error {
+func (m *storage) SetUserinfoFromToken(_ context.Context, info *oidc.UserInfo, _, subject, _ string) error {
 	return m.describe(info, subject)
 }
 
-func (m *memory) describe(info *oidc.UserInfo, subject string) error {
+func (m *storage) describe(info *oidc.UserInfo, subject string) error {
 	account, err := accountOf(subject)
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (m *memory) describe(info *oidc.UserInfo, subject string) error {
 }
 
 // GetPrivateClaimsFromScopes puts the account into access tokens.
-func (m *memory) GetPrivateClaimsFromScopes(_ context.Context, subject, _ string, _ []string) (map[string]any, error) {
+func (m *storage) GetPrivateClaimsFromScopes(_ context.Context, subject, _ string, _ []string) (map[string]any, error) {
 	account, err := accountOf(subject)
 	return map[string]any{m.p.o.AccountClaim: account}, err
 }
@@ -190,21 +190,21 @@ func (m *memory) GetPrivateClaimsFromScopes(_ context.Context, subject, _ string
 func accountOf(subject string) (int64, error) {
 	account, err := strconv.ParseInt(strings.TrimPrefix(subject, subjectPrefix), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("identity: %q is no subject of ours", subject)
+		return 0, fmt.Errorf("fakeoidc: %q is no subject of ours", subject)
 	}
 	return account, nil
 }
 
 // SigningKey is the one key.
-func (m *memory) SigningKey(context.Context) (op.SigningKey, error) { return signingKey{m.p}, nil }
+func (m *storage) SigningKey(context.Context) (op.SigningKey, error) { return signingKey{m.p}, nil }
 
 // SignatureAlgorithms is its algorithm.
-func (m *memory) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorithm, error) {
+func (m *storage) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorithm, error) {
 	return []jose.SignatureAlgorithm{algorithm}, nil
 }
 
 // KeySet is its public half.
-func (m *memory) KeySet(context.Context) ([]op.Key, error) { return []op.Key{publicKey{m.p}}, nil }
+func (m *storage) KeySet(context.Context) ([]op.Key, error) { return []op.Key{publicKey{m.p}}, nil }
 
 type signingKey struct{ p *Provider }
 

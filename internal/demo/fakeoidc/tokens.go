@@ -14,11 +14,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Twist makes a minted token another than the good one.
-type Twist func(*coin)
+// TokenOption makes a minted token another than the good one.
+type TokenOption func(*token)
 
-// coin is a token before it is signed.
-type coin struct {
+// token is a token before it is signed.
+type token struct {
 	claims    map[string]any
 	kind      string // header typ
 	algorithm jose.SignatureAlgorithm
@@ -27,9 +27,9 @@ type coin struct {
 
 // Token mints an access token for the API, as the provider would give it to a
 // program that acts for an account; the twists spoil it. It is for tests.
-func (p *Provider) Token(account int64, twists ...Twist) string {
+func (p *Provider) Token(account int64, twists ...TokenOption) string {
 	now := time.Now()
-	c := &coin{
+	c := &token{
 		claims: map[string]any{
 			"iss": p.issuer, "sub": subjectPrefix + strconv.FormatInt(account, 10), "aud": []string{p.o.Audience},
 			"iat": now.Unix(), "exp": now.Add(tokenFor).Unix(), "jti": random(), p.o.AccountClaim: account,
@@ -42,9 +42,9 @@ func (p *Provider) Token(account int64, twists ...Twist) string {
 	return c.sign()
 }
 
-// With gives the token a claim; nil takes it away.
-func With(claim string, value any) Twist {
-	return func(c *coin) {
+// WithClaim gives the token a claim; nil takes it away.
+func WithClaim(claim string, value any) TokenOption {
+	return func(c *token) {
 		if c.claims[claim] = value; value == nil {
 			delete(c.claims, claim)
 		}
@@ -52,16 +52,16 @@ func With(claim string, value any) Twist {
 }
 
 // Expired has the token end a moment ago.
-func Expired(c *coin) { c.claims["exp"] = time.Now().Add(-time.Second).Unix() }
+func Expired(c *token) { c.claims["exp"] = time.Now().Add(-time.Second).Unix() }
 
-// For gives the token another audience.
-func For(audience ...string) Twist { return With("aud", audience) }
+// WithAudience gives the token another audience.
+func WithAudience(audience ...string) TokenOption { return WithClaim("aud", audience) }
 
-// OfKind gives the header another typ, such as at+jwt.
-func OfKind(kind string) Twist { return func(c *coin) { c.kind = kind } }
+// WithType gives the header another typ, such as at+jwt.
+func WithType(kind string) TokenOption { return func(c *token) { c.kind = kind } }
 
-// OtherKey has somebody else sign the token, under the name of our key.
-func OtherKey(c *coin) {
+// SignedByOtherKey has somebody else sign the token, under the name of our key.
+func SignedByOtherKey(c *token) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(fmt.Sprintf("no randomness: %v", err))
@@ -70,14 +70,14 @@ func OtherKey(c *coin) {
 }
 
 // Unsigned has nobody sign it (alg none).
-func Unsigned(c *coin) { c.algorithm = "none" }
+func Unsigned(c *token) { c.algorithm = "none" }
 
-// WithPublicKey signs it by a shared secret (HS256), for which the public key is
+// SignedWithPublicKey signs it by a shared secret (HS256), for which the public key is
 // taken: who checks it with that key and believes the header is deceived.
-func WithPublicKey(c *coin) {
+func SignedWithPublicKey(c *token) {
 	key, ok := c.key.(*ecdsa.PrivateKey)
 	if !ok {
-		panic("identity: the key is spoilt already")
+		panic("fakeoidc: the key is spoilt already")
 	}
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -87,17 +87,17 @@ func WithPublicKey(c *coin) {
 }
 
 // AsIDToken makes it what the client gets at a sign-in.
-func (p *Provider) AsIDToken(c *coin) {
+func (p *Provider) AsIDToken(c *token) {
 	c.claims["aud"] = []string{p.o.Audience, p.o.ClientID}
 	c.claims["azp"] = p.o.ClientID
 	c.claims["nonce"] = random()
 	c.claims["at_hash"] = random()
 }
 
-func (c *coin) sign() string {
+func (c *token) sign() string {
 	payload, err := json.Marshal(c.claims)
 	if err != nil {
-		panic(fmt.Sprintf("identity: a claim that is no JSON: %v", err))
+		panic(fmt.Sprintf("fakeoidc: a claim that is no JSON: %v", err))
 	}
 	if c.algorithm == "none" {
 		part := base64.RawURLEncoding.EncodeToString
@@ -106,15 +106,15 @@ func (c *coin) sign() string {
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(c.kind)).WithHeader("kid", keyID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: c.algorithm, Key: c.key}, options)
 	if err != nil {
-		panic(fmt.Sprintf("identity: no signer: %v", err))
+		panic(fmt.Sprintf("fakeoidc: no signer: %v", err))
 	}
 	signed, err := signer.Sign(payload)
 	if err != nil {
-		panic(fmt.Sprintf("identity: not signed: %v", err))
+		panic(fmt.Sprintf("fakeoidc: not signed: %v", err))
 	}
 	text, err := signed.CompactSerialize()
 	if err != nil {
-		panic(fmt.Sprintf("identity: not signed: %v", err))
+		panic(fmt.Sprintf("fakeoidc: not signed: %v", err))
 	}
 	return text
 }

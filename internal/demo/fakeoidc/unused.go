@@ -14,50 +14,50 @@ import (
 // revocation, introspection, JWT profiles. Signing out has nothing to end here:
 // whoever signs in is asked every time.
 
-var errNotOffered = errors.New("identity: not offered")
+var errNotOffered = errors.New("fakeoidc: not offered")
 
 // CreateAccessAndRefreshTokens is not offered.
-func (m *memory) CreateAccessAndRefreshTokens(context.Context, op.TokenRequest, string) (accessTokenID, newRefreshToken string, expiration time.Time, err error) {
+func (m *storage) CreateAccessAndRefreshTokens(context.Context, op.TokenRequest, string) (accessTokenID, newRefreshToken string, expiration time.Time, err error) {
 	return "", "", time.Time{}, errNotOffered
 }
 
 // TokenRequestByRefreshToken is not offered.
-func (m *memory) TokenRequestByRefreshToken(context.Context, string) (op.RefreshTokenRequest, error) {
+func (m *storage) TokenRequestByRefreshToken(context.Context, string) (op.RefreshTokenRequest, error) {
 	return nil, op.ErrInvalidRefreshToken
 }
 
 // GetRefreshTokenInfo knows no refresh tokens.
-func (m *memory) GetRefreshTokenInfo(context.Context, string, string) (userID, tokenID string, err error) {
+func (m *storage) GetRefreshTokenInfo(context.Context, string, string) (userID, tokenID string, err error) {
 	return "", "", op.ErrInvalidRefreshToken
 }
 
 // RevokeToken is not offered: tokens are not kept.
-func (m *memory) RevokeToken(context.Context, string, string, string) *oidc.Error {
+func (m *storage) RevokeToken(context.Context, string, string, string) *oidc.Error {
 	return oidc.ErrUnsupportedGrantType()
 }
 
 // TerminateSession has nothing to end.
-func (m *memory) TerminateSession(context.Context, string, string) error { return nil }
+func (m *storage) TerminateSession(context.Context, string, string) error { return nil }
 
 // SetUserinfoFromScopes is the library's older way.
-func (m *memory) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
+func (m *storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
 	return nil
 }
 
 // SetIntrospectionFromToken is not offered.
-func (m *memory) SetIntrospectionFromToken(context.Context, *oidc.IntrospectionResponse, string, string, string) error {
+func (m *storage) SetIntrospectionFromToken(context.Context, *oidc.IntrospectionResponse, string, string, string) error {
 	return errNotOffered
 }
 
 // GetKeyByIDAndClientID knows no keys of clients.
-func (m *memory) GetKeyByIDAndClientID(context.Context, string, string) (*jose.JSONWebKey, error) {
+func (m *storage) GetKeyByIDAndClientID(context.Context, string, string) (*jose.JSONWebKey, error) {
 	return nil, errNotOffered
 }
 
 // ValidateJWTProfileScopes is not offered.
-func (m *memory) ValidateJWTProfileScopes(context.Context, string, []string) ([]string, error) {
+func (m *storage) ValidateJWTProfileScopes(context.Context, string, []string) ([]string, error) {
 	return nil, errNotOffered
 }
 
 // Health is good as long as the process lives.
-func (m *memory) Health(context.Context) error { return nil }
+func (m *storage) Health(context.Context) error { return nil }

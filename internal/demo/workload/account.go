@@ -8,42 +8,42 @@ import (
 	"referral/models"
 )
 
-// never is the phase of what is not told.
-const never = -1
+// notSent is the phase of what is not told.
+const notSent = -1
 
 // account is what happens to one client.
 type account struct {
-	id           int64
-	taxID        string
-	registered   told
-	punctual     bool // told among the registrations of its phase
-	registeredBy told // a second registration, with another name; never for most
-	promo        []told
-	terminated   []told
-	attempts     []attempt
-	edge         bool // lives at an edge of the rules, which nothing may blur
+	id         int64
+	taxID      string
+	registered occurrence
+	onTime     bool       // told among the registrations of its phase
+	renamed    occurrence // a second registration, with another name; never for most
+	promo      []occurrence
+	terminated []occurrence
+	attempts   []attempt
+	exact      bool // lives at an edge of the rules, which nothing may blur
 }
 
-// told is something that happened at a time and is told in a phase.
-type told struct {
+// occurrence is something that happened at a time and is told in a phase.
+type occurrence struct {
 	at    time.Time
 	phase int
 }
 
 // attempt is a code that the client enters.
 type attempt struct {
-	told
+	occurrence
 	owner    int64  // of the code
 	literal  string // the code itself where it is nobody's
 	decision models.Reason
 }
 
 // billedIn tells whether the client gets an invoice for a month.
-func (a *account) billedIn(l *Life, month models.Period) bool {
-	if l.day(a.registered.at) >= month.End() {
+func (a *account) billedIn(g *Generator, month models.Period) bool {
+	if g.day(a.registered.at) >= month.End() {
 		return false
 	}
-	return len(a.terminated) == 0 || l.day(a.terminated[0].at) > month.First()
+	return len(a.terminated) == 0 || g.day(a.terminated[0].at) > month.First()
 }
 
 func (a *account) registration() event {
@@ -51,10 +51,10 @@ func (a *account) registration() event {
 	return a.event(Registered, "r", pbx, "pbx.registered.v1", a.registered.at, b)
 }
 
-// again is the news that the client has registered under another name; the
+// renaming is the news that the client has registered under another name; the
 // earliest date and the newest name are to be kept.
-func (a *account) again() event {
-	b := a.profile(fmt.Sprintf("АО «Клиент %d»", a.id), a.registeredBy.at)
+func (a *account) renaming() event {
+	b := a.profile(fmt.Sprintf("АО «Клиент %d»", a.id), a.renamed.at)
 	return a.event(Registered, "r2", pbx, "pbx.registered.v1", a.registered.at.Add(49*time.Hour), b)
 }
 

@@ -9,29 +9,29 @@ import (
 // noCode is a code that nobody has: the product's codes are random, and longer.
 const noCode = "NOSUCHCODE"
 
-// trouble has the last accounts of a block get into a trouble each; the
+// addActivationScenarios has the last accounts of a block get into a trouble each; the
 // troubles take turns, so that a life of some 100 accounts has all of them.
-func (p *planner) trouble() {
-	all := troubles()
-	for i := firstTrouble; i < len(p.accounts); i++ {
+func (p *planner) addActivationScenarios() {
+	all := activationScenarios()
+	for i := firstScenario; i < len(p.accounts); i++ {
 		a := &p.accounts[i]
 		on := p.end - 40 - models.Date(p.r.IntN(p.span()+40))
 		p.register(a, on)
 		a.registered.at = p.noon(on)
-		a.edge = true
-		all[(p.n*(blockSize-firstTrouble)+i-firstTrouble)%len(all)](p, i)
-		if a.registered.phase != never {
+		a.exact = true
+		all[(p.n*(blockSize-firstScenario)+i-firstScenario)%len(all)](p, i)
+		if a.registered.phase != notSent {
 			p.endPromo(a)
 		}
 		p.delayAttempts(a)
 	}
 }
 
-// troubles is every way in which entering a code can go, but the plain one.
-func troubles() []func(p *planner, i int) {
+// activationScenarios is every way in which entering a code can go, but the plain one.
+func activationScenarios() []func(p *planner, i int) {
 	return []func(p *planner, i int){
-		unknownCode, ownCode, ownCompany, secondCode, dayAfterWindow, lastDayOfWindow, lastDayClamped, dayAfterClamped,
-		beforeRegistration, neverRegistered, lateRegistration, lateRefusal, persistent, sameInstant, ownerLeft,
+		unknownCode, ownCode, ownCompany, secondCode, dayAfterWindow, lastDayOfWindow, lastDayAfterJanuary31, dayAfterJanuary31,
+		beforeRegistration, neverRegistered, lateRegistration, lateRefusal, severalAttempts, sameInstant, codeOfTerminated,
 	}
 }
 
@@ -45,48 +45,48 @@ func (p *planner) days(i, n int) time.Time {
 	return p.noon(p.day(p.accounts[i].registered.at) + models.Date(n))
 }
 
-func (p *planner) enterText(i int, code string, at time.Time, decision models.Reason) {
+func (p *planner) activateText(i int, code string, at time.Time, decision models.Reason) {
 	a := &p.accounts[i]
-	a.attempts = append(a.attempts, attempt{told: told{at, p.phaseOf(p.day(at))}, literal: code, decision: decision})
+	a.attempts = append(a.attempts, attempt{occurrence: occurrence{at, p.phaseOf(p.day(at))}, literal: code, decision: decision})
 }
 
-func unknownCode(p *planner, i int) { p.enterText(i, noCode, p.days(i, 3), models.UnknownCode) }
+func unknownCode(p *planner, i int) { p.activateText(i, noCode, p.days(i, 3), models.UnknownCode) }
 
-func ownCode(p *planner, i int) { p.enter(i, i, p.days(i, 3), models.OwnCode) }
+func ownCode(p *planner, i int) { p.activate(i, i, p.days(i, 3), models.OwnCode) }
 
 func ownCompany(p *planner, i int) {
 	p.accounts[i].taxID = p.accounts[0].taxID
-	p.enter(i, 0, p.days(i, 3), models.OwnCompany)
+	p.activate(i, 0, p.days(i, 3), models.OwnCompany)
 }
 
 func secondCode(p *planner, i int) {
-	p.enter(i, 0, p.days(i, 3), "")
-	p.enter(i, 1, p.days(i, 4), models.AlreadyActivated)
+	p.activate(i, 0, p.days(i, 3), "")
+	p.activate(i, 1, p.days(i, 4), models.AlreadyActivated)
 }
 
 func dayAfterWindow(p *planner, i int) {
 	last := p.day(p.accounts[i].registered.at).AddMonths(1)
-	p.enter(i, 0, p.noon(last+1).Add(-12*time.Hour), models.WindowClosed)
+	p.activate(i, 0, p.noon(last+1).Add(-12*time.Hour), models.WindowClosed)
 }
 
 func lastDayOfWindow(p *planner, i int) {
 	last := p.day(p.accounts[i].registered.at).AddMonths(1)
-	p.enter(i, 0, p.noon(last).Add(12*time.Hour-time.Second), "")
+	p.activate(i, 0, p.noon(last).Add(12*time.Hour-time.Second), "")
 }
 
-// lastDayClamped registers on a 31st that the next month does not have.
-func lastDayClamped(p *planner, i int) {
-	p.register(&p.accounts[i], p.longJanuary())
+// lastDayAfterJanuary31 registers on a 31st that the next month does not have.
+func lastDayAfterJanuary31(p *planner, i int) {
+	p.register(&p.accounts[i], p.january31())
 	lastDayOfWindow(p, i)
 }
 
-func dayAfterClamped(p *planner, i int) {
-	p.register(&p.accounts[i], p.longJanuary())
+func dayAfterJanuary31(p *planner, i int) {
+	p.register(&p.accounts[i], p.january31())
 	dayAfterWindow(p, i)
 }
 
-// longJanuary is the newest 31 January whose window the life still sees.
-func (p *planner) longJanuary() models.Date {
+// january31 is the newest 31 January whose window the life still sees.
+func (p *planner) january31() models.Date {
 	year := p.end.Time().Year()
 	for models.NewDate(year, time.March, 2) > p.end {
 		year--
@@ -95,52 +95,52 @@ func (p *planner) longJanuary() models.Date {
 }
 
 func beforeRegistration(p *planner, i int) {
-	p.enter(i, 0, p.accounts[i].registered.at.Add(-36*time.Hour), "")
+	p.activate(i, 0, p.accounts[i].registered.at.Add(-36*time.Hour), "")
 }
 
 func neverRegistered(p *planner, i int) {
-	p.enter(i, 0, p.days(i, 3), models.NotRegistered)
-	p.accounts[i].registered.phase = never
+	p.activate(i, 0, p.days(i, 3), models.NotRegistered)
+	p.accounts[i].registered.phase = notSent
 }
 
 func (p *planner) registerLate(i int) {
 	a := &p.accounts[i]
-	a.punctual, a.registered.phase = false, p.later(a.registered.phase, 1)
+	a.onTime, a.registered.phase = false, p.later(a.registered.phase, 1)
 }
 
 func lateRegistration(p *planner, i int) {
 	p.registerLate(i)
-	p.enter(i, 0, p.days(i, 3), "")
+	p.activate(i, 0, p.days(i, 3), "")
 }
 
 func lateRefusal(p *planner, i int) {
 	p.registerLate(i)
-	p.enterText(i, noCode, p.days(i, 2), models.UnknownCode)
-	p.enter(i, 1, p.days(i, 2), "")
-	p.enter(i, 0, p.days(i, 2), models.AlreadyActivated)
+	p.activateText(i, noCode, p.days(i, 2), models.UnknownCode)
+	p.activate(i, 1, p.days(i, 2), "")
+	p.activate(i, 0, p.days(i, 2), models.AlreadyActivated)
 }
 
-func persistent(p *planner, i int) {
-	p.enterText(i, noCode, p.days(i, 1), models.UnknownCode)
-	p.enter(i, i, p.days(i, 2), models.OwnCode)
-	p.enter(i, 0, p.days(i, 3), "")
-	p.enter(i, 0, p.days(i, 4), models.AlreadyActivated)
-	p.enterText(i, noCode, p.days(i, 5), models.UnknownCode)
+func severalAttempts(p *planner, i int) {
+	p.activateText(i, noCode, p.days(i, 1), models.UnknownCode)
+	p.activate(i, i, p.days(i, 2), models.OwnCode)
+	p.activate(i, 0, p.days(i, 3), "")
+	p.activate(i, 0, p.days(i, 4), models.AlreadyActivated)
+	p.activateText(i, noCode, p.days(i, 5), models.UnknownCode)
 }
 
 func sameInstant(p *planner, i int) {
-	p.enter(i, 1, p.days(i, 3), "")
-	p.enter(i, 0, p.days(i, 3), models.AlreadyActivated)
+	p.activate(i, 1, p.days(i, 3), "")
+	p.activate(i, 0, p.days(i, 3), models.AlreadyActivated)
 }
 
-// ownerLeft enters the code of a client who has gone: it is still good.
-func ownerLeft(p *planner, i int) {
+// codeOfTerminated enters the code of a client who has gone: it is still good.
+func codeOfTerminated(p *planner, i int) {
 	at := p.days(i, 20)
-	owner := &p.accounts[firstTrouble-1]
+	owner := &p.accounts[firstScenario-1]
 	if !owner.registered.at.Before(at) {
 		p.register(owner, p.day(at)-20)
 		owner.attempts = nil
 	}
-	owner.terminated = []told{{at.Add(-50 * time.Hour), p.phaseOf(p.day(at))}}
-	p.enter(i, firstTrouble-1, at, "")
+	owner.terminated = []occurrence{{at.Add(-50 * time.Hour), p.phaseOf(p.day(at))}}
+	p.activate(i, firstScenario-1, at, "")
 }

@@ -47,7 +47,7 @@ func BulkMessages(seed uint64, n int, period models.Period) iter.Seq[Message] {
 		at := period.End().Time()
 		for inv := range Bulk(seed, n, period) {
 			m := invoiceEvent(&inv, fmt.Sprintf("bulk-%s", inv.ID), at).message(false)
-			m.Note.Lines = len(inv.Lines)
+			m.Expected.Lines = len(inv.Lines)
 			if !yield(m) {
 				return
 			}

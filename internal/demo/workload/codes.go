@@ -8,22 +8,22 @@ import (
 	"referral/models"
 )
 
-// CodeBook remembers the invitation codes that the product has issued. It may
+// Codes remembers the invitation codes that the product has issued. It may
 // be learned from and read at the same time. It needs 16 bytes an account.
-type CodeBook struct {
+type Codes struct {
 	mu    sync.RWMutex
 	codes [][16]byte // by account id; the last byte is the length
 	known int
 }
 
-// NewCodeBook makes a book for the accounts 1 to accounts.
-func NewCodeBook(accounts int) *CodeBook {
-	return &CodeBook{codes: make([][16]byte, accounts+1)}
+// NewCodes makes a book for the accounts 1 to accounts.
+func NewCodes(accounts int) *Codes {
+	return &Codes{codes: make([][16]byte, accounts+1)}
 }
 
 // Learn takes a structured message of the topic of events. Events that issue no
 // code are passed by, as are codes of accounts that the book is not about.
-func (b *CodeBook) Learn(value []byte) error {
+func (b *Codes) Learn(value []byte) error {
 	var e struct {
 		Type models.OutboxEventType `json:"type"`
 		Data struct {
@@ -37,11 +37,11 @@ func (b *CodeBook) Learn(value []byte) error {
 	if e.Type != models.CodeIssued {
 		return nil
 	}
-	return b.Enter(e.Data.AccountID, e.Data.Code)
+	return b.Add(e.Data.AccountID, e.Data.Code)
 }
 
-// Enter writes down the code of an account; the first one stays.
-func (b *CodeBook) Enter(account int64, code string) error {
+// Add writes down the code of an account; the first one stays.
+func (b *Codes) Add(account int64, code string) error {
 	if account < 1 || account >= int64(len(b.codes)) {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (b *CodeBook) Enter(account int64, code string) error {
 }
 
 // Code is the code of an account; false while it is not known.
-func (b *CodeBook) Code(account int64) (string, bool) {
+func (b *Codes) Code(account int64) (string, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if account < 1 || account >= int64(len(b.codes)) || b.codes[account][15] == 0 {
@@ -71,7 +71,7 @@ func (b *CodeBook) Code(account int64) (string, bool) {
 }
 
 // Known is how many codes are known.
-func (b *CodeBook) Known() int {
+func (b *Codes) Known() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.known

@@ -31,7 +31,7 @@ type event struct {
 func (e event) message(binary bool) Message {
 	m := Message{
 		Topic: e.topic, Key: strconv.AppendInt(nil, e.account, 10),
-		Note: Note{AccountID: e.account, Event: e.id},
+		Expected: Expected{AccountID: e.account, Event: e.id},
 	}
 	if binary {
 		m.Value, m.Headers = e.data, e.headers()

@@ -21,26 +21,26 @@ type fault struct {
 // tooLargeBlocks bounds how many messages over 1 MiB a life has.
 const tooLargeBlocks = 100
 
-// spoil adds one bad message to the block's phase. The faults take turns, so
+// addFaulty adds one bad message to the block's phase. The faults take turns, so
 // that a life of some 600 account-months has all of them.
-func (t *telling) spoil(n int, accounts []account) {
+func (t *phaseMessages) addFaulty(n int, accounts []account) {
 	all := faults()
-	turn := n*t.o.Months + t.phase
+	turn := n*t.options.Months + t.phase
 	which := turn % (len(all) + 2)
 	a := &accounts[min(firstOrdinary, len(accounts)-1)]
 	switch {
 	case which == len(all):
-		t.conflict(a, turn, "another body of the same revision and event", func(inv *models.Invoice, id string) string { return id })
+		t.addConflict(a, turn, "another body of the same revision and event", func(inv *models.Invoice, id string) string { return id })
 	case which == len(all)+1:
-		t.conflict(a, turn, "another body of the same revision", func(inv *models.Invoice, id string) string { return id + "-other" })
+		t.addConflict(a, turn, "another body of the same revision", func(inv *models.Invoice, id string) string { return id + "-other" })
 	case all[which].reason != models.BadTooLarge || n < tooLargeBlocks:
-		t.units = append(t.units, unit{all[which].message(a.id, turn)})
+		t.sequences = append(t.sequences, sequence{all[which].message(a.id, turn)})
 	}
 }
 
-// Bad is one message of every kind that is bad by itself, all with the key of
+// BadMessages is one message of every kind that is bad by itself, all with the key of
 // one account.
-func Bad(account int64) []Message {
+func BadMessages(account int64) []Message {
 	var all []Message
 	for turn, f := range faults() {
 		all = append(all, f.message(account, turn))
@@ -53,8 +53,8 @@ func (f *fault) message(account int64, turn int) Message {
 	id := fmt.Sprintf("bad-%d", turn)
 	m := Message{
 		Topic: f.topic, Key: strconv.AppendInt(nil, account, 10),
-		Value: []byte(f.value(id, strconv.FormatInt(account, 10))),
-		Note:  Note{AccountID: account, Event: id, Fault: f.name, Bad: f.reason},
+		Value:    []byte(f.value(id, strconv.FormatInt(account, 10))),
+		Expected: Expected{AccountID: account, Event: id, Fault: f.name, Bad: f.reason},
 	}
 	if !f.binary {
 		m.Headers = []models.Header{{Key: "content-type", Value: []byte("application/cloudevents+json")}}
@@ -62,21 +62,21 @@ func (f *fault) message(account int64, turn int) Message {
 	return m
 }
 
-// conflict bills an account once more, and contradicts that invoice at once.
-func (t *telling) conflict(a *account, turn int, name string, id func(*models.Invoice, string) string) {
+// addConflict bills an account once more, and contradicts that invoice at once.
+func (t *phaseMessages) addConflict(a *account, turn int, name string, id func(*models.Invoice, string) string) {
 	period := t.Period(t.phase)
-	inv := t.draw(t.random(streamInvoice, int(a.id), never), a, period)
+	inv := t.drawInvoice(t.random(streamInvoice, int(a.id), notSent), a, period)
 	inv.ID = fmt.Sprintf("%s-C%d", inv.ID, turn)
 	event := "c-" + inv.ID
 	good := invoiceEvent(&inv, event, t.issuedAt(period, a.id)).message(false)
-	good.Note.Lines = len(inv.Lines)
+	good.Expected.Lines = len(inv.Lines)
 
 	other := inv
 	other.Lines = slices.Clone(inv.Lines)
 	other.Lines[0].Amount += 1
 	bad := invoiceEvent(&other, id(&inv, event), t.issuedAt(period, a.id)).message(false)
-	bad.Note.Fault, bad.Note.Bad = name, models.BadConflict
-	t.units = append(t.units, unit{good, bad})
+	bad.Expected.Fault, bad.Expected.Bad = name, models.BadConflict
+	t.sequences = append(t.sequences, sequence{good, bad})
 }
 
 // faults is what can be wrong with a message that is bad by itself.

@@ -10,19 +10,19 @@ import (
 	"referral/models"
 )
 
-// issued is one revision of an invoice and when it is told.
-type issued struct {
+// revision is one revision of an invoice and when it is told.
+type revision struct {
 	invoice models.Invoice
 	event   string
 	phase   int
 	repeat  bool // the same body was sent under another event
 }
 
-// fate is what becomes of a month's invoice.
-type fate int
+// variant is what becomes of a month's invoice.
+type variant int
 
 const (
-	plain fate = iota
+	plain variant = iota
 	late
 	revisedAtOnce
 	revisedLater
@@ -34,13 +34,13 @@ const (
 	twoInvoices
 )
 
-// fates says how many of 1,000 invoices have each fate; the rest is plain.
-func fates() []struct {
-	fate fate
+// variants says how many of 1,000 invoices have each fate; the rest is plain.
+func variants() []struct {
+	fate variant
 	of   int
 } {
 	return []struct {
-		fate fate
+		fate variant
 		of   int
 	}{
 		{late, 10}, {revisedAtOnce, 15}, {revisedLater, 15}, {cancelledAtOnce, 5}, {cancelledLater, 5},
@@ -48,9 +48,9 @@ func fates() []struct {
 	}
 }
 
-func drawFate(r *rand.Rand) fate {
+func drawVariant(r *rand.Rand) variant {
 	n := r.IntN(1000)
-	for _, f := range fates() {
+	for _, f := range variants() {
 		if n < f.of {
 			return f.fate
 		}
@@ -61,47 +61,47 @@ func drawFate(r *rand.Rand) fate {
 
 // invoices is what is told of an account's bill of the month that phase month
 // ends with. tellsIn limits the work to what is told in that phase.
-func (l *Life) invoices(a *account, month, tellsIn int) []issued {
-	period := l.Period(month)
-	if month < 0 || !a.billedIn(l, period) {
+func (g *Generator) invoices(a *account, month, tellsIn int) []revision {
+	period := g.Period(month)
+	if month < 0 || !a.billedIn(g, period) {
 		return nil
 	}
-	r := l.random(streamInvoice, int(a.id), month)
-	f := drawFate(r)
+	r := g.random(streamInvoice, int(a.id), month)
+	f := drawVariant(r)
 	if f == plain && month != tellsIn {
 		return nil
 	}
-	first := l.draw(r, a, period)
-	next := l.later(month, 1)
+	first := g.drawInvoice(r, a, period)
+	next := g.later(month, 1)
 	switch f {
 	case late:
-		return []issued{issue(first, next)}
+		return []revision{revisionIn(first, next)}
 	case revisedAtOnce:
-		return []issued{issue(first, month), issue(revise(r, first), month)}
+		return []revision{revisionIn(first, month), revisionIn(revise(r, first), month)}
 	case revisedLater:
-		return []issued{issue(first, month), issue(revise(r, first), next)}
+		return []revision{revisionIn(first, month), revisionIn(revise(r, first), next)}
 	case cancelledAtOnce:
-		return []issued{issue(first, month), issue(cancel(first), month)}
+		return []revision{revisionIn(first, month), revisionIn(cancel(first), month)}
 	case cancelledLater:
-		return []issued{issue(first, month), issue(cancel(first), next)}
+		return []revision{revisionIn(first, month), revisionIn(cancel(first), next)}
 	case reissued:
-		return []issued{issue(first, month), issue(cancel(first), month), issue(revise(r, cancelled(first)), next)}
+		return []revision{revisionIn(first, month), revisionIn(cancel(first), month), revisionIn(revise(r, cancelled(first)), next)}
 	case outOfOrder:
-		return []issued{issue(revise(r, first), month), issue(first, next)}
+		return []revision{revisionIn(revise(r, first), month), revisionIn(first, next)}
 	case sentTwice:
-		again := issue(first, month)
+		again := revisionIn(first, month)
 		again.event, again.repeat = again.event+"-again", true
-		return []issued{issue(first, month), again}
+		return []revision{revisionIn(first, month), again}
 	case twoInvoices:
-		second := l.draw(r, a, period)
+		second := g.drawInvoice(r, a, period)
 		second.ID += "-2"
-		return []issued{issue(first, month), issue(second, month)}
+		return []revision{revisionIn(first, month), revisionIn(second, month)}
 	}
-	return []issued{issue(first, month)}
+	return []revision{revisionIn(first, month)}
 }
 
-func issue(inv models.Invoice, phase int) issued {
-	return issued{invoice: inv, event: fmt.Sprintf("i-%s-%d", inv.ID, inv.Revision), phase: phase}
+func revisionIn(inv models.Invoice, phase int) revision {
+	return revision{invoice: inv, event: fmt.Sprintf("i-%s-%d", inv.ID, inv.Revision), phase: phase}
 }
 
 // cancelled is the invoice as it was before its revision, ready to be revised
@@ -135,13 +135,13 @@ func revise(r *rand.Rand, inv models.Invoice) models.Invoice {
 	return inv
 }
 
-// draw makes up the bill of a month: two to six lines.
-func (l *Life) draw(r *rand.Rand, a *account, period models.Period) models.Invoice {
+// drawInvoice makes up the bill of a month: two to six lines.
+func (g *Generator) drawInvoice(r *rand.Rand, a *account, period models.Period) models.Invoice {
 	inv := models.Invoice{
 		AccountID: a.id, ID: invoiceID(period, a.id), Revision: 1, Period: period, Currency: "RUB",
 		Lines: make([]models.Line, 2+r.IntN(5)),
 	}
-	from := min(max(period.First(), l.day(a.registered.at)), period.End()-1)
+	from := min(max(period.First(), g.day(a.registered.at)), period.End()-1)
 	for i := range inv.Lines {
 		inv.Lines[i] = drawLine(r, i, from, period.End())
 	}
@@ -209,7 +209,7 @@ func amount(r *rand.Rand) models.Money {
 }
 
 // issuedAt is when billing makes the invoices of a month.
-func (l *Life) issuedAt(period models.Period, account int64) time.Time {
+func (g *Generator) issuedAt(period models.Period, account int64) time.Time {
 	year, month, day := period.End().Time().Date()
-	return time.Date(year, month, day, 0, 0, int(account%7200), 0, l.zone)
+	return time.Date(year, month, day, 0, 0, int(account%7200), 0, g.zone)
 }

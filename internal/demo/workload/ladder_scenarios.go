@@ -7,10 +7,10 @@ import (
 	"referral/models"
 )
 
-// climb has the first account of a block invite friends, in one of the ways
+// addLadderScenario has the first account of a block invite friends, in one of the ways
 // that a ladder can be climbed. The ways take turns, so that a small life has
 // all of them.
-func (p *planner) climb() {
+func (p *planner) addLadderScenario() {
 	ways := []func(*planner) []models.Date{
 		(*planner).threeAtOnce, (*planner).many, (*planner).five, (*planner).again,
 		(*planner).one, (*planner).threeAYearAgo, (*planner).three, (*planner).none,
@@ -27,7 +27,7 @@ func (p *planner) climb() {
 		if i > 0 && p.day(last) == on && p.chance(50) {
 			at = last // friends of the same instant are told apart by their ids
 		}
-		p.befriend(i+1, 0, at)
+		p.registerAndActivate(i+1, 0, at)
 		last = at
 	}
 }

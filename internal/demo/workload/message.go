@@ -42,15 +42,15 @@ func (t Topic) DefaultName() string {
 // Message is one message to be sent, and what the teller of the life knows
 // about it.
 type Message struct {
-	Topic   Topic
-	Key     []byte
-	Value   []byte
-	Headers []models.Header
-	Note    Note
+	Topic    Topic
+	Key      []byte
+	Value    []byte
+	Headers  []models.Header
+	Expected Expected
 }
 
-// Note is what a message means; a reader of the topics does not see it.
-type Note struct {
+// Expected is what a message means; a reader of the topics does not see it.
+type Expected struct {
 	AccountID int64
 	Event     string          // id of the event; empty where the message has none
 	Repeat    bool            // the event was or will be sent in another message

@@ -15,101 +15,101 @@ import (
 const (
 	blockSize     = 24
 	firstOrdinary = 9
-	firstTrouble  = 20
+	firstScenario = 20
 )
 
 // blocks is the number of blocks; the last one may be short.
-func (l *Life) blocks() int { return (l.o.Accounts + blockSize - 1) / blockSize }
+func (g *Generator) blocks() int { return (g.options.Accounts + blockSize - 1) / blockSize }
 
 // planner makes up a block.
 type planner struct {
-	*Life
+	*Generator
 	n        int
 	r        *rand.Rand
 	accounts []account
 	owner    [blockSize]bool // whose code somebody uses
 }
 
-func (l *Life) block(n int) []account {
+func (g *Generator) block(n int) []account {
 	first := n * blockSize
 	p := planner{
-		Life: l, n: n, r: l.random(streamPlan, n, 0),
-		accounts: make([]account, min(blockSize, l.o.Accounts-first)),
+		Generator: g, n: n, r: g.random(streamPlan, n, 0),
+		accounts: make([]account, min(blockSize, g.options.Accounts-first)),
 	}
 	for i := range p.accounts {
-		p.settle(&p.accounts[i], int64(first+i+1))
+		p.start(&p.accounts[i], int64(first+i+1))
 	}
-	p.climb()
-	p.mingle()
-	p.trouble()
+	p.addLadderScenario()
+	p.addRandomActivations()
+	p.addActivationScenarios()
 	for i := range p.accounts {
-		p.finish(i)
+		p.complete(i)
 	}
 	return p.accounts
 }
 
 // span is the length of the part of the life that is billed, in days.
-func (l *Life) span() int { return int(l.end - l.begin) }
+func (g *Generator) span() int { return int(g.end - g.begin) }
 
-func (p *planner) settle(a *account, id int64) {
+func (p *planner) start(a *account, id int64) {
 	a.id = id
 	a.taxID = fmt.Sprintf("77%08d", id%100_000_000)
-	a.punctual = true
-	a.registeredBy.phase = never
+	a.onTime = true
+	a.renamed.phase = notSent
 	p.register(a, p.end-7-models.Date(p.r.IntN(p.span()+300)))
 }
 
 func (p *planner) register(a *account, on models.Date) {
-	a.registered = told{p.moment(p.r, on), p.phaseOf(on)}
+	a.registered = occurrence{p.moment(p.r, on), p.phaseOf(on)}
 }
 
-// befriend has a client register and, within the month, enter an inviter's code.
-func (p *planner) befriend(i, inviter int, at time.Time) {
+// registerAndActivate has a client register and, within the month, enter an inviter's code.
+func (p *planner) registerAndActivate(i, inviter int, at time.Time) {
 	a := &p.accounts[i]
 	p.register(a, p.day(at)-models.Date(p.r.IntN(26)))
-	p.enter(i, inviter, at, "")
+	p.activate(i, inviter, at, "")
 }
 
-// enter has a client enter the code of another one.
-func (p *planner) enter(i, owner int, at time.Time, decision models.Reason) {
+// activate has a client enter the code of another one.
+func (p *planner) activate(i, owner int, at time.Time, decision models.Reason) {
 	a := &p.accounts[i]
 	p.owner[owner] = true
 	a.attempts = append(a.attempts, attempt{
-		told:  told{at, max(p.phaseOf(p.day(at)), p.accounts[owner].registered.phase)},
-		owner: p.accounts[owner].id, decision: decision,
+		occurrence: occurrence{at, max(p.phaseOf(p.day(at)), p.accounts[owner].registered.phase)},
+		owner:      p.accounts[owner].id, decision: decision,
 	})
 }
 
-// mingle has some clients enter the codes of clients before them.
-func (p *planner) mingle() {
-	for i := firstOrdinary; i < min(firstTrouble, len(p.accounts)); i++ {
+// addRandomActivations has some clients enter the codes of clients before them.
+func (p *planner) addRandomActivations() {
+	for i := firstOrdinary; i < min(firstScenario, len(p.accounts)); i++ {
 		if p.chance(30) {
 			on := p.end - 1 - models.Date(p.r.IntN(p.span()+60))
-			p.befriend(i, p.r.IntN(i), p.moment(p.r, on))
+			p.registerAndActivate(i, p.r.IntN(i), p.moment(p.r, on))
 		}
 	}
 	if hub := &p.accounts[0]; p.chance(40) && len(p.accounts) > firstOrdinary {
 		on := min(p.day(hub.registered.at)+models.Date(p.r.IntN(26)), p.end-1)
-		p.enter(0, firstOrdinary, p.moment(p.r, on), "")
+		p.activate(0, firstOrdinary, p.moment(p.r, on), "")
 	}
 }
 
 func (p *planner) chance(percent int) bool { return p.r.IntN(100) < percent }
 
-// finish makes up the rest of a client's life and decides what is told late.
-func (p *planner) finish(i int) {
+// complete makes up the rest of a client's life and decides what is told late.
+func (p *planner) complete(i int) {
 	a := &p.accounts[i]
-	if a.edge {
+	if a.exact {
 		return
 	}
 	if !p.owner[i] && p.chance(3) {
-		a.punctual, a.registered.phase = false, p.later(a.registered.phase, 1)
+		a.onTime, a.registered.phase = false, p.later(a.registered.phase, 1)
 	}
 	if p.chance(4) {
 		p.registerAgain(a)
 	}
 	p.endPromo(a)
-	p.leave(i)
+	p.terminate(i)
 	p.delayAttempts(a)
 }
 
@@ -118,7 +118,7 @@ func (p *planner) registerAgain(a *account) {
 	if p.chance(30) {
 		by = -by
 	}
-	a.registeredBy = told{a.registered.at.Add(by), p.later(a.registered.phase, p.r.IntN(2))}
+	a.renamed = occurrence{a.registered.at.Add(by), p.later(a.registered.phase, p.r.IntN(2))}
 }
 
 func (p *planner) endPromo(a *account) {
@@ -127,16 +127,16 @@ func (p *planner) endPromo(a *account) {
 		return
 	}
 	at := laterOf(p.moment(p.r, on), a.registered.at)
-	a.promo = append(a.promo, told{at, p.delayed(on, 5)})
+	a.promo = append(a.promo, occurrence{at, p.delayed(on, 5)})
 	switch p.r.IntN(25) {
 	case 0: // told once more, with a later time: the earliest stays
-		a.promo = append(a.promo, told{at.Add(50 * time.Hour), p.delayed(on, 50)})
+		a.promo = append(a.promo, occurrence{at.Add(50 * time.Hour), p.delayed(on, 50)})
 	case 1: // corrected to an earlier time
-		a.promo = append(a.promo, told{at.Add(-30 * time.Hour), p.later(a.promo[0].phase, 1)})
+		a.promo = append(a.promo, occurrence{at.Add(-30 * time.Hour), p.later(a.promo[0].phase, 1)})
 	}
 }
 
-func (p *planner) leave(i int) {
+func (p *planner) terminate(i int) {
 	a, percent := &p.accounts[i], 4
 	if i == 0 {
 		percent = 10
@@ -147,9 +147,9 @@ func (p *planner) leave(i int) {
 		return
 	}
 	at := p.moment(p.r, on)
-	a.terminated = append(a.terminated, told{at, p.delayed(on, 20)})
+	a.terminated = append(a.terminated, occurrence{at, p.delayed(on, 20)})
 	if p.chance(10) {
-		a.terminated = append(a.terminated, told{at.Add(26 * time.Hour), p.delayed(on, 50)})
+		a.terminated = append(a.terminated, occurrence{at.Add(26 * time.Hour), p.delayed(on, 50)})
 	}
 }
 

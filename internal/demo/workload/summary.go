@@ -22,10 +22,10 @@ func (s *Summary) Count(m *Message) {
 	}
 	s.Messages++
 	switch {
-	case m.Note.Bad != "":
-		s.Bad[m.Note.Bad]++
-		s.Faults[m.Note.Fault]++
-	case m.Note.Repeat:
+	case m.Expected.Bad != "":
+		s.Bad[m.Expected.Bad]++
+		s.Faults[m.Expected.Fault]++
+	case m.Expected.Repeat:
 		s.Repeats++
 	default:
 		s.countGood(m)
@@ -34,9 +34,9 @@ func (s *Summary) Count(m *Message) {
 
 func (s *Summary) countGood(m *Message) {
 	s.Good[m.Topic]++
-	s.Lines += int64(m.Note.Lines)
+	s.Lines += int64(m.Expected.Lines)
 	if m.Topic == Activation {
-		s.Activations[m.Note.Decision]++
+		s.Activations[m.Expected.Decision]++
 	}
 }
 

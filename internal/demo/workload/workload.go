@@ -31,37 +31,37 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Life is a life that can be told. It is safe for concurrent use.
-type Life struct {
-	o     Options
-	begin models.Date // first day that is billed
-	end   models.Date // first day that is not told any more
-	zone  *time.Location
+// Generator is a life that can be told. It is safe for concurrent use.
+type Generator struct {
+	options Options
+	begin   models.Date // first day that is billed
+	end     models.Date // first day that is not told any more
+	zone    *time.Location
 }
 
 // New prepares a life.
-func New(o Options) (*Life, error) {
+func New(o Options) (*Generator, error) {
 	if err := o.validate(); err != nil {
-		return nil, fmt.Errorf("clients: %w", err)
+		return nil, fmt.Errorf("workload: %w", err)
 	}
-	l := &Life{o: o, begin: o.First.First(), zone: time.FixedZone("MSK", 3*60*60)}
-	l.end = l.begin.AddMonths(o.Months)
-	return l, nil
+	g := &Generator{options: o, begin: o.First.First(), zone: time.FixedZone("MSK", 3*60*60)}
+	g.end = g.begin.AddMonths(o.Months)
+	return g, nil
 }
 
 // Phases is the number of months; phase p holds the messages that arrive before
 // the run of Period(p).
-func (l *Life) Phases() int { return l.o.Months }
+func (g *Generator) Phases() int { return g.options.Months }
 
 // Period is the month that is run after a phase.
-func (l *Life) Period(phase int) models.Period { return l.begin.AddMonths(phase).Period() }
+func (g *Generator) Period(phase int) models.Period { return g.begin.AddMonths(phase).Period() }
 
 // Registrations is the first part of a phase: it must be told, and the codes
 // issued for it learned, before the Rest can be.
-func (l *Life) Registrations(phase int) iter.Seq[Message] {
+func (g *Generator) Registrations(phase int) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		for n := range l.blocks() {
-			if !tell(l.random(streamRegistrations, n, phase), l.registrations(l.block(n), phase), yield) {
+		for n := range g.blocks() {
+			if !emit(g.random(streamRegistrations, n, phase), g.registrations(g.block(n), phase), yield) {
 				return
 			}
 		}
@@ -74,26 +74,26 @@ var ErrUnknownCode = errors.New("the code has not been learned")
 
 // Rest is the second part of a phase. code gives the invitation code of an
 // account. The telling ends at the first error.
-func (l *Life) Rest(phase int, code func(account int64) (string, bool)) iter.Seq2[Message, error] {
+func (g *Generator) Rest(phase int, code func(account int64) (string, bool)) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		for n := range l.blocks() {
-			units, err := l.rest(n, phase, code)
+		for n := range g.blocks() {
+			units, err := g.rest(n, phase, code)
 			if err != nil {
 				yield(Message{}, err)
 				return
 			}
-			if !tell(l.random(streamRest, n, phase), units, func(m Message) bool { return yield(m, nil) }) {
+			if !emit(g.random(streamRest, n, phase), units, func(m Message) bool { return yield(m, nil) }) {
 				return
 			}
 		}
 	}
 }
 
-// unit is messages that must keep their order.
-type unit []Message
+// sequence is messages that must keep their order.
+type sequence []Message
 
-// tell yields units in a random order.
-func tell(r *rand.Rand, units []unit, yield func(Message) bool) bool {
+// emit yields units in a random order.
+func emit(r *rand.Rand, units []sequence, yield func(Message) bool) bool {
 	r.Shuffle(len(units), func(i, j int) { units[i], units[j] = units[j], units[i] })
 	for _, u := range units {
 		for i := range u {
@@ -116,8 +116,8 @@ const (
 	streamBulk
 )
 
-func (l *Life) random(stream, a, b int) *rand.Rand {
-	return rand.New(rand.NewPCG(mix(l.o.Seed+uint64(stream)<<56), mix(uint64(a)<<16^uint64(b))))
+func (g *Generator) random(stream, a, b int) *rand.Rand {
+	return rand.New(rand.NewPCG(mix(g.options.Seed+uint64(stream)<<56), mix(uint64(a)<<16^uint64(b))))
 }
 
 // mix spreads neighbouring numbers apart (the finaliser of MurmurHash3).
@@ -130,7 +130,7 @@ func mix(x uint64) uint64 {
 }
 
 // moment is some instant of a local day, at times its very first or last.
-func (l *Life) moment(r *rand.Rand, d models.Date) time.Time {
+func (g *Generator) moment(r *rand.Rand, d models.Date) time.Time {
 	second := r.IntN(24 * 60 * 60)
 	switch r.IntN(25) {
 	case 0:
@@ -139,18 +139,18 @@ func (l *Life) moment(r *rand.Rand, d models.Date) time.Time {
 		second = 24*60*60 - 1
 	}
 	year, month, day := d.Time().Date()
-	return time.Date(year, month, day, 0, 0, second, 0, l.zone)
+	return time.Date(year, month, day, 0, 0, second, 0, g.zone)
 }
 
 // phaseOf is the phase in which news of a day arrive when nothing delays them.
-func (l *Life) phaseOf(d models.Date) int {
+func (g *Generator) phaseOf(d models.Date) int {
 	phase := 0
-	for phase < l.o.Months-1 && d >= l.begin.AddMonths(phase+1) {
+	for phase < g.options.Months-1 && d >= g.begin.AddMonths(phase+1) {
 		phase++
 	}
 	return phase
 }
 
-func (l *Life) later(phase, by int) int { return min(phase+by, l.o.Months-1) }
+func (g *Generator) later(phase, by int) int { return min(phase+by, g.options.Months-1) }
 
-func (l *Life) day(t time.Time) models.Date { return models.DateOf(t, l.zone) }
+func (g *Generator) day(t time.Time) models.Date { return models.DateOf(t, g.zone) }

@@ -13,7 +13,7 @@ import (
 	"referral/test/reference"
 )
 
-func newLife(t testing.TB, o Options) *Life {
+func newGenerator(t testing.TB, o Options) *Generator {
 	t.Helper()
 	if o.First == 0 {
 		o.First = 202603
@@ -34,8 +34,8 @@ func ownerOf(code string) (int64, bool) {
 	return owner, err == nil
 }
 
-// hear tells a whole life, and calls run after each phase.
-func hear(t testing.TB, life *Life, each func(Message), run func(models.Period)) {
+// generate tells a whole life, and calls run after each phase.
+func generate(t testing.TB, life *Generator, each func(Message), run func(models.Period)) {
 	t.Helper()
 	for phase := range life.Phases() {
 		for m := range life.Registrations(phase) {
@@ -56,7 +56,7 @@ func noRun(models.Period) {}
 func TestTheSameSeedTellsTheSameLife(t *testing.T) {
 	told := func(seed uint64) string {
 		var b bytes.Buffer
-		hear(t, newLife(t, Options{Seed: seed, Accounts: 100, Months: 3}), func(m Message) {
+		generate(t, newGenerator(t, Options{Seed: seed, Accounts: 100, Months: 3}), func(m Message) {
 			fmt.Fprintf(&b, "%s %s %s %v\n", m.Topic, m.Key, m.Value, m.Headers)
 		}, noRun)
 		return b.String()
@@ -76,9 +76,9 @@ func TestDecisionsAreTheRules(t *testing.T) {
 	for seed := range uint64(3) {
 		var told Summary
 		model := reference.New(ownerOf)
-		hear(t, newLife(t, Options{Seed: seed, Accounts: 500, Months: 4, First: 202511}), func(m Message) {
+		generate(t, newGenerator(t, Options{Seed: seed, Accounts: 500, Months: 4, First: 202511}), func(m Message) {
 			told.Count(&m)
-			if m.Note.Bad == "" && m.Topic != Invoices {
+			if m.Expected.Bad == "" && m.Topic != Invoices {
 				if err := model.Take(m.Headers, m.Value); err != nil {
 					t.Fatalf("%s: %v", m.Value, err)
 				}
@@ -98,16 +98,16 @@ func TestDecisionsAreTheRules(t *testing.T) {
 func TestASmallLifeHasEverything(t *testing.T) {
 	var told Summary
 	binary := 0
-	hear(t, newLife(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
+	generate(t, newGenerator(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
 		told.Count(&m)
 		if len(m.Headers) > 1 {
 			binary++
 		}
 	}, noRun)
 
-	for _, f := range append(Bad(1), Message{Note: Note{Fault: "another body of the same revision and event"}}, Message{Note: Note{Fault: "another body of the same revision"}}) {
-		if told.Faults[f.Note.Fault] == 0 {
-			t.Errorf("no message with the fault %q", f.Note.Fault)
+	for _, f := range append(BadMessages(1), Message{Expected: Expected{Fault: "another body of the same revision and event"}}, Message{Expected: Expected{Fault: "another body of the same revision"}}) {
+		if told.Faults[f.Expected.Fault] == 0 {
+			t.Errorf("no message with the fault %q", f.Expected.Fault)
 		}
 	}
 	for _, reason := range []models.Reason{
@@ -134,8 +134,8 @@ func TestASmallLifeHasEverything(t *testing.T) {
 // comparison with the product is to cover.
 func TestALifeIsWorthComparing(t *testing.T) {
 	model := reference.New(ownerOf)
-	hear(t, newLife(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
-		if m.Note.Bad == "" {
+	generate(t, newGenerator(t, Options{Seed: 1, Accounts: 400, Months: 3}), func(m Message) {
+		if m.Expected.Bad == "" {
 			if err := model.Take(m.Headers, m.Value); err != nil {
 				t.Fatal(err)
 			}
@@ -165,36 +165,36 @@ func TestALifeIsWorthComparing(t *testing.T) {
 
 func TestOneClientsRequestsKeepTheirOrder(t *testing.T) {
 	last := map[int64]string{}
-	hear(t, newLife(t, Options{Seed: 3, Accounts: 2000, Months: 3}), func(m Message) {
-		if m.Topic != Activation || m.Note.Bad != "" || m.Note.Repeat {
+	generate(t, newGenerator(t, Options{Seed: 3, Accounts: 2000, Months: 3}), func(m Message) {
+		if m.Topic != Activation || m.Expected.Bad != "" || m.Expected.Repeat {
 			return
 		}
-		if before := last[m.Note.AccountID]; before >= m.Note.Event {
-			t.Errorf("account %d: %s is told after %s", m.Note.AccountID, m.Note.Event, before)
+		if before := last[m.Expected.AccountID]; before >= m.Expected.Event {
+			t.Errorf("account %d: %s is told after %s", m.Expected.AccountID, m.Expected.Event, before)
 		}
-		last[m.Note.AccountID] = m.Note.Event
+		last[m.Expected.AccountID] = m.Expected.Event
 	}, noRun)
 }
 
 func TestStructuredMessagesAreJSON(t *testing.T) {
-	hear(t, newLife(t, Options{Seed: 5, Accounts: 200, Months: 2}), func(m Message) {
-		if m.Note.Bad == "" && !json.Valid(m.Value) {
+	generate(t, newGenerator(t, Options{Seed: 5, Accounts: 200, Months: 2}), func(m Message) {
+		if m.Expected.Bad == "" && !json.Valid(m.Value) {
 			t.Fatalf("not JSON: %s", m.Value)
 		}
 	}, noRun)
 }
 
 func TestACleanLifeHasNoBadInput(t *testing.T) {
-	hear(t, newLife(t, Options{Seed: 5, Accounts: 200, Months: 2, Clean: true}), func(m Message) {
-		if m.Note.Bad != "" {
-			t.Errorf("%s: %s", m.Note.Bad, m.Note.Fault)
+	generate(t, newGenerator(t, Options{Seed: 5, Accounts: 200, Months: 2, Clean: true}), func(m Message) {
+		if m.Expected.Bad != "" {
+			t.Errorf("%s: %s", m.Expected.Bad, m.Expected.Fault)
 		}
 	}, noRun)
 }
 
 func TestACodeThatWasNotLearnedIsAnError(t *testing.T) {
 	nobody := func(int64) (string, bool) { return "", false }
-	for _, err := range newLife(t, Options{Seed: 5, Accounts: 100, Months: 1}).Rest(0, nobody) {
+	for _, err := range newGenerator(t, Options{Seed: 5, Accounts: 100, Months: 1}).Rest(0, nobody) {
 		if err != nil {
 			if !errors.Is(err, ErrUnknownCode) {
 				t.Errorf("got %v, want ErrUnknownCode", err)
@@ -219,7 +219,7 @@ func TestRefusesALifeThatCannotBe(t *testing.T) {
 }
 
 func TestTheCodeBook(t *testing.T) {
-	book := NewCodeBook(3)
+	book := NewCodes(3)
 	for _, value := range []string{
 		`{"type":"referral.code-issued.v1","data":{"account_id":2,"code":"ABCDEFGH2"}}`,
 		`{"type":"referral.code-issued.v1","data":{"account_id":2,"code":"OTHER"}}`,
@@ -241,7 +241,7 @@ func TestTheCodeBook(t *testing.T) {
 	if book.Known() != 1 {
 		t.Errorf("%d codes known, want 1", book.Known())
 	}
-	if err := book.Enter(1, strings.Repeat("A", 16)); err == nil {
+	if err := book.Add(1, strings.Repeat("A", 16)); err == nil {
 		t.Error("a code longer than a page was entered")
 	}
 }
@@ -276,10 +276,10 @@ func TestBulkIsWhatItsMessagesSay(t *testing.T) {
 
 func BenchmarkLife(b *testing.B) {
 	b.ReportAllocs()
-	life := newLife(b, Options{Seed: 1, Accounts: 20_000, Months: 2, Clean: true})
+	life := newGenerator(b, Options{Seed: 1, Accounts: 20_000, Months: 2, Clean: true})
 	messages := 0
 	for b.Loop() {
-		hear(b, life, func(Message) { messages++ }, noRun)
+		generate(b, life, func(Message) { messages++ }, noRun)
 	}
 	b.ReportMetric(float64(messages)/b.Elapsed().Seconds(), "messages/s")
 }
