@@ -38,20 +38,20 @@ func newMetrics(reg prometheus.Registerer, topics decode.Topics, d *decode.Decod
 		return auto.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets})
 	}
 	m := &metrics{
-		messages:      counters("messages_total", "Messages taken, by type of event and outcome: applied, repeated or set_aside.", "type", "outcome"),
-		setAside:      counters("set_aside_total", "Messages set aside, by reason.", "reason"),
-		batchMessages: histogram("batch_messages", "Messages in one transaction.", prometheus.ExponentialBuckets(1, 4, 7)),
-		ingestSeconds: histogram("take_seconds", "Duration of one transaction.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
-		ingestErrors: counters("take_errors_total",
-			"Transactions that failed: refused (the batch is divided) or failed (it is tried again, in smaller parts after a while).", "kind"),
-		gaps:        counters("gap_messages_total", "Messages that the topic no longer had when they were due: lost for good.", "topic"),
-		rewinds:     counters("rewinds_total", "Restarts at the beginning of a topic that ends before the committed offset.", "topic"),
-		recreated:   counters("recreated_total", "Partitions read from their beginning because their topic had been deleted and made again.", "topic"),
-		fetchErrors: counters("fetch_errors_total", "Connections to a partition's leader that failed and were made again.", "topic"),
-		stalls:      counters("stalls_total", "Partitions without progress though messages waited: the group was joined again.", "topic"),
-		commits:     counters("commits_total", "Commits of offsets, by outcome: committed, fenced (partitions have gone to another member) or failed (tried again).", "outcome"),
-		generations: counters("generations_total", "Times that the group was joined.").WithLabelValues(),
-		joinErrors:  counters("join_errors_total", "Failed attempts to join the group.").WithLabelValues(),
+		messages:      counters("messages_total", "Messages consumed, by event type and outcome: applied, repeated or dead_letter.", "type", "outcome"),
+		setAside:      counters("dead_letters_total", "Messages that became dead letters, by reason.", "reason"),
+		batchMessages: histogram("batch_messages", "Messages in one transaction of the ingest.", prometheus.ExponentialBuckets(1, 4, 7)),
+		ingestSeconds: histogram("ingest_duration_seconds", "Duration of one transaction of the ingest.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
+		ingestErrors: counters("ingest_errors_total",
+			"Transactions of the ingest that failed, by kind: refused (the batch is split) or failed (it is retried, after a while in smaller batches).", "kind"),
+		gaps:        counters("lost_messages_total", "Messages that the broker deleted before they were consumed.", "topic"),
+		rewinds:     counters("offset_resets_total", "Partitions read again from their beginning because they end before the committed offset.", "topic"),
+		recreated:   counters("recreated_partitions_total", "Partitions read from their beginning because their topic was deleted and created again.", "topic"),
+		fetchErrors: counters("fetch_errors_total", "Failed fetches from the leader of a partition. It is connected to again.", "topic"),
+		stalls:      counters("stalls_total", "Partitions that made no progress although messages waited. The group is joined again.", "topic"),
+		commits:     counters("commits_total", "Commits of offsets, by outcome: committed, fenced (the partitions belong to another member now) or failed (it is retried).", "outcome"),
+		generations: counters("group_joins_total", "Times that this process joined the consumer group.").WithLabelValues(),
+		joinErrors:  counters("group_join_errors_total", "Failed attempts to join the consumer group.").WithLabelValues(),
 	}
 	m.begin(topics, d)
 	return m

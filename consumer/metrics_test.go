@@ -44,11 +44,11 @@ func TestCountersBeginAtZero(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string][]string{
-		"set_aside_total": {"unreadable", "unknown_type", "bad_field", "too_large", "conflict", "refused"},
-		"messages_total":  {"applied pbx.terminated.v1", "set_aside billing.invoice-issued.v1", "repeated pbx.registered.v1"},
-		"commits_total":   {"committed", "fenced", "failed"}, "take_errors_total": {"refused", "failed"},
+		"dead_letters_total": {"unreadable", "unknown_type", "bad_field", "too_large", "conflict", "refused"},
+		"messages_total":     {"applied pbx.terminated.v1", "dead_letter billing.invoice-issued.v1", "repeated pbx.registered.v1"},
+		"commits_total":      {"committed", "fenced", "failed"}, "ingest_errors_total": {"refused", "failed"},
 	}
-	for _, name := range []string{"gap_messages_total", "rewinds_total", "recreated_total", "stalls_total", "fetch_errors_total"} {
+	for _, name := range []string{"lost_messages_total", "offset_resets_total", "recreated_partitions_total", "stalls_total", "fetch_errors_total"} {
 		want[name] = topics.All()
 	}
 	for name, labels := range want {
@@ -135,17 +135,17 @@ func TestFiguresStayWhileTheBrokerIsAway(t *testing.T) {
 	}
 	const hour = 3600
 	r.until("the stats", func() bool {
-		return shows("lag_messages", 10, 10) && shows("oldest_unread_seconds", hour, 2*hour) &&
-			len(shownIn(t, registry, "referral_consumer_heard_timestamp_seconds")) == 6
+		return shows("lag_messages", 10, 10) && shows("oldest_unread_age_seconds", hour, 2*hour) &&
+			len(shownIn(t, registry, "referral_consumer_lag_timestamp_seconds")) == 6
 	})
 	cluster.Close()
 	m.wantUnready("broker")
 	ahead.Store(int64(10 * time.Hour))
-	if !shows("lag_messages", 10, 10) || !shows("oldest_unread_seconds", 11*hour, 12*hour) || !shows("open_transaction_seconds", 0, 0) {
+	if !shows("lag_messages", 10, 10) || !shows("oldest_unread_age_seconds", 11*hour, 12*hour) || !shows("open_transaction_age_seconds", 0, 0) {
 		t.Errorf("with the broker away: a lag of %v, the oldest %v s old",
-			shownIn(t, registry, "referral_consumer_lag_messages"), shownIn(t, registry, "referral_consumer_oldest_unread_seconds"))
+			shownIn(t, registry, "referral_consumer_lag_messages"), shownIn(t, registry, "referral_consumer_oldest_unread_age_seconds"))
 	}
-	if got := len(shownIn(t, registry, "referral_consumer_heard_timestamp_seconds")); got != 6 {
+	if got := len(shownIn(t, registry, "referral_consumer_lag_timestamp_seconds")); got != 6 {
 		t.Errorf("%d partitions shown, want 6", got)
 	}
 }

@@ -210,14 +210,14 @@ func partitionGauge(name, help string) *prometheus.Desc {
 
 var (
 	lagGauge = partitionGauge("lag_messages",
-		"Messages on the topic that are not taken yet, those of open transactions included, as of heard_timestamp_seconds.")
-	oldestGauge = partitionGauge("oldest_unread_seconds",
-		"Age of the oldest message that is not taken yet, by its own timestamp once it has been fetched, before that since the consumer learnt "+
-			"that messages wait; 0 when none is known to wait. It goes on growing while the broker or the database is away.")
-	openGauge = partitionGauge("open_transaction_seconds",
-		"How long the partition has waited behind a producer's open transaction; 0 when it does not.")
-	heardGauge = partitionGauge("heard_timestamp_seconds",
-		"When the broker last told how far the partition goes, in Unix time.")
+		"Messages of the partition that are not consumed yet, those of open transactions included, as of referral_consumer_lag_timestamp_seconds.")
+	oldestGauge = partitionGauge("oldest_unread_age_seconds",
+		"Age of the oldest message that is not consumed yet: by its timestamp once it is fetched, before that since the consumer learnt of it; "+
+			"0 when none waits. It grows while the broker or the database is unavailable.")
+	openGauge = partitionGauge("open_transaction_age_seconds",
+		"How long the partition has waited for the end of a producer's transaction; 0 when it does not wait.")
+	heardGauge = partitionGauge("lag_timestamp_seconds",
+		"When the broker last reported the end of the partition.")
 )
 
 // Describe implements [prometheus.Collector].

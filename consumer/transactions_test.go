@@ -276,7 +276,7 @@ func namesOpenTransaction(t *testing.T, brokers []string) {
 	r.until("the transaction in the log", func() bool {
 		return r.log.says(`"level":"WARN"`, "waits behind an open transaction", r.topics.Terminated, `"offset":0`, `"waiting":2`)
 	})
-	if got := m.gauge("referral_consumer_open_transaction_seconds", r.topics.Terminated); got <= 0 {
+	if got := m.gauge("referral_consumer_open_transaction_age_seconds", r.topics.Terminated); got <= 0 {
 		t.Errorf("open for %v s by the metrics", got)
 	}
 	if got := sum(m.metrics.stalls); got != 0 {
@@ -286,6 +286,6 @@ func namesOpenTransaction(t *testing.T, brokers []string) {
 	p.end(kgo.TryCommit)
 	r.untilCommitted(r.topics.Terminated, 0, 3)
 	r.until("nothing open by the metrics", func() bool {
-		return m.gauge("referral_consumer_open_transaction_seconds", r.topics.Terminated) == 0
+		return m.gauge("referral_consumer_open_transaction_age_seconds", r.topics.Terminated) == 0
 	})
 }

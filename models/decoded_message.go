@@ -40,7 +40,7 @@ type Disposition string
 const (
 	Applied  Disposition = "applied"
 	Repeated Disposition = "repeated"
-	Aside    Disposition = "set_aside"
+	Aside    Disposition = "dead_letter"
 )
 
 // ErrRefused marks an error of the storage that lies in the data and would come

@@ -39,13 +39,13 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 		return auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		messages: counter("messages_total", "Attempts to send an invitation, by what became of them: sent, refused, put_off, given_up, away or unknown.",
+		messages: counter("send_attempts_total", "Attempts to send an invitation, by outcome: sent, refused, deferred, expired, unreachable or unknown.",
 			"channel", "transport", "outcome"),
-		receipts:  counter("receipts_total", "Transports' later words about messages sent: delivered or failed.", "transport", "state"),
-		abandoned: counter("abandoned_total", "Invitations whose sender died with them in hand; they are not sent again.", "channel"),
-		errors:    counter("errors_total", "Failed attempts at the database that are repeated.", "doing"),
-		queue:     gauge("queue", "Invitations that wait to be sent, and those in a sender's hands.", "channel", "state"),
-		oldest:    gauge("oldest_age_seconds", "Age of the oldest invitation that waits to be sent, when the queue was read.", "channel"),
+		receipts:  counter("delivery_receipts_total", "Delivery receipts for messages that were sent, by state: delivered or failed.", "transport", "state"),
+		abandoned: counter("abandoned_invitations_total", "Invitations whose sender stopped before it noted the outcome. They are not sent again.", "channel"),
+		errors:    counter("errors_total", "Failed operations that are retried.", "operation"),
+		queue:     gauge("queue_invitations", "Invitations in the queue, by state: waiting to be sent, or claimed by a sender.", "channel", "state"),
+		oldest:    gauge("queue_oldest_age_seconds", "Age of the oldest invitation that waits to be sent, when the queue was last read.", "channel"),
 		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
@@ -81,7 +81,7 @@ func (m *metrics) begin(transports []Transport) {
 func (n *Notifier) showReachability(auto promauto.Factory, c Transport) {
 	name := n.newChannelWorker(c).name()
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "referral", Subsystem: "notify", Name: "transport_up", Help: "0 while the transport of a channel cannot be reached.",
+		Namespace: "referral", Subsystem: "notify", Name: "transport_up", Help: "Whether the transport of a channel can be reached: 1 or 0.",
 		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "transport": c.Name},
 	}, func() float64 {
 		if n.health.Fails(name) {
@@ -99,7 +99,7 @@ func (m *metrics) setQueues(queues []models.InvitationQueue, now time.Time) {
 	for _, channel := range m.channels {
 		q := by[channel]
 		m.queue.WithLabelValues(string(channel), "waiting").Set(float64(q.Waiting))
-		m.queue.WithLabelValues(string(channel), "in_hand").Set(float64(q.InHand))
+		m.queue.WithLabelValues(string(channel), "claimed").Set(float64(q.InHand))
 		age := time.Duration(0)
 		if !q.Oldest.IsZero() {
 			age = now.Sub(q.Oldest)

@@ -11,9 +11,9 @@ import (
 const (
 	outcomeSent    = "sent"
 	outcomeRefused = "refused"
-	outcomePutOff  = "put_off"
-	outcomeGivenUp = "given_up" // put off too often, or too old
-	outcomeAway    = "away"
+	outcomePutOff  = "deferred"
+	outcomeGivenUp = "expired" // put off too often, or too old
+	outcomeAway    = "unreachable"
 	outcomeUnknown = "unknown"
 )
 

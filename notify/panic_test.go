@@ -77,7 +77,7 @@ func TestPanicsDoNotEndTheNotifier(t *testing.T) {
 			t.Errorf("%d sent, %d connections, %v", queue.count(models.InvitationSent), connections, o.Ready())
 		}
 		o.panics(t, 4)
-		if n := testutil.ToFloat64(o.metrics.errors.With(prometheus.Labels{"doing": doingRound})); n != 2 {
+		if n := testutil.ToFloat64(o.metrics.errors.With(prometheus.Labels{"operation": doingRound})); n != 2 {
 			t.Errorf("%v failures are counted", n)
 		}
 	})

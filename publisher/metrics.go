@@ -15,14 +15,14 @@ const (
 	doingMetadata = "metadata"
 	doingWrite    = "write"
 	doingStreams  = "streams"
-	doingShort    = "short-chunk"
+	doingShort    = "incomplete-chunk"
 )
 
 // The streams, and the type by which dead letters are counted.
 const (
 	streamDocuments     = "documents"
-	streamAnnouncements = "announcements"
-	streamSetAsides     = "set-asides"
+	streamAnnouncements = "events"
+	streamSetAsides     = "dead-letters"
 	deadLetter          = "dead-letter"
 )
 
@@ -51,21 +51,21 @@ func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
 		return auto.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
 	}
 	m := &metrics{
-		published: counter("published_total", "Messages acknowledged by all in-sync replicas.", "topic", "type"),
-		errors:    counter("errors_total", "Failed attempts that are repeated, by what was being done.", "doing"),
+		published: counter("published_messages_total", "Messages that all in-sync replicas of the broker acknowledged.", "topic", "type"),
+		errors:    counter("errors_total", "Failed operations that are retried.", "operation"),
 		writes: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "referral", Subsystem: "publisher", Name: "write_duration_seconds",
-			Help: "Time of one produce request until its acknowledgement.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 11),
+			Help: "Duration of a produce request until its acknowledgement.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 11),
 		}, []string{"topic"}),
-		backlog: gauge("backlog", "What is not published yet.", "kind"),
-		oldest:  gauge("oldest_age_seconds", "Age of the oldest thing not published yet, when the backlog was read."),
+		backlog: gauge("backlog_messages", "Messages that are not published yet, by stream.", "stream"),
+		oldest:  gauge("backlog_oldest_age_seconds", "Age of the oldest message that is not published yet, when the backlog was last read."),
 		readAt:  gauge("backlog_timestamp_seconds", "When the backlog was last read from the database."),
-		leads:   auto.NewGauge(prometheus.GaugeOpts(opts("leader", "1 while this replica publishes."))),
+		leads:   auto.NewGauge(prometheus.GaugeOpts(opts("leader", "Whether this process is the one that publishes: 1 or 0."))),
 		held: gauge("held_accounts",
-			"Accounts (for set-asides: messages) held back because the broker refuses a message permanently.", "stream"),
-		heldNames: gauge("held_document", "1 for what is held, with the document that was refused; the first 50.", "stream", "id", "document"),
-		short: auto.NewGauge(prometheus.GaugeOpts(opts("short_chunks",
-			"Chunks that are not published because the ledger shows less than their run posted."))),
+			"Accounts (of dead letters: messages) held back because the broker refuses a message permanently.", "stream"),
+		heldNames: gauge("held_document_info", "1 for what is held back, with the document that was refused; the first 50.", "stream", "id", "document"),
+		short: auto.NewGauge(prometheus.GaugeOpts(opts("incomplete_chunks",
+			"Chunks that are not published because the ledger holds less than their run posted."))),
 	}
 	m.begin(t)
 	return m

@@ -36,7 +36,7 @@ func TestPanicsDoNotEndThePublisher(t *testing.T) {
 			got, _ := documentsOf(t, w.read(t, topics.Discounts))
 			sameDocuments(t, got, w.ledger.wantDocuments())
 			want := `
-# HELP referral_panics_total Panics that were recovered from, by component; what panicked is tried again.
+# HELP referral_panics_total Panics that were recovered, by component. What panicked is tried again.
 # TYPE referral_panics_total counter
 referral_panics_total{component="publisher"} 3
 `

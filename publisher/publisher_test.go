@@ -61,17 +61,17 @@ func TestDrainPublishesAllThatIsThere(t *testing.T) {
 		t.Errorf("not marked: %v", left)
 	}
 	want := `
-# HELP referral_publisher_published_total Messages acknowledged by all in-sync replicas.
-# TYPE referral_publisher_published_total counter
-referral_publisher_published_total{topic="dead",type="dead-letter"} 0
-referral_publisher_published_total{topic="discounts",type="referral.discount-adjustment.v1"} 8
-referral_publisher_published_total{topic="events",type="referral.activated.v1"} 0
-referral_publisher_published_total{topic="events",type="referral.code-issued.v1"} 1
-referral_publisher_published_total{topic="events",type="referral.discount-changed.v1"} 0
-referral_publisher_published_total{topic="events",type="referral.refused.v1"} 0
-referral_publisher_published_total{topic="packages",type="referral.sms-package.v1"} 1
+# HELP referral_publisher_published_messages_total Messages that all in-sync replicas of the broker acknowledged.
+# TYPE referral_publisher_published_messages_total counter
+referral_publisher_published_messages_total{topic="dead",type="dead-letter"} 0
+referral_publisher_published_messages_total{topic="discounts",type="referral.discount-adjustment.v1"} 8
+referral_publisher_published_messages_total{topic="events",type="referral.activated.v1"} 0
+referral_publisher_published_messages_total{topic="events",type="referral.code-issued.v1"} 1
+referral_publisher_published_messages_total{topic="events",type="referral.discount-changed.v1"} 0
+referral_publisher_published_messages_total{topic="events",type="referral.refused.v1"} 0
+referral_publisher_published_messages_total{topic="packages",type="referral.sms-package.v1"} 1
 `
-	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(want), "referral_publisher_published_total"))
+	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(want), "referral_publisher_published_messages_total"))
 	must(t, p.Ready())
 }
 
@@ -227,16 +227,16 @@ func TestARefusedMessageHoldsItsAccountOnly(t *testing.T) {
 		t.Error("a chunk is marked although a document of it is not out")
 	}
 	held := `
-# HELP referral_publisher_held_accounts Accounts (for set-asides: messages) held back because the broker refuses a message permanently.
+# HELP referral_publisher_held_accounts Accounts (of dead letters: messages) held back because the broker refuses a message permanently.
 # TYPE referral_publisher_held_accounts gauge
-referral_publisher_held_accounts{stream="announcements"} 0
+referral_publisher_held_accounts{stream="events"} 0
 referral_publisher_held_accounts{stream="documents"} 1
-referral_publisher_held_accounts{stream="set-asides"} 0
-# HELP referral_publisher_held_document 1 for what is held, with the document that was refused; the first 50.
-# TYPE referral_publisher_held_document gauge
-referral_publisher_held_document{document="` + refused + `",id="11",stream="documents"} 1
+referral_publisher_held_accounts{stream="dead-letters"} 0
+# HELP referral_publisher_held_document_info 1 for what is held back, with the document that was refused; the first 50.
+# TYPE referral_publisher_held_document_info gauge
+referral_publisher_held_document_info{document="` + refused + `",id="11",stream="documents"} 1
 `
-	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(held), "referral_publisher_held_accounts", "referral_publisher_held_document"))
+	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(held), "referral_publisher_held_accounts", "referral_publisher_held_document_info"))
 	must(t, p.Ready())
 
 	// An hour later it is tried again, in vain; after another one the limit has been raised.
@@ -544,7 +544,7 @@ func TestASetAsideTooLargeForItsTopicStays(t *testing.T) {
 		}})
 	}
 	err := w.publisher(t, func(o *Options) { o.Topics.DeadLetters, o.AsideBatch = "narrow", 2 }).Drain(t.Context())
-	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "set-asides 2 from document billing.invoices/0/2") {
+	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "dead-letters 2 from document billing.invoices/0/2") {
 		t.Errorf("Drain says %v", err)
 	}
 	if n := len(w.read(t, "narrow")); n != 8 || len(w.ledger.asideOut) != 8 {
@@ -561,21 +561,21 @@ func TestBacklogIsShownWhoeverLeads(t *testing.T) {
 	w.ledger.setAsides = []models.DeadLetter{{ID: 1}}
 	w.ledger.fail["Backlog"] = 2
 	p := w.publisher(t, func(o *Options) { o.Now = func() time.Time { return now } })
-	names := []string{"referral_publisher_backlog", "referral_publisher_backlog_timestamp_seconds", "referral_publisher_oldest_age_seconds"}
+	names := []string{"referral_publisher_backlog_messages", "referral_publisher_backlog_timestamp_seconds", "referral_publisher_backlog_oldest_age_seconds"}
 	must(t, testutil.GatherAndCompare(w.reg, strings.NewReader(""), names...)) // unknown is not 0
 	start(t, p)
 	want := `
-# HELP referral_publisher_backlog What is not published yet.
-# TYPE referral_publisher_backlog gauge
-referral_publisher_backlog{kind="announcements"} 0
-referral_publisher_backlog{kind="documents"} 2
-referral_publisher_backlog{kind="set-asides"} 1
+# HELP referral_publisher_backlog_messages Messages that are not published yet, by stream.
+# TYPE referral_publisher_backlog_messages gauge
+referral_publisher_backlog_messages{stream="events"} 0
+referral_publisher_backlog_messages{stream="documents"} 2
+referral_publisher_backlog_messages{stream="dead-letters"} 1
 # HELP referral_publisher_backlog_timestamp_seconds When the backlog was last read from the database.
 # TYPE referral_publisher_backlog_timestamp_seconds gauge
 referral_publisher_backlog_timestamp_seconds ` + strconv.FormatFloat(float64(now.Unix()), 'g', -1, 64) + `
-# HELP referral_publisher_oldest_age_seconds Age of the oldest thing not published yet, when the backlog was read.
-# TYPE referral_publisher_oldest_age_seconds gauge
-referral_publisher_oldest_age_seconds 90
+# HELP referral_publisher_backlog_oldest_age_seconds Age of the oldest message that is not published yet, when the backlog was last read.
+# TYPE referral_publisher_backlog_oldest_age_seconds gauge
+referral_publisher_backlog_oldest_age_seconds 90
 `
 	eventually(t, "the backlog is shown", func() bool {
 		return testutil.GatherAndCompare(w.reg, strings.NewReader(want), names...) == nil

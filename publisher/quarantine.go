@@ -18,7 +18,7 @@ import (
 // order holds, or a single set-aside message. Others are not held up by it. What is
 // held is tried again with back-off, because the topic's limit may have been raised.
 type quarantine struct {
-	stream   string // documents, announcements or set-asides
+	stream   string // documents, events or dead-letters
 	now      func() time.Time
 	log      *slog.Logger
 	min, max time.Duration

@@ -21,7 +21,7 @@ func (r *rig) jump(by time.Duration) { r.change(func() { r.ahead += by }) }
 
 func (r *rig) sawJumps(t testing.TB, forward, backward float64) {
 	t.Helper()
-	f, b := r.metric(t, "referral_clock_jumps_total", "forward"), r.metric(t, "referral_clock_jumps_total", "backward")
+	f, b := r.metric(t, "referral_scheduler_clock_jumps_total", "forward"), r.metric(t, "referral_scheduler_clock_jumps_total", "backward")
 	if f != forward || b != backward {
 		t.Errorf("%v jumps forward and %v backward are counted, want %v and %v", f, b, forward, backward)
 	}

@@ -317,7 +317,7 @@ func (r *rig) run(t testing.TB) (stop func()) {
 
 func (r *rig) failures(t testing.TB) float64 {
 	t.Helper()
-	return r.metric(t, "referral_settlement_failures_total", "")
+	return r.metric(t, "referral_scheduler_errors_total", "")
 }
 
 // metric is a counter, a gauge or the count of a histogram, with the value of its only label.

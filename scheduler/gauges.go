@@ -69,21 +69,21 @@ func (g *Gauges) read(ctx context.Context) error {
 }
 
 func description(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("referral_"+name, help, labels, nil)
+	return prometheus.NewDesc("referral_programme_"+name, help, labels, nil)
 }
 
 var (
-	descReadAt      = description("stats_timestamp_seconds", "When the figures of the programme were last read from the database.")
-	descAccounts    = description("accounts", "Accounts known, estimated.")
-	descPending     = description("pending_activations", "Activations that wait for their account's registration.")
-	descPromised    = description("promised_discounts", "Discounts granted whose promo period has not ended yet.")
-	descStale       = description("stale_marks", "Marks on accounts that the nightly catch-up will settle again.")
-	descLetters     = description("dead_letters", "Messages set aside that wait for a person: neither put back nor discarded, or put back and failed again.")
-	descLastSuccess = description("last_successful_run_timestamp_seconds", "When a run of any process last ended without parked accounts.")
-	descHeld        = description("held_lines", "Invoice lines without a discount because their service is on no list.", "service")
-	descRuns        = description("runs", "Runs in a state that wants work or attention.", "state")
-	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of a period found.", "period")
-	descWaiting     = description("packages_waiting", "Packages earned in a month past that no invoice has named, and that is therefore not run by the clock.", "period")
+	descReadAt      = description("stats_timestamp_seconds", "When the referral_programme metrics were last read from the database.")
+	descAccounts    = description("accounts", "Accounts in the database, estimated.")
+	descPending     = description("pending_activations", "Activations that wait for the registration of their account.")
+	descPromised    = description("promised_discounts", "Discounts that will begin when a promo period ends.")
+	descStale       = description("stale_accounts", "Accounts, counted once a period, that the nightly catch-up will settle again.")
+	descLetters     = description("dead_letters", "Dead letters that wait for a person: neither replayed nor discarded, or replayed and failed again.")
+	descLastSuccess = description("last_successful_run_timestamp_seconds", "When a run last ended without parked accounts, in any process.")
+	descHeld        = description("held_lines", "Invoice lines without a discount because their service is neither discounted nor excluded in the terms.", "service")
+	descRuns        = description("runs", "Runs by state: rehearsing, posting, braked or incomplete.", "state")
+	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of the period found. Commands do not change it.", "period")
+	descWaiting     = description("pending_packages", "SMS packages earned in a past month for which no invoice has arrived, so that the schedule does not run it.", "period")
 )
 
 // Describe names the gauges.

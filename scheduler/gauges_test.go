@@ -42,8 +42,8 @@ func (s *figureSource) set(figures models.Stats, fails func() error) {
 }
 
 var watched = []string{
-	"referral_stats_timestamp_seconds", "referral_stale_marks", "referral_last_successful_run_timestamp_seconds", "referral_runs",
-	"referral_reconciliation_breaks", "referral_panics_total",
+	"referral_programme_stats_timestamp_seconds", "referral_programme_stale_accounts", "referral_programme_last_successful_run_timestamp_seconds", "referral_programme_runs",
+	"referral_programme_reconciliation_breaks", "referral_panics_total",
 }
 
 // Stats of a database that is away stay, and say how old they are; before the first
@@ -66,7 +66,7 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 			}
 		}
 		panics := func(n string) string {
-			return "# HELP referral_panics_total Panics that were recovered from, by component; what panicked is tried again.\n" +
+			return "# HELP referral_panics_total Panics that were recovered, by component. What panicked is tried again.\n" +
 				"# TYPE referral_panics_total counter\nreferral_panics_total{component=\"stats\"} " + n + "\n"
 		}
 		until(t, "2026-05-01 12:00")
@@ -78,7 +78,7 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		figures := models.Stats{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
 		source.set(figures, nil)
 		until(t, "2026-05-01 12:01")
-		read := figuresRead + "referral_stats_timestamp_seconds 1.77762606e+09\n"
+		read := figuresRead + "referral_programme_stats_timestamp_seconds 1.77762606e+09\n"
 		shows("once read", panics("0")+read)
 
 		source.set(models.Stats{Stale: 8}, func() error { return errors.New("connection refused") })
@@ -93,10 +93,10 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		until(t, "2026-05-01 15:03")
 		cancel()
 		<-ended
-		shows("read again", panics("1")+figuresRead+`referral_stats_timestamp_seconds 1.77763698e+09
-# HELP referral_last_successful_run_timestamp_seconds When a run of any process last ended without parked accounts.
-# TYPE referral_last_successful_run_timestamp_seconds gauge
-referral_last_successful_run_timestamp_seconds 1.7775942e+09
+		shows("read again", panics("1")+figuresRead+`referral_programme_stats_timestamp_seconds 1.77763698e+09
+# HELP referral_programme_last_successful_run_timestamp_seconds When a run last ended without parked accounts, in any process.
+# TYPE referral_programme_last_successful_run_timestamp_seconds gauge
+referral_programme_last_successful_run_timestamp_seconds 1.7775942e+09
 `)
 		if !strings.Contains(log.String(), "connection refused") || !strings.Contains(log.String(), "gauges_test.go") {
 			t.Errorf("logged: %s", log.String())
@@ -104,20 +104,20 @@ referral_last_successful_run_timestamp_seconds 1.7775942e+09
 	})
 }
 
-const figuresRead = `# HELP referral_stale_marks Marks on accounts that the nightly catch-up will settle again.
-# TYPE referral_stale_marks gauge
-referral_stale_marks 7
-# HELP referral_reconciliation_breaks Breaks that the last nightly reconciliation of a period found.
-# TYPE referral_reconciliation_breaks gauge
-referral_reconciliation_breaks{period="2026-04"} 2
-# HELP referral_runs Runs in a state that wants work or attention.
-# TYPE referral_runs gauge
-referral_runs{state="braked"} 1
-referral_runs{state="incomplete"} 0
-referral_runs{state="posting"} 0
-referral_runs{state="rehearsing"} 0
-# HELP referral_stats_timestamp_seconds When the figures of the programme were last read from the database.
-# TYPE referral_stats_timestamp_seconds gauge
+const figuresRead = `# HELP referral_programme_stale_accounts Accounts, counted once a period, that the nightly catch-up will settle again.
+# TYPE referral_programme_stale_accounts gauge
+referral_programme_stale_accounts 7
+# HELP referral_programme_reconciliation_breaks Breaks that the last nightly reconciliation of the period found. Commands do not change it.
+# TYPE referral_programme_reconciliation_breaks gauge
+referral_programme_reconciliation_breaks{period="2026-04"} 2
+# HELP referral_programme_runs Runs by state: rehearsing, posting, braked or incomplete.
+# TYPE referral_programme_runs gauge
+referral_programme_runs{state="braked"} 1
+referral_programme_runs{state="incomplete"} 0
+referral_programme_runs{state="posting"} 0
+referral_programme_runs{state="rehearsing"} 0
+# HELP referral_programme_stats_timestamp_seconds When the referral_programme metrics were last read from the database.
+# TYPE referral_programme_stats_timestamp_seconds gauge
 `
 
 // A name that Prometheus cannot show is missing from the answer, and nothing else.
@@ -137,7 +137,7 @@ func TestAFigureThatCannotBeShown(t *testing.T) {
 		t.Error("a service that is no UTF-8 was shown")
 	}
 	for _, f := range families {
-		if f.GetName() == "referral_stale_marks" && f.GetMetric()[0].GetGauge().GetValue() == 3 {
+		if f.GetName() == "referral_programme_stale_accounts" && f.GetMetric()[0].GetGauge().GetValue() == 3 {
 			return
 		}
 	}

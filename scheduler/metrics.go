@@ -46,19 +46,20 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	m := &Metrics{
 		registerer: r,
-		accounts:   counter("accounts_total", "Accounts settled with a discount, a document or a package."),
+		accounts:   counter("accounts_total", "Accounts that were settled and have a discount, a document or a package."),
 		documents:  counter("documents_total", "Adjustment documents posted."),
-		amount:     vec("amount_kopecks_total", "Sum of the documents posted, in kopecks, by kind: discounts given, or taken back.", "kind"),
+		amount:     vec("amount_kopecks_total", "Amount of the adjustment documents posted, in kopecks, by kind: discount or reversal.", "kind"),
 		packages:   counter("packages_total", "SMS packages posted."),
-		parked:     counter("parked_accounts_total", "Accounts, and single invoices of others, that could not be settled and were parked."),
-		runs:       vec("runs_total", "Runs moved to a state, by kind and state.", "kind", "state"),
+		parked:     counter("parked_accounts_total", "Accounts, and single invoices of other accounts, that could not be settled."),
+		runs:       vec("runs_total", "Runs that reached a final state or were stopped by the brake, by kind and state.", "kind", "state"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "referral", Subsystem: "settlement", Name: "run_duration_seconds",
-			Help: "Time from the start of a run to its end, by kind.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 17)}, []string{"kind"}),
+			Help: "Duration of runs, by kind.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 17)}, []string{"kind"}),
 		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "settlement", Name: "last_success_timestamp_seconds",
-			Help: "When a run last ended without parked accounts, in this process."}, nil),
-		failures: counter("failures_total", "Times that the scheduler's work ended in an error."),
-		jumps: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Name: "clock_jumps_total",
-			Help: "Jumps of the wall clock by 10 seconds and more, a sleep of the machine included."}, []string{"direction"}),
+			Help: "When a run of this process last ended without parked accounts."}, nil),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "errors_total",
+			Help: "Scheduled jobs that ended in an error. The next one tries again."}),
+		jumps: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "clock_jumps_total",
+			Help: "Jumps of the wall clock by 10 seconds or more, by direction. A suspended machine counts as forward."}, []string{"direction"}),
 	}
 	r.MustRegister(m.accounts, m.documents, m.amount, m.packages, m.parked, m.runs, m.took, m.success, m.failures, m.jumps)
 	m.begin()

@@ -29,7 +29,7 @@ func TestOldRowsAreDeletedByOneReplica(t *testing.T) {
 		until(t, "2026-05-17 10:00")
 		b := newBooks()
 		r, other := newRig(t, b, hourly(t)), newRig(t, b, hourly(t))
-		if n := r.metric(t, "referral_retention_deleted_rows_total", "slots") + r.metric(t, "referral_retention_failures_total", "sessions"); n != 0 {
+		if n := r.metric(t, "referral_retention_deleted_rows_total", "slots") + r.metric(t, "referral_retention_errors_total", "sessions"); n != 0 {
 			t.Errorf("counted %v at the start", n)
 		}
 		stop, stopOther := r.run(t), other.run(t)
@@ -56,8 +56,8 @@ func TestAFailedDeletionIsTriedAgain(t *testing.T) {
 		r := newRig(t, b, hourly(t))
 		stop := r.run(t)
 		until(t, "2026-05-17 11:00")
-		if b.deletions() != 2 || r.Ready() != nil || r.metric(t, "referral_retention_failures_total", "sessions") != 1 ||
-			r.metric(t, "referral_retention_failures_total", "slots") != 0 {
+		if b.deletions() != 2 || r.Ready() != nil || r.metric(t, "referral_retention_errors_total", "sessions") != 1 ||
+			r.metric(t, "referral_retention_errors_total", "slots") != 0 {
 			t.Errorf("%d deletions, ready: %v", b.deletions(), r.Ready())
 		}
 		r.change(func() { b.dirty["sessions"] = func() error { panic("rows without a result") } })

@@ -276,7 +276,7 @@ func TestReadinessAsMetrics(t *testing.T) {
 	}
 	for _, want := range []string{"0", "1"} {
 		body := get(t, handler, "/metrics").Body.String()
-		for _, line := range []string{`referral_ready{check="broker"} 1`, `referral_ready{check="notify"} 0`, `referral_ready{check="database"} ` + want} {
+		for _, line := range []string{`referral_readiness_up{check="broker"} 1`, `referral_readiness_up{check="notify"} 0`, `referral_readiness_up{check="database"} ` + want} {
 			if !strings.Contains(body, line+"\n") {
 				t.Errorf("%s is not in\n%s", line, body)
 			}

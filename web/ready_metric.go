@@ -10,8 +10,8 @@ import (
 // scrape, by the same code and within the same time.
 type readyMetric struct{ *readiness }
 
-var readyDesc = prometheus.NewDesc("referral_ready",
-	"1 when a check of /readyz passes, 0 when it does not; notify does not count for the answer of /readyz.", []string{"check"}, nil)
+var readyDesc = prometheus.NewDesc("referral_readiness_up",
+	"Whether a check of /readyz passes, made at the scrape: 1 or 0. The check notify does not change the status of /readyz.", []string{"check"}, nil)
 
 // Describe names the metric.
 func (m readyMetric) Describe(to chan<- *prometheus.Desc) { to <- readyDesc }

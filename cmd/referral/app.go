@@ -98,8 +98,8 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 // spoolFaults counts the rehearsed chunks that the temporary directory lost. The
 // ledger is none the worse for it, the disk may be.
 func (a *app) spoolFaults() func(models.ChunkRef, error) {
-	faults := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: "spool_faults_total",
-		Help: "Rehearsed chunks that the temporary directory did not keep or give back unharmed; they are settled again."})
+	faults := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: "rehearsal_cache_errors_total",
+		Help: "Rehearsed chunks that could not be written to or read from the temporary directory. They are settled again."})
 	a.registry.MustRegister(faults)
 	return func(chunk models.ChunkRef, err error) {
 		faults.Inc()
@@ -110,8 +110,8 @@ func (a *app) spoolFaults() func(models.ChunkRef, error) {
 
 // rejections counts the statements that the database rejects whatever the data.
 func (a *app) rejections() func(string) {
-	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejections_total",
-		Help: "Statements that the database rejects at every try, by SQLSTATE: the schema, a right or the server is not what the program needs."},
+	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejected_statements_total",
+		Help: "Statements that the database rejects at every attempt, by SQLSTATE: the schema, a privilege or the server is not what the program needs."},
 		[]string{"sqlstate"})
 	a.registry.MustRegister(rejections)
 	for _, state := range []string{"42501", "42703", "42P01"} { // the ones to expect begin at 0

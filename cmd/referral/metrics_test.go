@@ -1,16 +1,21 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // scrape is what a process with all parts shows while neither database nor broker
@@ -41,25 +46,25 @@ func TestMetricsOfAProcessThatHasJustStarted(t *testing.T) {
 		`referral_settlement_amount_kopecks_total{kind="discount"} 0`, `referral_settlement_amount_kopecks_total{kind="reversal"} 0`,
 		`referral_settlement_runs_total{kind="regular",state="braked"} 0`, `referral_settlement_runs_total{kind="full",state="incomplete"} 0`,
 		`referral_settlement_runs_total{kind="differences",state="done"} 0`, `referral_settlement_run_duration_seconds_count{kind="regular"} 0`,
-		`referral_settlement_failures_total 0`, `referral_settlement_parked_accounts_total 0`, `referral_settlement_spool_faults_total 0`,
-		`referral_clock_jumps_total{direction="forward"} 0`, `referral_clock_jumps_total{direction="backward"} 0`,
+		`referral_scheduler_errors_total 0`, `referral_settlement_parked_accounts_total 0`, `referral_settlement_rehearsal_cache_errors_total 0`,
+		`referral_scheduler_clock_jumps_total{direction="forward"} 0`, `referral_scheduler_clock_jumps_total{direction="backward"} 0`,
 		`referral_panics_total{component="scheduler"} 0`, `referral_panics_total{component="stats"} 0`,
 		`referral_panics_total{component="publisher"} 0`, `referral_panics_total{component="notify"} 0`,
 		`referral_panics_total{component="auth"} 0`, `referral_panics_total{component="portal"} 0`,
-		`referral_publisher_errors_total{doing="ledger"} 0`, `referral_publisher_errors_total{doing="write"} 0`, `referral_publisher_errors_total{doing="streams"} 0`,
-		`referral_publisher_published_total{topic="referral.events",type="referral.refused.v1"} 0`,
-		`referral_publisher_published_total{topic="referral.dead-letters",type="dead-letter"} 0`,
+		`referral_publisher_errors_total{operation="ledger"} 0`, `referral_publisher_errors_total{operation="write"} 0`, `referral_publisher_errors_total{operation="streams"} 0`,
+		`referral_publisher_published_messages_total{topic="referral.events",type="referral.refused.v1"} 0`,
+		`referral_publisher_published_messages_total{topic="referral.dead-letters",type="dead-letter"} 0`,
 		`referral_publisher_held_accounts{stream="documents"} 0`,
-		`referral_notify_errors_total{doing="claiming invitations"} 0`, `referral_notify_abandoned_total{channel="sms"} 0`,
-		`referral_notify_messages_total{channel="email",outcome="unknown",transport="kafka"} 0`,
-		`referral_auth_turned_away_total{reason="storage"} 0`, `referral_auth_sign_ins_total{result="no account"} 0`,
-		`referral_web_requests_total{route="GET /referral",status="5xx"} 0`, `referral_web_requests_total{route="none",status="gone"} 0`,
-		`referral_portal_activations_total{outcome="limited"} 0`, `referral_portal_activations_total{outcome="own_company"} 0`,
+		`referral_notify_errors_total{operation="claiming invitations"} 0`, `referral_notify_abandoned_invitations_total{channel="sms"} 0`,
+		`referral_notify_send_attempts_total{channel="email",outcome="unknown",transport="kafka"} 0`,
+		`referral_auth_rejected_requests_total{reason="storage"} 0`, `referral_auth_sign_ins_total{result="no_account"} 0`,
+		`referral_web_requests_total{route="GET /referral",status="5xx"} 0`, `referral_web_requests_total{route="none",status="client_closed"} 0`,
+		`referral_portal_activations_total{outcome="throttled"} 0`, `referral_portal_activations_total{outcome="own_company"} 0`,
 		`referral_retention_deleted_rows_total{table="sessions"} 0`, `referral_retention_deleted_rows_total{table="invitations.recipient"} 0`,
-		`referral_retention_failures_total{table="dead_letters"} 0`,
+		`referral_retention_errors_total{table="dead_letters"} 0`,
 		`referral_portal_invitations_total{outcome="failed"} 0`, `referral_portal_invitations_total{outcome="opted_out"} 0`,
-		`referral_ready{check="database"} 0`, `referral_ready{check="schema"} 0`, `referral_ready{check="broker"} 0`,
-		`referral_ready{check="scheduler"} 1`, `referral_ready{check="publisher"} 0`, `referral_ready{check="notify"} 1`,
+		`referral_readiness_up{check="database"} 0`, `referral_readiness_up{check="schema"} 0`, `referral_readiness_up{check="broker"} 0`,
+		`referral_readiness_up{check="scheduler"} 1`, `referral_readiness_up{check="publisher"} 0`, `referral_readiness_up{check="notify"} 1`,
 		`go_sql_max_open_connections{db_name="referral"} 10`,
 	} {
 		if !strings.Contains(body, "\n"+line+"\n") {
@@ -72,9 +77,9 @@ func TestMetricsOfAProcessThatHasJustStarted(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"referral_stats_timestamp_seconds", "referral_last_successful_run_timestamp_seconds", "referral_settlement_last_success_timestamp_seconds",
-		"referral_stale_marks", "referral_dead_letters", "referral_runs{", "referral_reconciliation_breaks",
-		"referral_publisher_backlog", "referral_publisher_oldest_age_seconds", "referral_notify_queue", "referral_notify_oldest_age_seconds",
+		"referral_programme_stats_timestamp_seconds", "referral_programme_last_successful_run_timestamp_seconds", "referral_settlement_last_success_timestamp_seconds",
+		"referral_programme_stale_accounts", "referral_programme_dead_letters", "referral_programme_runs{", "referral_programme_reconciliation_breaks",
+		"referral_publisher_backlog_messages", "referral_publisher_backlog_oldest_age_seconds", "referral_notify_queue_invitations", "referral_notify_queue_oldest_age_seconds",
 	} {
 		if strings.Contains(body, "\n"+name) {
 			t.Errorf("%s is there, although nothing is known of it", name)
@@ -82,36 +87,83 @@ func TestMetricsOfAProcessThatHasJustStarted(t *testing.T) {
 	}
 }
 
-// The metrics are named as Prometheus wants them (`promtool check metrics`).
-func TestMetricsAreNamedWell(t *testing.T) {
-	a, _ := scrape(t)
-	problems, err := testutil.GatherAndLint(a.registry)
-	if err != nil {
-		t.Fatal(err)
+// metricRow is a row of the table of metrics in docs/operations.md.
+type metricRow struct{ kind, labels, meaning, action string }
+
+func metricsInTheManual(t *testing.T) map[string]metricRow {
+	t.Helper()
+	rows := map[string]metricRow{}
+	for line := range strings.Lines(projectFile(t, "docs", "operations.md")) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		if name, found := strings.CutPrefix(cells[0], "`referral_"); found && len(cells) == 5 {
+			rows["referral_"+strings.TrimSuffix(name, "`")] = metricRow{cells[1], strings.TrimSpace(cells[2]), cells[3], cells[4]}
+		}
 	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
+	return rows
+}
+
+// registeredMetrics is every metric of the program, those without a value yet included.
+func registeredMetrics(t *testing.T, a *app) map[string]metricRow {
+	t.Helper()
+	descriptions := make(chan *prometheus.Desc)
+	go func() { defer close(descriptions); a.registry.Describe(descriptions) }()
+	parts := regexp.MustCompile(`^Desc{fqName: "(referral_.*)", help: "(.*)", unit: "", constLabels: {(.*)}, variableLabels: {(.*)}}$`)
+	all := map[string]metricRow{}
+	for d := range descriptions {
+		if found := parts.FindStringSubmatch(d.String()); found != nil {
+			labels := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(found[3]+","+found[4], "")
+			names := strings.FieldsFunc(labels, func(c rune) bool { return c == ',' })
+			slices.Sort(names)
+			all[found[1]] = metricRow{labels: strings.Join(names, ", "), meaning: found[2]}
+		}
+	}
+	return all
+}
+
+// The manual has every metric, and no other, with its labels and its help text.
+func TestTheManualHasEveryMetric(t *testing.T) {
+	a, _ := scrape(t)
+	manual, registered := metricsInTheManual(t), registeredMetrics(t, a)
+	for name, want := range registered {
+		if row := manual[name]; row.labels != want.labels || row.meaning != want.meaning || row.action == "" {
+			t.Errorf("docs/operations.md has %+v for %s, want %+v", row, name, want)
+		}
+	}
+	for name := range manual {
+		if _, ok := registered[name]; !ok {
+			t.Errorf("docs/operations.md has %s, which does not exist", name)
+		}
+	}
+	for _, name := range regexp.MustCompile("referral_[a-z_]+[a-z]").FindAllString(projectFile(t, "docs", "operations.md"), -1) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(registered)), func(known string) bool { return strings.HasPrefix(known, name) }) {
+			t.Errorf("docs/operations.md names %s, which does not exist", name)
+		}
 	}
 }
 
-// The manual names no metric that is not there.
-func TestTheManualNamesMetricsThatExist(t *testing.T) {
-	a, _ := scrape(t)
-	descriptions := make(chan *prometheus.Desc)
-	go func() { defer close(descriptions); a.registry.Describe(descriptions) }()
-	known := map[string]bool{}
-	name := regexp.MustCompile(`fqName: "([a-z_]+)"`)
-	for d := range descriptions {
-		known[name.FindStringSubmatch(d.String())[1]] = true
+// What /metrics shows is what `promtool check metrics` accepts. A metric without a
+// value yet is checked with the type that the manual gives it.
+func TestMetricsFollowTheConventions(t *testing.T) {
+	a, body := scrape(t)
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(?:referral_)?[a-z_]+_(?:total|seconds|messages|up)\\b|`referral_[a-z_]+").FindAllString(projectFile(t, "docs", "operations.md"), -1)
-	if len(named) < 30 {
-		t.Fatalf("only %d metrics found in the manual", len(named))
-	}
-	for _, n := range named {
-		if n = strings.TrimPrefix(n, "`"); !known[n] {
-			t.Errorf("the manual names %s", n)
+	for name, row := range metricsInTheManual(t) {
+		kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(row.kind)])
+		if family, shown := families[name]; !shown {
+			families[name] = &dto.MetricFamily{Name: &name, Help: &row.meaning, Type: &kind}
+		} else if family.GetType() != kind {
+			t.Errorf("docs/operations.md says that %s is a %s", name, row.kind)
 		}
+	}
+	problems, err := promlint.NewWithMetricFamilies(slices.Collect(maps.Values(families))).Lint()
+	if err != nil || len(families) < len(registeredMetrics(t, a)) {
+		t.Fatalf("%d metrics, %v", len(families), err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
 

@@ -197,8 +197,8 @@ type termsInfo struct {
 }
 
 func newTermsInfo(own string, inForce func(context.Context) (string, error)) *termsInfo {
-	t := &termsInfo{own: own, inForce: inForce, last: make(chan string, 1), desc: prometheus.NewDesc("referral_terms_info",
-		"1 for the digest of the terms: of this process (source=\"process\") and in force in the database (source=\"database\").", []string{"digest", "source"}, nil)}
+	t := &termsInfo{own: own, inForce: inForce, last: make(chan string, 1), desc: prometheus.NewDesc("referral_programme_terms_info",
+		"1 for the digest of the terms of this process (source process) and of those in force (source database).", []string{"digest", "source"}, nil)}
 	t.last <- ""
 	return t
 }

@@ -97,11 +97,11 @@ func TestTermsApply(t *testing.T) {
 func TestTheMetricOfTheTerms(t *testing.T) {
 	inForce, fails := "bbb", error(nil)
 	info := newTermsInfo("aaa", func(context.Context) (string, error) { return inForce, fails })
-	const head = `# HELP referral_terms_info 1 for the digest of the terms: of this process (source="process") and in force in the database (source="database").
-# TYPE referral_terms_info gauge
+	const head = `# HELP referral_programme_terms_info 1 for the digest of the terms of this process (source process) and of those in force (source database).
+# TYPE referral_programme_terms_info gauge
 `
-	want := head + `referral_terms_info{digest="aaa",source="process"} 1
-referral_terms_info{digest="bbb",source="database"} 1
+	want := head + `referral_programme_terms_info{digest="aaa",source="process"} 1
+referral_programme_terms_info{digest="bbb",source="database"} 1
 `
 	for range 2 {
 		if err := testutil.CollectAndCompare(info, strings.NewReader(want)); err != nil {
@@ -110,7 +110,7 @@ referral_terms_info{digest="bbb",source="database"} 1
 		inForce, fails = "", errors.New("the database is away")
 	}
 	inForce, fails = "", nil
-	if err := testutil.CollectAndCompare(info, strings.NewReader(head+"referral_terms_info{digest=\"aaa\",source=\"process\"} 1\n")); err != nil {
+	if err := testutil.CollectAndCompare(info, strings.NewReader(head+"referral_programme_terms_info{digest=\"aaa\",source=\"process\"} 1\n")); err != nil {
 		t.Error(err)
 	}
 }

@@ -89,7 +89,7 @@ func printVersion(p process, format string) error {
 func buildInfo() prometheus.Collector {
 	v := newVersionReport()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "referral_build_info", Help: "1, with the version, the commit and the Go release that the program was built from.",
+		Name: "referral_build_info", Help: "1, with the version, the commit and the Go release of the program.",
 		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "go_version": v.GoVersion},
 	}, func() float64 { return 1 })
 }

@@ -67,7 +67,7 @@ func TestVersionIsTheNewestRelease(t *testing.T) {
 		t.Errorf("the newest release of CHANGELOG.md is %q, the program's version %s", newest, version)
 	}
 	if err := testutil.CollectAndCompare(buildInfo(), strings.NewReader(fmt.Sprintf(`
-		# HELP referral_build_info 1, with the version, the commit and the Go release that the program was built from.
+		# HELP referral_build_info 1, with the version, the commit and the Go release of the program.
 		# TYPE referral_build_info gauge
 		referral_build_info{commit=%q,go_version=%q,version=%q} 1
 	`, newVersionReport().Commit, runtime.Version(), version))); err != nil {

@@ -25,7 +25,7 @@ type Guard struct {
 // New is the guard of a component. All components of a process share one metric.
 func New(log *slog.Logger, r prometheus.Registerer, component string) (*Guard, error) {
 	panics := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "referral_panics_total", Help: "Panics that were recovered from, by component; what panicked is tried again.",
+		Name: "referral_panics_total", Help: "Panics that were recovered, by component. What panicked is tried again.",
 	}, []string{"component"})
 	if err := r.Register(panics); err != nil {
 		var registered prometheus.AlreadyRegisteredError

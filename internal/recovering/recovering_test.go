@@ -37,7 +37,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 	if said := log.String(); !strings.Contains(said, "out of bounds") || !strings.Contains(said, "recovering_test.go") || !strings.Contains(said, "component=one") {
 		t.Errorf("logged: %s", said)
 	}
-	want := `# HELP referral_panics_total Panics that were recovered from, by component; what panicked is tried again.
+	want := `# HELP referral_panics_total Panics that were recovered, by component. What panicked is tried again.
 # TYPE referral_panics_total counter
 referral_panics_total{component="one"} 1
 referral_panics_total{component="other"} 0

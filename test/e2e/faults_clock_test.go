@@ -55,7 +55,7 @@ func (p *play) jump(s *server, direction string, to time.Time, further time.Dura
 			to = to.Add(further)
 			p.setClock(to)
 		}
-		n := p.metric(s, `referral_clock_jumps_total{direction="`+direction+`"}`)
+		n := p.metric(s, `referral_scheduler_clock_jumps_total{direction="`+direction+`"}`)
 		return n > 0, "none is noticed"
 	})
 }

@@ -150,10 +150,10 @@ func TestInvitationsGoOutByMailAndSMS(t *testing.T) {
 	}
 	metrics := s.page("/metrics")
 	for _, want := range []string{
-		`referral_notify_messages_total{channel="email",outcome="sent",transport="smtp"} 1`,
-		`referral_notify_messages_total{channel="email",outcome="refused",transport="smtp"} 1`,
-		`referral_notify_messages_total{channel="sms",outcome="sent",transport="smpp"} 1`,
-		`referral_notify_receipts_total{state="delivered",transport="smpp"}`,
+		`referral_notify_send_attempts_total{channel="email",outcome="sent",transport="smtp"} 1`,
+		`referral_notify_send_attempts_total{channel="email",outcome="refused",transport="smtp"} 1`,
+		`referral_notify_send_attempts_total{channel="sms",outcome="sent",transport="smpp"} 1`,
+		`referral_notify_delivery_receipts_total{state="delivered",transport="smpp"}`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics do not say %s", want)
@@ -240,7 +240,7 @@ func TestKilledWhileItSends(t *testing.T) {
 	s = w.serve("--only", "notify,web")
 	w.stands(i, models.InvitationUnknown)
 	w.until("it to be counted", func() (bool, string) {
-		return strings.Contains(s.page("/metrics"), `referral_notify_abandoned_total{channel="email"} 1`), "it is not"
+		return strings.Contains(s.page("/metrics"), `referral_notify_abandoned_invitations_total{channel="email"} 1`), "it is not"
 	})
 	other := w.invites(models.Email, "other@example.com")
 	<-reached // this one alone

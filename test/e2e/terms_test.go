@@ -42,7 +42,7 @@ func (s *server) termsShown() (digests []string) {
 		s.w.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, `referral_terms_info{digest="`); found {
+		if rest, found := strings.CutPrefix(line, `referral_programme_terms_info{digest="`); found {
 			digest, _, _ := strings.Cut(rest, `"`)
 			digests = append(digests, digest)
 		}

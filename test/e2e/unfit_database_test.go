@@ -44,7 +44,7 @@ func TestRejectedStatementsAreNamed(t *testing.T) {
 	w.send(invoice(885, 1000))
 	rejected := `rejects the statement \(SQLSTATE 42703\), at every try: the schema is not the one that this program knows`
 	s.shows("/readyz", `consumer: .*`+rejected, `publisher: .*`+rejected, `scheduler: .*`+rejected)
-	s.shows("/metrics", `referral_database_rejections_total\{sqlstate="42703"\} [1-9]`)
+	s.shows("/metrics", `referral_database_rejected_statements_total\{sqlstate="42703"\} [1-9]`)
 	s.answers("/healthz", http.StatusOK)
 	for table, column := range columns {
 		w.execute(fmt.Sprintf("ALTER TABLE %s RENAME gone TO %s", table, column))

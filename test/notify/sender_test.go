@@ -12,7 +12,7 @@ import (
 	"referral/notify"
 )
 
-const outcomes = `referral_notify_messages_total{channel="email",outcome=`
+const outcomes = `referral_notify_send_attempts_total{channel="email",outcome=`
 
 // first is the id of a rig's first invitation.
 func first() models.UUID { return models.UUID{0, 1} }
@@ -48,7 +48,7 @@ func TestPutOffAndSent(t *testing.T) {
 	id := r.invite()
 	c := saying(first, models.ErrTransportBusy, models.ErrTransportBusy)
 	p := r.start(c)
-	p.counts(outcomes + `"put_off",transport="smtp"} 1`)
+	p.counts(outcomes + `"deferred",transport="smtp"} 1`)
 	r.stands(id, models.InvitationQueued)
 	r.later(time.Minute - time.Second)
 	r.another()
@@ -56,7 +56,7 @@ func TestPutOffAndSent(t *testing.T) {
 		t.Errorf("it was tried %d times before its time", n)
 	}
 	r.later(time.Second)
-	p.counts(outcomes + `"put_off",transport="smtp"} 2`)
+	p.counts(outcomes + `"deferred",transport="smtp"} 2`)
 	r.stands(id, models.InvitationQueued)
 	r.later(5 * time.Minute)
 	r.stands(id, models.InvitationSent)
@@ -76,12 +76,12 @@ func TestPutOffForEver(t *testing.T) {
 	c := saying(first, errs...)
 	p := r.start(c)
 	for n := 1; n < 8; n++ {
-		p.counts(fmt.Sprint(outcomes, `"put_off",transport="smtp"} `, n))
+		p.counts(fmt.Sprint(outcomes, `"deferred",transport="smtp"} `, n))
 		r.stands(id, models.InvitationQueued)
 		r.later(4 * time.Hour)
 	}
 	r.stands(id, models.InvitationFailed)
-	p.counts(outcomes + `"given_up",transport="smtp"} 1`)
+	p.counts(outcomes + `"expired",transport="smtp"} 1`)
 	if n := c.handed(id); n != 8 {
 		t.Errorf("it was tried %d times", n)
 	}
@@ -143,7 +143,7 @@ func TestADeadSender(t *testing.T) {
 	r.later(11 * time.Minute)
 	p := r.start(c)
 	r.stands(id, models.InvitationUnknown)
-	p.counts(`referral_notify_abandoned_total{channel="email"} 1`)
+	p.counts(`referral_notify_abandoned_invitations_total{channel="email"} 1`)
 	r.later(24 * time.Hour)
 	r.another()
 	if n := c.handed(id); n != 0 {
@@ -206,8 +206,8 @@ func TestTheQueueIsSeen(t *testing.T) {
 	other := r.invite()
 	r.later(time.Minute)
 	p := r.start(c)
-	p.counts(`referral_notify_queue{channel="email",state="waiting"} 2`)
-	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 90`)
+	p.counts(`referral_notify_queue_invitations{channel="email",state="waiting"} 2`)
+	p.counts(`referral_notify_queue_oldest_age_seconds{channel="email"} 90`)
 	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 0`)
 	if err := p.Ready(); !errors.Is(err, models.ErrTransportAway) {
 		t.Errorf("Ready says %v", err)
@@ -215,8 +215,8 @@ func TestTheQueueIsSeen(t *testing.T) {
 	back.Store(true)
 	r.stands(one, models.InvitationSent)
 	r.stands(other, models.InvitationSent)
-	p.counts(`referral_notify_queue{channel="email",state="waiting"} 0`)
-	p.counts(`referral_notify_oldest_age_seconds{channel="email"} 0`)
+	p.counts(`referral_notify_queue_invitations{channel="email",state="waiting"} 0`)
+	p.counts(`referral_notify_queue_oldest_age_seconds{channel="email"} 0`)
 	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 1`)
 }
 

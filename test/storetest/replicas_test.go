@@ -230,7 +230,7 @@ func jumpsBack(t *testing.T, r *prometheus.Registry) float64 {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "referral_clock_jumps_total" && m.GetLabel()[0].GetValue() == "backward" {
+			if f.GetName() == "referral_scheduler_clock_jumps_total" && m.GetLabel()[0].GetValue() == "backward" {
 				return m.GetCounter().GetValue()
 			}
 		}

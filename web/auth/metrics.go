@@ -4,18 +4,18 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Reasons for rejecting a request, and results of a sign-in.
 const (
-	reasonUnauthenticated     = "nobody"
-	reasonBadToken            = "bad token"
-	reasonNotConfigured       = "not configured"
-	reasonProviderUnavailable = "provider away"
-	reasonCrossSite           = "cross-site"
+	reasonUnauthenticated     = "unauthenticated"
+	reasonBadToken            = "bad_token"
+	reasonNotConfigured       = "not_configured"
+	reasonProviderUnavailable = "provider_unavailable"
+	reasonCrossSite           = "cross_site"
 	reasonStorage             = "storage"
 
-	resultSignedIn      = "in"
-	resultUnknownReturn = "stray"
+	resultSignedIn      = "signed_in"
+	resultUnknownReturn = "unknown_return"
 	resultDeclined      = "declined"
-	resultNoAccount     = "no account"
-	resultTooMany       = "busy"
+	resultNoAccount     = "no_account"
+	resultTooMany       = "too_many"
 	resultRefused       = "refused"
 )
 
@@ -29,16 +29,16 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_auth_turned_away_total", Help: "Requests that were not let in, by reason.",
+			Name: "referral_auth_rejected_requests_total", Help: "Requests that authentication or authorisation rejected, by reason.",
 		}, []string{"reason"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_auth_sign_ins_total", Help: "Sign-ins that came back from the provider, by result.",
+			Name: "referral_auth_sign_ins_total", Help: "Sign-ins that returned from the OpenID provider, by result.",
 		}, []string{"result"}),
 		provider: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "referral_auth_provider_up", Help: "1 when the OpenID provider answered the last time it was asked for its configuration.",
+			Name: "referral_auth_provider_up", Help: "Whether the OpenID provider answered the last request for its configuration: 1 or 0.",
 		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "referral_auth_seen_dropped_total", Help: "Notes of a client being seen that were given up, because the database was slow or away.",
+			Name: "referral_auth_dropped_session_updates_total", Help: "Updates of when a session was last used that were dropped because the database was slow or unavailable.",
 		}),
 	}
 	for _, reason := range []string{reasonUnauthenticated, reasonBadToken, reasonNotConfigured, reasonProviderUnavailable, reasonCrossSite, reasonStorage} {

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 const (
 	// classGone is the class of requests whose client has disconnected.
-	classGone = "gone"
+	classGone = "client_closed"
 	// noRoute stands for requests to no route.
 	noRoute = "none"
 )
@@ -17,10 +17,10 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status; gone is one that failed because its client had hung up.",
+			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status; client_closed when the client closed the connection first.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "referral_web_request_seconds", Help: "How long requests to the personal account took, by route.",
+			Name: "referral_web_request_duration_seconds", Help: "Duration of requests to the personal account, by route.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 	}

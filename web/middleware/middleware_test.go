@@ -122,7 +122,7 @@ func TestPanics(t *testing.T) {
 // A client that disconnects raises no alert; a request that fails for another reason
 // does, whether its client still waits or not.
 func TestDisconnectedClients(t *testing.T) {
-	for class, failure := range map[string]error{"gone": context.Canceled, "5xx": errors.New("connection refused")} {
+	for class, failure := range map[string]error{"client_closed": context.Canceled, "5xx": errors.New("connection refused")} {
 		t.Run(class, func(t *testing.T) { disconnect(t, class, failure) })
 	}
 }

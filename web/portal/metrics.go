@@ -10,7 +10,7 @@ import (
 const (
 	outcomeAccepted = "accepted"
 	outcomeWaiting  = "waiting"
-	outcomeLimited  = "limited"
+	outcomeLimited  = "throttled"
 	outcomeFailed   = "failed"
 )
 
@@ -23,10 +23,10 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		activations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_portal_activations_total", Help: "Codes entered in the personal account, by outcome.",
+			Name: "referral_portal_activations_total", Help: "Invitation codes entered in the personal account, by outcome: accepted, waiting, throttled, failed, or the reason of a refusal.",
 		}, []string{"outcome"}),
 		invitations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_portal_invitations_total", Help: "Invitations requested in the personal account, by outcome.",
+			Name: "referral_portal_invitations_total", Help: "Invitations requested in the personal account, by outcome: accepted, failed, or the reason of a refusal.",
 		}, []string{"outcome"}),
 	}
 	// A counter that appears only with its first event raises no alert for that event.
