@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,35 +12,38 @@ import (
 
 	"github.com/sethvargo/go-retry"
 
+	"referral/internal/health"
 	"referral/internal/sleep"
 	"referral/models"
 )
 
-// Name is what the database knows this way of sending by.
+// Name identifies the transport in the database.
 const Name = "smpp"
 
-// Client sends SMS by an SMSC. It keeps one connection while Run runs.
+// Client sends SMS through an SMSC. It keeps one connection while Run runs.
 type Client struct {
 	options Options
 	window  chan struct{} // one for each message on its way
+	health  *health.Tracker
 
 	mutex     sync.Mutex
 	bound     *session  // nil while there is none
-	trouble   error     // why there is none
-	throttled time.Time // until when the peer wants no messages
+	throttled time.Time // until when the SMSC wants no messages
 }
 
-// New makes a client. It connects to nothing yet.
+// New returns a client. It does not connect yet.
 func New(o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{options: o.withDefaults(), trouble: errors.New("not connected yet")}
+	c := &Client{options: o.withDefaults(), health: health.New(health.Options{
+		Log: o.Log, Failing: "smpp: not connected to the SMSC, trying again", Recovered: "smpp: connected to the SMSC again",
+	})}
 	c.window = make(chan struct{}, c.options.Window)
 	return c, nil
 }
 
-// Ready is nil while messages can be sent; else it says why they cannot.
+// Ready is nil while messages can be sent; otherwise it says why not.
 func (c *Client) Ready() error {
 	_, err := c.session()
 	return err
@@ -49,79 +53,70 @@ func (c *Client) session() (*session, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.bound == nil {
-		return nil, fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, c.trouble)
+		return nil, fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, cmp.Or(c.health.Err(), errors.New("not connected")))
 	}
 	return c.bound, nil
 }
 
-func (c *Client) set(s *session, trouble error) {
+func (c *Client) setSession(s *session) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.bound, c.trouble = s, trouble
+	c.bound = s
 }
 
-// Run keeps a connection until ctx is done, and takes it up again whenever it is
-// lost. receipts is told what became of messages; its error has the peer say it
-// again. The error is always nil.
+// receiptHandler records the final state of a message. If it fails, the SMSC sends the
+// receipt again.
+type receiptHandler = func(context.Context, models.Receipt) error
+
+// Run keeps a connection until ctx is done, and connects again whenever it is lost.
+// The error is always nil.
 func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
 	for waits := c.backoff(); ctx.Err() == nil; {
-		waits = c.attempt(ctx, receipts, waits)
+		bound, err := c.connect(ctx, receipts)
+		if ctx.Err() != nil {
+			break
+		}
+		c.health.Report("connecting", err)
+		if bound {
+			waits = c.backoff()
+		}
+		sleep.Next(ctx, waits)
 	}
-	c.set(nil, errors.New("stopped"))
 	return nil
 }
 
-// attempt is one connection and the pause after it, and returns the pauses that are
-// to follow.
-func (c *Client) attempt(ctx context.Context, receipts func(context.Context, models.Receipt) error, waits retry.Backoff) retry.Backoff {
-	bound, err := c.connect(ctx, receipts)
-	if ctx.Err() != nil {
-		return waits
-	}
-	c.set(nil, err)
-	if bound {
-		waits = c.backoff()
-	}
-	wait, _ := waits.Next()
-	c.options.Log.Warn("no connection to the SMSC; trying again", "error", err, "wait", wait)
-	sleep.For(ctx, wait)
-	return waits
-}
-
-// backoff is the pauses between lost connections.
-func (c *Client) backoff() retry.Backoff {
-	return sleep.Backoff(c.options.RetryMin, c.options.RetryMax)
-}
-
-// connect is one connection from its beginning to its end. bound tells whether
-// the peer has let us in.
-func (c *Client) connect(ctx context.Context, receipts func(context.Context, models.Receipt) error) (bound bool, err error) {
+// connect keeps one connection until it ends, and says why it did. bound is true if
+// messages could be sent.
+func (c *Client) connect(ctx context.Context, receipts receiptHandler) (bound bool, err error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return false, err
 	}
-	s := newSession(&c.options, conn, func(p *pdu) status { return c.delivered(ctx, p, receipts) })
+	s := newSession(ctx, &c.options, conn, func(p *pdu) status { return c.deliver(ctx, p, receipts) })
 	var group sync.WaitGroup
 	defer group.Wait()
-	defer s.end(errors.New("stopped"))
+	defer s.end(nil)
 	group.Go(func() { s.guarded(s.read) })
 	if err := c.bind(ctx, s); err != nil {
 		return false, err
 	}
-	group.Go(func() { s.guarded(s.push) })
-	c.set(s, nil)
-	c.options.Log.Info("bound to the SMSC")
-	live, stop := context.WithCancel(ctx)
-	group.Go(func() { s.guarded(func() { s.keepAlive(live) }) })
-	defer stop()
+	group.Go(func() { s.guarded(s.handleDeliveries) })
+	group.Go(func() { s.guarded(s.keepAlive) })
+	c.setSession(s)
+	defer c.setSession(nil)
+	c.health.Report("connecting", nil)
 	select {
-	case <-s.ended:
-		return true, s.why
+	case <-s.ctx.Done():
+		return true, context.Cause(s.ctx)
 	case <-ctx.Done():
-		c.set(nil, errors.New("stopped"))
-		c.farewell(ctx, s)
+		c.setSession(nil)
+		c.unbind(ctx, s)
 		return true, nil
 	}
+}
+
+func (c *Client) backoff() retry.Backoff {
+	return sleep.Backoff(c.options.RetryMin, c.options.RetryMax)
 }
 
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
@@ -134,32 +129,30 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 }
 
 func (c *Client) bind(ctx context.Context, s *session) error {
-	p, err := s.ask(ctx, bindTransceiver, bindBody(&c.options))
+	p, err := s.request(ctx, bindTransceiver, bindBody(&c.options))
 	if err != nil {
 		return fmt.Errorf("binding: %w", err)
 	}
 	if p.status != statusOK {
-		return fmt.Errorf("the SMSC does not let us in (status %#x)", uint32(p.status))
+		return fmt.Errorf("the SMSC refused to bind (status %#x)", uint32(p.status))
 	}
 	return nil
 }
 
-const farewellTime = 2 * time.Second
+const unbindTimeout = 2 * time.Second
 
-// farewell ends the session as SMPP wants it, so that the peer does not take it for
-// lost.
-func (c *Client) farewell(ctx context.Context, s *session) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
+// unbind ends the session as SMPP demands, so that the SMSC does not treat it as lost.
+func (c *Client) unbind(ctx context.Context, s *session) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unbindTimeout)
 	defer cancel()
-	_, _ = s.ask(ctx, unbind, nil) // it ends either way
+	_, _ = s.request(ctx, unbind, nil) // it ends either way
 }
 
-// delivered deals with what the peer pushes: receipts. Messages to us are taken
-// and dropped.
-func (c *Client) delivered(ctx context.Context, p *pdu, receipts func(context.Context, models.Receipt) error) status {
+// deliver handles a deliver_sm: a receipt. Messages to us are acknowledged and dropped.
+func (c *Client) deliver(ctx context.Context, p *pdu, receipts receiptHandler) status {
 	d, err := readDelivery(p.body)
 	if err != nil {
-		c.options.Log.Warn("the SMSC delivered something that cannot be read")
+		c.options.Log.Warn("smpp: a delivery of the SMSC cannot be read", "error", err)
 		return statusSystemError
 	}
 	if !d.isReceipt() {

@@ -70,7 +70,7 @@ func TestALongRussianMessage(t *testing.T) {
 	var whole strings.Builder
 	for i, part := range p.got() {
 		whole.WriteString(part.text)
-		if want := []byte{5, 0, 3, 77, 4, byte(i + 1)}; part.class != esmClassHeaded || part.coding != codingUCS2 || !bytes.Equal(part.header, want) {
+		if want := []byte{5, 0, 3, 77, 4, byte(i + 1)}; part.class != esmClassHeader || part.coding != codingUCS2 || !bytes.Equal(part.header, want) {
 			t.Errorf("part %d: %+v", i+1, part)
 		}
 	}
@@ -90,7 +90,7 @@ func TestThrottling(t *testing.T) {
 	c = client(t, options(p.listener.Addr().String()), newReceipts())
 	ids, err := send(t, c, "x")
 	is(t, ids, err, models.ErrTransportBusy)
-	if n := p.count(submitSM); n != patience {
+	if n := p.count(submitSM); n != maxFirstTries {
 		t.Errorf("it was tried %d times", n)
 	}
 	// A part in the middle is waited for as long as it takes.
@@ -529,7 +529,7 @@ func TestRecipientsAndTextsThatCannotBe(t *testing.T) {
 		ids, err := c.Send(t.Context(), m)
 		is(t, ids, err, models.ErrTransportRefuses)
 	}
-	ids, err := send(t, c, strings.Repeat("я", mostParts*partUCS2+1))
+	ids, err := send(t, c, strings.Repeat("я", maxParts*partUCS2+1))
 	is(t, ids, err, models.ErrTransportRefuses)
 	if len(p.got()) != 0 {
 		t.Errorf("the peer got %+v", p.got())

@@ -11,8 +11,8 @@ import (
 	"referral/internal/recovering"
 )
 
-// Options is which SMSC to talk to, and how. Address, SystemID, Source, Log and
-// Guard are required; a zero elsewhere means the default.
+// Options configures a client. Address, SystemID, Source, Log and Guard are required;
+// a zero value elsewhere means the default.
 type Options struct {
 	Address     string      // host:port
 	TLS         *tls.Config // nil for none
@@ -23,14 +23,14 @@ type Options struct {
 	Source      Address
 	IDs         IDs // IDsAlike
 	Log         *slog.Logger
-	Guard       *recovering.Guard // of what the peer sends
+	Guard       *recovering.Guard // of the handling of what the SMSC sends
 
-	Window   int           // messages on their way at once; 10
+	Window   int           // messages without an answer at a time; 10
 	Timeout  time.Duration // of connecting, and of an answer; 10 s
-	Enquire  time.Duration // of silence after which we ask whether the peer is there; 30 s
-	RetryMin time.Duration // back-off after a lost connection doubles from here; 1 s
-	RetryMax time.Duration // to here; 1 min
-	Throttle time.Duration // pause after the peer said that we are too fast; 1 s
+	Enquire  time.Duration // silence of the SMSC before an enquire_link; 30 s
+	RetryMin time.Duration // first pause between connections, doubling; 1 s
+	RetryMax time.Duration // longest pause between connections; 1 min
+	Throttle time.Duration // pause while the SMSC is busy; 1 s
 }
 
 func (o *Options) validate() error {

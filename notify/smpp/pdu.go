@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// command is what a PDU says; the highest bit marks an answer.
+// command is the command id of a PDU; the highest bit marks an answer.
 type command uint32
 
 const (
@@ -21,7 +21,7 @@ const (
 	enquireLink     command = 0x00000015
 )
 
-// status is how a request was answered.
+// status is the command status of an answer.
 type status uint32
 
 const (
@@ -42,9 +42,9 @@ const (
 
 const (
 	headerSize = 16
-	// largestPDU bounds what a peer can make us hold: the largest message_payload
-	// (64 KiB) with all that may stand around it.
-	largestPDU = 70 << 10
+	// maxPDU bounds the memory of a PDU: the largest message_payload (64 KiB) with all
+	// other fields.
+	maxPDU = 70 << 10
 )
 
 type pdu struct {
@@ -54,8 +54,8 @@ type pdu struct {
 	body     []byte
 }
 
-// errGarbage says that the peer does not speak SMPP, or has lost its place.
-var errGarbage = errors.New("what the peer sends is no SMPP")
+// errMalformed: the SMSC does not speak SMPP, or its stream is out of step.
+var errMalformed = errors.New("malformed SMPP")
 
 func readPDU(r io.Reader) (*pdu, error) {
 	var header [headerSize]byte
@@ -63,8 +63,8 @@ func readPDU(r io.Reader) (*pdu, error) {
 		return nil, err
 	}
 	size := binary.BigEndian.Uint32(header[:])
-	if size < headerSize || size > largestPDU {
-		return nil, fmt.Errorf("%w: a PDU of %d bytes", errGarbage, size)
+	if size < headerSize || size > maxPDU {
+		return nil, fmt.Errorf("%w: a PDU of %d bytes", errMalformed, size)
 	}
 	p := &pdu{
 		command:  command(binary.BigEndian.Uint32(header[4:])),
@@ -85,17 +85,17 @@ func (p *pdu) bytes() []byte {
 	return append(b, p.body...)
 }
 
-// fields reads the body of a PDU. The first fault stays.
+// fields reads the body of a PDU. The first error stays.
 type fields struct {
 	rest []byte
 	err  error
 }
 
-// text is a C-octet string of at most size bytes, its NUL included.
+// text reads a C-octet string of at most size bytes, with its NUL.
 func (f *fields) text(size int) string {
 	end := bytes.IndexByte(f.rest[:min(size, len(f.rest))], 0)
 	if end < 0 {
-		f.fail("a text does not end")
+		f.fail("a text without its NUL")
 		return ""
 	}
 	s := string(f.rest[:end])
@@ -105,7 +105,7 @@ func (f *fields) text(size int) string {
 
 func (f *fields) take(n int) []byte {
 	if n > len(f.rest) {
-		f.fail("it ends too early")
+		f.fail("the body is too short")
 		return make([]byte, n)
 	}
 	b := f.rest[:n]
@@ -119,12 +119,12 @@ func (f *fields) uint16() uint16 { return binary.BigEndian.Uint16(f.take(2)) }
 
 func (f *fields) fail(why string) {
 	if f.err == nil {
-		f.err = fmt.Errorf("%w: %s", errGarbage, why)
+		f.err = fmt.Errorf("%w: %s", errMalformed, why)
 	}
 	f.rest = nil
 }
 
-// tag is the kind of an optional parameter.
+// tag identifies an optional parameter.
 type tag uint16
 
 const (
@@ -133,8 +133,8 @@ const (
 	tagMessageState   tag = 0x0427
 )
 
-// optional is the parameters that stand at the end of a body. Of several with one
-// tag the first counts.
+// optional reads the optional parameters at the end of a body. Of several with one tag
+// the first counts.
 func (f *fields) optional() map[tag][]byte {
 	found := map[tag][]byte{}
 	for f.err == nil && len(f.rest) > 0 {
@@ -147,7 +147,7 @@ func (f *fields) optional() map[tag][]byte {
 	return found
 }
 
-// appendText appends a C-octet string; what cannot stand in one ends it.
+// appendText appends a C-octet string, truncated at a NUL.
 func appendText(b []byte, s string) []byte {
 	text, _, _ := bytes.Cut([]byte(s), []byte{0})
 	return append(append(b, text...), 0)

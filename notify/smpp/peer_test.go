@@ -179,7 +179,7 @@ func readSubmit(t testing.TB, body []byte) received {
 	if f.err != nil || len(f.rest) > 0 || len(content) > 140 && r.coding == codingUCS2 {
 		t.Errorf("a submit_sm with %d bytes left and a text of %d: %v", len(f.rest), len(content), f.err)
 	}
-	if r.class&esmClassHeaded != 0 {
+	if r.class&esmClassHeader != 0 {
 		r.header, content = content[:6], content[6:]
 	}
 	r.text = decode(r.coding, content)

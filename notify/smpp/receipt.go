@@ -8,7 +8,7 @@ import (
 	"referral/models"
 )
 
-// delivery is what a deliver_sm says, as far as it concerns us.
+// delivery is the fields of a deliver_sm that are used.
 type delivery struct {
 	class    byte
 	text     string
@@ -35,14 +35,13 @@ func readDelivery(body []byte) (delivery, error) {
 	return d, f.err
 }
 
-// isReceipt tells an SMSC's receipt from a message that somebody sent to us.
+// isReceipt distinguishes a receipt of the SMSC from a message to us.
 func (d *delivery) isReceipt() bool {
 	const kind, receipt = 0x3C, 0x04
 	return d.class&kind == receipt
 }
 
-// The states of a message, as message_state and the texts of receipts name them.
-// All others say that it is still on its way, or nothing.
+// The final states of a message in message_state and in the text of a receipt.
 var (
 	finalStates = map[byte]models.InvitationState{
 		2: models.InvitationDelivered, 3: models.InvitationFailed, 4: models.InvitationFailed, 5: models.InvitationFailed, 8: models.InvitationFailed,
@@ -53,9 +52,9 @@ var (
 	}
 )
 
-// receipt is the id of a message and what became of it; final is false when it
-// says nothing for good. The optional parameters are meant for machines and win
-// over the text, which every vendor writes in its own way.
+// receipt returns the id and the final state of a message; final is false if the
+// message is still on its way or unidentified. The optional parameters take precedence
+// over the text, whose format differs by vendor.
 func (d *delivery) receipt(ids IDs) (id string, state models.InvitationState, final bool) {
 	if value, there := d.optional[tagReceiptedID]; there {
 		id = ids.submitted(strings.TrimRight(string(value), "\x00"))
@@ -70,7 +69,7 @@ func (d *delivery) receipt(ids IDs) (id string, state models.InvitationState, fi
 	return id, state, final && id != ""
 }
 
-// The words of a receipt's text: "id:m-1 … stat:DELIVRD".
+// The fields of a receipt's text: "id:m-1 … stat:DELIVRD".
 var (
 	idWord   = regexp.MustCompile(`(?i)\bid:\s*(\S+)`)
 	statWord = regexp.MustCompile(`(?i)\bstat:\s*(\S+)`)
@@ -84,35 +83,25 @@ func (d *delivery) word(name *regexp.Regexp) string {
 	return found[1]
 }
 
-// IDs is how a peer writes the ids of messages.
+// IDs is how an SMSC writes the ids of messages.
 type IDs string
 
-// The ways. Some peers answer to a message with its id in hexadecimal, and write
-// it in decimal in the text of its receipt.
+// Some SMSCs write the id in hexadecimal in the answer to a message, and in decimal in
+// the text of its receipt.
 const (
-	IDsAlike   IDs = "alike"
-	IDsDecimal IDs = "decimal"
+	IDsAlike   IDs = "alike"   // the same text in both
+	IDsDecimal IDs = "decimal" // hexadecimal and decimal
 )
 
-// submitted is an id from the answer to a message, in the form that we keep.
-func (w IDs) submitted(id string) string {
-	if w != IDsDecimal {
-		return id
-	}
-	n, err := strconv.ParseUint(id, 16, 64)
-	if err != nil {
-		return id
-	}
-	return strconv.FormatUint(n, 10)
-}
+// submitted returns the id from the answer to a message in the form that is stored.
+func (w IDs) submitted(id string) string { return w.stored(id, 16) }
 
-// receipted is an id from the text of a receipt, in the form that we keep.
-func (w IDs) receipted(id string) string {
-	if w != IDsDecimal {
-		return id
-	}
-	n, err := strconv.ParseUint(id, 10, 64)
-	if err != nil {
+// receipted returns the id from the text of a receipt in the form that is stored.
+func (w IDs) receipted(id string) string { return w.stored(id, 10) }
+
+func (w IDs) stored(id string, base int) string {
+	n, err := strconv.ParseUint(id, base, 64)
+	if w != IDsDecimal || err != nil {
 		return id
 	}
 	return strconv.FormatUint(n, 10)

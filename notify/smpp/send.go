@@ -12,11 +12,10 @@ import (
 
 // Send sends one message, in as many parts as it needs, one after the other.
 //
-// What becomes of it follows from the first part that is not accepted. If it is
-// the very first, nothing has gone out, and the peer's answer counts. If parts
-// have gone out before, a refusal ends the message for good; one that may pass is
-// waited for until ctx is done, and then ends it as well. A part without an answer
-// leaves it open.
+// The first part that is not accepted decides. If it is the first of the message,
+// nothing has been sent, and the answer of the SMSC counts. If parts have been sent
+// before, a refusal fails the message, and a temporary one is retried until ctx is done
+// and then fails it too. After a part without an answer the outcome is unknown.
 func (c *Client) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	to, err := destination(m.Recipient)
 	if err != nil {
@@ -39,73 +38,68 @@ func (c *Client) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	return ids, nil
 }
 
-// incomplete is what the failure of a part means for its message.
+// incomplete returns the error of a message for that of a part.
 func incomplete(err error, i, of int) error {
 	known := errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
 	if i == 0 || !known {
 		return err
 	}
-	return fmt.Errorf("smpp: %w: part %d of %d was not accepted, and the ones before cannot be sent again (%s)",
+	return fmt.Errorf("smpp: %w: part %d of %d was not accepted, and earlier parts must not be sent twice (%s)",
 		models.ErrTransportRefuses, i+1, of, err.Error())
 }
 
-// patience is how often a first part is tried when the peer says that we are too
-// fast, before the message goes back to its queue. Later parts are tried until the
-// time is up.
-const patience = 3
+// maxFirstTries is how often the first part is tried while the SMSC is busy, before
+// the message returns to its queue. Later parts are tried until ctx is done.
+const maxFirstTries = 3
 
-func (c *Client) sendPart(ctx context.Context, to Address, p part, insist bool) (id string, err error) {
+func (c *Client) sendPart(ctx context.Context, to Address, p part, later bool) (id string, err error) {
 	for try := 1; ; try++ {
 		id, err = c.tryPart(ctx, to, p)
-		again := errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway) && insist
-		if !again || !insist && try == patience {
+		temporary := errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway) && later
+		if !temporary || !later && try == maxFirstTries || !sleep.For(ctx, c.options.Throttle) {
 			return id, err
-		}
-		sleep.For(ctx, c.options.Throttle)
-		if ctx.Err() != nil {
-			return "", err
 		}
 	}
 }
 
 func (c *Client) tryPart(ctx context.Context, to Address, p part) (string, error) {
-	if err := c.turn(ctx); err != nil {
+	if err := c.acquire(ctx); err != nil {
 		return "", err
 	}
 	defer func() { <-c.window }()
 	s, err := c.session()
-	if err == nil && s.over() != nil {
-		err = fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, s.over())
+	if err == nil && s.ctx.Err() != nil {
+		err = fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, context.Cause(s.ctx))
 	}
 	if err != nil {
 		return "", err
 	}
-	reply, err := s.ask(ctx, submitSM, submitBody(&c.options, to, p))
+	reply, err := s.request(ctx, submitSM, submitBody(&c.options, to, p))
 	if err != nil {
-		return "", fmt.Errorf("smpp: it is not known whether the SMSC has taken it: %w", err)
+		return "", fmt.Errorf("smpp: it is unknown whether the SMSC has accepted the message: %w", err)
 	}
 	if reply.status != statusOK {
 		return "", c.refused(s, reply.status)
 	}
 	if reply.command != submitSM|answer {
-		return "", errors.New("smpp: it is not known whether the SMSC has taken it: the answer is to something else")
+		return "", errors.New("smpp: it is unknown whether the SMSC has accepted the message: its answer is to another command")
 	}
 	id, err := submitted(reply.body)
 	if err != nil {
-		// It was taken; only its receipt will not be known.
-		c.options.Log.Warn("the SMSC has taken a message without a readable id")
+		// It was accepted; only its receipt cannot be matched.
+		c.options.Log.Warn("smpp: the SMSC has accepted a message without a readable id", "error", err)
 		return "", nil
 	}
 	return c.options.IDs.submitted(id), nil
 }
 
-// turn waits for a place in the window, and for the end of a pause that the peer
-// has asked for.
-func (c *Client) turn(ctx context.Context) error {
+// acquire waits for a place in the window, and for the end of a pause that the SMSC has
+// asked for.
+func (c *Client) acquire(ctx context.Context) error {
 	select {
 	case c.window <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("smpp: %w: no turn in time", models.ErrTransportAway)
+		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportAway)
 	}
 	c.mutex.Lock()
 	wait := time.Until(c.throttled)
@@ -115,12 +109,12 @@ func (c *Client) turn(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		<-c.window
-		return fmt.Errorf("smpp: %w: no turn in time", models.ErrTransportAway)
+		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportAway)
 	}
 	return nil
 }
 
-// refused is what a peer's answer other than OK means.
+// refused returns the error for a status other than OK.
 func (c *Client) refused(s *session, st status) error {
 	kind := models.ErrTransportRefuses
 	switch st {
@@ -132,10 +126,10 @@ func (c *Client) refused(s *session, st status) error {
 	case statusSystemError, statusTemporary, statusUnknown:
 		kind = models.ErrTransportBusy
 	case statusBadSource, statusSourceTON, statusSourceNPI, statusBadService:
-		kind = models.ErrTransportBusy // about us: no reason to give the recipient up
+		kind = models.ErrTransportBusy // about our own address, not the recipient
 	case statusBadBind:
 		kind = models.ErrTransportAway
-		s.end(errors.New("the SMSC does not know that we are bound"))
+		s.end(errors.New("the SMSC has lost our binding"))
 	}
 	return fmt.Errorf("smpp: %w (status %#x)", kind, uint32(st))
 }

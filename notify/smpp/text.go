@@ -9,55 +9,56 @@ import (
 	"referral/models"
 )
 
-// The alphabets, as data_coding names them.
+// Values of data_coding.
 const (
-	codingDefault = 0 // the peer's own, which is GSM 03.38 or ASCII
+	codingDefault = 0 // the SMSC's own, which is GSM 03.38 or ASCII
 	codingUCS2    = 8
 )
 
 // part is one SMS of a message.
 type part struct {
-	coding  byte
-	headed  bool // the text begins with a user data header
-	content []byte
+	coding    byte
+	hasHeader bool // the content begins with a user data header
+	content   []byte
 }
 
-// Units of one SMS, alone and as a part of several, which loses six bytes to the
-// header that says which part it is.
+// Characters of an SMS, alone and as a part of several: the header of a part takes six
+// bytes.
 const (
-	soloShort, partShort = 160, 153
-	soloUCS2, partUCS2   = 70, 67
-	mostParts            = 10
+	singleShort, partShort = 160, 153
+	singleUCS2, partUCS2   = 70, 67
+	maxParts               = 10
 )
 
-// common is the signs that are written alike in GSM 03.38 and in ASCII, so that it
-// does not matter which of them the peer means by its own alphabet.
+// common is the characters with the same code in GSM 03.38 and in ASCII, so that it
+// does not matter which of them the default coding of the SMSC is.
 const common = "\n\r !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// split cuts a text into SMS. reference tells the parts of one message from those
-// of others to the same recipient.
+// split divides a text into SMS. reference distinguishes the parts of one message from
+// those of others to the same recipient.
 func split(text string, reference byte) ([]part, error) {
-	units, solo, most, coding := utf16.Encode([]rune(text)), soloUCS2, partUCS2, byte(codingUCS2)
+	units, single, most, coding := utf16.Encode([]rune(text)), singleUCS2, partUCS2, byte(codingUCS2)
 	if strings.Trim(text, common) == "" {
-		solo, most, coding = soloShort, partShort, codingDefault
+		single, most, coding = singleShort, partShort, codingDefault
 	}
-	if len(units) <= solo {
+	if len(units) <= single {
 		return []part{{coding: coding, content: encode(units, coding)}}, nil
 	}
-	chunks := cut(units, most)
-	if len(chunks) > mostParts {
-		return nil, fmt.Errorf("smpp: %w: it needs %d SMS, more than %d", models.ErrTransportRefuses, len(chunks), mostParts)
+	chunks := chunk(units, most)
+	if len(chunks) > maxParts {
+		return nil, fmt.Errorf("smpp: %w: the text needs %d SMS, more than %d", models.ErrTransportRefuses, len(chunks), maxParts)
 	}
 	parts := make([]part, len(chunks))
-	for i, chunk := range chunks {
+	for i, content := range chunks {
 		header := []byte{5, 0, 3, reference, byte(len(chunks)), byte(i + 1)}
-		parts[i] = part{coding: coding, headed: true, content: append(header, encode(chunk, coding)...)}
+		parts[i] = part{coding: coding, hasHeader: true, content: append(header, encode(content, coding)...)}
 	}
 	return parts, nil
 }
 
-// cut cuts units into chunks of at most most, and no character in two.
-func cut(units []uint16, most int) [][]uint16 {
+// chunk divides units into chunks of at most most units, without splitting a
+// character of two units.
+func chunk(units []uint16, most int) [][]uint16 {
 	var chunks [][]uint16
 	for len(units) > most {
 		n := most

@@ -65,10 +65,10 @@ func TestPartsMakeUpTheText(t *testing.T) {
 		var whole strings.Builder
 		for i, p := range parts {
 			content := p.content
-			if len(content) > 140 && p.coding == codingUCS2 || len(content) > 160 || p.headed != (len(parts) > 1) {
+			if len(content) > 140 && p.coding == codingUCS2 || len(content) > 160 || p.hasHeader != (len(parts) > 1) {
 				t.Fatalf("part %d of %d: %+v", i+1, len(parts), p)
 			}
-			if p.headed {
+			if p.hasHeader {
 				if want := []byte{5, 0, 3, 9, byte(len(parts)), byte(i + 1)}; !bytes.Equal(content[:6], want) {
 					t.Fatalf("part %d has the header %v", i+1, content[:6])
 				}
@@ -78,7 +78,7 @@ func TestPartsMakeUpTheText(t *testing.T) {
 			if strings.ContainsRune(piece, '\uFFFD') {
 				t.Fatalf("part %d has half a character", i+1)
 			}
-			if n := len(utf16.Encode([]rune(piece))); p.headed && p.coding == codingUCS2 && n > 67 {
+			if n := len(utf16.Encode([]rune(piece))); p.hasHeader && p.coding == codingUCS2 && n > 67 {
 				t.Fatalf("part %d has %d units", i+1, n)
 			}
 			whole.WriteString(piece)
