@@ -91,7 +91,7 @@ type ClaimedInvitation struct {
 	Recipient string
 	Code      string
 	Token     string // of the opt-out link
-	PutOff    int    // how often the transport has put it off
+	Deferrals int    // how often the transport has deferred it
 	CreatedAt time.Time
 	// MaybeSentBy is another transport that may have sent it already, so that it is
 	// not sent any more; mostly empty.
@@ -129,7 +129,7 @@ var (
 type InvitationOutcome struct {
 	State        InvitationState // queued (again), sent, failed or unknown
 	RetryAt      time.Time       // when queued again
-	PutOff       int             // when queued again: how often the transport has put it off by now
+	Deferrals    int             // when queued again: how often the transport has deferred it by now
 	InDoubt      bool            // it may have gone out: no other transport sends it, and it has not failed
 	TransportIDs []string        // when sent: the transport's id of each part of the message
 }

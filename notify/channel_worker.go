@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sethvargo/go-retry"
 	"golang.org/x/time/rate"
 
 	"referral/internal/recovering"
@@ -18,77 +19,78 @@ import (
 // channelWorker sends the messages of one channel.
 type channelWorker struct {
 	*Notifier
-	transport Transport
-	limit     *rate.Limiter
-	away      int // rounds in a row in which the transport could not be reached
+	transport   Transport
+	limit       *rate.Limiter
+	unreachable bool // in the last round
 }
 
-func (n *Notifier) newChannelWorker(c Transport) *channelWorker {
-	return &channelWorker{Notifier: n, transport: c, limit: rate.NewLimiter(rate.Limit(c.PerSecond), c.AtOnce)}
+func (n *Notifier) newChannelWorker(t Transport) *channelWorker {
+	return &channelWorker{Notifier: n, transport: t, limit: rate.NewLimiter(rate.Limit(t.PerSecond), t.AtOnce)}
 }
 
-// run sends until ctx is done. What is on its way then gets a while to end.
+// run sends until ctx is done.
 func (w *channelWorker) run(ctx context.Context) {
+	waits := w.backoff()
 	for ctx.Err() == nil {
-		worked := false
+		more := false
 		err := w.guard.Do(func() error {
-			worked = w.round(ctx)
+			more = w.round(ctx)
 			return nil
 		})
 		w.report(ctx, doingRound, err)
-		switch {
-		case w.away > 0:
-			sleep.For(ctx, min(w.options.AwayMin<<min(w.away-1, 16), w.options.AwayMax))
-		case !worked:
+		if w.unreachable {
+			sleep.Next(ctx, waits)
+			continue
+		}
+		waits = w.backoff()
+		if !more {
 			sleep.For(ctx, w.options.Poll)
 		}
 	}
 }
 
-// round claims what may go out now and sends it, all at once: nothing is claimed
-// that would wait in this process, where it could be lost.
-func (w *channelWorker) round(ctx context.Context) (worked bool) {
-	if err := w.reachable(); err != nil {
-		if w.away++; w.away > 1 { // once is no failure: it may just be connecting
+func (n *Notifier) backoff() retry.Backoff {
+	return sleep.Backoff(n.options.RetryMin, n.options.RetryMax)
+}
+
+// round claims what may be sent now and sends it, all at once: no claim waits in this
+// process, where it could be lost. more is true if the next round has work.
+func (w *channelWorker) round(ctx context.Context) (more bool) {
+	if err := w.connected(); err != nil {
+		if w.unreachable { // the first time it may just be connecting
 			w.health.Report(w.name(), err)
 		}
+		w.unreachable = true
 		return false
 	}
 	limit, err := w.tokens(ctx)
 	if err != nil {
-		return false // the end
+		return false // ctx is done
 	}
 	claims, err := w.options.Queue.ClaimInvitations(ctx, w.transport.Channel, w.transport.Name, limit)
 	w.report(ctx, doingClaim, err)
 	if err != nil {
 		return false
 	}
-	if len(claims) == 0 {
-		w.works() // as far as anybody can tell
-		return false
-	}
-	w.sendAll(ctx, claims)
+	err = w.sendAll(ctx, claims)
+	w.unreachable = err != nil
+	w.health.Report(w.name(), err)
 	return len(claims) == limit
-}
-
-func (w *channelWorker) works() {
-	w.away = 0
-	w.health.Report(w.name(), nil)
 }
 
 func (w *channelWorker) name() string {
 	return fmt.Sprintf("%s by %s", w.transport.Channel, w.transport.Name)
 }
 
-// reachable asks a transport that keeps a connection whether it has one.
-func (w *channelWorker) reachable() error {
+// connected returns why a transport that keeps a connection has none.
+func (w *channelWorker) connected() error {
 	if c, ok := w.transport.Sender.(Connected); ok {
 		return c.Ready()
 	}
 	return nil
 }
 
-// tokens is how many messages the rate allows now, at least one.
+// tokens returns how many messages the rate allows now, at least one.
 func (w *channelWorker) tokens(ctx context.Context) (n int, err error) {
 	if err := w.limit.Wait(ctx); err != nil {
 		return 0, err
@@ -98,31 +100,31 @@ func (w *channelWorker) tokens(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvitation) {
+// sendAll sends messages and records their outcomes. The error says that the transport
+// could not be reached for one of them.
+func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvitation) error {
 	outlasting, end := sleep.Outlast(ctx, stopGrace)
 	defer end()
 	sending, cancel := context.WithTimeout(outlasting, sendTimeout)
 	defer cancel()
 	var group sync.WaitGroup
-	var unreached atomic.Pointer[error]
+	var unreachable atomic.Pointer[error]
 	for i := range claims {
 		group.Go(func() {
 			err := w.guard.Do(func() error { return w.send(ctx, sending, &claims[i]) })
 			if errors.Is(err, models.ErrTransportAway) {
-				unreached.Store(&err)
+				unreachable.Store(&err)
 			}
 		})
 	}
 	group.Wait()
-	if err := unreached.Load(); err != nil {
-		w.away++
-		w.health.Report(w.name(), *err)
-		return
+	if err := unreachable.Load(); err != nil {
+		return *err
 	}
-	w.works()
+	return nil
 }
 
-// send is one attempt, and the note of it. ctx ends with the service, sending
+// send is one attempt and the record of its outcome. ctx ends with the service, sending
 // with the time for the message.
 func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvitation) error {
 	var ids []string
@@ -130,24 +132,24 @@ func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvi
 		ids, err = w.attempt(sending, c)
 		return err
 	})
-	repeat := err != nil && !known(err) && !errors.Is(err, recovering.ErrPanicked) && w.transport.Repeatable && c.MaybeSentBy == ""
+	repeat := err != nil && !isKnown(err) && !errors.Is(err, recovering.ErrPanicked) && w.transport.Repeatable && c.MaybeSentBy == ""
 	if repeat {
 		err = fmt.Errorf("%w: %w", models.ErrTransportAway, err)
 	}
 	outcome, name := outcomeOf(c, ids, err, w.options.Now(), w.options.GiveUp)
 	outcome.InDoubt = repeat
 	w.metrics.messages.WithLabelValues(string(c.Channel), w.transport.Name, name).Inc()
-	if err != nil && name != outcomeAway { // that is said once for all of them
+	if err != nil && name != outcomeUnreachable { // logged once for all of them
 		w.options.Log.Warn("an invitation was not sent", "invitation", c.Claim.ID.String(), "channel", string(c.Channel),
 			"transport", w.transport.Name, "outcome", name, "error", err)
 	}
-	w.note(ctx, c.Claim, outcome)
+	w.record(ctx, c.Claim, outcome)
 	return err
 }
 
 func (w *channelWorker) attempt(ctx context.Context, c *models.ClaimedInvitation) ([]string, error) {
 	if c.MaybeSentBy != "" {
-		return nil, fmt.Errorf("%s may have sent it before, so that %s does not", c.MaybeSentBy, w.transport.Name)
+		return nil, fmt.Errorf("%s may have sent it already, so %s does not send it", c.MaybeSentBy, w.transport.Name)
 	}
 	if expired(c, w.options.Now(), w.options.GiveUp) {
 		return nil, fmt.Errorf("%w: the invitation is too old", models.ErrTransportBusy)
@@ -163,43 +165,45 @@ func (w *channelWorker) attempt(ctx context.Context, c *models.ClaimedInvitation
 	return w.transport.Sender.Send(ctx, m)
 }
 
-// known tells an error that says what became of the message.
-func known(err error) bool {
+// isKnown reports whether an error says what became of the message.
+func isKnown(err error) bool {
 	return errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
 }
 
 const (
-	noteTries   = 6
-	noteTimeout = 3 * time.Second
+	recordTries   = 6
+	recordTimeout = 3 * time.Second
 )
 
-// longestNote is how long a note may take.
-func longestNote(pause time.Duration) time.Duration {
-	return noteTries*noteTimeout + pause<<(noteTries-1)
+// maxRecordTime is how long recording an outcome may take, with pauses that double.
+func maxRecordTime(pause time.Duration) time.Duration {
+	return recordTries*recordTimeout + pause<<(recordTries-1)
 }
 
-// note writes down what became of a message, also through a restart of the
-// database; when the end has come it tries once more. What cannot be written down
-// becomes unknown when the claim is given up.
-func (w *channelWorker) note(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) {
-	for try := 1; ; try++ {
-		last := try == noteTries || ctx.Err() != nil
-		err := w.noteOnce(ctx, claim, o)
+// record stores an outcome, also through a restart of the database; at the end of the
+// service it tries once more. An outcome that cannot be stored becomes unknown when the
+// claim is released.
+func (w *channelWorker) record(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) {
+	waits := retry.WithMaxRetries(recordTries-1, w.backoff())
+	for {
+		stopping := ctx.Err() != nil
+		err := w.recordOnce(ctx, claim, o)
 		w.report(ctx, doingOutcome, err)
 		if err == nil {
 			return
 		}
-		if last {
-			w.options.Log.Error("it could not be written down what became of an invitation; it will be taken for unknown",
-				"invitation", claim.ID.String(), "channel", string(w.transport.Channel), "state", string(o.State), "error", err)
-			return
+		if wait, exhausted := waits.Next(); !exhausted && !stopping {
+			sleep.For(ctx, wait)
+			continue
 		}
-		sleep.For(ctx, w.options.AwayMin<<(try-1))
+		w.options.Log.Error("the outcome of an invitation could not be recorded; it will count as unknown",
+			"invitation", claim.ID.String(), "channel", string(w.transport.Channel), "state", string(o.State), "error", err)
+		return
 	}
 }
 
-func (w *channelWorker) noteOnce(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+func (w *channelWorker) recordOnce(ctx context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	return w.options.Queue.RecordInvitationOutcome(ctx, claim, o)
 }

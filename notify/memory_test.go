@@ -16,8 +16,8 @@ import (
 	"referral/models"
 )
 
-// memory is a queue as the database keeps it.
-type memory struct {
+// memoryQueue is a queue in memory that behaves like the database.
+type memoryQueue struct {
 	mutex sync.Mutex
 	rows  []*row
 	notes []note
@@ -41,14 +41,14 @@ type note struct {
 	outcome models.InvitationOutcome
 }
 
-func (m *memory) fail(err error) {
+func (m *memoryQueue) fail(err error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.err = err
 }
 
 // add queues invitations of a channel, with ids from 1.
-func (m *memory) add(channel models.Channel, n int) {
+func (m *memoryQueue) add(channel models.Channel, n int) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	for range n {
@@ -58,7 +58,7 @@ func (m *memory) add(channel models.Channel, n int) {
 	}
 }
 
-func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
+func (m *memoryQueue) ClaimInvitations(_ context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err != nil {
@@ -81,7 +81,7 @@ func (m *memory) ClaimInvitations(_ context.Context, channel models.Channel, tra
 	return list, nil
 }
 
-func (m *memory) RecordInvitationOutcome(_ context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
+func (m *memoryQueue) RecordInvitationOutcome(_ context.Context, claim models.InvitationClaim, o models.InvitationOutcome) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err != nil {
@@ -90,13 +90,13 @@ func (m *memory) RecordInvitationOutcome(_ context.Context, claim models.Invitat
 	m.notes = append(m.notes, note{time.Now(), claim.ID, o})
 	for _, r := range m.rows {
 		if r.Claim == claim && r.state == models.InvitationSending {
-			r.state, r.due, r.PutOff, r.inDoubt = o.State, o.RetryAt, o.PutOff, r.inDoubt || o.InDoubt
+			r.state, r.due, r.Deferrals, r.inDoubt = o.State, o.RetryAt, o.Deferrals, r.inDoubt || o.InDoubt
 		}
 	}
 	return nil
 }
 
-func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
+func (m *memoryQueue) ReleaseInvitations(_ context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	unknown := map[models.Channel]int{}
@@ -113,7 +113,7 @@ func (m *memory) ReleaseInvitations(_ context.Context, before time.Time, repeata
 	return unknown, m.err
 }
 
-func (m *memory) RecordReceipt(_ context.Context, r models.Receipt) error {
+func (m *memoryQueue) RecordReceipt(_ context.Context, r models.Receipt) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.err == nil {
@@ -122,7 +122,7 @@ func (m *memory) RecordReceipt(_ context.Context, r models.Receipt) error {
 	return m.err
 }
 
-func (m *memory) InvitationQueues(context.Context) ([]models.InvitationQueue, error) {
+func (m *memoryQueue) InvitationQueues(context.Context) ([]models.InvitationQueue, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	by := map[models.Channel]*models.InvitationQueue{}
@@ -152,7 +152,7 @@ func (m *memory) InvitationQueues(context.Context) ([]models.InvitationQueue, er
 
 // hanging is a queue that does not answer any more.
 type hanging struct {
-	*memory
+	*memoryQueue
 	on atomic.Bool
 }
 
@@ -162,11 +162,11 @@ func (h *hanging) RecordInvitationOutcome(ctx context.Context, claim models.Invi
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return h.memory.RecordInvitationOutcome(ctx, claim, o)
+	return h.memoryQueue.RecordInvitationOutcome(ctx, claim, o)
 }
 
 // count is how many invitations stand there.
-func (m *memory) count(state models.InvitationState) (n int) {
+func (m *memoryQueue) count(state models.InvitationState) (n int) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	for _, r := range m.rows {
@@ -177,70 +177,70 @@ func (m *memory) count(state models.InvitationState) (n int) {
 	return n
 }
 
-// post is a transport that does as a test wants.
-type post struct {
+// fakeSender is a sender under the control of a test.
+type fakeSender struct {
 	mutex sync.Mutex
 	send  func(ctx context.Context, m *models.InvitationMessage, n int) error // n counts the messages, from 1
 	at    []time.Time
 	seen  map[models.UUID]int
 }
 
-func newPost(send func(ctx context.Context, m *models.InvitationMessage, n int) error) *post {
-	return &post{send: send, seen: map[models.UUID]int{}}
+func newFakeSender(send func(ctx context.Context, m *models.InvitationMessage, n int) error) *fakeSender {
+	return &fakeSender{send: send, seen: map[models.UUID]int{}}
 }
 
-// saying answers all messages alike.
-func saying(err error) *post {
-	return newPost(func(context.Context, *models.InvitationMessage, int) error { return err })
+// answering returns a sender with the same answer to every message.
+func answering(err error) *fakeSender {
+	return newFakeSender(func(context.Context, *models.InvitationMessage, int) error { return err })
 }
 
-func (p *post) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
-	p.mutex.Lock()
-	p.at = append(p.at, time.Now())
-	p.seen[m.ID]++
-	n := len(p.at)
-	p.mutex.Unlock()
-	if err := p.send(ctx, m, n); err != nil {
+func (f *fakeSender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
+	f.mutex.Lock()
+	f.at = append(f.at, time.Now())
+	f.seen[m.ID]++
+	n := len(f.at)
+	f.mutex.Unlock()
+	if err := f.send(ctx, m, n); err != nil {
 		return nil, err
 	}
 	return []string{m.ID.String()}, nil
 }
 
 // tries is how often it was given a message.
-func (p *post) tries() int {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return len(p.at)
+func (f *fakeSender) tries() int {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return len(f.at)
 }
 
-// line is a post with a connection.
-type line struct {
-	*post
+// fakeConnection is a fakeSender with a connection.
+type fakeConnection struct {
+	*fakeSender
 	mutex sync.Mutex
 	down  error
 	run   func(ctx context.Context, receipts func(context.Context, models.Receipt) error) error
 }
 
-func (l *line) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
+func (l *fakeConnection) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
 	return l.run(ctx, receipts)
 }
 
-func (l *line) Ready() error {
+func (l *fakeConnection) Ready() error {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return l.down
 }
 
-func (l *line) set(down error) {
+func (l *fakeConnection) set(down error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.down = down
 }
 
-// office is a notifier under test.
-type office struct {
+// rig is a notifier under test.
+type rig struct {
 	*Notifier
-	queue    *memory
+	queue    *memoryQueue
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	stop     context.CancelFunc
@@ -265,13 +265,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func byMail(s Sender) Transport {
-	return Transport{Channel: models.Email, Name: "smtp", Sender: s, PerSecond: 1000}
+func byEmail(s Sender) Transport {
+	return Transport{Channel: models.Email, Name: "smtp", Sender: s, PerSecond: 1000, AtOnce: 4}
 }
 
-func newOffice(t testing.TB, queue *memory, transports ...Transport) *office {
+func newRig(t testing.TB, queue *memoryQueue, transports ...Transport) *rig {
 	t.Helper()
-	o := &office{queue: queue, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
+	o := &rig{queue: queue, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
 	var err error
 	o.Notifier, err = New(Options{
 		Queue: queue, Writer: writer(t), Transports: transports, Log: slog.New(slog.NewTextHandler(o.log, nil)), Registerer: o.registry, Now: time.Now,
@@ -283,7 +283,7 @@ func newOffice(t testing.TB, queue *memory, transports ...Transport) *office {
 }
 
 // start runs it until the end of the test.
-func (o *office) start(t testing.TB) *office {
+func (o *rig) start(t testing.TB) *rig {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	o.stop = stop
@@ -292,14 +292,14 @@ func (o *office) start(t testing.TB) *office {
 }
 
 // metric is what a counter or gauge of the labels says.
-func (o *office) metric(t testing.TB, c interface {
+func (o *rig) metric(t testing.TB, c interface {
 	With(prometheus.Labels) prometheus.Counter
 }, labels prometheus.Labels) float64 {
 	t.Helper()
 	return testutil.ToFloat64(c.With(labels))
 }
 
-func (o *office) messages(t testing.TB, outcome string) float64 {
+func (o *rig) messages(t testing.TB, outcome string) float64 {
 	t.Helper()
 	return o.metric(t, o.metrics.messages, prometheus.Labels{"channel": "email", "transport": "smtp", "outcome": outcome})
 }

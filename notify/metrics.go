@@ -9,14 +9,14 @@ import (
 	"referral/models"
 )
 
-// What was being done when an attempt at the database failed.
+// Operations on the database that may fail.
 const (
 	doingQueue   = "reading the queue"
-	doingRelease = "giving up the claims of dead senders"
+	doingRelease = "releasing abandoned claims"
 	doingClaim   = "claiming invitations"
-	doingOutcome = "noting what became of invitations"
-	doingReceipt = "noting receipts"
-	doingRound   = "sending a round of invitations"
+	doingOutcome = "recording outcomes"
+	doingReceipt = "recording receipts"
+	doingRound   = "sending invitations"
 )
 
 type metrics struct {
@@ -26,7 +26,7 @@ type metrics struct {
 	errors    *prometheus.CounterVec
 	queue     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
-	readAt    *prometheus.GaugeVec // without labels: it is not there before the queue was read
+	readAt    *prometheus.GaugeVec // without labels: absent until the queue was read
 	channels  []models.Channel
 }
 
@@ -49,23 +49,23 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
-	for _, c := range n.options.Transports {
-		n.showReachability(auto, c)
+	for _, t := range n.options.Transports {
+		n.exportReachability(auto, t)
 	}
-	m.begin(n.options.Transports)
+	m.initialise(n.options.Transports)
 	return m
 }
 
-// begin has every counter begin at 0: one that is not there until something happens
-// raises no alarm when it does.
-func (m *metrics) begin(transports []Transport) {
-	for _, c := range transports {
-		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomePutOff, outcomeGivenUp, outcomeAway, outcomeUnknown} {
-			m.messages.WithLabelValues(string(c.Channel), c.Name, outcome)
+// initialise creates every counter at 0: one that appears only with its first event
+// raises no alert for that event.
+func (m *metrics) initialise(transports []Transport) {
+	for _, t := range transports {
+		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomeDeferred, outcomeExpired, outcomeUnreachable, outcomeUnknown} {
+			m.messages.WithLabelValues(string(t.Channel), t.Name, outcome)
 		}
-		if _, ok := c.Sender.(Connected); ok {
+		if _, ok := t.Sender.(Connected); ok {
 			for _, state := range []models.InvitationState{models.InvitationDelivered, models.InvitationFailed} {
-				m.receipts.WithLabelValues(c.Name, string(state))
+				m.receipts.WithLabelValues(t.Name, string(state))
 			}
 		}
 	}
@@ -77,12 +77,12 @@ func (m *metrics) begin(transports []Transport) {
 	}
 }
 
-// showReachability makes a gauge that is 0 while a transport cannot be reached.
-func (n *Notifier) showReachability(auto promauto.Factory, c Transport) {
-	name := n.newChannelWorker(c).name()
+// exportReachability registers a gauge that is 0 while a transport cannot be reached.
+func (n *Notifier) exportReachability(auto promauto.Factory, t Transport) {
+	name := n.newChannelWorker(t).name()
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "referral", Subsystem: "notify", Name: "transport_up", Help: "Whether the transport of a channel can be reached: 1 or 0.",
-		ConstLabels: prometheus.Labels{"channel": string(c.Channel), "transport": c.Name},
+		ConstLabels: prometheus.Labels{"channel": string(t.Channel), "transport": t.Name},
 	}, func() float64 {
 		if n.health.Fails(name) {
 			return 0

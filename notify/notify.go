@@ -24,21 +24,15 @@ type Notifier struct {
 	guard   *recovering.Guard
 }
 
-// New makes a notifier. It connects to nothing yet.
+// New returns a notifier. It does not connect yet.
 func New(o Options) (*Notifier, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	n := &Notifier{options: o.withDefaults(), health: health.New(health.Options{
 		Prefix: "notify: ", Log: o.Log,
-		Failing: "invitations: something fails, trying again", Recovered: "invitations: it works again",
+		Failing: "sending invitations fails, trying again", Recovered: "sending invitations works again",
 	})}
-	for i := range n.options.Transports {
-		c := &n.options.Transports[i]
-		if c.AtOnce == 0 {
-			c.AtOnce = 4
-		}
-	}
 	var err error
 	if n.guard, err = recovering.NewPrivate(o.Log, o.Registerer, "notify"); err != nil {
 		return nil, err
@@ -51,30 +45,30 @@ func New(o Options) (*Notifier, error) {
 	return n, nil
 }
 
-// Run sends until ctx is done. What is on its way then gets a while to end. The
-// error is that of a transport that cannot work at all.
+// Run sends until ctx is done; messages on their way get a few seconds more. The error
+// is that of a transport that cannot work at all.
 func (n *Notifier) Run(ctx context.Context) error {
-	lines, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangUp()
-	transports, lines := errgroup.WithContext(lines)
+	connections, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	defer disconnect()
+	transports, connections := errgroup.WithContext(connections)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(lines, stop) // a transport that has failed ends it all
-	for _, c := range n.options.Transports {
-		if line, ok := c.Sender.(Connected); ok {
-			transports.Go(func() error { return n.connect(lines, line) })
+	context.AfterFunc(connections, stop) // a transport has failed
+	for _, t := range n.options.Transports {
+		if c, ok := t.Sender.(Connected); ok {
+			transports.Go(func() error { return n.connect(connections, c) })
 		}
 	}
 	n.work(ctx)
-	hangUp()
+	disconnect()
 	return transports.Wait()
 }
 
-// connect keeps a transport's connection, through its panics as well.
-func (n *Notifier) connect(ctx context.Context, line Connected) error {
+// connect keeps a transport's connection, also after a panic.
+func (n *Notifier) connect(ctx context.Context, c Connected) error {
 	for {
-		err := n.guard.Do(func() error { return line.Run(ctx, n.receipt) })
-		if !errors.Is(err, recovering.ErrPanicked) || !sleep.For(ctx, n.options.AwayMin) {
+		err := n.guard.Do(func() error { return c.Run(ctx, n.receipt) })
+		if !errors.Is(err, recovering.ErrPanicked) || !sleep.For(ctx, n.options.RetryMin) {
 			return err
 		}
 	}
@@ -82,15 +76,15 @@ func (n *Notifier) connect(ctx context.Context, line Connected) error {
 
 func (n *Notifier) work(ctx context.Context) {
 	var group sync.WaitGroup
-	for _, c := range n.options.Transports {
-		group.Go(func() { n.newChannelWorker(c).run(ctx) })
+	for _, t := range n.options.Transports {
+		group.Go(func() { n.newChannelWorker(t).run(ctx) })
 	}
-	group.Go(func() { n.regularly(ctx, n.options.QueuesEvery, doingQueue, n.readQueues) })
-	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, doingRelease, n.giveUp) })
+	group.Go(func() { n.regularly(ctx, n.options.QueueInterval, doingQueue, n.readQueues) })
+	group.Go(func() { n.regularly(ctx, n.options.ClaimTimeout/5, doingRelease, n.release) })
 	group.Wait()
 }
 
-// Ready is nil when nothing fails; otherwise it names what does, and why.
+// Ready is nil when nothing fails; otherwise it says what fails and why.
 func (n *Notifier) Ready() error { return n.health.Err() }
 
 func (n *Notifier) regularly(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
@@ -100,7 +94,7 @@ func (n *Notifier) regularly(ctx context.Context, every time.Duration, what stri
 	}
 }
 
-// report counts and names what failed, unless the end has come.
+// report counts and tracks a failure, unless ctx is done.
 func (n *Notifier) report(ctx context.Context, what string, err error) {
 	if err != nil {
 		if ctx.Err() != nil {
@@ -111,12 +105,12 @@ func (n *Notifier) report(ctx context.Context, what string, err error) {
 	n.health.Report(what, err)
 }
 
-// giveUp deals with what dead senders had in hand.
-func (n *Notifier) giveUp(ctx context.Context) error {
+// release releases the claims of senders that have died.
+func (n *Notifier) release(ctx context.Context) error {
 	unknown, err := n.options.Queue.ReleaseInvitations(ctx, n.options.Now().Add(-n.options.ClaimTimeout), n.repeatable())
 	for channel, count := range unknown {
 		n.metrics.abandoned.WithLabelValues(string(channel)).Add(float64(count))
-		n.options.Log.Error("senders died with invitations in hand; nobody knows whether they went out, and they are not sent again",
+		n.options.Log.Error("senders died while sending invitations; it is unknown whether they were sent, and they are not sent again",
 			"channel", string(channel), "invitations", count)
 	}
 	return err
@@ -124,16 +118,16 @@ func (n *Notifier) giveUp(ctx context.Context) error {
 
 func (n *Notifier) repeatable() []string {
 	names := []string{}
-	for _, c := range n.options.Transports {
-		if c.Repeatable {
-			names = append(names, c.Name)
+	for _, t := range n.options.Transports {
+		if t.Repeatable {
+			names = append(names, t.Name)
 		}
 	}
 	return names
 }
 
-// receipt notes what a transport says of a message sent before. The transport is to
-// say it again when that fails.
+// receipt records what a transport reports about an earlier message. If that fails, the
+// transport is to report it again.
 func (n *Notifier) receipt(ctx context.Context, r models.Receipt) error {
 	n.metrics.receipts.WithLabelValues(r.Transport, string(r.State)).Inc()
 	err := n.options.Queue.RecordReceipt(ctx, r)

@@ -15,7 +15,7 @@ import (
 )
 
 // end stops a notifier and waits for it.
-func (o *office) end(t testing.TB) {
+func (o *rig) end(t testing.TB) {
 	t.Helper()
 	o.stop()
 	if err := <-o.done; err != nil {
@@ -25,10 +25,10 @@ func (o *office) end(t testing.TB) {
 
 func TestInvitationsAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails, texts := &memory{}, saying(nil), saying(nil)
+		queue, mails, texts := &memoryQueue{}, answering(nil), answering(nil)
 		queue.add(models.Email, 20)
 		queue.add(models.SMS, 3)
-		o := newOffice(t, queue, byMail(mails), Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10}).start(t)
+		o := newRig(t, queue, byEmail(mails), Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10, AtOnce: 4}).start(t)
 		time.Sleep(5 * time.Second)
 		queue.add(models.Email, 1)
 		time.Sleep(2 * time.Second)
@@ -50,12 +50,12 @@ func TestInvitationsAreSent(t *testing.T) {
 	})
 }
 
-// A channel without a transport waits, and its queue is seen.
-func TestAChannelWithoutATransportWaits(t *testing.T) {
+// The invitations of a channel without a transport wait, and are counted.
+func TestChannelWithoutATransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.SMS, 2)
-		o := newOffice(t, queue, byMail(saying(nil))).start(t)
+		o := newRig(t, queue, byEmail(answering(nil))).start(t)
 		time.Sleep(time.Minute + time.Second)
 		o.end(t)
 		waiting, age := testutil.ToFloat64(o.metrics.queue.WithLabelValues("sms", "waiting")), testutil.ToFloat64(o.metrics.oldest.WithLabelValues("sms"))
@@ -65,12 +65,11 @@ func TestAChannelWithoutATransportWaits(t *testing.T) {
 	})
 }
 
-// No second sees more messages than its rate.
-func TestTheRateIsKept(t *testing.T) {
+func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails := &memory{}, saying(nil)
+		queue, mails := &memoryQueue{}, answering(nil)
 		queue.add(models.Email, 20)
-		o := newOffice(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 2, AtOnce: 1}).start(t)
+		o := newRig(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 2, AtOnce: 1}).start(t)
 		time.Sleep(time.Minute)
 		o.end(t)
 		if len(mails.at) != 20 {
@@ -84,42 +83,42 @@ func TestTheRateIsKept(t *testing.T) {
 	})
 }
 
-// What the transport puts off is tried at growing intervals, eight times at most.
-func TestPutOff(t *testing.T) {
+// A deferred message is tried at growing intervals, eight times at most.
+func TestDeferred(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails := &memory{}, saying(fmt.Errorf("mail: 450: %w", models.ErrTransportBusy))
+		queue, mails := &memoryQueue{}, answering(fmt.Errorf("mail: 450: %w", models.ErrTransportBusy))
 		queue.add(models.Email, 1)
-		o := newOffice(t, queue, byMail(mails)).start(t)
+		o := newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(24 * time.Hour)
 		o.end(t)
 		if len(mails.at) != 8 || queue.count(models.InvitationFailed) != 1 {
 			t.Fatalf("it was tried %d times", len(mails.at))
 		}
-		for i, wait := range waits {
+		for i, wait := range deferrals {
 			if gap := mails.at[i+1].Sub(mails.at[i]); gap < wait || gap > wait+2*time.Second {
 				t.Errorf("attempt %d came after %s", i+2, gap)
 			}
 		}
-		if o.messages(t, outcomePutOff) != 7 || o.messages(t, outcomeGivenUp) != 1 {
+		if o.messages(t, outcomeDeferred) != 7 || o.messages(t, outcomeExpired) != 1 {
 			t.Error("it was not counted")
 		}
 	})
 }
 
-// A transport that is away has nothing given up: it is asked ever more rarely, and
-// all goes out when it is back.
-func TestAway(t *testing.T) {
+// While a transport is unreachable, it is tried at growing intervals and no message
+// fails; all are sent when it is reachable again.
+func TestUnreachableTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 50)
 		back := time.Now().Add(10 * time.Hour)
-		mails := newPost(func(context.Context, *models.InvitationMessage, int) error {
+		mails := newFakeSender(func(context.Context, *models.InvitationMessage, int) error {
 			if time.Now().Before(back) {
 				return fmt.Errorf("mail: %w: connection refused", models.ErrTransportAway)
 			}
 			return nil
 		})
-		o := newOffice(t, queue, byMail(mails)).start(t)
+		o := newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(time.Hour)
 		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "email by smtp") || !strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("Ready says %v", err)
@@ -147,7 +146,7 @@ func TestAway(t *testing.T) {
 	})
 }
 
-func gathered(t testing.TB, o *office) string {
+func gathered(t testing.TB, o *rig) string {
 	t.Helper()
 	families, err := o.registry.Gather()
 	if err != nil {
@@ -166,39 +165,39 @@ func gathered(t testing.TB, o *office) string {
 	return b.String()
 }
 
-// A transport that never comes back has them end after three days all the same.
-func TestAwayForEver(t *testing.T) {
+// While a transport stays unreachable, messages fail after three days.
+func TestMessagesFailAfterThreeDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 5)
-		o := newOffice(t, queue, byMail(saying(models.ErrTransportAway))).start(t)
+		o := newRig(t, queue, byEmail(answering(models.ErrTransportAway))).start(t)
 		time.Sleep(71 * time.Hour)
 		if n := queue.count(models.InvitationFailed); n != 0 {
 			t.Errorf("%d were given up early", n)
 		}
 		time.Sleep(2 * time.Hour)
 		o.end(t)
-		if n := queue.count(models.InvitationFailed); n != 5 || o.messages(t, outcomeGivenUp) != 5 {
+		if n := queue.count(models.InvitationFailed); n != 5 || o.messages(t, outcomeExpired) != 5 {
 			t.Errorf("%d were given up", n)
 		}
 	})
 }
 
-// What nobody knows of is not sent again, unless receivers drop a repeat.
-func TestUnknown(t *testing.T) {
+// A message with an unknown outcome is sent again only if receivers drop duplicates.
+func TestUnknownOutcome(t *testing.T) {
 	for _, repeatable := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			queue := &memory{}
+			queue := &memoryQueue{}
 			queue.add(models.Email, 1)
-			mails := newPost(func(_ context.Context, _ *models.InvitationMessage, n int) error {
+			mails := newFakeSender(func(_ context.Context, _ *models.InvitationMessage, n int) error {
 				if n < 3 {
 					return errors.New("broken pipe")
 				}
 				return nil
 			})
-			transport := byMail(mails)
+			transport := byEmail(mails)
 			transport.Repeatable = repeatable
-			o := newOffice(t, queue, transport).start(t)
+			o := newRig(t, queue, transport).start(t)
 			time.Sleep(24 * time.Hour)
 			o.end(t)
 			want, times := models.InvitationUnknown, 1
@@ -212,14 +211,14 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// A message on its way when the end comes gets a while; one that does not end is
-// unknown, and nobody waits for it.
-func TestTheEnd(t *testing.T) {
+// At the end of the service a message being sent gets a few seconds; after that its
+// outcome is unknown.
+func TestMessageBeingSentAtTheEnd(t *testing.T) {
 	for _, takes := range []time.Duration{3 * time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			queue := &memory{}
+			queue := &memoryQueue{}
 			queue.add(models.Email, 1)
-			mails := newPost(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
+			mails := newFakeSender(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
 				select {
 				case <-time.After(takes):
 					return nil
@@ -227,7 +226,7 @@ func TestTheEnd(t *testing.T) {
 					return context.Cause(ctx)
 				}
 			})
-			o := newOffice(t, queue, byMail(mails)).start(t)
+			o := newRig(t, queue, byEmail(mails)).start(t)
 			time.Sleep(time.Second)
 			asked := time.Now()
 			o.end(t)
@@ -245,16 +244,15 @@ func TestTheEnd(t *testing.T) {
 	}
 }
 
-// A message that takes too long is unknown.
-func TestAMessageThatTakesTooLong(t *testing.T) {
+func TestTimeoutOfAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 1)
-		mails := newPost(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
+		mails := newFakeSender(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		})
-		o := newOffice(t, queue, byMail(mails)).start(t)
+		o := newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(2 * time.Minute)
 		o.end(t)
 		if queue.count(models.InvitationUnknown) != 1 || len(mails.at) != 1 {
@@ -263,11 +261,11 @@ func TestAMessageThatTakesTooLong(t *testing.T) {
 	})
 }
 
-// A sender that dies leaves unknown what it had in hand, or lets it go again where
-// that is harmless; both are seen.
-func TestDeadSenders(t *testing.T) {
+// The claims of a sender that died become unknown, or are sent again if the transport
+// is repeatable.
+func TestClaimsOfDeadSendersAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 2)
 		queue.add(models.SMS, 1)
 		if _, err := queue.ClaimInvitations(t.Context(), models.Email, "smtp", 2); err != nil {
@@ -276,9 +274,9 @@ func TestDeadSenders(t *testing.T) {
 		if _, err := queue.ClaimInvitations(t.Context(), models.SMS, "kafka", 1); err != nil {
 			t.Fatal(err)
 		}
-		mails, texts := saying(nil), saying(nil)
-		kafka := Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10, Repeatable: true}
-		o := newOffice(t, queue, byMail(mails), kafka).start(t)
+		mails, texts := answering(nil), answering(nil)
+		kafka := Transport{Channel: models.SMS, Name: "kafka", Sender: texts, PerSecond: 10, AtOnce: 4, Repeatable: true}
+		o := newRig(t, queue, byEmail(mails), kafka).start(t)
 		time.Sleep(9 * time.Minute)
 		if n := queue.count(models.InvitationSending); n != 3 {
 			t.Errorf("%d are in hand", n)
@@ -294,19 +292,19 @@ func TestDeadSenders(t *testing.T) {
 	})
 }
 
-// While the database does not answer nothing is sent, and it is said; what was sent
-// and could not be noted is not sent again.
-func TestTheDatabaseIsAway(t *testing.T) {
+// While the database is unavailable nothing is sent. A message whose outcome could not
+// be recorded is not sent again.
+func TestUnavailableDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 2)
-		mails := newPost(func(_ context.Context, _ *models.InvitationMessage, n int) error {
+		mails := newFakeSender(func(_ context.Context, _ *models.InvitationMessage, n int) error {
 			queue.fail(errors.New("no database"))
 			return nil
 		})
-		o := newOffice(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 1, AtOnce: 1}).start(t)
+		o := newRig(t, queue, Transport{Channel: models.Email, Name: "smtp", Sender: mails, PerSecond: 1, AtOnce: 1}).start(t)
 		time.Sleep(5 * time.Minute)
-		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "claiming invitations: no database") || !strings.Contains(err.Error(), "noting what became of invitations") {
+		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "claiming invitations: no database") || !strings.Contains(err.Error(), "recording outcomes") {
 			t.Errorf("Ready says %v", err)
 		}
 		queue.fail(nil)
@@ -324,21 +322,20 @@ func TestTheDatabaseIsAway(t *testing.T) {
 	})
 }
 
-// What was sent while the database restarts is noted when it is back.
-func TestTheDatabaseRestarts(t *testing.T) {
+func TestOutcomeIsRecordedAfterADatabaseRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 2)
-		mails := newPost(func(_ context.Context, m *models.InvitationMessage, n int) error {
+		mails := newFakeSender(func(_ context.Context, m *models.InvitationMessage, n int) error {
 			queue.fail(errors.New("the database system is shutting down"))
 			if n == 1 {
 				return nil
 			}
 			return models.ErrTransportBusy
 		})
-		o := newOffice(t, queue, byMail(mails)).start(t)
+		o := newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(20 * time.Second)
-		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "noting what became of invitations") {
+		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "recording outcomes") {
 			t.Errorf("Ready says %v", err)
 		}
 		queue.fail(nil)
@@ -350,19 +347,19 @@ func TestTheDatabaseRestarts(t *testing.T) {
 	})
 }
 
-// A database that hangs holds up the end for no longer than a stop may take, and
-// what could not be noted is named.
-func TestTheEndWithoutADatabase(t *testing.T) {
+// A database that does not answer delays the end only for a few seconds, and the
+// outcome that could not be recorded is logged.
+func TestEndWithoutADatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 1)
-		hung := &hanging{memory: queue}
-		mails := newPost(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
+		hung := &hanging{memoryQueue: queue}
+		mails := newFakeSender(func(ctx context.Context, _ *models.InvitationMessage, _ int) error {
 			hung.on.Store(true)
 			<-ctx.Done()
 			return context.Cause(ctx)
 		})
-		o := newOffice(t, queue, byMail(mails))
+		o := newRig(t, queue, byEmail(mails))
 		o.options.Queue = hung
 		o.start(t)
 		time.Sleep(time.Second)
@@ -371,25 +368,25 @@ func TestTheEndWithoutADatabase(t *testing.T) {
 		if lasted := time.Since(asked); lasted > 9*time.Second {
 			t.Errorf("the end took %s", lasted)
 		}
-		if log := o.log.String(); !strings.Contains(log, "it could not be written down what became of an invitation") || !strings.Contains(log, "state=unknown") {
+		if log := o.log.String(); !strings.Contains(log, "the outcome of an invitation could not be recorded") || !strings.Contains(log, "state=unknown") {
 			t.Errorf("it is not said: %s", log)
 		}
 	})
 }
 
-// A transport that has its connection within a second of the start is no failure.
-func TestConnectingIsNoFailure(t *testing.T) {
+// Connecting within a second of the start is not a failure.
+func TestConnectingIsNotAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 1)
-		l := &line{post: saying(nil), down: errors.New("not bound")}
+		l := &fakeConnection{fakeSender: answering(nil), down: errors.New("not bound")}
 		l.run = func(ctx context.Context, _ func(context.Context, models.Receipt) error) error {
 			time.Sleep(500 * time.Millisecond)
 			l.set(nil)
 			<-ctx.Done()
 			return nil
 		}
-		o := newOffice(t, queue, byMail(l)).start(t)
+		o := newRig(t, queue, byEmail(l)).start(t)
 		time.Sleep(5 * time.Second)
 		o.end(t)
 		if log := o.log.String(); queue.count(models.InvitationSent) != 1 || strings.Contains(log, "ERROR") {
@@ -398,14 +395,13 @@ func TestConnectingIsNoFailure(t *testing.T) {
 	})
 }
 
-// What is too old is not sent at all.
-func TestTooOld(t *testing.T) {
+func TestExpiredInvitationIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails := &memory{}, saying(nil)
+		queue, mails := &memoryQueue{}, answering(nil)
 		queue.add(models.Email, 1)
 		time.Sleep(73 * time.Hour)
 		queue.add(models.Email, 1)
-		o := newOffice(t, queue, byMail(mails)).start(t)
+		o := newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(time.Minute)
 		o.end(t)
 		if len(mails.at) != 1 || queue.count(models.InvitationFailed) != 1 {
@@ -414,12 +410,11 @@ func TestTooOld(t *testing.T) {
 	})
 }
 
-// Several replicas share the queue.
-func TestReplicas(t *testing.T) {
+func TestReplicasShareTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, mails := &memory{}, saying(nil)
+		queue, mails := &memoryQueue{}, answering(nil)
 		queue.add(models.Email, 60)
-		one, other := newOffice(t, queue, byMail(mails)).start(t), newOffice(t, queue, byMail(mails)).start(t)
+		one, other := newRig(t, queue, byEmail(mails)).start(t), newRig(t, queue, byEmail(mails)).start(t)
 		time.Sleep(time.Minute)
 		one.end(t)
 		other.end(t)
@@ -429,14 +424,14 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// A transport with a connection is kept, asked before anything is claimed, and its
-// receipts are noted.
-func TestAConnectedTransport(t *testing.T) {
+// Nothing is claimed for a transport without a connection, and its receipts are
+// recorded.
+func TestConnectedTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &memory{}
+		queue := &memoryQueue{}
 		queue.add(models.Email, 3)
 		ended := false
-		l := &line{post: saying(nil), down: errors.New("not bound")}
+		l := &fakeConnection{fakeSender: answering(nil), down: errors.New("not bound")}
 		l.run = func(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
 			time.Sleep(time.Minute)
 			l.set(nil)
@@ -454,7 +449,7 @@ func TestAConnectedTransport(t *testing.T) {
 			ended = true
 			return nil
 		}
-		o := newOffice(t, queue, byMail(l)).start(t)
+		o := newRig(t, queue, byEmail(l)).start(t)
 		time.Sleep(30 * time.Second)
 		if err := o.Ready(); err == nil || !strings.Contains(err.Error(), "not bound") || queue.count(models.InvitationQueued) != 3 {
 			t.Errorf("Ready says %v", err)
@@ -470,28 +465,26 @@ func TestAConnectedTransport(t *testing.T) {
 	})
 }
 
-// A transport that cannot work at all ends everything, and says why.
-func TestATransportThatEnds(t *testing.T) {
+func TestFailedTransportEndsRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{post: saying(nil)}
+		l := &fakeConnection{fakeSender: answering(nil)}
 		l.run = func(context.Context, func(context.Context, models.Receipt) error) error {
 			return errors.New("wrong version")
 		}
-		o := newOffice(t, &memory{}, byMail(l)).start(t)
+		o := newRig(t, &memoryQueue{}, byEmail(l)).start(t)
 		if err := <-o.done; err == nil || err.Error() != "wrong version" {
 			t.Errorf("Run ends with %v", err)
 		}
 	})
 }
 
-// Neither the log nor the metrics nor Ready say anything of recipients, codes or
-// links.
-func TestNothingPersonalIsTold(t *testing.T) {
+// Neither the log nor the metrics nor Ready contain recipients, codes or links.
+func TestNoPersonalDataIsLogged(t *testing.T) {
 	for _, err := range []error{nil, models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway, errors.New("broken pipe")} {
 		synctest.Test(t, func(t *testing.T) {
-			queue := &memory{}
+			queue := &memoryQueue{}
 			queue.add(models.Email, 3)
-			o := newOffice(t, queue, byMail(saying(err))).start(t)
+			o := newRig(t, queue, byEmail(answering(err))).start(t)
 			time.Sleep(10 * time.Minute)
 			told := fmt.Sprint(o.Ready()) + gathered(t, o)
 			o.end(t)
@@ -512,14 +505,16 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%v does not name %s", err, name)
 		}
 	}
-	good := newOffice(t, &memory{}).options
+	good := newRig(t, &memoryQueue{}).options
 	for name, change := range map[string]func(*Options){
 		"a transport without a name": func(o *Options) {
-			o.Transports = []Transport{{Channel: models.Email, Sender: saying(nil), PerSecond: 1}}
+			o.Transports = []Transport{{Channel: models.Email, Sender: answering(nil), PerSecond: 1}}
 		},
-		"a transport without a sender":  func(o *Options) { o.Transports = []Transport{{Channel: models.Email, Name: "x", PerSecond: 1}} },
-		"a transport without a rate":    func(o *Options) { o.Transports = []Transport{{Channel: models.Email, Name: "x", Sender: saying(nil)}} },
-		"two transports of a channel":   func(o *Options) { o.Transports = []Transport{byMail(saying(nil)), byMail(saying(nil))} },
+		"a transport without a sender": func(o *Options) { o.Transports = []Transport{{Channel: models.Email, Name: "x", PerSecond: 1}} },
+		"a transport without a rate": func(o *Options) {
+			o.Transports = []Transport{{Channel: models.Email, Name: "x", Sender: answering(nil)}}
+		},
+		"two transports of a channel":   func(o *Options) { o.Transports = []Transport{byEmail(answering(nil)), byEmail(answering(nil))} },
 		"claims given up while sending": func(o *Options) { o.ClaimTimeout = time.Minute },
 	} {
 		o := good

@@ -13,7 +13,7 @@ import (
 	"referral/models"
 )
 
-// Queue is where invitations wait, and where it is noted what became of them.
+// Queue stores the invitations and their outcomes.
 type Queue interface {
 	ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error)
 	RecordInvitationOutcome(context.Context, models.InvitationClaim, models.InvitationOutcome) error
@@ -22,34 +22,32 @@ type Queue interface {
 	InvitationQueues(context.Context) ([]models.InvitationQueue, error)
 }
 
-// Sender hands a message to those who carry it to its recipient, and returns their
-// ids of its parts. An error that wraps none of models.ErrTransportRefuses,
-// models.ErrTransportBusy and models.ErrTransportAway leaves it open whether the
-// message has gone out. No error quotes the recipient. It may be called many times
-// at once.
+// Sender sends a message, and returns the transport's ids of its parts. After an error
+// that wraps none of models.ErrTransportRefuses, models.ErrTransportBusy and
+// models.ErrTransportAway it is unknown whether the message was sent. No error quotes
+// the recipient. It is safe for concurrent use.
 type Sender interface {
 	Send(context.Context, *models.InvitationMessage) (ids []string, err error)
 }
 
-// Connected is a sender that keeps a connection. Run keeps it until ctx is done,
-// and hands on what it is told of messages sent before; Ready is nil while
-// messages can be sent.
+// Connected is a sender that keeps a connection. Run keeps it until ctx is done, and
+// passes on receipts for earlier messages; Ready is nil while messages can be sent.
 type Connected interface {
 	Sender
 	Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error
 	Ready() error
 }
 
-// Transport is the way in which the messages of a channel go out.
+// Transport sends the messages of a channel.
 type Transport struct {
 	Channel models.Channel
-	Name    string // smtp, smpp, kafka: also what the database knows it by
+	Name    string // smtp, smpp, kafka; identifies it in the database too
 	Sender  Sender
-	// Repeatable says that a message may be sent again by this transport when it is
-	// not known whether it has gone out: receivers drop what they have seen.
+	// Repeatable says that this transport may send a message again when it is unknown
+	// whether it was sent, because its receivers drop duplicates.
 	Repeatable bool
-	PerSecond  float64 // messages a second of one process, at most
-	AtOnce     int     // messages on their way at once; 4
+	PerSecond  float64 // messages per second and process, at most
+	AtOnce     int     // messages being sent at a time
 }
 
 // Options is what a Notifier works with. Queue, Writer, Log, Registerer and Now
@@ -62,17 +60,17 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 
-	Poll         time.Duration // between looks for work; 1 s
-	QueuesEvery  time.Duration // between readings of the queue; 15 s
-	ClaimTimeout time.Duration // after which a claim's sender is taken for dead; 10 min
-	GiveUp       time.Duration // age at which an invitation is not tried any more; 72 h
-	AwayMin      time.Duration // pause while a transport or the database cannot be reached, doubling from here; 1 s
-	AwayMax      time.Duration // to here; 1 min
+	Poll          time.Duration // between queries for due invitations; 1 s
+	QueueInterval time.Duration // between queries for the metrics of the queue; 15 s
+	ClaimTimeout  time.Duration // after which the sender of a claim counts as dead; 10 min
+	GiveUp        time.Duration // age at which an invitation is no longer tried; 72 h
+	RetryMin      time.Duration // first pause while a transport or the database is unreachable, doubling; 1 s
+	RetryMax      time.Duration // longest pause; 1 min
 }
 
 const (
 	sendTimeout = time.Minute     // of one message
-	stopGrace   = 5 * time.Second // for messages on their way when the end comes
+	stopGrace   = 5 * time.Second // for messages being sent when the service ends
 )
 
 func (o *Options) validate() error {
@@ -81,14 +79,14 @@ func (o *Options) validate() error {
 		missing(o.Registerer == nil, "Registerer"), missing(o.Now == nil, "Now"),
 	}
 	seen := map[models.Channel]bool{}
-	for _, c := range o.Transports {
-		if c.Name == "" || c.Sender == nil || c.PerSecond <= 0 || seen[c.Channel] {
-			errs = append(errs, fmt.Errorf("notify: the transport of %q needs a name, a sender and a rate, and there may be one a channel", c.Channel))
+	for _, t := range o.Transports {
+		if t.Name == "" || t.Sender == nil || t.PerSecond <= 0 || t.AtOnce < 1 || seen[t.Channel] {
+			errs = append(errs, fmt.Errorf("notify: the transport of %q needs Name, Sender, PerSecond and AtOnce, and must be the only one of its channel", t.Channel))
 		}
-		seen[c.Channel] = true
+		seen[t.Channel] = true
 	}
-	if d := o.withDefaults(); d.ClaimTimeout < 2*(sendTimeout+longestNote(d.AwayMin)) {
-		errs = append(errs, errors.New("notify: ClaimTimeout must leave time to send, and to note it"))
+	if d := o.withDefaults(); d.ClaimTimeout < 2*(sendTimeout+maxRecordTime(d.RetryMin)) {
+		errs = append(errs, errors.New("notify: ClaimTimeout must be long enough to send and to record the outcome"))
 	}
 	return errors.Join(errs...)
 }
@@ -103,10 +101,10 @@ func missing(is bool, name string) error {
 func (o *Options) withDefaults() Options {
 	d := *o
 	d.Poll = cmp.Or(o.Poll, time.Second)
-	d.QueuesEvery = cmp.Or(o.QueuesEvery, 15*time.Second)
+	d.QueueInterval = cmp.Or(o.QueueInterval, 15*time.Second)
 	d.ClaimTimeout = cmp.Or(o.ClaimTimeout, 10*time.Minute)
 	d.GiveUp = cmp.Or(o.GiveUp, 72*time.Hour)
-	d.AwayMin = cmp.Or(o.AwayMin, time.Second)
-	d.AwayMax = cmp.Or(o.AwayMax, time.Minute)
+	d.RetryMin = cmp.Or(o.RetryMin, time.Second)
+	d.RetryMax = cmp.Or(o.RetryMax, time.Minute)
 	return d
 }

@@ -15,7 +15,7 @@ import (
 
 // panicking is a queue that panics as often as a test wants.
 type panicking struct {
-	*memory
+	*memoryQueue
 	claims, queues int
 }
 
@@ -24,7 +24,7 @@ func (p *panicking) ClaimInvitations(ctx context.Context, channel models.Channel
 		p.claims--
 		panic("rows without a result")
 	}
-	return p.memory.ClaimInvitations(ctx, channel, transport, limit)
+	return p.memoryQueue.ClaimInvitations(ctx, channel, transport, limit)
 }
 
 func (p *panicking) InvitationQueues(ctx context.Context) ([]models.InvitationQueue, error) {
@@ -32,10 +32,10 @@ func (p *panicking) InvitationQueues(ctx context.Context) ([]models.InvitationQu
 		p.queues--
 		panic("rows without a result")
 	}
-	return p.memory.InvitationQueues(ctx)
+	return p.memoryQueue.InvitationQueues(ctx)
 }
 
-func (o *office) panics(t testing.TB, want float64) {
+func (o *rig) panics(t testing.TB, want float64) {
 	t.Helper()
 	families, err := o.registry.Gather()
 	if err != nil {
@@ -49,14 +49,13 @@ func (o *office) panics(t testing.TB, want float64) {
 	t.Errorf("%v panics are not counted", want)
 }
 
-// A panic anywhere in the sending is counted and named while it lasts, and the
-// sending goes on.
+// A panic is counted and reported, and sending goes on.
 func TestPanicsDoNotEndTheNotifier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue := &panicking{memory: &memory{}, claims: 2, queues: 1}
+		queue := &panicking{memoryQueue: &memoryQueue{}, claims: 2, queues: 1}
 		queue.add(models.Email, 3)
 		connections := 0
-		l := &line{post: saying(nil)}
+		l := &fakeConnection{fakeSender: answering(nil)}
 		l.run = func(ctx context.Context, _ func(context.Context, models.Receipt) error) error {
 			if connections++; connections == 1 {
 				panic("index out of range")
@@ -64,7 +63,7 @@ func TestPanicsDoNotEndTheNotifier(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		}
-		o := newOffice(t, queue.memory, byMail(l))
+		o := newRig(t, queue.memoryQueue, byEmail(l))
 		o.options.Queue = queue
 		o.start(t)
 		synctest.Wait()
@@ -83,22 +82,22 @@ func TestPanicsDoNotEndTheNotifier(t *testing.T) {
 	})
 }
 
-// Nobody knows what became of a message whose sending panicked: it is not sent again,
-// whatever the transport, and the others are not held up.
-func TestAPanicAmidASending(t *testing.T) {
+// The outcome of a message whose sending panicked is unknown: no transport sends it
+// again, and the others are not affected.
+func TestPanicOfASender(t *testing.T) {
 	for _, repeatable := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			queue := &memory{}
+			queue := &memoryQueue{}
 			queue.add(models.Email, 3)
-			mails := newPost(func(_ context.Context, m *models.InvitationMessage, _ int) error {
+			mails := newFakeSender(func(_ context.Context, m *models.InvitationMessage, _ int) error {
 				if m.ID == (models.UUID{2}) {
 					panic(m.Recipient)
 				}
 				return nil
 			})
-			transport := byMail(mails)
+			transport := byEmail(mails)
 			transport.Repeatable = repeatable
-			o := newOffice(t, queue, transport).start(t)
+			o := newRig(t, queue, transport).start(t)
 			time.Sleep(24 * time.Hour)
 			o.end(t)
 			if queue.count(models.InvitationSent) != 2 || queue.count(models.InvitationUnknown) != 1 || mails.tries() != 3 {

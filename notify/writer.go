@@ -19,26 +19,23 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// WriterOptions is what stands in every message.
+// WriterOptions configures a writer. All are required.
 type WriterOptions struct {
-	// PublicURL is where the personal account is found, without a path.
-	PublicURL string
-	// Brand is what the client is invited to: «t2 АТС».
-	Brand string
-	// Programme says what a new client gets.
-	Programme *billing.Programme
+	PublicURL string             // of the personal account, without a path
+	Brand     string             // of the service: «t2 АТС»
+	Programme *billing.Programme // for the terms of a new client
 	Now       func() time.Time
 }
 
-// Writer writes the messages. Nobody is named in them: neither the client that
-// invites nor the friend.
+// Writer writes the messages. They name neither the client that invites nor the
+// recipient.
 type Writer struct {
 	o     WriterOptions
 	plain *text.Template
 	page  *html.Template
 }
 
-// NewWriter makes a writer.
+// NewWriter returns a writer. It refuses missing and invalid options.
 func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.Programme == nil || o.Now == nil || o.Brand == "" {
 		return nil, errors.New("notify: a writer needs a brand, a programme and a clock")
@@ -61,7 +58,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	return w, nil
 }
 
-// content is what the texts are made of.
+// content is the data of the templates.
 type content struct {
 	Brand   string
 	Code    string
@@ -75,7 +72,7 @@ type content struct {
 	Term    string // "месяц"
 }
 
-// Write is the message of an invitation.
+// Write returns the message of an invitation.
 func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, error) {
 	terms := w.o.Programme.TermsOn(w.o.Programme.Local(w.o.Now()))
 	l := content{
@@ -103,12 +100,7 @@ func (w *Writer) fill(m *models.InvitationMessage, l content) error {
 	)
 }
 
-// filler is a template of either kind.
-type filler interface {
-	Execute(io.Writer, any) error
-}
-
-func execute(t filler, l content, into *string) error {
+func execute(t interface{ Execute(io.Writer, any) error }, l content, into *string) error {
 	var b strings.Builder
 	if err := t.Execute(&b, l); err != nil {
 		return fmt.Errorf("notify: writing a message: %w", err)
@@ -117,7 +109,7 @@ func execute(t filler, l content, into *string) error {
 	return nil
 }
 
-// months is a number of months as Russian counts them.
+// months returns a number of months in Russian: "3 месяца".
 func months(n int) string {
 	word := "месяцев"
 	switch {
@@ -130,7 +122,7 @@ func months(n int) string {
 	return strconv.Itoa(n) + " " + word
 }
 
-// firstMonths is the same as the first ones of many.
+// firstMonths returns the first months of a term in Russian: "первые 3 месяца".
 func firstMonths(n int) string {
 	if n == 1 {
 		return "первый месяц"
@@ -138,7 +130,7 @@ func firstMonths(n int) string {
 	return "первые " + months(n)
 }
 
-// within is until when a code may be entered.
+// within returns until when a code may be entered, in Russian.
 func within(n int) string {
 	switch {
 	case n == 0:
@@ -151,7 +143,7 @@ func within(n int) string {
 	return "в течение " + strconv.Itoa(n) + " месяцев после регистрации"
 }
 
-// term is the same in a word or two.
+// term is a short form of [within].
 func term(n int) string {
 	switch n {
 	case 0:

@@ -44,7 +44,7 @@ func claimed(records []invitationRecord, transport string) []models.ClaimedInvit
 		list[i] = models.ClaimedInvitation{
 			Claim:   models.InvitationClaim{AccountID: r.AccountID, ID: models.UUID(r.InvitationID), Attempt: r.Attempts},
 			Channel: r.Channel, Recipient: r.Recipient, Code: r.Code, Token: r.Token,
-			PutOff: r.PutOff, CreatedAt: r.CreatedAt.UTC(),
+			Deferrals: r.PutOff, CreatedAt: r.CreatedAt.UTC(),
 		}
 		if r.Transport != transport {
 			list[i].MaybeSentBy = r.Transport
@@ -99,7 +99,7 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 		if err != nil {
 			return err
 		}
-		r.NextTryAt, r.PutOff = o.RetryAt, o.PutOff
+		r.NextTryAt, r.PutOff = o.RetryAt, o.Deferrals
 		if out {
 			r.State = models.InvitationOptedOut
 		}
@@ -150,7 +150,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 func (t *tx) release(r *invitationRecord, repeatable []string) error {
 	o := models.InvitationOutcome{State: models.InvitationUnknown}
 	if slices.Contains(repeatable, r.Transport) {
-		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, PutOff: r.PutOff, InDoubt: true}
+		o = models.InvitationOutcome{State: models.InvitationQueued, RetryAt: t.now, Deferrals: r.PutOff, InDoubt: true}
 	}
 	return t.settle(r, o)
 }

@@ -356,7 +356,7 @@ func TestAnInvitationIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
 	p.invite(friend(1, 1))
-	p.note(p.claim(1)[0].Claim, models.InvitationOutcome{State: models.InvitationQueued, RetryAt: p.clock().Add(time.Minute), PutOff: 1})
+	p.note(p.claim(1)[0].Claim, models.InvitationOutcome{State: models.InvitationQueued, RetryAt: p.clock().Add(time.Minute), Deferrals: 1})
 	p.is(models.InvitationQueued)
 	p.wait(59 * time.Second)
 	if list := p.claim(1); len(list) != 0 {
@@ -364,7 +364,7 @@ func TestAnInvitationIsTriedAgain(t *testing.T) {
 	}
 	p.wait(time.Second)
 	list := p.claim(1)
-	if len(list) != 1 || list[0].Claim.Attempt != 2 || list[0].PutOff != 1 || list[0].Token == "" {
+	if len(list) != 1 || list[0].Claim.Attempt != 2 || list[0].Deferrals != 1 || list[0].Token == "" {
 		t.Fatalf("got %+v", list)
 	}
 	p.note(list[0].Claim, failed)

@@ -9,7 +9,7 @@ import (
 	"referral/models"
 )
 
-// Type is the type of the events that carry invitations.
+// Type is the type of the events.
 const Type = "referral.invitation.v1"
 
 type event struct {
@@ -35,8 +35,8 @@ type invitation struct {
 	Text       string         `json:"text"`
 }
 
-// Event is the event of an invitation, as CloudEvents 1.0 in JSON. Its id is that of
-// the invitation, at every attempt.
+// Event returns an invitation as CloudEvents 1.0 in JSON. Its id is that of the
+// invitation, at every attempt.
 func Event(m *models.InvitationMessage) ([]byte, error) {
 	data := invitation{
 		ID: m.ID, AccountID: m.AccountID, Channel: m.Channel, Recipient: m.Recipient,

@@ -1,5 +1,4 @@
-// Package kafka hands invitations to an operator that sends messages itself, by a
-// topic.
+// Package kafka passes invitations by a topic to an operator that sends messages itself.
 package kafka
 
 import (
@@ -18,25 +17,25 @@ import (
 	"referral/models"
 )
 
-// Options is where invitations are written to. Brokers, Topic and Now are required.
+// Options configures a sender. Brokers, Topic and Now are required.
 type Options struct {
 	Brokers   []string         // host:port
-	Topic     string           // of the operator's own sender
-	Transport *kafka.Transport // carries TLS and SASL, and stays the caller's to close; nil means plain text
+	Topic     string           // read by the operator's own sender
+	Transport *kafka.Transport // with TLS and SASL; closed by the caller; nil means plain text
 	Now       func() time.Time
 }
 
 const timeout = 10 * time.Second // of one invitation
 
-// Sender writes invitations to a topic. Receivers drop a repeated id: an invitation
-// whose outcome is not known is written again.
+// Sender writes invitations to a topic. An invitation with an unknown outcome is written
+// again, because receivers drop a repeated id.
 type Sender struct {
 	o        Options
 	client   *kafka.Client
 	balancer kafka.Balancer
 }
 
-// New makes a sender. It connects to nothing yet.
+// New returns a sender. It does not connect yet.
 func New(o Options) (*Sender, error) {
 	if len(o.Brokers) == 0 || o.Topic == "" || o.Now == nil {
 		return nil, errors.New("notify/kafka: the options Brokers, Topic and Now are required")
@@ -48,10 +47,10 @@ func New(o Options) (*Sender, error) {
 	return s, nil
 }
 
-// Send writes one invitation and returns when all in-sync replicas have it. Its id
-// is its place on the topic. A refusal that lies in the message wraps
-// models.ErrTransportRefuses, an attempt that wrote nothing models.ErrTransportAway;
-// every other error leaves it open whether it was written.
+// Send writes one invitation and returns when all in-sync replicas have it. The id is its
+// position on the topic. An error wraps models.ErrTransportRefuses if the message is at
+// fault, and models.ErrTransportAway if nothing was written; after any other error that
+// is unknown.
 func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -62,15 +61,15 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	key := strconv.AppendInt(nil, m.AccountID, 10)
 	partition, err := s.partition(ctx, key)
 	if err == nil {
-		err = ctx.Err() // from here on it is on its way
+		err = ctx.Err() // from here on it may be written
 	}
 	if err != nil {
 		return nil, s.failed(models.ErrTransportAway, err)
 	}
-	place, err := s.write(ctx, partition, key, value)
+	position, err := s.write(ctx, partition, key, value)
 	switch {
 	case err == nil:
-		return []string{place}, nil
+		return []string{position}, nil
 	case errors.Is(err, kafka.MessageSizeTooLarge), errors.Is(err, kafka.RecordListTooLarge), errors.Is(err, kafka.InvalidRecord):
 		return nil, s.failed(models.ErrTransportRefuses, err)
 	case wroteNothing(err):
@@ -79,10 +78,10 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	return nil, s.failed(errInDoubt, err)
 }
 
-// errInDoubt is of none of the kinds that say what became of a message.
-var errInDoubt = errors.New("nobody knows whether it was written")
+// errInDoubt wraps none of the errors that say what became of a message.
+var errInDoubt = errors.New("it is unknown whether the message was written")
 
-// partition is where the messages of an account go, as Java's clients choose it.
+// partition returns the partition of a key, as Java clients choose it.
 func (s *Sender) partition(ctx context.Context, key []byte) (int, error) {
 	meta, err := s.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{s.o.Topic}})
 	if err != nil {
@@ -99,7 +98,7 @@ func (s *Sender) partition(ctx context.Context, key []byte) (int, error) {
 	return s.balancer.Balance(kafka.Message{Key: key}, ids...), nil
 }
 
-func (s *Sender) write(ctx context.Context, partition int, key, value []byte) (place string, err error) {
+func (s *Sender) write(ctx context.Context, partition int, key, value []byte) (position string, err error) {
 	response, err := s.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic: s.o.Topic, Partition: partition, RequiredAcks: kafka.RequireAll,
 		Records: kafka.NewRecordReader(kafka.Record{
@@ -120,12 +119,12 @@ func (s *Sender) failed(kind, err error) error {
 	return fmt.Errorf("notify/kafka: writing an invitation to topic %s: %w: %w", s.o.Topic, kind, err)
 }
 
-// wroteNothing tells an error from before the message was on its way, or by which
-// the broker says that it has not taken it. It errs on the side of doubt: a
-// connection that breaks, and replicas that do not confirm in time, may have it.
+// wroteNothing reports whether an error is from before the message was sent, or a refusal
+// of the broker. After a lost connection or a timeout of replicas the message may have
+// been written.
 func wroteNothing(err error) bool {
 	var network *net.OpError
-	var topic *protocol.TopicError // these two name no broker to ask
+	var topic *protocol.TopicError // there is no broker to ask
 	var partition *protocol.TopicPartitionError
 	if errors.As(err, &network) && network.Op == "dial" || errors.As(err, &topic) || errors.As(err, &partition) {
 		return true

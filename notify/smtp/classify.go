@@ -9,42 +9,37 @@ import (
 	"referral/models"
 )
 
-// away is an error of getting a connection.
-func away(what string, err error) error {
-	return fmt.Errorf("mail: %s: %w: %w", what, models.ErrTransportAway, err)
-}
-
-// classify says what became of a message. The server's own words are left out:
-// they quote the recipient.
+// classify converts an error of sending. The server's text is left out, because it
+// quotes the recipient.
 func classify(err error) error {
 	if err == nil {
 		return nil
 	}
 	var failed *gomail.SendError
 	if !errors.As(err, &failed) {
-		return errors.New("mail: the message broke off")
+		return errors.New("smtp: sending the message was interrupted")
 	}
 	code := failed.ErrorCode()
 	switch failed.Reason {
 	case gomail.ErrConnCheck:
-		return fmt.Errorf("mail: the connection broke: %w", models.ErrTransportAway)
+		return fmt.Errorf("smtp: the connection was lost: %w", models.ErrTransportAway)
 	case gomail.ErrSMTPReset:
-		return nil // the message itself was taken
+		return nil // the message itself was accepted
 	case gomail.ErrSMTPMailFrom:
-		// Whatever it says, it is about us: no reason to give the recipient up.
-		return fmt.Errorf("mail: the server answered %d to our own address: %w", code, models.ErrTransportBusy)
+		// The fault is ours, so the recipient is not given up.
+		return fmt.Errorf("smtp: the server answered %d to our own address: %w", code, models.ErrTransportBusy)
 	case gomail.ErrSMTPRcptTo, gomail.ErrSMTPData:
 		return answered(failed, models.ErrTransportBusy)
 	case gomail.ErrSMTPDataClose:
-		return answered(failed, errors.New("the server did not answer to the whole message"))
+		return answered(failed, errors.New("the server did not answer to the complete message"))
 	case gomail.ErrGetSender, gomail.ErrGetRcpts, gomail.ErrNoUnencoded:
-		return fmt.Errorf("mail: it cannot be sent as it is: %w", models.ErrTransportRefuses)
+		return fmt.Errorf("smtp: the message is invalid: %w", models.ErrTransportRefuses)
 	}
-	return errors.New("mail: the message broke off")
+	return errors.New("smtp: sending the message was interrupted")
 }
 
-// answered tells a refusal for good (5xx) from one that may pass (4xx); otherwise
-// is what no answer means.
+// answered distinguishes a permanent refusal (5xx) from a temporary one (4xx);
+// otherwise is the error for no answer.
 func answered(failed *gomail.SendError, otherwise error) error {
 	code := failed.ErrorCode()
 	switch {
@@ -53,5 +48,5 @@ func answered(failed *gomail.SendError, otherwise error) error {
 	case code >= 400:
 		otherwise = models.ErrTransportBusy
 	}
-	return fmt.Errorf("mail: the server answered %d %s: %w", code, failed.EnhancedStatusCode(), otherwise)
+	return fmt.Errorf("smtp: the server answered %d %s: %w", code, failed.EnhancedStatusCode(), otherwise)
 }

@@ -10,14 +10,14 @@ import (
 	"referral/models"
 )
 
-// compose is the mail: plain text and HTML, with the headers by which programs
-// know it for an automatic message that can be declined with one click (RFC 2369,
-// 3834 and 8058). Its Message-ID is that of the invitation, at every attempt.
+// compose returns the e-mail: plain text and HTML, with the headers of an automatic
+// message that the recipient can unsubscribe from with one click (RFC 2369, 3834 and
+// 8058). Its Message-ID is that of the invitation, at every attempt.
 func (s *Sender) compose(m *models.InvitationMessage) (*gomail.Msg, error) {
 	to, err := mail.ParseAddress(m.Recipient)
 	if err != nil || to.Address != m.Recipient || hasControl(m.Recipient) || hasControl(m.Subject) || hasControl(m.OptOutLink) {
-		// The parser's own words would quote the address.
-		return nil, fmt.Errorf("mail: %w: its address, subject or link is not fit for a header", models.ErrTransportRefuses)
+		// The error of the parser quotes the address.
+		return nil, fmt.Errorf("smtp: %w: its address, subject or link cannot be a header", models.ErrTransportRefuses)
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&s.from)
@@ -28,7 +28,7 @@ func (s *Sender) compose(m *models.InvitationMessage) (*gomail.Msg, error) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetBulk()
 	if err := msg.SetListUnsubscribeOneClick(m.OptOutLink); err != nil {
-		msg.SetListUnsubscribe(m.OptOutLink) // one click is for https alone
+		msg.SetListUnsubscribe(m.OptOutLink) // one click requires https
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)

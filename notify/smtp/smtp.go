@@ -1,4 +1,4 @@
-// Package smtp carries invitations by SMTP.
+// Package smtp sends invitations by e-mail.
 package smtp
 
 import (
@@ -20,59 +20,58 @@ import (
 // Security is how the connection to the mail server is encrypted.
 type Security string
 
-// The ways. Without encryption only a server on this very machine is talked to.
+// None is accepted for a server on a loopback host only.
 const (
-	StartTLS Security = "starttls" // an unencrypted greeting, then TLS or nothing
+	StartTLS Security = "starttls" // STARTTLS is required
 	TLS      Security = "tls"      // TLS from the first byte
 	None     Security = "none"
 )
 
-// Options is which server to send by and who it comes from. Host, Port, From
-// and Now are required.
+// Options configures a sender. Host, Port, From and Now are required.
 type Options struct {
 	Host     string
 	Port     int
 	Security Security // StartTLS when empty
-	Username string   // no login when empty
+	Username string   // empty: no authentication
 	Password string
 	From     string // bare address
 	FromName string
-	HELO     string        // how we call ourselves; the machine's name when empty
-	TLS      *tls.Config   // nil for the system's authorities and the server's name
-	Timeout  time.Duration // of getting a connection, and of each step after; 30 s
+	HELO     string        // empty: the name of the machine
+	TLS      *tls.Config   // nil: the system's authorities and the server's name
+	Timeout  time.Duration // of connecting, and of each step; 30 s
 	Now      func() time.Time
 }
 
-// Sender sends mails. Each goes by a connection of its own.
+// Sender sends e-mails, each on a connection of its own.
 type Sender struct {
 	o    Options
 	from mail.Address
 }
 
-// New makes a sender. It connects to nothing yet.
+// New returns a sender. It does not connect yet.
 func New(o Options) (*Sender, error) {
 	o.Security, o.Timeout = cmp.Or(o.Security, StartTLS), cmp.Or(o.Timeout, 30*time.Second)
 	from, err := mail.ParseAddress(o.From)
 	if err != nil || from.Address != o.From || hasControl(o.FromName) {
-		return nil, errors.New("mail: the sender must be a bare address like referral@example.ru, with a name of one line")
+		return nil, errors.New("smtp: the sender must be a bare address like referral@example.ru, with a name of one line")
 	}
 	if o.Now == nil {
-		return nil, errors.New("mail: no clock")
+		return nil, errors.New("smtp: Now is required")
 	}
 	if o.Host == "" || o.Port < 1 || o.Port > 65535 {
-		return nil, errors.New("mail: the server needs a host and a port")
+		return nil, errors.New("smtp: the server needs a host and a port")
 	}
 	if o.Security == None && !Loopback(o.Host) {
-		return nil, errors.New("mail: without encryption only a server on this machine is talked to")
+		return nil, errors.New("smtp: without encryption the server must be a loopback host")
 	}
 	s := &Sender{o: o, from: mail.Address{Name: o.FromName, Address: o.From}}
 	if _, err := s.client(context.Background(), new(net.Conn)); err != nil {
-		return nil, fmt.Errorf("mail: %w", err)
+		return nil, fmt.Errorf("smtp: %w", err)
 	}
 	return s, nil
 }
 
-// Loopback tells a host that is this very machine.
+// Loopback reports whether a host is this machine.
 func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -82,7 +81,7 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\u2028' || c == '\u2029' })
 }
 
-// Send sends one mail. The id returned is its Message-ID.
+// Send sends one e-mail. The id returned is its Message-ID.
 func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	msg, err := s.compose(m)
 	if err != nil {
@@ -91,28 +90,27 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	var raw net.Conn
 	client, err := s.client(ctx, &raw)
 	if err != nil {
-		return nil, away("preparing the connection", err)
+		return nil, fmt.Errorf("smtp: preparing the connection: %w: %w", models.ErrTransportAway, err)
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		if raw != nil {
 			_ = raw.Close() // nothing was sent yet
 		}
-		return nil, away("greeting", err)
+		return nil, fmt.Errorf("smtp: connecting: %w: %w", models.ErrTransportAway, err)
 	}
-	// A connection is ended without a QUIT unless the message is through: after a
-	// broken-off message the library would end it with the dot that sends it.
-	defer raw.Close() //nolint:errcheck // what counts has been answered
-	err = classify(client.SendWithSMTPClient(session, msg))
-	if err == nil {
-		_ = client.CloseWithSMTPClient(session) // taken over, whatever becomes of the farewell
-		return []string{msg.GetMessageID()}, nil
+	// QUIT is sent after success only: after an interrupted message the library would
+	// end it with the dot that completes it.
+	defer raw.Close() //nolint:errcheck // the server has answered what matters
+	if err := classify(client.SendWithSMTPClient(session, msg)); err != nil {
+		return nil, err
 	}
-	return nil, err
+	_ = client.CloseWithSMTPClient(session) // the message was accepted
+	return []string{msg.GetMessageID()}, nil
 }
 
-// client prepares one connection, and tells it to raw. It ends with ctx: the
-// library heeds that only while it connects.
+// client prepares one connection, which it stores in raw. The connection is closed when
+// ctx is done, which the library does only while it connects.
 func (s *Sender) client(ctx context.Context, raw *net.Conn) (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.o.Port), gomail.WithTimeout(s.o.Timeout), gomail.WithoutNoop(), gomail.WithoutSMTPUTF8(),

@@ -190,7 +190,7 @@ func (r *rig) start(c *transport, change ...func(*notify.Transport)) *replica {
 	if err != nil {
 		r.Fatal(err)
 	}
-	by := notify.Transport{Channel: models.Email, Name: "smtp", Sender: c, PerSecond: 1000}
+	by := notify.Transport{Channel: models.Email, Name: "smtp", Sender: c, PerSecond: 1000, AtOnce: 4}
 	for _, f := range change {
 		f(&by)
 	}
@@ -198,7 +198,7 @@ func (r *rig) start(c *transport, change ...func(*notify.Transport)) *replica {
 	p.Notifier, err = notify.New(notify.Options{
 		Queue: s, Writer: r.writer(), Transports: []notify.Transport{by}, Registerer: p.registry, Now: r.now,
 		Log:  slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Poll: 2 * time.Millisecond, QueuesEvery: 2 * time.Millisecond, AwayMin: 2 * time.Millisecond, AwayMax: 10 * time.Millisecond,
+		Poll: 2 * time.Millisecond, QueueInterval: 2 * time.Millisecond, RetryMin: 2 * time.Millisecond, RetryMax: 10 * time.Millisecond,
 	})
 	if err != nil {
 		r.Fatal(err)
@@ -296,7 +296,7 @@ func (r *rig) once(id models.UUID, name string, err error) {
 		stop() // nothing is claimed any more
 		return err
 	})
-	by := notify.Transport{Channel: models.Email, Name: name, Sender: sender, Repeatable: name == "kafka", PerSecond: 1000}
+	by := notify.Transport{Channel: models.Email, Name: name, Sender: sender, Repeatable: name == "kafka", PerSecond: 1000, AtOnce: 4}
 	n, failed := notify.New(notify.Options{
 		Queue: r.store, Writer: r.writer(), Transports: []notify.Transport{by}, Registerer: prometheus.NewRegistry(), Now: r.now,
 		Log: slog.New(slog.DiscardHandler), Poll: 2 * time.Millisecond,

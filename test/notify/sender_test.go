@@ -276,7 +276,7 @@ func TestAnotherTransport(t *testing.T) {
 			}
 			if c.want == models.InvitationUnknown {
 				p.counts(outcomes + `"unknown",transport="smtp"} 1`)
-				p.says(id.String(), "kafka may have sent it before")
+				p.says(id.String(), "kafka may have sent it already")
 			}
 			r.later(24 * time.Hour)
 			r.another()
