@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// ErrLocked says that another process holds the lock.
-var ErrLocked = errors.New("held by another process")
+var errLocked = errors.New("held by another process")
 
 // Lock is a lock on a file; the kernel releases it when the process dies.
 type Lock struct{ file *os.File }
 
-// TryLock takes the lock on path, creating the file, or fails with ErrLocked.
-func TryLock(path string) (*Lock, error) {
+// tryLock takes the lock on path, creating the file, or fails with errLocked.
+func tryLock(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
@@ -25,7 +23,7 @@ func TryLock(path string) (*Lock, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		closeErr := f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrLocked
+			err = errLocked
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, closeErr))
 	}
@@ -36,8 +34,8 @@ func TryLock(path string) (*Lock, error) {
 func WaitLock(ctx context.Context, path string, waiting func()) (*Lock, error) {
 	const pause = 200 * time.Millisecond
 	for first := true; ; first = false {
-		lock, err := TryLock(path)
-		if err == nil || !errors.Is(err, ErrLocked) {
+		lock, err := tryLock(path)
+		if err == nil || !errors.Is(err, errLocked) {
 			return lock, err
 		}
 		if first {
@@ -57,64 +55,4 @@ func (l *Lock) Release() error {
 		return fmt.Errorf("release lock: %w", err)
 	}
 	return nil
-}
-
-// TempDir is a temporary directory that a later process removes if this one is
-// killed before it could.
-type TempDir struct {
-	Path string
-	lock *Lock
-}
-
-const lockName = "owner.lock"
-
-// NewTempDir makes a directory whose name starts with prefix, and removes those
-// that killed processes left behind. keep is asked about each of these: it may
-// say that something still uses the directory.
-func NewTempDir(prefix string, keep func(dir string) bool) (*TempDir, error) {
-	sweep(prefix, keep)
-	dir, err := os.MkdirTemp("", prefix+"-*")
-	if err != nil {
-		return nil, fmt.Errorf("make a temporary directory: %w", err)
-	}
-	// Locked before it gets its name: a lock file that exists and is free
-	// always means that the owner is dead.
-	early := filepath.Join(dir, lockName+".new")
-	lock, err := TryLock(early)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := os.Rename(early, filepath.Join(dir, lockName)); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock a temporary directory: %w", err), lock.Release(), os.RemoveAll(dir))
-	}
-	return &TempDir{Path: dir, lock: lock}, nil
-}
-
-// Remove deletes the directory.
-func (d *TempDir) Remove() error {
-	if err := os.RemoveAll(d.Path); err != nil {
-		return errors.Join(fmt.Errorf("remove temporary directory: %w", err), d.lock.Release())
-	}
-	return d.lock.Release()
-}
-
-// sweep removes what it can; what it cannot, such as another user's directory,
-// is not this process's to remove.
-func sweep(prefix string, keep func(dir string) bool) {
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"-*"))
-	if err != nil {
-		return
-	}
-	for _, dir := range dirs {
-		path := filepath.Join(dir, lockName)
-		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || keep(dir) {
-			continue
-		}
-		lock, err := TryLock(path)
-		if err != nil {
-			continue
-		}
-		_ = os.RemoveAll(dir)
-		_ = lock.Release()
-	}
 }

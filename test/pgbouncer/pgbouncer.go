@@ -4,14 +4,13 @@ package pgbouncer
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,16 +25,11 @@ const (
 	Statement   = "statement"
 )
 
-const (
-	nobody   = 65534
-	patience = 30 * time.Second
-)
-
 // Start runs a pooler in front of the server of a connection URL, for as long as
 // the test does, and returns the URL that leads through it.
 func Start(t testing.TB, dsn, mode string) string {
 	t.Helper()
-	u, err := url.Parse(dsn)
+	database, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal("pgbouncer: the connection string is not a URL") // which may hold a password
 	}
@@ -43,89 +37,60 @@ func Start(t testing.TB, dsn, mode string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := subprocess.FreePort()
+	address, err := subprocess.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := writeConfig(t, u, mode, port)
-	cmd := tool.Command(context.WithoutCancel(t.Context()), "pgbouncer", filepath.Join(dir, "pgbouncer.ini"))
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, t.Output(), t.Output()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() == 0 { // as whom it refuses to run
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	}
-	process, err := subprocess.Start(cmd, syscall.SIGKILL)
+	pooled := *database
+	pooled.Host = address
+	server, err := subprocess.StartServer(t.Context(), subprocess.Options{
+		Name: "pgbouncer", Unprivileged: true,
+		Prepare: func(_ context.Context, dir string) error { return writeConfig(dir, database, mode, address) },
+		Command: func(ctx context.Context, dir string) *exec.Cmd {
+			return tool.Command(ctx, "pgbouncer", filepath.Join(dir, "pgbouncer.ini"))
+		},
+		Ready: func(ctx context.Context) error {
+			conn, err := pgx.Connect(ctx, pooled.String())
+			if err != nil {
+				return err
+			}
+			return conn.Close(ctx)
+		},
+		Interrupt: syscall.SIGTERM, Abort: syscall.SIGKILL,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := process.Stop(syscall.SIGTERM, patience); err != nil {
-			t.Logf("pgbouncer: %v", err)
+		if err := server.Stop(); err != nil {
+			t.Log(err)
 		}
 	})
-	through := *u
-	through.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	awaitAnswer(t, process, through.String())
-	return through.String()
+	return pooled.String()
 }
 
-// writeConfig writes what a pooler of few sessions needs. Its directory is open to
-// the user that it runs as.
-func writeConfig(t testing.TB, server *url.URL, mode string, port int) (dir string) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pgbouncer-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	password, _ := server.User.Password()
-	for name, text := range map[string]string{
-		"users.txt": fmt.Sprintf("%q %q\n", server.User.Username(), password),
-		"pgbouncer.ini": fmt.Sprintf(`[databases]
+// writeConfig writes what a pooler of few sessions needs.
+func writeConfig(dir string, database *url.URL, mode, address string) error {
+	password, _ := database.User.Password()
+	host, port, _ := strings.Cut(address, ":")
+	users := filepath.Join(dir, "users.txt")
+	for file, text := range map[string]string{
+		users: fmt.Sprintf("%q %q\n", database.User.Username(), password),
+		filepath.Join(dir, "pgbouncer.ini"): fmt.Sprintf(`[databases]
 * = host=%s port=%s
 [pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %d
+listen_addr = %s
+listen_port = %s
 unix_socket_dir =
 auth_type = trust
 auth_file = %s
 pool_mode = %s
 default_pool_size = 20
-`, server.Hostname(), server.Port(), port, filepath.Join(dir, "users.txt"), mode),
+`, database.Hostname(), database.Port(), host, port, users, mode),
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if os.Geteuid() == 0 {
-			if err := os.Chown(filepath.Join(dir, name), nobody, nobody); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
 		}
 	}
-	if os.Geteuid() == 0 {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func awaitAnswer(t testing.TB, process *subprocess.Process, dsn string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		conn, err := pgx.Connect(ctx, dsn)
-		if err == nil {
-			_ = conn.Close(ctx)
-			return
-		}
-		select {
-		case <-process.Done():
-			t.Fatalf("pgbouncer has ended: %v", process.Wait())
-		case <-ctx.Done():
-			t.Fatalf("pgbouncer does not answer: %v", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return nil
 }

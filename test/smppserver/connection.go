@@ -7,111 +7,83 @@ import (
 	"time"
 )
 
-// connection is a client's connection through a Recorder. It spares the server
-// what that one dies of, a client that leaves without having answered the greeting:
-// then the greeting is answered for it.
+// connection is a client's connection through a Recorder to a server that ends when
+// a client leaves without having answered its greeting. The recorder answers the
+// greeting in the client's place.
 type connection struct {
 	client, server net.Conn
+	bound          bool // the client has asked to bind
 
-	mu       sync.Mutex
-	bound    bool          // the client has asked to be let in
-	leaving  bool          // it is about to go, or has gone
-	greeting []byte        // as long as nobody has answered it
-	done     chan struct{} // closed when one may leave
+	once     sync.Once
+	greeted  chan struct{} // closed when the client may leave
+	greeting uint32        // its sequence number; read after greeted
 }
 
-// leavePatience bounds how long a server is waited for that does not greet.
-const leavePatience = 10 * time.Second
-
-func newConnection(client, server net.Conn) *connection {
-	return &connection{client: client, server: server, done: make(chan struct{})}
-}
-
-// send passes on what the client says.
+// send passes on a client's message.
 func (c *connection) send(message []byte) error {
 	switch commandOf(message) {
 	case BindTransceiver:
-		c.mu.Lock()
 		c.bound = true
-		c.mu.Unlock()
-	case DeliverSM | response:
-		defer c.release()
 	case Unbind:
-		c.leave()
+		c.awaitGreeting()
+	case DeliverSM | response:
+		if c.awaitGreeting(); sequenceOf(message) == c.greeting {
+			return nil
+		}
 	}
 	_, err := c.server.Write(message)
 	return err
 }
 
-// receive passes on what the server says, until it ends.
+// receive passes on the server's messages, until it ends.
 func (c *connection) receive() {
-	defer c.release()
+	defer c.release(0)
 	for {
 		message, err := readPDU(c.server)
 		if err != nil {
 			return
 		}
-		c.note(message)
-		// The client may have gone; the server is heard to its end all the same.
+		switch {
+		case commandOf(message) == BindTransceiver|response && statusOf(message) != 0:
+			c.release(0) // there will be no greeting
+		case commandOf(message) == DeliverSM:
+			c.answerGreeting(message)
+		}
+		// The client may have left; the server is read to its end all the same.
 		_, _ = c.client.Write(message)
 	}
 }
 
-func (c *connection) note(message []byte) {
-	switch command, refused := commandOf(message), binary.BigEndian.Uint32(message[8:]) != 0; {
-	case command == BindTransceiver|response && refused:
-		c.release()
-	case command == DeliverSM:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.greeting = message
-		if c.leaving {
-			c.answer()
-		}
-	}
-}
-
-// leave returns when the server can do without the client.
-func (c *connection) leave() {
-	c.mu.Lock()
-	c.leaving = true
-	bound := c.bound
-	c.answer()
-	c.mu.Unlock()
-	if !bound {
-		return
-	}
+// answerGreeting answers the first message that the server delivers.
+func (c *connection) answerGreeting(message []byte) {
 	select {
-	case <-c.done:
-	case <-time.After(leavePatience):
-	}
-}
-
-// answer answers the greeting, once it is there; the mutex is held.
-func (c *connection) answer() {
-	if c.greeting == nil || c.isFree() {
-		return
-	}
-	// A server that has gone needs no answer.
-	_, _ = c.server.Write(pdu(DeliverSM|response, binary.BigEndian.Uint32(c.greeting[12:]), []byte{0}))
-	close(c.done)
-}
-
-func (c *connection) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.isFree() {
-		close(c.done)
-	}
-}
-
-func (c *connection) isFree() bool {
-	select {
-	case <-c.done:
-		return true
+	case <-c.greeted:
 	default:
-		return false
+		_, _ = c.server.Write(answerTo(message)) // a server that has ended needs no answer
+		c.release(sequenceOf(message))
 	}
 }
 
-func commandOf(message []byte) uint32 { return binary.BigEndian.Uint32(message[4:]) }
+func (c *connection) release(greeting uint32) {
+	c.once.Do(func() {
+		c.greeting = greeting
+		close(c.greeted)
+	})
+}
+
+// awaitGreeting returns when the server can do without the client.
+func (c *connection) awaitGreeting() {
+	const timeout = 10 * time.Second
+	if !c.bound {
+		return
+	}
+	select {
+	case <-c.greeted:
+	case <-time.After(timeout):
+		c.release(0)
+	}
+}
+
+func commandOf(message []byte) uint32  { return binary.BigEndian.Uint32(message[4:]) }
+func statusOf(message []byte) uint32   { return binary.BigEndian.Uint32(message[8:]) }
+func sequenceOf(message []byte) uint32 { return binary.BigEndian.Uint32(message[12:]) }

@@ -15,7 +15,6 @@ const (
 	BindTransceiver uint32 = 0x00000009
 	SubmitSM        uint32 = 0x00000004
 	DeliverSM       uint32 = 0x00000005
-	EnquireLink     uint32 = 0x00000015
 	Unbind          uint32 = 0x00000006
 
 	response uint32 = 0x80000000 // added to a request's id by its answer
@@ -27,20 +26,16 @@ const (
 	codingUCS2  = 0x08
 	codingGSM   = 0x00
 	featureUDH  = 0x40 // of esm_class: the text begins with a header
-	payloadTag  = 0x0424
 	concatenate = 0x00 // element of that header: which part of which message
 )
 
 // part is one submit_sm: a message, or a part of one.
 type part struct {
-	From, To         string
-	SourceTON        byte
-	DestinationTON   byte
-	ReceiptRequested bool
-	Coding           byte
-	Reference        int // of the message whose part this is, 0 when it is whole
-	Part, Parts      int
-	Text             []byte // without its header
+	from, to      string
+	coding        byte
+	reference     int // of the message whose part this is, 0 when it is whole
+	number, parts int
+	text          []byte // without its header
 }
 
 // Message is what a phone would show.
@@ -64,12 +59,21 @@ func readPDU(r io.Reader) ([]byte, error) {
 	return pdu, err
 }
 
+// pdu puts section 3.2's header before a body.
+func pdu(command, sequence uint32, body []byte) []byte {
+	out := binary.BigEndian.AppendUint32(nil, uint32(headerSize+len(body)))
+	out = binary.BigEndian.AppendUint32(out, command)
+	out = binary.BigEndian.AppendUint32(out, 0)
+	out = binary.BigEndian.AppendUint32(out, sequence)
+	return append(out, body...)
+}
+
 var (
 	errSize  = errors.New("read an SMPP message: it cannot be that long")
 	errShort = errors.New("read submit_sm: it ends too early")
 )
 
-// fields takes a body apart.
+// fields reads a body field by field.
 type fields struct {
 	rest []byte
 	err  error
@@ -101,85 +105,69 @@ func (f *fields) octet() byte { return f.bytes(1)[0] }
 func readSubmit(body []byte) (part, error) {
 	f := &fields{rest: body}
 	var p part
-	_ = f.text() // service_type
-	p.SourceTON, _, p.From = f.octet(), f.octet(), f.text()
-	p.DestinationTON, _, p.To = f.octet(), f.octet(), f.text()
+	_ = f.text()                // service_type
+	_, _ = f.octet(), f.octet() // source_addr_ton, source_addr_npi
+	p.from = f.text()
+	_, _ = f.octet(), f.octet() // dest_addr_ton, dest_addr_npi
+	p.to = f.text()
 	class := f.octet()
 	_, _ = f.octet(), f.octet() // protocol_id, priority_flag
 	_, _ = f.text(), f.text()   // schedule_delivery_time, validity_period
-	p.ReceiptRequested = f.octet()&0x03 != 0
-	_ = f.octet() // replace_if_present_flag
-	p.Coding = f.octet()
+	_, _ = f.octet(), f.octet() // registered_delivery, replace_if_present_flag
+	p.coding = f.octet()
 	_ = f.octet() // sm_default_msg_id
 	text := f.bytes(int(f.octet()))
-	if f.err == nil && len(text) == 0 {
-		text = f.payload()
-	}
 	if f.err != nil {
 		return part{}, f.err
 	}
-	return p, p.take(text, class&featureUDH != 0)
+	return p, p.readText(text, class&featureUDH != 0)
 }
 
-// payload is the text of a message that carries it as an optional parameter.
-func (f *fields) payload() []byte {
-	for len(f.rest) > 0 && f.err == nil {
-		tag := binary.BigEndian.Uint16(f.bytes(2))
-		value := f.bytes(int(binary.BigEndian.Uint16(f.bytes(2))))
-		if tag == payloadTag {
-			return value
-		}
-	}
-	return nil
-}
-
-// take reads the header of a part: 3GPP TS 23.040, section 9.2.3.24.1.
-func (p *part) take(text []byte, header bool) error {
-	p.Part, p.Parts, p.Text = 1, 1, text
+// readText reads the header of a part: 3GPP TS 23.040, section 9.2.3.24.1.
+func (p *part) readText(text []byte, header bool) error {
+	p.number, p.parts, p.text = 1, 1, text
 	if !header {
 		return nil
 	}
 	const sizeOfHeader, sizeOfElement = 6, 3
 	if len(text) < sizeOfHeader || text[0] != sizeOfHeader-1 || text[1] != concatenate || text[2] != sizeOfElement {
-		return fmt.Errorf("read submit_sm: a header that is none of concatenation: % x", text[:min(len(text), sizeOfHeader)])
+		return fmt.Errorf("read submit_sm: not a header of concatenation: % x", text[:min(len(text), sizeOfHeader)])
 	}
-	p.Reference, p.Parts, p.Part = int(text[3]), int(text[4]), int(text[5])
-	p.Text = text[sizeOfHeader:]
-	if p.Parts < 1 || p.Part < 1 || p.Part > p.Parts {
-		return fmt.Errorf("read submit_sm: part %d of %d", p.Part, p.Parts)
+	p.reference, p.parts, p.number = int(text[3]), int(text[4]), int(text[5])
+	p.text = text[sizeOfHeader:]
+	if p.parts < 1 || p.number < 1 || p.number > p.parts {
+		return fmt.Errorf("read submit_sm: part %d of %d", p.number, p.parts)
 	}
 	return nil
 }
 
-type key struct {
-	from, to  string
-	reference int
-	parts     int
-}
-
 // assemble puts the parts together; what is incomplete is left out.
-func assemble(pieces []part) ([]Message, error) {
+func assemble(all []part) ([]Message, error) {
+	type key struct {
+		from, to         string
+		reference, parts int
+	}
 	var messages []Message
 	unfinished := map[key]map[int][]byte{}
-	for _, p := range pieces {
-		k := key{p.From, p.To, p.Reference, p.Parts}
+	for _, p := range all {
+		k := key{p.from, p.to, p.reference, p.parts}
 		if unfinished[k] == nil {
 			unfinished[k] = map[int][]byte{}
 		}
-		unfinished[k][p.Part] = p.Text
-		if len(unfinished[k]) < p.Parts {
+		unfinished[k][p.number] = p.text
+		if len(unfinished[k]) < p.parts {
 			continue
 		}
 		var whole []byte
-		for part := range p.Parts {
-			whole = append(whole, unfinished[k][part+1]...)
+		for number := range p.parts {
+			whole = append(whole, unfinished[k][number+1]...)
 		}
 		delete(unfinished, k)
-		text, err := decode(p.Coding, whole)
+		text, err := decode(p.coding, whole)
 		if err != nil {
 			return nil, err
 		}
-		messages = append(messages, Message{From: p.From, To: p.To, Text: text, Parts: p.Parts})
+		messages = append(messages, Message{From: p.from, To: p.to, Text: text, Parts: p.parts})
 	}
 	return messages, nil
 }

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// Recorder stands between a client and a server, passes every byte on, and
-// keeps the messages that the client submits.
+// Recorder is a proxy between clients and a server that keeps the messages which
+// the clients submit.
 type Recorder struct {
 	listener net.Listener
 	server   string
@@ -20,7 +20,7 @@ type Recorder struct {
 	mu       sync.Mutex
 	open     map[net.Conn]struct{} // clients
 	closed   bool
-	pieces   []part
+	parts    []part
 	commands []uint32
 	problem  error
 	changed  chan struct{} // closed, and replaced, whenever something is kept
@@ -75,7 +75,7 @@ func (r *Recorder) Commands() []uint32 {
 func (r *Recorder) Messages() ([]Message, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	messages, err := assemble(r.pieces)
+	messages, err := assemble(r.parts)
 	return messages, errors.Join(err, r.problem)
 }
 
@@ -107,8 +107,8 @@ func (r *Recorder) accept() {
 	}
 }
 
-// pass carries both directions until either side ends. The server hears of a client
-// with the first that it says.
+// pass forwards both directions until either side ends. The server is dialled when the
+// client has sent its first message.
 func (r *Recorder) pass(client net.Conn) {
 	defer r.forget(client)
 	if !r.remember(client) {
@@ -123,7 +123,7 @@ func (r *Recorder) pass(client net.Conn) {
 		r.keep(func() { r.problem = errors.Join(r.problem, fmt.Errorf("reach the SMPP server: %w", err)) })
 		return
 	}
-	c := newConnection(client, server)
+	c := &connection{client: client, server: server, greeted: make(chan struct{})}
 	r.wait.Go(func() {
 		defer r.forget(client)
 		c.receive()
@@ -131,7 +131,7 @@ func (r *Recorder) pass(client net.Conn) {
 	for message := first; ok && c.send(message) == nil; {
 		message, ok = r.read(client)
 	}
-	c.leave()
+	c.awaitGreeting()
 	_ = server.Close() // it may have ended already
 }
 
@@ -178,11 +178,10 @@ func (r *Recorder) note(pdu []byte) {
 		if command != SubmitSM {
 			return
 		}
-		piece, err := readSubmit(pdu[headerSize:])
-		if err != nil {
+		if p, err := readSubmit(pdu[headerSize:]); err != nil {
 			r.problem = errors.Join(r.problem, err)
-			return
+		} else {
+			r.parts = append(r.parts, p)
 		}
-		r.pieces = append(r.pieces, piece)
 	})
 }

@@ -1,19 +1,18 @@
-// Package smppserver runs a private SMPP server for the tests, one that others wrote,
-// and records what is said to it.
+// Package smppserver runs a private SMPP server that others wrote, for tests, and
+// records what clients send to it.
 package smppserver
 
 import (
 	"context"
 	"crypto/rand"
 	_ "embed"
-	"encoding/hex"
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
-	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,159 +24,109 @@ import (
 //go:embed pom.xml
 var pom []byte
 
-// Options say how to run a server. The zero value speaks plainly.
-type Options struct {
-	// TLS has the server speak over TLS only, with a certificate of its own.
-	TLS bool
-	// Log gets progress in plain words; nil means none.
-	Log io.Writer
-}
-
-// Server is a running SMPP server: jSMPP's simulator. It takes every message, and
-// a second later says that it was delivered, if that was asked for, naming in
+// Server is a running SMPP server: jSMPP's simulator. It accepts every message,
+// and a second later says that it was delivered, if that was asked for, naming in
 // decimal the id that it gave in hexadecimal.
 //
-// It has its ways: until a new connection has bound itself, it takes no other;
-// it greets everybody with a message of its own; and who leaves before that is
-// answered ends the server. So clients reach it through a Recorder, which answers
-// for those who leave.
+// It has its limits: until a new connection has bound itself, it accepts no other;
+// it sends everybody a message of its own; and a client that leaves before it has
+// answered that message ends the server. So clients reach it through a Recorder,
+// which answers in their place.
 type Server struct {
-	temp     *subprocess.TempDir
+	*subprocess.Server
 	java     toolcache.Tool
 	jars     string
-	tls      bool
 	password string
-	port     int
-	process  *subprocess.Process
+	address  string
 }
 
-const (
-	systemID      = "referral"
-	startPatience = time.Minute
-	stopPatience  = 10 * time.Second
-	tempPrefix    = "referral-smpp"
-)
+const systemID = "referral"
 
-// Start finds or fetches the server and returns when it answers.
-func Start(ctx context.Context, o Options) (*Server, error) {
-	if o.Log == nil {
-		o.Log = io.Discard
+// Start finds or downloads the server and returns when it answers. Progress goes
+// to log.
+func Start(ctx context.Context, log io.Writer) (*Server, error) {
+	s := &Server{password: rand.Text()[:8]} // SMPP has room for eight characters
+	var err error
+	if s.java, err = toolchain.Java(ctx, log); err != nil {
+		return nil, err
 	}
-	java, err := toolchain.Java(ctx, o.Log)
+	s.jars, err = toolchain.Jars{Name: "an SMPP server", Dir: "smpp", Size: "about 1 MB, besides Maven's own parts", Pom: pom}.Get(ctx, s.java, log)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := toolchain.Jars{Name: "an SMPP server", Dir: "smpp", Size: "about 1 MB, besides Maven's own parts", Pom: pom}.Get(ctx, java, o.Log)
+	if s.address, err = subprocess.FreeAddress(); err != nil {
+		return nil, err
+	}
+	s.Server, err = subprocess.StartServer(ctx, subprocess.Options{
+		Name: "smpp", Prepare: func(context.Context, string) error { return nil }, Command: s.command, Ready: s.ready,
+		// It has no orderly end, and keeps nothing that one would save.
+		Interrupt: syscall.SIGKILL, Abort: syscall.SIGKILL,
+	})
 	if err != nil {
 		return nil, err
 	}
-	p := &Server{java: java, jars: filepath.Join(dir, "libs", "*"), tls: o.TLS}
-	if p.temp, err = subprocess.NewTempDir(tempPrefix, func(string) bool { return false }); err != nil {
-		return nil, err
-	}
-	if err := p.start(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start an SMPP server: %w", err), p.temp.Remove())
-	}
-	return p, nil
+	return s, nil
 }
 
-func (p *Server) start(ctx context.Context) (err error) {
-	const bytesOfPassword = 4 // SMPP has room for eight characters
-	secret := make([]byte, bytesOfPassword)
-	if _, err := rand.Read(secret); err != nil {
-		return fmt.Errorf("make a password: %w", err)
-	}
-	p.password = hex.EncodeToString(secret)
-	if p.tls {
-		if err := p.certify(ctx); err != nil {
-			return err
-		}
-	}
-	if p.port, err = subprocess.FreePort(); err != nil {
-		return err
-	}
-	return p.launch(ctx)
-}
-
-// certify makes the key store that the server looks for, and Certificate.
-func (p *Server) certify(ctx context.Context) error {
-	store := []string{"-keystore", filepath.Join(p.temp.Path, "keystore.p12"), "-storetype", "PKCS12", "-storepass", "password", "-alias", "smpp"}
-	for _, step := range [][]string{
-		{"-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "7", "-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1"},
-		{"-exportcert", "-rfc", "-file", p.Certificate()},
-	} {
-		if out, err := p.java.Command(ctx, "keytool", append(step, store...)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("make a certificate: %w\n%s", err, out)
-		}
-	}
-	return nil
-}
-
-func (p *Server) launch(ctx context.Context) (err error) {
-	log, err := os.Create(p.Log())
-	if err != nil {
-		return fmt.Errorf("open the server's log: %w", err)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	// Not ended with ctx: the server is stopped by Stop.
-	cmd := p.java.Command(context.WithoutCancel(ctx), "java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-		"-Dorg.slf4j.simpleLogger.log.org.jsmpp=info",
-		"-Djsmpp.simulator.port="+strconv.Itoa(p.port), "-Djsmpp.simulator.ssl="+strconv.FormatBool(p.tls),
-		"-Djsmpp.client.systemId="+systemID, "-Djsmpp.client.password="+p.password,
-		"-cp", p.jars, "org.jsmpp.examples.SMPPServerSimulator")
-	cmd.Dir = p.temp.Path
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for whoever calls Stop
-	if p.process, err = subprocess.Start(cmd, syscall.SIGKILL); err != nil {
-		return err
-	}
-	if err := p.waitReady(ctx); err != nil {
-		text, readErr := os.ReadFile(p.Log())
-		return errors.Join(err, fmt.Errorf("the server's log says:\n%s", text), readErr, p.process.Stop(syscall.SIGKILL, stopPatience))
-	}
-	return nil
-}
-
-func (p *Server) waitReady(ctx context.Context) error {
-	const pause = 50 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	for {
-		problem := p.probe(ctx)
-		if problem == nil {
-			return nil
-		}
-		select {
-		case <-p.process.Done():
-			return fmt.Errorf("the server ended: %w", p.process.Wait())
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the server to answer: %w: %w", ctx.Err(), problem)
-		case <-time.After(pause):
-		}
-	}
+func (s *Server) command(ctx context.Context, _ string) *exec.Cmd {
+	_, port, _ := strings.Cut(s.address, ":")
+	return s.java.Command(ctx, "java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+		"-Dorg.slf4j.simpleLogger.log.org.jsmpp=info", "-Djsmpp.simulator.port="+port, "-Djsmpp.simulator.ssl=false",
+		"-Djsmpp.client.systemId="+systemID, "-Djsmpp.client.password="+s.password,
+		"-cp", filepath.Join(s.jars, "libs", "*"), "org.jsmpp.examples.SMPPServerSimulator")
 }
 
 // Addr is where clients reach the server.
-func (p *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+func (s *Server) Addr() string { return s.address }
 
-// SystemID is the name that the server lets in.
-func (p *Server) SystemID() string { return systemID }
+// SystemID is the name that the server accepts.
+func (s *Server) SystemID() string { return systemID }
 
 // Password is the password for SystemID.
-func (p *Server) Password() string { return p.password }
+func (s *Server) Password() string { return s.password }
 
-// Log is the file that the server writes its messages to. The texts in it are
-// garbled, since the server takes all for ASCII: a Recorder has them whole.
-func (p *Server) Log() string { return filepath.Join(p.temp.Path, "smpp.log") }
-
-// Certificate is the file, in PEM, by which clients know a server with TLS.
-func (p *Server) Certificate() string { return filepath.Join(p.temp.Path, "certificate.pem") }
-
-// Stop stops the server and removes what it kept.
-func (p *Server) Stop() error {
-	// It knows no orderly end, and keeps nothing that one would save.
-	if err := errors.Join(p.process.Stop(syscall.SIGKILL, stopPatience), p.temp.Remove()); err != nil {
-		return fmt.Errorf("stop the SMPP server: %w", err)
+// ready goes through a whole session, because one that breaks off ends the server.
+func (s *Server) ready(ctx context.Context) error {
+	const timeout = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	// Section 4.1.5: system_id, password, system_type, version 3.4, TON, NPI, address_range.
+	body := fmt.Appendf(nil, "%s\x00%s\x00\x00\x34\x00\x00\x00", systemID, s.password)
+	if _, err := exchange(conn, pdu(BindTransceiver, 1, body), BindTransceiver|response); err != nil {
+		return err
+	}
+	greeting, err := exchange(conn, nil, DeliverSM)
+	if err != nil {
+		return err
+	}
+	_, err = exchange(conn, append(answerTo(greeting), pdu(Unbind, 2, nil)...), Unbind|response)
+	return err
+}
+
+// exchange sends a request and returns the server's next message, which must be the
+// wanted command.
+func exchange(conn net.Conn, request []byte, wanted uint32) ([]byte, error) {
+	if _, err := conn.Write(request); err != nil {
+		return nil, err
+	}
+	answer, err := readPDU(conn)
+	if err != nil {
+		return nil, err
+	}
+	if status := statusOf(answer); commandOf(answer) != wanted || status != 0 {
+		return nil, fmt.Errorf("the server sends %#x with status %#x, want %#x", commandOf(answer), status, wanted)
+	}
+	return answer, nil
+}
+
+func answerTo(deliver []byte) []byte {
+	return pdu(DeliverSM|response, binary.BigEndian.Uint32(deliver[12:]), []byte{0})
 }

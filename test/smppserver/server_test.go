@@ -3,8 +3,6 @@ package smppserver_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -231,24 +229,5 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		if err := r.Close(); err == nil {
 			t.Errorf("%s passes for nothing wrong", name)
 		}
-	}
-}
-
-// TestServerSpeaksTLS shows that a client which knows the certificate gets in.
-func TestServerSpeaksTLS(t *testing.T) {
-	p, err := smppserver.Start(t.Context(), smppserver.Options{TLS: true, Log: t.Output()})
-	must(t, err)
-	t.Cleanup(func() { must(t, p.Stop()) })
-	text, err := os.ReadFile(p.Certificate())
-	must(t, err)
-	known := x509.NewCertPool()
-	if !known.AppendCertsFromPEM(text) {
-		t.Fatal("the certificate cannot be read")
-	}
-	conn, err := tls.Dial("tcp", p.Addr(), &tls.Config{RootCAs: known})
-	must(t, err)
-	c := speak(t, conn)
-	if status := c.bind(p.SystemID(), p.Password()); status != 0 {
-		t.Errorf("bind is answered with status %d", status)
 	}
 }

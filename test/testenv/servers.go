@@ -151,12 +151,11 @@ func (e *environment) smpp(ctx context.Context, _ options, log io.Writer) error 
 		_, err := fmt.Fprintln(log, "using the SMPP server that", addr, "names")
 		return err
 	}
-	peer, err := smppserver.Start(ctx, smppserver.Options{Log: log})
+	server, err := smppserver.Start(ctx, log)
 	if err != nil {
 		return err
 	}
-	e.add(peer.Stop, addr+"="+peer.Addr(), addr+"_USER="+peer.SystemID(),
-		addr+"_PASSWORD="+peer.Password(), addr+"_LOG="+peer.Log())
+	e.add(server.Stop, addr+"="+server.Addr(), addr+"_USER="+server.SystemID(), addr+"_PASSWORD="+server.Password())
 	return nil
 }
 

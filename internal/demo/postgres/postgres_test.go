@@ -2,11 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -103,9 +102,9 @@ func TestWrongPasswordIsRefused(t *testing.T) {
 	}
 }
 
-func TestDataSurviveRestart(t *testing.T) {
-	dir := filepath.Join(openDir(t), "data")
-	s := start(t, postgres.Options{Dir: dir})
+func TestDataSurviveRestartAndKill(t *testing.T) {
+	s := start(t, postgres.Options{})
+	defer stop(t, s)
 	conn, err := pgx.Connect(t.Context(), s.DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,73 +112,57 @@ func TestDataSurviveRestart(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "CREATE TABLE kept AS SELECT 'yes' AS answer"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := postgres.Start(t.Context(), postgres.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another process") {
-		t.Errorf("a second server on the same directory: %v", err)
-	}
-	stop(t, s) // with a client connected
-
-	s = start(t, postgres.Options{Dir: dir})
-	defer stop(t, s)
-	if got := query(t, s, "SELECT answer FROM kept"); got != "yes" {
-		t.Errorf("after a restart the table holds %q", got)
+	for name, end := range map[string]func() error{"a restart": func() error { return nil }, "a kill": s.Kill} {
+		if err := errors.Join(end(), s.Restart(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if got := query(t, s, "SELECT answer FROM kept"); got != "yes" {
+			t.Errorf("after %s the table holds %q", name, got)
+		}
 	}
 }
 
-const helperDir = "REFERRAL_TEST_HELPER_DIR"
+const readyFile = "REFERRAL_TEST_READY_FILE"
 
-// TestHelperServer is the process that TestServerDiesWithItsStarter kills.
-func TestHelperServer(t *testing.T) {
-	dir := os.Getenv(helperDir)
-	if dir == "" {
+// TestStarterProcess is the process that TestServerDiesWithItsStarter kills.
+func TestStarterProcess(t *testing.T) {
+	file := os.Getenv(readyFile)
+	if file == "" {
 		return
 	}
-	start(t, postgres.Options{Dir: dir})
-	if err := os.WriteFile(dir+".ready", nil, 0o600); err != nil {
+	s := start(t, postgres.Options{})
+	if err := os.WriteFile(file, []byte(s.DSN("postgres")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Minute)
 }
 
 func TestServerDiesWithItsStarter(t *testing.T) {
-	dir := filepath.Join(openDir(t), "data")
-	helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperServer$", "-test.v")
-	helper.Env = append(os.Environ(), helperDir+"="+dir)
-	helper.Stdout, helper.Stderr = t.Output(), t.Output()
-	helper.WaitDelay = time.Second
-	if err := helper.Start(); err != nil {
+	t.Setenv("TMPDIR", openDir(t))
+	ready := filepath.Join(t.TempDir(), "ready")
+	starter := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStarterProcess$", "-test.v")
+	starter.Env = append(os.Environ(), readyFile+"="+ready)
+	starter.Stdout, starter.Stderr = t.Output(), t.Output()
+	starter.WaitDelay = time.Second
+	if err := starter.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the helper's server starts", func() bool {
-		_, err := os.Stat(dir + ".ready")
+	eventually(t, "the starter's server starts", func() bool {
+		_, err := os.Stat(ready)
 		return err == nil
 	})
-	if err := helper.Process.Signal(syscall.SIGKILL); err != nil {
+	if err := starter.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = helper.Wait()
+	_ = starter.Wait()
 	eventually(t, "the server ends by itself", func() bool {
-		_, err := os.Stat(filepath.Join(dir, "data", "postmaster.pid"))
-		return os.IsNotExist(err)
+		running, err := filepath.Glob(filepath.Join(os.TempDir(), "*", "data", "postmaster.pid"))
+		return err == nil && len(running) == 0
 	})
-	stop(t, start(t, postgres.Options{Dir: dir}))
-}
-
-func TestStalePidFileIsCleared(t *testing.T) {
-	dir := filepath.Join(openDir(t), "data")
-	stop(t, start(t, postgres.Options{Dir: dir}))
-	stranger := exec.CommandContext(t.Context(), "sleep", "60")
-	if os.Geteuid() == 0 {
-		stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	stop(t, start(t, postgres.Options{})) // which removes what the other one left
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "referral-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if err := stranger.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
-	pid := []byte(strconv.Itoa(stranger.Process.Pid) + "\n" + filepath.Join(dir, "data") + "\n")
-	if err := os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), pid, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	stop(t, start(t, postgres.Options{Dir: dir}))
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -10,14 +10,14 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// probe does what a client's first moves will be. An open port proves little: a
-// broker accepts connections before it has joined its cluster, and a group's
-// coordinator needs a topic that is made at the first request.
-func (b *Broker) probe(ctx context.Context) error {
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// ready makes a client's first requests. An open port proves little: a broker
+// accepts connections before it has joined its cluster, and a group's coordinator
+// needs a topic that is made at the first request.
+func (b *Broker) ready(ctx context.Context) error {
+	const timeout = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := b.probePlain(ctx); err != nil {
+	if err := b.readyPlain(ctx); err != nil {
 		return err
 	}
 	return b.Authenticate(ctx, b.password)
@@ -37,7 +37,7 @@ func (b *Broker) Authenticate(ctx context.Context, password string) error {
 	return conn.Close()
 }
 
-func (b *Broker) probePlain(ctx context.Context) error {
+func (b *Broker) readyPlain(ctx context.Context) error {
 	transport := &kafkago.Transport{}
 	defer transport.CloseIdleConnections()
 	client := kafkago.Client{Addr: kafkago.TCP(b.Addr()), Transport: transport}

@@ -1,18 +1,14 @@
-// Package subprocess runs the server processes of the demo and of the tests so that
-// none of them, and none of their temporary data, outlives the process that
-// wanted it, even when that one is killed outright.
+// Package subprocess runs server processes, for the demo and for tests. None of
+// them, and none of their files, outlives the process that started it, even when
+// that one is killed.
 package subprocess
 
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -65,7 +61,7 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
-// Signal sends sig; a child that has ended already is no error.
+// Signal sends sig; a child that has ended already is not an error.
 func (p *Process) Signal(sig syscall.Signal) error {
 	select {
 	case <-p.done:
@@ -78,12 +74,13 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// Stop asks with sig, and kills the child when it is not gone within patience.
-func (p *Process) Stop(sig syscall.Signal, patience time.Duration) error {
+// Stop asks the child to end with sig and kills it
+// when it has not ended within timeout.
+func (p *Process) Stop(sig syscall.Signal, timeout time.Duration) error {
 	if err := p.Signal(sig); err != nil {
 		return err
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:
@@ -94,38 +91,5 @@ func (p *Process) Stop(sig syscall.Signal, patience time.Duration) error {
 		return err
 	}
 	<-p.done
-	return fmt.Errorf("process %d did not stop within %s and was killed", p.PID(), patience)
-}
-
-// given is the ports that FreePort has named in this process: nothing need listen on
-// one yet when the next is asked for.
-var given sync.Map
-
-// FreePort finds a TCP port on 127.0.0.1 that nothing listens on, another one at
-// each call. It stays below the range from which the kernel serves outgoing
-// connections, so that a server restarted on the same port does not find it taken
-// by a client.
-func FreePort() (int, error) {
-	const lowest, highest, tries = 10000, 30000, 200
-	for range tries {
-		port := lowest + rand.IntN(highest-lowest)
-		if _, named := given.LoadOrStore(port, true); named {
-			continue
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			return 0, fmt.Errorf("release port %d: %w", port, err)
-		}
-		return port, nil
-	}
-	return 0, fmt.Errorf("find a free port on 127.0.0.1: %d tries between %d and %d failed", tries, lowest, highest)
-}
-
-// FreeAddress is 127.0.0.1 with a free port.
-func FreeAddress() (string, error) {
-	port, err := FreePort()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
+	return fmt.Errorf("process %d did not stop within %s and was killed", p.PID(), timeout)
 }
