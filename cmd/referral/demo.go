@@ -26,7 +26,7 @@ import (
 	"referral/internal/subprocess"
 	"referral/models"
 	"referral/store"
-	"referral/web/auth"
+	"referral/web/portal"
 )
 
 // demoOptions say how large the demo is.
@@ -362,7 +362,7 @@ func (d *demo) stay(ctx context.Context) error {
 	if err := d.welcome(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), auth.HomePath)
+	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), portal.BasePath)
 	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
 	fmt.Fprintf(d.out, "The commands work on it too, under:\n  export %s %s\n", shellQuoted(d.overrides[0]), shellQuoted(d.overrides[1]))
 	group, ctx := errgroup.WithContext(ctx)

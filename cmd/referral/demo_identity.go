@@ -8,6 +8,7 @@ import (
 	"referral/cmd/referral/config"
 	"referral/internal/demo/fakeoidc"
 	"referral/web/auth"
+	"referral/web/portal"
 )
 
 // identify gives the demo an OpenID provider of its own, and tells the
@@ -21,7 +22,7 @@ func (d *demo) identify(ctx context.Context, c *config.Config) error {
 	c.Cabinet = config.Default().Cabinet
 	public := c.Cabinet.Public(address)
 	d.identity, err = fakeoidc.Start(ctx, fakeoidc.Options{
-		RedirectURIs: []string{public + auth.CallbackPath}, PostLogoutURIs: []string{public + auth.SignedOutPath}, Offer: d.offer,
+		RedirectURIs: []string{public + portal.BasePath + auth.CallbackPath}, PostLogoutURIs: []string{public + portal.BasePath + auth.SignedOutPath}, Offer: d.offer,
 	})
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (a *app) authenticator(public string, front *pages.Pages) (*auth.Authentica
 		return nil, err
 	}
 	return auth.New(auth.Options{
-		PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: a.store, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"referral/cmd/referral/config"
 	"referral/web/auth"
+	"referral/web/portal"
 )
 
 // shut is the program as outside systems may start it: nobody has configured the
@@ -58,10 +59,10 @@ func TestOnlyTheseRoutesAreForEverybody(t *testing.T) {
 	}
 	var open []string
 	for _, route := range routes {
-		switch page := strings.Contains(route.Pattern, " "+auth.HomePath); {
+		switch page := strings.Contains(route.Pattern, " "+portal.BasePath); {
 		case route.Access == auth.Anyone:
 			open = append(open, route.Pattern)
-		case (route.Access == auth.ClientPage) != page || !page && !strings.Contains(route.Pattern, " /api/v1/"):
+		case (route.Access == auth.SignedInPage) != page || !page && !strings.Contains(route.Pattern, " /api/v1/"):
 			t.Errorf("%s is entered as %s: pages are under /referral, the API is under /api/v1", route.Pattern, route.Access)
 		}
 	}
@@ -88,7 +89,7 @@ func TestWithoutSignInEveryRouteSaysSo(t *testing.T) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, q)
 		kind := "text/html"
-		if route.Access == auth.ClientAPI {
+		if route.Access == auth.SignedInAPI {
 			kind = "application/problem+json"
 		}
 		if answer.Code != http.StatusServiceUnavailable || !strings.HasPrefix(answer.Header().Get("Content-Type"), kind) ||

@@ -120,7 +120,7 @@ func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	stack := &cabinetStack{rig: authtest.New(b, authtest.Options{Sessions: s})}
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
-	stack.rig.Serve(append(a.Routes(), auth.Route{Pattern: "GET /api/v1/select-1", Access: auth.ClientAPI, Handler: selectOne(db)}))
+	stack.rig.Serve(append(a.Routes(), auth.Route{Pattern: "GET /api/v1/select-1", Access: auth.SignedInAPI, Handler: selectOne(db)}))
 	return stack
 }
 

@@ -11,13 +11,12 @@ type Access string
 
 // The access rules.
 const (
-	Anyone     Access = "anyone"      // without authentication
-	ClientPage Access = "client-page" // a signed-in client; others are sent to sign in
-	ClientAPI  Access = "client-api"  // a signed-in client or a bearer token; others get 401
+	Anyone       Access = "anyone"         // without authentication
+	SignedInPage Access = "signed-in-page" // by session; others are redirected to the sign-in
+	SignedInAPI  Access = "signed-in-api"  // by session or bearer token; others get 401
 )
 
-// Route is a route of the personal account. Pattern is one of http.ServeMux, with the
-// method.
+// Route is a route of a site. Pattern is one of http.ServeMux, with the method.
 type Route struct {
 	Pattern string
 	Access  Access
@@ -27,9 +26,9 @@ type Route struct {
 // Validate refuses a route without an access rule, a pattern or a handler.
 func (r Route) Validate() error {
 	switch r.Access {
-	case Anyone, ClientPage, ClientAPI:
+	case Anyone, SignedInPage, SignedInAPI:
 	default:
-		return fmt.Errorf("auth: route %q has no rule that says who may come in (%q)", r.Pattern, r.Access)
+		return fmt.Errorf("auth: route %q has no access rule (%q)", r.Pattern, r.Access)
 	}
 	if r.Pattern == "" || r.Handler == nil {
 		return fmt.Errorf("auth: route %q needs a pattern and a handler", r.Pattern)
@@ -37,7 +36,7 @@ func (r Route) Validate() error {
 	return nil
 }
 
-// Principal is the authenticated client of a request.
+// Principal is who has been authenticated.
 type Principal struct {
 	AccountID int64
 	Bearer    bool // authenticated by a token instead of a session
@@ -50,8 +49,7 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// PrincipalOf returns the principal of a request. It is set in every handler with the
-// access ClientPage or ClientAPI; ok is false elsewhere.
+// PrincipalOf returns the principal of a request. ok is false for the access rule Anyone.
 func PrincipalOf(ctx context.Context) (p Principal, ok bool) {
 	p, ok = ctx.Value(principalKey{}).(Principal)
 	return p, ok

@@ -10,23 +10,23 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/health"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
 	"referral/models"
 	"referral/web/middleware"
 )
 
-// The routes of signing in and out, and the page that follows.
+// The routes of signing in and out, under Options.Base.
 const (
-	HomePath      = middleware.HomePath
-	SignInPath    = "/referral/sign-in"
-	CallbackPath  = "/referral/sign-in/callback"
-	SignOutPath   = "/referral/sign-out" // by POST
-	SignedOutPath = "/referral/signed-out"
+	SignInPath    = "/sign-in"
+	CallbackPath  = "/sign-in/callback"
+	SignOutPath   = "/sign-out" // by POST
+	SignedOutPath = "/signed-out"
 )
 
-// Authenticator identifies clients, by session or bearer token, and enforces the
-// access rule of every route.
+// Authenticator authenticates requests by session or bearer token, and enforces the
+// access rule of every route of a site.
 type Authenticator struct {
 	options   Options
 	public    string // URL without a slash at its end
@@ -35,6 +35,7 @@ type Authenticator struct {
 	provider  atomic.Pointer[provider] // nil until the provider has been reached
 	exchanges chan struct{}            // limits concurrent calls to the provider
 	seen      chan models.Session
+	health    *health.Tracker
 	metrics   *metrics
 	stack     *middleware.Stack
 	log       *slog.Logger
@@ -46,7 +47,7 @@ const (
 	maxSeenQueue = 1024
 )
 
-// New returns an authenticator. It does not contact the provider yet: see
+// New returns an authenticator. It does not connect to the provider until
 // [Authenticator.Run].
 func New(o Options) (*Authenticator, error) {
 	if err := o.validate(); err != nil {
@@ -55,10 +56,13 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		options: o, public: strings.TrimSuffix(o.PublicURL, "/"), secure: strings.HasPrefix(o.PublicURL, "https://"),
 		client: newClient(), exchanges: make(chan struct{}, maxExchanges), seen: make(chan models.Session, maxSeenQueue),
-		metrics: newMetrics(o.Registerer), log: o.Log,
+		metrics: newMetrics(o.Site, o.Registerer), log: o.Log,
 	}
+	a.health = health.New(health.Options{
+		Log: o.Log, Failing: "the OpenID provider cannot be reached, trying again", Recovered: "the OpenID provider answers again",
+	})
 	a.stack = middleware.New(middleware.Options{
-		TrustedOrigin: a.public, HTTPS: a.secure, Page: o.Page, Log: o.Log, Registerer: o.Registerer,
+		Site: o.Site, Base: o.Base, TrustedOrigin: a.public, HTTPS: a.secure, Page: o.Page, Log: o.Log, Registerer: o.Registerer,
 		CrossSite: func(w http.ResponseWriter, r *http.Request) { a.deny(w, r, errCrossSite) },
 	})
 	var err error
@@ -76,7 +80,7 @@ func (a *Authenticator) Run(ctx context.Context) error {
 	if a.Configured() {
 		group.Go(func() error { return a.supervise(ctx, a.watchProvider) })
 	} else {
-		a.log.Warn("sign-in to the personal account is not configured: its pages and API answer 503")
+		a.log.Warn("sign-in is not configured: pages and API answer 503", "site", a.options.Site)
 	}
 	group.Go(func() error { return a.supervise(ctx, a.recordSeen) })
 	return group.Wait()

@@ -26,15 +26,15 @@ func TestLocalPath(t *testing.T) {
 		"/referral": "/referral", "/referral/friends/7?page=2": "/referral/friends/7?page=2", "/referral?tab=%D1%8F": "/referral?tab=%D1%8F",
 		"/referral/x#part": "/referral/x",
 		// Everything else leads home.
-		"": HomePath, "/": HomePath, "/referrals": HomePath, "/api/v1/me": HomePath, "referral": HomePath, "?x": HomePath,
-		"https://evil.example/referral": HomePath, "//evil.example/referral": HomePath, "/\\evil.example": HomePath, "\\\\evil.example": HomePath,
-		"/referral\\..\\..": HomePath, "/referral/../admin": HomePath, "/referral/./x": HomePath, "/referral//evil.example": HomePath,
-		"/referral%2f0": HomePath, "/referral/%2e%2e/admin": HomePath, "/referral/%2e%2e%2fadmin": HomePath, "javascript:alert(1)": HomePath, "/referral/\r\nSet-Cookie: a=b": HomePath,
-		"/referral/\x00": HomePath, " /referral": HomePath, "/referral/я": HomePath, "/referral:80@evil.example": HomePath, "/referral/%zz": HomePath,
-		"/referral/sign-in": HomePath, "/referral/sign-in/callback?code=x": HomePath, "/referral/sign-out": HomePath, "/referral/signed-out": HomePath,
-		"/referral/" + strings.Repeat("x", 600): HomePath,
+		"": "/referral", "/": "/referral", "/referrals": "/referral", "/api/v1/me": "/referral", "referral": "/referral", "?x": "/referral",
+		"https://evil.example/referral": "/referral", "//evil.example/referral": "/referral", "/\\evil.example": "/referral", "\\\\evil.example": "/referral",
+		"/referral\\..\\..": "/referral", "/referral/../admin": "/referral", "/referral/./x": "/referral", "/referral//evil.example": "/referral",
+		"/referral%2f0": "/referral", "/referral/%2e%2e/admin": "/referral", "/referral/%2e%2e%2fadmin": "/referral", "javascript:alert(1)": "/referral", "/referral/\r\nSet-Cookie: a=b": "/referral",
+		"/referral/\x00": "/referral", " /referral": "/referral", "/referral/я": "/referral", "/referral:80@evil.example": "/referral", "/referral/%zz": "/referral",
+		"/referral/sign-in": "/referral", "/referral/sign-in/callback?code=x": "/referral", "/referral/sign-out": "/referral", "/referral/signed-out": "/referral",
+		"/referral/" + strings.Repeat("x", 600): "/referral",
 	} {
-		if got := localPath(text); got != want {
+		if got := localPath("/referral", text); got != want {
 			t.Errorf("%q leads to %q, want %q", text, got, want)
 		}
 	}
@@ -45,14 +45,14 @@ func FuzzLocalPath(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got := localPath(text)
+		got := localPath("/referral", text)
 		if got != "/referral" && !strings.HasPrefix(got, "/referral/") && !strings.HasPrefix(got, "/referral?") {
 			t.Fatalf("%q leads to %q", text, got)
 		}
 		if strings.ContainsAny(got, "\\\r\n\t ") || strings.Contains(strings.SplitN(got, "?", 2)[0], "..") {
 			t.Fatalf("%q leads to %q", text, got)
 		}
-		if again := localPath(got); again != got {
+		if again := localPath("/referral", got); again != got {
 			t.Fatalf("%q leads to %q, and that to %q", text, got, again)
 		}
 	})
@@ -65,7 +65,7 @@ func TestPendingCookie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, ok := parsePendingSignIn(p.String())
+	back, ok := parsePendingSignIn("/referral", p.String())
 	if !ok || back != p || !back.is(p.state) || back.is("") || back.is(p.nonce) {
 		t.Errorf("%+v came back as %+v, %v", p, back, ok)
 	}
@@ -73,11 +73,11 @@ func TestPendingCookie(t *testing.T) {
 		t.Errorf("state %s, nonce %s, verifier %s", p.state, p.nonce, p.verifier)
 	}
 	evil := strings.Join(append(strings.Split(p.String(), ".")[:2], base64.RawURLEncoding.EncodeToString([]byte("//evil.example"))), ".")
-	if back, ok := parsePendingSignIn(evil); !ok || back.backTo != HomePath {
-		t.Errorf("a changed cookie leads to %q", back.backTo)
+	if back, ok := parsePendingSignIn("/referral", evil); !ok || back.returnTo != "/referral" {
+		t.Errorf("a changed cookie leads to %q", back.returnTo)
 	}
 	for _, text := range []string{"", "..", p.String()[1:], p.String() + ".x", strings.Replace(p.String(), ".", ".!", 1), "AA." + p.String()} {
-		if _, ok := parsePendingSignIn(text); ok {
+		if _, ok := parsePendingSignIn("/referral", text); ok {
 			t.Errorf("%q was taken for a sign-in", text)
 		}
 	}
@@ -85,14 +85,14 @@ func TestPendingCookie(t *testing.T) {
 
 func TestPendingsEnd(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	d := &Authenticator{options: Options{Now: func() time.Time { return now }}}
+	d := &Authenticator{options: Options{Base: "/referral", Cookie: "referral", Now: func() time.Time { return now }}}
 	for age, want := range map[time.Duration]int{0: 1, pendingLifetime - time.Second: 1, pendingLifetime: 0, -pendingLifetime: 0} {
-		p, err := newPendingSignIn(rand.Reader, now.Add(-age), HomePath)
+		p, err := newPendingSignIn(rand.Reader, now.Add(-age), "/referral")
 		if err != nil {
 			t.Fatal(err)
 		}
 		q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		q.AddCookie(&http.Cookie{Name: pendingCookie, Value: p.String()})
+		q.AddCookie(&http.Cookie{Name: "referral-sign-in", Value: p.String()})
 		if got := len(d.pendingSignIns(q)); got != want {
 			t.Errorf("after %s there are %d", age, got)
 		}
@@ -102,7 +102,7 @@ func TestPendingsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	many.AddCookie(&http.Cookie{Name: pendingCookie, Value: strings.TrimSuffix(strings.Repeat(one.String()+"!", 50), "!")})
+	many.AddCookie(&http.Cookie{Name: "referral-sign-in", Value: strings.TrimSuffix(strings.Repeat(one.String()+"!", 50), "!")})
 	recorder := httptest.NewRecorder()
 	d.setPendingSignIns(recorder, append([]pendingSignIn{one}, d.pendingSignIns(many)...))
 	if got := recorder.Header().Get("Set-Cookie"); strings.Count(got, "!") != maxPending-1 || len(got) > 4000 {
@@ -125,21 +125,21 @@ func TestSealedHint(t *testing.T) {
 	}
 }
 
-// none is sessions of nobody.
-type none struct{}
+// noSessions is an empty store of sessions.
+type noSessions struct{}
 
-func (none) OpenSession(context.Context, models.Session) error { return nil }
-func (none) Session(context.Context, models.SessionID, time.Time) (s models.Session, ok bool, err error) {
+func (noSessions) OpenSession(context.Context, models.Session) error { return nil }
+func (noSessions) Session(context.Context, models.SessionID, time.Time) (s models.Session, ok bool, err error) {
 	return s, false, nil
 }
-func (none) TouchSession(context.Context, models.Session, time.Time) error { return nil }
-func (none) CloseSession(context.Context, models.SessionID) (s models.Session, ok bool, err error) {
+func (noSessions) TouchSession(context.Context, models.Session, time.Time) error { return nil }
+func (noSessions) CloseSession(context.Context, models.SessionID) (s models.Session, ok bool, err error) {
 	return s, false, nil
 }
 
-func whole() Options {
+func validOptions() Options {
 	return Options{
-		PublicURL: "https://lk.example.ru", Sessions: none{}, Idle: time.Minute, Lifetime: time.Hour, Now: time.Now,
+		Site: "portal", Base: "/referral", Cookie: "referral", PublicURL: "https://lk.example.ru", Sessions: noSessions{}, Idle: time.Minute, Lifetime: time.Hour, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		SignIn: SignIn{
 			Issuer: "https://id.example.ru", ClientID: "referral", ClientSecret: "geheim", AccountClaim: "account_id", Audience: "referral-api", Scopes: []string{"openid"},
@@ -157,13 +157,16 @@ func TestOptions(t *testing.T) {
 		func(o *Options) { o.PublicURL, o.SignIn = "http://10.0.0.1", SignIn{} }, // closed: no cookie is ever set
 		func(o *Options) { o.SignIn.Audience = "" },
 	} {
-		o := whole()
+		o := validOptions()
 		fine(&o)
 		if _, err := New(o); err != nil {
 			t.Error(err)
 		}
 	}
 	for want, spoil := range map[string]func(*Options){
+		"no Site":                   func(o *Options) { o.Site = "" },
+		"or no Cookie":              func(o *Options) { o.Cookie = "" },
+		"must be like /referral":    func(o *Options) { o.Base = "/referral/" },
 		"no Sessions":               func(o *Options) { o.Sessions = nil },
 		"no Now":                    func(o *Options) { o.Now = nil },
 		"no Log":                    func(o *Options) { o.Log = nil },
@@ -173,16 +176,16 @@ func TestOptions(t *testing.T) {
 		"must be https":             func(o *Options) { o.PublicURL = "http://lk.example.ru" },
 		"has a path":                func(o *Options) { o.PublicURL = "https://example.ru/lk" },
 		"neither a user nor a frag": func(o *Options) { o.PublicURL = "https://u:geheim@example.ru" },
-		"may not hold a query":      func(o *Options) { o.PublicURL = "https://example.ru?x" },
-		"no URL like":               func(o *Options) { o.PublicURL = "lk.example.ru" },
+		"must not have a query":     func(o *Options) { o.PublicURL = "https://example.ru?x" },
+		"is not a URL like":         func(o *Options) { o.PublicURL = "lk.example.ru" },
 		"the issuer":                func(o *Options) { o.SignIn.Issuer = "http://id.example.ru" },
-		"an id and a secret":        func(o *Options) { o.SignIn.ClientSecret = "" },
-		"id and a secret, and one":  func(o *Options) { o.SignIn.ClientID = "" },
+		"a client id and a":         func(o *Options) { o.SignIn.ClientSecret = "" },
+		"client secret, and one":    func(o *Options) { o.SignIn.ClientID = "" },
 		"no name of the claim":      func(o *Options) { o.SignIn.AccountClaim = "" },
-		"every ID token would open": func(o *Options) { o.SignIn.Audience = "referral" },
+		"every ID token would be":   func(o *Options) { o.SignIn.Audience = "referral" },
 		"without the scope openid":  func(o *Options) { o.SignIn.Scopes = []string{"profile"} },
 	} {
-		o := whole()
+		o := validOptions()
 		spoil(&o)
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("got %v, want an error about %q", err, want)
@@ -192,7 +195,7 @@ func TestOptions(t *testing.T) {
 
 // Without randomness there are no secrets, and so no sign-ins.
 func TestNoRandomness(t *testing.T) {
-	o := whole()
+	o := validOptions()
 	o.Random = iotest.ErrReader(errors.New("no randomness"))
 	d, err := New(o)
 	if err != nil {
@@ -200,18 +203,18 @@ func TestNoRandomness(t *testing.T) {
 	}
 	d.provider.Store(&provider{})
 	recorder := httptest.NewRecorder()
-	d.beginSignIn(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, SignInPath, nil))
+	d.beginSignIn(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/referral/sign-in", nil))
 	if recorder.Code != http.StatusInternalServerError || recorder.Header().Get("Set-Cookie") != "" {
 		t.Errorf("status %d, %v", recorder.Code, recorder.Header())
 	}
-	if err := d.openSession(t.Context(), recorder, 885, ""); err == nil || recorder.Header().Get("Set-Cookie") != "" {
+	if err := d.openSession(t.Context(), recorder, Principal{AccountID: 885}, ""); err == nil || recorder.Header().Get("Set-Cookie") != "" {
 		t.Errorf("a session was opened: %v", err)
 	}
 }
 
 // Too many sign-ins at once wait for nobody.
 func TestSignInsAtOnceAreBounded(t *testing.T) {
-	d, err := New(whole())
+	d, err := New(validOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,11 +243,11 @@ func TestProviderTransport(t *testing.T) {
 
 // A provider's place to sign out keeps the query that it has.
 func TestAfterSignOut(t *testing.T) {
-	d, err := New(whole())
+	d, err := New(validOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.afterSignOut("hint"); got != SignedOutPath {
+	if got := d.afterSignOut("hint"); got != "/referral/signed-out" {
 		t.Errorf("without a provider it leads to %s", got)
 	}
 	place, err := secureEndpoint("https://id.example.ru/out?p=policy")
@@ -269,13 +272,13 @@ func TestPlacesInTheOpen(t *testing.T) {
 	for _, c := range []struct {
 		key, address, says string
 	}{
-		{"authorization_endpoint", "http://id.example.ru/x", "its place to sign in: "},
-		{"token_endpoint", "http://id.example.ru/x", "its place to fetch tokens: "},
-		{"jwks_uri", "http://id.example.ru/x", "its place to find its keys: "},
-		{"end_session_endpoint", "http://id.example.ru/x", "its place to sign out: "},
-		{"token_endpoint", "", "its place to fetch tokens: "},
-		{"jwks_uri", "/keys", "its place to find its keys: "},
-		{"token_endpoint", "https://u:p@id.example.ru/x", "its place to fetch tokens: "},
+		{"authorization_endpoint", "http://id.example.ru/x", "its authorization endpoint: "},
+		{"token_endpoint", "http://id.example.ru/x", "its token endpoint: "},
+		{"jwks_uri", "http://id.example.ru/x", "its key endpoint: "},
+		{"end_session_endpoint", "http://id.example.ru/x", "its sign-out endpoint: "},
+		{"token_endpoint", "", "its token endpoint: "},
+		{"jwks_uri", "/keys", "its key endpoint: "},
+		{"token_endpoint", "https://u:p@id.example.ru/x", "its token endpoint: "},
 		{"token_endpoint", "http://127.0.0.1:1/x", ""},
 		{"jwks_uri", "http://localhost:1/x?p=policy", ""},
 	} {
@@ -291,7 +294,7 @@ func TestPlacesInTheOpen(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(says)
 			}))
 			defer provider.Close()
-			options := whole()
+			options := validOptions()
 			options.SignIn.Issuer = provider.URL
 			d, err := New(options)
 			if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // errBadToken: a bearer token is not valid for the API. Clients are not told why.
-var errBadToken = errors.New("the token does not open the API")
+var errBadToken = errors.New("the token is not valid for the API")
 
 const maxToken = 8 << 10
 
@@ -31,34 +31,35 @@ func bearerOf(r *http.Request) (token string, given bool) {
 	return token, true
 }
 
-// bearer returns the account of a bearer token. Errors: [errBadToken], or
+// bearer returns the principal of a bearer token. Errors: [errBadToken], or
 // [errProviderUnavailable] if the token cannot be verified now.
-func (a *Authenticator) bearer(ctx context.Context, token string) (int64, error) {
+func (a *Authenticator) bearer(ctx context.Context, token string) (Principal, error) {
 	p, err := a.currentProvider()
 	switch {
 	case err != nil:
-		return 0, err
+		return Principal{}, err
 	case p.bearers == nil || token == "":
-		return 0, errBadToken
+		return Principal{}, errBadToken
 	}
 	verified, err := verify(ctx, p.bearers, token)
 	switch {
 	case errors.Is(err, errProviderUnavailable):
-		return 0, err
+		return Principal{}, err
 	case err != nil, !a.isForAPI(verified, token):
-		return 0, errBadToken
+		return Principal{}, errBadToken
 	}
-	account, err := accountOf(verified, a.options.SignIn.AccountClaim)
+	principal, err := a.principalOf(verified)
 	if err != nil {
-		return 0, errBadToken
+		return Principal{}, errBadToken
 	}
-	return account, nil
+	principal.Bearer = true
+	return principal, nil
 }
 
-// isForAPI tells an access token from an ID token, which providers may sign with
-// the same key and even give the same audience. One whose header says so is an access
-// token (RFC 9068). Any other must have no mark of an ID token: the client id among
-// its audience (OpenID Connect Core 2), or the values that bind it to a sign-in.
+// isForAPI distinguishes an access token from an ID token, which providers may sign with
+// the same key and even give the same audience. One with the type of RFC 9068 is an
+// access token. Any other must have no mark of an ID token: the client id in its
+// audience (OpenID Connect Core 2), or the values that bind it to a sign-in.
 func (a *Authenticator) isForAPI(verified *oidc.IDToken, token string) bool {
 	if isAccessToken(token) {
 		return true

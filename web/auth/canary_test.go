@@ -50,20 +50,20 @@ func (o *overheard) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestSecretsStayOutOfLogAndMetrics(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := authtest.New(t, authtest.Options{Sessions: memory})
-	r.Serve(append(routes(), auth.Route{Pattern: "GET /referral/broken", Access: auth.ClientPage, Handler: http.HandlerFunc(
+	r.Serve(append(routes(), auth.Route{Pattern: "GET /referral/broken", Access: auth.SignedInPage, Handler: http.HandlerFunc(
 		func(_ http.ResponseWriter, q *http.Request) { panic(q.Header.Get("Cookie")) })}))
 	ear := &overheard{secrets: map[string]string{r.Provider.ClientSecret(): "client secret", "4242885": "account"}}
 	browser := r.Browser()
 	browser.Transport = ear
 	r.SignIn(browser, 4242885, "/referral/friends/79001234567")
 	r.Get(browser, "/referral/broken")
-	r.Get(browser, auth.CallbackPath+"?code=geheimer-code&state=geheimer-zustand&error=geheim")
+	r.Get(browser, authtest.CallbackPath+"?code=geheimer-code&state=geheimer-zustand&error=geheim")
 	showTokens(t, r, ear)
 	memory.Fail(io.ErrUnexpectedEOF)
 	r.Get(browser, "/referral/friends/79001234567")
 	r.SignIn(browser, 4242885, "")
 	memory.Fail(nil)
-	r.Post(browser, auth.SignOutPath, nil)
+	r.Post(browser, authtest.SignOutPath, nil)
 
 	for _, kind := range []string{"cookie referral", "cookie referral-sign-in", "code", "state", "nonce", "code_challenge", "id_token_hint", "token"} {
 		if !heard(ear, kind) {

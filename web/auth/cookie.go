@@ -7,10 +7,12 @@ import (
 	"strings"
 )
 
-const (
-	sessionCookie = "referral"
-	pendingCookie = "referral-sign-in"
-)
+// pendingSuffix is appended to the name of the session cookie.
+const pendingSuffix = "-sign-in"
+
+func (a *Authenticator) sessionCookie() string { return a.cookieName(a.options.Cookie) }
+
+func (a *Authenticator) pendingCookie() string { return a.cookieName(a.options.Cookie + pendingSuffix) }
 
 // cookieName adds a prefix with which browsers accept the cookie from this host over
 // https only. On a loopback host there may be no https.
@@ -25,7 +27,7 @@ func (a *Authenticator) cookieName(name string) string {
 // requests of other sites, except navigation: the redirect back from the provider.
 func (a *Authenticator) newCookie(name, value string) *http.Cookie {
 	return &http.Cookie{
-		Name: a.cookieName(name), Value: value, Path: "/", Secure: a.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", Secure: a.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 }
 
@@ -37,21 +39,21 @@ func (a *Authenticator) dropCookie(w http.ResponseWriter, name string) {
 
 const maxReturnPath = 512
 
-// localPath returns the path of the personal account to go to after the sign-in; the
-// home page if text is not certainly such a path.
-func localPath(text string) string {
+// localPath returns the path of the site to go to after the sign-in. It is base, the home
+// page, unless text is certainly a path under it.
+func localPath(base, text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, len(text) > maxReturnPath, strings.ContainsFunc(text, unsafeInPath):
 	case strings.Contains(u.Path, `\`), strings.Contains(u.Path, ".."):
 	case u.IsAbs(), u.Host != "", u.User != nil, u.Opaque != "", path.Clean(u.Path) != u.Path:
-	case u.EscapedPath() != HomePath && !strings.HasPrefix(u.EscapedPath(), HomePath+"/"): // an escaped slash is not a separator
-	case strings.HasPrefix(u.Path, SignInPath), u.Path == SignOutPath, u.Path == SignedOutPath:
+	case u.EscapedPath() != base && !strings.HasPrefix(u.EscapedPath(), base+"/"): // an escaped slash is not a separator
+	case strings.HasPrefix(u.Path, base+SignInPath), u.Path == base+SignOutPath, u.Path == base+SignedOutPath:
 	default:
 		u.Fragment, u.RawFragment = "", ""
 		return u.String()
 	}
-	return HomePath
+	return base
 }
 
 // unsafeInPath reports characters that browsers interpret differently.

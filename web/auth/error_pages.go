@@ -6,6 +6,7 @@ import (
 	"referral/web/middleware"
 )
 
+// The error pages. Their links are paths under Options.Base.
 var (
 	pageSignedOut = middleware.ErrorPage{
 		Status: http.StatusOK, Title: "Вы вышли",
@@ -19,12 +20,12 @@ var (
 	pageProviderUnavailable = middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Вход временно недоступен",
 		Text: "Служба входа сейчас не отвечает. Ваши скидки и данные в сохранности. Попробуйте через несколько минут.",
-		Link: HomePath, LinkText: "Попробовать ещё раз",
+		Link: "/", LinkText: "Попробовать ещё раз",
 	}
 	pageStorage = middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Сервис временно недоступен",
 		Text: "Не удалось обратиться к данным. Ничего не изменилось. Попробуйте через несколько минут.",
-		Link: HomePath, LinkText: "Попробовать ещё раз",
+		Link: "/", LinkText: "Попробовать ещё раз",
 	}
 	pageTooManySignIns = middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Слишком много входов сразу",
@@ -68,21 +69,18 @@ var (
 	pageCrossSite = middleware.ErrorPage{
 		Status: http.StatusForbidden, Title: "Запрос отклонён",
 		Text: "Запрос пришёл с другого сайта. Откройте личный кабинет и повторите действие там.",
-		Link: HomePath, LinkText: "Открыть личный кабинет",
+		Link: "/", LinkText: "Открыть личный кабинет",
 	}
 )
 
 // answer writes an error page or, to the API, a problem document.
 func (a *Authenticator) answer(w http.ResponseWriter, r *http.Request, p middleware.ErrorPage) {
 	if p.Status == http.StatusUnauthorized && middleware.IsAPI(r) {
-		w.Header().Set("WWW-Authenticate", challenge(p))
+		challenge := `Bearer realm="referral"`
+		if p == pageBadToken {
+			challenge += `, error="invalid_token"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	a.stack.Answer(w, r, p)
-}
-
-func challenge(p middleware.ErrorPage) string {
-	if p == pageBadToken {
-		return `Bearer realm="referral", error="invalid_token"`
-	}
-	return `Bearer realm="referral"`
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"referral/models"
 	"referral/web/middleware"
 )
 
@@ -24,9 +23,9 @@ func (a *Authenticator) protect(route Route) http.Handler {
 	switch route.Access {
 	case Anyone:
 		return route.Handler
-	case ClientPage:
+	case SignedInPage:
 		authenticate = a.bySession
-	case ClientAPI:
+	case SignedInAPI:
 		authenticate = a.bySessionOrBearer
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,56 +42,50 @@ func (a *Authenticator) bySession(r *http.Request) (Principal, error) {
 	if !a.Configured() {
 		return Principal{}, errNotConfigured
 	}
-	return principalOfSession(a.session(r))
-}
-
-// bySessionOrBearer uses the token alone if there is one: a cookie must not make up
-// for an invalid token.
-func (a *Authenticator) bySessionOrBearer(r *http.Request) (Principal, error) {
-	text, given := bearerOf(r)
-	if !given {
-		return a.bySession(r)
-	}
-	account, err := a.bearer(r.Context(), text)
-	return Principal{AccountID: account, Bearer: true}, err
-}
-
-func principalOfSession(s models.Session, err error) (Principal, error) {
+	s, err := a.session(r)
 	if err != nil && !errors.Is(err, errUnauthenticated) && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w: %w", errStorage, err)
 	}
 	return Principal{AccountID: s.AccountID}, err
 }
 
-// reject answers a request that is not allowed. A page is shown after the sign-in; a
-// form is not submitted again, but the client is told that nothing has been done.
-func (a *Authenticator) reject(w http.ResponseWriter, r *http.Request, access Access, err error) {
-	unauthenticated := errors.Is(err, errUnauthenticated)
-	switch {
-	case unauthenticated && access == ClientPage && isSafe(r):
-		a.metrics.rejected.WithLabelValues(reasonUnauthenticated).Inc()
-		http.Redirect(w, r, signInTo(r.URL.RequestURI()), http.StatusSeeOther)
-	case unauthenticated && access == ClientPage:
-		a.metrics.rejected.WithLabelValues(reasonUnauthenticated).Inc()
-		page := pageSessionEnded
-		page.Link = signInTo(refererPath(r))
-		a.answer(w, r, page)
-	default:
-		a.deny(w, r, err)
+// bySessionOrBearer uses only the token if there is one: a cookie must not replace an
+// invalid token.
+func (a *Authenticator) bySessionOrBearer(r *http.Request) (Principal, error) {
+	text, given := bearerOf(r)
+	if !given {
+		return a.bySession(r)
 	}
+	return a.bearer(r.Context(), text)
 }
 
-func isSafe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
-
-func signInTo(back string) string {
-	return SignInPath + "?" + url.Values{"return": {localPath(back)}}.Encode()
+// reject answers a request that is not allowed. A page is shown after the sign-in. A form
+// is not submitted again; its user is told that nothing has been done.
+func (a *Authenticator) reject(w http.ResponseWriter, r *http.Request, access Access, err error) {
+	if access != SignedInPage || !errors.Is(err, errUnauthenticated) {
+		a.deny(w, r, err)
+		return
+	}
+	a.metrics.rejected.WithLabelValues(reasonUnauthenticated).Inc()
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		http.Redirect(w, r, a.options.Base+a.signInTo(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
+	page := pageSessionEnded
+	page.Link = a.signInTo(refererPath(r))
+	a.answer(w, r, page)
 }
 
-// refererPath is the page that a form was sent from.
+// signInTo returns the path under Base of a sign-in that leads back to a page.
+func (a *Authenticator) signInTo(back string) string {
+	return SignInPath + "?" + url.Values{"return": {localPath(a.options.Base, back)}}.Encode()
+}
+
+// refererPath returns the page that a form was sent from; empty if it is unknown.
 func refererPath(r *http.Request) string {
 	u, err := url.Parse(r.Referer())
 	if err != nil || u.Host != r.Host {
-		return HomePath
+		return ""
 	}
 	return u.RequestURI()
 }
@@ -114,7 +107,7 @@ func (a *Authenticator) deny(w http.ResponseWriter, r *http.Request, err error) 
 	}
 	a.metrics.rejected.WithLabelValues(reason).Inc()
 	if errors.Is(err, errNotConfigured) || errors.Is(err, errProviderUnavailable) {
-		middleware.SuppressLog(r.Context()) // it has been logged once, not for every request
+		middleware.SuppressLog(r.Context()) // logged once, not for every request
 	}
 	middleware.RecordError(r.Context(), err)
 	a.answer(w, r, page)

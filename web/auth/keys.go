@@ -19,8 +19,8 @@ const (
 // errProviderUnavailable: the provider did not answer.
 var errProviderUnavailable = errors.New("the OpenID provider does not answer")
 
-// errTooOften: the provider was asked for its keys moments ago.
-var errTooOften = errors.New("the OpenID provider was asked for its keys moments ago")
+// errTooOften: the keys were fetched moments ago.
+var errTooOften = errors.New("the keys of the OpenID provider were fetched moments ago")
 
 // newClient returns the HTTP client for requests to the provider. It follows no
 // redirects, which could disclose a secret.
@@ -31,8 +31,8 @@ func newClient() *http.Client {
 	}
 }
 
-// providerTransport tells a provider that is down from one that refuses, and bounds
-// its answers.
+// providerTransport distinguishes a provider that is down from one that refuses, and
+// limits the size of its answers.
 type providerTransport struct{ next http.RoundTripper }
 
 // RoundTrip sends a request to the provider.
@@ -49,8 +49,8 @@ func (w *providerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// throttledTransport lets few requests through: a token with an unknown key makes us
-// fetch the keys, and many of them must not flood the provider.
+// throttledTransport limits the requests for keys: every token with an unknown key causes
+// one.
 type throttledTransport struct {
 	next  http.RoundTripper
 	limit *rate.Limiter

@@ -26,7 +26,7 @@ type metrics struct {
 	dropped  prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(site string, r prometheus.Registerer) *metrics {
 	m := &metrics{
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "referral_auth_rejected_requests_total", Help: "Requests that authentication or authorisation rejected, by reason.",
@@ -47,6 +47,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, result := range []string{resultSignedIn, resultUnknownReturn, resultDeclined, resultNoAccount, resultTooMany, reasonProviderUnavailable, reasonStorage, resultRefused} {
 		m.signIns.WithLabelValues(result)
 	}
-	r.MustRegister(m.rejected, m.signIns, m.provider, m.dropped)
+	prometheus.WrapRegistererWith(prometheus.Labels{"site": site}, r).MustRegister(m.rejected, m.signIns, m.provider, m.dropped)
 	return m
 }

@@ -23,15 +23,15 @@ func (a *Authenticator) Mux(routes []Route) (http.Handler, error) {
 }
 
 func (a *Authenticator) ownRoutes() []Route {
-	own := []Route{
-		{"GET " + SignInPath, Anyone, http.HandlerFunc(a.beginSignIn)},
-		{"GET " + CallbackPath, Anyone, http.HandlerFunc(a.endSignIn)},
-		{"POST " + SignOutPath, Anyone, http.HandlerFunc(a.signOut)},
-		{"GET " + SignedOutPath, Anyone, http.HandlerFunc(a.signedOut)},
-		{"GET " + middleware.StylePath, Anyone, http.HandlerFunc(middleware.ServeStyle)},
-		{"GET /{$}", Anyone, http.RedirectHandler(HomePath, http.StatusSeeOther)},
+	base := a.options.Base
+	return []Route{
+		{"GET " + base + SignInPath, Anyone, http.HandlerFunc(a.beginSignIn)},
+		{"GET " + base + CallbackPath, Anyone, http.HandlerFunc(a.endSignIn)},
+		{"POST " + base + SignOutPath, Anyone, http.HandlerFunc(a.signOut)},
+		{"GET " + base + SignedOutPath, Anyone, http.HandlerFunc(a.signedOut)},
+		{"GET " + base + middleware.StylePath, Anyone, http.HandlerFunc(middleware.ServeStyle)},
+		{"GET /{$}", Anyone, http.RedirectHandler(base, http.StatusSeeOther)},
 	}
-	return own
 }
 
 func (a *Authenticator) addRoute(mux *http.ServeMux, route Route) (err error) {
@@ -39,7 +39,7 @@ func (a *Authenticator) addRoute(mux *http.ServeMux, route Route) (err error) {
 		return err
 	}
 	if method, _, ok := strings.Cut(route.Pattern, " "); !ok || method == "" || strings.ToUpper(method) != method {
-		return fmt.Errorf("auth: route %q must name its method: one rule is for one way of using it", route.Pattern)
+		return fmt.Errorf("auth: route %q must name its method", route.Pattern)
 	}
 	defer func() {
 		if r := recover(); r != nil { // ServeMux panics on an invalid pattern

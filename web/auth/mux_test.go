@@ -18,15 +18,15 @@ func TestRoutesThatAreRefused(t *testing.T) {
 		routes []auth.Route
 		says   string
 	}{
-		"no rule":             {[]auth.Route{{Pattern: "GET /referral/x", Handler: who}}, "has no rule"},
-		"a rule that is none": {[]auth.Route{{Pattern: "GET /referral/x", Access: "staff", Handler: who}}, "has no rule"},
-		"no handler":          {[]auth.Route{{Pattern: "GET /referral/x", Access: auth.Anyone}}, "needs a pattern and a handler"},
-		"no method":           {[]auth.Route{{Pattern: "/referral/x", Access: auth.ClientPage, Handler: who}}, "must name its method"},
-		"no path":             {[]auth.Route{{Pattern: "GET x", Access: auth.ClientPage, Handler: who}}, `"GET x"`},
+		"no access rule":         {[]auth.Route{{Pattern: "GET /referral/x", Handler: who}}, "has no access rule"},
+		"an unknown access rule": {[]auth.Route{{Pattern: "GET /referral/x", Access: "staff", Handler: who}}, "has no access rule"},
+		"no handler":             {[]auth.Route{{Pattern: "GET /referral/x", Access: auth.Anyone}}, "needs a pattern and a handler"},
+		"no method":              {[]auth.Route{{Pattern: "/referral/x", Access: auth.SignedInPage, Handler: who}}, "must name its method"},
+		"no path":                {[]auth.Route{{Pattern: "GET x", Access: auth.SignedInPage, Handler: who}}, `"GET x"`},
 		"one twice": {[]auth.Route{
-			{Pattern: "GET /referral/{x}", Access: auth.ClientPage, Handler: who}, {Pattern: "GET /referral/{y}", Access: auth.Anyone, Handler: who},
+			{Pattern: "GET /referral/{x}", Access: auth.SignedInPage, Handler: who}, {Pattern: "GET /referral/{y}", Access: auth.Anyone, Handler: who},
 		}, "conflicts"},
-		"one of the authenticator's own": {[]auth.Route{{Pattern: "GET " + auth.SignInPath, Access: auth.Anyone, Handler: who}}, "conflicts"},
+		"one of the authenticator's own": {[]auth.Route{{Pattern: "GET " + authtest.SignInPath, Access: auth.Anyone, Handler: who}}, "conflicts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := r.Auth.Mux(c.routes); err == nil || !strings.Contains(err.Error(), c.says) {
@@ -71,7 +71,7 @@ func TestMetricsNameRoutes(t *testing.T) {
 			}
 		}
 	}
-	for key, want := range map[string]float64{"GET /referral/friends/{id} 2xx": 1, "none 4xx": 1, "GET /api/v1/standing 4xx": 1} {
+	for key, want := range map[string]float64{"GET /referral/friends/{id} portal 2xx": 1, "none portal 4xx": 1, "GET /api/v1/standing portal 4xx": 1} {
 		if counted[key] != want {
 			t.Errorf("%s: counted %v times of %v", key, counted[key], counted)
 		}
@@ -120,7 +120,7 @@ func TestOverHTTPS(t *testing.T) {
 		handler.ServeHTTP(recorder, q)
 		return recorder
 	}
-	begun := ask(auth.SignInPath)
+	begun := ask(authtest.SignInPath)
 	cookie, err := http.ParseSetCookie(begun.Header().Get("Set-Cookie"))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestOverHTTPS(t *testing.T) {
 // form-action.
 func TestFormsMayLeadToTheSignOut(t *testing.T) {
 	r := rig(t, authtest.Options{})
-	policy := r.Get(r.Browser(), auth.SignedOutPath).Header.Get("Content-Security-Policy")
+	policy := r.Get(r.Browser(), authtest.SignedOutPath).Header.Get("Content-Security-Policy")
 	if !strings.HasSuffix(policy, "form-action 'self' "+r.Provider.Issuer()) {
 		t.Errorf("the policy is %s", policy)
 	}

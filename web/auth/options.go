@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"time"
 
@@ -20,10 +21,10 @@ import (
 	"referral/web/middleware"
 )
 
-// Sessions stores the sessions of signed-in clients.
+// Sessions stores the sessions of signed-in users.
 type Sessions interface {
 	OpenSession(ctx context.Context, s models.Session) error
-	// Session is a session that has not ended by now.
+	// Session returns a session that has not ended by now.
 	Session(ctx context.Context, id models.SessionID, now time.Time) (s models.Session, ok bool, err error)
 	// TouchSession updates SeenAt and ExpiresAt, unless that was done since a time.
 	TouchSession(ctx context.Context, seen models.Session, since time.Time) error
@@ -40,12 +41,15 @@ type SignIn struct {
 	Scopes       []string // openid among them
 }
 
-// Options is what an authenticator needs.
+// Options configures an authenticator. All but Page and Random are required.
 type Options struct {
-	// PublicURL is the address of the personal account in browsers: https://host[:port],
-	// or http on a loopback host.
+	Site   string // name of the site in logs and metrics: "portal"
+	Base   string // path of the home page; the sign-in is under it: "/referral"
+	Cookie string // name of the session cookie
+	// PublicURL is the address of the site in browsers: https://host[:port], or http on a
+	// loopback host.
 	PublicURL string
-	// SignIn without an Issuer: every route that needs a client answers 503.
+	// SignIn without an Issuer: every route that needs a principal answers 503.
 	SignIn   SignIn
 	Idle     time.Duration // a session ends after this long without a request
 	Lifetime time.Duration // and after this long in any case
@@ -60,6 +64,10 @@ type Options struct {
 
 func (o *Options) validate() error {
 	switch {
+	case o.Site == "" || o.Cookie == "":
+		return errors.New("auth: no Site, or no Cookie")
+	case path.Clean("/"+o.Base) != o.Base || o.Base == "/":
+		return fmt.Errorf("auth: the base path %q must be like /referral", o.Base)
 	case o.Sessions == nil:
 		return errors.New("auth: no Sessions")
 	case o.Now == nil:
@@ -83,18 +91,18 @@ func (o *Options) validate() error {
 	return o.SignIn.Validate()
 }
 
-// Validate refuses settings with which no provider can be used.
+// Validate refuses incomplete and insecure settings.
 func (s *SignIn) Validate() error {
 	if err := CheckIssuer(s.Issuer); err != nil {
 		return fmt.Errorf("auth: the issuer: %w", err)
 	}
 	switch {
 	case s.ClientID == "" || s.ClientSecret == "":
-		return errors.New("auth: the provider knows its clients by an id and a secret, and one is missing")
+		return errors.New("auth: the provider needs a client id and a client secret, and one is missing")
 	case s.AccountClaim == "":
-		return errors.New("auth: no name of the claim that holds the account")
+		return errors.New("auth: no name of the claim with the account")
 	case s.Audience == s.ClientID:
-		return errors.New("auth: the API's audience is the client id: then every ID token would open the API")
+		return errors.New("auth: the audience of the API is the client id: every ID token would be valid for the API")
 	case !slices.Contains(s.Scopes, oidc.ScopeOpenID):
 		return errors.New("auth: without the scope openid there is no ID token")
 	}
@@ -109,7 +117,7 @@ func CheckPublicURL(text string) error {
 		return err
 	}
 	if u.Path != "" && u.Path != "/" {
-		return fmt.Errorf("%q has a path: the pages are under /referral of a host of their own", text)
+		return fmt.Errorf("%q has a path: the pages need a host of their own", text)
 	}
 	return nil
 }
@@ -123,7 +131,7 @@ func CheckIssuer(text string) error {
 func secureURL(text string) (*url.URL, error) {
 	u, err := secureEndpoint(text)
 	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
-		return nil, fmt.Errorf("%q may not hold a query", text)
+		return nil, fmt.Errorf("%q must not have a query", text)
 	}
 	return u, err
 }
@@ -133,9 +141,9 @@ func secureEndpoint(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		return nil, fmt.Errorf("%q is no URL like https://lk.example.ru", text)
+		return nil, fmt.Errorf("%q is not a URL like https://lk.example.ru", text)
 	case u.User != nil || u.Fragment != "":
-		return nil, fmt.Errorf("%q may hold neither a user nor a fragment", u.Redacted())
+		return nil, fmt.Errorf("%q must have neither a user nor a fragment", u.Redacted())
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return u, nil
 	}

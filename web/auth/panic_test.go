@@ -14,7 +14,7 @@ import (
 
 // panicking is sessions whose storage panics the first time.
 type panicking struct {
-	none
+	noSessions
 	touches atomic.Int32
 }
 
@@ -28,7 +28,7 @@ func (p *panicking) TouchSession(context.Context, models.Session, time.Time) err
 // A panic in the background work is counted, and the work goes on.
 func TestBackgroundWorkSurvivesPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, sessions, registry := whole(), &panicking{}, prometheus.NewRegistry()
+		o, sessions, registry := validOptions(), &panicking{}, prometheus.NewRegistry()
 		o.Sessions, o.Registerer, o.SignIn = sessions, registry, SignIn{}
 		d, err := New(o)
 		if err != nil {

@@ -13,26 +13,25 @@ import (
 )
 
 // pendingSignIn is a sign-in that has been sent to the provider and has not returned.
-// It is kept in a cookie, which binds it to the browser and costs the service no
-// storage. Changing the cookie only breaks a sign-in of the same browser.
+// It is stored in a cookie, which binds it to the browser. Changing the cookie only
+// breaks a sign-in of the same browser.
 type pendingSignIn struct {
-	secret  [32]byte
-	began   time.Time
-	backTo  string // local path
-	oneTime        // derived from the secret
-}
+	secret   [32]byte
+	began    time.Time
+	returnTo string // local path
 
-// oneTime is the values that bind the parts of a sign-in: state to the browser, nonce
-// to the ID token, verifier to the code (PKCE).
-type oneTime struct{ state, nonce, verifier string }
+	// Derived from the secret: state binds the sign-in to the browser, nonce to the ID
+	// token, verifier to the code (PKCE).
+	state, nonce, verifier string
+}
 
 const (
 	pendingLifetime = 15 * time.Minute
 	maxPending      = 3 // concurrent sign-ins of one browser
 )
 
-func newPendingSignIn(random io.Reader, now time.Time, backTo string) (pendingSignIn, error) {
-	p := pendingSignIn{began: now, backTo: backTo}
+func newPendingSignIn(random io.Reader, now time.Time, returnTo string) (pendingSignIn, error) {
+	p := pendingSignIn{began: now, returnTo: returnTo}
 	if _, err := io.ReadFull(random, p.secret[:]); err != nil {
 		return p, err
 	}
@@ -41,7 +40,7 @@ func newPendingSignIn(random io.Reader, now time.Time, backTo string) (pendingSi
 }
 
 func (p *pendingSignIn) derive() {
-	p.oneTime = oneTime{derived(p.secret, "state"), derived(p.secret, "nonce"), derived(p.secret, "code verifier")}
+	p.state, p.nonce, p.verifier = derived(p.secret, "state"), derived(p.secret, "nonce"), derived(p.secret, "code verifier")
 }
 
 // derived returns a secret derived from another one, independent of other purposes.
@@ -64,10 +63,10 @@ func (p *pendingSignIn) is(state string) bool {
 // String is the sign-in as stored in the cookie.
 func (p *pendingSignIn) String() string {
 	return base64.RawURLEncoding.EncodeToString(p.secret[:]) + "." + strconv.FormatInt(p.began.Unix(), 36) + "." +
-		base64.RawURLEncoding.EncodeToString([]byte(p.backTo))
+		base64.RawURLEncoding.EncodeToString([]byte(p.returnTo))
 }
 
-func parsePendingSignIn(text string) (p pendingSignIn, ok bool) {
+func parsePendingSignIn(base, text string) (p pendingSignIn, ok bool) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
 		return p, false
@@ -80,24 +79,24 @@ func parsePendingSignIn(text string) (p pendingSignIn, ok bool) {
 	if err != nil {
 		return p, false
 	}
-	backTo, err := base64.RawURLEncoding.DecodeString(parts[2])
+	returnTo, err := base64.RawURLEncoding.DecodeString(parts[2])
 	if err != nil {
 		return p, false
 	}
-	p.secret, p.began, p.backTo = [32]byte(secret), time.Unix(began, 0), localPath(string(backTo))
+	p.secret, p.began, p.returnTo = [32]byte(secret), time.Unix(began, 0), localPath(base, string(returnTo))
 	p.derive()
 	return p, true
 }
 
 // pendingSignIns returns the pending sign-ins of a browser, the newest first.
 func (a *Authenticator) pendingSignIns(r *http.Request) []pendingSignIn {
-	cookie, err := r.Cookie(a.cookieName(pendingCookie))
+	cookie, err := r.Cookie(a.pendingCookie())
 	if err != nil {
 		return nil
 	}
 	var all []pendingSignIn
 	for text := range strings.SplitSeq(cookie.Value, "!") {
-		p, ok := parsePendingSignIn(text)
+		p, ok := parsePendingSignIn(a.options.Base, text)
 		if age := a.options.Now().Sub(p.began); ok && age > -pendingLifetime && age < pendingLifetime && len(all) < maxPending {
 			all = append(all, p)
 		}
@@ -110,7 +109,7 @@ func (a *Authenticator) setPendingSignIns(w http.ResponseWriter, all []pendingSi
 	for i := range texts {
 		texts[i] = all[i].String()
 	}
-	cookie := a.newCookie(pendingCookie, strings.Join(texts, "!"))
+	cookie := a.newCookie(a.pendingCookie(), strings.Join(texts, "!"))
 	cookie.MaxAge = int(pendingLifetime.Seconds())
 	if len(texts) == 0 {
 		cookie.MaxAge = -1

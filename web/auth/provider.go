@@ -35,27 +35,22 @@ const (
 	maxBackoff      = 30 * time.Second
 )
 
-// watchProvider asks the provider for its configuration until it answers, and then
-// regularly. The last answer is used while the provider is unavailable.
+// watchProvider reads the configuration of the provider until it answers, and then
+// regularly. The last one is used while the provider is unavailable.
 func (a *Authenticator) watchProvider(ctx context.Context) error {
 	waits := sleep.Backoff(minBackoff, maxBackoff)
-	for away := false; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		err := a.Connect(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			if !away {
-				a.log.Error("the OpenID provider cannot be reached; trying again", "error", err)
-			}
-			away = true
-			sleep.Next(ctx, waits)
-		default:
-			if away {
-				a.log.Info("the OpenID provider answers again")
-			}
-			away, waits = false, sleep.Backoff(minBackoff, maxBackoff)
-			sleep.For(ctx, refreshInterval)
+		if ctx.Err() != nil {
+			break
 		}
+		a.health.Report("reading the configuration of "+a.options.SignIn.Issuer, err)
+		if err != nil {
+			sleep.Next(ctx, waits)
+			continue
+		}
+		waits = sleep.Backoff(minBackoff, maxBackoff)
+		sleep.For(ctx, refreshInterval)
 	}
 	return nil
 }
@@ -73,12 +68,12 @@ func (a *Authenticator) currentProvider() (*provider, error) {
 	return p, nil
 }
 
-// Connect asks the provider for its configuration once.
+// Connect reads the configuration of the provider once.
 func (a *Authenticator) Connect(ctx context.Context) error {
 	p, err := a.discover(ctx)
 	if err != nil {
 		a.metrics.provider.Set(0)
-		return fmt.Errorf("asking %s for its configuration: %w", a.options.SignIn.Issuer, err)
+		return fmt.Errorf("reading the configuration of %s: %w", a.options.SignIn.Issuer, err)
 	}
 	a.provider.Store(p)
 	if p.endSession != nil {
@@ -93,48 +88,48 @@ func (a *Authenticator) discover(ctx context.Context) (*provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	var says providerMetadata
-	if err := found.Claims(&says); err != nil {
-		return nil, fmt.Errorf("reading what it says: %w", err)
+	var metadata providerMetadata
+	if err := found.Claims(&metadata); err != nil {
+		return nil, fmt.Errorf("reading the metadata: %w", err)
 	}
-	p := &provider{oauth: a.oauth(found.Endpoint(), &says)}
-	// The endpoints that get the client secret or deliver the keys are held to the
-	// same rule as the issuer: changed in transit, they would let anyone sign in.
-	for _, needed := range []struct{ place, address string }{
-		{"sign in", p.oauth.Endpoint.AuthURL}, {"fetch tokens", p.oauth.Endpoint.TokenURL}, {"find its keys", says.KeysURL},
+	p := &provider{oauth: a.oauth(found.Endpoint(), &metadata)}
+	// The endpoints that get the client secret or deliver the keys obey the same rule as
+	// the issuer: changed in transit, they would let anyone sign in.
+	for _, endpoint := range []struct{ name, address string }{
+		{"authorization", p.oauth.Endpoint.AuthURL}, {"token", p.oauth.Endpoint.TokenURL}, {"key", metadata.KeysURL},
 	} {
-		if _, err := secureEndpoint(needed.address); err != nil {
-			return nil, fmt.Errorf("its place to %s: %w", needed.place, err)
+		if _, err := secureEndpoint(endpoint.address); err != nil {
+			return nil, fmt.Errorf("its %s endpoint: %w", endpoint.name, err)
 		}
 	}
-	if says.EndSession != "" {
-		if p.endSession, err = secureEndpoint(says.EndSession); err != nil {
-			return nil, fmt.Errorf("its place to sign out: %w", err)
+	if metadata.EndSession != "" {
+		if p.endSession, err = secureEndpoint(metadata.EndSession); err != nil {
+			return nil, fmt.Errorf("its sign-out endpoint: %w", err)
 		}
 	}
-	a.verifiers(p, &says)
+	a.verifiers(p, &metadata)
 	return p, nil
 }
 
-func (a *Authenticator) oauth(endpoint oauth2.Endpoint, says *providerMetadata) oauth2.Config {
+func (a *Authenticator) oauth(endpoint oauth2.Endpoint, metadata *providerMetadata) oauth2.Config {
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader // the default of the specification
-	if len(says.AuthMethods) > 0 && !slices.Contains(says.AuthMethods, "client_secret_basic") {
+	if len(metadata.AuthMethods) > 0 && !slices.Contains(metadata.AuthMethods, "client_secret_basic") {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return oauth2.Config{
 		ClientID: a.options.SignIn.ClientID, ClientSecret: a.options.SignIn.ClientSecret,
-		Endpoint: endpoint, RedirectURL: a.public + CallbackPath, Scopes: a.options.SignIn.Scopes,
+		Endpoint: endpoint, RedirectURL: a.public + a.options.Base + CallbackPath, Scopes: a.options.SignIn.Scopes,
 	}
 }
 
 // verifiers share one set of keys. Only asymmetric signatures are accepted, whatever
 // the metadata says: tokens signed with a shared secret, or unsigned, prove nothing.
-func (a *Authenticator) verifiers(p *provider, says *providerMetadata) {
-	algorithms := slices.DeleteFunc(slices.Clone(says.Algorithms), func(a string) bool { return !slices.Contains(signatures, a) })
+func (a *Authenticator) verifiers(p *provider, metadata *providerMetadata) {
+	algorithms := slices.DeleteFunc(slices.Clone(metadata.Algorithms), func(a string) bool { return !slices.Contains(signatures, a) })
 	if len(algorithms) == 0 {
 		algorithms = []string{oidc.RS256}
 	}
-	keys := newKeys(a.client, says.KeysURL)
+	keys := newKeys(a.client, metadata.KeysURL)
 	config := func(audience string) *oidc.Config {
 		return &oidc.Config{ClientID: audience, SupportedSigningAlgs: algorithms, Now: a.options.Now}
 	}

@@ -38,7 +38,7 @@ func TestTheProviderIsAway(t *testing.T) {
 		return q
 	}
 	wantAnswer(t, r.Get(r.Browser(), "/referral"), http.StatusServiceUnavailable, "Служба входа сейчас не отвечает")
-	wantAnswer(t, r.Get(r.Browser(), auth.CallbackPath+"?code=x&state=y"), http.StatusServiceUnavailable, "Служба входа сейчас не отвечает")
+	wantAnswer(t, r.Get(r.Browser(), authtest.CallbackPath+"?code=x&state=y"), http.StatusServiceUnavailable, "Служба входа сейчас не отвечает")
 	wantAnswer(t, r.Get(browser, "/referral"), http.StatusOK, "client 885")
 	answer, err := http.DefaultClient.Do(token())
 	if err != nil {
@@ -48,7 +48,7 @@ func TestTheProviderIsAway(t *testing.T) {
 	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("a token is answered %d %v", answer.StatusCode, answer.Header)
 	}
-	wantAnswer(t, r.Post(browser, auth.SignOutPath, nil), http.StatusOK, "Вы вышли")
+	wantAnswer(t, r.Post(browser, authtest.SignOutPath, nil), http.StatusOK, "Вы вышли")
 	const away = "the OpenID provider cannot be reached"
 	patience, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
@@ -65,7 +65,7 @@ func TestTheProviderIsAway(t *testing.T) {
 	defer func() { _ = provider.Stop() }()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for r.Get(&http.Client{CheckRedirect: stay}, auth.SignInPath).Status != http.StatusSeeOther {
+	for r.Get(&http.Client{CheckRedirect: stay}, authtest.SignInPath).Status != http.StatusSeeOther {
 		if ctx.Err() != nil {
 			t.Fatal("the provider is not found again")
 		}
@@ -80,12 +80,12 @@ func TestProviderAwayAnswers(t *testing.T) {
 	r := rig(t, authtest.Options{Change: func(o *auth.Options) { o.SignIn, o.PublicURL = auth.SignIn{}, "http://10.0.0.1:80" }})
 	browser := r.Browser()
 	set(t, r, browser, r.Session(885, time.Hour))
-	for _, path := range []string{"/referral", "/referral/friends/1", "/api/v1/standing", auth.SignInPath, auth.CallbackPath} {
+	for _, path := range []string{"/referral", "/referral/friends/1", "/api/v1/standing", authtest.SignInPath, authtest.CallbackPath} {
 		wantAnswer(t, r.Get(browser, path), http.StatusServiceUnavailable, "Вход пока не настроен")
 	}
 	wantAnswer(t, r.Post(browser, "/referral/join", nil), http.StatusServiceUnavailable, "Вход пока не настроен")
 	wantAnswer(t, r.Get(browser, "/referral/about"), http.StatusOK, "client 0")
-	wantAnswer(t, r.Get(browser, auth.SignedOutPath), http.StatusOK, "Вы вышли")
+	wantAnswer(t, r.Get(browser, authtest.SignedOutPath), http.StatusOK, "Вы вышли")
 	if log := r.Log.String(); strings.Count(log, "\n") > 1 {
 		t.Errorf("logged:\n%s", log)
 	}
@@ -98,7 +98,7 @@ func TestATokenWithoutAnAccount(t *testing.T) {
 	if cookieOf(t, r, browser) != "" {
 		t.Error("let in all the same")
 	}
-	again := r.Get(&http.Client{CheckRedirect: stay}, auth.SignInPath+"?switch=1")
+	again := r.Get(&http.Client{CheckRedirect: stay}, authtest.SignInPath+"?switch=1")
 	if to := again.Header.Get("Location"); !strings.Contains(to, "prompt=login") {
 		t.Errorf("led to %s", to)
 	}
@@ -248,12 +248,12 @@ func TestADeclinedSignIn(t *testing.T) {
 	r := f.rig(t)
 	for _, way := range []string{"error=access_denied&error_description=%3Cscript%3E", "", "code=c&iss=https%3A%2F%2Fid.example"} {
 		browser := r.Browser()
-		begun := r.Get(&http.Client{Jar: browser.Jar, CheckRedirect: stay}, auth.SignInPath)
+		begun := r.Get(&http.Client{Jar: browser.Jar, CheckRedirect: stay}, authtest.SignInPath)
 		at, err := url.Parse(begun.Header.Get("Location"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := r.Get(browser, auth.CallbackPath+"?state="+at.Query().Get("state")+"&"+way)
+		got := r.Get(browser, authtest.CallbackPath+"?state="+at.Query().Get("state")+"&"+way)
 		wantAnswer(t, got, http.StatusForbidden, "Вход не выполнен")
 		if strings.Contains(got.Body, "script") {
 			t.Errorf("shown: %s", got.Body)
@@ -290,7 +290,7 @@ func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
 func TestTheTokensOfASignIn(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	config := oauth2.Config{
-		ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + auth.CallbackPath, Scopes: []string{"openid"},
+		ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + authtest.CallbackPath, Scopes: []string{"openid"},
 		Endpoint: oauth2.Endpoint{AuthURL: r.Provider.Issuer() + "/authorize", TokenURL: r.Provider.Issuer() + "/oauth/token", AuthStyle: oauth2.AuthStyleInHeader},
 	}
 	verifier := oauth2.GenerateVerifier()

@@ -33,7 +33,7 @@ func parseToken(text string) (t token, ok bool) {
 
 // tokenOf returns the session token of a request.
 func (a *Authenticator) tokenOf(r *http.Request) (token, bool) {
-	cookie, err := r.Cookie(a.cookieName(sessionCookie))
+	cookie, err := r.Cookie(a.sessionCookie())
 	if err != nil {
 		return token{}, false
 	}
@@ -41,7 +41,7 @@ func (a *Authenticator) tokenOf(r *http.Request) (token, bool) {
 }
 
 // errUnauthenticated: the request has no valid session.
-var errUnauthenticated = errors.New("nobody is signed in")
+var errUnauthenticated = errors.New("not signed in")
 
 // seenInterval is how often the use of a session is recorded.
 const seenInterval = time.Minute
@@ -67,8 +67,8 @@ func (a *Authenticator) session(r *http.Request) (models.Session, error) {
 	return s, nil
 }
 
-// queueSeen has the use of a session recorded without delaying the request. If the
-// queue is full it is dropped: the next request queues another.
+// queueSeen queues a record of the use of a session, without delaying the request. If the
+// queue is full the record is dropped: the next request queues another.
 func (a *Authenticator) queueSeen(s models.Session, now time.Time) {
 	s.SeenAt, s.ExpiresAt = now, now.Add(a.options.Idle)
 	select {
@@ -86,35 +86,35 @@ func (a *Authenticator) recordSeen(ctx context.Context) error {
 		case seen := <-a.seen:
 			if err := a.options.Sessions.TouchSession(ctx, seen, seen.SeenAt.Add(-seenInterval)); err != nil && ctx.Err() == nil {
 				a.metrics.dropped.Inc()
-				a.log.Warn("it could not be noted that a client was seen", "error", err)
+				a.log.Warn("the use of a session could not be recorded", "error", err)
 			}
 		}
 	}
 }
 
 // openSession creates a session with a new token, and sets its cookie.
-func (a *Authenticator) openSession(ctx context.Context, w http.ResponseWriter, account int64, idToken string) error {
+func (a *Authenticator) openSession(ctx context.Context, w http.ResponseWriter, p Principal, idToken string) error {
 	var t token
 	if _, err := io.ReadFull(a.options.Random, t[:]); err != nil {
-		return fmt.Errorf("drawing a token: %w", err)
+		return fmt.Errorf("generating a token: %w", err)
 	}
 	now := a.options.Now()
 	err := a.options.Sessions.OpenSession(ctx, models.Session{
-		ID: t.id(), AccountID: account, Hint: t.seal(idToken),
+		ID: t.id(), AccountID: p.AccountID, Hint: t.seal(idToken),
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(a.options.Idle), EndsAt: now.Add(a.options.Lifetime),
 	})
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, a.newCookie(sessionCookie, t.String()))
+	http.SetCookie(w, a.newCookie(a.sessionCookie(), t.String()))
 	return nil
 }
 
-// maxHint is the longest ID token that fits into the address of a sign-out.
+// maxHint is the longest ID token that fits into the URL of a sign-out.
 const maxHint = 4096
 
-// seal encrypts an ID token with t: it may hold personal data, and is needed only when
-// the client signs out.
+// seal encrypts an ID token with t: it may contain personal data, and is needed only to
+// sign out.
 func (t token) seal(idToken string) []byte {
 	if len(idToken) > maxHint {
 		return nil

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"referral/models"
-	"referral/web/auth"
 	"referral/web/auth/authtest"
 )
 
@@ -94,7 +93,7 @@ func TestSessionsThatCannotBeReached(t *testing.T) {
 			t.Errorf("%s: %v", path, got.Header)
 		}
 	}
-	wantAnswer(t, r.Post(browser, auth.SignOutPath, nil), http.StatusServiceUnavailable)
+	wantAnswer(t, r.Post(browser, authtest.SignOutPath, nil), http.StatusServiceUnavailable)
 	wantAnswer(t, r.SignIn(r.Browser(), 885, ""), http.StatusServiceUnavailable)
 	memory.Fail(nil)
 	if !in(t, r, browser) {

@@ -22,9 +22,9 @@ func (a *Authenticator) beginSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	begun, err := newPendingSignIn(a.options.Random, a.options.Now(), localPath(query.Get("return")))
+	begun, err := newPendingSignIn(a.options.Random, a.options.Now(), localPath(a.options.Base, query.Get("return")))
 	if err != nil {
-		middleware.RecordError(r.Context(), fmt.Errorf("drawing a secret: %w", err))
+		middleware.RecordError(r.Context(), fmt.Errorf("generating a secret: %w", err))
 		a.answer(w, r, middleware.InternalError)
 		return
 	}
@@ -53,23 +53,23 @@ func (a *Authenticator) endSignIn(w http.ResponseWriter, r *http.Request) {
 	}
 	begun := all[i]
 	a.setPendingSignIns(w, slices.Delete(all, i, i+1)) // it may return only once
-	account, idToken, err := a.identify(r, p, &begun)
+	principal, idToken, err := a.identify(r, p, &begun)
 	if err == nil {
-		err = a.admit(w, r, account, idToken)
+		err = a.replaceSession(w, r, principal, idToken)
 	}
 	if err != nil {
 		a.failSignIn(w, r, err)
 		return
 	}
 	a.metrics.signIns.WithLabelValues(resultSignedIn).Inc()
-	http.Redirect(w, r, begun.backTo, http.StatusSeeOther)
+	http.Redirect(w, r, begun.returnTo, http.StatusSeeOther)
 }
 
 // unknownReturn answers a return for which this browser has no pending sign-in: a
 // bookmark, a repeat, or an attempt to sign it in to another account.
 func (a *Authenticator) unknownReturn(w http.ResponseWriter, r *http.Request) {
 	if _, err := a.session(r); err == nil {
-		http.Redirect(w, r, HomePath, http.StatusSeeOther)
+		http.Redirect(w, r, a.options.Base, http.StatusSeeOther)
 		return
 	}
 	a.metrics.signIns.WithLabelValues(resultUnknownReturn).Inc()
@@ -77,36 +77,36 @@ func (a *Authenticator) unknownReturn(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
-	errDeclined       = errors.New("the provider let nobody in")
-	errTooManySignIns = errors.New("too many sign-ins at once")
+	errDeclined       = errors.New("the provider did not authenticate the user")
+	errTooManySignIns = errors.New("too many concurrent sign-ins")
 )
 
-// identify returns the account that the provider has authenticated.
-func (a *Authenticator) identify(r *http.Request, p *provider, begun *pendingSignIn) (account int64, idToken string, err error) {
+// identify returns the principal that the provider has authenticated.
+func (a *Authenticator) identify(r *http.Request, p *provider, begun *pendingSignIn) (principal Principal, idToken string, err error) {
 	query := r.URL.Query()
 	issuer := query.Get("iss") // RFC 9207
 	if query.Get("error") != "" || query.Get("code") == "" || issuer != "" && issuer != a.options.SignIn.Issuer {
-		return 0, "", errDeclined
+		return principal, "", errDeclined
 	}
 	idToken, err = a.exchange(r.Context(), p, query.Get("code"), begun.verifier)
 	if err != nil {
-		return 0, "", err
+		return principal, "", err
 	}
 	verified, err := verify(r.Context(), p.idTokens, idToken)
 	if err != nil {
-		return 0, "", err
+		return principal, "", err
 	}
 	var party struct {
 		Authorized string `json:"azp"`
 	}
 	if err := verified.Claims(&party); err != nil {
-		return 0, "", fmt.Errorf("reading the ID token: %w", err)
+		return principal, "", fmt.Errorf("reading the ID token: %w", err)
 	}
 	if verified.Nonce != begun.nonce || party.Authorized != "" && party.Authorized != a.options.SignIn.ClientID {
-		return 0, "", errors.New("the ID token is of another sign-in")
+		return principal, "", errors.New("the ID token belongs to another sign-in")
 	}
-	account, err = accountOf(verified, a.options.SignIn.AccountClaim)
-	return account, idToken, err
+	principal, err = a.principalOf(verified)
+	return principal, idToken, err
 }
 
 // exchange exchanges a code for an ID token.
@@ -118,7 +118,7 @@ func (a *Authenticator) exchange(ctx context.Context, p *provider, code, verifie
 		return "", errTooManySignIns
 	}
 	got, err := p.oauth.Exchange(oidc.ClientContext(ctx, a.client), code, oauth2.VerifierOption(verifier))
-	// The error of the library quotes the answer of the provider; only its code is kept.
+	// The error of the library quotes the answer of the provider.
 	if no := (*oauth2.RetrieveError)(nil); errors.As(err, &no) {
 		return "", fmt.Errorf("the provider refused the code: %s", shortCode(no.ErrorCode))
 	}
@@ -127,7 +127,7 @@ func (a *Authenticator) exchange(ctx context.Context, p *provider, code, verifie
 	}
 	idToken, ok := got.Extra("id_token").(string)
 	if !ok {
-		return "", errors.New("the provider gave no ID token")
+		return "", errors.New("the provider returned no ID token")
 	}
 	return idToken, nil
 }
@@ -136,27 +136,27 @@ func (a *Authenticator) exchange(ctx context.Context, p *provider, code, verifie
 func shortCode(code string) string {
 	strange := func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }
 	if code == "" || len(code) > 40 || strings.ContainsFunc(code, strange) {
-		return "without a reason"
+		return "unknown error"
 	}
 	return code
 }
 
-// admit opens a session, and closes the one that the browser had, which may be of
-// another account.
-func (a *Authenticator) admit(w http.ResponseWriter, r *http.Request, account int64, idToken string) error {
+// replaceSession opens a session, and closes the one that the browser had, which may be
+// of another principal.
+func (a *Authenticator) replaceSession(w http.ResponseWriter, r *http.Request, p Principal, idToken string) error {
 	if old, ok := a.tokenOf(r); ok {
 		if _, _, err := a.options.Sessions.CloseSession(r.Context(), old.id()); err != nil {
 			return fmt.Errorf("%w: %w", errStorage, err)
 		}
 	}
-	if err := a.openSession(r.Context(), w, account, idToken); err != nil {
+	if err := a.openSession(r.Context(), w, p, idToken); err != nil {
 		return fmt.Errorf("%w: %w", errStorage, err)
 	}
 	return nil
 }
 
-// failSignIn answers a failed sign-in. What only an attack or a wrong configuration
-// can cause is logged, without the values received.
+// failSignIn answers a failed sign-in. A failure that only an attack or a wrong
+// configuration can cause is logged, without the values received.
 func (a *Authenticator) failSignIn(w http.ResponseWriter, r *http.Request, err error) {
 	result, page := resultRefused, pageRefused
 	switch {

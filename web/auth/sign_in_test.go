@@ -19,11 +19,11 @@ var who = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 
 func routes() []auth.Route {
 	return []auth.Route{
-		{Pattern: "GET /referral", Access: auth.ClientPage, Handler: who},
-		{Pattern: "GET /referral/friends/{id}", Access: auth.ClientPage, Handler: who},
-		{Pattern: "POST /referral/join", Access: auth.ClientPage, Handler: who},
-		{Pattern: "GET /api/v1/standing", Access: auth.ClientAPI, Handler: who},
-		{Pattern: "POST /api/v1/activation", Access: auth.ClientAPI, Handler: who},
+		{Pattern: "GET /referral", Access: auth.SignedInPage, Handler: who},
+		{Pattern: "GET /referral/friends/{id}", Access: auth.SignedInPage, Handler: who},
+		{Pattern: "POST /referral/join", Access: auth.SignedInPage, Handler: who},
+		{Pattern: "GET /api/v1/standing", Access: auth.SignedInAPI, Handler: who},
+		{Pattern: "POST /api/v1/activation", Access: auth.SignedInAPI, Handler: who},
 		{Pattern: "GET /referral/about", Access: auth.Anyone, Handler: who},
 		{Pattern: "POST /referral/opt-out/{token}", Access: auth.Anyone, Handler: who},
 	}
@@ -152,14 +152,14 @@ func TestAWayBackOfAnother(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	attacker, victim := r.Browser(), r.Browser()
 	attacker.CheckRedirect = func(q *http.Request, _ []*http.Request) error {
-		if q.URL.Path == auth.CallbackPath {
+		if q.URL.Path == authtest.CallbackPath {
 			return http.ErrUseLastResponse
 		}
 		return nil
 	}
 	stopped := r.SignIn(attacker, 666, "")
 	way := stopped.Header.Get("Location")
-	if !strings.HasPrefix(way, r.URL+auth.CallbackPath) {
+	if !strings.HasPrefix(way, r.URL+authtest.CallbackPath) {
 		t.Fatalf("stopped before %q", way)
 	}
 	wantAnswer(t, r.Get(victim, way), http.StatusBadRequest, "Вход не завершён")
@@ -181,15 +181,15 @@ func TestSignOut(t *testing.T) {
 	r := rig(t, authtest.Options{Sessions: memory})
 	browser := r.SignedIn(885)
 	token := cookieOf(t, r, browser)
-	out := r.Post(browser, auth.SignOutPath, nil)
-	wantAnswer(t, out, http.StatusOK, "Вы вышли", auth.SignInPath)
-	if out.URL.String() != r.URL+auth.SignedOutPath || cookieOf(t, r, browser) != "" || len(memory.All()) != 0 {
+	out := r.Post(browser, authtest.SignOutPath, nil)
+	wantAnswer(t, out, http.StatusOK, "Вы вышли", authtest.SignInPath)
+	if out.URL.String() != r.URL+authtest.SignedOutPath || cookieOf(t, r, browser) != "" || len(memory.All()) != 0 {
 		t.Errorf("on %s with cookie %q and %d sessions", out.URL, cookieOf(t, r, browser), len(memory.All()))
 	}
 	set(t, r, browser, token)
 	wantAnswer(t, r.Get(browser, "/referral"), http.StatusOK, "Кем войти?")
-	wantAnswer(t, r.Post(r.Browser(), auth.SignOutPath, nil), http.StatusOK, "Вы вышли")
-	if got := r.Get(r.SignedIn(885), auth.SignOutPath); got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" {
+	wantAnswer(t, r.Post(r.Browser(), authtest.SignOutPath, nil), http.StatusOK, "Вы вышли")
+	if got := r.Get(r.SignedIn(885), authtest.SignOutPath); got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" {
 		t.Errorf("signed out by a link: %d, Allow %q", got.Status, got.Header.Get("Allow"))
 	}
 }
@@ -206,13 +206,13 @@ func TestSignOutAtTheProvider(t *testing.T) {
 		}
 	}
 	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	to, err := url.Parse(r.Post(browser, auth.SignOutPath, nil).Header.Get("Location"))
+	to, err := url.Parse(r.Post(browser, authtest.SignOutPath, nil).Header.Get("Location"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	q := to.Query()
 	if !strings.HasPrefix(to.String(), r.Provider.Issuer()+"/end_session?") || !strings.HasPrefix(q.Get("id_token_hint"), "eyJ") ||
-		q.Get("client_id") != r.Provider.ClientID() || q.Get("post_logout_redirect_uri") != r.URL+auth.SignedOutPath {
+		q.Get("client_id") != r.Provider.ClientID() || q.Get("post_logout_redirect_uri") != r.URL+authtest.SignedOutPath {
 		t.Errorf("led to %s", to)
 	}
 }
@@ -222,8 +222,8 @@ func TestAnActionWithoutASession(t *testing.T) {
 	done := 0
 	r := authtest.New(t, authtest.Options{})
 	r.Serve([]auth.Route{
-		{Pattern: "GET /referral/join", Access: auth.ClientPage, Handler: who},
-		{Pattern: "POST /referral/join", Access: auth.ClientPage, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { done++ })},
+		{Pattern: "GET /referral/join", Access: auth.SignedInPage, Handler: who},
+		{Pattern: "POST /referral/join", Access: auth.SignedInPage, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { done++ })},
 	})
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL+"/referral/join", nil)
 	if err != nil {

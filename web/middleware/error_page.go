@@ -9,27 +9,24 @@ import (
 	"strings"
 )
 
-// ErrorPage is what a person is told instead of a page, in Russian.
+// ErrorPage is an answer in the place of a page, in Russian.
 type ErrorPage struct {
 	Status   int
 	Title    string
 	Text     string
-	Link     string // where to go from here; empty for nowhere
+	Link     string // path under Options.Base, "/" for the home page; empty for no link
 	LinkText string
 }
 
-// HomePath is the start page, to which error pages link.
-const HomePath = "/referral"
-
-// InternalError is the answer to a failure of the program's own.
+// InternalError is the answer to an error of the program.
 var InternalError = ErrorPage{
 	http.StatusInternalServerError, "Что-то пошло не так",
-	"Произошла ошибка на нашей стороне, мы о ней уже знаем. Попробуйте ещё раз.", HomePath, "На главную",
+	"Произошла ошибка на нашей стороне, мы о ней уже знаем. Попробуйте ещё раз.", "/", "На главную",
 }
 
 var (
-	notFound         = ErrorPage{http.StatusNotFound, "Страница не найдена", "Такой страницы нет. Возможно, ссылка устарела.", HomePath, "На главную"}
-	methodNotAllowed = ErrorPage{http.StatusMethodNotAllowed, "Так эту страницу открыть нельзя", "Откройте страницу ещё раз из личного кабинета.", HomePath, "На главную"}
+	notFound         = ErrorPage{http.StatusNotFound, "Страница не найдена", "Такой страницы нет. Возможно, ссылка устарела.", "/", "На главную"}
+	methodNotAllowed = ErrorPage{http.StatusMethodNotAllowed, "Так эту страницу открыть нельзя", "Откройте страницу ещё раз из личного кабинета.", "/", "На главную"}
 )
 
 //go:embed templates/error.html
@@ -50,18 +47,33 @@ func (s *Stack) Answer(w http.ResponseWriter, r *http.Request, p ErrorPage) {
 	case IsAPI(r):
 		writeProblem(w, p.Status, p.Title+". "+p.Text)
 	case s.o.Page != nil:
-		s.o.Page(w, r, p)
+		s.o.Page(w, r, s.withLink(p))
 	default:
-		plainPage(w, p)
+		s.plainPage(w, s.withLink(p))
 	}
+}
+
+func (s *Stack) withLink(p ErrorPage) ErrorPage {
+	switch p.Link {
+	case "":
+	case "/":
+		p.Link = s.o.Base
+	default:
+		p.Link = s.o.Base + p.Link
+	}
+	return p
 }
 
 // IsAPI reports whether a request is for the JSON API.
 func IsAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
 
-func plainPage(w http.ResponseWriter, p ErrorPage) {
+func (s *Stack) plainPage(w http.ResponseWriter, p ErrorPage) {
 	var page bytes.Buffer
-	if err := errorTemplate.Execute(&page, p); err != nil {
+	err := errorTemplate.Execute(&page, struct {
+		ErrorPage
+		Style string
+	}{p, s.o.Base + StylePath})
+	if err != nil {
 		panic(err) // the template is fixed, and a buffer takes everything
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -84,8 +96,8 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	_, _ = w.Write(append(body, '\n')) // an error here is a client that has gone away
 }
 
-// StylePath is the address of the style sheet of the plain error pages.
-const StylePath = "/referral/error.css"
+// StylePath is the path of the style sheet of the plain error pages, under Options.Base.
+const StylePath = "/error.css"
 
 // ServeStyle answers with the style sheet of the plain error pages.
 func ServeStyle(w http.ResponseWriter, _ *http.Request) {

@@ -3,8 +3,8 @@ package middleware
 import "github.com/prometheus/client_golang/prometheus"
 
 const (
-	// classGone is the class of requests whose client has disconnected.
-	classGone = "client_closed"
+	// classClosed is the class of failed requests whose client has disconnected.
+	classClosed = "client_closed"
 	// noRoute stands for requests to no route.
 	noRoute = "none"
 )
@@ -14,24 +14,24 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(site string, r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_web_requests_total", Help: "Requests to the personal account, by route and class of status; client_closed when the client closed the connection first.",
+			Name: "referral_web_requests_total", Help: "Requests to a site, by route and class of status; client_closed when the client closed the connection first.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "referral_web_request_duration_seconds", Help: "Duration of requests to the personal account, by route.",
+			Name: "referral_web_request_duration_seconds", Help: "Duration of requests to a site, by route.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 	}
 	m.initialise(noRoute)
-	r.MustRegister(m.requests, m.seconds)
+	prometheus.WrapRegistererWith(prometheus.Labels{"site": site}, r).MustRegister(m.requests, m.seconds)
 	return m
 }
 
 // initialise creates the counters of a route at 0.
 func (m *metrics) initialise(route string) {
-	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", classGone} {
+	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", classClosed} {
 		m.requests.WithLabelValues(route, class)
 	}
 }

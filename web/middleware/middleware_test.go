@@ -29,7 +29,7 @@ type stack struct {
 func newStack(routes map[string]http.HandlerFunc, page func(http.ResponseWriter, *http.Request, middleware.ErrorPage)) *stack {
 	s := &stack{log: &authtest.Log{}, registry: prometheus.NewRegistry()}
 	m := middleware.New(middleware.Options{
-		Page: page, CrossSite: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+		Site: "portal", Base: "/referral", Page: page, CrossSite: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Registerer: s.registry,
 	})
 	mux := http.NewServeMux()
@@ -146,7 +146,7 @@ func disconnect(t *testing.T, class string, failure error) {
 	if log := s.log.String(); strings.Contains(log, "a request failed") != (class == "5xx") {
 		t.Errorf("logged:\n%s", log)
 	}
-	if text, want := metricsText(t, s.registry), fmt.Sprintf("{route=%q,status=%q} 1\n", "GET /referral/slow", class); !strings.Contains(text, want) {
+	if text, want := metricsText(t, s.registry), fmt.Sprintf("{route=%q,site=\"portal\",status=%q} 1\n", "GET /referral/slow", class); !strings.Contains(text, want) {
 		t.Errorf("%s is not in\n%s", want, text)
 	}
 }

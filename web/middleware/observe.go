@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// request is what is known of a request while it is answered.
+// request is the state of a request while it is answered.
 type request struct {
-	route        string // pattern; never the path, which may hold personal data
+	route        string // pattern; never the path, which may contain personal data
 	err          error
 	suppressed   bool
 	panicked     bool
@@ -26,17 +26,17 @@ func requestOf(ctx context.Context) *request {
 	if v, ok := ctx.Value(requestKey{}).(*request); ok {
 		return v
 	}
-	return &request{} // outside of a Stack it is not read
+	return &request{} // outside of a Stack nothing reads it
 }
 
 // RecordError records why a request fails, for the one line that is logged about it.
-// The text of err must hold no personal data.
+// The text of err must contain no personal data.
 func RecordError(ctx context.Context, err error) {
 	v := requestOf(ctx)
 	v.err = errors.Join(v.err, err)
 }
 
-// SuppressLog keeps a failure that has been logged already out of the log.
+// SuppressLog prevents the log line of a failure that has been logged already.
 func SuppressLog(ctx context.Context) { requestOf(ctx).suppressed = true }
 
 // requestTimeout bounds a request, waiting for the database included.
@@ -83,8 +83,8 @@ func (s *Stack) recoverPanic(w *recorder, r *http.Request, v *request, next http
 	return false
 }
 
-// panicError is a panic as an error. Its value is quoted only if it is of the runtime:
-// any other may quote what a client sent.
+// panicError converts a panic. Only a value of the runtime is quoted: any other may
+// contain what a client sent.
 func panicError(p any) error {
 	what := fmt.Sprintf("%T", p)
 	if err, ok := p.(runtime.Error); ok {
@@ -96,7 +96,7 @@ func panicError(p any) error {
 func (s *Stack) count(status int, v *request, took time.Duration) {
 	class := strconv.Itoa(status/100) + "xx"
 	if v.abandoned(status) {
-		class = classGone
+		class = classClosed
 	}
 	s.metrics.requests.WithLabelValues(v.route, class).Inc()
 	s.metrics.seconds.WithLabelValues(v.route).Observe(took.Seconds())
@@ -136,8 +136,8 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return r.ResponseWriter.Write(b)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap is called by http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// Status is that of the answer; a handler that wrote nothing answered 200.
+// Status returns the status of the answer; 200 if the handler wrote nothing.
 func (r *recorder) Status() int { return max(r.status, http.StatusOK) }

@@ -1,5 +1,5 @@
-// Package middleware is what surrounds every route of the personal account: request
-// limits, security headers, logging, metrics and error pages.
+// Package middleware is what surrounds every route of a site: request limits, security
+// headers, logging, metrics and error pages.
 package middleware
 
 import (
@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options is what a stack needs. All but Page must be given.
+// Options configures a stack. All but Page are required.
 type Options struct {
+	Site          string // name of the site in the metrics
+	Base          string // path of its home page, which error pages link to
 	TrustedOrigin string // of the pages, as browsers see it
 	HTTPS         bool   // browsers use https
 	// Page shows an error page in the layout of the pages; nil shows it plainly.
@@ -31,7 +33,7 @@ type Stack struct {
 
 // New returns a stack. Forms may lead to its own host only.
 func New(o Options) *Stack {
-	s := &Stack{o: o, metrics: newMetrics(o.Registerer)}
+	s := &Stack{o: o, metrics: newMetrics(o.Site, o.Registerer)}
 	s.AllowFormTarget("")
 	return s
 }
@@ -65,7 +67,7 @@ func (s *Stack) route(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// discardBody takes an answer of which only the status and the header matter.
+// discardBody records the status and the header of an answer.
 type discardBody struct {
 	header http.Header
 	status int

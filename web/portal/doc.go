@@ -3,3 +3,6 @@
 // the JSON API under /api/v1 both use it. The account always comes from package
 // auth, never from a request.
 package portal
+
+// BasePath is the path of the home page; all pages are under it.
+const BasePath = "/referral"

@@ -77,7 +77,7 @@ func safe(method string) bool { return method == http.MethodGet || method == htt
 func (r *Rig) roles(m Matrix) []role {
 	p := r.Provider
 	cookie := func(value string) func(*http.Request) {
-		return func(q *http.Request) { q.AddCookie(&http.Cookie{Name: "referral", Value: value}) }
+		return func(q *http.Request) { q.AddCookie(&http.Cookie{Name: Cookie, Value: value}) }
 	}
 	bearer := func(token string) func(*http.Request) {
 		return func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+token) }
@@ -229,7 +229,7 @@ func (try *trial) as(t *testing.T, route auth.Route, who role) {
 	t.Helper()
 	answer := try.send(t, route, who.come)
 	account, byToken := who.account, false
-	if route.Access == auth.ClientAPI && who.bearer != 0 {
+	if route.Access == auth.SignedInAPI && who.bearer != 0 {
 		account, byToken = max(who.bearer, 0), true
 	}
 	switch {
@@ -267,7 +267,7 @@ func (try *trial) checkRefusal(t *testing.T, route auth.Route, who role, answer 
 	t.Helper()
 	method, path := try.target(t, route)
 	switch h := answer.Header(); {
-	case route.Access == auth.ClientAPI:
+	case route.Access == auth.SignedInAPI:
 		want := `Bearer realm="referral"`
 		if who.bearer == badToken {
 			want += `, error="invalid_token"`
@@ -276,11 +276,11 @@ func (try *trial) checkRefusal(t *testing.T, route auth.Route, who role, answer 
 			t.Errorf("got %d %v, want 401, %s and a problem", answer.Code, h, want)
 		}
 	case safe(method):
-		want := auth.SignInPath + "?" + url.Values{"return": {path}}.Encode()
+		want := SignInPath + "?" + url.Values{"return": {path}}.Encode()
 		if answer.Code != http.StatusSeeOther || h.Get("Location") != want {
 			t.Errorf("got %d to %s, want 303 to %s", answer.Code, h.Get("Location"), want)
 		}
-	case answer.Code != http.StatusUnauthorized || h.Get("Location") != "" || !strings.Contains(answer.Body.String(), auth.SignInPath):
+	case answer.Code != http.StatusUnauthorized || h.Get("Location") != "" || !strings.Contains(answer.Body.String(), SignInPath):
 		t.Errorf("got %d %v, want 401 and a page that leads to the sign-in", answer.Code, h)
 	}
 }
@@ -296,7 +296,7 @@ func (try *trial) crossSite(t *testing.T, route auth.Route) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := try.send(t, route, func(q *http.Request) {
-				q.AddCookie(&http.Cookie{Name: "referral", Value: session})
+				q.AddCookie(&http.Cookie{Name: Cookie, Value: session})
 				q.Header.Del("Sec-Fetch-Site")
 				if q.Header.Set("Sec-Fetch-Site", from[0]); from[0] == "" {
 					q.Header.Del("Sec-Fetch-Site")

@@ -32,8 +32,15 @@ type Options struct {
 	Change   func(*auth.Options)                                                  // has the last word; may be nil
 }
 
-// Idle and Lifetime are how long sessions last here.
+// The options of the authenticator, and the paths of its routes.
 const (
+	Base          = "/referral"
+	Cookie        = "referral"
+	SignInPath    = Base + auth.SignInPath
+	CallbackPath  = Base + auth.CallbackPath
+	SignOutPath   = Base + auth.SignOutPath
+	SignedOutPath = Base + auth.SignedOutPath
+
 	Idle     = 30 * time.Minute
 	Lifetime = 12 * time.Hour
 )
@@ -83,7 +90,7 @@ func (r *Rig) startProvider() {
 	r.T.Helper()
 	var err error
 	r.Provider, err = fakeoidc.Start(context.Background(), fakeoidc.Options{
-		RedirectURIs: []string{r.URL + auth.CallbackPath}, PostLogoutURIs: []string{r.URL + auth.SignedOutPath},
+		RedirectURIs: []string{r.URL + CallbackPath}, PostLogoutURIs: []string{r.URL + SignedOutPath},
 	})
 	if err != nil {
 		r.T.Fatal(err)
@@ -93,7 +100,7 @@ func (r *Rig) startProvider() {
 
 func (r *Rig) options() auth.Options {
 	return auth.Options{
-		PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
+		Site: "portal", Base: Base, Cookie: Cookie, PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
 		Log: slog.New(slog.NewJSONHandler(r.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: r.Registry,
 		SignIn: auth.SignIn{
 			Issuer: r.Provider.Issuer(), ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(),
@@ -149,7 +156,7 @@ func (r *Rig) Browser() *http.Client {
 // page that it lands on. back is where it wants to go; empty for home.
 func (r *Rig) SignIn(browser *http.Client, account int64, back string) *Answer {
 	r.T.Helper()
-	page := r.Get(browser, auth.SignInPath+"?"+url.Values{"return": {back}}.Encode())
+	page := r.Get(browser, SignInPath+"?"+url.Values{"return": {back}}.Encode())
 	at := page.URL
 	if page.Status != http.StatusOK || !strings.HasPrefix(at.String(), r.Provider.Issuer()) {
 		r.T.Fatalf("no sign-in page of the provider: %s at %s", page.Body, at)
@@ -168,7 +175,7 @@ func (r *Rig) SignedIn(account int64) *http.Client {
 		r.T.Fatal(err)
 	}
 	for _, cookie := range browser.Jar.Cookies(home) {
-		if cookie.Name == "referral" {
+		if cookie.Name == Cookie {
 			return browser
 		}
 	}

@@ -144,7 +144,7 @@ func register[I, O any](a *API, op huma.Operation, problems []kind, handle func(
 		}
 		return &response[O]{out}, nil
 	})
-	a.routes = append(a.routes, auth.Route{Pattern: op.Method + " " + op.Path, Access: auth.ClientAPI, Handler: a.handler()})
+	a.routes = append(a.routes, auth.Route{Pattern: op.Method + " " + op.Path, Access: auth.SignedInAPI, Handler: a.handler()})
 }
 
 type clientIPKey struct{}

@@ -23,7 +23,7 @@ var (
 
 // client is a route for signed-in clients.
 func (p *Pages) client(pattern string, show clientHandler) auth.Route {
-	return auth.Route{Pattern: pattern, Access: auth.ClientPage, Handler: p.shown(func(w http.ResponseWriter, r *http.Request) error {
+	return auth.Route{Pattern: pattern, Access: auth.SignedInPage, Handler: p.shown(func(w http.ResponseWriter, r *http.Request) error {
 		principal, ok := auth.PrincipalOf(r.Context())
 		if !ok {
 			return fmt.Errorf("%w: no principal behind a client's access rule", errDefect)

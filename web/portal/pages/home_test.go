@@ -8,7 +8,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/auth"
+	"referral/web/auth/authtest"
 	"referral/web/portal"
 )
 
@@ -301,7 +301,7 @@ func TestWhoHasLeftIsNotInvitedToJoin(t *testing.T) {
 		page.wants(http.StatusOK, "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются.").
 			lacks("Вступить", "Получайте скидки", "Скидка действует", "Применить", "У меня нет кода", "Срок ввода")
 		for _, f := range page.all("form") {
-			if attr(f, "action") != auth.SignOutPath {
+			if attr(f, "action") != authtest.SignOutPath {
 				t.Errorf("a form leads to %s", attr(f, "action"))
 			}
 		}

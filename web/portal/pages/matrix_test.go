@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/net/html"
 
-	"referral/web/auth"
 	"referral/web/auth/authtest"
 	"referral/web/portal/pages"
 )
@@ -64,7 +63,7 @@ func TestThePolicyAllowsThePages(t *testing.T) {
 func TestErrorPagesOfAuthAreThePortals(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
-	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", auth.SignedOutPath: "Вы вышли"} {
+	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", authtest.SignedOutPath: "Вы вышли"} {
 		answer := rig.Get(rig.Browser(), path)
 		doc, err := html.Parse(strings.NewReader(answer.Body))
 		if err != nil {

@@ -64,7 +64,7 @@ func New(o Options) (*Pages, error) {
 
 // Where the pages are.
 const (
-	pathHome        = auth.HomePath
+	pathHome        = portal.BasePath
 	pathFriends     = "/referral/friends"
 	pathHistory     = "/referral/history"
 	pathInvitations = "/referral/invitations"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"referral/web/auth"
+	"referral/web/portal"
 )
 
 //go:embed templates
@@ -83,7 +84,7 @@ func (p *Pages) own(ctx context.Context, account int64, title, here string) (fra
 // render writes a page whole or, when its template fails, not at all.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
-		f.Account, f.SignOut = principal.AccountID, auth.SignOutPath
+		f.Account, f.SignOut = principal.AccountID, portal.BasePath+auth.SignOutPath
 	}
 	if f.Here != "" {
 		f.Tabs = tabsAt(f.Here)
