@@ -71,6 +71,14 @@ func PostingPeriod(periods []models.PeriodInfo, p models.Period) models.Period {
 	return p
 }
 
+// PeriodsPostedTo is the closed periods whose differences are posted to a period and
+// settled along with it, the oldest first.
+func PeriodsPostedTo(periods []models.PeriodInfo, period models.Period) []models.Period {
+	return slices.DeleteFunc(Stale(periods), func(p models.Period) bool {
+		return p == period || PostingPeriod(periods, p) != period
+	})
+}
+
 // LimitsFor is the brake of a run. Shares and changes are measured on a month's
 // own run only: differences are too few to have any.
 func (p *Programme) LimitsFor(run models.Run) Limits {

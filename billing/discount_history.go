@@ -112,12 +112,12 @@ func (p *Programme) inviteeEvents(c *models.AccountHistory) []changeEvent {
 
 func (p *Programme) ladderEvents(c *models.AccountHistory) []changeEvent {
 	var events []changeEvent
-	rungs := p.Ladder(c.Referrals)
-	for i, r := range rungs {
+	steps := p.Ladder(c.Referrals)
+	for i, r := range steps {
 		events = append(events, changeEvent{r.On, rankFriend, ChangeFriend, func(next *DiscountChange) {
 			next.Inviter, next.Step, next.Friend, next.End = r.Percent, r.Step, r.InviteeID, p.untilLeaving(c, r.End)
 		}})
-		if i+1 == len(rungs) || rungs[i+1].Restart {
+		if i+1 == len(steps) || steps[i+1].Restart {
 			events = append(events, changeEvent{r.End, rankEnd, ChangeLadderEnd, func(next *DiscountChange) {
 				next.Inviter, next.Step, next.End = 0, 0, 0
 			}})

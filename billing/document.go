@@ -1,8 +1,12 @@
 package billing
 
 import (
+	"crypto/sha1" // it spreads identifiers; no secret depends on it
 	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 
 	"referral/models"
 )
@@ -31,14 +35,9 @@ type track struct {
 	writeOff   *models.WriteOff
 }
 
-func trackOf(d *models.AuditDocument) track {
-	answer, ok := models.Answer(d.Answers)
-	return track{d.PostedAt, d.Published, answer, ok, d.Resends, d.WriteOff}
-}
-
-func packageTrack(p *models.AuditPackage) track {
-	answer, ok := models.Answer(p.Answers)
-	return track{p.PostedAt, p.Published, answer, ok, p.Resends, p.WriteOff}
+func trackOf(h *models.DocumentHistory) track {
+	answer, ok := models.Answer(h.Answers)
+	return track{h.PostedAt, h.Published, answer, ok, h.Resends, h.WriteOff}
 }
 
 // applied tells whether billing has booked the document. Only the latest answer
@@ -83,7 +82,7 @@ func (r Refusal) Error() string { return string(r) }
 // MayResend is nil when a document may be published again: billing's latest answer
 // rejects it, it is not settled by hand, and no resend of it waits to go out.
 func MayResend(d *models.LedgerDocument) error {
-	t := ledgerTrack(d)
+	t := trackOf(&d.DocumentHistory)
 	if w := t.writeOff; w != nil {
 		return Refusal(fmt.Sprintf("it was written off by %s on %s: sent again, it might be paid twice", w.By, stamp(w.At)))
 	}
@@ -93,16 +92,11 @@ func MayResend(d *models.LedgerDocument) error {
 // MayWriteOff is nil when a document may be settled by hand: billing's latest
 // answer rejects it, and no resend of it waits to go out.
 func MayWriteOff(d *models.LedgerDocument) error {
-	t := ledgerTrack(d)
+	t := trackOf(&d.DocumentHistory)
 	if w := t.writeOff; w != nil {
 		return Refusal(fmt.Sprintf("it was written off by %s on %s already", w.By, stamp(w.At)))
 	}
 	return t.mayDecide()
-}
-
-func ledgerTrack(d *models.LedgerDocument) track {
-	answer, ok := models.Answer(d.Answers)
-	return track{published: d.Published, answer: answer, isAnswered: ok, resends: d.Resends, writeOff: d.WriteOff}
 }
 
 func (t *track) mayDecide() error {
@@ -124,3 +118,28 @@ func (t *track) mayDecide() error {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// namespace of the identifiers that follow from what they identify.
+var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:referral:v1"))
+
+// AdjustmentID is the identifier of the n-th document on an invoice, posted for a
+// period: the same work done twice gets the same one. It is a UUID of version 8
+// (RFC 9562) that begins, as one of version 7 does, with a time in milliseconds:
+// the start of the period in UTC. The rest is a hash. So the identifiers of a
+// period are together in an index, and the period can be told from them.
+func AdjustmentID(period models.Period, invoice string, sequence int) models.UUID {
+	var room [128]byte
+	name := append(append(room[:0], namespace[:]...), "adjustment/"...)
+	name = append(append(name, invoice...), '/')
+	sum := sha1.Sum(strconv.AppendInt(name, int64(sequence), 10))
+	id := models.UUID(sum[:16])
+	start := period.IDPrefix()
+	copy(id[:], start[:])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id
+}
+
+// PackageID is the identifier of an inviter's n-th package of a size.
+func PackageID(inviter int64, sms, ordinal int) models.UUID {
+	return models.UUID(uuid.NewSHA1(namespace, fmt.Appendf(nil, "package/%d/%d/%d", inviter, sms, ordinal)))
+}

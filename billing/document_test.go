@@ -80,7 +80,7 @@ func TestWhatBecomesOfARejectedDocument(t *testing.T) {
 		account := a.friendly(1)
 		d := &account.Invoices[0].Documents[0]
 		c.history.tell(t, d)
-		ledger := &models.LedgerDocument{ID: d.ID, Amount: d.Amount, Published: d.Published, Answers: d.Answers, Resends: d.Resends, WriteOff: d.WriteOff}
+		ledger := &models.LedgerDocument{ID: d.ID, Amount: d.Amount, DocumentHistory: d.DocumentHistory}
 		if err := billing.MayResend(ledger); (err == nil) != c.resend {
 			t.Errorf("%q: resending: %v", c.history, err)
 		}
@@ -133,7 +133,7 @@ func TestALineIsSettledByHandInPart(t *testing.T) {
 	c := a.friendly(1)
 	inv := &c.Invoices[0]
 	inv.Invoice.Revision, inv.Invoice.Lines[0].Amount = 2, 45001
-	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604}, &models.SettlementInput{AccountID: 1, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceInput{{
+	out := a.p.Settle(models.Run{Period: 202604, PostingPeriod: 202604}, &models.SettlementInput{AccountID: 1, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceInput{{
 		Invoice: inv.Invoice, Sequence: 1, Revision: 1, Posted: []models.PostedLine{{LineID: "1", Service: "subscription", Amount: -6000}},
 	}}})
 	later := models.AuditDocument{Adjustment: out.Adjustments[0]}
@@ -141,8 +141,8 @@ func TestALineIsSettledByHandInPart(t *testing.T) {
 	inv.Documents = append(inv.Documents, later)
 	r := a.reconcile(models.AuditHead{}, c)
 	got := r.Overall()[0].Control
-	want := billing.Control{Entitled: billing.Total{Count: 1, Amount: -9000}, Posted: billing.Total{Count: 1, Amount: -9000}, Published: billing.Total{Count: 1, Amount: -9000},
-		Answered: billing.Total{Count: 1, Amount: -6000}, WrittenOff: billing.Total{Amount: -3000}}
+	want := models.Control{Entitled: models.CountedAmount{Count: 1, Amount: -9000}, Posted: models.CountedAmount{Count: 1, Amount: -9000}, Published: models.CountedAmount{Count: 1, Amount: -9000},
+		Answered: models.CountedAmount{Count: 1, Amount: -6000}, WrittenOff: models.CountedAmount{Amount: -3000}}
 	if !r.Ties() || got != want {
 		t.Errorf("ties %v, %+v, breaks %+v", r.Ties(), got, r.Breaks)
 	}

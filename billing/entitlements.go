@@ -11,15 +11,20 @@ import (
 // packages it has earned. own is its accepted activation, nil when it has none;
 // referrals are those that it invited, in any order.
 func (p *Programme) Entitlements(a *models.Account, own *models.Activation, referrals []models.Referral) models.Entitlements {
-	rungs := p.Ladder(referrals)
-	discounts := ladderDiscounts(a.ID, rungs)
+	steps := p.Ladder(referrals)
+	discounts := ladderDiscounts(a.ID, steps)
 	if d, ok := p.InviteeDiscount(a, own); ok {
 		discounts = append([]models.Discount{d}, discounts...)
 	}
 	return models.Entitlements{
 		Discounts: p.untilTermination(a, discounts),
-		Grants:    grants(a.ID, rungs),
+		Grants:    grants(a.ID, steps),
 	}
+}
+
+// EntitlementsOf is what the facts give the account of a history.
+func (p *Programme) EntitlementsOf(c *models.AccountHistory) models.Entitlements {
+	return p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
 }
 
 // InviteeDiscount is the new client's own discount; it is not there while the

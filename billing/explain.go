@@ -153,7 +153,7 @@ func (s *InvoiceSums) Booked() models.Money {
 // Explain says why an account stands where it stands.
 func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 	a, own := &c.Account, c.Accepted()
-	entitlements := p.Entitlements(a, own, c.Referrals)
+	entitlements := p.EntitlementsOf(c)
 	e := Explanation{
 		AccountID: a.ID, RegisteredAt: p.inZone(a.RegisteredAt), PromoEndedAt: p.inZone(a.PromoEndedAt), TerminatedAt: p.inZone(a.TerminatedAt),
 		Provenance: ExplainedValues{
@@ -248,9 +248,9 @@ func (p *Programme) explainPackages(c *models.AccountHistory, entitlements model
 	for _, g := range entitlements.Grants {
 		e := ExplainedPackage{SMS: g.SMS, Ordinal: g.Ordinal, EarnedOn: g.GrantedOn, Step: g.Step, PackageID: PackageID(g.AccountID, g.SMS, g.Ordinal)}
 		switch {
-		case slices.Contains(counts.gone[g.SMS], g.Ordinal):
+		case slices.Contains(counts.posted[g.SMS], g.Ordinal):
 			e.Words = "earned, and went out"
-		case counts.owed(g):
+		case counts.takeOwed(g):
 			e.Words = owedInWords(c, g.GrantedOn.Period())
 		default:
 			e.Words = "earned; another package of this size that went out counts for it"
@@ -279,7 +279,7 @@ func (p *Programme) pairPackage(list []ExplainedPackage, gone *models.AuditPacka
 	e := &list[i]
 	e.PackageID, e.GoneOut, e.Period, e.PostingPeriod = gone.ID, true, gone.Period, gone.PostingPeriod
 	e.InvoiceID, e.Published, e.Answer = gone.InvoiceID, gone.Published, p.answerOf(gone.Answers)
-	t := packageTrack(gone)
+	t := trackOf(&gone.DocumentHistory)
 	e.State, e.Decisions = t.state(), p.decisions(&t)
 	return list
 }
@@ -318,17 +318,19 @@ func (p *Programme) explainSums(timeline []models.Segment, c *models.AccountHist
 // invoiceSums sums an invoice up. One that cannot be settled says why, and has no
 // sums when they are the reason.
 func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvoice) (s InvoiceSums) {
-	named := InvoiceSums{
+	s = InvoiceSums{
 		InvoiceID: inv.Invoice.ID, Period: inv.Invoice.Period, Revision: inv.Invoice.Revision, Currency: inv.Invoice.Currency,
 		Lines: len(inv.Invoice.Lines), Provenance: p.explainProvenance(inv.Provenance),
 	}
-	defer func() {
-		if fault := recover(); fault != nil {
-			s = named
-			s.Parked = fmt.Sprint(fault)
-		}
-	}()
-	s = named
+	sums := s
+	if cause := failure(func() { p.sumUp(&sums, timeline, inv) }); cause != nil {
+		s.Parked = fmt.Sprint(cause)
+		return s
+	}
+	return sums
+}
+
+func (p *Programme) sumUp(s *InvoiceSums, timeline []models.Segment, inv *models.AuditInvoice) {
 	desired := p.Desire(timeline, &inv.Invoice)
 	s.Held = len(desired.Held)
 	for i := range inv.Invoice.Lines {
@@ -347,15 +349,11 @@ func (p *Programme) invoiceSums(timeline []models.Segment, inv *models.AuditInvo
 	if err := checkAmount(s.Difference); err != nil {
 		s.Parked = err.Error()
 	}
-	return s
 }
 
 // addUnbooked puts a document that billing has not taken where it belongs.
 func (s *InvoiceSums) addUnbooked(d *models.AuditDocument) {
-	t, amount := trackOf(d), models.Money(0)
-	for i := range d.Items {
-		amount = amount.Add(d.Items[i].Amount)
-	}
+	t, amount := trackOf(&d.DocumentHistory), d.ItemSum()
 	switch t.state() {
 	case DocumentRejected:
 		s.Rejected = s.Rejected.Add(amount)

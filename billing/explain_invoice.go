@@ -77,14 +77,17 @@ func (p *Programme) ExplainInvoice(c *models.AccountHistory, id string) (e Invoi
 	if !found {
 		return e, false
 	}
-	entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	entitlements := p.EntitlementsOf(c)
 	timeline := Timeline(entitlements.Discounts)
 	e = InvoiceExplanation{
 		InvoiceSums: p.explainSums(timeline, c, inv), AccountID: inv.Invoice.AccountID, Account: p.Explain(c), Documents: []ExplainedDocument{},
 	}
-	var fault any
-	if e.ByLine, fault = p.explainLines(timeline, inv); fault != nil && e.Parked == "" {
-		e.Parked = fmt.Sprint(fault)
+	cause := failure(func() { e.ByLine = p.explainLines(timeline, inv) })
+	if cause != nil {
+		e.ByLine = []ExplainedLine{} // an invoice that cannot be settled has no arithmetic to show
+	}
+	if cause != nil && e.Parked == "" {
+		e.Parked = fmt.Sprint(cause)
 	}
 	e.Account.Invoices = nil
 	for i := range inv.Documents {
@@ -102,14 +105,8 @@ func invoiceOf(c *models.AccountHistory, id string) (*models.AuditInvoice, bool)
 	return nil, false
 }
 
-// explainLines explains no line of an invoice that cannot be settled: fault is why.
-func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInvoice) (lines []ExplainedLine, fault any) {
-	defer func() {
-		if fault = recover(); fault != nil {
-			lines = []ExplainedLine{}
-		}
-	}()
-	lines = []ExplainedLine{}
+func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInvoice) []ExplainedLine {
+	lines := []ExplainedLine{}
 	posted, wanted := lineSums(inv.Documents), map[string]models.Money{}
 	for _, item := range p.Desire(timeline, &inv.Invoice).Items {
 		wanted[item.LineID] = item.Amount
@@ -127,7 +124,7 @@ func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInv
 			Posted: posted[line], Difference: -posted[line],
 		})
 	}
-	return lines, nil
+	return lines
 }
 
 func serviceOf(documents []models.AuditDocument, line string) string {
@@ -172,7 +169,7 @@ func (c ServiceClass) String() string {
 func explainDays(segments []models.Segment) []ExplainedDays {
 	days := make([]ExplainedDays, len(segments))
 	for i, s := range segments {
-		days[i] = ExplainedDays{s.From, s.To, s.Days(), s.Invitee, s.Inviter, s.Percent(), s.Percent() * s.Days()}
+		days[i] = ExplainedDays{s.From, s.To, s.Days(), s.Invitee, s.Inviter, s.Percent(), s.PercentDays()}
 	}
 	return days
 }
@@ -196,7 +193,7 @@ func formula(amount models.Money, percentDays, days int) string {
 }
 
 func (p *Programme) explainDocument(d *models.AuditDocument) ExplainedDocument {
-	t := trackOf(d)
+	t := trackOf(&d.DocumentHistory)
 	e := ExplainedDocument{
 		Sequence: d.Sequence, ID: d.ID, Reason: d.Reason, Revision: d.InvoiceRevision, PostingPeriod: d.PostingPeriod, Amount: d.Amount,
 		Items: []ExplainedItem{}, Published: d.Published, Answer: p.answerOf(d.Answers),

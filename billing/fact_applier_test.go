@@ -256,9 +256,7 @@ func TestAnnouncementsOfTermsAdoptedAgain(t *testing.T) {
 		set := models.NewWorkingSet()
 		set.Accounts[885] = &models.Account{ID: 885, Code: codeOf(885), RegisteredAt: at}
 		set.Referrals[885] = []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: at}}
-		book := billing.NewFactApplier(p, set, nil)
-		book.Recalculate(p.Digest(), adopted)
-		return book.Close().OutboxEvents
+		return p.Rederive(adopted)(set, nil).OutboxEvents
 	}
 	adopted := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	first, retried, again := announced(adopted), announced(adopted), announced(adopted.Add(time.Hour))

@@ -21,13 +21,13 @@ type LadderStep struct {
 // Ladder folds an inviter's accepted activations, in any order, into the steps
 // they led to. Source: docs/programme.md, "The inviter's ladder".
 func (p *Programme) Ladder(referrals []models.Referral) []LadderStep {
-	rungs := make([]LadderStep, 0, len(referrals))
+	steps := make([]LadderStep, 0, len(referrals))
 	var last LadderStep
 	for _, r := range p.inOrder(referrals) {
 		last = p.climb(last, r.InviteeID, p.Local(r.ActivatedAt))
-		rungs = append(rungs, last)
+		steps = append(steps, last)
 	}
-	return rungs
+	return steps
 }
 
 func (p *Programme) inOrder(referrals []models.Referral) []models.Referral {
@@ -54,14 +54,14 @@ func (p *Programme) climb(last LadderStep, invitee int64, on models.Date) Ladder
 	return next
 }
 
-// ladderDiscounts is the percents that the rungs give, day by day: each holds
+// ladderDiscounts is the percents that the steps give, day by day: each holds
 // until the next activation or the end.
-func ladderDiscounts(account int64, rungs []LadderStep) []models.Discount {
+func ladderDiscounts(account int64, steps []LadderStep) []models.Discount {
 	var discounts []models.Discount
-	for i, r := range rungs {
+	for i, r := range steps {
 		to := r.End
-		if i+1 < len(rungs) {
-			to = min(to, rungs[i+1].On)
+		if i+1 < len(steps) {
+			to = min(to, steps[i+1].On)
 		}
 		if r.On < to {
 			discounts = append(discounts, models.Discount{
@@ -72,12 +72,12 @@ func ladderDiscounts(account int64, rungs []LadderStep) []models.Discount {
 	return discounts
 }
 
-// grants is the packages earned on the rungs, counted by size: by day, size and
+// grants is the packages earned on the steps, counted by size: by day, size and
 // number.
-func grants(account int64, rungs []LadderStep) []models.Grant {
+func grants(account int64, steps []LadderStep) []models.Grant {
 	var earned []models.Grant
 	count := map[int]int{}
-	for _, r := range rungs {
+	for _, r := range steps {
 		if r.SMS == 0 {
 			continue
 		}

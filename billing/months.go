@@ -25,7 +25,7 @@ type MonthMoney struct {
 // the newest first. An invoice that was cancelled before anything was posted on
 // it brought nothing and is left out.
 func (p *Programme) Months(c *models.AccountHistory) []MonthMoney {
-	timeline := Timeline(p.Entitlements(&c.Account, c.Accepted(), c.Referrals).Discounts)
+	timeline := Timeline(p.EntitlementsOf(c).Discounts)
 	var months []MonthMoney
 	for i := range c.Invoices {
 		sums := p.invoiceSums(timeline, &c.Invoices[i])

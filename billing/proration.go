@@ -61,11 +61,15 @@ func Within(dst, timeline []models.Segment, l *models.Line) []models.Segment {
 // round(A × Σ percent(day) / (100 × N)), half away from zero, once per line.
 // Source: docs/programme.md, "What a discount does to an invoice".
 func DiscountOn(l *models.Line, segments []models.Segment) models.Money {
-	percentDays := 0
+	return share(l.Amount, percentDays(segments), 100*l.Days())
+}
+
+func percentDays(segments []models.Segment) int {
+	sum := 0
 	for _, s := range segments {
-		percentDays += s.Percent() * s.Days()
+		sum += s.PercentDays()
 	}
-	return share(l.Amount, percentDays, 100*l.Days())
+	return sum
 }
 
 // share is amount × part / whole with 0 <= part <= whole, rounded half away

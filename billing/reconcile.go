@@ -94,7 +94,7 @@ type AnswerGrace struct {
 type Reconciliation struct {
 	programme *Programme
 	period    models.Period
-	patience  AnswerGrace
+	grace     AnswerGrace
 	closed    bool                          // the period is signed off
 	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
@@ -108,21 +108,21 @@ type Reconciliation struct {
 	Documents   int64 // on those invoices
 	Packages    int64
 	OnTheWay    int64 // of the documents and packages; unless the patience is strict, the totals take them for arrived
-	Controls    map[TotalKey]Control
+	Controls    map[models.TotalKey]models.Control
 	Breaks      []Break // the first MaxNamed by account
 	BreakCount  int64
 	Notices     []Notice // the first MaxNamed by account
 	NoticeCount int64
-	Held        map[string]Total // lines on hold by service
-	Foreign     Total            // posted into the period for earlier, closed ones
+	Held        map[string]models.CountedAmount // lines on hold by service
+	Foreign     models.CountedAmount            // posted into the period for earlier, closed ones
 }
 
 // NewReconciliation begins the reconciliation of a period.
-func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, patience AnswerGrace) *Reconciliation {
+func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, grace AnswerGrace) *Reconciliation {
 	r := &Reconciliation{
-		programme: p, period: period, patience: patience, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
-		Controls: map[TotalKey]Control{}, Held: map[string]Total{},
-		Foreign: Total{head.ForeignDocuments, head.ForeignAmount}, sums: newLedgerSums(&head),
+		programme: p, period: period, grace: grace, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
+		Controls: map[models.TotalKey]models.Control{}, Held: map[string]models.CountedAmount{},
+		Foreign: models.Counted(head.ForeignDocuments, head.ForeignAmount), sums: newLedgerSums(&head),
 	}
 	for _, o := range head.Orphans {
 		latest := []models.Result{o}
@@ -145,23 +145,29 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 }
 
 // Account takes in one account. What it is entitled to is computed from the facts
-// alone, not from what was derived when they arrived. A panic in the arithmetic
-// of one account is that account's break.
+// alone, not from what was derived when they arrived. When the arithmetic of the
+// account or of an invoice fails, that is a break of its own.
 func (r *Reconciliation) Account(c *models.AccountHistory) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			r.uncalculated++
-			r.fail(Break{Kind: BreakNotCalculated, AccountID: c.Account.ID, Detail: fmt.Sprint("what the account is owed cannot be calculated: ", fault)})
-		}
-	}()
 	r.Accounts++
-	entitlements := r.programme.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	if cause := failure(func() { r.account(c) }); cause != nil {
+		r.uncalculated++
+		r.fail(Break{Kind: BreakNotCalculated, AccountID: c.Account.ID, Detail: fmt.Sprint("what the account is owed cannot be calculated: ", cause)})
+	}
+}
+
+func (r *Reconciliation) account(c *models.AccountHistory) {
+	entitlements := r.programme.EntitlementsOf(c)
 	if !sameGrants(entitlements, c.Stored) {
 		r.fail(Break{Kind: derivedKind(entitlements, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
 	}
 	timeline := Timeline(entitlements.Discounts)
 	for i := range c.Invoices {
-		r.anyInvoice(timeline, &c.Invoices[i])
+		inv := &c.Invoices[i]
+		if cause := failure(func() { r.anyInvoice(timeline, inv) }); cause != nil {
+			r.uncalculated++
+			r.fail(Break{Kind: BreakNotCalculated, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
+				Detail: fmt.Sprint("what is owed on the invoice cannot be calculated, so it is parked: ", cause)})
+		}
 	}
 	r.packages(c, entitlements)
 	for i := range c.Strays {
@@ -237,7 +243,7 @@ func (r *Reconciliation) find(f finding) {
 	if f.onTheWay {
 		r.OnTheWay++
 	}
-	if !f.onTheWay || r.patience.Strict {
+	if !f.onTheWay || r.grace.Strict {
 		r.fail(f.Break)
 	}
 }
@@ -249,16 +255,8 @@ func (r *Reconciliation) note(n Notice) {
 	}
 }
 
-// anyInvoice takes in an invoice of any period. A panic in its arithmetic is that
-// invoice's break, and the account's others are compared.
+// anyInvoice takes in an invoice of any period.
 func (r *Reconciliation) anyInvoice(timeline []models.Segment, inv *models.AuditInvoice) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			r.uncalculated++
-			r.fail(Break{Kind: BreakNotCalculated, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID,
-				Detail: fmt.Sprint("what is owed on the invoice cannot be calculated, so it is parked: ", fault)})
-		}
-	}()
 	if inv.Invoice.Period == r.period {
 		r.invoice(timeline, inv)
 	} else {
@@ -303,7 +301,7 @@ func (r *Reconciliation) sum(inv *models.AuditInvoice, belongs bool) {
 
 func (r *Reconciliation) hold(held []models.HeldLine) {
 	for _, h := range held {
-		r.Held[h.Service] = r.Held[h.Service].plus(Total{1, h.Amount})
+		r.Held[h.Service] = r.Held[h.Service].Add(models.Counted(1, h.Amount))
 		r.note(Notice{Kind: NoticeHeld, AccountID: h.AccountID, InvoiceID: h.InvoiceID,
 			Detail: fmt.Sprintf("line %s: service %q is on no list", h.LineID, h.Service), Amount: h.Amount})
 	}

@@ -8,14 +8,6 @@ import (
 	"referral/models"
 )
 
-// TotalKey is a line of the control totals: which kind of discount (or package),
-// and how much.
-type TotalKey struct {
-	Kind     string // "invitee", "inviter", "both", "unexplained" or "sms"; "discounts" or "packages" overall
-	Percent  int    // of the discount, or the size of the package; 0 overall
-	Currency string // empty for packages
-}
-
 // The kinds of bucket that are no kind of discount. What is unexplained belongs
 // to no day of a discount: an answer to a document that is missing, say.
 const (
@@ -26,83 +18,43 @@ const (
 	bucketPackages    = "packages"
 )
 
-// Total is a sum with its number of parts: lines of invoices, or packages.
-type Total struct {
-	Count  int64
-	Amount models.Money
-}
-
-// Control is the totals that must agree, by bucket: what the facts entitle clients
-// to, what the ledger holds, what the broker has, and what billing booked together
-// with what finance settled by hand.
-type Control struct {
-	Entitled   Total
-	Posted     Total
-	Published  Total
-	Answered   Total
-	WrittenOff Total
-}
-
-// ControlLine is a bucket with its totals.
-type ControlLine struct {
-	TotalKey
-	Control
-}
-
-// Ties tells whether they agree.
-func (c Control) Ties() bool {
-	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered.plus(c.WrittenOff)
-}
-
-func (c Control) plus(o Control) Control {
-	return Control{
-		Entitled: c.Entitled.plus(o.Entitled), Posted: c.Posted.plus(o.Posted),
-		Published: c.Published.plus(o.Published), Answered: c.Answered.plus(o.Answered),
-		WrittenOff: c.WrittenOff.plus(o.WrittenOff),
-	}
-}
-
-func (t Total) plus(o Total) Total {
-	return Total{t.Count + o.Count, t.Amount.Add(o.Amount)}
-}
-
 // Lines is the control totals in a fixed order: discounts by kind and percent,
 // then packages by size.
-func (r *Reconciliation) Lines() []ControlLine { return inFixedOrder(r.Controls) }
+func (r *Reconciliation) Lines() []models.ControlTotal { return inFixedOrder(r.Controls) }
 
 // Overall is the control totals summed up: discounts by currency, then packages.
-func (r *Reconciliation) Overall() []ControlLine {
+func (r *Reconciliation) Overall() []models.ControlTotal {
 	return inFixedOrder(summedUp(r.Controls))
 }
 
-func summedUp(controls map[TotalKey]Control) map[TotalKey]Control {
-	sums := map[TotalKey]Control{}
+func summedUp(controls map[models.TotalKey]models.Control) map[models.TotalKey]models.Control {
+	sums := map[models.TotalKey]models.Control{}
 	for b, c := range controls {
 		all := overallBucket(b)
-		sums[all] = sums[all].plus(c)
+		sums[all] = sums[all].Add(c)
 	}
 	return sums
 }
 
 // overallBucket is the line that a bucket is summed up in.
-func overallBucket(b TotalKey) TotalKey {
+func overallBucket(b models.TotalKey) models.TotalKey {
 	if b.Currency == "" {
-		return TotalKey{Kind: bucketPackages}
+		return models.TotalKey{Kind: bucketPackages}
 	}
-	return TotalKey{Kind: bucketDiscounts, Currency: b.Currency}
+	return models.TotalKey{Kind: bucketDiscounts, Currency: b.Currency}
 }
 
-func inFixedOrder(controls map[TotalKey]Control) []ControlLine {
+func inFixedOrder(controls map[models.TotalKey]models.Control) []models.ControlTotal {
 	kinds := []string{
 		string(models.Invitee), string(models.Inviter), bucketBoth, bucketUnexplained, bucketDiscounts, bucketPackage, bucketPackages,
 	}
-	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b TotalKey) int {
+	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b models.TotalKey) int {
 		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
 			cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Percent, b.Percent))
 	})
-	lines := make([]ControlLine, len(buckets))
+	lines := make([]models.ControlTotal, len(buckets))
 	for i, b := range buckets {
-		lines[i] = ControlLine{b, controls[b]}
+		lines[i] = models.ControlTotal{TotalKey: b, Control: controls[b]}
 	}
 	return lines
 }
@@ -118,18 +70,10 @@ const (
 	writtenOff
 )
 
-func (s stage) control(t Total) Control {
-	switch s {
-	case entitled:
-		return Control{Entitled: t}
-	case posted:
-		return Control{Posted: t}
-	case published:
-		return Control{Published: t}
-	case answered:
-		return Control{Answered: t}
-	}
-	return Control{WrittenOff: t}
+// control is totals with nothing but one amount, at the stage.
+func (s stage) control(t models.CountedAmount) (c models.Control) {
+	*[...]*models.CountedAmount{&c.Entitled, &c.Posted, &c.Published, &c.Answered, &c.WrittenOff}[s] = t
+	return c
 }
 
 // lineTotals is the amount on each line of an invoice at each stage.
@@ -190,7 +134,7 @@ func (r *Reconciliation) control(inv *models.AuditInvoice, entries []entry, desi
 	days := daysByLine(desired, entries)
 	for s, sums := range totals {
 		for line, amount := range sums {
-			r.spread(stage(s), inv.Invoice.Currency, days[line], Total{totals.count(stage(s), line), amount})
+			r.spread(stage(s), inv.Invoice.Currency, days[line], models.Counted(totals.count(stage(s), line), amount))
 		}
 	}
 }
@@ -229,36 +173,30 @@ func daysByLine(desired []models.AdjustmentItem, entries []entry) map[string][]m
 
 // spread puts a line's amount into the buckets of its days. The parts sum to the
 // amount exactly: each is a difference of rounded running shares.
-func (r *Reconciliation) spread(s stage, currency string, segments []models.Segment, total Total) {
-	if total == (Total{}) {
+func (r *Reconciliation) spread(s stage, currency string, segments []models.Segment, total models.CountedAmount) {
+	if total == (models.CountedAmount{}) {
 		return
 	}
 	whole := percentDays(segments)
 	if whole == 0 {
-		r.add(TotalKey{Kind: bucketUnexplained, Currency: currency}, s.control(total))
+		r.add(models.TotalKey{Kind: bucketUnexplained, Currency: currency}, s.control(total))
 		return
 	}
 	part, before := 0, models.Money(0)
 	for i, segment := range segments {
-		part += segment.Percent() * segment.Days()
+		part += segment.PercentDays()
 		running := share(total.Amount, part, whole)
-		t := Total{Amount: running - before}
+		t := models.CountedAmount{Amount: running - before}
 		if i == len(segments)-1 {
 			t.Count = total.Count // a line is counted once, where its discount ends
 		}
-		r.add(TotalKey{kindOfDays(segment), segment.Percent(), currency}, s.control(t))
+		r.add(models.TotalKey{Kind: kindOfDays(segment), Percent: segment.Percent(), Currency: currency}, s.control(t))
 		before = running
 	}
 }
 
-func (r *Reconciliation) add(b TotalKey, c Control) { r.Controls[b] = r.Controls[b].plus(c) }
-
-func percentDays(segments []models.Segment) int {
-	sum := 0
-	for _, s := range segments {
-		sum += s.Percent() * s.Days()
-	}
-	return sum
+func (r *Reconciliation) add(b models.TotalKey, c models.Control) {
+	r.Controls[b] = r.Controls[b].Add(c)
 }
 
 func kindOfDays(s models.Segment) string {

@@ -32,8 +32,8 @@ func (r *Reconciliation) progress(t track) progress {
 	if p.resend != nil { // the rejection before it is no answer any more
 		since, p.isAnswered = p.resend.At, false
 	}
-	p.isYoung = r.patience.Grace > 0 && since.Add(r.patience.Grace).After(r.patience.Now)
-	p.isExcused = p.isYoung && !r.patience.Strict
+	p.isYoung = r.grace.Grace > 0 && since.Add(r.grace.Grace).After(r.grace.Now)
+	p.isExcused = p.isYoung && !r.grace.Strict
 	// What has gone out is marked when all of its chunk has: billing may be faster.
 	p.isPublished = t.published || p.resend != nil || p.isYoung && t.isAnswered
 	return p
@@ -83,11 +83,8 @@ func (e *entry) believed() models.Money {
 }
 
 func (r *Reconciliation) entry(d *models.AuditDocument) entry {
-	e := entry{AuditDocument: d, id: documentID(d)}
-	for i := range d.Items {
-		e.sum = e.sum.Add(d.Items[i].Amount)
-	}
-	t := trackOf(d)
+	e := entry{AuditDocument: d, id: documentID(d), sum: d.ItemSum()}
+	t := trackOf(&d.DocumentHistory)
 	if d.ID != e.id { // the answers found are another document's; its own answer nothing
 		t.answer, t.isAnswered = r.claim(e.id)
 	}

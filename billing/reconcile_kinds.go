@@ -68,18 +68,13 @@ func percentDaysOf(discounts []models.Discount) (sum int) {
 
 // Difference names the first pair of totals that do not agree, with its direction:
 // "posted less than entitled"; empty when all agree.
-func (c Control) Difference() string {
-	stages := []struct {
-		name string
-		Total
-	}{{"entitled", c.Entitled}, {"posted", c.Posted}, {"published", c.Published}, {"answered or written off", c.Answered.plus(c.WrittenOff)}}
-	for i, after := range stages[1:] {
-		if before := stages[i]; after.Total != before.Total {
-			word := "less"
-			if after.Amount < before.Amount || after.Amount == before.Amount && after.Count > before.Count {
-				word = "more"
-			}
-			return fmt.Sprintf("%s %s than %s", after.name, word, before.name)
+func Difference(c models.Control) string {
+	names := []string{"entitled", "posted", "published", "answered or written off"}
+	totals := []models.CountedAmount{c.Entitled, c.Posted, c.Published, c.Answered.Add(c.WrittenOff)}
+	for i, after := range totals[1:] {
+		if before := totals[i]; after != before {
+			more := after.Amount < before.Amount || after.Amount == before.Amount && after.Count > before.Count
+			return fmt.Sprintf("%s %s than %s", names[i+1], moreOrLess(more, "more", "less"), names[i])
 		}
 	}
 	return ""
@@ -89,7 +84,7 @@ func (c Control) Difference() string {
 func (r *Reconciliation) differences() string {
 	var list []string
 	for _, l := range r.Lines() {
-		if d := l.Difference(); d != "" {
+		if d := Difference(l.Control); d != "" {
 			list = append(list, strings.TrimSpace(fmt.Sprintf("%s %d %s", l.Kind, l.Percent, l.Currency))+": "+d)
 		}
 	}

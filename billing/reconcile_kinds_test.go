@@ -56,21 +56,21 @@ func answers(amount models.Money) func(*models.AccountHistory) {
 
 // A line of the control totals that does not tie says how.
 func TestTheDifferenceOfControlTotals(t *testing.T) {
-	line := func(amount models.Money) billing.Total { return billing.Total{Count: 1, Amount: amount} }
-	packages := func(n int64) billing.Total { return billing.Total{Count: n} }
+	line := func(amount models.Money) models.CountedAmount { return models.CountedAmount{Count: 1, Amount: amount} }
+	packages := func(n int64) models.CountedAmount { return models.CountedAmount{Count: n} }
 	for _, c := range []struct {
-		control billing.Control
+		control models.Control
 		want    string
 	}{
-		{billing.Control{Entitled: line(-5), Posted: line(-5), Published: line(-5), Answered: line(-5)}, ""},
-		{billing.Control{Entitled: line(-100000), Posted: line(-468026), Published: line(-5), Answered: line(-5)}, "posted more than entitled"},
-		{billing.Control{Entitled: line(-5), Posted: line(-4), Published: line(-5), Answered: line(-5)}, "posted less than entitled"},
-		{billing.Control{Entitled: line(-5), Posted: line(-5)}, "published less than posted"},
-		{billing.Control{Entitled: line(-5), Posted: line(-5), Published: line(-5), Answered: line(-6)}, "answered or written off more than published"},
-		{billing.Control{Entitled: packages(1), Posted: packages(2), Published: packages(2), Answered: packages(2)}, "posted more than entitled"},
-		{billing.Control{Entitled: packages(2), Posted: packages(1), Published: packages(1), Answered: packages(1)}, "posted less than entitled"},
+		{models.Control{Entitled: line(-5), Posted: line(-5), Published: line(-5), Answered: line(-5)}, ""},
+		{models.Control{Entitled: line(-100000), Posted: line(-468026), Published: line(-5), Answered: line(-5)}, "posted more than entitled"},
+		{models.Control{Entitled: line(-5), Posted: line(-4), Published: line(-5), Answered: line(-5)}, "posted less than entitled"},
+		{models.Control{Entitled: line(-5), Posted: line(-5)}, "published less than posted"},
+		{models.Control{Entitled: line(-5), Posted: line(-5), Published: line(-5), Answered: line(-6)}, "answered or written off more than published"},
+		{models.Control{Entitled: packages(1), Posted: packages(2), Published: packages(2), Answered: packages(2)}, "posted more than entitled"},
+		{models.Control{Entitled: packages(2), Posted: packages(1), Published: packages(1), Answered: packages(1)}, "posted less than entitled"},
 	} {
-		if got := c.control.Difference(); got != c.want || (got == "") != c.control.Ties() {
+		if got := billing.Difference(c.control); got != c.want || (got == "") != c.control.Ties() {
 			t.Errorf("%+v: %q, want %q", c.control, got, c.want)
 		}
 	}

@@ -2,34 +2,9 @@ package billing
 
 import (
 	"fmt"
-	"slices"
 
 	"referral/models"
 )
-
-// packageCounts is an account's packages by size: how many the facts give, and
-// the numbers of those that went out, of all periods.
-type packageCounts struct {
-	earned map[int]int
-	gone   map[int][]int
-}
-
-func countPackages(c *models.AccountHistory, entitlements models.Entitlements) packageCounts {
-	counts := packageCounts{earned: map[int]int{}, gone: map[int][]int{}}
-	for _, g := range entitlements.Grants {
-		counts.earned[g.SMS]++
-	}
-	for i := range c.Packages {
-		counts.gone[c.Packages[i].SMS] = append(counts.gone[c.Packages[i].SMS], c.Packages[i].Ordinal)
-	}
-	return counts
-}
-
-// owed tells whether a package earned has still to go out, as [Programme.Settle]
-// sees it.
-func (n packageCounts) owed(g models.Grant) bool {
-	return len(n.gone[g.SMS]) < n.earned[g.SMS] && !slices.Contains(n.gone[g.SMS], g.Ordinal)
-}
 
 // packages compares the packages of the period: those earned in it with those
 // that went out.
@@ -42,9 +17,8 @@ func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.
 		switch {
 		case g.GrantedOn.Period() != r.period:
 			r.claimElsewhere(PackageID(g.AccountID, g.SMS, g.Ordinal))
-		case counts.owed(g):
-			r.notGone(g, r.packageInvoice(c))
-			counts.gone[g.SMS] = append(counts.gone[g.SMS], g.Ordinal) // one that is named is not owed twice
+		case counts.takeOwed(g):
+			r.notPosted(g, r.packageInvoice(c))
 		}
 	}
 	for i := range c.Packages {
@@ -71,9 +45,9 @@ func (r *Reconciliation) packageInvoice(c *models.AccountHistory) string {
 	return packageInvoice(own)
 }
 
-func (r *Reconciliation) notGone(g models.Grant, invoice string) {
-	one := Total{Count: 1}
-	control := Control{Entitled: one}
+func (r *Reconciliation) notPosted(g models.Grant, invoice string) {
+	one := models.CountedAmount{Count: 1}
+	control := models.Control{Entitled: one}
 	b := Break{Kind: BreakNotPosted, AccountID: g.AccountID, InvoiceID: invoice, DocumentID: PackageID(g.AccountID, g.SMS, g.Ordinal),
 		Detail: fmt.Sprintf("a package of %d SMS earned on %s has not gone out", g.SMS, g.GrantedOn)}
 	if answer, known := r.claim(b.DocumentID); known {
@@ -83,7 +57,7 @@ func (r *Reconciliation) notGone(g models.Grant, invoice string) {
 			control.Answered = one
 		}
 	}
-	r.add(TotalKey{Kind: bucketPackage, Percent: g.SMS}, control)
+	r.add(models.TotalKey{Kind: bucketPackage, Percent: g.SMS}, control)
 	r.fail(b)
 }
 
@@ -93,15 +67,15 @@ func (r *Reconciliation) notGone(g models.Grant, invoice string) {
 func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts) {
 	r.Packages++
 	r.sums.sms(p)
-	one := Total{Count: 1}
-	control := Control{Entitled: one, Posted: one}
-	earned, gone := counts.earned[p.SMS], len(counts.gone[p.SMS])
-	if p.Ordinal > earned && gone > earned {
+	one := models.CountedAmount{Count: 1}
+	control := models.Control{Entitled: one, Posted: one}
+	earned, posted := counts.earned[p.SMS], len(counts.posted[p.SMS])
+	if p.Ordinal > earned && posted > earned {
 		r.note(Notice{Kind: NoticeSurplus, AccountID: p.AccountID, InvoiceID: p.InvoiceID,
-			Detail: fmt.Sprintf("%d packages of %d SMS went out, the facts as they are now give %d; what went out is not taken back", gone, p.SMS, earned)})
+			Detail: fmt.Sprintf("%d packages of %d SMS went out, the facts as they are now give %d; what went out is not taken back", posted, p.SMS, earned)})
 	}
 	id := PackageID(p.AccountID, p.SMS, p.Ordinal)
-	t := packageTrack(p)
+	t := trackOf(&p.DocumentHistory)
 	if p.ID != id {
 		t.answer, t.isAnswered = r.claim(id)
 	}
@@ -111,13 +85,13 @@ func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts
 		control.Published = one
 	}
 	if isBooked {
-		control.Answered = Total{1, t.answer.Amount}
+		control.Answered = models.Counted(1, t.answer.Amount)
 	}
 	if so.writeOff != nil {
 		control.WrittenOff = one
 		r.noteWriteOff(&so, Notice{AccountID: p.AccountID, InvoiceID: p.InvoiceID}, packageName(p)+" ("+id.String()+")")
 	}
-	r.add(TotalKey{Kind: bucketPackage, Percent: p.SMS}, control)
+	r.add(models.TotalKey{Kind: bucketPackage, Percent: p.SMS}, control)
 	if f, bad := inspectPackage(p, id, &so); bad {
 		r.find(f)
 	}

@@ -33,11 +33,11 @@ type correctionKey struct {
 type ledgerSums struct {
 	signature   *models.Signature // nil unless the period is closed
 	moved       map[string]models.Money
-	corrections map[correctionKey]Total
+	corrections map[correctionKey]models.CountedAmount
 }
 
 func newLedgerSums(head *models.AuditHead) ledgerSums {
-	s := ledgerSums{moved: map[string]models.Money{}, corrections: map[correctionKey]Total{}}
+	s := ledgerSums{moved: map[string]models.Money{}, corrections: map[correctionKey]models.CountedAmount{}}
 	if n := len(head.Signatures); n > 0 && head.Closed {
 		s.signature = &head.Signatures[n-1]
 	}
@@ -46,10 +46,7 @@ func newLedgerSums(head *models.AuditHead) ledgerSums {
 
 // document adds one document, on an invoice that belongs to the period or not.
 func (s *ledgerSums) document(period models.Period, d *models.AuditDocument, currency string, belongs bool) {
-	var sum models.Money
-	for i := range d.Items {
-		sum = sum.Add(d.Items[i].Amount)
-	}
+	sum := d.ItemSum()
 	switch own := d.Period == period; {
 	case belongs && !own:
 		s.moved[currency] = s.moved[currency].Add(sum)
@@ -70,7 +67,7 @@ func (s *ledgerSums) sms(p *models.AuditPackage) {
 func (s *ledgerSums) isLater(run int64) bool { return s.signature != nil && run > s.signature.LastRun }
 
 func (s *ledgerSums) correct(key correctionKey, amount models.Money) {
-	s.corrections[key] = s.corrections[key].plus(Total{1, amount})
+	s.corrections[key] = s.corrections[key].Add(models.Counted(1, amount))
 }
 
 // Signature is the one that counts; nil unless the period is closed.
@@ -109,17 +106,13 @@ func (r *Reconciliation) Moved() map[string]models.Money {
 }
 
 // ToSign is the totals as they are to be signed.
-func (r *Reconciliation) ToSign() []models.SignedTotal {
-	var list []models.SignedTotal
-	for _, l := range r.Lines() {
-		list = append(list, models.SignedTotal{
-			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Entitled: models.CountedAmount(l.Entitled), Posted: models.CountedAmount(l.Posted),
-			Published: models.CountedAmount(l.Published), Answered: models.CountedAmount(l.Answered), WrittenOff: models.CountedAmount(l.WrittenOff),
-		})
-	}
+func (r *Reconciliation) ToSign() []models.ControlTotal {
+	list := r.Lines()
 	for _, currency := range slices.Sorted(maps.Keys(r.sums.moved)) {
 		if amount := r.sums.moved[currency]; amount != 0 {
-			list = append(list, models.SignedTotal{Kind: bucketMoved, Currency: currency, Posted: models.CountedAmount{Amount: amount}})
+			list = append(list, models.ControlTotal{
+				TotalKey: models.TotalKey{Kind: bucketMoved, Currency: currency}, Control: models.Control{Posted: models.Counted(0, amount)},
+			})
 		}
 	}
 	return list
@@ -127,11 +120,11 @@ func (r *Reconciliation) ToSign() []models.SignedTotal {
 
 // SignedLines is the control totals of a signature, in the order of
 // [Reconciliation.Lines], and summed up.
-func SignedLines(s *models.Signature) (lines, overall []ControlLine) {
-	controls := map[TotalKey]Control{}
+func SignedLines(s *models.Signature) (lines, overall []models.ControlTotal) {
+	controls := map[models.TotalKey]models.Control{}
 	for _, t := range s.Totals {
 		if t.Kind != bucketMoved {
-			controls[TotalKey{t.Kind, t.Percent, t.Currency}] = Control{Total(t.Entitled), Total(t.Posted), Total(t.Published), Total(t.Answered), Total(t.WrittenOff)}
+			controls[t.TotalKey] = t.Control
 		}
 	}
 	return inFixedOrder(controls), inFixedOrder(summedUp(controls))
@@ -143,30 +136,30 @@ func (r *Reconciliation) checkSigned() {
 	if r.sums.signature == nil || r.uncalculated > 0 {
 		return
 	}
-	due := map[TotalKey]Total{}
+	due := map[models.TotalKey]models.CountedAmount{}
 	_, overall := SignedLines(r.sums.signature)
 	for _, l := range overall {
 		due[l.TotalKey] = l.Posted
 	}
 	for _, c := range r.Corrections() {
-		b := overallBucket(TotalKey{Currency: c.Currency})
-		due[b] = due[b].plus(Total{c.Documents, c.Amount})
+		b := overallBucket(models.TotalKey{Currency: c.Currency})
+		due[b] = due[b].Add(models.Counted(c.Documents, c.Amount))
 	}
 	for currency, amount := range r.Moved() {
-		b := overallBucket(TotalKey{Currency: currency})
-		due[b] = due[b].plus(Total{Amount: amount})
+		b := overallBucket(models.TotalKey{Currency: currency})
+		due[b] = due[b].Add(models.Counted(0, amount))
 	}
-	now := map[TotalKey]Total{}
+	now := map[models.TotalKey]models.CountedAmount{}
 	for _, l := range r.Overall() {
 		now[l.TotalKey] = l.Posted
-		due[l.TotalKey] = due[l.TotalKey].plus(Total{})
+		due[l.TotalKey] = due[l.TotalKey].Add(models.CountedAmount{})
 	}
-	for _, b := range slices.SortedFunc(maps.Keys(due), func(a, b TotalKey) int { return cmp.Compare(a.Currency, b.Currency) }) {
+	for _, b := range slices.SortedFunc(maps.Keys(due), func(a, b models.TotalKey) int { return cmp.Compare(a.Currency, b.Currency) }) {
 		r.checkSignedBucket(b, due[b], now[b])
 	}
 }
 
-func (r *Reconciliation) checkSignedBucket(b TotalKey, due, now Total) {
+func (r *Reconciliation) checkSignedBucket(b models.TotalKey, due, now models.CountedAmount) {
 	switch {
 	case b.Currency == "" && due.Count != now.Count:
 		r.fail(Break{Kind: moreOrLess(now.Count > due.Count, BreakMoreThanSigned, BreakLessThanSigned), Detail: fmt.Sprintf(

@@ -38,13 +38,13 @@ func (a audited) friendly(id int64) *models.AccountHistory {
 	inv := models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
 		{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 30000},
 	}}
-	out := a.p.Settle(billing.Posting{Period: 202604, Into: 202604, Regular: true},
+	out := a.p.Settle(models.Run{Period: 202604, PostingPeriod: 202604, Kind: models.RunRegular},
 		&models.SettlementInput{AccountID: id, Discounts: c.Stored.Discounts, Invoices: []models.InvoiceInput{{Invoice: inv}}})
 	audit := models.AuditInvoice{Invoice: inv}
 	for _, doc := range out.Adjustments {
-		audit.Documents = append(audit.Documents, models.AuditDocument{Adjustment: doc, Published: true, Answers: []models.Result{
+		audit.Documents = append(audit.Documents, models.AuditDocument{Adjustment: doc, DocumentHistory: models.DocumentHistory{Published: true, Answers: []models.Result{
 			{AdjustmentID: doc.ID, AccountID: id, Status: models.ResultApplied, Amount: doc.Amount, At: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)},
-		}})
+		}}})
 	}
 	c.Invoices = []models.AuditInvoice{audit}
 	return c
@@ -62,8 +62,8 @@ func (a audited) reconcile(head models.AuditHead, cases ...*models.AccountHistor
 func TestAnOrderlyAccountTies(t *testing.T) {
 	a := newAudited(t)
 	r := a.reconcile(models.AuditHead{}, a.friendly(1))
-	total := billing.Total{Count: 1, Amount: -6000}
-	if got := r.Controls[billing.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}]; got != (billing.Control{Entitled: total, Posted: total, Published: total, Answered: total}) {
+	total := models.CountedAmount{Count: 1, Amount: -6000}
+	if got := r.Controls[models.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}]; got != (models.Control{Entitled: total, Posted: total, Published: total, Answered: total}) {
 		t.Errorf("controls %+v", r.Controls)
 	}
 	if !r.Ties() || r.Empty() {
@@ -87,7 +87,7 @@ func TestBreaksAreCountedBeyondThoseNamed(t *testing.T) {
 	if len(r.Breaks) != billing.MaxNamed || r.BreakCount != billing.MaxNamed+5 || r.Ties() {
 		t.Errorf("%d named of %d", len(r.Breaks), r.BreakCount)
 	}
-	if len(r.Notices) != billing.MaxNamed || r.NoticeCount != billing.MaxNamed+5 || r.Held["fax"] != (billing.Total{Count: billing.MaxNamed + 5, Amount: 5 * (billing.MaxNamed + 5)}) {
+	if len(r.Notices) != billing.MaxNamed || r.NoticeCount != billing.MaxNamed+5 || r.Held["fax"] != (models.CountedAmount{Count: billing.MaxNamed + 5, Amount: 5 * (billing.MaxNamed + 5)}) {
 		t.Errorf("%d notices of %d, held %+v", len(r.Notices), r.NoticeCount, r.Held)
 	}
 }
@@ -301,7 +301,7 @@ func TestAPackageOnItsWay(t *testing.T) {
 		account := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{
 			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
 		account.Stored = a.p.Entitlements(&account.Account, nil, account.Referrals)
-		account.Packages = []models.AuditPackage{{PostedAt: posted, Published: c.published, SMSPackage: models.SMSPackage{
+		account.Packages = []models.AuditPackage{{DocumentHistory: models.DocumentHistory{PostedAt: posted, Published: c.published}, SMSPackage: models.SMSPackage{
 			ID: billing.PackageID(1, 500, 1), AccountID: 1, SMS: 500, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 10), Period: 202604, PostingPeriod: 202604}}}
 		r := a.reconcile(models.AuditHead{}, account)
 		if r.OnTheWay != c.onWay || r.BreakCount != c.breaks || r.Ties() != (c.breaks == 0) {

@@ -71,7 +71,7 @@ func aprilLine(id string, amount models.Money) models.Line {
 	return models.Line{ID: id, Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: amount}
 }
 
-var april = billing.Posting{Period: 202604, Into: 202604, Regular: true}
+var april = models.Run{Period: 202604, PostingPeriod: 202604, Kind: models.RunRegular}
 
 // One invoice whose sums do not fit is parked and named; the account's others, and
 // its packages, are settled.
@@ -170,7 +170,9 @@ func TestTheReasonOfADocument(t *testing.T) {
 		inv := &account.Invoices[0]
 		inv.Invoice.Revision, inv.Sequence, inv.Revision = c.revision, c.sequence, c.posted
 		posting := april
-		posting.Regular = c.regular
+		if !c.regular {
+			posting.Kind = models.RunDifferences
+		}
 		docs := p.Settle(posting, account).Adjustments
 		if len(docs) != 1 || docs[0].Reason != c.want || docs[0].Sequence != c.wantSequence || docs[0].InvoiceRevision != c.revision {
 			t.Errorf("%s: %+v, want %s and document %d", c.name, docs, c.want, c.wantSequence)

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -15,13 +14,12 @@ type TermsPreview struct {
 	programme *Programme
 	period    models.Period
 
-	Accounts    int64                   // looked at
-	Changed     int64                   // of them, with other discounts or packages earned, in any period
-	Affected    int64                   // of them, something would be posted in this period
-	Discounts   map[string]PreviewTotal // by currency
-	Packages    int64                   // that would go out
-	Failed      []models.ParkedAccount  // could not be calculated; the first MaxNamed
-	FailedCount int64
+	Accounts  int64                   // looked at
+	Changed   int64                   // of them, with other discounts or packages earned, in any period
+	Affected  int64                   // of them, something would be posted in this period
+	Discounts map[string]PreviewTotal // by currency
+	Packages  int64                   // that would go out
+	Failures
 }
 
 // PreviewTotal is what the ledger holds and what the terms give.
@@ -35,14 +33,11 @@ func NewTermsPreview(p *Programme, period models.Period) *TermsPreview {
 // Account takes in one account. A panic in its arithmetic is counted and named.
 func (t *TermsPreview) Account(c *models.AccountHistory) {
 	t.Accounts++
-	defer func() {
-		if fault := recover(); fault != nil {
-			if t.FailedCount++; len(t.Failed) < MaxNamed {
-				t.Failed = append(t.Failed, models.ParkedAccount{AccountID: c.Account.ID, Error: fmt.Sprint(fault)})
-			}
-		}
-	}()
-	entitlements := t.programme.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	t.attempt(c.Account.ID, func() { t.account(c) })
+}
+
+func (t *TermsPreview) account(c *models.AccountHistory) {
+	entitlements := t.programme.EntitlementsOf(c)
 	sums, differs := t.invoices(c, Timeline(entitlements.Discounts))
 	packages := t.packages(c, entitlements)
 	if !sameGrants(entitlements, c.Stored) {
@@ -86,8 +81,7 @@ func (t *TermsPreview) invoices(c *models.AccountHistory, timeline []models.Segm
 func (t *TermsPreview) packages(c *models.AccountHistory, entitlements models.Entitlements) (n int64) {
 	counts := countPackages(c, entitlements)
 	for _, g := range entitlements.Grants {
-		if g.GrantedOn.Period() == t.period && counts.owed(g) {
-			counts.gone[g.SMS] = append(counts.gone[g.SMS], g.Ordinal) // one that is counted is not owed twice
+		if g.GrantedOn.Period() == t.period && counts.takeOwed(g) {
 			n++
 		}
 	}

@@ -272,9 +272,7 @@ func (w *world) adopt(p *billing.Programme) {
 			set.Codes[a.Code] = id
 		}
 	}
-	book := billing.NewFactApplier(p, set, func() string { w.Fatal("new terms made a new code"); return "" })
-	book.Recalculate(p.Digest(), time.Time{})
-	w.keep(book.Close())
+	w.keep(p.Rederive(time.Time{})(set, nil))
 }
 
 // infos is the periods as the storage lists them.
@@ -339,7 +337,10 @@ func (w *world) everyone() []int64 {
 // for every settlement is checked here.
 func (w *world) settle(period models.Period, regular bool) []models.SettlementResult {
 	w.Helper()
-	posting := billing.Posting{Period: period, Into: billing.PostingPeriod(w.infos(), period), Regular: regular}
+	posting := models.Run{Period: period, PostingPeriod: billing.PostingPeriod(w.infos(), period), Kind: models.RunDifferences}
+	if regular {
+		posting.Kind = models.RunRegular
+	}
 	var outcomes []models.SettlementResult
 	var totals models.Totals
 	for _, id := range w.everyone() {
@@ -366,7 +367,7 @@ func (w *world) post(out *models.SettlementResult) {
 }
 
 // checkOutcome holds a settlement against what is true of every one.
-func (w *world) checkOutcome(posting billing.Posting, out *models.SettlementResult) {
+func (w *world) checkOutcome(posting models.Run, out *models.SettlementResult) {
 	w.Helper()
 	if out.Err != nil {
 		w.Errorf("account %d: %v", out.AccountID, out.Err)
@@ -385,13 +386,13 @@ func (w *world) checkOutcome(posting billing.Posting, out *models.SettlementResu
 			w.Errorf("%s document %d says %s, its items sum to %s", doc.InvoiceID, doc.Sequence, doc.Amount, sum)
 		case doc.Sequence != len(w.documents[doc.InvoiceID])+1 || doc.ID != billing.AdjustmentID(doc.Period, doc.InvoiceID, doc.Sequence):
 			w.Errorf("%s document %d is not the next, or has another id than follows", doc.InvoiceID, doc.Sequence)
-		case doc.Period != posting.Period || doc.PostingPeriod != posting.Into || doc.InvoiceRevision != inv.Revision ||
+		case doc.Period != posting.Period || doc.PostingPeriod != posting.PostingPeriod || doc.InvoiceRevision != inv.Revision ||
 			doc.AccountID != out.AccountID || doc.AccountID != inv.AccountID || doc.Currency != inv.Currency:
 			w.Errorf("%s document %d contradicts its settlement or its invoice: %+v", doc.InvoiceID, doc.Sequence, doc)
 		}
 	}
 	for _, p := range out.Packages {
-		if p.ID != billing.PackageID(p.AccountID, p.SMS, p.Ordinal) || p.Period != posting.Period || p.PostingPeriod != posting.Into ||
+		if p.ID != billing.PackageID(p.AccountID, p.SMS, p.Ordinal) || p.Period != posting.Period || p.PostingPeriod != posting.PostingPeriod ||
 			p.GrantedOn.Period() != posting.Period || p.AccountID != out.AccountID {
 			w.Errorf("package %+v contradicts its settlement", p)
 		}
@@ -422,10 +423,12 @@ func (w *world) checkLine(invoice string, item models.AdjustmentItem) {
 
 // checkTied settles once more: what was desired has been posted, so nothing is
 // left, whether as a run, as differences, or into another period.
-func (w *world) checkTied(posting billing.Posting, account int64) {
+func (w *world) checkTied(posting models.Run, account int64) {
 	w.Helper()
-	for _, again := range []billing.Posting{
-		posting, {Period: posting.Period, Into: posting.Into, Regular: !posting.Regular}, {Period: posting.Period, Into: posting.Into.Next()},
+	for _, again := range []models.Run{
+		posting, {Period: posting.Period, PostingPeriod: posting.PostingPeriod, Kind: models.RunRegular},
+		{Period: posting.Period, PostingPeriod: posting.PostingPeriod, Kind: models.RunDifferences},
+		{Period: posting.Period, PostingPeriod: posting.PostingPeriod.Next(), Kind: models.RunDifferences},
 	} {
 		out := w.programme.Settle(again, w.open(account, posting.Period))
 		if len(out.Adjustments) > 0 || len(out.Packages) > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
+	"referral/billing"
 	"referral/consumer/decode"
 	"referral/models"
 )
@@ -36,7 +37,7 @@ type Options struct {
 	// Currency is that of the programme: an invoice in another one is set aside.
 	Currency string
 	Store    Store
-	Derive   DeriveFunc
+	Derive   billing.DeriveFunc
 
 	Workers   int           // transactions at a time; 2 when zero
 	BatchSize int           // messages in one transaction at most; 2 000 when zero

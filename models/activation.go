@@ -56,6 +56,16 @@ func (f ActivationRequested) Key() ActivationKey {
 	return ActivationKey{f.AccountID, f.Code, f.RequestedAt.UnixMicro()}
 }
 
+// Accepted is the one that was accepted; nil when there is none.
+func Accepted(activations []*Activation) *Activation {
+	for _, a := range activations {
+		if a.Status == ActivationAccepted {
+			return a
+		}
+	}
+	return nil
+}
+
 // Referral is an accepted activation as its inviter sees it.
 type Referral struct {
 	InviterID   int64

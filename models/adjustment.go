@@ -34,6 +34,15 @@ type Adjustment struct {
 	Damage error
 }
 
+// ItemSum is the sum of the items, which a document as it was posted has as its amount.
+func (a *Adjustment) ItemSum() Money {
+	var sum Money
+	for i := range a.Items {
+		sum = sum.Add(a.Items[i].Amount)
+	}
+	return sum
+}
+
 // AdjustmentItem is the difference on one line.
 type AdjustmentItem struct {
 	LineID   string

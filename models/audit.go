@@ -1,10 +1,5 @@
 package models
 
-import (
-	"iter"
-	"time"
-)
-
 // AuditHead is what an audit finds that concerns no one account.
 type AuditHead struct {
 	Closed           bool     // the period is signed off
@@ -35,37 +30,29 @@ type AccountHistory struct {
 
 // Accepted is the account's accepted activation, nil when it has none.
 func (c *AccountHistory) Accepted() *Activation {
-	for _, a := range c.Activations {
-		if a.Status == ActivationAccepted {
-			return a
-		}
-	}
-	return nil
+	return Accepted(c.Activations)
 }
 
 // Answers is every answer of billing about the account's documents and packages.
-func (c *AccountHistory) Answers() iter.Seq[*Result] {
-	return func(yield func(*Result) bool) {
-		var all [][]Result
-		for i := range c.Invoices {
-			for j := range c.Invoices[i].Documents {
-				all = append(all, c.Invoices[i].Documents[j].Answers)
-			}
-		}
-		for i := range c.Strays {
-			all = append(all, c.Strays[i].Answers)
-		}
-		for i := range c.Packages {
-			all = append(all, c.Packages[i].Answers)
-		}
-		for _, answers := range all {
-			for i := range answers {
-				if !yield(&answers[i]) {
-					return
-				}
-			}
+func (c *AccountHistory) Answers() []*Result {
+	var all []*Result
+	of := func(h *DocumentHistory) {
+		for i := range h.Answers {
+			all = append(all, &h.Answers[i])
 		}
 	}
+	for i := range c.Invoices {
+		for j := range c.Invoices[i].Documents {
+			of(&c.Invoices[i].Documents[j].DocumentHistory)
+		}
+	}
+	for i := range c.Strays {
+		of(&c.Strays[i].DocumentHistory)
+	}
+	for i := range c.Packages {
+		of(&c.Packages[i].DocumentHistory)
+	}
+	return all
 }
 
 // AuditInvoice is an invoice at its highest revision with every document on it.
@@ -75,27 +62,18 @@ type AuditInvoice struct {
 	Documents  []AuditDocument // by sequence
 }
 
-// AuditDocument is a document of the ledger, whether it went out, and what
-// billing answered.
+// AuditDocument is an adjustment of the ledger with what happened to it.
 type AuditDocument struct {
 	Adjustment
-	RunID     int64
-	PostedAt  time.Time
-	Published bool
-	Answers   []Result
-	Resends   []Resend // by time
-	WriteOff  *WriteOff
+	DocumentHistory
+	RunID int64
 }
 
-// AuditPackage is a package of the ledger likewise.
+// AuditPackage is a package of the ledger with what happened to it.
 type AuditPackage struct {
 	SMSPackage
-	RunID     int64
-	PostedAt  time.Time
-	Published bool
-	Answers   []Result
-	Resends   []Resend
-	WriteOff  *WriteOff
+	DocumentHistory
+	RunID int64
 }
 
 // Answer is the answer that counts among several: the latest. Of two at one

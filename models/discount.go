@@ -31,3 +31,6 @@ func (s Segment) Percent() int { return min(100, s.Invitee+s.Inviter) }
 
 // Days is the length of the segment.
 func (s Segment) Days() int { return int(s.To - s.From) }
+
+// PercentDays is the sum of the percents of its days.
+func (s Segment) PercentDays() int { return s.Percent() * s.Days() }

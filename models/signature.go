@@ -2,24 +2,6 @@ package models
 
 import "time"
 
-// CountedAmount is a sum with the number of its parts: lines of invoices, or packages.
-type CountedAmount struct {
-	Count  int64
-	Amount Money
-}
-
-// SignedTotal is a line of the control totals as it was signed.
-type SignedTotal struct {
-	Kind       string
-	Percent    int // of a discount, or the size of a package
-	Currency   string
-	Entitled   CountedAmount
-	Posted     CountedAmount
-	Published  CountedAmount
-	Answered   CountedAmount
-	WrittenOff CountedAmount
-}
-
 // Signature is finance's sign-off of a period, with what was signed.
 type Signature struct {
 	Period     Period
@@ -30,5 +12,5 @@ type Signature struct {
 	Objections []string      // what stood against closing it
 	LastRun    int64         // what later runs post to the period's documents is a correction
 	Foreign    CountedAmount // documents posted into the period for closed ones
-	Totals     []SignedTotal
+	Totals     []ControlTotal
 }

@@ -328,7 +328,7 @@ func TestNoAlarmAboutWhatIsOnItsWay(t *testing.T) {
 		stray := models.Adjustment{ID: billing.AdjustmentID(202604, "INV-1", 1), Sequence: 1, AccountID: 1, InvoiceID: "INV-1", Period: 202604}
 		r.audited = []*models.AccountHistory{{Account: models.Account{ID: 1}, Invoices: []models.AuditInvoice{{
 			Invoice:   models.Invoice{AccountID: 1, ID: "INV-1", Revision: 1, Period: 202604},
-			Documents: []models.AuditDocument{{Adjustment: stray, Published: true, PostedAt: time.Date(2026, 5, 11, 4, 29, 0, 0, moscow)}},
+			Documents: []models.AuditDocument{{Adjustment: stray, DocumentHistory: models.DocumentHistory{Published: true, PostedAt: time.Date(2026, 5, 11, 4, 29, 0, 0, moscow)}}},
 		}}}}
 		stop := r.run(t)
 		until(t, "2026-05-11 12:00")

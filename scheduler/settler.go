@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -66,13 +65,6 @@ func NewSettler(o SettlerOptions) (*Settler, error) {
 	return &Settler{o, guard}, err
 }
 
-// SettleFunc is the settling of one account in a run, by a programme's terms.
-func SettleFunc(p *billing.Programme) func(models.Run, *models.SettlementInput) models.SettlementResult {
-	return func(run models.Run, c *models.SettlementInput) models.SettlementResult {
-		return p.Settle(billing.Posting{Period: run.Period, Into: run.PostingPeriod, Regular: run.Kind == models.RunRegular}, c)
-	}
-}
-
 // Run settles a period now, and then the differences of closed periods that are
 // posted to it. Of a run that is under way already it does its share and, since
 // that one may have passed by facts that came meanwhile, settles what is left.
@@ -86,7 +78,7 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 	if err != nil {
 		return runs, err
 	}
-	for _, p := range PeriodsSettledBy(periods, q.Period) {
+	for _, p := range billing.PeriodsPostedTo(periods, q.Period) {
 		// The person accepted what is posted into q.Period: that is recorded once, there.
 		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
 		if err != nil {
@@ -112,14 +104,6 @@ func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run,
 		return models.Run{}, false, fmt.Errorf("%w: %s begins on %s; run it from that day on", ErrNotOver, q.Period, q.Period.First())
 	}
 	return s.Runs.StartRun(ctx, q)
-}
-
-// PeriodsSettledBy is the closed periods whose differences a run of a period settles along
-// and posts to it, the oldest first.
-func PeriodsSettledBy(periods []models.PeriodInfo, period models.Period) []models.Period {
-	return slices.DeleteFunc(billing.Stale(periods), func(p models.Period) bool {
-		return p == period || billing.PostingPeriod(periods, p) != period
-	})
 }
 
 func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, error) {
@@ -171,7 +155,7 @@ func (s *Settler) workPhase(ctx context.Context, run models.Run) error {
 
 func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
 	for {
-		totals, worked, err := s.Runs.WorkChunk(ctx, run, SettleFunc(s.Programme))
+		totals, worked, err := s.Runs.WorkChunk(ctx, run, s.Programme.Settle)
 		if err != nil || !worked {
 			return err
 		}

@@ -442,7 +442,8 @@ func (l *auditLoader) readDocuments(ctx context.Context) (list []models.AuditDoc
 	err = each(ctx, l.pgx, "documents", func(v [][]byte) {
 		v, more := v[:documentWidth], v[documentWidth:]
 		list = append(list, models.AuditDocument{
-			Adjustment: readDocument(v, texts), Published: more[0][0] == 1, PostedAt: getTime(more[1]), RunID: getInt8(more[2]),
+			Adjustment: readDocument(v, texts), RunID: getInt8(more[2]),
+			DocumentHistory: models.DocumentHistory{Published: more[0][0] == 1, PostedAt: getTime(more[1])},
 		})
 	}, `WITH k (storage_period, account_id) AS (
 			SELECT * FROM unnest($2::int[], $3::bigint[]) UNION SELECT period, account_id FROM periods, unnest($4::bigint[]) account_id)
@@ -509,7 +510,8 @@ func (l *auditLoader) answers(ctx context.Context, ids []models.UUID) (map[model
 func (l *auditLoader) packages(ctx context.Context) error {
 	var list []models.AuditPackage
 	err := each(ctx, l.pgx, "packages", func(v [][]byte) {
-		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), Published: v[9][0] == 1, PostedAt: getTime(v[10]), RunID: getInt8(v[11])})
+		list = append(list, models.AuditPackage{SMSPackage: readPackage(v), RunID: getInt8(v[11]),
+			DocumentHistory: models.DocumentHistory{Published: v[9][0] == 1, PostedAt: getTime(v[10])}})
 	}, "SELECT "+packageColumns+`, EXISTS (SELECT 1 FROM run_chunks c
 			WHERE c.run_id = p.run_id AND c.chunk_no = p.chunk_no AND c.published_at IS NOT NULL), posted_at, run_id
 		FROM sms_packages p WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)

@@ -136,7 +136,7 @@ func (l *life) facts(data ...models.FactData) {
 
 // pay settles one account by the rules.
 func (l *life) pay(r models.Run, c *models.SettlementInput) models.SettlementResult {
-	return l.p.Settle(billing.Posting{Period: r.Period, Into: r.PostingPeriod, Regular: r.Kind == models.RunRegular}, c)
+	return l.p.Settle(r, c)
 }
 
 func (l *life) start(q models.RunRequest) models.Run {

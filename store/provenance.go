@@ -145,7 +145,7 @@ func (l *auditLoader) answerProvenances(ctx context.Context, names topicNames) e
 	answers := map[answerKey]*models.Result{}
 	var documents [][16]byte
 	for i := range l.list {
-		for r := range l.list[i].Answers() {
+		for _, r := range l.list[i].Answers() {
 			answers[answerKey{r.AdjustmentID, r.At.UnixMicro(), r.Status}] = r
 			documents = append(documents, r.AdjustmentID)
 		}

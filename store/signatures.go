@@ -47,7 +47,7 @@ type signedTotalRecord struct {
 
 func (signedTotalRecord) TableName() string { return "signed_totals" }
 
-func signedTotalRecordOf(signature int64, t *models.SignedTotal) signedTotalRecord {
+func signedTotalRecordOf(signature int64, t *models.ControlTotal) signedTotalRecord {
 	return signedTotalRecord{
 		signature, t.Kind, t.Percent, t.Currency, t.Entitled.Count, t.Entitled.Amount, t.Posted.Count, t.Posted.Amount,
 		t.Published.Count, t.Published.Amount, t.Answered.Count, t.Answered.Amount,
@@ -55,12 +55,14 @@ func signedTotalRecordOf(signature int64, t *models.SignedTotal) signedTotalReco
 	}
 }
 
-func (r *signedTotalRecord) total() models.SignedTotal {
-	return models.SignedTotal{
-		Kind: r.Kind, Percent: r.Percent, Currency: r.Currency,
-		Entitled: models.CountedAmount{Count: r.EntitledCount, Amount: r.EntitledAmount}, Posted: models.CountedAmount{Count: r.PostedCount, Amount: r.PostedAmount},
-		Published: models.CountedAmount{Count: r.PublishedCount, Amount: r.PublishedAmount}, Answered: models.CountedAmount{Count: r.AnsweredCount, Amount: r.AnsweredAmount},
-		WrittenOff: models.CountedAmount{Count: r.WrittenOffCount, Amount: r.WrittenOffAmount},
+func (r *signedTotalRecord) total() models.ControlTotal {
+	return models.ControlTotal{
+		TotalKey: models.TotalKey{Kind: r.Kind, Percent: r.Percent, Currency: r.Currency},
+		Control: models.Control{
+			Entitled: models.Counted(r.EntitledCount, r.EntitledAmount), Posted: models.Counted(r.PostedCount, r.PostedAmount),
+			Published: models.Counted(r.PublishedCount, r.PublishedAmount), Answered: models.Counted(r.AnsweredCount, r.AnsweredAmount),
+			WrittenOff: models.Counted(r.WrittenOffCount, r.WrittenOffAmount),
+		},
 	}
 }
 
@@ -96,7 +98,7 @@ func (t *tx) signatures(p models.Period) ([]models.Signature, error) {
 	for i, r := range records {
 		list[i] = models.Signature{
 			Period: r.Period, At: r.At.UTC(), Who: r.Who, Reason: r.Reason, Override: r.OverrideReason,
-			LastRun: r.LastRun, Foreign: models.CountedAmount{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
+			LastRun: r.LastRun, Foreign: models.Counted(r.ForeignDocuments, r.ForeignAmount),
 		}
 		if r.Objections != "" {
 			list[i].Objections = strings.Split(r.Objections, "\n")

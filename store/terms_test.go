@@ -16,18 +16,11 @@ import (
 func (l *life) adopt(p *billing.Programme) int {
 	l.Helper()
 	l.p = p
-	changed, err := l.AdoptTerms(l.Context(), p.Digest(), l.rederive)
+	changed, err := l.AdoptTerms(l.Context(), p.Digest(), l.p.Rederive(l.now))
 	if err != nil {
 		l.Fatal(err)
 	}
 	return changed
-}
-
-// rederive derives every account of a set by the life's terms.
-func (l *life) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-	book := billing.NewFactApplier(l.p, set, func() string { panic("no code is issued for new terms") })
-	book.Recalculate(l.p.Digest(), l.now)
-	return book.Close()
 }
 
 // robots is a bill with a service that no list names.
@@ -143,7 +136,7 @@ func TestTermsChangeUnderARun(t *testing.T) {
 				return err
 			})
 		}
-		_, err := replicas[i].AdoptTerms(t.Context(), l.p.Digest(), l.rederive)
+		_, err := replicas[i].AdoptTerms(t.Context(), l.p.Digest(), l.p.Rederive(l.now))
 		return err
 	})
 	l.calm()
@@ -254,7 +247,7 @@ func TestTwoTermsAtOnce(t *testing.T) {
 		failed := make([]error, len(lives))
 		together(t, len(lives), func(i int) error {
 			lives[i].p = p[i]
-			_, failed[i] = lives[i].AdoptTerms(t.Context(), p[i].Digest(), lives[i].rederive)
+			_, failed[i] = lives[i].AdoptTerms(t.Context(), p[i].Digest(), lives[i].p.Rederive(lives[i].now))
 			return nil
 		})
 		digest, err := l.TermsInForce(t.Context())

@@ -143,18 +143,11 @@ func (a *app) ready(ctx context.Context) error {
 }
 
 func (a *app) adoptTerms(ctx context.Context) error {
-	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.rederive)
+	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.programme.Rederive(a.now()))
 	if changed > 0 {
 		a.log.Warn("the terms have changed: what they grant was derived again, and differences will be posted by the next runs", "accounts", changed)
 	}
 	return err
-}
-
-// rederive derives again, by the terms of the configuration, what accounts have.
-func (a *app) rederive(set *models.WorkingSet, _ []*models.Fact) models.Changes {
-	book := billing.NewFactApplier(a.programme, set, newCode)
-	book.Recalculate(a.programme.Digest(), a.now())
-	return book.Close()
 }
 
 func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"referral/consumer"
 	"referral/contact"
 	"referral/models"
 	"referral/web/portal"
@@ -18,7 +17,7 @@ import (
 func (a *app) service(public string) (portal.Service, error) {
 	invitations := &a.config.Invitations
 	return portal.NewService(portal.Options{
-		Store: a.store, Programme: a.programme, Derive: portal.Derive(consumer.Derive(a.programme, newCode)),
+		Store: a.store, Programme: a.programme, Derive: portal.Derive(a.programme.Derive(newCode)),
 		Limits: a.config.Cabinet.Limits.Limits(),
 		Invites: portal.InviteOptions{
 			Channels: invitations.Channels(), Recipients: contact.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,

@@ -133,7 +133,7 @@ func TestLookingAtAnEmptyDatabase(t *testing.T) {
 func TestAReadOnlySessionCannotWrite(t *testing.T) {
 	w := newTown(t)
 	a := w.opens(true)
-	if _, err := a.store.AdoptTerms(t.Context(), "other", a.rederive); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if _, err := a.store.AdoptTerms(t.Context(), "other", a.programme.Rederive(a.now())); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("%v, want the refusal of a read-only transaction", err)
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"referral/billing"
 	"referral/cmd/referral/config"
 	"referral/models"
-	"referral/scheduler"
 	"referral/store"
 	"referral/test/storetest"
 )
@@ -108,11 +107,7 @@ func (w *town) opens(readOnly bool) *app {
 }
 
 func (w *town) derive(set *models.WorkingSet, facts []*models.Fact) models.Changes {
-	book := billing.NewFactApplier(w.terms, set, func() string { w.codes++; return fmt.Sprintf("CODE%05d", w.codes) })
-	for _, f := range facts {
-		book.Apply(f)
-	}
-	return book.Close()
+	return w.terms.Derive(func() string { w.codes++; return fmt.Sprintf("CODE%05d", w.codes) })(set, facts)
 }
 
 // befriends has an inviter with friends who register and enter its code on some
@@ -160,7 +155,7 @@ func (w *town) settles(period models.Period) {
 	run, _, err := w.store.StartRun(w.Context(), models.RunRequest{Period: period, Accept: true, Chunk: 3})
 	for err == nil && run.Active() {
 		for worked := true; worked && err == nil; {
-			_, worked, err = w.store.WorkChunk(w.Context(), run, scheduler.SettleFunc(w.terms))
+			_, worked, err = w.store.WorkChunk(w.Context(), run, w.terms.Settle)
 		}
 		if err == nil {
 			run, _, err = w.store.AdvanceRun(w.Context(), run.ID, w.terms.LimitsFor(run).Check)

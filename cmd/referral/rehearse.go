@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/models"
-	"referral/scheduler"
 )
 
 // rehearse goes the way of [scheduler.Settler.Run], the period first and then the
@@ -26,7 +26,7 @@ func (a *app) rehearse(ctx context.Context, p process, q models.RunRequest, form
 		if err != nil {
 			return err
 		}
-		for _, closed := range scheduler.PeriodsSettledBy(periods, q.Period) {
+		for _, closed := range billing.PeriodsPostedTo(periods, q.Period) {
 			run, err := a.rehearseOne(ctx, p, models.RunRequest{Period: closed, Accept: q.Accept}, format)
 			if err != nil {
 				return err
@@ -54,7 +54,7 @@ func brakesInWords(runs []models.Run) error {
 func (a *app) rehearseOne(ctx context.Context, p process, q models.RunRequest, format string) (models.Run, error) {
 	q.Chunk = a.config.Settle.ChunkAccounts
 	var parked []models.ParkedAccount
-	run, before, err := a.store.Rehearse(ctx, q, scheduler.SettleFunc(a.programme), func(o *models.SettlementResult) error {
+	run, before, err := a.store.Rehearse(ctx, q, a.programme.Settle, func(o *models.SettlementResult) error {
 		for _, what := range o.AllParked() {
 			fmt.Fprintf(p.err, "would be parked: %s\n", report.Printable(what.String()))
 			if len(parked) < parkedShown {

@@ -172,7 +172,7 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 		Currency: a.config.Programme.Currency,
 		Workers:  k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
 		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
-		Store:  a.store, Derive: consumer.Derive(a.programme, newCode),
+		Store:  a.store, Derive: a.programme.Derive(newCode),
 		Log: a.log, Registerer: a.registry, Now: a.now,
 	})
 }

@@ -78,7 +78,7 @@ func (a *app) applyTerms(ctx context.Context, p process, who operator, dry bool)
 		fmt.Fprintf(p.out, "Nothing is changed: the terms in force are still %s; those of the configuration are %s.\n", digestInWords(inForce), own)
 		return nil
 	}
-	changed, err := a.store.ApplyTerms(ctx, own, a.rederive, who.action(models.ActionApplyTerms, own))
+	changed, err := a.store.ApplyTerms(ctx, own, a.programme.Rederive(a.now()), who.action(models.ActionApplyTerms, own))
 	if err != nil {
 		return err
 	}

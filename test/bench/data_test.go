@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"referral/billing"
-	"referral/consumer"
 	"referral/models"
 	"referral/store"
 )
@@ -92,7 +91,7 @@ func facts(invoices iter.Seq[*models.Invoice]) iter.Seq[models.FactData] {
 // takeAll stores facts as the consumer does, without a broker.
 func takeAll(b *testing.B, s *store.Store, p *billing.Programme, all iter.Seq[models.FactData]) {
 	b.Helper()
-	derive := consumer.Derive(p, codes())
+	derive := p.Derive(codes())
 	batches := make(chan []models.DecodedMessage)
 	var work sync.WaitGroup
 	for range sessions {

@@ -106,7 +106,7 @@ func consume(b *testing.B, k *broker, s *store.Store, db *sql.DB, p *billing.Pro
 	counting := &countingStore{Store: s, want: int64(n), all: make(chan struct{})}
 	c, err := consumer.New(consumer.Options{
 		Brokers: []string{k.address}, Group: group, Topics: topics,
-		Currency: "RUB", Workers: sessions, BatchSize: inBatch(b), Store: counting, Derive: consumer.Derive(p, codes()),
+		Currency: "RUB", Workers: sessions, BatchSize: inBatch(b), Store: counting, Derive: p.Derive(codes()),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {

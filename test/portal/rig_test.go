@@ -22,7 +22,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"referral/billing"
-	"referral/consumer"
 	"referral/contact"
 	"referral/models"
 	"referral/scheduler"
@@ -86,7 +85,7 @@ func newRig(t *testing.T, change ...func(*portal.Options)) *rig {
 	if r.p, err = billing.NewProgramme(moscow, []billing.Terms{terms()}); err != nil {
 		t.Fatal(err)
 	}
-	r.derive = portal.Derive(consumer.Derive(r.p, newCode))
+	r.derive = portal.Derive(r.p.Derive(newCode))
 	o := r.options()
 	for _, c := range change {
 		c(&o)

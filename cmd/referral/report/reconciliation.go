@@ -131,11 +131,11 @@ func (t *Reconciliation) fill(r *billing.Reconciliation) {
 	}
 }
 
-func controlsOf(lines []billing.ControlLine) []Control {
+func controlsOf(lines []models.ControlTotal) []Control {
 	list := make([]Control, len(lines))
 	for i, l := range lines {
 		list[i] = Control{
-			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Ties: l.Ties(), Difference: l.Difference(),
+			Kind: l.Kind, Percent: l.Percent, Currency: l.Currency, Ties: l.Ties(), Difference: billing.Difference(l.Control),
 			Entitled: totalOf(l.Entitled), Posted: totalOf(l.Posted), Published: totalOf(l.Published), Answered: totalOf(l.Answered),
 			WrittenOff: totalOf(l.WrittenOff),
 		}
@@ -146,7 +146,7 @@ func controlsOf(lines []billing.ControlLine) []Control {
 	return list
 }
 
-func totalOf(t billing.Total) Total { return Total{t.Count, t.Amount} }
+func totalOf(t models.CountedAmount) Total { return Total{t.Count, t.Amount} }
 
 // stageNames is the totals in the order in which they come about; stages is theirs.
 var stageNames = []string{"entitled", "posted", "published", "answered", "written off"}

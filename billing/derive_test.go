@@ -1,4 +1,4 @@
-package consumer
+package billing_test
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestDerivePutsFactsThroughTheRules(t *testing.T) {
 		{At: day(1, 20), Data: models.ActivationRequested{AccountID: 901, Code: "CODE1", RequestedAt: day(1, 20)}},
 	}
 	codes := []string{"CODE1", "CODE2"}
-	changes := Derive(programme, func() string {
+	changes := programme.Derive(func() string {
 		code := codes[0]
 		codes = codes[1:]
 		return code

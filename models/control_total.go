@@ -1,0 +1,54 @@
+package models
+
+// CountedAmount is a sum with the number of its parts: lines of invoices, or packages.
+type CountedAmount struct {
+	Count  int64
+	Amount Money
+}
+
+// Counted is an amount with the number of its parts.
+func Counted(count int64, amount Money) CountedAmount { return CountedAmount{count, amount} }
+
+// Add sums two.
+func (t CountedAmount) Add(o CountedAmount) CountedAmount {
+	return CountedAmount{t.Count + o.Count, t.Amount.Add(o.Amount)}
+}
+
+// TotalKey is a line of the control totals: which kind of discount (or package),
+// and how much.
+type TotalKey struct {
+	Kind     string // "invitee", "inviter", "both", "unexplained" or "sms"; "discounts" or "packages" overall; "moved" in a signature
+	Percent  int    // of the discount, or the size of the package; 0 overall
+	Currency string // empty for packages
+}
+
+// Control is the totals that must agree: what the facts entitle clients to, what the
+// ledger holds, what the broker has, and what billing booked together with what
+// finance settled by hand.
+type Control struct {
+	Entitled   CountedAmount
+	Posted     CountedAmount
+	Published  CountedAmount
+	Answered   CountedAmount
+	WrittenOff CountedAmount
+}
+
+// ControlTotal is a line of the control totals.
+type ControlTotal struct {
+	TotalKey
+	Control
+}
+
+// Add sums two.
+func (c Control) Add(o Control) Control {
+	return Control{
+		Entitled: c.Entitled.Add(o.Entitled), Posted: c.Posted.Add(o.Posted),
+		Published: c.Published.Add(o.Published), Answered: c.Answered.Add(o.Answered),
+		WrittenOff: c.WrittenOff.Add(o.WrittenOff),
+	}
+}
+
+// Ties tells whether the totals agree.
+func (c Control) Ties() bool {
+	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered.Add(c.WrittenOff)
+}
