@@ -45,15 +45,15 @@ func TestTheWallClockJumpsOverTheRun(t *testing.T) {
 			if got := strings.Join(r.diary, ", "); got != "2026-05-01 09:00 regular 2026-04, 2026-05-01 09:00 differences 2026-03" {
 				t.Errorf("a minute after the jump: %s", got)
 			}
-			if len(r.proved) != 2 {
-				t.Errorf("proved %v", r.proved)
+			if len(r.reconciled) != 2 {
+				t.Errorf("reconciled %v", r.reconciled)
 			}
 		})
 		r.sawJumps(t, 1, 0)
 		time.Sleep(44 * time.Hour) // two nights
 		stop()
-		if len(r.diary) != 2 || len(r.proved) != 6 {
-			t.Errorf("later: %v, proved %v", r.diary, r.proved)
+		if len(r.diary) != 2 || len(r.reconciled) != 6 {
+			t.Errorf("later: %v, reconciled %v", r.diary, r.reconciled)
 		}
 	})
 }
@@ -72,14 +72,14 @@ func TestAJumpFiresAScheduleOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		r.change(func() {
-			if len(r.proved) != 1 || len(r.claimed) != 1 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
-				t.Errorf("proved %v, by %v", r.proved, r.claimed)
+			if len(r.reconciled) != 1 || len(r.claimed) != 1 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
+				t.Errorf("reconciled %v, by %v", r.reconciled, r.claimed)
 			}
 		})
 		time.Sleep(8 * time.Minute) // 09:10
 		stop()
-		if len(r.proved) != 2 || !r.claimed["reconcile@2026-05-10T06:10:00Z"] {
-			t.Errorf("proved %v, by %v", r.proved, r.claimed)
+		if len(r.reconciled) != 2 || !r.claimed["reconcile@2026-05-10T06:10:00Z"] {
+			t.Errorf("reconciled %v, by %v", r.reconciled, r.claimed)
 		}
 	})
 }
@@ -97,8 +97,8 @@ func TestTheWallClockIsSetBack(t *testing.T) {
 				stop := r.run(t)
 				until(t, "2026-05-01 04:31")
 				r.change(func() {
-					if len(r.diary) != 1 || len(r.proved) != 1 {
-						t.Errorf("%v, proved %v", r.diary, r.proved)
+					if len(r.diary) != 1 || len(r.reconciled) != 1 {
+						t.Errorf("%v, reconciled %v", r.diary, r.reconciled)
 					}
 				})
 				r.jump(-back)
@@ -106,8 +106,8 @@ func TestTheWallClockIsSetBack(t *testing.T) {
 				synctest.Wait()
 				r.change(func() {
 					nights := 2 + max(0, int(back/(24*time.Hour))-1) // those before 1 May come now
-					if len(r.diary) != 1 || len(r.proved) != nights {
-						t.Errorf("%v, proved %v, want %d nights", r.diary, r.proved, nights)
+					if len(r.diary) != 1 || len(r.reconciled) != nights {
+						t.Errorf("%v, reconciled %v, want %d nights", r.diary, r.reconciled, nights)
 					}
 				})
 				seen := 0.0
@@ -140,8 +140,8 @@ func TestReplicasAgreeOnTheSlotAfterAJump(t *testing.T) {
 		stopOther()
 		one.sawJumps(t, 1, 0)
 		other.sawJumps(t, 1, 0)
-		if len(b.proved) != 1 || len(b.claimed) != 1 {
-			t.Errorf("proved %v, by %v", b.proved, b.claimed)
+		if len(b.reconciled) != 1 || len(b.claimed) != 1 {
+			t.Errorf("reconciled %v, by %v", b.reconciled, b.claimed)
 		}
 	})
 }
@@ -155,20 +155,20 @@ func TestWorkThatOutlastsItsTimeIsNotDoubled(t *testing.T) {
 		b.periods[202604].State = models.PeriodRun
 		r := newRig(t, b, func(o *scheduler.Options) {
 			o.CatchUp = schedule(t, "*/10 * * * *")
-			o.Patience = 25 * time.Minute
+			o.AwaitTimeout = 25 * time.Minute
 			o.AwaitFacts = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		})
 		stop := r.run(t)
 		until(t, "2026-05-10 01:36")
 		r.change(func() {
-			if len(r.proved) != 1 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
-				t.Errorf("proved %v, by %v", r.proved, r.claimed)
+			if len(r.reconciled) != 1 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
+				t.Errorf("reconciled %v, by %v", r.reconciled, r.claimed)
 			}
 		})
 		until(t, "2026-05-10 02:06")
 		stop()
-		if len(r.proved) != 2 || !r.claimed["reconcile@2026-05-09T22:40:00Z"] || !strings.Contains(r.log.String(), "still under way") {
-			t.Errorf("proved %v, by %v:\n%s", r.proved, r.claimed, r.log)
+		if len(r.reconciled) != 2 || !r.claimed["reconcile@2026-05-09T22:40:00Z"] || !strings.Contains(r.log.String(), "still under way") {
+			t.Errorf("reconciled %v, by %v:\n%s", r.reconciled, r.claimed, r.log)
 		}
 	})
 }
@@ -242,8 +242,8 @@ func TestAScheduleThatNeverFires(t *testing.T) {
 		until(t, "2026-07-10 12:00")
 		stop()
 		is(t, "the runs", r.wrote())
-		if len(r.proved) != 0 {
-			t.Errorf("proved %v", r.proved)
+		if len(r.reconciled) != 0 {
+			t.Errorf("reconciled %v", r.reconciled)
 		}
 	})
 }

@@ -48,24 +48,24 @@ func schedule(t testing.TB, line string) cron.Schedule {
 // books is a store of which only the calendar is real: it keeps runs as the
 // database would, one chunk each, and a diary of what was begun and when.
 type books struct {
-	mu      sync.Mutex
-	periods map[models.Period]*models.PeriodInfo
-	runs    []*models.Run
-	slots   map[string]int64 // run by slot
-	diary   []string
-	fail    map[models.Period]error // of its chunks
-	panics  map[models.Period]int   // how many times a chunk of it panics
-	brake   map[models.Period]bool
-	parked  []models.ParkedAccount // by every run
-	down    bool                   // the database does not answer
-	proved  []models.Period
-	audited []*models.AccountHistory
-	noted   map[models.Period]int64 // breaks
-	waiting map[models.Period]int64
-	claimed map[string]bool
-	cleaned []string                // tables, when they were deleted from, and how long they are kept
-	dirty   map[string]func() error // what deleting from a table comes to
-	ahead   time.Duration           // of the wall clock, before the time that has passed
+	mu         sync.Mutex
+	periods    map[models.Period]*models.PeriodInfo
+	runs       []*models.Run
+	slots      map[string]int64 // run by slot
+	diary      []string
+	fail       map[models.Period]error // of its chunks
+	panics     map[models.Period]int   // how many times a chunk of it panics
+	brake      map[models.Period]bool
+	parked     []models.ParkedAccount // by every run
+	down       bool                   // the database does not answer
+	reconciled []models.Period
+	audited    []*models.AccountHistory
+	noted      map[models.Period]int64 // breaks
+	waiting    map[models.Period]int64
+	claimed    map[string]bool
+	cleaned    []string                // tables, when they were deleted from, and how long they are kept
+	dirty      map[string]func() error // what deleting from a table comes to
+	ahead      time.Duration           // of the wall clock, before the time that has passed
 }
 
 // now is the wall clock, which a test may set.
@@ -227,7 +227,7 @@ func (b *books) PendingPackages(_ context.Context, before models.Date) (map[mode
 func (b *books) Audit(_ context.Context, p models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.proved = append(b.proved, p)
+	b.reconciled = append(b.reconciled, p)
 	err := begin(models.AuditHead{})
 	for _, c := range b.audited {
 		err = errors.Join(err, see(c))

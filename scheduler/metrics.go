@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"referral/models"
 )
@@ -24,8 +25,8 @@ type Metrics struct {
 	jumps     *prometheus.CounterVec
 }
 
-// Values of labels, all known beforehand: a counter that is not there until
-// something happens raises no alarm when it does.
+// Values of labels. Each counter is created with all of them, because an alert cannot
+// see a counter that first appears with its first event.
 const (
 	discount, reversal = "discount", "reversal"
 	forward, backward  = "forward", "backward"
@@ -38,11 +39,12 @@ var (
 
 // NewMetrics registers the metrics of the scheduler.
 func NewMetrics(r prometheus.Registerer) *Metrics {
+	auto := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: name, Help: help})
 	}
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
 		registerer: r,
@@ -52,16 +54,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		packages:   counter("packages_total", "SMS packages posted."),
 		parked:     counter("parked_accounts_total", "Accounts, and single invoices of other accounts, that could not be settled."),
 		runs:       vec("runs_total", "Runs that reached a final state or were stopped by the brake, by kind and state.", "kind", "state"),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "referral", Subsystem: "settlement", Name: "run_duration_seconds",
+		took: auto.NewHistogramVec(prometheus.HistogramOpts{Namespace: "referral", Subsystem: "settlement", Name: "run_duration_seconds",
 			Help: "Duration of runs, by kind.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 17)}, []string{"kind"}),
-		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "settlement", Name: "last_success_timestamp_seconds",
+		success: auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: "referral", Subsystem: "settlement", Name: "last_success_timestamp_seconds",
 			Help: "When a run of this process last ended without parked accounts."}, nil),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "errors_total",
+		failures: auto.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "errors_total",
 			Help: "Scheduled jobs that ended in an error. The next one tries again."}),
-		jumps: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "clock_jumps_total",
+		jumps: auto.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "scheduler", Name: "clock_jumps_total",
 			Help: "Jumps of the wall clock by 10 seconds or more, by direction. A suspended machine counts as forward."}, []string{"direction"}),
 	}
-	r.MustRegister(m.accounts, m.documents, m.amount, m.packages, m.parked, m.runs, m.took, m.success, m.failures, m.jumps)
 	m.begin()
 	return m
 }
@@ -81,7 +82,7 @@ func (m *Metrics) begin() {
 	}
 }
 
-func (m *Metrics) settled(_ models.Run, t models.Totals) {
+func (m *Metrics) settled(t models.Totals) {
 	m.accounts.Add(float64(t.Accounts))
 	m.documents.Add(float64(t.Documents))
 	m.parked.Add(float64(t.Parked))

@@ -20,11 +20,9 @@ type Auditor interface {
 // breaksLogged is how many breaks the log names; the command names all.
 const breaksLogged = 20
 
-// prove reconciles, after the nightly catch-up, every period that is run and not
-// closed: an alarm at night is better than a question at month-end, and one about
-// documents that the night itself has posted would be about nothing. Of replicas
-// that fire together one does it.
-func (s *Scheduler) prove(ctx context.Context, slot string) error {
+// reconcile reconciles every period that is run and not closed. Of replicas that fire
+// together one does it.
+func (s *Scheduler) reconcile(ctx context.Context, slot string) error {
 	mine, err := s.Auditor.ClaimSlot(ctx, "reconcile@"+slot)
 	if err != nil || !mine {
 		return err
@@ -36,17 +34,17 @@ func (s *Scheduler) prove(ctx context.Context, slot string) error {
 	var failed error
 	for _, info := range periods {
 		if info.State == models.PeriodRun {
-			failed = errors.Join(failed, s.proveOne(ctx, info.Period))
+			failed = errors.Join(failed, s.reconcilePeriod(ctx, info.Period))
 		}
 	}
 	return failed
 }
 
-func (s *Scheduler) proveOne(ctx context.Context, period models.Period) error {
+func (s *Scheduler) reconcilePeriod(ctx context.Context, period models.Period) error {
 	var r *billing.Reconciliation
-	patience := billing.AnswerGrace{Now: s.Settler.Now(), Grace: s.AnswerGrace}
+	grace := billing.AnswerGrace{Now: s.Settler.Now(), Grace: s.AnswerGrace}
 	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(s.Settler.Programme, period, head, patience)
+		r = billing.NewReconciliation(s.Settler.Programme, period, head, grace)
 		return nil
 	}, func(c *models.AccountHistory) error {
 		r.Account(c)

@@ -13,34 +13,33 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"referral/billing"
+	"referral/internal/health"
 	"referral/internal/sleep"
 	"referral/models"
 )
 
 // Options say when the scheduler works.
 type Options struct {
-	Settler *Settler
-	Auditor Auditor
-	RunAt   cron.Schedule // of the month's own run
-	CatchUp cron.Schedule // of the differences
-	Poll    time.Duration // how often to look for a run that has work left
-
-	// Retention is what else the clock starts.
+	Settler   *Settler
+	Auditor   Auditor
 	Retention Retention
+	RunAt     cron.Schedule // of the month's own run
+	CatchUp   cron.Schedule // of the differences
+	Poll      time.Duration // how often to look for a run that has work left
 
 	// AnswerGrace is how long after its posting a document may be unanswered before
-	// the nightly reconciliation takes that for a break; 0 for not at all.
+	// the nightly reconciliation reports a break; 0 for not at all.
 	AnswerGrace time.Duration
 
 	// AwaitFacts returns when everything that the topics held at the call has been
-	// consumed. What the clock starts waits for it, so that no month is settled
-	// while facts of it are known and lie unread; nil waits for nothing.
+	// consumed. Scheduled work waits for it, so that no month is settled while facts of
+	// it are unread; nil waits for nothing.
 	AwaitFacts func(context.Context) error
-	// Patience is how long that is waited for; then the run is made all the same,
-	// and what comes later is a late fact. 0 means 30 minutes.
-	Patience time.Duration
-	// Quiet is how long a start-up waits before it catches up: what was down
-	// together comes up together, and has things to tell. 0 means 10 seconds.
+	// AwaitTimeout is how long scheduled work waits for AwaitFacts at most. What comes
+	// later is a late fact. 0 means 30 minutes.
+	AwaitTimeout time.Duration
+	// Quiet is how long a start-up waits before it catches up, because systems that were
+	// down together come up together. 0 means 10 seconds.
 	Quiet time.Duration
 	// LookEvery is how often the wall clock is read at least, and so how long a jump
 	// of it stays unnoticed. 0 means 30 seconds.
@@ -51,18 +50,15 @@ type Options struct {
 type Scheduler struct {
 	Options
 
-	mu      sync.Mutex
-	trouble map[kind]error // what the last attempt failed on
+	health *health.Tracker
 }
 
-// kind of work. What the monthly run leaves undone the nightly catch-up does, so
-// they are one kind: the success of either ends the other's trouble.
-type kind int
-
+// Subjects of the state of health. What the monthly run leaves undone the nightly
+// catch-up does, so they are one: the success of either ends the failure of both.
 const (
-	settling kind = iota
-	proving
-	following
+	settling    = "settling"
+	reconciling = "reconciling"
+	resuming    = "resuming runs"
 )
 
 // New checks the options.
@@ -72,27 +68,23 @@ func New(o Options) (*Scheduler, error) {
 		return nil, errors.New("scheduler: an option is missing")
 	}
 	o.LookEvery = cmp.Or(o.LookEvery, 30*time.Second)
-	o.Patience, o.Quiet = cmp.Or(o.Patience, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
+	o.AwaitTimeout, o.Quiet = cmp.Or(o.AwaitTimeout, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
 	o.Retention.register(o.Settler.Metrics.registerer)
-	return &Scheduler{Options: o, trouble: map[kind]error{}}, nil
+	return &Scheduler{Options: o, health: health.New(health.Options{})}, nil
 }
 
 // Ready is nil unless some kind of work failed the last time.
-func (s *Scheduler) Ready() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.Join(slices.Collect(maps.Values(s.trouble))...)
-}
+func (s *Scheduler) Ready() error { return s.health.Err() }
 
-// Run works until ctx is done: it takes up what a killed process left behind,
-// catches up the months missed while it was down, and follows the clock.
+// Run works until ctx is done: it resumes runs that a killed process left, catches up
+// the months missed while it was down, and follows the clock.
 func (s *Scheduler) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { s.attempts(ctx, settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
+	work.Go(func() { s.retry(ctx, settling, "start-up catch-up", func() error { return s.startUp(ctx) }) })
 	clock := wallClock{every: s.LookEvery, now: s.Settler.Now, log: s.Settler.Log, metrics: s.Settler.Metrics, jobs: []*job{
-		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.month(ctx, slotOf(due)) }},
-		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.night(ctx, slotOf(due)) }},
+		{name: "monthly run", schedule: s.RunAt, work: func(due time.Time) { s.monthly(ctx, slotOf(due)) }},
+		{name: "nightly catch-up", schedule: s.CatchUp, work: func(due time.Time) { s.nightly(ctx, slotOf(due)) }},
 		{name: "retention", schedule: s.Retention.Schedule, work: func(due time.Time) { s.deleteExpired(ctx, slotOf(due)) }},
 	}}
 	work.Go(func() {
@@ -103,19 +95,19 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Scheduler) month(ctx context.Context, slot string) {
-	s.attempts(ctx, settling, "monthly run", func() error {
+func (s *Scheduler) monthly(ctx context.Context, slot string) {
+	s.retry(ctx, settling, "monthly run", func() error {
 		s.awaitFacts(ctx)
-		return s.catchUpMissed(ctx, slot)
+		return s.runMissed(ctx, slot)
 	})
 }
 
-func (s *Scheduler) night(ctx context.Context, slot string) {
-	s.attempts(ctx, settling, "nightly catch-up", func() error {
+func (s *Scheduler) nightly(ctx context.Context, slot string) {
+	s.retry(ctx, settling, "nightly catch-up", func() error {
 		s.awaitFacts(ctx)
-		return s.catchUp(ctx, slot)
+		return errors.Join(s.runMissed(ctx, slot), s.runStale(ctx, slot), s.warnOfPendingPackages(ctx))
 	})
-	s.attempt(proving, "nightly reconciliation", func() error { return s.prove(ctx, slot) })
+	s.attempt(reconciling, "nightly reconciliation", func() error { return s.reconcile(ctx, slot) })
 }
 
 // startUp catches up the months missed, once what waits on the topics is read.
@@ -125,39 +117,35 @@ func (s *Scheduler) startUp(ctx context.Context) error {
 		return ctx.Err()
 	}
 	s.awaitFacts(ctx)
-	return errors.Join(s.catchUpMissed(ctx, ""), s.tellWaiting(ctx))
+	return errors.Join(s.runMissed(ctx, ""), s.warnOfPendingPackages(ctx))
 }
 
 func (s *Scheduler) awaitFacts(ctx context.Context) {
 	if s.AwaitFacts == nil {
 		return
 	}
-	patient, cancel := context.WithTimeout(ctx, s.Patience)
+	waiting, cancel := context.WithTimeout(ctx, s.AwaitTimeout)
 	defer cancel()
-	if err := s.AwaitFacts(patient); err != nil && ctx.Err() == nil {
+	if err := s.AwaitFacts(waiting); err != nil && ctx.Err() == nil {
 		s.Settler.Log.Warn("settling although not all facts that have arrived are consumed; they will be settled as late facts", "error", err)
 	}
 }
 
-// slotOf names a time of a schedule: what makes one run of replicas that fire
-// together, and of a time that comes twice because the clock was set back.
+// slotOf names a time of a schedule. It makes one run of replicas that fire together,
+// and of a time that comes twice because the clock was set back.
 func slotOf(due time.Time) string { return due.UTC().Format(time.RFC3339) }
 
-// follow helps with runs that somebody else has started, until ctx is done.
+// follow works on runs that another process has started, until ctx is done.
 func (s *Scheduler) follow(ctx context.Context) {
-	tick := time.NewTicker(s.Poll)
-	defer tick.Stop()
 	for {
-		s.attempt(following, "taking up runs", func() error { return s.takeUp(ctx) })
-		select {
-		case <-ctx.Done():
+		s.attempt(resuming, "resuming runs", func() error { return s.resumeRuns(ctx) })
+		if !sleep.For(ctx, s.Poll) {
 			return
-		case <-tick.C:
 		}
 	}
 }
 
-func (s *Scheduler) takeUp(ctx context.Context) error {
+func (s *Scheduler) resumeRuns(ctx context.Context) error {
 	runs, err := s.Settler.Calendar.ActiveRuns(ctx)
 	if err != nil {
 		return err
@@ -170,26 +158,29 @@ func (s *Scheduler) takeUp(ctx context.Context) error {
 	return failed
 }
 
-// catchUpMissed makes the runs that are due, the oldest period first: at the
-// monthly time that is the month that ended, after an outage those before too. A
-// run left behind that cannot go on does not keep the others from being made.
-func (s *Scheduler) catchUpMissed(ctx context.Context, slot string) error {
-	failed := s.takeUp(ctx)
+// runMissed makes the runs that are due, the oldest period first: at the monthly time
+// that is the month that ended, after an outage also those before. A run that cannot
+// be resumed does not keep the others from being made.
+func (s *Scheduler) runMissed(ctx context.Context, slot string) error {
+	failed := s.resumeRuns(ctx)
 	periods, err := s.Settler.Calendar.Periods(ctx)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	return errors.Join(failed, s.each(ctx, slot, s.Settler.Programme.MissedPeriods(periods, s.RunAt, s.Settler.Now())))
+	return errors.Join(failed, s.runPeriods(ctx, slot, s.Settler.Programme.MissedPeriods(periods, s.RunAt, s.Settler.Now())))
 }
 
-// catchUp is the work of a night.
-func (s *Scheduler) catchUp(ctx context.Context, slot string) error {
-	return errors.Join(s.catchUpMissed(ctx, slot), s.catchUpStale(ctx, slot), s.tellWaiting(ctx))
+func (s *Scheduler) runStale(ctx context.Context, slot string) error {
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	return s.runPeriods(ctx, slot, billing.Stale(periods))
 }
 
-// tellWaiting names the months past that the clock leaves out, for no invoice has
-// named them, although packages were earned in them.
-func (s *Scheduler) tellWaiting(ctx context.Context) error {
+// warnOfPendingPackages names the past months in which packages were earned and that
+// are not run because no invoice has named them.
+func (s *Scheduler) warnOfPendingPackages(ctx context.Context) error {
 	month := s.Settler.Programme.Local(s.Settler.Now()).Period()
 	waiting, err := s.Settler.Calendar.PendingPackages(ctx, month.First())
 	for _, p := range slices.Sorted(maps.Keys(waiting)) {
@@ -199,17 +190,8 @@ func (s *Scheduler) tellWaiting(ctx context.Context) error {
 	return err
 }
 
-func (s *Scheduler) catchUpStale(ctx context.Context, slot string) error {
-	periods, err := s.Settler.Calendar.Periods(ctx)
-	if err != nil {
-		return err
-	}
-	return s.each(ctx, slot, billing.Stale(periods))
-}
-
-// each runs several periods; what one of them fails on is no reason to leave the
-// next out.
-func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Period) error {
+// runPeriods runs several periods; when one of them fails, the others are run.
+func (s *Scheduler) runPeriods(ctx context.Context, slot string, periods []models.Period) error {
 	var failed error
 	for _, p := range periods {
 		q := models.RunRequest{Period: p, Needed: true, Chunk: s.Settler.Chunk}
@@ -228,18 +210,17 @@ func (s *Scheduler) each(ctx context.Context, slot string, periods []models.Peri
 	return failed
 }
 
-// attempts tries again for about two minutes: a connection that ended, or a server
-// that was restarted, must not put a month off until the next night. The slot of a
-// run makes that it is started once however often that is tried.
-func (s *Scheduler) attempts(ctx context.Context, k kind, what string, work func() error) {
+// retry tries again for about two minutes: a lost connection or a restarted server must
+// not put a month off until the next night. The slot makes sure that a run is started
+// once, however often it is tried.
+func (s *Scheduler) retry(ctx context.Context, subject, what string, work func() error) {
 	const longest = time.Minute
-	for wait := time.Second; !s.attempt(k, what, work) && wait <= longest && sleep.For(ctx, wait); wait *= 2 {
+	for wait := time.Second; !s.attempt(subject, what, work) && wait <= longest && sleep.For(ctx, wait); wait *= 2 {
 	}
 }
 
-// attempt is the one place where the scheduler's errors are handled, and where a
-// panic becomes one: the clock, and the service around it, go on.
-func (s *Scheduler) attempt(k kind, what string, work func() error) (done bool) {
+// attempt is the one place where the scheduler's errors, and its panics, are handled.
+func (s *Scheduler) attempt(subject, what string, work func() error) (done bool) {
 	err := s.Settler.guard.Do(work)
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -249,8 +230,6 @@ func (s *Scheduler) attempt(k kind, what string, work func() error) (done bool) 
 		s.Settler.Metrics.failures.Inc()
 		s.Settler.Log.Error("the scheduler will try again", "error", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trouble[k] = err
+	s.health.Report(subject, err)
 	return err == nil
 }

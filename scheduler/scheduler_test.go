@@ -134,7 +134,7 @@ func TestFactsAreAwaited(t *testing.T) {
 		var slow atomic.Int64
 		slow.Store(int64(10 * time.Minute))
 		r := newRig(t, newBooks(202604, 202605), func(o *scheduler.Options) {
-			o.Patience = 30 * time.Minute
+			o.AwaitTimeout = 30 * time.Minute
 			o.AwaitFacts = func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
@@ -300,7 +300,7 @@ func TestDatabaseAwayAtItsHour(t *testing.T) {
 	})
 }
 
-// Every night proves the periods that were run and not signed off.
+// Every night reconciles the periods that were run and not signed off.
 func TestNightlyReconciliation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -310,9 +310,9 @@ func TestNightlyReconciliation(t *testing.T) {
 		stop := r.run(t)
 		until(t, "2026-05-11 12:00")
 		stop()
-		slices.Sort(r.proved)
-		if !slices.Equal(r.proved, []models.Period{202603, 202604}) {
-			t.Errorf("proved: %v", r.proved)
+		slices.Sort(r.reconciled)
+		if !slices.Equal(r.reconciled, []models.Period{202603, 202604}) {
+			t.Errorf("reconciled: %v", r.reconciled)
 		}
 	})
 }
@@ -333,8 +333,8 @@ func TestNoAlarmAboutWhatIsOnItsWay(t *testing.T) {
 		stop := r.run(t)
 		until(t, "2026-05-11 12:00")
 		r.change(func() {
-			if len(r.proved) != 1 || r.noted[202604] != 0 {
-				t.Errorf("on the night itself: proved %v, breaks %v", r.proved, r.noted)
+			if len(r.reconciled) != 1 || r.noted[202604] != 0 {
+				t.Errorf("on the night itself: reconciled %v, breaks %v", r.reconciled, r.noted)
 			}
 		})
 		until(t, "2026-05-12 12:00")

@@ -160,7 +160,7 @@ func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
 			return err
 		}
 		if run.State == models.RunPosting {
-			s.Metrics.settled(run, totals)
+			s.Metrics.settled(totals)
 		}
 	}
 }
