@@ -22,11 +22,11 @@ type chunk struct {
 	left   leftover // what does not go out this time
 }
 
-// load reads a chunk; whole is false while less is there than its run has posted.
-// In a distributed database a commit becomes visible node by node, so it is read
-// again a few times before that counts as a fault.
+// load reads a chunk; whole is false while less is there than its run has posted. In a
+// distributed database a commit becomes visible node by node, so the chunk is read a few
+// times before it counts as incomplete.
 func (c *chunk) load(ctx context.Context, ref models.ChunkRef) (whole bool, err error) {
-	if c.stream.short.waits(ref) {
+	if c.stream.incomplete.waits(ref) {
 		return false, nil
 	}
 	waits := sleep.Backoff(c.stream.options.RetryMin, c.stream.options.RetryMax)
@@ -39,11 +39,11 @@ func (c *chunk) load(ctx context.Context, ref models.ChunkRef) (whole bool, err 
 			return false, err
 		}
 		if !c.docs.Size().Lacks(c.docs.Posted) {
-			c.stream.short.clear(ref)
+			c.stream.incomplete.clear(ref)
 			return true, nil
 		}
-		if try == shortTries {
-			c.stream.short.note(&c.docs)
+		if try == maxLoads {
+			c.stream.incomplete.note(&c.docs)
 			return false, nil
 		}
 		if !sleep.Next(ctx, waits) {
@@ -112,8 +112,8 @@ func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool
 	return err
 }
 
-// filter says of each document, asked in ledger order, whether it goes out now:
-// not what is out already, and nothing of a blocked account.
+// filter tells for each document, in ledger order, whether it is sent now: not what was
+// sent before, and nothing of a blocked account.
 func (c *chunk) filter() func(document) bool {
 	out := maps.Clone(c.rest) // accounts whose first document that is not out has not come yet
 	return func(doc document) bool {
@@ -134,7 +134,7 @@ func (c *chunk) filter() func(document) bool {
 	}
 }
 
-// leave notes that a document does not go out; the account's first one counts.
+// leave notes that a document is not sent; the account's first one counts.
 func (c *chunk) leave(doc document) {
 	if _, already := c.left[doc.account]; !already {
 		c.left[doc.account] = doc.id

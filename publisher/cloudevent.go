@@ -103,13 +103,13 @@ func (e *Encoder) AppendPackage(dst []byte, at time.Time, p *models.SMSPackage) 
 	return append(dst, `,"amount_minor":0}}`...)
 }
 
-// AppendAnnouncement appends the event of one announcement. An error means that
+// AppendEvent appends the event of one event. An error means that
 // its data has no form in JSON; dst is then as it was.
-func (e *Encoder) AppendAnnouncement(dst []byte, a *models.OutboxEvent) ([]byte, error) {
+func (e *Encoder) AppendEvent(dst []byte, a *models.OutboxEvent) ([]byte, error) {
 	whole := e.appendEnvelope(dst, a.ID, string(a.Type), a.At, a.AccountID)
 	whole, err := appendJSON(whole, a.Data)
 	if err != nil {
-		return dst, fmt.Errorf("encoding announcement %s: %w", a.ID, err)
+		return dst, fmt.Errorf("encoding event %s: %w", a.ID, err)
 	}
 	return append(whole, '}'), nil
 }

@@ -218,7 +218,7 @@ func TestAnnouncementCarriesTheFieldsOfItsType(t *testing.T) {
 	want := `{"specversion":"1.0","id":"02000000-0000-0000-0000-000000000000","source":"crm<&>","type":"referral.discount-changed.v1",` +
 		`"time":"2026-04-20T09:00:00.5Z","subject":"901","datacontenttype":"application/json","data":` +
 		`{"account_id":901,"ends_on":null,"kind":"invitee","percent":20,"starts_on":"2026-04-20","step":0}}`
-	got, err := NewEncoder("crm<&>").AppendAnnouncement(nil, &a)
+	got, err := NewEncoder("crm<&>").AppendEvent(nil, &a)
 	if err != nil || string(got) != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)
 	}
@@ -226,7 +226,7 @@ func TestAnnouncementCarriesTheFieldsOfItsType(t *testing.T) {
 
 func TestAnnouncementWithoutAFormIsAnError(t *testing.T) {
 	a := models.OutboxEvent{Data: map[string]any{"percent": math.NaN()}}
-	got, err := NewEncoder("/referral").AppendAnnouncement([]byte("before"), &a)
+	got, err := NewEncoder("/referral").AppendEvent([]byte("before"), &a)
 	if err == nil || string(got) != "before" {
 		t.Errorf("got %q, %v", got, err)
 	}

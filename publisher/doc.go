@@ -1,6 +1,5 @@
-// Package publisher sends out what the programme has decided: the documents of
-// the ledger (adjustments and SMS packages), the announcements for CRM and
-// notifications, and the messages that were set aside.
+// Package publisher publishes the documents of the ledger (adjustments and SMS
+// packages), the events for CRM and notifications, and the dead letters.
 //
 // Delivery is at least once and in order per account. Order holds because a
 // message is sent only after every earlier one of its partition has been

@@ -10,15 +10,15 @@ import (
 )
 
 // documents publishes the ledger, chunk by chunk. Chunks that one run posted in a
-// row are in the works together, since an account is in one of them at most;
-// another run's wait until those posted before are out, but for what is held.
+// row are published together, because an account is in one of them at most. Those of
+// another run wait until the earlier ones are published, except for what is held.
 type documents struct {
 	*leaderSession
 	quarantine *quarantine
 	buffers    chan *buffer // that wait to be used again
 
 	mutex sync.Mutex
-	left  map[models.ChunkRef]leftover // chunks that are out but for held accounts
+	left  map[models.ChunkRef]leftover // chunks that are published except for held accounts
 }
 
 // leftover is the accounts of a chunk that are held, each with its first document
@@ -29,8 +29,8 @@ type leftover map[int64]models.UUID
 // one listing.
 func (d *documents) round(ctx context.Context) (more bool, err error) {
 	d.quarantine.begin()
-	// What stays behind is listed every time, and must not crowd out the rest.
-	limit := d.options.ChunkBatch + len(d.left) + d.short.begin()
+	// What is held is listed every time, and must not crowd out the rest.
+	limit := d.options.ChunkBatch + len(d.left) + d.incomplete.begin()
 	var refs []models.ChunkRef
 	err = d.ask(ctx, "listing the chunks to publish", func(ctx context.Context) (err error) {
 		refs, err = d.ledger.UnpublishedChunks(ctx, limit)
@@ -50,7 +50,7 @@ func (d *documents) round(ctx context.Context) (more bool, err error) {
 	return full, nil
 }
 
-// together is how many of the first chunks may be in the works at once: those that
+// together is how many of the first chunks may be in progress at once: those that
 // one run posted in a row. A document that is published again goes alone, because
 // the next one may be of its account.
 func together(refs []models.ChunkRef) int {
@@ -94,7 +94,7 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 func (d *documents) settle(ctx context.Context, ref models.ChunkRef, left leftover) error {
 	if len(left) > 0 {
 		d.setLeft(ref, left)
-		d.log.Warn("a chunk is out but for held accounts", "run", ref.RunID, "chunk", ref.Chunk, "accounts", len(left))
+		d.log.Warn("a chunk is published except for held accounts", "run", ref.RunID, "chunk", ref.Chunk, "accounts", len(left))
 		return nil
 	}
 	err := d.keep(ctx, "marking a chunk as published", func(ctx context.Context) error {
@@ -134,10 +134,10 @@ func (d *documents) allBlocked(left leftover) bool {
 // blocks tells whether nothing of an account may be sent in this round: it is held,
 // or an earlier chunk may have documents of it that are not there yet.
 func (d *documents) blocks(account int64) bool {
-	return d.quarantine.blocks(account) || d.short.blocks(account)
+	return d.quarantine.blocks(account) || d.incomplete.blocks(account)
 }
 
-// buffer is an empty buffer to write on. There is room for one per worker to wait.
+// buffer is an empty buffer, used again if one is free.
 func (d *documents) buffer() *buffer {
 	select {
 	case buf := <-d.buffers:

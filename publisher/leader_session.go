@@ -26,7 +26,7 @@ type leaderSession struct {
 	headers []kafka.Header
 
 	quarantines []*quarantine
-	short       *shortChunks
+	incomplete  *incompleteChunks
 }
 
 // stream is one kind of thing that is published. None waits for another.
@@ -37,7 +37,7 @@ type stream interface {
 const streams = 3
 
 func (s *leaderSession) streams() [streams]stream {
-	return [streams]stream{newDocuments(s), newAnnouncements(s), newSetAsides(s)}
+	return [streams]stream{newDocuments(s), newEvents(s), newDeadLetters(s)}
 }
 
 // forever publishes until ctx is done, and looks for more at every interval.
@@ -93,7 +93,7 @@ func (s *leaderSession) newQuarantine(stream string) *quarantine {
 }
 
 func (s *leaderSession) held() error {
-	errs := s.short.errs()
+	errs := s.incomplete.errs()
 	for _, q := range s.quarantines {
 		errs = append(errs, q.errs()...)
 	}
@@ -105,7 +105,7 @@ func (s *leaderSession) end() {
 	for _, q := range s.quarantines {
 		q.drop()
 	}
-	s.short.drop()
+	s.incomplete.drop()
 	s.retrier.Forget()
 }
 
@@ -118,8 +118,8 @@ func (s *leaderSession) ask(ctx context.Context, what string, call func(context.
 	})
 }
 
-// keep calls the ledger with what must not be lost although ctx is done: that
-// messages are out. That stays true when another replica leads.
+// keep records in the ledger that messages are published, even when ctx is done: it stays
+// true when another replica leads.
 func (s *leaderSession) keep(ctx context.Context, what string, call func(context.Context) error) error {
 	return s.retrier.retry(ctx, task{Kind: doingLedger, What: what}, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerTimeout)

@@ -13,16 +13,16 @@ import (
 
 // memory is a ledger in memory that any number of publishers share.
 type memory struct {
-	mutex         sync.Mutex
-	chunks        map[models.ChunkRef]models.ChunkDocuments
-	published     map[models.ChunkRef]bool
-	announcements []models.OutboxEvent
-	setAsides     []models.DeadLetter
-	asideOut      map[int64]bool
-	loseLead      context.CancelCauseFunc // nil while nobody leads
-	leads         int
-	loads         map[models.ChunkRef]int
-	whenLoaded    func(models.ChunkRef) // behind a loading; nil does nothing
+	mutex       sync.Mutex
+	chunks      map[models.ChunkRef]models.ChunkDocuments
+	published   map[models.ChunkRef]bool
+	events      []models.OutboxEvent
+	deadLetters []models.DeadLetter
+	asideOut    map[int64]bool
+	loseLead    context.CancelCauseFunc // nil while nobody leads
+	leads       int
+	loads       map[models.ChunkRef]int
+	whenLoaded  func(models.ChunkRef) // behind a loading; nil does nothing
 
 	fail map[string]int // how many more times a call fails, by its name
 }
@@ -153,7 +153,7 @@ func (m *memory) OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEv
 		return nil, err
 	}
 	defer unlock()
-	return slices.Clone(m.announcements[:min(limit, len(m.announcements))]), nil
+	return slices.Clone(m.events[:min(limit, len(m.events))]), nil
 }
 
 func (m *memory) DropOutboxEvents(ctx context.Context, seqs []int64) error {
@@ -162,7 +162,7 @@ func (m *memory) DropOutboxEvents(ctx context.Context, seqs []int64) error {
 		return err
 	}
 	defer unlock()
-	m.announcements = slices.DeleteFunc(m.announcements, func(a models.OutboxEvent) bool { return slices.Contains(seqs, a.Seq) })
+	m.events = slices.DeleteFunc(m.events, func(a models.OutboxEvent) bool { return slices.Contains(seqs, a.Seq) })
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (m *memory) UnpublishedDeadLetters(ctx context.Context, limit int) ([]model
 	}
 	defer unlock()
 	var rows []models.DeadLetter
-	for _, a := range m.setAsides {
+	for _, a := range m.deadLetters {
 		if !m.asideOut[a.ID] && len(rows) < limit {
 			rows = append(rows, a)
 		}
@@ -193,7 +193,7 @@ func (m *memory) MarkDeadLettersPublished(ctx context.Context, ids []int64, _ ti
 	return nil
 }
 
-func (m *memory) Backlog(ctx context.Context) (documents, announcements, setAsides int64, oldest time.Time, err error) {
+func (m *memory) Backlog(ctx context.Context) (documents, events, deadLetters int64, oldest time.Time, err error) {
 	unlock, err := m.call(ctx, "Backlog")
 	if err != nil {
 		return 0, 0, 0, time.Time{}, err
@@ -206,7 +206,7 @@ func (m *memory) Backlog(ctx context.Context) (documents, announcements, setAsid
 			oldest = docs.PostedAt
 		}
 	}
-	return documents, int64(len(m.announcements)), int64(len(m.setAsides) - len(m.asideOut)), oldest, nil
+	return documents, int64(len(m.events)), int64(len(m.deadLetters) - len(m.asideOut)), oldest, nil
 }
 
 func (m *memory) isPublished(ref models.ChunkRef) bool {

@@ -10,7 +10,7 @@ import (
 type message struct {
 	key, value []byte
 	headers    []kafka.Header
-	hold       int64 // what to hold when the broker refuses it: an account, or a set-aside message
+	hold       int64 // what to hold when the broker refuses it: an account, or a dead letter
 	row        int   // its place in what was read from the ledger
 	fault      error // it has no form that could be sent
 

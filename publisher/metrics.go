@@ -9,34 +9,34 @@ import (
 
 // What was being done when an attempt failed.
 const (
-	doingLead     = "lead"
-	doingBacklog  = "backlog"
-	doingLedger   = "ledger"
-	doingMetadata = "metadata"
-	doingWrite    = "write"
-	doingStreams  = "streams"
-	doingShort    = "incomplete-chunk"
+	doingLead       = "lead"
+	doingBacklog    = "backlog"
+	doingLedger     = "ledger"
+	doingMetadata   = "metadata"
+	doingWrite      = "write"
+	doingStreams    = "streams"
+	doingIncomplete = "incomplete-chunk"
 )
 
 // The streams, and the type by which dead letters are counted.
 const (
-	streamDocuments     = "documents"
-	streamAnnouncements = "events"
-	streamSetAsides     = "dead-letters"
-	deadLetter          = "dead-letter"
+	streamDocuments   = "documents"
+	streamEvents      = "events"
+	streamDeadLetters = "dead-letters"
+	deadLetter        = "dead-letter"
 )
 
 type metrics struct {
-	published *prometheus.CounterVec
-	errors    *prometheus.CounterVec
-	writes    *prometheus.HistogramVec
-	backlog   *prometheus.GaugeVec
-	oldest    *prometheus.GaugeVec // without labels, as readAt: neither is there before the backlog was read
-	readAt    *prometheus.GaugeVec
-	leads     prometheus.Gauge
-	held      *prometheus.GaugeVec
-	heldNames *prometheus.GaugeVec
-	short     prometheus.Gauge
+	published  *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+	writes     *prometheus.HistogramVec
+	backlog    *prometheus.GaugeVec
+	oldest     *prometheus.GaugeVec // without labels, as readAt: neither is there before the backlog was read
+	readAt     *prometheus.GaugeVec
+	leads      prometheus.Gauge
+	held       *prometheus.GaugeVec
+	heldNames  *prometheus.GaugeVec
+	incomplete prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
@@ -64,17 +64,17 @@ func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
 		held: gauge("held_accounts",
 			"Accounts (of dead letters: messages) held back because the broker refuses a message permanently.", "stream"),
 		heldNames: gauge("held_document_info", "1 for what is held back, with the document that was refused; the first 50.", "stream", "id", "document"),
-		short: auto.NewGauge(prometheus.GaugeOpts(opts("incomplete_chunks",
+		incomplete: auto.NewGauge(prometheus.GaugeOpts(opts("incomplete_chunks",
 			"Chunks that are not published because the ledger holds less than their run posted."))),
 	}
 	m.begin(t)
 	return m
 }
 
-// begin has every counter begin at 0: one that is not there until something happens
-// raises no alarm when it does.
+// begin creates every counter with all its labels, because an alert cannot see a counter
+// that first appears with its first event.
 func (m *metrics) begin(t Topics) {
-	for _, kind := range []string{doingLead, doingBacklog, doingLedger, doingMetadata, doingWrite, doingStreams, doingShort} {
+	for _, kind := range []string{doingLead, doingBacklog, doingLedger, doingMetadata, doingWrite, doingStreams, doingIncomplete} {
 		m.errors.WithLabelValues(kind)
 	}
 	for topic, kinds := range map[string][]string{
@@ -85,7 +85,7 @@ func (m *metrics) begin(t Topics) {
 			m.published.WithLabelValues(topic, kind)
 		}
 	}
-	for _, stream := range []string{streamDocuments, streamAnnouncements, streamSetAsides} {
+	for _, stream := range []string{streamDocuments, streamEvents, streamDeadLetters} {
 		m.held.WithLabelValues(stream)
 	}
 }

@@ -37,14 +37,14 @@ type Options struct {
 	HeldRetryMin time.Duration // back-off of a held account doubles from here; 1 min
 	HeldRetryMax time.Duration // to here; 15 min
 
-	Workers     int               // chunks of one run in the works at once; 2
-	ChunkBatch  int               // chunks listed at once; 64
-	OutboxBatch int               // announcements read at once; 2000
-	AsideBatch  int               // set-aside messages read at once, each of which may be large; 64
-	BatchBytes  int               // uncompressed, of one request with more than one message; 900 KB
-	MaxMessage  int               // bytes; a larger message is refused unsent; 32 MiB
-	MaxHeld     int               // held accounts; beyond it a refusal counts as a fault of the topic; 1000
-	Compression kafka.Compression // snappy
+	Workers         int               // chunks of one run in progress at once; 2
+	ChunkBatch      int               // chunks listed at once; 64
+	OutboxBatch     int               // events read at once; 2000
+	DeadLetterBatch int               // dead letters read at once, each of which may be large; 64
+	BatchBytes      int               // uncompressed, of one request with more than one message; 900 KB
+	MaxMessage      int               // bytes; a larger message is refused unsent; 32 MiB
+	MaxHeld         int               // held accounts; beyond it a refusal counts as a fault of the topic; 1000
+	Compression     kafka.Compression // snappy
 }
 
 const (
@@ -87,7 +87,7 @@ func (o *Options) withDefaults() Options {
 	d.Workers = cmp.Or(o.Workers, 2)
 	d.ChunkBatch = cmp.Or(o.ChunkBatch, 64)
 	d.OutboxBatch = cmp.Or(o.OutboxBatch, 2000)
-	d.AsideBatch = cmp.Or(o.AsideBatch, 64)
+	d.DeadLetterBatch = cmp.Or(o.DeadLetterBatch, 64)
 	// A topic's max.message.bytes is 1 MiB by default and holds for a request's
 	// batch as it is compressed: this fits even where nothing compresses.
 	d.BatchBytes = cmp.Or(o.BatchBytes, 900_000)

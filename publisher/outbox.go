@@ -10,8 +10,7 @@ import (
 	"referral/models"
 )
 
-// outbox publishes rows of a table in their order, and tells the ledger which of
-// them are out.
+// outbox publishes rows of a table in their order, and marks them as published.
 type outbox[T any] struct {
 	*leaderSession
 	name       string // of its rows, in the plural
@@ -19,7 +18,7 @@ type outbox[T any] struct {
 	batch      int
 	quarantine *quarantine
 	buffer     *buffer
-	left       int // rows that stayed behind last time
+	left       int // rows that were not published last time
 
 	read  func(ctx context.Context, limit int) ([]T, error)
 	write func(buf *buffer, row *T, i int)
@@ -39,7 +38,7 @@ type entry struct {
 // than one reading took.
 func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
 	o.quarantine.begin()
-	// What stays behind is read every time, and must not crowd out the rest.
+	// What is held is read every time, and must not crowd out the rest.
 	limit := o.batch + o.left
 	var rows []T
 	err = o.ask(ctx, "reading the "+o.name, func(ctx context.Context) (err error) {
@@ -59,7 +58,7 @@ func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
 	return len(rows) == limit, err
 }
 
-// send is the identifiers of the rows that went out.
+// send returns the identifiers of the rows that were sent.
 func (o *outbox[T]) send(ctx context.Context, rows []T) (sent []int64, err error) {
 	o.buffer.reset()
 	for i := range rows {
@@ -90,30 +89,31 @@ func (o *outbox[T]) send(ctx context.Context, rows []T) (sent []int64, err error
 }
 
 func (o *outbox[T]) keepDone(ctx context.Context, ids []int64) error {
-	return o.keep(ctx, "noting that "+o.name+" are out", func(ctx context.Context) error { return o.done(ctx, ids) })
+	return o.keep(ctx, "marking "+o.name+" as published", func(ctx context.Context) error { return o.done(ctx, ids) })
 }
 
-// announcements go out in the order of Seq per account.
-func newAnnouncements(s *leaderSession) *outbox[models.OutboxEvent] {
+// newEvents publishes events, those of an account in the order of Seq.
+func newEvents(s *leaderSession) *outbox[models.OutboxEvent] {
 	return &outbox[models.OutboxEvent]{
-		leaderSession: s, name: streamAnnouncements, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
-		quarantine: s.newQuarantine(streamAnnouncements), buffer: &buffer{},
+		leaderSession: s, name: streamEvents, topic: s.options.Topics.Events, batch: s.options.OutboxBatch,
+		quarantine: s.newQuarantine(streamEvents), buffer: &buffer{},
 		read: s.ledger.OutboxEvents,
 		done: s.ledger.DropOutboxEvents,
 		row: func(a *models.OutboxEvent) entry {
 			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String()}
 		},
 		write: func(buf *buffer, a *models.OutboxEvent, i int) {
-			buf.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendAnnouncement(dst, a) })
+			buf.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendEvent(dst, a) })
 		},
 	}
 }
 
-// set-asides have no order among each other: each is held for itself.
-func newSetAsides(s *leaderSession) *outbox[models.DeadLetter] {
+// newDeadLetters publishes dead letters. They have no order among each other: each is
+// held by itself.
+func newDeadLetters(s *leaderSession) *outbox[models.DeadLetter] {
 	return &outbox[models.DeadLetter]{
-		leaderSession: s, name: streamSetAsides, topic: s.options.Topics.DeadLetters, batch: s.options.AsideBatch,
-		quarantine: s.newQuarantine(streamSetAsides), buffer: &buffer{},
+		leaderSession: s, name: streamDeadLetters, topic: s.options.Topics.DeadLetters, batch: s.options.DeadLetterBatch,
+		quarantine: s.newQuarantine(streamDeadLetters), buffer: &buffer{},
 		read: s.ledger.UnpublishedDeadLetters,
 		done: func(ctx context.Context, ids []int64) error {
 			return s.ledger.MarkDeadLettersPublished(ctx, ids, s.options.Now())
@@ -130,8 +130,8 @@ func newSetAsides(s *leaderSession) *outbox[models.DeadLetter] {
 	}
 }
 
-// deadLetterHeaders is the message's own headers and, after them, why it was set
-// aside and where it came from.
+// deadLetterHeaders is the message's own headers and, after them, what is wrong with it
+// and where it came from.
 func deadLetterHeaders(a *models.DeadLetter) []kafka.Header {
 	headers := make([]kafka.Header, 0, len(a.Message.Headers)+4)
 	for _, h := range a.Message.Headers {

@@ -25,7 +25,7 @@ var ErrHeld = errors.New("held")
 
 var errNotAsked = errors.New("publisher: does not know yet whether it leads")
 
-// Publisher sends out what the ledger holds and has not published yet.
+// Publisher publishes what the ledger holds and has not published yet.
 type Publisher struct {
 	options Options
 	metrics *metrics
@@ -85,7 +85,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve is one attempt to lead, and all of the session if it succeeds.
+// serve tries to lead, and publishes until the lead is lost.
 func (p *Publisher) serve(ctx context.Context) {
 	err := p.retrier.guard.Do(func() error { return p.lead(ctx, (*leaderSession).forever) })
 	switch {
@@ -121,7 +121,7 @@ func (p *Publisher) Ready() error {
 	return nil
 }
 
-// lead takes the lead, if nobody has it, for as long as the work takes.
+// lead works as the leader, unless another replica is.
 func (p *Publisher) lead(ctx context.Context, work func(*leaderSession, context.Context) error) error {
 	led, release, err := p.takeLead(ctx)
 	if err != nil {
@@ -155,12 +155,12 @@ func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release 
 func (p *Publisher) newLeaderSession() *leaderSession {
 	return &leaderSession{
 		options: p.options, ledger: p.options.Ledger, log: p.options.Log, metrics: p.metrics, retrier: p.retrier,
-		sender: p.sender, encoder: p.encoder, short: newShortChunks(&p.options, p.metrics, p.retrier),
+		sender: p.sender, encoder: p.encoder, incomplete: newIncompleteChunks(&p.options, p.metrics, p.retrier),
 		headers: []kafka.Header{{Key: "content-type", Value: []byte(ContentType)}},
 	}
 }
 
-// naming adds to the end of a context what was failing when it came.
+// naming adds what was failing to the error of a context that ended.
 func (p *Publisher) naming(err error) error {
 	if err == nil {
 		return nil
@@ -168,8 +168,8 @@ func (p *Publisher) naming(err error) error {
 	return errors.Join(err, p.retrier.Err())
 }
 
-// watchBacklog reads the backlog now and then, whether or not this replica leads:
-// a backlog that nobody works off is the one to know of.
+// watchBacklog reads the backlog at an interval, whether or not this replica leads: one
+// that no replica works on must be visible.
 func (p *Publisher) watchBacklog(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = p.retrier.retry(ctx, task{Kind: doingBacklog, What: "reading the backlog"}, p.readBacklog)
@@ -180,13 +180,13 @@ func (p *Publisher) watchBacklog(ctx context.Context) {
 func (p *Publisher) readBacklog(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	documents, announcements, setAsides, oldest, err := p.options.Ledger.Backlog(ctx)
+	documents, events, deadLetters, oldest, err := p.options.Ledger.Backlog(ctx)
 	if err != nil {
 		return err
 	}
 	p.metrics.backlog.WithLabelValues(streamDocuments).Set(float64(documents))
-	p.metrics.backlog.WithLabelValues(streamAnnouncements).Set(float64(announcements))
-	p.metrics.backlog.WithLabelValues(streamSetAsides).Set(float64(setAsides))
+	p.metrics.backlog.WithLabelValues(streamEvents).Set(float64(events))
+	p.metrics.backlog.WithLabelValues(streamDeadLetters).Set(float64(deadLetters))
 	now, age := p.options.Now(), time.Duration(0)
 	if !oldest.IsZero() {
 		age = now.Sub(oldest)

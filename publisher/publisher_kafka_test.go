@@ -74,9 +74,9 @@ func TestAllGoesOutToKafka(t *testing.T) {
 			w.ledger.add(docs)
 		}
 	}
-	w.ledger.announcements = []models.OutboxEvent{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
+	w.ledger.events = []models.OutboxEvent{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
 	value := []byte("{\x00\xff broken")
-	w.ledger.setAsides = []models.DeadLetter{{ID: 1, Message: models.Message{
+	w.ledger.deadLetters = []models.DeadLetter{{ID: 1, Message: models.Message{
 		Value: value, Headers: []models.Header{{Key: "ce_id", Value: []byte("e-1")}}, Origin: models.Origin{Topic: "billing.invoices", Offset: 7},
 	}}}
 	made := kafkaTopics(t, partitions)

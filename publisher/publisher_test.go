@@ -42,7 +42,7 @@ func TestDrainPublishesAllThatIsThere(t *testing.T) {
 	second := chunkOf(2, 1, 10, 20)
 	second.Packages = []models.SMSPackage{smsPackage(20, 1)}
 	w.ledger.add(second)
-	w.ledger.announcements = []models.OutboxEvent{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
+	w.ledger.events = []models.OutboxEvent{{Seq: 1, ID: models.UUID{1}, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
 	p := w.publisher(t)
 	drain(t, p)
 
@@ -54,8 +54,8 @@ func TestDrainPublishesAllThatIsThere(t *testing.T) {
 	if packages := w.read(t, topics.Packages); len(packages) != 1 || string(packages[0].Key) != "20" {
 		t.Errorf("packages: %v", packages)
 	}
-	if events := w.read(t, topics.Events); len(events) != 1 || len(w.ledger.announcements) != 0 {
-		t.Errorf("%d events, %d left", len(events), len(w.ledger.announcements))
+	if events := w.read(t, topics.Events); len(events) != 1 || len(w.ledger.events) != 0 {
+		t.Errorf("%d events, %d left", len(events), len(w.ledger.events))
 	}
 	if left := w.ledger.unpublished(); len(left) != 0 {
 		t.Errorf("not marked: %v", left)
@@ -79,13 +79,13 @@ func TestDrainTakesMoreThanOneListing(t *testing.T) {
 	w := newWorld(t)
 	for chunk := range 7 {
 		w.ledger.add(chunkOf(1, chunk, int64(chunk)))
-		w.ledger.announcements = append(w.ledger.announcements, models.OutboxEvent{
+		w.ledger.events = append(w.ledger.events, models.OutboxEvent{
 			Seq: int64(chunk), ID: models.UUID{byte(chunk)}, Type: models.CodeIssued, AccountID: 10, At: postedAt,
 		})
 	}
 	drain(t, w.publisher(t, func(o *Options) { o.ChunkBatch, o.OutboxBatch = 3, 2 }))
-	if left := w.ledger.unpublished(); len(left) != 0 || len(w.ledger.announcements) != 0 {
-		t.Errorf("left: %v, %v", left, w.ledger.announcements)
+	if left := w.ledger.unpublished(); len(left) != 0 || len(w.ledger.events) != 0 {
+		t.Errorf("left: %v, %v", left, w.ledger.events)
 	}
 }
 
@@ -336,8 +336,8 @@ func TestFaultsOfTheLedgerAreWaitedOut(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			w := newWorld(t)
 			w.ledger.add(chunkOf(1, 1, 10, 11))
-			w.ledger.announcements = []models.OutboxEvent{{Seq: 1, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
-			w.ledger.setAsides = []models.DeadLetter{{ID: 1}}
+			w.ledger.events = []models.OutboxEvent{{Seq: 1, Type: models.CodeIssued, AccountID: 10, At: postedAt}}
+			w.ledger.deadLetters = []models.DeadLetter{{ID: 1}}
 			w.ledger.fail[call] = 3
 			p := w.publisher(t)
 			drain(t, p)
@@ -458,7 +458,7 @@ func TestAnnouncementsGoOutInOrderPerAccount(t *testing.T) {
 	var want []string
 	for seq := range int64(200) {
 		a := models.OutboxEvent{Seq: seq, ID: models.UUID{0: 7, 15: byte(seq)}, Type: models.CodeIssued, AccountID: 10 + seq%3, At: postedAt}
-		w.ledger.announcements = append(w.ledger.announcements, a)
+		w.ledger.events = append(w.ledger.events, a)
 		if a.AccountID == 10 {
 			want = append(want, a.ID.String())
 		}
@@ -469,15 +469,15 @@ func TestAnnouncementsGoOutInOrderPerAccount(t *testing.T) {
 	if !slices.Equal(got[10], want) {
 		t.Errorf("\n got %v\nwant %v", got[10], want)
 	}
-	if len(w.ledger.announcements) != 0 {
-		t.Errorf("%d are left", len(w.ledger.announcements))
+	if len(w.ledger.events) != 0 {
+		t.Errorf("%d are left", len(w.ledger.events))
 	}
 }
 
 func TestAnAnnouncementThatCannotBeWrittenHoldsItsAccountOnly(t *testing.T) {
 	w := newWorld(t)
 	add := func(seq, account int64, data map[string]any) {
-		w.ledger.announcements = append(w.ledger.announcements, models.OutboxEvent{
+		w.ledger.events = append(w.ledger.events, models.OutboxEvent{
 			Seq: seq, ID: models.UUID{byte(seq)}, Type: models.CodeIssued, AccountID: account, At: postedAt, Data: data,
 		})
 	}
@@ -491,8 +491,8 @@ func TestAnAnnouncementThatCannotBeWrittenHoldsItsAccountOnly(t *testing.T) {
 		t.Errorf("Drain says %v", err)
 	}
 	got, _ := documentsOf(t, w.read(t, topics.Events))
-	if len(got[10]) != 9 || len(got[11]) != 0 || len(w.ledger.announcements) != 10 {
-		t.Errorf("sent %v, left %d", got, len(w.ledger.announcements))
+	if len(got[10]) != 9 || len(got[11]) != 0 || len(w.ledger.events) != 10 {
+		t.Errorf("sent %v, left %d", got, len(w.ledger.events))
 	}
 }
 
@@ -501,7 +501,7 @@ func TestSetAsidesKeepTheirBytes(t *testing.T) {
 	fault := models.InputError{Reason: models.BadField, Detail: "period is no month"}
 	origin := models.Origin{Topic: "billing.invoices", Partition: 3, Offset: 1 << 40}
 	value := []byte("{\"id\":\x00\xff broken")
-	w.ledger.setAsides = []models.DeadLetter{
+	w.ledger.deadLetters = []models.DeadLetter{
 		{ID: 1, Err: fault, Message: models.Message{Origin: origin, Key: []byte("885"), Value: value, Headers: []models.Header{
 			{Key: "ce_id", Value: []byte("e-1")}, {Key: "error", Value: []byte("their own")}, {Key: "empty", Value: nil},
 		}}},
@@ -539,11 +539,11 @@ func TestASetAsideTooLargeForItsTopicStays(t *testing.T) {
 		if id == 2 || id == 5 {
 			size = 4000
 		}
-		w.ledger.setAsides = append(w.ledger.setAsides, models.DeadLetter{ID: id, Message: models.Message{
+		w.ledger.deadLetters = append(w.ledger.deadLetters, models.DeadLetter{ID: id, Message: models.Message{
 			Origin: models.Origin{Topic: "billing.invoices", Offset: id}, Value: []byte(incompressible(size)),
 		}})
 	}
-	err := w.publisher(t, func(o *Options) { o.Topics.DeadLetters, o.AsideBatch = "narrow", 2 }).Drain(t.Context())
+	err := w.publisher(t, func(o *Options) { o.Topics.DeadLetters, o.DeadLetterBatch = "narrow", 2 }).Drain(t.Context())
 	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "dead-letters 2 from document billing.invoices/0/2") {
 		t.Errorf("Drain says %v", err)
 	}
@@ -558,7 +558,7 @@ func TestBacklogIsShownWhoeverLeads(t *testing.T) {
 	_, _, _, err := w.ledger.Lead(t.Context())
 	must(t, err)
 	w.ledger.add(chunkOf(1, 1, 10, 11))
-	w.ledger.setAsides = []models.DeadLetter{{ID: 1}}
+	w.ledger.deadLetters = []models.DeadLetter{{ID: 1}}
 	w.ledger.fail["Backlog"] = 2
 	p := w.publisher(t, func(o *Options) { o.Now = func() time.Time { return now } })
 	names := []string{"referral_publisher_backlog_messages", "referral_publisher_backlog_timestamp_seconds", "referral_publisher_backlog_oldest_age_seconds"}

@@ -13,10 +13,10 @@ import (
 	"referral/internal/sleep"
 )
 
-// quarantine is what cannot go out because the broker refuses a message permanently, or
-// because it cannot be written: an account with all its later messages, so that their
-// order holds, or a single set-aside message. Others are not held up by it. What is
-// held is tried again with back-off, because the topic's limit may have been raised.
+// quarantine is what cannot be published because the broker refuses a message
+// permanently, or because the message cannot be encoded: an account with all its later
+// messages, so that their order is kept, or a single dead letter. Others are published.
+// What is held is retried with back-off, because the topic's limit may have been raised.
 type quarantine struct {
 	stream   string // documents, events or dead-letters
 	now      func() time.Time
@@ -64,8 +64,7 @@ func (q *quarantine) blocks(id int64) bool {
 }
 
 // refuse holds an id because of one of its documents; false when no more can be
-// held: where so much is refused, the fault lies in the topic rather than in the
-// messages.
+// held: when so many are refused, it is the topic that is wrong, not the messages.
 func (q *quarantine) refuse(id int64, document string, err error) bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
@@ -114,7 +113,7 @@ func (q *quarantine) drop() {
 	clear(q.held)
 }
 
-// errs says of each hold what is held and why.
+// errs has an error for each thing that is held.
 func (q *quarantine) errs() []error {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()

@@ -11,8 +11,8 @@ import (
 	"referral/models"
 )
 
-// retrier is the one place where a failure that may pass becomes a log line, a
-// count and a reason for not being ready. It also waits and tries again.
+// retrier retries, and turns each failure into a log line, a count and a reason for not
+// being ready.
 type retrier struct {
 	*health.Tracker
 	guard    *recovering.Guard
@@ -27,8 +27,8 @@ type task struct{ Kind, What string }
 // streamsTask is all that a session does; it fails as a whole when a part of it panics.
 var streamsTask = task{Kind: doingStreams, What: "publishing"}
 
-// retry does a thing until it succeeds, or until ctx is done, which is the error
-// then. It is tried once even if ctx is done already.
+// retry does something until it succeeds or ctx is done, which then is the error. It is
+// tried once even if ctx is already done.
 func (r *retrier) retry(ctx context.Context, what task, do func(context.Context) error) error {
 	waits := sleep.Backoff(r.min, r.max)
 	for {

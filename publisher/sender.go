@@ -29,7 +29,7 @@ type sender struct {
 	compression kafka.Compression
 }
 
-// partitionWriter is one partition's part of a piece of work.
+// partitionWriter writes the messages of one partition.
 type partitionWriter struct {
 	*sender
 	topic     string
@@ -71,7 +71,7 @@ func (s *sender) send(ctx context.Context, topic string, messages []message, ref
 	return !shared.Load(), err
 }
 
-// queues deals the messages out to the partitions of the topic as Java's clients
+// queues distributes the messages over the partitions of the topic as Java's clients
 // do. The number of partitions is read once, so that an account's messages stay
 // together even while partitions are being added.
 func (s *sender) queues(ctx context.Context, topic string, messages []message) ([][]*message, error) {
@@ -182,8 +182,8 @@ func (w *partitionWriter) allowed(batch []*message) []*message {
 	return slices.DeleteFunc(slices.Clone(batch), func(m *message) bool { return w.refused[m.hold] })
 }
 
-// produce sends one request until there is an answer for good: an
-// acknowledgement, or a refusal that lies in the messages.
+// produce sends one request until the answer is final: an acknowledgement, or a
+// refusal of the messages.
 func (w *partitionWriter) produce(ctx context.Context, batch []*message) (refused bool, err error) {
 	what := task{Kind: doingWrite, What: fmt.Sprintf("writing to topic %s, partition %d", w.topic, w.partition)}
 	err = w.retrier.retry(ctx, what, func(ctx context.Context) error {
@@ -200,7 +200,7 @@ func (w *partitionWriter) produce(ctx context.Context, batch []*message) (refuse
 	return refused, err
 }
 
-// unsendable says why a batch need not be tried.
+// unsendable is why a batch is not even tried; nil when it can be.
 func (w *partitionWriter) unsendable(batch []*message) error {
 	for _, message := range batch {
 		if message.fault != nil {
@@ -213,8 +213,8 @@ func (w *partitionWriter) unsendable(batch []*message) error {
 	return nil
 }
 
-// request is one attempt. It is not cut short by ctx: what is on its way may
-// arrive anyhow, and an acknowledgement heard spares a repetition.
+// request is one attempt. ctx does not end it: the messages may arrive anyway, and
+// the acknowledgement saves sending them again.
 func (w *partitionWriter) request(ctx context.Context, batch []*message) error {
 	select {
 	case w.slots <- struct{}{}:
@@ -239,8 +239,8 @@ func (w *partitionWriter) request(ctx context.Context, batch []*message) error {
 	return response.Error
 }
 
-// refusesMessage tells an answer that would be the same at every try from one
-// that may pass, such as a lost connection, a missing topic or a missing right.
+// refusesMessage tells whether an answer would be the same at every attempt, unlike a
+// lost connection, a missing topic or a missing right.
 func refusesMessage(err error) bool {
 	return errors.Is(err, errUnsendable) ||
 		errors.Is(err, kafka.MessageSizeTooLarge) ||

@@ -98,11 +98,11 @@ func TestTwoLeadersAtOnceAreHarmless(t *testing.T) {
 	topics, ledger := kafkaTopics(t, partitions), newMemory()
 	overlapping(ledger, runs)
 	for n := range int64(300) {
-		ledger.announcements = append(ledger.announcements, models.OutboxEvent{
+		ledger.events = append(ledger.events, models.OutboxEvent{
 			Seq: n + 1, ID: models.UUID{1, byte(n >> 8), byte(n)}, Type: models.CodeIssued, AccountID: n % 7, At: postedAt,
 		})
 	}
-	wanted := announced(ledger.announcements)
+	wanted := announced(ledger.events)
 	for life := range lives {
 		ctx, stop := context.WithCancel(t.Context())
 		var calls sync.WaitGroup
@@ -152,7 +152,7 @@ func announced(list []models.OutboxEvent) map[int64][]string {
 func (m *memory) drained() bool {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return len(m.unpublished()) == 0 && len(m.announcements) == 0
+	return len(m.unpublished()) == 0 && len(m.events) == 0
 }
 
 // marked makes sure that all of what is marked as published is out.

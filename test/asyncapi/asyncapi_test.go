@@ -429,7 +429,7 @@ func TestAnnouncementsThatAreSentAreValid(t *testing.T) {
 	c, encoder := contract(t), publisher.NewEncoder("/referral")
 	seen := map[models.OutboxEventType]int{}
 	for _, a := range story(t) {
-		value, err := encoder.AppendAnnouncement(nil, &a)
+		value, err := encoder.AppendEvent(nil, &a)
 		if err != nil {
 			t.Fatal(err)
 		}

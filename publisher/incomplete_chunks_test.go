@@ -13,21 +13,21 @@ import (
 
 // lacking is a chunk of accounts from 10 to 19 that the ledger shows less of than
 // was posted.
-func lacking(lack func(*models.ChunkDocuments)) (short, whole models.ChunkDocuments) {
+func lacking(lack func(*models.ChunkDocuments)) (incomplete, whole models.ChunkDocuments) {
 	whole = chunkOf(1, 1, 10, 11)
 	whole.From, whole.To = 10, 19
 	whole.Packages = []models.SMSPackage{smsPackage(10, 1)}
 	whole.Posted = whole.Size()
-	short = whole
-	short.Adjustments = append([]models.Adjustment{}, whole.Adjustments...)
-	lack(&short)
-	return short, whole
+	incomplete = whole
+	incomplete.Adjustments = append([]models.Adjustment{}, whole.Adjustments...)
+	lack(&incomplete)
+	return incomplete, whole
 }
 
 // A chunk of which the ledger shows less than was posted is named, and neither
 // sent nor marked, until it is whole. Later documents of its accounts wait for it,
 // those of others do not.
-func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
+func TestIncompleteChunkWaitsUntilItIsWhole(t *testing.T) {
 	for name, lack := range map[string]func(*models.ChunkDocuments){
 		"a document": func(d *models.ChunkDocuments) { d.Adjustments = d.Adjustments[:1] },
 		"a package":  func(d *models.ChunkDocuments) { d.Packages = nil },
@@ -35,8 +35,8 @@ func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			short, whole := lacking(lack)
-			w.ledger.add(short)
+			incomplete, whole := lacking(lack)
+			w.ledger.add(incomplete)
 			w.ledger.add(chunkOf(1, 2, 20))
 			w.ledger.add(chunkOf(2, 1, 10, 20, 12))
 			p := w.publisher(t, func(o *Options) { o.HeldRetryMin, o.HeldRetryMax = 10*time.Millisecond, 10*time.Millisecond })
@@ -50,8 +50,8 @@ func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
 			if left := w.ledger.waiting(); len(left) != 2 {
 				t.Errorf("not marked: %v", left)
 			}
-			if n := testutil.ToFloat64(p.metrics.short); n != 1 {
-				t.Errorf("%v short chunks are counted", n)
+			if n := testutil.ToFloat64(p.metrics.incomplete); n != 1 {
+				t.Errorf("%v incomplete chunks are counted", n)
 			}
 			w.ledger.add(whole)
 			eventually(t, "all is out", func() bool { return len(w.ledger.waiting()) == 0 })
@@ -69,8 +69,8 @@ func TestShortChunkWaitsUntilItIsWhole(t *testing.T) {
 // What is not visible at once is read again without a word.
 func TestChunkThatBecomesVisibleIsPublished(t *testing.T) {
 	w := newWorld(t)
-	short, whole := lacking(func(d *models.ChunkDocuments) { d.Adjustments = nil })
-	w.ledger.add(short)
+	incomplete, whole := lacking(func(d *models.ChunkDocuments) { d.Adjustments = nil })
+	w.ledger.add(incomplete)
 	w.ledger.whenLoaded = func(ref models.ChunkRef) { w.ledger.chunks[ref] = whole }
 	drain(t, w.publisher(t))
 	got, _ := documentsOf(t, w.read(t, topics.Discounts))
@@ -79,13 +79,13 @@ func TestChunkThatBecomesVisibleIsPublished(t *testing.T) {
 
 func TestDrainNamesShortChunk(t *testing.T) {
 	w := newWorld(t)
-	short, _ := lacking(func(d *models.ChunkDocuments) { d.Packages = nil })
-	w.ledger.add(short)
+	incomplete, _ := lacking(func(d *models.ChunkDocuments) { d.Packages = nil })
+	w.ledger.add(incomplete)
 	err := w.publisher(t).Drain(t.Context())
 	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "run 1, chunk 1 posted 2 documents, 1 packages; the ledger shows 2 documents, 0 packages") {
 		t.Errorf("the error is %v", err)
 	}
-	if w.ledger.isPublished(short.Ref) || len(w.read(t, topics.Discounts)) != 0 {
+	if w.ledger.isPublished(incomplete.Ref) || len(w.read(t, topics.Discounts)) != 0 {
 		t.Error("something of it went out")
 	}
 }

@@ -12,24 +12,24 @@ import (
 	"referral/models"
 )
 
-// shortTries is how often a chunk is read in a row before it counts as short.
-const shortTries = 5
+// maxLoads is how often a chunk is read in a row before it counts as incomplete.
+const maxLoads = 5
 
-// shortChunks is the chunks of which the ledger shows less than was posted.
+// incompleteChunks is the chunks of which the ledger shows less than was posted.
 // Nothing of such a chunk is sent, and nothing of its accounts that was posted
 // later. Each is read again with back-off.
-type shortChunks struct {
+type incompleteChunks struct {
 	now      func() time.Time
 	min, max time.Duration // of the back-off
 	count    prometheus.Gauge
 	retrier  *retrier
 
 	mutex   sync.Mutex
-	chunks  map[models.ChunkRef]shortChunk
+	chunks  map[models.ChunkRef]incompleteChunk
 	blocked []accountRange // by the chunks that this round has come to
 }
 
-type shortChunk struct {
+type incompleteChunk struct {
 	accounts accountRange
 	err      error
 	waits    retry.Backoff
@@ -38,42 +38,42 @@ type shortChunk struct {
 
 type accountRange struct{ from, to int64 }
 
-func newShortChunks(o *Options, m *metrics, r *retrier) *shortChunks {
-	return &shortChunks{
-		now: o.Now, min: o.HeldRetryMin / 10, max: o.HeldRetryMax, count: m.short, retrier: r, chunks: map[models.ChunkRef]shortChunk{},
+func newIncompleteChunks(o *Options, m *metrics, r *retrier) *incompleteChunks {
+	return &incompleteChunks{
+		now: o.Now, min: o.HeldRetryMin / 10, max: o.HeldRetryMax, count: m.incomplete, retrier: r, chunks: map[models.ChunkRef]incompleteChunk{},
 	}
 }
 
 // begin opens a round. Which accounts are blocked depends on the chunks that have
 // come before in it, since those posted earlier must not wait for those posted later.
-func (s *shortChunks) begin() (chunks int) {
+func (s *incompleteChunks) begin() (chunks int) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.blocked = s.blocked[:0]
 	return len(s.chunks)
 }
 
-// waits tells whether it is too early to read a short chunk again; its accounts
+// waits tells whether it is too early to read an incomplete chunk again; its accounts
 // are blocked for the rest of the round.
-func (s *shortChunks) waits(ref models.ChunkRef) bool {
+func (s *incompleteChunks) waits(ref models.ChunkRef) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	chunk, short := s.chunks[ref]
-	if !short || !s.now().Before(chunk.next) {
+	chunk, known := s.chunks[ref]
+	if !known || !s.now().Before(chunk.next) {
 		return false
 	}
 	s.blocked = append(s.blocked, chunk.accounts)
 	return true
 }
 
-// note remembers a chunk as short, and blocks its accounts.
-func (s *shortChunks) note(docs *models.ChunkDocuments) {
+// note remembers a chunk as incomplete, and blocks its accounts.
+func (s *incompleteChunks) note(docs *models.ChunkDocuments) {
 	incomplete := models.IncompleteChunk{Ref: docs.Ref, Posted: docs.Posted, Found: docs.Size()}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	chunk, short := s.chunks[docs.Ref]
-	if !short {
-		chunk = shortChunk{accounts: accountRange{docs.From, docs.To}, waits: sleep.Backoff(s.min, s.max)}
+	chunk, known := s.chunks[docs.Ref]
+	if !known {
+		chunk = incompleteChunk{accounts: accountRange{docs.From, docs.To}, waits: sleep.Backoff(s.min, s.max)}
 	}
 	chunk.err = fmt.Errorf("%s; nothing of it is published until it is whole", incomplete)
 	wait, _ := chunk.waits.Next()
@@ -85,10 +85,10 @@ func (s *shortChunks) note(docs *models.ChunkDocuments) {
 }
 
 // clear forgets a chunk that is whole.
-func (s *shortChunks) clear(ref models.ChunkRef) {
+func (s *incompleteChunks) clear(ref models.ChunkRef) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if _, short := s.chunks[ref]; !short {
+	if _, known := s.chunks[ref]; !known {
 		return
 	}
 	delete(s.chunks, ref)
@@ -97,12 +97,12 @@ func (s *shortChunks) clear(ref models.ChunkRef) {
 }
 
 func readingWhole(ref models.ChunkRef) task {
-	return task{Kind: doingShort, What: fmt.Sprintf("reading chunk %d of run %d whole", ref.Chunk, ref.RunID)}
+	return task{Kind: doingIncomplete, What: fmt.Sprintf("reading chunk %d of run %d whole", ref.Chunk, ref.RunID)}
 }
 
 // blocks tells whether an earlier chunk of this round may have documents of an
 // account that are not there yet.
-func (s *shortChunks) blocks(account int64) bool {
+func (s *incompleteChunks) blocks(account int64) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for _, r := range s.blocked {
@@ -114,7 +114,7 @@ func (s *shortChunks) blocks(account int64) bool {
 }
 
 // errs says of each chunk what is missing.
-func (s *shortChunks) errs() []error {
+func (s *incompleteChunks) errs() []error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	var errs []error
@@ -125,7 +125,7 @@ func (s *shortChunks) errs() []error {
 }
 
 // drop forgets everything: another replica may lead from now on.
-func (s *shortChunks) drop() {
+func (s *incompleteChunks) drop() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	clear(s.chunks)
