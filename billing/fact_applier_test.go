@@ -86,7 +86,7 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
-// However the facts about a new client come, one by one or together, whoever
+// However the facts about a new client come, one by one or together, anyone who
 // follows the announcements ends with what is so: a promise that will not come is
 // withdrawn, and what never was is not announced.
 func TestWhatWasPromisedIsWithdrawnInEveryOrder(t *testing.T) {
@@ -321,8 +321,8 @@ func TestTheLadderLeavesTheReferralsAlone(t *testing.T) {
 	at := time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)
 	referrals := []models.Referral{{InviterID: 885, InviteeID: 902, ActivatedAt: at.Add(1)}, {InviterID: 885, InviteeID: 901, ActivatedAt: at}}
 	given := slices.Clone(referrals)
-	if rungs := newProgramme(t, customerTerms()).Ladder(referrals); len(rungs) != 2 || rungs[0].InviteeID != 901 {
-		t.Errorf("the ladder is %+v", rungs)
+	if steps := newProgramme(t, customerTerms()).Ladder(referrals); len(steps) != 2 || steps[0].InviteeID != 901 {
+		t.Errorf("the ladder is %+v", steps)
 	}
 	if !slices.Equal(referrals, given) {
 		t.Errorf("the referrals have become %+v", referrals)

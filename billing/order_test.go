@@ -18,7 +18,7 @@ import (
 //
 //   - one account's requests to activate a code keep their order (they share a
 //     key on their topic);
-//   - a code exists once its owner's registration has arrived, so whoever is
+//   - a code exists once its owner's registration has arrived, so anyone who is
 //     judged before that is told that the code is unknown, and rightly so. The
 //     inviter's registration therefore comes before the judgement (not before the
 //     request, which may be waiting for its own account's registration).

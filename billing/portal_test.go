@@ -378,8 +378,8 @@ func TestTheNextFriendKeepsItsWord(t *testing.T) {
 		c.Referrals = slices.DeleteFunc(c.Referrals, func(r models.Referral) bool { return p.Local(r.ActivatedAt) > today })
 		next := p.PortalView(c, today).Next
 		c.Referrals = append(c.Referrals, models.Referral{InviterID: 885, InviteeID: 999, ActivatedAt: today.Time().Add(20 * time.Hour)})
-		rungs := p.Ladder(c.Referrals)
-		if r := rungs[len(rungs)-1]; r.Step != next.Step || r.Percent != next.Percent || r.End != next.End || r.SMS != next.SMS {
+		steps := p.Ladder(c.Referrals)
+		if r := steps[len(steps)-1]; r.Step != next.Step || r.Percent != next.Percent || r.End != next.End || r.SMS != next.SMS {
 			t.Fatalf("promised %+v, came %+v", next, r)
 		}
 	})

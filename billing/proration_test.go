@@ -30,7 +30,7 @@ func TestRounding(t *testing.T) {
 		{1, 50, 1, 1, 1},      // half a kopeck
 		{1, 49, 1, 1, 0},      // less
 		{1, 51, 1, 1, 1},      // more
-		{3, 50, 1, 1, 2},      // 1.5: away from zero, not to the even neighbour
+		{3, 50, 1, 1, 2},      // 1.5: away from zero, not to the even number
 		{5, 50, 1, 1, 3},      // 2.5: likewise
 		{25, 20, 9, 30, 2},    // 1.5 by days
 		{24, 20, 9, 30, 1},    // 1.44

@@ -192,7 +192,7 @@ func (w *world) keep(c models.Changes) {
 	w.announced = append(w.announced, c.OutboxEvents...)
 }
 
-// checkAnnounced: whoever follows the announcements, the last of each kind, knows
+// checkAnnounced: anyone who follows the announcements, the last of each kind, knows
 // the newest discount of every account, dated or promised, and was told of no other
 // that would not come.
 func (w *world) checkAnnounced() {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is for things that must come to pass; nothing is timed by it.
 const patience = time.Minute
 
-// rig is a broker with topics of its own, a storage, and whoever feeds them.
+// rig is a broker with topics of its own, a storage, and anyone who feeds them.
 type rig struct {
 	t       *testing.T
 	brokers []string

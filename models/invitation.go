@@ -18,7 +18,7 @@ const (
 // InvitationState is where an invitation stands.
 type InvitationState string
 
-// An invitation is written to its recipient at most once, unless whoever was to
+// An invitation is written to its recipient at most once, unless anyone who was to
 // carry it said that it failed. A process that dies while it sends leaves an
 // unknown outcome: that one is not sent again, unless by the same transport and to
 // readers who drop a repeat.

@@ -83,7 +83,7 @@ func (m *memory) Lead(ctx context.Context) (context.Context, func(), bool, error
 	}, true, nil
 }
 
-// breakLock takes the lead from whoever has it: another may take it at once.
+// breakLock takes the lead from anyone who has it: another may take it at once.
 func (m *memory) breakLock() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()

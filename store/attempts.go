@@ -38,7 +38,7 @@ const giveBackTime = 5 * time.Second
 
 // ReserveAttempt counts a try with each of the counters, before the code is looked
 // up. When one of them is at its limit nothing is counted, and over is when the
-// last of the windows at their limits ends; else over is zero. Whoever counts
+// last of the windows at their limits ends; else over is zero. Anyone who counts
 // several names them in the same order, so that no two lock each other out, and
 // those that many share last.
 func (s *Store) ReserveAttempt(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {

@@ -11,7 +11,7 @@ import (
 	"referral/models"
 )
 
-// claimRequest takes a request on that is new, or forgotten, or that whoever
+// claimRequest takes a request on that is new, or forgotten, or that anyone who
 // claimed it has not answered in time.
 const claimRequest = quickly + `INSERT INTO client_requests AS r (account_id, key, digest, taken_at, claimed_at)
 	SELECT $1, $2, $3, $4, $4 FROM quickly

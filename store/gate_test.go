@@ -72,7 +72,7 @@ func (s *storm) couples(yield func(int64) bool) {
 }
 
 // pairs are two facts about one account each that come at one moment, and after
-// which it is never heard of again: nothing later would mend what they miss.
+// which it is never heard of again: nothing later would fix what they miss.
 func (s *storm) pairs() [][]models.FactData {
 	var pairs [][]models.FactData
 	for account := range s.couples {

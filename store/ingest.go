@@ -20,7 +20,7 @@ const (
 // Derive says what facts do to the accounts that they may touch.
 type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
 
-// Take stores a batch of deliveries in one transaction and says what became of
+// Ingest stores a batch of deliveries in one transaction and says what became of
 // each: facts are a set, so that a repeat changes nothing, and what contradicts a
 // fact that came before, or cannot be read, is set aside with its reason. On an
 // error nothing has happened, or (at a commit whose answer was lost) all of it:

@@ -12,7 +12,7 @@ import (
 )
 
 // Twenty friends enter one code at one moment: every one of them counts, and
-// each on its own rung.
+// each on its own step.
 func TestTwentyFriendsAtOnce(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -41,8 +41,8 @@ func TestTwentyFriendsAtOnce(t *testing.T) {
 	if len(d.Referrals) != friends || fmt.Sprint(d.Stored) != fmt.Sprint(entitlements) {
 		t.Errorf("%d referrals, entitlements %v; want %d, %v", len(d.Referrals), d.Stored, friends, entitlements)
 	}
-	if rungs := l.p.Ladder(d.Referrals); fmt.Sprint(rungs) != fmt.Sprint(l.p.Ladder(want)) {
-		t.Errorf("the ladder is %v", rungs)
+	if steps := l.p.Ladder(d.Referrals); fmt.Sprint(steps) != fmt.Sprint(l.p.Ladder(want)) {
+		t.Errorf("the ladder is %v", steps)
 	}
 	if n := l.number("SELECT count(DISTINCT event_id) FROM outbox WHERE type = 'referral.activated.v1'"); n != friends {
 		t.Errorf("%d activations were announced", n)

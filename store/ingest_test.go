@@ -234,7 +234,7 @@ func TestRefusedText(t *testing.T) {
 	}
 }
 
-// A neighbour that is in the way at every try is no fault of the message: it is
+// Another transaction that is in the way at every try is not the message's fault: it is
 // to be tried again later, not set aside.
 func TestNeighbourInTheWayIsNoRefusal(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ func (s *Store) PortalInvoices(ctx context.Context, account int64, before models
 	return c, nil
 }
 
-// Bill is an account's facts with one of its invoices. found is false when the
+// PortalInvoice is an account's facts with one of its invoices. found is false when the
 // account has no such invoice, even if another one has.
 func (s *Store) PortalInvoice(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error) {
 	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {

@@ -270,7 +270,7 @@ func TestTriesAtOneMoment(t *testing.T) {
 	}
 }
 
-// Whoever is over its own limit moves nothing that others share; whoever is let by
+// Anyone who is over its own limit moves nothing that others share; anyone who is let by
 // its own and not by what is shared keeps its own. The wait is that of all limits
 // that are reached.
 func TestATryMovesAllCountersOrNone(t *testing.T) {
@@ -371,7 +371,7 @@ func TestARequestAndItsRepeats(t *testing.T) {
 	claim(request(885, "k", "activate DEF"), models.RequestOther)
 	claim(request(886, "k", "activate DEF"), models.RequestOurs) // another client's key is another key
 	l.now = l.now.Add(2 * patience)
-	second := claim(r, models.RequestOurs) // whoever had it is taken for dead
+	second := claim(r, models.RequestOurs) // anyone who had it is taken for dead
 	if !second.TakenAt.Equal(began) || second.ClaimedAt.Equal(first.ClaimedAt) {
 		t.Errorf("taken over as %+v", second)
 	}

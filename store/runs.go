@@ -323,7 +323,7 @@ func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
 // Check holds rehearsed totals against the brake and says what they break.
 type Check = func(run, before models.Totals) []string
 
-// Advance moves a run on when all its chunks have been through the present
+// AdvanceRun moves a run on when all its chunks have been through the present
 // phase: from the rehearsal through the brake to posting, from posting to its
 // end. moved is false when a chunk is still in somebody's hands.
 func (s *Store) AdvanceRun(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {

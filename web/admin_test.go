@@ -159,10 +159,10 @@ func TestACheckThatHangs(t *testing.T) {
 }
 
 func TestOnlyChangesAreLogged(t *testing.T) {
-	var trouble error
-	handler, log := admin(t, checks{"database": func(context.Context) error { return trouble }})
+	var failure error
+	handler, log := admin(t, checks{"database": func(context.Context) error { return failure }})
 	for _, state := range []error{nil, nil, errors.New("gone"), errors.New("gone"), nil, nil} {
-		trouble = state
+		failure = state
 		get(t, handler, "/readyz")
 	}
 	if strings.Count(log.String(), "\n") != 2 || strings.Count(log.String(), "not ready") != 1 || strings.Count(log.String(), "ready again") != 1 {

@@ -49,7 +49,7 @@ func allRoutes(t *testing.T, a *app) ([]auth.Route, http.Handler) {
 	return routes, handler
 }
 
-// Whoever opens a route to everybody has to say so here too.
+// Anyone who opens a route to everybody has to say so here too.
 func TestOnlyTheseRoutesAreForEverybody(t *testing.T) {
 	a, _ := shut(t)
 	routes, _ := allRoutes(t, a)

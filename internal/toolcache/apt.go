@@ -194,7 +194,7 @@ func (a apt) unpack(ctx context.Context, plan []string, prefix string) (err erro
 			return err
 		}
 	}
-	// Root of an archive may be private to whoever made it.
+	// Root of an archive may be private to anyone who made it.
 	if err := os.Chmod(prefix, 0o755); err != nil {
 		return fmt.Errorf("open the unpacked packages to readers: %w", err)
 	}

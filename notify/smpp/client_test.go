@@ -306,7 +306,7 @@ func TestNotLetIn(t *testing.T) {
 	}
 }
 
-// A connection that is lost is taken up again, whoever ended it.
+// A connection that is lost is taken up again, anyone who ended it.
 func TestReconnecting(t *testing.T) {
 	p := newPeer(t, ok)
 	c := client(t, options(p.listener.Addr().String()), newReceipts())

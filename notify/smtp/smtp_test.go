@@ -199,7 +199,7 @@ func TestAGreetingThatNeverComes(t *testing.T) {
 	is(t, ids, err, models.ErrTransportAway)
 }
 
-// Whoever does not let us in, or cannot be trusted, is as good as away.
+// Anyone who does not let us in, or cannot be trusted, is as good as away.
 func TestAway(t *testing.T) {
 	for name, change := range map[string]func(*server, *Options){
 		"nobody listens":       func(_ *server, o *Options) { o.Port = 1 },

@@ -79,7 +79,7 @@ func (l *latencies) note(m *vegeta.Metrics) {
 }
 
 // fillCabinet makes n accounts: a third of them joined by a friend's code in the
-// last two years, a tenth of all brought them, and whoever brought three or more
+// last two years, a tenth of all brought them, and anyone who brought three or more
 // has had its package. The last tenth has registered lately and may still join.
 func fillCabinet(b *testing.B, db *sql.DB, n int) {
 	b.Helper()

@@ -40,9 +40,11 @@ type Options struct {
 
 // Sizes of the two screens, in CSS pixels.
 const (
-	DeskWidth, DeskHeight   = 1280, 900
-	PhoneWidth, PhoneHeight = 360, 740
-	NarrowWidth             = 320
+	DeskWidth   = 1280
+	DeskHeight  = 900
+	PhoneWidth  = 360
+	PhoneHeight = 740
+	NarrowWidth = 320
 )
 
 // patience is for one step; the machine may be busy with other tests.

@@ -1,5 +1,5 @@
 // Package fakesmtp is an SMTP server for the tests: it takes mails over STARTTLS
-// from whoever knows the password, and keeps them.
+// from anyone who knows the password, and keeps them.
 package fakesmtp
 
 import (

@@ -1,4 +1,4 @@
-// Package imports has no code of its own: its test holds the floor plan
-// (docs/architecture.md), that is which package may import which, and a few
-// rules that hold for the whole tree.
+// Package imports has no code of its own. Its tests hold the rules for the whole tree
+// that the linters cannot: which package may import which by way of a third one
+// (docs/architecture.md, "Imports"), and that documents which are named exist.
 package imports

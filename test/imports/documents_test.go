@@ -32,7 +32,7 @@ func TestCommentsNameDocumentsThatExist(t *testing.T) {
 		for _, group := range s.tree.Comments {
 			for _, m := range named.FindAllStringSubmatch(strings.Join(strings.Fields(group.Text()), " "), -1) {
 				checked++
-				if wrong := missingDocument(root, s.room, m[1], m[2]); wrong != "" {
+				if wrong := missingDocument(root, s.folder, m[1], m[2]); wrong != "" {
 					t.Errorf("%s: %s", s.at(group), wrong)
 				}
 			}

@@ -18,40 +18,8 @@ type rule struct {
 	allowed []map[string]string      // each a tree of files that does not
 }
 
-// imports is a rule about single imports: in the files that it looks at, those
-// that are banned.
-type imports struct {
-	tests  bool                       // test files must keep it too
-	in     func(room string) bool     // folders that it looks at
-	banned func(imported string) bool // whole import paths
-}
-
-func (r imports) find(all []*source) []string {
-	var found []string
-	for _, s := range all {
-		if !r.in(s.room) || (s.test && !r.tests) {
-			continue
-		}
-		for _, imported := range slices.Sorted(maps.Values(s.imports)) {
-			if r.banned(imported) {
-				found = append(found, fmt.Sprintf("%s imports %s", s.name, imported))
-			}
-		}
-	}
-	return found
-}
-
-func rooms(names ...string) func(string) bool {
-	return func(room string) bool { return withinAny(room, names) }
-}
-
-func outside(names ...string) func(string) bool {
-	return func(room string) bool { return !withinAny(room, names) }
-}
-
-// any of these modules or packages, or what lies below them.
-func packages(paths ...string) func(string) bool {
-	return func(imported string) bool { return withinAny(imported, paths) }
+func folders(names ...string) func(string) bool {
+	return func(folder string) bool { return withinAny(folder, names) }
 }
 
 // reach is a rule about the module's own packages: from one folder no way may
@@ -68,7 +36,7 @@ type reach struct {
 func (r reach) find(all []*source) []string {
 	var found []string
 	for _, s := range all {
-		if !within(s.room, r.from) {
+		if !within(s.folder, r.from) {
 			continue
 		}
 		goals := slices.DeleteFunc(slices.Clone(r.to), func(to string) bool { return s.caller() && slices.Contains(r.callers, to) })
@@ -92,7 +60,7 @@ func wayTo(all []*source, from string, goals []string, seen map[string]bool) []s
 	}
 	seen[from] = true
 	for _, s := range all {
-		if s.test || s.room != from {
+		if s.test || s.folder != from {
 			continue
 		}
 		for _, next := range ownImports(s) {
@@ -120,7 +88,7 @@ func clocks(in func(string) bool) func([]*source) []string {
 	return func(all []*source) []string {
 		var found []string
 		for _, s := range all {
-			if s.test || !in(s.room) {
+			if s.test || !in(s.folder) {
 				continue
 			}
 			if s.imports[". time"] != "" {

@@ -20,7 +20,7 @@ const module = "referral"
 // source is one Go file of the module.
 type source struct {
 	name    string // consumer/batch.go
-	room    string // its folder: consumer
+	folder  string // consumer
 	test    bool
 	lines   int
 	imports map[string]string // by the name they are used by in the file
@@ -30,7 +30,7 @@ type source struct {
 
 func parse(name string, text []byte) (*source, error) {
 	s := &source{
-		name: name, room: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
+		name: name, folder: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
 		lines: bytes.Count(text, []byte("\n")), imports: map[string]string{}, places: token.NewFileSet(),
 	}
 	tree, err := parser.ParseFile(s.places, name, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -107,9 +107,4 @@ func within(p, base string) bool { return p == base || strings.HasPrefix(p, base
 
 func withinAny(p string, bases []string) bool {
 	return slices.ContainsFunc(bases, func(base string) bool { return within(p, base) })
-}
-
-func isStandard(imported string) bool {
-	first, _, _ := strings.Cut(imported, "/")
-	return !strings.Contains(first, ".") && first != module
 }

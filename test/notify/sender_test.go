@@ -237,14 +237,14 @@ func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
 	if err := <-p.done; err != nil {
 		t.Error(err)
 	}
-	p.done <- nil // for whoever clears up
+	p.done <- nil // for anyone who clears up
 	if r.state(id) != models.InvitationSent {
 		t.Errorf("it is %s", r.state(id))
 	}
 }
 
 // What one transport may have sent is sent by no other, whatever came after; what
-// provably never left goes out by whoever is asked next.
+// provably never left goes out by anyone who is asked next.
 func TestAnotherTransport(t *testing.T) {
 	doubt := errors.New("broken pipe")
 	away := fmt.Errorf("publisher: %w: connection refused", models.ErrTransportAway)
@@ -315,7 +315,7 @@ func TestInDoubtAndTooOld(t *testing.T) {
 // transport, or unknown.
 func TestADeadSenderBetweenTransports(t *testing.T) {
 	for name, c := range map[string]struct {
-		repeatable []string // the transports of whoever finds it
+		repeatable []string // the transports of anyone who finds it
 		want       models.InvitationState
 	}{
 		"the first transport is still there": {[]string{"kafka"}, models.InvitationQueued},

@@ -62,7 +62,7 @@ func TestACodeIsEntered(t *testing.T) {
 	r.expect(r.enter(902, code, ""), http.StatusOK, map[string]any{"reason": "window_closed"})
 }
 
-// Whoever is not known yet is told to wait, and is judged when its registration
+// Anyone who is not known yet is told to wait, and is judged when its registration
 // comes: nobody is left out.
 func TestWhoeverIsNotKnownWaits(t *testing.T) {
 	t.Parallel()

@@ -269,7 +269,7 @@ func (o overtaken) AdvanceRun(ctx context.Context, id int64, check store.Check) 
 	return o.Store.AdvanceRun(ctx, id, check)
 }
 
-// Whoever works at a run goes on with it when the process that moved it to posting
+// Anyone who works at a run goes on with it when the process that moved it to posting
 // has died.
 func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
 	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)

@@ -72,7 +72,7 @@ func TestSignIn(t *testing.T) {
 	wantAnswer(t, r.Get(r.Browser(), "/referral"), http.StatusOK, "Кем войти?")
 }
 
-// Whoever signs in gets a new token, and the old one is worth nothing: neither
+// Anyone who signs in gets a new token, and the old one is worth nothing: neither
 // somebody else's left in the browser nor one that was put there.
 func TestANewTokenAtEverySignIn(t *testing.T) {
 	memory := authtest.NewMemory()

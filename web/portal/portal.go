@@ -46,13 +46,13 @@ type Service interface {
 }
 
 var (
-	// ErrUnknownAccount: no fact about the account has arrived.
+	// ErrUnknownAccount means that no fact about the account has arrived.
 	ErrUnknownAccount = errors.New("portal: no fact about the account has arrived")
-	// ErrBadCursor: the cursor is not one that the service returned.
+	// ErrBadCursor means that the cursor is not one that the service returned.
 	ErrBadCursor = errors.New("portal: not a cursor of this list")
-	// ErrKeyReused: the idempotency key was used before with another request.
+	// ErrKeyReused means that the idempotency key was used before with another request.
 	ErrKeyReused = errors.New("portal: the idempotency key was used for another request")
-	// ErrUnderWay: the same request is being processed at this moment.
+	// ErrUnderWay means that the same request is being processed at this moment.
 	ErrUnderWay = errors.New("portal: a request with this idempotency key is under way")
 )
 

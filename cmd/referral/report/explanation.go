@@ -76,13 +76,13 @@ func (w *page) facts(e *billing.Explanation) {
 }
 
 func (w *page) entitlements(e *billing.Explanation) {
-	var rungs, discounts [][]string
+	var steps, discounts [][]string
 	for _, r := range e.Ladder {
-		rungs = append(rungs, []string{
+		steps = append(steps, []string{
 			r.On.String(), fmt.Sprint(r.FriendID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), smsOrNothing(r.SMS), rungInWords(r),
 		})
 	}
-	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, rungs)
+	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, steps)
 	for _, d := range e.Discounts {
 		discounts = append(discounts, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), stepOrNothing(d.Step)})
 	}

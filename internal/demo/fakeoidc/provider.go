@@ -83,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Provider, error) {
 	return p, nil
 }
 
-// listen keeps to this machine: whoever reaches the provider can be anybody.
+// listen keeps to this machine: anyone who reaches the provider can be anybody.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

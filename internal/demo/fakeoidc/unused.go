@@ -12,7 +12,7 @@ import (
 
 // What the library asks for and this provider does not offer: refresh tokens,
 // revocation, introspection, JWT profiles. Signing out has nothing to end here:
-// whoever signs in is asked every time.
+// anyone who signs in is asked every time.
 
 var errNotOffered = errors.New("fakeoidc: not offered")
 

@@ -9,8 +9,8 @@ import (
 // noCode is a code that nobody has: the product's codes are random, and longer.
 const noCode = "NOSUCHCODE"
 
-// addActivationScenarios has the last accounts of a block get into a trouble each; the
-// troubles take turns, so that a life of some 100 accounts has all of them.
+// addActivationScenarios has the last accounts of a block get into a special case each; the
+// cases take turns, so that a life of some 100 accounts has all of them.
 func (p *planner) addActivationScenarios() {
 	all := activationScenarios()
 	for i := firstScenario; i < len(p.accounts); i++ {

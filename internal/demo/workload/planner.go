@@ -8,10 +8,10 @@ import (
 	"referral/models"
 )
 
-// Clients live in blocks of neighbours who invite only one another, so that a
+// Clients live in blocks whose members invite only one another, so that a
 // block can be made up, told and forgotten by itself: its first account invites
 // many (climbs.go), those after it are its friends, then come clients who invite
-// one another at random, and the last ones get into trouble (troubles.go).
+// one another at random, and the last ones have a special case each (activation_scenarios.go).
 const (
 	blockSize     = 24
 	firstOrdinary = 9

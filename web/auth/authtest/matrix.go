@@ -289,10 +289,10 @@ func (try *trial) checkRefusal(t *testing.T, route auth.Route, who role, answer 
 func (try *trial) crossSite(t *testing.T, route auth.Route) {
 	session := try.rig.Session(try.Own, Idle)
 	for name, from := range map[string][2]string{
-		"by another site":             {"cross-site", ""},
-		"by a neighbour":              {"same-site", ""},
-		"by another site, old":        {"", "https://evil.example"},
-		"by a page of no origin, old": {"", "null"},
+		"by another site":               {"cross-site", ""},
+		"by another site of the domain": {"same-site", ""},
+		"by another site, old":          {"", "https://evil.example"},
+		"by a page of no origin, old":   {"", "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := try.send(t, route, func(q *http.Request) {

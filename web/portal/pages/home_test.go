@@ -130,7 +130,7 @@ func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
 		"Вам обещана скидка 20% на 3_месяца", "после окончания промо-периода (по плану — 4_мая_2026)")
 }
 
-// Whoever goes back and corrects what was typed sends another request.
+// Anyone who goes back and corrects what was typed sends another request.
 func TestACorrectedFormIsAnotherRequest(t *testing.T) {
 	s := open(t)
 	key := s.get(newcomer, "/referral").key("/referral/activate")
