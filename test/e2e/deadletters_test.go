@@ -179,7 +179,7 @@ func TestAMendedDeadLetterIsTakenAfterAll(t *testing.T) {
 	if listed[0].Topic != w.topics["registered"] || !strings.Contains(listed[0].Detail, "registered_at") {
 		t.Errorf("listed %+v", listed[0])
 	}
-	w.must("dead-letters", "replay", fmt.Sprint(listed[0].ID), "--value", w.file("mended.json", good.value))
+	w.must("dead-letters", "replay", fmt.Sprint(listed[0].ID), "--value", w.file("corrected.json", good.value))
 	w.learnCodes(account)
 	w.must("dead-letters", "replay", fmt.Sprint(listed[1].ID)) // as it is: it comes back
 	w.drained()
