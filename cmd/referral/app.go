@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/spf13/cobra"
 
 	"referral/billing"
@@ -22,7 +24,7 @@ import (
 	"referral/store"
 )
 
-// app is what the commands share: settings, rules, storage, log and metrics.
+// app is what the commands share: settings, rules, storage, log, metrics and output.
 type app struct {
 	config    *config.Config
 	programme *billing.Programme
@@ -30,46 +32,47 @@ type app struct {
 	log       *slog.Logger
 	registry  *prometheus.Registry
 	now       func() time.Time
-	unfit     atomic.Pointer[error] // why the database cannot be worked on yet
+	in        io.Reader
+	out, err  io.Writer
+	notReady  atomic.Pointer[error] // why the database was not usable when it was last checked
 }
 
-// configOf loads the configuration that a command was given.
-func configOf(cmd *cobra.Command, p process) (*config.Config, error) {
-	flag := cmd.Flags().Lookup("config")
-	return config.Load(flag.Value.String(), flag.Changed, p.environ)
-}
+// How a command opens the database. In a read-only session the database itself
+// refuses every change.
+const (
+	readOnly  = true
+	readWrite = false
+)
 
-// openReadOnly prepares a command that only looks: the database itself refuses
-// whatever it would write.
-func openReadOnly(cmd *cobra.Command, p process) (*app, error) { return openChecked(cmd, p, true) }
-
-// openMigrated prepares a command that changes the database.
-func openMigrated(cmd *cobra.Command, p process) (*app, error) { return openChecked(cmd, p, false) }
-
-// openChecked makes sure that the database is fit and that its schema is the one
-// that this program knows.
-func openChecked(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
+// onDatabase does the work of a command on a database whose settings and schema are
+// those that this program needs.
+func onDatabase(cmd *cobra.Command, p process, readOnly bool, work func(context.Context, *app) error) error {
 	a, err := openApp(cmd, p, readOnly)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer a.close()
 	if err := a.checkDatabase(cmd.Context()); err != nil {
-		a.close()
-		return nil, err
+		return err
 	}
-	return a, nil
+	return work(cmd.Context(), a)
 }
 
-// openApp prepares a command that waits for the database, or makes its schema.
+// openApp is for a command that waits for the database, or makes its schema.
 func openApp(cmd *cobra.Command, p process, readOnly bool) (*app, error) {
-	c, err := configOf(cmd, p)
+	c, err := loadConfig(cmd, p)
 	if err != nil {
 		return nil, err
 	}
 	if cmd.Name() != "serve" && c.Log.Level == "info" {
-		c.Log.Level = "warn" // a command at the prompt says in its answer what it did
+		c.Log.Level = "warn" // the output of the command says what it did
 	}
 	return newApp(c, p, readOnly)
+}
+
+func loadConfig(cmd *cobra.Command, p process) (*config.Config, error) {
+	flag := cmd.Flags().Lookup("config")
+	return config.Load(flag.Value.String(), flag.Changed, p.environ)
 }
 
 func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
@@ -82,11 +85,12 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	}
 	a := &app{
 		config: c, programme: programme, log: c.Log.Logger(p.err), registry: prometheus.NewRegistry(), now: wallClock(os.Getenv),
+		in: p.in, out: p.out, err: p.err,
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
-		DSN: string(c.Database.DSN), MaxConnections: c.Database.MaxConnections,
-		StatementTimeout: c.Database.StatementTimeout, ReadOnly: readOnly, Now: a.now, RehearsalFault: a.spoolFaults(), Rejected: a.rejections(),
+		DSN: string(c.Database.DSN), MaxConnections: c.Database.MaxConnections, StatementTimeout: c.Database.StatementTimeout,
+		ReadOnly: readOnly, Now: a.now, RehearsalFault: a.countRehearsalCacheErrors(), Rejected: a.countRejectedStatements(),
 	})
 	if err != nil {
 		return nil, err
@@ -95,29 +99,24 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	return a, nil
 }
 
-// spoolFaults counts the rehearsed chunks that the temporary directory lost. The
-// ledger is none the worse for it, the disk may be.
-func (a *app) spoolFaults() func(models.ChunkRef, error) {
-	faults := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: "rehearsal_cache_errors_total",
+func (a *app) countRehearsalCacheErrors() func(models.ChunkRef, error) {
+	errs := promauto.With(a.registry).NewCounter(prometheus.CounterOpts{Namespace: "referral", Subsystem: "settlement", Name: "rehearsal_cache_errors_total",
 		Help: "Rehearsed chunks that could not be written to or read from the temporary directory. They are settled again."})
-	a.registry.MustRegister(faults)
 	return func(chunk models.ChunkRef, err error) {
-		faults.Inc()
-		a.log.Warn("a rehearsed chunk is lost and is settled again; look at the temporary directory",
+		errs.Inc()
+		a.log.Warn("a rehearsed chunk was lost and is settled again; check the temporary directory",
 			"run", chunk.RunID, "chunk", chunk.Chunk, "directory", os.TempDir(), "error", err)
 	}
 }
 
-// rejections counts the statements that the database rejects whatever the data.
-func (a *app) rejections() func(string) {
-	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejected_statements_total",
+func (a *app) countRejectedStatements() func(sqlstate string) {
+	rejected := promauto.With(a.registry).NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejected_statements_total",
 		Help: "Statements that the database rejects at every attempt, by SQLSTATE: the schema, a privilege or the server is not what the program needs."},
 		[]string{"sqlstate"})
-	a.registry.MustRegister(rejections)
-	for _, state := range []string{"42501", "42703", "42P01"} { // the ones to expect begin at 0
-		rejections.WithLabelValues(state)
+	for _, state := range []string{"42501", "42703", "42P01"} { // those to expect start at 0
+		rejected.WithLabelValues(state)
 	}
-	return func(state string) { rejections.WithLabelValues(state).Inc() }
+	return func(state string) { rejected.WithLabelValues(state).Inc() }
 }
 
 func (a *app) close() {
@@ -133,19 +132,14 @@ func (a *app) checkDatabase(ctx context.Context) error {
 	return a.store.CheckSchema(ctx)
 }
 
-// ready makes sure that the database is fit, that the schema is the one this
-// program knows and that what was derived follows the terms of the configuration.
-func (a *app) ready(ctx context.Context) error {
+// prepareDatabase checks the database and puts the terms of the configuration in force.
+func (a *app) prepareDatabase(ctx context.Context) error {
 	if err := a.checkDatabase(ctx); err != nil {
 		return err
 	}
-	return a.adoptTerms(ctx)
-}
-
-func (a *app) adoptTerms(ctx context.Context) error {
 	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.programme.Rederive(a.now()))
 	if changed > 0 {
-		a.log.Warn("the terms have changed: what they grant was derived again, and differences will be posted by the next runs", "accounts", changed)
+		a.log.Warn("the terms have changed: entitlements were derived again, and the next runs post the differences", "accounts", changed)
 	}
 	return err
 }
@@ -158,32 +152,16 @@ func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {
 	})
 }
 
-// newCode draws an invitation code. The codes are worth money: the source must
-// be one that nobody can foresee.
+// newCode draws an invitation code. The codes are worth money, so nobody may be able
+// to predict them.
 func newCode() string {
 	var code strings.Builder
 	for range models.CodeLength {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(models.CodeAlphabet))))
 		if err != nil {
-			panic(fmt.Sprintf("no randomness: %v", err))
+			panic(fmt.Sprintf("reading random numbers: %v", err))
 		}
 		code.WriteByte(models.CodeAlphabet[n.Int64()])
 	}
 	return code.String()
-}
-
-// periodArg reads the period that a command was given.
-func periodArg(args []string) (models.Period, error) {
-	p, err := parsePeriod(args[0])
-	return p, usageError("period", err)
-}
-
-// parsePeriod reads a period of the years in which facts are taken: in another one
-// there is nothing to be found.
-func parsePeriod(s string) (models.Period, error) {
-	p, err := models.ParsePeriod(s)
-	if err == nil && !models.YearTaken(p.Year()) {
-		err = fmt.Errorf("%s must lie in the years %d to %d", p, models.FirstYear, models.LastYear)
-	}
-	return p, err
 }

@@ -41,7 +41,7 @@ func TestWhatStandsAgainstClosing(t *testing.T) {
 			c.spoil(w)
 			before := w.dump()
 			a := w.asks("close", c.period, "--by", "Anna")
-			if a.status != exitNo || a.out != "" || strings.Count(a.err, "\n") != 1 || !strings.Contains(a.err, "--override REASON closes it all the same") {
+			if a.status != exitNegative || a.out != "" || strings.Count(a.err, "\n") != 1 || !strings.Contains(a.err, "--override REASON closes it all the same") {
 				t.Errorf("%+v", a)
 			}
 			for _, want := range c.want {
@@ -53,7 +53,7 @@ func TestWhatStandsAgainstClosing(t *testing.T) {
 				t.Errorf("something was written:\n%s", difference(before, after))
 			}
 			a = w.asks("close", c.period, "--by", "Anna", "--override", "the auditors wait")
-			if a.status != exitDone || !strings.Contains(a.out, "signed by Anna") || !strings.Contains(a.out, "overridden: the auditors wait; against: ") {
+			if a.status != exitOK || !strings.Contains(a.out, "signed by Anna") || !strings.Contains(a.out, "overridden: the auditors wait; against: ") {
 				t.Fatalf("%+v", a)
 			}
 			shown := w.asks("reconcile", c.period).out
@@ -71,16 +71,16 @@ func TestWhatCannotBeClosed(t *testing.T) {
 	w := spring(t)
 	a := w.asks("close", "2999-11", "--by", "Anna", "--override", "x")
 	for _, want := range []string{"it has not been run: `referral run 2999-11` first", "it is not over before 2999-12-01", "earlier periods are open: 2026-04"} {
-		if a.status != exitNo || !strings.Contains(a.err, want) {
+		if a.status != exitNegative || !strings.Contains(a.err, want) {
 			t.Errorf("%+v, want %q", a, want)
 		}
 	}
-	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone || a.err != "" ||
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitOK || a.err != "" ||
 		!strings.Contains(a.out, "signed by Anna") || !strings.Contains(a.out, "discounts posted -1 843.98 RUB, on 6 lines") {
 		t.Fatalf("%+v", a)
 	}
 	a = w.asks("close", "2026-04", "--by", "Boris")
-	if a.status != exitNo || !strings.Contains(a.err, "closed already: signed by Anna on 20") || !strings.Contains(a.err, "referral reopen 2026-04") {
+	if a.status != exitNegative || !strings.Contains(a.err, "closed already: signed by Anna on 20") || !strings.Contains(a.err, "referral reopen 2026-04") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -91,7 +91,7 @@ func TestClosingUsedWrongly(t *testing.T) {
 		{"close", "2026-04"}, {"close", "2026-04", "--by", " "}, {"close", "2026-04", "--by", "Anna", "--override", " "},
 		{"reopen", "2026-04", "--by", "Anna"}, {"reopen", "2026-04", "--reason", "x"}, {"close", "2026-04", "--by", "\xff"},
 	} {
-		if a := w.asks(args...); a.status != exitWrong || strings.Count(a.err, "\n") != 1 {
+		if a := w.asks(args...); a.status != exitError || strings.Count(a.err, "\n") != 1 {
 			t.Errorf("%v: %+v", args, a)
 		}
 	}
@@ -102,16 +102,16 @@ func TestClosingUsedWrongly(t *testing.T) {
 func TestTheSignedReportStays(t *testing.T) {
 	w := spring(t)
 	const signed, corrected = models.Money(-184398), models.Money(-3333)
-	if a := w.asks("close", "2026-04", "--by", "Anna", "--reason", "April ties"); a.status != exitDone {
+	if a := w.asks("close", "2026-04", "--by", "Anna", "--reason", "April ties"); a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
-	before := w.reconciles(exitDone)
+	before := w.reconciles(exitOK)
 	if len(before.Corrections) != 0 || before.Signed.Overall[0].Posted != (report.Total{Count: 6, AmountMinor: signed}) || before.Signed.By != "Anna" || before.Signed.Reason != "April ties" {
 		t.Errorf("just signed: %+v", before)
 	}
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
 	w.month(202604)
-	after := w.reconciles(exitDone)
+	after := w.reconciles(exitOK)
 	if !slices.Equal(after.Signed.Overall, before.Signed.Overall) || !slices.Equal(after.Signed.Controls, before.Signed.Controls) {
 		t.Errorf("what was signed has changed: %+v, before %+v", after.Signed, before.Signed)
 	}
@@ -123,21 +123,21 @@ func TestTheSignedReportStays(t *testing.T) {
 	}
 	w.showsSigned("signed by Anna", "-1 843.98", "-33.33", "-1 877.31", "2026-05")
 
-	if a := w.asks("reopen", "2026-04", "--by", "Boris", "--reason", "a late invoice"); a.status != exitDone || !strings.Contains(a.out, "period 2026-04 is open again, by Boris: a late invoice") {
+	if a := w.asks("reopen", "2026-04", "--by", "Boris", "--reason", "a late invoice"); a.status != exitOK || !strings.Contains(a.out, "period 2026-04 is open again, by Boris: a late invoice") {
 		t.Fatalf("%+v", a)
 	}
-	if r := w.reconciles(exitDone); r.Signed != nil || len(r.Earlier) != 1 || r.State != models.PeriodRun {
+	if r := w.reconciles(exitOK); r.Signed != nil || len(r.Earlier) != 1 || r.State != models.PeriodRun {
 		t.Errorf("reopened: %+v", r)
 	}
 	const takenBack = "Taken back by reopening: Signed by Anna"
 	if text := w.asks("reconcile", "2026-04").out; !strings.Contains(text, takenBack) || !strings.Contains(text, "Discounts posted: -1 843.98 RUB.") {
 		t.Errorf("reopened, the report does not show what was signed:\n%s", text)
 	}
-	if a := w.asks("close", "2026-04", "--by", "Vera"); a.status != exitDone {
+	if a := w.asks("close", "2026-04", "--by", "Vera"); a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
 	w.showsSigned("Signed by Vera", takenBack, "posted: -1 843.98 RUB")
-	again := w.reconciles(exitDone)
+	again := w.reconciles(exitOK)
 	if again.Signed.By != "Vera" || again.Signed.Overall[0].Posted.AmountMinor != signed+corrected || len(again.Corrections) != 0 ||
 		len(again.Earlier) != 1 || again.Earlier[0].Overall[0].Posted.AmountMinor != signed || len(again.Acts) != 3 {
 		t.Errorf("signed again: %+v", again)
@@ -190,11 +190,11 @@ func TestALedgerChangedAfterTheSignature(t *testing.T) {
 		t.Run(c.want, func(t *testing.T) {
 			t.Parallel()
 			w := spring(t)
-			if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+			if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitOK {
 				t.Fatalf("%+v", a)
 			}
 			w.tampers("UPDATE adjustments SET amount_minor = amount_minor " + c.change + ", items = " + storetest.Items("1", "amount "+c.change) + " WHERE account_id = 885")
-			r := w.reconciles(exitNo)
+			r := w.reconciles(exitNegative)
 			if !slices.ContainsFunc(r.Breaks, func(b report.Break) bool { return string(b.Kind) == c.want }) {
 				t.Errorf("%+v", r.Breaks)
 			}
@@ -206,7 +206,7 @@ func TestALedgerChangedAfterTheSignature(t *testing.T) {
 // with it: the report says so, and the sums still tie.
 func TestAnInvoiceThatMovesAfterTheSignature(t *testing.T) {
 	w := spring(t)
-	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
 	moved := bill(902, 202605, 2, subscription(99999))
@@ -216,19 +216,19 @@ func TestAnInvoiceThatMovesAfterTheSignature(t *testing.T) {
 		w.month(202604)
 		w.month(202605)
 	}
-	r := w.reconciles(exitDone)
+	r := w.reconciles(exitOK)
 	if want := []report.Moved{{Currency: "RUB", AmountMinor: 20000}}; !slices.Equal(r.Moved, want) || r.Overall[0].Posted.AmountMinor != -184398+20000 {
 		t.Errorf("moved %+v, want %+v; now %+v", r.Moved, want, r.Overall)
 	}
 	var may report.Reconciliation
-	w.answers(exitDone, &may, "reconcile", "2026-05", "--format", "json")
+	w.answers(exitOK, &may, "reconcile", "2026-05", "--format", "json")
 }
 
 // Accepting a run accepts what it posts for closed months too. That is one act,
 // recorded with the month that was run.
 func TestAcceptingIsRecordedOnce(t *testing.T) {
 	w := spring(t)
-	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitDone {
+	if a := w.asks("close", "2026-04", "--by", "Anna"); a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})

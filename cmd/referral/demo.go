@@ -23,13 +23,15 @@ import (
 	"referral/internal/demo/fakeoidc"
 	"referral/internal/demo/postgres"
 	"referral/internal/demo/workload"
+	"referral/internal/sleep"
 	"referral/internal/subprocess"
 	"referral/models"
 	"referral/store"
+	"referral/web/auth"
 	"referral/web/portal"
 )
 
-// demoOptions say how large the demo is.
+// demoOptions is how large the demo is.
 type demoOptions struct {
 	accounts int
 	months   int
@@ -41,79 +43,80 @@ func newDemo(p process) *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "The whole system on one machine, with nothing installed beforehand",
-		Long: `Starts an embedded broker and a private PostgreSQL (found on the machine, or fetched
-once), makes up clients and their months, settles every month, stands for billing,
-and prints the reconciliation and the explanation of one account. Then it serves
-the personal account, in which one may sign in as any client, until Ctrl-C, or ends
-with --once.`,
+		Short: "The whole system on one machine, with nothing to install first",
+		Long: `Starts an embedded Kafka broker and a private PostgreSQL (found on the machine, or
+downloaded once), generates clients and their months, settles every month, plays the
+part of billing, and prints the reconciliation of the last month and the explanation of
+one account. Then it serves the personal account, where you can sign in as any client,
+until Ctrl-C. With --once it ends instead.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configOf(cmd, p)
+			c, err := loadConfig(cmd, p)
 			if err != nil {
 				return err
 			}
 			if o.accounts < 1 || o.months < 1 || o.months > 36 {
-				return usageError("demo", errors.New("--accounts must be at least 1, --months 1 to 36"))
+				return misuse(cmd, "--accounts must be at least 1, --months 1 to 36")
 			}
 			return runDemo(cmd.Context(), p, c, o)
 		},
 	}
 	cmd.Flags().IntVar(&o.accounts, "accounts", 2000, "how many clients")
-	cmd.Flags().IntVar(&o.months, "months", 8, "how many months of life, the last one being the month before this")
-	cmd.Flags().Uint64Var(&o.seed, "seed", 885, "another seed, another life")
+	cmd.Flags().IntVar(&o.months, "months", 8, "how many months, the last one being the month before this")
+	cmd.Flags().Uint64Var(&o.seed, "seed", 885, "the same seed generates the same clients")
 	cmd.Flags().BoolVar(&o.once, "once", false, "end instead of serving until Ctrl-C")
 	return cmd
 }
 
-// demo is the system put together on one machine.
+// demo is the whole system on one machine.
 type demo struct {
 	*app
-	process
-	built     *parts
-	options   demoOptions
-	life      *workload.Generator
-	codes     *workload.Codes
-	told      workload.Summary
-	teller    *teller
-	billing   *fakebilling.Billing
-	identity  *fakeoidc.Provider
-	posted    int
-	overrides []string // environment under which the program's own commands find this system
+
+	process     process
+	service     *service
+	options     demoOptions
+	workload    *workload.Generator
+	kafka       *workload.Kafka
+	codes       *workload.Codes
+	sent        workload.Summary
+	billing     *fakebilling.Billing
+	provider    *fakeoidc.Provider
+	posted      int
+	environment []string // with which the commands of the program find this system
 }
 
 func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
 	d := &demo{process: p, options: o, codes: workload.NewCodes(o.accounts)}
 	dir, err := os.MkdirTemp("", "referral-demo-*")
 	if err != nil {
-		return fmt.Errorf("making a directory for the demo: %w", err)
+		return fmt.Errorf("creating a directory for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	began := time.Now()
-	fmt.Fprintln(p.out, "Starting an embedded broker and a private PostgreSQL …")
+	fmt.Fprintln(p.out, "Starting an embedded Kafka broker and a private PostgreSQL …")
 	database, err := postgres.Start(ctx, postgres.Options{Log: p.err})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Stop()) }()
-	kafkaBroker, err := embeddedkafka.Start(ctx, embeddedkafka.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
+	broker, err := embeddedkafka.Start(ctx, embeddedkafka.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
 	if err != nil {
 		return err
 	}
-	defer kafkaBroker.Stop()
-	if err := d.identify(ctx, c); err != nil {
+	defer broker.Stop()
+	if err := d.startProvider(ctx, c); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.identity.Stop()) }()
-	if err := d.prepare(ctx, c, database.DSN("postgres"), kafkaBroker.Addr()); err != nil {
+	defer func() { err = errors.Join(err, d.provider.Stop()) }()
+	if err := d.open(ctx, c, database.DSN("postgres"), broker.Addr()); err != nil {
 		return err
 	}
 	defer d.close()
 	fmt.Fprintf(p.out, "Ready after %s.\n\n", time.Since(began).Round(100*time.Millisecond))
-	return d.live(ctx)
+	return d.run(ctx)
 }
 
-// demoPartitions is enough to show that order holds per account, not per topic.
+// demoPartitions is enough to show that messages are in order per account, not per topic.
 const demoPartitions = 3
 
 func demoTopics(c *config.Config) map[string]int {
@@ -124,38 +127,84 @@ func demoTopics(c *config.Config) map[string]int {
 	return topics
 }
 
-// prepare points the configuration at the private servers and opens the program
-// on them.
-func (d *demo) prepare(ctx context.Context, c *config.Config, dsn, brokerAddr string) error {
+// startProvider starts an OpenID provider and configures sign-in with it.
+func (d *demo) startProvider(ctx context.Context, c *config.Config) error {
+	address, err := freeAddress(c.HTTP.Cabinet)
+	if err != nil {
+		return err
+	}
+	c.HTTP.Cabinet = address
+	c.Cabinet = config.Default().Cabinet
+	public := c.Cabinet.Public(address)
+	d.provider, err = fakeoidc.Start(ctx, fakeoidc.Options{
+		RedirectURIs: []string{public + portal.BasePath + auth.CallbackPath}, PostLogoutURIs: []string{public + portal.BasePath + auth.SignedOutPath}, Offer: d.offeredClients,
+	})
+	if err != nil {
+		return err
+	}
+	s := &c.Cabinet.SignIn
+	s.Issuer, s.ClientID, s.ClientSecret = d.provider.Issuer(), d.provider.ClientID(), config.Secret(d.provider.ClientSecret())
+	s.AccountClaim, s.Audience = d.provider.AccountClaim(), d.provider.Audience()
+	if err := c.Validate(); err != nil {
+		return errors.Join(err, d.provider.Stop())
+	}
+	return nil
+}
+
+// offeredClients is the clients that the sign-in page offers: one of each interesting kind.
+func (d *demo) offeredClients(ctx context.Context) ([]fakeoidc.Client, error) {
+	found, err := d.store.DemoAccounts(ctx, d.programme.Local(d.now()))
+	if err != nil {
+		d.log.Error("the sign-in page cannot offer clients", "error", err)
+		return nil, err
+	}
+	var offered []fakeoidc.Client
+	for _, c := range []fakeoidc.Client{
+		{AccountID: found.Highest, Why: "выше всех на лестнице скидок"},
+		{AccountID: found.Climber, Why: "привёл первого друга"},
+		{AccountID: found.Packaged, Why: "заработал пакет SMS"},
+		{AccountID: found.Promised, Why: "новый клиент: скидка ждёт конца промо-периода"},
+		{AccountID: found.Newcomer, Why: "новый клиент: ещё может ввести код"},
+	} {
+		known := func(other fakeoidc.Client) bool { return other.AccountID == c.AccountID }
+		if c.AccountID != 0 && !slices.ContainsFunc(offered, known) {
+			offered = append(offered, c)
+		}
+	}
+	return offered, nil
+}
+
+// open points the configuration at the private servers and opens the program on them.
+func (d *demo) open(ctx context.Context, c *config.Config, dsn, broker string) error {
 	admin, err := freeAddress(c.HTTP.Admin)
 	if err != nil {
 		return err
 	}
-	c.Kafka.Brokers, c.Database.DSN, c.HTTP.Admin = []string{brokerAddr}, config.DSN(dsn), admin
+	c.Kafka.Brokers, c.Database.DSN, c.HTTP.Admin = []string{broker}, config.DSN(dsn), admin
 	c.Kafka.TLS, c.Kafka.SASL = config.TLS{}, config.SASL{}
 	c.Log = config.Log{Level: "error", Format: "text"}
-	d.overrides = []string{
-		"REFERRAL_KAFKA_BROKERS=" + brokerAddr, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,
+	d.environment = []string{
+		"REFERRAL_KAFKA_BROKERS=" + broker, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,
 		"REFERRAL_LOG_LEVEL=error", "REFERRAL_KAFKA_TLS=false", "REFERRAL_KAFKA_SASL={}",
 	}
-	if d.app, err = newApp(c, d.process, false); err != nil {
+	if d.app, err = newApp(c, d.process, readWrite); err != nil {
 		return err
 	}
 	if _, err := d.store.Migrate(ctx, store.Roles{}); err != nil {
 		return err
 	}
-	if err := d.ready(ctx); err != nil {
+	if err := d.prepareDatabase(ctx); err != nil {
 		return err
 	}
 	first := d.programme.Local(d.now()).Period()
 	for range d.options.months {
 		first = first.Previous()
 	}
-	d.life, err = workload.New(workload.Options{Seed: d.options.seed, Accounts: d.options.accounts, First: first, Months: d.options.months})
+	d.workload, err = workload.New(workload.Options{Seed: d.options.seed, Accounts: d.options.accounts, First: first, Months: d.options.months})
 	return err
 }
 
-// freeAddress is the address itself, or when somebody has it one with a free port.
+// freeAddress is the address itself, or one with a free port when it is in use.
 func freeAddress(address string) (string, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -165,104 +214,115 @@ func freeAddress(address string) (string, error) {
 	return free, listener.Close()
 }
 
-// live plays the months while the service runs, then shows what came of them.
-func (d *demo) live(ctx context.Context) error {
+// run plays the months while the service runs, then shows the results.
+func (d *demo) run(ctx context.Context) error {
 	var err error
-	if d.built, err = d.build(allParts); err != nil {
+	if d.service, err = d.build(allComponents); err != nil {
 		return err
 	}
-	d.teller = newTeller(d.config)
+	topics := d.config.Kafka.Topics
+	d.kafka = workload.NewKafka(d.config.Kafka.Brokers, topics.Names())
 	if d.billing, err = fakebilling.Start(ctx, fakebilling.Options{
 		Brokers: d.config.Kafka.Brokers, Group: "demo-billing", Log: slog.New(slog.DiscardHandler),
-		Discounts: d.config.Kafka.Topics.Discounts, Packages: d.config.Kafka.Topics.Packages, Results: d.config.Kafka.Topics.Results,
+		Discounts: topics.Discounts, Packages: topics.Packages, Results: topics.Results,
 	}); err != nil {
-		return err
+		return errors.Join(err, d.kafka.Close())
 	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	group, serving := errgroup.WithContext(serving)
-	group.Go(func() error { return d.runParts(serving, d.built, []string{partConsumer, partPublisher}) })
-	group.Go(func() error { return d.teller.learn(serving, d.codes) })
-	var told error
+	group.Go(func() error {
+		return d.runComponents(serving, d.service, []string{componentConsumer, componentPublisher})
+	})
+	group.Go(func() error { return d.kafka.LearnCodes(serving, d.codes) })
+	var played error
 	group.Go(func() error {
 		defer stop()
-		told = d.story(serving)
-		return told
+		played = d.play(serving)
+		return played
 	})
 	err = group.Wait()
-	if told != nil {
-		err = told // what went wrong first, not what it ended
+	if played != nil {
+		err = played // the cause, and not what it ended
 	}
 	if errors.Is(err, context.Canceled) {
-		err = nil // Ctrl-C, or the end of the story, which ends the rest
+		err = nil // Ctrl-C, or the end of the demo, which ends the rest
 	}
-	return errors.Join(err, d.billing.Stop(), d.teller.close())
+	return errors.Join(err, d.billing.Stop(), d.kafka.Close())
 }
 
-func (d *demo) story(ctx context.Context) error {
-	if err := d.tell(ctx); err != nil {
-		return err
-	}
-	if err := d.show(ctx); err != nil || d.options.once {
-		return err
-	}
-	return d.stay(ctx)
-}
-
-// tell plays the months, one line of a table each.
-func (d *demo) tell(ctx context.Context) error {
-	fmt.Fprintf(d.out, "%d clients live %d months; messages come late, twice, in any order and broken.\n\n", d.options.accounts, d.options.months)
+func (d *demo) play(ctx context.Context) error {
+	fmt.Fprintf(d.out, "%d clients, %d months. Messages arrive late, twice, in any order, and some are faulty.\n\n", d.options.accounts, d.options.months)
 	const row = "%-8s  %9s  %9s  %9s  %16s  %8s  %7s  %11s\n"
 	fmt.Fprintf(d.out, row, "month", "messages", "invoices", "documents", "discounts", "packages", "on hold", "late facts")
 	began := time.Now()
-	for phase := range d.life.Phases() {
-		if err := d.month(ctx, phase, row); err != nil {
+	for phase := range d.workload.Phases() {
+		if err := d.playMonth(ctx, phase, row); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(d.out, "\nTold and settled in %s: %s messages, of them %s repeats and %s broken.\n\n", time.Since(began).Round(100*time.Millisecond),
-		report.Count(d.told.Messages), report.Count(d.told.Repeats), report.Count(badOf(&d.told)))
-	return nil
+	faulty := int64(0)
+	for _, count := range d.sent.Bad {
+		faulty += count
+	}
+	fmt.Fprintf(d.out, "\nSettled in %s: %s messages, of them %s repeats and %s faulty.\n\n", time.Since(began).Round(100*time.Millisecond),
+		report.Count(d.sent.Messages), report.Count(d.sent.Repeats), report.Count(faulty))
+	if err := d.show(ctx); err != nil || d.options.once {
+		return err
+	}
+	return d.serveUntilStopped(ctx)
 }
 
-func badOf(s *workload.Summary) int64 {
-	var n int64
-	for _, count := range s.Bad {
-		n += count
-	}
-	return n
-}
-
-// month tells one month, settles it, and settles again what came late for the
-// months before.
-func (d *demo) month(ctx context.Context, phase int, row string) error {
-	messages, invoices := d.told.Messages, d.told.Good[workload.Invoices]
-	if err := d.teller.tell(ctx, &d.told, withoutErrors(d.life.Registrations(phase))); err != nil {
+// playMonth sends the messages of a month, settles it, and settles again what came late
+// for the months before.
+func (d *demo) playMonth(ctx context.Context, phase int, row string) error {
+	messages, invoices := d.sent.Messages, d.sent.Good[workload.Invoices]
+	if err := d.kafka.Send(ctx, &d.sent, d.workload.Registrations(phase)); err != nil {
 		return err
 	}
-	if err := d.settled(ctx); err != nil {
+	if err := d.awaitConsumed(ctx); err != nil {
 		return err
 	}
-	issued, err := d.store.CodesIssued(ctx)
-	if err != nil {
+	if err := d.awaitCodes(ctx); err != nil {
 		return err
 	}
-	if err := d.teller.awaitCodes(ctx, d.codes, int(issued)); err != nil {
+	if err := d.kafka.SendUntilError(ctx, &d.sent, d.workload.Rest(phase, d.codes.Code)); err != nil {
 		return err
 	}
-	if err := d.teller.tell(ctx, &d.told, d.life.Rest(phase, d.codes.Code)); err != nil {
+	if err := d.awaitConsumed(ctx); err != nil {
 		return err
 	}
-	if err := d.settled(ctx); err != nil {
-		return err
-	}
-	period := d.life.Period(phase)
+	period := d.workload.Period(phase)
 	own, late, err := d.settleMonth(ctx, period)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, row, period, report.Count(d.told.Messages-messages), report.Count(d.told.Good[workload.Invoices]-invoices), report.Count(own.Documents),
+	fmt.Fprintf(d.out, row, period, report.Count(d.sent.Messages-messages), report.Count(d.sent.Good[workload.Invoices]-invoices), report.Count(own.Documents),
 		own.Amount, report.Count(own.Packages), report.Count(own.HeldLines), late.Amount)
+	return nil
+}
+
+// demoTimeout limits how long the demo waits for one thing.
+const demoTimeout = 10 * time.Minute
+
+func (d *demo) awaitConsumed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	return d.app.kafka().awaitConsumed(ctx)
+}
+
+func (d *demo) awaitCodes(ctx context.Context) error {
+	issued, err := d.store.CodesIssued(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	for d.codes.Known() < int(issued) {
+		if !sleep.For(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("waiting for the invitation codes on the topic of events: %w", ctx.Err())
+		}
+	}
 	return nil
 }
 
@@ -277,11 +337,11 @@ func (d *demo) settleMonth(ctx context.Context, period models.Period) (own, late
 		if info.Period > period || info.Period < period && info.Stale == 0 {
 			continue
 		}
-		runs, err := d.built.scheduler.Settler.Run(ctx, models.RunRequest{Period: info.Period})
-		if err != nil {
-			return own, late, err
+		runs, err := d.service.scheduler.Settler.Run(ctx, models.RunRequest{Period: info.Period})
+		if err == nil {
+			err = resultOf(runs)
 		}
-		if err := outcomeOf(runs); err != nil {
+		if err != nil {
 			return own, late, err
 		}
 		if info.Period == period {
@@ -294,31 +354,28 @@ func (d *demo) settleMonth(ctx context.Context, period models.Period) (own, late
 	if err := d.billing.WaitFor(ctx, d.posted); err != nil {
 		return own, late, err
 	}
-	return own, late, d.settled(ctx)
+	return own, late, d.awaitConsumed(ctx)
 }
 
-// show prints what came of it, by the program's own commands.
+// show prints the results by the commands of the program.
 func (d *demo) show(ctx context.Context) error {
-	last := d.life.Period(d.life.Phases() - 1)
-	star, err := d.store.MostDiscounted(ctx, last)
+	last := d.workload.Phases() - 1
+	if err := d.command(ctx, d.out, "reconcile", d.workload.Period(last).String()); err != nil {
+		return err
+	}
+	account, err := d.store.MostDiscounted(ctx, d.workload.Period(last))
+	if err == nil && account != 0 {
+		err = d.command(ctx, d.out, "explain", "account", fmt.Sprint(account))
+	}
 	if err != nil {
 		return err
 	}
-	commands := [][]string{{"reconcile", last.String()}}
-	if star != 0 {
-		commands = append(commands, []string{"explain", "account", fmt.Sprint(star)})
-	}
-	for _, args := range commands {
-		if err := d.command(ctx, d.out, args...); err != nil {
-			return err
-		}
-	}
-	if d.life.Phases() > 1 {
+	if last > 0 {
 		fmt.Fprintln(d.out, "The other months:")
 	}
-	for phase := range d.life.Phases() - 1 {
-		period := d.life.Period(phase).String()
-		if err := d.command(ctx, nil, "reconcile", period); err != nil {
+	for phase := range last {
+		period := d.workload.Period(phase).String()
+		if err := d.command(ctx, io.Discard, "reconcile", period); err != nil {
 			return err
 		}
 		fmt.Fprintf(d.out, "  %s ties\n", period)
@@ -327,47 +384,42 @@ func (d *demo) show(ctx context.Context) error {
 	return nil
 }
 
-// command runs one of the program's commands on this system; with no out only
-// its outcome counts.
+// command runs a command of the program on this system.
 func (d *demo) command(ctx context.Context, out io.Writer, args ...string) error {
-	p := process{in: d.in, out: out, err: d.err, environ: slices.Concat(d.environ, d.overrides)}
-	if out == nil {
-		p.out = io.Discard
-	} else {
-		fmt.Fprintf(out, "$ referral %s\n", strings.Join(args, " "))
-	}
-	if status := run(ctx, args, p); status != exitDone {
-		return errNo{fmt.Sprintf("`referral %s` ended with status %d", strings.Join(args, " "), status)}
+	line := "referral " + strings.Join(args, " ")
+	fmt.Fprintf(out, "$ %s\n", line)
+	p := process{in: d.in, out: out, err: d.err, environ: slices.Concat(d.process.environ, d.environment)}
+	if status := run(ctx, args, p); status != exitOK {
+		return negativeResult(fmt.Sprintf("`%s` ended with status %d", line, status))
 	}
 	return nil
 }
 
-// newcomers are clients who have registered these days and may still enter a
-// code, for people who click through the demo.
-const newcomers = 3
+// newClients is how many clients register these days and may still enter a code, for
+// people who try that.
+const newClients = 3
 
-func (d *demo) welcome(ctx context.Context) error {
-	return d.teller.tell(ctx, &d.told, func(yield func(workload.Message, error) bool) {
-		for n := range newcomers {
+func (d *demo) registerNewClients(ctx context.Context) error {
+	return d.kafka.Send(ctx, &d.sent, func(yield func(workload.Message) bool) {
+		for n := range newClients {
 			at := d.now().Add(-time.Duration(n) * 24 * time.Hour)
-			if !yield(workload.Registration(int64(d.options.accounts+1+n), at), nil) {
+			if !yield(workload.Registration(int64(d.options.accounts+1+n), at)) {
 				return
 			}
 		}
 	})
 }
 
-// stay serves until somebody ends it.
-func (d *demo) stay(ctx context.Context) error {
-	if err := d.welcome(ctx); err != nil {
+func (d *demo) serveUntilStopped(ctx context.Context) error {
+	if err := d.registerNewClients(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), portal.BasePath)
 	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
-	fmt.Fprintf(d.out, "The commands work on it too, under:\n  export %s %s\n", shellQuoted(d.overrides[0]), shellQuoted(d.overrides[1]))
+	fmt.Fprintf(d.out, "To use other commands on this system:\n  export %s %s\n", shellQuoted(d.environment[0]), shellQuoted(d.environment[1]))
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.answer(ctx, d.built, allParts) })
-	group.Go(func() error { return d.runParts(ctx, d.built, []string{partScheduler, partNotify}) })
+	group.Go(func() error { return d.serveHTTP(ctx, d.service, allComponents) })
+	group.Go(func() error { return d.runComponents(ctx, d.service, []string{componentScheduler, componentNotify}) })
 	return group.Wait()
 }
 

@@ -23,7 +23,7 @@ func (w *town) rejects(id models.UUID, reason string) {
 
 func (w *town) refuses(want string, args ...string) {
 	w.Helper()
-	if a := w.asks(args...); a.status != exitNo || !strings.Contains(a.err, want) || a.out != "" {
+	if a := w.asks(args...); a.status != exitNegative || !strings.Contains(a.err, want) || a.out != "" {
 		w.Errorf("%v: %+v, want the reason %q", args, a, want)
 	}
 }
@@ -36,7 +36,7 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 	parcel := billing.PackageID(885, 1200, 1)
 	w.rejects(id, "the invoice is closed")
 	w.rejects(parcel, "no such tariff")
-	broken := w.reconciles(exitNo)
+	broken := w.reconciles(exitNegative)
 	if broken.BreakCount != 2 || broken.Breaks[0].Kind != billing.BreakRejected || broken.Overall[0].WrittenOff != (report.Total{}) {
 		t.Errorf("after the rejection: %+v", broken.Breaks)
 	}
@@ -45,12 +45,12 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 	}
 	for _, document := range []models.UUID{id, parcel} {
 		a := w.asks("write-off", document.String(), "--by", "Boris", "--reason", "paid in cash")
-		if a.status != exitDone || !strings.Contains(a.out, "is written off by Boris") {
+		if a.status != exitOK || !strings.Contains(a.out, "is written off by Boris") {
 			t.Fatalf("%+v", a)
 		}
 	}
 	const amount = -(142000 + 5843)
-	r := w.reconciles(exitDone)
+	r := w.reconciles(exitOK)
 	all := r.Overall[0]
 	if all.WrittenOff != (report.Total{Count: 2, AmountMinor: amount}) || all.Answered.AmountMinor+amount != all.Published.AmountMinor || r.Overall[1].WrittenOff.Count != 1 {
 		t.Errorf("%+v", r.Overall)
@@ -79,7 +79,7 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 
 	w.now = w.now.Add(time.Hour)
 	w.hears(models.Result{AdjustmentID: id, AccountID: 885, Status: models.ResultApplied, Amount: amount, At: w.now})
-	r = w.reconciles(exitNo)
+	r = w.reconciles(exitNegative)
 	if r.BreakCount != 1 || r.Breaks[0].Kind != billing.BreakPaidWrittenOff || r.Breaks[0].ActualMinor != amount || r.Breaks[0].ExpectedMinor != 0 {
 		t.Errorf("booked although written off: %+v", r.Breaks)
 	}
@@ -89,7 +89,7 @@ func TestWritingOffARejectedDocument(t *testing.T) {
 func (w *town) sheetsSay(cells ...string) {
 	w.Helper()
 	path := filepath.Join(w.TempDir(), "r.xlsx")
-	if a := w.asks("reconcile", "2026-04", "--format", "xlsx", "--output", path); a.status != exitDone {
+	if a := w.asks("reconcile", "2026-04", "--format", "xlsx", "--output", path); a.status != exitOK {
 		w.Fatalf("%+v", a)
 	}
 	book, err := excelize.OpenFile(path)
@@ -114,16 +114,16 @@ func TestSendingARejectedDocumentAgain(t *testing.T) {
 	w := spring(t)
 	id := billing.AdjustmentID(202604, april885, 1)
 	w.rejects(id, "the invoice is closed")
-	if a := w.asks("resend", id.String(), "--by", "Anna", "--reason", "it is open again"); a.status != exitDone || !strings.Contains(a.out, "will be published again") {
+	if a := w.asks("resend", id.String(), "--by", "Anna", "--reason", "it is open again"); a.status != exitOK || !strings.Contains(a.out, "will be published again") {
 		t.Fatalf("%+v", a)
 	}
 	w.refuses("not been published yet", "resend", id.String(), "--by", "Anna")
 	w.refuses("not been published yet", "write-off", id.String(), "--by", "Anna", "--reason", "enough")
-	if r := w.reconciles(exitNo); r.BreakCount != 1 || r.Breaks[0].Kind != billing.BreakUnpublished {
+	if r := w.reconciles(exitNegative); r.BreakCount != 1 || r.Breaks[0].Kind != billing.BreakUnpublished {
 		t.Errorf("%+v", r.Breaks)
 	}
 	w.publishes()
-	if r := w.reconciles(exitNo); r.BreakCount != 1 || r.Breaks[0].Kind != billing.BreakUnanswered {
+	if r := w.reconciles(exitNegative); r.BreakCount != 1 || r.Breaks[0].Kind != billing.BreakUnanswered {
 		t.Errorf("%+v", r.Breaks)
 	}
 	if a := w.asks("explain", "invoice", april885); !strings.Contains(a.out, "resent by Anna on") || !strings.Contains(a.out, "it is open again") {
@@ -131,7 +131,7 @@ func TestSendingARejectedDocumentAgain(t *testing.T) {
 	}
 	w.now = w.now.Add(time.Hour)
 	w.hears(models.Result{AdjustmentID: id, AccountID: 885, Status: models.ResultApplied, Amount: -(142000 + 5843), At: w.now})
-	w.reconciles(exitDone)
+	w.reconciles(exitOK)
 	w.refuses("billing has applied it", "resend", id.String(), "--by", "Anna")
 }
 
@@ -142,7 +142,7 @@ func TestDecisionsRefuseWrongUse(t *testing.T) {
 		{"resend"}, {"resend", id}, {"resend", "885", "--by", "Anna"}, {"write-off", id, "--by", "Anna"}, {"write-off", id, "--reason", "x"},
 		{"write-off", id, "--by", "Anna", "--reason", " "},
 	} {
-		if a := w.asks(args...); a.status != exitWrong || a.out != "" || strings.Count(a.err, "\n") != 1 {
+		if a := w.asks(args...); a.status != exitError || a.out != "" || strings.Count(a.err, "\n") != 1 {
 			t.Errorf("%v: %+v", args, a)
 		}
 	}

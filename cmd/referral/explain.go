@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -12,87 +11,68 @@ import (
 )
 
 func newExplain(p process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "explain",
-		Short: "Why an account or an invoice has the discount that it has",
-		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("explain", errors.New("say what: account ID or invoice ID"))
-		},
-	}
-	cmd.AddCommand(
+	return group("explain", "Why an account or an invoice has the discount that it has",
 		explainCommand(p, "account", "Facts, decisions, ladder, discounts, packages and invoices of an account", (*app).explainAccount),
-		explainCommand(p, "invoice", "The arithmetic of every line of an invoice, and every document posted on it", (*app).explainInvoice),
-	)
-	return cmd
+		explainCommand(p, "invoice", "The arithmetic of every line of an invoice, and every document posted on it", (*app).explainInvoice))
 }
 
-// explainer explains what an id names.
-type explainer func(a *app, ctx context.Context, p process, id, format string) error
-
-func explainCommand(p process, what, short string, explain explainer) *cobra.Command {
-	var format string
+func explainCommand(p process, what, short string, explain func(a *app, ctx context.Context, id, format string) error) *cobra.Command {
+	var format *string
 	cmd := &cobra.Command{
 		Use:   what + " ID",
 		Short: short,
 		Args:  oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format, "table", "json"); err != nil {
-				return err
-			}
-			a, err := openReadOnly(cmd, p)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			if err := a.noteOtherTerms(cmd.Context(), p); err != nil {
-				return err
-			}
-			return explain(a, cmd.Context(), p, args[0], format)
+			return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error {
+				if err := a.noteOtherTerms(ctx); err != nil {
+					return err
+				}
+				return explain(a, ctx, args[0], *format)
+			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
+	format = formatFlag(cmd, "table", "json")
 	return cmd
 }
 
-func (a *app) explainAccount(ctx context.Context, p process, id, format string) error {
+func (a *app) explainAccount(ctx context.Context, id, format string) error {
 	account, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
-		return usageError("explain account", fmt.Errorf("%q is no account id: it must be a whole number", id))
+		return fmt.Errorf("explain account: %q is not an account id: it must be a whole number", id)
 	}
-	c, found, err := a.store.AccountHistory(ctx, account)
+	history, found, err := a.store.AccountHistory(ctx, account)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return errNo{fmt.Sprintf("nothing is known of account %d: no fact about it has arrived", account)}
+		return negativeResult(fmt.Sprintf("account %d is not known: no fact about it has arrived", account))
 	}
-	e := a.programme.Explain(&c)
+	e := a.programme.Explain(&history)
 	if format == "json" {
-		return report.JSON(p.out, e)
+		return report.JSON(a.out, e)
 	}
-	return report.AccountText(p.out, &e)
+	return report.AccountText(a.out, &e)
 }
 
-func (a *app) explainInvoice(ctx context.Context, p process, id, format string) error {
+func (a *app) explainInvoice(ctx context.Context, id, format string) error {
+	unknown := negativeResult(fmt.Sprintf("invoice %q is not known: it has not arrived, or is a dead letter (see `referral dead-letters list`)", id))
 	account, found, err := a.store.InvoiceOwner(ctx, id)
 	if err != nil {
 		return err
 	}
-	unknown := errNo{fmt.Sprintf("invoice %q is not known: it has not arrived, or was set aside (see `referral dead-letters list`)", id)}
 	if !found {
 		return unknown
 	}
-	c, _, err := a.store.AccountHistory(ctx, account)
+	history, _, err := a.store.AccountHistory(ctx, account)
 	if err != nil {
 		return err
 	}
-	e, found := a.programme.ExplainInvoice(&c, id)
+	e, found := a.programme.ExplainInvoice(&history, id)
 	if !found {
 		return unknown
 	}
 	if format == "json" {
-		return report.JSON(p.out, e)
+		return report.JSON(a.out, e)
 	}
-	return report.InvoiceText(p.out, &e)
+	return report.InvoiceText(a.out, &e)
 }

@@ -12,7 +12,7 @@ import (
 func TestWhyThisKopeck(t *testing.T) {
 	w := spring(t)
 	a := w.asks("explain", "invoice", april885)
-	if a.status != exitDone {
+	if a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
 	for _, want := range []string{
@@ -52,7 +52,7 @@ func TestWhyAnAccountStandsWhereItStands(t *testing.T) {
 		{"5", []string{"INV-2026-04-5"}},
 	} {
 		a := w.asks("explain", "account", c.account)
-		if a.status != exitDone {
+		if a.status != exitOK {
 			t.Errorf("account %s: %+v", c.account, a)
 		}
 		for _, want := range c.says {
@@ -71,7 +71,7 @@ func TestWhyAnAccountStandsWhereItStands(t *testing.T) {
 func TestExplanationsAsJSON(t *testing.T) {
 	w := spring(t)
 	var invoice billing.InvoiceExplanation
-	w.answers(exitDone, &invoice, "explain", "invoice", april885, "--format", "json")
+	w.answers(exitOK, &invoice, "explain", "invoice", april885, "--format", "json")
 	if l := invoice.ByLine[0]; l.PercentDays != 1420 || l.Wanted != -142000 || l.Posted != -142000 || l.Difference != 0 || l.Class != "discounted" {
 		t.Errorf("line %+v", l)
 	}
@@ -79,7 +79,7 @@ func TestExplanationsAsJSON(t *testing.T) {
 		t.Errorf("document %+v", d)
 	}
 	var account billing.Explanation
-	w.answers(exitDone, &account, "explain", "account", "885", "--format", "json")
+	w.answers(exitOK, &account, "explain", "account", "885", "--format", "json")
 	if len(account.Ladder) != 3 || account.Ladder[2].SMS != 1200 || len(account.Discounts) != 3 || len(account.Invoices) != 1 {
 		t.Errorf("account %+v", account)
 	}
@@ -91,9 +91,9 @@ func TestWhatCannotBeExplained(t *testing.T) {
 		status int
 		args   []string
 	}{
-		{exitNo, []string{"explain", "account", "4711"}}, {exitNo, []string{"explain", "invoice", "INV-0"}},
-		{exitWrong, []string{"explain", "account", "INV-0"}}, {exitWrong, []string{"explain"}},
-		{exitWrong, []string{"explain", "account", "885", "--format", "csv"}},
+		{exitNegative, []string{"explain", "account", "4711"}}, {exitNegative, []string{"explain", "invoice", "INV-0"}},
+		{exitError, []string{"explain", "account", "INV-0"}}, {exitError, []string{"explain"}},
+		{exitError, []string{"explain", "account", "885", "--format", "csv"}},
 	} {
 		if a := w.asks(c.args...); a.status != c.status || a.err == "" {
 			t.Errorf("%v: %+v, want status %d", c.args, a, c.status)
@@ -137,7 +137,7 @@ func TestWhereFactsCameFrom(t *testing.T) {
 		t.Error("a repeat is named as where a fact came from")
 	}
 	var e billing.Explanation
-	w.answers(exitDone, &e, "explain", "account", "885", "--format", "json")
+	w.answers(exitOK, &e, "explain", "account", "885", "--format", "json")
 	if m := e.Provenance.Registered.Message; *m != (billing.ExplainedMessage{Topic: "pbx.registered", Partition: 2, Offset: 7}) || e.Provenance.Terminated != nil {
 		t.Errorf("%+v", e.Provenance)
 	}
@@ -150,7 +150,7 @@ func TestIdentifiersDoNotSteerATerminal(t *testing.T) {
 	evil.ID = "INV\x1b[2J"
 	w.hears(evil)
 	for _, args := range [][]string{{"explain", "account", "885"}, {"explain", "invoice", evil.ID}} {
-		if a := w.asks(args...); a.status != exitDone || strings.ContainsAny(a.out, "\x1b\a") {
+		if a := w.asks(args...); a.status != exitOK || strings.ContainsAny(a.out, "\x1b\a") {
 			t.Errorf("%v: %q", args, a.out)
 		}
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,58 +16,61 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"referral/cmd/referral/config"
+	"referral/consumer/decode"
+	"referral/internal/sleep"
 )
 
-// kafkaTimeout bounds one exchange with the broker at the command line.
+// kafkaTimeout limits one request to a broker.
 const kafkaTimeout = 15 * time.Second
 
-// cluster is the Kafka of the configuration, as the commands use it.
+// cluster is the Kafka cluster of the configuration.
 type cluster struct{ *config.Kafka }
 
 func (a *app) kafka() cluster { return cluster{&a.config.Kafka} }
 
-func (k cluster) mechanism() (sasl.Mechanism, error) {
+// security is how connections are secured, and how the program logs in on them.
+func (k cluster) security() (*tls.Config, sasl.Mechanism, error) {
+	security, err := k.TLS.Client("kafka.tls")
+	if err != nil {
+		return nil, nil, err
+	}
 	password, err := k.SASL.Secret()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var mechanism sasl.Mechanism
 	switch k.SASL.Mechanism {
 	case "plain":
-		return plain.Mechanism{Username: k.SASL.Username, Password: password}, nil
+		mechanism = plain.Mechanism{Username: k.SASL.Username, Password: password}
 	case "scram-sha-256":
-		return scram.Mechanism(scram.SHA256, k.SASL.Username, password)
+		mechanism, err = scram.Mechanism(scram.SHA256, k.SASL.Username, password)
 	case "scram-sha-512":
-		return scram.Mechanism(scram.SHA512, k.SASL.Username, password)
+		mechanism, err = scram.Mechanism(scram.SHA512, k.SASL.Username, password)
 	}
-	return nil, nil
+	if err != nil {
+		err = fmt.Errorf("kafka.sasl: %w", err)
+	}
+	return security, mechanism, err
 }
 
 // dialer and transport are the two ways in which kafka-go connects.
 func (k cluster) dialer() (*kafka.Dialer, error) {
-	security, err := k.TLS.Client("kafka.tls")
-	if err != nil {
-		return nil, err
-	}
-	login, err := k.mechanism()
-	if err != nil {
-		return nil, usageError("kafka.sasl", err)
-	}
-	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DualStack: true, TLS: security, SASLMechanism: login}, nil
+	security, mechanism, err := k.security()
+	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DualStack: true, TLS: security, SASLMechanism: mechanism}, err
 }
 
 func (k cluster) transport() (*kafka.Transport, error) {
-	security, err := k.TLS.Client("kafka.tls")
-	if err != nil {
-		return nil, err
-	}
-	login, err := k.mechanism()
-	if err != nil {
-		return nil, usageError("kafka.sasl", err)
-	}
-	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, TLS: security, SASL: login}, nil
+	security, mechanism, err := k.security()
+	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, TLS: security, SASL: mechanism}, err
 }
 
-// ping asks whether a broker answers.
+// client is for requests to the cluster. The function closes its connections.
+func (k cluster) client() (*kafka.Client, func(), error) {
+	transport, err := k.transport()
+	return &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}, transport.CloseIdleConnections, err
+}
+
+// ping is nil when a broker answers.
 func (k cluster) ping(ctx context.Context) error {
 	dialer, err := k.dialer()
 	if err != nil {
@@ -86,34 +91,33 @@ func (k cluster) ping(ctx context.Context) error {
 	return failed
 }
 
-// deadLetterBytes is the largest message that the dead-letter topic takes: what
-// is set aside for being too large must find its way there.
+// deadLetterBytes is the largest message that the dead-letter topic takes: messages
+// that are dead letters because of their size must fit.
 const deadLetterBytes = "33554432"
 
-// ensureTopics makes the topics that are missing, or when it may not, names them.
-// That of invitations is made when it is used; all else works without it, so that
-// it is only returned as absent when it may not be made.
+// ensureTopics creates the topics that are missing, or when it may not, names them.
+// That of invitations is created when it is used; all else works without it, so that
+// it is only returned as absent when it may not be created.
 func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []string, absent string, err error) {
-	transport, err := k.transport()
+	client, closeClient, err := k.client()
 	if err != nil {
 		return nil, "", err
 	}
-	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}
+	defer closeClient()
 	missing, err := k.missingTopics(ctx, client)
 	if err != nil {
 		return nil, "", err
 	}
-	if own, made := k.Topics.Notifications, invitations && k.CreateTopics; !made && slices.Contains(missing, own) {
+	if own := k.Topics.Notifications; slices.Contains(missing, own) && !(invitations && k.CreateTopics) {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == own })
 		if invitations {
 			absent = own
 		}
 	}
-	if len(missing) == 0 {
+	switch {
+	case len(missing) == 0:
 		return nil, absent, nil
-	}
-	if !k.CreateTopics {
+	case !k.CreateTopics:
 		return nil, "", fmt.Errorf("the topics %s are missing: create them, or set kafka.create_topics", strings.Join(missing, ", "))
 	}
 	return missing, "", k.createTopics(ctx, client, missing)
@@ -155,34 +159,28 @@ func (k cluster) createTopics(ctx context.Context, client *kafka.Client, names [
 	return nil
 }
 
-// offsets is a position in every partition of some topics.
-type offsets map[string]map[int]int64
-
 // awaitConsumed returns when the group has consumed all that its topics held at
-// the call. A broker that is away is asked again until ctx ends.
+// the call. A broker that is unavailable is asked again until ctx ends.
 func (k cluster) awaitConsumed(ctx context.Context) error {
-	transport, err := k.transport()
+	client, closeClient, err := k.client()
 	if err != nil {
 		return err
 	}
-	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}
-	var ends offsets
+	defer closeClient()
+	var ends map[string]map[int]int64
 	for {
-		done, err := false, error(nil)
+		consumed := false
 		if ends == nil {
 			ends, err = k.topicEnds(ctx, client)
 		}
-		if err == nil {
-			done, err = k.consumed(ctx, client, ends)
+		if ends != nil {
+			consumed, err = k.consumed(ctx, client, ends)
 		}
-		if done {
+		if consumed {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, consumedPoll) {
 			return errors.Join(fmt.Errorf("waiting for the facts to be consumed: %w", ctx.Err()), err)
-		case <-time.After(consumedPoll):
 		}
 	}
 }
@@ -190,28 +188,31 @@ func (k cluster) awaitConsumed(ctx context.Context) error {
 const consumedPoll = 200 * time.Millisecond
 
 // factTopics is the topics that are consumed.
-func factTopics(t *config.Topics) []string {
-	return []string{t.Registered, t.PromoEnded, t.Terminated, t.Activation, t.Invoices, t.Results}
+func (k cluster) factTopics() decode.Topics {
+	return decode.Topics{
+		Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
+		Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
+	}
 }
 
-// topicEnds is where the topics end now; partitions that hold nothing are left out.
-func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (offsets, error) {
-	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: factTopics(&k.Topics)})
+// topicEnds is where the partitions of the topics end now, without empty partitions.
+func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (map[string]map[int]int64, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: k.factTopics().All()})
 	if err != nil {
 		return nil, fmt.Errorf("asking for the partitions: %w", err)
 	}
-	ask := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	request := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
 	for _, topic := range meta.Topics {
 		for _, p := range topic.Partitions {
-			ask.Topics[topic.Name] = append(ask.Topics[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
+			request.Topics[topic.Name] = append(request.Topics[topic.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
 		}
 	}
-	answer, err := client.ListOffsets(ctx, ask)
+	response, err := client.ListOffsets(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("asking where the topics end: %w", err)
 	}
-	ends := offsets{}
-	for topic, partitions := range answer.Topics {
+	ends := map[string]map[int]int64{}
+	for topic, partitions := range response.Topics {
 		ends[topic] = map[int]int64{}
 		for _, p := range partitions {
 			if p.Error != nil {
@@ -226,30 +227,23 @@ func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (offsets, 
 }
 
 // consumed tells whether the group has committed everything before the ends.
-func (k cluster) consumed(ctx context.Context, client *kafka.Client, ends offsets) (bool, error) {
-	ask := &kafka.OffsetFetchRequest{GroupID: k.Group, Topics: map[string][]int{}}
+func (k cluster) consumed(ctx context.Context, client *kafka.Client, ends map[string]map[int]int64) (bool, error) {
+	request := &kafka.OffsetFetchRequest{GroupID: k.Group, Topics: map[string][]int{}}
+	behind := 0 // partitions
 	for topic, partitions := range ends {
-		for partition := range partitions {
-			ask.Topics[topic] = append(ask.Topics[topic], partition)
-		}
+		request.Topics[topic] = slices.Collect(maps.Keys(partitions))
+		behind += len(partitions)
 	}
-	answer, err := client.OffsetFetch(ctx, ask)
+	response, err := client.OffsetFetch(ctx, request)
 	if err != nil {
 		return false, fmt.Errorf("asking what group %s has consumed: %w", k.Group, err)
 	}
-	committed := offsets{}
-	for topic, partitions := range answer.Topics {
-		committed[topic] = map[int]int64{}
+	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
-			committed[topic][p.Partition] = p.CommittedOffset
-		}
-	}
-	for topic, partitions := range ends {
-		for partition, end := range partitions {
-			if committed[topic][partition] < end {
-				return false, nil
+			if end, asked := ends[topic][p.Partition]; asked && p.CommittedOffset >= end {
+				behind--
 			}
 		}
 	}
-	return true, nil
+	return behind == 0, nil
 }

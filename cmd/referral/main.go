@@ -18,9 +18,9 @@ import (
 
 // The exit statuses (docs/contract.md, "Commands").
 const (
-	exitDone  = 0
-	exitNo    = 1 // the answer is no: it does not tie, the brake holds, an account is parked
-	exitWrong = 2 // wrong use or configuration, or it could not be found out
+	exitOK       = 0
+	exitNegative = 1 // a negative result: it does not tie, the brake holds, an account is parked
+	exitError    = 2 // wrong use or configuration, or the command failed
 )
 
 func main() {
@@ -37,14 +37,14 @@ type process struct {
 	environ  []string
 }
 
-// output remembers the first error of writing, so that a command may print line
-// by line and a full disk still does not pass for an answer.
+// output keeps the first error of writing, so that a command may print line by line
+// and still fails when the disk is full.
 type output struct {
 	to  io.Writer
 	err error
 }
 
-// Write passes on what is printed until the first error.
+// Write writes until the first error.
 func (o *output) Write(b []byte) (int, error) {
 	if o.err != nil {
 		return 0, o.err
@@ -54,10 +54,11 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, o.err
 }
 
-// errNo is the answer "no" of a command that has already said why.
-type errNo struct{ why string }
+// negativeResult is the error of a command that worked and whose result is negative:
+// the exit status is 1.
+type negativeResult string
 
-func (e errNo) Error() string { return e.why }
+func (e negativeResult) Error() string { return string(e) }
 
 func run(ctx context.Context, args []string, p process) int {
 	out := &output{to: p.out}
@@ -66,28 +67,28 @@ func run(ctx context.Context, args []string, p process) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil {
-		err = fmt.Errorf("the answer could not be written in full: %w", out.err)
+		err = fmt.Errorf("writing the output: %w", out.err)
 	}
 	if err == nil {
-		return exitDone
+		return exitOK
 	}
 	fmt.Fprintln(p.err, "referral: "+strings.ReplaceAll(err.Error(), "\n", " "))
-	if no := (errNo{}); errors.As(err, &no) {
-		return exitNo
+	if negative := negativeResult(""); errors.As(err, &negative) {
+		return exitNegative
 	}
-	return exitWrong
+	return exitError
 }
 
 func newRoot(p process) *cobra.Command {
 	var version bool
 	root := &cobra.Command{
 		Use:   "referral",
-		Short: "The referral programme of a cloud PBX: codes, discounts, packages, settled month by month",
+		Short: "The referral programme of a cloud PBX: codes, discounts and SMS packages, settled month by month",
 		Long: `referral takes facts from Kafka, keeps them in PostgreSQL, and applies each month's
 discounts and SMS packages to the invoices.
 
-Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
-2 wrong use or configuration.`,
+Exit status: 0 done, 1 a negative result (it does not tie, the brake holds, an account
+is parked), 2 wrong use or configuration, or the command failed.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -103,10 +104,9 @@ Exit status: 0 done, 1 the answer is no (it does not tie, the brake holds),
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().String("config", "config.yaml", "the configuration `file`")
-	for _, command := range []func(process) *cobra.Command{
-		newServe, newRun, newReconcile, newClose, newReopen, newExplain, newSimulate, newTerms, newDeadLetters, newResend, newWriteOff, newMigrate, newDemo, newVersion,
-	} {
-		root.AddCommand(command(p))
-	}
+	root.AddCommand(
+		newServe(p), newRun(p), newReconcile(p), newClose(p), newReopen(p), newExplain(p), newSimulate(p), newTerms(p), newDeadLetters(p),
+		newResend(p), newWriteOff(p), newMigrate(p), newDemo(p), newVersion(p),
+	)
 	return root
 }

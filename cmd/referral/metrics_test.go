@@ -25,11 +25,11 @@ func scrape(t *testing.T) (*app, string) {
 	a, _ := shut(t)
 	a.config.Kafka.Brokers = []string{"127.0.0.1:1"}
 	allRoutes(t, a)
-	built, err := a.build(allParts)
+	built, err := a.build(allComponents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := a.admin(built, allParts)
+	handler, err := a.admin(built, allComponents)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/segmentio/kafka-go"
+	"fmt"
 
 	"referral/cmd/referral/config"
 	"referral/internal/recovering"
@@ -12,7 +12,7 @@ import (
 	"referral/notify/smtp"
 )
 
-// notifier is the part that sends invitations.
+// notifier is the component that sends invitations.
 func (a *app) notifier() (*notify.Notifier, error) {
 	c := &a.config.Invitations
 	public := a.config.Cabinet.Public(a.config.HTTP.Cabinet)
@@ -55,19 +55,18 @@ func (a *app) transports() ([]notify.Transport, error) {
 	return list, nil
 }
 
-// atOnce is how many messages of a channel are on their way at once: enough to
-// keep up with a rate of hundreds a second.
+// atOnce is how many messages of a channel are sent in parallel: enough for hundreds
+// a second.
 const atOnce = 8
 
 func (a *app) sender(via string) (notify.Sender, error) {
 	switch via {
 	case config.ViaSMTP:
-		return a.mailer()
+		return a.smtpSender()
 	case config.ViaSMPP:
-		return a.texter()
+		return a.smppSender()
 	}
 	k := a.kafka()
-	var transport *kafka.Transport
 	transport, err := k.transport()
 	if err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func (a *app) sender(via string) (notify.Sender, error) {
 	return notifykafka.New(notifykafka.Options{Brokers: k.Brokers, Topic: k.Topics.Notifications, Transport: transport, Now: a.now})
 }
 
-func (a *app) mailer() (notify.Sender, error) {
+func (a *app) smtpSender() (notify.Sender, error) {
 	s := &a.config.Invitations.Email.SMTP
 	password, err := s.Secret()
 	if err != nil {
@@ -89,10 +88,13 @@ func (a *app) mailer() (notify.Sender, error) {
 		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security), Username: s.Username, Password: password,
 		From: s.From, FromName: s.FromName, HELO: s.HELO, TLS: security, Timeout: s.Timeout, Now: a.now,
 	})
-	return sender, usageError("invitations.email.smtp", err)
+	if err != nil {
+		return nil, fmt.Errorf("invitations.email.smtp: %w", err)
+	}
+	return sender, nil
 }
 
-func (a *app) texter() (notify.Sender, error) {
+func (a *app) smppSender() (notify.Sender, error) {
 	s := &a.config.Invitations.SMS.SMPP
 	password, err := s.Secret()
 	if err != nil {
@@ -111,5 +113,8 @@ func (a *app) texter() (notify.Sender, error) {
 		Source: smpp.Address{TON: byte(s.SourceTON), NPI: byte(s.SourceNPI), Text: s.Source}, IDs: smpp.IDs(s.ReceiptIDs),
 		Window: s.Window, Timeout: s.Timeout, Log: a.log, Guard: guard,
 	})
-	return client, usageError("invitations.sms.smpp", err)
+	if err != nil {
+		return nil, fmt.Errorf("invitations.sms.smpp: %w", err)
+	}
+	return client, nil
 }

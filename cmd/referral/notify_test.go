@@ -14,7 +14,7 @@ import (
 // Only the machines of the part notify need the transports' secrets.
 func TestSecretsAreNeededWhereTheyAreUsed(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "password")
-	for part, needed := range map[string]bool{partConsumer: false, partWeb: false, partNotify: true} {
+	for part, needed := range map[string]bool{componentConsumer: false, componentWeb: false, componentNotify: true} {
 		c := configOfText(t, `
 database: {dsn: "postgres://nobody@127.0.0.1:1/none"}
 cabinet: {public_url: "https://lk.example.ru"}

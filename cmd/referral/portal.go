@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"referral/contact"
+	"referral/models"
 	"referral/web"
 	"referral/web/auth"
 	"referral/web/portal"
+	"referral/web/portal/api"
 	"referral/web/portal/pages"
 )
 
@@ -19,53 +24,62 @@ import (
 func (a *app) servePortal(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.HTTP.Cabinet)
 	if err != nil {
-		return fmt.Errorf("listening on %s (http.cabinet; is another process there?): %w", a.config.HTTP.Cabinet, err)
+		return fmt.Errorf("listening on %s (http.cabinet; does another process use it?): %w", a.config.HTTP.Cabinet, err)
 	}
-	public := a.config.Cabinet.Public(listener.Addr().String())
-	service, err := a.service(public)
+	authenticator, _, handler, err := a.portal(a.config.Cabinet.Public(listener.Addr().String()))
 	if err != nil {
-		_ = listener.Close() // nobody has been let in yet
-		return err
-	}
-	d, handler, err := a.portal(public, service)
-	if err != nil {
-		_ = listener.Close() // nobody has been let in yet
+		_ = listener.Close() // no connection was accepted yet
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.Run(ctx) })
+	group.Go(func() error { return authenticator.Run(ctx) })
 	group.Go(func() error { return web.ServeOn(ctx, listener, handler) })
 	return group.Wait()
 }
 
-// portal returns the personal account: the authenticator and the handler of its routes.
-func (a *app) portal(public string, service portal.Service) (*auth.Authenticator, http.Handler, error) {
-	front, err := a.pages(service)
+// portal is the personal account at a public URL: the authenticator, the routes but
+// those of package auth, and the handler of all routes.
+func (a *app) portal(public string) (*auth.Authenticator, []auth.Route, http.Handler, error) {
+	service, err := a.portalService(public)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	d, err := a.authenticator(public, front)
+	proxies := a.config.Cabinet.Limits.Proxies()
+	site, err := pages.New(pages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Proxies: proxies})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	routes, err := a.routes(front, service)
+	jsonAPI, err := api.New(api.Options{Service: service, Proxies: proxies, Log: a.log})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	handler, err := d.Mux(routes)
-	return d, handler, err
+	authenticator, err := a.authenticator(public, site)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	routes := slices.Concat(site.Routes(), jsonAPI.Routes())
+	handler, err := authenticator.Mux(routes)
+	return authenticator, routes, handler, err
 }
 
-// routes is every route of the personal account but those of package auth.
-func (a *app) routes(front *pages.Pages, service portal.Service) ([]auth.Route, error) {
-	api, err := a.api(service)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat(front.Routes(), api.Routes()), nil
+// portalService is what the pages and the API use. Codes are checked by the same
+// function that the consumer passes to the store.
+func (a *app) portalService(public string) (portal.Service, error) {
+	invitations := &a.config.Invitations
+	return portal.NewService(portal.Options{
+		Store: a.store, Programme: a.programme, Derive: portal.Derive(a.programme.Derive(newCode)),
+		Limits: a.config.Cabinet.Limits.Limits(),
+		Invites: portal.InviteOptions{
+			Channels: invitations.Channels(), Recipients: contact.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,
+		},
+		PublicURL: public, Now: a.now,
+		NewID:    func() models.UUID { return models.UUID(uuid.New()) },
+		NewToken: rand.Text,
+		Log:      a.log, Registerer: a.registry,
+	})
 }
 
-func (a *app) authenticator(public string, front *pages.Pages) (*auth.Authenticator, error) {
+func (a *app) authenticator(public string, site *pages.Pages) (*auth.Authenticator, error) {
 	c := &a.config.Cabinet
 	signIn, err := c.SignIn.Auth()
 	if err != nil {
@@ -73,6 +87,6 @@ func (a *app) authenticator(public string, front *pages.Pages) (*auth.Authentica
 	}
 	return auth.New(auth.Options{
 		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
-		Sessions: a.store, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
+		Sessions: a.store, Page: site.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 }

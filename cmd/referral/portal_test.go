@@ -30,19 +30,7 @@ func shut(t *testing.T) (*app, *strings.Builder) {
 // allRoutes is every way into the personal account, and the handler with them all.
 func allRoutes(t *testing.T, a *app) ([]auth.Route, http.Handler) {
 	t.Helper()
-	service, err := a.service("http://127.0.0.1:8080")
-	if err != nil {
-		t.Fatal(err)
-	}
-	front, err := a.pages(service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	routes, err := a.routes(front, service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, handler, err := a.portal("http://127.0.0.1:8080", service)
+	_, routes, handler, err := a.portal("http://127.0.0.1:8080")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,12 +113,12 @@ func TestLookingAtAnEmptyDatabase(t *testing.T) {
 		says   string
 		args   []string
 	}{
-		{exitDone, "documents", []string{"run", "2026-04", "--dry-run"}},
-		{exitDone, "there is nothing in this period", []string{"reconcile", "2026-04"}},
-		{exitNo, "nothing is known of account 885", []string{"explain", "account", "885"}},
-		{exitDone, "nothing was posted", []string{"simulate", "--terms", otherTerms(t, func(*config.Terms) {}), "--from", "2026-04", "--to", "2026-04"}},
-		{exitDone, "0 of 0", []string{"terms", "apply", "--dry-run"}},
-		{exitNo, "it has not been run", []string{"close", "2026-04", "--by", "Anna"}},
+		{exitOK, "documents", []string{"run", "2026-04", "--dry-run"}},
+		{exitOK, "there is nothing in this period", []string{"reconcile", "2026-04"}},
+		{exitNegative, "account 885 is not known", []string{"explain", "account", "885"}},
+		{exitOK, "nothing was posted", []string{"simulate", "--terms", otherTerms(t, func(*config.Terms) {}), "--from", "2026-04", "--to", "2026-04"}},
+		{exitOK, "0 of 0", []string{"terms", "apply", "--dry-run"}},
+		{exitNegative, "it has not been run", []string{"close", "2026-04", "--by", "Anna"}},
 	} {
 		if a := w.asks(c.args...); a.status != c.status || !strings.Contains(a.out+a.err, c.says) {
 			t.Errorf("%v: %+v, want status %d and %q", c.args, a, c.status, c.says)
@@ -189,7 +189,7 @@ func (w *town) onTopics() (ends func() string) {
 		topics = append(topics, w.name()+"-"+key)
 		w.environ = append(w.environ, "REFERRAL_KAFKA_TOPICS_"+strings.ToUpper(key)+"="+w.name()+"-"+key)
 	}
-	if a := w.asks("migrate"); a.status != exitDone {
+	if a := w.asks("migrate"); a.status != exitOK {
 		w.Fatalf("%+v", a)
 	}
 	client := &kafka.Client{Addr: kafka.TCP(broker)}

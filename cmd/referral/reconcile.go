@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +15,7 @@ import (
 )
 
 func newReconcile(p process) *cobra.Command {
-	var f reportFormat
+	var f reportFlags
 	cmd := &cobra.Command{
 		Use:   "reconcile PERIOD",
 		Short: "Compare what is owed, posted, published and answered, and name what does not tie",
@@ -26,51 +25,41 @@ percent, and every document by name that does not tie. The exit status is 1 when
 something does not.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			period, err := periodArg(args)
+			period, err := parsePeriod(args[0])
 			if err != nil {
 				return err
 			}
-			if err := f.validate(p); err != nil {
+			if err := f.check(cmd, p.out); err != nil {
 				return err
 			}
-			a, err := openReadOnly(cmd, p)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			return a.reconcile(cmd.Context(), p, period, &f)
+			return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error { return a.reconcile(ctx, period, &f) })
 		},
 	}
-	cmd.Flags().StringVar(&f.format, "format", "table", "`table`, json, csv or xlsx")
-	cmd.Flags().StringVar((*string)(&f.csv), "csv", "", "with --format csv: `plain` or excel, instead of what reports.csv says")
+	f.format = formatFlag(cmd, "table", "json", "csv", "xlsx")
+	choiceFlag(cmd, &f.csv, "csv", "with --format csv: `plain` or excel, instead of what reports.csv says", report.CSVPlain, report.CSVExcel)
 	cmd.Flags().StringVar(&f.output, "output", "", "write to a `file` instead of standard output")
 	return cmd
 }
 
-// reportFormat is what the flags say about how a report is written.
-type reportFormat struct {
-	format string
+// reportFlags is how a report is written.
+type reportFlags struct {
+	format *string
 	csv    report.CSVForm // empty: as the configuration says
 	output string
 }
 
-func (f *reportFormat) validate(p process) error {
-	if err := checkFormat(f.format, "table", "json", "csv", "xlsx"); err != nil {
-		return err
-	}
+func (f *reportFlags) check(cmd *cobra.Command, out io.Writer) error {
 	switch {
-	case f.csv != "" && f.format != "csv":
-		return usageError("--csv", errors.New("it goes with --format csv only"))
-	case f.csv != "":
-		return usageError("--csv", f.csv.Validate())
-	case f.format == "xlsx" && f.output == "" && isTerminal(p.out):
-		return usageError("reconcile", errors.New("a workbook is no sight on a terminal: give --output FILE"))
+	case f.csv != "" && *f.format != "csv":
+		return misuse(cmd, "--csv goes with --format csv only")
+	case *f.format == "xlsx" && f.output == "" && isTerminal(out):
+		return misuse(cmd, "a workbook cannot be shown on a terminal: give --output FILE")
 	}
 	return nil
 }
 
-func (f *reportFormat) write(w io.Writer, r *report.Reconciliation, configured report.CSVForm) error {
-	switch f.format {
+func (f *reportFlags) write(w io.Writer, r *report.Reconciliation, configured report.CSVForm) error {
+	switch *f.format {
 	case "json":
 		return report.JSON(w, r)
 	case "csv":
@@ -81,90 +70,69 @@ func (f *reportFormat) write(w io.Writer, r *report.Reconciliation, configured r
 	return report.ReconciliationTable(w, r)
 }
 
-func (a *app) reconcile(ctx context.Context, p process, period models.Period, f *reportFormat) error {
-	r, err := a.reconciled(ctx, p, period)
+func (a *app) reconcile(ctx context.Context, period models.Period, f *reportFlags) error {
+	info, err := a.periodInfo(ctx, period)
 	if err != nil {
 		return err
 	}
-	if err := writeOut(p, f.output, func(w io.Writer) error { return f.write(w, r, a.config.Reports.CSV) }); err != nil {
+	digest, err := a.store.TermsInForce(ctx)
+	if err != nil {
+		return err
+	}
+	found, head, err := a.reconcilePeriod(ctx, period)
+	if err != nil {
+		return err
+	}
+	r := report.NewReconciliation(info, found, &head, a.now())
+	r.OtherTerms = digest != "" && digest != a.programme.Digest()
+	if err := writeOutput(a.out, f.output, func(w io.Writer) error { return f.write(w, r, a.config.Reports.CSV) }); err != nil {
 		return err
 	}
 	if !r.Ties {
-		return errNo{fmt.Sprintf("%s does not tie: %s, see the report", period, report.Quantity(r.BreakCount, "break"))}
+		return negativeResult(fmt.Sprintf("%s does not tie: %s, see the report", period, report.Quantity(r.BreakCount, "break")))
 	}
 	return nil
 }
 
-// reconciled audits a period and sums up.
-func (a *app) reconciled(ctx context.Context, p process, period models.Period) (*report.Reconciliation, error) {
-	info, err := a.periodInfo(ctx, period)
-	if err != nil {
-		return nil, err
-	}
-	digest, err := a.store.TermsInForce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	result := report.NewReconciliation(info, a.now())
-	result.OtherTerms = digest != "" && digest != a.programme.Digest()
-	r, head, err := a.audited(ctx, p, period)
-	if err != nil {
-		return nil, err
-	}
-	result.Fill(r, &head)
-	return result, nil
-}
-
-// audited is the reconciliation of a period. A person who asks wants to know what
-// is open, however young it is.
-func (a *app) audited(ctx context.Context, p process, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
-	tick, done := a.auditProgress(ctx, p, period)
-	defer done()
-	patience := billing.AnswerGrace{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
+// reconcilePeriod reconciles a period. Unlike the nightly reconciliation it counts what
+// is not answered yet as a break, however young it is.
+func (a *app) reconcilePeriod(ctx context.Context, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
+	bar := a.newAuditBar(ctx, period)
+	defer bar.clear()
+	grace := billing.AnswerGrace{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
 	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
-		head, r = h, billing.NewReconciliation(a.programme, period, h, patience)
+		head, r = h, billing.NewReconciliation(a.programme, period, h, grace)
 		return nil
-	}, func(c *models.AccountHistory) error {
-		tick()
-		r.Account(c)
-		return nil
-	})
+	}, bar.counting(func(c *models.AccountHistory) { r.Account(c) }))
 	if err == nil {
 		r.Close()
 	}
 	return r, head, err
 }
 
-// periodInfo is what is known of a period; an open one that nothing is known of.
+// periodInfo is what is known of a period; one that is not known is open.
 func (a *app) periodInfo(ctx context.Context, period models.Period) (models.PeriodInfo, error) {
 	all, err := a.store.Periods(ctx)
-	if err != nil {
-		return models.PeriodInfo{}, err
-	}
 	for _, info := range all {
 		if info.Period == period {
 			return info, nil
 		}
 	}
-	return models.PeriodInfo{Period: period, State: models.PeriodOpen}, nil
+	return models.PeriodInfo{Period: period, State: models.PeriodOpen}, err
 }
 
-// writeOut hands the writer of a file to write, or that of standard output when
-// none is named. A file that could not be written whole is taken away.
-func writeOut(p process, path string, write func(io.Writer) error) error {
+// writeOutput writes to the file at path, or to out when there is no path. It deletes a
+// file that could not be written in full.
+func writeOutput(out io.Writer, path string, write func(io.Writer) error) error {
 	if path == "" {
-		return write(p.out)
+		return write(out)
 	}
 	file, err := os.Create(path)
 	if err != nil {
-		return usageError("--output", err)
+		return fmt.Errorf("--output: %w", err)
 	}
-	err = write(file)
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		if info, gone := os.Stat(path); gone == nil && info.Mode().IsRegular() {
+	if err := cmp.Or(write(file), file.Close()); err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() {
 			_ = os.Remove(path)
 		}
 		return fmt.Errorf("writing %s: %w", path, err)

@@ -27,7 +27,7 @@ func (w *town) reconciles(status int) report.Reconciliation {
 	w.Helper()
 	var r report.Reconciliation
 	w.answers(status, &r, "reconcile", "2026-04", "--format", "json")
-	if r.Ties != (status == exitDone) || r.Ties != (r.BreakCount == 0) || r.BreakCount != int64(len(r.Breaks)) {
+	if r.Ties != (status == exitOK) || r.Ties != (r.BreakCount == 0) || r.BreakCount != int64(len(r.Breaks)) {
 		w.Errorf("status %d, ties %v, %d breaks: %+v", status, r.Ties, r.BreakCount, r.Breaks)
 	}
 	return r
@@ -35,7 +35,7 @@ func (w *town) reconciles(status int) report.Reconciliation {
 
 func TestAMonthThatTies(t *testing.T) {
 	w := spring(t)
-	r := w.reconciles(exitDone)
+	r := w.reconciles(exitOK)
 	// 885: 142000 + round(12345 × 1420 / 3000); 902: 20 % of 30 days; 700: step 1
 	// all month; 701: 20 days of 30, a line and a credit.
 	const owed = -(142000 + 5843 + 20000 + 15555 + 1333 - 333)
@@ -72,10 +72,10 @@ func (w *town) notesNothing() {
 
 func TestAPeriodWithNothingTies(t *testing.T) {
 	w := newTown(t)
-	if r := w.reconciles(exitDone); !r.Nothing {
+	if r := w.reconciles(exitOK); !r.Nothing {
 		t.Errorf("%+v", r)
 	}
-	if a := w.asks("reconcile", "2026-04"); a.status != exitDone || !strings.Contains(a.out, "there is nothing in this period, so it ties") {
+	if a := w.asks("reconcile", "2026-04"); a.status != exitOK || !strings.Contains(a.out, "there is nothing in this period, so it ties") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -133,9 +133,9 @@ func TestExactlyTheOneThatDoesNotTieIsNamed(t *testing.T) {
 				models.ActivationRequested{AccountID: 904, Code: "CODE00001", RequestedAt: instant(w, "2026-04-25")},
 			)
 			w.month(202604)
-			w.reconciles(exitDone)
+			w.reconciles(exitOK)
 			w.tampers(c.tamper...)
-			r := w.reconciles(exitNo)
+			r := w.reconciles(exitNegative)
 			if len(r.Breaks) != 1 {
 				t.Fatalf("%d breaks, want one: %+v", len(r.Breaks), r.Breaks)
 			}
@@ -165,7 +165,7 @@ func TestExactlyTheOnePackageIsNamed(t *testing.T) {
 			t.Parallel()
 			w := spring(t)
 			w.tampers(c.tamper...)
-			r := w.reconciles(exitNo)
+			r := w.reconciles(exitNegative)
 			want := billing.PackageID(885, 1200, 1).String()
 			if len(r.Breaks) != 1 || r.Breaks[0].Kind != c.kind || r.Breaks[0].DocumentID != want || r.Breaks[0].InvoiceID != april885 {
 				t.Errorf("named %+v, want one %s of %s", r.Breaks, c.kind, want)
@@ -181,9 +181,9 @@ func TestADocumentMissingInMayDoesNotBreakApril(t *testing.T) {
 	w.now = w.now.AddDate(0, 1, 0)
 	w.month(202605)
 	w.tampers("DELETE FROM adjustments WHERE period = 202605")
-	w.reconciles(exitDone)
+	w.reconciles(exitOK)
 	var may report.Reconciliation
-	w.answers(exitNo, &may, "reconcile", "2026-05", "--format", "json")
+	w.answers(exitNegative, &may, "reconcile", "2026-05", "--format", "json")
 	if len(may.Breaks) != 1 || may.Breaks[0].Kind != billing.BreakMissing {
 		t.Errorf("May: %+v", may.Breaks)
 	}
@@ -194,15 +194,15 @@ func TestADocumentMissingInMayDoesNotBreakApril(t *testing.T) {
 func TestAnAnswerToNothing(t *testing.T) {
 	w := spring(t)
 	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultApplied, Amount: -500, At: w.now})
-	r := w.reconciles(exitNo)
+	r := w.reconciles(exitNegative)
 	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakUnknownReply || r.Breaks[0].ActualMinor != -500 {
 		t.Errorf("%+v", r.Breaks)
 	}
 	for _, other := range []string{"2026-03", "2026-05"} {
-		w.answers(exitDone, &r, "reconcile", other, "--format", "json")
+		w.answers(exitOK, &r, "reconcile", other, "--format", "json")
 	}
 	w.hears(models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultRejected, At: w.now.Add(time.Hour)})
-	w.reconciles(exitDone)
+	w.reconciles(exitOK)
 }
 
 // A fact that changes which days are discounted, and not by how much, leaves
@@ -217,7 +217,7 @@ func TestOtherDaysOfTheSameAmountTie(t *testing.T) {
 		models.ActivationRequested{AccountID: 12, Code: "CODE00001", RequestedAt: instant(w, "2026-04-30")},
 	)
 	w.month(202604) // 19 days at 20 % and one at 40 %: 1.4 kopecks
-	if r := w.reconciles(exitDone); r.Documents != 1 || len(r.Controls) != 2 {
+	if r := w.reconciles(exitOK); r.Documents != 1 || len(r.Controls) != 2 {
 		t.Errorf("%d documents, controls %+v", r.Documents, r.Controls)
 	}
 }
@@ -229,25 +229,25 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 	want := func(status int, kind billing.BreakKind) {
 		t.Helper()
 		r := w.reconciles(status)
-		if status == exitNo && (len(r.Breaks) != 2 || r.Breaks[0].Kind != kind || r.Breaks[1].Kind != kind) {
+		if status == exitNegative && (len(r.Breaks) != 2 || r.Breaks[0].Kind != kind || r.Breaks[1].Kind != kind) {
 			t.Errorf("breaks %+v, want %s of a document and a package", r.Breaks, kind)
 		}
 	}
 	onTheirWay := func(n int64) {
 		t.Helper()
-		r := w.reconciles(exitNo)
+		r := w.reconciles(exitNegative)
 		if r.OnTheWay != n {
 			t.Errorf("%d are on their way, want %d", r.OnTheWay, n)
 		}
 		w.notesNothing()
 	}
-	want(exitNo, billing.BreakNotPosted)
+	want(exitNegative, billing.BreakNotPosted)
 	onTheirWay(0)
 	w.settles(202604)
-	want(exitNo, billing.BreakUnpublished)
+	want(exitNegative, billing.BreakUnpublished)
 	onTheirWay(2)
 	w.publishes()
-	want(exitNo, billing.BreakUnanswered)
+	want(exitNegative, billing.BreakUnanswered)
 	onTheirWay(2)
 	if a := w.asks("reconcile", "2026-04"); !strings.Contains(a.out, "billing may still answer: 2") {
 		t.Errorf("the table does not say what is on its way:\n%s", a.out)
@@ -257,22 +257,22 @@ func TestTheBreaksBeforeAndAfterEachStage(t *testing.T) {
 	w.tampers("UPDATE sms_packages SET posted_at = posted_at - interval '12 hours'")
 	onTheirWay(0)
 	w.billingApplies()
-	want(exitDone, "")
+	want(exitOK, "")
 }
 
 // The differences of a closed month go to the open one, and both tie.
 func TestAClosedMonth(t *testing.T) {
 	w := spring(t)
-	if a := w.asks("close", "2026-04", "--by", "finance"); a.status != exitDone {
+	if a := w.asks("close", "2026-04", "--by", "finance"); a.status != exitOK {
 		t.Fatalf("%+v", a)
 	}
 	w.hears(models.PromoEnded{AccountID: 903, EndedAt: instant(w, "2026-04-21")})
 	w.month(202604)
-	if r := w.reconciles(exitDone); r.State != models.PeriodClosed || r.ClosedAt.IsZero() {
+	if r := w.reconciles(exitOK); r.State != models.PeriodClosed || r.ClosedAt.IsZero() {
 		t.Errorf("%+v", r)
 	}
 	var may report.Reconciliation
-	w.answers(exitDone, &may, "reconcile", "2026-05", "--format", "json")
+	w.answers(exitOK, &may, "reconcile", "2026-05", "--format", "json")
 	if want := (report.Foreign{Documents: 1, AmountMinor: -3333}); may.Foreign != want || may.Nothing {
 		t.Errorf("posted into May %+v, want %+v", may.Foreign, want)
 	}
@@ -282,7 +282,7 @@ func TestAClosedMonth(t *testing.T) {
 func TestTamperedEntitlementsAreNamed(t *testing.T) {
 	w := spring(t)
 	w.tampers("UPDATE discounts SET percent = 100 WHERE account_id = 902")
-	r := w.reconciles(exitNo)
+	r := w.reconciles(exitNegative)
 	if len(r.Breaks) != 1 || r.Breaks[0].Kind != billing.BreakDerivedMore || r.Breaks[0].AccountID != 902 {
 		t.Errorf("%+v", r.Breaks)
 	}
@@ -313,7 +313,7 @@ func TestTheTableForPeople(t *testing.T) {
 	w := spring(t)
 	w.tampers("DELETE FROM results WHERE adjustment_id IN (SELECT adjustment_id FROM adjustments WHERE account_id = 885)")
 	a := w.asks("reconcile", "2026-04")
-	if a.status != exitNo || !strings.Contains(a.err, "2026-04 does not tie: 1 break, see the report") {
+	if a.status != exitNegative || !strings.Contains(a.err, "2026-04 does not tie: 1 break, see the report") {
 		t.Errorf("status %d: %s", a.status, a.err)
 	}
 	for _, want := range []string{
@@ -333,7 +333,7 @@ func TestCSVHoldsNoFormula(t *testing.T) {
 	evil.ID = `=HYPERLINK("http://evil/","x")`
 	w.hears(evil)
 	a := w.asks("reconcile", "2026-04", "--format", "csv")
-	if a.status != exitNo {
+	if a.status != exitNegative {
 		t.Errorf("%+v", a)
 	}
 	rows, err := csv.NewReader(strings.NewReader(a.out)).ReadAll()
@@ -358,7 +358,7 @@ func TestTheWorkbook(t *testing.T) {
 	w := spring(t)
 	w.tampers("UPDATE results SET status = 'rejected', reason = '=1+1' WHERE adjustment_id IN (SELECT adjustment_id FROM adjustments WHERE account_id = 885)")
 	file := filepath.Join(t.TempDir(), "april.xlsx")
-	if a := w.asks("reconcile", "2026-04", "--format", "xlsx", "--output", file); a.status != exitNo || a.out != "" {
+	if a := w.asks("reconcile", "2026-04", "--format", "xlsx", "--output", file); a.status != exitNegative || a.out != "" {
 		t.Errorf("%+v", a)
 	}
 	book, err := excelize.OpenFile(file)
@@ -387,7 +387,7 @@ func TestReconcileUsedWrongly(t *testing.T) {
 		{"reconcile"}, {"reconcile", "April"}, {"reconcile", "2026-04", "--format", "pdf"},
 		{"reconcile", "2026-04", "--output", filepath.Join(t.TempDir(), "no", "such", "folder")},
 	} {
-		if a := w.asks(args...); a.status != exitWrong || a.err == "" {
+		if a := w.asks(args...); a.status != exitError || a.err == "" {
 			t.Errorf("%v: %+v", args, a)
 		}
 	}
@@ -400,7 +400,7 @@ func TestReconcilingAdoptsNoTerms(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := w.asks("reconcile", "2026-04")
-	if a.status != exitDone || !strings.Contains(a.out, "are not those that the service works by") {
+	if a.status != exitOK || !strings.Contains(a.out, "are not those that the service works by") {
 		t.Errorf("%+v", a)
 	}
 	if digest, err := w.store.TermsInForce(t.Context()); err != nil || digest != "others" {
@@ -410,7 +410,7 @@ func TestReconcilingAdoptsNoTerms(t *testing.T) {
 
 func TestAFileThatCannotBeWrittenIsTakenAway(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report")
-	err := writeOut(process{}, file, func(w io.Writer) error {
+	err := writeOutput(io.Discard, file, func(w io.Writer) error {
 		_, _ = w.Write([]byte("half"))
 		return fmt.Errorf("no more")
 	})
@@ -423,21 +423,13 @@ func TestAFileThatCannotBeWrittenIsTakenAway(t *testing.T) {
 }
 
 func TestAFormOfCSVThatThereIsNot(t *testing.T) {
-	for _, args := range [][]string{
-		{"reconcile", "2026-04", "--format", "csv", "--csv", "word"}, {"reconcile", "2026-04", "--csv", "excel"},
-		{"reconcile", "2026-04", "--format", "xlsx", "--csv", "excel"},
+	for args, want := range map[string]string{
+		"--format csv --csv word":   `invalid argument "word" for "--csv" flag: it must be one of plain, excel`,
+		"--csv excel":               "--csv goes with --format csv only",
+		"--format xlsx --csv excel": "--csv goes with --format csv only",
 	} {
-		f := reportFormat{format: "table"}
-		for i := range args {
-			switch args[i] {
-			case "--format":
-				f.format = args[i+1]
-			case "--csv":
-				f.csv = report.CSVForm(args[i+1])
-			}
-		}
-		if err := f.validate(process{}); err == nil {
-			t.Errorf("%v is taken", args)
+		if status, _, complaint := said(t, append([]string{"reconcile", "2026-04"}, strings.Fields(args)...)...); status != exitError || !strings.Contains(complaint, want) {
+			t.Errorf("%s: status %d, said %q", args, status, complaint)
 		}
 	}
 }
@@ -447,7 +439,8 @@ func TestTheFormOfCSV(t *testing.T) {
 		flag, configured report.CSVForm
 		excel            bool
 	}{{"", report.CSVPlain, false}, {"", report.CSVExcel, true}, {report.CSVExcel, report.CSVPlain, true}, {report.CSVPlain, report.CSVExcel, false}} {
-		f := reportFormat{format: "csv", csv: c.flag}
+		format := "csv"
+		f := reportFlags{format: &format, csv: c.flag}
 		var file bytes.Buffer
 		if err := f.write(&file, &report.Reconciliation{Period: 202604}, c.configured); err != nil {
 			t.Fatal(err)

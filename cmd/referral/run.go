@@ -19,146 +19,159 @@ import (
 
 func newRun(p process) *cobra.Command {
 	var q models.RunRequest
-	var who operator
+	var audit auditFlags
 	var dry bool
-	var format string
+	var format *string
 	cmd := &cobra.Command{
 		Use:   "run PERIOD",
 		Short: "Settle one period now: the month's run, or the differences since",
 		Long: `Settles a period, for example 2026-04: the first time all its invoices and packages,
-later what facts have changed since. What is posted is published by whatever
-publisher runs; if none does, by this command before it ends.
+later what facts have changed since. What is posted is published by the publisher of
+the service; if none runs, by this command before it ends.
 
-With --format json each line of the answer is an object, and its "type" says what it
+With --format json each line of the output is an object, and its "type" says what it
 is: "run" is a run with its totals, the period's own first, then those of closed
 periods that are posted to it. With --dry-run the lines are "document" and "package",
 one for each that would be posted, and "totals" after those of each run, which has the
 fields of a run.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			period, err := periodArg(args)
+			period, err := parsePeriod(args[0])
 			if err != nil {
 				return err
 			}
-			if err := checkFormat(format, "table", "json"); err != nil {
-				return err
-			}
-			if err := who.checkAccept(q.Accept); err != nil {
-				return err
-			}
-			a, err := openChecked(cmd, p, dry)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			q.Period, q.By, q.Reason = period, who.by, who.reason
-			if dry {
-				return a.rehearse(cmd.Context(), p, q, format)
-			}
-			return a.settleNow(cmd.Context(), p, q, format)
+			q.Period, q.By, q.Reason = period, audit.by, audit.reason
+			return onDatabase(cmd, p, dry, func(ctx context.Context, a *app) error {
+				if dry {
+					return a.dryRun(ctx, q, *format)
+				}
+				return a.runNow(ctx, q, *format)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "post nothing, print what would be posted")
 	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake; recorded with --by and --reason")
-	who.flags(cmd, nothingRequired)
-	cmd.Flags().BoolVar(&q.Full, "full", false, "look at every account again, not only at those that facts have touched")
-	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
+	cmd.Flags().BoolVar(&q.Full, "full", false, "settle every account again, not only those that facts have changed")
+	format = formatFlag(cmd, "table", "json")
+	audit.add(cmd, nothingRequired)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !q.Accept && audit.by+audit.reason != "" {
+			return misuse(cmd, "--by and --reason go with --accept only")
+		}
+		return audit.check(cmd, nothingRequired)
+	}
 	return cmd
 }
 
-func checkFormat(given string, known ...string) error {
-	for _, k := range known {
-		if given == k {
-			return nil
-		}
-	}
-	return usageError("--format", fmt.Errorf("%q is not one of %s", given, strings.Join(known, ", ")))
-}
-
-func (a *app) settleNow(ctx context.Context, p process, q models.RunRequest, format string) error {
+func (a *app) runNow(ctx context.Context, q models.RunRequest, format string) error {
 	if err := a.requireTerms(ctx); err != nil {
 		return err
 	}
-	settler, err := a.settler(slog.New(answeredRuns{Handler: a.log.Handler()}))
+	settler, err := a.settler(slog.New(withoutRunErrors{Handler: a.log.Handler()}))
 	if err != nil {
 		return err
 	}
 	if today := a.programme.Local(a.now()); q.Period.First() <= today && today < q.Period.End() {
-		a.log.Warn("the period has not ended: what is posted now will be corrected by later runs", "period", q.Period, "ends", q.Period.End())
+		a.log.Warn("the period has not ended: later runs will correct what is posted now", "period", q.Period, "ends", q.Period.End())
 	}
-	done := a.showProgress(ctx, p, q.Period)
+	stop := a.showRunProgress(ctx, q.Period)
 	runs, err := settler.Run(ctx, q)
-	done()
+	stop()
 	if errors.Is(err, scheduler.ErrNotOver) {
-		return errNo{err.Error()}
+		return negativeResult(err.Error())
 	}
 	runs = slices.DeleteFunc(runs, func(run models.Run) bool { return run.ID == 0 || run.Active() })
-	if printed := a.printRuns(context.WithoutCancel(ctx), p, runs, format); err == nil {
-		err = printed
-	}
+	err = cmp.Or(err, a.printRuns(context.WithoutCancel(ctx), runs, format))
 	if err == nil {
-		err = a.publishRest(ctx)
+		err = a.publishPosted(ctx)
 	}
-	no := outcomeOf(runs)
-	if err != nil && no != nil {
-		return fmt.Errorf("%w; and before that %s", err, no.Error())
+	result := resultOf(runs)
+	if err != nil && result != nil {
+		return fmt.Errorf("%w; and before that %s", err, result.Error())
 	}
-	return cmp.Or(err, no)
+	return cmp.Or(err, result)
 }
 
-func (a *app) printRuns(ctx context.Context, p process, runs []models.Run, format string) error {
+func (a *app) printRuns(ctx context.Context, runs []models.Run, format string) error {
 	for _, run := range runs {
-		parked, err := a.store.ParkedAccounts(ctx, run.ID, parkedShown)
+		parked, err := a.store.ParkedAccounts(ctx, run.ID, maxParkedShown)
 		if err != nil {
 			return err
 		}
-		if err := printRun(p, run, parked, format); err != nil {
+		if err := a.printRun(run, parked, format); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// publishRest publishes when nobody else does.
-func (a *app) publishRest(ctx context.Context) error {
+// publishPosted publishes what was posted when no publisher runs.
+func (a *app) publishPosted(ctx context.Context) error {
 	out, err := a.publisher()
 	if err != nil {
 		return err
 	}
-	// A broker that is away is asked first: draining would wait for it permanently.
+	// This fails when the broker is unavailable. Drain would wait for it without end.
 	_, _, err = a.kafka().ensureTopics(ctx, a.config.Invitations.UsesTopic())
 	if err == nil {
 		err = out.Drain(ctx)
 	}
 	if err != nil && !errors.Is(err, publisher.ErrLedElsewhere) {
-		return fmt.Errorf("everything is posted, but not all of it published (the next publisher will): %w", err)
+		return fmt.Errorf("everything is posted, but not all of it is published (the next publisher does it): %w", err)
 	}
 	return nil
 }
 
-func outcomeOf(runs []models.Run) error {
-	var noes []string
+// resultOf is a negative result when a run was stopped or left something out.
+func resultOf(runs []models.Run) error {
+	var failed []string
 	for _, run := range runs {
 		switch run.State {
 		case models.RunBraked:
-			noes = append(noes, fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period))
+			failed = append(failed, fmt.Sprintf("the brake holds %s, nothing is posted: %s; look into it, then `referral run %s --accept`", run.Period, run.Brake, run.Period))
 		case models.RunIncomplete:
-			noes = append(noes, fmt.Sprintf("the run of %s is incomplete: %d accounts or invoices are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
+			failed = append(failed, fmt.Sprintf("the run of %s is incomplete: %d accounts or invoices are parked (see above) and will be tried again", run.Period, run.Totals.Parked))
 		}
 	}
-	if len(noes) > 0 {
-		return errNo{strings.Join(noes, "; ")}
+	if len(failed) > 0 {
+		return negativeResult(strings.Join(failed, "; "))
 	}
 	return nil
 }
 
-// parkedShown is how many parked accounts an answer names.
-const parkedShown = 1000
+// maxParkedShown is how many parked accounts the output of a run names.
+const maxParkedShown = 1000
 
-func printRun(p process, run models.Run, parked []models.ParkedAccount, format string) error {
+func (a *app) printRun(run models.Run, parked []models.ParkedAccount, format string) error {
 	if format == "json" {
-		return report.RunLine(p.out, run, parked)
+		return report.RunLine(a.out, run, parked)
 	}
-	report.RunTable(p.out, run, parked)
+	report.RunTable(a.out, run, parked)
 	return nil
+}
+
+// withoutRunErrors drops the errors in which runs end: the command reports them itself.
+type withoutRunErrors struct {
+	slog.Handler
+
+	ofRun bool // the records are about one run
+}
+
+// Handle passes on all other records.
+func (h withoutRunErrors) Handle(ctx context.Context, r slog.Record) error {
+	if h.ofRun && r.Level >= slog.LevelError {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs recognises the records of a run by their attribute.
+func (h withoutRunErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
+	ofRun := slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == "run" })
+	return withoutRunErrors{Handler: h.Handler.WithAttrs(attrs), ofRun: h.ofRun || ofRun}
+}
+
+// WithGroup implements slog.Handler.
+func (h withoutRunErrors) WithGroup(name string) slog.Handler {
+	return withoutRunErrors{Handler: h.Handler.WithGroup(name), ofRun: h.ofRun}
 }

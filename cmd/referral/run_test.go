@@ -17,12 +17,12 @@ func TestPeriodsOfOtherYearsAreWrongUse(t *testing.T) {
 	} {
 		var out, complaints bytes.Buffer
 		status := run(t.Context(), args, process{in: bytes.NewReader(nil), out: &out, err: &complaints})
-		if said := complaints.String(); status != exitWrong || !strings.Contains(said, "must lie in the years 1900 to 2999") || strings.Count(said, "\n") != 1 {
+		if said := complaints.String(); status != exitError || !strings.Contains(said, "must lie in the years 1900 to 2999") || strings.Count(said, "\n") != 1 {
 			t.Errorf("%v: status %d, said %q", args, status, said)
 		}
 	}
 	for _, first := range []string{"2000-01", "2999-12"} {
-		if p, err := periodArg([]string{first}); err != nil || p.String() != first {
+		if p, err := parsePeriod(first); err != nil || p.String() != first {
 			t.Errorf("%s was read as %s (%v)", first, p, err)
 		}
 	}
@@ -48,7 +48,7 @@ func TestADryRunAsLinesOfJSON(t *testing.T) {
 	w.hears(bill(885, 202604, 1, subscription(300000)))
 	a := w.asks("run", "2026-04", "--dry-run", "--format", "json")
 	lines := objectsOf(t, a.out)
-	if a.status != exitDone || a.err != "" || len(lines) != 3 {
+	if a.status != exitOK || a.err != "" || len(lines) != 3 {
 		t.Fatalf("%+v", a)
 	}
 	for i, want := range []map[string]any{
@@ -68,7 +68,7 @@ func TestADryRunAsLinesOfJSON(t *testing.T) {
 
 	w.month(202604)
 	a = w.asks("run", "2026-04", "--dry-run", "--format", "json")
-	if lines = objectsOf(t, a.out); a.status != exitDone || len(lines) != 1 || lines[0]["type"] != "totals" || lines[0]["documents"] != 0.0 {
+	if lines = objectsOf(t, a.out); a.status != exitOK || len(lines) != 1 || lines[0]["type"] != "totals" || lines[0]["documents"] != 0.0 {
 		t.Errorf("with nothing to post: %+v", a)
 	}
 }
@@ -76,7 +76,7 @@ func TestADryRunAsLinesOfJSON(t *testing.T) {
 // The log leaves the sad end of a run to the command's answer, and nothing else.
 func TestTheLogOfRunsThatAreAnsweredFor(t *testing.T) {
 	var out bytes.Buffer
-	log := slog.New(answeredRuns{Handler: slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	log := slog.New(withoutRunErrors{Handler: slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	log.Error("panic", "stack", "…")
 	ofRun := log.With("run", 7, "period", "2026-04")
 	ofRun.Error("the brake holds this run")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/consumer"
-	"referral/consumer/decode"
+	"referral/internal/sleep"
 	"referral/notify"
 	"referral/publisher"
 	"referral/scheduler"
@@ -25,16 +24,16 @@ import (
 	"referral/web"
 )
 
-// The parts of the service, which `--only` splits over machines.
+// The components of the service, which `--only` distributes over machines.
 const (
-	partConsumer  = "consumer"
-	partScheduler = "scheduler"
-	partPublisher = "publisher"
-	partWeb       = "web"
-	partNotify    = "notify"
+	componentConsumer  = "consumer"
+	componentScheduler = "scheduler"
+	componentPublisher = "publisher"
+	componentWeb       = "web"
+	componentNotify    = "notify"
 )
 
-var allParts = []string{partConsumer, partScheduler, partPublisher, partNotify, partWeb}
+var allComponents = []string{componentConsumer, componentScheduler, componentPublisher, componentNotify, componentWeb}
 
 func newServe(p process) *cobra.Command {
 	var only []string
@@ -43,15 +42,11 @@ func newServe(p process) *cobra.Command {
 		Short: "Consume, schedule, publish and answer until SIGTERM",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(only) == 0 {
-				return usageError("--only", fmt.Errorf("names no part; the parts are %s", strings.Join(allParts, ", ")))
+			unknown := slices.IndexFunc(only, func(name string) bool { return !slices.Contains(allComponents, name) })
+			if len(only) == 0 || unknown >= 0 {
+				return misuse(cmd, "--only takes one or more of %s, not %q", strings.Join(allComponents, ", "), strings.Join(only, ","))
 			}
-			for _, part := range only {
-				if !slices.Contains(allParts, part) {
-					return usageError("--only", fmt.Errorf("%q is no part of the service; the parts are %s", part, strings.Join(allParts, ", ")))
-				}
-			}
-			a, err := openApp(cmd, p, false)
+			a, err := openApp(cmd, p, readWrite)
 			if err != nil {
 				return err
 			}
@@ -59,102 +54,101 @@ func newServe(p process) *cobra.Command {
 			return a.serve(cmd.Context(), only)
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", allParts, "the `parts` to run")
+	cmd.Flags().StringSliceVar(&only, "only", allComponents, "the `components` to run")
 	return cmd
 }
 
-// parts is the service put together, before it runs.
-type parts struct {
+// service is the components, before they run.
+type service struct {
 	consumer  *consumer.Consumer
 	publisher *publisher.Publisher
 	scheduler *scheduler.Scheduler
-	notifier  *notify.Notifier // nil unless it is to run: other machines need not have its secrets
+	notifier  *notify.Notifier // nil unless it is to run: other machines need no access to its secrets
 	gauges    *scheduler.Gauges
 }
 
-// figuresEvery is how often the gauges are read from the database.
-const figuresEvery = 15 * time.Second
+// statsInterval is how often the gauges are read from the database.
+const statsInterval = 15 * time.Second
 
-// serve runs the parts until ctx is done. The admin address answers first, so
-// that a caller waiting for readiness sees what it waits for.
+// serve runs the components until ctx is done. The admin address answers first, so
+// that /readyz says why the others wait.
 func (a *app) serve(ctx context.Context, only []string) error {
-	built, err := a.build(only)
+	s, err := a.build(only)
 	if err != nil {
 		return err
 	}
-	asked := ctx
+	whole := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	if slices.Contains(only, partWeb) {
-		group.Go(func() error { return a.answer(ctx, built, only) })
+	if slices.Contains(only, componentWeb) {
+		group.Go(func() error { return a.serveHTTP(ctx, s, only) })
 	}
 	group.Go(func() error {
 		if err := a.awaitReady(ctx); err != nil {
 			return err
 		}
-		a.log.Info("serving", "parts", strings.Join(only, ","))
-		return a.runParts(ctx, built, only)
+		a.log.Info("serving", "components", strings.Join(only, ","))
+		return a.runComponents(ctx, s, only)
 	})
 	err = group.Wait()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	a.log.Info("stopped", "because", context.Cause(asked))
+	a.log.Info("stopped", "because", context.Cause(whole))
 	return nil
 }
 
-// answer serves the admin address, keeps its gauges true, and serves the personal
-// account.
-func (a *app) answer(ctx context.Context, built *parts, only []string) error {
-	handler, err := a.admin(built, only)
+// serveHTTP serves the admin address and the personal account, and refreshes the gauges.
+func (a *app) serveHTTP(ctx context.Context, s *service, only []string) error {
+	handler, err := a.admin(s, only)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
-	group.Go(func() error { built.gauges.Follow(ctx, figuresEvery); return nil })
+	group.Go(func() error { s.gauges.Follow(ctx, statsInterval); return nil })
 	group.Go(func() error { return a.servePortal(ctx) })
 	return group.Wait()
 }
 
-func (a *app) admin(built *parts, only []string) (http.Handler, error) {
+func (a *app) admin(s *service, only []string) (http.Handler, error) {
 	return web.NewAdmin(web.Options{
-		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(built, only), Advisory: advisory(built, only), Log: a.log,
+		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(s, only), Advisory: advisoryChecks(s, only), Log: a.log,
 	})
 }
 
-func (a *app) runParts(ctx context.Context, b *parts, only []string) error {
+func (a *app) runComponents(ctx context.Context, s *service, only []string) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for name, loop := range map[string]func(context.Context) error{
-		partConsumer: b.consumer.Run, partScheduler: b.scheduler.Run, partPublisher: b.publisher.Run,
-		partNotify: func(ctx context.Context) error { return b.notifier.Run(ctx) },
+	for name, runLoop := range map[string]func(context.Context) error{
+		componentConsumer: s.consumer.Run, componentScheduler: s.scheduler.Run, componentPublisher: s.publisher.Run,
+		componentNotify: func(ctx context.Context) error { return s.notifier.Run(ctx) },
 	} {
 		if slices.Contains(only, name) {
-			group.Go(func() error { return loop(ctx) })
+			group.Go(func() error { return runLoop(ctx) })
 		}
 	}
 	return group.Wait()
 }
 
-func (a *app) build(only []string) (*parts, error) {
-	var b parts
+func (a *app) build(only []string) (*service, error) {
+	var s service
 	var err error
-	if b.consumer, err = a.consumer(); err != nil {
+	if s.consumer, err = a.consumer(); err != nil {
 		return nil, err
 	}
-	if b.publisher, err = a.publisher(); err != nil {
+	if s.publisher, err = a.publisher(); err != nil {
 		return nil, err
 	}
-	if slices.Contains(only, partNotify) {
-		if b.notifier, err = a.notifier(); err != nil {
+	if slices.Contains(only, componentNotify) {
+		if s.notifier, err = a.notifier(); err != nil {
 			return nil, err
 		}
 	}
-	if b.scheduler, err = a.scheduler(); err != nil {
+	if s.scheduler, err = a.scheduler(); err != nil {
 		return nil, err
 	}
-	b.gauges, err = scheduler.NewGauges(a.registry, a.store, a.log, a.now)
-	a.registry.MustRegister(newTermsInfo(a.programme.Digest(), a.store.TermsInForce))
-	return &b, err
+	s.gauges, err = scheduler.NewGauges(a.registry, a.store, a.log, a.now)
+	a.registry.MustRegister(&termsInfo{own: a.programme.Digest(), inForce: a.store.TermsInForce})
+	return &s, err
 }
 
 func (a *app) consumer() (*consumer.Consumer, error) {
@@ -165,10 +159,7 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 	}
 	return consumer.New(consumer.Options{
 		Brokers: k.Brokers, Group: k.Group, Dialer: dialer,
-		Topics: decode.Topics{
-			Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
-			Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
-		},
+		Topics:   k.factTopics(),
 		Currency: a.config.Programme.Currency,
 		Workers:  k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
 		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
@@ -192,8 +183,8 @@ func (a *app) publisher() (*publisher.Publisher, error) {
 	})
 }
 
-// pollRuns is how often a replica looks for a run that it could help with, or
-// that a killed process left behind.
+// pollRuns is how often a replica looks for a run that it can help with, or that a
+// killed process left unfinished.
 const pollRuns = 15 * time.Second
 
 func (a *app) scheduler() (*scheduler.Scheduler, error) {
@@ -222,30 +213,29 @@ func (a *app) retention() (scheduler.Retention, error) {
 	return scheduler.Retention{Cleaner: a.store, Schedule: at, Keep: r.ByTable()}, err
 }
 
-// awaitReady waits for a database that does not answer yet. One that answers and
-// cannot be worked on is for a person to fix: at the start that is an error, and
-// when it comes up later the service says so in its readiness and asks again.
+// awaitReady waits for a database that does not answer yet. One that answers and is
+// not as this program needs it must be fixed by a person: at the start that is an error;
+// when the service had to wait for it, /readyz says so and it is checked again.
 func (a *app) awaitReady(ctx context.Context) error {
 	waited := false
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 15*time.Second) {
-		err := a.ready(ctx)
-		a.unfit.Store(&err)
+	waits := sleep.Backoff(250*time.Millisecond, 15*time.Second)
+	for {
+		err := a.prepareDatabase(ctx)
+		a.notReady.Store(&err)
 		mayPass := unreachable(err) || waited && errors.Is(err, store.ErrUnfit)
 		if err == nil || ctx.Err() != nil || !mayPass {
 			return err
 		}
 		waited = true
-		a.log.Error("the database cannot be worked on; trying again", "error", err, "wait", wait)
-		select {
-		case <-ctx.Done():
+		a.log.Error("the database is not ready; trying again", "error", err)
+		if !sleep.Next(ctx, waits) {
 			return ctx.Err()
-		case <-time.After(wait):
 		}
 	}
 }
 
-// unreachable tells a database that is away, starting or stopping, or whose
-// connection ended before the answer, from one that has answered.
+// unreachable tells whether the database is unavailable, starting or stopping, or its
+// connection ended before the answer.
 func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var pg *pgconn.PgError
@@ -257,7 +247,7 @@ func unreachable(err error) bool {
 	return ended || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
-func (a *app) checks(b *parts, only []string) map[string]func(context.Context) error {
+func (a *app) checks(s *service, only []string) map[string]func(context.Context) error {
 	checks := map[string]func(context.Context) error{
 		"database": a.databaseReady,
 		"schema":   a.store.CheckSchema,
@@ -265,37 +255,33 @@ func (a *app) checks(b *parts, only []string) map[string]func(context.Context) e
 		"broker":   a.kafka().ping,
 	}
 	for name, ready := range map[string]func() error{
-		partConsumer: b.consumer.Ready, partPublisher: b.publisher.Ready, partScheduler: b.scheduler.Ready,
+		componentConsumer: s.consumer.Ready, componentPublisher: s.publisher.Ready, componentScheduler: s.scheduler.Ready,
 	} {
 		if slices.Contains(only, name) {
-			checks[name] = plainly(ready)
+			checks[name] = func(context.Context) error { return ready() }
 		}
 	}
 	return checks
 }
 
-// databaseReady is nil when the database answers and is fit to be worked on, which
-// may change when another server takes its place.
+// databaseReady is nil when the database answers and has the settings that the program
+// needs, which may change when another server takes its place.
 func (a *app) databaseReady(ctx context.Context) error {
 	if err := a.store.Ping(ctx); err != nil {
 		return err
 	}
-	if err := a.unfit.Load(); err != nil && errors.Is(*err, store.ErrUnfit) {
+	if err := a.notReady.Load(); err != nil && errors.Is(*err, store.ErrUnfit) {
 		return *err
 	}
 	return a.store.CheckSettings(ctx)
 }
 
-func plainly(ready func() error) func(context.Context) error {
-	return func(context.Context) error { return ready() }
-}
-
-// advisory is what does not take the process out of service: while a mail server
-// is away, or a topic that few installations need is missing, invitations wait and
+// advisoryChecks do not take the process out of service: while a mail server is
+// unavailable, or a topic that few installations need is missing, invitations wait and
 // all else works.
-func advisory(b *parts, only []string) map[string]func(context.Context) error {
-	if !slices.Contains(only, partNotify) {
+func advisoryChecks(s *service, only []string) map[string]func(context.Context) error {
+	if !slices.Contains(only, componentNotify) {
 		return nil
 	}
-	return map[string]func(context.Context) error{partNotify: plainly(b.notifier.Ready)}
+	return map[string]func(context.Context) error{componentNotify: func(context.Context) error { return s.notifier.Ready() }}
 }

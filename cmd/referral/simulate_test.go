@@ -26,7 +26,7 @@ func otherTerms(t *testing.T, change func(*config.Terms)) string {
 func (w *town) simulates(terms, from, to string) report.Simulation {
 	w.Helper()
 	var r report.Simulation
-	w.answers(exitDone, &r, "simulate", "--terms", terms, "--from", from, "--to", to, "--format", "json")
+	w.answers(exitOK, &r, "simulate", "--terms", terms, "--from", from, "--to", to, "--format", "json")
 	return r
 }
 
@@ -97,7 +97,7 @@ func TestTheTableOfASimulation(t *testing.T) {
 	w := spring(t)
 	a := w.asks("simulate", "--terms", otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 0 }), "--from", "2026-04", "--to", "2026-04")
 	for _, want := range []string{"nothing was posted", "-1 843.98", "-1 633.98", "210.00", "total"} {
-		if a.status != exitDone || !strings.Contains(a.out, want) {
+		if a.status != exitOK || !strings.Contains(a.out, want) {
 			t.Errorf("status %d, it does not say %q:\n%s%s", a.status, want, a.out, a.err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestSimulateUsedWrongly(t *testing.T) {
 		{"simulate", "--terms", terms + ".no", "--from", "2026-04", "--to", "2026-04"},
 		{"simulate", "--terms", terms, "--from", "2026-04", "--to", "2026-04", "--format", "xlsx"},
 	} {
-		if a := w.asks(args...); a.status != exitWrong || a.err == "" {
+		if a := w.asks(args...); a.status != exitError || a.err == "" {
 			t.Errorf("%v: %+v", args, a)
 		}
 	}

@@ -29,7 +29,7 @@ func TestCommandsDoNotAdoptTerms(t *testing.T) {
 	before := w.dump()
 	for _, args := range [][]string{{"run", "2026-04"}, {"run", "2026-04", "--accept"}, {"run", "2026-04", "--dry-run"}, {"close", "2026-04", "--by", "Anna"}} {
 		a := w.asks(append([]string{"--config", foreign}, args...)...)
-		if a.status != exitWrong || strings.Count(a.err, "\n") != 1 {
+		if a.status != exitError || strings.Count(a.err, "\n") != 1 {
 			t.Errorf("%v: %+v", args, a)
 		}
 		for _, want := range []string{rules.Digest(), w.terms.Digest(), "referral terms apply", "referral simulate"} {
@@ -52,7 +52,7 @@ func TestTermsApply(t *testing.T) {
 		t.Errorf("before: %v", err)
 	}
 	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
-	if a := w.asks("--config", foreign, "terms", "apply"); a.status != exitWrong || !strings.Contains(a.err, "--by NAME") {
+	if a := w.asks("--config", foreign, "terms", "apply"); a.status != exitError || !strings.Contains(a.err, "--by NAME") {
 		t.Errorf("without a name: %+v", a)
 	}
 	preview := w.asks("--config", foreign, "terms", "apply", "--dry-run")
@@ -60,7 +60,7 @@ func TestTermsApply(t *testing.T) {
 	for _, a := range []asked{preview, applied} {
 		// 902: 20000 becomes 89999; 701: 1000 becomes 4500. 903 has its promo still.
 		for _, want := range []string{"2026-04", "RUB", "-1 843.98", "-2 578.97", "-734.99", "differ: 2 of 6"} {
-			if a.status != exitDone || !strings.Contains(a.out, want) {
+			if a.status != exitOK || !strings.Contains(a.out, want) {
 				t.Errorf("the preview does not say %q: %+v", want, a)
 			}
 		}
@@ -79,7 +79,7 @@ func TestTermsApply(t *testing.T) {
 	if a := w.asks("--config", foreign, "reconcile", "2026-04"); !strings.Contains(a.out, "apply-terms") || !strings.Contains(a.out, "spring campaign") {
 		t.Errorf("the report does not name who applied the terms:\n%s", a.out)
 	}
-	if a := w.asks("--config", foreign, "terms", "apply", "--by", "Boris"); a.status != exitDone || !strings.Contains(a.out, "in force already") {
+	if a := w.asks("--config", foreign, "terms", "apply", "--by", "Boris"); a.status != exitOK || !strings.Contains(a.out, "in force already") {
 		t.Errorf("again: %+v", a)
 	}
 	if acts, _ := w.store.Actions(t.Context(), digest); len(acts) != 1 {
@@ -96,7 +96,7 @@ func TestTermsApply(t *testing.T) {
 // does not answer, the last known ones.
 func TestTheMetricOfTheTerms(t *testing.T) {
 	inForce, fails := "bbb", error(nil)
-	info := newTermsInfo("aaa", func(context.Context) (string, error) { return inForce, fails })
+	info := &termsInfo{own: "aaa", inForce: func(context.Context) (string, error) { return inForce, fails }}
 	const head = `# HELP referral_programme_terms_info 1 for the digest of the terms of this process (source process) and of those in force (source database).
 # TYPE referral_programme_terms_info gauge
 `

@@ -30,7 +30,7 @@ func TestWrongUseSaysWhatToDo(t *testing.T) {
 		{"run 2026-04 --by Anna", "referral: run: --by and --reason go with --accept only\n"},
 		{"run 2026-04 --dry-run --reason x", "referral: run: --by and --reason go with --accept only\n"},
 	} {
-		if status, out, complaint := said(t, strings.Fields(c.args)...); status != exitWrong || out != "" || complaint != c.want {
+		if status, out, complaint := said(t, strings.Fields(c.args)...); status != exitError || out != "" || complaint != c.want {
 			t.Errorf("%s: status %d, out %q, said %q, want %q", c.args, status, out, complaint, c.want)
 		}
 	}
@@ -63,11 +63,11 @@ func TestHelpSaysWhatIsRequired(t *testing.T) {
 		seen++
 		command := slices.Concat(strings.Fields(name), args)
 		status, _, complaint := said(t, append(command, "--reason", "x")...)
-		if status != exitWrong || !strings.Contains(complaint, "give --by NAME") {
+		if status != exitError || !strings.Contains(complaint, "give --by NAME") {
 			t.Errorf("%s without --by: status %d, %q", name, status, complaint)
 		}
 		status, _, complaint = said(t, append(command, "--by", "Anna")...)
-		if needed := strings.HasSuffix(cmd.Flags().Lookup("reason").Usage, "; required"); status != exitWrong || needed != strings.Contains(complaint, "give --reason TEXT") {
+		if needed := strings.HasSuffix(cmd.Flags().Lookup("reason").Usage, "; required"); status != exitError || needed != strings.Contains(complaint, "give --reason TEXT") {
 			t.Errorf("%s without --reason: status %d, %q, help says required: %t", name, status, complaint, needed)
 		}
 	}
@@ -85,7 +85,7 @@ func TestOperatorTextIsOneLine(t *testing.T) {
 		{"close", "2026-04", "--by", "Anna", "--override", "a\rb"}, {"run", "2026-04", "--accept", "--by", "An\tna"},
 		{"dead-letters", "discard", "1", "--by", "Anna", "--reason", "a\u0085b"}, {"close", "2026-04", "--by", strings.Repeat("a", 1001)},
 	} {
-		if status, _, complaint := said(t, args...); status != exitWrong || !strings.Contains(complaint, "must be one line of UTF-8 text") || strings.Count(complaint, "\n") != 1 {
+		if status, _, complaint := said(t, args...); status != exitError || !strings.Contains(complaint, "must be one line of UTF-8 text") || strings.Count(complaint, "\n") != 1 {
 			t.Errorf("%q: status %d, %q", args, status, complaint)
 		}
 	}

@@ -14,11 +14,11 @@ import (
 )
 
 // version is the newest release in CHANGELOG.md. Programs built from later commits
-// say the same, and differ by their commit.
+// have the same version and differ by their commit.
 const version = "0.1.0"
 
-// buildCommit is what is being built, set by the linker (see the Makefile). A program
-// built without it has what Go itself knows of the repository it was built in.
+// buildCommit is the commit that is built, set by the linker (see the Makefile). Without
+// it the program has what Go itself knows of the repository it was built in.
 var buildCommit string
 
 // versionReport says which program this is.
@@ -30,12 +30,12 @@ type versionReport struct {
 }
 
 func newVersionReport() versionReport {
-	report := versionReport{Version: version, Commit: buildCommit, GoVersion: runtime.Version()}
+	v := versionReport{Version: version, Commit: buildCommit, GoVersion: runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		report.Commit = cmp.Or(report.Commit, commitOf(info.Settings))
+		v.Commit = cmp.Or(v.Commit, commitOf(info.Settings))
 	}
-	report.Commit = cmp.Or(report.Commit, "unknown")
-	return report
+	v.Commit = cmp.Or(v.Commit, "unknown")
+	return v
 }
 
 func commitOf(settings []debug.BuildSetting) string {
@@ -55,19 +55,14 @@ func commitOf(settings []debug.BuildSetting) string {
 }
 
 func newVersion(p process) *cobra.Command {
-	var format string
+	var format *string
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which program this is, and which schema of the database it works on",
+		Short: "Print the version of this program, and of the database schema that it needs",
 		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkFormat(format, "table", "json"); err != nil {
-				return err
-			}
-			return printVersion(p, format)
-		},
+		RunE:  func(*cobra.Command, []string) error { return printVersion(p, *format) },
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "`table` or json")
+	format = formatFlag(cmd, "table", "json")
 	return cmd
 }
 
@@ -84,8 +79,8 @@ func printVersion(p process, format string) error {
 	return nil
 }
 
-// buildInfo is the program as a metric, so that a change of it can be seen beside
-// what it has changed.
+// buildInfo is the version as a metric, so that a change of the program can be seen
+// beside its effects.
 func buildInfo() prometheus.Collector {
 	v := newVersionReport()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

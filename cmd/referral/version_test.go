@@ -24,7 +24,7 @@ func TestVersion(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ask := func(args ...string) string {
 		var out, complaints bytes.Buffer
-		if status := run(t.Context(), args, process{in: bytes.NewReader(nil), out: &out, err: &complaints}); status != exitDone || complaints.Len() > 0 {
+		if status := run(t.Context(), args, process{in: bytes.NewReader(nil), out: &out, err: &complaints}); status != exitOK || complaints.Len() > 0 {
 			t.Fatalf("%v: status %d, said %q", args, status, complaints.String())
 		}
 		return out.String()

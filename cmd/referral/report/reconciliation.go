@@ -98,27 +98,15 @@ type Notice struct {
 	Detail      string             `json:"detail"`
 }
 
-// NewReconciliation is what is known of a period before it is reconciled.
-func NewReconciliation(info models.PeriodInfo, now time.Time) *Reconciliation {
-	return &Reconciliation{
+// NewReconciliation is the report of a reconciliation of a period.
+func NewReconciliation(info models.PeriodInfo, r *billing.Reconciliation, head *models.AuditHead, now time.Time) *Reconciliation {
+	t := &Reconciliation{
 		Period: info.Period, State: info.State, ClosedAt: info.ClosedAt, Stale: info.Stale, CheckedAt: now.UTC(),
+		Ties: r.Ties(), Nothing: r.Empty(), Accounts: r.Accounts, Invoices: r.Invoices, Documents: r.Documents, Packages: r.Packages,
+		Controls: controlsOf(r.Lines()), Overall: controlsOf(r.Overall()), Foreign: Foreign{r.Foreign.Count, r.Foreign.Amount},
+		OnTheWay: r.OnTheWay, BreakCount: r.BreakCount, NoticeCount: r.NoticeCount,
 		Breaks: []Break{}, Held: []Held{}, Notices: []Notice{},
 	}
-}
-
-// Fill adds what was found.
-func (t *Reconciliation) Fill(r *billing.Reconciliation, head *models.AuditHead) {
-	t.fill(r)
-	t.fillSigned(r, head)
-}
-
-func (t *Reconciliation) fill(r *billing.Reconciliation) {
-	t.Ties, t.Nothing = r.Ties(), r.Empty()
-	t.Accounts, t.Invoices, t.Documents, t.Packages = r.Accounts, r.Invoices, r.Documents, r.Packages
-	t.Controls, t.Overall = controlsOf(r.Lines()), controlsOf(r.Overall())
-	t.Foreign = Foreign{r.Foreign.Count, r.Foreign.Amount}
-	t.OnTheWay = r.OnTheWay
-	t.BreakCount, t.NoticeCount = r.BreakCount, r.NoticeCount
 	for i := range r.Breaks {
 		t.Breaks = append(t.Breaks, breakOf(&r.Breaks[i]))
 	}
@@ -129,6 +117,8 @@ func (t *Reconciliation) fill(r *billing.Reconciliation) {
 	for _, service := range slices.Sorted(maps.Keys(r.Held)) {
 		t.Held = append(t.Held, Held{service, r.Held[service].Count, r.Held[service].Amount})
 	}
+	t.addSignatures(r, head)
+	return t
 }
 
 func controlsOf(lines []models.ControlTotal) []Control {

@@ -53,7 +53,7 @@ type Act struct {
 	Reason string                    `json:"reason"`
 }
 
-func (t *Reconciliation) fillSigned(r *billing.Reconciliation, head *models.AuditHead) {
+func (t *Reconciliation) addSignatures(r *billing.Reconciliation, head *models.AuditHead) {
 	if s := r.Signature(); s != nil {
 		report := signatureOf(s)
 		t.Signed = &report

@@ -29,8 +29,8 @@ type rehearsedPackage struct {
 	PostingPeriod models.Period `json:"posting_period"`
 }
 
-// OutcomeLines writes what would be posted for an account as lines of JSON.
-func OutcomeLines(w io.Writer, o *models.SettlementResult) error {
+// SettlementLines writes what would be posted for an account as lines of JSON.
+func SettlementLines(w io.Writer, o *models.SettlementResult) error {
 	for i := range o.Adjustments {
 		doc := &o.Adjustments[i]
 		line := rehearsedDocument{"document", doc.AccountID, doc.InvoiceID, doc.Period, doc.PostingPeriod, doc.Amount, doc.Reason, len(doc.Items)}
@@ -46,8 +46,8 @@ func OutcomeLines(w io.Writer, o *models.SettlementResult) error {
 	return nil
 }
 
-// OutcomeText writes what would be posted for an account, for people.
-func OutcomeText(w io.Writer, o *models.SettlementResult) {
+// SettlementText writes what would be posted for an account, for people.
+func SettlementText(w io.Writer, o *models.SettlementResult) {
 	for i := range o.Adjustments {
 		doc := &o.Adjustments[i]
 		fmt.Fprintf(w, "account %d  invoice %s  %s  (%s)\n", doc.AccountID, doc.InvoiceID, doc.Amount, aboutDocument(doc))

@@ -27,12 +27,12 @@ func TestDeadLettersRefuseWrongUse(t *testing.T) {
 		"show x", "replay", "replay 1 --all", "replay 1 --topic t", "replay 1 2 --value f", "replay --all --value f", "discard", "discard 1", "discard 1 --by Anna",
 		"discard 1 --reason noise", "replay 1 --value -", "replay 1 --value /dev/null", "discard 1 --topic t --by Anna --reason noise",
 	} {
-		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitWrong || a.out != "" || strings.Count(a.err, "\n") != 1 {
+		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitError || a.out != "" || strings.Count(a.err, "\n") != 1 {
 			t.Errorf("%s: %+v", args, a)
 		}
 	}
 	for _, args := range []string{"show 7", "replay 7", "discard 7 --by Anna --reason noise"} {
-		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitNo || !strings.Contains(a.err, "there is no dead letter 7") {
+		if a := w.asks(append([]string{"dead-letters"}, strings.Fields(args)...)...); a.status != exitNegative || !strings.Contains(a.err, "there is no dead letter 7") {
 			t.Errorf("%s: %+v", args, a)
 		}
 	}

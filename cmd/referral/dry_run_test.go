@@ -18,7 +18,7 @@ func TestADryRunShowsClosedPeriodsToo(t *testing.T) {
 	w.hears(bill(885, 202603, 1, subscription(60000)))
 	w.month(202603)
 	for _, period := range []string{"2026-03", "2026-04"} {
-		if a := w.asks("close", period, "--by", "Anna"); a.status != exitDone {
+		if a := w.asks("close", period, "--by", "Anna"); a.status != exitOK {
 			t.Fatalf("%+v", a)
 		}
 	}
@@ -30,7 +30,7 @@ func TestADryRunShowsClosedPeriodsToo(t *testing.T) {
 	before := w.dump()
 	dry := w.asks("run", "2026-05", "--dry-run", "--format", "json")
 	table := w.asks("run", "2026-05", "--dry-run")
-	if w.dump() != before || dry.status != exitDone || table.status != exitDone {
+	if w.dump() != before || dry.status != exitOK || table.status != exitOK {
 		t.Fatalf("%+v", dry)
 	}
 	if !strings.Contains(table.out, "Rehearsal of 2026-03 (differences), posted to 2026-05, for 2026-03 is closed") {
@@ -42,7 +42,7 @@ func TestADryRunShowsClosedPeriodsToo(t *testing.T) {
 		}
 	}
 	real := w.asks("run", "2026-05", "--format", "json")
-	if real.status != exitDone {
+	if real.status != exitOK {
 		t.Fatalf("%+v", real)
 	}
 	var rehearsed, posted, documents, ledger []string
