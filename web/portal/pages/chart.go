@@ -14,18 +14,17 @@ type chart struct {
 	Waiting bool // some bar has a part that is not posted yet
 }
 
-// bar is a month: heights are percent of the highest. Its parts are together what
-// its figure says.
+// bar is a month. Heights are percent of the highest bar.
 type bar struct {
 	Short, Title string
 	Money        string
 	Posted       int
 	Waiting      int
-	Base         int // where the posted part begins, seen from the top
-	Top          int // and the waiting part above it
+	Base         int // top of the posted part, from the top of the chart
+	Top          int // top of the waiting part above it
 }
 
-// chartOf is empty when no month has a discount.
+// chartOf returns an empty chart if no month has a discount.
 func chartOf(months []billing.MonthMoney) chart {
 	var c chart
 	highest := models.Money(0)
@@ -43,18 +42,18 @@ func chartOf(months []billing.MonthMoney) chart {
 	return c
 }
 
-// sum is what a month brings once everything is posted.
+// sum is the discount of a month once everything is posted.
 func sum(m *billing.MonthMoney) models.Money { return m.Discount.Add(m.Waiting) }
 
-// off is a discount as a positive amount; what is charged back is none.
+// off returns a discount as a positive amount; 0 for a charge.
 func off(m models.Money) models.Money { return max(0, -m) }
 
 func barOf(m *billing.MonthMoney, highest models.Money) bar {
 	whole := off(sum(m))
-	// A correction of the other sign makes the posted part smaller, and is no part.
+	// A correction with the other sign makes the posted part smaller.
 	posted := min(off(m.Discount), whole)
 	b := bar{
-		Short: ru.MonthShort(m.Period), Title: ru.MonthTitle(m.Period), Money: ru.Off(sum(m), currencyOf(m)),
+		Short: ru.MonthShort(m.Period), Title: ru.MonthTitle(m.Period), Money: ru.Off(sum(m), m.Currency),
 		Posted: part(posted, highest), Waiting: part(whole-posted, highest),
 	}
 	b.Base = 100 - b.Posted
@@ -62,17 +61,10 @@ func barOf(m *billing.MonthMoney, highest models.Money) bar {
 	return b
 }
 
-// part of a whole in percent; something is never drawn as nothing.
+// part returns m in percent of whole; at least 1 unless m is 0.
 func part(m, whole models.Money) int {
 	if m == 0 {
 		return 0
 	}
 	return max(1, int(float64(m)/float64(whole)*100))
-}
-
-func currencyOf(m *billing.MonthMoney) string {
-	if len(m.Invoices) == 0 {
-		return ""
-	}
-	return m.Invoices[0].Currency
 }

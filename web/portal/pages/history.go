@@ -11,38 +11,23 @@ import (
 	"referral/web/portal/pages/ru"
 )
 
-// historyView is «История скидок»: what changed and why, and what it brought.
+// historyView is «История скидок»: the changes with their reasons, and the sums.
 type historyView struct {
-	Left         bool // the account has left, and nothing more will come
+	Left         bool // the account is terminated
 	Changes      []changeRow
 	ChangesPager pager
 	Chart        chart
-	Months       []monthView
+	Months       []billing.MonthMoney
 	Waiting      bool // something is owed and not posted yet
 	MonthsPager  pager
 }
 
-// changeRow is a stretch of days with one percentage.
+// changeRow is consecutive days with one percentage.
 type changeRow struct {
 	Period  string
 	Percent string
 	Parts   string // when two discounts are added
 	Reason  string
-}
-
-// monthView is a month with its invoices.
-type monthView struct {
-	Title    string
-	Highest  string
-	Rows     int        // of the table, with the sum
-	Sums     invoiceRow // of all of them
-	Invoices []invoiceRow
-}
-
-type invoiceRow struct {
-	ID, Charged, Discount, Waiting string
-	Notes                          []string // what of the discount is not in the invoice, and why
-	Why                            string   // address of the explanation
 }
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
@@ -61,17 +46,16 @@ func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) e
 	}
 	v := historyView{
 		Left: s.Terminated, Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
-		Chart: chartOf(months.Items), MonthsPager: pagerOf(r, "Страницы счетов", pathHistory, "months", months.Next),
+		Chart: chartOf(months.Items), Months: months.Items, MonthsPager: pagerOf(r, "Страницы счетов", pathHistory, "months", months.Next),
 	}
 	for i := range months.Items {
 		v.Waiting = v.Waiting || months.Items[i].Waiting != 0
-		v.Months = append(v.Months, monthOf(&months.Items[i]))
 	}
 	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Name: s.Name, Body: v})
 }
 
-// changesPager tells the older part where its newest stretch of days ends: its
-// list does not hold that day.
+// changesPager passes the end of the newest change to the older page, whose list does
+// not have it.
 func changesPager(r *http.Request, part portal.Page[billing.DiscountChange]) pager {
 	at := pagerOf(r, "Страницы изменений скидки", pathHistory, "after", part.Next)
 	if at.First != "" {
@@ -105,7 +89,7 @@ func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 	row := changeRow{Period: "с " + ru.Date(c.On), Percent: ru.Percent(c.Percent), Reason: changeReason(c)}
 	switch {
 	case end == 0:
-	case end <= c.On+1: // a day, or a part of it: there were more changes
+	case end <= c.On+1: // one day, or a part of it if there were more changes
 		row.Period = ru.Date(c.On)
 	default:
 		row.Period = ru.Date(c.On) + " – " + ru.Date(end-1)
@@ -114,7 +98,7 @@ func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 		row.Percent = "без изменений"
 	}
 	if c.Invitee > 0 && c.Inviter > 0 {
-		row.Parts = ru.Percent(c.Inviter) + " за приведенных клиентов и " + ru.Percent(c.Invitee) + " новому клиенту"
+		row.Parts = bothWords(c.Invitee, c.Inviter)
 	}
 	return row
 }
@@ -135,7 +119,7 @@ func changeReason(c *billing.DiscountChange) string {
 	return ""
 }
 
-// friendBrought is what a friend changed: where all percent are reached, the end.
+// friendBrought is what a friend changed; the end, if the percentage stayed.
 func friendBrought(c *billing.DiscountChange) string {
 	until := " по" + ru.Space + ru.Prose(c.End-1) + " включительно"
 	switch {
@@ -149,39 +133,21 @@ func friendBrought(c *billing.DiscountChange) string {
 
 func accountID(id int64) string { return strconv.FormatInt(id, 10) }
 
-func monthOf(m *billing.MonthMoney) monthView {
-	v := monthView{Title: ru.MonthTitle(m.Period)}
-	if m.Highest > 0 {
-		v.Highest = ru.Percent(m.Highest)
+// rowspan is the rows of a month's table: its invoices, and the sum of several.
+func rowspan(m billing.MonthMoney) int {
+	if len(m.Invoices) > 1 {
+		return len(m.Invoices) + 1
 	}
-	currency := "RUB"
-	for i := range m.Invoices {
-		currency = m.Invoices[i].Currency
-		v.Invoices = append(v.Invoices, invoiceRowOf(&m.Invoices[i]))
-	}
-	v.Rows = len(v.Invoices)
-	if v.Rows > 1 {
-		v.Rows++
-	}
-	v.Sums = sums("", m.Charged, m.Discount, m.Waiting, currency)
-	return v
+	return len(m.Invoices)
 }
 
-func invoiceRowOf(s *billing.InvoiceSums) invoiceRow {
-	row := sums(s.InvoiceID, s.Charged, s.Booked(), s.Difference, s.Currency)
-	for _, part := range unbooked(s) {
-		row.Notes = append(row.Notes, part.Amount+" — "+part.Words)
-	}
-	row.Why = pathHistory + "/" + url.PathEscape(s.InvoiceID)
-	return row
-}
+func whyPath(invoice string) string { return pathHistory + "/" + url.PathEscape(invoice) }
 
-// unbookedPart is a part of an invoice's discount that billing has not taken.
+// unbookedPart is a part of an invoice's discount that billing has not applied.
 type unbookedPart struct{ Title, Words, Amount string }
 
-// unbooked is those parts, in the words that their documents have on the page of
-// the invoice.
-func unbooked(s *billing.InvoiceSums) []unbookedPart {
+// unbooked returns the parts of an invoice's discount that billing has not applied.
+func unbooked(s billing.InvoiceSums) []unbookedPart {
 	var parts []unbookedPart
 	for _, part := range []struct {
 		state  billing.DocumentState
@@ -197,12 +163,4 @@ func unbooked(s *billing.InvoiceSums) []unbookedPart {
 		}
 	}
 	return parts
-}
-
-func sums(id string, charged, posted, waiting models.Money, currency string) invoiceRow {
-	row := invoiceRow{ID: id, Charged: ru.Money(charged, currency), Discount: ru.Off(posted, currency)}
-	if waiting != 0 {
-		row.Waiting = ru.Off(waiting, currency)
-	}
-	return row
 }

@@ -10,15 +10,15 @@ import (
 	"referral/web/portal/pages/ru"
 )
 
-// joiningView is the page of a client that takes no part yet.
+// joiningView is the page of a client that does not take part yet.
 type joiningView struct {
 	Done    string
 	Summary *summary
-	Left    string // that the account has left, and can gain nothing; empty while it has not
+	Left    string // that the account is terminated; empty while it is not
 	Notices []string
 	Code    codeForm
 	Offer   string // the discount that a code brings; empty for none
-	Steps   []stepView
+	Steps   []billing.PortalStep
 }
 
 // homeView is the main page.
@@ -29,21 +29,22 @@ type homeView struct {
 	MyCode   []string // in groups; empty while there is none
 	Code     string
 	Link     string
-	Left     bool // the account has left, and invites nobody
+	Left     bool // the account is terminated and cannot invite
 	Discount discountView
-	Steps    []stepView
-	Packages []packageView
+	Steps    []billing.PortalStep
+	Packages []billing.PortalPackage
+	Month    models.Period // today's
 	Form     codeForm
-	Late     string // quietly, that the time for a code is over; empty when it is not, or a notice says so
+	Late     string // that the time for a code is over, as a hint; empty when it is not, or a notice says so
 	Offer    string // the discount that a code brings; empty for none
 	Invite   inviteForm
 }
 
-// summary says first what went wrong, and leads to the field.
+// summary is an error at the top of the page, with a link to its field.
 type summary struct {
 	Head  string
 	Words string
-	Field string // its id; empty when it is gone
+	Field string // its id; empty when it is not shown
 }
 
 // discountView is what the client has today.
@@ -52,28 +53,11 @@ type discountView struct {
 	Until   string // last day in prose; empty when none is known
 	Parts   []string
 	Next    string // what the next friend brings
-	Own     string // about the discount as a new client, when it is not a part
-}
-
-// stepView is a row of «Таблица скидок».
-type stepView struct {
-	Friends string
-	Percent string
-	Height  int // of the step, 0 to 100
-	Above   int // what is left to 100
-	Months  string
-	SMS     string
-	Own     bool
-}
-
-type packageView struct {
-	Size, Earned string
-	Plan         string // when one that has not gone out yet will
-	State        status
+	Own     string // about the discount of a new client, when it is not a part
 }
 
 func (p *Pages) joiningView(s *portal.Overview, t codeInput, done string) joiningView {
-	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: stepViews(s.Steps)}
+	v := joiningView{Code: p.codeForm(s, t), Offer: offer(s.Offer), Steps: s.Steps}
 	v.Summary = codeSummary(v.Code)
 	switch {
 	case s.Terminated:
@@ -109,7 +93,7 @@ func codeSummary(f codeForm) *summary {
 func (p *Pages) homeView(s *portal.Overview, t codeInput, done string) homeView {
 	v := homeView{
 		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
-		Discount: discountOf(s), Steps: stepViews(s.Steps), Packages: packageViews(s.Packages, s.Today.Period()), Form: p.codeForm(s, t),
+		Discount: discountOf(s), Steps: s.Steps, Packages: s.Packages, Month: s.Today.Period(), Form: p.codeForm(s, t),
 		Invite: p.inviteForm(models.Email),
 	}
 	v.Summary = codeSummary(v.Form)
@@ -119,9 +103,8 @@ func (p *Pages) homeView(s *portal.Overview, t codeInput, done string) homeView 
 	return v
 }
 
-// late moves the sentence in place of the field to where it does not press: for
-// most of those that take part it is no news. A client that has just followed a link with
-// a code is told first.
+// late moves the sentence in the place of the field to a hint, because most clients that
+// take part know it. A client that has just followed a link with a code gets a notice.
 func (v *homeView) late(t codeInput) {
 	linked := t.Typed != "" && t.Words == ""
 	if linked && v.Form.Instead != "" {
@@ -132,7 +115,7 @@ func (v *homeView) late(t codeInput) {
 	v.Form.Instead = ""
 }
 
-// doneWords trusts the facts and not the address, which anyone can write.
+// doneWords trusts the facts and not the URL, which anyone can write.
 func doneWords(s *portal.Overview, done string) string {
 	switch {
 	case done == doneActivated && s.Joined != nil:
@@ -163,7 +146,7 @@ func leavingWords(on models.Date) string {
 	return "Ваша АТС будет отключена " + ru.Prose(on) + ". Последний день, когда могут действовать скидки, — " + ru.Prose(on-1) + "."
 }
 
-// groups are a code's symbols in threes, which are easier to read out.
+// groups divides a code into groups of three, which are easier to read aloud.
 func groups(code string) []string {
 	var parts []string
 	for len(code) > 3 {
@@ -193,7 +176,7 @@ func discountOf(s *portal.Overview) discountView {
 	return v
 }
 
-// ownDiscount is a new client's discount that is still to come.
+// ownDiscount is the discount of a new client that has not begun.
 func ownDiscount(s *portal.Overview) string {
 	switch {
 	case s.Promised != nil:
@@ -221,7 +204,7 @@ func nextFriend(s *portal.Overview) string {
 	}
 	var b strings.Builder
 	b.WriteString(nextPercent(n.Percent, s.Current.Inviter))
-	// Beyond an announced termination nothing is extended.
+	// Nothing is extended beyond an announced termination.
 	if s.Current.Inviter > 0 && n.Percent >= s.Current.Inviter && n.End != s.TerminatedOn {
 		b.WriteString(" и продлит ее")
 	}
@@ -244,32 +227,8 @@ func nextPercent(next, now int) string {
 	return "Следующий приведенный клиент даст вам скидку " + ru.Percent(next)
 }
 
-func stepViews(steps []billing.PortalStep) []stepView {
-	views := make([]stepView, len(steps))
-	for i, s := range steps {
-		v := stepView{Friends: ru.Number(s.Friends), Percent: ru.Percent(s.Percent), Height: s.Percent, Above: 100 - s.Percent,
-			Months: ru.Months.Count(s.Months), Own: s.Own}
-		if s.SMS > 0 {
-			v.SMS = "пакет из " + ru.SMS(s.SMS)
-		}
-		views[i] = v
-	}
-	return views
-}
-
-func packageViews(packages []billing.PortalPackage, now models.Period) []packageView {
-	views := make([]packageView, len(packages))
-	for i, g := range packages {
-		views[i] = packageView{Size: ru.SMS(g.SMS), Earned: ru.Prose(g.EarnedOn), State: packageStates[g.State]}
-		if g.State == billing.PackageEarned {
-			views[i].Plan = packagePlan(g.Period, now)
-		}
-	}
-	return views
-}
-
-// packagePlan names the month that a package goes out with, unless that is over: a
-// month may be settled late, and nobody knows when.
+// packagePlan names the month whose run sends a package, unless the month is over: the
+// run may be late.
 func packagePlan(month, now models.Period) string {
 	if month < now {
 		return "ожидает подключения"

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/net/idna"
 
 	"referral/models"
+	"referral/web/portal"
 	"referral/web/portal/pages/ru"
 )
 
-// How much of a list a page shows.
+// Entries of a list on a page.
 const (
 	friendsAPage     = 20
 	invitationsAPage = 20
@@ -20,14 +21,14 @@ const (
 	monthsAPage      = 12
 )
 
-// pager leads through a list; an empty address is a way that is not there.
+// pager is the links between the pages of a list; empty ones are not shown.
 type pager struct {
-	What  string // is led through, for those who do not see it
-	First string // back to the newest
+	What  string // label for screen readers
+	First string // to the newest entries
 	Older string
 }
 
-// pagerOf keeps the other parameters of the address as they are.
+// pagerOf keeps the other parameters of the URL.
 func pagerOf(r *http.Request, what, path, parameter, next string) pager {
 	p := pager{What: what}
 	query := r.URL.Query()
@@ -61,82 +62,63 @@ func withQuery(path string, q url.Values) string {
 
 // friendsView is «Приведенные клиенты».
 type friendsView struct {
-	Total string // of all, in words; empty when the page shows no first part
-	Left  bool   // the account has left, and invites nobody
-	Rows  []friendRow
-	Pager pager
+	Total   int
+	Left    bool // the account is terminated and cannot invite
+	Friends []portal.Friend
+	Pager   pager
 }
-
-type friendRow struct{ ID, Name, On string }
 
 func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.overview(r.Context(), account)
+	o, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}
-	part, err := p.o.Service.Friends(r.Context(), account, r.URL.Query().Get("after"), friendsAPage)
+	page, err := p.o.Service.Friends(r.Context(), account, r.URL.Query().Get("after"), friendsAPage)
 	if err != nil {
 		return err
 	}
-	v := friendsView{Left: s.Terminated, Pager: pagerOf(r, "Страницы списка клиентов", pathFriends, "after", part.Next)}
-	if s.Friends > 0 {
-		v.Total = ru.Clients.Count(s.Friends)
-	}
-	for _, f := range part.Items {
-		v.Rows = append(v.Rows, friendRow{accountID(f.AccountID), f.Name, ru.Date(f.ActivatedOn)})
-	}
-	return p.render(w, r, http.StatusOK, "friends", frame{Title: "Приведенные клиенты", Here: pathFriends, Name: s.Name, Body: v})
+	return p.render(w, r, http.StatusOK, "friends", frame{Title: "Приведенные клиенты", Here: pathFriends, Name: o.Name, Body: friendsView{
+		Total: o.Friends, Left: o.Terminated, Friends: page.Items, Pager: pagerOf(r, "Страницы списка клиентов", pathFriends, "after", page.Next),
+	}})
 }
 
-// invitationsView is what was sent, and what became of it.
+// invitationsView is «Приглашения».
 type invitationsView struct {
-	Done  string // what was just sent; empty for nothing
-	Left  bool   // the account has left, and invites nobody
-	Rows  []invitationRow
-	Pager pager
-}
-
-type invitationRow struct {
-	Recipient, By, At string
-	State             status
-	Just              bool // sent a moment ago
+	Done        string // what was just sent; empty for nothing
+	Left        bool   // the account is terminated and cannot invite
+	Invitations []models.Invitation
+	Sent        models.UUID // the invitation that was just sent; zero for none
+	Pager       pager
 }
 
 func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.overview(r.Context(), account)
+	o, err := p.overview(r.Context(), account)
 	if err != nil {
 		return err
 	}
 	query := r.URL.Query()
-	part, err := p.o.Service.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
+	page, err := p.o.Service.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
 	if err != nil {
 		return err
 	}
-	v := invitationsView{Left: s.Terminated, Pager: pagerOf(r, "Страницы списка приглашений", pathInvitations, "after", part.Next)}
-	for i := range part.Items {
-		row := p.invitationRow(&part.Items[i], query.Get("sent"))
-		if row.Just {
-			v.Done = "Приглашение принято к отправке: " + row.Recipient + "."
-		}
-		v.Rows = append(v.Rows, row)
+	v := invitationsView{
+		Left: o.Terminated, Invitations: page.Items, Pager: pagerOf(r, "Страницы списка приглашений", pathInvitations, "after", page.Next),
 	}
-	return p.render(w, r, http.StatusOK, "invitations", frame{Title: "Приглашения", Here: pathInvitations, Name: s.Name, Body: v})
+	for i := range v.Invitations {
+		if sent := &v.Invitations[i]; sent.ID.String() == query.Get("sent") && p.o.Now().Sub(sent.CreatedAt) < justSent {
+			v.Sent, v.Done = sent.ID, "Приглашение принято к отправке: "+recipientWords(*sent)+"."
+		}
+	}
+	return p.render(w, r, http.StatusOK, "invitations", frame{Title: "Приглашения", Here: pathInvitations, Name: o.Name, Body: v})
 }
 
-// justSent is how long the address that a form led to says anything: it may be kept
-// and opened again.
+// justSent is how long the page says that an invitation was sent: its address may be
+// kept and opened again.
 const justSent = 10 * time.Minute
 
-func (p *Pages) invitationRow(i *models.Invitation, sent string) invitationRow {
-	return invitationRow{
-		Recipient: recipientWords(i), By: channelWords[i.Channel], At: ru.Moment(i.CreatedAt, p.o.Zone), State: invitationStates[i.State],
-		Just: i.ID.String() == sent && p.o.Now().Sub(i.CreatedAt) < justSent,
-	}
-}
-
-// recipientWords is a recipient as people write it: kept are E.164, and a domain
-// in ASCII, or after some time nothing.
-func recipientWords(i *models.Invitation) string {
+// recipientWords returns a recipient as people write it. Stored are E.164, and a domain
+// in ASCII; nothing once it has been erased.
+func recipientWords(i models.Invitation) string {
 	switch {
 	case i.Recipient == "":
 		return "адрес удален"

@@ -58,7 +58,7 @@ func New(o Options) (*Pages, error) {
 	if p.assets, err = readAssets(); err != nil {
 		return nil, err
 	}
-	p.templates, err = readTemplates(p.assets)
+	p.templates, err = readTemplates(p.functions())
 	return p, err
 }
 

@@ -7,21 +7,41 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"time"
 
+	"referral/billing"
+	"referral/models"
 	"referral/web/auth"
 	"referral/web/portal"
+	"referral/web/portal/pages/ru"
 )
 
 //go:embed templates
 var templateFiles embed.FS
 
-// templates are the pages by name, each with the layout and the parts around it.
+// templates is the pages by name, each with the layout and the parts around it.
 type templates map[string]*template.Template
+
+// functions is what the templates call to write values in Russian.
+func (p *Pages) functions() template.FuncMap {
+	return template.FuncMap{
+		"asset": p.assets.path, "whyPath": whyPath, "rowspan": rowspan, "minus": func(a, b int) int { return a - b },
+		"number": ru.Number, "percent": ru.Percent, "money": ru.Money, "off": ru.Off, "sms": ru.SMS,
+		"months": ru.Months.Count, "clients": ru.Clients.Count,
+		"date": ru.Date, "prose": ru.Prose, "period": ru.Stretch, "month": ru.Month, "monthTitle": ru.MonthTitle,
+		"moment":    func(t time.Time) string { return ru.Moment(t, p.o.Zone) },
+		"recipient": recipientWords, "channel": func(c models.Channel) string { return channelWords[c] },
+		"invitationState": func(s models.InvitationState) status { return invitationStates[s] },
+		"packageState":    func(s billing.PackageState) status { return packageStates[s] }, "packagePlan": packagePlan,
+		"documentState": p.documentState, "documentReason": func(r models.AdjustmentReason) string { return documentReasons[r] },
+		"unbooked": unbooked, "parts": partsWords,
+	}
+}
 
 var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "error"}
 
-func readTemplates(a assets) (templates, error) {
-	around, err := template.New("layout.html").Funcs(template.FuncMap{"asset": a.path}).
+func readTemplates(functions template.FuncMap) (templates, error) {
+	around, err := template.New("layout.html").Funcs(functions).
 		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/icons.html")
 	if err != nil {
 		return nil, fmt.Errorf("pages: reading the templates: %w", err)
@@ -40,15 +60,15 @@ func readTemplates(a assets) (templates, error) {
 	return all, nil
 }
 
-// frame is a page with what stands around it.
+// frame is the data of a page and its layout.
 type frame struct {
 	Title    string // of the document
 	Here     string // path of the tab that is open
-	Tabs     []tab  // none: the page is not a client's own
-	Account  int64  // 0 when nobody is known
+	Tabs     []tab  // none: the page is not of a client
+	Account  int64  // 0 without a principal
 	Name     string // of the client, where the page knows it
 	SignOut  string
-	HasError bool // the page says first what went wrong
+	HasError bool // the page begins with an error
 	Body     any
 }
 
@@ -75,13 +95,13 @@ func tabsAt(here string) []tab {
 	return all
 }
 
-// own is the frame of a client's page, with its name.
+// own returns the frame of a client's page.
 func (p *Pages) own(ctx context.Context, account int64, title, here string) (frame, error) {
 	s, err := p.overview(ctx, account)
 	return frame{Title: title, Here: here, Name: s.Name}, err
 }
 
-// render writes a page whole or, when its template fails, not at all.
+// render writes a page. If its template fails, it writes nothing.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
 		f.Account, f.SignOut = principal.AccountID, portal.BasePath+auth.SignOutPath
@@ -91,7 +111,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	}
 	var page bytes.Buffer
 	if err := p.templates[name].Execute(&page, f); err != nil {
-		return fmt.Errorf("%w: making the page %q: %w", errDefect, name, err)
+		return fmt.Errorf("%w: rendering the page %q: %w", errDefect, name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

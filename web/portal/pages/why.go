@@ -11,39 +11,23 @@ import (
 
 // whyView is «почему столько»: an invoice with the arithmetic of its discount.
 type whyView struct {
-	Invoice   string
-	Month     string
-	Charged   string
-	Wanted    string
-	Posted    string
-	Unbooked  []unbookedPart
-	Waiting   string // empty when everything is posted
+	Invoice   billing.InvoiceSums
 	Lines     []whyLine
-	Documents []whyDocument
+	Documents []billing.ExplainedDocument
 }
 
 // whyLine is a line of the invoice.
 type whyLine struct {
-	Service string
-	Days    string // of its service period, in a sentence
-	Amount  string
-	Note    string // why there is no discount
-	Rows    []whyDays
-	Total   string // percent-days
-	Words   string
-	Formula string
-	Rounded bool
-	Wanted  string
-}
-
-type whyDays struct{ Days, Count, Percent, Parts, PercentDays string }
-
-type whyDocument struct {
-	Number int
-	Reason string
-	Month  string // that it was posted to
-	Amount string
-	State  status
+	Service     string
+	Days        string // of its service period, in a sentence
+	Amount      string
+	Note        string // why there is no discount
+	Segments    []billing.ExplainedDays
+	PercentDays int
+	Words       string
+	Formula     string
+	Rounded     bool
+	Wanted      string
 }
 
 func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error {
@@ -58,25 +42,12 @@ func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error
 	if err != nil {
 		return err
 	}
-	f.Body = p.whyOf(&e)
-	return p.render(w, r, http.StatusOK, "why", f)
-}
-
-func (p *Pages) whyOf(e *billing.InvoiceExplanation) whyView {
-	v := whyView{
-		Invoice: e.InvoiceID, Month: ru.Month(e.Period), Charged: ru.Money(e.Charged, e.Currency),
-		Wanted: ru.Off(e.Wanted, e.Currency), Posted: ru.Off(e.Booked(), e.Currency), Unbooked: unbooked(&e.InvoiceSums),
-	}
-	if e.Difference != 0 {
-		v.Waiting = ru.Off(e.Difference, e.Currency)
-	}
+	v := whyView{Invoice: e.InvoiceSums, Documents: e.Documents}
 	for i := range e.ByLine {
 		v.Lines = append(v.Lines, whyLineOf(&e.ByLine[i], e.Currency))
 	}
-	for i := range e.Documents {
-		v.Documents = append(v.Documents, p.whyDocument(&e.Documents[i], e.Currency))
-	}
-	return v
+	f.Body = &v
+	return p.render(w, r, http.StatusOK, "why", f)
 }
 
 func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
@@ -89,10 +60,7 @@ func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
 	if l.PercentDays == 0 {
 		return v
 	}
-	for _, s := range l.Segments {
-		v.Rows = append(v.Rows, whyDaysOf(s))
-	}
-	v.Total = ru.Number(l.PercentDays)
+	v.Segments, v.PercentDays = l.Segments, l.PercentDays
 	if l.PercentDays == 100*l.Days {
 		v.Words = "Скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), поэтому она равна начисленной сумме."
 		return v
@@ -115,15 +83,20 @@ func lineNote(l *billing.ExplainedLine) string {
 	return ""
 }
 
-func whyDaysOf(s billing.ExplainedDays) whyDays {
-	v := whyDays{Days: ru.Stretch(s.From, s.To), Count: ru.Number(s.Days), Percent: ru.Percent(s.Percent), PercentDays: ru.Number(s.PercentDays)}
-	if s.Invitee > 0 && s.Inviter > 0 {
-		v.Parts = ru.Percent(s.Inviter) + " за приведенных клиентов и " + ru.Percent(s.Invitee) + " новому клиенту"
-		if s.Invitee+s.Inviter > s.Percent {
-			v.Parts += ", вместе не больше " + ru.Percent(s.Percent)
-		}
+// partsWords is the two discounts of days with both; otherwise empty.
+func partsWords(s billing.ExplainedDays) string {
+	if s.Invitee == 0 || s.Inviter == 0 {
+		return ""
 	}
-	return v
+	words := bothWords(s.Invitee, s.Inviter)
+	if s.Invitee+s.Inviter > s.Percent {
+		words += ", вместе не больше " + ru.Percent(s.Percent)
+	}
+	return words
+}
+
+func bothWords(invitee, inviter int) string {
+	return ru.Percent(inviter) + " за приведенных клиентов и " + ru.Percent(invitee) + " новому клиенту"
 }
 
 // inWords is the arithmetic read out: "19 дней по 40% и 11 дней по 60% — это
@@ -154,21 +127,14 @@ func formulaOf(l *billing.ExplainedLine, currency string) string {
 	return ru.Money(l.Amount, currency) + " × " + ru.Number(l.PercentDays) + " ÷ " + ru.Number(100*l.Days) + " = " + ru.Money(-l.Wanted, currency)
 }
 
-// rounded tells whether kopecks had to be rounded. The factors are reduced first:
-// their product need not fit.
+// rounded reports whether kopecks had to be rounded. The factors are reduced first,
+// because their product could overflow.
 func rounded(l *billing.ExplainedLine) bool {
 	whole := int64(100 * l.Days)
 	return (int64(l.Amount)%whole)*(int64(l.PercentDays)%whole)%whole != 0
 }
 
-func (p *Pages) whyDocument(d *billing.ExplainedDocument, currency string) whyDocument {
-	return whyDocument{
-		Number: d.Sequence, Reason: documentReasons[d.Reason], Month: ru.Month(d.PostingPeriod), Amount: ru.Off(d.Amount, currency),
-		State: p.documentState(d),
-	}
-}
-
-func (p *Pages) documentState(d *billing.ExplainedDocument) status {
+func (p *Pages) documentState(d billing.ExplainedDocument) status {
 	said := documentStates[d.State]
 	if d.State == billing.DocumentApplied && d.Answer != nil {
 		said.Words += " " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone))
