@@ -127,7 +127,7 @@ func (s Spec) fetch(ctx context.Context, tmp, final string, log io.Writer) error
 		return err
 	}
 	if err := fixLinks(tmp, "/"); err != nil {
-		return err
+		return fmt.Errorf("fix the links of what was unpacked: %w", err)
 	}
 	tools := s.Private(tmp)
 	if len(tools) == 0 {

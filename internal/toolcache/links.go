@@ -1,7 +1,7 @@
 package toolcache
 
 import (
-	"fmt"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,56 +32,45 @@ func LibraryDirs(prefix string) []string {
 	return dirs
 }
 
-// fixLinks makes the symbolic links below prefix lead to files below prefix,
-// or, if these are not there, to those of the system: packages are written to
-// be unpacked at the root, and some of what they link to was installed already.
+// fixLinks makes the symbolic links below prefix lead to files below prefix, or,
+// where these are missing, to those of the system: packages are written to be
+// unpacked at the root, and some of what they link to was installed already.
 func fixLinks(prefix, system string) error {
 	return filepath.WalkDir(prefix, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return fmt.Errorf("look for links: %w", err)
-		}
-		if entry.Type()&fs.ModeSymlink == 0 {
-			return nil
+		if err != nil || entry.Type()&fs.ModeSymlink == 0 {
+			return err
 		}
 		target, err := os.Readlink(path)
 		if err != nil {
-			return fmt.Errorf("read link: %w", err)
-		}
-		fixed, err := linkTarget(prefix, system, path, target)
-		if err != nil || fixed == target {
 			return err
 		}
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("fix link: %w", err)
+		fixed := linkTarget(prefix, system, path, target)
+		if fixed == target {
+			return nil
 		}
-		if err := os.Symlink(fixed, path); err != nil {
-			return fmt.Errorf("fix link: %w", err)
-		}
-		return nil
+		return errors.Join(os.Remove(path), os.Symlink(fixed, path))
 	})
 }
 
-func linkTarget(prefix, system, path, target string) (string, error) {
+func linkTarget(prefix, system, path, target string) string {
 	inside := filepath.Join(prefix, target)
 	if !filepath.IsAbs(target) {
 		inside = filepath.Join(filepath.Dir(path), target)
 	}
-	below, err := filepath.Rel(prefix, inside)
-	if err != nil {
-		return "", fmt.Errorf("fix link %s: %w", path, err)
-	}
-	if _, err := os.Lstat(inside); err != nil {
-		outside := filepath.Join(system, below)
-		if _, err := os.Lstat(outside); err == nil {
-			return outside, nil
-		}
+	if outside := filepath.Join(system, strings.TrimPrefix(inside, prefix)); !exists(inside) && exists(outside) {
+		return outside
 	}
 	if !filepath.IsAbs(target) {
-		return target, nil
+		return target
 	}
-	fixed, err := filepath.Rel(filepath.Dir(path), inside)
+	relative, err := filepath.Rel(filepath.Dir(path), inside)
 	if err != nil {
-		return "", fmt.Errorf("fix link %s: %w", path, err)
+		return inside // one of the two is relative, which prefix never is
 	}
-	return fixed, nil
+	return relative
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

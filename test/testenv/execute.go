@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/term"
 
@@ -19,8 +17,8 @@ func execute(command, variables []string, signals <-chan os.Signal) (int, error)
 	cmd := exec.Command(command[0], command[1:]...) // ended by signals, as it would be without testenv
 	cmd.Env = append(os.Environ(), variables...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	// At a terminal the command must stay in the foreground group, and gets
-	// Ctrl-C from there; elsewhere a group of its own lets all of it be told.
+	// At a terminal the command must stay in the foreground group, where it gets
+	// Ctrl-C from there; elsewhere a group of its own lets signals reach all of it.
 	terminal := term.IsTerminal(int(os.Stdin.Fd()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !terminal}
 	child, err := subprocess.Start(cmd, syscall.SIGTERM)
@@ -36,40 +34,22 @@ func execute(command, variables []string, signals <-chan os.Signal) (int, error)
 	return statusOf(err)
 }
 
-// forward passes signals on until the child ends. A parent `go run` that is
-// killed does not pass its death on, so that is watched for.
+// forward passes signals on until the child ends.
 func forward(child *subprocess.Process, terminal bool, signals <-chan os.Signal) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	parent, watched := os.Getppid(), parentIsGo()
+	pid := child.PID()
+	if !terminal {
+		pid = -pid // its group
+	}
 	for {
 		select {
 		case <-child.Done():
 			return
 		case sig := <-signals:
 			if sig != syscall.SIGINT || !terminal {
-				tell(child, terminal, sig.(syscall.Signal))
-			}
-		case <-tick.C:
-			if watched && os.Getppid() != parent {
-				watched = false
-				tell(child, terminal, syscall.SIGTERM)
+				_ = syscall.Kill(pid, sig.(syscall.Signal)) // it may have ended this moment
 			}
 		}
 	}
-}
-
-func tell(child *subprocess.Process, terminal bool, sig syscall.Signal) {
-	pid := child.PID()
-	if !terminal {
-		pid = -pid
-	}
-	_ = syscall.Kill(pid, sig) // it may have ended this moment
-}
-
-func parentIsGo() bool {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
-	return err == nil && strings.TrimSpace(string(name)) == "go"
 }
 
 // statusOf says what a shell would.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"referral/internal/demo/postgres"
 	"referral/test/kafkaserver"
 	"referral/test/smppserver"
@@ -23,28 +25,52 @@ type environment struct {
 	stops     []func() error
 }
 
-// server is one of the things that can be started.
-type server struct {
-	name  string
-	start func(*environment, context.Context, options, io.Writer) error
+// service is one of the things that can be started.
+type service struct {
+	name     string
+	variable string // its main variable: when it is set, there is nothing to start
+	start    func(*environment, context.Context, options, io.Writer) error
 }
 
-func servers() []server {
-	return []server{
-		{"postgres", (*environment).postgres},
-		{"kafka", (*environment).kafka},
-		{"smpp", (*environment).smpp},
-		{"browser", (*environment).browser},
-		{"compiler", (*environment).compiler},
+func services() []service {
+	return []service{
+		{"postgres", "REFERRAL_TEST_DSN", (*environment).postgres},
+		{"kafka", "REFERRAL_TEST_KAFKA", (*environment).kafka},
+		{"smpp", "REFERRAL_TEST_SMPP", (*environment).smpp},
+		{"browser", "REFERRAL_TEST_CHROMIUM", (*environment).browser},
+		{"browser", "REFERRAL_TEST_AXE", (*environment).axe},
+		{"compiler", "", (*environment).compiler},
 	}
 }
 
 func names() []string {
 	var names []string
-	for _, s := range servers() {
+	for _, s := range services() {
 		names = append(names, s.name)
 	}
-	return names
+	return slices.Compact(names)
+}
+
+// startAll starts everything at once, since most of it is waiting. The returned
+// environment must be stopped even after an error.
+func startAll(ctx context.Context, o options, log io.Writer) (*environment, error) {
+	began := time.Now()
+	env := &environment{}
+	var group errgroup.Group
+	for _, s := range services() {
+		switch {
+		case !slices.Contains(o.with, s.name):
+		case s.variable != "" && os.Getenv(s.variable) != "":
+			_, _ = fmt.Fprintln(log, "using the", s.name, "that", s.variable, "names")
+		default:
+			group.Go(func() error { return s.start(env, ctx, o, log) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return env, err
+	}
+	_, err := fmt.Fprintf(log, "ready after %.1f s\n", time.Since(began).Seconds())
+	return env, err
 }
 
 func (e *environment) add(stop func() error, variables ...string) {
@@ -59,15 +85,14 @@ func (e *environment) add(stop func() error, variables ...string) {
 func (e *environment) stop() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var problems error
+	var errs []error
 	for _, stop := range slices.Backward(e.stops) {
-		problems = errors.Join(problems, stop())
+		errs = append(errs, stop())
 	}
-	e.stops = nil
-	return problems
+	return errors.Join(errs...)
 }
 
-// forTests trades durability over a power cut, which no test causes, for speed.
+// forTests gives up durability over a power cut, which no test causes, for speed.
 // Commits stay synchronous: tests do kill servers.
 func forTests() map[string]string {
 	return map[string]string{
@@ -85,39 +110,7 @@ func forBench() map[string]string {
 	}
 }
 
-// startAll starts everything at once, since most of it is waiting. The returned
-// environment is to be stopped even after an error.
-func startAll(ctx context.Context, o options, log io.Writer) (*environment, error) {
-	began := time.Now()
-	env := &environment{}
-	var problems []error
-	var mu sync.Mutex
-	var wait sync.WaitGroup
-	for _, s := range servers() {
-		if !slices.Contains(o.with, s.name) {
-			continue
-		}
-		wait.Go(func() {
-			err := s.start(env, ctx, o, log)
-			mu.Lock()
-			defer mu.Unlock()
-			problems = append(problems, err)
-		})
-	}
-	wait.Wait()
-	if err := errors.Join(problems...); err != nil {
-		return env, err
-	}
-	_, _ = fmt.Fprintf(log, "ready after %.1f s\n", time.Since(began).Seconds())
-	return env, nil
-}
-
 func (e *environment) postgres(ctx context.Context, o options, log io.Writer) error {
-	const dsn = "REFERRAL_TEST_DSN"
-	if os.Getenv(dsn) != "" {
-		_, err := fmt.Fprintln(log, "using the PostgreSQL that", dsn, "names")
-		return err
-	}
 	settings := forTests()
 	if o.bench {
 		settings = forBench()
@@ -126,63 +119,44 @@ func (e *environment) postgres(ctx context.Context, o options, log io.Writer) er
 	if err != nil {
 		return err
 	}
-	e.add(server.Stop, dsn+"="+server.DSN("postgres"))
+	e.add(server.Stop, "REFERRAL_TEST_DSN="+server.DSN("postgres"))
 	return nil
 }
 
 func (e *environment) kafka(ctx context.Context, o options, log io.Writer) error {
-	const addr = "REFERRAL_TEST_KAFKA"
-	if os.Getenv(addr) != "" {
-		_, err := fmt.Fprintln(log, "using the Kafka that", addr, "names")
-		return err
-	}
 	broker, err := kafkaserver.Start(ctx, kafkaserver.Options{Log: log, Throughput: o.bench})
 	if err != nil {
 		return err
 	}
-	e.add(broker.Stop, addr+"="+broker.Addr(), addr+"_SASL="+broker.SASLAddr(),
-		addr+"_USER="+broker.User(), addr+"_PASSWORD="+broker.Password())
+	e.add(broker.Stop, "REFERRAL_TEST_KAFKA="+broker.Addr(), "REFERRAL_TEST_KAFKA_SASL="+broker.SASLAddr(),
+		"REFERRAL_TEST_KAFKA_USER="+broker.User(), "REFERRAL_TEST_KAFKA_PASSWORD="+broker.Password())
 	return nil
 }
 
 func (e *environment) smpp(ctx context.Context, _ options, log io.Writer) error {
-	const addr = "REFERRAL_TEST_SMPP"
-	if os.Getenv(addr) != "" {
-		_, err := fmt.Fprintln(log, "using the SMPP server that", addr, "names")
-		return err
-	}
 	server, err := smppserver.Start(ctx, log)
 	if err != nil {
 		return err
 	}
-	e.add(server.Stop, addr+"="+server.Addr(), addr+"_USER="+server.SystemID(), addr+"_PASSWORD="+server.Password())
+	e.add(server.Stop, "REFERRAL_TEST_SMPP="+server.Addr(),
+		"REFERRAL_TEST_SMPP_USER="+server.SystemID(), "REFERRAL_TEST_SMPP_PASSWORD="+server.Password())
 	return nil
 }
 
-// browser finds what pages are looked at and judged with; tests start it.
 func (e *environment) browser(ctx context.Context, _ options, log io.Writer) error {
-	for variable, find := range map[string]func(context.Context, io.Writer) (string, error){
-		"REFERRAL_TEST_CHROMIUM": toolchain.Chromium,
-		"REFERRAL_TEST_AXE":      toolchain.Axe,
-	} {
-		if os.Getenv(variable) != "" {
-			continue
-		}
-		path, err := find(ctx, log)
-		if err != nil {
-			return err
-		}
-		e.add(nil, variable+"="+path)
-	}
-	return nil
+	path, err := toolchain.Chromium(ctx, log)
+	e.add(nil, "REFERRAL_TEST_CHROMIUM="+path)
+	return err
 }
 
-// compiler finds what the race detector needs.
+func (e *environment) axe(ctx context.Context, _ options, log io.Writer) error {
+	path, err := toolchain.Axe(ctx, log)
+	e.add(nil, "REFERRAL_TEST_AXE="+path)
+	return err
+}
+
 func (e *environment) compiler(ctx context.Context, _ options, log io.Writer) error {
 	cc, err := toolchain.CCompiler(ctx, log)
-	if err != nil {
-		return err
-	}
 	e.add(nil, cc.Env...)
-	return nil
+	return err
 }

@@ -40,7 +40,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 }
 
 func TestCommandIsRequired(t *testing.T) {
-	if _, err := parse([]string{"-no-kafka"}, t.Output()); err == nil {
+	if _, err := parse([]string{"-bench"}, t.Output()); err == nil {
 		t.Error("no command, no error")
 	}
 	o, err := parse([]string{"-bench", "--", "go", "test", "-v"}, t.Output())
@@ -51,13 +51,11 @@ func TestCommandIsRequired(t *testing.T) {
 
 func TestOnlyWhatIsAskedForIsStarted(t *testing.T) {
 	for flags, want := range map[string]string{
-		"":                         "postgres kafka smpp browser compiler",
-		"-no-kafka":                "postgres compiler",
-		"-bench":                   "postgres kafka",
-		"-with=browser":            "browser",
-		"-with=smpp,postgres":      "smpp postgres",
-		"-bench -with=postgres":    "postgres",
-		"-no-kafka -with=compiler": "compiler",
+		"":                      "postgres kafka smpp browser compiler",
+		"-bench":                "postgres kafka",
+		"-with=browser":         "browser",
+		"-with=smpp,postgres":   "smpp postgres",
+		"-bench -with=postgres": "postgres",
 	} {
 		o, err := parse(append(strings.Fields(flags), "--", "true"), t.Output())
 		if got := strings.Join(o.with, " "); err != nil || got != want {

@@ -1,16 +1,16 @@
 package toolchain
 
 import (
+	"archive/zip"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"referral/internal/toolcache"
 )
@@ -20,19 +20,19 @@ const dependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:cop
 
 // Jars is a program that Maven's registry holds as a list of artifacts.
 type Jars struct {
-	Name string // for people
-	Dir  string // the start of its directory's name, below the cache
-	Size string // of the download, for people
-	Pom  []byte // names the artifacts; nothing is compiled
-	// Files are laid beside the jars, by name.
-	Files map[string][]byte
+	Name  string // for people
+	Dir   string // the start of its directory's name, below the cache
+	Size  string // of the download, for people
+	Pom   []byte // names the artifacts; nothing is compiled
+	Unzip string // a file in the only jar, to be unpacked beside it; may be empty
 }
 
-// Get finds the jars in the cache or fetches them. They are in the directory
-// libs below the returned one, which is named after the pom and the files, so
-// that a changed pom gets its own.
+// Get finds the jars in the cache or downloads them. They are in the directory
+// libs below the returned one, whose name has a digest of the pom, so that a
+// changed pom gets its own.
 func (j Jars) Get(ctx context.Context, java toolcache.Tool, log io.Writer) (string, error) {
-	dir, err := toolcache.Once(ctx, j.Dir+"-"+j.fingerprint(), log, func(tmp, _ string) error {
+	digest := sha256.Sum256(j.Pom)
+	dir, err := toolcache.Once(ctx, fmt.Sprintf("%s-%x", j.Dir, digest[:6]), log, func(tmp, _ string) error {
 		return j.fetch(ctx, java, tmp, log)
 	})
 	if err != nil {
@@ -41,48 +41,47 @@ func (j Jars) Get(ctx context.Context, java toolcache.Tool, log io.Writer) (stri
 	return dir, nil
 }
 
-func (j Jars) fingerprint() string {
-	hash := sha256.New()
-	_, _ = hash.Write(j.Pom) // a hash takes everything
-	for _, name := range slices.Sorted(maps.Keys(j.Files)) {
-		_, _ = hash.Write(j.Files[name])
-	}
-	const enough = 6
-	return hex.EncodeToString(hash.Sum(nil)[:enough])
-}
-
 func (j Jars) fetch(ctx context.Context, java toolcache.Tool, dir string, log io.Writer) error {
 	maven, err := Maven(ctx, java, log)
 	if err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(log, "downloading %s (once, %s) with Maven\n", j.Name, j.Size) // progress is a courtesy
-	if err := j.lay(dir); err != nil {
-		return err
+	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), j.Pom, 0o644); err != nil {
+		return fmt.Errorf("prepare the download: %w", err)
 	}
-	repository := filepath.Join(dir, "repository")
+	repository, libs := filepath.Join(dir, "repository"), filepath.Join(dir, "libs")
 	cmd := maven.Command(ctx, "mvn", "--batch-mode", "--quiet", "--strict-checksums",
-		"-Dmaven.repo.local="+repository, dependencies,
-		"-DincludeScope=runtime", "-DoutputDirectory="+filepath.Join(dir, "libs"))
+		"-Dmaven.repo.local="+repository, dependencies, "-DincludeScope=runtime", "-DoutputDirectory="+libs)
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("fetch the artifacts: %w\n%s\nwhat to do: see that Maven reaches its registry (mirrors and proxies belong into ~/.m2/settings.xml)", err, toolcache.Tail(out))
+	if err := toolcache.Run(cmd); err != nil {
+		return fmt.Errorf("download the artifacts: %w\nwhat to do: see that Maven reaches its registry (mirrors and proxies belong into ~/.m2/settings.xml)", err)
 	}
 	if err := os.RemoveAll(repository); err != nil {
 		return fmt.Errorf("remove Maven's own copies: %w", err)
 	}
-	return nil
+	if j.Unzip == "" {
+		return nil
+	}
+	return unzip(libs, j.Unzip, dir)
 }
 
-func (j Jars) lay(dir string) error {
-	files := map[string][]byte{"pom.xml": j.Pom}
-	maps.Copy(files, j.Files)
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return fmt.Errorf("prepare the download: %w", err)
-		}
+// unzip copies the file name out of the only jar in jars into dir.
+func unzip(jars, name, dir string) (err error) {
+	found, err := filepath.Glob(filepath.Join(jars, "*.jar"))
+	if err != nil || len(found) != 1 {
+		return fmt.Errorf("%s has %d jars, want one", jars, len(found))
 	}
-	return nil
+	archive, err := zip.OpenReader(found[0])
+	if err != nil {
+		return fmt.Errorf("open %s: %w", found[0], err)
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	content, err := fs.ReadFile(archive, name)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", found[0], err)
+	}
+	return os.WriteFile(filepath.Join(dir, name), content, 0o644)
 }
 
 // Maven finds mvn, set up to run with the given Java.
