@@ -5,7 +5,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"mime"
 	"net/http"
 	"path"
@@ -15,8 +14,8 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// assets are the files that the pages load: kept under a name with the hash of
-// the content, so that a browser may keep them permanently.
+// assets is the files that the pages load. Their names contain a hash of the content, so
+// that browsers may cache them forever.
 type assets struct {
 	named map[string]string // portal.css → portal.1f2e….css
 	files map[string]asset  // by the name with the hash
@@ -27,25 +26,20 @@ type asset struct {
 	body []byte
 }
 
-// A page of an older release, open in a browser, may ask for a name that is gone;
-// it has the file already, or is told no.
-const assetLife = "public, max-age=31536000, immutable"
+const assetCaching = "public, max-age=31536000, immutable"
 
 func readAssets() (assets, error) {
 	a := assets{named: map[string]string{}, files: map[string]asset{}}
-	err := fs.WalkDir(assetFiles, "assets", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		body, err := assetFiles.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		a.add(path.Base(file), body)
-		return nil
-	})
+	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
 		return a, fmt.Errorf("pages: reading the assets: %w", err)
+	}
+	for _, entry := range entries {
+		body, err := assetFiles.ReadFile("assets/" + entry.Name())
+		if err != nil {
+			return a, fmt.Errorf("pages: reading the assets: %w", err)
+		}
+		a.add(entry.Name(), body)
 	}
 	return a, nil
 }
@@ -58,7 +52,7 @@ func (a assets) add(name string, body []byte) {
 	a.files[hashed] = asset{mime.TypeByExtension(extension), body}
 }
 
-// path is where an asset is to be had; an unknown one is a template's mistake.
+// path returns the path of an asset; an unknown name is an error in a template.
 func (a assets) path(name string) (string, error) {
 	hashed, ok := a.named[name]
 	if !ok {
@@ -75,8 +69,7 @@ func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", file.kind)
-	w.Header().Set("Cache-Control", assetLife)
+	w.Header().Set("Cache-Control", assetCaching)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// An error here is a client that has gone away.
-	_, _ = w.Write(file.body)
+	_, _ = w.Write(file.body) // an error means that the client has disconnected
 }

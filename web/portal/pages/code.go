@@ -11,21 +11,21 @@ import (
 // codeInput is a code in the field: from a link, or typed and refused.
 type codeInput struct {
 	Typed  string
-	Words  string // why it was refused; empty: it was not
+	Words  string // why it was refused; empty if it was not
 	Status int
 }
 
-// codeForm is the field for a friend's code, or the sentence in its place.
+// codeForm is the field for an invitation code, or the sentence in its place.
 type codeForm struct {
-	Shown   bool // the field; else Instead, if there is anything to say
+	Shown   bool // the field; otherwise Instead, if it is not empty
 	Typed   string
 	Key     string
 	Error   string
 	Within  string // "в течение месяца после регистрации АТС"
-	Until   string // last day, in prose; empty while it is not known
-	UntilOn string // the same as a machine reads it
-	Left    string // in words
-	Seconds int64  // the same, for counting down
+	Until   string // last day, in words; empty while it is unknown
+	UntilOn string // the same in ISO 8601
+	Left    string // time left, in words
+	Seconds int64  // the same in seconds, for the countdown
 	Instead string
 }
 
@@ -41,13 +41,13 @@ func (p *Pages) codeForm(s *portal.Overview, t codeInput) codeForm {
 		f.Shown = true
 		f.until(s.Window.LastDay, s.Window.ClosesAt.Sub(p.o.Now()))
 	default:
-		f.Instead = "Срок ввода кода-приглашения закончился " + ru.Prose(s.Window.LastDay) +
+		f.Instead = "Срок ввода кода-приглашения закончился " + ru.DateInWords(s.Window.LastDay) +
 			": код можно ввести " + f.Within + "."
 	}
 	return f
 }
 
-// within is when a code may be entered; with no months, on one day.
+// within is when a code may be entered; 0 months is the day of the registration.
 func within(months int) string {
 	if months == 0 {
 		return "только в день регистрации АТС"
@@ -56,6 +56,6 @@ func within(months int) string {
 }
 
 func (f *codeForm) until(last models.Date, left time.Duration) {
-	f.Until, f.UntilOn = ru.Prose(last), last.String()
+	f.Until, f.UntilOn = ru.DateInWords(last), last.String()
 	f.Left, f.Seconds = ru.Left(left), max(0, int64(left/time.Second))
 }

@@ -9,7 +9,7 @@ import (
 
 const toProgramme = "Открыть реферальную программу"
 
-// The error pages of the pages themselves; package auth has more.
+// The error pages of this package; packages auth and middleware have others.
 var (
 	pageNotFound = middleware.ErrorPage{Status: http.StatusNotFound, Title: "Такой страницы нет",
 		Text: "Возможно, ссылка устарела или в адресе опечатка. Ваш код, скидки и приведенные клиенты на месте.",
@@ -31,12 +31,12 @@ var (
 // ErrorPage shows an error page in the layout of the pages. It is the Page of
 // auth.Options.
 func (p *Pages) ErrorPage(w http.ResponseWriter, r *http.Request, e middleware.ErrorPage) {
-	// The customer's text writes no «ё», and so do the pages.
-	e.Title, e.Text, e.LinkText = plainYo.Replace(e.Title), plainYo.Replace(e.Text), plainYo.Replace(e.LinkText)
+	// The pages write «е» for «ё», as the customer's text does.
+	e.Title, e.Text, e.LinkText = withoutYo.Replace(e.Title), withoutYo.Replace(e.Text), withoutYo.Replace(e.LinkText)
 	if err := p.render(w, r, e.Status, "error", frame{Title: e.Title, Body: e}); err != nil {
 		middleware.RecordError(r.Context(), err)
 		http.Error(w, e.Title+". "+e.Text, e.Status)
 	}
 }
 
-var plainYo = strings.NewReplacer("ё", "е", "Ё", "Е")
+var withoutYo = strings.NewReplacer("ё", "е", "Ё", "Е")

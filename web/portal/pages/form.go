@@ -9,18 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// longestField bounds what is passed on, in bytes; the longest address of a mailbox
-// is 254.
+// maxField is the maximum length of a field in bytes; the longest e-mail address has 254.
 const maxField = 320
 
 func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
-		// The parser's error may quote what was typed.
+		// The error of the parser may quote what was typed.
 		return fmt.Errorf("%w", errBadForm)
 	}
 	for _, values := range r.PostForm {
 		for _, value := range values {
-			if !utf8.ValidString(value) { // no browser sends it, and what stays without the bytes is another text
+			if !utf8.ValidString(value) { // no browser sends it
 				return errBadForm
 			}
 		}
@@ -28,7 +27,7 @@ func readForm(r *http.Request) error {
 	return nil
 }
 
-// typed is a field as it was typed, without what cannot be typed.
+// typed returns a field without characters that cannot be typed.
 func typed(r *http.Request, name string) string { return clean(r.PostForm.Get(name)) }
 
 func clean(s string) string {
@@ -46,10 +45,10 @@ func clean(s string) string {
 
 const maxKey = 64
 
-// onceKey makes a form sent twice one request: of the form's own key and what was
-// filled in, so that a form that is corrected after going back is another one. It
-// is empty when the form has no key.
-func onceKey(r *http.Request, fields ...string) string {
+// idempotencyKey makes a form sent twice one request. It is derived from the key of the
+// form and its fields, so that a form that is corrected is another request. It is empty
+// if the form has no key.
+func idempotencyKey(r *http.Request, fields ...string) string {
 	key := r.PostForm.Get("key")
 	if key == "" || len(key) > maxKey {
 		return ""

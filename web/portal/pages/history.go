@@ -26,15 +26,11 @@ type historyView struct {
 type changeRow struct {
 	Period  string
 	Percent string
-	Parts   string // when two discounts are added
+	Parts   string // of two discounts
 	Reason  string
 }
 
-func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) error {
-	s, err := p.overview(r.Context(), account)
-	if err != nil {
-		return err
-	}
+func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	query := r.URL.Query()
 	changes, err := p.o.Service.Changes(r.Context(), account, query.Get("after"), changesAPage)
 	if err != nil {
@@ -45,13 +41,13 @@ func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64) e
 		return err
 	}
 	v := historyView{
-		Left: s.Terminated, Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
+		Left: o.Terminated, Changes: changeRows(changes.Items, query.Get("until")), ChangesPager: changesPager(r, changes),
 		Chart: chartOf(months.Items), Months: months.Items, MonthsPager: pagerOf(r, "Страницы счетов", pathHistory, "months", months.Next),
 	}
 	for i := range months.Items {
 		v.Waiting = v.Waiting || months.Items[i].Waiting != 0
 	}
-	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Name: s.Name, Body: v})
+	return p.render(w, r, http.StatusOK, "history", frame{Title: "История скидок", Here: pathHistory, Name: o.Name, Body: v})
 }
 
 // changesPager passes the end of the newest change to the older page, whose list does
@@ -70,8 +66,8 @@ func changesPager(r *http.Request, part portal.Page[billing.DiscountChange]) pag
 	return at
 }
 
-// changeRows is the changes, newest first, each with the days until the next. The
-// newest ends on the day before until, "2026-04-20", or is open.
+// changeRows returns the changes, newest first, each with the days until the next. The
+// newest ends on the day before until ("2026-04-20"), or is open.
 func changeRows(changes []billing.DiscountChange, until string) []changeRow {
 	end, err := models.ParseDate(until)
 	if err != nil {
@@ -121,7 +117,7 @@ func changeReason(c *billing.DiscountChange) string {
 
 // friendBrought is what a friend changed; the end, if the percentage stayed.
 func friendBrought(c *billing.DiscountChange) string {
-	until := " по" + ru.Space + ru.Prose(c.End-1) + " включительно"
+	until := " по" + ru.Space + ru.DateInWords(c.End-1) + " включительно"
 	switch {
 	case c.Kept && c.Extended:
 		return "срок скидки продлен" + until

@@ -7,24 +7,22 @@ import (
 	"strconv"
 
 	"referral/models"
-
 	"referral/web/portal"
 )
 
-// home is the main page, or the one for joining while the client takes no part. A
-// code in the address (of a friend's link) is in the field already.
+// home is the main page, or the page for joining if the client does not take part. A code
+// in the URL, from an invitation link, is filled in.
 func (p *Pages) home(w http.ResponseWriter, r *http.Request, account int64) error {
 	query := r.URL.Query()
 	linked := models.NormalCode(clean(query.Get("code")))
 	return p.showHome(w, r, account, codeInput{Typed: linked, Status: http.StatusOK}, query.Get("done"))
 }
 
-// What was just done, as the address says it after a form; the page says so only
-// where the facts agree.
+// What a form has done, in the URL of the page after it.
 const (
 	doneActivated = "activated"
 	doneWaiting   = "waiting"
-	doneEntered   = "entered"
+	doneJoined    = "entered"
 )
 
 func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, t codeInput, done string) error {
@@ -44,8 +42,8 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 	return p.render(w, r, t.Status, "home", f)
 }
 
-// overview of an account of which nothing has arrived is that of anybody: a code
-// may be entered all the same, and waits.
+// overview returns that of a new client for an unknown account, which may enter a code
+// too.
 func (p *Pages) overview(ctx context.Context, account int64) (portal.Overview, error) {
 	s, err := p.o.Service.Overview(ctx, account)
 	if errors.Is(err, portal.ErrUnknownAccount) {
@@ -54,8 +52,8 @@ func (p *Pages) overview(ctx context.Context, account int64) (portal.Overview, e
 	return s, err
 }
 
-// activate enters a code. What was refused is shown where it was typed; what was
-// accepted is shown at an address that may be loaded again.
+// activate enters a code. A refusal is shown at the field; success redirects to a URL that
+// may be loaded again.
 func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) error {
 	if err := readForm(r); err != nil {
 		return err
@@ -64,51 +62,51 @@ func (p *Pages) activate(w http.ResponseWriter, r *http.Request, account int64) 
 	if models.NormalCode(code) == "" {
 		return p.showHome(w, r, account, codeInput{Words: "Введите код из приглашения.", Status: http.StatusUnprocessableEntity}, "")
 	}
-	attempt := portal.ActivationRequest{Code: code, ClientIP: p.o.Proxies.ClientIP(r), Key: onceKey(r, models.NormalCode(code))}
-	v, err := retryWhileUnderWay(r.Context(), func() (portal.ActivationResult, error) { return p.o.Service.Activate(r.Context(), account, attempt) })
-	if stale(err) {
-		return p.showHome(w, r, account, codeInput{code, staleForm, http.StatusConflict}, "")
+	request := portal.ActivationRequest{Code: code, ClientIP: p.o.Proxies.ClientIP(r), Key: idempotencyKey(r, models.NormalCode(code))}
+	v, err := retryWhileUnderWay(r.Context(), func() (portal.ActivationResult, error) { return p.o.Service.Activate(r.Context(), account, request) })
+	if isStale(err) {
+		return p.showHome(w, r, account, codeInput{Typed: code, Words: staleForm, Status: http.StatusConflict}, "")
 	}
 	if err != nil {
 		return err
 	}
-	return p.answerAttempt(w, r, account, code, v)
+	return p.showActivation(w, r, account, code, v)
 }
 
-// stale tells a form that cannot be answered as it is, but can be as a new one.
-func stale(err error) bool {
+// isStale reports whether a form must be sent again as a new one.
+func isStale(err error) bool {
 	return errors.Is(err, portal.ErrKeyReused) || errors.Is(err, portal.ErrUnderWay)
 }
 
 const staleForm = "Страница устарела, поэтому форма не отправлена. Проверьте, что введено, и отправьте еще раз."
 
-func (p *Pages) answerAttempt(w http.ResponseWriter, r *http.Request, account int64, code string, v portal.ActivationResult) error {
+func (p *Pages) showActivation(w http.ResponseWriter, r *http.Request, account int64, code string, v portal.ActivationResult) error {
 	switch {
 	case v.Wait > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(v.Wait.Seconds())+1))
-		return p.showHome(w, r, account, codeInput{code, refusalWords(v), http.StatusTooManyRequests}, "")
+		return p.showHome(w, r, account, codeInput{Typed: code, Words: refusalWords(v), Status: http.StatusTooManyRequests}, "")
 	case v.Accepted:
-		return p.done(w, r, pathHome, "done", doneActivated)
+		return redirect(w, r, pathHome, "done", doneActivated)
 	case v.Waiting:
-		return p.done(w, r, pathHome, "done", doneWaiting)
+		return redirect(w, r, pathHome, "done", doneWaiting)
 	}
-	return p.showHome(w, r, account, codeInput{code, refusalWords(v), http.StatusUnprocessableEntity}, "")
+	return p.showHome(w, r, account, codeInput{Typed: code, Words: refusalWords(v), Status: http.StatusUnprocessableEntity}, "")
 }
 
-// done sends the browser from a form to a page; the value says what was done, and
-// nothing about whom.
-func (p *Pages) done(w http.ResponseWriter, r *http.Request, path, name, value string) error {
+// redirect sends the browser from a form to a page; the value says what was done, without
+// personal data.
+func redirect(w http.ResponseWriter, r *http.Request, path, name, value string) error {
 	http.Redirect(w, r, path+"?"+name+"="+value, http.StatusSeeOther)
 	return nil
 }
 
-// enter is «У меня нет кода».
-func (p *Pages) enter(w http.ResponseWriter, r *http.Request, account int64) error {
+// join is «У меня нет кода».
+func (p *Pages) join(w http.ResponseWriter, r *http.Request, account int64) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
 	if err := p.o.Service.JoinWithoutCode(r.Context(), account); err != nil {
 		return err
 	}
-	return p.done(w, r, pathHome, "done", doneEntered)
+	return redirect(w, r, pathHome, "done", doneJoined)
 }

@@ -50,7 +50,7 @@ type summary struct {
 // discountView is what the client has today.
 type discountView struct {
 	Percent string // "40%"; empty for none
-	Until   string // last day in prose; empty when none is known
+	Until   string // last day in words; empty if unknown
 	Parts   []string
 	Next    string // what the next friend brings
 	Own     string // about the discount of a new client, when it is not a part
@@ -122,7 +122,7 @@ func doneWords(s *portal.Overview, done string) string {
 		return "Код принят: вы подключены к реферальной программе."
 	case done == doneWaiting && s.Pending:
 		return "Код сохранен."
-	case done == doneEntered && s.Joined == nil && !s.Terminated:
+	case done == doneJoined && s.Joined == nil && !s.Terminated:
 		return "Вы вступили в программу. Поделитесь своим кодом, чтобы получить скидку."
 	}
 	return ""
@@ -143,7 +143,7 @@ func notices(s *portal.Overview) []string {
 }
 
 func leavingWords(on models.Date) string {
-	return "Ваша АТС будет отключена " + ru.Prose(on) + ". Последний день, когда могут действовать скидки, — " + ru.Prose(on-1) + "."
+	return "Ваша АТС будет отключена " + ru.DateInWords(on) + ". Последний день, когда могут действовать скидки, — " + ru.DateInWords(on-1) + "."
 }
 
 // groups divides a code into groups of three, which are easier to read aloud.
@@ -165,7 +165,7 @@ func discountOf(s *portal.Overview) discountView {
 	}
 	v.Percent = ru.Percent(c.Percent)
 	if c.Until > s.Today {
-		v.Until = ru.Prose(c.Until - 1)
+		v.Until = ru.DateInWords(c.Until - 1)
 	}
 	if c.Inviter > 0 {
 		v.Parts = append(v.Parts, ru.Percent(c.Inviter)+" за приведенных клиентов")
@@ -183,7 +183,7 @@ func ownDiscount(s *portal.Overview) string {
 		return promised(s.Promised)
 	case s.Invitee != nil && s.Invitee.From > s.Today:
 		return "Скидка новому клиенту " + ru.Percent(s.Invitee.Percent) + " будет действовать " +
-			ru.Stretch(s.Invitee.From, s.Invitee.To) + "."
+			ru.DaysBetween(s.Invitee.From, s.Invitee.To) + "."
 	}
 	return ""
 }
@@ -192,7 +192,7 @@ func promised(d *billing.PromisedInvitee) string {
 	said := "Вам обещана скидка " + ru.Percent(d.Percent) + " на " + ru.Months.Count(d.Months) +
 		". Она начнет действовать после окончания промо-периода"
 	if planned, err := models.ParseDate(d.PromoUntil); err == nil {
-		said += " (по плану — " + ru.Prose(planned) + ")"
+		said += " (по плану — " + ru.DateInWords(planned) + ")"
 	}
 	return said + "."
 }
@@ -208,7 +208,7 @@ func nextFriend(s *portal.Overview) string {
 	if s.Current.Inviter > 0 && n.Percent >= s.Current.Inviter && n.End != s.TerminatedOn {
 		b.WriteString(" и продлит ее")
 	}
-	b.WriteString(" по " + ru.Prose(n.End-1) + " включительно")
+	b.WriteString(" по " + ru.DateInWords(n.End-1) + " включительно")
 	if n.SMS > 0 {
 		b.WriteString(" и принесет пакет из " + ru.SMS(n.SMS))
 	}

@@ -5,14 +5,13 @@ import (
 	"net/url"
 
 	"referral/models"
-
 	"referral/web/portal"
 )
 
 // inviteForm is «Поделиться кодом».
 type inviteForm struct {
 	Key          string
-	SMS          bool // the channel that is chosen; else email
+	SMS          bool // the chosen channel; otherwise email
 	Email, Phone string
 	EmailError   string
 	PhoneError   string
@@ -22,7 +21,7 @@ func (p *Pages) inviteForm(channel models.Channel) inviteForm {
 	return inviteForm{Key: p.o.NewKey(), SMS: channel == models.SMS}
 }
 
-// refused puts back what was typed, with the reason at its field.
+// refused fills in what was typed, with the reason at its field.
 func (f *inviteForm) refused(i portal.InvitationRequest, words string) {
 	if i.Channel == models.SMS {
 		f.Phone, f.PhoneError = i.Recipient, words
@@ -31,11 +30,10 @@ func (f *inviteForm) refused(i portal.InvitationRequest, words string) {
 	f.Email, f.EmailError = i.Recipient, words
 }
 
-// inviteView is the dialog as a page of its own: for browsers without JavaScript,
-// and for what was refused.
+// inviteView is the dialog as a page: for browsers without JavaScript, and for refusals.
 type inviteView struct {
 	Summary *summary
-	Left    bool // the account has left, and invites nobody
+	Left    bool // the account is terminated and cannot invite
 	Code    string
 	Link    string
 	Invite  inviteForm
@@ -56,7 +54,7 @@ func (p *Pages) showInvite(w http.ResponseWriter, r *http.Request, account int64
 	return p.render(w, r, status, "invite", f)
 }
 
-// invite sends an invitation off, or says at its field why not.
+// invite sends an invitation, or shows a refusal at the field.
 func (p *Pages) invite(w http.ResponseWriter, r *http.Request, account int64) error {
 	i, err := readInvite(r)
 	if err != nil {
@@ -67,7 +65,7 @@ func (p *Pages) invite(w http.ResponseWriter, r *http.Request, account int64) er
 	}
 	v, err := retryWhileUnderWay(r.Context(), func() (portal.InviteResult, error) { return p.o.Service.Invite(r.Context(), account, i) })
 	switch {
-	case stale(err):
+	case isStale(err):
 		return p.refuseInvite(w, r, account, i, http.StatusConflict, staleForm)
 	case err != nil:
 		return err
@@ -76,7 +74,7 @@ func (p *Pages) invite(w http.ResponseWriter, r *http.Request, account int64) er
 	case v.Refusal != "":
 		return p.refuseInvite(w, r, account, i, http.StatusUnprocessableEntity, inviteWords(i.Channel, v))
 	}
-	return p.done(w, r, pathInvitations, "sent", url.QueryEscape(v.Invitation.ID.String()))
+	return redirect(w, r, pathInvitations, "sent", url.QueryEscape(v.Invitation.ID.String()))
 }
 
 func readInvite(r *http.Request) (portal.InvitationRequest, error) {
@@ -92,7 +90,7 @@ func readInvite(r *http.Request) (portal.InvitationRequest, error) {
 	default:
 		return i, errBadForm
 	}
-	i.Key = onceKey(r, string(i.Channel), i.Recipient)
+	i.Key = idempotencyKey(r, string(i.Channel), i.Recipient)
 	return i, nil
 }
 

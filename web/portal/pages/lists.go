@@ -68,11 +68,7 @@ type friendsView struct {
 	Pager   pager
 }
 
-func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64) error {
-	o, err := p.overview(r.Context(), account)
-	if err != nil {
-		return err
-	}
+func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	page, err := p.o.Service.Friends(r.Context(), account, r.URL.Query().Get("after"), friendsAPage)
 	if err != nil {
 		return err
@@ -91,11 +87,7 @@ type invitationsView struct {
 	Pager       pager
 }
 
-func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64) error {
-	o, err := p.overview(r.Context(), account)
-	if err != nil {
-		return err
-	}
+func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	query := r.URL.Query()
 	page, err := p.o.Service.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
 	if err != nil {

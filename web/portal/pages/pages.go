@@ -1,8 +1,7 @@
 // Package pages is the personal account in a browser: pages in Russian, rendered on
-// the server from a [portal.Service]. They work without
-// JavaScript; one small file adds copying, the countdown and the dialog. Who the
-// client is, the headers of an answer and requests from other sites are up to packages auth
-// and middleware.
+// the server from a [portal.Service]. They work without JavaScript; one small file adds
+// copying, the countdown and the dialog. Packages auth and middleware authenticate the
+// client, set headers and refuse cross-site requests.
 package pages
 
 import (
@@ -15,12 +14,12 @@ import (
 	"referral/web/portal"
 )
 
-// Options is what the pages need.
+// Options configures the pages.
 type Options struct {
 	Service portal.Service
 	Now     func() time.Time
-	Zone    *time.Location // of the programme: days and hours are printed in it
-	// Proxies is trusted for the client's address, by which wrong codes are throttled.
+	Zone    *time.Location // of the programme; times are shown in it
+	// Proxies is trusted for the client IP, by which wrong codes are throttled.
 	Proxies portal.Proxies
 	// NewKey returns the idempotency key of a new form; nil means random keys.
 	NewKey func() string
@@ -48,7 +47,7 @@ type Pages struct {
 	templates templates
 }
 
-// New makes the pages. The error says which option is missing.
+// New returns the pages. The error says which option is missing.
 func New(o Options) (*Pages, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -62,7 +61,7 @@ func New(o Options) (*Pages, error) {
 	return p, err
 }
 
-// Where the pages are.
+// The paths of the pages.
 const (
 	pathHome        = portal.BasePath
 	pathFriends     = "/referral/friends"
@@ -72,24 +71,23 @@ const (
 	pathAssets      = "/referral/assets/"
 )
 
-// Routes are the ways to the pages, each with its rule.
+// Routes returns the routes of the pages with their access rules.
 func (p *Pages) Routes() []auth.Route {
 	return []auth.Route{
 		p.client("GET /referral", p.home),
 		p.client("POST /referral/activate", p.activate),
-		p.client("POST /referral/enter", p.enter),
-		p.client("GET /referral/friends", p.friends),
-		p.client("GET /referral/history", p.history),
-		p.client("GET /referral/history/{invoice}", p.why),
+		p.client("POST /referral/enter", p.join),
+		p.client("GET /referral/friends", p.withOverview(p.friends)),
+		p.client("GET /referral/history", p.withOverview(p.history)),
+		p.client("GET /referral/history/{invoice}", p.withOverview(p.why)),
 		p.client("GET /referral/invite", p.invitePage),
 		p.client("POST /referral/invite", p.invite),
-		p.client("GET /referral/invitations", p.invitations),
-		// A refused form stands at the address that it was sent to, and somebody may
-		// load that again.
+		p.client("GET /referral/invitations", p.withOverview(p.invitations)),
+		// A refused form is shown at the path that it was sent to, which may be loaded again.
 		p.client("GET /referral/activate", p.backHome),
 		p.client("GET /referral/enter", p.backHome),
-		{Pattern: "GET /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.shown(p.askOptOut)},
-		{Pattern: "POST /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.shown(p.optOut)},
+		{Pattern: "GET /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.withErrorPage(p.askOptOut)},
+		{Pattern: "POST /referral/opt-out/{token}", Access: auth.Anyone, Handler: p.withErrorPage(p.optOut)},
 		{Pattern: "GET /referral/assets/{name}", Access: auth.Anyone, Handler: p.assets},
 	}
 }

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -28,7 +27,7 @@ func (p *Pages) functions() template.FuncMap {
 		"asset": p.assets.path, "whyPath": whyPath, "rowspan": rowspan, "minus": func(a, b int) int { return a - b },
 		"number": ru.Number, "percent": ru.Percent, "money": ru.Money, "off": ru.Off, "sms": ru.SMS,
 		"months": ru.Months.Count, "clients": ru.Clients.Count,
-		"date": ru.Date, "prose": ru.Prose, "period": ru.Stretch, "month": ru.Month, "monthTitle": ru.MonthTitle,
+		"date": ru.Date, "prose": ru.DateInWords, "period": ru.DaysBetween, "month": ru.Month, "monthTitle": ru.MonthTitle,
 		"moment":    func(t time.Time) string { return ru.Moment(t, p.o.Zone) },
 		"recipient": recipientWords, "channel": func(c models.Channel) string { return channelWords[c] },
 		"invitationState": func(s models.InvitationState) status { return invitationStates[s] },
@@ -95,12 +94,6 @@ func tabsAt(here string) []tab {
 	return all
 }
 
-// own returns the frame of a client's page.
-func (p *Pages) own(ctx context.Context, account int64, title, here string) (frame, error) {
-	s, err := p.overview(ctx, account)
-	return frame{Title: title, Here: here, Name: s.Name}, err
-}
-
 // render writes a page. If its template fails, it writes nothing.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
@@ -117,7 +110,6 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Robots-Tag", "noindex")
 	w.WriteHeader(status)
-	// An error here is a client that has gone away.
-	_, _ = w.Write(page.Bytes())
+	_, _ = w.Write(page.Bytes()) // an error means that the client has disconnected
 	return nil
 }

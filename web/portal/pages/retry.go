@@ -5,27 +5,25 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sethvargo/go-retry"
+
 	"referral/web/portal"
 )
 
-// A form sent twice is answered twice, and the browser shows the second answer, so
-// the second waits until the first is known.
 const (
 	maxTries      = 10
 	retryInterval = 200 * time.Millisecond
 )
 
-// retryWhileUnderWay calls do until the same form is no longer being processed.
-func retryWhileUnderWay[T any](ctx context.Context, do func() (T, error)) (answer T, err error) {
-	for range maxTries {
-		if answer, err = do(); !errors.Is(err, portal.ErrUnderWay) {
-			return answer, err
+// retryWhileUnderWay calls do until the same form is no longer being processed: when a
+// form is sent twice, the browser shows the second answer, which must be the first.
+func retryWhileUnderWay[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	waits := retry.WithMaxRetries(maxTries-1, retry.NewConstant(retryInterval))
+	return retry.DoValue(ctx, waits, func(context.Context) (T, error) {
+		answer, err := do()
+		if errors.Is(err, portal.ErrUnderWay) {
+			err = retry.RetryableError(err)
 		}
-		select {
-		case <-ctx.Done():
-			return answer, ctx.Err()
-		case <-time.After(retryInterval):
-		}
-	}
-	return answer, err
+		return answer, err
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/web/portal"
 	"referral/web/portal/pages/ru"
 )
 
@@ -30,7 +31,7 @@ type whyLine struct {
 	Wanted      string
 }
 
-func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error {
+func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	e, found, err := p.o.Service.ExplainInvoice(r.Context(), account, r.PathValue("invoice"))
 	if err != nil {
 		return err
@@ -38,15 +39,11 @@ func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64) error
 	if !found {
 		return errNotFound
 	}
-	f, err := p.own(r.Context(), account, "Почему столько: счет "+e.InvoiceID, pathHistory)
-	if err != nil {
-		return err
-	}
 	v := whyView{Invoice: e.InvoiceSums, Documents: e.Documents}
 	for i := range e.ByLine {
 		v.Lines = append(v.Lines, whyLineOf(&e.ByLine[i], e.Currency))
 	}
-	f.Body = &v
+	f := frame{Title: "Почему столько: счет " + e.InvoiceID, Here: pathHistory, Name: o.Name, Body: &v}
 	return p.render(w, r, http.StatusOK, "why", f)
 }
 
@@ -56,7 +53,7 @@ func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
 		v.Wanted = ru.Off(l.Difference, currency)
 		return v
 	}
-	v.Days, v.Amount = ru.Stretch(l.From, l.To), ru.Money(l.Amount, currency)
+	v.Days, v.Amount = ru.DaysBetween(l.From, l.To), ru.Money(l.Amount, currency)
 	if l.PercentDays == 0 {
 		return v
 	}
@@ -99,8 +96,8 @@ func bothWords(invitee, inviter int) string {
 	return ru.Percent(inviter) + " за приведенных клиентов и " + ru.Percent(invitee) + " новому клиенту"
 }
 
-// inWords is the arithmetic read out: "19 дней по 40% и 11 дней по 60% — это
-// 19 × 40 + 11 × 60 = 1 420", and what that is a part of.
+// inWords is the calculation in words: "19 дней по 40% и 11 дней по 60% — это
+// 19 × 40 + 11 × 60 = 1 420", and the part that it is.
 func inWords(l *billing.ExplainedLine) string {
 	said, products := make([]string, len(l.Segments)), make([]string, len(l.Segments))
 	for i, s := range l.Segments {

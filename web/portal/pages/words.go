@@ -9,18 +9,18 @@ import (
 	"referral/web/portal/pages/ru"
 )
 
-// What an attempt with a code comes to, in a sentence each.
+// Why a code is not accepted.
 var reasonWords = map[models.Reason]string{
 	models.UnknownCode:      "Такого кода нет. Проверьте, нет ли опечатки: код состоит из латинских букв и цифр.",
 	models.OwnCode:          "Это ваш собственный код. Введите код того, кто вас пригласил.",
 	models.OwnCompany:       "Этот код принадлежит вашей же компании: у нее тот же ИНН. Скидка дается за приглашение другой компании.",
 	models.AlreadyActivated: "Вы уже вводили код-приглашение. Ввести его можно только один раз.",
-	models.WindowClosed:     "Срок ввода кода закончился.", // when and why, the page says in place of the field
+	models.WindowClosed:     "Срок ввода кода закончился.", // the page explains it in the place of the field
 	models.NotRegistered:    "Сведения о регистрации вашей АТС еще не поступили. Код сохранен и будет проверен, как только они придут.",
 }
 
-// refusalWords is why a code was not taken. A wait is all that is said when there
-// is one, so that guessing codes reveals nothing else.
+// refusalWords is why a code was not accepted. Throttling hides every other reason, so
+// that guessing reveals nothing.
 func refusalWords(v portal.ActivationResult) string {
 	if v.Wait > 0 {
 		return tooManyTries(v.Wait)
@@ -35,7 +35,7 @@ func tooManyTries(wait time.Duration) string {
 	return "Слишком много попыток ввода кода. Попробуйте снова через " + ru.Wait(wait) + "."
 }
 
-// Why an invitation does not go out. The first depends on the channel.
+// Why an invitation is not sent. InviteBadRecipient depends on the channel.
 var inviteRefusalWords = map[portal.InviteRefusal]string{
 	portal.InvitePremiumNumber:  "Сообщения на этот номер платные, поэтому мы на него не пишем. Укажите обычный мобильный номер.",
 	portal.InviteLookalike:      "Такой адрес легко принять за другой: в нем смешаны похожие буквы или есть знаки, которых не бывает в русских и английских адресах. Наберите его заново.",
@@ -67,7 +67,7 @@ func inviteWords(channel models.Channel, v portal.InviteResult) string {
 	return words
 }
 
-// status is a state in a word, and the look that goes with it.
+// status is a state in words, with its style.
 type status struct {
 	Words string
 	Look  string // "good", "bad", "wait" or "plain": a class of the style sheet
@@ -93,8 +93,8 @@ var packageStates = map[billing.PackageState]status{
 	billing.PackageWrittenOff: {"Не подключен, вопрос решен отдельно", "plain"},
 }
 
-// documentStates is how far a document has got; of an applied one the day is told
-// as well.
+// documentStates is the states of documents; that of an applied one is followed by the
+// day.
 var documentStates = map[billing.DocumentState]status{
 	billing.DocumentPosted:     {"Готовится к передаче", "wait"},
 	billing.DocumentPublished:  {"Передано в расчеты", "wait"},
@@ -104,7 +104,7 @@ var documentStates = map[billing.DocumentState]status{
 	billing.DocumentWrittenOff: {"Не проведено, вопрос решен отдельно", "plain"},
 }
 
-// unbookedWords is the same within a sentence about a sum.
+// unbookedWords is the same after a sum.
 var unbookedWords = map[billing.DocumentState]string{
 	billing.DocumentRejected:   "не проведено, мы разбираемся",
 	billing.DocumentResent:     "передано в расчеты повторно",
@@ -118,8 +118,8 @@ var documentReasons = map[models.AdjustmentReason]string{
 	models.ReasonRevoked:        "Отмена скидки",
 }
 
-// The services of the programme as it ships; one that is not here is shown by the
-// name that its invoice has.
+// serviceNames is the services of the default programme; others are shown with the name
+// on the invoice.
 var serviceNames = map[string]string{
 	"subscription": "Абонентская плата",
 	"numbers":      "Номера",

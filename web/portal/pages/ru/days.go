@@ -22,8 +22,8 @@ func Moment(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("02.01.2006" + Space + "15:04")
 }
 
-// Prose is "10 апреля 2026", for sentences.
-func Prose(d models.Date) string {
+// DateInWords is "10 апреля 2026", for sentences.
+func DateInWords(d models.Date) string {
 	return fmt.Sprintf("%s%s%d", dayMonth(d), Space, d.Time().Year())
 }
 
@@ -32,20 +32,20 @@ func dayMonth(d models.Date) string {
 	return fmt.Sprintf("%d%s%s", day, Space, monthsOf[month-1])
 }
 
-// Stretch is the days [from, to) in a sentence, both ends named and meant:
+// DaysBetween is the days [from, to) with both ends inclusive:
 // "1–19 апреля 2026", "20 апреля – 3 мая 2026", "5 апреля 2026".
-func Stretch(from, to models.Date) string {
+func DaysBetween(from, to models.Date) string {
 	last := max(from, to-1)
 	a, b := from.Time(), last.Time()
 	switch {
 	case from == last:
-		return Prose(from)
+		return DateInWords(from)
 	case from.Period() == last.Period():
-		return fmt.Sprintf("%d–%s", a.Day(), Prose(last))
+		return fmt.Sprintf("%d–%s", a.Day(), DateInWords(last))
 	case a.Year() == b.Year():
-		return dayMonth(from) + Space + "– " + Prose(last)
+		return dayMonth(from) + Space + "– " + DateInWords(last)
 	}
-	return Prose(from) + Space + "– " + Prose(last)
+	return DateInWords(from) + Space + "– " + DateInWords(last)
 }
 
 // Month is "апрель 2026".

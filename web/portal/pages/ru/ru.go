@@ -1,6 +1,6 @@
-// Package ru says numbers, money, days and waits in Russian, as the pages of the
-// personal account print them: with spaces that do not break, a comma before the
-// kopecks, a true minus, and the ending that a number asks for.
+// Package ru formats numbers, money, dates and durations in Russian, as the pages of the
+// personal account show them: with non-breaking spaces, a comma before the kopecks, a
+// minus sign, and the form of a noun that agrees with its number.
 package ru
 
 import (
@@ -10,7 +10,7 @@ import (
 	"referral/models"
 )
 
-// Space does not break: between the parts of a number, and before its unit.
+// Space is the non-breaking space between the parts of a number and before its unit.
 const Space = "\u00a0"
 
 const minus = "\u2212"
@@ -23,12 +23,11 @@ var (
 	Days    = Noun{"день", "дня", "дней"}
 	Months  = Noun{"месяц", "месяца", "месяцев"}
 	Clients = Noun{"клиент", "клиента", "клиентов"}
-	// Minutes and seconds that pass; those that one waits for are in [Wait].
 	Hours   = Noun{"час", "часа", "часов"}
 	Minutes = Noun{"минута", "минуты", "минут"}
 )
 
-// For is the form that goes with n.
+// For returns the form that agrees with n.
 func (w Noun) For(n int) string {
 	n = max(n, -n)
 	switch tens, ones := n%100, n%10; {
@@ -42,7 +41,7 @@ func (w Noun) For(n int) string {
 	return w.Many
 }
 
-// Count is n with the word in its form: "5 дней".
+// Count returns n with the noun: "5 дней".
 func (w Noun) Count(n int) string { return Number(n) + Space + w.For(n) }
 
 // ofMonths is months in the genitive: 21 месяца, 22 месяцев.
@@ -95,7 +94,7 @@ func Money(m models.Money, currency string) string {
 	return amount(m) + Space + sign(currency)
 }
 
-// Off is an amount as added to an invoice, with its sign when it is not zero:
+// Off is an amount as added to an invoice, with its sign unless it is zero:
 // "−1 420,00 ₽", "+15,00 ₽".
 func Off(m models.Money, currency string) string {
 	if m > 0 {

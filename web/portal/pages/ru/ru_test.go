@@ -89,8 +89,8 @@ func TestNumbersWithTheirUnits(t *testing.T) {
 func TestDays(t *testing.T) {
 	d := models.NewDate(2023, time.February, 21)
 	said(t, ru.Date(d), "21.02.2023")
-	said(t, ru.Prose(models.NewDate(2026, time.April, 1)), "1_апреля_2026")
-	said(t, ru.Prose(d), "21_февраля_2023")
+	said(t, ru.DateInWords(models.NewDate(2026, time.April, 1)), "1_апреля_2026")
+	said(t, ru.DateInWords(d), "21_февраля_2023")
 	said(t, ru.Month(202604), "апрель_2026")
 	said(t, ru.MonthTitle(202612), "Декабрь_2026")
 	said(t, ru.MonthShort(202601), "янв")
@@ -105,7 +105,7 @@ func TestStretchesNameTheirLastDay(t *testing.T) {
 		{"2026-04-05", "2026-04-06", "5_апреля_2026"},
 		{"2026-04-05", "2026-04-05", "5_апреля_2026"}, // a line of no length is one day
 	} {
-		said(t, ru.Stretch(date(t, c.from), date(t, c.to)), c.want)
+		said(t, ru.DaysBetween(date(t, c.from), date(t, c.to)), c.want)
 	}
 }
 

@@ -2,7 +2,7 @@ package ru
 
 import "time"
 
-// What one waits for stands in the accusative: через 1 минуту.
+// The accusative after «через»: 1 минуту.
 var (
 	waitedSeconds = Noun{"секунду", "секунды", "секунд"}
 	waitedMinutes = Noun{"минуту", "минуты", "минут"}
@@ -10,25 +10,24 @@ var (
 
 const day = 24 * time.Hour
 
-// Wait is how long to wait, to be put after «через»: "14 минут", "1 минуту". It is
-// rounded up, so that nobody comes back too early.
+// Wait is a duration after «через»: "14 минут", "1 минуту". It is rounded up, so that
+// nobody comes back too early.
 func Wait(d time.Duration) string {
 	switch {
-	case up(d, time.Second) < 60:
-		return waitedSeconds.Count(max(1, up(d, time.Second)))
-	case up(d, time.Minute) < 60:
-		return waitedMinutes.Count(up(d, time.Minute))
-	case up(d, time.Hour) < 24:
-		return Hours.Count(up(d, time.Hour))
+	case ceil(d, time.Second) < 60:
+		return waitedSeconds.Count(max(1, ceil(d, time.Second)))
+	case ceil(d, time.Minute) < 60:
+		return waitedMinutes.Count(ceil(d, time.Minute))
+	case ceil(d, time.Hour) < 24:
+		return Hours.Count(ceil(d, time.Hour))
 	}
-	return Days.Count(up(d, day))
+	return Days.Count(ceil(d, day))
 }
 
-// up is how many units there are in d, a begun one among them.
-func up(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
+// ceil returns d in units, rounded up.
+func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
-// Left is what is left until a deadline, in its two largest units and rounded
-// down: "12 дней 4 часа", "3 часа 20 минут", "меньше минуты".
+// Left is the time until a deadline in its two largest units, rounded down: "12 дней 4 часа", "3 часа 20 минут", "меньше минуты".
 func Left(d time.Duration) string {
 	days, hours, minutes := int(d/day), int(d%day/time.Hour), int(d%time.Hour/time.Minute)
 	switch {
