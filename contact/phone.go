@@ -1,7 +1,6 @@
 package contact
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,5 +69,5 @@ func (r Rules) regions() []string {
 // IsRegion reports whether code is a region with telephone numbers, in upper case as
 // in ISO 3166.
 func IsRegion(code string) bool {
-	return cmp.Or(phonenumbers.GetCountryCodeForRegion(code), 0) != 0 && code == strings.ToUpper(code)
+	return phonenumbers.GetCountryCodeForRegion(code) != 0 && code == strings.ToUpper(code)
 }

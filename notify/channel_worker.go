@@ -58,7 +58,7 @@ func (n *Notifier) backoff() retry.Backoff {
 func (w *channelWorker) round(ctx context.Context) (more bool) {
 	if err := w.connected(); err != nil {
 		if w.unreachable { // the first time it may just be connecting
-			w.health.Report(w.name(), err)
+			w.reportReachable(err)
 		}
 		w.unreachable = true
 		return false
@@ -74,12 +74,13 @@ func (w *channelWorker) round(ctx context.Context) (more bool) {
 	}
 	err = w.sendAll(ctx, claims)
 	w.unreachable = err != nil
-	w.health.Report(w.name(), err)
+	w.reportReachable(err)
 	return len(claims) == limit
 }
 
-func (w *channelWorker) name() string {
-	return fmt.Sprintf("%s by %s", w.transport.Channel, w.transport.Name)
+func (w *channelWorker) reportReachable(err error) {
+	w.health.Report(fmt.Sprintf("%s by %s", w.transport.Channel, w.transport.Name), err)
+	w.metrics.setReachable(w.transport, err == nil)
 }
 
 // connected returns why a transport that keeps a connection has none.

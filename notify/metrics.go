@@ -27,10 +27,11 @@ type metrics struct {
 	queue     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
 	readAt    *prometheus.GaugeVec // without labels: absent until the queue was read
+	up        *prometheus.GaugeVec
 	channels  []models.Channel
 }
 
-func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
+func newMetrics(reg prometheus.Registerer, transports []Transport) *metrics {
 	auto := promauto.With(reg)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return auto.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "notify", Name: name, Help: help}, labels)
@@ -47,12 +48,10 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 		queue:     gauge("queue_invitations", "Invitations in the queue, by state: waiting to be sent, or claimed by a sender.", "channel", "state"),
 		oldest:    gauge("queue_oldest_age_seconds", "Age of the oldest invitation that waits to be sent, when the queue was last read.", "channel"),
 		readAt:    gauge("queue_timestamp_seconds", "When the queue was last read from the database."),
+		up:        gauge("transport_up", "Whether the transport of a channel can be reached: 1 or 0.", "channel", "transport"),
 		channels:  []models.Channel{models.Email, models.SMS},
 	}
-	for _, t := range n.options.Transports {
-		n.exportReachability(auto, t)
-	}
-	m.initialise(n.options.Transports)
+	m.initialise(transports)
 	return m
 }
 
@@ -60,6 +59,7 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 // raises no alert for that event.
 func (m *metrics) initialise(transports []Transport) {
 	for _, t := range transports {
+		m.setReachable(t, true)
 		for _, outcome := range []string{outcomeSent, outcomeRefused, outcomeDeferred, outcomeExpired, outcomeUnreachable, outcomeUnknown} {
 			m.messages.WithLabelValues(string(t.Channel), t.Name, outcome)
 		}
@@ -77,18 +77,12 @@ func (m *metrics) initialise(transports []Transport) {
 	}
 }
 
-// exportReachability registers a gauge that is 0 while a transport cannot be reached.
-func (n *Notifier) exportReachability(auto promauto.Factory, t Transport) {
-	name := n.newChannelWorker(t).name()
-	auto.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "referral", Subsystem: "notify", Name: "transport_up", Help: "Whether the transport of a channel can be reached: 1 or 0.",
-		ConstLabels: prometheus.Labels{"channel": string(t.Channel), "transport": t.Name},
-	}, func() float64 {
-		if n.health.Fails(name) {
-			return 0
-		}
-		return 1
-	})
+func (m *metrics) setReachable(t Transport, reachable bool) {
+	value := 0.0
+	if reachable {
+		value = 1
+	}
+	m.up.WithLabelValues(string(t.Channel), t.Name).Set(value)
 }
 
 func (m *metrics) setQueues(queues []models.InvitationQueue, now time.Time) {

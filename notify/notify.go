@@ -38,7 +38,7 @@ func New(o Options) (*Notifier, error) {
 		return nil, err
 	}
 	reg := promregister.New(o.Registerer)
-	n.metrics = newMetrics(reg, n)
+	n.metrics = newMetrics(reg, n.options.Transports)
 	if err := reg.Err(); err != nil {
 		return nil, fmt.Errorf("notify: registering metrics: %w", err)
 	}

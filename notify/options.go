@@ -74,10 +74,10 @@ const (
 )
 
 func (o *Options) validate() error {
-	errs := []error{
-		missing(o.Queue == nil, "Queue"), missing(o.Writer == nil, "Writer"), missing(o.Log == nil, "Log"),
-		missing(o.Registerer == nil, "Registerer"), missing(o.Now == nil, "Now"),
+	if o.Queue == nil || o.Writer == nil || o.Log == nil || o.Registerer == nil || o.Now == nil {
+		return errors.New("notify: Queue, Writer, Log, Registerer and Now are required")
 	}
+	var errs []error
 	seen := map[models.Channel]bool{}
 	for _, t := range o.Transports {
 		if t.Name == "" || t.Sender == nil || t.PerSecond <= 0 || t.AtOnce < 1 || seen[t.Channel] {
@@ -89,13 +89,6 @@ func (o *Options) validate() error {
 		errs = append(errs, errors.New("notify: ClaimTimeout must be long enough to send and to record the outcome"))
 	}
 	return errors.Join(errs...)
-}
-
-func missing(is bool, name string) error {
-	if !is {
-		return nil
-	}
-	return errors.New("notify: option " + name + " is missing")
 }
 
 func (o *Options) withDefaults() Options {

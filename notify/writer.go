@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 )
 
@@ -79,7 +80,7 @@ func (w *Writer) Write(c *models.ClaimedInvitation) (*models.InvitationMessage, 
 		Brand: w.o.Brand, Code: c.Code,
 		Link:    w.o.PublicURL + "/referral?code=" + url.QueryEscape(c.Code),
 		OptOut:  w.o.PublicURL + "/referral/opt-out/" + url.PathEscape(c.Token),
-		Percent: terms.Invitee.Percent, Months: months(terms.Invitee.Months), First: firstMonths(terms.Invitee.Months),
+		Percent: terms.Invitee.Percent, Months: breakable(ru.Months.Count(terms.Invitee.Months)), First: breakable(ru.FirstMonths(terms.Invitee.Months)),
 		Short: strconv.Itoa(terms.Invitee.Months) + " мес.", Within: within(terms.WindowMonths), Term: term(terms.WindowMonths),
 	}
 	m := &models.InvitationMessage{
@@ -109,26 +110,8 @@ func execute(t interface{ Execute(io.Writer, any) error }, l content, into *stri
 	return nil
 }
 
-// months returns a number of months in Russian: "3 месяца".
-func months(n int) string {
-	word := "месяцев"
-	switch {
-	case n%100 >= 11 && n%100 <= 14:
-	case n%10 == 1:
-		word = "месяц"
-	case n%10 >= 2 && n%10 <= 4:
-		word = "месяца"
-	}
-	return strconv.Itoa(n) + " " + word
-}
-
-// firstMonths returns the first months of a term in Russian: "первые 3 месяца".
-func firstMonths(n int) string {
-	if n == 1 {
-		return "первый месяц"
-	}
-	return "первые " + months(n)
-}
+// breakable replaces non-breaking spaces, which SMS cannot encode cheaply.
+func breakable(text string) string { return strings.ReplaceAll(text, ru.Space, " ") }
 
 // within returns until when a code may be entered, in Russian.
 func within(n int) string {

@@ -77,11 +77,3 @@ func (t *Tracker) Err() error {
 	}
 	return errors.Join(errs...)
 }
-
-// Fails tells whether something fails.
-func (t *Tracker) Fails(what string) bool {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	_, ok := t.now[what]
-	return ok
-}

@@ -27,9 +27,6 @@ func TestTracker(t *testing.T) {
 	if err := tracker.Err(); !errors.Is(err, away) || err.Error() != "publisher: reading: no ledger (times: 1)\npublisher: sending: the broker is away (times: 5)" {
 		t.Errorf("what fails: %v", err)
 	}
-	if !tracker.Fails("sending") || tracker.Fails("what never failed") {
-		t.Error("the tracker does not know what fails")
-	}
 	tracker.Report("sending", nil)
 	tracker.Forget()
 	if err := tracker.Err(); err != nil {

@@ -4,8 +4,8 @@ import (
 	"slices"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
-	"referral/web/portal/pages/ru"
 )
 
 // chart is the discount of each month shown, the oldest first.

@@ -3,9 +3,9 @@ package pages
 import (
 	"time"
 
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // codeInput is a code in the field: from a link, or typed and refused.

@@ -6,9 +6,9 @@ import (
 	"strconv"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // historyView is «История скидок»: the changes with their reasons, and the sums.

@@ -5,9 +5,9 @@ import (
 	"strings"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // joiningView is the page of a client that does not take part yet.

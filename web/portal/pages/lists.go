@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // Entries of a list on a page.

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/auth"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 //go:embed templates

@@ -5,9 +5,9 @@ import (
 	"strings"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // whyView is «почему столько»: an invoice with the arithmetic of its discount.

@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/internal/ru"
 	"referral/models"
 	"referral/web/portal"
-	"referral/web/portal/pages/ru"
 )
 
 // Why a code is not accepted.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"referral/internal/ru"
 	"referral/models"
-	"referral/web/portal/pages/ru"
 )
 
 // said compares with non-breaking spaces written as "_".
