@@ -58,7 +58,6 @@ func FuzzLocalPath(f *testing.F) {
 	})
 }
 
-// A sign-in under way survives its cookie; a broken cookie is none.
 func TestPendingCookie(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p, err := newPendingSignIn(rand.Reader, now, "/referral/x?y=1")
@@ -78,12 +77,12 @@ func TestPendingCookie(t *testing.T) {
 	}
 	for _, text := range []string{"", "..", p.String()[1:], p.String() + ".x", strings.Replace(p.String(), ".", ".!", 1), "AA." + p.String()} {
 		if _, ok := parsePendingSignIn("/referral", text); ok {
-			t.Errorf("%q was taken for a sign-in", text)
+			t.Errorf("%q is accepted as a sign-in", text)
 		}
 	}
 }
 
-func TestPendingsEnd(t *testing.T) {
+func TestPendingSignInsExpire(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	d := &Authenticator{options: Options{Base: "/referral", Cookie: "referral", Now: func() time.Time { return now }}}
 	for age, want := range map[time.Duration]int{0: 1, pendingLifetime - time.Second: 1, pendingLifetime: 0, -pendingLifetime: 0} {
@@ -110,18 +109,17 @@ func TestPendingsEnd(t *testing.T) {
 	}
 }
 
-// What is sealed with a token opens with that token alone.
-func TestSealedHint(t *testing.T) {
+func TestSealedHintNeedsItsToken(t *testing.T) {
 	mine, other := token{1}, token{2}
 	sealed := mine.seal("header.payload.signature")
 	if got := mine.unseal(sealed); got != "header.payload.signature" {
 		t.Errorf("got %q", got)
 	}
 	if bytes.Contains(sealed, []byte("payload")) || other.unseal(sealed) != "" || mine.unseal(nil) != "" || mine.unseal(sealed[1:]) != "" {
-		t.Error("it opens otherwise too")
+		t.Error("it is unsealed without its token")
 	}
 	if mine.seal(strings.Repeat("x", maxHint+1)) != nil {
-		t.Error("an endless hint is kept")
+		t.Error("a hint that is too long is stored")
 	}
 }
 
@@ -148,22 +146,22 @@ func validOptions() Options {
 }
 
 func TestOptions(t *testing.T) {
-	for _, fine := range []func(*Options){
+	for _, valid := range []func(*Options){
 		func(*Options) {},
 		func(o *Options) {
 			o.PublicURL, o.SignIn.Issuer = "http://127.0.0.1:8080", "http://localhost:9000/realms/x"
 		},
 		func(o *Options) { o.PublicURL = "http://[::1]:8080/" },
-		func(o *Options) { o.PublicURL, o.SignIn = "http://10.0.0.1", SignIn{} }, // closed: no cookie is ever set
+		func(o *Options) { o.PublicURL, o.SignIn = "http://10.0.0.1", SignIn{} }, // not configured: no cookie is ever set
 		func(o *Options) { o.SignIn.Audience = "" },
 	} {
 		o := validOptions()
-		fine(&o)
+		valid(&o)
 		if _, err := New(o); err != nil {
 			t.Error(err)
 		}
 	}
-	for want, spoil := range map[string]func(*Options){
+	for want, invalidate := range map[string]func(*Options){
 		"no Site":                   func(o *Options) { o.Site = "" },
 		"or no Cookie":              func(o *Options) { o.Cookie = "" },
 		"must be like /referral":    func(o *Options) { o.Base = "/referral/" },
@@ -186,15 +184,14 @@ func TestOptions(t *testing.T) {
 		"without the scope openid":  func(o *Options) { o.SignIn.Scopes = []string{"profile"} },
 	} {
 		o := validOptions()
-		spoil(&o)
+		invalidate(&o)
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("got %v, want an error about %q", err, want)
 		}
 	}
 }
 
-// Without randomness there are no secrets, and so no sign-ins.
-func TestNoRandomness(t *testing.T) {
+func TestSignInFailsWithoutRandomness(t *testing.T) {
 	o := validOptions()
 	o.Random = iotest.ErrReader(errors.New("no randomness"))
 	d, err := New(o)
@@ -212,8 +209,7 @@ func TestNoRandomness(t *testing.T) {
 	}
 }
 
-// Too many sign-ins at once wait for nobody.
-func TestSignInsAtOnceAreBounded(t *testing.T) {
+func TestConcurrentSignInsAreLimited(t *testing.T) {
 	d, err := New(validOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -237,11 +233,11 @@ func TestProviderTransport(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	if _, err := io.ReadAll(answer.Body); err == nil {
-		t.Error("an endless answer was read")
+		t.Error("an answer that is too large was read")
 	}
 }
 
-// A provider's place to sign out keeps the query that it has.
+// The sign-out endpoint of the provider keeps its query.
 func TestAfterSignOut(t *testing.T) {
 	d, err := New(validOptions())
 	if err != nil {
@@ -262,13 +258,13 @@ func TestAfterSignOut(t *testing.T) {
 		}
 	}
 	if _, err := secureEndpoint("http://id.example.ru/out"); err == nil {
-		t.Error("a hint may travel in the open")
+		t.Error("a hint may be sent over plain http")
 	}
 }
 
-// A provider that would have us send the secret, or fetch the keys, in the open is
-// not believed, whatever its own address is.
-func TestPlacesInTheOpen(t *testing.T) {
+// A provider with a plain http endpoint for the secret or the keys is refused, whatever
+// its own address is.
+func TestInsecureEndpointsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		key, address, says string
 	}{

@@ -16,14 +16,14 @@ import (
 	"referral/web/auth/authtest"
 )
 
-// overheard is a browser's transport that writes down every secret that passes:
-// cookies, codes, states, tokens.
-type overheard struct {
+// secretRecorder is a browser's transport that records every secret: cookies, codes,
+// states, tokens.
+type secretRecorder struct {
 	mu      sync.Mutex
 	secrets map[string]string // what it is, by value
 }
 
-func (o *overheard) RoundTrip(r *http.Request) (*http.Response, error) {
+func (o *secretRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -45,20 +45,19 @@ func (o *overheard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// Whatever happens, neither the log nor the metrics hold a secret, or say which
-// client it was about.
+// Neither the log nor the metrics contain a secret or an account.
 func TestSecretsStayOutOfLogAndMetrics(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := authtest.New(t, authtest.Options{Sessions: memory})
 	r.Serve(append(routes(), auth.Route{Pattern: "GET /referral/broken", Access: auth.SignedInPage, Handler: http.HandlerFunc(
 		func(_ http.ResponseWriter, q *http.Request) { panic(q.Header.Get("Cookie")) })}))
-	ear := &overheard{secrets: map[string]string{r.Provider.ClientSecret(): "client secret", "4242885": "account"}}
+	recorder := &secretRecorder{secrets: map[string]string{r.Provider.ClientSecret(): "client secret", "4242885": "account"}}
 	browser := r.Browser()
-	browser.Transport = ear
+	browser.Transport = recorder
 	r.SignIn(browser, 4242885, "/referral/friends/79001234567")
 	r.Get(browser, "/referral/broken")
 	r.Get(browser, authtest.CallbackPath+"?code=geheimer-code&state=geheimer-zustand&error=geheim")
-	showTokens(t, r, ear)
+	showTokens(t, r, recorder)
 	memory.Fail(io.ErrUnexpectedEOF)
 	r.Get(browser, "/referral/friends/79001234567")
 	r.SignIn(browser, 4242885, "")
@@ -66,30 +65,30 @@ func TestSecretsStayOutOfLogAndMetrics(t *testing.T) {
 	r.Post(browser, authtest.SignOutPath, nil)
 
 	for _, kind := range []string{"cookie referral", "cookie referral-sign-in", "code", "state", "nonce", "code_challenge", "id_token_hint", "token"} {
-		if !heard(ear, kind) {
-			t.Errorf("no %s was overheard, so none could be looked for", kind)
+		if !recorded(recorder, kind) {
+			t.Errorf("no %s was recorded, so none can be searched for", kind)
 		}
 	}
-	told := r.Log.String() + metricsText(t, r)
-	if !strings.Contains(told, "a request failed") || !strings.Contains(told, "referral_auth_sign_ins_total") {
-		t.Fatalf("nothing was told:\n%s", told)
+	output := r.Log.String() + metricsText(t, r)
+	if !strings.Contains(output, "a request failed") || !strings.Contains(output, "referral_auth_sign_ins_total") {
+		t.Fatalf("the output lacks the failures:\n%s", output)
 	}
-	for secret, what := range ear.secrets {
-		if len(secret) >= 7 && strings.Contains(told, secret) {
-			t.Errorf("the %s %q is told", what, secret)
+	for secret, what := range recorder.secrets {
+		if len(secret) >= 7 && strings.Contains(output, secret) {
+			t.Errorf("the %s %q is in the output", what, secret)
 		}
 	}
 	for _, word := range []string{"geheim", "79001234567"} {
-		if strings.Contains(told, word) {
-			t.Errorf("%q is told:\n%s", word, told)
+		if strings.Contains(output, word) {
+			t.Errorf("%q is in the output:\n%s", word, output)
 		}
 	}
 }
 
-func showTokens(t *testing.T, r *authtest.Rig, ear *overheard) {
+func showTokens(t *testing.T, r *authtest.Rig, recorder *secretRecorder) {
 	t.Helper()
 	for _, token := range []string{r.Provider.Token(4242885), r.Provider.Token(4242885, fakeoidc.Expired), "geheim.geheim.geheim"} {
-		ear.secrets[token] = "token"
+		recorder.secrets[token] = "token"
 		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/api/v1/standing", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -103,8 +102,8 @@ func showTokens(t *testing.T, r *authtest.Rig, ear *overheard) {
 	}
 }
 
-func heard(ear *overheard, kind string) bool {
-	for secret, what := range ear.secrets {
+func recorded(recorder *secretRecorder, kind string) bool {
+	for secret, what := range recorder.secrets {
 		if what == kind && len(secret) >= 7 {
 			return true
 		}

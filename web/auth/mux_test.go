@@ -12,7 +12,7 @@ import (
 	"referral/web/auth/authtest"
 )
 
-func TestRoutesThatAreRefused(t *testing.T) {
+func TestInvalidRoutesAreRefused(t *testing.T) {
 	r := authtest.New(t, authtest.Options{})
 	for name, c := range map[string]struct {
 		routes []auth.Route
@@ -36,7 +36,7 @@ func TestRoutesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhereNoRouteIs(t *testing.T) {
+func TestUnknownRoutes(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	browser := r.SignedIn(885)
 	wantAnswer(t, r.Get(browser, "/referral/nothing"), http.StatusNotFound, "Страница не найдена", `lang="ru"`)
@@ -52,7 +52,7 @@ func TestWhereNoRouteIs(t *testing.T) {
 	}
 }
 
-// Requests are counted by route: a path could name somebody.
+// Requests are counted by route, because a path may contain personal data.
 func TestMetricsNameRoutes(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	browser := r.SignedIn(885)
@@ -78,7 +78,7 @@ func TestMetricsNameRoutes(t *testing.T) {
 	}
 }
 
-// requests is how many were counted, by route and class of status.
+// requests returns the counted requests by route, site and class of status.
 func requests(t *testing.T, r *authtest.Rig) map[string]float64 {
 	t.Helper()
 	families, err := r.Registry.Gather()
@@ -104,7 +104,7 @@ func labels(m *dto.Metric) string {
 	return strings.Join(values, " ")
 }
 
-// Over https the cookies are the host's own, and browsers are told to stay there.
+// Over https cookies have the __Host- prefix, and HSTS is set.
 func TestOverHTTPS(t *testing.T) {
 	r := authtest.New(t, authtest.Options{Change: func(o *auth.Options) { o.PublicURL = "https://lk.example.ru/" }})
 	handler, err := r.Auth.Mux(routes())
@@ -144,13 +144,12 @@ func TestOverHTTPS(t *testing.T) {
 		t.Errorf("status %d with the cookie", got.Code)
 	}
 	if got := ask("/referral", "referral", session); got.Code != http.StatusSeeOther {
-		t.Errorf("status %d with a cookie that anybody could have set", got.Code)
+		t.Errorf("status %d with a cookie without the __Host- prefix", got.Code)
 	}
 }
 
-// The pages may send a form to the provider's sign-out, which browsers hold against
-// form-action.
-func TestFormsMayLeadToTheSignOut(t *testing.T) {
+// Browsers apply form-action to the redirect to the provider's sign-out.
+func TestFormActionAllowsTheSignOut(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	policy := r.Get(r.Browser(), authtest.SignedOutPath).Header.Get("Content-Security-Policy")
 	if !strings.HasSuffix(policy, "form-action 'self' "+r.Provider.Issuer()) {

@@ -12,7 +12,7 @@ import (
 	"referral/models"
 )
 
-// panicking is sessions whose storage panics the first time.
+// panicking is a store of sessions that panics the first time.
 type panicking struct {
 	noSessions
 	touches atomic.Int32
@@ -25,7 +25,6 @@ func (p *panicking) TouchSession(context.Context, models.Session, time.Time) err
 	return nil
 }
 
-// A panic in the background work is counted, and the work goes on.
 func TestBackgroundWorkSurvivesPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, sessions, registry := validOptions(), &panicking{}, prometheus.NewRegistry()

@@ -21,9 +21,9 @@ import (
 	"referral/web/auth/authtest"
 )
 
-// While the provider is away nobody can come in, and everybody is told so; who is
-// in stays in. It is found again by itself.
-func TestTheProviderIsAway(t *testing.T) {
+// While the provider is unavailable, sign-ins and tokens get 503, and sessions stay
+// valid. The authenticator reconnects by itself.
+func TestUnavailableProvider(t *testing.T) {
 	address, err := subprocess.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +49,12 @@ func TestTheProviderIsAway(t *testing.T) {
 		t.Errorf("a token is answered %d %v", answer.StatusCode, answer.Header)
 	}
 	wantAnswer(t, r.Post(browser, authtest.SignOutPath, nil), http.StatusOK, "Вы вышли")
-	const away = "the OpenID provider cannot be reached"
-	patience, done := context.WithTimeout(t.Context(), time.Minute)
+	const unreachable = "the OpenID provider cannot be reached"
+	deadline, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
-	for !strings.Contains(r.Log.String(), away) && sleep.For(patience, 5*time.Millisecond) {
+	for !strings.Contains(r.Log.String(), unreachable) && sleep.For(deadline, 5*time.Millisecond) {
 	}
-	if n := strings.Count(r.Log.String(), "level\":\"ERROR"); n != 1 || !strings.Contains(r.Log.String(), away) {
+	if n := strings.Count(r.Log.String(), "level\":\"ERROR"); n != 1 || !strings.Contains(r.Log.String(), unreachable) {
 		t.Errorf("%d errors logged:\n%s", n, r.Log)
 	}
 
@@ -74,9 +74,8 @@ func TestTheProviderIsAway(t *testing.T) {
 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// An authenticator without a configured provider says so, to people and programs; what needs
-// no client works.
-func TestProviderAwayAnswers(t *testing.T) {
+// Without a configured provider, routes that need a principal answer 503; others work.
+func TestSignInIsNotConfigured(t *testing.T) {
 	r := rig(t, authtest.Options{Change: func(o *auth.Options) { o.SignIn, o.PublicURL = auth.SignIn{}, "http://10.0.0.1:80" }})
 	browser := r.Browser()
 	set(t, r, browser, r.Session(885, time.Hour))
@@ -91,12 +90,12 @@ func TestProviderAwayAnswers(t *testing.T) {
 	}
 }
 
-func TestATokenWithoutAnAccount(t *testing.T) {
+func TestTokenWithoutAnAccount(t *testing.T) {
 	r := rig(t, authtest.Options{Change: func(o *auth.Options) { o.SignIn.AccountClaim = "sub" }}) // "client-885"
 	browser := r.Browser()
 	wantAnswer(t, r.SignIn(browser, 885, ""), http.StatusForbidden, "не привязана Корпоративная АТС", "switch=1")
 	if cookieOf(t, r, browser) != "" {
-		t.Error("let in all the same")
+		t.Error("signed in without an account")
 	}
 	again := r.Get(&http.Client{CheckRedirect: stay}, authtest.SignInPath+"?switch=1")
 	if to := again.Header.Get("Location"); !strings.Contains(to, "prompt=login") {
@@ -104,9 +103,9 @@ func TestATokenWithoutAnAccount(t *testing.T) {
 	}
 }
 
-// forger is a provider of which a test writes the answers. Its keys and signatures
-// are those of a real one.
-type forger struct {
+// fakeProvider is a provider whose token answers are written by a test. It signs with the
+// keys of fakeoidc.
+type fakeProvider struct {
 	*httptest.Server
 	provider *fakeoidc.Provider
 	nonce    atomic.Pointer[string]
@@ -114,13 +113,13 @@ type forger struct {
 	answer   func(w http.ResponseWriter, nonce string)
 }
 
-func newForger(t *testing.T) *forger {
+func newFakeProvider(t *testing.T) *fakeProvider {
 	t.Helper()
 	provider, err := fakeoidc.Start(t.Context(), fakeoidc.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &forger{provider: provider}
+	f := &fakeProvider{provider: provider}
 	mux := http.NewServeMux()
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(func() { f.Close(); _ = provider.Stop() })
@@ -142,7 +141,7 @@ func newForger(t *testing.T) *forger {
 }
 
 // passKeys fetches the real provider's keys: the authenticator follows no redirect.
-func (f *forger) passKeys(w http.ResponseWriter, _ *http.Request) {
+func (f *fakeProvider) passKeys(w http.ResponseWriter, _ *http.Request) {
 	f.keys.Add(1)
 	answer, err := http.Get(f.provider.Issuer() + "/keys")
 	if err != nil {
@@ -159,23 +158,22 @@ func write(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// idToken is one that must be accepted; the twists spoil it.
-func (f *forger) idToken(nonce string, twists ...fakeoidc.TokenOption) string {
+// idToken is a valid token, changed by options.
+func (f *fakeProvider) idToken(nonce string, twists ...fakeoidc.TokenOption) string {
 	good := []fakeoidc.TokenOption{fakeoidc.WithClaim("iss", f.URL), fakeoidc.WithAudience("referral"), fakeoidc.WithClaim("nonce", nonce)}
 	return f.provider.Token(885, append(good, twists...)...)
 }
 
-func (f *forger) rig(t *testing.T) *authtest.Rig {
+func (f *fakeProvider) rig(t *testing.T) *authtest.Rig {
 	t.Helper()
 	return rig(t, authtest.Options{Change: func(o *auth.Options) {
 		o.SignIn.Issuer, o.SignIn.ClientID = f.URL, "referral"
 	}})
 }
 
-// What a provider says is believed when it is signed, fresh, meant for us and for
-// this very sign-in.
+// An ID token must be signed, unexpired, for this client and for this sign-in.
 func TestIDTokens(t *testing.T) {
-	f := newForger(t)
+	f := newFakeProvider(t)
 	r := f.rig(t)
 	for name, c := range map[string]struct {
 		twist  fakeoidc.TokenOption
@@ -211,7 +209,7 @@ func TestIDTokens(t *testing.T) {
 }
 
 func TestTokenAnswers(t *testing.T) {
-	f := newForger(t)
+	f := newFakeProvider(t)
 	r := f.rig(t)
 	for name, c := range map[string]struct {
 		answer func(http.ResponseWriter)
@@ -242,9 +240,9 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// What the provider or anybody else writes into the way back is not shown.
-func TestADeclinedSignIn(t *testing.T) {
-	f := newForger(t)
+// Parameters of the return URL are not shown.
+func TestDeclinedSignIn(t *testing.T) {
+	f := newFakeProvider(t)
 	r := f.rig(t)
 	for _, way := range []string{"error=access_denied&error_description=%3Cscript%3E", "", "code=c&iss=https%3A%2F%2Fid.example"} {
 		browser := r.Browser()
@@ -261,9 +259,9 @@ func TestADeclinedSignIn(t *testing.T) {
 	}
 }
 
-// Tokens by unknown keys make the authenticator ask for keys now and then, not every time.
-func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
-	f := newForger(t)
+// Tokens with unknown keys do not cause a request for keys each.
+func TestRequestsForKeysAreThrottled(t *testing.T) {
+	f := newFakeProvider(t)
 	r := f.rig(t)
 	before := f.keys.Load()
 	bad := f.provider.Token(885, fakeoidc.WithClaim("iss", f.URL), fakeoidc.SignedByOtherKey)
@@ -285,9 +283,9 @@ func TestUnknownKeysAreAskedForSeldom(t *testing.T) {
 	}
 }
 
-// A provider may give the ID token of a sign-in and its access token one audience:
-// the access token opens the API, the ID token does not.
-func TestTheTokensOfASignIn(t *testing.T) {
+// The ID token and the access token of a sign-in may have the same audience: only the
+// access token is valid for the API.
+func TestIDTokenIsNotValidForTheAPI(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	config := oauth2.Config{
 		ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + authtest.CallbackPath, Scopes: []string{"openid"},

@@ -12,7 +12,7 @@ import (
 	"referral/web/auth/authtest"
 )
 
-// noted is sessions that tell when it is noted that a client was seen.
+// noted is a store of sessions that reports when the use of one is recorded.
 type noted struct {
 	*authtest.Memory
 	touched chan models.Session
@@ -33,8 +33,7 @@ func in(t *testing.T, r *authtest.Rig, browser *http.Client) bool {
 	return r.Get(browser, "/api/v1/standing").Status == http.StatusOK
 }
 
-// A session ends when its client stays away, and after a while in any case.
-func TestSessionsEnd(t *testing.T) {
+func TestIdleTimeAndLifetime(t *testing.T) {
 	sessions := newNoted()
 	r := rig(t, authtest.Options{Sessions: sessions})
 	idle, busy := r.SignedIn(885), r.SignedIn(901)
@@ -55,8 +54,7 @@ func TestSessionsEnd(t *testing.T) {
 	}
 }
 
-// It is written down once a minute at most that a client was seen.
-func TestSeenIsNotedSeldom(t *testing.T) {
+func TestUseOfASessionIsRecordedOnceAMinute(t *testing.T) {
 	sessions := newNoted()
 	r := rig(t, authtest.Options{Sessions: sessions})
 	browser := r.SignedIn(885)
@@ -79,9 +77,9 @@ func TestSeenIsNotedSeldom(t *testing.T) {
 	}
 }
 
-// Without the database nobody is let in, nobody is sent to sign in for nothing,
-// nobody is told that he has signed out, and the log says it once a request.
-func TestSessionsThatCannotBeReached(t *testing.T) {
+// While the store of sessions is unavailable, requests get 503 instead of a redirect to
+// the sign-in, signing out fails, and the log has one line per request.
+func TestUnavailableSessions(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := rig(t, authtest.Options{Sessions: memory})
 	browser := r.SignedIn(885)

@@ -11,7 +11,7 @@ import (
 	"referral/web/auth/authtest"
 )
 
-// who answers with who was let in.
+// who answers with the principal.
 var who = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	v, _ := auth.PrincipalOf(r.Context())
 	fmt.Fprintf(w, "client %d, by token %v", v.AccountID, v.Bearer)
@@ -36,7 +36,7 @@ func rig(t *testing.T, o authtest.Options) *authtest.Rig {
 	return r
 }
 
-// wantAnswer wants a status and some words.
+// wantAnswer checks the status of an answer and words of its body.
 func wantAnswer(t *testing.T, got *authtest.Answer, status int, words ...string) {
 	t.Helper()
 	if got.Status != status {
@@ -49,15 +49,14 @@ func wantAnswer(t *testing.T, got *authtest.Answer, status int, words ...string)
 	}
 }
 
-func TestEveryRouteAsEverybody(t *testing.T) {
+func TestAccessMatrix(t *testing.T) {
 	rig(t, authtest.Options{}).Matrix(t, authtest.Matrix{
 		Routes: routes(), Own: 885, Other: 901, Secrets: []string{"client 885"},
 		Paths: map[string]string{"GET /referral/friends/{id}": "/referral/friends/901?page=2", "POST /referral/opt-out/{token}": "/referral/opt-out/x"},
 	})
 }
 
-// A client that asks for a page gets it after signing in, and gets in without
-// asking from then on.
+// A client that requests a page gets it after the sign-in, and later without one.
 func TestSignIn(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	browser := r.Browser()
@@ -72,9 +71,8 @@ func TestSignIn(t *testing.T) {
 	wantAnswer(t, r.Get(r.Browser(), "/referral"), http.StatusOK, "Кем войти?")
 }
 
-// Anyone who signs in gets a new token, and the old one is worth nothing: neither
-// somebody else's left in the browser nor one that was put there.
-func TestANewTokenAtEverySignIn(t *testing.T) {
+// Every sign-in creates a new token and invalidates the one that the browser had.
+func TestNewTokenAtEverySignIn(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := rig(t, authtest.Options{Sessions: memory})
 	browser := r.SignedIn(885)
@@ -117,8 +115,7 @@ func home(t *testing.T, r *authtest.Rig) *url.URL {
 	return u
 }
 
-// The way back leads to pages of the personal account only.
-func TestSignInLeadsNowhereElse(t *testing.T) {
+func TestSignInReturnsToTheSiteOnly(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	for _, back := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "/referral/../admin", "/referral@evil.example", "/referral/sign-in"} {
 		if landed := r.SignIn(r.Browser(), 885, back); landed.URL.String() != r.URL+"/referral" {
@@ -127,9 +124,9 @@ func TestSignInLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// Three windows may sign in at once, each to its own page; a way back can be gone
+// Three windows may sign in at the same time, each to its own page; a return URL is valid
 // once.
-func TestSignInsAtOnce(t *testing.T) {
+func TestConcurrentSignIns(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	browser := r.Browser()
 	var begun []*authtest.Answer
@@ -147,8 +144,8 @@ func TestSignInsAtOnce(t *testing.T) {
 	}
 }
 
-// What comes back to a browser that has not begun it lets nobody in.
-func TestAWayBackOfAnother(t *testing.T) {
+// A return URL is valid only in the browser that began the sign-in.
+func TestReturnInAnotherBrowser(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	attacker, victim := r.Browser(), r.Browser()
 	attacker.CheckRedirect = func(q *http.Request, _ []*http.Request) error {
@@ -194,8 +191,7 @@ func TestSignOut(t *testing.T) {
 	}
 }
 
-// The provider is told who signs out by the very ID token of the sign-in, which
-// the sessions hold sealed.
+// The provider gets the ID token of the sign-in, which the session stores sealed.
 func TestSignOutAtTheProvider(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := rig(t, authtest.Options{Sessions: memory})
@@ -217,8 +213,7 @@ func TestSignOutAtTheProvider(t *testing.T) {
 	}
 }
 
-// What was to be done without a session is not done, and the page says so.
-func TestAnActionWithoutASession(t *testing.T) {
+func TestActionWithoutASession(t *testing.T) {
 	done := 0
 	r := authtest.New(t, authtest.Options{})
 	r.Serve([]auth.Route{

@@ -8,24 +8,24 @@ import (
 	"referral/models"
 )
 
-// Memory keeps sessions in memory, as the store keeps them in the database.
+// Memory stores sessions in memory, as the database does.
 type Memory struct {
 	mu  sync.Mutex
 	all map[models.SessionID]models.Session
 	err error
 }
 
-// NewMemory is a memory of nobody.
+// NewMemory returns an empty store.
 func NewMemory() *Memory { return &Memory{all: map[models.SessionID]models.Session{}} }
 
-// Fail has every verb fail with err from now on; nil lets them succeed again.
+// Fail makes every method fail with err; nil lets them succeed again.
 func (m *Memory) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.err = err
 }
 
-// All is the sessions that there are.
+// All returns all sessions.
 func (m *Memory) All() []models.Session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -36,7 +36,7 @@ func (m *Memory) All() []models.Session {
 	return all
 }
 
-// OpenSession keeps a new session.
+// OpenSession stores a new session.
 func (m *Memory) OpenSession(_ context.Context, s models.Session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,7 +46,7 @@ func (m *Memory) OpenSession(_ context.Context, s models.Session) error {
 	return m.err
 }
 
-// Session is one that has not ended.
+// Session returns a session that has not ended.
 func (m *Memory) Session(_ context.Context, id models.SessionID, now time.Time) (models.Session, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,7 +58,7 @@ func (m *Memory) Session(_ context.Context, id models.SessionID, now time.Time) 
 	return s, true, nil
 }
 
-// TouchSession notes that a client was seen.
+// TouchSession records the use of a session.
 func (m *Memory) TouchSession(_ context.Context, seen models.Session, since time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

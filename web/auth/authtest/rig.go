@@ -1,6 +1,6 @@
-// Package authtest runs an authenticator for tests, with the demo's OpenID provider,
-// sessions in memory or in a database, and browsers. [Rig.Matrix] tries every route
-// as every kind of client.
+// Package authtest runs an authenticator for tests, with a fake OpenID provider, sessions
+// in memory or in a database, and browsers. [Rig.Matrix] requests every route in every
+// role.
 package authtest
 
 import (
@@ -25,11 +25,11 @@ import (
 	"referral/web/middleware"
 )
 
-// Options is what a test wants otherwise than usual.
+// Options changes the authenticator of a test.
 type Options struct {
 	Sessions auth.Sessions                                                        // nil for ones in memory
 	Page     func(w http.ResponseWriter, r *http.Request, n middleware.ErrorPage) // nil for the plain pages
-	Change   func(*auth.Options)                                                  // has the last word; may be nil
+	Change   func(*auth.Options)                                                  // applied last; may be nil
 }
 
 // The options of the authenticator, and the paths of its routes.
@@ -57,11 +57,11 @@ type Rig struct {
 
 	server  *httptest.Server
 	handler atomic.Pointer[http.Handler]
-	ahead   atomic.Int64 // how much the clock of the authenticator is ahead, ns
+	ahead   atomic.Int64 // how far the clock of the authenticator is ahead, ns
 }
 
-// New starts an authenticator, and stops it at the end of the test. Until [Rig.Serve] it has no routes
-// but its own.
+// New starts an authenticator, and stops it at the end of the test. It has only its own
+// routes until [Rig.Serve].
 func New(t testing.TB, o Options) *Rig {
 	t.Helper()
 	r := &Rig{T: t, Sessions: o.Sessions, Log: &Log{}, Registry: prometheus.NewRegistry()}
@@ -113,7 +113,7 @@ func (r *Rig) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	if r.Auth.Configured() {
 		if err := r.Auth.Connect(ctx); err != nil {
-			r.T.Log(err) // a test may want a provider that is away
+			r.T.Log(err) // a test may want an unavailable provider
 		}
 	}
 	ended := make(chan error, 1)
@@ -126,10 +126,10 @@ func (r *Rig) run() {
 	})
 }
 
-// Now is the clock of the authenticator.
+// Now returns the time of the authenticator.
 func (r *Rig) Now() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
 
-// Advance moves the clock of the authenticator on.
+// Advance advances the clock of the authenticator.
 func (r *Rig) Advance(d time.Duration) { r.ahead.Add(int64(d)) }
 
 // Serve puts routes behind the authenticator.
@@ -142,7 +142,7 @@ func (r *Rig) Serve(routes []auth.Route) {
 	r.handler.Store(&handler)
 }
 
-// Browser is a new one, with cookies of its own; it follows redirects.
+// Browser returns a new browser with cookies of its own; it follows redirects.
 func (r *Rig) Browser() *http.Client {
 	r.T.Helper()
 	jar, err := cookiejar.New(nil)
@@ -152,8 +152,8 @@ func (r *Rig) Browser() *http.Client {
 	return &http.Client{Jar: jar, Timeout: time.Minute}
 }
 
-// SignIn signs a browser in as a client, by way of the provider, and gives the
-// page that it lands on. back is where it wants to go; empty for home.
+// SignIn signs a browser in through the provider, and returns the page that follows. back
+// is the page to return to; empty for the home page.
 func (r *Rig) SignIn(browser *http.Client, account int64, back string) *Answer {
 	r.T.Helper()
 	page := r.Get(browser, SignInPath+"?"+url.Values{"return": {back}}.Encode())
@@ -165,7 +165,7 @@ func (r *Rig) SignIn(browser *http.Client, account int64, back string) *Answer {
 	return r.do(browser, http.MethodPost, r.Provider.Issuer()+"/sign-in", form)
 }
 
-// SignedIn is a browser in which a client is signed in.
+// SignedIn returns a browser in which an account is signed in.
 func (r *Rig) SignedIn(account int64) *http.Client {
 	r.T.Helper()
 	browser := r.Browser()
@@ -183,7 +183,7 @@ func (r *Rig) SignedIn(account int64) *http.Client {
 	return nil
 }
 
-// Answer is what a browser ends with.
+// Answer is the last answer to a browser.
 type Answer struct {
 	Status int
 	URL    *url.URL // after redirects
@@ -191,13 +191,13 @@ type Answer struct {
 	Body   string
 }
 
-// Get asks for a path, or for a whole URL.
+// Get requests a path or a URL.
 func (r *Rig) Get(browser *http.Client, target string) *Answer {
 	r.T.Helper()
 	return r.do(browser, http.MethodGet, target, nil)
 }
 
-// Post sends a form from a page of the account's own.
+// Post sends a form from a page of the site.
 func (r *Rig) Post(browser *http.Client, target string, form url.Values) *Answer {
 	r.T.Helper()
 	return r.do(browser, http.MethodPost, target, form)
@@ -228,20 +228,20 @@ func (r *Rig) do(browser *http.Client, method, target string, form url.Values) *
 	return &Answer{response.StatusCode, response.Request.URL, response.Header, body.String()}
 }
 
-// Log is what has been logged.
+// Log collects the log.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-// Write is for the logger.
+// Write appends to the log.
 func (l *Log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(b)
 }
 
-// String is all of it.
+// String returns the log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

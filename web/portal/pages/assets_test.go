@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestAssetsMayBeKeptForEver(t *testing.T) {
+func TestAssetsAreCachedForever(t *testing.T) {
 	s := open(t)
 	page := s.get(inviter, "/referral")
 	found := map[string]string{}
@@ -30,7 +30,7 @@ func TestAssetsMayBeKeptForEver(t *testing.T) {
 }
 
 // The style sheet and the script load nothing, and the script makes no markup.
-func TestAssetsNameNoOtherHost(t *testing.T) {
+func TestAssetsLoadFromThisHostOnly(t *testing.T) {
 	css, js := asset(t, "portal.css"), asset(t, "portal.js")
 	for _, banned := range []string{"@import", "url(", "http:", "https:"} {
 		if strings.Contains(css, banned) {

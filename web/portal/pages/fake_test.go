@@ -16,17 +16,17 @@ import (
 // fakeService is a service in memory: each account is a scene, and calls are
 // recorded.
 type fakeService struct {
-	scenes      map[int64]*scene
-	decisions   map[string]portal.ActivationResult // by code; another code is accepted
-	refusals    map[string]portal.InviteRefusal    // by recipient
-	waits       map[portal.InviteRefusal]time.Duration
-	underWay    int   // how often to say that the same is under way
-	broken      error // what every verb answers
-	keyed       error // what activating and inviting answer, if anything
-	attempts    []portal.ActivationRequest
-	invites     []portal.InvitationRequest
-	optedOut    []string
-	enteredBare []int64
+	scenes            map[int64]*scene
+	decisions         map[string]portal.ActivationResult // by code; another code is accepted
+	refusals          map[string]portal.InviteRefusal    // by recipient
+	waits             map[portal.InviteRefusal]time.Duration
+	underWay          int   // how often to say that the same is under way
+	broken            error // what every verb answers
+	keyed             error // what activating and inviting answer, if anything
+	attempts          []portal.ActivationRequest
+	invites           []portal.InvitationRequest
+	optedOut          []string
+	joinedWithoutCode []int64
 }
 
 type scene struct {
@@ -58,7 +58,7 @@ func (f *fakeService) of(account int64) *scene {
 }
 
 func (f *fakeService) JoinWithoutCode(_ context.Context, account int64) error {
-	f.enteredBare = append(f.enteredBare, account)
+	f.joinedWithoutCode = append(f.joinedWithoutCode, account)
 	if s, ok := f.scenes[account]; ok && f.broken == nil {
 		s.overview.TakesPart = true
 	}
@@ -67,7 +67,7 @@ func (f *fakeService) JoinWithoutCode(_ context.Context, account int64) error {
 
 func (f *fakeService) Activate(_ context.Context, account int64, a portal.ActivationRequest) (portal.ActivationResult, error) {
 	f.attempts = append(f.attempts, a)
-	if err := f.hurdle(); err != nil {
+	if err := f.failure(); err != nil {
 		return portal.ActivationResult{}, err
 	}
 	if v, ok := f.decisions[models.NormalCode(a.Code)]; ok {
@@ -79,7 +79,7 @@ func (f *fakeService) Activate(_ context.Context, account int64, a portal.Activa
 	return portal.ActivationResult{Accepted: true}, nil
 }
 
-func (f *fakeService) hurdle() error {
+func (f *fakeService) failure() error {
 	if f.underWay > 0 {
 		f.underWay--
 		return fmt.Errorf("claiming: %w", portal.ErrUnderWay)
@@ -127,7 +127,7 @@ func (f *fakeService) ExplainInvoice(_ context.Context, account int64, invoice s
 
 func (f *fakeService) Invite(_ context.Context, account int64, i portal.InvitationRequest) (portal.InviteResult, error) {
 	f.invites = append(f.invites, i)
-	if err := f.hurdle(); err != nil {
+	if err := f.failure(); err != nil {
 		return portal.InviteResult{}, err
 	}
 	if refusal, ok := f.refusals[i.Recipient]; ok {

@@ -43,7 +43,7 @@ func openOver(t *testing.T, service *fakeService) *site {
 	return s
 }
 
-// shown is an answer, read as a page.
+// shown is an answer parsed as a page.
 type shown struct {
 	t      *testing.T
 	Status int
@@ -53,7 +53,7 @@ type shown struct {
 	doc    *html.Node
 }
 
-// nobody stands for a client that has not signed in.
+// nobody stands for a request without a principal.
 const nobody = 0
 
 func (s *site) get(account int64, target string) *shown {
@@ -91,7 +91,7 @@ func read(t *testing.T, w *httptest.ResponseRecorder) *shown {
 	return page
 }
 
-// words is what an element says to a reader.
+// words returns the text of an element.
 func words(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
@@ -137,7 +137,7 @@ func (p *shown) leadsTo(target string) {
 	}
 }
 
-// all is the elements of a name.
+// all returns the elements with a name.
 func (p *shown) all(name string) []*html.Node {
 	var found []*html.Node
 	for d := range p.doc.Descendants() {
@@ -148,7 +148,7 @@ func (p *shown) all(name string) []*html.Node {
 	return found
 }
 
-// id is the element with an id; nil if there is none.
+// id returns the element with an id; nil if there is none.
 func (p *shown) id(id string) *html.Node {
 	for d := range p.doc.Descendants() {
 		if d.Type == html.ElementNode && attr(d, "id") == id {
@@ -158,7 +158,7 @@ func (p *shown) id(id string) *html.Node {
 	return nil
 }
 
-// field is the value of a form's field by its id, and whether it is there.
+// field returns the value of a form field by its id.
 func (p *shown) field(id string) (value string, ok bool) {
 	n := p.id(id)
 	if n == nil {
@@ -185,7 +185,7 @@ func has(n *html.Node, name string) bool {
 	return false
 }
 
-// key is the hidden key of the form that posts to a path.
+// key returns the hidden key of the form that posts to a path.
 func (p *shown) key(action string) string {
 	p.t.Helper()
 	for _, form := range p.all("form") {
@@ -202,7 +202,7 @@ func (p *shown) key(action string) string {
 	return ""
 }
 
-// every is all the pages there are, in all the states there are.
+// every returns all pages in all states.
 func every(t *testing.T) map[string]*shown {
 	t.Helper()
 	s, all := open(t), map[string]*shown{}
@@ -223,9 +223,9 @@ func every(t *testing.T) map[string]*shown {
 	all["opted out"] = s.post(nobody, "/referral/opt-out/"+goodToken)
 	all["bad token"] = s.post(nobody, "/referral/opt-out/other")
 	all["nowhere"] = s.get(inviter, "/referral/history/INV-OF-ANOTHER")
-	s.service.broken = errAway
+	s.service.broken = errUnavailable
 	all["away"] = s.get(inviter, "/referral")
 	return all
 }
 
-var errAway = fmt.Errorf("the database does not answer")
+var errUnavailable = fmt.Errorf("the database does not answer")

@@ -54,15 +54,14 @@ func TestHistoryOfChanges(t *testing.T) {
 	s.get(empty, "/referral/history").wants(http.StatusOK, "Скидка пока не менялась", "Счетов пока нет")
 }
 
-// At 100 % a further friend moves the end at most, and that is what is said.
-func TestAChangeOfTheEndAlone(t *testing.T) {
+// At 100 % another friend moves only the end.
+func TestChangeOfTheEndOnly(t *testing.T) {
 	open(t).get(full, "/referral/history").wants(http.StatusOK,
 		"с 20.04.2026 без изменений Клиент 3000 активировал ваш код: срок скидки продлен по_19_апреля_2027 включительно",
 		"17.04.2026 – 19.04.2026 без изменений Клиент 2999 активировал ваш код: скидка действует, как и раньше, по_16_апреля_2027 включительно")
 }
 
-// A client that has left waits for nothing.
-func TestNothingIsToComeForWhoHasLeft(t *testing.T) {
+func TestTerminatedAccountHasNothingPending(t *testing.T) {
 	s := open(t)
 	for path, says := range map[string]string{
 		"/referral": "Ваша скидка сегодня Нет", "/referral/history": "Счетов нет.", "/referral/friends": "Приведенных клиентов нет.",
@@ -72,8 +71,7 @@ func TestNothingIsToComeForWhoHasLeft(t *testing.T) {
 	}
 }
 
-// The newest stretch of an older part ends where the part before it begins.
-func TestOlderChangesKnowWhereTheyEnd(t *testing.T) {
+func TestOlderChangesEndWhereNewerBegin(t *testing.T) {
 	s := open(t)
 	s.get(full, s.get(full, "/referral/history").next()).wants(http.StatusOK, "19.02.2026 – 21.02.2026 без изменений", "К новым")
 	s.get(full, "/referral/history?after=20&until=rubbish").wants(http.StatusOK, "с 19.02.2026 без изменений")
@@ -92,7 +90,7 @@ func TestMoneyByInvoice(t *testing.T) {
 	}
 }
 
-func TestTheChartSaysItsFigures(t *testing.T) {
+func TestChartHasFigures(t *testing.T) {
 	page := open(t).get(inviter, "/referral/history")
 	var bars []string
 	for _, li := range page.all("li") {
@@ -114,9 +112,8 @@ func TestTheChartSaysItsFigures(t *testing.T) {
 	}
 }
 
-// A bar is as high as its figure says: what is taken back of a posted discount, or
-// added to one that was charged back, counts.
-func TestAChartWithCorrections(t *testing.T) {
+// The height of a bar includes corrections of both signs.
+func TestChartWithCorrections(t *testing.T) {
 	s := open(t)
 	month := func(p models.Period, posted, waiting models.Money) billing.MonthMoney {
 		return billing.MonthMoney{Period: p, Currency: "RUB", Discount: posted, Waiting: waiting, Invoices: []billing.InvoiceSums{sums("INV-"+p.String(), p, 300000, posted, waiting)}}
@@ -141,9 +138,9 @@ func TestAChartWithCorrections(t *testing.T) {
 	}
 }
 
-// The list of invoices says the same as the page of each: what billing has not
-// taken is no discount.
-func TestHistoryTellsWhatIsNotBooked(t *testing.T) {
+// The list of invoices and the page of each agree: what billing has not applied is not a
+// discount.
+func TestHistoryShowsUnbookedParts(t *testing.T) {
 	s := open(t)
 	rejected := withUnbooked(sums("INV-A", 202604, 2000000, -508089, 0), -508089, 0, 0)
 	settled := withUnbooked(sums("INV-B", 202604, 300000, -60000, 0), 0, -10000, -20000)
@@ -157,7 +154,7 @@ func TestHistoryTellsWhatIsNotBooked(t *testing.T) {
 		"Итого за месяц 23_000,00_₽ −300,00_₽")
 }
 
-func TestWhySoMuch(t *testing.T) {
+func TestExplanationOfAnInvoice(t *testing.T) {
 	s := open(t)
 	s.get(inviter, "/referral/history/INV-2026-04-885").wants(http.StatusOK,
 		"Счет INV-2026-04-885 за_апрель_2026", "Начислено 3_450,00_₽", "Проведено −1_000,00_₽ Не проведено −0,01_₽ Передано повторно −0,02_₽ Решено отдельно −0,03_₽ Будет проведено −420,00_₽",

@@ -27,7 +27,7 @@ func TestJoining(t *testing.T) {
 	}
 }
 
-func TestAfterTheWindowASentenceStandsForTheField(t *testing.T) {
+func TestSentenceInsteadOfTheFieldAfterTheWindow(t *testing.T) {
 	s := open(t)
 	page := s.get(latecomer, "/referral?code=K7M2QX9PA").wants(http.StatusOK,
 		"Срок ввода кода-приглашения закончился 10_февраля_2026", "Вступить можно и без кода", "Вступить в программу")
@@ -36,9 +36,8 @@ func TestAfterTheWindowASentenceStandsForTheField(t *testing.T) {
 	}
 }
 
-// Who takes part without a code reads on the main page, too, that the time for one
-// is over: quietly, and first of all when a friend's link has led there.
-func TestTheMainPageSaysThatTheWindowHasClosed(t *testing.T) {
+// The end of the window is a hint, or a notice for a client that followed a link.
+func TestMainPageAfterTheWindow(t *testing.T) {
 	s := open(t)
 	const late = "Срок ввода кода-приглашения закончился 10_февраля_2026"
 	for name, c := range map[string]struct {
@@ -66,7 +65,7 @@ func TestTheMainPageSaysThatTheWindowHasClosed(t *testing.T) {
 	s.get(bare, "/referral?code=K7M2QX9PA").wants(http.StatusOK, "Применить").lacks("Срок ввода")
 }
 
-func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
+func TestWindowOfTheTerms(t *testing.T) {
 	for months, want := range map[int]string{
 		0: "од можно ввести только в день регистрации АТС.", 1: "од можно ввести в течение месяца после регистрации АТС.",
 		2: "од можно ввести в течение двух месяцев после регистрации АТС.", 5: "од можно ввести в течение 5_месяцев после регистрации АТС.",
@@ -87,7 +86,7 @@ func TestTheTimeForACodeIsThatOfTheTerms(t *testing.T) {
 	}
 }
 
-func TestTheOfferIsThatOfTheTerms(t *testing.T) {
+func TestOfferOfTheTerms(t *testing.T) {
 	for months, want := range map[int]string{1: "на первый месяц пользования", 2: "на первые 2_месяца пользования", 21: "на первые 21_месяц пользования"} {
 		s := open(t)
 		s.service.scenes[newcomer].overview.Offer.Months = months
@@ -95,7 +94,7 @@ func TestTheOfferIsThatOfTheTerms(t *testing.T) {
 	}
 }
 
-func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
+func TestLinkFillsInTheCode(t *testing.T) {
 	s := open(t)
 	for _, account := range []int64{newcomer, bare, unknown} {
 		if code, _ := s.get(account, "/referral?code=k7m-2qx+9pa").field("code"); code != "K7M2QX9PA" {
@@ -104,8 +103,7 @@ func TestALinkCarriesItsCodeIntoTheField(t *testing.T) {
 	}
 }
 
-// What is left of a text without its broken bytes would be another text.
-func TestAFormThatIsNotUTF8IsRefused(t *testing.T) {
+func TestFormMustBeUTF8(t *testing.T) {
 	s := open(t)
 	s.post(newcomer, "/referral/activate", "code", "k7m2qx9p\xffa").wants(http.StatusBadRequest)
 	s.post(inviter, "/referral/invite", "channel", "email", "email", "a\xedlice@example.ru").wants(http.StatusBadRequest)
@@ -114,7 +112,7 @@ func TestAFormThatIsNotUTF8IsRefused(t *testing.T) {
 	}
 }
 
-func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
+func TestActivationRedirects(t *testing.T) {
 	s := open(t)
 	form := s.get(newcomer, "/referral")
 	fields := []string{"code", " k7m 2qx 9pa ", "key", form.key("/referral/activate")}
@@ -130,8 +128,7 @@ func TestACodeIsEnteredOnceAndTheAnswerHasAnAddress(t *testing.T) {
 		"Вам обещана скидка 20% на 3_месяца", "после окончания промо-периода (по плану — 4_мая_2026)")
 }
 
-// Anyone who goes back and corrects what was typed sends another request.
-func TestACorrectedFormIsAnotherRequest(t *testing.T) {
+func TestCorrectedFormIsAnotherRequest(t *testing.T) {
 	s := open(t)
 	key := s.get(newcomer, "/referral").key("/referral/activate")
 	s.post(newcomer, "/referral/activate", "code", "unknown", "key", key)
@@ -143,7 +140,7 @@ func TestACorrectedFormIsAnotherRequest(t *testing.T) {
 	}
 }
 
-func TestEveryRefusalHasItsSentence(t *testing.T) {
+func TestWordsOfRefusals(t *testing.T) {
 	for code, c := range map[string]struct {
 		status int
 		says   string
@@ -171,21 +168,21 @@ func TestEveryRefusalHasItsSentence(t *testing.T) {
 	}
 }
 
-func TestTheLimitNamesItsWaitForMachinesToo(t *testing.T) {
+func TestThrottlingSetsRetryAfter(t *testing.T) {
 	page := open(t).post(newcomer, "/referral/activate", "code", "toomany")
 	if got := page.Header.Get("Retry-After"); got != "801" {
 		t.Errorf("Retry-After %q", got)
 	}
 }
 
-func TestARefusalOnTheMainPageStaysThere(t *testing.T) {
+func TestRefusalOnTheMainPage(t *testing.T) {
 	page := open(t).post(bare, "/referral/activate", "code", "unknown").wants(http.StatusUnprocessableEntity, "Ваш личный код", "Такого кода нет")
 	if _, there := page.field("code"); !there {
 		t.Error("no field")
 	}
 }
 
-func TestACodeBeforeTheRegistrationWaits(t *testing.T) {
+func TestCodeBeforeTheRegistration(t *testing.T) {
 	s := open(t)
 	s.post(unknown, "/referral/activate", "code", "waiting").leadsTo("/referral?done=waiting")
 	page := s.get(waiting, "/referral?done=waiting").wants(http.StatusOK, "Код сохранен.", "Мы проверим его, как только поступят сведения о регистрации")
@@ -195,18 +192,17 @@ func TestACodeBeforeTheRegistrationWaits(t *testing.T) {
 	s.get(unknown, "/referral").wants(http.StatusOK, "Код можно ввести в течение месяца после регистрации АТС.").lacks("Осталось")
 }
 
-func TestWithoutACode(t *testing.T) {
+func TestJoinWithoutACode(t *testing.T) {
 	s := open(t)
 	s.post(newcomer, "/referral/enter").leadsTo("/referral?done=entered")
-	if len(s.service.enteredBare) != 1 || s.service.enteredBare[0] != newcomer {
-		t.Errorf("entered: %v", s.service.enteredBare)
+	if len(s.service.joinedWithoutCode) != 1 || s.service.joinedWithoutCode[0] != newcomer {
+		t.Errorf("entered: %v", s.service.joinedWithoutCode)
 	}
 	s.get(newcomer, "/referral?done=entered").wants(http.StatusOK, "Вы вступили в программу", "Ваш личный код",
 		"Получите скидку по коду-приглашению", "Применить")
 }
 
-// What an address claims is said only where it is so.
-func TestAnAddressCannotMakeThePageSayThings(t *testing.T) {
+func TestURLCannotClaimASuccess(t *testing.T) {
 	s := open(t)
 	s.get(empty, "/referral?done=activated").lacks("Код принят")
 	s.get(empty, "/referral?done=waiting").lacks("Код сохранен")
@@ -237,7 +233,7 @@ func TestMyCodeAndDiscount(t *testing.T) {
 	}
 }
 
-func TestTheOwnStepIsMarkedInWords(t *testing.T) {
+func TestOwnStepIsMarked(t *testing.T) {
 	page := open(t).get(inviter, "/referral")
 	rows := 0
 	for _, row := range page.all("tr") {
@@ -255,15 +251,14 @@ func TestTheOwnStepIsMarkedInWords(t *testing.T) {
 	open(t).get(empty, "/referral").lacks("вы здесь")
 }
 
-func TestPackagesAndTheirState(t *testing.T) {
+func TestPackageStates(t *testing.T) {
 	open(t).get(inviter, "/referral").wants(http.StatusOK,
 		"1200_SMS Заработан 20_апреля_2026, подключим с_расчетом за_апрель_2026", "Подключен", "Передан на подключение", "Не подключен")
 	open(t).get(empty, "/referral").wants(http.StatusOK, "Пакеты SMS Пока нет.")
 }
 
-// A package whose month has passed without going out is named without the month: it
-// waits for a calculation of which nobody knows the day.
-func TestAPackageOfAMonthThatHasPassed(t *testing.T) {
+// A package of a past month that has not been sent is shown without the month.
+func TestPackageOfAPastMonth(t *testing.T) {
 	s := open(t)
 	s.service.scenes[empty].overview.Packages = []billing.PortalPackage{
 		{SMS: 1200, EarnedOn: day("2025-01-20"), State: billing.PackageEarned, Period: 202501},
@@ -285,7 +280,7 @@ func TestDiscountsInEveryState(t *testing.T) {
 	}
 }
 
-func TestAnAnnouncedTerminationIsANotice(t *testing.T) {
+func TestNoticeOfATermination(t *testing.T) {
 	s := open(t)
 	s.get(leaving, "/referral").wants(http.StatusOK,
 		"Ваша АТС будет отключена 1_июля_2026. Последний день, когда могут действовать скидки, — 30_июня_2026.",
@@ -294,8 +289,7 @@ func TestAnAnnouncedTerminationIsANotice(t *testing.T) {
 	s.get(leaving, "/referral/invite").wants(http.StatusOK, "Email получателя").lacks("отключена")
 }
 
-// Who has left without ever taking part is told so, and promised nothing.
-func TestWhoHasLeftIsNotInvitedToJoin(t *testing.T) {
+func TestTerminatedAccountCannotJoin(t *testing.T) {
 	s := open(t)
 	for _, page := range []*shown{s.get(outsider, "/referral"), s.get(outsider, "/referral?code=K7M2QX9PA")} {
 		page.wants(http.StatusOK, "Ваша АТС отключена, поэтому скидки по реферальной программе на нее больше не предоставляются.").
@@ -311,16 +305,16 @@ func TestWhoHasLeftIsNotInvitedToJoin(t *testing.T) {
 	s.get(outsider, "/referral?done=entered").wants(http.StatusOK, "Ваша АТС отключена").lacks("Поделитесь")
 }
 
-func TestTheJoiningPageAnnouncesATermination(t *testing.T) {
+func TestJoiningPageAnnouncesATermination(t *testing.T) {
 	open(t).get(soon, "/referral").wants(http.StatusOK, "Вступить в программу", "Применить", "Ваша АТС будет отключена 1_июля_2026.")
 }
 
-func TestWhatTheDeskCannotDo(t *testing.T) {
+func TestErrorPages(t *testing.T) {
 	s := open(t)
 	s.service.keyed = portal.ErrKeyReused
 	s.post(newcomer, "/referral/activate", "code", "x", "key", "k").wants(http.StatusConflict, "Страница устарела")
 	s.service.keyed = nil
-	s.service.broken = errAway
+	s.service.broken = errUnavailable
 	for _, page := range []*shown{
 		s.get(newcomer, "/referral"), s.post(newcomer, "/referral/activate", "code", "x"), s.post(newcomer, "/referral/enter"),
 		s.get(inviter, "/referral/friends"), s.get(inviter, "/referral/history"), s.get(inviter, "/referral/history/INV-2026-04-885"),
@@ -334,8 +328,7 @@ func TestWhatTheDeskCannotDo(t *testing.T) {
 	}
 }
 
-// The second of two equal forms waits for the answer to the first.
-func TestASecondClickGetsTheAnswerOfTheFirst(t *testing.T) {
+func TestSecondSubmissionGetsTheFirstAnswer(t *testing.T) {
 	s := open(t)
 	s.service.underWay = 2
 	s.post(newcomer, "/referral/activate", "code", "K7M2QX9PA", "key", "k").leadsTo("/referral?done=activated")
@@ -346,12 +339,12 @@ func TestASecondClickGetsTheAnswerOfTheFirst(t *testing.T) {
 	s.post(inviter, "/referral/invite", "channel", "email", "email", "a@example.ru", "key", "k").wants(http.StatusConflict, "Страница устарела")
 }
 
-func TestAddressesOfFormsLeadHome(t *testing.T) {
+func TestFormPathsRedirectHome(t *testing.T) {
 	s := open(t)
 	s.get(newcomer, "/referral/activate").leadsTo("/referral")
 	s.get(newcomer, "/referral/enter").leadsTo("/referral")
 }
 
-func TestNobodyBehindAClientsRuleIsADefect(t *testing.T) {
+func TestMissingPrincipalIsADefect(t *testing.T) {
 	open(t).get(nobody, "/referral").wants(http.StatusInternalServerError, "Что-то пошло не так")
 }

@@ -12,8 +12,7 @@ import (
 	"referral/web/portal"
 )
 
-// What holds for every page in every state.
-func TestEveryPageIsSound(t *testing.T) {
+func TestMarkupOfEveryPage(t *testing.T) {
 	for name, page := range every(t) {
 		t.Run(name, func(t *testing.T) {
 			page.t = t
@@ -172,8 +171,7 @@ func accountOf(page string) int64 {
 	return inviter
 }
 
-// A name is a client's own words, and reaches a page as words only.
-func TestNamesAreNoMarkup(t *testing.T) {
+func TestNamesAreEscaped(t *testing.T) {
 	for _, payload := range hostileNames {
 		service := scenes()
 		service.decisions[models.NormalCode("unknown"+payload)] = portal.ActivationResult{Reason: models.UnknownCode}

@@ -9,7 +9,7 @@ import (
 	"referral/web/portal"
 )
 
-func TestAnInvitationGoesOutAndIsShown(t *testing.T) {
+func TestInvitationIsShown(t *testing.T) {
 	s := open(t)
 	key := s.get(inviter, "/referral").key("/referral/invite")
 	fields := []string{"channel", "email", "email", " olga@example.ru ", "phone", "", "key", key}
@@ -26,7 +26,7 @@ func TestAnInvitationGoesOutAndIsShown(t *testing.T) {
 	s.get(empty, at).lacks("Приглашение принято", "olga")
 }
 
-func TestTheSameInvitationTwiceIsOneRequest(t *testing.T) {
+func TestRepeatedInvitationIsOneRequest(t *testing.T) {
 	s := open(t)
 	for _, phone := range []string{"8 912 345-67-89", "8 912 345-67-89", "8 912 345-67-80"} {
 		s.post(inviter, "/referral/invite", "channel", "sms", "phone", phone, "key", "k")
@@ -37,7 +37,7 @@ func TestTheSameInvitationTwiceIsOneRequest(t *testing.T) {
 	}
 }
 
-func TestEveryRefusalOfAnInvitationHasItsSentence(t *testing.T) {
+func TestWordsOfInvitationRefusals(t *testing.T) {
 	for _, c := range []struct {
 		channel, to string
 		status      int
@@ -68,7 +68,7 @@ func TestEveryRefusalOfAnInvitationHasItsSentence(t *testing.T) {
 	}
 }
 
-// channel is the way of sending that is chosen.
+// channel returns the chosen channel.
 func (p *shown) channel() string {
 	for _, input := range p.all("input") {
 		if attr(input, "type") == "radio" && has(input, "checked") {
@@ -78,7 +78,7 @@ func (p *shown) channel() string {
 	return ""
 }
 
-func TestTheInvitePageWorksAlone(t *testing.T) {
+func TestInvitePage(t *testing.T) {
 	s := open(t)
 	s.get(inviter, "/referral/invite").wants(http.StatusOK, "Поделиться кодом", "K7M2QX9PA", "Email получателя", "Телефон получателя", "Пригласить")
 	if got := s.get(inviter, "/referral/invite?by=sms").channel(); got != "sms" {
@@ -91,7 +91,7 @@ func TestTheInvitePageWorksAlone(t *testing.T) {
 	}
 }
 
-func TestAFormThatIsNoneIsRefused(t *testing.T) {
+func TestInvalidFormIsRefused(t *testing.T) {
 	s := open(t)
 	s.post(inviter, "/referral/invite", "channel", "pigeon", "email", "a@example.ru").wants(http.StatusBadRequest, "Запрос не удалось прочитать")
 	s.post(inviter, "/referral/invite").wants(http.StatusBadRequest)
@@ -100,7 +100,7 @@ func TestAFormThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeTypedIsLeftOut(t *testing.T) {
+func TestControlCharactersAreRemoved(t *testing.T) {
 	s := open(t)
 	s.post(inviter, "/referral/invite", "channel", "email", "email", "a@example.ru\r\nBcc: b@example.ru\x00")
 	if got := s.service.invites[0].Recipient; got != "a@example.ruBcc: b@example.ru" {
@@ -112,14 +112,13 @@ func TestWhatCannotBeTypedIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestInvitationsKeepTheirState(t *testing.T) {
+func TestInvitationStates(t *testing.T) {
 	open(t).get(inviter, "/referral/invitations").wants(http.StatusOK, "В очереди на отправку",
 		"+7_912_345-67-89 SMS 25.04.2026_10:00 Отправляется", "Доставлено", "Отправлено", "Не доставлено", "второй раз не отправим", "Получатель отказался")
 	open(t).get(empty, "/referral/invitations").wants(http.StatusOK, "Вы пока никому не отправляли приглашений.")
 }
 
-// A Russian domain is shown as people write it, and what is no such name as it is.
-func TestARussianDomainIsShownInRussian(t *testing.T) {
+func TestRussianDomainIsDecoded(t *testing.T) {
 	s := open(t)
 	for _, c := range []struct{ kept, shown string }{
 		{"name@xn--e1afmkfd.xn--p1ai", "name@пример.рф"},
@@ -133,8 +132,7 @@ func TestARussianDomainIsShownInRussian(t *testing.T) {
 	}
 }
 
-// Addresses are kept for some time only; the invitation is shown all the same.
-func TestAForgottenRecipientIsShownAsThat(t *testing.T) {
+func TestErasedRecipient(t *testing.T) {
 	service := scenes()
 	for i := range service.scenes[inviter].invitations {
 		service.scenes[inviter].invitations[i].Recipient = ""

@@ -11,7 +11,7 @@ import (
 	"referral/web/portal/pages"
 )
 
-// behind puts the pages behind a real authenticator.
+// behind returns the pages behind a real authenticator.
 func behind(t *testing.T) (*authtest.Rig, *pages.Pages) {
 	t.Helper()
 	p, err := pages.New(pages.Options{Service: scenes(), Now: func() time.Time { return now }, Zone: moscow})
@@ -21,9 +21,7 @@ func behind(t *testing.T) (*authtest.Rig, *pages.Pages) {
 	return authtest.New(t, authtest.Options{Page: p.ErrorPage}), p
 }
 
-// Every route as everybody: who is let in, as whom, and whether anybody is shown
-// what is another's.
-func TestEveryRouteAsEverybody(t *testing.T) {
+func TestAccessMatrix(t *testing.T) {
 	rig, p := behind(t)
 	rig.Matrix(t, authtest.Matrix{
 		Routes: p.Routes(), Own: inviter, Other: empty,
@@ -43,8 +41,7 @@ func TestEveryRouteAsEverybody(t *testing.T) {
 
 const form = "application/x-www-form-urlencoded"
 
-// The Content-Security-Policy allows all that the pages load.
-func TestThePolicyAllowsThePages(t *testing.T) {
+func TestContentSecurityPolicy(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
 	answer := rig.Get(rig.SignedIn(inviter), "/referral")
@@ -59,8 +56,7 @@ func TestThePolicyAllowsThePages(t *testing.T) {
 	}
 }
 
-// The error pages of package auth are shown in the layout of the pages.
-func TestErrorPagesOfAuthAreThePortals(t *testing.T) {
+func TestErrorPagesOfAuthHaveTheLayout(t *testing.T) {
 	rig, p := behind(t)
 	rig.Serve(p.Routes())
 	for path, says := range map[string]string{"/referral/nowhere": "Страница не найдена", authtest.SignedOutPath: "Вы вышли"} {

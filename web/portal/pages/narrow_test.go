@@ -14,9 +14,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(browser.Run(m)) }
 
-// TestNothingIsCutOnNarrowScreens looks at every page in every state on the
-// narrowest telephones, with a person's own zoom counted in, as 320 pixels.
-func TestNothingIsCutOnNarrowScreens(t *testing.T) {
+// TestNarrowScreens shows every page in every state at a width of 320 pixels, which is a
+// small telephone, or a larger one with zoom.
+func TestNarrowScreens(t *testing.T) {
 	all, assets := every(t), open(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := all[r.URL.Query().Get("page")]
