@@ -67,7 +67,8 @@ func (f *reportFlags) write(w io.Writer, r *report.Reconciliation, configured re
 	case "xlsx":
 		return report.ReconciliationXLSX(w, r)
 	}
-	return report.ReconciliationTable(w, r)
+	report.ReconciliationTable(w, r)
+	return nil
 }
 
 func (a *app) reconcile(ctx context.Context, period models.Period, f *reportFlags) error {
@@ -131,7 +132,10 @@ func writeOutput(out io.Writer, path string, write func(io.Writer) error) error 
 	if err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	if err := cmp.Or(write(file), file.Close()); err != nil {
+	whole := &output{to: file}
+	err = write(whole)
+	closeErr := file.Close()
+	if err = cmp.Or(err, whole.err, closeErr); err != nil {
 		if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() {
 			_ = os.Remove(path)
 		}

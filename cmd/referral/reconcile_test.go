@@ -400,7 +400,7 @@ func TestReconcilingAdoptsNoTerms(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := w.asks("reconcile", "2026-04")
-	if a.status != exitOK || !strings.Contains(a.out, "are not those that the service works by") {
+	if a.status != exitOK || !strings.Contains(a.out, "are not those in force") {
 		t.Errorf("%+v", a)
 	}
 	if digest, err := w.store.TermsInForce(t.Context()); err != nil || digest != "others" {

@@ -32,7 +32,7 @@ func TestCabinetSettings(t *testing.T) {
 		{"cabinet: {sign_in: {client_secret_file: f}}", "cabinet.sign_in.issuer: other settings"},
 		{signIn("audience: api"), "cabinet.sign_in.client_secret: give either"},
 		{signIn("client_secret: geheim, client_secret_file: f"), "cabinet.sign_in.client_secret: give either"},
-		{signIn("client_secret: geheim, audience: referral"), "cabinet.sign_in: the API's audience is the client id"},
+		{signIn("client_secret: geheim, audience: referral"), "cabinet.sign_in: the audience of the API is the client id"},
 		{signIn("client_secret: geheim, account_claim: \"\""), "cabinet.sign_in: no name of the claim"},
 		{signIn("client_secret: geheim, scopes: [profile]"), "cabinet.sign_in: without the scope openid"},
 		{signIn("client_secret: geheim, scopes: [openid, a b]"), `cabinet.sign_in.scopes: "a b" is no scope`},

@@ -132,5 +132,5 @@ var deadLetterAdvice = map[models.BadInput]string{
 	models.BadTooLarge: "the value is over 1 MiB: have the sender split what it carries into several events, then discard this one",
 	models.BadConflict: "it contradicts what was taken before: compare the two. If the earlier one is right, discard this one; " +
 		"if this one is right, have the sender send the change as a new revision or as an event of its own",
-	models.BadRefused: "the database or the rules stopped at it, which is no fault of the sender: the log of that time has the cause; replay it as it is once the cause is removed",
+	models.BadRefused: "the database or the rules stopped at it, which is not the fault of the sender: the log of that time has the cause; replay it as it is once the cause is removed",
 }

@@ -19,9 +19,9 @@ var (
 	truthLike = regexp.MustCompile(`(?i)^(true|false|истина|ложь)$`)
 )
 
-// excelRereads tells text of which Excel would make something else when it opens
+// excelChanges tells text of which Excel would make something else when it opens
 // a CSV: 9007199254740993 becomes 9.00719925474099E+15, 1-2 the 1st of February.
-func excelRereads(text string) bool {
+func excelChanges(text string) bool {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" || exactNumber.MatchString(text) {
 		return false

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -13,36 +12,15 @@ import (
 )
 
 // page is text for people.
-type page struct{ *bufio.Writer }
-
-// AccountText writes the explanation of an account.
-func AccountText(out io.Writer, e *billing.Explanation) error {
-	w := &page{bufio.NewWriter(out)}
-	w.account(e)
-	return w.end()
-}
-
-// InvoiceText writes the explanation of an invoice.
-func InvoiceText(out io.Writer, e *billing.InvoiceExplanation) error {
-	w := &page{bufio.NewWriter(out)}
-	w.invoice(e)
-	return w.end()
-}
-
-func (w *page) end() error {
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
+type page struct{ io.Writer }
 
 // say prints a line of text that may hold what came from outside.
-func (w *page) say(format string, args ...any) {
+func (w page) say(format string, args ...any) {
 	fmt.Fprintln(w, Printable(fmt.Sprintf(format, args...)))
 }
 
 // table prints rows, or says in a line that there are none.
-func (w *page) table(title, none string, head []string, rows [][]string) {
+func (w page) table(title, none string, head []string, rows [][]string) {
 	if len(rows) == 0 {
 		w.say("%s: %s", title, none)
 		fmt.Fprintln(w)
@@ -51,14 +29,16 @@ func (w *page) table(title, none string, head []string, rows [][]string) {
 	printTable(w, title, head, rows)
 }
 
-func (w *page) account(e *billing.Explanation) {
+// AccountText writes the explanation of an account.
+func AccountText(out io.Writer, e *billing.Explanation) {
+	w := page{out}
 	w.facts(e)
 	w.entitlements(e)
 	w.packages(e)
 	w.invoices(e)
 }
 
-func (w *page) facts(e *billing.Explanation) {
+func (w page) facts(e *billing.Explanation) {
 	printTable(w, fmt.Sprintf("Account %d", e.AccountID), []string{"", "", "came from"}, [][]string{
 		{"registered", moment(e.RegisteredAt, "not known yet"), provenance(e.Provenance.Registered)},
 		{"profile", "not shown", provenance(e.Provenance.Profile)},
@@ -70,21 +50,25 @@ func (w *page) facts(e *billing.Explanation) {
 	}
 	var rows [][]string
 	for _, a := range e.Activations {
-		rows = append(rows, []string{moment(a.RequestedAt, ""), dayOr(a.CountsFrom, "waits"), a.Words, provenance(a.Provenance)})
+		rows = append(rows, []string{moment(a.RequestedAt, ""), orElse(a.CountsFrom, "waits"), a.Words, provenance(a.Provenance)})
 	}
 	w.table("Codes that it entered", "none", []string{"requested", "counts from", "decision", "came from"}, rows)
 }
 
-func (w *page) entitlements(e *billing.Explanation) {
+func (w page) entitlements(e *billing.Explanation) {
 	var steps, discounts [][]string
 	for _, r := range e.Ladder {
+		sms := ""
+		if r.SMS > 0 {
+			sms = fmt.Sprintf("%d SMS", r.SMS)
+		}
 		steps = append(steps, []string{
-			r.On.String(), fmt.Sprint(r.FriendID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), smsOrNothing(r.SMS), rungInWords(r),
+			r.On.String(), fmt.Sprint(r.FriendID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), sms, restartText(r),
 		})
 	}
 	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, steps)
 	for _, d := range e.Discounts {
-		discounts = append(discounts, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), stepOrNothing(d.Step)})
+		discounts = append(discounts, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), orElse(d.Step, "")})
 	}
 	none := "none"
 	if e.Promised {
@@ -96,18 +80,18 @@ func (w *page) entitlements(e *billing.Explanation) {
 	}
 }
 
-func rungInWords(r billing.ExplainedLadderStep) string {
+func restartText(r billing.ExplainedLadderStep) string {
 	if r.Restart {
 		return "the ladder begins"
 	}
 	return ""
 }
 
-func (w *page) packages(e *billing.Explanation) {
+func (w page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			Count(int64(g.SMS)), fmt.Sprint(g.Ordinal), dayOr(g.EarnedOn, "-"), periodOr(g.Period), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
+			Count(int64(g.SMS)), fmt.Sprint(g.Ordinal), orElse(g.EarnedOn, "-"), orElse(g.Period, ""), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
 		})
 	}
 	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "package", "billing", "", "answer came from"}, rows)
@@ -120,7 +104,7 @@ func packageID(g *billing.ExplainedPackage) string {
 	return g.PackageID.String()
 }
 
-func (w *page) invoices(e *billing.Explanation) {
+func (w page) invoices(e *billing.Explanation) {
 	var rows [][]string
 	for _, i := range e.Invoices {
 		rows = append(rows, []string{
@@ -133,13 +117,15 @@ func (w *page) invoices(e *billing.Explanation) {
 	}
 }
 
-func (w *page) parked(i *billing.InvoiceSums) {
+func (w page) parked(i *billing.InvoiceSums) {
 	if i.Parked != "" {
 		w.say("Invoice %s is parked: %s", i.InvoiceID, i.Parked)
 	}
 }
 
-func (w *page) invoice(e *billing.InvoiceExplanation) {
+// InvoiceText writes the explanation of an invoice.
+func InvoiceText(out io.Writer, e *billing.InvoiceExplanation) {
+	w := page{out}
 	w.say("Invoice %s of account %d, period %s, revision %d", e.InvoiceID, e.AccountID, e.Period, e.Revision)
 	w.say("came from %s", cmp.Or(provenance(e.Provenance), "a place that is not known"))
 	w.say("charged %s, wanted %s, posted %s, to post %s %s", e.Charged, e.Wanted, e.Posted, e.Difference, e.Currency)
@@ -160,11 +146,11 @@ func (w *page) invoice(e *billing.InvoiceExplanation) {
 	w.documents(e)
 }
 
-func (w *page) line(l *billing.ExplainedLine) {
+func (w page) line(l *billing.ExplainedLine) {
 	if l.Class == "gone" {
-		w.say("Line %s  %s  no line of the current revision", l.LineID, l.Service)
+		w.say("Line %s  %s  not a line of the current revision", l.LineID, l.Service)
 	} else {
-		w.say("Line %s  %s  %s  %s, %s  %s", l.LineID, l.Service, classInWords(l.Class), dayRange(l.From, l.To), days(l.Days), l.Amount)
+		w.say("Line %s  %s  %s  %s, %s  %s", l.LineID, l.Service, classText(l.Class), dayRange(l.From, l.To), days(l.Days), l.Amount)
 	}
 	for _, s := range l.Segments {
 		w.say("    %s  %8s × %s = %d", dayRange(s.From, s.To), days(s.Days), percents(s), s.PercentDays)
@@ -175,12 +161,12 @@ func (w *page) line(l *billing.ExplainedLine) {
 	w.say("    wanted %s, posted %s, to post %s", l.Wanted, l.Posted, l.Difference)
 }
 
-func classInWords(class string) string {
+func classText(class string) string {
 	switch class {
 	case "excluded":
 		return "excluded: never discounted"
 	case "held":
-		return "HELD: the service is on no list"
+		return "HELD: the terms neither discount nor exclude the service"
 	}
 	return class
 }
@@ -194,7 +180,7 @@ func percents(s billing.ExplainedDays) string {
 	return both
 }
 
-func (w *page) documents(e *billing.InvoiceExplanation) {
+func (w page) documents(e *billing.InvoiceExplanation) {
 	var rows [][]string
 	for i := range e.Documents {
 		d := &e.Documents[i]
@@ -213,7 +199,7 @@ func linesOf(d *billing.ExplainedDocument) string {
 	return strings.Join(items, "; ")
 }
 
-// delivery is how far a document got, and what was decided about it.
+// delivery is the progress of a document, and what was decided about it.
 func delivery(gone, published bool, answer *billing.Answered, decided []billing.Decision) string {
 	said := ""
 	switch {
@@ -237,7 +223,7 @@ func delivery(gone, published bool, answer *billing.Answered, decided []billing.
 	return said
 }
 
-// provenance is where the message or the request is found that a fact came in.
+// provenance is the message or the request that a fact came in.
 func provenance(from *billing.ExplainedProvenance) string {
 	switch {
 	case from == nil:
@@ -262,35 +248,15 @@ func moment(t time.Time, unknown string) string {
 	return t.Format("2006-01-02 15:04:05 MST")
 }
 
-func dayOr(d models.Date, unknown string) string {
-	if d == 0 {
-		return unknown
+// orElse is a value as text, or another text when it is zero.
+func orElse[T comparable](v T, zero string) string {
+	if v == *new(T) {
+		return zero
 	}
-	return d.String()
-}
-
-func periodOr(p models.Period) string {
-	if p == 0 {
-		return ""
-	}
-	return p.String()
+	return fmt.Sprint(v)
 }
 
 // dayRange is a half-open interval as people say it, with its last day.
 func dayRange(from, to models.Date) string { return fmt.Sprintf("%s … %s", from, to-1) }
 
 func days(n int) string { return Quantity(int64(n), "day") }
-
-func smsOrNothing(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d SMS", n)
-}
-
-func stepOrNothing(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprint(n)
-}

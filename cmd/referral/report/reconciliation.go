@@ -18,7 +18,7 @@ type Reconciliation struct {
 	State      models.PeriodState `json:"state"`
 	ClosedAt   time.Time          `json:"closed_at,omitzero"`
 	Stale      int64              `json:"accounts_to_settle_again"`
-	OtherTerms bool               `json:"other_terms"` // than those that the service works by
+	OtherTerms bool               `json:"other_terms"` // than those in force
 	CheckedAt  time.Time          `json:"checked_at"`
 
 	Ties        bool         `json:"ties"`
@@ -35,7 +35,7 @@ type Reconciliation struct {
 	Moved       []Moved      `json:"moved_between_periods"` // since then, by invoices whose period has changed
 	Earlier     []Signature  `json:"earlier_signatures"`    // taken back by reopening
 	Acts        []Act        `json:"acts"`
-	OnTheWay    int64        `json:"on_their_way"` // of the breaks: posted a short while ago, billing may still answer
+	OnTheWay    int64        `json:"on_their_way"` // of the breaks: posted within schedule.answer_grace, billing may still answer
 	BreakCount  int64        `json:"break_count"`
 	Breaks      []Break      `json:"breaks"` // the first of them
 	Held        []Held       `json:"held"`
@@ -75,7 +75,7 @@ type Break struct {
 	Kind          billing.BreakKind `json:"kind"`
 	AccountID     int64             `json:"account_id"`
 	InvoiceID     string            `json:"invoice_id"`
-	DocumentID    string            `json:"document_id"` // empty when none is to blame
+	DocumentID    string            `json:"document_id"` // empty when it is not about a document
 	Lines         []string          `json:"lines"`
 	ExpectedMinor models.Money      `json:"expected_minor"`
 	ActualMinor   models.Money      `json:"actual_minor"`
@@ -138,7 +138,7 @@ func controlsOf(lines []models.ControlTotal) []Control {
 
 func totalOf(t models.CountedAmount) Total { return Total{t.Count, t.Amount} }
 
-// stageNames is the totals in the order in which they come about; stages is theirs.
+// stageNames is the names of the totals of a control, stages the totals, in the same order.
 var stageNames = []string{"entitled", "posted", "published", "answered", "written off"}
 
 func (c *Control) stages() []Total {
@@ -146,18 +146,18 @@ func (c *Control) stages() []Total {
 }
 
 func breakOf(b *billing.Break) Break {
-	report := Break{
+	r := Break{
 		Kind: b.Kind, AccountID: b.AccountID, InvoiceID: b.InvoiceID, Lines: append([]string{}, b.LineIDs...),
 		ExpectedMinor: b.Expected, ActualMinor: b.Actual, Detail: b.Detail,
 	}
 	if b.DocumentID != (models.UUID{}) {
-		report.DocumentID = b.DocumentID.String()
+		r.DocumentID = b.DocumentID.String()
 	}
-	return report
+	return r
 }
 
-// unnamed says how many are counted and not listed; empty when none is.
-func unnamed(all int64, listed int, what string) string {
+// unlisted says how many are counted and not listed; empty when all are listed.
+func unlisted(all int64, listed int, what string) string {
 	if rest := all - int64(listed); rest > 0 {
 		return fmt.Sprintf("and %s more", Quantity(rest, what))
 	}

@@ -33,6 +33,13 @@ type Correction struct {
 	AmountMinor   models.Money  `json:"amount_minor"`
 }
 
+func (c Correction) kind() string {
+	if c.Currency == "" {
+		return "packages"
+	}
+	return "discounts"
+}
+
 // Moved is what invoices took with them that moved to another period since.
 type Moved struct {
 	Currency    string       `json:"currency"`
@@ -54,14 +61,13 @@ type Act struct {
 }
 
 func (t *Reconciliation) addSignatures(r *billing.Reconciliation, head *models.AuditHead) {
-	if s := r.Signature(); s != nil {
-		report := signatureOf(s)
-		t.Signed = &report
-	}
 	t.Earlier, t.Corrections, t.Moved, t.Acts = []Signature{}, []Correction{}, []Moved{}, []Act{}
 	for i := range head.Signatures {
-		if &head.Signatures[i] != r.Signature() {
-			t.Earlier = append(t.Earlier, signatureOf(&head.Signatures[i]))
+		s := signatureOf(&head.Signatures[i])
+		if &head.Signatures[i] == r.Signature() {
+			t.Signed = &s
+		} else {
+			t.Earlier = append(t.Earlier, s)
 		}
 	}
 	for _, c := range r.Corrections() {
@@ -146,11 +152,8 @@ func printSigned(w io.Writer, t *Reconciliation) {
 		return
 	}
 	s := t.Signed
-	fmt.Fprintln(w, Printable(s.headline()))
-	fmt.Fprintln(w)
-	if rows := controlTable(s.Controls, s.Overall); len(rows) > 0 {
-		printTable(w, "As signed", controlHead, rows)
-	}
+	fmt.Fprintf(w, "%s\n\n", Printable(s.headline()))
+	printControls(w, "As signed", s.Controls, s.Overall)
 	if s.Foreign.Documents > 0 {
 		fmt.Fprintf(w, "Posted into this period for closed ones, as signed: %s, %s\n\n", Quantity(s.Foreign.Documents, "document"), s.Foreign.AmountMinor)
 	}
@@ -162,23 +165,20 @@ func printSigned(w io.Writer, t *Reconciliation) {
 		}
 		rows = append(rows, []string{c.PostingPeriod.String(), what, Count(c.Documents), amount})
 	}
-	if len(rows) > 0 {
-		printTable(w, "Corrections posted since, by the period that carries them", []string{"posted to", "what", "number", "amount"}, rows)
-	}
+	printRows(w, "Corrections posted since, by the period that carries them", []string{"posted to", "what", "number", "amount"}, rows)
 	rows = nil
 	for _, sum := range t.signedSums() {
 		rows = append(rows, sum.cells())
 	}
-	if len(rows) > 0 {
-		printTable(w, "Signed and corrected", []string{"posted", "signed", "corrected since", "invoices moved", "now"}, rows)
-	}
+	printRows(w, "Signed and corrected", []string{"posted", "signed", "corrected since", "invoices moved", "now"}, rows)
 }
 
 func (s *Signature) headline() string {
-	text := fmt.Sprintf("Signed by %s on %s.", s.By, moment(s.At, ""))
+	text := fmt.Sprintf("Signed by %s on %s", s.By, moment(s.At, ""))
 	if s.Reason != "" {
-		text = fmt.Sprintf("Signed by %s on %s: %s.", s.By, moment(s.At, ""), s.Reason)
+		text += ": " + s.Reason
 	}
+	text += "."
 	if s.Override != "" {
 		text += fmt.Sprintf(" OVERRIDDEN: %s; against: %s.", s.Override, strings.Join(s.Objections, "; "))
 	}
@@ -199,20 +199,26 @@ func (s *Signature) takenBack() string {
 	return text
 }
 
-func (t *Reconciliation) signatureInWords() string {
-	if t.Signed == nil {
-		return ""
+func printActs(w io.Writer, t *Reconciliation) {
+	var rows [][]string
+	for _, a := range t.Acts {
+		rows = append(rows, []string{moment(a.At, ""), a.By, string(a.What), a.Reason})
 	}
-	return t.Signed.headline()
+	printRows(w, "Who did what about this period and the terms in force", []string{"when", "who", "what", "why"}, rows)
 }
 
-func printActs(w io.Writer, t *Reconciliation) {
-	if len(t.Acts) == 0 {
-		return
+// SignatureText writes that a period was closed, and what was signed.
+func SignatureText(w io.Writer, s *models.Signature) {
+	fmt.Fprintf(w, "period %s is closed, signed by %s on %s\n", s.Period, s.Who, s.At.Format(time.RFC3339))
+	_, overall := billing.SignedLines(s)
+	for _, l := range overall {
+		if l.Currency == "" {
+			fmt.Fprintf(w, "signed: SMS packages posted: %s\n", Count(l.Posted.Count))
+		} else {
+			fmt.Fprintf(w, "signed: discounts posted %s %s, on %s\n", l.Posted.Amount, l.Currency, Quantity(l.Posted.Count, "line"))
+		}
 	}
-	rows := make([][]string, len(t.Acts))
-	for i, a := range t.Acts {
-		rows[i] = []string{moment(a.At, ""), a.By, string(a.What), a.Reason}
+	if s.Override != "" {
+		fmt.Fprintf(w, "overridden: %s; against: %s\n", s.Override, strings.Join(s.Objections, "; "))
 	}
-	printTable(w, "Who did what about this period and the terms in force", []string{"when", "who", "what", "why"}, rows)
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -11,33 +10,32 @@ import (
 	"referral/models"
 )
 
-// tableNames bounds the breaks, and the notices, that a table names: it is for
-// people, and the other formats hold more.
-const tableNames = 100
+// maxListed limits the breaks, and the notices, that a table lists. The other formats
+// hold more.
+const maxListed = 100
 
 // ReconciliationTable writes a reconciliation for people.
-func ReconciliationTable(out io.Writer, t *Reconciliation) error {
-	w := bufio.NewWriter(out)
+func ReconciliationTable(w io.Writer, t *Reconciliation) {
 	printHeadline(w, t)
 	printSigned(w, t)
 	if !t.Nothing {
-		printControls(w, t)
+		title := "Control totals"
+		if t.Signed != nil {
+			title = "Control totals as they are now"
+		}
+		printControls(w, title, t.Controls, t.Overall)
 		printBreaks(w, t)
 		printHeld(w, t)
 		printNotices(w, t)
 	}
 	printActs(w, t)
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
 }
 
 func printHeadline(w io.Writer, t *Reconciliation) {
 	fmt.Fprintf(w, "Reconciliation of %s: %s\n", t.Period, t.headline())
-	fmt.Fprintf(w, "%s.", t.stateInWords())
+	fmt.Fprintf(w, "%s.", t.stateText())
 	if !t.Nothing {
-		fmt.Fprintf(w, " Looked at %s of the programme, with %s, %s and %s.", Quantity(t.Accounts, "account"),
+		fmt.Fprintf(w, " Checked %s of the programme, with %s, %s and %s.", Quantity(t.Accounts, "account"),
 			Quantity(t.Invoices, "invoice"), Quantity(t.Documents, "document"), Quantity(t.Packages, "SMS package"))
 	}
 	fmt.Fprintln(w)
@@ -45,7 +43,7 @@ func printHeadline(w io.Writer, t *Reconciliation) {
 		fmt.Fprintf(w, "To be settled again, by the nightly catch-up or `referral run %[2]s`: %[1]s.\n", Quantity(t.Stale, "account"), t.Period)
 	}
 	if t.OtherTerms {
-		fmt.Fprintln(w, "The terms of this configuration are not those that the service works by: what follows is judged by this configuration.")
+		fmt.Fprintln(w, "The terms of this configuration are not those in force: what follows is checked by this configuration.")
 	}
 	if t.Foreign.Documents > 0 {
 		fmt.Fprintf(w, "Posted into this period for closed ones: %s, %s\n", Quantity(t.Foreign.Documents, "document"), t.Foreign.AmountMinor)
@@ -63,7 +61,7 @@ func (t *Reconciliation) headline() string {
 	return "IT DOES NOT TIE, " + Quantity(t.BreakCount, "break")
 }
 
-func (t *Reconciliation) stateInWords() string {
+func (t *Reconciliation) stateText() string {
 	switch t.State {
 	case models.PeriodClosed:
 		return "Closed on " + t.ClosedAt.Format(time.DateOnly)
@@ -73,19 +71,9 @@ func (t *Reconciliation) stateInWords() string {
 	return "Open, not run yet"
 }
 
-var controlHead = slices.Concat([]string{""}, stageNames, []string{""})
-
-func printControls(w io.Writer, t *Reconciliation) {
-	title := "Control totals"
-	if t.Signed != nil {
-		title = "Control totals as they are now"
-	}
-	if rows := controlTable(t.Controls, t.Overall); len(rows) > 0 {
-		printTable(w, title, controlHead, rows)
-	}
-}
-
-func controlTable(controls, overall []Control) (rows [][]string) {
+// printControls prints control totals, if there are any.
+func printControls(w io.Writer, title string, controls, overall []Control) {
+	var rows [][]string
 	for i := range controls {
 		rows = append(rows, controlRow(controls[i].name(), &controls[i]))
 	}
@@ -97,7 +85,7 @@ func controlTable(controls, overall []Control) (rows [][]string) {
 		}
 		rows = append(rows, controlRow(name, c))
 	}
-	return rows
+	printRows(w, title, slices.Concat([]string{""}, stageNames, []string{""}), rows)
 }
 
 // controlRow shows amounts; of packages, which cost nothing, how many.
@@ -134,14 +122,11 @@ func printBreaks(w io.Writer, t *Reconciliation) {
 	if t.OnTheWay > 0 {
 		fmt.Fprintf(w, "  of them posted within schedule.answer_grace, so billing may still answer: %s\n", Count(t.OnTheWay))
 	}
-	named := t.Breaks[:min(len(t.Breaks), tableNames)]
+	named := t.Breaks[:min(len(t.Breaks), maxListed)]
 	for i := range named {
 		printBreak(w, &named[i])
 	}
-	if rest := unnamed(t.BreakCount, len(named), "break"); rest != "" {
-		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, Count(int64(len(t.Breaks))))
-	}
-	fmt.Fprintln(w)
+	printUnlisted(w, t.BreakCount, len(named), len(t.Breaks), "break")
 }
 
 func printBreak(w io.Writer, b *Break) {
@@ -161,14 +146,11 @@ func printBreak(w io.Writer, b *Break) {
 }
 
 func printHeld(w io.Writer, t *Reconciliation) {
-	if len(t.Held) == 0 {
-		return
+	var rows [][]string
+	for _, h := range t.Held {
+		rows = append(rows, []string{h.Service, Count(h.Lines), h.AmountMinor.String()})
 	}
-	rows := make([][]string, len(t.Held))
-	for i, h := range t.Held {
-		rows[i] = []string{h.Service, Count(h.Lines), h.AmountMinor.String()}
-	}
-	printTable(w, "On hold: services on no list, no discount until they are", []string{"service", "lines", "charged"}, rows)
+	printRows(w, "On hold: services that the terms neither discount nor exclude", []string{"service", "lines", "charged"}, rows)
 }
 
 func printNotices(w io.Writer, t *Reconciliation) {
@@ -176,7 +158,7 @@ func printNotices(w io.Writer, t *Reconciliation) {
 		return
 	}
 	fmt.Fprintf(w, "%s\n", Quantity(t.NoticeCount, "notice"))
-	named := t.Notices[:min(len(t.Notices), tableNames)]
+	named := t.Notices[:min(len(t.Notices), maxListed)]
 	for _, n := range named {
 		about := n.Detail
 		if n.AccountID != 0 {
@@ -184,8 +166,12 @@ func printNotices(w io.Writer, t *Reconciliation) {
 		}
 		fmt.Fprintf(w, "  %-20s %s\n", n.Kind, Printable(about))
 	}
-	if rest := unnamed(t.NoticeCount, len(named), "notice"); rest != "" {
-		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx names the first %s\n", rest, Count(int64(len(t.Notices))))
+	printUnlisted(w, t.NoticeCount, len(named), len(t.Notices), "notice")
+}
+
+func printUnlisted(w io.Writer, all int64, listed, known int, what string) {
+	if rest := unlisted(all, listed, what); rest != "" {
+		fmt.Fprintf(w, "  … %s; --format json, csv or xlsx lists the first %s\n", rest, Count(int64(known)))
 	}
 	fmt.Fprintln(w)
 }

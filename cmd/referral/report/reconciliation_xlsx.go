@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,25 +11,29 @@ import (
 	"referral/models"
 )
 
-// sheet is a page of a workbook, written row by row.
+// sheet is a page of a workbook. Its cells are of the types that sheetStyles.cell knows.
 type sheet struct {
-	name   string
-	head   []string
-	widths []float64
-	rows   func(write func(cells ...any) error) error
+	name    string
+	columns []column
+	rows    [][]any
+}
+
+type column struct {
+	title string
+	width float64
 }
 
 // ReconciliationXLSX writes a reconciliation as a workbook.
 func ReconciliationXLSX(w io.Writer, t *Reconciliation) error {
 	book := excelize.NewFile()
-	defer book.Close() //nolint:errcheck // takes its temporary files away; what was written is written
+	defer book.Close() //nolint:errcheck // deletes its temporary files; what was written is written
 	styles, err := newSheetStyles(book)
 	if err != nil {
-		return fmt.Errorf("making a workbook: %w", err)
+		return fmt.Errorf("creating a workbook: %w", err)
 	}
-	for i, s := range reconcileSheets(t, styles) {
+	for i, s := range t.sheets() {
 		if err := addSheet(book, i, s, styles); err != nil {
-			return fmt.Errorf("making the sheet %q: %w", s.name, err)
+			return fmt.Errorf("creating the sheet %q: %w", s.name, err)
 		}
 	}
 	if _, err := book.WriteTo(w); err != nil {
@@ -58,34 +61,30 @@ func newSheetStyles(book *excelize.File) (s sheetStyles, err error) {
 	return s, nil
 }
 
-// amount is money as a number of major units. A spreadsheet keeps numbers to 15
-// digits: an amount that has more stays exact as text.
-func (s sheetStyles) amount(m models.Money) excelize.Cell {
+// cell is a value as a spreadsheet shows it. Money is a number of major units; a
+// spreadsheet keeps numbers to 15 digits, so an amount that has more stays exact as
+// text. An identifier stays text, although it may look like a number. A time is of UTC:
+// a spreadsheet knows no zones.
+func (s sheetStyles) cell(value any) any {
 	const exact = models.Money(999_999_999_999_999)
-	if m > exact || m < -exact {
-		return excelize.Cell{StyleID: s.text, Value: m.String()}
-	}
-	return excelize.Cell{StyleID: s.money, Value: float64(m) / 100}
-}
-
-// identifier is text that stays what it is, though it may look like a number.
-func (s sheetStyles) identifier(text string) excelize.Cell {
-	return excelize.Cell{StyleID: s.text, Value: text}
-}
-
-func (s sheetStyles) account(id int64) any {
-	if id == 0 {
-		return nil // about no account
-	}
-	return s.identifier(strconv.FormatInt(id, 10))
-}
-
-// utc is a time of UTC as a date: a spreadsheet knows no zones.
-func (s sheetStyles) utc(t time.Time) any {
-	if t.IsZero() {
+	switch v := value.(type) {
+	case models.Money:
+		if v > exact || v < -exact {
+			return excelize.Cell{StyleID: s.text, Value: v.String()}
+		}
+		return excelize.Cell{StyleID: s.money, Value: float64(v) / 100}
+	case identifier:
+		if v != "" {
+			return excelize.Cell{StyleID: s.text, Value: string(v)}
+		}
+		return nil
+	case time.Time:
+		if !v.IsZero() {
+			return excelize.Cell{StyleID: s.moment, Value: v.UTC()}
+		}
 		return nil
 	}
-	return excelize.Cell{StyleID: s.moment, Value: t.UTC()}
+	return value
 }
 
 func addSheet(book *excelize.File, number int, s sheet, styles sheetStyles) error {
@@ -100,143 +99,83 @@ func addSheet(book *excelize.File, number int, s sheet, styles sheetStyles) erro
 	if err != nil {
 		return err
 	}
-	for i, width := range s.widths {
-		if err := out.SetColWidth(i+1, i+1, width); err != nil {
+	head := make([]any, len(s.columns))
+	for i, c := range s.columns {
+		head[i] = excelize.Cell{StyleID: styles.bold, Value: c.title}
+		if err := out.SetColWidth(i+1, i+1, c.width); err != nil {
 			return err
 		}
 	}
 	if err := out.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
 		return err
 	}
-	row := 0
-	write := func(cells ...any) error {
-		row++
-		return out.SetRow(fmt.Sprintf("A%d", row), cells)
-	}
-	if err := write(headCells(s.head, styles)...); err != nil {
+	if err := out.SetRow("A1", head); err != nil {
 		return err
 	}
-	if err := s.rows(write); err != nil {
-		return err
+	for i, row := range s.rows {
+		for j := range row {
+			row[j] = styles.cell(row[j])
+		}
+		if err := out.SetRow(fmt.Sprintf("A%d", i+2), row); err != nil {
+			return err
+		}
 	}
 	return out.Flush()
 }
 
-func headCells(head []string, styles sheetStyles) []any {
-	cells := make([]any, len(head))
-	for i, text := range head {
-		cells[i] = excelize.Cell{StyleID: styles.bold, Value: text}
-	}
-	return cells
-}
-
-var (
-	controlColumns = []string{"kind", "percent", "SMS", "currency", "ties", "entitled lines", "entitled", "posted lines", "posted",
-		"published lines", "published", "answered lines", "answered", "written off lines", "written off", "difference"}
-	controlWidths = []float64{14, 9, 9, 9, 9, 14, 18, 14, 18, 15, 18, 14, 18, 16, 18, 34}
-)
-
-func reconcileSheets(t *Reconciliation, styles sheetStyles) []sheet {
+func (t *Reconciliation) sheets() []sheet {
 	sheets := []sheet{
-		{"Summary", []string{"what", "value"}, []float64{36, 40}, func(write func(...any) error) error { return summaryRows(write, t, styles) }},
-		{"Controls", controlColumns, controlWidths, func(write func(...any) error) error { return controlRows(write, styles, t.Controls, t.Overall) }},
-		{"Breaks", []string{"kind", "account", "invoice", "document", "lines", "expected", "found", "detail"},
-			[]float64{22, 21, 24, 38, 14, 16, 16, 90}, func(write func(...any) error) error { return breakRows(write, t, styles) }},
-		{"Notices", []string{"kind", "account", "invoice", "amount", "detail"},
-			[]float64{18, 21, 24, 16, 90}, func(write func(...any) error) error { return noticeRows(write, t, styles) }},
-		{"Acts", []string{"when (UTC)", "who", "what", "why"},
-			[]float64{20, 24, 16, 90}, func(write func(...any) error) error { return actRows(write, t, styles) }},
+		{"Summary", []column{{"what", 36}, {"value", 40}}, t.summaryRows()},
+		controlSheet("Controls", t.Controls, t.Overall),
+		t.breakSheet(), t.noticeSheet(), t.actSheet(),
 	}
 	if t.Signed == nil {
 		return sheets
 	}
-	return append(sheets,
-		sheet{"Signed", controlColumns, controlWidths, func(write func(...any) error) error {
-			return controlRows(write, styles, t.Signed.Controls, t.Signed.Overall)
-		}},
-		sheet{"Corrections", []string{"what", "currency", "posted to", "number", "amount"},
-			[]float64{28, 9, 12, 12, 18}, func(write func(...any) error) error { return correctionRows(write, t, styles) }})
+	return append(sheets, controlSheet("Signed", t.Signed.Controls, t.Signed.Overall), t.correctionSheet())
 }
 
-func actRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
-	for _, a := range t.Acts {
-		if err := write(styles.utc(a.At), styles.identifier(a.By), string(a.What), a.Reason); err != nil {
-			return err
-		}
+func (t *Reconciliation) summaryRows() [][]any {
+	signature := ""
+	if t.Signed != nil {
+		signature = t.Signed.headline()
 	}
-	return nil
-}
-
-// correctionRows leads from what was signed to what the ledger holds now.
-func correctionRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
-	line := func(what string, c *Control) []any {
-		return []any{what + ", " + c.Kind, c.Currency, nil, c.Posted.Count, styles.amount(c.Posted.AmountMinor)}
-	}
-	var rows [][]any
-	for i := range t.Signed.Overall {
-		rows = append(rows, line("signed", &t.Signed.Overall[i]))
-	}
-	for _, c := range t.Corrections {
-		rows = append(rows, []any{"correction, " + correctionKind(c), c.Currency, styles.identifier(c.PostingPeriod.String()), c.Documents, styles.amount(c.AmountMinor)})
-	}
-	for _, m := range t.Moved {
-		rows = append(rows, []any{"invoices moved", m.Currency, nil, nil, styles.amount(m.AmountMinor)})
-	}
-	for i := range t.Overall {
-		rows = append(rows, line("now", &t.Overall[i]))
-	}
-	for _, row := range rows {
-		if err := write(row...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func summaryRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
-	for _, row := range [][]any{
-		{"period", styles.identifier(t.Period.String())}, {"outcome", t.headline()}, {"state", t.stateInWords()}, {"closed at (UTC)", styles.utc(t.ClosedAt)}, {"checked at (UTC)", styles.utc(t.CheckedAt)},
+	rows := [][]any{
+		{"period", identifier(t.Period.String())}, {"outcome", t.headline()}, {"state", t.stateText()}, {"closed at (UTC)", t.ClosedAt}, {"checked at (UTC)", t.CheckedAt},
 		{"accounts", t.Accounts}, {"invoices", t.Invoices}, {"documents", t.Documents}, {"SMS packages", t.Packages},
-		{"accounts to settle again", t.Stale}, {"judged by other terms than the service", t.OtherTerms},
-		{"breaks", t.BreakCount}, {"of them on their way", t.OnTheWay}, {"notices", t.NoticeCount},
-		{"documents posted for closed periods", t.Foreign.Documents}, {"their amount", styles.amount(t.Foreign.AmountMinor)},
-		{"signature", t.signatureInWords()},
-	} {
-		if err := write(row...); err != nil {
-			return err
-		}
+		{"accounts to settle again", t.Stale}, {"checked by other terms than those in force", t.OtherTerms},
+		{"breaks", t.BreakCount}, {"of them may still be answered", t.OnTheWay}, {"notices", t.NoticeCount},
+		{"documents posted for closed periods", t.Foreign.Documents}, {"their amount", t.Foreign.AmountMinor},
+		{"signature", signature},
 	}
 	for i := range t.Earlier {
-		if err := write("signature taken back", t.Earlier[i].takenBack()); err != nil {
-			return err
-		}
+		rows = append(rows, []any{"signature taken back", t.Earlier[i].takenBack()})
 	}
 	for _, h := range t.Held {
-		if err := write("lines on hold, service "+h.Service, h.Lines); err != nil {
-			return err
-		}
+		rows = append(rows, []any{"lines on hold, service " + h.Service, h.Lines})
 	}
-	return nil
+	return rows
 }
 
-func controlRows(write func(...any) error, styles sheetStyles, lists ...[]Control) error {
+func controlSheet(name string, lists ...[]Control) sheet {
+	s := sheet{name: name, columns: []column{
+		{"kind", 14}, {"percent", 9}, {"SMS", 9}, {"currency", 9}, {"ties", 9}, {"entitled lines", 14}, {"entitled", 18}, {"posted lines", 14}, {"posted", 18},
+		{"published lines", 15}, {"published", 18}, {"answered lines", 14}, {"answered", 18}, {"written off lines", 16}, {"written off", 18}, {"difference", 34},
+	}}
 	for _, list := range lists {
 		for i := range list {
 			c := &list[i]
 			row := []any{c.Kind, unlessZero(c.Percent), unlessZero(c.SMS), c.Currency, c.Ties}
-			for _, s := range c.stages() {
-				row = append(row, s.Count, styles.amount(s.AmountMinor))
+			for _, stage := range c.stages() {
+				row = append(row, stage.Count, stage.AmountMinor)
 			}
-			row = append(row, c.Difference)
-			if err := write(row...); err != nil {
-				return err
-			}
+			s.rows = append(s.rows, append(row, c.Difference))
 		}
 	}
-	return nil
+	return s
 }
 
-// unlessZero leaves a cell empty rather than 0.
+// unlessZero is an empty cell for 0.
 func unlessZero(n int) any {
 	if n == 0 {
 		return nil
@@ -244,30 +183,57 @@ func unlessZero(n int) any {
 	return n
 }
 
-func breakRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
+func (t *Reconciliation) breakSheet() sheet {
+	s := sheet{name: "Breaks", columns: []column{
+		{"kind", 22}, {"account", 21}, {"invoice", 24}, {"document", 38}, {"lines", 14}, {"expected", 16}, {"found", 16}, {"detail", 90},
+	}}
 	for i := range t.Breaks {
 		b := &t.Breaks[i]
-		err := write(string(b.Kind), styles.account(b.AccountID), styles.identifier(b.InvoiceID), styles.identifier(b.DocumentID),
-			styles.identifier(strings.Join(b.Lines, " ")),
-			styles.amount(b.ExpectedMinor), styles.amount(b.ActualMinor), b.Detail)
-		if err != nil {
-			return err
-		}
+		s.rows = append(s.rows, []any{string(b.Kind), accountIdentifier(b.AccountID), identifier(b.InvoiceID), identifier(b.DocumentID),
+			identifier(strings.Join(b.Lines, " ")), b.ExpectedMinor, b.ActualMinor, b.Detail})
 	}
-	if rest := unnamed(t.BreakCount, len(t.Breaks), "break"); rest != "" {
-		return write(rest)
+	if rest := unlisted(t.BreakCount, len(t.Breaks), "break"); rest != "" {
+		s.rows = append(s.rows, []any{rest})
 	}
-	return nil
+	return s
 }
 
-func noticeRows(write func(...any) error, t *Reconciliation, styles sheetStyles) error {
+func (t *Reconciliation) noticeSheet() sheet {
+	s := sheet{name: "Notices", columns: []column{{"kind", 18}, {"account", 21}, {"invoice", 24}, {"amount", 16}, {"detail", 90}}}
 	for _, n := range t.Notices {
-		if err := write(string(n.Kind), styles.account(n.AccountID), styles.identifier(n.InvoiceID), styles.amount(n.AmountMinor), n.Detail); err != nil {
-			return err
-		}
+		s.rows = append(s.rows, []any{string(n.Kind), accountIdentifier(n.AccountID), identifier(n.InvoiceID), n.AmountMinor, n.Detail})
 	}
-	if rest := unnamed(t.NoticeCount, len(t.Notices), "notice"); rest != "" {
-		return write(rest)
+	if rest := unlisted(t.NoticeCount, len(t.Notices), "notice"); rest != "" {
+		s.rows = append(s.rows, []any{rest})
 	}
-	return nil
+	return s
+}
+
+func (t *Reconciliation) actSheet() sheet {
+	s := sheet{name: "Acts", columns: []column{{"when (UTC)", 20}, {"who", 24}, {"what", 16}, {"why", 90}}}
+	for _, a := range t.Acts {
+		s.rows = append(s.rows, []any{a.At, identifier(a.By), string(a.What), a.Reason})
+	}
+	return s
+}
+
+// correctionSheet leads from what was signed to what the ledger holds now.
+func (t *Reconciliation) correctionSheet() sheet {
+	s := sheet{name: "Corrections", columns: []column{{"what", 28}, {"currency", 9}, {"posted to", 12}, {"number", 12}, {"amount", 18}}}
+	add := func(what, currency, postedTo string, number any, amount models.Money) {
+		s.rows = append(s.rows, []any{what, currency, identifier(postedTo), number, amount})
+	}
+	for _, c := range t.Signed.Overall {
+		add("signed, "+c.Kind, c.Currency, "", c.Posted.Count, c.Posted.AmountMinor)
+	}
+	for _, c := range t.Corrections {
+		add("correction, "+c.kind(), c.Currency, c.PostingPeriod.String(), c.Documents, c.AmountMinor)
+	}
+	for _, m := range t.Moved {
+		add("invoices moved", m.Currency, "", nil, m.AmountMinor)
+	}
+	for _, c := range t.Overall {
+		add("now, "+c.Kind, c.Currency, "", c.Posted.Count, c.Posted.AmountMinor)
+	}
+	return s
 }

@@ -29,8 +29,8 @@ func Quantity(n int64, what string) string {
 	return Count(n) + " " + what + "s"
 }
 
-// printTable prints columns under a title: figures to the right, words to the
-// left.
+// printTable prints columns under a title: numbers to the right, words to the left.
+// (text/tabwriter aligns all columns to one side.)
 func printTable(w io.Writer, title string, head []string, rows [][]string) {
 	widths, right := make([]int, len(head)), make([]bool, len(head))
 	for i := range head {
@@ -40,7 +40,7 @@ func printTable(w io.Writer, title string, head []string, rows [][]string) {
 		for i := range row {
 			row[i] = Printable(row[i])
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-			right[i] = right[i] && isFigure(row[i])
+			right[i] = right[i] && isNumber(row[i])
 		}
 	}
 	total := 2 * (len(widths) - 1)
@@ -59,11 +59,11 @@ func printTable(w io.Writer, title string, head []string, rows [][]string) {
 	fmt.Fprintln(w)
 }
 
-// isFigure tells whether a cell is a number, a day or nothing.
-func isFigure(cell string) bool { return strings.Trim(cell, "0123456789 .,-+%/") == "" }
+// isNumber tells whether a cell is a number, a day or empty.
+func isNumber(cell string) bool { return strings.Trim(cell, "0123456789 .,-+%/") == "" }
 
-// Printable shows control characters instead of obeying them: what comes from outside
-// must not steer a terminal.
+// Printable replaces control characters: what comes from outside must not control a
+// terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
@@ -74,16 +74,20 @@ func Printable(s string) string {
 }
 
 func printRow(w io.Writer, row []string, widths []int, right []bool) {
-	var b strings.Builder
+	var line strings.Builder
 	for i, cell := range row {
-		gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-		if i > 0 {
-			b.WriteString("  ")
+		width := widths[i]
+		if !right[i] {
+			width = -width
 		}
-		if right[i] {
-			cell, gap = gap, cell
-		}
-		b.WriteString(cell + gap)
+		fmt.Fprintf(&line, "%*s  ", width, cell)
 	}
-	fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+}
+
+// printRows is printTable, and prints nothing when there are no rows.
+func printRows(w io.Writer, title string, head []string, rows [][]string) {
+	if len(rows) > 0 {
+		printTable(w, title, head, rows)
+	}
 }
