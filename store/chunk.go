@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"gorm.io/gorm/clause"
+
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // Settle says what is to be posted for one account in a run.
@@ -23,12 +26,14 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (t
 	room := workrooms.Get().(*workroom)
 	defer workrooms.Put(room)
 	for _, careful := range []bool{false, true} {
-		err = s.snapshot(ctx, false, func(tx *tx) error {
-			w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, rehearsalCache: &s.rehearsalCache, room: room}
-			worked, err = w.work(ctx)
-			totals, ref = w.totals, w.ref()
-			return err
-		})
+		err = classify(repeat(ctx, func() error {
+			return s.once(ctx, beginRepeatableRead, func(tx *tx) error {
+				w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, rehearsalCache: &s.rehearsalCache, room: room}
+				worked, err = w.work(ctx)
+				totals, ref = w.totals, w.ref()
+				return err
+			})
+		}))
 		// What one account's rows do to the whole chunk is found out by posting the
 		// accounts one at a time.
 		if err == nil || !errors.Is(err, models.ErrRefused) {
@@ -50,8 +55,8 @@ type chunkRecord struct {
 	FromAccount int64
 	ToAccount   int64
 	State       string
-	Totals      totalsRecord `gorm:"embedded"`
-	Posting     int64        // grows with every chunk posted, of whatever run
+	Totals      models.Totals `gorm:"embedded"`
+	Posting     int64         // grows with every chunk posted, of whatever run
 	PostedAt    *time.Time
 	PublishedAt *time.Time
 }
@@ -134,7 +139,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 		booked, data, there := w.rehearsalCache.get(w.ref(), marks, w.room.data)
 		w.room.data = data
 		// The totals noted may be those of another rehearsal, of which this one knows nothing.
-		if totals := w.chunk.Totals.totals(); there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
+		if totals := w.chunk.Totals; there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
 			w.totals = totals
 			return w.book(ctx, booked, marks)
 		}
@@ -157,7 +162,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 }
 
 func (w *chunkWork) marksNow(ctx context.Context) (marks []int64, err error) {
-	err = each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, getInt8(v[0])) },
+	err = pgcopy.Each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, pgcopy.Int8(v[0])) },
 		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", w.scope.period, w.scope.from, w.scope.to)
 	return marks, err
 }
@@ -170,9 +175,9 @@ func (t *tx) claim(run models.Run) (*chunkRecord, error) {
 		waiting = "rehearsed"
 	}
 	var chunks []chunkRecord
-	err := t.Raw(`SELECT c.* FROM run_chunks c JOIN runs r USING (run_id)
-		WHERE c.run_id = ? AND c.state = ? AND r.state = ? ORDER BY c.chunk_no LIMIT 1 FOR UPDATE OF c SKIP LOCKED`,
-		run.ID, waiting, run.State).Scan(&chunks).Error
+	err := t.Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}).
+		Where("run_id = ? AND state = ? AND EXISTS (SELECT 1 FROM runs r WHERE r.run_id = run_chunks.run_id AND r.state = ?)", run.ID, waiting, run.State).
+		Order("chunk_no").Limit(1).Find(&chunks).Error
 	if err != nil {
 		return nil, fmt.Errorf("claiming a chunk: %w", err)
 	}
@@ -200,20 +205,17 @@ func sumUp(outcomes []models.SettlementResult) models.Totals {
 }
 
 func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) error {
-	c.State, c.Totals = "rehearsed", totalsOf(totals)
+	c.State, c.Totals = "rehearsed", totals
 	if run.State == models.RunPosting {
 		c.State, c.PostedAt = "posted", &t.now
-		if err := t.Raw("SELECT nextval('postings')").Scan(&c.Posting).Error; err != nil {
-			return fmt.Errorf("numbering chunk %d: %w", c.ChunkNo, err)
+		if _, err := t.scan("numbering the chunk", []any{&c.Posting}, "SELECT nextval('postings')"); err != nil {
+			return err
 		}
 		if totals.Documents+totals.Packages == 0 {
 			c.PublishedAt = &t.now // there is nothing to publish
 		}
 	}
-	if err := t.Save(c).Error; err != nil {
-		return fmt.Errorf("marking chunk %d: %w", c.ChunkNo, err)
-	}
-	return nil
+	return failed(fmt.Sprintf("marking chunk %d", c.ChunkNo), t.Save(c).Error)
 }
 
 // book writes ledger rows and answers the marks that they take account of.
@@ -235,19 +237,16 @@ func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
 	}
 	_, err := w.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND id = ANY($4)",
 		w.scope.period, w.scope.from, w.scope.to, marks)
-	if err != nil {
-		return fmt.Errorf("answering stale marks: %w", err)
-	}
-	return nil
+	return failed("answering stale marks", err)
 }
 
 // forgetHeld makes room for the held lines of accounts. Few have any: looking
 // which is cheaper than naming all to the database.
 func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 	var holding []int64
-	err := each(ctx, w.pgx, "held lines", func(v [][]byte) {
-		if _, ours := slices.BinarySearch(accounts, getInt8(v[0])); ours {
-			holding = append(holding, getInt8(v[0]))
+	err := pgcopy.Each(ctx, w.pgx, "held lines", func(v [][]byte) {
+		if _, ours := slices.BinarySearch(accounts, pgcopy.Int8(v[0])); ours {
+			holding = append(holding, pgcopy.Int8(v[0]))
 		}
 	}, "SELECT DISTINCT account_id FROM held_lines WHERE period = $1 AND account_id >= $2 AND account_id <= $3",
 		w.scope.period, w.scope.from, w.scope.to)
@@ -255,10 +254,7 @@ func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 		return err
 	}
 	_, err = w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id = ANY($2)", w.scope.period, holding)
-	if err != nil {
-		return fmt.Errorf("replacing held lines: %w", err)
-	}
-	return nil
+	return failed("replacing held lines", err)
 }
 
 // postEach posts the accounts one at a time; of one that the database refuses, the
@@ -338,7 +334,7 @@ func (w *chunkWork) try(ctx context.Context, c *settlementInput, o models.Settle
 
 func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
 	for _, table := range []struct {
-		rows *rows
+		rows *pgcopy.Rows
 		name string
 	}{
 		{&b.documents, "adjustments (account_id, amount_minor, run_id, adjustment_id, storage_period, period, posting_period, " +
@@ -347,7 +343,7 @@ func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
 		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
 		{&b.moved, "stale (period, account_id, id)"},
 	} {
-		if err := table.rows.send(ctx, w.pgx, table.name); err != nil {
+		if err := table.rows.Send(ctx, w.pgx, table.name); err != nil {
 			return err
 		}
 	}
@@ -357,18 +353,18 @@ func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
 // park names the accounts and invoices that could not be settled and leaves their
 // accounts stale, so that the next catch-up tries again.
 func (w *chunkWork) park(ctx context.Context, outcomes []models.SettlementResult) error {
-	var parked, marks rows
+	var parked, marks pgcopy.Rows
 	for i := range outcomes {
 		all := outcomes[i].AllParked()
 		for _, p := range all {
-			parked.row(6).int8(w.run.ID).int8(p.AccountID).text(p.InvoiceID).int4(int(w.run.Period)).text(storable(p.Error)).time(w.now)
+			parked.Row(6).Int8(w.run.ID).Int8(p.AccountID).Text(p.InvoiceID).Int4(int(w.run.Period)).Text(storable(p.Error)).Time(w.now)
 		}
 		if len(all) > 0 {
-			marks.row(2).int4(int(w.run.Period)).int8(outcomes[i].AccountID)
+			marks.Row(2).Int4(int(w.run.Period)).Int8(outcomes[i].AccountID)
 		}
 	}
-	if err := parked.into(ctx, w.pgx, "parked_accounts (run_id, account_id, invoice_id, period, error, parked_at)"); err != nil {
+	if err := parked.Send(ctx, w.pgx, "parked_accounts (run_id, account_id, invoice_id, period, error, parked_at)"); err != nil {
 		return err
 	}
-	return marks.into(ctx, w.pgx, "stale (period, account_id)")
+	return marks.Send(ctx, w.pgx, "stale (period, account_id)")
 }

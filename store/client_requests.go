@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,10 +10,10 @@ import (
 	"referral/models"
 )
 
-// claimRequest takes a request on that is new, or forgotten, or that anyone who
-// claimed it has not answered in time.
-const claimRequest = quickly + `INSERT INTO client_requests AS r (account_id, key, digest, taken_at, claimed_at)
-	SELECT $1, $2, $3, $4, $4 FROM quickly
+// claimRequest takes a request on that is new, or forgotten, or whose
+// claimer has not answered in time.
+const claimRequest = withoutFlush + `INSERT INTO client_requests AS r (account_id, key, digest, taken_at, claimed_at)
+	SELECT $1, $2, $3, $4, $4 FROM without_flush
 	ON CONFLICT (account_id, key) DO UPDATE SET digest = EXCLUDED.digest, claimed_at = EXCLUDED.claimed_at, answer = NULL,
 		taken_at = CASE WHEN r.taken_at < $5 THEN EXCLUDED.taken_at ELSE r.taken_at END
 	WHERE r.taken_at < $5 OR r.answer IS NULL AND r.digest = EXCLUDED.digest AND r.claimed_at < $6
@@ -39,10 +38,7 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 			}
 		}
 	})
-	if err != nil {
-		return claim, fmt.Errorf("taking on a client's request: %w", err)
-	}
-	return claim, nil
+	return claim, failed("claiming a client's request", err)
 }
 
 // stateOf is what has become of a request that is not ours.
@@ -65,34 +61,23 @@ func stateOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error 
 // AnswerRequest keeps the answer to a request in hand. Somebody who took it over
 // meanwhile has the last word.
 func (s *Store) AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error {
-	return s.endRequest(ctx, "keeping the answer to a client's request",
-		quickly+"UPDATE client_requests SET answer = $4 FROM quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+	return s.exec(ctx, "keeping the answer to a client's request",
+		withoutFlush+"UPDATE client_requests SET answer = $4 FROM without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt, answer)
 }
 
 // ReleaseRequest lets go of a request in hand of which nobody knows how far it
 // got: the next repeat takes it on, as the same request.
 func (s *Store) ReleaseRequest(ctx context.Context, c models.RequestClaim) error {
-	return s.endRequest(ctx, "letting go of a client's request",
-		quickly+"UPDATE client_requests SET claimed_at = '-infinity' FROM quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+	return s.exec(ctx, "letting go of a client's request",
+		withoutFlush+"UPDATE client_requests SET claimed_at = '-infinity' FROM without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
 }
 
 // AbandonRequest forgets a request in hand: nothing came of it, and it may come
 // again as if for the first time.
 func (s *Store) AbandonRequest(ctx context.Context, c models.RequestClaim) error {
-	return s.endRequest(ctx, "giving up a client's request",
-		quickly+"DELETE FROM client_requests USING quickly WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
+	return s.exec(ctx, "giving up a client's request",
+		withoutFlush+"DELETE FROM client_requests USING without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
-}
-
-func (s *Store) endRequest(ctx context.Context, what, sql string, args ...any) error {
-	err := s.statement(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sql, args...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
 }

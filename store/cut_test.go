@@ -251,6 +251,7 @@ func (c *cutter) publish() {
 	c.reads("the main page", func(s *store.Store) (any, error) { a, _, _, err := s.PortalAccount(ctx, 1000); return a, err })
 	c.reads("the bills", func(s *store.Store) (any, error) { return s.PortalInvoices(ctx, 1000, 202605, 12) })
 	c.reads("the periods", func(s *store.Store) (any, error) { return s.Periods(ctx) })
+	c.exec("ANALYZE accounts") // the server estimates their number
 	c.reads("the statistics", func(s *store.Store) (any, error) { return s.Stats(ctx) })
 	c.everywhere(func(s *store.Store, _ int) error { return s.MarkPublished(ctx, refs[0], c.now) })
 	events, err := c.direct.OutboxEvents(ctx, 10)

@@ -1,8 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,13 +15,63 @@ import (
 	"referral/models"
 )
 
+type deadLetterRecord struct {
+	ID          int64 `gorm:"primaryKey"`
+	Topic       string
+	Partition   int
+	Offset      int64
+	Key         []byte
+	Value       []byte
+	Headers     string `gorm:"type:jsonb"`
+	SentAt      time.Time
+	Reason      models.BadInput
+	Detail      string
+	SetAsideAt  time.Time
+	PublishedAt *time.Time
+	ReplayedAt  *time.Time
+
+	EventType    string
+	State        models.DeadLetterState
+	Corrected    []byte
+	LatestReason *models.BadInput
+	LatestDetail *string
+}
+
+func (deadLetterRecord) TableName() string { return "dead_letters" }
+
+// original is the dead letter as it was rejected first.
+func (r *deadLetterRecord) original() (models.DeadLetter, error) {
+	var headers [][2][]byte
+	if err := json.Unmarshal([]byte(r.Headers), &headers); err != nil {
+		return models.DeadLetter{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
+	}
+	return models.DeadLetter{
+		ID: r.ID,
+		Message: models.Message{
+			Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
+			Key:    r.Key, Value: r.Value, Headers: headersOf(headers), At: r.SentAt.UTC(),
+		},
+		Err: models.InputError{Reason: r.Reason, Detail: r.Detail},
+		At:  r.SetAsideAt.UTC(),
+	}, nil
+}
+
+func headersOf(pairs [][2][]byte) []models.Header {
+	headers := make([]models.Header, len(pairs))
+	for i, p := range pairs {
+		headers[i] = models.Header{Key: string(p[0]), Value: p[1]}
+	}
+	return headers
+}
+
+// deadLetter is the dead letter as it stands: what was replayed last, and why that failed.
 func (r *deadLetterRecord) deadLetter() (models.DeadLetterRecord, error) {
-	aside, err := r.setAside()
+	original, err := r.original()
 	if err != nil {
 		return models.DeadLetterRecord{}, err
 	}
 	letter := models.DeadLetterRecord{
-		DeadLetter: aside, Type: r.EventType, State: r.State, ReplayedAt: zeroTime(r.ReplayedAt), Corrected: r.Corrected != nil, FirstErr: aside.Err,
+		DeadLetter: original, Type: r.EventType, State: r.State, ReplayedAt: zeroTime(r.ReplayedAt), Corrected: r.Corrected != nil, FirstErr: original.Err,
 	}
 	if r.Corrected != nil {
 		letter.Message.Value = r.Corrected
@@ -32,7 +82,7 @@ func (r *deadLetterRecord) deadLetter() (models.DeadLetterRecord, error) {
 	return letter, nil
 }
 
-// ListDeadLetters is dead letters behind an id, by id, without their bodies.
+// ListDeadLetters is the dead letters behind an id, by id, without their bodies.
 func (s *Store) ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error) {
 	var records []deadLetterRecord
 	err := selectDeadLetters(s.gorm.WithContext(ctx), f).Omit("value", "corrected").Where("id > ?", after).Order("id").Limit(limit).Find(&records).Error
@@ -72,7 +122,7 @@ func selectDeadLetters(q *gorm.DB, f models.DeadLetterFilter) *gorm.DB {
 
 // DeadLetter is one dead letter, whole. found is false when there is none.
 func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.DeadLetterRecord, found bool, err error) {
-	err = s.snapshot(ctx, true, func(tx *tx) error {
+	err = s.snapshot(ctx, fmt.Sprintf("reading dead letter %d", id), func(tx *tx) error {
 		record, ok, err := tx.deadLetterRecord(id)
 		if found = ok; err != nil || !ok {
 			return err
@@ -83,10 +133,7 @@ func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.DeadLet
 		letter.Outcomes, err = tx.replayOutcomes(id)
 		return err
 	})
-	if err != nil {
-		return letter, false, fmt.Errorf("reading dead letter %d: %w", id, err)
-	}
-	return letter, found, nil
+	return letter, found, err
 }
 
 func (t *tx) deadLetterRecord(id int64, locking ...clause.Expression) (record deadLetterRecord, found bool, err error) {
@@ -128,12 +175,12 @@ func (t *tx) replayOutcomes(id int64) ([]models.ReplayOutcome, error) {
 // ErrDeadLetterState says that a dead letter is not in a state for what was asked.
 var ErrDeadLetterState = errors.New("the dead letter's state does not allow it")
 
-// ReplayDeadLetter has send put a waiting message back, with another value when
+// ReplayDeadLetter has send publish a waiting message again, with another value when
 // corrected is not nil, and records who did it. The dead letter stays locked until
 // the message is out: killed before the end, it still waits, and a second replay
 // of what may have gone out changes nothing. The consumer waits for the lock.
 func (s *Store) ReplayDeadLetter(ctx context.Context, id int64, corrected []byte, act models.OperatorAction, send func(models.Message) error) error {
-	err := s.write(ctx, func(tx *tx) error {
+	err := s.write(ctx, fmt.Sprintf("replaying dead letter %d", id), func(tx *tx) error {
 		record, found, err := tx.deadLetterRecord(id, clause.Locking{Strength: "UPDATE"})
 		if err != nil {
 			return err
@@ -158,19 +205,16 @@ func (s *Store) ReplayDeadLetter(ctx context.Context, id int64, corrected []byte
 		}
 		return tx.recordAction(act)
 	})
-	if err != nil {
-		return fmt.Errorf("putting dead letter %d back: %w", id, err)
-	}
-	return nil
+	return err
 }
 
 // DiscardDeadLetters discards those of some dead letters that wait, or that were
-// put back and have not been read, and records who did it. It returns their ids.
+// replayed and have not been read, and records who did it. It returns their ids.
 func (s *Store) DiscardDeadLetters(ctx context.Context, ids []int64, act func(id int64) models.OperatorAction) (discarded []int64, err error) {
-	err = s.write(ctx, func(tx *tx) error {
+	err = s.write(ctx, "discarding dead letters", func(tx *tx) error {
 		var records []deadLetterRecord
 		err := tx.Model(&records).Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}}}).
-			Where("id = ANY(?)", idList(ids)).Where("state IN ?", []models.DeadLetterState{models.DeadLetterWaiting, models.DeadLetterReplayed}).
+			Where("id IN ?", ids).Where("state IN ?", []models.DeadLetterState{models.DeadLetterWaiting, models.DeadLetterReplayed}).
 			Update("state", models.DeadLetterDiscarded).Error
 		if err != nil {
 			return err
@@ -185,60 +229,28 @@ func (s *Store) DiscardDeadLetters(ctx context.Context, ids []int64, act func(id
 		slices.Sort(discarded)
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("discarding dead letters: %w", err)
-	}
-	return discarded, nil
+	return discarded, err
 }
 
-// findReplays finds the messages of the batch that a person has put back, and
-// locks their dead letters. A header alone proves nothing: the message must be the
-// one that was put back, or the one that was set aside.
-func (b *ingestion) findReplays(context.Context) error {
-	said := map[int]int64{}
-	ids := map[int64]bool{}
-	for i := range b.batch {
-		if id := b.batch[i].Message.DeadLetterOf(); id != 0 {
-			said[i], ids[id] = id, true
-		}
-	}
-	if len(said) == 0 {
-		return nil
-	}
+// UnpublishedDeadLetters is the oldest dead letters that the dead-letter topic has not
+// got yet.
+func (s *Store) UnpublishedDeadLetters(ctx context.Context, limit int) ([]models.DeadLetter, error) {
 	var records []deadLetterRecord
-	err := b.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ANY(?)", idList(sortedIDs(ids))).Order("id").Find(&records).Error
+	err := s.gorm.WithContext(ctx).Where("published_at IS NULL").Order("id").Limit(limit).Find(&records).Error
 	if err != nil {
-		return fmt.Errorf("looking for the dead letters of messages that were put back: %w", err)
+		return nil, fmt.Errorf("reading dead letters to publish: %w", err)
 	}
-	b.again = map[int]int64{}
-	for i, id := range said {
-		known := slices.IndexFunc(records, func(r deadLetterRecord) bool { return r.ID == id })
-		if known >= 0 && records[known].isReplay(&b.batch[i].Message) {
-			b.again[i] = id
+	list := make([]models.DeadLetter, len(records))
+	for i := range records {
+		if list[i], err = records[i].original(); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return list, nil
 }
 
-func (r *deadLetterRecord) isReplay(m *models.Message) bool {
-	if m.Origin.Topic != r.Topic || !bytes.Equal(m.Key, r.Key) {
-		return false
-	}
-	return bytes.Equal(m.Value, r.Value) || r.Corrected != nil && bytes.Equal(m.Value, r.Corrected)
-}
-
-// writeOutcome notes what became of a message that was put back, once for each
-// message, however often it is delivered.
-func (b *ingestion) writeOutcome(i int, letter int64) {
-	m := &b.batch[i].Message
-	fault, failed := b.faults[i]
-	b.last.exec("noting what became of a message that was put back", `WITH added AS (
-			INSERT INTO dead_letter_outcomes (dead_letter_id, topic, partition, "offset", sent_at, at, taken, reason, detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, $8::text, $9::text) ON CONFLICT DO NOTHING RETURNING taken, reason, detail)
-		UPDATE dead_letters d SET
-			state = CASE WHEN a.taken THEN 'resolved' WHEN d.state = 'discarded' THEN d.state ELSE 'waiting' END,
-			latest_reason = CASE WHEN a.taken THEN d.latest_reason ELSE a.reason END,
-			latest_detail = CASE WHEN a.taken THEN d.latest_detail ELSE a.detail END
-		FROM added a WHERE d.id = $1`,
-		letter, m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.At.UTC(), b.now, !failed, string(fault.Reason), storable(fault.Detail))
+// MarkDeadLettersPublished notes that the dead-letter topic has these.
+func (s *Store) MarkDeadLettersPublished(ctx context.Context, ids []int64, at time.Time) error {
+	err := s.gorm.WithContext(ctx).Model(&deadLetterRecord{}).Where("id IN ?", ids).Update("published_at", at).Error
+	return failed("marking dead letters as published", err)
 }

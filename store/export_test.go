@@ -8,10 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
-// FriendsQuery is what reads a page of friends.
-const FriendsQuery = friendsQuery
+// ReferredQuery is what reads a page of invitees.
+const ReferredQuery = referredQuery
 
 // RetentionStatement is what deletes a batch of the old rows of a table.
 func RetentionStatement(table string) string {
@@ -49,15 +50,15 @@ func (s *Store) HarmRehearsals() error {
 func (s *Store) InUse() int { return s.sql.Stats().InUse }
 
 func panicking(ctx context.Context, conn *pgx.Conn) error {
-	var batch pgx.Batch
-	queueRows(&batch, func(pgx.Rows) error { panic("an answer") }, "SELECT generate_series(1, 10000)")
-	queueRows(&batch, nothing, "SELECT generate_series(1, 10000)")
-	return conn.SendBatch(ctx, &batch).Close()
+	var batch pgcopy.Batch
+	batch.Each("numbers", func([][]byte) { panic("an answer") }, "SELECT generate_series(1, 10000)")
+	batch.Exec("numbers", "SELECT generate_series(1, 10000)")
+	return batch.Send(ctx, conn)
 }
 
 // PanicInTransaction panics in a transaction with answers unread.
 func (s *Store) PanicInTransaction(ctx context.Context) error {
-	return s.write(ctx, func(tx *tx) error { return panicking(ctx, tx.pgx) })
+	return s.write(ctx, "panicking", func(tx *tx) error { return panicking(ctx, tx.pgx) })
 }
 
 // PanicInStatement panics outside a transaction with answers unread.
@@ -70,5 +71,5 @@ func CheckedTables() string { return strings.Join(tablesOf(migrations), " ") }
 
 // RecordAction records an act that changes nothing else.
 func (s *Store) RecordAction(ctx context.Context, a models.OperatorAction) error {
-	return s.write(ctx, func(tx *tx) error { return tx.recordAction(a) })
+	return s.write(ctx, "recording", func(tx *tx) error { return tx.recordAction(a) })
 }

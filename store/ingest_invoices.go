@@ -13,10 +13,10 @@ const (
 	ownerBytes   = 46
 )
 
-// takeInvoices stores the batch's invoices with their lines. All revisions are
+// storeInvoices stores the batch's invoices with their lines. All revisions are
 // kept; which one counts is for the reader to say.
-func (b *ingestion) takeInvoices(ctx context.Context) error {
-	rows, owners := &b.out.invoices, &b.out.owners
+func (b *ingestion) storeInvoices(ctx context.Context) error {
+	rows, owners := &b.rows.invoices, &b.rows.owners
 	spans := map[models.Period]*span{}
 	var revised []int64
 	factsOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
@@ -24,13 +24,13 @@ func (b *ingestion) takeInvoices(ctx context.Context) error {
 		if isKnown && !b.admit(i, inv, known) {
 			return
 		}
-		if rows.count == 0 {
-			rows.room(len(b.batch) * invoiceBytes)
-			owners.room(len(b.batch) * ownerBytes)
+		if rows.Count() == 0 {
+			rows.Grow(len(b.messages) * invoiceBytes)
+			owners.Grow(len(b.messages) * ownerBytes)
 		}
 		if !isKnown {
 			known = knownInvoice{account: inv.AccountID, stored: inv.Period}
-			owners.row(3).int8(inv.AccountID).int4(int(known.stored)).text(inv.ID)
+			owners.Row(3).Int8(inv.AccountID).Int4(int(known.stored)).Text(inv.ID)
 		}
 		b.appendInvoice(f, inv, known.stored)
 		spanOf(spans, inv.Period).cover(inv)
@@ -43,26 +43,24 @@ func (b *ingestion) takeInvoices(ctx context.Context) error {
 			revised = append(revised, inv.AccountID)
 		}
 	})
-	if rows.count == 0 {
+	if rows.Count() == 0 {
 		return nil
 	}
-	if err := b.startedPeriods(spans); err != nil {
-		return err
-	}
+	b.notePeriods(spans)
 	if len(revised) > 0 {
-		b.markAtWork(revised)
+		b.markForActiveRuns(revised)
 	}
 	// The owners first: of two batches that bring one invoice, the second waits here.
-	if err := owners.send(ctx, b.pgx, "invoice_ids (account_id, storage_period, invoice_id)"); err != nil {
+	if err := owners.Send(ctx, b.pgx, "invoice_ids (account_id, storage_period, invoice_id)"); err != nil {
 		return err
 	}
-	return rows.send(ctx, b.pgx, "invoices (account_id, storage_period, period, revision, invoice_id, currency, lines, provenance)")
+	return rows.Send(ctx, b.pgx, "invoices (account_id, storage_period, period, revision, invoice_id, currency, lines, provenance)")
 }
 
 func (b *ingestion) appendInvoice(f *models.Fact, inv *models.Invoice, stored models.Period) {
-	out := b.out.invoices.row(8).int8(inv.AccountID).int4(int(stored)).int4(int(inv.Period)).int4(inv.Revision).text(inv.ID).text(inv.Currency)
-	out.sized(func(buf []byte) []byte { return appendLines(buf, inv) })
-	out.provenance(b.numbers, f.Provenance)
+	out := b.rows.invoices.Row(8).Int8(inv.AccountID).Int4(int(stored)).Int4(int(inv.Period)).Int4(inv.Revision).Text(inv.ID).Text(inv.Currency)
+	out.Value(func(buf []byte) []byte { return appendLines(buf, inv) })
+	out.Bytes(b.provenance(f))
 }
 
 // admit sorts out a revision that came before, and one that contradicts what came
@@ -70,17 +68,17 @@ func (b *ingestion) appendInvoice(f *models.Fact, inv *models.Invoice, stored mo
 // between two owners of one invoice.
 func (b *ingestion) admit(i int, inv *models.Invoice, known knownInvoice) bool {
 	if known.account != inv.AccountID {
-		b.conflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
+		b.rejectConflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
 		return false
 	}
 	for _, r := range known.revisions {
 		switch {
 		case r.Revision != inv.Revision:
 		case !r.Same(inv):
-			b.conflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
+			b.rejectConflict(i, fmt.Sprintf("data.revision: revision %d of this invoice came before with another body; send the change as a higher revision", inv.Revision))
 			return false
 		default:
-			b.fate[i] = models.Repeated
+			b.dispositions[i] = models.Repeated
 			return false
 		}
 	}
@@ -91,7 +89,7 @@ func (b *ingestion) admit(i int, inv *models.Invoice, known knownInvoice) bool {
 // revisions names, started or not: the ledger may hold something of it.
 func (b *ingestion) markRevisions(known knownInvoice) {
 	for _, r := range known.revisions {
-		b.marks[mark{r.Period, known.account}] = true
+		b.stale[staleMark{r.Period, known.account}] = true
 	}
 }
 
@@ -115,33 +113,26 @@ func (s *span) cover(inv *models.Invoice) {
 	}
 }
 
-// startedPeriods makes the batch's periods known, widens their bounds, and marks
+// notePeriods makes the batch's periods known, widens their bounds, and marks
 // the accounts whose invoice comes after its period was started.
-func (b *ingestion) startedPeriods(spans map[models.Period]*span) error {
+func (b *ingestion) notePeriods(spans map[models.Period]*span) {
 	for _, p := range sortedPeriods(spans) {
 		s := spans[p]
 		known, ok := b.known.periods[p]
 		if known.started {
 			for _, account := range s.accounts {
-				b.marks[mark{p, account}] = true
+				b.stale[staleMark{p, account}] = true
 			}
 		}
 		if ok && s.min >= known.min && s.max <= known.max {
 			continue
 		}
-		if err := b.widen(p, s); err != nil {
-			return err
-		}
+		b.widen(p, s)
 	}
-	return nil
 }
 
-func (b *ingestion) widen(p models.Period, s *span) error {
-	err := b.Exec(`INSERT INTO periods (period, min_day, max_day) VALUES (?, ?, ?)
+func (b *ingestion) widen(p models.Period, s *span) {
+	b.writes.Exec("noting period "+p.String(), `INSERT INTO periods (period, min_day, max_day) VALUES ($1, $2, $3)
 		ON CONFLICT (period) DO UPDATE SET min_day = LEAST(periods.min_day, excluded.min_day), max_day = GREATEST(periods.max_day, excluded.max_day)`,
-		p, dateValue(s.min), dateValue(s.max)).Error
-	if err != nil {
-		return fmt.Errorf("noting period %s: %w", p, err)
-	}
-	return nil
+		p, s.min.Time(), s.max.Time())
 }

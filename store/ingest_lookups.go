@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // lookups is what the database knows about a batch.
@@ -38,44 +36,46 @@ type periodBounds struct {
 	started  bool
 }
 
-// gateSQL passes the gate, and also has what a batch asks follow the indexes.
-const gateSQL = planByIndexes + ", pg_advisory_xact_lock_shared($1)"
+// passBarrier also has what a batch asks follow the indexes.
+const passBarrier = planByIndexes + ", pg_advisory_xact_lock_shared($1)"
 
-// passGate passes the gate and looks up behind it, in one round trip, what is
-// known of the batch. The statements run one after another, and each sees what
-// was committed before it.
-func (b *ingestion) passGate(ctx context.Context) error {
+// lookUp begins the transaction, passes the ingest barrier and looks up behind it, in
+// one round trip, what is known of the batch. The statements run one after another, and
+// each sees what was committed before it.
+func (b *ingestion) lookUp(ctx context.Context) error {
 	b.known = lookups{invoices: map[string]knownInvoice{}, answers: map[answerKey]models.Money{}, periods: map[models.Period]periodBounds{}}
-	var batch pgx.Batch
-	queue(&batch, "the gate", func([][]byte) {}, gateSQL, int64(lockGate))
-	if slices.ContainsFunc(b.batch, func(d models.DecodedMessage) bool { return d.Err == nil && changesEntitlements(d.Fact) }) {
+	var batch pgcopy.Batch
+	batch.Exec("beginning a transaction", beginReadCommitted)
+	batch.Exec("passing the ingest barrier", passBarrier, int64(lockIngest))
+	if len(b.facts.list) > 0 {
 		b.queueHoldTerms(&batch, readTerms)
+		b.facts.reach.queue(&batch)
 	}
 	if documents := b.documentsAnswered(); len(documents) > 0 {
-		queue(&batch, "billing's answers", b.known.answer,
+		batch.Each("billing's answers", b.known.answer,
 			"SELECT adjustment_id, at, status, amount_minor FROM results WHERE adjustment_id = ANY($1::uuid[])", documents)
 	}
 	if ids, periods := b.invoiceIDs(); len(ids) > 0 {
-		queue(&batch, "owners of invoices", b.known.owner,
+		batch.Each("owners of invoices", b.known.owner,
 			"SELECT invoice_id, account_id, storage_period FROM invoice_ids WHERE invoice_id = ANY($1)", ids)
-		queue(&batch, "periods", b.known.period, "SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods)
+		batch.Each("periods", b.known.period, "SELECT period, min_day, max_day, started_at FROM periods WHERE period = ANY($1)", periods)
 	}
-	if err := b.pgx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("passing the gate and looking up what is known: %w", err)
+	if err := batch.Send(ctx, b.pgx); err != nil {
+		return err
 	}
 	return b.readRevisions(ctx)
 }
 
 func (l *lookups) owner(v [][]byte) {
-	l.invoices[string(v[0])] = knownInvoice{account: getInt8(v[1]), stored: models.Period(getInt4(v[2]))}
+	l.invoices[string(v[0])] = knownInvoice{account: pgcopy.Int8(v[1]), stored: pgcopy.Period(v[2])}
 }
 
 func (l *lookups) answer(v [][]byte) {
-	l.answers[answerKey{getUUID(v[0]), getTime(v[1]).UnixMicro(), models.ResultStatus(v[2])}] = models.Money(getInt8(v[3]))
+	l.answers[answerKey{pgcopy.UUID(v[0]), pgcopy.Time(v[1]).UnixMicro(), models.ResultStatus(v[2])}] = pgcopy.Money(v[3])
 }
 
 func (l *lookups) period(v [][]byte) {
-	l.periods[models.Period(getInt4(v[0]))] = periodBounds{getDate(v[1]), getDate(v[2]), v[3] != nil}
+	l.periods[pgcopy.Period(v[0])] = periodBounds{pgcopy.Date(v[1]), pgcopy.Date(v[2]), v[3] != nil}
 }
 
 func (b *ingestion) documentsAnswered() [][16]byte {
@@ -111,7 +111,7 @@ func (b *ingestion) readRevisions(ctx context.Context) error {
 		return nil
 	}
 	texts := newUnpacker()
-	return each(ctx, b.pgx, "revisions of invoices", func(v [][]byte) {
+	return pgcopy.Each(ctx, b.pgx, "revisions of invoices", func(v [][]byte) {
 		r := readRevision(v, texts)
 		known := b.known.invoices[r.ID]
 		known.revisions = append(known.revisions, r.Invoice)

@@ -55,15 +55,12 @@ func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord 
 // Whatever becomes of it later, it counts for the day: neither limit may be got
 // round by invitations that fail.
 func (s *Store) Invite(ctx context.Context, q models.InvitationRequest) (i models.Invitation, err error) {
-	err = s.write(ctx, func(tx *tx) error {
+	err = s.write(ctx, "taking on an invitation", func(tx *tx) error {
 		tx.now = tx.now.UTC().Truncate(time.Microsecond) // as the database will give it back
 		i, err = tx.invite(&q)
 		return err
 	})
-	if err != nil {
-		return models.Invitation{}, fmt.Errorf("taking on an invitation: %w", err)
-	}
-	return i, nil
+	return i, err
 }
 
 func (t *tx) invite(q *models.InvitationRequest) (models.Invitation, error) {
@@ -89,20 +86,16 @@ func (t *tx) invite(q *models.InvitationRequest) (models.Invitation, error) {
 	if err := t.Create(&record).Error; err != nil {
 		return models.Invitation{}, err
 	}
-	return record.invitation(), t.Exec("UPDATE invitation_days SET taken = taken + 1 WHERE account_id = ? AND day = ?",
-		q.AccountID, dateValue(q.Day)).Error
+	err = t.exec("counting the invitation", "UPDATE invitation_days SET taken = taken + 1 WHERE account_id = $1 AND day = $2", q.AccountID, q.Day.Time())
+	return record.invitation(), err
 }
 
 // lockInvitationDay has the client's other requests wait, and tells how many
 // invitations the day has seen.
 func (t *tx) lockInvitationDay(q *models.InvitationRequest) (taken int, err error) {
-	err = t.Raw(`INSERT INTO invitation_days (account_id, day, taken) VALUES (?, ?, 0)
-		ON CONFLICT (account_id, day) DO UPDATE SET taken = invitation_days.taken RETURNING taken`,
-		q.AccountID, dateValue(q.Day)).Scan(&taken).Error
-	if err != nil {
-		return 0, fmt.Errorf("locking the client's day: %w", err)
-	}
-	return taken, nil
+	_, err = t.scan("locking the client's day", []any{&taken}, `INSERT INTO invitation_days (account_id, day, taken) VALUES ($1, $2, 0)
+		ON CONFLICT (account_id, day) DO UPDATE SET taken = invitation_days.taken RETURNING taken`, q.AccountID, q.Day.Time())
+	return taken, err
 }
 
 func (t *tx) invitationByID(q *models.InvitationRequest) (i models.Invitation, found bool, err error) {
@@ -120,17 +113,13 @@ func (t *tx) invitationByID(q *models.InvitationRequest) (i models.Invitation, f
 // takeRecipient uses up the recipient's one invitation of the day. The row stays
 // locked: another client's invitation or the recipient's opt-out waits.
 func (t *tx) takeRecipient(q *models.InvitationRequest) error {
-	day := dateValue(q.Day)
-	result := t.Exec(`INSERT INTO recipients AS r (recipient_key, invited_on) VALUES (?, ?)
+	rows, err := t.change("locking the recipient", `INSERT INTO recipients AS r (recipient_key, invited_on) VALUES ($1, $2)
 		ON CONFLICT (recipient_key) DO UPDATE SET invited_on = EXCLUDED.invited_on
-		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, digestValue(q.Key), day)
-	if result.Error != nil {
-		return fmt.Errorf("locking the recipient: %w", result.Error)
+		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, q.Key[:], q.Day.Time())
+	if err != nil || rows == 1 {
+		return err
 	}
-	if result.RowsAffected == 1 {
-		return nil
-	}
-	out, err := t.optedOut(digestValue(q.Key))
+	out, err := t.optedOut(q.Key)
 	if err == nil && !out {
 		err = models.ErrRecipientInvited
 	}
@@ -142,13 +131,9 @@ func (t *tx) takeRecipient(q *models.InvitationRequest) error {
 
 // optedOut tells whether a recipient wants no invitations; that does not change
 // before the transaction ends.
-func (t *tx) optedOut(key digestValue) (bool, error) {
-	var out []bool
-	err := t.Raw("SELECT opted_out_at IS NOT NULL FROM recipients WHERE recipient_key = ? FOR SHARE", key).Scan(&out).Error
-	if err != nil {
-		return false, fmt.Errorf("asking what the recipient wants: %w", err)
-	}
-	return len(out) == 1 && out[0], nil
+func (t *tx) optedOut(key models.RecipientKey) (out bool, err error) {
+	_, err = t.scan("reading the recipient", []any{&out}, "SELECT opted_out_at IS NOT NULL FROM recipients WHERE recipient_key = $1 FOR SHARE", key[:])
+	return out, err
 }
 
 // Invitations is those that a client has sent, the newest first. after is the
@@ -170,38 +155,26 @@ func (s *Store) Invitations(ctx context.Context, account int64, after models.UUI
 	return list, nil
 }
 
-// errNoToken ends a transaction that found nothing.
-var errNoToken = errors.New("no invitation has this token")
-
 // OptOut has the recipient of the invitation with this token never written to
 // again, and cancels what waits for it. It may be repeated. found is false for a
 // token that belongs to no invitation.
 func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, err error) {
-	err = s.write(ctx, func(tx *tx) error {
-		var keys []digestValue
-		if err := tx.Raw("SELECT recipient_key FROM invitations WHERE token_hash = ? LIMIT 1", digestValue(token)).Scan(&keys).Error; err != nil {
+	err = s.write(ctx, "opting a recipient out", func(tx *tx) error {
+		var key []byte
+		if found, err = tx.scan("looking for the token", []any{&key}, "SELECT recipient_key FROM invitations WHERE token_hash = $1 LIMIT 1", token[:]); err != nil || !found {
 			return err
 		}
-		if len(keys) == 0 {
-			return errNoToken
-		}
-		return tx.optOut(keys[0])
+		return tx.optOut(key)
 	})
-	if errors.Is(err, errNoToken) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("opting a recipient out: %w", err)
-	}
-	return true, nil
+	return found && err == nil, err
 }
 
-func (t *tx) optOut(key digestValue) error {
-	err := t.Exec(`INSERT INTO recipients AS r (recipient_key, invited_on, opted_out_at) VALUES (?, ?, ?)
-		ON CONFLICT (recipient_key) DO UPDATE SET opted_out_at = coalesce(r.opted_out_at, EXCLUDED.opted_out_at)`, key, t.now, t.now).Error
+func (t *tx) optOut(key []byte) error {
+	err := t.exec("noting the recipient's wish", `INSERT INTO recipients AS r (recipient_key, invited_on, opted_out_at) VALUES ($1, $2::timestamptz::date, $2)
+		ON CONFLICT (recipient_key) DO UPDATE SET opted_out_at = coalesce(r.opted_out_at, EXCLUDED.opted_out_at)`, key, t.now)
 	if err != nil {
 		return err
 	}
-	return t.Exec(`UPDATE invitations SET state = 'opted_out', token = '', changed_at = ?
-		WHERE recipient_key = ? AND state = 'queued'`, t.now, key).Error
+	return t.exec("cancelling queued invitations", `UPDATE invitations SET state = 'opted_out', token = '', changed_at = $1
+		WHERE recipient_key = $2 AND state = 'queued'`, t.now, key)
 }

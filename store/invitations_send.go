@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
+	"gorm.io/gorm/clause"
+
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // ClaimInvitations puts up to limit invitations of a channel that are due into
@@ -18,7 +20,7 @@ import (
 // and says so: its sender notes it as unknown.
 func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	var list []models.ClaimedInvitation
-	err := s.write(ctx, func(tx *tx) error {
+	err := s.write(ctx, "claiming invitations", func(tx *tx) error {
 		var records []invitationRecord
 		// Materialized, for a plan that reads the rows that are due twice would lock
 		// more of them than the limit.
@@ -31,10 +33,7 @@ func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, tr
 		list = claimed(records, transport)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("claiming invitations: %w", err)
-	}
-	return list, nil
+	return list, err
 }
 
 func claimed(records []invitationRecord, transport string) []models.ClaimedInvitation {
@@ -58,7 +57,7 @@ func claimed(records []invitationRecord, transport string) []models.ClaimedInvit
 // attempt that had been given up as unknown. A recipient that has opted out
 // meanwhile is not queued again.
 func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
-	err := s.write(ctx, func(tx *tx) error {
+	err := s.write(ctx, "noting what became of an invitation", func(tx *tx) error {
 		tx.now = tx.now.UTC().Truncate(time.Microsecond)
 		record, err := tx.lockClaimed(c)
 		if err != nil || record == nil || !holds(record, o) {
@@ -69,17 +68,14 @@ func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.Invitation
 		}
 		return tx.noteParts(record, o.TransportIDs)
 	})
-	if err != nil {
-		return fmt.Errorf("noting what became of an invitation: %w", err)
-	}
-	return nil
+	return err
 }
 
 // lockClaimed is the invitation of a claim; nil when it was claimed again.
 func (t *tx) lockClaimed(c models.InvitationClaim) (*invitationRecord, error) {
 	var records []invitationRecord
-	err := t.Raw("SELECT * FROM invitations WHERE account_id = ? AND invitation_id = ? AND attempts = ? FOR UPDATE",
-		c.AccountID, uuidValue(c.ID), c.Attempt).Scan(&records).Error
+	err := t.Clauses(clause.Locking{Strength: "UPDATE"}).
+		Where("account_id = ? AND invitation_id = ? AND attempts = ?", c.AccountID, uuidValue(c.ID), c.Attempt).Find(&records).Error
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
@@ -95,7 +91,7 @@ func holds(r *invitationRecord, o models.InvitationOutcome) bool {
 func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 	r.State, r.ChangedAt, r.ClaimedAt, r.InDoubt = o.State, t.now, nil, r.InDoubt || o.InDoubt
 	if o.State == models.InvitationQueued {
-		out, err := t.optedOut(r.RecipientKey)
+		out, err := t.optedOut(models.RecipientKey(r.RecipientKey))
 		if err != nil {
 			return err
 		}
@@ -116,6 +112,9 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 	return t.Save(r).Error
 }
 
+// releaseLimit is how many claims are released at once.
+const releaseLimit = 500
+
 // ReleaseInvitations deals with claims from before a time, whose senders must be
 // taken for dead: those of repeatable transports, whose peers drop a repeat, are
 // queued again, for the same transport only; of all others nobody knows whether they
@@ -123,11 +122,11 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 // channel.
 func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
 	unknown := map[models.Channel]int{}
-	err := s.write(ctx, func(tx *tx) error {
+	err := s.write(ctx, "releasing the invitations of dead senders", func(tx *tx) error {
 		clear(unknown)
 		var records []invitationRecord
-		err := tx.Raw("SELECT * FROM invitations WHERE state = 'sending' AND claimed_at < ? ORDER BY claimed_at LIMIT ? FOR UPDATE SKIP LOCKED",
-			before, insertBatch).Scan(&records).Error
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}).
+			Where("state = 'sending' AND claimed_at < ?", before).Order("claimed_at").Limit(releaseLimit).Find(&records).Error
 		if err != nil {
 			return err
 		}
@@ -141,10 +140,7 @@ func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeat
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("releasing the invitations of dead senders: %w", err)
-	}
-	return unknown, nil
+	return unknown, err
 }
 
 func (t *tx) release(r *invitationRecord, repeatable []string) error {
@@ -157,21 +153,12 @@ func (t *tx) release(r *invitationRecord, repeatable []string) error {
 
 // InvitationQueues is what waits to be sent, for each channel that has something.
 func (s *Store) InvitationQueues(ctx context.Context) ([]models.InvitationQueue, error) {
-	var rows []struct {
-		Channel models.Channel
-		Waiting int64
-		InHand  int64
-		Oldest  *time.Time
-	}
-	err := s.gorm.WithContext(ctx).Raw(`SELECT channel, count(*) FILTER (WHERE state = 'queued') AS waiting,
-		count(*) FILTER (WHERE state = 'sending') AS in_hand, min(created_at) FILTER (WHERE state = 'queued') AS oldest
-		FROM invitations WHERE state = 'queued' OR state = 'sending' GROUP BY channel ORDER BY channel`).Scan(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("counting the invitations that wait: %w", err)
-	}
-	list := make([]models.InvitationQueue, len(rows))
-	for i, r := range rows {
-		list[i] = models.InvitationQueue{Channel: r.Channel, Waiting: r.Waiting, InHand: r.InHand, Oldest: zeroTime(r.Oldest)}
-	}
-	return list, nil
+	var list []models.InvitationQueue
+	err := s.each(ctx, "the invitations that wait", func(v [][]byte) {
+		list = append(list, models.InvitationQueue{
+			Channel: models.Channel(v[0]), Waiting: pgcopy.Int8(v[1]), InHand: pgcopy.Int8(v[2]), Oldest: pgcopy.Time(v[3]),
+		})
+	}, `SELECT channel, count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'sending'), min(created_at) FILTER (WHERE state = 'queued')
+		FROM invitations WHERE state = 'queued' OR state = 'sending' GROUP BY channel ORDER BY channel`)
+	return list, err
 }

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // leadCheck is how often a leader makes sure that it still holds its lock, and
@@ -24,7 +26,12 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 	if err != nil {
 		return ctx, nil, false, fmt.Errorf("connecting to the database: %w", err)
 	}
-	l := lease{conn: conn, token: rand.Text()}
+	raw, err := pgxConn(conn)
+	if err != nil {
+		_ = conn.Close()
+		return ctx, nil, false, err
+	}
+	l := lease{conn: conn, raw: raw, token: rand.Text()}
 	if ok, err = l.take(ctx); err != nil || !ok {
 		_ = conn.Close()
 		if err != nil {
@@ -49,11 +56,12 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 // another leader that a pooler has given the same session.
 type lease struct {
 	conn  *sql.Conn
+	raw   *pgx.Conn
 	token string
 }
 
 func (l lease) take(ctx context.Context) (ok bool, err error) {
-	err = l.conn.QueryRowContext(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
+	err = l.raw.QueryRow(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
 		int64(lockPublisher), l.token).Scan(&ok)
 	return ok, err
 }
@@ -79,7 +87,7 @@ func (l lease) watch(ctx context.Context, lost context.CancelFunc) {
 func (l lease) held(ctx context.Context) (held bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leadPatience)
 	defer cancel()
-	err = l.conn.QueryRowContext(ctx, `SELECT coalesce(current_setting('referral.leader', true), '') = $2 AND EXISTS (
+	err = l.raw.QueryRow(ctx, `SELECT coalesce(current_setting('referral.leader', true), '') = $2 AND EXISTS (
 		SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
 		AND classid = $1::bigint >> 32 AND objid = $1::bigint & 4294967295 AND objsubid = 1)`, int64(lockPublisher), l.token).Scan(&held)
 	return held, err
@@ -90,6 +98,6 @@ func (l lease) held(ctx context.Context) (held bool, err error) {
 func (l lease) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), leadCheck)
 	defer cancel()
-	_, _ = l.conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))
-	_ = l.conn.Close()
+	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))
+	release(l.conn, l.raw)
 }

@@ -6,31 +6,32 @@ import (
 	"sync"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // ledgerRows is what a chunk writes: the rows of four tables, ready to be sent, and
 // the accounts whose held lines they replace.
 type ledgerRows struct {
-	documents, packages, held, moved rows
+	documents, packages, held, moved pgcopy.Rows
 	accounts                         []int64 // in order
 }
 
-func (b *ledgerRows) tables() []*rows { return []*rows{&b.documents, &b.packages, &b.held, &b.moved} }
+func (b *ledgerRows) tables() []*pgcopy.Rows {
+	return []*pgcopy.Rows{&b.documents, &b.packages, &b.held, &b.moved}
+}
 
 func (b *ledgerRows) size() models.ChunkSize {
-	return models.ChunkSize{Documents: int64(b.documents.count), Packages: int64(b.packages.count)}
+	return models.ChunkSize{Documents: int64(b.documents.Count()), Packages: int64(b.packages.Count())}
 }
 
 func (b *ledgerRows) appendTo(out []byte) []byte {
-	size := binary.MaxVarintLen64 * (2*len(b.tables()) + len(b.accounts))
+	size := binary.MaxVarintLen64 * len(b.accounts)
 	for _, t := range b.tables() {
-		size += len(t.buf) + len(copyTrailer)
+		size += t.EncodedSize()
 	}
 	out = slices.Grow(out, size)
 	for _, t := range b.tables() {
-		out = binary.AppendVarint(out, int64(t.count))
-		out = binary.AppendVarint(out, int64(len(t.buf)))
-		out = append(append(out, t.buf...), copyTrailer...)
+		out = t.AppendTo(out)
 	}
 	for _, id := range b.accounts {
 		out = binary.AppendVarint(out, id)
@@ -38,10 +39,10 @@ func (b *ledgerRows) appendTo(out []byte) []byte {
 	return out
 }
 
-// empty forgets the rows, and keeps their room for others.
-func (b *ledgerRows) empty() {
+// reset forgets the rows, and keeps their memory for others.
+func (b *ledgerRows) reset() {
 	for _, t := range b.tables() {
-		t.buf, t.count = t.buf[:0], 0
+		t.Reset()
 	}
 	b.accounts = b.accounts[:0]
 }
@@ -56,28 +57,19 @@ type workroom struct {
 
 var workrooms = sync.Pool{New: func() any { return &workroom{} }}
 
-func decodeLedgerRows(in []byte) (*ledgerRows, error) {
+func decodeLedgerRows(in []byte) (_ *ledgerRows, err error) {
 	b := &ledgerRows{}
-	next := func() int64 {
-		v, n := binary.Varint(in)
-		in = in[max(n, 0):]
-		return v
-	}
 	for _, t := range b.tables() {
-		t.count = int(next())
-		size := int(next())
-		if size < 0 || size > len(in)-len(copyTrailer) {
-			return nil, errRehearsalCache
+		if *t, in, err = pgcopy.Decode(in); err != nil {
+			return nil, err
 		}
-		whole := size + len(copyTrailer)
-		t.buf, in = in[:size:whole], in[whole:] // the end is there already for [rows.send] to write again
 	}
 	for len(in) > 0 {
-		before := len(in)
-		b.accounts = append(b.accounts, next())
-		if len(in) == before {
-			return nil, errRehearsalCache
+		id, n := binary.Varint(in)
+		if n <= 0 {
+			return nil, pgcopy.ErrDamaged
 		}
+		b.accounts, in = append(b.accounts, id), in[n:]
 	}
 	return b, nil
 }
@@ -86,9 +78,9 @@ func decodeLedgerRows(in []byte) (*ledgerRows, error) {
 // are made.
 func (w *chunkWork) ledgerRows(c *settlementInput, outcomes []models.SettlementResult) *ledgerRows {
 	b := &w.room.ledgerRows
-	b.empty()
+	b.reset()
 	b.accounts = append(b.accounts, c.ids()...)
-	b.moved.buf, b.moved.count = append(b.moved.buf, c.moved.buf...), c.moved.count
+	b.moved.CopyFrom(&c.moved)
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Err != nil {
@@ -101,20 +93,20 @@ func (w *chunkWork) ledgerRows(c *settlementInput, outcomes []models.SettlementR
 			w.smsPackage(&b.packages, &o.Packages[j])
 		}
 		for _, h := range o.Held {
-			b.held.row(6).int8(h.AccountID).int4(int(h.Period)).text(h.InvoiceID).text(h.LineID).text(h.Service).int8(int64(h.Amount))
+			b.held.Row(6).Int8(h.AccountID).Int4(int(h.Period)).Text(h.InvoiceID).Text(h.LineID).Text(h.Service).Int8(int64(h.Amount))
 		}
 	}
 	return b
 }
 
-func (w *chunkWork) document(out *rows, a *models.Adjustment, stored models.Period) {
-	out.row(14).int8(a.AccountID).int8(int64(a.Amount)).int8(w.run.ID).uuid(a.ID).int4(int(stored)).int4(int(a.Period)).int4(int(a.PostingPeriod)).
-		int4(a.Sequence).int4(a.InvoiceRevision).int4(w.chunk.ChunkNo).text(a.InvoiceID).text(a.Currency).text(string(a.Reason)).
-		sized(func(buf []byte) []byte { return appendItems(buf, a.Items) })
+func (w *chunkWork) document(out *pgcopy.Rows, a *models.Adjustment, stored models.Period) {
+	out.Row(14).Int8(a.AccountID).Int8(int64(a.Amount)).Int8(w.run.ID).UUID(a.ID).Int4(int(stored)).Int4(int(a.Period)).Int4(int(a.PostingPeriod)).
+		Int4(a.Sequence).Int4(a.InvoiceRevision).Int4(w.chunk.ChunkNo).Text(a.InvoiceID).Text(a.Currency).Text(string(a.Reason)).
+		Value(func(buf []byte) []byte { return appendItems(buf, a.Items) })
 }
 
-func (w *chunkWork) smsPackage(out *rows, g *models.SMSPackage) {
-	out.row(11).int8(g.AccountID).int4(g.SMS).int4(g.Ordinal).uuid(g.ID).date(g.GrantedOn).
-		int4(int(g.Period)).int4(int(g.PostingPeriod)).text(g.InvoiceID).int2(g.Step).
-		int8(w.run.ID).int4(w.chunk.ChunkNo)
+func (w *chunkWork) smsPackage(out *pgcopy.Rows, g *models.SMSPackage) {
+	out.Row(11).Int8(g.AccountID).Int4(g.SMS).Int4(g.Ordinal).UUID(g.ID).Date(g.GrantedOn).
+		Int4(int(g.Period)).Int4(int(g.PostingPeriod)).Text(g.InvoiceID).Int2(g.Step).
+		Int8(w.run.ID).Int4(w.chunk.ChunkNo)
 }

@@ -28,10 +28,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 		return nil, fmt.Errorf("making the migration lock: %w", err)
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
-	if err != nil {
-		return nil, fmt.Errorf("reading the migrations: %w", err)
-	}
-	return p, nil
+	return p, failed("reading the migrations", err)
 }
 
 // Roles is the database roles that a migration grants rights to; one that is empty
@@ -99,16 +96,14 @@ func (s *Store) schemaVersions(ctx context.Context, p *goose.Provider) (have, ne
 
 // schemaVersion reads goose's table; asking goose itself would create it.
 func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
-	var version sql.NullInt64
+	var version int64
 	var there bool
-	err := s.sql.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&there)
+	const what = "reading the schema version"
+	_, err := s.scan(ctx, what, []any{&there}, "SELECT to_regclass('goose_db_version') IS NOT NULL")
 	if err == nil && there {
-		err = s.sql.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied`).Scan(&version)
+		_, err = s.scan(ctx, what, []any{&version}, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied")
 	}
-	if err != nil {
-		return 0, fmt.Errorf("reading the schema version: %w", err)
-	}
-	return version.Int64, nil
+	return version, err
 }
 
 // appendOnlyTables can only be read and added to: the ledger, and what persons did.
@@ -128,19 +123,19 @@ func (s *Store) grant(ctx context.Context, roles Roles) error {
 		if role.name == "" {
 			continue
 		}
-		err := s.write(ctx, func(tx *tx) error {
-			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGrants)).Error; err != nil {
+		err := s.write(ctx, fmt.Sprintf("granting the role %s its rights", role.name), func(tx *tx) error {
+			if err := tx.lock("the rights", lockGrants); err != nil {
 				return err
 			}
 			for _, statement := range role.statements(pgx.Identifier{role.name}.Sanitize()) {
-				if _, err := tx.pgx.Exec(ctx, statement); err != nil {
+				if err := tx.exec("granting rights", statement); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("granting the role %s its rights: %w", role.name, err)
+			return err
 		}
 	}
 	return nil

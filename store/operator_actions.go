@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -11,12 +10,8 @@ import (
 )
 
 type operatorActionRecord struct {
-	ActionID int64 `gorm:"primaryKey;autoIncrement"`
-	At       time.Time
-	Who      string
-	What     models.OperatorActionKind
-	Subject  string
-	Reason   string
+	ActionID int64                 `gorm:"primaryKey;autoIncrement"`
+	Action   models.OperatorAction `gorm:"embedded"`
 }
 
 func (operatorActionRecord) TableName() string { return "operator_actions" }
@@ -26,11 +21,8 @@ func (t *tx) recordAction(a models.OperatorAction) error {
 	if a.At.IsZero() {
 		a.At = t.now
 	}
-	record := operatorActionRecord{At: a.At, Who: a.Who, What: a.What, Subject: a.Subject, Reason: a.Reason}
-	if err := t.Create(&record).Error; err != nil {
-		return fmt.Errorf("recording that %s did %s of %s: %w", a.Who, a.What, a.Subject, err)
-	}
-	return nil
+	record := operatorActionRecord{Action: a}
+	return failed(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
 }
 
 // Actions is the recorded acts on some subjects, the oldest first.
@@ -46,7 +38,8 @@ func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	}
 	list := make([]models.OperatorAction, len(records))
 	for i, r := range records {
-		list[i] = models.OperatorAction{At: r.At.UTC(), Who: r.Who, What: r.What, Subject: r.Subject, Reason: r.Reason}
+		list[i] = r.Action
+		list[i].At = r.Action.At.UTC()
 	}
 	return list, nil
 }

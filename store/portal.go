@@ -2,19 +2,16 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
-// cabinetQuery is all that the main page of one account is made of, in one
+// portalQuery is all that the main page of one account is made of, in one
 // statement: one round trip, and one view of the database. Of the account's
 // requests the accepted one matters, and whether one waits.
-const cabinetQuery = `SELECT a.account_id IS NOT NULL, m.account_id IS NOT NULL,
+const portalQuery = `SELECT a.account_id IS NOT NULL, m.account_id IS NOT NULL,
 	coalesce(a.code, ''), coalesce(a.name, ''), coalesce(a.promo_until, ''), a.registered_at, a.promo_ended_at, a.terminated_at,
 	EXISTS (SELECT 1 FROM activations v WHERE v.account_id = q.id AND v.status = 'pending'),
 	(SELECT v.requested_at FROM activations v WHERE v.account_id = q.id AND v.status = 'accepted'),
@@ -32,8 +29,8 @@ LEFT JOIN LATERAL (SELECT array_agg(s.sms) AS sms, array_agg(s.ordinal) AS ordin
 	array_agg(EXISTS (SELECT 1 FROM document_write_offs w WHERE w.account_id = s.account_id AND w.document_id = s.package_id)) AS written
 	FROM sms_packages s WHERE s.account_id = q.id) p ON true`
 
-// cabinetRow is what cabinetQuery finds.
-type cabinetRow struct {
+// portalRow is what portalQuery finds.
+type portalRow struct {
 	known, entered               bool
 	code, name, promoUntil       string
 	registered, promoEnded, left *time.Time
@@ -49,7 +46,7 @@ type cabinetRow struct {
 	written                      []bool
 }
 
-func (r *cabinetRow) fields() []any {
+func (r *portalRow) fields() []any {
 	return []any{
 		&r.known, &r.entered, &r.code, &r.name, &r.promoUntil, &r.registered, &r.promoEnded, &r.left, &r.waits, &r.accepted,
 		&r.invitees, &r.activated, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers, &r.answered, &r.resent, &r.written,
@@ -61,18 +58,14 @@ func (r *cabinetRow) fields() []any {
 // answers to a package the one that counts. entered tells that it takes part
 // without a code; known is false when no fact about it has arrived.
 func (s *Store) PortalAccount(ctx context.Context, account int64) (c models.AccountHistory, entered, known bool, err error) {
-	var row cabinetRow
-	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		row = cabinetRow{}
-		return conn.QueryRow(ctx, cabinetQuery, account).Scan(row.fields()...)
-	})
-	if err != nil {
-		return c, false, false, fmt.Errorf("reading what an account has: %w", err)
+	var row portalRow
+	if _, err := s.scan(ctx, "reading what an account has", row.fields(), portalQuery, account); err != nil {
+		return c, false, false, err
 	}
-	return row.auditCase(account), row.entered, row.known, nil
+	return row.history(account), row.entered, row.known, nil
 }
 
-func (r *cabinetRow) auditCase(account int64) models.AccountHistory {
+func (r *portalRow) history(account int64) models.AccountHistory {
 	c := models.AccountHistory{Account: models.Account{
 		ID: account, Code: r.code, Profile: models.Profile{Name: r.name, PromoUntil: r.promoUntil},
 		RegisteredAt: zeroTime(r.registered), PromoEndedAt: zeroTime(r.promoEnded), TerminatedAt: zeroTime(r.left),
@@ -91,12 +84,12 @@ func (r *cabinetRow) auditCase(account int64) models.AccountHistory {
 		c.Referrals = append(c.Referrals, models.Referral{InviterID: account, InviteeID: invitee, ActivatedAt: r.activated[i].UTC()})
 	}
 	for i := range r.sms {
-		c.Packages = append(c.Packages, r.auditPackage(account, i))
+		c.Packages = append(c.Packages, r.smsPackage(account, i))
 	}
 	return c
 }
 
-func (r *cabinetRow) auditPackage(account int64, i int) models.AuditPackage {
+func (r *portalRow) smsPackage(account int64, i int) models.AuditPackage {
 	p := models.AuditPackage{SMSPackage: models.SMSPackage{
 		AccountID: account, SMS: r.sms[i], Ordinal: r.ordinals[i], GrantedOn: models.DateOf(r.granted[i], time.UTC), Period: r.periods[i],
 	}}
@@ -115,34 +108,21 @@ func (r *cabinetRow) auditPackage(account int64, i int) models.AuditPackage {
 // JoinWithoutCode notes that an account takes part without a code. It may be
 // repeated; the first time is kept.
 func (s *Store) JoinWithoutCode(ctx context.Context, account int64) error {
-	err := s.statement(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("noting that an account takes part: %w", err)
-	}
-	return nil
+	return s.exec(ctx, "noting that an account takes part", "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
 }
 
-const friendsQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
+const referredQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
 	WHERE r.account_id = $1 AND (r.activated_at, r.invitee_id) < (coalesce($2::timestamptz, 'infinity'), $3::bigint)
 	ORDER BY r.activated_at DESC, r.invitee_id DESC LIMIT $4`
 
-// ReferredAccounts is up to limit friends of an inviter behind a mark, the newest
+// ReferredAccounts is up to limit invitees of an inviter behind a cursor, the newest
 // first.
 func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error) {
 	var list []models.ReferredAccount
-	err := s.statement(ctx, func(conn *pgx.Conn) error {
-		list = nil
-		return each(ctx, conn, "friends", func(v [][]byte) {
-			list = append(list, models.ReferredAccount{InviteeID: getInt8(v[0]), ActivatedAt: getTime(v[1]), Name: string(v[2])})
-		}, friendsQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading an inviter's friends: %w", err)
-	}
-	return list, nil
+	err := s.each(ctx, "an inviter's invitees", func(v [][]byte) {
+		list = append(list, models.ReferredAccount{InviteeID: pgcopy.Int8(v[0]), ActivatedAt: pgcopy.Time(v[1]), Name: string(v[2])})
+	}, referredQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
+	return list, err
 }
 
 // ActivationOutcome is a request to activate a code with its decision. found is false when
@@ -150,15 +130,7 @@ func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after model
 func (s *Store) ActivationOutcome(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error) {
 	at := time.UnixMicro(request.RequestedAt).UTC()
 	a = models.Activation{AccountID: request.AccountID, Code: request.Code, RequestedAt: at}
-	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT status, reason FROM activations WHERE account_id = $1 AND code = $2 AND requested_at = $3",
-			request.AccountID, request.Code, at).Scan(&a.Status, &a.Reason)
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return a, false, nil
-	}
-	if err != nil {
-		return a, false, fmt.Errorf("reading a decision: %w", err)
-	}
-	return a, true, nil
+	found, err = s.scan(ctx, "reading a decision", []any{&a.Status, &a.Reason},
+		"SELECT status, reason FROM activations WHERE account_id = $1 AND code = $2 AND requested_at = $3", request.AccountID, request.Code, at)
+	return a, found, err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"referral/models"
@@ -12,44 +11,31 @@ import (
 // each with its lines and documents. months is how many months with invoices
 // there shall be at most.
 func (s *Store) PortalInvoices(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error) {
-	c, err := s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
+	return s.historyWith(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return latest(list, before, months)
 	})
-	if err != nil {
-		return c, fmt.Errorf("reading an account's bills: %w", err)
-	}
-	return c, nil
 }
 
 // PortalInvoice is an account's facts with one of its invoices. found is false when the
 // account has no such invoice, even if another one has.
 func (s *Store) PortalInvoice(ctx context.Context, account int64, invoice string) (c models.AccountHistory, found bool, err error) {
-	c, err = s.caseOf(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
+	c, err = s.historyWith(ctx, account, func(list []models.AuditInvoice) []models.AuditInvoice {
 		return slices.DeleteFunc(list, func(inv models.AuditInvoice) bool { return inv.Invoice.ID != invoice })
 	})
-	if err != nil {
-		return c, false, fmt.Errorf("reading a bill: %w", err)
-	}
-	return c, len(c.Invoices) > 0, nil
+	return c, len(c.Invoices) > 0, err
 }
 
-// caseOf is an account's facts with the invoices that choose leaves of all of its
+// historyWith is an account's facts with the invoices that choose leaves of all of its
 // own.
-func (s *Store) caseOf(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AccountHistory, err error) {
-	err = s.snapshot(ctx, true, func(tx *tx) error {
-		l := newAuditLoader(tx, []int64{account}, 0)
-		l.steps = []func(context.Context) error{
-			l.facts, l.invoices,
-			func(context.Context) error {
-				l.list[0].Invoices = choose(l.list[0].Invoices)
-				return nil
-			},
-			l.documents,
+func (s *Store) historyWith(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AccountHistory, err error) {
+	err = s.snapshot(ctx, "reading an account's invoices", func(tx *tx) error {
+		l := newHistoryLoader(tx, []int64{account}, 0)
+		if _, err := l.loadFacts(ctx); err != nil {
+			return err
 		}
-		list, err := l.load(ctx)
-		if err == nil {
-			c = list[0]
-		}
+		l.list[0].Invoices = choose(l.list[0].Invoices)
+		err := l.loadLedger(ctx)
+		c = l.list[0]
 		return err
 	})
 	return c, err

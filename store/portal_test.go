@@ -139,7 +139,7 @@ func TestFriendsAreReadFromTheIndex(t *testing.T) {
 	l := newLife(t)
 	l.exec(`INSERT INTO referrals SELECT 1 + i % 3, i, timestamptz '2026-01-01' + i * interval '1 minute' FROM generate_series(10, 100000) i`)
 	l.exec("VACUUM ANALYZE referrals")
-	p := planOf(t, l.db, store.FriendsQuery, 1, nil, 0, 20)
+	p := planOf(t, l.db, store.ReferredQuery, 1, nil, 0, 20)
 	if !strings.Contains(p, "referrals_newest") || strings.Contains(p, "Sort") {
 		t.Errorf("the plan is\n%s", p)
 	}

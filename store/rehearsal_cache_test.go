@@ -18,10 +18,10 @@ import (
 func booked(n int) *ledgerRows {
 	b := &ledgerRows{accounts: []int64{1, 1 << 62, -5}}
 	for i := range n {
-		b.documents.row(1).text(fmt.Sprint("document ", i))
-		b.held.row(2).text("held \x00\xff").int8(int64(-i))
+		b.documents.Row(1).Text(fmt.Sprint("document ", i))
+		b.held.Row(2).Text("held \x00\xff").Int8(int64(-i))
 	}
-	b.moved.row(3).int4(202604).int8(885).int8(-7)
+	b.moved.Row(3).Int4(202604).Int8(885).Int8(-7)
 	return b
 }
 
@@ -31,8 +31,8 @@ func same(t *testing.T, got, want *ledgerRows) {
 		t.Errorf("accounts %v, want %v", got.accounts, want.accounts)
 	}
 	for i, table := range got.tables() {
-		if w := want.tables()[i]; table.count != w.count || !bytes.Equal(table.buf, w.buf) {
-			t.Errorf("table %d: %d rows %q, want %d %q", i, table.count, table.buf, w.count, w.buf)
+		if got, w := table.AppendTo(nil), want.tables()[i].AppendTo(nil); !bytes.Equal(got, w) {
+			t.Errorf("table %d: %d rows %q, want %q", i, table.Count(), got, w)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func TestDamagedRehearsalCache(t *testing.T) {
 	t.Parallel()
 	whole := booked(3).appendTo(nil)
 	for cut := range whole {
-		if b, err := decodeLedgerRows(whole[:cut]); err == nil && b.documents.count == 3 && b.held.count == 3 && b.moved.count == 1 && len(b.accounts) == 3 {
+		if b, err := decodeLedgerRows(whole[:cut]); err == nil && b.documents.Count() == 3 && b.held.Count() == 3 && b.moved.Count() == 1 && len(b.accounts) == 3 {
 			t.Errorf("cut to %d of %d bytes it passed for whole", cut, len(whole))
 		}
 	}

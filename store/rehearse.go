@@ -5,26 +5,21 @@ import (
 	"fmt"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // Rehearse goes through a run without leaving a trace, in one view of the
 // database: the same accounts, the same settling, nothing written. Each outcome
 // is handed to see. before is the posted totals of the month before.
 func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (run models.Run, before models.Totals, err error) {
-	err = s.snapshot(ctx, true, func(tx *tx) error {
-		var record totalsRecord
-		q0 := tx.Raw("SELECT "+sumTotals+" FROM runs WHERE period = ? AND state IN ('done', 'incomplete')", q.Period.Previous())
-		if err := q0.Scan(&record).Error; err != nil {
-			return fmt.Errorf("reading the month before: %w", err)
+	err = s.snapshot(ctx, fmt.Sprintf("rehearsing %s", q.Period), func(tx *tx) error {
+		if before, err = tx.postedTotals(q.Period.Previous()); err != nil {
+			return err
 		}
-		before = record.totals()
 		run, err = tx.rehearse(ctx, q, settle, see)
 		return err
 	})
-	if err != nil {
-		return run, before, fmt.Errorf("rehearsing %s: %w", q.Period, err)
-	}
-	return run, before, nil
+	return run, before, err
 }
 
 func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (models.Run, error) {
@@ -61,8 +56,8 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, s
 func (t *tx) chunkBounds(ctx context.Context, r *runRecord, p *periodRecord, size int) ([][2]int64, error) {
 	query, args := chunkQuery(r, p, size)
 	var bounds [][2]int64
-	err := each(ctx, t.pgx, "the accounts of a run", func(v [][]byte) {
-		bounds = append(bounds, [2]int64{getInt8(v[2]), getInt8(v[3])})
+	err := pgcopy.Each(ctx, t.pgx, "the accounts of a run", func(v [][]byte) {
+		bounds = append(bounds, [2]int64{pgcopy.Int8(v[2]), pgcopy.Int8(v[3])})
 	}, query, args...)
 	return bounds, err
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // retentionBatch is how many rows one statement of the retention deletes, and so
@@ -95,13 +93,9 @@ func (s *Store) DeleteExpired(ctx context.Context, keep map[string]time.Duration
 
 func (s *Store) deleteOlder(ctx context.Context, r retentionRule, before time.Time) (rows int64, err error) {
 	for batch := int64(retentionBatch); batch == retentionBatch; rows += batch {
-		err = s.statement(ctx, func(conn *pgx.Conn) error {
-			tag, err := conn.Exec(ctx, r.sql, before)
-			batch = tag.RowsAffected()
-			return err
-		})
+		batch, err = s.change(ctx, "deleting old rows of "+r.table, r.sql, before)
 		if err != nil {
-			return rows, fmt.Errorf("deleting old rows of %s: %w", r.table, err)
+			return rows, err
 		}
 	}
 	return rows, nil

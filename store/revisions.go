@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // revision is one revision of an invoice, and the period that it is stored under.
@@ -34,18 +33,18 @@ const invoiceColumns = "account_id, storage_period, period, revision, invoice_id
 
 func readRevision(v [][]byte, texts *unpacker) revision {
 	inv := &models.Invoice{
-		AccountID: getInt8(v[0]), Period: models.Period(getInt4(v[2])), Revision: getInt4(v[3]), ID: string(v[4]), Currency: texts.words.of(v[5]),
+		AccountID: pgcopy.Int8(v[0]), Period: pgcopy.Period(v[2]), Revision: pgcopy.Int4(v[3]), ID: string(v[4]), Currency: texts.words.of(v[5]),
 	}
 	inv.Lines, inv.Damage = texts.linesOf(v[6], inv.Period)
-	return revision{inv, models.Period(getInt4(v[1]))}
+	return revision{inv, pgcopy.Period(v[1])}
 }
 
 // queueRevisions reads every revision of the invoices of accounts that are stored
 // under a period, and of those that a revision has moved to it, in any order.
-func queueRevisions(batch *pgx.Batch, into *[]revision, texts *unpacker, p models.Period, accounts []int64) {
+func queueRevisions(batch *pgcopy.Batch, into *[]revision, texts *unpacker, p models.Period, accounts []int64) {
 	read := func(v [][]byte) { *into = append(*into, readRevision(v, texts)) }
-	queue(batch, "invoices", read, "SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", accounts, p)
-	queue(batch, "invoices that have moved", read, movedRevisions, accounts, p)
+	batch.Each("invoices", read, "SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", accounts, p)
+	batch.Each("invoices that have moved", read, movedRevisions, accounts, p)
 }
 
 // movedRevisions selects all revisions of the invoices of the accounts $1 that are

@@ -2,36 +2,15 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
 
+	"gorm.io/gorm/clause"
+
 	"referral/models"
+	"referral/store/pgcopy"
 )
-
-type totalsRecord struct {
-	Accounts  int64
-	Full      int64
-	Documents int64
-	Items     int64
-	Amount    int64
-	Packages  int64
-	SMS       int64 `gorm:"column:sms"`
-	HeldLines int64
-	Parked    int64
-}
-
-func totalsOf(t models.Totals) totalsRecord {
-	return totalsRecord{t.Accounts, t.Full, t.Documents, t.Items, int64(t.Amount), t.Packages, t.SMS, t.HeldLines, t.Parked}
-}
-
-func (r totalsRecord) totals() models.Totals {
-	return models.Totals{
-		Accounts: r.Accounts, Full: r.Full, Documents: r.Documents, Items: r.Items, Amount: models.Money(r.Amount),
-		Packages: r.Packages, SMS: r.SMS, HeldLines: r.HeldLines, Parked: r.Parked,
-	}
-}
 
 // sumTotals selects the sum of the totals of some rows.
 const sumTotals = `coalesce(sum(accounts), 0)::bigint AS accounts, coalesce(sum("full"), 0)::bigint AS "full",
@@ -51,7 +30,7 @@ type runRecord struct {
 	Brake         string
 	StartedAt     time.Time
 	FinishedAt    *time.Time
-	Totals        totalsRecord `gorm:"embedded"`
+	Totals        models.Totals `gorm:"embedded"`
 }
 
 func (runRecord) TableName() string { return "runs" }
@@ -59,7 +38,7 @@ func (runRecord) TableName() string { return "runs" }
 func (r *runRecord) run() models.Run {
 	return models.Run{
 		ID: r.RunID, Period: r.Period, PostingPeriod: r.PostingPeriod, Kind: r.Kind, State: r.State, Accepted: r.Accepted,
-		Brake: r.Brake, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals.totals(),
+		Brake: r.Brake, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals,
 	}
 }
 
@@ -95,10 +74,10 @@ func (r *periodRecord) info() models.PeriodInfo {
 // the others get that one, ended or not. A request that is met only when needed
 // gets the zero run when there is nothing to look at.
 func (s *Store) StartRun(ctx context.Context, q models.RunRequest) (run models.Run, started bool, err error) {
-	err = s.write(ctx, func(tx *tx) error {
-		// Behind the gate: see lockGate.
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
-			return fmt.Errorf("closing the gate: %w", err)
+	err = s.write(ctx, fmt.Sprintf("starting a run of %s", q.Period), func(tx *tx) error {
+		// Behind the ingest barrier: see lockIngest.
+		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
 		}
 		record, err := tx.underWay(q)
 		if err != nil || record != nil {
@@ -111,10 +90,7 @@ func (s *Store) StartRun(ctx context.Context, q models.RunRequest) (run models.R
 		run, started, err = tx.newRun(ctx, q)
 		return err
 	})
-	if err != nil {
-		return models.Run{}, false, fmt.Errorf("starting a run of %s: %w", q.Period, err)
-	}
-	return run, started, nil
+	return run, started, err
 }
 
 // underWay finds the run that stands for the request already: of the same slot,
@@ -187,13 +163,10 @@ func (t *tx) recordAcceptance(q models.RunRequest) error {
 // braked run waits for a person, not for the clock.
 func (t *tx) needed(p models.Period) (bool, error) {
 	var needed bool
-	err := t.Raw(`SELECT NOT EXISTS (SELECT 1 FROM runs WHERE period = @p AND state = 'braked')
-		AND (NOT EXISTS (SELECT 1 FROM periods WHERE period = @p AND settled_at IS NOT NULL)
-			OR EXISTS (SELECT 1 FROM stale WHERE period = @p))`, sql.Named("p", p)).Scan(&needed).Error
-	if err != nil {
-		return false, fmt.Errorf("asking what period %s needs: %w", p, err)
-	}
-	return needed, nil
+	_, err := t.scan("asking what the period needs", []any{&needed}, `SELECT NOT EXISTS (SELECT 1 FROM runs WHERE period = $1 AND state = 'braked')
+		AND (NOT EXISTS (SELECT 1 FROM periods WHERE period = $1 AND settled_at IS NOT NULL)
+			OR EXISTS (SELECT 1 FROM stale WHERE period = $1))`, p)
+	return needed, err
 }
 
 func kindOf(p *periodRecord, full bool) models.RunKind {
@@ -209,11 +182,11 @@ func kindOf(p *periodRecord, full bool) models.RunKind {
 // startPeriod makes a period known and started: whatever arrives from now on
 // marks what it touches.
 func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
-	err := t.Exec(`INSERT INTO periods (period, min_day, max_day, started_at) VALUES (?, ?, ?, ?)
+	err := t.exec("starting the period", `INSERT INTO periods (period, min_day, max_day, started_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at)`,
-		p, dateValue(p.First()), dateValue(p.End()), t.now).Error
+		p, p.First().Time(), p.End().Time(), t.now)
 	if err != nil {
-		return nil, fmt.Errorf("starting period %s: %w", p, err)
+		return nil, err
 	}
 	var record periodRecord
 	if err := t.Where("period = ?", p).Take(&record).Error; err != nil {
@@ -227,10 +200,7 @@ func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
 func (t *tx) abandonBraked(p models.Period) error {
 	err := t.Model(&runRecord{}).Where("period = ? AND state = 'braked'", p).
 		Updates(map[string]any{"state": models.RunAbandoned, "finished_at": t.now}).Error
-	if err != nil {
-		return fmt.Errorf("putting away a braked run of %s: %w", p, err)
-	}
-	return nil
+	return failed(fmt.Sprintf("putting away a braked run of %s", p), err)
 }
 
 // postingPeriod is the period itself, or once it is closed the first one after
@@ -272,10 +242,7 @@ func chunkQuery(r *runRecord, p *periodRecord, size int) (string, []any) {
 func (t *tx) cutChunks(ctx context.Context, r *runRecord, p *periodRecord, size int) error {
 	query, args := chunkQuery(r, p, size)
 	_, err := t.pgx.Exec(ctx, "INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account) "+query, args...)
-	if err != nil {
-		return fmt.Errorf("cutting run %d into chunks: %w", r.RunID, err)
-	}
-	return nil
+	return failed(fmt.Sprintf("cutting run %d into chunks", r.RunID), err)
 }
 
 // candidatesOf selects the accounts that a run has to look at: parameters from $3.
@@ -327,9 +294,9 @@ type Check = func(run, before models.Totals) []string
 // phase: from the rehearsal through the brake to posting, from posting to its
 // end. moved is false when a chunk is still in somebody's hands.
 func (s *Store) AdvanceRun(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {
-	err = s.write(ctx, func(tx *tx) error {
+	err = s.write(ctx, fmt.Sprintf("advancing run %d", id), func(tx *tx) error {
 		var record runRecord
-		if err := tx.Raw("SELECT * FROM runs WHERE run_id = ? FOR UPDATE", id).Scan(&record).Error; err != nil {
+		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("run_id = ?", id).Take(&record).Error; err != nil {
 			return fmt.Errorf("locking run %d: %w", id, err)
 		}
 		var err error
@@ -338,7 +305,7 @@ func (s *Store) AdvanceRun(ctx context.Context, id int64, check Check) (run mode
 		return err
 	})
 	if err != nil {
-		return models.Run{}, false, fmt.Errorf("advancing run %d: %w", id, err)
+		return models.Run{}, false, err
 	}
 	if !run.Active() {
 		s.rehearsalCache.forget(run.ID) // others may have posted what was rehearsed here
@@ -352,13 +319,13 @@ func (t *tx) advance(r *runRecord, check Check) (bool, error) {
 	}
 	pending := map[models.RunState]string{models.RunRehearsing: "todo", models.RunPosting: "rehearsed"}[r.State]
 	var left int64
-	if err := t.Raw("SELECT count(*) FROM run_chunks WHERE run_id = ? AND state = ?", r.RunID, pending).Scan(&left).Error; err != nil {
+	if err := t.Model(&chunkRecord{}).Where("run_id = ? AND state = ?", r.RunID, pending).Count(&left).Error; err != nil {
 		return false, fmt.Errorf("counting chunks left: %w", err)
 	}
 	if left > 0 {
 		return false, nil
 	}
-	if err := t.Raw("SELECT "+sumTotals+" FROM run_chunks WHERE run_id = ?", r.RunID).Scan(&r.Totals).Error; err != nil {
+	if err := t.Model(&chunkRecord{}).Select(sumTotals).Where("run_id = ?", r.RunID).Scan(&r.Totals).Error; err != nil {
 		return false, fmt.Errorf("summing up: %w", err)
 	}
 	if r.State == models.RunPosting {
@@ -368,16 +335,21 @@ func (t *tx) advance(r *runRecord, check Check) (bool, error) {
 }
 
 func (t *tx) brake(r *runRecord, check Check) error {
-	var before totalsRecord
-	err := t.Raw("SELECT "+sumTotals+" FROM runs WHERE period = ? AND state IN ('done', 'incomplete')", r.Period.Previous()).Scan(&before).Error
+	before, err := t.postedTotals(r.Period.Previous())
 	if err != nil {
-		return fmt.Errorf("reading the month before: %w", err)
+		return err
 	}
 	r.State = models.RunPosting
-	if broken := check(r.Totals.totals(), before.totals()); len(broken) > 0 && !r.Accepted {
+	if broken := check(r.Totals, before); len(broken) > 0 && !r.Accepted {
 		r.State, r.Brake = models.RunBraked, strings.Join(broken, "; ")
 	}
 	return t.saveRun(r)
+}
+
+// postedTotals is what the runs of a period have posted.
+func (t *tx) postedTotals(p models.Period) (totals models.Totals, err error) {
+	err = t.Model(&runRecord{}).Select(sumTotals).Where("period = ? AND state IN ('done', 'incomplete')", p).Scan(&totals).Error
+	return totals, failed("reading the totals of "+p.String(), err)
 }
 
 func (t *tx) finish(r *runRecord) error {
@@ -387,19 +359,16 @@ func (t *tx) finish(r *runRecord) error {
 	}
 	r.FinishedAt = &t.now
 	if r.Kind != models.RunDifferences {
-		err := t.Exec("UPDATE periods SET settled_at = coalesce(settled_at, ?) WHERE period = ?", t.now, r.Period).Error
+		err := t.exec("noting that the period is run", "UPDATE periods SET settled_at = coalesce(settled_at, $1) WHERE period = $2", t.now, r.Period)
 		if err != nil {
-			return fmt.Errorf("noting period %s as run: %w", r.Period, err)
+			return err
 		}
 	}
 	return t.saveRun(r)
 }
 
 func (t *tx) saveRun(r *runRecord) error {
-	if err := t.Save(r).Error; err != nil {
-		return fmt.Errorf("saving run %d: %w", r.RunID, err)
-	}
-	return nil
+	return failed(fmt.Sprintf("saving run %d", r.RunID), t.Save(r).Error)
 }
 
 // Periods is every period known, with what waits in it, the oldest first.
@@ -409,9 +378,8 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 		Stale  int64
 		Braked bool
 	}
-	err := s.gorm.WithContext(ctx).Raw(`SELECT p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
-			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked
-		FROM periods p ORDER BY p.period`).Scan(&records).Error
+	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
+			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).Order("p.period").Find(&records).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading the periods: %w", err)
 	}
@@ -426,25 +394,15 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.
 func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
 	var list []models.ParkedAccount
-	err := s.gorm.WithContext(ctx).Raw("SELECT account_id, invoice_id, period, error FROM parked_accounts WHERE run_id = ? ORDER BY account_id, invoice_id LIMIT ?", run, limit).
-		Scan(&list).Error
-	if err != nil {
-		return nil, fmt.Errorf("reading parked accounts: %w", err)
-	}
-	return list, nil
+	err := s.each(ctx, "parked accounts", func(v [][]byte) { list = append(list, readParked(v)) },
+		"SELECT "+parkedColumns+" FROM parked_accounts WHERE run_id = $1 ORDER BY account_id, invoice_id LIMIT $2", run, limit)
+	return list, err
 }
 
-// parked is what the last run of each period could not settle. What is parked stays
-// stale, so no later run has passed it by.
-func (l *auditLoader) parked(ctx context.Context) error {
-	return each(ctx, l.pgx, "what is parked", func(v [][]byte) {
-		c := &l.list[l.index[getInt8(v[0])]]
-		c.Parked = append(c.Parked, models.ParkedAccount{
-			AccountID: getInt8(v[0]), InvoiceID: string(v[1]), Period: models.Period(getInt4(v[2])), Error: string(v[3]),
-		})
-	}, `SELECT account_id, invoice_id, period, error FROM parked_accounts a WHERE account_id = ANY($1)
-		AND run_id = (SELECT max(run_id) FROM runs r WHERE r.period = a.period AND r.state IN ('done', 'incomplete'))
-		ORDER BY account_id, period, invoice_id`, l.ids)
+const parkedColumns = "account_id, invoice_id, period, error"
+
+func readParked(v [][]byte) models.ParkedAccount {
+	return models.ParkedAccount{AccountID: pgcopy.Int8(v[0]), InvoiceID: string(v[1]), Period: pgcopy.Period(v[2]), Error: string(v[3])}
 }
 
 // Progress is how many chunks of a run have been through its present phase.
@@ -453,10 +411,7 @@ func (s *Store) Progress(ctx context.Context, run models.Run) (through, all int,
 	if run.State == models.RunPosting {
 		phase = "posted"
 	}
-	err = s.sql.QueryRowContext(ctx, "SELECT count(*) FILTER (WHERE state = $2), count(*) FROM run_chunks WHERE run_id = $1", run.ID, phase).
-		Scan(&through, &all)
-	if err != nil {
-		return 0, 0, fmt.Errorf("reading the progress of run %d: %w", run.ID, err)
-	}
-	return through, all, nil
+	_, err = s.scan(ctx, fmt.Sprintf("reading the progress of run %d", run.ID), []any{&through, &all},
+		"SELECT count(*) FILTER (WHERE state = $2), count(*) FROM run_chunks WHERE run_id = $1", run.ID, phase)
+	return through, all, err
 }

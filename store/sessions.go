@@ -2,9 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 	"time"
 
 	"referral/models"
@@ -16,12 +13,8 @@ func (s *Store) OpenSession(ctx context.Context, n models.Session) error {
 	if hint == nil {
 		hint = []byte{}
 	}
-	_, err := s.sql.ExecContext(ctx, `INSERT INTO sessions (id, account_id, hint, created_at, seen_at, expires_at, ends_at)
+	return s.exec(ctx, "opening a session", `INSERT INTO sessions (id, account_id, hint, created_at, seen_at, expires_at, ends_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`, n.ID[:], n.AccountID, hint, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.EndsAt)
-	if err != nil {
-		return fmt.Errorf("opening a session: %w", err)
-	}
-	return nil
 }
 
 // Session is the session of an id that has not ended by now, without its hint.
@@ -30,16 +23,10 @@ func (s *Store) OpenSession(ctx context.Context, n models.Session) error {
 // may take to the other index.
 func (s *Store) Session(ctx context.Context, id models.SessionID, now time.Time) (found models.Session, ok bool, err error) {
 	found.ID = id
-	err = s.sql.QueryRowContext(ctx, `SELECT account_id, created_at, seen_at, expires_at, ends_at FROM sessions
-		WHERE id = $1`, id[:]).
-		Scan(&found.AccountID, &found.CreatedAt, &found.SeenAt, &found.ExpiresAt, &found.EndsAt)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return models.Session{}, false, nil
-	case err != nil:
-		return models.Session{}, false, fmt.Errorf("looking for a session: %w", err)
-	case !now.Before(found.ExpiresAt):
-		return models.Session{}, false, nil
+	ok, err = s.scan(ctx, "looking for a session", []any{&found.AccountID, &found.CreatedAt, &found.SeenAt, &found.ExpiresAt, &found.EndsAt},
+		"SELECT account_id, created_at, seen_at, expires_at, ends_at FROM sessions WHERE id = $1", id[:])
+	if !ok || !now.Before(found.ExpiresAt) {
+		return models.Session{}, false, err
 	}
 	return found, true, nil
 }
@@ -47,25 +34,18 @@ func (s *Store) Session(ctx context.Context, id models.SessionID, now time.Time)
 // TouchSession notes that a client was seen, unless it was noted since a time or
 // the session has ended.
 func (s *Store) TouchSession(ctx context.Context, seen models.Session, since time.Time) error {
-	_, err := s.sql.ExecContext(ctx, `UPDATE sessions SET seen_at = $2, expires_at = least($3, ends_at)
+	return s.exec(ctx, "noting that a client was seen", `UPDATE sessions SET seen_at = $2, expires_at = least($3, ends_at)
 		WHERE id = $1 AND seen_at <= $4 AND expires_at > $2`, seen.ID[:], seen.SeenAt, seen.ExpiresAt, since)
-	if err != nil {
-		return fmt.Errorf("noting that a client was seen: %w", err)
-	}
-	return nil
 }
 
 // CloseSession ends a session and gives it back; ok is false when there was none.
 func (s *Store) CloseSession(ctx context.Context, id models.SessionID) (closed models.Session, ok bool, err error) {
 	closed.ID = id
-	err = s.sql.QueryRowContext(ctx, `DELETE FROM sessions WHERE id = $1
-		RETURNING account_id, hint, created_at, seen_at, expires_at, ends_at`, id[:]).
-		Scan(&closed.AccountID, &closed.Hint, &closed.CreatedAt, &closed.SeenAt, &closed.ExpiresAt, &closed.EndsAt)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return models.Session{}, false, nil
-	case err != nil:
-		return models.Session{}, false, fmt.Errorf("closing a session: %w", err)
+	ok, err = s.scan(ctx, "closing a session",
+		[]any{&closed.AccountID, &closed.Hint, &closed.CreatedAt, &closed.SeenAt, &closed.ExpiresAt, &closed.EndsAt},
+		"DELETE FROM sessions WHERE id = $1 RETURNING account_id, hint, created_at, seen_at, expires_at, ends_at", id[:])
+	if !ok {
+		return models.Session{}, false, err
 	}
 	return closed, true, nil
 }

@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // facts reads what is known of the accounts, all in one round trip.
@@ -17,18 +16,18 @@ func (l *inputLoader) facts(ctx context.Context) error {
 	if len(l.ids) == 0 {
 		return nil
 	}
-	var batch pgx.Batch
+	var batch pgcopy.Batch
 	var discounts []models.Discount
 	if s := l.scope; s.kind == models.RunDifferences {
-		queue(&batch, "discounts", func(v [][]byte) { discounts = append(discounts, l.discount(v)) },
+		batch.Each("discounts", func(v [][]byte) { discounts = append(discounts, readDiscount(v, l.texts.words)) },
 			"SELECT "+discountColumns+` FROM discounts WHERE account_id = ANY($1) AND to_day > $2 AND from_day < $3
 			ORDER BY account_id, kind, from_day`, l.ids, s.min.Time(), s.max.Time())
 	}
 	queueRevisions(&batch, &l.revisions, l.texts, l.scope.period, l.ids)
 	l.queuePosted(&batch)
 	l.queueGrants(&batch)
-	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("reading the facts of a chunk: %w", err)
+	if err := batch.Send(ctx, l.pgx); err != nil {
+		return err
 	}
 	l.handOut(discounts)
 	l.chooseRevisions()
@@ -39,7 +38,7 @@ func (l *inputLoader) facts(ctx context.Context) error {
 // chooseRevisions gives each account the invoices whose highest revision lies in the
 // period.
 func (l *inputLoader) chooseRevisions() {
-	passed := map[mark]bool{}
+	passed := map[staleMark]bool{}
 	eachInvoice(l.revisions, func(highest revision, periods []models.Period) {
 		switch {
 		case highest.Period == l.scope.period:
@@ -49,7 +48,7 @@ func (l *inputLoader) chooseRevisions() {
 				l.cases.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 			}
 		case slices.Contains(periods, l.scope.period):
-			l.passOn(passed, mark{highest.Period, highest.AccountID})
+			l.passOn(passed, staleMark{highest.Period, highest.AccountID})
 		}
 	})
 }
@@ -68,8 +67,8 @@ type posting struct {
 
 // queuePosted reads what the ledger holds on the invoices that are stored under the
 // period, whatever period it was posted for.
-func (l *inputLoader) queuePosted(batch *pgx.Batch) {
-	queue(batch, "the ledger", l.readPosted, "SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
+func (l *inputLoader) queuePosted(batch *pgcopy.Batch) {
+	batch.Each("the ledger", l.readPosted, "SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
 }
 
 // postedElsewhere is what it holds on those that have moved here.
@@ -82,14 +81,14 @@ func (l *inputLoader) postedElsewhere(ctx context.Context) error {
 		accounts[key.account], periods[stored] = true, true
 	}
 	l.postings = l.postings[:0]
-	err := each(ctx, l.pgx, "the ledger of moved invoices", l.readPosted,
+	err := pgcopy.Each(ctx, l.pgx, "the ledger of moved invoices", l.readPosted,
 		"SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = ANY($2) AND account_id = ANY($1)", sortedIDs(accounts), numbersOf(periods))
 	l.sumPosted()
 	return err
 }
 
 func (l *inputLoader) readPosted(v [][]byte) {
-	p := posting{account: getInt8(v[0]), invoice: string(v[1]), sequence: getInt4(v[2]), revision: getInt4(v[3])}
+	p := posting{account: pgcopy.Int8(v[0]), invoice: string(v[1]), sequence: pgcopy.Int4(v[2]), revision: pgcopy.Int4(v[3])}
 	p.items, p.damage = l.texts.itemsOf(v[4])
 	l.postings = append(l.postings, p)
 }
@@ -137,31 +136,30 @@ func addPosted(inv *models.InvoiceInput, item models.AdjustmentItem) {
 // the other period may have been settled before that could be seen. Only marks
 // made by facts are passed on, and once: their likeness there has the negative
 // id, or two invoices that change places would be passed to and fro endlessly.
-func (l *inputLoader) passOn(passed map[mark]bool, to mark) {
+func (l *inputLoader) passOn(passed map[staleMark]bool, to staleMark) {
 	id, asked := l.asked[to.account]
 	if !asked || to.period == l.scope.period || passed[to] {
 		return
 	}
 	passed[to] = true
-	l.cases.moved.row(3).int4(int(to.period)).int8(to.account).int8(-id)
+	l.cases.moved.Row(3).Int4(int(to.period)).Int8(to.account).Int8(-id)
 }
 
 // queueGrants reads what the accounts ever earned, and of it what is due in the
 // period.
-func (l *inputLoader) queueGrants(batch *pgx.Batch) {
-	queue(batch, "package grants", func(v [][]byte) {
-		c := l.account(getInt8(v[0]))
+func (l *inputLoader) queueGrants(batch *pgcopy.Batch) {
+	batch.Each("package grants", func(v [][]byte) {
+		g := readGrant(v)
+		c := l.account(g.AccountID)
 		if c.Earned == nil {
 			c.Earned = map[int]int{}
 			l.granted = append(l.granted, c.AccountID)
 		}
-		g := models.Grant{AccountID: c.AccountID, SMS: getInt4(v[1]), Ordinal: getInt4(v[2]), GrantedOn: getDate(v[3]), Step: getInt2(v[4])}
 		c.Earned[g.SMS]++
 		if g.GrantedOn.Period() == l.scope.period {
 			c.Grants = append(c.Grants, g)
 		}
-	}, `SELECT account_id, sms, ordinal, granted_on, step FROM package_grants
-		WHERE account_id = ANY($1) ORDER BY account_id, granted_on, sms, ordinal`, l.ids)
+	}, selectGrants, l.ids)
 }
 
 // gone is the packages that went out to these accounts, of any period.
@@ -169,8 +167,8 @@ func (l *inputLoader) gone(ctx context.Context) error {
 	if len(l.granted) == 0 {
 		return nil
 	}
-	return each(ctx, l.pgx, "packages gone out", func(v [][]byte) {
-		c := l.account(getInt8(v[0]))
-		c.Packages = append(c.Packages, models.SMSPackage{AccountID: c.AccountID, SMS: getInt4(v[1]), Ordinal: getInt4(v[2])})
+	return pgcopy.Each(ctx, l.pgx, "packages gone out", func(v [][]byte) {
+		c := l.account(pgcopy.Int8(v[0]))
+		c.Packages = append(c.Packages, models.SMSPackage{AccountID: c.AccountID, SMS: pgcopy.Int4(v[1]), Ordinal: pgcopy.Int4(v[2])})
 	}, "SELECT account_id, sms, ordinal FROM sms_packages WHERE account_id = ANY($1)", l.granted)
 }

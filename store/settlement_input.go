@@ -6,9 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // scope is the accounts of one period that are looked at together.
@@ -31,8 +30,8 @@ func (t *tx) scopeOf(r *runRecord, from, to int64) (scope, error) {
 type settlementInput struct {
 	list  []models.SettlementInput
 	index map[int64]int
-	marks []int64 // the stale marks that this settlement answers
-	moved rows    // stale marks that it passes on to other periods
+	marks []int64     // the stale marks that this settlement answers
+	moved pgcopy.Rows // stale marks that it passes on to other periods
 
 	elsewhere map[invoiceKey]models.Period // where invoices are stored that have moved here from other periods
 }
@@ -95,26 +94,26 @@ type inputLoader struct {
 // candidates completes the accounts and puts them in order. An account that has a
 // discount that counts is one: their discounts are read in the same pass.
 func (l *inputLoader) candidates(ctx context.Context) error {
-	var batch pgx.Batch
+	var batch pgcopy.Batch
 	var discounts []models.Discount
 	s := l.scope
-	queue(&batch, "settings", func([][]byte) {}, planByIndexes)
-	queue(&batch, "stale accounts", l.marked,
+	batch.Exec("choosing the plans", planByIndexes)
+	batch.Each("stale accounts", l.marked,
 		"SELECT account_id, id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", s.period, s.from, s.to)
 	if s.kind != models.RunDifferences {
-		queue(&batch, "discounts", func(v [][]byte) { discounts = append(discounts, l.discount(v)) },
+		batch.Each("discounts", func(v [][]byte) { discounts = append(discounts, readDiscount(v, l.texts.words)) },
 			"SELECT "+discountColumns+` FROM discounts WHERE account_id >= $1 AND account_id <= $2 AND to_day > $3 AND from_day < $4
 			ORDER BY account_id, kind, from_day`, s.from, s.to, s.min.Time(), s.max.Time())
-		queue(&batch, "accounts owed a package", func(v [][]byte) { l.want(getInt8(v[0])) },
+		batch.Each("accounts owed a package", func(v [][]byte) { l.want(pgcopy.Int8(v[0])) },
 			"SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $3 AND granted_on < $4",
 			s.from, s.to, s.period.First().Time(), s.period.End().Time())
 	}
 	if s.kind == models.RunFull {
-		queue(&batch, "accounts posted to", func(v [][]byte) { l.want(getInt8(v[0])) },
+		batch.Each("accounts posted to", func(v [][]byte) { l.want(pgcopy.Int8(v[0])) },
 			"SELECT account_id FROM ("+postedIn+") p WHERE account_id >= $1 AND account_id <= $2", s.from, s.to, s.period)
 	}
-	if err := l.pgx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("reading the accounts of a chunk: %w", err)
+	if err := batch.Send(ctx, l.pgx); err != nil {
+		return err
 	}
 	for i := range discounts {
 		l.want(discounts[i].AccountID)
@@ -125,7 +124,7 @@ func (l *inputLoader) candidates(ctx context.Context) error {
 }
 
 func (l *inputLoader) marked(v [][]byte) {
-	account, id := getInt8(v[0]), getInt8(v[1])
+	account, id := pgcopy.Int8(v[0]), pgcopy.Int8(v[1])
 	l.want(account)
 	l.cases.marks = append(l.cases.marks, id)
 	if id > 0 {
@@ -156,15 +155,6 @@ func (l *inputLoader) account(id int64) *models.SettlementInput {
 // period.
 const postedIn = `SELECT account_id FROM adjustments WHERE storage_period = $3
 	UNION SELECT account_id FROM adjustments WHERE period <> storage_period AND period = $3`
-
-const discountColumns = "account_id, kind, from_day, to_day, percent, step"
-
-func (l *inputLoader) discount(v [][]byte) models.Discount {
-	return models.Discount{
-		AccountID: getInt8(v[0]), Kind: models.DiscountKind(l.texts.words.of(v[1])),
-		From: getDate(v[2]), To: getDate(v[3]), Percent: getInt2(v[4]), Step: getInt2(v[5]),
-	}
-}
 
 // handOut gives each account its discounts, which come by account.
 func (l *inputLoader) handOut(discounts []models.Discount) {

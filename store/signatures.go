@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,40 +28,23 @@ type signatureRecord struct {
 func (signatureRecord) TableName() string { return "signatures" }
 
 type signedTotalRecord struct {
-	SignatureID      int64  `gorm:"primaryKey;autoIncrement:false"`
-	Kind             string `gorm:"primaryKey"`
-	Percent          int    `gorm:"primaryKey;autoIncrement:false"`
-	Currency         string `gorm:"primaryKey"`
-	EntitledCount    int64
-	EntitledAmount   models.Money
-	PostedCount      int64
-	PostedAmount     models.Money
-	PublishedCount   int64
-	PublishedAmount  models.Money
-	AnsweredCount    int64
-	AnsweredAmount   models.Money
-	WrittenOffCount  int64
-	WrittenOffAmount models.Money
+	SignatureID int64                `gorm:"primaryKey;autoIncrement:false"`
+	Kind        string               `gorm:"primaryKey"`
+	Percent     int                  `gorm:"primaryKey;autoIncrement:false"`
+	Currency    string               `gorm:"primaryKey"`
+	Entitled    models.CountedAmount `gorm:"embedded;embeddedPrefix:entitled_"`
+	Posted      models.CountedAmount `gorm:"embedded;embeddedPrefix:posted_"`
+	Published   models.CountedAmount `gorm:"embedded;embeddedPrefix:published_"`
+	Answered    models.CountedAmount `gorm:"embedded;embeddedPrefix:answered_"`
+	WrittenOff  models.CountedAmount `gorm:"embedded;embeddedPrefix:written_off_"`
 }
 
 func (signedTotalRecord) TableName() string { return "signed_totals" }
 
-func signedTotalRecordOf(signature int64, t *models.ControlTotal) signedTotalRecord {
-	return signedTotalRecord{
-		signature, t.Kind, t.Percent, t.Currency, t.Entitled.Count, t.Entitled.Amount, t.Posted.Count, t.Posted.Amount,
-		t.Published.Count, t.Published.Amount, t.Answered.Count, t.Answered.Amount,
-		t.WrittenOff.Count, t.WrittenOff.Amount,
-	}
-}
-
 func (r *signedTotalRecord) total() models.ControlTotal {
 	return models.ControlTotal{
 		TotalKey: models.TotalKey{Kind: r.Kind, Percent: r.Percent, Currency: r.Currency},
-		Control: models.Control{
-			Entitled: models.Counted(r.EntitledCount, r.EntitledAmount), Posted: models.Counted(r.PostedCount, r.PostedAmount),
-			Published: models.Counted(r.PublishedCount, r.PublishedAmount), Answered: models.Counted(r.AnsweredCount, r.AnsweredAmount),
-			WrittenOff: models.Counted(r.WrittenOffCount, r.WrittenOffAmount),
-		},
+		Control:  models.Control{Entitled: r.Entitled, Posted: r.Posted, Published: r.Published, Answered: r.Answered, WrittenOff: r.WrittenOff},
 	}
 }
 
@@ -77,15 +59,15 @@ func (t *tx) saveSignature(s *models.Signature) error {
 	}
 	totals := make([]signedTotalRecord, len(s.Totals))
 	for i := range s.Totals {
-		totals[i] = signedTotalRecordOf(record.SignatureID, &s.Totals[i])
+		t := &s.Totals[i]
+		totals[i] = signedTotalRecord{
+			record.SignatureID, t.Kind, t.Percent, t.Currency, t.Entitled, t.Posted, t.Published, t.Answered, t.WrittenOff,
+		}
 	}
 	if len(totals) == 0 {
 		return nil
 	}
-	if err := t.Create(&totals).Error; err != nil {
-		return fmt.Errorf("keeping the signed totals: %w", err)
-	}
-	return nil
+	return failed("keeping the signed totals", t.Create(&totals).Error)
 }
 
 // signatures is those under a period, the oldest first.
@@ -98,7 +80,7 @@ func (t *tx) signatures(p models.Period) ([]models.Signature, error) {
 	for i, r := range records {
 		list[i] = models.Signature{
 			Period: r.Period, At: r.At.UTC(), Who: r.Who, Reason: r.Reason, Override: r.OverrideReason,
-			LastRun: r.LastRun, Foreign: models.Counted(r.ForeignDocuments, r.ForeignAmount),
+			LastRun: r.LastRun, Foreign: models.CountedAmount{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
 		}
 		if r.Objections != "" {
 			list[i].Objections = strings.Split(r.Objections, "\n")
@@ -140,9 +122,9 @@ func (e *NotClosed) Error() string {
 // error is then a *NotClosed with every reason.
 func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (signed models.Signature, err error) {
 	p := signature.Period
-	err = s.write(ctx, func(tx *tx) error {
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
-			return fmt.Errorf("closing the gate: %w", err)
+	err = s.write(ctx, fmt.Sprintf("closing period %s", p), func(tx *tx) error {
+		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
 		}
 		signed = signature
 		signed.At = tx.now
@@ -162,10 +144,7 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (si
 	if errors.As(err, &no) {
 		return signed, no
 	}
-	if err != nil {
-		return signed, fmt.Errorf("closing period %s: %w", p, err)
-	}
-	return signed, nil
+	return signed, err
 }
 
 func (t *tx) reasonsNotToClose(s *models.Signature) (*NotClosed, error) {
@@ -191,36 +170,33 @@ func (t *tx) reasonsNotToClose(s *models.Signature) (*NotClosed, error) {
 // runsAgainstClosing makes sure that what was signed stays as it is: nothing is
 // being posted to the period, nor was since the totals were taken.
 func (t *tx) runsAgainstClosing(s *models.Signature, no *NotClosed) error {
-	var found struct{ UnderWay, Newer bool }
-	err := t.Raw(`SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false) AS under_way, coalesce(bool_or(run_id > @last), false) AS newer
-		FROM runs WHERE (period = @p OR posting_period = @p) AND state NOT IN ('braked', 'abandoned')`,
-		sql.Named("p", s.Period), sql.Named("last", s.LastRun)).Scan(&found).Error
+	var underWay, newer bool
+	_, err := t.scan("looking for runs under way", []any{&underWay, &newer}, `SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false), coalesce(bool_or(run_id > $2), false)
+		FROM runs WHERE (period = $1 OR posting_period = $1) AND state NOT IN ('braked', 'abandoned')`, s.Period, s.LastRun)
 	if err != nil {
-		return fmt.Errorf("looking for runs under way: %w", err)
+		return err
 	}
 	switch {
-	case found.UnderWay:
+	case underWay:
 		no.Obstacles = append(no.Obstacles, "a run is under way that posts to it: close it when that has ended")
-	case found.Newer && len(no.Obstacles) == 0: // one that was not run has no totals
+	case newer && len(no.Obstacles) == 0: // one that was not run has no totals
 		return ErrPostedMeanwhile
 	}
 	return nil
 }
 
 func (t *tx) waitingAgainstClosing(p models.Period, no *NotClosed) error {
-	var found struct {
-		Stale  int64
-		Braked bool
-	}
-	err := t.Raw(`SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = @p) AS stale,
-		EXISTS (SELECT 1 FROM runs WHERE posting_period = @p AND state = 'braked') AS braked`, sql.Named("p", p)).Scan(&found).Error
+	var stale int64
+	var braked bool
+	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked}, `SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
+		EXISTS (SELECT 1 FROM runs WHERE posting_period = $1 AND state = 'braked')`, p)
 	if err != nil {
-		return fmt.Errorf("looking for what waits in period %s: %w", p, err)
+		return err
 	}
-	if found.Stale > 0 {
-		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (`referral run %s`)", found.Stale, p))
+	if stale > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (`referral run %s`)", stale, p))
 	}
-	if found.Braked {
+	if braked {
 		no.Objections = append(no.Objections, "the brake holds a run that would post to it")
 	}
 	var open []models.Period
@@ -269,9 +245,9 @@ var ErrNotReopened = errors.New("it cannot be reopened")
 // ReopenPeriod takes a signature back, while no later period is signed: later
 // differences are posted to the period itself again. What was signed is kept.
 func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.OperatorAction) error {
-	err := s.write(ctx, func(tx *tx) error {
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockGate)).Error; err != nil {
-			return fmt.Errorf("closing the gate: %w", err)
+	err := s.write(ctx, fmt.Sprintf("reopening period %s", p), func(tx *tx) error {
+		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
 		}
 		if err := tx.mayReopen(p); err != nil {
 			return err
@@ -282,10 +258,7 @@ func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.Ope
 		}
 		return tx.recordAction(by)
 	})
-	if err != nil {
-		return fmt.Errorf("reopening period %s: %w", p, err)
-	}
-	return nil
+	return err
 }
 
 func (t *tx) mayReopen(p models.Period) error {

@@ -3,14 +3,17 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"referral/store/pgcopy"
 )
 
-// quickly is for writes whose loss in a crash of the server would do no harm, or
-// that a later commit carries with it: their commit waits for no disk. Selecting
-// from it makes the whole statement so.
-const quickly = "WITH quickly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
+// withoutFlush is for writes whose loss in a crash of the server would do no harm, or
+// that a later commit carries with it: their commit waits for no disk. Selecting from it
+// makes the whole statement so.
+const withoutFlush = "WITH without_flush AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
 
 // statement runs fn, which is one statement, outside any other transaction: one
 // round trip. It is retried on a conflict with another transaction.
@@ -18,4 +21,62 @@ func (s *Store) statement(ctx context.Context, fn func(*pgx.Conn) error) error {
 	return classify(repeat(ctx, func() error {
 		return s.onConnection(ctx, func(_ *sql.Conn, raw *pgx.Conn) error { return fn(raw) })
 	}))
+}
+
+// exec is statement for one that gives no rows. An error names what it does.
+func (s *Store) exec(ctx context.Context, what, sql string, args ...any) error {
+	_, err := s.change(ctx, what, sql, args...)
+	return err
+}
+
+// change is exec that tells how many rows were changed.
+func (s *Store) change(ctx context.Context, what, sql string, args ...any) (rows int64, err error) {
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, sql, args...)
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, failed(what, err)
+}
+
+// scan is statement for a query that gives one row or, when found is false, none.
+func (s *Store) scan(ctx context.Context, what string, into []any, sql string, args ...any) (found bool, err error) {
+	err = s.statement(ctx, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, sql, args...).Scan(into...) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, failed(what, err)
+}
+
+// each is statement for a query whose rows are handed to fn by [pgcopy.Each]. fn must
+// not keep rows of an attempt that is repeated: a single statement conflicts before it
+// gives any.
+func (s *Store) each(ctx context.Context, what string, fn func(values [][]byte), sql string, args ...any) error {
+	return s.statement(ctx, func(conn *pgx.Conn) error { return pgcopy.Each(ctx, conn, what, fn, sql, args...) })
+}
+
+// exec runs a statement that gives no rows in the transaction.
+func (t *tx) exec(what, sql string, args ...any) error {
+	_, err := t.change(what, sql, args...)
+	return err
+}
+
+// change is exec that tells how many rows were changed.
+func (t *tx) change(what, sql string, args ...any) (rows int64, err error) {
+	tag, err := t.pgx.Exec(t.Statement.Context, sql, args...)
+	return tag.RowsAffected(), failed(what, err)
+}
+
+// scan runs a query that gives one row or, when found is false, none.
+func (t *tx) scan(what string, into []any, sql string, args ...any) (found bool, err error) {
+	err = t.pgx.QueryRow(t.Statement.Context, sql, args...).Scan(into...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, failed(what, err)
+}
+
+// lock takes one of the advisory locks that end with the transaction.
+func (t *tx) lock(what string, key int64) error {
+	return t.exec("locking "+what, "SELECT pg_advisory_xact_lock($1)", key)
 }

@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
-	"referral/internal/sleep"
 	"referral/models"
 )
 
@@ -121,141 +118,3 @@ func (s *Store) Close() error { return errors.Join(s.sql.Close(), s.rehearsalCac
 
 // Ping asks the database whether it answers.
 func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) }
-
-// tx is one transaction, seen by GORM and by pgx alike.
-type tx struct {
-	*gorm.DB
-	pgx   *pgx.Conn
-	now   time.Time
-	terms *string // that the process works by; nil for any
-}
-
-// write runs fn in a transaction. It is retried on deadlock, serialization failure
-// or unique violation: fn must therefore build all its results again at each call.
-// Each statement sees what has been committed before it, whatever the server's
-// habit: what a lock has waited for must be seen behind it.
-func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
-	err := s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, fn)
-	if isRetryable(err) {
-		return models.NameRejection(err) // however long it was in the way: that is no fault of the data
-	}
-	return classify(err)
-}
-
-// snapshot is write with one view of the database throughout.
-func (s *Store) snapshot(ctx context.Context, readOnly bool, fn func(*tx) error) error {
-	return classify(s.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: readOnly}, fn))
-}
-
-const maxAttempts = 12
-
-func (s *Store) retry(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
-	return repeat(ctx, func() error { return s.once(ctx, opts, fn) })
-}
-
-// repeat does a piece of work again while it conflicts with other transactions, each
-// time a little later.
-func repeat(ctx context.Context, work func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := work()
-		if err == nil || attempt == maxAttempts || !isRetryable(err) {
-			return err
-		}
-		if !sleep.For(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))) {
-			return ctx.Err()
-		}
-	}
-}
-
-func (s *Store) once(ctx context.Context, opts *sql.TxOptions, fn func(*tx) error) error {
-	return s.onConnection(ctx, func(conn *sql.Conn, raw *pgx.Conn) error {
-		// The transaction itself does not end with ctx, its statements do: database/sql
-		// would roll back behind our back, on the very connection that pgx is using.
-		session := s.gorm.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
-		session.Statement.ConnPool = conn
-		return session.Transaction(func(g *gorm.DB) error {
-			return fn(&tx{DB: g.WithContext(ctx), pgx: raw, now: s.now(), terms: s.terms.Load()})
-		}, opts)
-	})
-}
-
-// onConnection runs fn on a connection that is its own meanwhile.
-func (s *Store) onConnection(ctx context.Context, fn func(*sql.Conn, *pgx.Conn) error) error {
-	conn, err := s.sql.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to the database: %w", err)
-	}
-	raw, err := pgxConn(conn)
-	if err != nil {
-		_ = conn.Close()
-		return err
-	}
-	defer giveBack(conn, raw)
-	return fn(conn, raw)
-}
-
-// giveBack returns a connection to the pool, or closes it when something is left
-// on it: a panic may have left a transaction open, or answers unread.
-func giveBack(conn *sql.Conn, raw *pgx.Conn) {
-	if pg := raw.PgConn(); pg.IsBusy() || pg.TxStatus() != 'I' {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	_ = conn.Close()
-}
-
-// pgxConn reaches the driver's connection under a database/sql one, for COPY.
-// It leaves the callback on purpose: the *sql.Conn is ours alone until Close, and
-// GORM could not be used inside the callback.
-func pgxConn(conn *sql.Conn) (*pgx.Conn, error) {
-	var raw *pgx.Conn
-	err := conn.Raw(func(driver any) error {
-		c, ok := driver.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("unexpected driver %T", driver)
-		}
-		raw = c.Conn()
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reaching the database connection: %w", err)
-	}
-	return raw, nil
-}
-
-// errAgain asks for the transaction to be run again.
-var errAgain = errors.New("the rows to lock have changed meanwhile")
-
-func isRetryable(err error) bool {
-	if errors.Is(err, errAgain) {
-		return true
-	}
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return false
-	}
-	switch pg.Code {
-	case "40001", "40P01", "23505": // serialization, deadlock, unique key
-		return true
-	}
-	return outdatedPlan(pg)
-}
-
-// outdatedPlan tells a prepared statement that a newer release's schema has
-// outdated: the next attempt prepares another. The server's text is in its own
-// language, the name of its routine is not.
-func outdatedPlan(pg *pgconn.PgError) bool {
-	return pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
-}
-
-// classify marks errors that lie in the data: classes 22 (data exception) and 23
-// (integrity), and rows beyond a size limit (54); and those that lie in the statement.
-func classify(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && len(pg.Code) == 5 {
-		switch pg.Code[:2] {
-		case "22", "23", "54":
-			return fmt.Errorf("%w: %w", models.ErrRefused, err)
-		}
-	}
-	return models.NameRejection(err)
-}

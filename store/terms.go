@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // adoptChunk is how many accounts are derived again in one transaction.
@@ -65,16 +66,16 @@ func (s *Store) adoptTerms(ctx context.Context, digest string, derive Derive, by
 
 func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
 	if known == "" {
-		return 0, s.write(ctx, func(tx *tx) error { return tx.putInForce(digest, by) })
+		return 0, s.write(ctx, "putting the terms in force", func(tx *tx) error { return tx.putInForce(digest, by) })
 	}
 	// This waits for the transactions that work by the terms before, and lets no
 	// other one begin.
-	if err := s.write(ctx, func(tx *tx) error { return tx.putTerms(adopting + digest) }); err != nil {
+	if err := s.write(ctx, "announcing the terms", func(tx *tx) error { return tx.putTerms(adopting + digest) }); err != nil {
 		return 0, err
 	}
 	changed, err = s.rederive(ctx, digest, derive)
 	if err == nil {
-		err = s.write(ctx, func(tx *tx) error {
+		err = s.write(ctx, "putting the terms in force", func(tx *tx) error {
 			if err := tx.lockTermsToChange(); err != nil {
 				return err
 			}
@@ -121,29 +122,19 @@ func (t *tx) putTerms(digest string) error {
 	if err := t.lockTermsToChange(); err != nil {
 		return err
 	}
-	err := t.Exec(`INSERT INTO programme_state (terms_digest) VALUES (?)
-		ON CONFLICT (one) DO UPDATE SET terms_digest = excluded.terms_digest`, digest).Error
-	if err != nil {
-		return fmt.Errorf("writing down the terms: %w", err)
-	}
-	return nil
+	return t.exec("writing down the terms", `INSERT INTO programme_state (terms_digest) VALUES ($1)
+		ON CONFLICT (one) DO UPDATE SET terms_digest = excluded.terms_digest`, digest)
 }
 
 func (t *tx) lockTermsToChange() error {
 	if err := t.disableStatementTimeout(); err != nil {
 		return err
 	}
-	if err := t.Exec("SELECT pg_advisory_xact_lock(?)", int64(lockTerms)).Error; err != nil {
-		return fmt.Errorf("locking the terms to change them: %w", err)
-	}
-	return nil
+	return t.lock("the terms", lockTerms)
 }
 
 func (t *tx) lockTermsAsTheyAre() error {
-	if err := t.Exec("SELECT pg_advisory_xact_lock_shared(?)", int64(lockTerms)).Error; err != nil {
-		return fmt.Errorf("locking the terms: %w", err)
-	}
-	return nil
+	return t.exec("locking the terms", "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
 }
 
 const (
@@ -160,54 +151,44 @@ func (t *tx) holdTerms(ctx context.Context) error {
 	if t.terms == nil {
 		return nil // and the database is not asked for nothing
 	}
-	var batch pgx.Batch
+	var batch pgcopy.Batch
 	t.queueHoldTerms(&batch, readTermsInSnapshot)
-	return t.pgx.SendBatch(ctx, &batch).Close()
+	return batch.Send(ctx, t.pgx)
 }
 
 // queueHoldTerms does so among other statements of a round trip. Where each sees
 // what was committed before it, what the lock has waited for is seen behind it.
-func (t *tx) queueHoldTerms(batch *pgx.Batch, read string) {
+func (t *tx) queueHoldTerms(batch *pgcopy.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
-	queueRows(batch, nothing, "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
-	batch.Queue(read).QueryRow(func(row pgx.Row) error {
-		var inForce string
-		if err := row.Scan(&inForce); err != nil {
-			return fmt.Errorf("asking for the terms in force: %w", err)
+	batch.Exec("locking the terms", "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
+	batch.Query("asking for the terms in force", func(rows pgx.Rows) error {
+		inForce, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		if err == nil && inForce != *t.terms {
+			err = ErrOtherTerms
 		}
-		if inForce != *t.terms {
-			return ErrOtherTerms
-		}
-		return nil
-	})
+		return err
+	}, read)
 }
 
 // termsInForce is their digest.
 func (t *tx) termsInForce() (digest string, err error) {
-	if err := t.Raw(readTermsInSnapshot).Scan(&digest).Error; err != nil {
-		return "", fmt.Errorf("asking for the terms in force: %w", err)
-	}
-	return digest, nil
+	_, err = t.scan("reading the terms in force", []any{&digest}, readTermsInSnapshot)
+	return digest, err
 }
 
 func (s *Store) termsDigest(ctx context.Context) (string, error) {
-	var known []string
-	if err := s.gorm.WithContext(ctx).Raw(readTerms).Scan(&known).Error; err != nil {
-		return "", fmt.Errorf("reading the terms in force: %w", err)
-	}
-	if len(known) == 0 {
-		return "", nil
-	}
-	return known[0], nil
+	var known string
+	_, err := s.scan(ctx, "reading the terms in force", []any{&known}, readTerms)
+	return known, err
 }
 
 func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (changed int, err error) {
 	for after := int64(-1) << 63; ; {
 		var n int
 		var last *int64
-		err := s.write(ctx, func(tx *tx) (err error) {
+		err := s.write(ctx, "deriving entitlements again", func(tx *tx) (err error) {
 			if err = tx.lockTermsAsTheyAre(); err == nil {
 				err = tx.stillAdopting(digest)
 			}
@@ -217,7 +198,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (cha
 			return err
 		})
 		if err != nil {
-			return changed, fmt.Errorf("deriving entitlements again: %w", err)
+			return changed, err
 		}
 		if last == nil {
 			return changed, nil
@@ -228,25 +209,24 @@ func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (cha
 
 func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (changed int, last *int64, err error) {
 	ids := map[int64]bool{}
-	err = each(ctx, t.pgx, "accounts that take part", func(v [][]byte) {
-		id := getInt8(v[0])
+	err = pgcopy.Each(ctx, t.pgx, "accounts that take part", func(v [][]byte) {
+		id := pgcopy.Int8(v[0])
 		ids[id], last = true, &id
 	}, `SELECT account_id FROM referrals WHERE account_id > $1 UNION
 		SELECT account_id FROM activations WHERE status = 'accepted' AND account_id > $1 ORDER BY 1 LIMIT $2`, after, adoptChunk)
 	if err != nil || last == nil {
 		return 0, nil, err
 	}
-	var found accountRecords
-	trip := t.statementBatch()
-	found.queueLocked(trip, ids)
-	if err := trip.send(ctx); err != nil {
+	var batch pgcopy.Batch
+	set := queueLocked(&batch, ids)
+	if err := batch.Send(ctx, t.pgx); err != nil {
 		return 0, nil, err
 	}
-	changes := derive(found.workingSet(), nil)
-	if err := saveChanges(trip, changes, nil); err != nil {
+	changes := derive(set, nil)
+	if err := saveChanges(&batch, changes, nil); err != nil {
 		return 0, nil, err
 	}
-	if err := trip.send(ctx); err != nil {
+	if err := batch.Send(ctx, t.pgx); err != nil {
 		return 0, nil, err
 	}
 	return len(changes.Entitlements), last, nil
@@ -256,16 +236,12 @@ func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (cha
 // something, settled again wherever it was settled: the lists of services may
 // have changed too.
 func (t *tx) markAllStale() error {
-	err := t.Exec(`INSERT INTO stale (period, account_id)
+	return t.exec("marking accounts for new terms", `INSERT INTO stale (period, account_id)
 		SELECT DISTINCT i.period, i.account_id FROM invoices i JOIN periods p USING (period)
 		WHERE p.started_at IS NOT NULL AND (EXISTS (SELECT 1 FROM discounts d WHERE d.account_id = i.account_id)
 			OR EXISTS (SELECT 1 FROM adjustments a WHERE a.storage_period = i.storage_period AND a.account_id = i.account_id AND a.invoice_id = i.invoice_id))
 		UNION
 		SELECT p.period, g.account_id FROM package_grants g
-		JOIN periods p ON p.period = extract(year FROM g.granted_on)::int * 100 + extract(month FROM g.granted_on)::int
-		WHERE p.started_at IS NOT NULL`).Error
-	if err != nil {
-		return fmt.Errorf("marking accounts for new terms: %w", err)
-	}
-	return nil
+		JOIN periods p ON p.period = `+grantedMonth+`
+		WHERE p.started_at IS NOT NULL`)
 }

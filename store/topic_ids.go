@@ -32,12 +32,8 @@ func (s *Store) TopicIDs(ctx context.Context) (map[string]string, error) {
 
 // RecordTopicID keeps what the brokers call a topic now.
 func (s *Store) RecordTopicID(ctx context.Context, topic, id string) error {
-	return s.write(ctx, func(tx *tx) error {
+	return s.write(ctx, "noting the id of topic "+topic, func(tx *tx) error {
 		record := topicIDRecord{Topic: topic, TopicID: id, SeenAt: tx.now}
-		err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "topic"}}, UpdateAll: true}).Create(&record).Error
-		if err != nil {
-			return fmt.Errorf("noting the id of topic %s: %w", topic, err)
-		}
-		return nil
+		return tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "topic"}}, UpdateAll: true}).Create(&record).Error
 	})
 }

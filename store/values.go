@@ -63,3 +63,17 @@ func (d *digestValue) Scan(src any) error {
 	copy(d[:], b)
 	return nil
 }
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func zeroTime(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}

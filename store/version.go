@@ -14,8 +14,5 @@ func SchemaVersion() (int64, error) {
 		return 0, fmt.Errorf("opening the migrations: %w", err)
 	}
 	version, err := goose.NumericComponent(files[len(files)-1].Name())
-	if err != nil {
-		return 0, fmt.Errorf("reading the version of the newest migration: %w", err)
-	}
-	return version, nil
+	return version, failed("reading the version of the newest migration", err)
 }

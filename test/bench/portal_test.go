@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,10 +162,9 @@ func (c *cabinetStack) reads(path string, n int) vegeta.Targeter {
 	for len(c.clients) < cabinetClients {
 		c.clients = append(c.clients, c.signIn(1+(len(c.clients)*7919)%n))
 	}
-	next := 0
+	var next atomic.Int64 // requests are sent concurrently
 	return func(t *vegeta.Target) error {
-		cookie := c.clients[next%len(c.clients)]
-		next++
+		cookie := c.clients[int(next.Add(1)-1)%len(c.clients)]
 		*t = vegeta.Target{Method: http.MethodGet, URL: c.rig.URL + path, Header: http.Header{"Cookie": {cookie}}}
 		return nil
 	}
@@ -181,10 +181,9 @@ func (c *cabinetStack) activations(b *testing.B, n, round int) vegeta.Targeter {
 	for i := range cookies {
 		cookies[i] = c.signIn(first + i)
 	}
-	next := 0
+	var next atomic.Int64 // requests are sent concurrently
 	return func(t *vegeta.Target) error {
-		i := next % len(cookies)
-		next++
+		i := int(next.Add(1)-1) % len(cookies)
 		*t = vegeta.Target{
 			Method: http.MethodPost, URL: c.rig.URL + "/api/v1/activations", Body: fmt.Appendf(nil, `{"code":"CODE%d"}`, 1+(first+i)*31%(n/10)),
 			Header: http.Header{"Cookie": {cookies[i]}, "Content-Type": {"application/json"}, "Idempotency-Key": {rand.Text()}},

@@ -111,7 +111,7 @@ func treeRules() []rule {
 				{"store/sub/a.go": "package sub\nfunc f() { b.Queue(\"SELECT 1\").\n\tQuery(read) }\n"},
 			},
 			allowed: []map[string]string{
-				{"store/copy.go": "package store\nfunc queueRows() { b.Queue(\"SELECT 1\").Query(read) }\n"},
+				{"store/pgcopy/batch.go": "package pgcopy\nfunc query() { b.Queue(\"SELECT 1\").Query(read) }\n"},
 				{"store/a.go": "package store\nfunc f() { b.Queue(\"SELECT 1\").QueryRow(read) }\n"},
 			},
 		},

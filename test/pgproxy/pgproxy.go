@@ -3,7 +3,9 @@
 package pgproxy
 
 import (
+	"io"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"referral/test/cutproxy"
@@ -12,7 +14,8 @@ import (
 // Proxy forwards connections to one server. It is safe for concurrent use.
 type Proxy struct {
 	*cutproxy.Proxy
-	dsn string
+	dsn        string
+	roundTrips atomic.Int64
 }
 
 // New starts a proxy for the server of a connection URL. It ends with the test.
@@ -22,7 +25,8 @@ func New(t testing.TB, dsn string) *Proxy {
 	if err != nil {
 		t.Fatal("pgproxy: the connection string is not a URL") // which may hold a password
 	}
-	p := &Proxy{Proxy: cutproxy.New(t, u.Host, cutproxy.PostgreSQL, nil)}
+	p := &Proxy{}
+	p.Proxy = cutproxy.New(t, u.Host, p.answer, nil)
 	u.Host = p.Addr()
 	query := u.Query()
 	query.Set("sslmode", "disable") // messages that are encrypted cannot be counted
@@ -33,3 +37,16 @@ func New(t testing.TB, dsn string) *Proxy {
 
 // DSN is the connection URL that leads through the proxy.
 func (p *Proxy) DSN() string { return p.dsn }
+
+// RoundTrips is how often the server has finished what a client had sent and waited for
+// more, on all connections.
+func (p *Proxy) RoundTrips() int64 { return p.roundTrips.Load() }
+
+func (p *Proxy) answer(from io.Reader, room []byte) ([]byte, error) {
+	const readyForQuery = 'Z'
+	message, err := cutproxy.PostgreSQL(from, room)
+	if err == nil && message[0] == readyForQuery {
+		p.roundTrips.Add(1)
+	}
+	return message, err
+}

@@ -1,0 +1,316 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"referral/models"
+	"referral/store/pgcopy"
+)
+
+// AccountHistory is everything known of one account, all periods. found is false when
+// nothing is.
+func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
+	err = s.snapshot(ctx, fmt.Sprintf("collecting the facts of account %d", account), func(tx *tx) error {
+		l := newHistoryLoader(tx, []int64{account}, 0)
+		l.uninvoiced = true
+		known, err := l.loadFacts(ctx)
+		if err == nil {
+			err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances)
+		}
+		c = l.list[0]
+		found = known > 0 || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0
+		return err
+	})
+	return c, found, err
+}
+
+// InvoiceOwner is the account that an invoice belongs to. found is false when the
+// invoice is not known.
+func (s *Store) InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error) {
+	found, err = s.scan(ctx, "looking for invoice "+invoice, []any{&account}, "SELECT account_id FROM invoice_ids WHERE invoice_id = $1", invoice)
+	return account, found, err
+}
+
+// historyLoader collects the histories of some accounts, in three round trips: facts
+// and invoices; the ledger, which is found by where the invoices are stored; answers to
+// what is in it.
+type historyLoader struct {
+	*tx
+	ids        []int64        // sorted
+	period     models.Period  // zero for all of them
+	allPeriods map[int64]bool // accounts whose invoices of other periods are wanted too
+	uninvoiced bool           // documents without an invoice are wanted
+
+	list     []models.AccountHistory
+	index    map[int64]int
+	stored   map[invoiceKey]models.Period // what the invoices are stored under
+	packages []models.AuditPackage
+	topics   topicNames // nil while no provenance is wanted
+}
+
+func newHistoryLoader(t *tx, ids []int64, period models.Period) *historyLoader {
+	l := &historyLoader{tx: t, ids: ids, period: period, list: make([]models.AccountHistory, len(ids)), index: map[int64]int{}, stored: map[invoiceKey]models.Period{}}
+	for i, id := range ids {
+		// An account whose row is gone is still to be named.
+		l.index[id], l.list[i].Account.ID = i, id
+	}
+	return l
+}
+
+func (l *historyLoader) account(id int64) *models.AccountHistory { return &l.list[l.index[id]] }
+
+// anyPeriod is every period that anything is stored under.
+const anyPeriod = "ANY(ARRAY(SELECT period FROM periods))"
+
+// loadFacts finds the facts of the accounts and the highest revision of every invoice,
+// in the period or in all. It returns how many accounts are known. An invoice that
+// moved to another period comes too, because its documents are still those of the
+// period.
+func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
+	texts := newUnpacker()
+	var revisions []revision
+	var batch pgcopy.Batch
+	set := queueWorkingSet(&batch, l.ids)
+	all := l.ids
+	if l.period != 0 {
+		isWanted := func(id int64) bool { return l.allPeriods[id] }
+		queueRevisions(&batch, &revisions, texts, l.period, slices.DeleteFunc(slices.Clone(l.ids), isWanted))
+		all = slices.DeleteFunc(slices.Clone(l.ids), func(id int64) bool { return !isWanted(id) })
+	}
+	if len(all) > 0 {
+		batch.Each("all invoices", func(v [][]byte) { revisions = append(revisions, readRevision(v, texts)) },
+			"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = "+anyPeriod+" AND account_id = ANY($1)", all)
+	}
+	if err := batch.Send(ctx, l.pgx); err != nil {
+		return 0, err
+	}
+	for i, id := range l.ids {
+		c := &l.list[i]
+		if a := set.Accounts[id]; a != nil {
+			c.Account = *a
+		}
+		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
+	}
+	eachInvoice(revisions, func(highest revision, periods []models.Period) {
+		if l.period == 0 || slices.Contains(periods, l.period) || l.allPeriods[highest.AccountID] {
+			c := l.account(highest.AccountID)
+			c.Invoices = append(c.Invoices, models.AuditInvoice{Invoice: *highest.Invoice})
+			l.stored[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
+		}
+	})
+	return len(set.Accounts), nil
+}
+
+func (l *historyLoader) invoice(account int64, id string) *models.AuditInvoice {
+	invoices := l.account(account).Invoices
+	at, found := slices.BinarySearchFunc(invoices, id, func(a models.AuditInvoice, id string) int { return strings.Compare(a.Invoice.ID, id) })
+	if !found {
+		return nil
+	}
+	return &invoices[at]
+}
+
+// loadLedger gives the invoices their documents, those of other periods too, and reads
+// in the same round trip what more queues. A document of the period whose invoice is
+// not there at all is a stray.
+func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Batch)) error {
+	var batch pgcopy.Batch
+	var docs []models.AuditDocument
+	l.queueDocuments(&batch, &docs)
+	decided := queueDecisions(&batch, l.ids)
+	for _, queue := range more {
+		queue(&batch)
+	}
+	if err := batch.Send(ctx, l.pgx); err != nil {
+		return err
+	}
+	var ids []models.UUID
+	for i := range docs {
+		ids = append(ids, docs[i].ID)
+	}
+	for i := range l.packages {
+		ids = append(ids, l.packages[i].ID)
+	}
+	answers, err := l.answers(ctx, ids, l.topics)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(docs, func(a, b models.AuditDocument) int { return ledgerOrder(a.Adjustment, b.Adjustment) })
+	for _, d := range docs {
+		d.Answers, d.Resends, d.WriteOff = answers[d.ID], decided[d.ID].resends, decided[d.ID].writeOff
+		if inv := l.invoice(d.AccountID, d.InvoiceID); inv != nil {
+			inv.Documents = append(inv.Documents, d)
+		} else if l.uninvoiced && (l.period == 0 || d.Period == l.period) {
+			c := l.account(d.AccountID)
+			c.Strays = append(c.Strays, d)
+		}
+	}
+	for _, p := range l.packages {
+		p.Answers, p.Resends, p.WriteOff = answers[p.ID], decided[p.ID].resends, decided[p.ID].writeOff
+		c := l.account(p.AccountID)
+		c.Packages = append(c.Packages, p)
+	}
+	return nil
+}
+
+// isPublished tells whether the chunk of a row was published.
+const isPublished = `EXISTS (SELECT 1 FROM run_chunks c
+	WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)`
+
+// queueDocuments reads, in any order, the documents of the accounts that were posted
+// for the period, and those that are stored where an invoice of theirs is.
+func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]models.AuditDocument) {
+	texts := newUnpacker()
+	const columns = "SELECT " + documentColumns + ", " + isPublished + ", a.posted_at, a.run_id FROM "
+	periods, accounts := l.storedUnder()
+	everywhere := []int64{}
+	if l.period == 0 && l.uninvoiced {
+		everywhere = l.ids
+	}
+	batch.Each("documents", func(v [][]byte) {
+		v, more := v[:documentWidth], v[documentWidth:]
+		*list = append(*list, models.AuditDocument{
+			Adjustment: readDocument(v, texts), RunID: pgcopy.Int8(more[2]),
+			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(more[0]), PostedAt: pgcopy.Time(more[1])},
+		})
+	}, `WITH k (storage_period, account_id) AS (
+			SELECT * FROM unnest($2::int[], $3::bigint[]) UNION SELECT period, account_id FROM periods, unnest($4::bigint[]) account_id)
+		`+columns+`k CROSS JOIN LATERAL (
+			SELECT * FROM adjustments a WHERE a.storage_period = k.storage_period AND a.account_id = k.account_id OFFSET 0) a
+		UNION ALL `+columns+`adjustments a WHERE a.period = $5 AND a.period <> a.storage_period AND a.account_id = ANY($1)
+			AND NOT EXISTS (SELECT 1 FROM k WHERE k.storage_period = a.storage_period AND k.account_id = a.account_id)`,
+		l.ids, periods, accounts, everywhere, l.period)
+}
+
+// storedUnder is the periods, each with an account, that documents are looked for
+// under: the period of the audit and those of the invoices.
+func (l *historyLoader) storedUnder() (periods []int32, accounts []int64) {
+	under := map[staleMark]bool{}
+	for i, id := range l.ids {
+		under[staleMark{l.period, id}] = true
+		for j := range l.list[i].Invoices {
+			under[staleMark{l.stored[invoiceKey{id, l.list[i].Invoices[j].Invoice.ID}], id}] = true
+		}
+	}
+	for k := range under {
+		periods, accounts = append(periods, int32(k.period)), append(accounts, k.account)
+	}
+	return periods, accounts
+}
+
+func (l *historyLoader) queuePackages(batch *pgcopy.Batch) {
+	batch.Each("packages", func(v [][]byte) {
+		l.packages = append(l.packages, models.AuditPackage{
+			SMSPackage: readPackage(v), RunID: pgcopy.Int8(v[11]),
+			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(v[9]), PostedAt: pgcopy.Time(v[10])},
+		})
+	}, "SELECT "+packageColumns+", "+isPublished+`, posted_at, run_id
+		FROM sms_packages a WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
+}
+
+// queueUnnamedMonths reads the months in which an account has earned a package and that
+// no invoice of any account has named.
+func (l *historyLoader) queueUnnamedMonths(batch *pgcopy.Batch) {
+	batch.Each("months of packages", func(v [][]byte) {
+		c := l.account(pgcopy.Int8(v[0]))
+		c.Unnamed = append(c.Unnamed, pgcopy.Period(v[1]))
+	}, "SELECT account_id, month FROM (SELECT DISTINCT account_id, "+grantedMonth+` AS month
+			FROM package_grants g WHERE account_id = ANY($1)) g
+		WHERE NOT EXISTS (SELECT 1 FROM periods p WHERE p.period = g.month) ORDER BY account_id, month`, l.ids)
+}
+
+// queueParked reads what the last run of each period could not settle. What is parked
+// stays stale, so no later run has passed it by.
+func (l *historyLoader) queueParked(batch *pgcopy.Batch) {
+	batch.Each("what is parked", func(v [][]byte) {
+		p := readParked(v)
+		c := l.account(p.AccountID)
+		c.Parked = append(c.Parked, p)
+	}, "SELECT "+parkedColumns+` FROM parked_accounts a WHERE account_id = ANY($1)
+		AND run_id = (SELECT max(run_id) FROM runs r WHERE r.period = a.period AND r.state IN ('done', 'incomplete'))
+		ORDER BY account_id, period, invoice_id`, l.ids)
+}
+
+// queueProvenances finds where the facts of the accounts came from.
+func (l *historyLoader) queueProvenances(batch *pgcopy.Batch) {
+	l.topics = topicNames{}
+	batch.Each("topics", func(v [][]byte) { l.topics[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }, selectTopics)
+	batch.Each("the provenance of accounts", func(v [][]byte) {
+		l.account(pgcopy.Int8(v[0])).Account.Provenance = models.AccountProvenance{
+			Registered: l.topics.unpack(v[1]), PromoEnded: l.topics.unpack(v[2]), Terminated: l.topics.unpack(v[3]), Profile: l.topics.unpack(v[4]),
+		}
+	}, `SELECT account_id, registered_provenance, promo_ended_provenance, terminated_provenance, profile_provenance
+		FROM accounts WHERE account_id = ANY($1)`, l.ids)
+	activations := map[int64]*models.Activation{}
+	for i := range l.list {
+		for _, a := range l.list[i].Activations {
+			activations[a.Seq] = a
+		}
+	}
+	batch.Each("the provenance of activations", func(v [][]byte) { activations[pgcopy.Int8(v[0])].Provenance = l.topics.unpack(v[1]) },
+		"SELECT seq, provenance FROM activations WHERE account_id = ANY($1)", l.ids)
+	batch.Each("the provenance of invoices", func(v [][]byte) {
+		if inv := l.invoice(pgcopy.Int8(v[0]), string(v[1])); inv != nil && inv.Invoice.Revision == pgcopy.Int4(v[2]) {
+			inv.Provenance = l.topics.unpack(v[3])
+		}
+	}, "SELECT account_id, invoice_id, revision, provenance FROM invoices WHERE storage_period = "+anyPeriod+" AND account_id = ANY($1)", l.ids)
+}
+
+const resultColumns = "r.adjustment_id, r.account_id, r.status, r.amount_minor, r.reason, r.at, r.provenance"
+
+func readResult(v [][]byte) models.Result {
+	return models.Result{
+		AdjustmentID: pgcopy.UUID(v[0]), AccountID: pgcopy.Int8(v[1]), Status: models.ResultStatus(v[2]),
+		Amount: pgcopy.Money(v[3]), Reason: string(v[4]), At: pgcopy.Time(v[5]),
+	}
+}
+
+// answers is billing's answers to documents, with their provenance unless topics is nil.
+func (t *tx) answers(ctx context.Context, ids []models.UUID, topics topicNames) (map[models.UUID][]models.Result, error) {
+	found := map[models.UUID][]models.Result{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	keys := make([][16]byte, len(ids))
+	for i, id := range ids {
+		keys[i] = id
+	}
+	err := pgcopy.Each(ctx, t.pgx, "billing's answers", func(v [][]byte) {
+		r := readResult(v)
+		if topics != nil {
+			r.Provenance = topics.unpack(v[6])
+		}
+		found[r.AdjustmentID] = append(found[r.AdjustmentID], r)
+	}, "SELECT "+resultColumns+" FROM results r WHERE r.adjustment_id = ANY($1::uuid[]) ORDER BY r.at, r.status", keys)
+	return found, err
+}
+
+// decisions is what persons decided about a rejected document.
+type decisions struct {
+	resends  []models.Resend
+	writeOff *models.WriteOff
+}
+
+// queueDecisions reads those about the documents of accounts.
+func queueDecisions(batch *pgcopy.Batch, accounts []int64) map[models.UUID]decisions {
+	decided := map[models.UUID]decisions{}
+	batch.Each("resends", func(v [][]byte) {
+		id := pgcopy.UUID(v[0])
+		d := decided[id]
+		d.resends = append(d.resends, models.Resend{
+			At: pgcopy.Time(v[1]), By: string(v[2]), Reason: string(v[3]), RejectedAt: pgcopy.Time(v[4]), Published: pgcopy.Bool(v[5]),
+		})
+		decided[id] = d
+	}, `SELECT document_id, requested_at, requested_by, reason, rejected_at, published_at IS NOT NULL
+		FROM document_resends WHERE account_id = ANY($1) ORDER BY resend_id`, accounts)
+	batch.Each("write-offs", func(v [][]byte) {
+		id := pgcopy.UUID(v[0])
+		d := decided[id]
+		d.writeOff = &models.WriteOff{At: pgcopy.Time(v[1]), By: string(v[2]), Reason: string(v[3])}
+		decided[id] = d
+	}, "SELECT document_id, written_off_at, written_off_by, reason FROM document_write_offs WHERE account_id = ANY($1)", accounts)
+	return decided
+}
