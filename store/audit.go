@@ -77,12 +77,6 @@ func (s *Store) AuditSize(ctx context.Context, period models.Period) (accounts i
 	return accounts, err
 }
 
-// TermsInForce is the digest of the terms that the entitlements were derived by;
-// empty before any were.
-func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
-	return s.termsDigest(ctx)
-}
-
 // disableStatementTimeout is for statements that search whole tables. They end with
 // their context.
 func (t *tx) disableStatementTimeout() error {

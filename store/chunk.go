@@ -16,37 +16,34 @@ import (
 // Settle says what is to be posted for one account in a run.
 type Settle = func(models.Run, *models.SettlementInput) models.SettlementResult
 
-// WorkChunk takes one chunk of a run that nobody else has in hands through the
-// run's present phase: rehearsed, its totals are noted; posted, its documents
-// are in the ledger, its stale marks answered and itself marked, all in one
-// transaction. worked is false when there is no chunk to take. Any number of
-// workers in any number of processes may call it at once.
+// WorkChunk takes one chunk of a run that no other worker has through the run's present
+// phase: rehearsed, its totals are saved; posted, its documents are in the ledger, its
+// stale marks are deleted and it is marked itself, all in one transaction. worked is
+// false when no chunk is left. Any number of workers in any number of processes may
+// call it at once.
 func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (totals models.Totals, worked bool, err error) {
 	var ref models.ChunkRef
-	room := workrooms.Get().(*workroom)
-	defer workrooms.Put(room)
-	for _, careful := range []bool{false, true} {
+	buffers := chunkBufferPool.Get().(*chunkBuffers)
+	defer chunkBufferPool.Put(buffers)
+	for _, oneByOne := range []bool{false, true} {
 		err = classify(repeat(ctx, func() error {
 			return s.once(ctx, beginRepeatableRead, func(tx *tx) error {
-				w := &chunkWork{tx: tx, run: run, settle: settle, careful: careful, rehearsalCache: &s.rehearsalCache, room: room}
+				w := &chunkWork{tx: tx, run: run, settle: settle, oneByOne: oneByOne, rehearsalCache: &s.rehearsalCache, buffers: buffers}
 				worked, err = w.work(ctx)
 				totals, ref = w.totals, w.ref()
 				return err
 			})
 		}))
-		// What one account's rows do to the whole chunk is found out by posting the
-		// accounts one at a time.
+		// Rows of one account that the database refuses would stop the whole chunk: it
+		// is posted again account by account.
 		if err == nil || !errors.Is(err, models.ErrRefused) {
 			break
 		}
 	}
-	if err != nil {
-		return models.Totals{}, false, fmt.Errorf("settling a chunk of run %d: %w", run.ID, err)
-	}
-	if run.State == models.RunPosting && worked {
+	if err == nil && run.State == models.RunPosting && worked {
 		s.rehearsalCache.drop(ref)
 	}
-	return totals, worked, nil
+	return totals, worked && err == nil, failed(fmt.Sprintf("settling a chunk of run %d", run.ID), err)
 }
 
 type chunkRecord struct {
@@ -68,9 +65,9 @@ type chunkWork struct {
 	*tx
 	run            models.Run
 	settle         Settle
-	careful        bool // post account by account
+	oneByOne       bool // post account by account
 	rehearsalCache *rehearsalCache
-	room           *workroom
+	buffers        *chunkBuffers
 
 	chunk  *chunkRecord
 	scope  scope
@@ -107,68 +104,68 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 	return true, w.finishChunk(w.run, w.chunk, w.totals)
 }
 
-// rehearse settles the chunk and keeps what it came to for the posting. Its commit
-// waits for no disk: were the database's end to lose it, the chunk would be to do
-// still, and the run moves on in a commit that does wait, for all before it too.
+// rehearse settles the chunk and caches the result for the posting. Its commit does not
+// wait for the disk: if a crash of the database loses it, the chunk is rehearsed again,
+// and the run advances in a commit that waits, for all before it too.
 func (w *chunkWork) rehearse(ctx context.Context) error {
-	if _, err := w.pgx.Exec(ctx, "SET LOCAL synchronous_commit TO off"); err != nil {
-		return fmt.Errorf("sparing a wait for the disk: %w", err)
+	if err := w.exec("choosing an asynchronous commit", "SET LOCAL synchronous_commit TO off"); err != nil {
+		return err
 	}
 	c, err := w.loadInput(ctx, w.scope)
 	if err != nil {
 		return err
 	}
-	outcomes := settleAll(w.run, c, w.settle)
-	w.totals = sumUp(outcomes)
+	results := settleAll(w.run, c, w.settle)
+	w.totals = sumTotalsOf(results)
 	if w.totals.Parked > 0 {
 		return nil // those are to be tried again
 	}
-	w.room.data = w.ledgerRows(c, outcomes).appendTo(w.room.data[:0])
-	w.rehearsalCache.put(w.ref(), w.room.data, c.marks)
+	w.buffers.data = w.ledgerRows(c, results).appendTo(w.buffers.data[:0])
+	w.rehearsalCache.put(w.ref(), w.buffers.data, c.marks)
 	return nil
 }
 
 // post writes what was rehearsed, as long as no fact has come between and it was
 // kept unharmed; else the chunk is settled again.
 func (w *chunkWork) post(ctx context.Context) error {
-	if !w.careful {
-		marks, err := w.marksNow(ctx)
+	if !w.oneByOne {
+		marks, err := w.staleMarks(ctx)
 		if err != nil {
 			return err
 		}
-		booked, data, there := w.rehearsalCache.get(w.ref(), marks, w.room.data)
-		w.room.data = data
+		cached, data, there := w.rehearsalCache.get(w.ref(), marks, w.buffers.data)
+		w.buffers.data = data
 		// The totals noted may be those of another rehearsal, of which this one knows nothing.
-		if totals := w.chunk.Totals; there && booked.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
+		if totals := w.chunk.Totals; there && cached.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
 			w.totals = totals
-			return w.book(ctx, booked, marks)
+			return w.writePosting(ctx, cached, marks)
 		}
 	}
 	c, err := w.loadInput(ctx, w.scope)
 	if err != nil {
 		return err
 	}
-	outcomes := settleAll(w.run, c, w.settle)
-	if w.careful {
-		err = w.postEach(ctx, c, outcomes)
+	results := settleAll(w.run, c, w.settle)
+	if w.oneByOne {
+		err = w.postEach(ctx, c, results)
 	} else {
-		err = w.book(ctx, w.ledgerRows(c, outcomes), c.marks)
+		err = w.writePosting(ctx, w.ledgerRows(c, results), c.marks)
 	}
 	if err != nil {
 		return err
 	}
-	w.totals = sumUp(outcomes)
-	return w.park(ctx, outcomes)
+	w.totals = sumTotalsOf(results)
+	return w.park(ctx, results)
 }
 
-func (w *chunkWork) marksNow(ctx context.Context) (marks []int64, err error) {
+func (w *chunkWork) staleMarks(ctx context.Context) (marks []int64, err error) {
 	err = pgcopy.Each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, pgcopy.Int8(v[0])) },
 		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", w.scope.period, w.scope.from, w.scope.to)
 	return marks, err
 }
 
-// claim locks a chunk that waits for the run's phase. The run is looked at in the
-// same snapshot: another worker may have moved it on.
+// claim locks a chunk that waits for the run's phase. The run is read in the same
+// snapshot: another worker may have advanced it.
 func (t *tx) claim(run models.Run) (*chunkRecord, error) {
 	waiting := "todo"
 	if run.State == models.RunPosting {
@@ -188,18 +185,18 @@ func (t *tx) claim(run models.Run) (*chunkRecord, error) {
 }
 
 func settleAll(run models.Run, c *settlementInput, settle Settle) []models.SettlementResult {
-	outcomes := make([]models.SettlementResult, len(c.list))
+	results := make([]models.SettlementResult, len(c.list))
 	for i := range c.list {
-		outcomes[i] = settle(run, &c.list[i])
-		checkOutcome(&outcomes[i])
+		results[i] = settle(run, &c.list[i])
+		checkResult(&results[i])
 	}
-	return outcomes
+	return results
 }
 
-func sumUp(outcomes []models.SettlementResult) models.Totals {
+func sumTotalsOf(results []models.SettlementResult) models.Totals {
 	var totals models.Totals
-	for i := range outcomes {
-		totals.Count(&outcomes[i])
+	for i := range results {
+		totals.Count(&results[i])
 	}
 	return totals
 }
@@ -218,31 +215,30 @@ func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) e
 	return failed(fmt.Sprintf("marking chunk %d", c.ChunkNo), t.Save(c).Error)
 }
 
-// book writes ledger rows and answers the marks that they take account of.
-func (w *chunkWork) book(ctx context.Context, b *ledgerRows, marks []int64) error {
-	if err := w.answerMarks(ctx, marks); err != nil {
+// writePosting writes ledger rows and deletes the stale marks that they answer.
+func (w *chunkWork) writePosting(ctx context.Context, b *ledgerRows, marks []int64) error {
+	if err := w.deleteStaleMarks(marks); err != nil {
 		return err
 	}
-	if err := w.forgetHeld(ctx, b.accounts); err != nil {
+	if err := w.deleteHeldLines(ctx, b.accounts); err != nil {
 		return err
 	}
-	return w.write(ctx, b)
+	return w.writeRows(ctx, b)
 }
 
-// answerMarks deletes the marks that this transaction has seen; one that was
-// made meanwhile stays for the next run.
-func (w *chunkWork) answerMarks(ctx context.Context, marks []int64) error {
+// deleteStaleMarks deletes the marks that this transaction has seen; one that was made
+// since then stays for the next run.
+func (w *chunkWork) deleteStaleMarks(marks []int64) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	_, err := w.pgx.Exec(ctx, "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND id = ANY($4)",
+	return w.exec("deleting stale marks", "DELETE FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3 AND id = ANY($4)",
 		w.scope.period, w.scope.from, w.scope.to, marks)
-	return failed("answering stale marks", err)
 }
 
-// forgetHeld makes room for the held lines of accounts. Few have any: looking
-// which is cheaper than naming all to the database.
-func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
+// deleteHeldLines deletes the held lines of accounts, to be replaced. Few have any:
+// reading which is cheaper than naming all to the database.
+func (w *chunkWork) deleteHeldLines(ctx context.Context, accounts []int64) error {
 	var holding []int64
 	err := pgcopy.Each(ctx, w.pgx, "held lines", func(v [][]byte) {
 		if _, ours := slices.BinarySearch(accounts, pgcopy.Int8(v[0])); ours {
@@ -253,23 +249,22 @@ func (w *chunkWork) forgetHeld(ctx context.Context, accounts []int64) error {
 	if err != nil || len(holding) == 0 {
 		return err
 	}
-	_, err = w.pgx.Exec(ctx, "DELETE FROM held_lines WHERE period = $1 AND account_id = ANY($2)", w.scope.period, holding)
-	return failed("replacing held lines", err)
+	return w.exec("replacing held lines", "DELETE FROM held_lines WHERE period = $1 AND account_id = ANY($2)", w.scope.period, holding)
 }
 
 // postEach posts the accounts one at a time; of one that the database refuses, the
 // invoices one at a time.
-func (w *chunkWork) postEach(ctx context.Context, c *settlementInput, outcomes []models.SettlementResult) error {
-	if err := w.book(ctx, &ledgerRows{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
+func (w *chunkWork) postEach(ctx context.Context, c *settlementInput, results []models.SettlementResult) error {
+	if err := w.writePosting(ctx, &ledgerRows{accounts: c.ids(), moved: c.moved}, c.marks); err != nil {
 		return err
 	}
-	for i := range outcomes {
-		refused, err := w.try(ctx, c, outcomes[i])
+	for i := range results {
+		refused, err := w.tryPosting(ctx, c, results[i])
 		if err == nil && refused != nil {
-			err = w.postInvoices(ctx, c, &outcomes[i])
+			err = w.postInvoices(ctx, c, &results[i])
 		}
 		if err != nil {
-			return fmt.Errorf("posting account %d: %w", outcomes[i].AccountID, err)
+			return fmt.Errorf("posting account %d: %w", results[i].AccountID, err)
 		}
 	}
 	return nil
@@ -279,7 +274,7 @@ func (w *chunkWork) postEach(ctx context.Context, c *settlementInput, outcomes [
 // database refuses. Without its packages nothing of it is posted: they are no
 // invoice's fault.
 func (w *chunkWork) postInvoices(ctx context.Context, c *settlementInput, o *models.SettlementResult) error {
-	refused, err := w.try(ctx, c, models.SettlementResult{AccountID: o.AccountID, Packages: o.Packages})
+	refused, err := w.tryPosting(ctx, c, models.SettlementResult{AccountID: o.AccountID, Packages: o.Packages})
 	if refused != nil {
 		*o = models.SettlementResult{AccountID: o.AccountID, Err: refused}
 	}
@@ -287,25 +282,25 @@ func (w *chunkWork) postInvoices(ctx context.Context, c *settlementInput, o *mod
 		if err != nil {
 			return err
 		}
-		if refused, err = w.try(ctx, c, piece.SettlementResult); refused != nil {
+		if refused, err = w.tryPosting(ctx, c, piece.SettlementResult); refused != nil {
 			o.Park(piece.invoice, refused)
 		}
 	}
 	return err
 }
 
-// invoiceOutcome is what is posted on one invoice.
-type invoiceOutcome struct {
+// invoiceResult is what is posted on one invoice.
+type invoiceResult struct {
 	models.SettlementResult
 	invoice string
 }
 
-func byInvoice(o *models.SettlementResult) []invoiceOutcome {
-	var pieces []invoiceOutcome
-	of := func(invoice string) *invoiceOutcome {
-		at := slices.IndexFunc(pieces, func(p invoiceOutcome) bool { return p.invoice == invoice })
+func byInvoice(o *models.SettlementResult) []invoiceResult {
+	var pieces []invoiceResult
+	of := func(invoice string) *invoiceResult {
+		at := slices.IndexFunc(pieces, func(p invoiceResult) bool { return p.invoice == invoice })
 		if at < 0 {
-			at, pieces = len(pieces), append(pieces, invoiceOutcome{models.SettlementResult{AccountID: o.AccountID}, invoice})
+			at, pieces = len(pieces), append(pieces, invoiceResult{models.SettlementResult{AccountID: o.AccountID}, invoice})
 		}
 		return &pieces[at]
 	}
@@ -320,19 +315,19 @@ func byInvoice(o *models.SettlementResult) []invoiceOutcome {
 	return pieces
 }
 
-// try posts an outcome, or nothing of it when the database refuses it.
-func (w *chunkWork) try(ctx context.Context, c *settlementInput, o models.SettlementResult) (refused, err error) {
+// tryPosting posts a result, or nothing of it when the database refuses it.
+func (w *chunkWork) tryPosting(ctx context.Context, c *settlementInput, o models.SettlementResult) (refused, err error) {
 	if err := w.SavePoint("piece").Error; err != nil {
 		return nil, fmt.Errorf("setting a savepoint: %w", err)
 	}
-	err = classify(w.write(ctx, w.ledgerRows(&settlementInput{elsewhere: c.elsewhere}, []models.SettlementResult{o})))
+	err = classify(w.writeRows(ctx, w.ledgerRows(&settlementInput{elsewhere: c.elsewhere}, []models.SettlementResult{o})))
 	if errors.Is(err, models.ErrRefused) {
 		return err, w.RollbackTo("piece").Error
 	}
 	return nil, err
 }
 
-func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
+func (w *chunkWork) writeRows(ctx context.Context, b *ledgerRows) error {
 	for _, table := range []struct {
 		rows *pgcopy.Rows
 		name string
@@ -352,15 +347,15 @@ func (w *chunkWork) write(ctx context.Context, b *ledgerRows) error {
 
 // park names the accounts and invoices that could not be settled and leaves their
 // accounts stale, so that the next catch-up tries again.
-func (w *chunkWork) park(ctx context.Context, outcomes []models.SettlementResult) error {
+func (w *chunkWork) park(ctx context.Context, results []models.SettlementResult) error {
 	var parked, marks pgcopy.Rows
-	for i := range outcomes {
-		all := outcomes[i].AllParked()
+	for i := range results {
+		all := results[i].AllParked()
 		for _, p := range all {
 			parked.Row(6).Int8(w.run.ID).Int8(p.AccountID).Text(p.InvoiceID).Int4(int(w.run.Period)).Text(storable(p.Error)).Time(w.now)
 		}
 		if len(all) > 0 {
-			marks.Row(2).Int4(int(w.run.Period)).Int8(outcomes[i].AccountID)
+			marks.Row(2).Int4(int(w.run.Period)).Int8(results[i].AccountID)
 		}
 	}
 	if err := parked.Send(ctx, w.pgx, "parked_accounts (run_id, account_id, invoice_id, period, error, parked_at)"); err != nil {

@@ -157,19 +157,18 @@ type replayOutcomeRecord struct {
 
 func (replayOutcomeRecord) TableName() string { return "dead_letter_outcomes" }
 
+func (r *replayOutcomeRecord) outcome() models.ReplayOutcome {
+	o := models.ReplayOutcome{At: r.At.UTC(), Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}}
+	if !r.Taken {
+		o.Err = &models.InputError{Reason: r.Reason, Detail: r.Detail}
+	}
+	return o
+}
+
 func (t *tx) replayOutcomes(id int64) ([]models.ReplayOutcome, error) {
 	var records []replayOutcomeRecord
-	if err := t.Where("dead_letter_id = ?", id).Order("at, sent_at").Find(&records).Error; err != nil {
-		return nil, err
-	}
-	list := make([]models.ReplayOutcome, len(records))
-	for i, r := range records {
-		list[i] = models.ReplayOutcome{At: r.At.UTC(), Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}}
-		if !r.Taken {
-			list[i].Err = &models.InputError{Reason: r.Reason, Detail: r.Detail}
-		}
-	}
-	return list, nil
+	err := t.Where("dead_letter_id = ?", id).Order("at, sent_at").Find(&records).Error
+	return convert(records, (*replayOutcomeRecord).outcome), err
 }
 
 // ErrDeadLetterState says that a dead letter is not in a state for what was asked.

@@ -145,14 +145,8 @@ func (s *Store) Invitations(ctx context.Context, account int64, after models.UUI
 			WHERE account_id = ? AND invitation_id = ?)`, account, uuidValue(after))
 	}
 	var records []invitationRecord
-	if err := q.Order("created_at DESC, invitation_id DESC").Limit(limit).Find(&records).Error; err != nil {
-		return nil, fmt.Errorf("reading a client's invitations: %w", err)
-	}
-	list := make([]models.Invitation, len(records))
-	for i := range records {
-		list[i] = records[i].invitation()
-	}
-	return list, nil
+	err := q.Order("created_at DESC, invitation_id DESC").Limit(limit).Find(&records).Error
+	return convert(records, (*invitationRecord).invitation), failed("reading a client's invitations", err)
 }
 
 // OptOut has the recipient of the invitation with this token never written to

@@ -47,15 +47,14 @@ func (b *ledgerRows) reset() {
 	b.accounts = b.accounts[:0]
 }
 
-// workroom is the memory that a chunk's rows are made in, for the next chunk to
-// use again: growing to a megabyte step by step, for every chunk again, took two
-// fifths of the program's time.
-type workroom struct {
+// chunkBuffers is the memory of a chunk's rows, for the next chunk to use again: growing
+// to a megabyte step by step for every chunk took two fifths of the program's time.
+type chunkBuffers struct {
 	ledgerRows ledgerRows
 	data       []byte // of ledger rows in the rehearsal cache
 }
 
-var workrooms = sync.Pool{New: func() any { return &workroom{} }}
+var chunkBufferPool = sync.Pool{New: func() any { return &chunkBuffers{} }}
 
 func decodeLedgerRows(in []byte) (_ *ledgerRows, err error) {
 	b := &ledgerRows{}
@@ -74,15 +73,15 @@ func decodeLedgerRows(in []byte) (_ *ledgerRows, err error) {
 	return b, nil
 }
 
-// ledgerRows makes the rows of a chunk's outcomes. They are good until the next ones
+// ledgerRows makes the rows of a chunk's results. They are good until the next ones
 // are made.
-func (w *chunkWork) ledgerRows(c *settlementInput, outcomes []models.SettlementResult) *ledgerRows {
-	b := &w.room.ledgerRows
+func (w *chunkWork) ledgerRows(c *settlementInput, results []models.SettlementResult) *ledgerRows {
+	b := &w.buffers.ledgerRows
 	b.reset()
 	b.accounts = append(b.accounts, c.ids()...)
 	b.moved.CopyFrom(&c.moved)
-	for i := range outcomes {
-		o := &outcomes[i]
+	for i := range results {
+		o := &results[i]
 		if o.Err != nil {
 			continue
 		}

@@ -16,7 +16,13 @@ type operatorActionRecord struct {
 
 func (operatorActionRecord) TableName() string { return "operator_actions" }
 
-// recordAction records an act of a person in the transaction that carries it out.
+func (r *operatorActionRecord) action() models.OperatorAction {
+	a := r.Action
+	a.At = a.At.UTC()
+	return a
+}
+
+// recordAction records an action of a person in the transaction that carries it out.
 func (t *tx) recordAction(a models.OperatorAction) error {
 	if a.At.IsZero() {
 		a.At = t.now
@@ -25,7 +31,7 @@ func (t *tx) recordAction(a models.OperatorAction) error {
 	return failed(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
 }
 
-// Actions is the recorded acts on some subjects, the oldest first.
+// Actions is the recorded actions on some subjects, the oldest first.
 func (s *Store) Actions(ctx context.Context, subjects ...string) ([]models.OperatorAction, error) {
 	return actions(s.gorm.WithContext(ctx), subjects...)
 }
@@ -33,13 +39,5 @@ func (s *Store) Actions(ctx context.Context, subjects ...string) ([]models.Opera
 func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	var records []operatorActionRecord
 	err := db.Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
-	if err != nil {
-		return nil, fmt.Errorf("reading the recorded acts on %v: %w", subjects, err)
-	}
-	list := make([]models.OperatorAction, len(records))
-	for i, r := range records {
-		list[i] = r.Action
-		list[i].At = r.Action.At.UTC()
-	}
-	return list, nil
+	return convert(records, (*operatorActionRecord).action), failed(fmt.Sprintf("reading the recorded actions on %v", subjects), err)
 }

@@ -115,9 +115,9 @@ func TestDamagedText(t *testing.T) {
 func TestDiscountsAreHandedOut(t *testing.T) {
 	t.Parallel()
 	list := []models.SettlementInput{{AccountID: 1}, {AccountID: 2}, {AccountID: 3}}
-	l := &inputLoader{cases: &settlementInput{list: list, index: map[int64]int{1: 0, 2: 1, 3: 2}}}
-	l.handOut(nil)
-	l.handOut([]models.Discount{{AccountID: 1, Percent: 20}, {AccountID: 3, Percent: 40}, {AccountID: 3, Percent: 60}})
+	l := &inputLoader{input: &settlementInput{list: list, index: map[int64]int{1: 0, 2: 1, 3: 2}}}
+	l.assignDiscounts(nil)
+	l.assignDiscounts([]models.Discount{{AccountID: 1, Percent: 20}, {AccountID: 3, Percent: 40}, {AccountID: 3, Percent: 60}})
 	list[0].Discounts = append(list[0].Discounts, models.Discount{AccountID: 1})
 	if fmt.Sprint(len(list[0].Discounts), len(list[1].Discounts), len(list[2].Discounts)) != "2 0 2" || list[2].Discounts[0].Percent != 40 {
 		t.Errorf("handed out: %+v", list)

@@ -42,10 +42,10 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, s
 		if err != nil {
 			return run, err
 		}
-		outcomes := settleAll(run, c, settle)
-		run.Totals = run.Totals.Add(sumUp(outcomes))
-		for i := range outcomes {
-			if err := see(&outcomes[i]); err != nil {
+		results := settleAll(run, c, settle)
+		run.Totals = run.Totals.Add(sumTotalsOf(results))
+		for i := range results {
+			if err := see(&results[i]); err != nil {
 				return run, err
 			}
 		}

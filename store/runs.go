@@ -42,33 +42,6 @@ func (r *runRecord) run() models.Run {
 	}
 }
 
-type periodRecord struct {
-	Period    models.Period `gorm:"primaryKey;autoIncrement:false"`
-	MinDay    dateValue
-	MaxDay    dateValue
-	StartedAt *time.Time
-	SettledAt *time.Time
-	ClosedAt  *time.Time
-	ClosedBy  *string
-}
-
-func (periodRecord) TableName() string { return "periods" }
-
-func (r *periodRecord) info() models.PeriodInfo {
-	info := models.PeriodInfo{
-		Period: r.Period, State: models.PeriodOpen,
-		StartedAt: zeroTime(r.StartedAt), SettledAt: zeroTime(r.SettledAt), ClosedAt: zeroTime(r.ClosedAt),
-	}
-	if r.SettledAt != nil {
-		info.State = models.PeriodRun
-	}
-	if r.ClosedAt != nil {
-		info.State = models.PeriodClosed
-		info.ClosedBy = *r.ClosedBy
-	}
-	return info
-}
-
 // StartRun makes a run of a period, or finds the one that is under way (started
 // is then false). Of several requests with one slot only the first makes a run;
 // the others get that one, ended or not. A request that is met only when needed
@@ -179,48 +152,12 @@ func kindOf(p *periodRecord, full bool) models.RunKind {
 	return models.RunDifferences
 }
 
-// startPeriod makes a period known and started: whatever arrives from now on
-// marks what it touches.
-func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
-	err := t.exec("starting the period", `INSERT INTO periods (period, min_day, max_day, started_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at)`,
-		p, p.First().Time(), p.End().Time(), t.now)
-	if err != nil {
-		return nil, err
-	}
-	var record periodRecord
-	if err := t.Where("period = ?", p).Take(&record).Error; err != nil {
-		return nil, fmt.Errorf("reading period %s: %w", p, err)
-	}
-	return &record, nil
-}
-
 // abandonBraked ends the run that waited for a person: it is rehearsed again,
 // for the facts may have moved since.
 func (t *tx) abandonBraked(p models.Period) error {
 	err := t.Model(&runRecord{}).Where("period = ? AND state = 'braked'", p).
 		Updates(map[string]any{"state": models.RunAbandoned, "finished_at": t.now}).Error
 	return failed(fmt.Sprintf("putting away a braked run of %s", p), err)
-}
-
-// postingPeriod is the period itself, or once it is closed the first one after
-// it that is not.
-func (t *tx) postingPeriod(p *periodRecord) (models.Period, error) {
-	if p.ClosedAt == nil {
-		return p.Period, nil
-	}
-	var closed []models.Period
-	err := t.Model(&periodRecord{}).Where("period > ? AND closed_at IS NOT NULL", p.Period).Order("period").Pluck("period", &closed).Error
-	if err != nil {
-		return 0, fmt.Errorf("looking for the open period: %w", err)
-	}
-	open := p.Period.Next()
-	for _, c := range closed {
-		if c == open {
-			open = open.Next()
-		}
-	}
-	return open, nil
 }
 
 // chunkBounds cuts the accounts of a run into ranges that together hold every
@@ -369,26 +306,6 @@ func (t *tx) finish(r *runRecord) error {
 
 func (t *tx) saveRun(r *runRecord) error {
 	return failed(fmt.Sprintf("saving run %d", r.RunID), t.Save(r).Error)
-}
-
-// Periods is every period known, with what waits in it, the oldest first.
-func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
-	var records []struct {
-		Period periodRecord `gorm:"embedded"`
-		Stale  int64
-		Braked bool
-	}
-	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
-			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).Order("p.period").Find(&records).Error
-	if err != nil {
-		return nil, fmt.Errorf("reading the periods: %w", err)
-	}
-	list := make([]models.PeriodInfo, len(records))
-	for i := range records {
-		list[i] = records[i].Period.info()
-		list[i].Stale, list[i].Braked = records[i].Stale, records[i].Braked
-	}
-	return list, nil
 }
 
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.

@@ -33,9 +33,9 @@ var firstDay, lastDay = models.NewDate(0, time.January, 1), models.NewDate(9999,
 
 func writable(from, to models.Date) bool { return from >= firstDay && to <= lastDay }
 
-// checkOutcome parks what could be posted, but would be wrong in the ledger for good:
-// it is append-only, and no key or constraint of the database looks into documents.
-func checkOutcome(o *models.SettlementResult) {
+// checkResult parks what could be posted but would be wrong in the ledger, which is
+// append-only: no key or constraint of the database looks into documents.
+func checkResult(o *models.SettlementResult) {
 	for _, doc := range slices.Clone(o.Adjustments) {
 		if err := checkDocument(&doc); err != nil {
 			o.Park(doc.InvoiceID, err)

@@ -11,8 +11,8 @@ import (
 	"referral/store/pgcopy"
 )
 
-// facts reads what is known of the accounts, all in one round trip.
-func (l *inputLoader) facts(ctx context.Context) error {
+// loadFacts reads what is known of the accounts, all in one round trip.
+func (l *inputLoader) loadFacts(ctx context.Context) error {
 	if len(l.ids) == 0 {
 		return nil
 	}
@@ -29,7 +29,7 @@ func (l *inputLoader) facts(ctx context.Context) error {
 	if err := batch.Send(ctx, l.pgx); err != nil {
 		return err
 	}
-	l.handOut(discounts)
+	l.assignDiscounts(discounts)
 	l.chooseRevisions()
 	l.sumPosted()
 	return nil
@@ -45,10 +45,10 @@ func (l *inputLoader) chooseRevisions() {
 			c := l.account(highest.AccountID)
 			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.Invoice})
 			if highest.stored != l.scope.period {
-				l.cases.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
+				l.input.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 			}
 		case slices.Contains(periods, l.scope.period):
-			l.passOn(passed, staleMark{highest.Period, highest.AccountID})
+			l.passMarkOn(passed, staleMark{highest.Period, highest.AccountID})
 		}
 	})
 }
@@ -71,13 +71,13 @@ func (l *inputLoader) queuePosted(batch *pgcopy.Batch) {
 	batch.Each("the ledger", l.readPosted, "SELECT "+ledgerColumns+" FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1)", l.ids, l.scope.period)
 }
 
-// postedElsewhere is what it holds on those that have moved here.
-func (l *inputLoader) postedElsewhere(ctx context.Context) error {
-	if len(l.cases.elsewhere) == 0 {
+// loadMovedPostings reads what it holds on those that have moved here.
+func (l *inputLoader) loadMovedPostings(ctx context.Context) error {
+	if len(l.input.elsewhere) == 0 {
 		return nil
 	}
 	accounts, periods := map[int64]bool{}, map[models.Period]bool{}
-	for key, stored := range l.cases.elsewhere {
+	for key, stored := range l.input.elsewhere {
 		accounts[key.account], periods[stored] = true, true
 	}
 	l.postings = l.postings[:0]
@@ -131,18 +131,18 @@ func addPosted(inv *models.InvoiceInput, item models.AdjustmentItem) {
 	line.Service, line.Amount = max(line.Service, item.Service), line.Amount.Add(item.Amount)
 }
 
-// passOn has an account looked at in the period that an invoice has moved to.
+// passMarkOn has an account looked at in the period that an invoice has moved to.
 // A run of this period may have been posting on the invoice when it moved, and
 // the other period may have been settled before that could be seen. Only marks
-// made by facts are passed on, and once: their likeness there has the negative
-// id, or two invoices that change places would be passed to and fro endlessly.
-func (l *inputLoader) passOn(passed map[staleMark]bool, to staleMark) {
+// made by facts are passed on, and once: the copy has the negative id, or
+// two invoices that change places would be passed back and forth endlessly.
+func (l *inputLoader) passMarkOn(passed map[staleMark]bool, to staleMark) {
 	id, asked := l.asked[to.account]
 	if !asked || to.period == l.scope.period || passed[to] {
 		return
 	}
 	passed[to] = true
-	l.cases.moved.Row(3).Int4(int(to.period)).Int8(to.account).Int8(-id)
+	l.input.moved.Row(3).Int4(int(to.period)).Int8(to.account).Int8(-id)
 }
 
 // queueGrants reads what the accounts ever earned, and of it what is due in the
@@ -162,12 +162,12 @@ func (l *inputLoader) queueGrants(batch *pgcopy.Batch) {
 	}, selectGrants, l.ids)
 }
 
-// gone is the packages that went out to these accounts, of any period.
-func (l *inputLoader) gone(ctx context.Context) error {
+// loadSentPackages reads the packages that were posted for these accounts, of any period.
+func (l *inputLoader) loadSentPackages(ctx context.Context) error {
 	if len(l.granted) == 0 {
 		return nil
 	}
-	return pgcopy.Each(ctx, l.pgx, "packages gone out", func(v [][]byte) {
+	return pgcopy.Each(ctx, l.pgx, "posted packages", func(v [][]byte) {
 		c := l.account(pgcopy.Int8(v[0]))
 		c.Packages = append(c.Packages, models.SMSPackage{AccountID: c.AccountID, SMS: pgcopy.Int4(v[1]), Ordinal: pgcopy.Int4(v[2])})
 	}, "SELECT account_id, sms, ordinal FROM sms_packages WHERE account_id = ANY($1)", l.granted)

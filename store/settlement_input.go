@@ -58,9 +58,9 @@ func (c *settlementInput) ids() []int64 {
 // stale; else also those that have a discount on a day invoiced or a package due.
 func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 	c := &settlementInput{index: map[int64]int{}, elsewhere: map[invoiceKey]models.Period{}}
-	load := &inputLoader{tx: t, scope: s, cases: c, asked: map[int64]int64{}, texts: newUnpacker()}
+	load := &inputLoader{tx: t, scope: s, input: c, asked: map[int64]int64{}, texts: newUnpacker()}
 	load.texts.noDays = true
-	for _, step := range []func(context.Context) error{load.candidates, load.facts, load.postedElsewhere, load.gone} {
+	for _, step := range []func(context.Context) error{load.findAccounts, load.loadFacts, load.loadMovedPostings, load.loadSentPackages} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 // planByIndexes has the plans of this transaction follow the indexes: no statistics
 // are needed to know that what a chunk or a batch looks at is little of what there is. The
 // planner would read whole tables for long lists of accounts, plan again for each
-// list, and call in helpers for queries that keep the processors busy anyhow.
+// list, and start parallel workers although the processors are busy.
 const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
 	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
@@ -80,7 +80,7 @@ const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_con
 type inputLoader struct {
 	*tx
 	scope   scope
-	cases   *settlementInput
+	input   *settlementInput
 	ids     []int64
 	asked   map[int64]int64 // marked accounts, each with a mark that a fact has made
 	texts   *unpacker
@@ -91,9 +91,9 @@ type inputLoader struct {
 	last      *models.SettlementInput
 }
 
-// candidates completes the accounts and puts them in order. An account that has a
+// findAccounts completes the accounts and puts them in order. An account that has a
 // discount that counts is one: their discounts are read in the same pass.
-func (l *inputLoader) candidates(ctx context.Context) error {
+func (l *inputLoader) findAccounts(ctx context.Context) error {
 	var batch pgcopy.Batch
 	var discounts []models.Discount
 	s := l.scope
@@ -104,49 +104,49 @@ func (l *inputLoader) candidates(ctx context.Context) error {
 		batch.Each("discounts", func(v [][]byte) { discounts = append(discounts, readDiscount(v, l.texts.words)) },
 			"SELECT "+discountColumns+` FROM discounts WHERE account_id >= $1 AND account_id <= $2 AND to_day > $3 AND from_day < $4
 			ORDER BY account_id, kind, from_day`, s.from, s.to, s.min.Time(), s.max.Time())
-		batch.Each("accounts owed a package", func(v [][]byte) { l.want(pgcopy.Int8(v[0])) },
+		batch.Each("accounts owed a package", func(v [][]byte) { l.add(pgcopy.Int8(v[0])) },
 			"SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $3 AND granted_on < $4",
 			s.from, s.to, s.period.First().Time(), s.period.End().Time())
 	}
 	if s.kind == models.RunFull {
-		batch.Each("accounts posted to", func(v [][]byte) { l.want(pgcopy.Int8(v[0])) },
+		batch.Each("accounts posted to", func(v [][]byte) { l.add(pgcopy.Int8(v[0])) },
 			"SELECT account_id FROM ("+postedIn+") p WHERE account_id >= $1 AND account_id <= $2", s.from, s.to, s.period)
 	}
 	if err := batch.Send(ctx, l.pgx); err != nil {
 		return err
 	}
 	for i := range discounts {
-		l.want(discounts[i].AccountID)
+		l.add(discounts[i].AccountID)
 	}
-	l.list()
-	l.handOut(discounts)
+	l.index()
+	l.assignDiscounts(discounts)
 	return nil
 }
 
 func (l *inputLoader) marked(v [][]byte) {
 	account, id := pgcopy.Int8(v[0]), pgcopy.Int8(v[1])
-	l.want(account)
-	l.cases.marks = append(l.cases.marks, id)
+	l.add(account)
+	l.input.marks = append(l.input.marks, id)
 	if id > 0 {
 		l.asked[account] = id
 	}
 }
 
-func (l *inputLoader) want(id int64) { l.cases.index[id] = -1 }
+func (l *inputLoader) add(id int64) { l.input.index[id] = -1 }
 
-func (l *inputLoader) list() {
-	l.ids = slices.Sorted(maps.Keys(l.cases.index))
-	l.cases.list = make([]models.SettlementInput, len(l.ids))
+func (l *inputLoader) index() {
+	l.ids = slices.Sorted(maps.Keys(l.input.index))
+	l.input.list = make([]models.SettlementInput, len(l.ids))
 	for i, id := range l.ids {
-		l.cases.list[i].AccountID = id
-		l.cases.index[id] = i
+		l.input.list[i].AccountID = id
+		l.input.index[id] = i
 	}
 }
 
-// account is the case of an account; most rows come by account.
+// account is the input of an account; most rows come by account.
 func (l *inputLoader) account(id int64) *models.SettlementInput {
 	if l.last == nil || l.last.AccountID != id {
-		l.last = &l.cases.list[l.cases.index[id]]
+		l.last = &l.input.list[l.input.index[id]]
 	}
 	return l.last
 }
@@ -156,8 +156,8 @@ func (l *inputLoader) account(id int64) *models.SettlementInput {
 const postedIn = `SELECT account_id FROM adjustments WHERE storage_period = $3
 	UNION SELECT account_id FROM adjustments WHERE period <> storage_period AND period = $3`
 
-// handOut gives each account its discounts, which come by account.
-func (l *inputLoader) handOut(discounts []models.Discount) {
+// assignDiscounts gives each account its discounts, which come by account.
+func (l *inputLoader) assignDiscounts(discounts []models.Discount) {
 	for from, to := 0, 0; from < len(discounts); from = to {
 		id := discounts[from].AccountID
 		for to = from; to < len(discounts) && discounts[to].AccountID == id; to++ {

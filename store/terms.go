@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,11 +25,11 @@ var ErrOtherTerms = errors.New("other terms are in force than this process was s
 // adopting marks the digest of terms that are being adopted: nobody has them yet.
 const adopting = "adopting "
 
-// AdoptTerms makes what is derived follow the terms: when their digest is another
-// than the last time, every entitlements is derived again, and every account with a
-// discount is marked stale in the periods that were started. What was granted
-// keeps its terms, so a version added for the future changes nothing else.
-// changed says how many accounts stand otherwise than before.
+// AdoptTerms makes what is derived follow the terms: when their digest differs
+// from the last time, all entitlements are derived again, and every account with a
+// discount is marked stale in the periods that were started. What was granted keeps
+// its terms, so a version added for the future changes nothing else. changed is the
+// number of accounts whose entitlements have changed.
 //
 // From then on this store works by these terms only: once another process has
 // adopted others, it derives and posts nothing more.
@@ -38,7 +37,7 @@ func (s *Store) AdoptTerms(ctx context.Context, digest string, derive Derive) (c
 	return s.adoptTerms(ctx, digest, derive, nil)
 }
 
-// ApplyTerms is AdoptTerms by a person, whose act is recorded with the change.
+// ApplyTerms is AdoptTerms by a person, whose action is recorded with the change.
 func (s *Store) ApplyTerms(ctx context.Context, digest string, derive Derive, by models.OperatorAction) (changed int, err error) {
 	return s.adoptTerms(ctx, digest, derive, &by)
 }
@@ -46,22 +45,28 @@ func (s *Store) ApplyTerms(ctx context.Context, digest string, derive Derive, by
 // UseTerms has this store work by terms that are in force already, and changes
 // nothing when others are.
 func (s *Store) UseTerms(ctx context.Context, digest string) (inForce string, err error) {
-	if inForce, err = s.termsDigest(ctx); err == nil && inForce == digest {
+	if inForce, err = s.TermsInForce(ctx); err == nil && inForce == digest {
 		s.terms.Store(&digest)
 	}
 	return inForce, err
 }
 
+// TermsInForce is the digest of the terms that the entitlements were derived by;
+// empty before any were.
+func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
+	_, err = s.scan(ctx, "reading the terms in force", []any{&digest}, readTerms)
+	return digest, err
+}
+
 func (s *Store) adoptTerms(ctx context.Context, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
-	known, err := s.termsDigest(ctx)
+	known, err := s.TermsInForce(ctx)
 	if err == nil && known != digest {
 		changed, err = s.adopt(ctx, known, digest, derive, by)
 	}
-	if err != nil {
-		return changed, fmt.Errorf("adopting the terms: %w", err)
+	if err == nil {
+		s.terms.Store(&digest)
 	}
-	s.terms.Store(&digest)
-	return changed, nil
+	return changed, failed("adopting the terms", err)
 }
 
 func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
@@ -94,7 +99,7 @@ func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive, 
 	return changed, err
 }
 
-// errAdopted says that another process has adopted the same terms meanwhile.
+// errAdopted says that another process has adopted the same terms first.
 var errAdopted = errors.New("the terms are adopted")
 
 // stillAdopting makes sure that no other terms come between, until the
@@ -122,7 +127,7 @@ func (t *tx) putTerms(digest string) error {
 	if err := t.lockTermsToChange(); err != nil {
 		return err
 	}
-	return t.exec("writing down the terms", `INSERT INTO programme_state (terms_digest) VALUES ($1)
+	return t.exec("saving the terms", `INSERT INTO programme_state (terms_digest) VALUES ($1)
 		ON CONFLICT (one) DO UPDATE SET terms_digest = excluded.terms_digest`, digest)
 }
 
@@ -133,15 +138,12 @@ func (t *tx) lockTermsToChange() error {
 	return t.lock("the terms", lockTerms)
 }
 
-func (t *tx) lockTermsAsTheyAre() error {
-	return t.exec("locking the terms", "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
-}
-
 const (
 	readTerms = "SELECT terms_digest FROM programme_state"
 	// In a snapshot that is older than their last change, this asks for the
 	// transaction to be run again.
 	readTermsInSnapshot = readTerms + " FOR SHARE"
+	shareTerms          = "SELECT pg_advisory_xact_lock_shared($1)"
 )
 
 // holdTerms makes sure, in a snapshot too, that the terms this process has adopted
@@ -162,7 +164,7 @@ func (t *tx) queueHoldTerms(batch *pgcopy.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
-	batch.Exec("locking the terms", "SELECT pg_advisory_xact_lock_shared($1)", int64(lockTerms))
+	batch.Exec("locking the terms", shareTerms, int64(lockTerms))
 	batch.Query("asking for the terms in force", func(rows pgx.Rows) error {
 		inForce, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
 		if err == nil && inForce != *t.terms {
@@ -178,18 +180,12 @@ func (t *tx) termsInForce() (digest string, err error) {
 	return digest, err
 }
 
-func (s *Store) termsDigest(ctx context.Context) (string, error) {
-	var known string
-	_, err := s.scan(ctx, "reading the terms in force", []any{&known}, readTerms)
-	return known, err
-}
-
 func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (changed int, err error) {
 	for after := int64(-1) << 63; ; {
 		var n int
 		var last *int64
 		err := s.write(ctx, "deriving entitlements again", func(tx *tx) (err error) {
-			if err = tx.lockTermsAsTheyAre(); err == nil {
+			if err = tx.exec("locking the terms", shareTerms, int64(lockTerms)); err == nil {
 				err = tx.stillAdopting(digest)
 			}
 			if err == nil {

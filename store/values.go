@@ -64,6 +64,15 @@ func (d *digestValue) Scan(src any) error {
 	return nil
 }
 
+// convert turns records of a table into what they say.
+func convert[R, M any](records []R, to func(*R) M) []M {
+	list := make([]M, len(records))
+	for i := range records {
+		list[i] = to(&records[i])
+	}
+	return list
+}
+
 func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

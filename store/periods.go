@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"referral/models"
+)
+
+type periodRecord struct {
+	Period    models.Period `gorm:"primaryKey;autoIncrement:false"`
+	MinDay    dateValue
+	MaxDay    dateValue
+	StartedAt *time.Time
+	SettledAt *time.Time
+	ClosedAt  *time.Time
+	ClosedBy  *string
+}
+
+func (periodRecord) TableName() string { return "periods" }
+
+// periodStateRecord is a period with what waits in it.
+type periodStateRecord struct {
+	Period periodRecord `gorm:"embedded"`
+	Stale  int64
+	Braked bool
+}
+
+func (r *periodStateRecord) info() models.PeriodInfo {
+	p := &r.Period
+	info := models.PeriodInfo{
+		Period: p.Period, State: models.PeriodOpen,
+		StartedAt: zeroTime(p.StartedAt), SettledAt: zeroTime(p.SettledAt), ClosedAt: zeroTime(p.ClosedAt), Stale: r.Stale, Braked: r.Braked,
+	}
+	if p.SettledAt != nil {
+		info.State = models.PeriodRun
+	}
+	if p.ClosedAt != nil {
+		info.State, info.ClosedBy = models.PeriodClosed, *p.ClosedBy
+	}
+	return info
+}
+
+// Periods is every period known, with what waits in it, the oldest first.
+func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
+	var records []periodStateRecord
+	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
+			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).Order("p.period").Find(&records).Error
+	return convert(records, (*periodStateRecord).info), failed("reading the periods", err)
+}
+
+// startPeriod makes a period known and started: whatever arrives from now on
+// marks what it touches.
+func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
+	err := t.exec("starting the period", `INSERT INTO periods (period, min_day, max_day, started_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at)`,
+		p, p.First().Time(), p.End().Time(), t.now)
+	if err != nil {
+		return nil, err
+	}
+	var record periodRecord
+	if err := t.Where("period = ?", p).Take(&record).Error; err != nil {
+		return nil, fmt.Errorf("reading period %s: %w", p, err)
+	}
+	return &record, nil
+}
+
+// postingPeriod is the period itself, or once it is closed the first one after
+// it that is not.
+func (t *tx) postingPeriod(p *periodRecord) (models.Period, error) {
+	if p.ClosedAt == nil {
+		return p.Period, nil
+	}
+	var closed []models.Period
+	err := t.Model(&periodRecord{}).Where("period > ? AND closed_at IS NOT NULL", p.Period).Order("period").Pluck("period", &closed).Error
+	if err != nil {
+		return 0, fmt.Errorf("looking for the open period: %w", err)
+	}
+	open := p.Period.Next()
+	for _, c := range closed {
+		if c == open {
+			open = open.Next()
+		}
+	}
+	return open, nil
+}
