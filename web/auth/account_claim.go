@@ -2,15 +2,11 @@ package auth
 
 import (
 	"encoding/json"
-	"errors"
 	"regexp"
 	"strconv"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 )
-
-// errNoAccount: a token is valid, but names no account.
-var errNoAccount = errors.New("the token names no account")
 
 // An integer as JSON writes it, or the same in quotes.
 var accountNumber = regexp.MustCompile(`^(?:([1-9][0-9]{0,18})|"([1-9][0-9]{0,18})")$`)

@@ -12,9 +12,6 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 )
 
-// errBadToken: a bearer token is not valid for the API. Clients are not told why.
-var errBadToken = errors.New("the token is not valid for the API")
-
 const maxToken = 8 << 10
 
 // bearerOf returns the token of an Authorization header; given is false without such a
@@ -31,7 +28,7 @@ func bearerOf(r *http.Request) (token string, given bool) {
 	return token, true
 }
 
-// bearer returns the principal of a bearer token. Errors: [errBadToken], or
+// bearer returns the principal of a bearer token. Errors: [errBadToken] without a reason, or
 // [errProviderUnavailable] if the token cannot be verified now.
 func (a *Authenticator) bearer(ctx context.Context, token string) (Principal, error) {
 	p, err := a.currentProvider()

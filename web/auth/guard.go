@@ -10,13 +10,6 @@ import (
 	"referral/web/middleware"
 )
 
-var (
-	// errNotConfigured: there is no OpenID provider in the configuration.
-	errNotConfigured = errors.New("sign-in is not configured")
-	// errStorage: the sessions cannot be looked up.
-	errStorage = errors.New("the sessions cannot be reached")
-)
-
 // protect returns the handler of a route with its access rule enforced.
 func (a *Authenticator) protect(route Route) http.Handler {
 	var authenticate func(*http.Request) (Principal, error)
@@ -66,7 +59,7 @@ func (a *Authenticator) reject(w http.ResponseWriter, r *http.Request, access Ac
 		a.deny(w, r, err)
 		return
 	}
-	a.metrics.rejected.WithLabelValues(reasonUnauthenticated).Inc()
+	a.metrics.rejected.WithLabelValues(errUnauthenticated.reason).Inc()
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		http.Redirect(w, r, a.options.Base+a.signInTo(r.URL.RequestURI()), http.StatusSeeOther)
 		return
@@ -92,23 +85,12 @@ func refererPath(r *http.Request) string {
 
 // deny answers a request that cannot be authenticated.
 func (a *Authenticator) deny(w http.ResponseWriter, r *http.Request, err error) {
-	reason, page := reasonStorage, pageStorage
-	switch {
-	case errors.Is(err, errUnauthenticated):
-		reason, page = reasonUnauthenticated, pageUnauthenticated
-	case errors.Is(err, errBadToken):
-		reason, page = reasonBadToken, pageBadToken
-	case errors.Is(err, errNotConfigured):
-		reason, page = reasonNotConfigured, pageNotConfigured
-	case errors.Is(err, errProviderUnavailable):
-		reason, page = reasonProviderUnavailable, pageProviderUnavailable
-	case errors.Is(err, errCrossSite):
-		reason, page = reasonCrossSite, pageCrossSite
-	}
-	a.metrics.rejected.WithLabelValues(reason).Inc()
-	if errors.Is(err, errNotConfigured) || errors.Is(err, errProviderUnavailable) {
+	f := errStorage
+	errors.As(err, &f)
+	a.metrics.rejected.WithLabelValues(f.reason).Inc()
+	if f == errNotConfigured || f == errProviderUnavailable {
 		middleware.SuppressLog(r.Context()) // logged once, not for every request
 	}
 	middleware.RecordError(r.Context(), err)
-	a.answer(w, r, page)
+	a.answer(w, r, f.page)
 }

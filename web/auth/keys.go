@@ -16,9 +16,6 @@ const (
 	maxProviderAnswer = 1 << 20
 )
 
-// errProviderUnavailable: the provider did not answer.
-var errProviderUnavailable = errors.New("the OpenID provider does not answer")
-
 // errTooOften: the keys were fetched moments ago.
 var errTooOften = errors.New("the keys of the OpenID provider were fetched moments ago")
 

@@ -2,22 +2,8 @@ package auth
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Reasons for rejecting a request, and results of a sign-in.
-const (
-	reasonUnauthenticated     = "unauthenticated"
-	reasonBadToken            = "bad_token"
-	reasonNotConfigured       = "not_configured"
-	reasonProviderUnavailable = "provider_unavailable"
-	reasonCrossSite           = "cross_site"
-	reasonStorage             = "storage"
-
-	resultSignedIn      = "signed_in"
-	resultUnknownReturn = "unknown_return"
-	resultDeclined      = "declined"
-	resultNoAccount     = "no_account"
-	resultTooMany       = "too_many"
-	resultRefused       = "refused"
-)
+// resultSignedIn is the result of a sign-in that is not a failure.
+const resultSignedIn = "signed_in"
 
 type metrics struct {
 	rejected *prometheus.CounterVec
@@ -41,11 +27,12 @@ func newMetrics(site string, r prometheus.Registerer) *metrics {
 			Name: "referral_auth_dropped_session_updates_total", Help: "Updates of when a session was last used that were dropped because the database was slow or unavailable.",
 		}),
 	}
-	for _, reason := range []string{reasonUnauthenticated, reasonBadToken, reasonNotConfigured, reasonProviderUnavailable, reasonCrossSite, reasonStorage} {
-		m.rejected.WithLabelValues(reason)
+	for _, f := range requestFailures {
+		m.rejected.WithLabelValues(f.reason)
 	}
-	for _, result := range []string{resultSignedIn, resultUnknownReturn, resultDeclined, resultNoAccount, resultTooMany, reasonProviderUnavailable, reasonStorage, resultRefused} {
-		m.signIns.WithLabelValues(result)
+	m.signIns.WithLabelValues(resultSignedIn)
+	for _, f := range signInFailures {
+		m.signIns.WithLabelValues(f.reason)
 	}
 	prometheus.WrapRegistererWith(prometheus.Labels{"site": site}, r).MustRegister(m.rejected, m.signIns, m.provider, m.dropped)
 	return m

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -50,6 +49,3 @@ func (a *Authenticator) addRoute(mux *http.ServeMux, route Route) (err error) {
 	a.stack.ExpectRoute(route.Pattern)
 	return nil
 }
-
-// errCrossSite: another site made the browser send the request.
-var errCrossSite = errors.New("a request from another site")

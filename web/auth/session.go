@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,9 +38,6 @@ func (a *Authenticator) tokenOf(r *http.Request) (token, bool) {
 	}
 	return parseToken(cookie.Value)
 }
-
-// errUnauthenticated: the request has no valid session.
-var errUnauthenticated = errors.New("not signed in")
 
 // seenInterval is how often the use of a session is recorded.
 const seenInterval = time.Minute

@@ -72,14 +72,9 @@ func (a *Authenticator) unknownReturn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, a.options.Base, http.StatusSeeOther)
 		return
 	}
-	a.metrics.signIns.WithLabelValues(resultUnknownReturn).Inc()
-	a.answer(w, r, pageUnknownReturn)
+	a.metrics.signIns.WithLabelValues(errUnknownReturn.reason).Inc()
+	a.answer(w, r, errUnknownReturn.page)
 }
-
-var (
-	errDeclined       = errors.New("the provider did not authenticate the user")
-	errTooManySignIns = errors.New("too many concurrent sign-ins")
-)
 
 // identify returns the principal that the provider has authenticated.
 func (a *Authenticator) identify(r *http.Request, p *provider, begun *pendingSignIn) (principal Principal, idToken string, err error) {
@@ -158,22 +153,11 @@ func (a *Authenticator) replaceSession(w http.ResponseWriter, r *http.Request, p
 // failSignIn answers a failed sign-in. A failure that only an attack or a wrong
 // configuration can cause is logged, without the values received.
 func (a *Authenticator) failSignIn(w http.ResponseWriter, r *http.Request, err error) {
-	result, page := resultRefused, pageRefused
-	switch {
-	case errors.Is(err, errDeclined):
-		result, page = resultDeclined, pageDeclined
-	case errors.Is(err, errNoAccount):
-		result, page = resultNoAccount, pageNoAccount
-	case errors.Is(err, errTooManySignIns):
-		result, page = resultTooMany, pageTooManySignIns
-	case errors.Is(err, errProviderUnavailable):
-		result, page = reasonProviderUnavailable, pageProviderUnavailable
-	case errors.Is(err, errStorage):
-		result, page = reasonStorage, pageStorage
-	default:
+	f := errRefused
+	if !errors.As(err, &f) {
 		a.log.Warn("a sign-in was refused", "error", err)
 	}
-	a.metrics.signIns.WithLabelValues(result).Inc()
+	a.metrics.signIns.WithLabelValues(f.reason).Inc()
 	middleware.RecordError(r.Context(), err)
-	a.answer(w, r, page)
+	a.answer(w, r, f.page)
 }

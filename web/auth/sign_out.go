@@ -15,7 +15,7 @@ func (a *Authenticator) signOut(w http.ResponseWriter, r *http.Request) {
 		closed, _, err := a.options.Sessions.CloseSession(r.Context(), t.id())
 		if err != nil { // the session is still valid, and its user must know
 			middleware.RecordError(r.Context(), fmt.Errorf("signing out: %w", err))
-			a.answer(w, r, pageStorage)
+			a.answer(w, r, errStorage.page)
 			return
 		}
 		hint = t.unseal(closed.Hint)
