@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -87,11 +85,6 @@ type demo struct {
 
 func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
 	d := &demo{process: p, options: o, codes: workload.NewCodes(o.accounts)}
-	dir, err := os.MkdirTemp("", "referral-demo-*")
-	if err != nil {
-		return fmt.Errorf("creating a directory for the demo: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	began := time.Now()
 	fmt.Fprintln(p.out, "Starting an embedded Kafka broker and a private PostgreSQL …")
 	database, err := postgres.Start(ctx, postgres.Options{Log: p.err})
@@ -99,7 +92,7 @@ func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Stop()) }()
-	broker, err := embeddedkafka.Start(ctx, embeddedkafka.Options{DataDir: filepath.Join(dir, "broker"), Topics: demoTopics(c)})
+	broker, err := embeddedkafka.Start(demoPartitions, slices.Collect(maps.Values(c.Kafka.Topics.Names()))...)
 	if err != nil {
 		return err
 	}
@@ -118,14 +111,6 @@ func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (e
 
 // demoPartitions is enough to show that messages are in order per account, not per topic.
 const demoPartitions = 3
-
-func demoTopics(c *config.Config) map[string]int {
-	topics := map[string]int{}
-	for _, name := range c.Kafka.Topics.Names() {
-		topics[name] = demoPartitions
-	}
-	return topics
-}
 
 // startProvider starts an OpenID provider and configures sign-in with it.
 func (d *demo) startProvider(ctx context.Context, c *config.Config) error {
@@ -223,7 +208,7 @@ func (d *demo) run(ctx context.Context) error {
 	topics := d.config.Kafka.Topics
 	d.kafka = workload.NewKafka(d.config.Kafka.Brokers, topics.Names())
 	if d.billing, err = fakebilling.Start(ctx, fakebilling.Options{
-		Brokers: d.config.Kafka.Brokers, Group: "demo-billing", Log: slog.New(slog.DiscardHandler),
+		Brokers: d.config.Kafka.Brokers, Group: "demo-billing",
 		Discounts: topics.Discounts, Packages: topics.Packages, Results: topics.Results,
 	}); err != nil {
 		return errors.Join(err, d.kafka.Close())

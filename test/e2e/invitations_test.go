@@ -61,7 +61,7 @@ func (w *world) stands(i models.Invitation, want models.InvitationState) {
 // uses them.
 func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Server, *smppserver.Recorder, []string) {
 	t.Helper()
-	box, err := fakesmtp.Start(fakesmtp.Options{Refuse: refuse})
+	box, err := fakesmtp.Start(refuse)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ type friends struct {
 // the program send by both.
 func newFriends(t *testing.T) (*friends, []string) {
 	t.Helper()
-	box, err := fakesmtp.Start(fakesmtp.Options{})
+	box, err := fakesmtp.Start(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"time"
@@ -20,17 +21,9 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Options say how the server behaves. The zero value takes every mail.
-type Options struct {
-	// Refuse is asked about each recipient; what it returns (best an
-	// *smtp.SMTPError, which carries the code) is the answer to RCPT. It may be
-	// called from several goroutines. Nil refuses nobody.
-	Refuse func(recipient string) error
-}
-
 // Server is a running server and the mails that it took.
 type Server struct {
-	options     Options
+	refuse      func(recipient string) error
 	server      *smtp.Server
 	addr        string
 	certificate []byte
@@ -46,69 +39,68 @@ type Server struct {
 const (
 	user        = "referral"
 	largestMail = 1 << 20
-	patience    = time.Minute
+	timeout     = time.Minute
 )
 
 // Start starts a server on a free port of 127.0.0.1.
-func Start(o Options) (*Server, error) {
-	certificate, pem, err := certify()
-	if err != nil {
-		return nil, fmt.Errorf("start an SMTP server: %w", err)
-	}
-	secret := make([]byte, 16)
-	if _, err := rand.Read(secret); err != nil {
-		return nil, fmt.Errorf("start an SMTP server: make a password: %w", err)
-	}
+//
+// refuse is asked about each recipient; what it returns (best an *smtp.SMTPError,
+// which carries the code) is the answer to RCPT. It may be called from several
+// goroutines. Nil refuses nobody.
+func Start(refuse func(recipient string) error) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start an SMTP server: %w", err)
 	}
-	b := &Server{
-		options: o, addr: listener.Addr().String(), certificate: pem, password: hex.EncodeToString(secret),
-		served: make(chan error, 1), changed: make(chan struct{}),
+	certificates := httptest.NewTLSServer(nil) // whose certificate is for 127.0.0.1
+	certificates.Close()
+	s := &Server{
+		refuse: refuse, addr: listener.Addr().String(), password: rand.Text(),
+		certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificates.Certificate().Raw}),
+		served:      make(chan error, 1), changed: make(chan struct{}),
 	}
-	b.server = smtp.NewServer(b)
-	b.server.Domain = "127.0.0.1"
-	b.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	b.server.MaxMessageBytes = largestMail
-	b.server.ReadTimeout, b.server.WriteTimeout = patience, patience
-	b.server.ErrorLog = log.New(io.Discard, "", 0) // a client that breaks off is no news to a test
-	go func() { b.served <- b.server.Serve(listener) }()
-	return b, nil
+	s.server = smtp.NewServer(s)
+	s.server.Domain = "127.0.0.1"
+	s.server.TLSConfig = &tls.Config{Certificates: certificates.TLS.Certificates}
+	s.server.MaxMessageBytes = largestMail
+	s.server.ReadTimeout, s.server.WriteTimeout = timeout, timeout
+	s.server.ErrorLog = log.New(io.Discard, "", 0) // a client that breaks off is not a failure of the test
+	go func() { s.served <- s.server.Serve(listener) }()
+	return s, nil
 }
 
 // Addr is the server's host:port.
-func (b *Server) Addr() string { return b.addr }
+func (s *Server) Addr() string { return s.addr }
 
-// User is the name that the server lets in.
-func (b *Server) User() string { return user }
+// User is the name that the server accepts.
+func (s *Server) User() string { return user }
 
 // Password is the password for User.
-func (b *Server) Password() string { return b.password }
+func (s *Server) Password() string { return s.password }
 
-// Certificate is what clients know the server by, in PEM.
-func (b *Server) Certificate() []byte { return b.certificate }
+// Certificate is the server's certificate, in PEM.
+func (s *Server) Certificate() []byte { return s.certificate }
 
-// Close ends the server and says what could not be read.
-func (b *Server) Close() error {
-	err := b.server.Close()
-	if served := <-b.served; !errors.Is(served, smtp.ErrServerClosed) {
+// Close ends the server and returns what it could not read.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	if served := <-s.served; !errors.Is(served, smtp.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return errors.Join(err, b.problem)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(err, s.problem)
 }
 
 // Mails are the mails to recipient, or all when it is empty, as they came.
-func (b *Server) Mails(recipient string) []Mail {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (s *Server) Mails(recipient string) []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if recipient == "" {
-		return slices.Clone(b.mails)
+		return slices.Clone(s.mails)
 	}
 	var found []Mail
-	for _, m := range b.mails {
+	for _, m := range s.mails {
 		if slices.Contains(m.To, recipient) {
 			found = append(found, m)
 		}
@@ -117,12 +109,12 @@ func (b *Server) Mails(recipient string) []Mail {
 }
 
 // Wait waits until there are n mails to recipient and returns them.
-func (b *Server) Wait(ctx context.Context, recipient string, n int) ([]Mail, error) {
+func (s *Server) Wait(ctx context.Context, recipient string, n int) ([]Mail, error) {
 	for {
-		b.mu.Lock()
-		changed := b.changed
-		b.mu.Unlock()
-		mails := b.Mails(recipient)
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		mails := s.Mails(recipient)
 		if len(mails) >= n {
 			return mails, nil
 		}
@@ -134,24 +126,23 @@ func (b *Server) Wait(ctx context.Context, recipient string, n int) ([]Mail, err
 	}
 }
 
-func (b *Server) keep(m Mail, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		b.problem = errors.Join(b.problem, err)
-	} else {
-		b.mails = append(b.mails, m)
+func (s *Server) keep(m Mail, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.mails = append(s.mails, m)
 	}
-	close(b.changed)
-	b.changed = make(chan struct{})
+	s.problem = errors.Join(s.problem, err)
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // NewSession is called by the server for every connection.
-func (b *Server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{box: b}, nil }
+func (s *Server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{server: s}, nil }
 
-// session is one connection's talk.
+// session is one connection.
 type session struct {
-	box      *Server
+	server   *Server
 	known    bool
 	envelope Mail
 }
@@ -162,7 +153,7 @@ func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
 
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, name, password string) error {
-		if name != user || password != s.box.password {
+		if name != user || password != s.server.password {
 			return errWrongPassword
 		}
 		s.known = true
@@ -179,8 +170,8 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if s.box.options.Refuse != nil {
-		if err := s.box.options.Refuse(to); err != nil {
+	if s.server.refuse != nil {
+		if err := s.server.refuse(to); err != nil {
 			return err
 		}
 	}
@@ -194,7 +185,7 @@ func (s *session) Data(r io.Reader) error {
 		return err
 	}
 	m, err := read(s.envelope, raw)
-	s.box.keep(m, err)
+	s.server.keep(m, err)
 	return err
 }
 

@@ -22,9 +22,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func open(t *testing.T, o fakesmtp.Options) *fakesmtp.Server {
+func start(t *testing.T, refuse func(string) error) *fakesmtp.Server {
 	t.Helper()
-	b, err := fakesmtp.Start(o)
+	b, err := fakesmtp.Start(refuse)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
@@ -46,16 +46,16 @@ func dial(t *testing.T, b *fakesmtp.Server) *smtp.Client {
 	return c
 }
 
-const letter = "From: t2 <noreply@example.ru>\r\nTo: friend@example.ru\r\n" +
+const mail = "From: t2 <noreply@example.ru>\r\nTo: friend@example.ru\r\n" +
 	"Subject: =?utf-8?B?0J/RgNC40LLQtdGC?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=x\r\n\r\n" +
 	"--x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=D0=9A=D0=BE=D0=B4\r\n" +
 	"--x\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+0JrQvtC0PC9iPg==\r\n--x--\r\n"
 
-func TestMailIsKeptAsItsReaderSeesIt(t *testing.T) {
-	b := open(t, fakesmtp.Options{})
+func TestMailIsKeptDecoded(t *testing.T) {
+	b := start(t, nil)
 	c := dial(t, b)
 	must(t, c.Auth(sasl.NewPlainClient("", b.User(), b.Password())))
-	must(t, c.SendMail("noreply@example.ru", []string{"friend@example.ru"}, strings.NewReader(letter)))
+	must(t, c.SendMail("noreply@example.ru", []string{"friend@example.ru"}, strings.NewReader(mail)))
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -70,8 +70,8 @@ func TestMailIsKeptAsItsReaderSeesIt(t *testing.T) {
 	}
 }
 
-func TestStrangersAreNotLetIn(t *testing.T) {
-	b := open(t, fakesmtp.Options{})
+func TestMailNeedsAPasswordOverTLS(t *testing.T) {
+	b := start(t, nil)
 	c := dial(t, b)
 	if err := c.Mail("noreply@example.ru", nil); err == nil {
 		t.Error("a mail without a password is taken")
@@ -87,18 +87,18 @@ func TestStrangersAreNotLetIn(t *testing.T) {
 	}
 }
 
-func TestRecipientsAreRefusedByTheirCode(t *testing.T) {
+func TestRecipientsAreRefusedWithACode(t *testing.T) {
 	const noSuchUser = 550
-	b := open(t, fakesmtp.Options{Refuse: func(to string) error {
+	b := start(t, func(to string) error {
 		if to == "gone@example.ru" {
 			return &smtp.SMTPError{Code: noSuchUser, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
 		}
 		return nil
-	}})
+	})
 	c := dial(t, b)
 	must(t, c.Auth(sasl.NewPlainClient("", b.User(), b.Password())))
 	var refused *smtp.SMTPError
-	err := c.SendMail("noreply@example.ru", []string{"gone@example.ru"}, strings.NewReader(letter))
+	err := c.SendMail("noreply@example.ru", []string{"gone@example.ru"}, strings.NewReader(mail))
 	if !errors.As(err, &refused) || refused.Code != noSuchUser {
 		t.Errorf("the answer is %v", err)
 	}

@@ -1,93 +1,68 @@
 package fakebilling
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Posting is an adjustment or a package as billing reads it.
-type Posting struct {
-	ID            string // of the adjustment or package
-	AccountID     int64
-	InvoiceID     string
-	PostingPeriod string // month, "2026-04"
-	Amount        int64  // in minor units; 0 for a package
-	SMS           int    // in the package; 0 for an adjustment
-	At            time.Time
+// posting is an adjustment or a package as billing reads it.
+type posting struct {
+	id      string // of the adjustment or package
+	account int64
+	period  string // month posted to, "2026-04"
+	amount  int64  // in minor units; 0 for a package
+	sms     int    // in the package; 0 for an adjustment
+	at      time.Time
 }
 
-// envelope is a structured CloudEvent of either kind of posting.
-type envelope struct {
-	Type string    `json:"type"`
-	Time time.Time `json:"time"`
-	Data struct {
-		AdjustmentID  string  `json:"adjustment_id"`
-		PackageID     string  `json:"package_id"`
-		AccountID     int64   `json:"account_id"`
-		InvoiceID     *string `json:"invoice_id"`
-		Period        string  `json:"period"`
-		PostingPeriod string  `json:"posting_period"`
-		Amount        int64   `json:"amount_minor"`
-		SMS           int     `json:"sms"`
-	} `json:"data"`
-}
-
-func readPosting(m *kafka.Message) (Posting, error) {
-	var e envelope
-	if err := json.Unmarshal(m.Value, &e); err != nil {
-		return Posting{}, fmt.Errorf("reading: %w", err)
+func readPosting(r *kgo.Record) (posting, error) {
+	// A structured CloudEvent of either kind of posting.
+	var event struct {
+		Time time.Time `json:"time"`
+		Data struct {
+			AdjustmentID  string `json:"adjustment_id"`
+			PackageID     string `json:"package_id"`
+			AccountID     int64  `json:"account_id"`
+			Period        string `json:"period"`
+			PostingPeriod string `json:"posting_period"`
+			Amount        int64  `json:"amount_minor"`
+			SMS           int    `json:"sms"`
+		} `json:"data"`
 	}
-	d := &e.Data
-	p := Posting{
-		ID: d.AdjustmentID, AccountID: d.AccountID, PostingPeriod: d.PostingPeriod, Amount: d.Amount, SMS: d.SMS, At: e.Time,
+	if err := json.Unmarshal(r.Value, &event); err != nil {
+		return posting{}, fmt.Errorf("read it: %w", err)
 	}
-	if e.Type == "referral.sms-package.v1" {
-		p.ID, p.PostingPeriod = d.PackageID, d.Period
+	d := &event.Data
+	p := posting{
+		id: cmp.Or(d.AdjustmentID, d.PackageID), account: d.AccountID, period: cmp.Or(d.PostingPeriod, d.Period),
+		amount: d.Amount, sms: d.SMS, at: event.Time.UTC(),
 	}
-	if d.InvoiceID != nil {
-		p.InvoiceID = *d.InvoiceID
-	}
-	if p.At.IsZero() {
-		p.At = m.Time
-	}
-	if p.ID == "" || p.AccountID == 0 {
-		return Posting{}, errors.New("no id or no account")
+	if p.id == "" || p.account == 0 {
+		return posting{}, errors.New("it has no id or no account")
 	}
 	return p, nil
 }
 
-// booked is the amount that billing says it has booked.
-func (d decided) booked() int64 {
-	if d.Answer.Amount != nil {
-		return *d.Answer.Amount
-	}
-	return d.Posting.Amount
-}
-
-// message is the answer as an event. All of it follows from the posting, even
+// answer says that the posting was applied. All of it follows from the posting, even
 // its time: an answer given again after a crash must be the same event.
-func (d decided) message() kafka.Message {
-	data := map[string]any{
-		"adjustment_id": d.ID, "status": d.Status, "amount_minor": d.booked(), "at": d.At.UTC(),
-	}
-	if d.Reason != "" {
-		data["reason"] = d.Reason
-	}
-	account := strconv.FormatInt(d.AccountID, 10)
+func (p posting) answer() *kgo.Record {
+	account := strconv.FormatInt(p.account, 10)
 	value, err := json.Marshal(map[string]any{
-		"specversion": "1.0", "id": "result-" + d.ID, "source": "/billing", "type": "billing.adjustment-result.v1",
-		"time": d.At.UTC(), "subject": account, "datacontenttype": "application/json", "data": data,
+		"specversion": "1.0", "id": "result-" + p.id, "source": "/billing", "type": "billing.adjustment-result.v1",
+		"time": p.at, "subject": account, "datacontenttype": "application/json",
+		"data": map[string]any{"adjustment_id": p.id, "status": "applied", "amount_minor": p.amount, "at": p.at},
 	})
 	if err != nil {
 		panic(fmt.Sprintf("an answer of plain values: %v", err))
 	}
-	return kafka.Message{
+	return &kgo.Record{
 		Key: []byte(account), Value: value,
-		Headers: []kafka.Header{{Key: "content-type", Value: []byte("application/cloudevents+json")}},
+		Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}},
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// client is the one client of the provider: a server that keeps a secret.
+// client is the one client that the provider knows: a server that keeps a secret.
 type client struct{ p *Provider }
 
-func (c client) GetID() string                       { return c.p.o.ClientID }
+func (c client) GetID() string                       { return clientID }
 func (c client) RedirectURIs() []string              { return c.p.o.RedirectURIs }
 func (c client) PostLogoutRedirectURIs() []string    { return c.p.o.PostLogoutURIs }
 func (c client) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
@@ -28,7 +28,7 @@ func (c client) IsScopeAllowed(string) bool           { return false }
 func (c client) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (c client) ClockSkew() time.Duration             { return 0 }
 
-// LoginURL is where somebody says who he is.
+// LoginURL is the page on which a person chooses a client.
 func (c client) LoginURL(id string) string {
 	return c.p.issuer + signInPath + "?" + url.Values{"id": {id}}.Encode()
 }
@@ -43,12 +43,12 @@ func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string {
 	return slices.Clone[[]string]
 }
 
-// The library asks a sign-in what it is about.
+// A sign-in under way, as the library reads it.
 
 func (r *request) GetID() string          { return r.id }
 func (r *request) GetACR() string         { return "" }
 func (r *request) GetAMR() []string       { return nil }
-func (r *request) GetAudience() []string  { return []string{r.audience} }
+func (r *request) GetAudience() []string  { return []string{audience} }
 func (r *request) GetAuthTime() time.Time { return r.began }
 func (r *request) GetClientID() string    { return r.ClientID }
 func (r *request) GetNonce() string       { return r.Nonce }

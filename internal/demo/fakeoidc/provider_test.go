@@ -298,7 +298,7 @@ func TestLoopbackOnly(t *testing.T) {
 
 // However many sign-ins are begun, few are kept.
 func TestSignInsAreBounded(t *testing.T) {
-	m := newStorage(&Provider{o: Options{}.whole()})
+	m := newStorage(&Provider{})
 	for range 2*requestsAtAll + 1 {
 		begun := &protocol.AuthRequest{State: "s", Nonce: "n", CodeChallenge: "c", CodeChallengeMethod: protocol.CodeChallengeMethodS256}
 		if _, err := m.CreateAuthRequest(t.Context(), begun, ""); err != nil {

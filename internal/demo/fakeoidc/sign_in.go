@@ -19,9 +19,9 @@ const (
 	stylePath  = "/sign-in.css"
 )
 
-// pages is where somebody says who he is.
+// pages is the page on which a person chooses a client.
 type pages struct {
-	memory   *storage
+	storage  *storage
 	callback func(context.Context, string) string
 }
 
@@ -42,7 +42,7 @@ type signIn struct {
 
 func (p *pages) show(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
-	if _, err := p.memory.request(id); err != nil {
+	if _, err := p.storage.request(id); err != nil {
 		http.Error(w, "Этот вход начат слишком давно. Вернитесь в личный кабинет и начните заново.", http.StatusNotFound)
 		return
 	}
@@ -50,7 +50,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, s signIn) {
-	if offer := p.memory.p.o.Offer; offer != nil {
+	if offer := p.storage.p.o.Offer; offer != nil {
 		clients, err := offer(r.Context())
 		if err != nil { // the field for a number does without
 			clients = nil
@@ -70,7 +70,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, s sig
 // secure lets the form lead back to where the sign-in was begun, and nowhere else.
 func (p *pages) secure(w http.ResponseWriter) {
 	back := []string{"'self'"}
-	for _, text := range p.memory.p.o.RedirectURIs {
+	for _, text := range p.storage.p.o.RedirectURIs {
 		if u, err := url.Parse(text); err == nil {
 			back = append(back, u.Scheme+"://"+u.Host)
 		}
@@ -91,11 +91,11 @@ func (p *pages) choose(w http.ResponseWriter, r *http.Request) {
 		p.render(w, r, http.StatusUnprocessableEntity, signIn{ID: id, Typed: typed, Wrong: true})
 		return
 	}
-	if err := p.memory.signIn(id, account); err != nil {
+	if err := p.storage.signIn(id, account); err != nil {
 		http.Error(w, "Этот вход начат слишком давно. Вернитесь в личный кабинет и начните заново.", http.StatusNotFound)
 		return
 	}
-	ctx := op.ContextWithIssuer(r.Context(), p.memory.p.issuer)
+	ctx := op.ContextWithIssuer(r.Context(), p.storage.p.issuer)
 	http.Redirect(w, r, p.callback(ctx, id), http.StatusSeeOther)
 }
 

@@ -2,6 +2,7 @@ package fakeoidc
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -21,12 +22,15 @@ const (
 	requestFor    = 10 * time.Minute
 	requestsAtAll = 1000
 	tokenFor      = time.Hour
-	subjectPrefix = "client-" // a subject is no account, and must not be taken for one
+	subjectPrefix = "client-" // so that a subject is not taken for an account
 )
 
 // storage is what the provider keeps of sign-ins under way: nothing else has to
 // outlive a request.
 type storage struct {
+	// The library's other methods are never called, because they belong to what is
+	// not offered: refresh tokens, revocation, introspection, JWT profiles.
+	op.Storage
 	p        *Provider
 	mu       sync.Mutex
 	requests map[string]*request
@@ -40,11 +44,10 @@ func newStorage(p *Provider) *storage {
 // request is a sign-in under way.
 type request struct {
 	oidc.AuthRequest
-	id       string
-	began    time.Time
-	subject  string
-	done     bool
-	audience string
+	id      string
+	began   time.Time
+	subject string
+	done    bool
 }
 
 var errUnknown = errors.New("no such sign-in; it may have taken too long")
@@ -60,7 +63,7 @@ func (m *storage) CreateAuthRequest(_ context.Context, r *oidc.AuthRequest, _ st
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
-	begun := &request{AuthRequest: *r, id: random(), began: time.Now(), audience: m.p.o.Audience}
+	begun := &request{AuthRequest: *r, id: rand.Text(), began: time.Now()}
 	m.requests[begun.id] = begun
 	return begun, nil
 }
@@ -142,12 +145,12 @@ func (m *storage) DeleteAuthRequest(_ context.Context, id string) error {
 
 // CreateAccessToken names an access token; it is a JWT, and kept nowhere.
 func (m *storage) CreateAccessToken(context.Context, op.TokenRequest) (string, time.Time, error) {
-	return random(), time.Now().Add(tokenFor), nil
+	return rand.Text(), time.Now().Add(tokenFor), nil
 }
 
 // GetClientByClientID knows one client.
 func (m *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
-	if id != m.p.o.ClientID {
+	if id != clientID {
 		return nil, fmt.Errorf("fakeoidc: no client %q", id)
 	}
 	return client{m.p}, nil
@@ -155,7 +158,7 @@ func (m *storage) GetClientByClientID(_ context.Context, id string) (op.Client, 
 
 // AuthorizeClientIDSecret checks that client's secret.
 func (m *storage) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
-	if id != m.p.o.ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(m.p.o.ClientSecret)) != 1 {
+	if id != clientID || subtle.ConstantTimeCompare([]byte(secret), []byte(m.p.secret)) != 1 {
 		return errors.New("fakeoidc: wrong client or secret")
 	}
 	return nil
@@ -177,20 +180,20 @@ func (m *storage) describe(info *oidc.UserInfo, subject string) error {
 		return err
 	}
 	info.Subject = subject
-	info.AppendClaims(m.p.o.AccountClaim, account)
+	info.AppendClaims(accountClaim, account)
 	return nil
 }
 
 // GetPrivateClaimsFromScopes puts the account into access tokens.
 func (m *storage) GetPrivateClaimsFromScopes(_ context.Context, subject, _ string, _ []string) (map[string]any, error) {
 	account, err := accountOf(subject)
-	return map[string]any{m.p.o.AccountClaim: account}, err
+	return map[string]any{accountClaim: account}, err
 }
 
 func accountOf(subject string) (int64, error) {
 	account, err := strconv.ParseInt(strings.TrimPrefix(subject, subjectPrefix), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("fakeoidc: %q is no subject of ours", subject)
+		return 0, fmt.Errorf("fakeoidc: %q is not a subject of this provider", subject)
 	}
 	return account, nil
 }
@@ -218,3 +221,11 @@ func (k publicKey) ID() string                         { return keyID }
 func (k publicKey) Algorithm() jose.SignatureAlgorithm { return algorithm }
 func (k publicKey) Use() string                        { return "sig" }
 func (k publicKey) Key() any                           { return k.p.key.Public() }
+
+// TerminateSession has nothing to end: everybody who signs in is asked every time.
+func (m *storage) TerminateSession(context.Context, string, string) error { return nil }
+
+// SetUserinfoFromScopes is the library's older way of SetUserinfoFromRequest.
+func (m *storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
+	return nil
+}
