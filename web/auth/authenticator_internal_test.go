@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -13,12 +12,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"referral/models"
+	"referral/web/middleware"
 )
 
 func TestLocalPath(t *testing.T) {
@@ -60,10 +59,7 @@ func FuzzLocalPath(f *testing.F) {
 
 func TestPendingCookie(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	p, err := newPendingSignIn(rand.Reader, now, "/referral/x?y=1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newPendingSignIn(now, "/referral/x?y=1")
 	back, ok := parsePendingSignIn("/referral", p.String())
 	if !ok || back != p || !back.is(p.state) || back.is("") || back.is(p.nonce) {
 		t.Errorf("%+v came back as %+v, %v", p, back, ok)
@@ -86,10 +82,7 @@ func TestPendingSignInsExpire(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	d := &Authenticator{options: Options{Base: "/referral", Cookie: "referral", Now: func() time.Time { return now }}}
 	for age, want := range map[time.Duration]int{0: 1, pendingLifetime - time.Second: 1, pendingLifetime: 0, -pendingLifetime: 0} {
-		p, err := newPendingSignIn(rand.Reader, now.Add(-age), "/referral")
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := newPendingSignIn(now.Add(-age), "/referral")
 		q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		q.AddCookie(&http.Cookie{Name: "referral-sign-in", Value: p.String()})
 		if got := len(d.pendingSignIns(q)); got != want {
@@ -97,10 +90,7 @@ func TestPendingSignInsExpire(t *testing.T) {
 		}
 	}
 	many := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-	one, err := newPendingSignIn(rand.Reader, now, "/referral/"+strings.Repeat("x", 500))
-	if err != nil {
-		t.Fatal(err)
-	}
+	one := newPendingSignIn(now, "/referral/"+strings.Repeat("x", 500))
 	many.AddCookie(&http.Cookie{Name: "referral-sign-in", Value: strings.TrimSuffix(strings.Repeat(one.String()+"!", 50), "!")})
 	recorder := httptest.NewRecorder()
 	d.setPendingSignIns(recorder, append([]pendingSignIn{one}, d.pendingSignIns(many)...))
@@ -137,7 +127,7 @@ func (noSessions) CloseSession(context.Context, models.SessionID) (s models.Sess
 
 func validOptions() Options {
 	return Options{
-		Site: "portal", Base: "/referral", Cookie: "referral", PublicURL: "https://lk.example.ru", Sessions: noSessions{}, Idle: time.Minute, Lifetime: time.Hour, Now: time.Now,
+		Site: "portal", Base: "/referral", Cookie: "referral", PublicURL: "https://lk.example.ru", Sessions: noSessions{}, Page: func(w http.ResponseWriter, _ *http.Request, p middleware.ErrorPage) { w.WriteHeader(p.Status) }, Idle: time.Minute, Lifetime: time.Hour, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		SignIn: SignIn{
 			Issuer: "https://id.example.ru", ClientID: "referral", ClientSecret: "geheim", AccountClaim: "account_id", Audience: "referral-api", Scopes: []string{"openid"},
@@ -166,6 +156,7 @@ func TestOptions(t *testing.T) {
 		"or no Cookie":              func(o *Options) { o.Cookie = "" },
 		"must be like /referral":    func(o *Options) { o.Base = "/referral/" },
 		"no Sessions":               func(o *Options) { o.Sessions = nil },
+		"no Page":                   func(o *Options) { o.Page = nil },
 		"no Now":                    func(o *Options) { o.Now = nil },
 		"no Log":                    func(o *Options) { o.Log = nil },
 		"no Registerer":             func(o *Options) { o.Registerer = nil },
@@ -188,24 +179,6 @@ func TestOptions(t *testing.T) {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("got %v, want an error about %q", err, want)
 		}
-	}
-}
-
-func TestSignInFailsWithoutRandomness(t *testing.T) {
-	o := validOptions()
-	o.Random = iotest.ErrReader(errors.New("no randomness"))
-	d, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.provider.Store(&provider{})
-	recorder := httptest.NewRecorder()
-	d.beginSignIn(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/referral/sign-in", nil))
-	if recorder.Code != http.StatusInternalServerError || recorder.Header().Get("Set-Cookie") != "" {
-		t.Errorf("status %d, %v", recorder.Code, recorder.Header())
-	}
-	if err := d.openSession(t.Context(), recorder, Principal{AccountID: 885}, ""); err == nil || recorder.Header().Get("Set-Cookie") != "" {
-		t.Errorf("a session was opened: %v", err)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"referral/web/middleware"
 )
 
 // Mux returns the routes with their access rules enforced, and the routes of signing
@@ -28,7 +26,6 @@ func (a *Authenticator) ownRoutes() []Route {
 		{"GET " + base + CallbackPath, Anyone, http.HandlerFunc(a.endSignIn)},
 		{"POST " + base + SignOutPath, Anyone, http.HandlerFunc(a.signOut)},
 		{"GET " + base + SignedOutPath, Anyone, http.HandlerFunc(a.signedOut)},
-		{"GET " + base + middleware.StylePath, Anyone, http.HandlerFunc(middleware.ServeStyle)},
 		{"GET /{$}", Anyone, http.RedirectHandler(base, http.StatusSeeOther)},
 	}
 }

@@ -39,17 +39,13 @@ func TestInvalidRoutesAreRefused(t *testing.T) {
 func TestUnknownRoutes(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	browser := r.SignedIn(885)
-	wantAnswer(t, r.Get(browser, "/referral/nothing"), http.StatusNotFound, "Страница не найдена", `lang="ru"`)
+	wantAnswer(t, r.Get(browser, "/referral/nothing"), http.StatusNotFound, "Страница не найдена")
 	wantAnswer(t, r.Post(browser, "/referral/about", nil), http.StatusMethodNotAllowed, "так эту страницу открыть нельзя"[6:])
 	if got := r.Get(browser, "/api/v1/activation"); got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" ||
 		got.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("got %d %v", got.Status, got.Header)
 	}
 	wantAnswer(t, r.Get(browser, "/"), http.StatusOK, "client 885")
-	css := r.Get(browser, "/referral/error.css")
-	if css.Status != http.StatusOK || !strings.HasPrefix(css.Header.Get("Content-Type"), "text/css") {
-		t.Errorf("the style: %d %v", css.Status, css.Header)
-	}
 }
 
 // Requests are counted by route, because a path may contain personal data.

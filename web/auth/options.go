@@ -2,10 +2,8 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,7 +39,7 @@ type SignIn struct {
 	Scopes       []string // openid among them
 }
 
-// Options configures an authenticator. All but Page and Random are required.
+// Options configures an authenticator. All are required.
 type Options struct {
 	Site   string // name of the site in logs and metrics: "portal"
 	Base   string // path of the home page; the sign-in is under it: "/referral"
@@ -54,10 +52,9 @@ type Options struct {
 	Idle     time.Duration // a session ends after this long without a request
 	Lifetime time.Duration // and after this long in any case
 	Sessions Sessions
-	// Page shows an error page in the layout of the pages; nil shows it plainly.
+	// Page writes an error page in the layout of the site; Link is an absolute path.
 	Page       func(w http.ResponseWriter, r *http.Request, p middleware.ErrorPage)
 	Now        func() time.Time
-	Random     io.Reader // source of secrets; nil for that of the system
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -70,6 +67,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("auth: the base path %q must be like /referral", o.Base)
 	case o.Sessions == nil:
 		return errors.New("auth: no Sessions")
+	case o.Page == nil:
+		return errors.New("auth: no Page")
 	case o.Now == nil:
 		return errors.New("auth: no Now")
 	case o.Log == nil:
@@ -78,9 +77,6 @@ func (o *Options) validate() error {
 		return errors.New("auth: no Registerer")
 	case o.Idle < time.Minute || o.Lifetime < o.Idle:
 		return fmt.Errorf("auth: sessions idle for %s and last %s: at least a minute, and no longer idle than they last", o.Idle, o.Lifetime)
-	}
-	if o.Random == nil {
-		o.Random = rand.Reader
 	}
 	if o.SignIn.Issuer == "" {
 		return nil

@@ -2,10 +2,10 @@ package auth
 
 import (
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,13 +30,11 @@ const (
 	maxPending      = 3 // concurrent sign-ins of one browser
 )
 
-func newPendingSignIn(random io.Reader, now time.Time, returnTo string) (pendingSignIn, error) {
+func newPendingSignIn(now time.Time, returnTo string) pendingSignIn {
 	p := pendingSignIn{began: now, returnTo: returnTo}
-	if _, err := io.ReadFull(random, p.secret[:]); err != nil {
-		return p, err
-	}
+	_, _ = rand.Read(p.secret[:]) // never fails
 	p.derive()
-	return p, nil
+	return p
 }
 
 func (p *pendingSignIn) derive() {

@@ -22,12 +22,7 @@ func (a *Authenticator) beginSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	begun, err := newPendingSignIn(a.options.Random, a.options.Now(), localPath(a.options.Base, query.Get("return")))
-	if err != nil {
-		middleware.RecordError(r.Context(), fmt.Errorf("generating a secret: %w", err))
-		a.answer(w, r, middleware.InternalError)
-		return
-	}
+	begun := newPendingSignIn(a.options.Now(), localPath(a.options.Base, query.Get("return")))
 	a.setPendingSignIns(w, append([]pendingSignIn{begun}, a.pendingSignIns(r)...))
 	more := []oauth2.AuthCodeOption{
 		oidc.Nonce(begun.nonce), oauth2.S256ChallengeOption(begun.verifier), oauth2.SetAuthURLParam("ui_locales", "ru"),

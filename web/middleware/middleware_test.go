@@ -27,6 +27,9 @@ type stack struct {
 }
 
 func newStack(routes map[string]http.HandlerFunc, page func(http.ResponseWriter, *http.Request, middleware.ErrorPage)) *stack {
+	if page == nil {
+		page = authtest.ErrorPage
+	}
 	s := &stack{log: &authtest.Log{}, registry: prometheus.NewRegistry()}
 	m := middleware.New(middleware.Options{
 		Site: "portal", Base: "/referral", Page: page, CrossSite: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },

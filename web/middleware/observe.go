@@ -76,7 +76,7 @@ func (s *Stack) recoverPanic(w *recorder, r *http.Request, v *request, next http
 		}
 		v.err, v.panicked = errors.Join(v.err, panicError(p)), true
 		if !broken {
-			s.Answer(w, r, InternalError)
+			s.Answer(w, r, internalError)
 		}
 	}()
 	next.ServeHTTP(w, r)

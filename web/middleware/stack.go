@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options configures a stack. All but Page are required.
+// Options configures a stack. All are required.
 type Options struct {
 	Site          string // name of the site in the metrics
 	Base          string // path of its home page, which error pages link to
 	TrustedOrigin string // of the pages, as browsers see it
 	HTTPS         bool   // browsers use https
-	// Page shows an error page in the layout of the pages; nil shows it plainly.
+	// Page writes an error page in the layout of the site; Link is an absolute path.
 	Page func(w http.ResponseWriter, r *http.Request, p ErrorPage)
 	// CrossSite answers a request that another site made a browser send.
 	CrossSite  http.HandlerFunc

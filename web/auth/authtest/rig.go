@@ -6,6 +6,7 @@ package authtest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -28,7 +29,7 @@ import (
 // Options changes the authenticator of a test.
 type Options struct {
 	Sessions auth.Sessions                                                        // nil for ones in memory
-	Page     func(w http.ResponseWriter, r *http.Request, n middleware.ErrorPage) // nil for the plain pages
+	Page     func(w http.ResponseWriter, r *http.Request, n middleware.ErrorPage) // nil for ErrorPage
 	Change   func(*auth.Options)                                                  // applied last; may be nil
 }
 
@@ -73,7 +74,9 @@ func New(t testing.TB, o Options) *Rig {
 	r.URL = r.server.URL
 	r.startProvider()
 	options := r.options()
-	options.Page = o.Page
+	if o.Page != nil {
+		options.Page = o.Page
+	}
 	if o.Change != nil {
 		o.Change(&options)
 	}
@@ -100,7 +103,7 @@ func (r *Rig) startProvider() {
 
 func (r *Rig) options() auth.Options {
 	return auth.Options{
-		Site: "portal", Base: Base, Cookie: Cookie, PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
+		Site: "portal", Base: Base, Cookie: Cookie, Page: ErrorPage, PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
 		Log: slog.New(slog.NewJSONHandler(r.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: r.Registry,
 		SignIn: auth.SignIn{
 			Issuer: r.Provider.Issuer(), ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(),
@@ -124,6 +127,13 @@ func (r *Rig) run() {
 			r.T.Error(err)
 		}
 	})
+}
+
+// ErrorPage writes an error page without a layout.
+func ErrorPage(w http.ResponseWriter, _ *http.Request, p middleware.ErrorPage) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(p.Status)
+	fmt.Fprintf(w, `<h1>%s</h1><p>%s</p><a href="%s">%s</a>`, p.Title, p.Text, p.Link, p.LinkText)
 }
 
 // Now returns the time of the authenticator.
