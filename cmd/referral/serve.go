@@ -209,7 +209,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 
 func (a *app) retention() (scheduler.Retention, error) {
 	r := &a.config.Retention
-	at, err := r.Schedule(a.config.Schedule.Timezone)
+	at, err := r.Schedule(&a.config.Schedule)
 	return scheduler.Retention{Cleaner: a.store, Schedule: at, Keep: r.ByTable()}, err
 }
 

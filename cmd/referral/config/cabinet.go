@@ -1,9 +1,7 @@
 package config
 
 import (
-	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -61,7 +59,7 @@ func (c *Cabinet) validate(found *findings) {
 	}
 }
 
-// A scope as RFC 6749 has it.
+// RFC 6749, section 3.3.
 var scopeName = regexp.MustCompile(`^[!#-\[\]-~]{1,100}$`)
 
 func (s *SignIn) validate(found *findings) {
@@ -74,19 +72,19 @@ func (s *SignIn) validate(found *findings) {
 	}
 	for _, scope := range s.Scopes {
 		if !scopeName.MatchString(scope) {
-			found.add("cabinet.sign_in.scopes", "%q is no scope", scope)
+			found.add("cabinet.sign_in.scopes", "%q is not a scope of RFC 6749", scope)
 		}
 	}
 	if (s.ClientSecret == "") == (s.ClientSecretFile == "") {
 		found.add("cabinet.sign_in.client_secret", "give either cabinet.sign_in.client_secret or cabinet.sign_in.client_secret_file")
 	}
-	full := s.known("a secret")
+	full := s.withSecret("a secret")
 	if err := full.Validate(); err != nil {
 		found.add("cabinet.sign_in", "%s", strings.TrimPrefix(err.Error(), "auth: "))
 	}
 }
 
-func (s *SignIn) known(secret string) auth.SignIn {
+func (s *SignIn) withSecret(secret string) auth.SignIn {
 	return auth.SignIn{
 		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret,
 		AccountClaim: s.AccountClaim, Audience: s.Audience, Scopes: s.Scopes,
@@ -94,24 +92,17 @@ func (s *SignIn) known(secret string) auth.SignIn {
 }
 
 // Auth is the section as package auth uses it, with the secret read; an [*Error]
-// when its file cannot be.
+// when its file cannot be read.
 func (s *SignIn) Auth() (auth.SignIn, error) {
-	if s.ClientSecretFile == "" || s.Issuer == "" {
-		return s.known(string(s.ClientSecret)), nil
+	if s.Issuer == "" {
+		return s.withSecret(string(s.ClientSecret)), nil
 	}
-	text, err := os.ReadFile(s.ClientSecretFile)
-	if err != nil {
-		return auth.SignIn{}, newError("cabinet.sign_in.client_secret_file", err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
-		return auth.SignIn{}, newError("cabinet.sign_in.client_secret_file", fmt.Errorf("%s is empty", s.ClientSecretFile))
-	}
-	return s.known(secret), nil
+	secret, err := readSecret("cabinet.sign_in.client_secret_file", s.ClientSecret, s.ClientSecretFile)
+	return s.withSecret(secret), err
 }
 
-// Public is the URL at which clients find the personal account, without a slash
-// at its end. addr is what http.cabinet has become, with a port that is open.
+// Public is the URL at which clients find the personal account, without a slash at its
+// end. addr is the address on which it is served.
 func (c *Cabinet) Public(addr string) string {
 	if c.PublicURL != "" {
 		return strings.TrimSuffix(c.PublicURL, "/")

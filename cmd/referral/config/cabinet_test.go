@@ -35,7 +35,7 @@ func TestCabinetSettings(t *testing.T) {
 		{signIn("client_secret: geheim, audience: referral"), "cabinet.sign_in: the audience of the API is the client id"},
 		{signIn("client_secret: geheim, account_claim: \"\""), "cabinet.sign_in: no name of the claim"},
 		{signIn("client_secret: geheim, scopes: [profile]"), "cabinet.sign_in: without the scope openid"},
-		{signIn("client_secret: geheim, scopes: [openid, a b]"), `cabinet.sign_in.scopes: "a b" is no scope`},
+		{signIn("client_secret: geheim, scopes: [openid, a b]"), `cabinet.sign_in.scopes: "a b" is not a scope`},
 		{strings.Replace(signIn("client_secret: geheim"), "https://id", "http://id", 1), "cabinet.sign_in: the issuer: \"http://id.example.ru\" must be https"},
 		{"cabinet: {session: {idle: 1s}}", "cabinet.session.idle: 1s must be 1m0s to 24h0m0s"},
 		{"cabinet: {session: {lifetime: 721h}}", "cabinet.session.lifetime: 721h0m0s must be"},

@@ -30,13 +30,13 @@ type Config struct {
 	Log         Log         `yaml:"log"`
 }
 
-// Settle is how a monthly run is shared out.
+// Settle is how a monthly run is divided.
 type Settle struct {
 	Workers       int `yaml:"workers"`
 	ChunkAccounts int `yaml:"chunk_accounts"`
 }
 
-// Publisher is how the ledger is sent out.
+// Publisher is how the ledger is published.
 type Publisher struct {
 	Poll time.Duration `yaml:"poll"`
 }
@@ -70,7 +70,7 @@ func Load(path string, explicit bool, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := source.overlay(c, where); err != nil {
+	if err := source.into(c, "", where); err != nil {
 		return nil, newError("configuration", err)
 	}
 	if err := overlayEnvironment(c, environ, where); err != nil {
@@ -104,13 +104,13 @@ func (c *Config) validate(where origins) error {
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)
 	if c.Cabinet.SignIn.Issuer != "" && c.Cabinet.PublicURL == "" {
 		if err := auth.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
-			found.add("cabinet.public_url", "needed for signing in, for http.cabinet is no loopback address; write for example https://lk.example.ru")
+			found.add("cabinet.public_url", "needed for signing in, because http.cabinet is not a loopback address; write for example https://lk.example.ru")
 		}
 	}
 	if c.Invitations.sendsExternally() && c.Cabinet.PublicURL == "" {
 		found.add("cabinet.public_url", "needed for invitations: the links in them would lead to this machine; write for example https://lk.example.ru")
 	}
-	// A worker that waits for another's connection holds locks meanwhile.
+	// A worker that waits for a connection holds locks that others wait for.
 	if busy := max(c.Settle.Workers, c.Kafka.Workers); c.Database.MaxConnections <= busy {
 		found.add("database.max_connections", "%d is too few: it must be more than settle.workers and kafka.workers (%d)",
 			c.Database.MaxConnections, busy)
@@ -122,7 +122,7 @@ func (c *Config) validate(where origins) error {
 func (c Config) String() string {
 	text, err := yaml.Marshal(c)
 	if err != nil {
-		return fmt.Sprintf("settings that cannot be printed: %v", err)
+		return fmt.Sprintf("the settings cannot be printed: %v", err)
 	}
 	return string(text)
 }

@@ -22,9 +22,9 @@ var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 const dsnExample = "write for example postgres://referral@db.example:5432/referral"
 
 func (d *Database) validate(found *findings) {
-	// pgx quotes what it cannot read, passwords included: its words stay here.
+	// The error of pgx quotes what it cannot read, passwords included, so it is not shown.
 	if _, err := pgx.ParseConfig(string(d.DSN)); d.DSN != "" && err != nil {
-		found.add("database.dsn", "it cannot be read (and is not shown, for it may hold a password); %s", dsnExample)
+		found.add("database.dsn", "it cannot be read (and is not shown, because it may hold a password); %s", dsnExample)
 	}
 	found.inRange("database.max_connections", d.MaxConnections, 2, 1000)
 	for setting, role := range map[string]string{"database.role": d.Role, "database.reporting_role": d.ReportingRole} {

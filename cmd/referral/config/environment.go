@@ -41,10 +41,9 @@ func adviceFor(name, value string) string {
 	return "the nearest known one is " + nearestVariable(name)
 }
 
-// variables is those of an environment that could be settings. Tests are told
-// of their broker and database by REFERRAL_TEST_*; the folder of fetched parts and
-// the published example are told of by variables of their own. Kubernetes sets
-// some for a service that is called referral, in every pod of its namespace.
+// variables is those of an environment that could be settings. Others are for tests
+// (REFERRAL_TEST_*), for the cache of downloads and for the published example, or set by
+// Kubernetes for a service that is called referral, in every pod of its namespace.
 func variables(environ []string) map[string]string {
 	values := map[string]string{}
 	for _, entry := range environ {
@@ -58,15 +57,14 @@ func variables(environ []string) map[string]string {
 	return values
 }
 
-// serviceLink is the variables by which Kubernetes tells a pod of a service, and
+// serviceLink matches the variables by which Kubernetes informs a pod of a service, with
 // their values. Source: "Service environment variables" in its documentation.
 var serviceLink = regexp.MustCompile(`^([A-Z0-9_]+?)_(` +
 	`SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|` +
 	`PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://|` +
 	`PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=)`)
 
-// linkedService is the service that a variable is such a link to; empty when it is
-// none.
+// linkedService is the service of such a variable; empty when it is another variable.
 func linkedService(name, value string) string {
 	parts := serviceLink.FindStringSubmatch(name + "=" + value)
 	if parts == nil {
@@ -118,7 +116,7 @@ func listed(text string) []string {
 	return items
 }
 
-// expected says in words what a value of a type looks like.
+// expected describes a value of a type.
 func expected(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
@@ -137,8 +135,7 @@ func expected(t reflect.Type) string {
 	return "a whole number"
 }
 
-// isText tells a type that reads its own text, and says itself what is wrong
-// with it.
+// isText tells whether a type reads its own text, and so reports its own errors.
 func isText(t reflect.Type) bool {
 	_, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler)
 	return ok

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ func (e *Error) Error() string { return e.err.Error() }
 
 func (e *Error) Unwrap() error { return e.err }
 
-// newError says what the error is about; nil for nil.
+// newError is an [*Error] that says what err is about; nil for nil.
 func newError(what string, err error) error {
 	if err == nil {
 		return nil
@@ -25,8 +26,8 @@ func newError(what string, err error) error {
 // origins says which line or variable gave each setting its value, by path.
 type origins map[string]string
 
-// of is the place of a setting, or of the innermost section around it that has
-// one; empty for a default.
+// of is the origin of a setting, or of the innermost section around it that has one;
+// empty for a default.
 func (o origins) of(path string) string {
 	for {
 		if place, ok := o[path]; ok {
@@ -38,7 +39,7 @@ func (o origins) of(path string) string {
 	}
 }
 
-// findings collects what is wrong, so that one start shows all of it.
+// findings collects what is wrong, so that one start reports all of it.
 type findings struct {
 	origins origins
 	list    []string
@@ -64,6 +65,41 @@ func (f *findings) inRange(path string, n, low, high int) {
 func (f *findings) lasts(path string, d, low, high time.Duration) {
 	if d < low || d > high {
 		f.add(path, "%s must be %s to %s", d, low, high)
+	}
+}
+
+func (f *findings) oneOf(path, value string, known ...string) {
+	if !slices.Contains(known, value) {
+		last := len(known) - 1
+		f.add(path, "%q must be %s or %s", value, strings.Join(known[:last], ", "), known[last])
+	}
+}
+
+// needed demands a value, for a purpose and with an example, which may be empty.
+func (f *findings) needed(path, value, purpose, example string) {
+	if value != "" {
+		return
+	}
+	if example != "" {
+		example = "; write for example " + example
+	}
+	f.add(path, "needed %s%s", purpose, example)
+}
+
+// remoteAddress demands a host and a port that one can connect to.
+func (f *findings) remoteAddress(path, address, example string) {
+	if port, err := portOf(address); err != nil || port == 0 || strings.HasPrefix(address, ":") {
+		f.add(path, "%q is not host:port; write for example %s", address, example)
+	}
+}
+
+// login demands a password with a user, from one place, and none without a user.
+func (f *findings) login(path, user string, password Secret, file string) {
+	switch {
+	case user == "" && (password != "" || file != ""):
+		f.add(path+".password", "a password is given but no user")
+	case user != "" && (password == "") == (file == ""):
+		f.add(path+".password", "give either %s.password or %s.password_file", path, path)
 	}
 }
 

@@ -27,7 +27,7 @@ func checkAddress(found *findings, path, address string) {
 	}
 }
 
-// portOf is the port of a host:port; names of services are no ports.
+// portOf is the port of a host:port; names of services are not ports.
 func portOf(address string) (int, error) {
 	_, text, err := net.SplitHostPort(address)
 	if err != nil {

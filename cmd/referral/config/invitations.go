@@ -14,7 +14,7 @@ import (
 	"referral/notify/smtp"
 )
 
-// The ways in which the invitations of a channel go out.
+// The transports of a channel.
 const (
 	ViaKafka = "kafka" // the operator's own sender reads them from a topic
 	ViaSMTP  = "smtp"
@@ -22,16 +22,16 @@ const (
 	ViaOff   = "off" // clients cannot send any
 )
 
-// Invitations is how clients' invitations go out.
+// Invitations is how clients' invitations are sent.
 type Invitations struct {
 	PerDay int           `yaml:"per_day"` // of one client
 	Brand  string        `yaml:"brand"`   // what friends are invited to
-	GiveUp time.Duration `yaml:"give_up"` // age at which one is not tried any more
+	GiveUp time.Duration `yaml:"give_up"` // age at which one expires
 	Email  Email         `yaml:"email"`
 	SMS    SMS           `yaml:"sms"`
 }
 
-// Email is how those by mail go out.
+// Email is how invitations by mail are sent.
 type Email struct {
 	Via       string `yaml:"via"` // kafka, smtp or off
 	PerSecond int    `yaml:"per_second"`
@@ -49,11 +49,11 @@ type SMTP struct {
 	PasswordFile string        `yaml:"password_file"` // instead of Password
 	From         string        `yaml:"from"`
 	FromName     string        `yaml:"from_name"`
-	HELO         string        `yaml:"helo"` // how we call ourselves; empty for the machine's name
+	HELO         string        `yaml:"helo"` // our name in the greeting; empty for the machine's name
 	Timeout      time.Duration `yaml:"timeout"`
 }
 
-// SMS is how those by SMS go out.
+// SMS is how invitations by SMS are sent.
 type SMS struct {
 	Via       string   `yaml:"via"` // kafka, smpp or off
 	PerSecond int      `yaml:"per_second"`
@@ -92,7 +92,7 @@ func defaultInvitations() Invitations {
 	}
 }
 
-// Channels is those by which clients can invite.
+// Channels is the channels by which clients can invite.
 func (c *Invitations) Channels() []models.Channel {
 	var on []models.Channel
 	if c.Email.Via != ViaOff {
@@ -104,10 +104,10 @@ func (c *Invitations) Channels() []models.Channel {
 	return on
 }
 
-// UsesTopic tells whether invitations go out by Kafka.
+// UsesTopic tells whether invitations are sent by Kafka.
 func (c *Invitations) UsesTopic() bool { return c.Email.Via == ViaKafka || c.SMS.Via == ViaKafka }
 
-// sendsExternally tells whether messages reach people without anybody else's doing.
+// sendsExternally tells whether the program itself sends messages to other machines.
 func (c *Invitations) sendsExternally() bool {
 	smsc, _, _ := net.SplitHostPort(c.SMS.SMPP.Address)
 	return c.Email.Via == ViaSMTP && !smtp.Loopback(c.Email.SMTP.Host) || c.SMS.Via == ViaSMPP && !smtp.Loopback(smsc)
@@ -129,45 +129,29 @@ func hasControl(s string) bool {
 
 func (e *Email) validate(found *findings) {
 	found.inRange("invitations.email.per_second", e.PerSecond, 1, 10_000)
-	switch e.Via {
-	case ViaKafka, ViaOff:
-	case ViaSMTP:
-		e.SMTP.needed(found)
-	default:
-		found.add("invitations.email.via", "%q must be kafka, smtp or off", e.Via)
+	found.oneOf("invitations.email.via", e.Via, ViaKafka, ViaSMTP, ViaOff)
+	if e.Via == ViaSMTP {
+		found.needed("invitations.email.smtp.host", e.SMTP.Host, "to send by smtp", "")
+		found.needed("invitations.email.smtp.from", e.SMTP.From, "to send by smtp", "referral@example.ru")
 	}
 	e.SMTP.validate(found)
 }
 
-// needed finds what is missing when mails go out by the server.
-func (s *SMTP) needed(found *findings) {
-	if s.Host == "" {
-		found.add("invitations.email.smtp.host", "needed to send by smtp")
-	}
-	if s.From == "" {
-		found.add("invitations.email.smtp.from", "needed to send by smtp; write for example referral@example.ru")
-	}
-}
-
 func (s *SMTP) validate(found *findings) {
-	found.inRange("invitations.email.smtp.port", s.Port, 1, 65535)
-	found.lasts("invitations.email.smtp.timeout", s.Timeout, time.Second, 30*time.Second)
-	switch smtp.Security(s.Security) {
-	case smtp.StartTLS, smtp.TLS:
-	case smtp.None:
-		if !smtp.Loopback(s.Host) {
-			found.add("invitations.email.smtp.security", "none is for a server on this machine only (localhost or 127.0.0.1): the way to others can be listened to")
-		}
-	default:
-		found.add("invitations.email.smtp.security", "%q must be starttls, tls or none", s.Security)
+	const path = "invitations.email.smtp"
+	found.inRange(path+".port", s.Port, 1, 65535)
+	found.lasts(path+".timeout", s.Timeout, time.Second, 30*time.Second)
+	found.oneOf(path+".security", s.Security, string(smtp.StartTLS), string(smtp.TLS), string(smtp.None))
+	if smtp.Security(s.Security) == smtp.None && !smtp.Loopback(s.Host) {
+		found.add(path+".security", "none is for a server on this machine only (localhost or 127.0.0.1): others could read the messages on their way")
 	}
 	if from, err := mail.ParseAddress(s.From); s.From != "" && (err != nil || from.Address != s.From) {
-		found.add("invitations.email.smtp.from", "%q is no bare address; the name belongs in from_name", s.From)
+		found.add(path+".from", "%q is not an address alone; the name belongs in from_name", s.From)
 	}
 	if hasControl(s.FromName) {
-		found.add("invitations.email.smtp.from_name", "it must be one line")
+		found.add(path+".from_name", "it must be one line")
 	}
-	login(found, "invitations.email.smtp", s.Username, s.Password, s.PasswordFile)
+	found.login(path, s.Username, s.Password, s.PasswordFile)
 }
 
 // Secret is the password, from the setting or from its file; an [*Error] when the
@@ -179,23 +163,8 @@ func (s *SMTP) Secret() (string, error) {
 // Client is how the connection is secured, with the file read; an [*Error] when it
 // cannot be.
 func (s *SMTP) Client() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.CAFile == "" {
-		return c, nil
-	}
-	authorities, err := readAuthorities(s.CAFile)
-	c.RootCAs = authorities
-	return c, newError("invitations.email.smtp.ca_file", err)
-}
-
-// login wants a password with a user, from one place, and none without.
-func login(found *findings, path, user string, password Secret, file string) {
-	switch {
-	case user == "" && (password != "" || file != ""):
-		found.add(path+".password", "a password is given but no user")
-	case user != "" && (password == "") == (file == ""):
-		found.add(path+".password", "give either %s.password or %s.password_file", path, path)
-	}
+	security := TLS{Enabled: true, CAFile: s.CAFile}
+	return security.Client("invitations.email.smtp")
 }
 
 func (s *SMS) validate(found *findings) {
@@ -205,32 +174,19 @@ func (s *SMS) validate(found *findings) {
 	}
 	for _, region := range s.Regions {
 		if !contact.IsRegion(region) {
-			found.add("invitations.sms.regions", "%q is no region like RU", region)
+			found.add("invitations.sms.regions", "%q is not a region like RU", region)
 		}
 	}
-	switch s.Via {
-	case ViaKafka, ViaOff:
-	case ViaSMPP:
-		s.SMPP.needed(found)
-	default:
-		found.add("invitations.sms.via", "%q must be kafka, smpp or off", s.Via)
+	found.oneOf("invitations.sms.via", s.Via, ViaKafka, ViaSMPP, ViaOff)
+	if s.Via == ViaSMPP {
+		found.needed("invitations.sms.smpp.address", s.SMPP.Address, "to send by smpp", "smsc.example:2775")
+		found.needed("invitations.sms.smpp.system_id", s.SMPP.SystemID, "to send by smpp", "")
+		found.needed("invitations.sms.smpp.source", s.SMPP.Source, "to send by smpp", "")
 	}
 	s.SMPP.validate(found)
 }
 
-func (s *SMPP) needed(found *findings) {
-	if s.Address == "" {
-		found.add("invitations.sms.smpp.address", "needed to send by smpp")
-	}
-	if s.SystemID == "" {
-		found.add("invitations.sms.smpp.system_id", "needed to send by smpp")
-	}
-	if s.Source == "" {
-		found.add("invitations.sms.smpp.source", "needed to send by smpp")
-	}
-}
-
-// The lengths that SMPP 3.4 has room for.
+// The longest values that SMPP 3.4 can carry, in characters.
 const (
 	longestSystemID   = 15
 	longestPassword   = 8
@@ -242,11 +198,11 @@ const (
 
 func (s *SMPP) validate(found *findings) {
 	const path = "invitations.sms.smpp"
-	if port, err := portOf(s.Address); s.Address != "" && (err != nil || port == 0 || strings.HasPrefix(s.Address, ":")) {
-		found.add(path+".address", "%q is not host:port; write for example smsc.example:2775", s.Address)
+	if s.Address != "" {
+		found.remoteAddress(path+".address", s.Address, "smsc.example:2775")
 	}
 	s.TLS.validate(found, path+".tls")
-	login(found, path, s.SystemID, s.Password, s.PasswordFile)
+	found.login(path, s.SystemID, s.Password, s.PasswordFile)
 	longest := longestNumber
 	if s.SourceTON == 5 { // alphanumeric
 		longest = longestName
@@ -264,15 +220,13 @@ func (s *SMPP) validate(found *findings) {
 	}
 	found.inRange(path+".source_ton", s.SourceTON, 0, 6)
 	found.inRange(path+".source_npi", s.SourceNPI, 0, 18)
-	if ids := smpp.IDs(s.ReceiptIDs); ids != smpp.IDsAlike && ids != smpp.IDsDecimal {
-		found.add(path+".receipt_ids", "%q must be alike or decimal", s.ReceiptIDs)
-	}
+	found.oneOf(path+".receipt_ids", s.ReceiptIDs, string(smpp.IDsAlike), string(smpp.IDsDecimal))
 	found.inRange(path+".window", s.Window, 1, 1000)
 	found.lasts(path+".timeout", s.Timeout, time.Second, 30*time.Second)
 }
 
 // Secret is the password, from the setting or from its file; an [*Error] when the
-// file cannot be read, or holds one that SMPP has no room for.
+// file cannot be read, or holds one that is too long for SMPP.
 func (s *SMPP) Secret() (string, error) {
 	const path = "invitations.sms.smpp.password_file"
 	secret, err := readSecret(path, s.Password, s.PasswordFile)

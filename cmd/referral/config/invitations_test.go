@@ -31,7 +31,7 @@ func TestInvitationSettings(t *testing.T) {
 		"email: {smtp: {timeout: 1m}}":                                                     "invitations.email.smtp.timeout: 1m0s must be",
 		"sms: {via: smtp}":                                                                 `invitations.sms.via: "smtp" must be kafka, smpp or off`,
 		"sms: {regions: []}":                                                               "invitations.sms.regions: at least one is needed",
-		"sms: {regions: [RU, Rossiya]}":                                                    `invitations.sms.regions: "Rossiya" is no region`,
+		"sms: {regions: [RU, Rossiya]}":                                                    `invitations.sms.regions: "Rossiya" is not a region`,
 		"sms: {via: smpp, smpp: {system_id: i, password: p}}":                              "invitations.sms.smpp.address: needed to send by smpp",
 		"sms: {via: smpp, smpp: {address: \"localhost:1\"}}":                               "invitations.sms.smpp.system_id: needed to send by smpp",
 		"sms: {via: smpp, smpp: {address: \"smsc.example:1\", system_id: i, password: p}}": "cabinet.public_url: needed for invitations",

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,9 +68,7 @@ func (k *Kafka) validate(found *findings) {
 		found.add("kafka.brokers", "at least one is needed; write for example [\"kafka.example:9092\"]")
 	}
 	for _, broker := range k.Brokers {
-		if port, err := portOf(broker); err != nil || port == 0 || strings.HasPrefix(broker, ":") {
-			found.add("kafka.brokers", "%q is not host:port; write for example kafka.example:9092", broker)
-		}
+		found.remoteAddress("kafka.brokers", broker, "kafka.example:9092")
 	}
 	if strings.TrimSpace(k.Group) == "" {
 		found.add("kafka.group", "the consumer group needs a name, for example referral")
@@ -106,9 +102,9 @@ func (t *Topics) validate(found *findings) {
 	for i, key := range keys {
 		name, path := names[key], "kafka.topics."+key
 		if !topicName.MatchString(name) || name == "." || name == ".." {
-			found.add(path, "%q is no topic name: letters, digits, dot, _ and -, at most 249", name)
+			found.add(path, "%q is not a topic name: letters, digits, dot, _ and -, at most 249", name)
 		}
-		// A topic written to and read from would feed the program its own output.
+		// The program would read its own output from a topic that it both writes and reads.
 		if twin := slices.IndexFunc(keys[:i], func(k string) bool { return names[k] == name }); twin >= 0 {
 			found.add(path, "%q is the topic of kafka.topics.%s too; each needs its own", name, keys[twin])
 		}
@@ -116,44 +112,19 @@ func (t *Topics) validate(found *findings) {
 }
 
 func (s *SASL) validate(found *findings) {
-	given := s.Username != "" || s.Password != "" || s.PasswordFile != ""
-	switch s.Mechanism {
-	case "":
-		if given {
+	if s.Mechanism == "" {
+		if s.Username != "" || s.Password != "" || s.PasswordFile != "" {
 			found.add("kafka.sasl.mechanism", "a user or password is given but no mechanism: plain, scram-sha-256 or scram-sha-512")
 		}
 		return
-	case "plain", "scram-sha-256", "scram-sha-512":
-	default:
-		found.add("kafka.sasl.mechanism", "%q must be plain, scram-sha-256 or scram-sha-512 (or empty for no login)", s.Mechanism)
 	}
-	if s.Username == "" {
-		found.add("kafka.sasl.username", "needed for %s", s.Mechanism)
-	}
-	if (s.Password == "") == (s.PasswordFile == "") {
-		found.add("kafka.sasl.password", "give either kafka.sasl.password or kafka.sasl.password_file")
-	}
+	found.oneOf("kafka.sasl.mechanism", s.Mechanism, "plain", "scram-sha-256", "scram-sha-512")
+	found.needed("kafka.sasl.username", s.Username, "for "+s.Mechanism, "")
+	found.login("kafka.sasl", s.Username, s.Password, s.PasswordFile)
 }
 
 // Secret is the password, from the setting or from its file; an [*Error] when
 // the file cannot be read.
 func (s *SASL) Secret() (string, error) {
 	return readSecret("kafka.sasl.password_file", s.Password, s.PasswordFile)
-}
-
-// readSecret is a secret, from its setting or from its file (whose last line break
-// does not count), which is named by the setting at path.
-func readSecret(path string, given Secret, file string) (string, error) {
-	if file == "" {
-		return string(given), nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", newError(path, err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
-		return "", newError(path, fmt.Errorf("%s is empty", file))
-	}
-	return secret, nil
 }

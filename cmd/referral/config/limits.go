@@ -7,7 +7,7 @@ import (
 	"referral/web/portal"
 )
 
-// Limits bounds what can be guessed: wrong codes, looked at or not.
+// Limits is the throttling of wrong codes.
 type Limits struct {
 	PerAccount     int      `yaml:"wrong_codes_per_account"` // a day
 	PerAddress     int      `yaml:"wrong_codes_per_address"` // an hour
@@ -26,7 +26,7 @@ func (l *Limits) validate(found *findings) {
 	found.inRange("cabinet.limits.wrong_codes_overall", l.Overall, 1, most)
 	for _, text := range l.TrustedProxies {
 		if _, err := netip.ParsePrefix(text); err != nil {
-			found.add("cabinet.limits.trusted_proxies", "%q is no network; write for example 10.0.0.0/8, or 10.0.0.7/32 for one machine", text)
+			found.add("cabinet.limits.trusted_proxies", "%q is not a network; write for example 10.0.0.0/8, or 10.0.0.7/32 for one machine", text)
 		}
 	}
 }
@@ -41,8 +41,7 @@ func (l *Limits) Limits() portal.Limits {
 	}
 }
 
-// Proxies is whose word about a client's address is taken. The section has been
-// validated.
+// Proxies is the networks whose X-Forwarded-For is trusted. The section has been validated.
 func (l *Limits) Proxies() portal.Proxies {
 	var proxies portal.Proxies
 	for _, text := range l.TrustedProxies {

@@ -25,7 +25,7 @@ func TestLimitsOfWrongCodes(t *testing.T) {
 	for text, want := range map[string]string{
 		"cabinet: {limits: {wrong_codes_overall: 0}}":           "cabinet.limits.wrong_codes_overall: 0 must be 1 to 1000000",
 		"cabinet: {limits: {wrong_codes_per_address: 1000001}}": "cabinet.limits.wrong_codes_per_address: 1000001 must be",
-		"cabinet: {limits: {trusted_proxies: [10.0.0.7]}}":      `cabinet.limits.trusted_proxies: "10.0.0.7" is no network`,
+		"cabinet: {limits: {trusted_proxies: [10.0.0.7]}}":      `cabinet.limits.trusted_proxies: "10.0.0.7" is not a network`,
 	} {
 		_, err := Load(fileOf(t, text), true, nil)
 		wantError(t, err, want)

@@ -12,14 +12,8 @@ type Log struct {
 }
 
 func (l *Log) validate(found *findings) {
-	switch l.Level {
-	case "debug", "info", "warn", "error":
-	default:
-		found.add("log.level", "%q must be debug, info, warn or error", l.Level)
-	}
-	if l.Format != "json" && l.Format != "text" {
-		found.add("log.format", "%q must be json or text", l.Format)
-	}
+	found.oneOf("log.level", l.Level, "debug", "info", "warn", "error")
+	found.oneOf("log.format", l.Format, "json", "text")
 }
 
 // Logger writes to w as a validated Log says.

@@ -46,7 +46,7 @@ var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
 
 func (p *Programme) validate(found *findings) {
 	if !currencyCode.MatchString(p.Currency) {
-		found.add("programme.currency", "%q is no currency code of three capital letters, for example RUB", p.Currency)
+		found.add("programme.currency", "%q is not a currency code of three capital letters, for example RUB", p.Currency)
 	}
 	zone, err := loadZone(p.Timezone)
 	if err != nil {
@@ -61,13 +61,9 @@ func (p *Programme) validate(found *findings) {
 	}
 }
 
-// Rules is the terms as the rules of money want them; an [*Error] when they
-// make no sense.
+// Rules is the terms as package billing uses them; an [*Error] when they contradict
+// each other.
 func (p *Programme) Rules() (*billing.Programme, error) {
-	found := &findings{}
-	if p.validate(found); found.err() != nil {
-		return nil, newError("configuration", found.err())
-	}
 	zone, err := loadZone(p.Timezone)
 	if err != nil {
 		return nil, newError("programme.timezone", err)
@@ -86,8 +82,8 @@ func (p *Programme) versions() []billing.Terms {
 
 // LoadTerms reads other terms to compare with: a file whose root is the
 // programme section, or a whole configuration with one. It must list terms; the
-// time zone and the currency are c's unless it says otherwise. The environment
-// has no say. Errors are [*Error].
+// time zone and the currency are c's unless it says otherwise. The environment is
+// ignored. Errors are [*Error].
 func (c *Config) LoadTerms(path string) (*billing.Programme, error) {
 	source, err := readSource(path, false)
 	if err != nil {
@@ -96,9 +92,9 @@ func (c *Config) LoadTerms(path string) (*billing.Programme, error) {
 	other, where := Default(), origins{}
 	other.Programme.Timezone, other.Programme.Currency = c.Programme.Timezone, c.Programme.Currency
 	if source.has("programme") {
-		err = source.overlay(other, where)
+		err = source.into(other, "", where)
 	} else {
-		err = source.overlayProgramme(&other.Programme, where)
+		err = source.into(&other.Programme, "programme", where)
 	}
 	if err != nil {
 		return nil, newError("terms", err)

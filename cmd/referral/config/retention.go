@@ -34,7 +34,7 @@ func defaultRetention() Retention {
 
 func (r *Retention) validate(found *findings, s *Schedule) {
 	const longest = 3650 * day
-	if zone, err := loadZone(s.Timezone); err == nil { // else schedule.timezone is a finding already
+	if zone, err := loadZone(s.Timezone); err == nil { // otherwise schedule.timezone is a finding
 		if _, err := parseSchedule(r.At, zone); err != nil {
 			found.add("retention.at", "%v", err)
 		}
@@ -57,14 +57,9 @@ func (r *Retention) validate(found *findings, s *Schedule) {
 	}
 }
 
-// Schedule is the cron line in the zone of the schedule.
-func (r *Retention) Schedule(timezone string) (cron.Schedule, error) {
-	zone, err := loadZone(timezone)
-	if err != nil {
-		return nil, newError("schedule.timezone", err)
-	}
-	at, err := parseSchedule(r.At, zone)
-	return at, newError("retention.at", err)
+// Schedule is the cron line, in the zone of the schedule.
+func (r *Retention) Schedule(s *Schedule) (cron.Schedule, error) {
+	return s.parse("retention.at", r.At)
 }
 
 // ByTable is how long the rows of each of store.RetentionTables are kept.

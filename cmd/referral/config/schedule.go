@@ -38,35 +38,41 @@ func (s *Schedule) validate(found *findings) {
 
 // Schedules are the two cron lines, in the zone that they are meant in.
 func (s *Schedule) Schedules() (run, catchUp cron.Schedule, err error) {
+	if run, err = s.parse("schedule.run", s.Run); err != nil {
+		return nil, nil, err
+	}
+	catchUp, err = s.parse("schedule.catch_up", s.CatchUp)
+	return run, catchUp, err
+}
+
+// parse reads the cron line of a setting; an [*Error].
+func (s *Schedule) parse(path, line string) (cron.Schedule, error) {
 	zone, err := loadZone(s.Timezone)
 	if err != nil {
-		return nil, nil, newError("schedule.timezone", err)
+		return nil, newError("schedule.timezone", err)
 	}
-	if run, err = parseSchedule(s.Run, zone); err != nil {
-		return nil, nil, newError("schedule.run", err)
-	}
-	catchUp, err = parseSchedule(s.CatchUp, zone)
-	return run, catchUp, newError("schedule.catch_up", err)
+	parsed, err := parseSchedule(line, zone)
+	return parsed, newError(path, err)
 }
 
 func parseSchedule(line string, zone *time.Location) (cron.Schedule, error) {
-	// A zone in the line would contradict schedule.timezone, and one without
-	// anything after it makes the parser panic.
+	// A zone in the line would contradict schedule.timezone, and the parser panics on one
+	// with nothing after it.
 	if strings.Contains(line, "TZ=") {
 		return nil, fmt.Errorf("%q: the zone belongs in schedule.timezone", line)
 	}
 	return scheduler.ParseSchedule(line, zone)
 }
 
-// loadZone refuses what time.LoadLocation takes without a word: no name (UTC)
-// and "Local" (whatever this machine is set to).
+// loadZone refuses what time.LoadLocation accepts: an empty name (UTC) and "Local" (the
+// zone of this machine).
 func loadZone(name string) (*time.Location, error) {
 	if name == "" || name == "Local" {
 		return nil, errors.New("a time zone must be named, for example Europe/Moscow")
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no known time zone; write for example Europe/Moscow", name)
+		return nil, fmt.Errorf("%q is not a known time zone; write for example Europe/Moscow", name)
 	}
 	return zone, nil
 }

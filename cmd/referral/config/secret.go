@@ -1,18 +1,19 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 )
 
 const hidden = "xxxxx"
 
-// Secret is a text that is never printed: neither by fmt, nor slog, nor an
-// encoder. string(s) gives it away.
+// Secret is text that neither fmt nor slog nor an encoder prints. string(s) is the text.
 type Secret string
 
-// String hides the secret, and only tells whether there is one.
+// String hides the secret, and only shows whether there is one.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -27,7 +28,7 @@ func (s Secret) GoString() string { return `"` + s.String() + `"` }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // DSN is a PostgreSQL connection string, a URL or key=value pairs, that is
-// printed without its passwords. string(d) gives it whole.
+// printed without its passwords. string(d) is the whole string.
 type DSN string
 
 var (
@@ -71,3 +72,20 @@ func (d DSN) GoString() string { return `"` + d.String() + `"` }
 
 // MarshalText hides the passwords from JSON, YAML and slog.
 func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// readSecret is a secret from its setting, or from its file without the last line break.
+// path is the setting that names the file.
+func readSecret(path string, given Secret, file string) (string, error) {
+	if file == "" {
+		return string(given), nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", newError(path, err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", newError(path, fmt.Errorf("%s is empty", file))
+	}
+	return secret, nil
+}

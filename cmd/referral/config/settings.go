@@ -27,7 +27,7 @@ func (s setting) variable() string {
 func (s setting) isLeaf() bool { return s.typ.Kind() != reflect.Struct }
 
 // insideList tells a key that each item of a list has: it has no variable of
-// its own, for the list is overridden as a whole.
+// its own, because the list is overridden as a whole.
 func (s setting) insideList() bool { return strings.Contains(s.path, "[]") }
 
 // settings is every key of the configuration, a section before what it holds.
@@ -81,8 +81,8 @@ func joined(prefix, key string) string {
 
 var itemNumber = regexp.MustCompile(`\[\d+\]`)
 
-// nearestKey is the known key that somebody who wrote path most likely meant:
-// nearly the same one of that section, or else one of that name in another.
+// nearestKey is the known key that path most likely means: a similar one of its section,
+// or else one of the same name in another section.
 func nearestKey(path string) string {
 	path = itemNumber.ReplaceAllString(path, "[]")
 	section, name := split(path)

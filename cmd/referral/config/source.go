@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -35,8 +36,7 @@ func readSource(path string, mayBeAbsent bool) (*source, error) {
 	return s, newError("configuration", s.parse())
 }
 
-// parse takes exactly one document: what a second one says would be lost
-// without a word.
+// parse takes exactly one document: a second one would be ignored silently.
 func (s *source) parse() error {
 	decoder := yaml.NewDecoder(bytes.NewReader(s.text))
 	var document, second yaml.Node
@@ -55,21 +55,8 @@ func (s *source) parse() error {
 
 // has tells whether the root is a mapping with this key.
 func (s *source) has(key string) bool {
-	if s.root == nil || s.root.Kind != yaml.MappingNode {
-		return false
-	}
-	for _, p := range pairs(s.root) {
-		if p.key.Value == key {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *source) overlay(c *Config, where origins) error { return s.into(c, "", where) }
-
-func (s *source) overlayProgramme(p *Programme, where origins) error {
-	return s.into(p, "programme", where)
+	return s.root != nil && s.root.Kind == yaml.MappingNode &&
+		slices.ContainsFunc(pairs(s.root), func(p pair) bool { return p.key.Value == key })
 }
 
 // into lays the source over target (a pointer), which is the setting at path,
@@ -91,14 +78,14 @@ func (s *source) into(target any, path string, where origins) error {
 	return nil
 }
 
-// inspection holds YAML against the types it is meant for before the library
-// decodes it: the library names neither the whole path nor a better key.
+// inspection compares YAML with the types of the settings before the library decodes
+// it: the errors of the library name neither the whole path nor the nearest key.
 type inspection struct {
 	source *source
 	findings
 }
 
-// visit looks at a value for a type; place is the node whose line is named.
+// visit inspects a value of a type; place is the node whose line is reported.
 func (in *inspection) visit(n, place *yaml.Node, t reflect.Type, path string) {
 	if n = resolved(n); isNull(n) {
 		return
@@ -147,9 +134,8 @@ func (in *inspection) section(n *yaml.Node, t reflect.Type, path string) {
 	in.missing(t, given, path)
 }
 
-// missing insists on every key of an item of a list: there is no default that
-// one could know without looking it up, and these are the terms that clients
-// were promised.
+// missing demands every key of an item of a list: the items are the terms that clients
+// were promised, and must not depend on defaults.
 func (in *inspection) missing(t reflect.Type, given map[string]bool, path string) {
 	if !strings.Contains(path, "[") {
 		return
