@@ -49,7 +49,7 @@ func (a *app) portal(public string) (*auth.Authenticator, []auth.Route, http.Han
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	jsonAPI, err := api.New(api.Options{Service: service, Proxies: proxies, Log: a.log})
+	jsonAPI, err := api.New(service, proxies)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -113,7 +113,7 @@ type cabinetStack struct {
 
 func newCabinetStack(b *testing.B, s *store.Store, db *sql.DB) *cabinetStack {
 	b.Helper()
-	a, err := api.New(api.Options{Service: newPortal(b, s), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	a, err := api.New(newPortal(b, s), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func (r *rig) open(o portal.Options) {
 	if r.service, err = portal.NewService(o); err != nil {
 		r.Fatal(err)
 	}
-	if r.api, err = api.New(api.Options{Service: r.service, Log: o.Log}); err != nil {
+	if r.api, err = api.New(r.service, nil); err != nil {
 		r.Fatal(err)
 	}
 	for _, route := range r.api.Routes() {

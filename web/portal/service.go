@@ -16,15 +16,15 @@ import (
 	"referral/models"
 )
 
-// Options configures a service. All but Now are required.
+// Options configures a service. All are required.
 type Options struct {
 	Store      Store
 	Programme  *billing.Programme
 	Derive     Derive // the consumer's
 	Limits     Limits
 	Invites    InviteOptions
-	PublicURL  string             // of the personal account, without a slash at its end: https://lk.example.com
-	Now        func() time.Time   // defaults to time.Now
+	PublicURL  string // of the personal account, without a slash at its end: https://lk.example.com
+	Now        func() time.Time
 	NewID      func() models.UUID // random, for what has no idempotency key
 	NewToken   func() string      // secret of an opt-out link, at least 128 random bits
 	Log        *slog.Logger
@@ -46,9 +46,6 @@ type service struct {
 
 // NewService returns the service behind the pages and the JSON API.
 func NewService(o Options) (Service, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("portal: %w", err)
 	}
@@ -62,8 +59,8 @@ func NewService(o Options) (Service, error) {
 }
 
 func (o *Options) validate() error {
-	if o.Store == nil || o.Programme == nil || o.Derive == nil || o.NewID == nil || o.NewToken == nil || o.Log == nil || o.Registerer == nil {
-		return errors.New("store, programme, derive, ids, tokens, log and registerer must be given")
+	if o.Store == nil || o.Programme == nil || o.Derive == nil || o.Now == nil || o.NewID == nil || o.NewToken == nil || o.Log == nil || o.Registerer == nil {
+		return errors.New("Store, Programme, Derive, Now, NewID, NewToken, Log and Registerer are required")
 	}
 	if o.Invites.PerDay < 1 {
 		return fmt.Errorf("%d invitations a day: must be at least 1", o.Invites.PerDay)

@@ -14,38 +14,38 @@ import (
 
 type noStore struct{ Store }
 
-func someOptions() Options {
+func validOptions() Options {
 	limit := Limit{Wrong: 1, In: time.Second}
 	return Options{
 		Store: noStore{}, Programme: &billing.Programme{}, Derive: func(*models.WorkingSet, []*models.Fact) models.Changes { return models.Changes{} },
 		Limits: Limits{limit, limit, limit}, Invites: InviteOptions{PerDay: 1}, PublicURL: "https://lk.example.com",
-		NewID: func() models.UUID { return models.UUID{} }, NewToken: func() string { return "" },
+		Now: time.Now, NewID: func() models.UUID { return models.UUID{} }, NewToken: func() string { return "" },
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}
 }
 
 func TestServiceOptions(t *testing.T) {
-	if _, err := NewService(someOptions()); err != nil {
+	if _, err := NewService(validOptions()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		spoil func(*Options)
-		said  string
+		invalidate func(*Options)
+		says       string
 	}{
-		{func(o *Options) { o.Store = nil }, "must be given"},
-		{func(o *Options) { o.Programme = nil }, "must be given"},
-		{func(o *Options) { o.Derive = nil }, "must be given"},
-		{func(o *Options) { o.NewToken = nil }, "must be given"},
-		{func(o *Options) { o.Registerer = nil }, "must be given"},
+		{func(o *Options) { o.Store = nil }, "are required"},
+		{func(o *Options) { o.Programme = nil }, "are required"},
+		{func(o *Options) { o.Derive = nil }, "are required"},
+		{func(o *Options) { o.NewToken = nil }, "are required"},
+		{func(o *Options) { o.Registerer = nil }, "are required"},
 		{func(o *Options) { o.Invites.PerDay = 0 }, "invitations a day"},
 		{func(o *Options) { o.PublicURL = "lk.example.com" }, "public address"},
 		{func(o *Options) { o.Limits.Address.Wrong = 0 }, "address"},
 		{func(o *Options) { o.Limits.Overall.In = 0 }, "overall"},
 	} {
-		o := someOptions()
-		c.spoil(&o)
-		if _, err := NewService(o); err == nil || !strings.Contains(err.Error(), c.said) {
-			t.Errorf("%v, want it to speak of %q", err, c.said)
+		o := validOptions()
+		c.invalidate(&o)
+		if _, err := NewService(o); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v, want an error about %q", err, c.says)
 		}
 	}
 }

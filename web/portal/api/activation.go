@@ -33,7 +33,7 @@ type activationInput struct {
 }
 
 func (a *API) activate(ctx context.Context, account int64, in *activationInput) (ActivationResult, error) {
-	v, err := a.o.Service.Activate(ctx, account, portal.ActivationRequest{Code: in.Body.Code, ClientIP: clientIP(ctx), Key: in.Key})
+	v, err := a.service.Activate(ctx, account, portal.ActivationRequest{Code: in.Body.Code, ClientIP: clientIP(ctx), Key: in.Key})
 	if err == nil && v.Wait > 0 {
 		err = problemAfter(tooManyCodes, v.Wait)
 	}
@@ -57,6 +57,6 @@ func (a *API) registerJoin() {
 		OperationID: "enter", Method: http.MethodPost, Path: Prefix + "/membership", Summary: "Join the programme without a code", Tags: []string{"Account"},
 		Description: "A repeat changes nothing, with or without an idempotency key.",
 	}, nil, func(ctx context.Context, account int64, _ *IdempotencyKey) (Membership, error) {
-		return Membership{Entered: true}, a.o.Service.JoinWithoutCode(ctx, account)
+		return Membership{Entered: true}, a.service.JoinWithoutCode(ctx, account)
 	})
 }

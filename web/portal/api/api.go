@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,29 +20,20 @@ const Prefix = "/api/v1"
 // maxBody is more than any request needs, in bytes.
 const maxBody = 8 << 10
 
-// Options is what the API needs.
-type Options struct {
-	Service portal.Service
-	Proxies portal.Proxies // trusted for the client IP
-	Log     *slog.Logger
-}
-
 // API is the JSON API. Its routes are to be served by an auth.Authenticator.
 type API struct {
-	o      Options
-	huma   huma.API
-	mux    *http.ServeMux
-	routes []auth.Route
-	yaml   []byte
-	json   []byte
+	service portal.Service
+	proxies portal.Proxies
+	huma    huma.API
+	mux     *http.ServeMux
+	routes  []auth.Route
+	yaml    []byte
+	json    []byte
 }
 
-// New returns the API with its OpenAPI document.
-func New(o Options) (*API, error) {
-	if o.Service == nil || o.Log == nil {
-		return nil, errors.New("api: service and log must be given")
-	}
-	a := &API{o: o, mux: http.NewServeMux()}
+// New returns the API with its OpenAPI document. proxies is trusted for the client IP.
+func New(service portal.Service, proxies portal.Proxies) (*API, error) {
+	a := &API{service: service, proxies: proxies, mux: http.NewServeMux()}
 	a.huma = humago.New(a.mux, config())
 	a.registerOverview()
 	a.registerActivate()
@@ -154,7 +143,7 @@ type clientIPKey struct{}
 func (a *API) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientIPKey{}, a.o.Proxies.ClientIP(r))))
+		a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientIPKey{}, a.proxies.ClientIP(r))))
 	})
 }
 

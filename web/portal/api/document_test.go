@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"flag"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,7 +20,7 @@ const committed = "../../../openapi.yaml"
 
 func newAPI(t *testing.T, service portal.Service) *api.API {
 	t.Helper()
-	a, err := api.New(api.Options{Service: service, Log: slog.New(slog.DiscardHandler)})
+	a, err := api.New(service, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

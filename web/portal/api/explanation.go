@@ -84,7 +84,7 @@ func (a *API) registerExplanation() {
 		OperationID: "explain-invoice", Method: http.MethodGet, Path: Prefix + "/invoices/{invoice_id}/explanation",
 		Summary: "Explain the discount on an invoice", Tags: []string{"Account"},
 	}, []kind{unknownInvoice}, func(ctx context.Context, account int64, in *explanationInput) (Explanation, error) {
-		e, found, err := a.o.Service.ExplainInvoice(ctx, account, in.Invoice)
+		e, found, err := a.service.ExplainInvoice(ctx, account, in.Invoice)
 		if err == nil && !found {
 			err = problem(unknownInvoice)
 		}

@@ -43,7 +43,7 @@ func (a *API) registerInvite() {
 }
 
 func (a *API) invite(ctx context.Context, account int64, in *invitationInput) (Invitation, error) {
-	v, err := a.o.Service.Invite(ctx, account, portal.InvitationRequest{Channel: in.Body.Channel, Recipient: in.Body.Recipient, Key: in.Key})
+	v, err := a.service.Invite(ctx, account, portal.InvitationRequest{Channel: in.Body.Channel, Recipient: in.Body.Recipient, Key: in.Key})
 	if err == nil && v.Refusal != "" {
 		err = problemAfter(refusals[v.Refusal], v.Wait)
 	}

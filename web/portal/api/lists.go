@@ -87,7 +87,7 @@ type Invitations struct {
 }
 
 func (a *API) registerLists() {
-	s := a.o.Service
+	s := a.service
 	registerList(a, "friends", "Accounts that the account has referred", s.Friends, func(p portal.Page[portal.Friend]) Friends {
 		return Friends{Friends: each(p.Items, func(f portal.Friend) Friend { return Friend(f) }), Next: p.Next}
 	})

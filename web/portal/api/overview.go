@@ -102,7 +102,7 @@ func (a *API) registerOverview() {
 	register(a, huma.Operation{
 		OperationID: "get-overview", Method: http.MethodGet, Path: Prefix + "/standing", Summary: "The state of the account today", Tags: []string{"Account"},
 	}, []kind{unknownAccount}, func(ctx context.Context, account int64, _ *struct{}) (Overview, error) {
-		o, err := a.o.Service.Overview(ctx, account)
+		o, err := a.service.Overview(ctx, account)
 		return newOverview(&o), err
 	})
 }
