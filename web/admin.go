@@ -15,15 +15,14 @@ import (
 // Options is what the admin address needs.
 type Options struct {
 	Gatherer prometheus.Gatherer
-	// Registerer takes the count of failed scrapes and the checks; the same registry as
-	// Gatherer, as a rule.
+	// Registerer takes the metrics of the scrapes and of the checks. It is usually the
+	// same registry as Gatherer.
 	Registerer prometheus.Registerer
-	// Checks is what must answer for the process to be ready, by name:
-	// database, broker, schema. A check gets a few seconds, and should heed its
-	// context.
+	// Checks must pass for the process to be ready, by name: database, broker, schema. A
+	// check should end with its context.
 	Checks map[string]func(context.Context) error
-	// Advisory is what is shown in the same way and does not count: work that
-	// waits, while the process can do all its other work.
+	// Advisory checks are reported in the same way and do not make the process unready:
+	// what they check waits, while all other work goes on.
 	Advisory map[string]func(context.Context) error
 	Log      *slog.Logger
 	// CheckTimeout is how long one check may take; 0 means 3 seconds.
@@ -33,13 +32,13 @@ type Options struct {
 func (o *Options) validate() error {
 	switch {
 	case o.Gatherer == nil:
-		return errors.New("web: no Gatherer")
+		return errors.New("web: Gatherer is required")
 	case o.Registerer == nil:
-		return errors.New("web: no Registerer")
+		return errors.New("web: Registerer is required")
 	case o.Log == nil:
-		return errors.New("web: no Log")
+		return errors.New("web: Log is required")
 	case o.CheckTimeout < 0:
-		return fmt.Errorf("web: a check timeout of %s", o.CheckTimeout)
+		return fmt.Errorf("web: a negative check timeout: %s", o.CheckTimeout)
 	}
 	for _, checks := range []map[string]func(context.Context) error{o.Checks, o.Advisory} {
 		for name, check := range checks {
@@ -63,8 +62,8 @@ func NewAdmin(o Options) (http.Handler, error) {
 		o.CheckTimeout = defaultCheckTimeout
 	}
 	ready := newReadiness(o)
-	if err := o.Registerer.Register(readyMetric{ready}); err != nil {
-		return nil, fmt.Errorf("web: registering the metric of readiness: %w", err)
+	if err := o.Registerer.Register(ready); err != nil {
+		return nil, fmt.Errorf("web: registering the readiness metric: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(o))
@@ -78,8 +77,8 @@ const (
 	scrapesAtOnce = 4
 )
 
-// metricsHandler shows what can be gathered even when a collector fails: one
-// broken figure must not blind the alarms on all others. The failure is logged
+// metricsHandler serves what can be gathered even when a collector fails: one
+// faulty metric must not silence the alerts on all others. The failure is logged
 // and counted.
 func metricsHandler(o Options) http.Handler {
 	return promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
@@ -96,14 +95,15 @@ type scrapeLog struct{ log *slog.Logger }
 
 // Println is what promhttp calls.
 func (l scrapeLog) Println(v ...any) {
-	l.log.Error("metrics could not be shown in full", "error", presentable(fmt.Sprintln(v...)))
+	l.log.Error("some metrics could not be served", "error", redact(fmt.Sprintln(v...)))
 }
 
-// healthy answers as long as the process lives: a supervisor that restarts
-// processes asks here, and a restart repairs neither a database nor a broker.
+// healthy responds as long as the process runs. It checks nothing else, because
+// supervisors restart what is not healthy, and a restart repairs neither a database nor a
+// broker.
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	// An error here is a client that has gone away.
+	// It fails when the client has disconnected.
 	_, _ = w.Write([]byte("ok\n"))
 }

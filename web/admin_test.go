@@ -73,8 +73,8 @@ func TestReadiness(t *testing.T) {
 		},
 		{
 			"one panics", checks{"schema": func(context.Context) error { panic("nil map") }}, 503,
-			"not ready\nschema: the check itself failed: nil map\n",
-			Readiness{false, []CheckResult{{Name: "schema", Ready: false, Error: "the check itself failed: nil map"}}},
+			"not ready\nschema: the check panicked: nil map\n",
+			Readiness{false, []CheckResult{{Name: "schema", Ready: false, Error: "the check panicked: nil map"}}},
 		},
 		{
 			"an error with a password in it", checks{"database": failing("dial postgres://u:geheim@h/d\n refused")}, 503,
@@ -201,7 +201,7 @@ func TestABrokenCollector(t *testing.T) {
 	if !strings.Contains(body, `promhttp_metric_handler_errors_total{cause="gathering"} 1`) {
 		t.Errorf("the failure is not counted: %s", body)
 	}
-	if !strings.Contains(log.String(), "metrics could not be shown in full") || strings.Contains(log.String(), "geheim") {
+	if !strings.Contains(log.String(), "some metrics could not be served") || strings.Contains(log.String(), "geheim") {
 		t.Errorf("logged %s", log)
 	}
 }
@@ -246,7 +246,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestPresentable(t *testing.T) {
+func TestRedact(t *testing.T) {
 	for text, want := range map[string]string{
 		"failed to connect to `user=u database=d`:\n\trefused": "failed to connect to `user=u database=d`: refused",
 		"postgres://u:p@ss/w@h:5432/d: no":                     "postgres://xxxxx@h:5432/d: no",
@@ -256,7 +256,7 @@ func TestPresentable(t *testing.T) {
 		"sslpassword=geheim&a=b":                               "sslpassword=xxxxx&a=b",
 		strings.Repeat("я", 400):                               strings.Repeat("я", 250) + "…",
 	} {
-		if got := presentable(text); got != want {
+		if got := redact(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}

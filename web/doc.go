@@ -1,3 +1,3 @@
-// Package web is what people and machines see over HTTP. The admin address has
-// metrics and health; it is for staff and monitoring, never for the internet.
+// Package web is the admin address: metrics, health and readiness. It is for staff and
+// monitoring, and must not be reachable from the internet.
 package web

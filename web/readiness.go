@@ -1,12 +1,12 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -25,12 +25,12 @@ type Readiness struct {
 type CheckResult struct {
 	Name     string `json:"name"`
 	Ready    bool   `json:"ready"`
-	Advisory bool   `json:"advisory,omitempty"` // shown, and does not count
+	Advisory bool   `json:"advisory,omitempty"` // it does not make the process unready
 	Error    string `json:"error,omitempty"`    // without secrets
 }
 
-// readiness runs the checks at every request, all at once, and logs when one
-// changes its mind.
+// readiness runs the checks at every request and every scrape, all at once, and logs
+// when the result of one changes.
 type readiness struct {
 	checks  []*check
 	timeout time.Duration
@@ -40,22 +40,22 @@ type readiness struct {
 func newReadiness(o Options) *readiness {
 	r := &readiness{timeout: o.CheckTimeout, log: o.Log}
 	for name, run := range o.Checks {
-		r.checks = append(r.checks, &check{name: name, run: run, idle: make(chan struct{}, 1)})
+		r.checks = append(r.checks, &check{name: name, run: run, running: make(chan struct{}, 1)})
 	}
 	for name, run := range o.Advisory {
-		r.checks = append(r.checks, &check{name: name, run: run, idle: make(chan struct{}, 1), advisory: true})
+		r.checks = append(r.checks, &check{name: name, run: run, running: make(chan struct{}, 1), advisory: true})
 	}
 	slices.SortFunc(r.checks, func(a, b *check) int { return cmp.Compare(a.name, b.name) })
 	return r
 }
 
-// ServeHTTP answers 200 when every check that counts is content, else 503: as JSON when the
-// request asks for it (Accept, or ?format=json), else as text.
+// ServeHTTP responds with 200 when every check passes that is not advisory, otherwise
+// 503: as JSON when the request asks for it (Accept, or ?format=json), otherwise as text.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	state := r.state(req.Context())
-	contentType, body := state.text()
-	if wantsJSON(req) {
-		contentType, body = state.json()
+	contentType, write := "text/plain; charset=utf-8", state.writeText
+	if req.URL.Query().Get("format") == "json" || strings.Contains(req.Header.Get("Accept"), "json") {
+		contentType, write = "application/json", func(w io.Writer) { _ = json.NewEncoder(w).Encode(state) } // it fails when the client has disconnected
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
@@ -63,8 +63,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !state.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	// An error here is a client that has gone away.
-	_, _ = w.Write(body)
+	write(w)
 }
 
 func (r *readiness) state(ctx context.Context) Readiness {
@@ -82,73 +81,57 @@ func (r *readiness) state(ctx context.Context) Readiness {
 	return state
 }
 
-func wantsJSON(req *http.Request) bool {
-	return req.URL.Query().Get("format") == "json" || strings.Contains(req.Header.Get("Accept"), "json")
-}
-
-func (s Readiness) json() (contentType string, body []byte) {
-	body, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // bools and strings always marshal
-	}
-	return "application/json", append(body, '\n')
-}
-
-func (s Readiness) text() (contentType string, body []byte) {
-	var b bytes.Buffer
+func (s Readiness) writeText(w io.Writer) {
 	if !s.Ready {
-		b.WriteString("not ")
+		fmt.Fprint(w, "not ")
 	}
-	b.WriteString("ready\n")
+	fmt.Fprintln(w, "ready")
 	for _, c := range s.Checks {
 		advisory := ""
 		if c.Advisory && !c.Ready {
 			advisory = "(the rest works) "
 		}
-		fmt.Fprintf(&b, "%s: %s%s\n", c.Name, advisory, cmp.Or(c.Error, "ok"))
+		fmt.Fprintf(w, "%s: %s%s\n", c.Name, advisory, cmp.Or(c.Error, "ok"))
 	}
-	return "text/plain; charset=utf-8", b.Bytes()
 }
 
-// check is one thing that must answer.
 type check struct {
-	name string
-	run  func(context.Context) error
-	idle chan struct{} // holds a token while the check runs
-
+	name     string
+	run      func(context.Context) error
 	advisory bool
+	running  chan struct{} // holds a token while the check runs
 
 	mu   sync.Mutex
 	last string // error that was logged last
 }
 
-var errStuck = errors.New("an earlier check has not answered yet")
+var errStuck = errors.New("an earlier check has not ended yet")
 
 func (c *check) result(ctx context.Context, log *slog.Logger) CheckResult {
 	result := CheckResult{Name: c.name, Ready: true, Advisory: c.advisory}
-	if err := c.ask(ctx); err != nil {
-		result.Ready, result.Error = false, presentable(err.Error())
+	if err := c.attempt(ctx); err != nil {
+		result.Ready, result.Error = false, redact(err.Error())
 	}
-	// A client that left says nothing about the check.
+	// A disconnected client says nothing about the check.
 	if !errors.Is(context.Cause(ctx), context.Canceled) {
-		c.note(result, log)
+		c.logChange(result, log)
 	}
 	return result
 }
 
-// ask runs the check, and leaves it behind when it does not heed its context.
-// One left behind is not joined by a second: probes come every few seconds, and
-// would pile up.
-func (c *check) ask(ctx context.Context) error {
+// attempt runs the check, and abandons it when it does not end with its context. While
+// an abandoned check runs, no second one is started: probes come every few seconds, and
+// the checks would accumulate.
+func (c *check) attempt(ctx context.Context) error {
 	select {
-	case c.idle <- struct{}{}:
+	case c.running <- struct{}{}:
 	case <-ctx.Done():
 		return errStuck
 	}
 	answer := make(chan error, 1)
 	go func() {
-		defer func() { <-c.idle }()
-		answer <- c.attempt(ctx)
+		defer func() { <-c.running }()
+		answer <- c.recovering(ctx)
 	}()
 	select {
 	case err := <-answer:
@@ -158,18 +141,17 @@ func (c *check) ask(ctx context.Context) error {
 	}
 }
 
-func (c *check) attempt(ctx context.Context) (err error) {
+func (c *check) recovering(ctx context.Context) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			err = fmt.Errorf("the check itself failed: %v", fault)
+			err = fmt.Errorf("the check panicked: %v", fault)
 		}
 	}()
 	return c.run(ctx)
 }
 
-// note logs a change: probes come all the time, and one line each would bury
-// the log.
-func (c *check) note(result CheckResult, log *slog.Logger) {
+// logChange logs only changes: probes come every few seconds.
+func (c *check) logChange(result CheckResult, log *slog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if result.Error == c.last {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// How long a client may take. Writing is given the longest, for exports.
+// How long a client may take. Writing takes the longest, because of exports.
 const (
 	headerTimeout   = 5 * time.Second
 	readTimeout     = 30 * time.Second
@@ -19,13 +19,13 @@ const (
 	maxHeaderBytes  = 64 << 10
 )
 
-// Serve listens on addr (host:port) and serves until ctx ends; then it takes no
-// new connection, lets requests under way finish for up to ten seconds, and
-// returns nil. Any other end is an error.
+// Serve listens on addr (host:port) and serves until ctx ends; then it accepts no
+// new connection, lets requests finish for up to ten seconds, and returns nil. Any other
+// end is an error.
 func Serve(ctx context.Context, addr string, handler http.Handler) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s (is another process there?): %w", addr, err)
+		return fmt.Errorf("listening on %s (does another process use it?): %w", addr, err)
 	}
 	return ServeOn(ctx, listener, handler)
 }
@@ -39,7 +39,7 @@ func ServeOn(ctx context.Context, listener net.Listener, handler http.Handler) e
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		// Requests under way outlive ctx: they are what the shutdown waits for.
+		// Requests outlive ctx: the shutdown waits for them.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
@@ -59,7 +59,7 @@ func ServeOn(ctx context.Context, listener net.Listener, handler http.Handler) e
 	return nil
 }
 
-// shutdown is graceful for a while, and then is not.
+// shutdown waits for requests, and closes their connections after shutdownTimeout.
 func shutdown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()

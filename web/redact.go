@@ -10,11 +10,11 @@ var (
 	namedPart = regexp.MustCompile(`(?i)\b(\w*(?:password|passwd|pwd|secret|token))(["']?\s*[=:]\s*)("[^"]*"|'(?:[^'\\]|\\.)*'|[^\s&,;]+)`)
 )
 
-const longestError = 500
+const longestError = 500 // bytes
 
-// presentable is an error's text in one line of bounded length, without
-// credentials: errors of drivers may quote the address they were given.
-func presentable(text string) string {
+// redact is the text of an error in one line of limited length, without credentials:
+// the errors of drivers may quote the address they were given.
+func redact(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	text = urlUser.ReplaceAllString(text, "://xxxxx@")
 	text = namedPart.ReplaceAllString(text, "${1}${2}xxxxx")
