@@ -9,7 +9,8 @@ type SessionID [32]byte
 // Session is a client that is signed in to the personal account.
 type Session struct {
 	ID        SessionID
-	AccountID int64
+	AccountID int64 // of a client; 0 on the staff pages
+	Staff     Staff // of the staff pages; zero on the personal account
 	// Hint is the ID token that the client signed in with, sealed with the
 	// client's own token; empty when it is not kept.
 	Hint      []byte

@@ -21,6 +21,7 @@ type retentionRule struct {
 // Rows that others have locked are left for the next time.
 var retentionRules = []retentionRule{
 	deleteOld("sessions", "id", "expires_at < $1", "expires_at"),
+	deleteOld("staff_sessions", "id", "expires_at < $1", "expires_at"),
 	deleteOld("code_tries", "scope, subject, window_ends", "window_ends < $1", "window_ends"),
 	// A local day is over everywhere on earth by the end of the next one in UTC.
 	deleteOld("invitation_days", "account_id, day", "day < $1::timestamptz::date", "day"),

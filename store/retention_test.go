@@ -101,6 +101,9 @@ var retained = []struct {
 	{"sessions", `INSERT INTO sessions (id, account_id, hint, created_at, seen_at, expires_at, ends_at)
 		SELECT sha256(a::text::bytea), a, '', e, e, e, e FROM (VALUES (1, timestamptz '2026-05-10 11:59'), (2, '2026-05-10 12:00'), (3, '2026-05-20 12:30')) v (a, e)`,
 		"SELECT account_id FROM sessions", "2 3", 1},
+	{"staff_sessions", `INSERT INTO staff_sessions (id, subject, name, roles, hint, created_at, seen_at, expires_at, ends_at)
+		SELECT sha256(s::bytea), s, '', '{finance}', '', e, e, e, e FROM (VALUES ('1', timestamptz '2026-05-10 11:59'), ('2', '2026-05-10 12:00'), ('3', '2026-05-20 12:30')) v (s, e)`,
+		"SELECT subject FROM staff_sessions", "2 3", 1},
 	{"code_tries", `INSERT INTO code_tries (scope, subject, window_ends, tries, allowed) VALUES
 		('account', 'old', '2026-05-10 11:59', 3, 5), ('account', 'young', '2026-05-10 12:00', 3, 5), ('account', 'old', '2026-05-21', 3, 5)`,
 		"SELECT subject || '-' || date(window_ends) FROM code_tries", "old-2026-05-21 young-2026-05-10", 1},

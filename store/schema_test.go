@@ -16,7 +16,7 @@ import (
 // databases: the account, or what the table itself keeps unique. Local ones do not
 // grow with the clients, or are work of the service itself.
 var distributedBy = map[string]string{
-	"codes": "code", "invoice_ids": "invoice_id", "results": "adjustment_id", "sessions": "id", "recipients": "recipient_key",
+	"codes": "code", "invoice_ids": "invoice_id", "results": "adjustment_id", "sessions": "id", "staff_sessions": "id", "recipients": "recipient_key",
 	"invitation_parts": "carrier_id", "code_tries": "subject",
 }
 

@@ -26,6 +26,7 @@ import (
 	"referral/models"
 	"referral/store"
 	"referral/web/auth"
+	"referral/web/finance"
 	"referral/web/portal"
 )
 
@@ -79,6 +80,7 @@ type demo struct {
 	sent        workload.Summary
 	billing     *fakebilling.Billing
 	provider    *fakeoidc.Provider
+	staff       *fakeoidc.Provider
 	posted      int
 	environment []string // with which the commands of the program find this system
 }
@@ -101,6 +103,10 @@ func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, d.provider.Stop()) }()
+	if err := d.startStaffProvider(ctx, c); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.staff.Stop()) }()
 	if err := d.open(ctx, c, database.DSN("postgres"), broker.Addr()); err != nil {
 		return err
 	}
@@ -132,6 +138,50 @@ func (d *demo) startProvider(ctx context.Context, c *config.Config) error {
 	s.AccountClaim, s.Audience = d.provider.AccountClaim(), d.provider.Audience()
 	if err := c.Validate(); err != nil {
 		return errors.Join(err, d.provider.Stop())
+	}
+	return nil
+}
+
+// demoStaff is the persons of the demo, one of each role.
+var demoStaff = []struct{ name, role, why string }{
+	{"Анна Котова", "referral-finance", "бухгалтер: месяцы, реестр, выгрузки"},
+	{"Борис Лебедев", "referral-controller", "контролер"},
+	{"Вера Орлова", "referral-support", "поддержка: отвечает клиентам"},
+	{"Глеб Соколов", "referral-auditor", "аудитор: смотрит все"},
+}
+
+// startStaffProvider starts an OpenID provider of the staff and configures the sign-in
+// to the staff pages with it.
+func (d *demo) startStaffProvider(ctx context.Context, c *config.Config) error {
+	address, err := freeAddress(c.HTTP.Finance)
+	if err != nil {
+		return err
+	}
+	c.HTTP.Finance = address
+	c.Finance = config.Default().Finance
+	base := c.Finance.Public(address) + finance.BasePath
+	var persons []fakeoidc.Client
+	for i, person := range demoStaff {
+		persons = append(persons, fakeoidc.Client{AccountID: int64(i + 1), Name: person.name, Why: person.why})
+	}
+	d.staff, err = fakeoidc.Start(ctx, fakeoidc.Options{
+		RedirectURIs: []string{base + auth.CallbackPath}, PostLogoutURIs: []string{base + auth.SignedOutPath},
+		Claims: func(number int64) map[string]any {
+			if number < 1 || int(number) > len(demoStaff) {
+				return nil
+			}
+			person := demoStaff[number-1]
+			return map[string]any{"name": person.name, "roles": []string{person.role}}
+		},
+		Offer: func(context.Context) ([]fakeoidc.Client, error) { return persons, nil },
+	})
+	if err != nil {
+		return err
+	}
+	s := &c.Finance.SignIn
+	s.Issuer, s.ClientID, s.ClientSecret = d.staff.Issuer(), d.staff.ClientID(), config.Secret(d.staff.ClientSecret())
+	if err := c.Validate(); err != nil {
+		return errors.Join(err, d.staff.Stop())
 	}
 	return nil
 }
@@ -400,6 +450,7 @@ func (d *demo) serveUntilStopped(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(d.out, "The personal account, as any client of the demo: %s%s\n", d.config.Cabinet.Public(d.config.HTTP.Cabinet), portal.BasePath)
+	fmt.Fprintf(d.out, "The staff pages, as any of four members of staff: %s%s\n", d.config.Finance.Public(d.config.HTTP.Finance), finance.BasePath)
 	fmt.Fprintf(d.out, "Serving until Ctrl-C. Metrics and health: http://%s/metrics, /healthz, /readyz\n", d.config.HTTP.Admin)
 	fmt.Fprintf(d.out, "To use other commands on this system:\n  export %s %s\n", shellQuoted(d.environment[0]), shellQuoted(d.environment[1]))
 	group, ctx := errgroup.WithContext(ctx)

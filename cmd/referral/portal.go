@@ -22,11 +22,20 @@ import (
 
 // servePortal serves the personal account until ctx is done.
 func (a *app) servePortal(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.HTTP.Cabinet)
+	return serveSite(ctx, "http.cabinet", a.config.HTTP.Cabinet, func(addr string) (*auth.Authenticator, http.Handler, error) {
+		authenticator, _, handler, err := a.portal(a.config.Cabinet.Public(addr))
+		return authenticator, handler, err
+	})
+}
+
+// serveSite listens on the address of a setting and serves what build returns for it,
+// until ctx is done.
+func serveSite(ctx context.Context, setting, address string, build func(addr string) (*auth.Authenticator, http.Handler, error)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listening on %s (http.cabinet; does another process use it?): %w", a.config.HTTP.Cabinet, err)
+		return fmt.Errorf("listening on %s (%s; does another process use it?): %w", address, setting, err)
 	}
-	authenticator, _, handler, err := a.portal(a.config.Cabinet.Public(listener.Addr().String()))
+	authenticator, handler, err := build(listener.Addr().String())
 	if err != nil {
 		_ = listener.Close() // no connection was accepted yet
 		return err

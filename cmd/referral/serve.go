@@ -107,6 +107,7 @@ func (a *app) serveHTTP(ctx context.Context, s *service, only []string) error {
 	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
 	group.Go(func() error { s.gauges.Follow(ctx, statsInterval); return nil })
 	group.Go(func() error { return a.servePortal(ctx) })
+	group.Go(func() error { return a.serveFinance(ctx) })
 	return group.Wait()
 }
 

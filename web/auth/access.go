@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+
+	"referral/models"
 )
 
 // Access is the access rule of a route: who may use it.
@@ -16,10 +19,12 @@ const (
 	SignedInAPI  Access = "signed-in-api"  // by session or bearer token; others get 401
 )
 
-// Route is a route of a site. Pattern is one of http.ServeMux, with the method.
+// Route is a route of a site. Pattern is one of http.ServeMux, with the method. On a site
+// for staff every route that is not for anyone names the roles that may use it.
 type Route struct {
 	Pattern string
 	Access  Access
+	Roles   []models.Role
 	Handler http.Handler
 }
 
@@ -36,10 +41,16 @@ func (r Route) Validate() error {
 	return nil
 }
 
-// Principal is who has been authenticated.
+// Principal is who has been authenticated: a client or a member of staff.
 type Principal struct {
-	AccountID int64
+	AccountID int64 // of a client; 0 for staff
+	Staff     models.Staff
 	Bearer    bool // authenticated by a token instead of a session
+}
+
+// mayUse reports whether a principal has one of the roles of a route, if it names any.
+func (p *Principal) mayUse(route Route) bool {
+	return len(route.Roles) == 0 || slices.ContainsFunc(p.Staff.Roles, func(r models.Role) bool { return slices.Contains(route.Roles, r) })
 }
 
 type principalKey struct{}

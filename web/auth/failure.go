@@ -20,7 +20,7 @@ func (f *failure) Error() string { return f.text }
 var (
 	errUnauthenticated = &failure{reason: "unauthenticated", text: "not signed in", page: middleware.ErrorPage{
 		Status: http.StatusUnauthorized, Title: "Нужен вход",
-		Text: "Войдите в личный кабинет или покажите токен доступа.",
+		Text: "Войдите или покажите токен доступа.",
 		Link: SignInPath, LinkText: "Войти",
 	}}
 	errBadToken = &failure{reason: "bad_token", text: "the token is not valid for the API", page: middleware.ErrorPage{
@@ -29,17 +29,17 @@ var (
 	}}
 	errNotConfigured = &failure{reason: "not_configured", text: "sign-in is not configured", page: middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Вход пока не настроен",
-		Text: "Личный кабинет реферальной программы ещё не подключён к единому входу. Загляните, пожалуйста, позже.",
+		Text: "Эти страницы ещё не подключены к единому входу. Загляните, пожалуйста, позже.",
 	}}
 	errProviderUnavailable = &failure{reason: "provider_unavailable", text: "the OpenID provider does not answer", page: middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Вход временно недоступен",
-		Text: "Служба входа сейчас не отвечает. Ваши скидки и данные в сохранности. Попробуйте через несколько минут.",
+		Text: "Служба входа сейчас не отвечает. Данные в сохранности. Попробуйте через несколько минут.",
 		Link: "/", LinkText: "Попробовать ещё раз",
 	}}
 	errCrossSite = &failure{reason: "cross_site", text: "a request from another site", page: middleware.ErrorPage{
 		Status: http.StatusForbidden, Title: "Запрос отклонён",
-		Text: "Запрос пришёл с другого сайта. Откройте личный кабинет и повторите действие там.",
-		Link: "/", LinkText: "Открыть личный кабинет",
+		Text: "Запрос пришёл с другого сайта. Откройте эти страницы сами и повторите действие там.",
+		Link: "/", LinkText: "К началу",
 	}}
 	errStorage = &failure{reason: "storage", text: "the sessions cannot be reached", page: middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Сервис временно недоступен",
@@ -61,9 +61,19 @@ var (
 		Text: "К этой учётной записи не привязана Корпоративная АТС. Войдите под другой учётной записью или обратитесь в поддержку.",
 		Link: SignInPath + "?switch=1", LinkText: "Войти под другой учётной записью",
 	}}
+	errNoRole = &failure{reason: "no_role", text: "the token gives no role", page: middleware.ErrorPage{
+		Status: http.StatusForbidden, Title: "Нет роли в реферальной программе",
+		Text: "У этой учётной записи нет ни одной роли, с которой открыты эти страницы. Обратитесь к тому, кто выдаёт роли.",
+		Link: SignInPath + "?switch=1", LinkText: "Войти под другой учётной записью",
+	}}
+	errForbidden = &failure{reason: "forbidden", text: "the roles of the principal do not allow this", page: middleware.ErrorPage{
+		Status: http.StatusForbidden, Title: "Недостаточно прав",
+		Text: "Эта страница открыта сотрудникам с другой ролью.",
+		Link: "/", LinkText: "К началу",
+	}}
 	errTooManySignIns = &failure{reason: "too_many", text: "too many concurrent sign-ins", page: middleware.ErrorPage{
 		Status: http.StatusServiceUnavailable, Title: "Слишком много входов сразу",
-		Text: "Сейчас входит много клиентов. Подождите минуту и попробуйте ещё раз.",
+		Text: "Сейчас входит много людей. Подождите минуту и попробуйте ещё раз.",
 		Link: SignInPath, LinkText: "Войти",
 	}}
 	errRefused = &failure{reason: "refused", text: "the answer of the provider is not valid", page: middleware.ErrorPage{
@@ -75,14 +85,14 @@ var (
 
 // The failures that are counted, so that each counter begins at 0.
 var (
-	requestFailures = []*failure{errUnauthenticated, errBadToken, errNotConfigured, errProviderUnavailable, errCrossSite, errStorage}
-	signInFailures  = []*failure{errUnknownReturn, errDeclined, errNoAccount, errTooManySignIns, errProviderUnavailable, errStorage, errRefused}
+	requestFailures = []*failure{errUnauthenticated, errBadToken, errNotConfigured, errProviderUnavailable, errCrossSite, errStorage, errForbidden}
+	signInFailures  = []*failure{errUnknownReturn, errDeclined, errNoAccount, errNoRole, errTooManySignIns, errProviderUnavailable, errStorage, errRefused}
 )
 
 var (
 	pageSignedOut = middleware.ErrorPage{
 		Status: http.StatusOK, Title: "Вы вышли",
-		Text: "Сеанс в личном кабинете завершён.",
+		Text: "Сеанс завершён.",
 		Link: SignInPath, LinkText: "Войти снова",
 	}
 	pageSessionEnded = middleware.ErrorPage{

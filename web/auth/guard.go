@@ -23,6 +23,9 @@ func (a *Authenticator) protect(route Route) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := authenticate(r)
+		if err == nil && !p.mayUse(route) {
+			err = errForbidden
+		}
 		if err != nil {
 			a.reject(w, r, route.Access, err)
 			return
@@ -39,7 +42,7 @@ func (a *Authenticator) bySession(r *http.Request) (Principal, error) {
 	if err != nil && !errors.Is(err, errUnauthenticated) && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w: %w", errStorage, err)
 	}
-	return Principal{AccountID: s.AccountID}, err
+	return Principal{AccountID: s.AccountID, Staff: s.Staff}, err
 }
 
 // bySessionOrBearer uses only the token if there is one: a cookie must not replace an

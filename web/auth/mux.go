@@ -22,17 +22,20 @@ func (a *Authenticator) Mux(routes []Route) (http.Handler, error) {
 func (a *Authenticator) ownRoutes() []Route {
 	base := a.options.Base
 	return []Route{
-		{"GET " + base + SignInPath, Anyone, http.HandlerFunc(a.beginSignIn)},
-		{"GET " + base + CallbackPath, Anyone, http.HandlerFunc(a.endSignIn)},
-		{"POST " + base + SignOutPath, Anyone, http.HandlerFunc(a.signOut)},
-		{"GET " + base + SignedOutPath, Anyone, http.HandlerFunc(a.signedOut)},
-		{"GET /{$}", Anyone, http.RedirectHandler(base, http.StatusSeeOther)},
+		{Pattern: "GET " + base + SignInPath, Access: Anyone, Handler: http.HandlerFunc(a.beginSignIn)},
+		{Pattern: "GET " + base + CallbackPath, Access: Anyone, Handler: http.HandlerFunc(a.endSignIn)},
+		{Pattern: "POST " + base + SignOutPath, Access: Anyone, Handler: http.HandlerFunc(a.signOut)},
+		{Pattern: "GET " + base + SignedOutPath, Access: Anyone, Handler: http.HandlerFunc(a.signedOut)},
+		{Pattern: "GET /{$}", Access: Anyone, Handler: http.RedirectHandler(base, http.StatusSeeOther)},
 	}
 }
 
 func (a *Authenticator) addRoute(mux *http.ServeMux, route Route) (err error) {
 	if err := route.Validate(); err != nil {
 		return err
+	}
+	if staff := a.options.SignIn.Staff != nil; (staff && route.Access != Anyone) != (len(route.Roles) > 0) {
+		return fmt.Errorf("auth: route %q: a route of a site for staff names its roles unless it is for anyone, and no other route does", route.Pattern)
 	}
 	if method, _, ok := strings.Cut(route.Pattern, " "); !ok || method == "" || strings.ToUpper(method) != method {
 		return fmt.Errorf("auth: route %q must name its method", route.Pattern)

@@ -34,9 +34,10 @@ type SignIn struct {
 	Issuer       string // URL, as the provider itself writes it
 	ClientID     string
 	ClientSecret string
-	AccountClaim string   // claim of the tokens that holds the account
-	Audience     string   // of bearer tokens for the API; empty: none are accepted
-	Scopes       []string // openid among them
+	AccountClaim string       // claim of the tokens that holds the account of a client
+	Staff        *StaffClaims // instead of AccountClaim, on a site for staff
+	Audience     string       // of bearer tokens for the API; empty: none are accepted
+	Scopes       []string     // openid among them
 }
 
 // Options configures an authenticator. All are required.
@@ -95,8 +96,10 @@ func (s *SignIn) Validate() error {
 	switch {
 	case s.ClientID == "" || s.ClientSecret == "":
 		return errors.New("auth: the provider needs a client id and a client secret, and one is missing")
-	case s.AccountClaim == "":
+	case s.AccountClaim == "" && s.Staff == nil:
 		return errors.New("auth: no name of the claim with the account")
+	case s.Staff != nil && (s.Staff.Roles == "" || len(s.Staff.Values) == 0):
+		return errors.New("auth: no name of the claim with the roles, or no value that gives a role")
 	case s.Audience == s.ClientID:
 		return errors.New("auth: the audience of the API is the client id: every ID token would be valid for the API")
 	case !slices.Contains(s.Scopes, oidc.ScopeOpenID):

@@ -93,7 +93,7 @@ func (a *Authenticator) openSession(ctx context.Context, w http.ResponseWriter, 
 	_, _ = rand.Read(t[:]) // never fails
 	now := a.options.Now()
 	err := a.options.Sessions.OpenSession(ctx, models.Session{
-		ID: t.id(), AccountID: p.AccountID, Hint: t.seal(idToken),
+		ID: t.id(), AccountID: p.AccountID, Staff: p.Staff, Hint: t.seal(idToken),
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(a.options.Idle), EndsAt: now.Add(a.options.Lifetime),
 	})
 	if err != nil {

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"net"
-	"regexp"
-	"strings"
 	"time"
 
 	"referral/web/auth"
@@ -52,36 +49,11 @@ func (c *Cabinet) validate(found *findings) {
 	}
 	c.SignIn.validate(found)
 	c.Limits.validate(found)
-	found.lasts("cabinet.session.idle", c.Session.Idle, time.Minute, 24*time.Hour)
-	found.lasts("cabinet.session.lifetime", c.Session.Lifetime, time.Minute, 30*24*time.Hour)
-	if c.Session.Lifetime < c.Session.Idle {
-		found.add("cabinet.session.lifetime", "%s is shorter than cabinet.session.idle (%s)", c.Session.Lifetime, c.Session.Idle)
-	}
+	c.Session.validate(found, "cabinet.session")
 }
 
-// RFC 6749, section 3.3.
-var scopeName = regexp.MustCompile(`^[!#-\[\]-~]{1,100}$`)
-
 func (s *SignIn) validate(found *findings) {
-	secrets := s.ClientSecret != "" || s.ClientSecretFile != ""
-	if s.Issuer == "" {
-		if s.ClientID != "" || secrets || s.Audience != "" {
-			found.add("cabinet.sign_in.issuer", "other settings of cabinet.sign_in are given but no issuer: nobody could sign in")
-		}
-		return
-	}
-	for _, scope := range s.Scopes {
-		if !scopeName.MatchString(scope) {
-			found.add("cabinet.sign_in.scopes", "%q is not a scope of RFC 6749", scope)
-		}
-	}
-	if (s.ClientSecret == "") == (s.ClientSecretFile == "") {
-		found.add("cabinet.sign_in.client_secret", "give either cabinet.sign_in.client_secret or cabinet.sign_in.client_secret_file")
-	}
-	full := s.withSecret("a secret")
-	if err := full.Validate(); err != nil {
-		found.add("cabinet.sign_in", "%s", strings.TrimPrefix(err.Error(), "auth: "))
-	}
+	checkSignIn(found, "cabinet.sign_in", s.withSecret("a secret"), s.ClientSecret, s.ClientSecretFile)
 }
 
 func (s *SignIn) withSecret(secret string) auth.SignIn {
@@ -101,15 +73,6 @@ func (s *SignIn) Auth() (auth.SignIn, error) {
 	return s.withSecret(secret), err
 }
 
-// Public is the URL at which clients find the personal account, without a slash at its
-// end. addr is the address on which it is served.
-func (c *Cabinet) Public(addr string) string {
-	if c.PublicURL != "" {
-		return strings.TrimSuffix(c.PublicURL, "/")
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
+// Public is the URL at which clients find the personal account, without a slash
+// at its end. addr is what http.cabinet has become, with a port that is open.
+func (c *Cabinet) Public(addr string) string { return publicURL(c.PublicURL, addr) }

@@ -20,6 +20,7 @@ type Config struct {
 	Database    Database    `yaml:"database"`
 	HTTP        HTTP        `yaml:"http"`
 	Cabinet     Cabinet     `yaml:"cabinet"`
+	Finance     Finance     `yaml:"finance"`
 	Invitations Invitations `yaml:"invitations"`
 	Programme   Programme   `yaml:"programme"`
 	Schedule    Schedule    `yaml:"schedule"`
@@ -47,8 +48,9 @@ func Default() *Config {
 	return &Config{
 		Kafka:       defaultKafka(),
 		Database:    Database{MaxConnections: 10, StatementTimeout: time.Minute},
-		HTTP:        HTTP{Cabinet: "127.0.0.1:8080", Admin: "127.0.0.1:9090"},
+		HTTP:        HTTP{Cabinet: "127.0.0.1:8080", Finance: "127.0.0.1:8081", Admin: "127.0.0.1:9090"},
 		Cabinet:     defaultCabinet(),
+		Finance:     defaultFinance(),
 		Invitations: defaultInvitations(),
 		Programme:   defaultProgramme(),
 		Schedule:    Schedule{Run: "0 3 1 * *", CatchUp: "30 3 * * *", AnswerGrace: 12 * time.Hour, Timezone: "Europe/Moscow"},
@@ -93,6 +95,7 @@ func (c *Config) validate(where origins) error {
 	c.Database.validate(found)
 	c.HTTP.validate(found)
 	c.Cabinet.validate(found)
+	c.Finance.validate(found)
 	c.Invitations.validate(found)
 	c.Programme.validate(found)
 	c.Schedule.validate(found)
@@ -102,6 +105,11 @@ func (c *Config) validate(where origins) error {
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)
+	if c.Finance.SignIn.Issuer != "" && c.Finance.PublicURL == "" {
+		if err := auth.CheckPublicURL(c.Finance.Public(c.HTTP.Finance)); err != nil {
+			found.add("finance.public_url", "needed for signing in, because http.finance is not a loopback address; write for example https://referral.example.ru")
+		}
+	}
 	if c.Cabinet.SignIn.Issuer != "" && c.Cabinet.PublicURL == "" {
 		if err := auth.CheckPublicURL(c.Cabinet.Public(c.HTTP.Cabinet)); err != nil {
 			found.add("cabinet.public_url", "needed for signing in, because http.cabinet is not a loopback address; write for example https://lk.example.ru")

@@ -10,14 +10,19 @@ import (
 // interfaces, port 0 any free one.
 type HTTP struct {
 	Cabinet string `yaml:"cabinet"`
+	Finance string `yaml:"finance"`
 	Admin   string `yaml:"admin"`
 }
 
 func (h *HTTP) validate(found *findings) {
 	checkAddress(found, "http.cabinet", h.Cabinet)
+	checkAddress(found, "http.finance", h.Finance)
 	checkAddress(found, "http.admin", h.Admin)
 	if port, err := portOf(h.Admin); err == nil && port != 0 && h.Admin == h.Cabinet {
 		found.add("http.admin", "%s is http.cabinet's address too: clients must not reach metrics and health", h.Admin)
+	}
+	if port, err := portOf(h.Finance); err == nil && port != 0 && (h.Finance == h.Cabinet || h.Finance == h.Admin) {
+		found.add("http.finance", "%s is the address of http.cabinet or http.admin too: the staff pages need their own", h.Finance)
 	}
 }
 

@@ -65,7 +65,7 @@ func (r *Retention) Schedule(s *Schedule) (cron.Schedule, error) {
 // ByTable is how long the rows of each of store.RetentionTables are kept.
 func (r *Retention) ByTable() map[string]time.Duration {
 	return map[string]time.Duration{
-		"sessions": r.Sessions, "code_tries": r.ThrottlingCounters, "invitation_days": r.ThrottlingCounters, "client_requests": r.AnsweredRequests,
+		"sessions": r.Sessions, "staff_sessions": r.Sessions, "code_tries": r.ThrottlingCounters, "invitation_days": r.ThrottlingCounters, "client_requests": r.AnsweredRequests,
 		"invitation_parts": r.UnmatchedReceipts, "invitations.recipient": r.InvitationAddresses, "invitations": r.Invitations, "recipients": r.Invitations,
 		"dead_letters": r.DeadLetters, "slots": r.ScheduleSlots, "reconciliations": r.Reconciliations, "parked_accounts": r.ParkedAccounts,
 	}

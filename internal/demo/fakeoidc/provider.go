@@ -32,6 +32,9 @@ type Options struct {
 	Address        string // host:port to listen on, a loopback one; empty for any free port
 	RedirectURIs   []string
 	PostLogoutURIs []string
+	// Claims is what the tokens of an account hold besides the account: for the staff,
+	// whose numbers stand for persons, their names and roles. It may be nil.
+	Claims func(account int64) map[string]any
 	// Offer is the clients that the sign-in page names; it may be nil, and is asked
 	// at every sign-in.
 	Offer func(ctx context.Context) ([]Client, error)
@@ -40,6 +43,7 @@ type Options struct {
 // Client is somebody whom the sign-in page names.
 type Client struct {
 	AccountID int64
+	Name      string // of a person; empty for a client, which is called by its number
 	Why       string // what is interesting about it, in Russian
 }
 

@@ -223,7 +223,9 @@ func TestCodesThatAreRefused(t *testing.T) {
 // The page offers clients and takes any number, says what is wrong with what is
 // none, and loads nothing from elsewhere.
 func TestSignInPage(t *testing.T) {
-	offer := func(context.Context) ([]Client, error) { return []Client{{885, "<b>самый</b>"}, {901, ""}}, nil }
+	offer := func(context.Context) ([]Client, error) {
+		return []Client{{AccountID: 885, Why: "<b>самый</b>"}, {AccountID: 901}}, nil
+	}
 	c := start(t, Options{Offer: offer})
 	at := c.authorize(nil).to
 	page := c.get(at.String())

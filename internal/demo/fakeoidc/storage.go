@@ -181,6 +181,11 @@ func (m *storage) describe(info *oidc.UserInfo, subject string) error {
 	}
 	info.Subject = subject
 	info.AppendClaims(accountClaim, account)
+	if m.p.o.Claims != nil {
+		for name, value := range m.p.o.Claims(account) {
+			info.AppendClaims(name, value)
+		}
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -234,7 +235,7 @@ func (m *matrixRun) request(t *testing.T, route auth.Route, as role) {
 			t.Errorf("admitted: %v, with a principal: %v; want admitted without one", m.called, m.authenticated)
 		}
 	case account != 0:
-		if want := (auth.Principal{AccountID: account, Bearer: byToken}); !m.called || !m.authenticated || m.principal != want {
+		if want := (auth.Principal{AccountID: account, Bearer: byToken}); !m.called || !m.authenticated || !reflect.DeepEqual(m.principal, want) {
 			t.Fatalf("admitted: %v, as %+v; want %+v; the answer was %d %s", m.called, m.principal, want, answer.Code, answer.Body)
 		}
 	case m.called:

@@ -28,6 +28,8 @@ import (
 
 // Options changes the authenticator of a test.
 type Options struct {
+	Staff    *auth.StaffClaims                                                    // nil for a site for clients
+	Claims   func(account int64) map[string]any                                   // of the provider's tokens, besides the account; may be nil
 	Sessions auth.Sessions                                                        // nil for ones in memory
 	Page     func(w http.ResponseWriter, r *http.Request, n middleware.ErrorPage) // nil for ErrorPage
 	Change   func(*auth.Options)                                                  // applied last; may be nil
@@ -72,11 +74,12 @@ func New(t testing.TB, o Options) *Rig {
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { (*r.handler.Load()).ServeHTTP(w, q) }))
 	t.Cleanup(r.server.Close)
 	r.URL = r.server.URL
-	r.startProvider()
+	r.startProvider(o.Claims)
 	options := r.options()
 	if o.Page != nil {
 		options.Page = o.Page
 	}
+	options.SignIn.Staff = o.Staff
 	if o.Change != nil {
 		o.Change(&options)
 	}
@@ -89,11 +92,11 @@ func New(t testing.TB, o Options) *Rig {
 	return r
 }
 
-func (r *Rig) startProvider() {
+func (r *Rig) startProvider(claims func(int64) map[string]any) {
 	r.T.Helper()
 	var err error
 	r.Provider, err = fakeoidc.Start(context.Background(), fakeoidc.Options{
-		RedirectURIs: []string{r.URL + CallbackPath}, PostLogoutURIs: []string{r.URL + SignedOutPath},
+		RedirectURIs: []string{r.URL + CallbackPath}, PostLogoutURIs: []string{r.URL + SignedOutPath}, Claims: claims,
 	})
 	if err != nil {
 		r.T.Fatal(err)

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"referral/store"
+	"referral/web/auth"
+	"referral/web/finance"
+	"referral/web/finance/pages"
+)
+
+// serveFinance serves the staff pages until ctx is done, if their sign-in is
+// configured.
+func (a *app) serveFinance(ctx context.Context) error {
+	if a.config.Finance.SignIn.Issuer == "" {
+		return nil
+	}
+	return serveSite(ctx, "http.finance", a.config.HTTP.Finance, a.finance)
+}
+
+// finance returns the staff pages: the authenticator and the handler of its routes.
+func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
+	c := &a.config.Finance
+	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now})
+	if err != nil {
+		return nil, nil, err
+	}
+	front, err := pages.New(pages.Options{Service: service, Now: a.now, Zone: a.programme.Zone})
+	if err != nil {
+		return nil, nil, err
+	}
+	signIn, err := c.SignIn.Auth()
+	if err != nil {
+		return nil, nil, err
+	}
+	authenticator, err := auth.New(auth.Options{
+		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Sessions: store.StaffSessions{Store: a.store}, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := authenticator.Mux(front.Routes())
+	return authenticator, handler, err
+}

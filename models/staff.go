@@ -1,0 +1,103 @@
+package models
+
+import "time"
+
+// Role is what a member of the operator's staff may do.
+type Role string
+
+// The roles. Which page is open to which role is in docs/finance.ru.md.
+const (
+	RoleSupport    Role = "support"    // looks clients up and explains their discounts
+	RoleFinance    Role = "finance"    // prepares a month and exports it
+	RoleController Role = "controller" // approves what others have prepared
+	RoleAuditor    Role = "auditor"    // reads everything, changes nothing
+)
+
+// Roles is all of them.
+var Roles = []Role{RoleSupport, RoleFinance, RoleController, RoleAuditor}
+
+// Staff is a member of the operator's staff, as the staff's OpenID provider names
+// them.
+type Staff struct {
+	Subject string // the provider's own identifier of the person
+	Name    string // shown on pages and recorded with what the person does
+	Roles   []Role // at least one
+}
+
+// MonthOverview is a billing period in the list of months.
+type MonthOverview struct {
+	PeriodInfo
+	Documents CountedAmount // posted for the period, into whichever period
+	Packages  int64
+	Into      CountedAmount // posted into the period for other ones, which were closed
+	Away      CountedAmount // posted for the period into later ones, because it was closed
+	LastRun   *Run          // nil: none has been made
+	Signed    *SignedMonth  // nil: never signed
+	CheckedAt time.Time     // of the last reconciliation; zero: none has been made
+	Breaks    int64         // that it found
+	Held      CountedAmount // lines of services that the terms do not name
+	Parked    int64         // accounts and invoices that the last run could not settle
+}
+
+// SignedMonth is what was signed under a period last.
+type SignedMonth struct {
+	At     time.Time
+	Who    string
+	Posted Money // discounts in the programme's currency
+}
+
+// FoundAccount is an account that a search has found, and by what.
+type FoundAccount struct {
+	AccountID    int64
+	Name         string
+	TaxID        string
+	Code         string
+	RegisteredAt time.Time // zero: not registered
+	InvoiceID    string    // the invoice that was looked for, or whose document was
+}
+
+// RegisterEntry is a document of the ledger in the register of documents.
+type RegisterEntry struct {
+	AccountID     int64
+	Name          string
+	TaxID         string
+	DocumentID    UUID
+	InvoiceID     string
+	Sequence      int
+	Period        Period
+	PostingPeriod Period
+	Currency      string
+	Amount        Money
+	Reason        AdjustmentReason
+	PostedAt      time.Time
+	Published     bool
+	Answer        ResultStatus // the one that counts; empty: none yet
+	AnsweredAt    time.Time
+	WrittenOff    bool
+}
+
+// RegisterCursor is a place in the register of a posting period: just behind this
+// document. The zero cursor is the beginning.
+type RegisterCursor struct {
+	AccountID int64
+	InvoiceID string
+	Sequence  int
+}
+
+// Cursor is the place just behind the entry.
+func (e *RegisterEntry) Cursor() RegisterCursor {
+	return RegisterCursor{AccountID: e.AccountID, InvoiceID: e.InvoiceID, Sequence: e.Sequence}
+}
+
+// RejectedDocument is a document that billing has rejected and that nobody has
+// decided about yet.
+type RejectedDocument struct {
+	AccountID  int64
+	DocumentID UUID
+	InvoiceID  string
+	Period     Period
+	Amount     Money
+	SMS        int // of a package
+	RejectedAt time.Time
+	Reason     string
+}

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// monthsQuery is every period with what its runs have posted. What a run has posted
+// is counted in its own row, so that no document is read.
+const monthsQuery = `WITH posted AS (
+	SELECT period, posting_period, sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages
+	FROM runs WHERE state IN ('done', 'incomplete') GROUP BY period, posting_period),
+months AS (SELECT period FROM periods UNION SELECT posting_period FROM posted)
+SELECT m.period, p.started_at, p.settled_at, p.closed_at, coalesce(p.closed_by, ''),
+	(SELECT count(DISTINCT s.account_id) FROM stale s WHERE s.period = m.period),
+	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
+	coalesce(others.documents, 0), coalesce(others.amount, 0), coalesce(own.documents_away, 0), coalesce(own.amount_away, 0),
+	g.at, coalesce(g.who, ''), coalesce(g.amount, 0), c.checked_at, coalesce(c.breaks, 0),
+	(SELECT count(*) FROM held_lines h WHERE h.period = m.period), (SELECT coalesce(sum(h.amount_minor), 0)::bigint FROM held_lines h WHERE h.period = m.period),
+	r.run_id, r.state, r.kind, coalesce(r.brake, ''), r.started_at, r.finished_at,
+	(SELECT count(*) FROM parked_accounts k WHERE k.run_id = ended.run_id)
+FROM months m
+LEFT JOIN periods p ON p.period = m.period
+LEFT JOIN LATERAL (SELECT sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages,
+	(sum(documents) FILTER (WHERE posting_period <> period))::bigint AS documents_away, (sum(amount) FILTER (WHERE posting_period <> period))::bigint AS amount_away
+	FROM posted o WHERE o.period = m.period) own ON true
+LEFT JOIN LATERAL (SELECT sum(documents)::bigint AS documents, sum(amount)::bigint AS amount
+	FROM posted o WHERE o.posting_period = m.period AND o.period <> m.period) others ON true
+LEFT JOIN LATERAL (SELECT s.at, s.who, (SELECT coalesce(sum(t.posted_amount), 0)::bigint FROM signed_totals t WHERE t.signature_id = s.signature_id) AS amount
+	FROM signatures s WHERE s.period = m.period ORDER BY s.signature_id DESC LIMIT 1) g ON true
+LEFT JOIN LATERAL (SELECT checked_at, breaks FROM reconciliations c WHERE c.period = m.period ORDER BY c.checked_at DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM runs r WHERE r.period = m.period AND r.state <> 'abandoned' ORDER BY r.run_id DESC LIMIT 1) r ON true
+LEFT JOIN LATERAL (SELECT max(run_id) AS run_id FROM runs r WHERE r.period = m.period AND r.state IN ('done', 'incomplete')) ended ON true
+ORDER BY m.period DESC`
+
+// Months is every period that is known, the newest first. Its cost does not depend on
+// the number of documents.
+func (s *Store) Months(ctx context.Context) ([]models.MonthOverview, error) {
+	return list(ctx, s, "reading the months", scanMonth, monthsQuery)
+}
+
+// list is the rows of one statement, each read by read.
+func list[T any](ctx context.Context, s *Store, what string, read pgx.RowToFunc[T], sql string, args ...any) (all []T, err error) {
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, sql, args...)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, read)
+		}
+		return err
+	})
+	return all, failed(what, err)
+}
+
+func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
+	var started, settled, closed, signedAt, checked, runStarted, runFinished *time.Time
+	var signed models.SignedMonth
+	var run struct {
+		id    *int64
+		state *models.RunState
+		kind  *models.RunKind
+		brake string
+	}
+	err = row.Scan(&m.Period, &started, &settled, &closed, &m.ClosedBy, &m.Stale,
+		&m.Documents.Count, &m.Documents.Amount, &m.Packages, &m.Into.Count, &m.Into.Amount, &m.Away.Count, &m.Away.Amount,
+		&signedAt, &signed.Who, &signed.Posted, &checked, &m.Breaks, &m.Held.Count, &m.Held.Amount,
+		&run.id, &run.state, &run.kind, &run.brake, &runStarted, &runFinished, &m.Parked)
+	if err != nil {
+		return m, err
+	}
+	m.StartedAt, m.SettledAt, m.ClosedAt, m.CheckedAt = zeroTime(started), zeroTime(settled), zeroTime(closed), zeroTime(checked)
+	switch m.State = models.PeriodOpen; {
+	case closed != nil:
+		m.State = models.PeriodClosed
+	case settled != nil:
+		m.State = models.PeriodRun
+	}
+	if signedAt != nil {
+		signed.At = zeroTime(signedAt)
+		m.Signed = &signed
+	}
+	if run.id != nil {
+		m.LastRun = &models.Run{
+			ID: *run.id, Period: m.Period, Kind: *run.kind, State: *run.state, Brake: run.brake,
+			StartedAt: zeroTime(runStarted), FinishedAt: zeroTime(runFinished),
+		}
+		m.Braked = *run.state == models.RunBraked
+	}
+	return m, nil
+}
+
+// searchLimit is how many accounts a search finds at most.
+const searchLimit = 50
+
+// searchQuery finds accounts by what $1 may be: the number of an account, a code, a
+// tax id, an invoice, or a part of a name. $2 is the number, 0 for none, and $3 the
+// account of a document, 0 for none.
+const searchQuery = `SELECT a.account_id, a.name, a.tax_id, a.code, a.registered_at, f.invoice_id
+FROM (SELECT account_id, max(invoice_id) AS invoice_id, min(rank) AS rank FROM (
+	SELECT account_id, '' AS invoice_id, 0 AS rank FROM accounts WHERE account_id = $2::bigint
+	UNION ALL SELECT account_id, '', 1 FROM codes WHERE code = upper($1)
+	UNION ALL SELECT account_id, invoice_id, 1 FROM invoice_ids WHERE invoice_id = $1
+	UNION ALL SELECT $3::bigint, $4::text, 1 WHERE $3::bigint <> 0
+	UNION ALL SELECT account_id, '', 2 FROM accounts WHERE tax_id = $1 AND tax_id <> ''
+	UNION ALL (SELECT account_id, '', 3 FROM accounts WHERE length($1) >= 3 AND strpos(lower(name), lower($1)) > 0 LIMIT $5)) every
+	GROUP BY account_id) f
+JOIN accounts a USING (account_id)
+ORDER BY f.rank, a.account_id LIMIT $5`
+
+// FindAccounts is the accounts that a text may mean, the likeliest first, at most 50:
+// an account, a code, a tax id, an invoice, a document, or a part of a name.
+func (s *Store) FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error) {
+	var owner models.LedgerDocument
+	if document != (models.UUID{}) {
+		err := s.snapshot(ctx, "searching for a document", func(tx *tx) (err error) {
+			owner, _, err = tx.ledgerDocument(ctx, document)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list(ctx, s, "searching for an account", func(row pgx.CollectableRow) (f models.FoundAccount, err error) {
+		var registered *time.Time
+		err = row.Scan(&f.AccountID, &f.Name, &f.TaxID, &f.Code, &registered, &f.InvoiceID)
+		f.RegisteredAt = zeroTime(registered)
+		return f, err
+	}, searchQuery, text, account, owner.AccountID, owner.InvoiceID, searchLimit)
+}
+
+// registerQuery is a page of the documents posted into period $1 behind the document
+// ($2, $3, $4), in the order of accounts. The first part reads the period's own rows
+// by the key; the others find, by their small indexes, what is stored elsewhere.
+const registerQuery = `WITH page AS (
+	(SELECT * FROM adjustments WHERE storage_period = $1 AND posting_period = $1 AND (account_id, invoice_id, sequence) > ($2, $3, $4)
+		ORDER BY account_id, invoice_id, sequence LIMIT $5)
+	UNION ALL (SELECT * FROM adjustments WHERE posting_period = $1 AND posting_period <> period AND storage_period <> $1
+		AND (account_id, invoice_id, sequence) > ($2, $3, $4) ORDER BY account_id, invoice_id, sequence LIMIT $5)
+	UNION ALL (SELECT * FROM adjustments WHERE posting_period = $1 AND period = $1 AND period <> storage_period
+		AND (account_id, invoice_id, sequence) > ($2, $3, $4) ORDER BY account_id, invoice_id, sequence LIMIT $5)
+	ORDER BY account_id, invoice_id, sequence LIMIT $5)
+SELECT d.account_id, coalesce(a.name, ''), coalesce(a.tax_id, ''), d.adjustment_id, d.invoice_id, d.sequence, d.period, d.posting_period,
+	d.currency, d.amount_minor, d.reason, d.posted_at, c.published_at IS NOT NULL, coalesce(r.status, ''), r.at,
+	EXISTS (SELECT FROM document_write_offs w WHERE w.account_id = d.account_id AND w.document_id = d.adjustment_id)
+FROM page d
+LEFT JOIN accounts a ON a.account_id = d.account_id
+LEFT JOIN run_chunks c ON c.run_id = d.run_id AND c.chunk_no = d.chunk_no
+LEFT JOIN LATERAL (SELECT status, at FROM results r WHERE r.adjustment_id = d.adjustment_id ORDER BY r.at DESC, r.status DESC LIMIT 1) r ON true
+ORDER BY d.account_id, d.invoice_id, d.sequence`
+
+// Register is up to limit documents that were posted into a period, behind a cursor,
+// by account, invoice and sequence.
+func (s *Store) Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error) {
+	return list(ctx, s, fmt.Sprintf("reading the register of %s", posted), func(row pgx.CollectableRow) (e models.RegisterEntry, err error) {
+		var answered *time.Time
+		err = row.Scan(&e.AccountID, &e.Name, &e.TaxID, (*[16]byte)(&e.DocumentID), &e.InvoiceID, &e.Sequence, &e.Period, &e.PostingPeriod,
+			&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Answer, &answered, &e.WrittenOff)
+		e.PostedAt, e.AnsweredAt = e.PostedAt.UTC(), zeroTime(answered)
+		return e, err
+	}, registerQuery, posted, after.AccountID, after.InvoiceID, after.Sequence, limit)
+}
+
+// rejectedQuery is documents whose latest answer is a rejection that nobody has
+// decided about: neither written off nor sent again since.
+const rejectedQuery = `SELECT r.account_id, r.adjustment_id, r.at, r.reason FROM results r
+WHERE r.status = 'rejected'
+	AND NOT EXISTS (SELECT FROM results n WHERE n.adjustment_id = r.adjustment_id AND n.at > r.at)
+	AND NOT EXISTS (SELECT FROM document_write_offs w WHERE w.document_id = r.adjustment_id)
+	AND NOT EXISTS (SELECT FROM document_resends d WHERE d.document_id = r.adjustment_id AND d.rejected_at >= r.at)
+ORDER BY r.at, r.adjustment_id LIMIT $1`
+
+// Rejected is up to limit documents that billing has rejected and that wait for a
+// decision, the oldest first. Answers to documents that the ledger does not hold are
+// the reconciliation's.
+func (s *Store) Rejected(ctx context.Context, limit int) ([]models.RejectedDocument, error) {
+	found, err := list(ctx, s, "reading rejected documents", func(row pgx.CollectableRow) (d models.RejectedDocument, err error) {
+		err = row.Scan(&d.AccountID, (*[16]byte)(&d.DocumentID), &d.RejectedAt, &d.Reason)
+		d.RejectedAt = d.RejectedAt.UTC()
+		return d, err
+	}, rejectedQuery, limit)
+	if err != nil {
+		return nil, err
+	}
+	var rejected []models.RejectedDocument
+	err = s.snapshot(ctx, "reading rejected documents", func(tx *tx) error {
+		rejected = nil
+		for _, d := range found {
+			document, known, err := tx.ledgerDocument(ctx, d.DocumentID)
+			if err != nil {
+				return err
+			}
+			if known {
+				d.AccountID, d.InvoiceID, d.Period, d.Amount, d.SMS = document.AccountID, document.InvoiceID, document.Period, document.Amount, document.SMS
+				rejected = append(rejected, d)
+			}
+		}
+		return nil
+	})
+	return rejected, err
+}
+
+// ParkedNow is up to limit accounts and invoices that the last run of their period
+// could not settle, the newest periods first.
+func (s *Store) ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error) {
+	return list(ctx, s, "reading what is parked", pgx.RowToStructByPos[models.ParkedAccount], `SELECT k.account_id, k.invoice_id, k.period, k.error FROM parked_accounts k
+		WHERE k.run_id = (SELECT max(r.run_id) FROM runs r WHERE r.period = k.period AND r.state IN ('done', 'incomplete'))
+		ORDER BY k.period DESC, k.account_id, k.invoice_id LIMIT $1`, limit)
+}
+
+// HeldServices is the services that the terms do not name, with the lines and the sum
+// that wait for them, by name.
+func (s *Store) HeldServices(ctx context.Context) (map[string]models.CountedAmount, error) {
+	type service struct {
+		Name   string
+		Count  int64
+		Amount models.Money
+	}
+	services, err := list(ctx, s, "reading held services", pgx.RowToStructByPos[service],
+		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines GROUP BY service")
+	held := map[string]models.CountedAmount{}
+	for _, found := range services {
+		held[found.Name] = models.CountedAmount{Count: found.Count, Amount: found.Amount}
+	}
+	return held, err
+}

@@ -1,0 +1,246 @@
+package store_test
+
+import (
+	"crypto/sha256"
+	"slices"
+	"testing"
+	"time"
+
+	"referral/models"
+	"referral/store"
+)
+
+func (l *life) month(p models.Period) models.MonthOverview {
+	l.Helper()
+	months, err := l.Months(l.Context())
+	if err != nil {
+		l.Fatal(err)
+	}
+	i := slices.IndexFunc(months, func(m models.MonthOverview) bool { return m.Period == p })
+	if i < 0 {
+		l.Fatalf("%s is not among %d months", p, len(months))
+	}
+	if !slices.IsSortedFunc(months, func(a, b models.MonthOverview) int { return int(b.Period - a.Period) }) {
+		l.Error("the months are not listed from the newest on")
+	}
+	return months[i]
+}
+
+func (l *life) register(posted models.Period, page int) []models.RegisterEntry {
+	l.Helper()
+	var all []models.RegisterEntry
+	var after models.RegisterCursor
+	for {
+		part, err := l.Register(l.Context(), posted, after, page)
+		if err != nil {
+			l.Fatal(err)
+		}
+		if all = append(all, part...); len(part) < page {
+			return all
+		}
+		after = part[len(part)-1].Cursor()
+	}
+}
+
+// sumOf is the number and the sum of documents.
+func sumOf(entries []models.RegisterEntry) (sum models.CountedAmount) {
+	for _, e := range entries {
+		sum.Count, sum.Amount = sum.Count+1, sum.Amount.Add(e.Amount)
+	}
+	return sum
+}
+
+// A month that is signed keeps what was signed; what a later fact changes is posted
+// into the open month, and counted in both.
+func TestMonthsCountCorrectionsInBothMonths(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.facts(invoice(885, 202605, 1, 100000))
+	l.calm()
+	if m := l.month(202604); m.State != models.PeriodRun || m.Documents.Count == 0 || m.Signed != nil || m.LastRun.State != models.RunDone {
+		t.Errorf("before the signature April is %+v", m)
+	}
+	before := l.month(202604).Documents
+	l.exec("UPDATE periods SET closed_at = now(), closed_by = 'Anna' WHERE period < 202604")
+	l.publishAll()
+	l.closes(202604, "Anna", "in a test") //nolint:errcheck // what was not closed shows below
+	l.facts(april(885, 2, 900000))
+	if m := l.month(202604); m.State != models.PeriodClosed || m.Signed == nil || m.Signed.Who != "Anna" || m.Signed.Posted != before.Amount || m.Stale != 1 {
+		t.Errorf("after the signature April is %+v, signed %+v, want %s", m, m.Signed, before.Amount)
+	}
+	l.settle(models.RunRequest{Period: 202604, Accept: true})
+	april, may := l.month(202604), l.month(202605)
+	if april.Away.Count != 1 || april.Away != may.Into || april.Documents.Count != before.Count+1 || april.Away.Amount == 0 {
+		t.Errorf("April posted %+v, of which %+v into other months; May got %+v", april.Documents, april.Away, may.Into)
+	}
+	if got, want := sumOf(l.register(202604, 2)), before; got != want {
+		t.Errorf("the register of April has %+v, want %+v", got, want)
+	}
+	if got := sumOf(l.register(202605, 2)); got.Amount != may.Documents.Amount.Add(may.Into.Amount) || got.Count != may.Documents.Count+may.Into.Count {
+		t.Errorf("the register of May has %+v, its runs %+v and %+v", got, may.Documents, may.Into)
+	}
+}
+
+// The register finds every document once, whichever month its invoice was stored
+// under, and says how far it got.
+func TestRegisterHasEveryDocumentOnce(t *testing.T) {
+	t.Parallel()
+	l := rejectedMonth(t)
+	inv := april(885, 1, 300000)
+	l.facts(moved(inv, 202605, 200000))
+	l.calm()
+	for _, page := range []int{1, 3, 1000} {
+		var ids []string
+		for _, p := range []models.Period{202603, 202604, 202605} {
+			for _, e := range l.register(p, page) {
+				ids = append(ids, e.DocumentID.String())
+				if e.PostingPeriod != p {
+					t.Errorf("document %s is in the register of %s, and was posted into %s", e.DocumentID, p, e.PostingPeriod)
+				}
+			}
+		}
+		slices.Sort(ids)
+		if all := l.number("SELECT count(*) FROM adjustments"); len(slices.Compact(ids)) != int(all) || len(ids) != int(all) {
+			t.Errorf("in pages of %d the registers have %d documents, the ledger %d", page, len(ids), all)
+		}
+	}
+	entries := l.register(202604, 10)
+	i := slices.IndexFunc(entries, func(e models.RegisterEntry) bool { return e.DocumentID == adjustment885 })
+	if i < 0 || entries[i].Answer != models.ResultRejected || !entries[i].Published || entries[i].Name != "client 885" || entries[i].TaxID != "tax 885" {
+		t.Errorf("the rejected document is %+v", entries[max(i, 0)])
+	}
+}
+
+// What billing has rejected waits until somebody decides about it.
+func TestRejectedDocumentsWaitForADecision(t *testing.T) {
+	t.Parallel()
+	l := rejectedMonth(t)
+	waiting := func() (ids []models.UUID) {
+		t.Helper()
+		list, err := l.Rejected(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range list {
+			if d.AccountID != 885 || d.Period != 202604 || d.Reason != "the invoice is closed" {
+				t.Errorf("found %+v", d)
+			}
+			ids = append(ids, d.DocumentID)
+		}
+		return ids
+	}
+	if got := waiting(); !slices.Equal(got, []models.UUID{adjustment885, package885}) {
+		t.Errorf("waiting are %v", got)
+	}
+	if _, _, err := l.resend(adjustment885); err != nil {
+		t.Fatal(err)
+	}
+	if got := waiting(); !slices.Equal(got, []models.UUID{package885}) {
+		t.Errorf("after a resend %v wait", got)
+	}
+	l.publishAll()
+	l.answer(adjustment885, models.ResultRejected)
+	if _, _, err := l.writeOff(package885); err != nil {
+		t.Fatal(err)
+	}
+	if got := waiting(); !slices.Equal(got, []models.UUID{adjustment885}) {
+		t.Errorf("rejected again, and the package written off: %v", got)
+	}
+}
+
+func TestFindAccounts(t *testing.T) {
+	t.Parallel()
+	l := rejectedMonth(t)
+	for _, c := range []struct {
+		text     string
+		account  int64
+		document models.UUID
+		want     []int64
+		invoice  string
+	}{
+		{"885", 885, models.UUID{}, []int64{885}, ""},
+		{"code885", 0, models.UUID{}, []int64{885}, ""},
+		{"tax 885", 0, models.UUID{}, []int64{885}, ""},
+		{"INV-2026-04-885", 0, models.UUID{}, []int64{885}, "INV-2026-04-885"},
+		{adjustment885.String(), 0, adjustment885, []int64{885}, "INV-2026-04-885"},
+		{package885.String(), 0, package885, []int64{885}, "INV-2026-04-885"},
+		{"LIENT 88", 0, models.UUID{}, []int64{885}, ""},
+		{"nobody", 0, models.UUID{}, nil, ""},
+		{"li", 0, models.UUID{}, nil, ""}, // too short for a part of a name
+		{"%", 0, models.UUID{}, nil, ""},
+	} {
+		found, err := l.FindAccounts(t.Context(), c.text, c.account, c.document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for _, f := range found {
+			got = append(got, f.AccountID)
+		}
+		if !slices.Equal(got, c.want) || len(found) == 1 && found[0].InvoiceID != c.invoice {
+			t.Errorf("%q finds %+v, want %v", c.text, found, c.want)
+		}
+	}
+}
+
+func TestWhatIsParkedAndHeld(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	strange := invoice(885, 202604, 2, 300000, 500)
+	strange.Lines[1].Service = "hologram"
+	l.facts(strange)
+	l.finish(l.start(models.RunRequest{Period: 202604}), l.spoiled(885, func(r *models.SettlementResult) { r.Adjustments[0].Amount++ }))
+	parked, err := l.ParkedNow(t.Context(), 10)
+	if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].Period != 202604 || parked[0].Error == "" {
+		t.Errorf("parked are %+v, %v", parked, err)
+	}
+	l.settle(models.RunRequest{Period: 202604})
+	if parked, err = l.ParkedNow(t.Context(), 10); err != nil || len(parked) != 0 {
+		t.Errorf("after a good run %+v are parked, %v", parked, err)
+	}
+	held, err := l.HeldServices(t.Context())
+	if err != nil || len(held) != 1 || held["hologram"] != (models.CountedAmount{Count: 1, Amount: 500}) {
+		t.Errorf("held are %v, %v", held, err)
+	}
+	if m := l.month(202604); m.Held != held["hologram"] || m.Parked != 0 {
+		t.Errorf("the month says %+v are held and %d parked", m.Held, m.Parked)
+	}
+}
+
+func TestStaffSessions(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	s := store.StaffSessions{Store: l.Store}
+	mine := models.Session{
+		ID: sha256.Sum256([]byte("mine")), Staff: models.Staff{Subject: "u-1", Name: "Анна", Roles: []models.Role{models.RoleFinance, models.RoleSupport}},
+		Hint: []byte("sealed"), CreatedAt: noon, SeenAt: noon, ExpiresAt: noon.Add(30 * time.Minute), EndsAt: noon.Add(time.Hour),
+	}
+	if err := s.OpenSession(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	found, ok, err := s.Session(t.Context(), mine.ID, noon.Add(29*time.Minute))
+	if err != nil || !ok || found.Staff.Name != "Анна" || !slices.Equal(found.Staff.Roles, mine.Staff.Roles) || found.AccountID != 0 {
+		t.Errorf("found %+v, %v, %v", found, ok, err)
+	}
+	if _, ok, err := l.Session(t.Context(), mine.ID, noon); ok || err != nil {
+		t.Errorf("a staff session opens the personal account: %v, %v", ok, err)
+	}
+	seen := models.Session{ID: mine.ID, SeenAt: noon.Add(20 * time.Minute), ExpiresAt: noon.Add(2 * time.Hour)}
+	if err := s.TouchSession(t.Context(), seen, noon.Add(19*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.Session(t.Context(), mine.ID, noon.Add(59*time.Minute)); !ok || err != nil {
+		t.Errorf("a session that was used has ended: %v", err)
+	}
+	if _, ok, err := s.Session(t.Context(), mine.ID, mine.EndsAt); ok || err != nil {
+		t.Errorf("a session outlives its end: %v", err)
+	}
+	if closed, ok, err := s.CloseSession(t.Context(), mine.ID); err != nil || !ok || string(closed.Hint) != "sealed" {
+		t.Errorf("closing gave %+v, %v, %v", closed, ok, err)
+	}
+	if _, ok, err := s.Session(t.Context(), mine.ID, noon); ok || err != nil {
+		t.Errorf("a closed session is found, %v", err)
+	}
+}

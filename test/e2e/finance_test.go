@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"referral/internal/demo/fakeoidc"
+	"referral/internal/ru"
+	"referral/models"
+	"referral/test/browser"
+)
+
+// staff is the persons that sign in to the staff pages, one of each role.
+var staff = []string{"referral-support", "referral-finance", "referral-controller", "referral-auditor"}
+
+// person is the number by which somebody of a role signs in.
+func person(role string) int64 { return int64(slices.Index(staff, role) + 1) }
+
+// newStaffWorld makes a world and serves its staff pages.
+func newStaffWorld(t *testing.T) *portalWorld {
+	t.Helper()
+	c := &portalWorld{world: newWorld(t)}
+	address := freeAddress(c.world)
+	c.site = "http://" + address
+	var err error
+	c.identity, err = fakeoidc.Start(t.Context(), fakeoidc.Options{
+		RedirectURIs: []string{c.site + "/finance/sign-in/callback"}, PostLogoutURIs: []string{c.site + "/finance/signed-out"},
+		Claims: func(number int64) map[string]any {
+			return map[string]any{"name": "Анна Котова", "realm_access": map[string]any{"roles": []string{"offline_access", staff[number-1]}}}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.identity.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c.server = c.launch([]string{
+		"REFERRAL_HTTP_FINANCE=" + address,
+		"REFERRAL_FINANCE_SIGN_IN_ISSUER=" + c.identity.Issuer(),
+		"REFERRAL_FINANCE_SIGN_IN_CLIENT_ID=" + c.identity.ClientID(),
+		"REFERRAL_FINANCE_SIGN_IN_CLIENT_SECRET=" + c.identity.ClientSecret(),
+		"REFERRAL_FINANCE_SIGN_IN_ROLES_CLAIM=realm_access.roles",
+	})
+	c.server.ready()
+	return c
+}
+
+// TestStaffLookAMonthUp is a month as an accountant and a person of support look at it:
+// from the list of months to the day that a kopeck comes from.
+func TestStaffLookAMonthUp(t *testing.T) {
+	c := newStaffWorld(t)
+	month := today().Period().Previous()
+	first := month.First()
+	c.send(client(inviter, "Резервация", noon(first-200)), client(invitee, "Новые окна", noon(first-5)))
+	c.learnCodes(inviter)
+	c.send(activation(invitee, c.codes[inviter], noon(first-3)))
+	c.send(bill(inviter, month, deal), fact("registered", "/pbx", "pbx.registered.v1", "r-bad", 902, `{"account_id":902}`))
+	c.drained()
+	c.must("run", month.String())
+	c.published()
+	c.answer()
+	number := fmt.Sprintf("INV-%s-%d", month, inviter)
+	posted := ru.Off(models.Money(-deal/5), "RUB") // the first friend is worth 20 % of every day
+
+	for name, screen := range map[string]browser.Options{"desk": {}, "dark": {Dark: true}, "no script": {NoScript: true}} {
+		t.Run(name, func(t *testing.T) {
+			p := c.visit(t, person("referral-finance"), "/finance", screen)
+			sees(t, p, ru.MonthTitle(month), "Рассчитан", posted)
+			p.Follow(func() { p.Click(ru.MonthTitle(month)) })
+			sees(t, p, "Реестр документов", "Резервация", posted, "Проведен")
+			p.Follow(func() { p.Click(number) })
+			sees(t, p, "Почему столько", "subscription", posted, "Документы")
+			p.Follow(func() { p.Click(ru.Number(int(inviter))) })
+			sees(t, p, "Резервация", ".registered, раздел", "За приведенных клиентов, ступень 1", number)
+			p.Follow(func() { p.Click("Очередь") })
+			sees(t, p, "Сообщения, которые не удалось учесть", "неверное значение поля")
+			if a := p.Follow(func() { p.Click("Выйти") }); a.Status != http.StatusOK {
+				t.Errorf("signing out ends with %+v", a)
+			}
+		})
+	}
+	t.Run("support", func(t *testing.T) {
+		p := c.visit(t, person("referral-support"), "/finance", browser.Options{})
+		if p.Shows("Реестр документов") || p.Shows("Месяцы") {
+			t.Error("support is offered pages of other roles")
+		}
+		p.Fill("ID клиента, код, ИНН, счет, документ или часть названия", "новые окна")
+		p.Follow(func() { p.Click("Найти") })
+		sees(t, p, "Новые окна", "Принят", "Код для приглашений")
+		if a := p.Goto(c.site + "/finance/register"); a.Status != http.StatusForbidden || !p.Shows("Недостаточно прав") {
+			t.Errorf("support at the register: %+v", a)
+		}
+	})
+}
+
+// sees checks a page: what it says, and that everybody can read and use it.
+func sees(t *testing.T, p *browser.Page, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !p.Shows(word) {
+			t.Errorf("the page does not say %q: %s", word, p.Text())
+		}
+	}
+	p.NoBarriers()
+	if wide := p.Wide(); wide > 0 {
+		t.Errorf("the page is wider than the screen by %d pixels", wide)
+	}
+}

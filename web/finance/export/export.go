@@ -1,0 +1,314 @@
+// Package export writes lists of the staff pages as files: XLSX with Russian heads,
+// CSV, and CSV as a Russian Excel opens it. Rows are streamed: memory does not grow
+// with the list.
+package export
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"referral/models"
+	"referral/web/finance"
+)
+
+// Formats is what a list can be written as.
+var Formats = []string{"xlsx", "csv", "csv-excel"}
+
+// ContentType is the media type of a format.
+func ContentType(format string) string {
+	if format == "xlsx" {
+		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	}
+	return "text/csv; charset=utf-8"
+}
+
+// Extension is the extension of a file of a format.
+func Extension(format string) string {
+	if format == "xlsx" {
+		return "xlsx"
+	}
+	return "csv"
+}
+
+// state is a state or a reason: in words for people, as it is written for programs.
+type state struct{ value any }
+
+// column is a column of a list. A value is text, a state, models.Money, a time or a
+// whole number.
+type column struct {
+	head  string
+	width float64
+}
+
+// writer takes rows one by one.
+type writer interface {
+	row(values []any) error
+	close() error
+}
+
+func newWriter(w io.Writer, format, title string, columns []column, zone *time.Location) (writer, error) {
+	if format == "xlsx" {
+		return newWorkbook(w, title, columns, zone)
+	}
+	return newCSV(w, format == "csv-excel", columns, zone)
+}
+
+// csvWriter writes CSV. For a Russian Excel fields end with semicolons, amounts have a
+// comma, and identifiers are formulas of text, so that no digit is lost.
+type csvWriter struct {
+	out   *csv.Writer
+	excel bool
+	zone  *time.Location
+}
+
+func newCSV(w io.Writer, excel bool, columns []column, zone *time.Location) (*csvWriter, error) {
+	c := &csvWriter{csv.NewWriter(w), excel, zone}
+	if excel {
+		if _, err := io.WriteString(w, "\ufeff"); err != nil {
+			return nil, fmt.Errorf("writing a CSV file: %w", err)
+		}
+		c.out.Comma, c.out.UseCRLF = ';', true
+	}
+	head := make([]string, len(columns))
+	for i := range columns {
+		head[i] = columns[i].head
+	}
+	return c, c.out.Write(head)
+}
+
+func (c *csvWriter) row(values []any) error {
+	cells := make([]string, len(values))
+	for i, value := range values {
+		cells[i] = c.cell(value)
+	}
+	return c.out.Write(cells)
+}
+
+func (c *csvWriter) cell(value any) string {
+	switch v := value.(type) {
+	case models.Money:
+		if c.excel {
+			return decimal(v, ",")
+		}
+		return decimal(v, ".")
+	case state:
+		if c.excel {
+			return finance.Words(v.value)
+		}
+		return fmt.Sprint(v.value)
+	case time.Time:
+		if v.IsZero() {
+			return ""
+		}
+		if c.excel {
+			return v.In(c.zone).Format("02.01.2006 15:04")
+		}
+		return v.In(c.zone).Format(time.RFC3339)
+	case string:
+		return c.text(v)
+	}
+	return fmt.Sprint(value)
+}
+
+// decimal is an amount in major units, without spaces between its digits.
+func decimal(m models.Money, point string) string {
+	digits := fmt.Sprintf("%03d", max(m, -m))
+	whole, kopecks := digits[:len(digits)-2], digits[len(digits)-2:]
+	if m < 0 {
+		whole = "-" + whole
+	}
+	return whole + point + kopecks
+}
+
+// text is kept from being read as a formula or a number by a spreadsheet.
+func (c *csvWriter) text(s string) string {
+	numeric := s != "" && strings.Trim(s, "0123456789") == ""
+	switch {
+	case c.excel && numeric:
+		return `="` + s + `"`
+	case s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])):
+		return "'" + s
+	}
+	return s
+}
+
+func (c *csvWriter) close() error {
+	c.out.Flush()
+	if err := c.out.Error(); err != nil {
+		return fmt.Errorf("writing a CSV file: %w", err)
+	}
+	return nil
+}
+
+// sheetRows is how many rows a sheet can hold; more go to further sheets. A variable,
+// so that a test need not write a million rows.
+var sheetRows = excelize.TotalRows
+
+// workbook writes XLSX, sheet by sheet.
+type workbook struct {
+	w       io.Writer
+	book    *excelize.File
+	title   string
+	columns []column
+	zone    *time.Location
+	styles  struct{ head, money, text, moment int }
+	out     *excelize.StreamWriter
+	sheets  int
+	rows    int // of the sheet
+	sums    []int
+}
+
+func newWorkbook(w io.Writer, title string, columns []column, zone *time.Location) (*workbook, error) {
+	b := &workbook{w: w, book: excelize.NewFile(), title: title, columns: columns, zone: zone}
+	money, moment := `#,##0.00`, "dd.mm.yyyy hh:mm"
+	for _, style := range []struct {
+		id   *int
+		what excelize.Style
+	}{
+		{&b.styles.head, excelize.Style{Font: &excelize.Font{Bold: true}, Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}}},
+		{&b.styles.money, excelize.Style{CustomNumFmt: &money}},
+		{&b.styles.text, excelize.Style{NumFmt: 49}}, // @: text
+		{&b.styles.moment, excelize.Style{CustomNumFmt: &moment}},
+	} {
+		var err error
+		if *style.id, err = b.book.NewStyle(&style.what); err != nil {
+			return nil, fmt.Errorf("making a workbook: %w", err)
+		}
+	}
+	return b, b.nextSheet()
+}
+
+func (b *workbook) nextSheet() error {
+	if err := b.endSheet(); err != nil {
+		return err
+	}
+	b.sheets++
+	name := b.title
+	if b.sheets > 1 {
+		name = fmt.Sprintf("%s (%d)", b.title, b.sheets)
+	}
+	err := b.book.SetSheetName(b.book.GetSheetName(0), name)
+	if b.sheets > 1 {
+		_, err = b.book.NewSheet(name)
+	}
+	if err != nil {
+		return fmt.Errorf("making a sheet: %w", err)
+	}
+	landscape, a4, wide, tall := "landscape", 9, 1, 0
+	if err := b.book.SetPageLayout(name, &excelize.PageLayoutOptions{Orientation: &landscape, Size: &a4, FitToWidth: &wide, FitToHeight: &tall}); err != nil {
+		return fmt.Errorf("making a sheet: %w", err)
+	}
+	fit := true
+	if err := b.book.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit}); err != nil {
+		return fmt.Errorf("making a sheet: %w", err)
+	}
+	if b.out, err = b.book.NewStreamWriter(name); err != nil {
+		return fmt.Errorf("making a sheet: %w", err)
+	}
+	return b.head()
+}
+
+func (b *workbook) head() error {
+	head := make([]any, len(b.columns))
+	for i, c := range b.columns {
+		if err := b.out.SetColWidth(i+1, i+1, c.width); err != nil {
+			return fmt.Errorf("making a sheet: %w", err)
+		}
+		head[i] = excelize.Cell{StyleID: b.styles.head, Value: c.head}
+	}
+	if err := b.out.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
+		return fmt.Errorf("making a sheet: %w", err)
+	}
+	b.rows = 0
+	return b.write(head)
+}
+
+func (b *workbook) write(cells []any) error {
+	b.rows++
+	if err := b.out.SetRow(fmt.Sprintf("A%d", b.rows), cells); err != nil {
+		return fmt.Errorf("writing a row: %w", err)
+	}
+	return nil
+}
+
+func (b *workbook) row(values []any) error {
+	if b.rows == sheetRows-1 { // the last row is that of the totals
+		if err := b.nextSheet(); err != nil {
+			return err
+		}
+	}
+	cells := make([]any, len(values))
+	for i, value := range values {
+		cells[i] = b.cell(i, value)
+	}
+	return b.write(cells)
+}
+
+// exactInSheet is the largest amount that a spreadsheet keeps to the kopeck.
+const exactInSheet = models.Money(999_999_999_999_999)
+
+func (b *workbook) cell(column int, value any) any {
+	switch v := value.(type) {
+	case models.Money:
+		if !slices.Contains(b.sums, column) {
+			b.sums = append(b.sums, column)
+		}
+		if v > exactInSheet || v < -exactInSheet {
+			return excelize.Cell{StyleID: b.styles.text, Value: decimal(v, ",")}
+		}
+		return excelize.Cell{StyleID: b.styles.money, Value: float64(v) / 100}
+	case time.Time:
+		if v.IsZero() {
+			return nil
+		}
+		local := v.In(b.zone) // a spreadsheet knows no zones
+		return excelize.Cell{StyleID: b.styles.moment, Value: time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), 0, time.UTC)}
+	case state:
+		return finance.Words(v.value)
+	case string:
+		return excelize.Cell{StyleID: b.styles.text, Value: v}
+	}
+	return value
+}
+
+// endSheet writes the totals of the sheet as formulas.
+func (b *workbook) endSheet() error {
+	if b.out == nil {
+		return nil
+	}
+	if b.rows > 1 && len(b.sums) > 0 {
+		totals := make([]any, len(b.columns))
+		totals[0] = excelize.Cell{StyleID: b.styles.head, Value: "Итого"}
+		for _, i := range b.sums {
+			name, err := excelize.ColumnNumberToName(i + 1)
+			if err != nil {
+				return fmt.Errorf("writing totals: %w", err)
+			}
+			totals[i] = excelize.Cell{StyleID: b.styles.money, Formula: fmt.Sprintf("SUM(%s2:%[1]s%d)", name, b.rows)}
+		}
+		if err := b.write(totals); err != nil {
+			return err
+		}
+	}
+	if err := b.out.Flush(); err != nil {
+		return fmt.Errorf("writing a sheet: %w", err)
+	}
+	return nil
+}
+
+func (b *workbook) close() error {
+	defer b.book.Close() //nolint:errcheck // takes its temporary files away; what was written is written
+	if err := b.endSheet(); err != nil {
+		return err
+	}
+	if _, err := b.book.WriteTo(b.w); err != nil {
+		return fmt.Errorf("writing a workbook: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+// Package finance is what the operator's staff see and do in the referral programme:
+// the months, the documents, the clients and what waits for a person. [Service] is its
+// operations; the pages under /finance use it. Who the person is, and what the
+// person's roles allow, is up to package auth.
+package finance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// Store is the methods of the storage that the staff pages use.
+type Store interface {
+	Months(ctx context.Context) ([]models.MonthOverview, error)
+	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
+	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
+	InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error)
+	Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error)
+	Rejected(ctx context.Context, limit int) ([]models.RejectedDocument, error)
+	ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error)
+	HeldServices(ctx context.Context) (map[string]models.CountedAmount, error)
+	ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error)
+	PendingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
+}
+
+// BasePath is where the staff pages are.
+const BasePath = "/finance"
+
+// Options is what a service needs. All fields are required.
+type Options struct {
+	Store     Store
+	Programme *billing.Programme
+	Now       func() time.Time
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Store == nil:
+		return errors.New("finance: no Store")
+	case o.Programme == nil:
+		return errors.New("finance: no Programme")
+	case o.Now == nil:
+		return errors.New("finance: no Now")
+	}
+	return nil
+}
+
+// Service is the operations of the staff pages.
+type Service struct{ o Options }
+
+// New makes the service. The error says which option is missing.
+func New(o Options) (*Service, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return &Service{o}, nil
+}
+
+// Months is every billing period that is known, the newest first.
+func (s *Service) Months(ctx context.Context) ([]models.MonthOverview, error) {
+	return s.o.Store.Months(ctx)
+}
+
+// Find is the accounts that a text may mean: the number of an account, an invitation
+// code, a tax id, an invoice, a document, or at least three letters of a name.
+func (s *Service) Find(ctx context.Context, text string) ([]models.FoundAccount, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, nil
+	}
+	account, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		account = 0 // not a number: something else is looked for
+	}
+	document, err := models.ParseUUID(text)
+	if err != nil {
+		document = models.UUID{}
+	}
+	return s.o.Store.FindAccounts(ctx, text, account, document)
+}
+
+// Client is everything that support tells a client about.
+type Client struct {
+	Profile models.Profile
+	Code    string
+	Today   billing.PortalView // what the client sees today
+	Why     billing.Explanation
+}
+
+// Client explains an account. found is false when nothing is known of it.
+func (s *Service) Client(ctx context.Context, account int64) (c Client, found bool, err error) {
+	history, found, err := s.o.Store.AccountHistory(ctx, account)
+	if err != nil || !found {
+		return c, found, err
+	}
+	return Client{
+		Profile: history.Account.Profile, Code: history.Account.Code,
+		Today: s.o.Programme.PortalView(&history, s.o.Programme.Local(s.o.Now())), Why: s.o.Programme.Explain(&history),
+	}, true, nil
+}
+
+// Invoice explains an invoice, to the kopeck. found is false when it is not known.
+func (s *Service) Invoice(ctx context.Context, invoice string) (e billing.InvoiceExplanation, found bool, err error) {
+	account, found, err := s.o.Store.InvoiceOwner(ctx, invoice)
+	if err != nil || !found {
+		return e, found, err
+	}
+	history, found, err := s.o.Store.AccountHistory(ctx, account)
+	if err != nil || !found {
+		return e, found, err
+	}
+	e, found = s.o.Programme.ExplainInvoice(&history, invoice)
+	return e, found, nil
+}
+
+// queueLimit is how much of each list of the queue is shown.
+const queueLimit = 200
+
+// Queue is what waits for a person.
+type Queue struct {
+	Rejected    []models.RejectedDocument
+	Parked      []models.ParkedAccount
+	Held        map[string]models.CountedAmount // by service
+	DeadLetters []models.DeadLetterRecord
+	Packages    map[models.Period]int64 // of months that no invoice has named
+	Limit       int                     // of each list: as many may stand for more
+}
+
+// Queue is what waits for a person, at most 200 of each kind.
+func (s *Service) Queue(ctx context.Context) (q Queue, err error) {
+	q.Limit = queueLimit
+	today := s.o.Programme.Local(s.o.Now())
+	for _, read := range []func() error{
+		func() (err error) { q.Rejected, err = s.o.Store.Rejected(ctx, queueLimit); return err },
+		func() (err error) { q.Parked, err = s.o.Store.ParkedNow(ctx, queueLimit); return err },
+		func() (err error) { q.Held, err = s.o.Store.HeldServices(ctx); return err },
+		func() (err error) {
+			waiting := models.DeadLetterFilter{States: []models.DeadLetterState{models.DeadLetterWaiting}}
+			q.DeadLetters, err = s.o.Store.ListDeadLetters(ctx, waiting, 0, queueLimit)
+			return err
+		},
+		func() (err error) {
+			q.Packages, err = s.o.Store.PendingPackages(ctx, today.Period().First())
+			return err
+		},
+	} {
+		if err := read(); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// Register is a page of the documents posted into a period, by account, invoice and
+// sequence. next is the cursor of the page behind it, nil on the last one.
+func (s *Service) Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) (page []models.RegisterEntry, next *models.RegisterCursor, err error) {
+	page, err = s.o.Store.Register(ctx, posted, after, limit+1)
+	if err != nil || len(page) <= limit {
+		return page, nil, err
+	}
+	page = page[:limit]
+	cursor := page[limit-1].Cursor()
+	return page, &cursor, nil
+}
+
+// exportBatch is how many documents an export reads at a time: its memory does not
+// grow with the register.
+const exportBatch = 5000
+
+// EachDocument hands every document posted into a period to see, in the order of the
+// register.
+func (s *Service) EachDocument(ctx context.Context, posted models.Period, see func(*models.RegisterEntry) error) error {
+	var after models.RegisterCursor
+	for {
+		page, err := s.o.Store.Register(ctx, posted, after, exportBatch)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := see(&page[i]); err != nil {
+				return fmt.Errorf("exporting the register of %s: %w", posted, err)
+			}
+		}
+		if len(page) < exportBatch {
+			return nil
+		}
+		after = page[len(page)-1].Cursor()
+	}
+}

@@ -1,0 +1,66 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"referral/models"
+)
+
+type searchView struct {
+	Text  string
+	Done  bool
+	Found []models.FoundAccount
+}
+
+// clients is the search. What is found once is opened at once.
+func (p *Pages) clients(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	v := searchView{Text: strings.TrimSpace(r.URL.Query().Get("q"))}
+	if v.Text != "" {
+		var err error
+		if v.Found, err = p.o.Service.Find(r.Context(), v.Text); err != nil {
+			return err
+		}
+		v.Done = true
+	}
+	if len(v.Found) == 1 {
+		http.Redirect(w, r, pathOf(&v.Found[0]), http.StatusSeeOther)
+		return nil
+	}
+	return p.render(w, r, http.StatusOK, "clients", frame{Title: "Клиенты и счета", Here: pathClients, Body: v})
+}
+
+func pathOf(f *models.FoundAccount) string {
+	if f.InvoiceID != "" {
+		return "/finance/invoices/" + url.PathEscape(f.InvoiceID)
+	}
+	return pathClients + "/" + strconv.FormatInt(f.AccountID, 10)
+}
+
+func (p *Pages) client(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
+	if err != nil {
+		return errNotFound
+	}
+	client, found, err := p.o.Service.Client(r.Context(), account)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	return p.render(w, r, http.StatusOK, "client", frame{Title: "Клиент " + strconv.FormatInt(account, 10), Here: pathClients, Body: client})
+}
+
+func (p *Pages) invoice(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	e, found, err := p.o.Service.Invoice(r.Context(), r.PathValue("invoice"))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	return p.render(w, r, http.StatusOK, "invoice", frame{Title: "Счет " + e.InvoiceID, Here: pathClients, Body: e})
+}

@@ -1,0 +1,79 @@
+// Package pages is the staff pages in a browser, in Russian, rendered on the server
+// from a [finance.Service]. They work without JavaScript.
+package pages
+
+import (
+	"errors"
+	"time"
+
+	"referral/models"
+	"referral/web/auth"
+	"referral/web/finance"
+)
+
+// Options is what the pages need. All fields are required.
+type Options struct {
+	Service *finance.Service
+	Now     func() time.Time
+	Zone    *time.Location // of the programme: days and hours are printed in it
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Service == nil:
+		return errors.New("finance pages: no Service")
+	case o.Now == nil:
+		return errors.New("finance pages: no Now")
+	case o.Zone == nil:
+		return errors.New("finance pages: no Zone")
+	}
+	return nil
+}
+
+// Pages is the staff pages in a browser.
+type Pages struct {
+	o         Options
+	templates templates
+}
+
+// New makes the pages. The error says which option is missing.
+func New(o Options) (*Pages, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p := &Pages{o: o}
+	var err error
+	p.templates, err = p.readTemplates()
+	return p, err
+}
+
+// Where the pages are.
+const (
+	pathMonths   = finance.BasePath
+	pathClients  = "/finance/clients"
+	pathRegister = "/finance/register"
+	pathQueue    = "/finance/queue"
+	pathStyle    = "/finance/finance.css"
+)
+
+// Who may look at what: support tells clients about their discounts, the others deal
+// with the money of a month.
+var (
+	everyRole = models.Roles
+	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
+)
+
+// Routes are the ways to the pages, each with the roles that may use it.
+func (p *Pages) Routes() []auth.Route {
+	return []auth.Route{
+		p.staff("GET /finance", everyRole, p.start),
+		p.staff("GET /finance/months", moneyRole, p.months),
+		p.staff("GET /finance/clients", everyRole, p.clients),
+		p.staff("GET /finance/clients/{account}", everyRole, p.client),
+		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),
+		p.staff("GET /finance/register", moneyRole, p.register),
+		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportRegister),
+		p.staff("GET /finance/queue", moneyRole, p.queue),
+		{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
+	}
+}

@@ -1,0 +1,339 @@
+package pages_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"referral/billing"
+	"referral/models"
+	"referral/web/auth"
+	"referral/web/auth/authtest"
+	"referral/web/finance"
+	"referral/web/finance/pages"
+)
+
+var moscow = time.FixedZone("MSK", 3*60*60)
+
+func now() time.Time { return time.Date(2026, 5, 3, 12, 0, 0, 0, moscow) }
+
+// world is a storage of few things: two months, client 885 with an invoice, and 250
+// documents of April.
+type world struct{ err error }
+
+const payload = `<script>alert("1")</script>`
+
+func (w *world) Months(context.Context) ([]models.MonthOverview, error) {
+	april := models.MonthOverview{
+		PeriodInfo: models.PeriodInfo{Period: 202604, State: models.PeriodRun, Stale: 3}, Documents: models.CountedAmount{Count: 250, Amount: -250 * 142000},
+		Packages: 7, LastRun: &models.Run{Period: 202604, State: models.RunIncomplete}, CheckedAt: now(), Breaks: 2, Parked: 1,
+		Held: models.CountedAmount{Count: 5, Amount: 30000},
+	}
+	march := models.MonthOverview{
+		PeriodInfo: models.PeriodInfo{Period: 202603, State: models.PeriodClosed}, Documents: models.CountedAmount{Count: 9, Amount: -100},
+		Away: models.CountedAmount{Count: 1, Amount: -10}, Signed: &models.SignedMonth{At: now(), Who: payload, Posted: -90},
+	}
+	return []models.MonthOverview{april, march}, w.err
+}
+
+func (w *world) FindAccounts(_ context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error) {
+	one := models.FoundAccount{AccountID: 885, Name: payload, TaxID: "7707083893", Code: "K7M2QX9PA"}
+	switch {
+	case account == 885:
+		return []models.FoundAccount{one}, w.err
+	case text == "INV-1" || document != models.UUID{}:
+		one.InvoiceID = "INV-1"
+		return []models.FoundAccount{one}, w.err
+	case text == "окна":
+		return []models.FoundAccount{one, {AccountID: 901, Name: "Новые окна"}}, w.err
+	}
+	return nil, w.err
+}
+
+func (w *world) AccountHistory(_ context.Context, account int64) (c models.AccountHistory, found bool, err error) {
+	if account != 885 {
+		return c, false, w.err
+	}
+	c.Account = models.Account{ID: 885, Code: "K7M2QX9PA", Profile: models.Profile{Name: payload, TaxID: "7707083893"}, RegisteredAt: now().AddDate(-1, 0, 0)}
+	c.Account.Provenance.Registered = models.Provenance{Origin: models.Origin{Topic: "pbx.registered", Partition: 2, Offset: 71}, At: now()}
+	for i, on := range []time.Time{now().AddDate(0, -3, 0), now().AddDate(0, -2, 0), now().AddDate(0, 0, -13)} {
+		c.Referrals = append(c.Referrals, models.Referral{InviterID: 885, InviteeID: int64(900 + i), ActivatedAt: on})
+	}
+	c.Activations = []*models.Activation{{AccountID: 885, Code: "X", RequestedAt: now(), Status: models.ActivationRefused, Reason: models.UnknownCode}}
+	c.Invoices = []models.AuditInvoice{{Invoice: models.Invoice{AccountID: 885, ID: "INV-1", Period: 202604, Revision: 1, Currency: "RUB", Lines: []models.Line{
+		{ID: "1", Service: "subscription", From: models.Period(202604).First(), To: models.Period(202604).End(), Amount: 300000},
+	}}}}
+	return c, true, w.err
+}
+
+func (w *world) InvoiceOwner(_ context.Context, invoice string) (int64, bool, error) {
+	return 885, invoice == "INV-1", w.err
+}
+
+func (w *world) Register(_ context.Context, posted models.Period, after models.RegisterCursor, limit int) (page []models.RegisterEntry, err error) {
+	for account := after.AccountID + 1; posted == 202604 && account <= 250 && len(page) < limit; account++ {
+		page = append(page, models.RegisterEntry{
+			AccountID: account, Name: "ООО «Клиент»", TaxID: "0012345678", InvoiceID: fmt.Sprint("INV-", account), Sequence: 1, Period: 202604, PostingPeriod: 202604,
+			Currency: "RUB", Amount: -142000, Reason: models.ReasonRun, PostedAt: now(), Published: true,
+		})
+	}
+	return page, w.err
+}
+
+func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error) {
+	return []models.RejectedDocument{{AccountID: 885, InvoiceID: "INV-1", Period: 202604, Amount: -142000, RejectedAt: now(), Reason: payload}}, w.err
+}
+
+func (w *world) ParkedNow(context.Context, int) ([]models.ParkedAccount, error) {
+	return []models.ParkedAccount{{AccountID: 885, Period: 202604, Error: "the sum is absurd"}}, w.err
+}
+
+func (w *world) HeldServices(context.Context) (map[string]models.CountedAmount, error) {
+	return map[string]models.CountedAmount{"hologram": {Count: 5, Amount: 30000}}, w.err
+}
+
+func (w *world) ListDeadLetters(context.Context, models.DeadLetterFilter, int64, int) ([]models.DeadLetterRecord, error) {
+	return []models.DeadLetterRecord{{DeadLetter: models.DeadLetter{ID: 12, At: now(), Err: models.InputError{Reason: models.BadField, Detail: payload}}}}, w.err
+}
+
+func (w *world) PendingPackages(context.Context, models.Date) (map[models.Period]int64, error) {
+	return map[models.Period]int64{202602: 4}, w.err
+}
+
+// site is the staff pages behind a sign-in, and who may be signed in: person 1 has the
+// first role of models.Roles, and so on.
+func site(t *testing.T, w *world) *authtest.Rig {
+	t.Helper()
+	programme, err := billing.NewProgramme(moscow, []billing.Terms{{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder: []billing.StepTerms{{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200}}, Discounted: []string{"subscription"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := finance.New(finance.Options{Store: w, Programme: programme, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]models.Role{}
+	for _, role := range models.Roles {
+		values[string(role)] = role
+	}
+	r := authtest.New(t, authtest.Options{
+		Page: front.ErrorPage, Staff: &auth.StaffClaims{Roles: "roles", Name: "name", Values: values},
+		Claims: func(number int64) map[string]any {
+			return map[string]any{"name": "Анна Котова", "roles": []string{string(models.Roles[number-1])}}
+		},
+	})
+	r.Serve(front.Routes())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(r.Log)
+		}
+	})
+	return r
+}
+
+func as(r *authtest.Rig, role models.Role) *http.Client {
+	browser := r.Browser()
+	r.SignIn(browser, int64(slices.Index(models.Roles, role)+1), "")
+	return browser
+}
+
+// access is who may use which route. A route that is not here fails the test.
+var access = map[string]struct {
+	path  string
+	roles []models.Role
+}{
+	"GET /finance":                          {"/finance", models.Roles},
+	"GET /finance/months":                   {"/finance/months", money},
+	"GET /finance/clients":                  {"/finance/clients?q=885", models.Roles},
+	"GET /finance/clients/{account}":        {"/finance/clients/885", models.Roles},
+	"GET /finance/invoices/{invoice}":       {"/finance/invoices/INV-1", models.Roles},
+	"GET /finance/register":                 {"/finance/register", money},
+	"GET /finance/register/{period}/export": {"/finance/register/2026-04/export?format=csv", money},
+	"GET /finance/queue":                    {"/finance/queue", money},
+}
+
+var money = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
+
+// Every route is tried as every role, and as nobody.
+func TestRoutesByRole(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	service, err := finance.New(finance.Options{Store: &world{}, Programme: &billing.Programme{}, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, route := range all.Routes() {
+		if route.Access == auth.Anyone {
+			if !strings.HasSuffix(route.Pattern, ".css") {
+				t.Errorf("%s is open to anyone", route.Pattern)
+			}
+			continue
+		}
+		rule, ok := access[route.Pattern]
+		if !ok {
+			t.Errorf("%s has no rule in this test", route.Pattern)
+			continue
+		}
+		tried++
+		for _, role := range models.Roles {
+			want := http.StatusForbidden
+			if slices.Contains(rule.roles, role) {
+				want = http.StatusOK
+			}
+			if got := r.Get(as(r, role), rule.path); got.Status != want || want == http.StatusForbidden && !strings.Contains(got.Body, "Недостаточно прав") {
+				t.Errorf("%s at %s: %d, want %d", role, rule.path, got.Status, want)
+			}
+		}
+		if got := r.Get(r.Browser(), rule.path); !strings.HasPrefix(got.URL.String(), r.Provider.Issuer()) {
+			t.Errorf("nobody at %s: %d %s", rule.path, got.Status, got.URL)
+		}
+	}
+	if tried != len(access) {
+		t.Errorf("%d routes were tried, the test knows %d", tried, len(access))
+	}
+}
+
+// Each page says what the storage holds, and nothing of it as markup.
+func TestPagesShowWhatIsThere(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleController)
+	for path, wants := range map[string][]string{
+		"/finance": {"Апрель 2026", "Рассчитан не полностью", "−355 000,00 ₽", "Расхождений: 2", "поздние данные у 3 клиентов", "не рассчитано: 1 запись", "5 строк на 300,00 ₽",
+			"Март 2026", "Закрыт", "−0,90 ₽", "−0,10 ₽", "Сверка", "Не проводилась"},
+		"/finance/clients/885":     {"60% по", "K7M2QX9PA", "pbx.registered, раздел 2, № 71", "такого кода нет", "INV-1", "Отклонен"},
+		"/finance/invoices/INV-1":  {"3 000,00 ₽", "Почему столько", "Документов по этому счету нет", "Будет проведено"},
+		"/finance/register":        {"250", "−355 000,00 ₽", "ООО «Клиент»", "Передан, ответа нет", "Дальше"},
+		"/finance/queue":           {"INV-1", "the sum is absurd", "hologram", "Февраль 2026", "неверное значение поля"},
+		"/finance/clients?q=окна":  {"Новые окна", "7707083893"},
+		"/finance/clients?q=никто": {"Ничего не найдено"},
+	} {
+		got := r.Get(browser, strings.ReplaceAll(path, "окна", "%D0%BE%D0%BA%D0%BD%D0%B0"))
+		body := strings.ReplaceAll(got.Body, "\u00a0", " ")
+		for _, want := range wants {
+			if got.Status != http.StatusOK || !strings.Contains(body, want) {
+				t.Errorf("%s: %d, and not %q in %s", path, got.Status, want, body)
+			}
+		}
+		if strings.Contains(body, payload) {
+			t.Errorf("%s shows what was entered as markup", path)
+		}
+	}
+}
+
+// What is found once is opened; what is not there is not found.
+func TestSearchOpensWhatItFindsOnce(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleSupport)
+	for path, want := range map[string]string{
+		"/finance/clients?q=885":                                  "/finance/clients/885",
+		"/finance/clients?q=INV-1":                                "/finance/invoices/INV-1",
+		"/finance/clients?q=01a0f4c2-c400-8978-9e3d-d9083b9dc141": "/finance/invoices/INV-1",
+	} {
+		if got := r.Get(browser, path); got.Status != http.StatusOK || got.URL.Path != want {
+			t.Errorf("%s leads to %s (%d), want %s", path, got.URL.Path, got.Status, want)
+		}
+	}
+	for _, path := range []string{"/finance/clients/902", "/finance/clients/x", "/finance/invoices/INV-9"} {
+		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+}
+
+// The pages of the register and each of its exports hold every document once, and the
+// same sum.
+func TestRegisterAndItsExportsAgree(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleFinance)
+	shown, path := 0, "/finance/register?period=2026-04"
+	for path != "" {
+		body := r.Get(browser, path).Body
+		shown += strings.Count(body, "<th scope=\"row\">")
+		_, rest, more := strings.Cut(body, `" rel="next">`)
+		path = ""
+		if more {
+			before := body[:len(body)-len(rest)-len(`" rel="next">`)]
+			path = strings.ReplaceAll(before[strings.LastIndex(before, `href="`)+len(`href="`):], "&amp;", "&")
+		}
+	}
+	if shown != 250 {
+		t.Errorf("the pages show %d documents", shown)
+	}
+	plain, err := csv.NewReader(strings.NewReader(r.Get(browser, "/finance/register/2026-04/export?format=csv").Body)).ReadAll()
+	if err != nil || len(plain) != 251 || plain[1][10] != "-1420.00" || plain[1][2] != "0012345678" || plain[1][8] != "run" {
+		t.Errorf("CSV: %d records, %v, %v", len(plain), plain[min(1, len(plain))], err)
+	}
+	excel := r.Get(browser, "/finance/register/2026-04/export?format=csv-excel").Body
+	if !strings.HasPrefix(excel, "\ufeffКлиент;") || !strings.Contains(excel, `;"=""0012345678""";`) || strings.Count(excel, ";-1420,00;") != 250 {
+		t.Errorf("CSV for Excel: %.600s", excel)
+	}
+	book, err := excelize.OpenReader(bytes.NewReader([]byte(r.Get(browser, "/finance/register/2026-04/export?format=xlsx").Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	sheet := book.GetSheetName(0)
+	formula, err := book.GetCellFormula(sheet, "K252")
+	value, failed := book.GetCellValue(sheet, "C2", excelize.Options{RawCellValue: true})
+	sum, wrong := book.CalcCellValue(sheet, "K252", excelize.Options{RawCellValue: true})
+	if err != nil || failed != nil || wrong != nil || formula != "SUM(K2:K251)" || value != "0012345678" || sum != "-355000" {
+		t.Errorf("XLSX: %q = %q, tax id %q, %v, %v, %v", formula, sum, value, err, failed, wrong)
+	}
+	for _, path := range []string{"/finance/register/2026-04/export?format=pdf", "/finance/register/2026-13/export?format=csv", "/finance/register?period=2020-01", "/finance/register?account=x"} {
+		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+}
+
+// A database that is away is named, on every page; the export does not pretend to be
+// whole.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	browser := as(r, models.RoleFinance)
+	w.err = errors.New("no connection")
+	for pattern, rule := range access {
+		if strings.HasSuffix(pattern, "/export") {
+			continue
+		}
+		if got := r.Get(browser, rule.path); got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Body, "База данных не отвечает") {
+			t.Errorf("%s: %d %s", rule.path, got.Status, got.Body)
+		}
+	}
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/finance/register/2026-04/export?format=csv", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := browser.Do(q); err == nil {
+		defer answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			t.Error("an export without the database ends as if it were whole")
+		}
+	}
+}

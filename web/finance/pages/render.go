@@ -1,0 +1,138 @@
+package pages
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"referral/internal/ru"
+	"referral/models"
+	"referral/web/auth"
+	"referral/web/finance"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+//go:embed assets/finance.css
+var style []byte
+
+// templates are the pages by name, each with the layout around it.
+type templates map[string]*template.Template
+
+var pageNames = []string{"months", "clients", "client", "invoice", "register", "queue", "error"}
+
+func (p *Pages) readTemplates() (templates, error) {
+	around, err := template.New("layout.html").Funcs(p.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("finance pages: reading the templates: %w", err)
+	}
+	all := templates{}
+	for _, name := range pageNames {
+		page, err := around.Clone()
+		if err == nil {
+			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("finance pages: reading the template of %q: %w", name, err)
+		}
+		all[name] = page
+	}
+	return all, nil
+}
+
+// functions is what the templates print values with.
+func (p *Pages) functions() template.FuncMap {
+	return template.FuncMap{
+		"money": ru.Money, "off": ru.Off, "percent": ru.Percent, "month": ru.Month, "monthTitle": ru.MonthTitle, "days": ru.DaysBetween,
+		"date":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d) }) },
+		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
+		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
+		"count":  func(n int64) string { return ru.Number(int(n)) },
+		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total,
+	}
+}
+
+const dash = "—"
+
+func orDash(known bool, text func() string) string {
+	if !known {
+		return dash
+	}
+	return text()
+}
+
+// total is a sum with its number of documents or lines.
+func total(c models.CountedAmount, currency string) string {
+	if c.Count == 0 {
+		return dash
+	}
+	return ru.Off(c.Amount, currency)
+}
+
+// frame is a page with what stands around it.
+type frame struct {
+	Title   string
+	Here    string // path of the tab that is open
+	Staff   models.Staff
+	Roles   []string // in words
+	Tabs    []tab
+	SignOut string
+	Body    any
+}
+
+type tab struct {
+	Name, Path string
+	Here       bool
+	roles      []models.Role
+}
+
+var tabs = []tab{
+	{Name: "Месяцы", Path: pathMonths, roles: moneyRole},
+	{Name: "Клиенты и счета", Path: pathClients, roles: everyRole},
+	{Name: "Реестр документов", Path: pathRegister, roles: moneyRole},
+	{Name: "Очередь", Path: pathQueue, roles: moneyRole},
+}
+
+// tabsOf is the tabs that a member of staff may open.
+func tabsOf(staff models.Staff, here string) []tab {
+	var open []tab
+	for _, t := range tabs {
+		if t.Here = t.Path == here; slices.ContainsFunc(staff.Roles, func(r models.Role) bool { return slices.Contains(t.roles, r) }) {
+			open = append(open, t)
+		}
+	}
+	return open
+}
+
+// render writes a page whole or, when its template fails, not at all.
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
+	if principal, ok := auth.PrincipalOf(r.Context()); ok {
+		f.Staff, f.SignOut, f.Tabs = principal.Staff, pathMonths+auth.SignOutPath, tabsOf(principal.Staff, f.Here)
+		for _, role := range principal.Staff.Roles {
+			f.Roles = append(f.Roles, finance.Words(role))
+		}
+	}
+	var page bytes.Buffer
+	if err := p.templates[name].Execute(&page, f); err != nil {
+		return fmt.Errorf("%w: making the page %q: %w", errDefect, name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Robots-Tag", "noindex")
+	w.WriteHeader(status)
+	_, _ = w.Write(page.Bytes()) // an error here is a person who has gone away
+	return nil
+}
+
+var styleSheet = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Content-Length", strconv.Itoa(len(style)))
+	_, _ = w.Write(style) // an error here is a person who has gone away
+})

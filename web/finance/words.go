@@ -1,0 +1,103 @@
+package finance
+
+import (
+	"fmt"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// status is a state in a word, and the look that goes with it.
+type status struct{ words, look string }
+
+// states is every state and reason that the pages name, by its value.
+var states = map[any]status{
+	models.RoleSupport:    {"поддержка", ""},
+	models.RoleFinance:    {"финансы", ""},
+	models.RoleController: {"контролер", ""},
+	models.RoleAuditor:    {"аудитор", ""},
+
+	models.PeriodOpen:   {"Открыт", "plain"},
+	models.PeriodRun:    {"Рассчитан", "good"},
+	models.PeriodClosed: {"Закрыт", "plain"},
+
+	models.RunRehearsing: {"Идет проверочный расчет", "wait"},
+	models.RunBraked:     {"Остановлен пределами, ждет решения", "bad"},
+	models.RunPosting:    {"Идет расчет", "wait"},
+	models.RunDone:       {"Рассчитан", "good"},
+	models.RunIncomplete: {"Рассчитан не полностью", "bad"},
+	models.RunAbandoned:  {"Отменен", "plain"},
+
+	models.ActivationPending:  {"Ждет регистрации", "wait"},
+	models.ActivationAccepted: {"Принят", "good"},
+	models.ActivationRefused:  {"Отклонен", "bad"},
+
+	models.NotRegistered:    {"клиент еще не зарегистрирован", ""},
+	models.UnknownCode:      {"такого кода нет", ""},
+	models.OwnCode:          {"собственный код клиента", ""},
+	models.OwnCompany:       {"код той же компании (тот же ИНН)", ""},
+	models.AlreadyActivated: {"другой код уже принят", ""},
+	models.WindowClosed:     {"срок ввода кода закончился", ""},
+
+	models.Invitee: {"Новый клиент", ""},
+	models.Inviter: {"За приведенных клиентов", ""},
+
+	billing.DocumentPosted:     {"Не передан", "wait"},
+	billing.DocumentPublished:  {"Передан, ответа нет", "wait"},
+	billing.DocumentApplied:    {"Проведен", "good"},
+	billing.DocumentRejected:   {"Отклонен", "bad"},
+	billing.DocumentResent:     {"Передан повторно", "wait"},
+	billing.DocumentWrittenOff: {"Списан", "plain"},
+
+	models.ReasonRun:            {"расчет за месяц", ""},
+	models.ReasonLateFact:       {"данные поступили позже", ""},
+	models.ReasonInvoiceRevised: {"счет изменился", ""},
+	models.ReasonRevoked:        {"приведение отозвано", ""},
+
+	models.BadUnreadable:  {"сообщение не читается", ""},
+	models.BadUnknownType: {"неизвестный вид события", ""},
+	models.BadField:       {"неверное значение поля", ""},
+	models.BadConflict:    {"противоречит известному", ""},
+	models.BadRefused:     {"отвергнуто базой или правилами", ""},
+}
+
+// Words names a role, a state or a reason in Russian; a value that has no words is
+// returned as it is written.
+func Words(value any) string {
+	if s, ok := states[value]; ok {
+		return s.words
+	}
+	return fmt.Sprint(value)
+}
+
+// Look is the look of a state: "good", "bad", "wait" or "plain".
+func Look(value any) string {
+	if s, ok := states[value]; ok {
+		return s.look
+	}
+	return "plain"
+}
+
+// MonthState is the state of a month that matters most: what a run is doing, then
+// whether the month is closed.
+func MonthState(m *models.MonthOverview) any {
+	if m.LastRun != nil && m.LastRun.State != models.RunDone {
+		return m.LastRun.State
+	}
+	return m.State
+}
+
+// DocumentState is how far a document of the register has got.
+func DocumentState(e *models.RegisterEntry) billing.DocumentState {
+	switch {
+	case e.Answer == models.ResultApplied:
+		return billing.DocumentApplied
+	case e.WrittenOff:
+		return billing.DocumentWrittenOff
+	case e.Answer == models.ResultRejected:
+		return billing.DocumentRejected
+	case e.Published:
+		return billing.DocumentPublished
+	}
+	return billing.DocumentPosted
+}
