@@ -24,7 +24,7 @@ type assignment struct {
 }
 
 func (c *Consumer) newAssignment(ctx context.Context, g *kafka.Generation, client *kafka.Client) (*assignment, error) {
-	group := groupMember{client: client, group: g.GroupID, member: g.MemberID, generation: int(g.ID), patience: c.o.Timing.Patience}
+	group := groupMember{client: client, group: g.GroupID, member: g.MemberID, generation: int(g.ID), timeout: c.o.Timing.AnswerTimeout}
 	places := partitions(g)
 	committed, err := group.committed(ctx, places)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *Consumer) newAssignment(ctx context.Context, g *kafka.Generation, clien
 // notedTopics is the topics that were read last, as far as the database tells:
 // without it, one that was made again is read all the same, but not named.
 func (c *Consumer) notedTopics(ctx context.Context) map[string]topicID {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.AnswerTimeout)
 	defer cancel()
 	ids, err := c.o.Store.TopicIDs(ctx)
 	if err != nil {

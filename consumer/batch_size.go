@@ -1,7 +1,7 @@
 package consumer
 
-// batchSize is how many messages go into one transaction: a whole batch, and fewer
-// while the database fails at that many or refuses one of them.
+// batchSize is how many messages one transaction stores: a full batch, and fewer while
+// the database fails on that many or refuses one of them.
 type batchSize struct {
 	full    int // messages in a batch at most
 	size    int
@@ -11,11 +11,11 @@ type batchSize struct {
 }
 
 const (
-	// failuresToHalve is how often a whole batch may fail before a part is tried:
-	// it is mostly the database that is away.
+	// failuresToHalve is how often a full batch may fail before a part is tried: in most
+	// cases the database is unreachable.
 	failuresToHalve = 3
-	// successesToGrow is how many smaller transactions have to go well before
-	// larger ones are tried, that may each take as long as a timeout to fail.
+	// successesToGrow is how many smaller transactions have to succeed before larger
+	// ones are tried, each of which may fail only after a timeout.
 	successesToGrow = 8
 )
 
@@ -32,8 +32,8 @@ func (p *batchSize) fails(messages int) (smaller bool) {
 	return true
 }
 
-// refuses notes that the database refused one of so many messages. Once it has
-// been found, there is no reason to go on with small transactions.
+// refuses notes that the database refused one of so many messages. Once that one is
+// found, transactions may grow again.
 func (p *batchSize) refuses(messages int) { p.halve(messages, 1) }
 
 func (p *batchSize) halve(messages, atLeast int) {
@@ -41,7 +41,7 @@ func (p *batchSize) halve(messages, atLeast int) {
 	p.failed, p.took = 0, 0
 }
 
-// succeeds notes a transaction that went well.
+// succeeds notes that a transaction succeeded.
 func (p *batchSize) succeeds() {
 	p.failed = 0
 	if p.took++; p.size < p.full && p.took >= p.atLeast {

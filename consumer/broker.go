@@ -12,7 +12,7 @@ import (
 // checkTopics makes sure that every topic exists, and names those that do not:
 // a group that lacks one would join again and again and consume nothing.
 func (c *Consumer) checkTopics(ctx context.Context, connections *connections) error {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.AnswerTimeout)
 	defer cancel()
 	if err := c.dialAny(ctx, connections); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (c *Consumer) dialAny(ctx context.Context, connections *connections) error 
 // dialLeader connects to the broker that leads a partition, and says what it
 // knows as the topic's id.
 func (c *Consumer) dialLeader(ctx context.Context, connections *connections, of topicPartition) (*requester, topicID, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Patience)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.AnswerTimeout)
 	defer cancel()
 	found, err := c.findLeader(ctx, connections, of)
 	if err != nil {

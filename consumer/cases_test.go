@@ -115,10 +115,10 @@ func setsPoisonAside(t *testing.T, brokers []string) {
 			t.Errorf("set aside as %v, want %s", d.Err, want)
 		}
 	}
-	if got := sum(m.metrics.setAside, string(models.BadUnreadable)); got != 2 {
+	if got := sum(m.metrics.deadLetters, string(models.BadUnreadable)); got != 2 {
 		t.Errorf("%v unreadable messages counted, want 2", got)
 	}
-	if !r.log.says("message set aside", `"reason":"bad_field"`, `"topic":"`+r.topics.Terminated+`"`, `"offset"`) {
+	if !r.log.says("a message became a dead letter", `"reason":"bad_field"`, `"topic":"`+r.topics.Terminated+`"`, `"offset"`) {
 		t.Error("the log does not name the message that was set aside")
 	}
 }
@@ -188,7 +188,7 @@ func dividesRefusedBatches(t *testing.T, brokers []string) {
 			t.Errorf("got %v, want %v", d.Err, want)
 		}
 	}
-	if got := sum(m.metrics.setAside, string(models.BadRefused)); got != 3 {
+	if got := sum(m.metrics.deadLetters, string(models.BadRefused)); got != 3 {
 		t.Errorf("%v refused messages counted, want 3", got)
 	}
 	if strings.Contains(r.log.String(), "secret") {

@@ -45,7 +45,7 @@ type groupMember struct {
 	group      string
 	member     string
 	generation int
-	patience   time.Duration
+	timeout    time.Duration
 }
 
 // topicIDKey introduces the id of its topic in what is kept with an offset.
@@ -54,7 +54,7 @@ const topicIDKey = "topic-id="
 // commit sends offsets through the generation that their messages came with, so
 // that a member that has lost its partitions cannot move their offsets.
 func (m groupMember) commit(sent offsets) answer {
-	ctx, cancel := context.WithTimeout(context.Background(), m.patience)
+	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
 	defer cancel()
 	request := &kafka.OffsetCommitRequest{
 		GroupID: m.group, GenerationID: m.generation, MemberID: m.member, Topics: map[string][]kafka.OffsetCommit{},
@@ -84,7 +84,7 @@ func (m groupMember) commit(sent offsets) answer {
 
 // committed asks for the group's offsets, with the topics that they belong to.
 func (m groupMember) committed(ctx context.Context, places []topicPartition) (offsets, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.patience)
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	request := &kafka.OffsetFetchRequest{GroupID: m.group, Topics: map[string][]int{}}
 	for _, at := range places {
@@ -116,7 +116,7 @@ func newCommits(c *Consumer, group groupMember) *commits {
 
 func (k *commits) add(i item) {
 	k.offsets[i.from.topicPartition] = offset{i.next, i.id}
-	i.from.position.took(k.c.o.Now(), i.next)
+	i.from.position.stored(k.c.o.Now(), i.next)
 }
 
 // due delivers when offsets are waiting for another try; else it is nil.

@@ -219,7 +219,7 @@ func TestConsumerKeepsTheLagWhileTheDatabaseIsDown(t *testing.T) {
 func TestAPartitionThatWaitsForTheDatabaseIsNotStalled(t *testing.T) {
 	now := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 	r := &partitionReader{c: &Consumer{o: Options{Now: func() time.Time { return now }, Timing: Timing{StallAfter: time.Minute}}}}
-	r.touch()
+	r.progressed()
 	now = now.Add(time.Minute)
 	if r.stalled() {
 		t.Error("stalled after a minute sharp")
@@ -293,7 +293,7 @@ func TestConsumerGivesUpOnASilentDatabase(t *testing.T) {
 		return ctx.Err()
 	}
 	r.sendLeavers(0, 1, 11)
-	r.start(func(o *Options) { o.Timing.TakeTimeout = 50 * time.Millisecond })
+	r.start(func(o *Options) { o.Timing.IngestTimeout = 50 * time.Millisecond })
 	r.untilDone(10)
 	r.untilCommitted(r.topics.Terminated, 0, 10)
 }
@@ -342,7 +342,7 @@ func TestConsumerStopsWithABrokerThatNeverAnswers(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	r := bareRig(t, []string{listener.Addr().String()})
-	m := r.start(func(o *Options) { o.Timing.Patience = 50 * time.Millisecond })
+	m := r.start(func(o *Options) { o.Timing.AnswerTimeout = 50 * time.Millisecond })
 	m.wantUnready("broker", listener.Addr().String())
 	m.leave()
 }

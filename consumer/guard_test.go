@@ -54,7 +54,7 @@ func TestConsumerSurvivesPanics(t *testing.T) {
 		prepare  func(*rig, *kfake.Cluster)
 	}{
 		{"membership", "joined the group", func(*rig, *kfake.Cluster) {}},
-		{"worker", "message set aside", func(r *rig, _ *kfake.Cluster) { r.send(r.topics.Results, 0, "not json") }},
+		{"worker", "a message became a dead letter", func(r *rig, _ *kfake.Cluster) { r.send(r.topics.Results, 0, "not json") }},
 		{"reader", "fetching failed", func(r *rig, cluster *kfake.Cluster) {
 			cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: r.topics.Results, Err: kerr.KafkaStorageError, Count: 1})
 		}},

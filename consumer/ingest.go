@@ -10,10 +10,10 @@ import (
 	"referral/models"
 )
 
-// store takes the deliveries, however long it lasts: it waits out failures. After
-// several it tries fewer at a time, because a batch may be too large for what is
-// between here and the database. One that the database refuses is divided until
-// the message to blame is found. An error means that the partitions have gone.
+// store stores the messages, and retries for as long as it takes. After several failures
+// it tries fewer at a time, because a batch may be too large for something on the way to
+// the database. A batch that the database refuses is halved until the refused message
+// is found. An error means that the partitions have gone to another member.
 func (w *worker) store(ctx, writing context.Context, batch []models.DecodedMessage) ([]models.Disposition, error) {
 	all := make([]models.Disposition, 0, len(batch))
 	wait := w.c.backoff()
@@ -42,12 +42,11 @@ func (w *worker) store(ctx, writing context.Context, batch []models.DecodedMessa
 	return all, nil
 }
 
-// divisible tells whether dividing may help: a fault that is refused even as
-// such can only be waited for.
+// divisible tells whether a refused batch can be made smaller, or its message a dead
+// letter. A dead letter that is refused can only be retried.
 func divisible(batch []models.DecodedMessage) bool { return len(batch) > 1 || batch[0].Err == nil }
 
-// refuse has the next transaction hold half of what was refused, or the only
-// message set aside.
+// refuse halves the next transaction, or makes the only message a dead letter.
 func (w *worker) refuse(part []models.DecodedMessage, refusal error) {
 	w.c.metrics.ingestErrors.WithLabelValues("refused").Inc()
 	if len(part) == 1 {
@@ -70,8 +69,8 @@ func (w *worker) failed(ctx context.Context, part []models.DecodedMessage, pause
 	return nil
 }
 
-// refused is the fault of a message that the database or the rules stop at. The
-// error's own text stays out of it, because databases quote what they refuse.
+// refused is the error of a message that the database or the rules refuse. It leaves
+// out the text of the error, because databases quote what they refuse.
 func refused(err error) *models.InputError {
 	detail := "the database refuses the data"
 	var state interface{ SQLState() string }
@@ -84,10 +83,10 @@ func refused(err error) *models.InputError {
 	return &models.InputError{Reason: models.BadRefused, Detail: detail + "; replay it once the cause is removed"}
 }
 
-// ingest is one transaction, measured and bounded: a database that falls silent
-// would otherwise hold its partitions without end, and nobody would notice.
+// ingest is one transaction, measured and with a timeout: without it, a database that
+// does not answer would hold up the partitions unnoticed.
 func (w *worker) ingest(ctx context.Context, batch []models.DecodedMessage) (dispositions []models.Disposition, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.c.o.Timing.TakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.c.o.Timing.IngestTimeout)
 	defer cancel()
 	began := w.c.o.Now()
 	defer func() {
@@ -114,6 +113,6 @@ func (w *worker) ingest(ctx context.Context, batch []models.DecodedMessage) (dis
 	return dispositions, err
 }
 
-// errDerivePanic marks a message at which the rules stopped with a panic, as
-// their assertions on money do.
+// errDerivePanic marks a message for which the rules panic, as their assertions on money
+// do.
 var errDerivePanic = errors.New("the rules stopped with a panic")

@@ -90,7 +90,7 @@ func (m *memory) applyOne(d models.DecodedMessage) models.Disposition {
 			m.places[d.Message.Origin] = true
 			m.aside = append(m.aside, d)
 		}
-		return models.Aside
+		return models.DeadLettered
 	case m.known[saidBy(d.Fact)]:
 		return models.Repeated
 	}

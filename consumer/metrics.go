@@ -10,7 +10,7 @@ import (
 
 type metrics struct {
 	messages      *prometheus.CounterVec // by type and outcome
-	setAside      *prometheus.CounterVec // by reason
+	deadLetters   *prometheus.CounterVec // by reason
 	batchMessages prometheus.Histogram
 	ingestSeconds prometheus.Histogram
 	ingestErrors  *prometheus.CounterVec // by kind
@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer, topics decode.Topics, d *decode.Decod
 	}
 	m := &metrics{
 		messages:      counters("messages_total", "Messages consumed, by event type and outcome: applied, repeated or dead_letter.", "type", "outcome"),
-		setAside:      counters("dead_letters_total", "Messages that became dead letters, by reason.", "reason"),
+		deadLetters:   counters("dead_letters_total", "Messages that became dead letters, by reason.", "reason"),
 		batchMessages: histogram("batch_messages", "Messages in one transaction of the ingest.", prometheus.ExponentialBuckets(1, 4, 7)),
 		ingestSeconds: histogram("ingest_duration_seconds", "Duration of one transaction of the ingest.", prometheus.ExponentialBuckets(0.001, 2.5, 11)),
 		ingestErrors: counters("ingest_errors_total",
@@ -64,11 +64,11 @@ func (m *metrics) begin(topics decode.Topics, d *decode.Decoder) {
 		for _, counter := range []*prometheus.CounterVec{m.gaps, m.rewinds, m.recreated, m.fetchErrors, m.stalls} {
 			counter.WithLabelValues(topic)
 		}
-		for _, became := range []models.Disposition{models.Applied, models.Repeated, models.Aside} {
+		for _, became := range []models.Disposition{models.Applied, models.Repeated, models.DeadLettered} {
 			m.messages.WithLabelValues(d.EventType(topic), string(became))
 		}
 	}
-	begin(m.setAside, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
+	begin(m.deadLetters, string(models.BadUnreadable), string(models.BadUnknownType), string(models.BadField),
 		string(models.BadTooLarge), string(models.BadConflict), string(models.BadRefused))
 	begin(m.ingestErrors, "refused", "failed")
 	begin(m.commits, "committed", "fenced", "failed")

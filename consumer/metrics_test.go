@@ -72,15 +72,15 @@ func TestPosition(t *testing.T) {
 		}
 	}
 	p.began(topicID{1}, 5, false)
-	p.ends(now, 5)
+	p.heardEnd(now, 5)
 	check("nothing to read", time.Minute, 0, 0, 0)
-	p.ends(after(time.Minute), 8)
+	p.heardEnd(after(time.Minute), 8)
 	check("heard of 3 messages", 3*time.Minute, 3, 2*time.Minute, 0)
 	p.fetched(6, now.Add(-time.Hour))
 	p.fetched(7, now)
 	p.fetched(8, after(time.Minute))
 	check("fetched them", 3*time.Minute, 3, time.Hour+3*time.Minute, 0)
-	p.took(after(2*time.Minute), 7)
+	p.stored(after(2*time.Minute), 7)
 	check("took 2", 3*time.Minute, 1, 2*time.Minute, 0)
 	check("the clock was set back", -time.Hour, 1, 0, 0)
 	p.refetch()
@@ -89,10 +89,10 @@ func TestPosition(t *testing.T) {
 	p.fetched(7, now)
 	p.fetched(8, after(time.Minute))
 	check("what was taken is fetched again", 3*time.Minute, 1, 2*time.Minute, 0)
-	p.took(after(3*time.Minute), 8)
+	p.stored(after(3*time.Minute), 8)
 	check("took all", 4*time.Minute, 0, 0, 0)
-	p.ends(after(4*time.Minute), 10)
-	p.settled(after(4*time.Minute), 8, 8)
+	p.heardEnd(after(4*time.Minute), 10)
+	p.heardStable(after(4*time.Minute), 8, 8)
 	check("behind an open transaction", 6*time.Minute, 2, 2*time.Minute, 2*time.Minute)
 	if _, _, _, hangs := p.hangs(after(5*time.Minute), 2*time.Minute); hangs {
 		t.Error("a transaction hangs before its time")
@@ -103,10 +103,10 @@ func TestPosition(t *testing.T) {
 	if _, _, _, hangs := p.hangs(after(7*time.Minute), 2*time.Minute); hangs {
 		t.Error("a transaction is named twice")
 	}
-	p.settled(after(7*time.Minute), 10, 8)
+	p.heardStable(after(7*time.Minute), 10, 8)
 	check("it has ended", 8*time.Minute, 2, 4*time.Minute, 0)
 	p.began(topicID{2}, 0, true)
-	p.ends(after(9*time.Minute), 1)
+	p.heardEnd(after(9*time.Minute), 1)
 	check("the topic was made again", 10*time.Minute, 1, time.Minute, 0)
 }
 

@@ -15,14 +15,13 @@ import (
 	"referral/models"
 )
 
-// Store takes a batch in one transaction and says what became of each delivery,
-// in order. It keeps faults, and the conflicts that it finds itself, aside.
-// [models.ErrRefused] marks an error that lies in the data.
+// Store stores a batch in one transaction and says what became of each message, in
+// order. [models.ErrRefused] marks an error that lies in the data.
 type Store interface {
 	Ingest(ctx context.Context, batch []models.DecodedMessage,
 		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
-	// TopicIDs is what the brokers called the topics when RecordTopicID was last
-	// called: brokers may forget a topic's offsets when it is deleted.
+	// TopicIDs is the ids that RecordTopicID recorded last: brokers may forget a topic's
+	// offsets when it is deleted.
 	TopicIDs(ctx context.Context) (map[string]string, error)
 	RecordTopicID(ctx context.Context, topic, id string) error
 }
@@ -34,7 +33,7 @@ type Options struct {
 	Group   string
 	Topics  decode.Topics
 	Dialer  *kafka.Dialer // for TLS and SASL; nil dials in plain text
-	// Currency is that of the programme: an invoice in another one is set aside.
+	// Currency is that of the programme: an invoice in another one is a dead letter.
 	Currency string
 	Store    Store
 	Derive   billing.DeriveFunc
@@ -50,20 +49,19 @@ type Options struct {
 	Timing Timing
 }
 
-// Timing is the waits and bounds that operations has no reason to change, and
-// tests have. Zero stands for the default.
+// Timing is the timeouts and limits that only tests change. Zero stands for the default.
 type Timing struct {
 	MaxWait        time.Duration // of a fetch on an idle topic; 500 ms
-	Patience       time.Duration // for an answer of the broker beyond that; 10 s
+	AnswerTimeout  time.Duration // for the broker to answer beyond that; 10 s
 	StopGrace      time.Duration // for the transaction in progress when partitions go; 5 s
-	TakeTimeout    time.Duration // for one transaction, beyond which its connection counts as dead; 2 min
+	IngestTimeout  time.Duration // for one transaction; 2 min
 	RetryMin       time.Duration // first wait after an error; 100 ms
 	RetryMax       time.Duration // longest wait; 15 s
-	StallAfter     time.Duration // without progress while messages wait, a partition counts as stuck; 2 min
+	StallAfter     time.Duration // after which a partition without progress counts as stalled, if messages wait; 2 min
 	SessionTimeout time.Duration // after which the group gives a silent member's partitions away; 30 s
 	Heartbeat      time.Duration // 3 s
 	WatchTopics    time.Duration // how often to look for new partitions; 30 s
-	InFlight       int64         // bytes of message values held for the storage at most, and about as much while fetching; 16 MiB
+	InFlight       int64         // bytes of messages waiting to be stored, and about as much while fetching; 16 MiB
 }
 
 // stopReserve is what a stop may take beyond StopGrace: committing and leaving.
@@ -98,9 +96,9 @@ func (o Options) complete() (Options, error) {
 
 func (t *Timing) complete() {
 	t.MaxWait = cmp.Or(t.MaxWait, 500*time.Millisecond)
-	t.Patience = cmp.Or(t.Patience, 10*time.Second)
+	t.AnswerTimeout = cmp.Or(t.AnswerTimeout, 10*time.Second)
 	t.StopGrace = cmp.Or(t.StopGrace, 5*time.Second)
-	t.TakeTimeout = cmp.Or(t.TakeTimeout, 2*time.Minute)
+	t.IngestTimeout = cmp.Or(t.IngestTimeout, 2*time.Minute)
 	t.RetryMin = cmp.Or(t.RetryMin, 100*time.Millisecond)
 	t.RetryMax = cmp.Or(t.RetryMax, 15*time.Second)
 	t.StallAfter = cmp.Or(t.StallAfter, 2*time.Minute)

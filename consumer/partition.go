@@ -29,7 +29,7 @@ func (t *Timing) fetchBytes(partitions int) int32 {
 	return int32(min(mostFetched, max(leastFetched, t.InFlight/int64(max(1, partitions)))))
 }
 
-// partitionReader fetches and decodes one partition and feeds its worker.
+// partitionReader fetches and decodes one partition for its worker.
 type partitionReader struct {
 	topicPartition
 	c           *Consumer
@@ -44,16 +44,15 @@ type partitionReader struct {
 	noted      topicID // what the database has for it
 	outOfRange bool    // the broker has no such offset
 
-	// What others look at.
+	// Read by the watchdog.
 	moved   atomic.Int64 // when something last arrived or nothing was due, as UnixNano
 	blocked atomic.Bool  // the worker has enough to do
 }
 
-// run follows the partition until ctx is done, on a new connection after every
-// error: one that has gone wrong once is not trusted again.
+// run reads the partition until ctx is done, on a new connection after every error.
 func (r *partitionReader) run(ctx context.Context) {
 	defer r.c.health.Report(r.name(), nil)
-	r.touch()
+	r.progressed()
 	wait := r.c.backoff()
 	for ctx.Err() == nil {
 		before := r.next
@@ -90,7 +89,7 @@ func (r *partitionReader) follow(ctx context.Context) error {
 	}
 }
 
-// fetch asks for what comes next, waits a while for it, and passes it on.
+// fetch fetches the next records and passes them on.
 func (r *partitionReader) fetch(ctx context.Context, conn *requester) error {
 	part, err := conn.fetch(r.topicPartition, r.id, r.next, r.bytes, r.c.o.Timing.MaxWait)
 	if err != nil {
@@ -103,13 +102,13 @@ func (r *partitionReader) fetch(ctx context.Context, conn *requester) error {
 	if stable < 0 { // a broker that knows no transactions
 		stable = part.HighWatermark
 	}
-	r.position.ends(r.c.o.Now(), part.HighWatermark)
-	if err := r.drain(ctx, part); err != nil {
+	r.position.heardEnd(r.c.o.Now(), part.HighWatermark)
+	if err := r.deliverAll(ctx, part); err != nil {
 		return err
 	}
-	r.position.settled(r.c.o.Now(), stable, r.next)
+	r.position.heardStable(r.c.o.Now(), stable, r.next)
 	if r.next >= stable {
-		r.touch()
+		r.progressed()
 	}
 	return nil
 }
@@ -127,10 +126,10 @@ func (r *partitionReader) sameTopic(conn *requester, part *kmsg.FetchResponseTop
 	return err
 }
 
-// drain passes on every record of a fetch that counts. What is left out at its
-// end, records of aborted transactions and their markers, is passed by, so that
-// the group's offset gets behind it too.
-func (r *partitionReader) drain(ctx context.Context, part *kmsg.FetchResponseTopicPartition) error {
+// deliverAll passes on every record of a fetch that counts. It also moves the group's
+// offset past what does not count at its end: records of aborted transactions and their
+// markers.
+func (r *partitionReader) deliverAll(ctx context.Context, part *kmsg.FetchResponseTopicPartition) error {
 	began, handed := r.next, r.next
 	batches := newFetched(r.topic, part, r.c.decompressor)
 	for {
@@ -142,7 +141,7 @@ func (r *partitionReader) drain(ctx context.Context, part *kmsg.FetchResponseTop
 			break
 		}
 		for _, record := range records {
-			if err := r.pass(ctx, record); err != nil {
+			if err := r.deliver(ctx, record); err != nil {
 				return err
 			}
 			handed = r.next
@@ -151,28 +150,28 @@ func (r *partitionReader) drain(ctx context.Context, part *kmsg.FetchResponseTop
 	}
 	switch {
 	case r.next > handed:
-		return r.hand(ctx, item{from: r, next: r.next, id: r.id, marker: true})
+		return r.enqueue(ctx, item{from: r, next: r.next, id: r.id, marker: true})
 	case r.next == began && len(part.RecordBatches) > 0:
 		return errNoProgress
 	}
 	return nil
 }
 
-// pass reads a record and hands it to the worker, waiting until it has room.
-func (r *partitionReader) pass(ctx context.Context, record *kgo.Record) error {
+// deliver decodes a record and passes it to the worker, once that has room.
+func (r *partitionReader) deliver(ctx context.Context, record *kgo.Record) error {
 	message := toMessage(record)
 	next := record.Offset + 1
 	r.position.fetched(next, message.At)
 	delivery := r.c.decode(message)
-	if err := r.hand(ctx, item{from: r, next: next, id: r.id, weight: weightOf(&message), delivery: delivery}); err != nil {
+	if err := r.enqueue(ctx, item{from: r, next: next, id: r.id, weight: weightOf(&message), delivery: delivery}); err != nil {
 		return err
 	}
 	r.next = next
 	return nil
 }
 
-// decode reads a message. One that the decoder stops at with a panic is set
-// aside: it would stop the partition at every try.
+// decode decodes a message. One for which the decoder panics becomes a dead letter, or
+// it would stop the partition at every attempt.
 func (c *Consumer) decode(m models.Message) (delivery models.DecodedMessage) {
 	err := c.guard.Do(func() error {
 		delivery = c.decodeMessage(m)
@@ -185,21 +184,21 @@ func (c *Consumer) decode(m models.Message) (delivery models.DecodedMessage) {
 	return delivery
 }
 
-// hand waits for the worker's room.
-func (r *partitionReader) hand(ctx context.Context, i item) error {
+// enqueue passes an item to the worker, once that has room.
+func (r *partitionReader) enqueue(ctx context.Context, i item) error {
 	r.blocked.Store(true)
 	defer r.blocked.Store(false)
-	err := r.worker.hand(ctx, i)
+	err := r.worker.enqueue(ctx, i)
 	if err == nil {
-		r.touch()
+		r.progressed()
 	}
 	return err
 }
 
-func (r *partitionReader) touch() { r.moved.Store(r.c.o.Now().UnixNano()) }
+func (r *partitionReader) progressed() { r.moved.Store(r.c.o.Now().UnixNano()) }
 
-// written is when a message was written. Producers set that as they like, and what
-// has no year of four digits can be neither stored nor shown: it counts as unknown.
+// written is when a message was written. Producers set any time, and one without a year
+// of four digits can be neither stored nor shown: it counts as unknown.
 func written(at time.Time) time.Time {
 	if year := at.UTC().Year(); year < 1 || year > 9999 {
 		return time.Time{}
@@ -218,7 +217,7 @@ func toMessage(record *kgo.Record) models.Message {
 	return message
 }
 
-// weightOf is about what a message and the fact made of it take in memory.
+// weightOf is about the memory of a message and its fact, in bytes.
 func weightOf(m *models.Message) int64 {
 	const overhead = 512
 	return int64(overhead + len(m.Key) + 2*len(m.Value))

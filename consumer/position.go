@@ -56,7 +56,7 @@ func (p *position) began(id topicID, next int64, moved bool) {
 }
 
 // ends notes where the broker says that the partition ends.
-func (p *position) ends(now time.Time, end int64) {
+func (p *position) heardEnd(now time.Time, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end, p.heard = end, now
@@ -64,7 +64,7 @@ func (p *position) ends(now time.Time, end int64) {
 }
 
 // settled notes up to where no transaction is open, with next to be fetched.
-func (p *position) settled(now time.Time, stable, next int64) {
+func (p *position) heardStable(now time.Time, stable, next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stable = stable
@@ -94,7 +94,7 @@ func (p *position) refetch() {
 }
 
 // took notes how far the storage has got.
-func (p *position) took(now time.Time, next int64) {
+func (p *position) stored(now time.Time, next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken = next

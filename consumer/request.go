@@ -52,12 +52,12 @@ func parseTopicID(s string) topicID {
 // requester asks a broker what kafka-go has no requests for: the ids of topics,
 // and committed records only.
 type requester struct {
-	conn     net.Conn
-	answers  *bufio.Reader
-	patience time.Duration
-	format   *kmsg.RequestFormatter
-	newest   map[int16]int16 // version that the broker understands, by key of the request
-	asked    int32
+	conn    net.Conn
+	answers *bufio.Reader
+	timeout time.Duration
+	format  *kmsg.RequestFormatter
+	newest  map[int16]int16 // version that the broker understands, by key of the request
+	asked   int32
 }
 
 // requester connects to a broker.
@@ -67,7 +67,7 @@ func (c *Consumer) requester(ctx context.Context, connections *connections, addr
 		return nil, fmt.Errorf("connecting to the broker %s: %w", address, err)
 	}
 	q := &requester{
-		conn: conn, answers: bufio.NewReader(conn), patience: c.o.Timing.Patience, newest: map[int16]int16{},
+		conn: conn, answers: bufio.NewReader(conn), timeout: c.o.Timing.AnswerTimeout, newest: map[int16]int16{},
 		format: kmsg.NewRequestFormatter(kmsg.FormatterClientID(connections.base.ClientID)),
 	}
 	if err := q.learnVersions(); err != nil {
@@ -94,7 +94,7 @@ func (q *requester) learnVersions() error {
 // for a while beyond the usual patience.
 func (q *requester) exchange(request kmsg.Request, answer kmsg.Response, withheld time.Duration) error {
 	// Sockets go by the real clock.
-	if err := q.conn.SetDeadline(time.Now().Add(withheld + q.patience)); err != nil {
+	if err := q.conn.SetDeadline(time.Now().Add(withheld + q.timeout)); err != nil {
 		return fmt.Errorf("setting a deadline: %w", err)
 	}
 	q.asked++

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// watch looks after the readers. One that makes no progress though messages wait
-// ends the generation, so that every connection is made again.
+// watch ends the generation when a reader makes no progress although messages wait, so
+// that every connection is made again.
 func (a *assignment) watch(ctx context.Context) {
 	ticker := time.NewTicker(a.c.o.Timing.StallAfter / 8)
 	defer ticker.Stop()
@@ -33,8 +33,8 @@ func (r *partitionReader) stalled() bool {
 	return !r.blocked.Load() && idle > r.c.o.Timing.StallAfter
 }
 
-// refreshLag asks for the end of a partition whose reader is held up by its
-// worker and so is not told: that is when the lag matters most.
+// refreshLag asks for the end of a partition whose reader waits for its worker and so
+// does not fetch: that is when the lag matters most.
 func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 	if !r.blocked.Load() {
 		return
@@ -44,11 +44,10 @@ func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 		r.log.Warn("asking for the lag", "error", err)
 		return
 	}
-	r.position.ends(r.c.o.Now(), end)
+	r.position.heardEnd(r.c.o.Now(), end)
 }
 
-// nameOpenTransaction tells of a transaction that holds up the partition for
-// longer than one is expected to be open.
+// nameOpenTransaction logs a transaction that has held up the partition for too long.
 func (r *partitionReader) nameOpenTransaction() {
 	now := r.c.o.Now()
 	if stable, waiting, since, hangs := r.position.hangs(now, r.c.o.Timing.StallAfter); hangs {

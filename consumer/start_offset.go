@@ -20,12 +20,12 @@ func (r *partitionReader) findStart(ctx context.Context, conn *requester, id top
 	unnamed := r.next >= 0 && id.known() && !r.id.known()
 	r.next, r.id, r.outOfRange = start, id, false
 	r.position.began(id, start, moved)
-	r.position.ends(r.c.o.Now(), end)
+	r.position.heardEnd(r.c.o.Now(), end)
 	r.noteTopic(ctx)
 	if moved || unnamed {
 		// Committed at once, so that the next member does not count a loss again,
 		// and notices when the topic is made again though nothing was read.
-		return r.hand(ctx, item{from: r, next: start, id: id, marker: true})
+		return r.enqueue(ctx, item{from: r, next: start, id: id, marker: true})
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (r *partitionReader) noteTopic(ctx context.Context) {
 	if !r.id.known() || r.id == r.noted {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.c.o.Timing.Patience)
+	ctx, cancel := context.WithTimeout(ctx, r.c.o.Timing.AnswerTimeout)
 	defer cancel()
 	if err := r.c.o.Store.RecordTopicID(ctx, r.topic, r.id.String()); err != nil {
 		r.log.Warn("keeping the id of the topic", "error", err)

@@ -12,10 +12,10 @@ import (
 	"referral/models"
 )
 
-// item is a message on its way to the storage, or a mere step forward.
+// item is a message to be stored, or only an offset to be committed.
 type item struct {
 	from     *partitionReader
-	next     int64 // offset to commit once it is done with
+	next     int64 // offset to commit once it is stored
 	weight   int64 // bytes
 	id       topicID
 	marker   bool // there is nothing to store
@@ -28,7 +28,7 @@ type worker struct {
 	subject   string // in the state of health
 	queue     chan item
 	room      *semaphore.Weighted // bytes that may still be held
-	most      int64
+	capacity  int64
 	commits   *commits
 	batchSize batchSize
 	batch     []item // room for one, used again and again
@@ -38,31 +38,31 @@ func newWorker(c *Consumer, group groupMember, number int) *worker {
 	most := max(1, c.o.Timing.InFlight/int64(c.o.Workers))
 	return &worker{
 		c: c, subject: onDatabase + " (worker " + strconv.Itoa(number+1) + ")",
-		queue: make(chan item, c.o.BatchSize), room: semaphore.NewWeighted(most), most: most,
+		queue: make(chan item, c.o.BatchSize), room: semaphore.NewWeighted(most), capacity: most,
 		commits: newCommits(c, group), batchSize: newBatchSize(c.o.BatchSize),
 	}
 }
 
-// weigh is what an item takes of the room: one that is larger than all of it
-// has to pass alone.
-func (w *worker) weigh(i item) int64 { return min(i.weight, w.most) }
+// roomFor is the room that an item takes: one that is larger than the capacity takes
+// all of it.
+func (w *worker) roomFor(i item) int64 { return min(i.weight, w.capacity) }
 
-// hand passes an item on as soon as there is room.
-func (w *worker) hand(ctx context.Context, i item) error {
-	if err := w.room.Acquire(ctx, w.weigh(i)); err != nil {
+// enqueue adds an item as soon as there is room.
+func (w *worker) enqueue(ctx context.Context, i item) error {
+	if err := w.room.Acquire(ctx, w.roomFor(i)); err != nil {
 		return err
 	}
 	select {
 	case w.queue <- i:
 		return nil
 	case <-ctx.Done():
-		w.room.Release(w.weigh(i))
+		w.room.Release(w.roomFor(i))
 		return ctx.Err()
 	}
 }
 
-// run writes batch after batch until ctx is done. A transaction in progress
-// then gets a grace to finish and to be committed.
+// run stores batch after batch until ctx is done. A transaction in progress then has
+// StopGrace to finish and to be committed.
 func (w *worker) run(ctx context.Context) {
 	defer w.c.health.Report(w.subject, nil)
 	writing, cancel := sleep.Outlast(ctx, w.c.o.Timing.StopGrace)
@@ -79,10 +79,10 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// fill waits for a first item and then a little longer for more, because a batch of
-// one costs as much as one of hundreds. It is nil when ctx is done.
+// fill waits for a first item and then for Linger for more, because a batch of one costs
+// as much as one of hundreds. It returns nil when ctx is done.
 func (w *worker) fill(ctx context.Context) []item {
-	clear(w.batch) // or the messages taken would stay in memory
+	clear(w.batch) // or the stored messages would stay in memory
 	batch := w.batch[:0]
 	var full <-chan time.Time
 	for len(batch) < w.c.o.BatchSize {
@@ -105,8 +105,8 @@ func (w *worker) fill(ctx context.Context) []item {
 	return batch
 }
 
-// process stores a batch and commits its offsets. An error means that the
-// partitions go before that could be done: then nothing is committed.
+// process stores a batch and commits its offsets. An error means that the partitions
+// went to another member first: then nothing is committed.
 func (w *worker) process(ctx, writing context.Context, batch []item) error {
 	deliveries := make([]models.DecodedMessage, 0, len(batch))
 	for i := range batch {
@@ -124,12 +124,11 @@ func (w *worker) process(ctx, writing context.Context, batch []item) error {
 	return nil
 }
 
-// done gives the room back, and notes how far each stretch of one partition got:
-// the offsets within it are of no interest any more.
+// done gives the room back, and notes the last offset of each partition.
 func (w *worker) done(batch []item) {
 	var weight int64
 	for i := range batch {
-		weight += w.weigh(batch[i])
+		weight += w.roomFor(batch[i])
 		if i+1 == len(batch) || batch[i+1].from != batch[i].from {
 			w.commits.add(batch[i])
 		}
@@ -137,25 +136,25 @@ func (w *worker) done(batch []item) {
 	w.room.Release(weight)
 }
 
-// count counts what became of the deliveries.
+// count counts what became of the messages.
 func (w *worker) count(deliveries []models.DecodedMessage, dispositions []models.Disposition) {
 	for i, became := range dispositions {
-		if became == models.Aside {
-			w.setAside(&deliveries[i])
+		if became == models.DeadLettered {
+			w.logDeadLetter(&deliveries[i])
 		}
 		event := w.c.decoder.EventType(deliveries[i].Message.Origin.Topic)
 		w.c.metrics.messages.WithLabelValues(event, string(became)).Inc()
 	}
 }
 
-func (w *worker) setAside(d *models.DecodedMessage) {
+func (w *worker) logDeadLetter(d *models.DecodedMessage) {
 	reason, detail := models.BadConflict, "another body under an identity that is already known"
 	if d.Err != nil {
 		reason, detail = d.Err.Reason, d.Err.Detail
 	}
-	w.c.metrics.setAside.WithLabelValues(string(reason)).Inc()
+	w.c.metrics.deadLetters.WithLabelValues(string(reason)).Inc()
 	origin := d.Message.Origin
-	w.c.log.Warn("message set aside", "reason", reason, "detail", detail,
+	w.c.log.Warn("a message became a dead letter", "reason", reason, "detail", detail,
 		"topic", origin.Topic, "partition", origin.Partition, "offset", origin.Offset)
 }
 

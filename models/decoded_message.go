@@ -38,9 +38,9 @@ type Disposition string
 
 // A delivery is applied, says nothing that was not known already, or is set aside.
 const (
-	Applied  Disposition = "applied"
-	Repeated Disposition = "repeated"
-	Aside    Disposition = "dead_letter"
+	Applied      Disposition = "applied"
+	Repeated     Disposition = "repeated"
+	DeadLettered Disposition = "dead_letter"
 )
 
 // ErrRefused marks an error of the storage that lies in the data and would come

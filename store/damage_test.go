@@ -32,7 +32,7 @@ func TestInvoiceWithoutItsRevisionsIsTakenAgain(t *testing.T) {
 	l := newLife(t)
 	l.facts(april(885, 1, 300000))
 	l.exec("DELETE FROM invoices")
-	if fate := l.take(l.fact(april(885, 1, 300000)), l.fact(owned("INV-2026-04-885", 700, 2, 1))); fate[0] != models.Applied || fate[1] != models.Aside {
+	if fate := l.take(l.fact(april(885, 1, 300000)), l.fact(owned("INV-2026-04-885", 700, 2, 1))); fate[0] != models.Applied || fate[1] != models.DeadLettered {
 		t.Errorf("the messages are %v", fate)
 	}
 	if n := l.number("SELECT count(*) FROM invoices"); n != 1 {

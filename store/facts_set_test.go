@@ -25,7 +25,7 @@ func TestStateIsThatOfTheUnion(t *testing.T) {
 			union.take(union.deliveries(facts...)...)
 
 			for _, batch := range cut(r, l.arrivals(r, facts), 1+r.IntN(40)) {
-				if slices.Contains(l.take(batch...), models.Aside) {
+				if slices.Contains(l.take(batch...), models.DeadLettered) {
 					t.Fatal("a fact was set aside")
 				}
 			}

@@ -120,7 +120,7 @@ func (b *ingestion) ingest(ctx context.Context, derive Derive) error {
 
 // reject makes a message a dead letter.
 func (b *ingestion) reject(i int, fault models.InputError) {
-	b.dispositions[i] = models.Aside
+	b.dispositions[i] = models.DeadLettered
 	b.faults[i] = fault
 }
 

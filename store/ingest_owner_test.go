@@ -75,7 +75,7 @@ func TestOneInvoiceTwoOwnersAtOnce(t *testing.T) {
 			l.inviter(700, 910)
 			fates := l.meet(l.fact(c.one), l.fact(c.other))
 			slices.Sort(fates)
-			if !slices.Equal(fates, []models.Disposition{models.Applied, models.Aside}) {
+			if !slices.Equal(fates, []models.Disposition{models.Applied, models.DeadLettered}) {
 				t.Errorf("they were %v", fates)
 			}
 			if n := l.number("SELECT count(*) FROM invoices"); n != 1 {
@@ -108,7 +108,7 @@ func TestOneFactTwiceAtOnce(t *testing.T) {
 		{"an invoice", owned("INV", 885, 1, 1000), owned("INV", 885, 1, 1000), models.Repeated},
 		{"an answer", answer, answer, models.Repeated},
 		{"an answer that names no account", answer, unkeyed, models.Repeated},
-		{"two amounts of an answer", answer, other, models.Aside},
+		{"two amounts of an answer", answer, other, models.DeadLettered},
 		{"an activation", activated(900, 885, "2026-04-02T09:00:00Z"), activated(900, 885, "2026-04-02T09:00:00Z"), models.Repeated},
 		{"a registration", registered(900, "2026-04-02T09:00:00Z"), registered(900, "2026-04-02T09:00:00Z"), models.Repeated},
 	} {

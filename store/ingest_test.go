@@ -106,8 +106,8 @@ func TestAnswersInConflict(t *testing.T) {
 	later.At = l.now.Add(time.Microsecond)
 	reworded.Reason = "as agreed"
 	unkeyed.AccountID = 0
-	l.expect("the first in the batch counts", l.deliveries(answer, other, answer, rejected), models.Applied, models.Aside, models.Repeated, models.Applied)
-	l.expect("again", l.deliveries(other, answer, reworded, unkeyed, later), models.Aside, models.Repeated, models.Repeated, models.Repeated, models.Applied)
+	l.expect("the first in the batch counts", l.deliveries(answer, other, answer, rejected), models.Applied, models.DeadLettered, models.Repeated, models.Applied)
+	l.expect("again", l.deliveries(other, answer, reworded, unkeyed, later), models.DeadLettered, models.Repeated, models.Repeated, models.Repeated, models.Applied)
 	if got := l.dump("SELECT account_id, status, amount_minor, reason, at FROM results"); got !=
 		"(885,applied,-5,\"\",\"2026-05-01 00:00:00+00\")\n(885,applied,-5,\"\",\"2026-05-01 00:00:00.000001+00\")\n(885,rejected,-5,\"\",\"2026-05-01 00:00:00+00\")" {
 		t.Errorf("answers kept:\n%s", got)
@@ -132,14 +132,14 @@ func TestInvoicesInConflict(t *testing.T) {
 	l.expect("the invoice", l.deliveries(first), models.Applied)
 	l.expect("the same under another event id", l.deliveries(april(885, 1, 300000)), models.Repeated)
 	l.expect("another body under one event id", []models.DecodedMessage{l.named("id", april(903, 1, 1)), l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1))},
-		models.Applied, models.Aside, models.Repeated)
-	l.expect("and in the next batch", []models.DecodedMessage{l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1, 0))}, models.Aside, models.Aside)
+		models.Applied, models.DeadLettered, models.Repeated)
+	l.expect("and in the next batch", []models.DecodedMessage{l.named("id", april(903, 1, 2)), l.named("id", april(903, 1, 1, 0))}, models.DeadLettered, models.DeadLettered)
 	l.expect("an id of two accounts in one batch", l.deliveries(owned("TWO", 904, 1, 1), owned("TWO", 905, 1, 1), owned("TWO", 904, 1, 1)),
-		models.Applied, models.Aside, models.Repeated)
-	l.expect("the revision with another sum", []models.DecodedMessage{l.named("bad", april(885, 1, 299999))}, models.Aside)
-	l.expect("the revision in another month", l.deliveries(elsewhere), models.Aside)
-	l.expect("an id of another account's", l.deliveries(stolen), models.Aside)
-	l.expect("two bodies in one batch", l.deliveries(april(902, 1, 1), april(902, 1, 2), april(902, 2, 2)), models.Applied, models.Aside, models.Applied)
+		models.Applied, models.DeadLettered, models.Repeated)
+	l.expect("the revision with another sum", []models.DecodedMessage{l.named("bad", april(885, 1, 299999))}, models.DeadLettered)
+	l.expect("the revision in another month", l.deliveries(elsewhere), models.DeadLettered)
+	l.expect("an id of another account's", l.deliveries(stolen), models.DeadLettered)
+	l.expect("two bodies in one batch", l.deliveries(april(902, 1, 1), april(902, 1, 2), april(902, 2, 2)), models.Applied, models.DeadLettered, models.Applied)
 	l.expect("the corrected one, its id is still free", []models.DecodedMessage{l.named("bad", april(885, 2, 299999))}, models.Applied)
 	if got := l.dump("SELECT account_id, period, revision, (SELECT sum(amount_minor) FROM invoice_lines n WHERE (n.account_id, n.period, n.invoice_id, n.revision) = (i.account_id, i.period, i.invoice_id, i.revision)) FROM invoices i WHERE account_id < 903"); got !=
 		"(885,202604,1,300000)\n(885,202604,2,299999)\n(902,202604,1,1)\n(902,202604,2,2)" {
@@ -164,7 +164,7 @@ func TestMixedBatch(t *testing.T) {
 	l.expect("the batch", []models.DecodedMessage{
 		known, unreadable, l.fact(april(885, 1, 1)), l.fact(april(900, 1, 1000)), l.fact(activated(900, 885, "2026-04-01T09:00:00Z")),
 		l.fact(registered(900, "2026-04-01T08:00:00Z")), unreadable, l.fact(activated(900, 900, "2026-04-02T09:00:00Z")),
-	}, models.Repeated, models.Aside, models.Aside, models.Applied, models.Applied, models.Applied, models.Aside, models.Applied)
+	}, models.Repeated, models.DeadLettered, models.DeadLettered, models.Applied, models.Applied, models.Applied, models.DeadLettered, models.Applied)
 	l.take(unreadable) // delivered again
 	list := l.asides()
 	if len(list) != 2 {
