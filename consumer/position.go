@@ -18,15 +18,14 @@ type topicPartition struct {
 
 func (p topicPartition) name() string { return p.topic + "/" + strconv.Itoa(p.partition) }
 
-// arrival is a message that was fetched and is not taken yet.
+// arrival is a message that was fetched and is not stored yet.
 type arrival struct {
 	next int64 // offset behind it
 	at   time.Time
 }
 
-// position is how far a partition goes and how far it has been taken, as last
-// heard. It outlives generations, so that a broker that goes away does not take
-// the stats with it.
+// position is where a partition ends and how far it is stored, as last heard. It outlives
+// generations, so that the metrics stay while the broker is away.
 type position struct {
 	topicPartition
 	mu     sync.Mutex
@@ -41,7 +40,7 @@ type position struct {
 	unread []arrival // in order
 }
 
-// began notes where a reader begins. Offsets of another topic say nothing any more.
+// began notes where a reader begins. Offsets of another topic are dropped.
 func (p *position) began(id topicID, next int64, moved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +54,7 @@ func (p *position) began(id topicID, next int64, moved bool) {
 	p.id = id
 }
 
-// ends notes where the broker says that the partition ends.
+// heardEnd notes where the broker says that the partition ends.
 func (p *position) heardEnd(now time.Time, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +62,7 @@ func (p *position) heardEnd(now time.Time, end int64) {
 	p.compare(now)
 }
 
-// settled notes up to where no transaction is open, with next to be fetched.
+// heardStable notes up to where no transaction is open, with next to be fetched.
 func (p *position) heardStable(now time.Time, stable, next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +75,7 @@ func (p *position) heardStable(now time.Time, stable, next int64) {
 	}
 }
 
-// fetched notes a message that the storage will be given.
+// fetched notes a message that is to be stored.
 func (p *position) fetched(next int64, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,15 +84,15 @@ func (p *position) fetched(next int64, at time.Time) {
 	}
 }
 
-// refetch forgets what was fetched and not taken, but for the oldest, whose age
-// is still to be told: the next reader will fetch it again.
+// refetch drops what was fetched and not stored, because the next reader fetches it again.
+// It keeps the oldest, whose age the metrics show.
 func (p *position) refetch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unread = slices.Clone(p.unread[:min(1, len(p.unread))])
 }
 
-// took notes how far the storage has got.
+// stored notes how far the partition is stored.
 func (p *position) stored(now time.Time, next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +117,7 @@ func (p *position) compare(now time.Time) {
 	}
 }
 
-// of is how far a topic was taken and where it ended, if that was heard here.
+// of is how far a topic was stored and where it ended, if that was heard here.
 func (p *position) of(id topicID) (taken, end int64, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +127,8 @@ func (p *position) of(id topicID) (taken, end int64, known bool) {
 	return p.taken, p.end, true
 }
 
-// hangs tells, once for each transaction, that one has held up the partition for
-// longer than is usual.
+// hangs tells, once for each transaction, that it has held up the partition for longer
+// than usual.
 func (p *position) hangs(now time.Time, usual time.Duration) (stable, waiting int64, since time.Time, hangs bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,8 +166,8 @@ func (p *position) stats(now time.Time) stats {
 	return f
 }
 
-// positions are those of the partitions that are this member's, or were when it
-// last heard of the group.
+// positions are those of the partitions that this member has, or had when it last heard
+// of the group.
 type positions struct {
 	now func() time.Time
 	mu  sync.Mutex

@@ -2,7 +2,7 @@ package models
 
 import "time"
 
-// ActivationStatus is where a request to activate a code stands.
+// ActivationStatus is what was decided about a request to activate a code.
 type ActivationStatus string
 
 // A request waits for its account's registration, and is then judged once and
@@ -16,7 +16,7 @@ const (
 // Reason says why an activation waits or was refused.
 type Reason string
 
-// The reasons, in the order in which they are looked for.
+// The reasons, in the order in which they are checked.
 const (
 	NotRegistered    Reason = "not_registered"
 	UnknownCode      Reason = "unknown_code"

@@ -29,8 +29,8 @@ type Adjustment struct {
 	Reason          AdjustmentReason
 	Items           []AdjustmentItem
 
-	// Damage is why an item, or its days, cannot be read, which then has none; nil
-	// for all that is in the ledger as it was posted.
+	// Damage is why an item or its days cannot be read; nil for a document that is as it
+	// was posted.
 	Damage error
 }
 
@@ -59,7 +59,7 @@ type Result struct {
 	Amount       Money
 	Reason       string
 	At           time.Time
-	Provenance   Provenance // only in a dossier
+	Provenance   Provenance // only for explain
 }
 
 // ResultStatus is whether billing booked an adjustment.

@@ -1,6 +1,6 @@
 package models
 
-// AuditHead is what an audit finds that concerns no one account.
+// AuditHead is what an audit finds that is not about one account.
 type AuditHead struct {
 	Closed           bool     // the period is signed off
 	PreviousClosed   bool     // and so is the one before it
@@ -11,7 +11,7 @@ type AuditHead struct {
 	Incomplete       []IncompleteChunk // not published, because the ledger does not show them whole
 	Signatures       []Signature       // under the period, the oldest first; the newest counts while it is closed
 	LastRun          int64             // the newest run of any period
-	Acts             []OperatorAction  // of persons, on the period and on the terms in force
+	Acts             []OperatorAction  // on the period and on the terms in force
 }
 
 // AccountHistory is everything known of one account that bears on one period (or on
@@ -58,7 +58,7 @@ func (c *AccountHistory) Answers() []*Result {
 // AuditInvoice is an invoice at its highest revision with every document on it.
 type AuditInvoice struct {
 	Invoice    Invoice
-	Provenance Provenance      // only in a dossier
+	Provenance Provenance      // only for explain
 	Documents  []AuditDocument // by sequence
 }
 
@@ -76,8 +76,8 @@ type AuditPackage struct {
 	RunID int64
 }
 
-// Answer is the answer that counts among several: the latest. Of two at one
-// moment, the rejection does, so that somebody looks at it.
+// Answer is the answer that counts among several: the latest, and of two with the same
+// time the rejection. Source: docs/rules.md, "Answers of billing".
 func Answer(answers []Result) (Result, bool) {
 	var last Result
 	for i, a := range answers {

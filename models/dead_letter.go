@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// DeadLetterHeader is the header of a message that was put back: the id of its
-// dead letter.
+// DeadLetterHeader is the header of a replayed message: the id of its dead letter.
 const DeadLetterHeader = "dead-letter-id"
 
-// DeadLetterState is what is being done about a message that was set aside.
+// DeadLetterState is what is being done about a dead letter.
 type DeadLetterState string
 
-// A dead letter waits for a person until it is discarded or put back. One that
-// was put back is resolved when it is taken, and waits again when it fails again.
+// A dead letter waits for a person until it is discarded or replayed. A replayed one is
+// resolved when its message is stored, and waits again when it fails again.
 const (
 	DeadLetterWaiting   DeadLetterState = "waiting"
 	DeadLetterReplayed  DeadLetterState = "replayed"
@@ -24,23 +23,23 @@ const (
 // DeadLetterStates is all of them.
 var DeadLetterStates = []DeadLetterState{DeadLetterWaiting, DeadLetterReplayed, DeadLetterResolved, DeadLetterDiscarded}
 
-// DeadLetterRecord is a message that was set aside, and what became of it. Its value is
-// the one that was put back last, its fault the latest.
+// DeadLetterRecord is a dead letter and what became of it. Its value is the one that was
+// replayed last, its error the latest.
 type DeadLetterRecord struct {
 	DeadLetter
 	Type       string // of the event, as far as it can be read
 	State      DeadLetterState
 	ReplayedAt time.Time // the last time; zero until then
-	Corrected  bool      // the value is not the one that was set aside first
+	Corrected  bool      // the value is not the original one
 	FirstErr   InputError
-	Outcomes   []ReplayOutcome // of every replay, in order; only of a letter read by itself
+	Outcomes   []ReplayOutcome // of every replay, in order; only of one that was read by itself
 }
 
-// ReplayOutcome is what became of a message that was put back.
+// ReplayOutcome is what became of a replayed message.
 type ReplayOutcome struct {
 	At     time.Time
-	Origin Origin      // of the message that was put back
-	Err    *InputError // nil when it was taken
+	Origin Origin      // of the replayed message
+	Err    *InputError // nil when it was stored
 }
 
 // DeadLetterFilter selects dead letters; what is zero selects all.

@@ -15,7 +15,7 @@ type Message struct {
 	At      time.Time // the broker's timestamp; zero when it is none
 }
 
-// DecodedMessage is a message and what could be read from it: a fact, or a fault.
+// DecodedMessage is a message and what was read from it: a fact, or an error.
 type DecodedMessage struct {
 	Message Message
 	Type    string // of the event, as far as it can be read
@@ -23,8 +23,8 @@ type DecodedMessage struct {
 	Err     *InputError
 }
 
-// InputError says why a message cannot be taken. Detail says what and where, for
-// people, and never quotes personal data.
+// InputError is why a message cannot be used. Detail says what is wrong and where, and
+// never quotes personal data.
 type InputError struct {
 	Reason BadInput
 	Detail string
@@ -33,7 +33,7 @@ type InputError struct {
 // Error is the reason with its detail.
 func (f *InputError) Error() string { return string(f.Reason) + ": " + f.Detail }
 
-// Disposition is what became of one delivery.
+// Disposition is what became of one message.
 type Disposition string
 
 // A delivery is applied, says nothing that was not known already, or is set aside.

@@ -15,20 +15,19 @@ const (
 	SMS   Channel = "sms"
 )
 
-// InvitationState is where an invitation stands.
+// InvitationState is how far an invitation has got.
 type InvitationState string
 
-// An invitation is written to its recipient at most once, unless anyone who was to
-// carry it said that it failed. A process that dies while it sends leaves an
-// unknown outcome: that one is not sent again, unless by the same transport and to
-// readers who drop a repeat.
+// An invitation is sent again only when its transport said that it did not take it. When
+// a process dies while it sends, the outcome is unknown, and the invitation is not sent
+// again, except to a topic, whose readers drop a repeat.
 const (
 	InvitationQueued    InvitationState = "queued"    // waits for a sender, or for another try
-	InvitationSending   InvitationState = "sending"   // a sender has it in hand
-	InvitationSent      InvitationState = "sent"      // the transport has taken it over
-	InvitationDelivered InvitationState = "delivered" // the transport says that it has arrived
+	InvitationSending   InvitationState = "sending"   // it is being sent
+	InvitationSent      InvitationState = "sent"      // the transport has accepted it
+	InvitationDelivered InvitationState = "delivered" // the receipt says that it has arrived
 	InvitationFailed    InvitationState = "failed"    // the transport refused it, or gave it up
-	InvitationUnknown   InvitationState = "unknown"   // sending was cut short; nobody knows
+	InvitationUnknown   InvitationState = "unknown"   // whether it was sent is not known
 	InvitationOptedOut  InvitationState = "opted_out" // the recipient wants no more of them
 )
 
@@ -75,16 +74,16 @@ func NewRecipientKey(channel Channel, canonical string) RecipientKey {
 // database learns no token from it.
 func TokenDigest(token string) Digest { return sha256.Sum256([]byte(token)) }
 
-// InvitationClaim is an invitation that a sender has in hand. Attempt tells this
-// claim from earlier and later ones.
+// InvitationClaim is an invitation that a process is sending. Attempt tells this claim
+// from earlier and later ones.
 type InvitationClaim struct {
 	AccountID int64
 	ID        UUID
 	Attempt   int
 }
 
-// ClaimedInvitation is an invitation in the hands of a sender, with what is
-// written into its message.
+// ClaimedInvitation is an invitation that a process is sending, with the contents of its
+// message.
 type ClaimedInvitation struct {
 	Claim     InvitationClaim
 	Channel   Channel
@@ -120,8 +119,8 @@ var (
 	ErrTransportRefuses = errors.New("the transport refuses the message")
 	// ErrTransportBusy says that the transport did not take the message this time.
 	ErrTransportBusy = errors.New("the transport puts the message off")
-	// ErrTransportAway says that the message was not tried: nobody is there to take
-	// any message, or nobody lets us in.
+	// ErrTransportAway says that the message was not tried: the transport is unreachable
+	// or refuses our credentials.
 	ErrTransportAway = errors.New("the transport cannot be reached")
 )
 

@@ -76,7 +76,7 @@ func (i *Invoice) Account() int64 { return i.AccountID }
 // Account is the account that the answer's message key names.
 func (r Result) Account() int64 { return r.AccountID }
 
-// DeadLetter is a message that could not be taken, kept whole with its reason.
+// DeadLetter is a message that could not be used, kept whole with its reason.
 type DeadLetter struct {
 	ID      int64 // 0 until stored
 	Message Message
@@ -90,7 +90,7 @@ type Header struct {
 	Value []byte
 }
 
-// BadInput classifies why a message was set aside.
+// BadInput classifies why a message became a dead letter.
 type BadInput string
 
 // The kinds of bad input (docs/contract.md, "Bad input").

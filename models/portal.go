@@ -36,8 +36,8 @@ type ClientRequest struct {
 // RequestStatus is what is known of a request.
 type RequestStatus string
 
-// A request is ours to answer, was answered, is being answered by somebody else,
-// or came before as another one.
+// A request is claimed by this process, was answered, is being answered by another
+// process, or its key came before with another request.
 const (
 	RequestOurs     RequestStatus = "ours"
 	RequestAnswered RequestStatus = "answered"
@@ -45,8 +45,8 @@ const (
 	RequestOther    RequestStatus = "other"
 )
 
-// RequestClaim is a request in hand. TakenAt is when it came for the first time,
-// and the same at every repeat; ClaimedAt tells this claim from others.
+// RequestClaim is a claimed request. TakenAt is when it came for the first time, and the
+// same at every repeat; ClaimedAt tells this claim from others.
 type RequestClaim struct {
 	ClientRequest
 	Status    RequestStatus

@@ -16,12 +16,12 @@ const (
 	RunFull        RunKind = "full"
 )
 
-// RunState is where a run stands.
+// RunState is how far a run has got.
 type RunState string
 
-// A run is rehearsed, held against the brake, posted, and ends done or, with
-// parked accounts, incomplete. A braked run waits for a person, and is abandoned
-// when it is started again.
+// A run is rehearsed, checked against the brake and posted. It ends as done or, with
+// parked accounts, as incomplete. A braked run waits for a person, and is abandoned when
+// it is started again.
 const (
 	RunRehearsing RunState = "rehearsing"
 	RunBraked     RunState = "braked"
@@ -38,14 +38,14 @@ type Run struct {
 	PostingPeriod Period
 	Kind          RunKind
 	State         RunState
-	Accepted      bool // passes the brake on a person's word
+	Accepted      bool // by a person, who lets it pass the brake
 	Brake         string
 	StartedAt     time.Time
 	FinishedAt    time.Time
 	Totals        Totals
 }
 
-// Active tells whether work is left that any worker may take.
+// Active tells whether work is left.
 func (r Run) Active() bool { return r.State == RunRehearsing || r.State == RunPosting }
 
 // RunRequest asks for a run.
@@ -53,14 +53,14 @@ type RunRequest struct {
 	Period Period
 	Slot   string // the scheduled time it stands for; empty when a person asks
 	Full   bool   // look at every account again
-	Accept bool   // pass the brake, on the word of By
+	Accept bool   // By lets it pass the brake
 	By     string
 	Reason string
 	Needed bool // make no run when there is nothing to look at
 	Chunk  int  // accounts per chunk
 }
 
-// PeriodState is where a period stands.
+// PeriodState is how far a period has got.
 type PeriodState string
 
 // A period is open, then run, then closed by finance.

@@ -38,6 +38,12 @@ func (k *broker) topics(b *testing.B, keys ...string) map[string]string {
 		all = append(all, names[key])
 	}
 	kafkatest.Create(b, partitions, nil, all...)
+	for _, name := range all {
+		for p := range partitions {
+			conn, _ := kafkatest.Leader(b, name, p) // there is none for a moment
+			_ = conn.Close()
+		}
+	}
 	return names
 }
 
@@ -46,6 +52,7 @@ func (k *broker) writer(topic string) *kafka.Writer {
 	return &kafka.Writer{
 		Addr: kafka.TCP(k.address), Topic: topic, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
 		Compression: kafka.Snappy, BatchBytes: batchBytes, BatchSize: 100_000, BatchTimeout: 5 * time.Millisecond,
+		Transport: &kafka.Transport{}, // one of its own, which remembers no topics of before
 	}
 }
 
