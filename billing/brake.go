@@ -23,8 +23,8 @@ func (l Limits) validate() error {
 	return nil
 }
 
-// Check holds a run's rehearsed totals against the limits and names each that
-// they break. before is the posted totals of the month before; its Accounts are
+// Check compares the totals of a rehearsed run with the limits and says which are
+// exceeded. before is the posted totals of the month before; its Accounts are
 // 0 when there was none.
 func (l Limits) Check(run, before models.Totals) []string {
 	var broken []string
@@ -47,8 +47,8 @@ func (l Limits) Check(run, before models.Totals) []string {
 	return broken
 }
 
-// changePercent is for the brake alone, which needs no exact figure: money
-// itself is never calculated in floating point.
+// changePercent is for the brake, which needs no exact number. Money itself is never
+// calculated in floating point.
 func changePercent(now, before models.Money) float64 {
 	if before == 0 {
 		return 0

@@ -13,9 +13,8 @@ type Clock interface {
 	Next(after time.Time) time.Time
 }
 
-// Due tells whether a period's own run is due: the period is over, and the schedule
-// has fired since it ended. One function of (period, now) decides for the cron, the start-up
-// and the nightly catch-up alike.
+// Due tells whether a period's own run is due: the period is over, and the schedule has
+// fired since it ended. The monthly run, the start-up and the nightly catch-up use it.
 func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) bool {
 	if !p.PeriodOver(period, now) {
 		return false
@@ -26,8 +25,7 @@ func (p *Programme) Due(period models.Period, schedule Clock, now time.Time) boo
 	return !fires.IsZero() && !fires.After(now)
 }
 
-// PeriodOver tells whether a month has ended, by the days of the programme's zone: until
-// then what is posted on it is not the whole month's.
+// PeriodOver tells whether a month has ended, in the days of the programme's zone.
 func (p *Programme) PeriodOver(period models.Period, now time.Time) bool {
 	return p.Local(now) >= period.End()
 }
@@ -79,8 +77,8 @@ func PeriodsPostedTo(periods []models.PeriodInfo, period models.Period) []models
 	})
 }
 
-// LimitsFor is the brake of a run. Shares and changes are measured on a month's
-// own run only: differences are too few to have any.
+// LimitsFor is the brake of a run. Shares and changes are measured on a month's own run
+// only. Source: docs/rules.md, "Settlement and the brake".
 func (p *Programme) LimitsFor(run models.Run) Limits {
 	limits := p.TermsOn(run.Period.First()).Brake
 	if run.Kind != models.RunRegular {

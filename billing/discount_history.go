@@ -7,9 +7,9 @@ import (
 	"referral/models"
 )
 
-// DiscountChange is what one event did to the client's percentage. A day with
-// several of them ends with the percentage of the last; a friend who brings no
-// more percent (100 are reached) is told all the same, for the end moves.
+// DiscountChange is what one event did to the client's percentage. A day with several of
+// them ends with the percentage of the last. A friend who brings no higher percentage is
+// a change too, because the end moves.
 type DiscountChange struct {
 	On      models.Date
 	Percent int // from that day on, both kinds together
@@ -84,7 +84,7 @@ func (p *Programme) changeEvents(c *models.AccountHistory) []changeEvent {
 		}})
 		events = beforeLeaving(events, p.Local(left))
 	}
-	// Stable, for several friends of one day are in their order already.
+	// Stable, because several friends of one day are in order already.
 	slices.SortStableFunc(events, func(a, b changeEvent) int {
 		return cmp.Or(cmp.Compare(a.on, b.on), cmp.Compare(a.rank, b.rank))
 	})
@@ -126,8 +126,7 @@ func (p *Programme) ladderEvents(c *models.AccountHistory) []changeEvent {
 	return events
 }
 
-// untilLeaving is the end of a discount, which an account that leaves does not
-// outlive.
+// untilLeaving is the end of a discount, at the latest the day that the account leaves.
 func (p *Programme) untilLeaving(c *models.AccountHistory, end models.Date) models.Date {
 	if left := c.Account.TerminatedAt; !left.IsZero() {
 		return min(end, p.Local(left))

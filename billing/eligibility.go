@@ -15,9 +15,8 @@ type EligibilityRequest struct {
 	Activated   bool // the invitee already has an accepted code
 }
 
-// CheckEligibility says whether an application is accepted (the empty reason) or the first
-// rule that it fails. [models.NotRegistered] is no decision: the application
-// waits. Source: docs/programme.md, "Who may activate a code".
+// CheckEligibility returns the first rule that a request fails, and an empty reason when
+// it is accepted. [models.NotRegistered] is not a decision: the request is pending. Source: docs/programme.md, "Who may activate a code".
 func (p *Programme) CheckEligibility(a EligibilityRequest) models.Reason {
 	if !a.Invitee.Registered() {
 		return models.NotRegistered

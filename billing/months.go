@@ -21,8 +21,7 @@ type MonthMoney struct {
 	Invoices []InvoiceSums
 }
 
-// Months is what the invoices of a case brought their account, month by month,
-// the newest first. An invoice that was cancelled before anything was posted on
+// Months is what the invoices of an account brought it, month by month, the newest first. An invoice that was cancelled before anything was posted on
 // it brought nothing and is left out.
 func (p *Programme) Months(c *models.AccountHistory) []MonthMoney {
 	timeline := Timeline(p.EntitlementsOf(c).Discounts)

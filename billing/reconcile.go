@@ -39,7 +39,7 @@ const (
 	// What was signed, with the corrections posted since, is not what the ledger holds.
 	BreakMoreThanSigned BreakKind = "posted-more-than-signed"
 	BreakLessThanSigned BreakKind = "posted-less-than-signed"
-	BreakTotals         BreakKind = "totals-differ" // no document is to blame: a defect of the reconciliation
+	BreakTotals         BreakKind = "totals-differ" // no document explains it: a defect of the reconciliation
 )
 
 // Break is one thing that does not tie, by name.
@@ -54,12 +54,12 @@ type Break struct {
 	Detail     string
 }
 
-// NoticeKind classifies what ties and is still worth knowing.
+// NoticeKind classifies notices.
 type NoticeKind string
 
-// A surplus package is one that a late fact left behind; a held line waits for
-// its service to be put on a list; packages wait for the run of an earlier month
-// that no invoice has named; what was written off is settled by hand.
+// A surplus package is not earned by the facts any more; the service of a held line is
+// not named in the terms; packages wait for the run of an earlier month that no invoice
+// has named; what was written off is settled by hand.
 const (
 	NoticeSurplus    NoticeKind = "surplus-package"
 	NoticeHeld       NoticeKind = "held-line"
@@ -67,7 +67,7 @@ const (
 	NoticeWrittenOff NoticeKind = "written-off"
 )
 
-// Notice is something worth knowing that does tie.
+// Notice is something that ties but that finance should know.
 type Notice struct {
 	Kind      NoticeKind
 	AccountID int64
@@ -80,13 +80,13 @@ type Notice struct {
 // name. All of them are counted.
 const MaxNamed = 10_000
 
-// AnswerGrace is how long billing may take over a document: what was posted within
-// the grace before Now and is not answered yet is on its way. The zero AnswerGrace
-// takes nothing for that.
+// AnswerGrace is how long billing may take to answer a document: what was posted within
+// Grace before Now and is not answered yet is on its way. With the zero AnswerGrace
+// nothing is.
 type AnswerGrace struct {
 	Now    time.Time
 	Grace  time.Duration
-	Strict bool // what is on its way is counted, and a break all the same
+	Strict bool // what is on its way is counted, and is a break
 }
 
 // Reconciliation compares the totals of a period, account by account. Its
@@ -107,7 +107,7 @@ type Reconciliation struct {
 	Invoices    int64 // of the period, of these accounts
 	Documents   int64 // on those invoices
 	Packages    int64
-	OnTheWay    int64 // of the documents and packages; unless the patience is strict, the totals take them for arrived
+	OnTheWay    int64 // of the documents and packages; unless the grace is strict, the totals count them as answered
 	Controls    map[models.TotalKey]models.Control
 	Breaks      []Break // the first MaxNamed by account
 	BreakCount  int64
@@ -229,16 +229,13 @@ func (r *Reconciliation) fail(b Break) {
 	}
 }
 
-// namesOrphanOf tells whether an answer to nothing that is dated in a month is
-// named under this one. Whose it is nobody can tell, but it is named once: under
-// the month before, whose own run was due when it came, or under its own when that
-// one has been signed off and nobody looks at it any more. One that billing has
-// rejected is booked nowhere, and is named under none.
+// namesOrphanOf tells whether an answer without a document that is dated in a month is
+// named under this period. Source: docs/rules.md, "Answers of billing".
 func (r *Reconciliation) namesOrphanOf(month models.Period) bool {
 	return r.period == month.Previous() && !r.closed || r.period == month && r.before
 }
 
-// find counts what is on its way, and takes all else for a break.
+// find counts what is on its way; everything else is a break.
 func (r *Reconciliation) find(f finding) {
 	if f.onTheWay {
 		r.OnTheWay++
@@ -260,7 +257,7 @@ func (r *Reconciliation) anyInvoice(timeline []models.Segment, inv *models.Audit
 	if inv.Invoice.Period == r.period {
 		r.invoice(timeline, inv)
 	} else {
-		r.elsewhere(inv)
+		r.otherInvoice(inv)
 	}
 }
 
@@ -281,7 +278,7 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 		}
 	}
 	if off, differs := lineDifferences(inv, desired.Items); differs {
-		findings = blame(findings, off, inv)
+		findings = attribute(findings, off, inv)
 	}
 	for _, f := range findings {
 		r.find(f)
@@ -307,9 +304,9 @@ func (r *Reconciliation) hold(held []models.HeldLine) {
 	}
 }
 
-// elsewhere explains answers by an invoice of another period, whose own
-// reconciliation names what is wrong with it.
-func (r *Reconciliation) elsewhere(inv *models.AuditInvoice) {
+// otherInvoice explains answers by an invoice of another period, whose own reconciliation
+// names what is wrong with it.
+func (r *Reconciliation) otherInvoice(inv *models.AuditInvoice) {
 	r.sum(inv, false)
 	r.entries(inv)
 	r.gaps(inv)

@@ -8,55 +8,54 @@ import (
 	"referral/models"
 )
 
-// entry is a document of the ledger as billing should know it.
+// entry is a document of the ledger with its progress.
 type entry struct {
 	*models.AuditDocument
 	progress
-	id  models.UUID  // that follows from its invoice and number, whatever the ledger says
+	id  models.UUID  // that follows from its invoice and number
 	sum models.Money // of its items
 }
 
-// progress is how far a document or a package has got on its way to billing and
-// back.
+// progress is how far a document or a package has got: published, answered.
 type progress struct {
 	track
 	isPublished bool
 	resend      *models.Resend // that billing has not answered
-	isYoung     bool           // posted, or sent again, within the grace
-	isExcused   bool           // by it, if it is on its way
+	isRecent    bool           // posted, or sent again, within the grace
+	isExcused   bool           // recent, so that it need not be published and answered yet
 }
 
 func (r *Reconciliation) progress(t track) progress {
 	p := progress{track: t, resend: t.pending()}
 	since := t.postedAt
-	if p.resend != nil { // the rejection before it is no answer any more
+	if p.resend != nil { // the rejection before it does not count any more
 		since, p.isAnswered = p.resend.At, false
 	}
-	p.isYoung = r.grace.Grace > 0 && since.Add(r.grace.Grace).After(r.grace.Now)
-	p.isExcused = p.isYoung && !r.grace.Strict
-	// What has gone out is marked when all of its chunk has: billing may be faster.
-	p.isPublished = t.published || p.resend != nil || p.isYoung && t.isAnswered
+	p.isRecent = r.grace.Grace > 0 && since.Add(r.grace.Grace).After(r.grace.Now)
+	p.isExcused = p.isRecent && !r.grace.Strict
+	// A document is marked as published when all of its chunk is: billing may be faster.
+	p.isPublished = t.published || p.resend != nil || p.isRecent && t.isAnswered
 	return p
 }
 
-// inTotals tells which totals it counts in. What is excused counts as arrived:
-// else the totals would differ with nothing to blame.
+// inTotals tells which totals it counts in. What is excused counts as published and
+// answered: otherwise the totals would differ without a break.
 func (p *progress) inTotals() (published, answered bool) {
 	return p.isPublished || p.isExcused, p.applied() || p.isExcused && !p.isAnswered
 }
 
-// stop is where a document is that has not come through, and what that is called;
-// empty for one that has, or that is settled by hand.
-func (p *progress) stop(name string) (kind BreakKind, detail string, onTheWay bool) {
+// unfinished is the break of a document that is not applied by billing; empty for one
+// that is, or that is settled by hand.
+func (p *progress) unfinished(name string) (kind BreakKind, detail string, onTheWay bool) {
 	switch {
 	case !p.isPublished:
-		return BreakUnpublished, name + " has not been published", p.isYoung
+		return BreakUnpublished, name + " has not been published", p.isRecent
 	case p.resend != nil && !p.resend.Published:
-		return BreakUnpublished, fmt.Sprintf("%s has not been published again, as %s requested on %s", name, p.resend.By, stamp(p.resend.At)), p.isYoung
+		return BreakUnpublished, fmt.Sprintf("%s has not been published again, as %s requested on %s", name, p.resend.By, stamp(p.resend.At)), p.isRecent
 	case p.resend != nil:
-		return BreakUnanswered, fmt.Sprintf("billing has not answered %s since it was sent again on %s", name, stamp(p.resend.At)), p.isYoung
+		return BreakUnanswered, fmt.Sprintf("billing has not answered %s since it was sent again on %s", name, stamp(p.resend.At)), p.isRecent
 	case !p.isAnswered:
-		return BreakUnanswered, "billing has not answered " + name, p.isYoung
+		return BreakUnanswered, "billing has not answered " + name, p.isRecent
 	case p.applied() && p.writeOff != nil:
 		return BreakPaidWrittenOff, fmt.Sprintf("billing booked %s on %s although %s wrote it off on %s", name, stamp(p.answer.At), p.writeOff.By, stamp(p.writeOff.At)), false
 	case !p.applied() && p.writeOff == nil:
@@ -73,9 +72,9 @@ func (r *Reconciliation) noteWriteOff(p *progress, n Notice, name string) {
 	}
 }
 
-// believed is the document's amount by the best witness: billing's, which keeps
-// books of its own.
-func (e *entry) believed() models.Money {
+// likelyAmount is what the document was posted with: what billing booked, if it has
+// booked it, because it keeps its own records.
+func (e *entry) likelyAmount() models.Money {
 	if e.applied() {
 		return e.answer.Amount
 	}
@@ -85,7 +84,7 @@ func (e *entry) believed() models.Money {
 func (r *Reconciliation) entry(d *models.AuditDocument) entry {
 	e := entry{AuditDocument: d, id: documentID(d), sum: d.ItemSum()}
 	t := trackOf(&d.DocumentHistory)
-	if d.ID != e.id { // the answers found are another document's; its own answer nothing
+	if d.ID != e.id { // the answers found belong to another document
 		t.answer, t.isAnswered = r.claim(e.id)
 	}
 	e.progress = r.progress(t)
@@ -118,8 +117,8 @@ func (r *Reconciliation) entries(inv *models.AuditInvoice) []entry {
 	return entries
 }
 
-// claim finds the answer to a document that the ledger does not hold by that id,
-// and explains it so.
+// claim finds the answer to a document that the ledger does not hold by that id. The
+// answer is then explained.
 func (r *Reconciliation) claim(id models.UUID) (models.Result, bool) {
 	answer, known := r.orphans[id]
 	delete(r.orphans, id)
@@ -131,22 +130,22 @@ func (r *Reconciliation) claim(id models.UUID) (models.Result, bool) {
 type finding struct {
 	Break
 	shift    models.Money
-	unsure   bool // nobody remembers the amount
-	onTheWay bool // nothing is wrong with it but that it was posted a short while ago
+	unsure   bool // the amount is not known
+	onTheWay bool // it was posted a short while ago, and nothing else is wrong
 }
 
-// inspect holds a document against itself, its publication and its answer.
+// inspect compares a document with itself, its publication and its answer.
 func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
-	f := finding{shift: e.sum - e.believed()}
+	f := finding{shift: e.sum - e.likelyAmount()}
 	f.Break = Break{AccountID: e.AccountID, InvoiceID: e.InvoiceID, DocumentID: e.id, Expected: e.Amount}
 	name := fmt.Sprintf("document %d", e.Sequence)
 	switch {
 	case e.ID != e.id:
-		f.Kind, f.Expected, f.Actual = BreakAltered, e.believed(), e.sum
+		f.Kind, f.Expected, f.Actual = BreakAltered, e.likelyAmount(), e.sum
 		f.Detail = fmt.Sprintf("%s has the id %s, not the one that follows from its invoice and number", name, e.ID)
 	case e.sum != e.Amount:
-		f.Kind, f.Expected, f.Actual = BreakAltered, e.believed(), e.sum
-		if e.sum == e.believed() {
+		f.Kind, f.Expected, f.Actual = BreakAltered, e.likelyAmount(), e.sum
+		if e.sum == e.likelyAmount() {
 			f.Actual = e.Amount
 		}
 		f.Detail = fmt.Sprintf("%s says %s, its items sum to %s", name, e.Amount, e.sum)
@@ -160,7 +159,7 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 		f.Kind, f.Actual = BreakAltered, e.Amount
 		f.Detail = fmt.Sprintf("%s is in %s, its invoice in %s", name, e.Currency, inv.Invoice.Currency)
 	default:
-		if f.Kind, f.Detail, f.onTheWay = e.stop(name); f.Kind == BreakPaidWrittenOff {
+		if f.Kind, f.Detail, f.onTheWay = e.unfinished(name); f.Kind == BreakPaidWrittenOff {
 			f.Expected, f.Actual = 0, e.answer.Amount
 		}
 		if f.Kind == "" && e.applied() && e.answer.Amount != e.Amount {
@@ -171,8 +170,8 @@ func inspect(inv *models.AuditInvoice, e *entry) (finding, bool) {
 	return f, f.Kind != ""
 }
 
-// maxGap bounds the documents named between two numbers of an invoice: no invoice
-// is settled so often, so a longer gap is a number that was altered.
+// maxGap limits how many missing documents between two numbers of an invoice are named.
+// No invoice is settled so often, so in a longer gap a number was altered.
 const maxGap = 1000
 
 // gaps names the documents that are missing: the numbers between those there
@@ -206,8 +205,7 @@ func (r *Reconciliation) gaps(inv *models.AuditInvoice) (findings []finding, los
 		case r.orphans[id].Status == models.ResultApplied:
 			missing(last)
 		default:
-			// Billing has booked nothing, and that the ledger lacks something its lines
-			// will show.
+			// Billing has booked nothing. What the ledger lacks shows in its lines.
 			delete(r.orphans, id)
 		}
 	}
@@ -270,25 +268,24 @@ func lineSums(documents []models.AuditDocument) map[string]models.Money {
 	return sums
 }
 
-// blame puts a difference down to the documents that were altered or are missing,
-// when they explain it: it is the same fault seen from another side. Else it is a
-// finding of its own.
-func blame(findings []finding, off Break, inv *models.AuditInvoice) []finding {
-	guilty := explaining(findings, off.Actual-off.Expected)
-	for _, f := range guilty {
+// attribute attributes a difference to the documents that were altered or are missing,
+// when they explain it. Otherwise the difference is a finding of its own.
+func attribute(findings []finding, off Break, inv *models.AuditInvoice) []finding {
+	causes := causesOf(findings, off.Actual-off.Expected)
+	for _, f := range causes {
 		if isAnsweredOtherwise(f.Kind) {
 			f.Kind, f.Expected, f.Actual = BreakAltered, f.Actual, f.Expected
 		}
 		f.LineIDs = off.LineIDs
 		f.Detail += "; " + off.Detail
 	}
-	if len(guilty) > 0 {
+	if len(causes) > 0 {
 		return findings
 	}
-	if d := suspect(inv); d != nil && !isAltered(findings, documentID(d)) {
+	if d := inconsistent(inv); d != nil && !isAltered(findings, documentID(d)) {
 		off.Kind, off.DocumentID = BreakAltered, documentID(d)
 		off.Detail = fmt.Sprintf("the items of document %d do not follow from the days that they name; %s", d.Sequence, off.Detail)
-		// The document may wait for something besides; altered, it is named once.
+		// The document may also wait for something; it is named once.
 		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.DocumentID == off.DocumentID })
 	}
 	return append(findings, finding{Break: off})
@@ -299,9 +296,9 @@ func isAltered(findings []finding, id models.UUID) bool {
 	return slices.ContainsFunc(findings, func(f finding) bool { return f.Kind == BreakAltered && f.DocumentID == id && f.shift != 0 })
 }
 
-// explaining is the findings that together, or one of them alone, moved the
-// ledger by difference.
-func explaining(findings []finding, difference models.Money) []*finding {
+// causesOf is the findings that together, or one of them alone, explain a difference of
+// the ledger.
+func causesOf(findings []finding, difference models.Money) []*finding {
 	var movers []*finding
 	var moved models.Money
 	unsure := false
@@ -323,10 +320,10 @@ func explaining(findings []finding, difference models.Money) []*finding {
 	return nil
 }
 
-// suspect is the first document whose amounts do not follow from the days that it
-// names; nil when there is none, or when it cannot be told because a document is
-// of an earlier revision, whose lines are not at hand.
-func suspect(inv *models.AuditInvoice) *models.AuditDocument {
+// inconsistent is the first document whose amounts do not follow from the days that it
+// names. It is nil when there is none, and when a document is of an earlier revision,
+// whose lines are not loaded.
+func inconsistent(inv *models.AuditInvoice) *models.AuditDocument {
 	sums := map[string]models.Money{}
 	for i := range inv.Documents {
 		d := &inv.Documents[i]

@@ -6,8 +6,7 @@ import (
 	"referral/models"
 )
 
-// packages compares the packages of the period: those earned in it with those
-// that went out.
+// packages compares the packages earned in the period with those in the ledger.
 func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.Entitlements) {
 	if len(entitlements.Grants) == 0 && len(c.Packages) == 0 {
 		return
@@ -16,7 +15,7 @@ func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.
 	for _, g := range entitlements.Grants {
 		switch {
 		case g.GrantedOn.Period() != r.period:
-			r.claimElsewhere(PackageID(g.AccountID, g.SMS, g.Ordinal))
+			r.leaveToOwnPeriod(PackageID(g.AccountID, g.SMS, g.Ordinal))
 		case counts.takeOwed(g):
 			r.notPosted(g, r.packageInvoice(c))
 		}
@@ -26,13 +25,13 @@ func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.
 		if p.Period == r.period {
 			r.onePackage(p, counts)
 		} else {
-			r.claimElsewhere(PackageID(p.AccountID, p.SMS, p.Ordinal))
+			r.leaveToOwnPeriod(PackageID(p.AccountID, p.SMS, p.Ordinal))
 		}
 	}
 }
 
-// claimElsewhere leaves an answer to the reconciliation of its own period.
-func (r *Reconciliation) claimElsewhere(id models.UUID) { delete(r.orphans, id) }
+// leaveToOwnPeriod leaves an answer to the reconciliation of its own period.
+func (r *Reconciliation) leaveToOwnPeriod(id models.UUID) { delete(r.orphans, id) }
 
 // packageInvoice is the invoice that a package of the period goes out on.
 func (r *Reconciliation) packageInvoice(c *models.AccountHistory) string {
@@ -61,9 +60,9 @@ func (r *Reconciliation) notPosted(g models.Grant, invoice string) {
 	r.fail(b)
 }
 
-// onePackage holds a package that went out against itself, its publication and
-// its answer. It counts as entitled even when the facts as they are now would not
-// give it: what went out is not taken back, and is named as a surplus.
+// onePackage compares a package of the ledger with itself, its publication and its answer.
+// It counts as entitled even when the facts do not give it any more: it is not taken
+// back, and is reported as a surplus.
 func (r *Reconciliation) onePackage(p *models.AuditPackage, counts packageCounts) {
 	r.Packages++
 	r.sums.sms(p)
@@ -104,7 +103,7 @@ func inspectPackage(p *models.AuditPackage, id models.UUID, so *progress) (findi
 	case p.ID != id:
 		f.Kind, f.Detail = BreakAltered, fmt.Sprintf("%s has the id %s, not the one that follows from its account, size and number", name, p.ID)
 	default:
-		if f.Kind, f.Detail, f.onTheWay = so.stop(name); f.Kind == "" && so.applied() && so.answer.Amount != 0 {
+		if f.Kind, f.Detail, f.onTheWay = so.unfinished(name); f.Kind == "" && so.applied() && so.answer.Amount != 0 {
 			f.Kind, f.Actual, f.Detail = answeredKind(0, so.answer.Amount), so.answer.Amount, fmt.Sprintf("%s is free, billing booked %s", name, so.answer.Amount)
 		}
 	}

@@ -49,12 +49,12 @@ type Desired struct {
 	Items      []models.AdjustmentItem // the lines that get something, amounts as added to the invoice
 	Held       []models.HeldLine
 	Full       bool // a day of a line has 100 %
-	Discounted bool // a line has a discount, be it of nothing
+	Discounted bool // a line has a discount, even one of 0
 }
 
-// Desire computes what is owed on an invoice from the discounts of its account.
-// Packages of SMS are never discounted; a service on no list is held. An invoice
-// whose lines cannot be read panics, as one whose sums overflow does.
+// Desire calculates what is owed on an invoice from the discounts of its account. A
+// service that the terms do not name is held. It panics when the lines cannot be read or
+// the sums overflow.
 func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desired {
 	var d Desired
 	if len(timeline) == 0 {
@@ -84,7 +84,7 @@ func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desir
 	return d
 }
 
-// add adds a line; there are so many more that may follow.
+// add adds a line; lines is how many there are from this one on.
 func (d *Desired) add(l *models.Line, segments []models.Segment, lines int) {
 	for _, s := range segments {
 		d.Full = d.Full || s.Percent() == 100
@@ -121,8 +121,8 @@ func difference(run *models.Run, c *models.InvoiceInput, desired []models.Adjust
 	return doc, true
 }
 
-// checkAmount refuses a document that billing could not answer, and a few of which
-// no total could hold.
+// checkAmount refuses a document whose amount billing could not answer: answers are
+// limited to models.MaxAmount.
 func checkAmount(amount models.Money) error {
 	if magnitude(amount) > models.MaxAmount {
 		return fmt.Errorf("the document comes to %s, beyond any amount that is taken", amount)

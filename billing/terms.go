@@ -106,8 +106,8 @@ func validateTerm(what string, percent, months int) error {
 	return nil
 }
 
-// TermsOn is the version in force on a day. A day before the first version is
-// judged by the first: terms that were never announced cannot have applied.
+// TermsOn is the version in force on a day. A day before the first version has the terms
+// of the first.
 func (p *Programme) TermsOn(day models.Date) *Terms {
 	i := sort.Search(len(p.Versions), func(i int) bool { return p.Versions[i].EffectiveFrom > day })
 	return &p.Versions[max(i-1, 0)]
@@ -119,16 +119,16 @@ func (p *Programme) Local(t time.Time) models.Date { return models.DateOf(t, p.Z
 // ServiceClass is what a discount does to a service.
 type ServiceClass int
 
-// A service on neither list is held: reported, and corrected once listed.
+// A held service is on neither list: reported, and corrected once it is listed.
 const (
 	Held ServiceClass = iota
 	Discounted
 	Excluded
 )
 
-// Class of a service on a day. A service that the version of the day does not
-// list takes the word of the first later version that does: that is how a held
-// line gets corrected by an addition to the terms.
+// Class is the class of a service on a day: that of the version of the day, or of the
+// first later version that names the service, so that an addition to the terms corrects
+// a held line.
 func (p *Programme) Class(service string, day models.Date) ServiceClass {
 	i := sort.Search(len(p.Versions), func(i int) bool { return p.Versions[i].EffectiveFrom > day })
 	for _, version := range p.Versions[max(i-1, 0):] {
