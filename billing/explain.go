@@ -20,8 +20,8 @@ type Explanation struct {
 	Provenance   ExplainedValues       `json:"provenance"`
 	Activations  []ExplainedActivation `json:"activations"` // its own requests, by arrival
 	Promised     bool                  `json:"promised"`    // a discount of its own waits for the promo end
-	Ladder       []ExplainedLadderStep `json:"ladder"`
-	Discounts    []ExplainedDiscount   `json:"discounts"`
+	Ladder       []LadderStep          `json:"ladder"`
+	Discounts    []models.Discount     `json:"discounts"`
 	Packages     []ExplainedPackage    `json:"packages"`
 	Parked       []ExplainedParking    `json:"parked,omitempty"` // all of it; an invoice says so itself
 	Invoices     []InvoiceSums         `json:"invoices,omitzero"`
@@ -65,26 +65,6 @@ type ExplainedActivation struct {
 	Words       string                  `json:"words"`
 	InviterID   int64                   `json:"inviter_id,omitempty"`
 	Provenance  *ExplainedProvenance    `json:"provenance,omitempty"`
-}
-
-// ExplainedLadderStep is one friend and the step of the ladder that the friend led to.
-type ExplainedLadderStep struct {
-	On       models.Date `json:"on"`
-	FriendID int64       `json:"friend_id"`
-	Step     int         `json:"step"`
-	Percent  int         `json:"percent"`
-	End      models.Date `json:"end"` // first day without the discount, as it stood then
-	SMS      int         `json:"sms,omitempty"`
-	Restart  bool        `json:"restart"` // no discount was active before
-}
-
-// ExplainedDiscount is a stretch of days with a percentage off.
-type ExplainedDiscount struct {
-	Kind    models.DiscountKind `json:"kind"`
-	From    models.Date         `json:"from"`
-	To      models.Date         `json:"to"` // exclusive
-	Percent int                 `json:"percent"`
-	Step    int                 `json:"step,omitempty"`
 }
 
 // ExplainedPackage is a package that was earned, or went out, or both.
@@ -160,17 +140,11 @@ func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 			p.explainProvenance(a.Provenance.Registered), p.explainProvenance(a.Provenance.PromoEnded),
 			p.explainProvenance(a.Provenance.Terminated), p.explainProvenance(a.Provenance.Profile),
 		},
-		Activations: []ExplainedActivation{}, Promised: AwaitsPromoEnd(a, own), Ladder: []ExplainedLadderStep{}, Discounts: []ExplainedDiscount{},
+		Activations: []ExplainedActivation{}, Promised: AwaitsPromoEnd(a, own), Ladder: p.Ladder(c.Referrals), Discounts: append([]models.Discount{}, entitlements.Discounts...),
 		Packages: p.explainPackages(c, entitlements), Invoices: []InvoiceSums{},
 	}
 	for _, act := range c.Activations {
 		e.Activations = append(e.Activations, p.explainActivation(a, act))
-	}
-	for _, r := range p.Ladder(c.Referrals) {
-		e.Ladder = append(e.Ladder, ExplainedLadderStep{r.On, r.InviteeID, r.Step, r.Percent, r.End, r.SMS, r.Restart})
-	}
-	for _, d := range entitlements.Discounts {
-		e.Discounts = append(e.Discounts, ExplainedDiscount{d.Kind, d.From, d.To, d.Percent, d.Step})
 	}
 	for _, parked := range c.Parked {
 		if parked.InvoiceID == "" {

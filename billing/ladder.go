@@ -9,13 +9,13 @@ import (
 
 // LadderStep is one activation of an inviter's code and where on the ladder it led.
 type LadderStep struct {
-	InviteeID int64
-	On        models.Date
-	Step      int // from 1
-	Percent   int
-	End       models.Date // first day without the discount, as known after this activation
-	SMS       int         // package given for reaching the step; 0 for none
-	Restart   bool        // no discount was active before
+	On        models.Date `json:"on"`
+	InviteeID int64       `json:"friend_id"`
+	Step      int         `json:"step"` // from 1
+	Percent   int         `json:"percent"`
+	End       models.Date `json:"end"`           // first day without the discount, as known after this activation
+	SMS       int         `json:"sms,omitempty"` // package given for reaching the step; 0 for none
+	Restart   bool        `json:"restart"`       // no discount was active before
 }
 
 // Ladder folds an inviter's accepted activations, in any order, into the steps

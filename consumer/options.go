@@ -61,7 +61,7 @@ type Timing struct {
 	SessionTimeout time.Duration // after which the group gives a silent member's partitions away; 30 s
 	Heartbeat      time.Duration // 3 s
 	WatchTopics    time.Duration // how often to look for new partitions; 30 s
-	InFlight       int64         // bytes of messages waiting to be stored, and about as much while fetching; 16 MiB
+	InFlight       int64         // bytes of messages waiting to be stored, and about as much while fetching; 10 MiB
 }
 
 // stopReserve is what a stop may take beyond StopGrace: committing and leaving.
@@ -105,5 +105,5 @@ func (t *Timing) complete() {
 	t.SessionTimeout = cmp.Or(t.SessionTimeout, 30*time.Second)
 	t.Heartbeat = cmp.Or(t.Heartbeat, 3*time.Second)
 	t.WatchTopics = cmp.Or(t.WatchTopics, 30*time.Second)
-	t.InFlight = cmp.Or(t.InFlight, 16<<20)
+	t.InFlight = cmp.Or(t.InFlight, 10<<20)
 }

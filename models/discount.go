@@ -11,11 +11,12 @@ const (
 
 // Discount is a stretch of days on which an account has a percentage off.
 type Discount struct {
-	AccountID int64
-	Kind      DiscountKind
-	From, To  Date // [From, To)
-	Percent   int
-	Step      int // of the ladder, from 1; 0 for an invitee
+	AccountID int64        `json:"-"`
+	Kind      DiscountKind `json:"kind"`
+	From      Date         `json:"from"`
+	To        Date         `json:"to"` // exclusive
+	Percent   int          `json:"percent"`
+	Step      int          `json:"step,omitempty"` // of the ladder, from 1; 0 for an invitee
 }
 
 // Segment is a stretch of days of one line's service period with the percents

@@ -92,6 +92,9 @@ func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool
 	for i := range p.len {
 		if doc := p.at(i); wanted(doc) {
 			buf.add(doc.account, i, c.stream.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
+			if len(buf.messages) == 1 {
+				buf.reserve(p.len)
+			}
 		}
 	}
 	reusable, err := c.stream.sender.send(ctx, p.topic, buf.messages, func(l *message, err error) bool {

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/segmentio/kafka-go"
@@ -37,6 +38,15 @@ type buffer struct {
 func (b *buffer) reset() {
 	clear(b.messages)
 	b.bytes, b.messages = b.bytes[:0], b.messages[:0]
+}
+
+// reserve makes room for messages of the size of those that are there. Without it the
+// buffer would grow step by step, and the messages would keep each step in memory.
+func (b *buffer) reserve(messages int) {
+	if n := len(b.messages); n > 0 {
+		b.bytes = slices.Grow(b.bytes, messages*len(b.bytes)/n*9/8)
+		b.messages = slices.Grow(b.messages, messages)
+	}
 }
 
 // add makes a message about an account; write appends its value to the buffer.

@@ -63,7 +63,7 @@ func (w page) entitlements(e *billing.Explanation) {
 			sms = fmt.Sprintf("%d SMS", r.SMS)
 		}
 		steps = append(steps, []string{
-			r.On.String(), fmt.Sprint(r.FriendID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), sms, restartText(r),
+			r.On.String(), fmt.Sprint(r.InviteeID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), sms, restartText(r),
 		})
 	}
 	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, steps)
@@ -80,7 +80,7 @@ func (w page) entitlements(e *billing.Explanation) {
 	}
 }
 
-func restartText(r billing.ExplainedLadderStep) string {
+func restartText(r billing.LadderStep) string {
 	if r.Restart {
 		return "the ladder begins"
 	}
