@@ -42,12 +42,11 @@ func (d *Decoder) EventType(topic string) string {
 	return ""
 }
 
-// Decode reads a message: the delivery has either a fact or a fault. It never
-// fails otherwise, whatever the bytes.
+// Decode reads a message: the result has either a fact or an error.
 func (d *Decoder) Decode(m models.Message) models.DecodedMessage {
 	fact, err := d.read(&m)
 	if err != nil {
-		return models.DecodedMessage{Message: m, Type: typeOf(&m), Err: faultOf(err)}
+		return models.DecodedMessage{Message: m, Type: typeOf(&m), Err: inputErrorOf(err)}
 	}
 	return models.DecodedMessage{Message: m, Type: d.EventType(m.Origin.Topic), Fact: fact}
 }
@@ -74,8 +73,8 @@ func (d *Decoder) read(m *models.Message) (*models.Fact, error) {
 	return f, d.sameCurrency(f.Data)
 }
 
-// badEncoding says why bytes are not JSON in UTF-8, in words that follow on what
-// they are; empty when nothing speaks against it.
+// badEncoding says why bytes are not JSON in UTF-8, as the end of a sentence; empty when
+// they may be.
 func badEncoding(value []byte) string {
 	switch {
 	case !utf8.Valid(value):
@@ -86,9 +85,8 @@ func badEncoding(value []byte) string {
 	return ""
 }
 
-// sameCurrency refuses an invoice in another currency than the programme's: what
-// was posted on it in one cannot be set off against what it owes in another, nor
-// can the brake add the two up.
+// sameCurrency refuses an invoice in another currency than the programme's. Source:
+// docs/rules.md, "Dates, times and input".
 func (d *Decoder) sameCurrency(data models.FactData) error {
 	inv, ok := data.(*models.Invoice)
 	if !ok || inv.Currency == d.currency {
@@ -97,8 +95,8 @@ func (d *Decoder) sameCurrency(data models.FactData) error {
 	return inField("data.currency", invalid("must be "+d.currency+", the currency of the programme (programme.currency)"))
 }
 
-// fact puts together what the envelope and its data say. An event that is not dated is
-// as old as its message.
+// fact makes a fact of an envelope and its data. An event without a time has that of its
+// message.
 func (e *envelope) fact(m *models.Message) *models.Fact {
 	f := &models.Fact{At: e.time, Provenance: models.Provenance{Origin: m.Origin, At: m.At}, Data: e.data}
 	if f.At.IsZero() {
@@ -118,8 +116,7 @@ func (e *envelope) fact(m *models.Message) *models.Fact {
 	return f
 }
 
-// typeOf is the event type that a message which cannot be read still names; empty
-// when it names none.
+// typeOf is the event type of a message that cannot be read; empty when it names none.
 func typeOf(m *models.Message) string {
 	for i := range m.Headers {
 		if name, ok := attribute(m.Headers[i].Key); ok && name == "type" {
@@ -130,7 +127,7 @@ func typeOf(m *models.Message) string {
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
 	d.ResetBytes(m.Value)
-	// An error ends the search, and says nothing that the fault does not say.
+	// An error ends the search; the message has an error already.
 	_ = d.ObjBytes(func(d *jx.Decoder, key []byte) error {
 		if string(key) != "type" || d.Next() != jx.String {
 			return d.Skip()
@@ -144,8 +141,8 @@ func typeOf(m *models.Message) string {
 
 const maxTypeKept = 200
 
-// toMicroseconds is the resolution of the database: an instant that lost digits
-// only on its way through it would compare differently before and after.
+// toMicroseconds truncates a time to the resolution of the database. Otherwise it would
+// compare differently before and after it is stored.
 func toMicroseconds(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

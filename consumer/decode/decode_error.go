@@ -8,7 +8,7 @@ import (
 	"referral/models"
 )
 
-// fieldError says what is wrong with a field, and where. It quotes no value.
+// fieldError says what is wrong with a field, without quoting its value.
 type fieldError struct {
 	path string // "lines[2].amount_minor"
 	text string // "must be …"
@@ -20,8 +20,8 @@ func invalid(text string) error { return &fieldError{text: text} }
 
 var errMissing = invalid("missing; it is required")
 
-// inField puts the error of a field into its parent. Other errors are about the JSON
-// itself, and have no field.
+// inField adds the parent to the path of a field error. Other errors are about the JSON
+// itself.
 func inField(parent string, err error) error {
 	var inner *fieldError
 	if !errors.As(err, &inner) {
@@ -37,9 +37,9 @@ func unreadable(detail string) *models.InputError {
 	return &models.InputError{Reason: models.BadUnreadable, Detail: detail}
 }
 
-// faultOf classifies what went wrong. A parser's own words are not passed on,
-// because they quote the value.
-func faultOf(err error) *models.InputError {
+// inputErrorOf classifies an error. The text of a parser is left out, because it quotes
+// the value.
+func inputErrorOf(err error) *models.InputError {
 	var fault *models.InputError
 	if errors.As(err, &fault) {
 		return fault
@@ -57,7 +57,7 @@ func faultOf(err error) *models.InputError {
 	return unreadable("the value is not a CloudEvent 1.0: " + field.Error())
 }
 
-// quoted is the name of a type in quotes: it is no personal data, but may be long.
+// quoted is the name of a type in quotes. It is not personal data, but may be long.
 func quoted(name string) string {
 	const most = 80
 	if short := prefix(name, most); short != name {
@@ -66,7 +66,7 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// prefix is the first characters of a text, at most so many.
+// prefix is the first characters of a text, at most most of them.
 func prefix(s string, most int) string {
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most])

@@ -14,7 +14,7 @@ import (
 	"referral/models"
 )
 
-// envelope is what counts of a CloudEvent: its time and its data.
+// envelope is the parts of a CloudEvent that are used: its time and its data.
 type envelope struct {
 	kind *kind
 	name string // attribute "type"
@@ -36,7 +36,7 @@ var structured = newSchema(
 	newField("data_base64", readData64, nil).orMissing(),
 )
 
-// checkedText is an attribute of which nothing is kept.
+// checkedText is an attribute that is checked and not kept.
 func checkedText(name string, most int) field[envelope] {
 	return newField(name, func(d *jx.Decoder, _ *envelope) error {
 		_, err := text(d, 1, most)
@@ -76,8 +76,8 @@ func modeOf(headers []models.Header) (media string, binary bool) {
 
 const structuredMedia = "application/cloudevents+json"
 
-// mediaOf is the media type that a content-type names. The usual one is not
-// copied out of every message.
+// mediaOf is the media type of a content-type. The usual one is not allocated for every
+// message.
 func mediaOf(contentType []byte) string {
 	value, _, _ := bytes.Cut(contentType, []byte{';'})
 	if value = bytes.TrimSpace(value); string(value) == structuredMedia {
@@ -140,8 +140,8 @@ func readBinary(kind *kind, m *models.Message) (envelope, error) {
 	return *e, err
 }
 
-// readHeaders writes the attributes as the JSON object that they stand for, so
-// that both modes obey the same rules to the letter.
+// readHeaders writes the attributes as a JSON object and reads that, so that both modes
+// have exactly the same rules.
 func (e *envelope) readHeaders(headers []models.Header) error {
 	w := jx.GetEncoder()
 	defer jx.PutEncoder(w)

@@ -12,8 +12,8 @@ import (
 // maxServiceDays bounds the service period of a line: a leap year.
 const maxServiceDays = 366
 
-// usualLines is how many lines an invoice has room for at once; up to fewLines
-// are compared without a map.
+// usualLines is how many lines are allocated at first; up to fewLines are compared without
+// a map.
 const (
 	usualLines = 4
 	fewLines   = 8
@@ -151,7 +151,7 @@ func addLine(lines *[]models.Line) *models.Line {
 
 func checkInvoice(data *models.Invoice) (models.FactData, error) { return data, checkLines(data.Lines) }
 
-// checkLines is what the lines of an invoice must keep together.
+// checkLines checks the lines of an invoice together.
 func checkLines(lines []models.Line) error {
 	if err := uniqueLines(lines); err != nil {
 		return err
@@ -159,9 +159,8 @@ func checkLines(lines []models.Line) error {
 	return boundedSum(lines)
 }
 
-// boundedSum refuses lines that sum to more than any amount that is taken, which
-// no total of the invoice could hold. An uint64 has room for 18 446 of the largest
-// amounts, and no message for so many lines.
+// boundedSum refuses lines whose sum is beyond [models.MaxAmount]. A uint64 has room for
+// 18 446 of the largest amounts, and no message has room for so many lines.
 func boundedSum(lines []models.Line) error {
 	var charged, credited uint64
 	for i := range lines {
@@ -177,8 +176,8 @@ func boundedSum(lines []models.Line) error {
 	return nil
 }
 
-// uniqueLines refuses an invoice that names a line twice: which of the two
-// would be the line's amount?
+// uniqueLines refuses an invoice that names a line twice, because its amount would be
+// ambiguous.
 func uniqueLines(lines []models.Line) error {
 	if len(lines) <= fewLines {
 		return uniqueFew(lines)
@@ -193,8 +192,8 @@ func uniqueLines(lines []models.Line) error {
 	return nil
 }
 
-// uniqueFew compares each line with each: for a few that takes a tenth of what
-// a map does.
+// uniqueFew compares each line with each, which for a few lines takes a tenth of the time
+// of a map.
 func uniqueFew(lines []models.Line) error {
 	for i := range lines {
 		for first := range i {

@@ -7,11 +7,10 @@ import (
 	"referral/models"
 )
 
-// fastReader reads JSON as programs usually write it: strings without escapes and
-// whole numbers. At anything else it fails, and the value is read again with jx. So
-// it refuses nothing and explains nothing, but what it reads, jx reads too, and as the
-// same. It exists because reading invoices is most of what the program does while it
-// ingests, and this takes a third of the time.
+// fastReader reads JSON as programs usually write it: strings without escapes and whole
+// numbers. On anything else it fails, and the value is read again with jx, which explains
+// errors. What it does read, jx reads in the same way. It exists because decoding invoices
+// is most of the program's work during ingest, and this takes a third of the time.
 //
 // The bytes must be valid UTF-8.
 type fastReader struct {
@@ -90,8 +89,8 @@ func (r *fastReader) literal(text string) bool {
 	return true
 }
 
-// bytes is a string of one to high bytes that stand for themselves. The limits of
-// the contract are of characters, which are never more.
+// bytes is a string of one to high bytes without escapes. The limits of the schema are in
+// characters, of which there are never more.
 func (r *fastReader) bytes(high int) []byte {
 	if r.at == len(r.value) || r.value[r.at] != '"' {
 		r.failed = true
@@ -117,8 +116,8 @@ func (r *fastReader) exactly(text string) {
 	}
 }
 
-// word is a string that recurs, such as the name of a service: of the short ones, one
-// copy is kept.
+// word is a string that recurs, such as the name of a service. Short ones are kept, so
+// that they are allocated once.
 func (r *fastReader) word() string {
 	const long = 24
 	b := r.bytes(maxIdentifier)
@@ -165,7 +164,7 @@ func (r *fastReader) period() models.Period {
 	return r.month.period
 }
 
-// integer is a number from low to high, of as many digits as surely fit.
+// integer is a number from low to high, with at most as many digits as always fit.
 func (r *fastReader) integer(low, high int64) int64 {
 	const surely = 18
 	negative := r.at < len(r.value) && r.value[r.at] == '-'

@@ -6,8 +6,8 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// schema is the known fields of a JSON object, in the order in which a missing one
-// is named. Unknown fields are passed over.
+// schema is the known fields of a JSON object, in the order in which a missing one is
+// reported. Unknown fields are ignored.
 type schema[T any] struct {
 	fields []field[T]
 	needed uint32 // those that are required, as bits
@@ -54,14 +54,14 @@ func (f field[T]) orMissing() field[T] {
 	return f
 }
 
-// by has the fast reader read the field in its own way.
+// by sets how the fast reader reads the field.
 func (f field[T]) by(fast func(*fastReader, *T)) field[T] {
 	f.fast = fast
 	return f
 }
 
-// index is the place of a field; -1 when it is unknown. Most producers write the
-// fields in our order, so that it is mostly the one that is tried first.
+// index is the position of a field, -1 when it is unknown. Most producers write the fields
+// in this order, so the next one is tried first.
 func (s *schema[T]) index(name string, first int) int {
 	if first < len(s.fields) && s.fields[first].name == name {
 		return first
@@ -142,8 +142,8 @@ func (s *schema[T]) readFast(r *fastReader, into *T) {
 	r.failed = r.failed || seen&s.needed != s.needed
 }
 
-// firstName passes over the name of the first field, and gives its index; more is
-// false when the object is empty.
+// firstName reads the name of the first field and returns its index; more is false when
+// the object is empty.
 func (s *schema[T]) firstName(r *fastReader) (i int, more bool) {
 	r.expect('{')
 	if r.failed || r.accept('}') {
@@ -152,7 +152,7 @@ func (s *schema[T]) firstName(r *fastReader) (i int, more bool) {
 	return s.readName(r, 0), true
 }
 
-// nextName goes on from the field with an index; more is false behind the last.
+// nextName does the same for the field after one; more is false after the last.
 func (s *schema[T]) nextName(r *fastReader, i int) (next int, more bool) {
 	if !r.more('}') {
 		return 0, false

@@ -16,8 +16,8 @@ import (
 	"referral/models"
 )
 
-// Lengths in characters that no honest value reaches: a limit on everything
-// that is stored, below what an index of the database can hold.
+// Limits of what is stored, in characters. They are far above real values and below what
+// an index of the database can hold.
 const (
 	maxIdentifier = 200
 	maxSource     = 500
@@ -50,7 +50,7 @@ var (
 	status   = parsed("a string", parseStatus)
 )
 
-// What is wrong with a text that is none of these, or is of no year that is taken.
+// Errors of the parsers below.
 var (
 	errDate     = invalid("must be a date like 2026-04-20")
 	errInstant  = invalid("must be a time like 2026-01-10T09:00:00Z (RFC 3339)")
@@ -80,7 +80,7 @@ func number[N ~int | ~int64](low, high int64) value[N] {
 	}
 }
 
-// parsed is a string that is parsed at once, and so is not copied.
+// parsed is a string that is parsed without being copied.
 func parsed[V any](wanted string, parse func([]byte) (V, error)) value[V] {
 	return value[V]{
 		read: func(d *jx.Decoder) (v V, err error) {
@@ -113,9 +113,8 @@ func text(d *jx.Decoder, low, high int) (string, error) {
 	return string(b), nil
 }
 
-// stringBytes is what the string that comes next says, valid until the decoder is
-// used again. An unpaired surrogate is refused: it has no place in UTF-8, and jx
-// puts U+FFFD for it, which would make one id of two.
+// stringBytes is the next string, valid until the decoder is used again. An unpaired
+// surrogate is refused: jx would replace it with U+FFFD, and two ids could become one.
 func stringBytes(d *jx.Decoder, wanted string) ([]byte, error) {
 	if d.Next() != jx.String {
 		return nil, wrongType(d, wanted)
@@ -134,8 +133,8 @@ func stringBytes(d *jx.Decoder, wanted string) ([]byte, error) {
 	return b, nil
 }
 
-// wrongType is the error for a value of another JSON type than wanted. What is
-// no JSON value at all is the parser's to name.
+// wrongType is the error of a value of another JSON type than wanted, or the parser's
+// error if it is not JSON at all.
 func wrongType(d *jx.Decoder, wanted string) error {
 	got := d.Next()
 	if err := d.Skip(); err != nil {
@@ -204,7 +203,7 @@ func parseStatus(b []byte) (models.ResultStatus, error) {
 	return "", errStatus
 }
 
-// parseInstant reads a time of a year that is taken.
+// parseInstant reads a time within the years that are accepted.
 func parseInstant(b []byte) (time.Time, error) {
 	t, err := parseTime(b)
 	if err == nil && !models.YearTaken(t.Year()) {
