@@ -60,6 +60,33 @@ func missingDocument(root, folder, name, part string) string {
 	return ""
 }
 
+// TestTheArchitectureNamesEveryFolder holds the list of packages in docs/architecture.md
+// against the tree: a folder is listed, or the one above it is.
+func TestTheArchitectureNamesEveryFolder(t *testing.T) {
+	text, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)(?:^|; )((?:[a-z0-9]+/)+)[ {]`).FindAllStringSubmatch(string(text), -1) {
+		folder := strings.TrimSuffix(m[1], "/")
+		listed[folder] = true
+		if _, err := os.Stat(filepath.Join("../..", folder)); err != nil {
+			t.Errorf("docs/architecture.md lists %s, which is not there", folder)
+		}
+	}
+	all, err := sources("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if !listed[s.folder] && !listed[path.Dir(s.folder)] {
+			listed[s.folder] = true // to name it once
+			t.Errorf("docs/architecture.md does not list %s", s.folder)
+		}
+	}
+}
+
 func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 	const root = "../.."
 	var documents []string
