@@ -41,7 +41,7 @@ func (d *documents) round(ctx context.Context) (more bool, err error) {
 	}
 	full := len(refs) == limit
 	for len(refs) > 0 {
-		n := together(refs)
+		n := sameRun(refs)
 		if err := d.publishRun(ctx, refs[:n]); err != nil {
 			return false, err
 		}
@@ -50,10 +50,10 @@ func (d *documents) round(ctx context.Context) (more bool, err error) {
 	return full, nil
 }
 
-// together is how many of the first chunks may be in progress at once: those that
+// sameRun is how many of the first chunks may be in progress at once: those that
 // one run posted in a row. A document that is published again goes alone, because
 // the next one may be of its account.
-func together(refs []models.ChunkRef) int {
+func sameRun(refs []models.ChunkRef) int {
 	n := 1
 	for n < len(refs) && refs[0].Resend == 0 && refs[n].RunID == refs[0].RunID {
 		n++
@@ -87,11 +87,11 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 			d.quarantine.release(account)
 		}
 	}
-	return d.settle(ctx, ref, c.left)
+	return d.finish(ctx, ref, c.left)
 }
 
-// settle marks a chunk as published, or remembers who is left in it.
-func (d *documents) settle(ctx context.Context, ref models.ChunkRef, left leftover) error {
+// finish marks a chunk as published, or remembers who is left in it.
+func (d *documents) finish(ctx context.Context, ref models.ChunkRef, left leftover) error {
 	if len(left) > 0 {
 		d.setLeft(ref, left)
 		d.log.Warn("a chunk is published except for held accounts", "run", ref.RunID, "chunk", ref.Chunk, "accounts", len(left))

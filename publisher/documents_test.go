@@ -22,7 +22,7 @@ func TestWhatIsPublishedAgainGoesAlone(t *testing.T) {
 	} {
 		var got []int
 		for refs := c.refs; len(refs) > 0; refs = refs[got[len(got)-1]:] {
-			got = append(got, together(refs))
+			got = append(got, sameRun(refs))
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", what, got, c.want)

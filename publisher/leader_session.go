@@ -40,8 +40,8 @@ func (s *leaderSession) streams() [streams]stream {
 	return [streams]stream{newDocuments(s), newEvents(s), newDeadLetters(s)}
 }
 
-// forever publishes until ctx is done, and looks for more at every interval.
-func (s *leaderSession) forever(ctx context.Context) error {
+// publishUntilDone publishes until ctx is done, and looks for more at every interval.
+func (s *leaderSession) publishUntilDone(ctx context.Context) error {
 	var waiting atomic.Int32 // for the first round of a stream
 	waiting.Store(int32(streams))
 	return s.each(ctx, func(ctx context.Context, work stream) error {
@@ -60,8 +60,8 @@ func (s *leaderSession) forever(ctx context.Context) error {
 	})
 }
 
-// once publishes what is there now. The error names what is held.
-func (s *leaderSession) once(ctx context.Context) error {
+// publishOnce publishes what is there now. The error names what is held.
+func (s *leaderSession) publishOnce(ctx context.Context) error {
 	err := s.each(ctx, func(ctx context.Context, work stream) error {
 		for {
 			more, err := work.round(ctx)

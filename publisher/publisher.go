@@ -87,7 +87,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // serve tries to lead, and publishes until the lead is lost.
 func (p *Publisher) serve(ctx context.Context) {
-	err := p.retrier.guard.Do(func() error { return p.lead(ctx, (*leaderSession).forever) })
+	err := p.retrier.guard.Do(func() error { return p.lead(ctx, (*leaderSession).publishUntilDone) })
 	switch {
 	case ctx.Err() != nil, errors.Is(err, ErrLedElsewhere):
 	case errors.Is(err, recovering.ErrPanicked):
@@ -102,7 +102,7 @@ func (p *Publisher) serve(ctx context.Context) {
 // when another replica publishes, wraps ErrHeld when something cannot go out, and
 // names what fails when ctx is done before all is out.
 func (p *Publisher) Drain(ctx context.Context) error {
-	err := p.lead(ctx, func(s *leaderSession, led context.Context) error { return p.naming(s.once(led)) })
+	err := p.lead(ctx, func(s *leaderSession, led context.Context) error { return p.withFailures(s.publishOnce(led)) })
 	if err != nil && !errors.Is(err, ErrLedElsewhere) {
 		return fmt.Errorf("publishing what is there: %w", err)
 	}
@@ -143,7 +143,7 @@ func (p *Publisher) takeLead(ctx context.Context) (led context.Context, release 
 		return err
 	})
 	if err != nil {
-		return nil, nil, p.naming(err)
+		return nil, nil, p.withFailures(err)
 	}
 	p.asked.Store(true)
 	if !ok {
@@ -160,8 +160,8 @@ func (p *Publisher) newLeaderSession() *leaderSession {
 	}
 }
 
-// naming adds what was failing to the error of a context that ended.
-func (p *Publisher) naming(err error) error {
+// withFailures adds what was failing to the error of a context that ended.
+func (p *Publisher) withFailures(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -123,7 +123,7 @@ func (w *partitionWriter) run(ctx context.Context, queue []*message) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		n := w.fit(queue)
+		n := w.batchLength(queue)
 		if err := w.write(ctx, queue[:n]); err != nil {
 			return err
 		}
@@ -132,8 +132,8 @@ func (w *partitionWriter) run(ctx context.Context, queue []*message) error {
 	return nil
 }
 
-// fit is how many of the first messages go into one request.
-func (w *partitionWriter) fit(queue []*message) int {
+// batchLength is how many of the first messages go into one request.
+func (w *partitionWriter) batchLength(queue []*message) int {
 	bytes := queue[0].size()
 	n := 1
 	for n < len(queue) {
