@@ -310,11 +310,8 @@ func (p *Programme) sumUp(s *InvoiceSums, timeline []models.Segment, inv *models
 	for i := range inv.Invoice.Lines {
 		s.Charged = s.Charged.Add(inv.Invoice.Lines[i].Amount)
 	}
-	for i := range desired.Items {
-		s.Wanted = s.Wanted.Add(desired.Items[i].Amount)
-	}
-	for _, amount := range lineSums(inv.Documents) {
-		s.Posted = s.Posted.Add(amount)
+	for _, l := range compareLines(desired.Items, inv.Documents) {
+		s.Wanted, s.Posted = s.Wanted.Add(l.desired), s.Posted.Add(l.posted)
 	}
 	s.Difference = s.Wanted.Add(-s.Posted)
 	for i := range inv.Documents {

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"referral/models"
@@ -228,21 +227,12 @@ func (r *Reconciliation) missing(inv *models.AuditInvoice, sequence int) (f find
 // names the document that would put it right, which is also the one that is
 // missing when an invoice has lost its last.
 func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) (Break, bool) {
-	sums := lineSums(inv.Documents)
 	b := Break{AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID}
-	for i := range desired {
-		line, amount := desired[i].LineID, desired[i].Amount
-		if sums[line] != amount {
-			b.LineIDs = append(b.LineIDs, line)
+	for _, l := range compareLines(desired, inv.Documents) {
+		if l.desired != l.posted {
+			b.LineIDs = append(b.LineIDs, l.id)
 		}
-		b.Expected, b.Actual = b.Expected.Add(amount), b.Actual.Add(sums[line])
-		delete(sums, line)
-	}
-	for _, line := range slices.Sorted(maps.Keys(sums)) {
-		if sums[line] != 0 {
-			b.LineIDs = append(b.LineIDs, line)
-			b.Actual = b.Actual.Add(sums[line])
-		}
+		b.Expected, b.Actual = b.Expected.Add(l.desired), b.Actual.Add(l.posted)
 	}
 	if len(b.LineIDs) == 0 {
 		return Break{}, false
@@ -255,17 +245,6 @@ func lineDifferences(inv *models.AuditInvoice, desired []models.AdjustmentItem) 
 	b.Kind = postedKind(b.Expected, b.Actual)
 	b.Detail = fmt.Sprintf("the facts give %s, the ledger holds %s", b.Expected, b.Actual)
 	return b, true
-}
-
-func lineSums(documents []models.AuditDocument) map[string]models.Money {
-	sums := map[string]models.Money{}
-	for i := range documents {
-		for j := range documents[i].Items {
-			item := &documents[i].Items[j]
-			sums[item.LineID] = sums[item.LineID].Add(item.Amount)
-		}
-	}
-	return sums
 }
 
 // attribute attributes a difference to the documents that were altered or are missing,

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"referral/models"
@@ -154,6 +155,40 @@ func changedLines(desired []models.AdjustmentItem, posted []models.PostedLine) [
 		}
 	}
 	return append(items, reversed(desired, posted)...)
+}
+
+// comparedLine is what a line should have in total, and what the ledger holds for it.
+type comparedLine struct {
+	id              string
+	desired, posted models.Money
+}
+
+// compareLines compares the lines that are owed something, then those that only the
+// ledger names, by id.
+func compareLines(desired []models.AdjustmentItem, documents []models.AuditDocument) []comparedLine {
+	posted := lineSums(documents)
+	lines := make([]comparedLine, 0, len(desired))
+	for i := range desired {
+		id := desired[i].LineID
+		lines = append(lines, comparedLine{id, desired[i].Amount, posted[id]})
+		delete(posted, id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(posted)) {
+		lines = append(lines, comparedLine{id: id, posted: posted[id]})
+	}
+	return lines
+}
+
+// lineSums is what the documents of an invoice posted on each line.
+func lineSums(documents []models.AuditDocument) map[string]models.Money {
+	sums := map[string]models.Money{}
+	for i := range documents {
+		for j := range documents[i].Items {
+			item := &documents[i].Items[j]
+			sums[item.LineID] = sums[item.LineID].Add(item.Amount)
+		}
+	}
+	return sums
 }
 
 // reversed takes back what was posted on lines that are owed nothing any more.

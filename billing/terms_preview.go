@@ -61,16 +61,9 @@ func (t *TermsPreview) invoices(c *models.AccountHistory, timeline []models.Segm
 			continue
 		}
 		sum := sums[inv.Invoice.Currency]
-		posted := lineSums(inv.Documents)
-		for _, item := range t.programme.Desire(timeline, &inv.Invoice).Items {
-			sum.Entitled = sum.Entitled.Add(item.Amount)
-			differs = differs || posted[item.LineID] != item.Amount
-			sum.Posted = sum.Posted.Add(posted[item.LineID])
-			delete(posted, item.LineID)
-		}
-		for _, amount := range posted {
-			differs = differs || amount != 0
-			sum.Posted = sum.Posted.Add(amount)
+		for _, l := range compareLines(t.programme.Desire(timeline, &inv.Invoice).Items, inv.Documents) {
+			sum = PreviewTotal{sum.Posted.Add(l.posted), sum.Entitled.Add(l.desired)}
+			differs = differs || l.posted != l.desired
 		}
 		sums[inv.Invoice.Currency] = sum
 	}
