@@ -130,12 +130,21 @@ func (s *Sender) client(ctx context.Context, raw *net.Conn) (*gomail.Client, err
 	}
 	options = append(options, gomail.WithTLSPolicy(policy))
 	if s.o.Username != "" {
-		options = append(options, gomail.WithSMTPAuthCustom(&login{user: s.o.Username, password: s.o.Password, host: s.o.Host}))
+		options = append(options, gomail.WithUsername(s.o.Username), gomail.WithPassword(s.o.Password), gomail.WithOpportunisticSMTPAuth(s.mechanisms()...))
 	}
 	if s.o.HELO != "" {
 		options = append(options, gomail.WithHELO(s.o.HELO))
 	}
 	return gomail.NewClient(s.o.Host, options...)
+}
+
+// mechanisms returns the mechanisms for the password, the best first. Without encryption
+// the server is on a loopback host.
+func (s *Sender) mechanisms() []gomail.SMTPAuthType {
+	if s.o.Security == None {
+		return []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc, gomail.SMTPAuthCramMD5}
+	}
+	return []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin, gomail.SMTPAuthCramMD5}
 }
 
 func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -12,7 +12,6 @@ import (
 	"referral/internal/ru"
 	"referral/models"
 	"referral/web/auth"
-	"referral/web/portal"
 )
 
 //go:embed templates
@@ -24,7 +23,7 @@ type templates map[string]*template.Template
 // functions is what the templates call to write values in Russian.
 func (p *Pages) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset": p.assets.path, "whyPath": whyPath, "rowspan": rowspan, "minus": func(a, b int) int { return a - b },
+		"asset": p.assets.path, "tabs": func() any { return tabs }, "whyPath": whyPath, "rowspan": rowspan, "minus": func(a, b int) int { return a - b },
 		"number": ru.Number, "percent": ru.Percent, "money": ru.Money, "off": ru.Off, "sms": ru.SMS,
 		"months": ru.Months.Count, "clients": ru.Clients.Count,
 		"date": ru.Date, "prose": ru.DateInWords, "period": ru.DaysBetween, "month": ru.Month, "monthTitle": ru.MonthTitle,
@@ -62,22 +61,15 @@ func readTemplates(functions template.FuncMap) (templates, error) {
 // frame is the data of a page and its layout.
 type frame struct {
 	Title    string // of the document
-	Here     string // path of the tab that is open
-	Tabs     []tab  // none: the page is not of a client
+	Here     string // path of the open tab; empty for a page without tabs
 	Account  int64  // 0 without a principal
 	Name     string // of the client, where the page knows it
-	SignOut  string
-	HasError bool // the page begins with an error
+	HasError bool   // the page begins with an error
 	Body     any
 }
 
-type tab struct {
-	Name, Path string
-	Here       bool
-}
-
 // The tabs, in the words of the customer's text.
-var tabs = []tab{
+var tabs = []struct{ Name, Path string }{
 	{Name: "Мой код", Path: pathHome},
 	{Name: "История скидок", Path: pathHistory},
 	{Name: "Приглашения", Path: pathInvitations},
@@ -85,22 +77,10 @@ var tabs = []tab{
 	{Name: "Таблица скидок", Path: pathTable},
 }
 
-func tabsAt(here string) []tab {
-	all := make([]tab, len(tabs))
-	for i, t := range tabs {
-		t.Here = t.Path == here
-		all[i] = t
-	}
-	return all
-}
-
 // render writes a page. If its template fails, it writes nothing.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
-		f.Account, f.SignOut = principal.AccountID, portal.BasePath+auth.SignOutPath
-	}
-	if f.Here != "" {
-		f.Tabs = tabsAt(f.Here)
+		f.Account = principal.AccountID
 	}
 	var page bytes.Buffer
 	if err := p.templates[name].Execute(&page, f); err != nil {
