@@ -97,7 +97,7 @@ func TestRegions(t *testing.T) {
 	}
 }
 
-func TestMails(t *testing.T) {
+func TestEmails(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for typed, want := range map[string]string{
 		"friend@example.com":                    "friend@example.com",
@@ -203,8 +203,7 @@ func TestLookalikes(t *testing.T) {
 	}
 }
 
-// A Russian domain is written to under its ASCII name. Russian letters before the
-// @ are a real address, and refused for what they are: few servers take them.
+// A Russian domain is converted to ASCII. Russian letters before the @ are refused.
 func TestRussianAddresses(t *testing.T) {
 	for typed, want := range map[string]error{
 		"friend@пример.рф":             nil,
@@ -225,7 +224,7 @@ func TestRussianAddresses(t *testing.T) {
 	}
 }
 
-// One mailbox or telephone has one key, however it is spelled; two have two.
+// A mailbox or telephone has one key, however it is written.
 func TestKeys(t *testing.T) {
 	key := func(channel models.Channel, typed string) models.RecipientKey {
 		r, err := Rules{}.Normalize(channel, typed)

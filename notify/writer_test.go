@@ -54,8 +54,8 @@ func write(t testing.TB, w *Writer, c *models.ClaimedInvitation) *models.Invitat
 	return m
 }
 
-// The SMS says all that the friend needs, in three parts at most.
-func TestAnSMS(t *testing.T) {
+// The SMS has at most three parts.
+func TestSMS(t *testing.T) {
 	m := write(t, writer(t), claimed(models.SMS))
 	const want = "Приглашаем в t2 АТС: скидка 20% на 3 мес. Код K7M2XQ9PR, срок месяц с регистрации: " +
 		"https://lk.example.ru/referral?code=K7M2XQ9PR Отказ: https://lk.example.ru/referral/opt-out/M3ZQ5V7R2K4N6P2S3T2W3X4Y5Z"
@@ -71,7 +71,7 @@ func TestAnSMS(t *testing.T) {
 	}
 }
 
-func TestAMail(t *testing.T) {
+func TestEmail(t *testing.T) {
 	m := write(t, writer(t), claimed(models.Email))
 	if want := "Вас приглашают в t2 АТС: скидка 20% на 3 месяца"; m.Subject != want {
 		t.Errorf("got %q, want %q", m.Subject, want)
@@ -96,8 +96,8 @@ func TestAMail(t *testing.T) {
 	}
 }
 
-// The message promises what the terms of its day grant.
-func TestTheTermsCount(t *testing.T) {
+// The message describes the terms of its day.
+func TestTermsOfTheDay(t *testing.T) {
 	for _, c := range []struct {
 		percent, months, window int
 		wants                   []string
@@ -123,7 +123,7 @@ func TestTheTermsCount(t *testing.T) {
 	}
 }
 
-// nasty is texts that break out of pages and mails that do not escape them.
+// nasty is texts that would break out of unescaped pages and e-mails.
 func nasty() []string {
 	list := []string{
 		`<script>alert(1)</script>`, `"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `</title><script>alert(1)</script>`,
@@ -140,9 +140,8 @@ func nasty() []string {
 	return list
 }
 
-// Whatever a text says, it is shown as it is: the page has the same elements and
-// attributes as with a harmless one, and no link leads elsewhere.
-func TestNastyTextsAreShownAsTheyAre(t *testing.T) {
+// The page has the same elements, attributes and links with any text.
+func TestTextsAreEscaped(t *testing.T) {
 	if n := len(nasty()); n < 50 {
 		t.Fatalf("%d nasty texts", n)
 	}
@@ -170,8 +169,7 @@ func TestNastyTextsAreShownAsTheyAre(t *testing.T) {
 	}
 }
 
-// shape is a page without its texts: elements, and attributes but for where the
-// two links lead.
+// shape returns the elements and attributes of a page, without texts and link targets.
 func shape(t testing.TB, page string) string {
 	t.Helper()
 	var b strings.Builder
@@ -194,7 +192,7 @@ func shape(t testing.TB, page string) string {
 	return b.String()
 }
 
-// shown is the words of a page.
+// shown returns the text of a page.
 func shown(t testing.TB, page string) string {
 	t.Helper()
 	var b strings.Builder
@@ -217,7 +215,7 @@ func walk(t testing.TB, page string, see func(*html.Node)) {
 	}
 }
 
-func TestAWriterNeedsItsOptions(t *testing.T) {
+func TestRequiredWriterOptions(t *testing.T) {
 	good := WriterOptions{PublicURL: "https://lk.example.ru/", Brand: "t2 АТС", Programme: programme(t, 20, 3, 1), Now: time.Now}
 	if _, err := NewWriter(good); err != nil {
 		t.Error(err)

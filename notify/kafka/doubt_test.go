@@ -16,8 +16,7 @@ import (
 	"referral/models"
 )
 
-// Another transport may take over what was provably not written, and nothing else:
-// what is in doubt is told from it.
+// Only an invitation that was certainly not written may be sent by another transport.
 func TestInvitationsInDoubt(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -71,7 +70,7 @@ func fakeBroker(t testing.TB) *kfake.Cluster {
 	return c
 }
 
-// hasFailed sends an invitation that fails in a way; nil means that nobody knows.
+// hasFailed sends an invitation and checks the kind of its error; nil stands for an unknown outcome.
 func hasFailed(t *testing.T, broker *kfake.Cluster, transport *kafka.Transport, want error) {
 	t.Helper()
 	s, err := New(Options{Brokers: broker.ListenAddrs(), Topic: fakeTopic, Transport: transport, Now: time.Now})
@@ -84,8 +83,8 @@ func hasFailed(t *testing.T, broker *kfake.Cluster, transport *kafka.Transport, 
 	}
 }
 
-// dialDeaf makes a connection on which the answer to a produce request is lost,
-// together with the connection: the broker has done what it was asked.
+// dialDeaf returns a connection that is lost with the answer to a produce request, which
+// the broker has processed.
 func dialDeaf(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, address)
 	return &deafConn{Conn: c}, err

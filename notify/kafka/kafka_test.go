@@ -24,7 +24,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// newTopic makes a topic that nobody else uses.
+// newTopic creates a topic for one test.
 func newTopic(t testing.TB, partitions int, configs ...kafka.ConfigEntry) string {
 	t.Helper()
 	name := "notify-test-" + rand.Text()
@@ -51,8 +51,7 @@ func sender(t testing.TB, topic string, change ...func(*Options)) *Sender {
 	return s
 }
 
-// settled sends as the loop does: a topic that was made a moment ago has no leader
-// yet.
+// settled retries, because a new topic has no leader yet.
 func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -65,9 +64,9 @@ func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, er
 	}
 }
 
-// An invitation arrives as the contract has it, beside its account's others, and
-// with the same id when it is written again.
-func TestInvitationsGoOutToKafka(t *testing.T) {
+// An invitation has the format of the contract, the partition of its account, and the
+// same id when it is written again.
+func TestSend(t *testing.T) {
 	contract, err := asyncapi.Load()
 	must(t, err)
 	const partitions = 6
@@ -114,9 +113,8 @@ func TestInvitationsGoOutToKafka(t *testing.T) {
 	}
 }
 
-// What stands in the way of all messages has none given up; only what lies in a
-// message does.
-func TestInvitationsThatCannotGoOut(t *testing.T) {
+// Only an error of the message itself is a refusal.
+func TestErrors(t *testing.T) {
 	small := newTopic(t, 1, kafka.ConfigEntry{ConfigName: "max.message.bytes", ConfigValue: "2000"})
 	if _, err := settled(t, sender(t, small), anInvitation(885)); err != nil {
 		t.Fatalf("a message that fits: %v", err)
@@ -146,7 +144,7 @@ func TestInvitationsThatCannotGoOut(t *testing.T) {
 	}
 }
 
-func TestASenderNeedsItsOptions(t *testing.T) {
+func TestRequiredOptions(t *testing.T) {
 	_, err := New(Options{})
 	for _, name := range []string{"Brokers", "Topic", "Now"} {
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -32,7 +32,7 @@ func send(t testing.TB, c *Client, text string) ([]string, error) {
 	return c.Send(ctx, message(text))
 }
 
-// is wants an error of a kind; nil stands for one that leaves everything open.
+// is checks the kind of an error; nil stands for an unknown outcome.
 func is(t *testing.T, ids []string, err, want error) {
 	t.Helper()
 	if err == nil || len(ids) != 0 {
@@ -48,7 +48,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	}
 }
 
-func TestAShortMessage(t *testing.T) {
+func TestShortMessage(t *testing.T) {
 	p := newPeer(t, ok)
 	c := client(t, options(p.listener.Addr().String()), newReceipts())
 	if ids, err := send(t, c, "Code K7M2XQ9PR"); err != nil || !slices.Equal(ids, []string{"m1"}) {
@@ -60,7 +60,7 @@ func TestAShortMessage(t *testing.T) {
 	}
 }
 
-func TestALongRussianMessage(t *testing.T) {
+func TestLongRussianMessage(t *testing.T) {
 	p := newPeer(t, ok)
 	c := client(t, options(p.listener.Addr().String()), newReceipts())
 	ids, err := send(t, c, russian)
@@ -79,7 +79,7 @@ func TestALongRussianMessage(t *testing.T) {
 	}
 }
 
-// A peer that says that we are too fast gets the message again, and nothing twice.
+// A throttled message is sent again, and no part twice.
 func TestThrottling(t *testing.T) {
 	p := newPeer(t, saying(statusThrottled, statusQueueFull))
 	c := client(t, options(p.listener.Addr().String()), newReceipts())
@@ -101,7 +101,7 @@ func TestThrottling(t *testing.T) {
 	}
 }
 
-func TestAnswersToAMessage(t *testing.T) {
+func TestStatuses(t *testing.T) {
 	for st, want := range map[status]error{
 		0x0B:              models.ErrTransportRefuses, // no such destination
 		0x01:              models.ErrTransportRefuses,
@@ -120,9 +120,8 @@ func TestAnswersToAMessage(t *testing.T) {
 	}
 }
 
-// Half of a message that has gone out is not sent again, whatever became of the
-// other half.
-func TestHalfAMessage(t *testing.T) {
+// Parts that were sent are never sent again.
+func TestPartOfAMessage(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		p := newPeer(t, saying(statusOK, statusOK, 0x0B))
 		ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), russian)
@@ -192,7 +191,7 @@ func TestHalfAMessage(t *testing.T) {
 	})
 }
 
-// What nobody answers to may have gone out: it is not sent again.
+// The outcome of a message without an answer is unknown.
 func TestNoAnswer(t *testing.T) {
 	for name, answer := range map[string]func(l *line, p *pdu, n int) []*pdu{
 		"silence":               func(*line, *pdu, int) []*pdu { return nil },
@@ -235,7 +234,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-func TestAGenericNackRefuses(t *testing.T) {
+func TestGenericNack(t *testing.T) {
 	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
 		if p.command == submitSM {
 			return []*pdu{{command: genericNack, status: statusBadCommand, sequence: p.sequence}}
@@ -246,8 +245,7 @@ func TestAGenericNackRefuses(t *testing.T) {
 	is(t, ids, err, models.ErrTransportRefuses)
 }
 
-// A message that is taken without a readable id is taken all the same.
-func TestTakenWithoutAnID(t *testing.T) {
+func TestAcceptedWithoutAnID(t *testing.T) {
 	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
 		if p.command == submitSM {
 			return []*pdu{{command: p.command | answer, sequence: p.sequence, body: []byte("endless")}}
@@ -259,7 +257,7 @@ func TestTakenWithoutAnID(t *testing.T) {
 	}
 }
 
-// Over TLS nothing is said to whom we do not trust.
+// No password is sent to a server with an untrusted certificate.
 func TestTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil) // has a certificate for 127.0.0.1
 	server.StartTLS()
@@ -281,11 +279,11 @@ func TestTLS(t *testing.T) {
 	c := running(t, o, newReceipts())
 	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "unknown authority") })
 	if p.count(bindTransceiver) != binds {
-		t.Error("a password was shown to a stranger")
+		t.Error("a password was sent to an untrusted server")
 	}
 }
 
-func TestNobodyIsThere(t *testing.T) {
+func TestUnreachable(t *testing.T) {
 	c, err := New(options("127.0.0.1:1"))
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +294,7 @@ func TestNobodyIsThere(t *testing.T) {
 	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "refused") })
 }
 
-func TestNotLetIn(t *testing.T) {
+func TestBindRefused(t *testing.T) {
 	p := newPeer(t, ok)
 	p.bind = statusBindFailed
 	c := running(t, options(p.listener.Addr().String()), newReceipts())
@@ -306,7 +304,7 @@ func TestNotLetIn(t *testing.T) {
 	}
 }
 
-// A connection that is lost is taken up again, anyone who ended it.
+// A lost connection is replaced, whichever side has ended it.
 func TestReconnecting(t *testing.T) {
 	p := newPeer(t, ok)
 	c := client(t, options(p.listener.Addr().String()), newReceipts())
@@ -326,8 +324,8 @@ func TestReconnecting(t *testing.T) {
 	}
 }
 
-// A peer that says nothing is asked whether it is there, and left when it is not.
-func TestASilentPeerIsLeft(t *testing.T) {
+// A silent peer gets enquire_link; without an answer the client reconnects.
+func TestSilentPeer(t *testing.T) {
 	var mute sync.Map
 	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
 		if _, on := mute.Load("on"); on {
@@ -346,8 +344,7 @@ func TestASilentPeerIsLeft(t *testing.T) {
 	until(t, "it connects again", func() bool { return p.count(bindTransceiver) > 1 })
 }
 
-// The other way round, we answer; and what we do not know is refused.
-func TestWhatThePeerAsks(t *testing.T) {
+func TestRequestsOfThePeer(t *testing.T) {
 	answers := make(chan *pdu, 10)
 	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
 		if p.command&answer != 0 {
@@ -376,8 +373,7 @@ func TestWhatThePeerAsks(t *testing.T) {
 	}
 }
 
-// A panic over what the peer sends costs the session, not the process.
-func TestAPanicEndsTheSessionOnly(t *testing.T) {
+func TestPanicEndsTheSessionOnly(t *testing.T) {
 	p := newPeer(t, ok)
 	r := newReceipts()
 	r.panics = true
@@ -397,8 +393,8 @@ func TestAPanicEndsTheSessionOnly(t *testing.T) {
 	}
 }
 
-// Receipts arrive, and one that could not be noted comes again.
-func TestReceiptsAreHandedOn(t *testing.T) {
+// A receipt that could not be recorded is requested again.
+func TestReceiptsArePassedOn(t *testing.T) {
 	answers := make(chan status, 10)
 	p := newPeer(t, func(l *line, p *pdu, n int) []*pdu {
 		if p.command == deliverSM|answer {
@@ -456,8 +452,7 @@ func delivering(class byte, text string, optional ...byte) []byte {
 	return append(b, optional...)
 }
 
-// Messages go out side by side, but no more than the window holds.
-func TestTheWindow(t *testing.T) {
+func TestWindow(t *testing.T) {
 	var mutex sync.Mutex
 	now, most := 0, 0
 	release := make(chan struct{})
@@ -497,8 +492,8 @@ func TestTheWindow(t *testing.T) {
 	}
 }
 
-// The end is said to the peer, and comes soon even when it does not answer.
-func TestTheEnd(t *testing.T) {
+// The client unbinds at the end, and does not wait long for an answer.
+func TestUnbind(t *testing.T) {
 	for name, answer := range map[string]func(*line, *pdu, int) []*pdu{"it answers": ok, "it does not": func(*line, *pdu, int) []*pdu { return nil }} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, answer)
@@ -520,7 +515,7 @@ func TestTheEnd(t *testing.T) {
 	}
 }
 
-func TestRecipientsAndTextsThatCannotBe(t *testing.T) {
+func TestInvalidMessages(t *testing.T) {
 	p := newPeer(t, ok)
 	c := client(t, options(p.listener.Addr().String()), newReceipts())
 	for _, to := range []string{"", "79123456789", "+", "+7912345678901234567890", "+7912\x00345", "+7 912", "friend@example.com"} {

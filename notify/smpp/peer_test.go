@@ -16,7 +16,7 @@ import (
 	"referral/models"
 )
 
-// peer is an SMSC that does as a test wants: what no real one can be made to do.
+// peer is a fake SMSC that answers as a test wants.
 type peer struct {
 	t        testing.TB
 	listener net.Listener
@@ -133,7 +133,7 @@ func (p *peer) got() []received {
 	return p.parts
 }
 
-// ok answers everything as a friendly SMSC does.
+// ok accepts every request.
 func ok(_ *line, p *pdu, n int) []*pdu {
 	if p.command&answer != 0 {
 		return nil
@@ -145,7 +145,7 @@ func ok(_ *line, p *pdu, n int) []*pdu {
 	return []*pdu{reply}
 }
 
-// saying answers the submits with these statuses, in order, and OK after them.
+// saying answers submit_sm with these statuses in order, and then with OK.
 func saying(statuses ...status) func(*line, *pdu, int) []*pdu {
 	return func(l *line, p *pdu, n int) []*pdu {
 		if p.command == submitSM && n <= len(statuses) && statuses[n-1] != statusOK {
@@ -197,7 +197,7 @@ func decode(coding byte, content []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// receipts collects what a client is told.
+// receipts collects the receipts of a client.
 type receipts struct {
 	panics bool // the next time
 	mutex  sync.Mutex
@@ -250,7 +250,7 @@ func options(address string) Options {
 	}
 }
 
-// client runs one that is bound to the peer.
+// client returns a client that is bound to the peer.
 func client(t testing.TB, o Options, r *receipts) *Client {
 	t.Helper()
 	c := running(t, o, r)

@@ -20,8 +20,8 @@ func setting(t testing.TB, name string) string {
 	return value
 }
 
-// smsc reaches a real SMSC, jSMPP's simulator, past a recorder. The SMSC answers with ids in hexadecimal
-// and writes them in decimal in its receipts.
+// smsc returns the options for a real SMSC (jSMPP's simulator) behind a recorder. It
+// writes ids in hexadecimal in answers and in decimal in receipts.
 func smsc(t testing.TB) (Options, *peers.Recorder) {
 	t.Helper()
 	recorder, err := peers.NewRecorder(setting(t, "REFERRAL_TEST_SMPP"))
@@ -39,7 +39,7 @@ func smsc(t testing.TB) (Options, *peers.Recorder) {
 	return o, recorder
 }
 
-func TestARealSMSC(t *testing.T) {
+func TestRealSMSC(t *testing.T) {
 	r := newReceipts()
 	o, recorder := smsc(t)
 	c := client(t, o, r)
@@ -78,8 +78,8 @@ func TestARealSMSC(t *testing.T) {
 	}
 }
 
-// A connection that breaks is taken up again, and what it had in hand is sent once.
-func TestARealSMSCIsReachedAgain(t *testing.T) {
+// After a lost connection the client reconnects, and sends a message once.
+func TestRealSMSCReconnect(t *testing.T) {
 	o, recorder := smsc(t)
 	c := client(t, o, newReceipts())
 	for range 3 {
@@ -105,7 +105,7 @@ func countOf(r *peers.Recorder, command uint32) (n int) {
 	return n
 }
 
-func TestARealSMSCRefusesAWrongPassword(t *testing.T) {
+func TestRealSMSCWrongPassword(t *testing.T) {
 	o, _ := smsc(t)
 	o.Password = "wrong"
 	c := running(t, o, newReceipts())

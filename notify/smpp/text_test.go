@@ -38,8 +38,8 @@ func TestSplitting(t *testing.T) {
 	}
 }
 
-// A character of two units that would fall on an edge begins the next part.
-func TestNoCharacterIsCutInTwo(t *testing.T) {
+// A character of two units is not split between parts.
+func TestCharactersAreNotSplit(t *testing.T) {
 	for before := 64; before <= 68; before++ {
 		parts, err := split(strings.Repeat("я", before)+"😀😀😀😀😀", 7)
 		if err != nil || len(parts) != 2 {
@@ -53,8 +53,7 @@ func TestNoCharacterIsCutInTwo(t *testing.T) {
 	}
 }
 
-// Whatever the text, its parts make it up again, each fits an SMS, and no
-// character is cut in two.
+// The parts of a text make it up again, and each fits an SMS.
 func TestPartsMakeUpTheText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringOfN(rapid.SampledFrom([]rune("aя😀\U0010FFFFé@_ \n")), rapid.SampledFrom([]int{0, 60, 130}).Draw(t, "at least"), 250, -1).Draw(t, "text")
@@ -136,8 +135,7 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
-// Whatever a peer sends, it is read or refused, and never more is kept than a PDU
-// may hold.
+// Every input is read or refused, within the maximum size of a PDU.
 func FuzzPDU(f *testing.F) {
 	f.Add((&pdu{command: deliverSM, sequence: 1, body: delivering(4, "id:1 stat:DELIVRD", 0, 0x1E, 0, 1, 'x')}).bytes())
 	f.Add((&pdu{command: submitSM | answer, sequence: 1, body: []byte("id\x00")}).bytes())

@@ -27,8 +27,8 @@ const (
 	password = "hunter2"
 )
 
-// server is a real mail server. What it does with a mail is said by the local part
-// of its recipient: ok, or one of the names in its methods.
+// server is a mail server. The local part of a recipient says how it answers: ok, or one of
+// the names in its methods.
 type server struct {
 	*smtp.Server
 	t       *testing.T
@@ -48,8 +48,7 @@ type received struct {
 	loggedIn bool
 }
 
-// newServer starts one with a certificate for localhost. change may take things
-// away from it.
+// newServer starts a server with a certificate for localhost, changed by change.
 func newServer(t *testing.T, change ...func(*server)) *server {
 	t.Helper()
 	s := &server{t: t, logins: []string{sasl.Plain}, release: make(chan struct{})}
@@ -80,7 +79,7 @@ func newServer(t *testing.T, change ...func(*server)) *server {
 	return s
 }
 
-// certificate is one for localhost, and what trusts it.
+// certificate returns a certificate for localhost, and the pool that trusts it.
 func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -104,7 +103,7 @@ func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}, roots
 }
 
-// options reaches the server as it should be reached.
+// options returns the options for the server.
 func (s *server) options() Options {
 	return Options{
 		Host: "localhost", Port: s.port, Username: user, Password: password, From: "referral@example.ru", FromName: "t2 АТС",

@@ -37,7 +37,7 @@ func sender(t *testing.T, o Options) *Sender {
 	return s
 }
 
-func TestAMailArrives(t *testing.T) {
+func TestSend(t *testing.T) {
 	s := newServer(t)
 	ids, err := sender(t, s.options()).Send(t.Context(), message("ok@example.com"))
 	if err != nil {
@@ -91,7 +91,7 @@ func header(t *testing.T, m *mail.Message, name string) string {
 	return text
 }
 
-// parts is the texts of a mail by their type, decoded.
+// parts returns the decoded texts of an e-mail by their type.
 func parts(t *testing.T, m *mail.Message) map[string]string {
 	t.Helper()
 	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
@@ -122,8 +122,7 @@ func parts(t *testing.T, m *mail.Message) map[string]string {
 	}
 }
 
-// What the server says at which step decides what becomes of a message, and none
-// of our words quotes the recipient.
+// The answer and its step decide the error, which does not quote the recipient.
 func TestAnswers(t *testing.T) {
 	s := newServer(t)
 	for what, want := range map[string]error{
@@ -151,7 +150,7 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// is wants an error of a kind; nil stands for one that leaves everything open.
+// is checks the kind of an error; nil stands for an unknown outcome.
 func is(t *testing.T, ids []string, err, want error) {
 	t.Helper()
 	if err == nil || len(ids) != 0 {
@@ -164,8 +163,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	}
 }
 
-// A server that falls silent holds us no longer than we want to wait.
-func TestSilence(t *testing.T) {
+func TestTimeoutOfASilentServer(t *testing.T) {
 	s := newServer(t)
 	for what, want := range map[string]error{"slow": models.ErrTransportBusy, "silent": nil} {
 		t.Run(what+", the timeout", func(t *testing.T) {
@@ -185,7 +183,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-func TestAGreetingThatNeverComes(t *testing.T) {
+func TestTimeoutOfTheGreeting(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -199,8 +197,7 @@ func TestAGreetingThatNeverComes(t *testing.T) {
 	is(t, ids, err, models.ErrTransportAway)
 }
 
-// Anyone who does not let us in, or cannot be trusted, is as good as away.
-func TestAway(t *testing.T) {
+func TestUnreachable(t *testing.T) {
 	for name, change := range map[string]func(*server, *Options){
 		"nobody listens":       func(_ *server, o *Options) { o.Port = 1 },
 		"a wrong password":     func(_ *server, o *Options) { o.Password = "wrong" },
@@ -224,7 +221,7 @@ func TestAway(t *testing.T) {
 	}
 }
 
-func TestOtherWaysIn(t *testing.T) {
+func TestAuthentication(t *testing.T) {
 	plain := func(s *server) { s.TLSConfig, s.AllowInsecureAuth = nil, true }
 	for name, c := range map[string]struct {
 		server func(*server)
@@ -250,7 +247,7 @@ func TestOtherWaysIn(t *testing.T) {
 	}
 }
 
-func TestTLSFromTheFirstByte(t *testing.T) {
+func TestImplicitTLS(t *testing.T) {
 	s := newServer(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -267,7 +264,6 @@ func TestTLSFromTheFirstByte(t *testing.T) {
 	}
 }
 
-// Nothing that could start a header of its own gets into one.
 func TestHeadersCannotBeInjected(t *testing.T) {
 	s := newServer(t)
 	for name, change := range map[string]func(*models.InvitationMessage){

@@ -24,12 +24,10 @@ import (
 	"referral/test/storetest"
 )
 
-// patience is how long anything may take before a test gives up on it. It is not
-// what anything should take.
+// patience is the timeout of tests, far above what anything should take.
 const patience = time.Minute
 
-// rig is a database with invitations, whose clock stands still unless a test
-// moves it.
+// rig is a database with invitations, whose clock is set by the test.
 type rig struct {
 	*testing.T
 	store *store.Store
@@ -53,11 +51,10 @@ func (r *rig) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
 
 func (r *rig) later(d time.Duration) { r.clock.Add(d.Microseconds()) }
 
-// canary is what no log and no metric may hold: it begins every recipient, code
-// and token.
+// canary begins every recipient, code and token; no log or metric may contain it.
 const canary = "canary"
 
-// invite takes on an invitation to a recipient of its own, and gives its id.
+// invite creates an invitation to a new recipient, and returns its id.
 func (r *rig) invite() models.UUID {
 	r.Helper()
 	n := r.ids.Add(1)
@@ -90,7 +87,7 @@ func (r *rig) state(id models.UUID) (state models.InvitationState) {
 	return state
 }
 
-// stands waits until an invitation stands somewhere.
+// stands waits until an invitation has a state.
 func (r *rig) stands(id models.UUID, want models.InvitationState) {
 	r.Helper()
 	r.until("an invitation to be "+string(want), func() (bool, string) {
@@ -114,22 +111,22 @@ func (r *rig) until(what string, done func() (ok bool, state string)) {
 	}
 }
 
-// another sends one more invitation. When it is through, the sender has looked
-// for work since the call.
+// another sends one more invitation. When it returns, the sender has looked for work
+// since the call.
 func (r *rig) another() {
 	r.Helper()
 	r.stands(r.invite(), models.InvitationSent)
 }
 
-// transport answers as a test wants, and counts what it was handed.
+// transport answers as a test wants, and counts the messages.
 type transport struct {
 	answer func(ctx context.Context, m *models.InvitationMessage, times int) error
 	mutex  sync.Mutex
 	times  map[models.UUID]int
 }
 
-// saying answers the times that the invitation is sent with these errors, and
-// nil from then on; other invitations are taken.
+// saying answers an invitation with these errors in order, and then with nil; it accepts
+// other invitations.
 func saying(id func() models.UUID, errs ...error) *transport {
 	return newTransport(func(_ context.Context, m *models.InvitationMessage, times int) error {
 		if m.ID == id() && times <= len(errs) {
@@ -143,7 +140,7 @@ func newTransport(answer func(context.Context, *models.InvitationMessage, int) e
 	return &transport{answer: answer, times: map[models.UUID]int{}}
 }
 
-// Send takes a message, or does what the test wants.
+// Send answers a message.
 func (c *transport) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	c.mutex.Lock()
 	c.times[m.ID]++
@@ -155,7 +152,7 @@ func (c *transport) Send(ctx context.Context, m *models.InvitationMessage) ([]st
 	return []string{m.ID.String()}, nil
 }
 
-// handed is how often it was handed an invitation.
+// handed returns how often it got an invitation.
 func (c *transport) handed(id models.UUID) int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -233,7 +230,7 @@ func (r *rig) writer() *notify.Writer {
 	return w
 }
 
-// metrics is what a scrape would read.
+// metrics returns the metrics as text.
 func (p *replica) metrics() string {
 	p.r.Helper()
 	families, err := p.registry.Gather()
@@ -249,7 +246,7 @@ func (p *replica) metrics() string {
 	return b.String()
 }
 
-// counts waits until the metrics say something.
+// counts waits until the metrics contain a line.
 func (p *replica) counts(line string) {
 	p.r.Helper()
 	p.r.until(line, func() (bool, string) {
@@ -273,8 +270,7 @@ func (p *replica) says(words ...string) {
 	})
 }
 
-// claimed is the one mail that waits, in the hands of a transport that has not said
-// yet what became of it.
+// claimed claims the only waiting e-mail for a transport.
 func (r *rig) claimed(transport string) models.ClaimedInvitation {
 	r.Helper()
 	claims, err := r.store.ClaimInvitations(r.Context(), models.Email, transport, 1)
@@ -284,8 +280,8 @@ func (r *rig) claimed(transport string) models.ClaimedInvitation {
 	return claims[0]
 }
 
-// once has a replica of a transport try an invitation that waits exactly once, with
-// an error; the replica is over then.
+// once lets a replica of a transport try a waiting invitation once, with an error, and
+// stops it.
 func (r *rig) once(id models.UUID, name string, err error) {
 	r.Helper()
 	ctx, stop := context.WithCancel(r.Context())
@@ -309,7 +305,7 @@ func (r *rig) once(id models.UUID, name string, err error) {
 	}
 }
 
-// tellsNothing holds log and metrics against what nobody may read there.
+// tellsNothing checks that log and metrics contain no canary.
 func (p *replica) tellsNothing() {
 	p.r.Helper()
 	p.log.Lock()

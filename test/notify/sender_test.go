@@ -41,9 +41,8 @@ func TestTwoReplicasSendEachOnce(t *testing.T) {
 	}
 }
 
-// What is put off waits its time by the clock, and then goes out under the same
-// id.
-func TestPutOffAndSent(t *testing.T) {
+// A deferred message waits by the clock, and is then sent under the same id.
+func TestDeferredAndSent(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	c := saying(first, models.ErrTransportBusy, models.ErrTransportBusy)
@@ -65,8 +64,8 @@ func TestPutOffAndSent(t *testing.T) {
 	}
 }
 
-// What is put off for the eighth time has failed.
-func TestPutOffForEver(t *testing.T) {
+// A message fails when it is deferred for the eighth time.
+func TestDeferredTooOften(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	errs := make([]error, 20)
@@ -87,8 +86,7 @@ func TestPutOffForEver(t *testing.T) {
 	}
 }
 
-// What was refused, and what nobody knows of, is never sent again.
-func TestNeverAgain(t *testing.T) {
+func TestRefusedAndUnknownAreNotSentAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		want models.InvitationState
@@ -113,9 +111,8 @@ func TestNeverAgain(t *testing.T) {
 	}
 }
 
-// By a transport whose peers drop a repeat, what nobody knows of goes out again
-// under the same id.
-func TestRepeatedWhereThatIsHarmless(t *testing.T) {
+// A repeatable transport sends a message with an unknown outcome again, under the same id.
+func TestRepeatableTransport(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	c := saying(first, errors.New("broken pipe"), errors.New("timeout"))
@@ -126,9 +123,9 @@ func TestRepeatedWhereThatIsHarmless(t *testing.T) {
 	}
 }
 
-// A sender that dies between its claim and the outcome leaves an invitation that is
-// given up after ten minutes, counted, and never sent again.
-func TestADeadSender(t *testing.T) {
+// The invitation of a sender that died is released after ten minutes, counted, and never
+// sent again.
+func TestDeadSender(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	if claims, err := r.store.ClaimInvitations(t.Context(), models.Email, "smtp", 8); err != nil || len(claims) != 1 {
@@ -151,8 +148,7 @@ func TestADeadSender(t *testing.T) {
 	}
 }
 
-// Who opts out before the message goes out is not written to.
-func TestOptedOutWhileItWaits(t *testing.T) {
+func TestOptOutBeforeSending(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	r.optOut(1)
@@ -164,9 +160,8 @@ func TestOptedOutWhileItWaits(t *testing.T) {
 	}
 }
 
-// Who opts out while the message is on its way is not written to again when the
-// transport puts it off.
-func TestOptedOutWhileItIsSent(t *testing.T) {
+// A message that is deferred after its recipient has opted out is not sent again.
+func TestOptOutWhileSending(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	reached, release := make(chan struct{}), make(chan struct{})
@@ -190,9 +185,8 @@ func TestOptedOutWhileItIsSent(t *testing.T) {
 	}
 }
 
-// While the transport is away, the queue's length and age are seen, nothing is lost,
-// and all goes out when it is back.
-func TestTheQueueIsSeen(t *testing.T) {
+// While the transport is unreachable, the metrics show the queue; all is sent later.
+func TestMetricsOfTheQueue(t *testing.T) {
 	r := newRig(t)
 	var back atomic.Bool
 	c := newTransport(func(context.Context, *models.InvitationMessage, int) error {
@@ -220,8 +214,7 @@ func TestTheQueueIsSeen(t *testing.T) {
 	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 1`)
 }
 
-// What is being sent when the end comes is still noted.
-func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
+func TestOutcomeAtTheEndIsRecorded(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	reached, release := make(chan struct{}), make(chan struct{})
@@ -243,8 +236,8 @@ func TestTheEndWaitsForWhatIsBeingSent(t *testing.T) {
 	}
 }
 
-// What one transport may have sent is sent by no other, whatever came after; what
-// provably never left goes out by anyone who is asked next.
+// A message that one transport may have sent is not sent by another; one that was
+// certainly not sent is.
 func TestAnotherTransport(t *testing.T) {
 	doubt := errors.New("broken pipe")
 	away := fmt.Errorf("publisher: %w: connection refused", models.ErrTransportAway)
@@ -287,8 +280,8 @@ func TestAnotherTransport(t *testing.T) {
 	}
 }
 
-// What may have gone out has not failed, whatever its transport says of a repeat.
-func TestARefusedRepeat(t *testing.T) {
+// A message that may have been sent does not fail when its repeat is refused.
+func TestRefusedRepeat(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	r.once(id, "kafka", errors.New("broken pipe"))
@@ -300,7 +293,7 @@ func TestARefusedRepeat(t *testing.T) {
 	}
 }
 
-// Nor has what may have gone out just when it had become too old for another try.
+// Nor does it fail when it is too old for another try.
 func TestInDoubtAndTooOld(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
@@ -311,9 +304,9 @@ func TestInDoubtAndTooOld(t *testing.T) {
 	}
 }
 
-// A sender that dies with what another transport may have sent leaves it to that
-// transport, or unknown.
-func TestADeadSenderBetweenTransports(t *testing.T) {
+// A message that another transport may have sent is left to that transport, or unknown,
+// when its sender dies.
+func TestDeadSenderBetweenTransports(t *testing.T) {
 	for name, c := range map[string]struct {
 		repeatable []string // the transports of anyone who finds it
 		want       models.InvitationState
@@ -342,9 +335,9 @@ func TestADeadSenderBetweenTransports(t *testing.T) {
 	}
 }
 
-// A transport whose sender died may have sent it: another one of the channel does
-// not, though the first is still used by the other channel.
-func TestADeadSendersInvitationKeepsItsTransport(t *testing.T) {
+// A transport whose sender died may have sent the message, so another one of the channel
+// does not send it.
+func TestInvitationOfADeadSenderKeepsItsTransport(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()
 	r.claimed("kafka")
@@ -360,8 +353,8 @@ func TestADeadSendersInvitationKeepsItsTransport(t *testing.T) {
 	}
 }
 
-// The transport that may have sent it sends it again, also after others were tried
-// without effect.
+// The transport that may have sent a message sends it again, also after others were
+// tried in vain.
 func TestTheSameTransportAgain(t *testing.T) {
 	r := newRig(t)
 	id := r.invite()

@@ -7,9 +7,8 @@ import (
 	"referral/web/auth/authtest"
 )
 
-// Every operation behind the real authenticator, tried as everybody: who is let in sees its
-// own and nothing of anybody else's.
-func TestEveryOperationAsEverybody(t *testing.T) {
+// Every operation behind the real authenticator, in every role.
+func TestAccessMatrix(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	r.expect(r.invite(885, "email", "friend885@example.com", ""), 201, nil)

@@ -30,8 +30,8 @@ func together(n int, fn func(i int)) {
 	group.Wait()
 }
 
-// A new client enters a friend's code, and both see what came of it.
-func TestACodeIsEntered(t *testing.T) {
+// A new client enters a code, and both accounts see the result.
+func TestActivation(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.expect(r.get(901, "/standing"), http.StatusNotFound, map[string]any{"code": "unknown_account"})
@@ -62,9 +62,8 @@ func TestACodeIsEntered(t *testing.T) {
 	r.expect(r.enter(902, code, ""), http.StatusOK, map[string]any{"reason": "window_closed"})
 }
 
-// Anyone who is not known yet is told to wait, and is judged when its registration
-// comes: nobody is left out.
-func TestWhoeverIsNotKnownWaits(t *testing.T) {
+// The code of an unknown account is checked when its registration arrives.
+func TestActivationBeforeTheRegistration(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
@@ -75,9 +74,9 @@ func TestWhoeverIsNotKnownWaits(t *testing.T) {
 	r.expect(r.get(901, "/standing"), http.StatusOK, map[string]any{"activation_pending": false, "joined.on": "2026-04-02"})
 }
 
-// Over HTTP and over Kafka at one moment, twenty requests of one account: one is
-// accepted, and everybody is told the same of it.
-func TestBothWaysAtOnce(t *testing.T) {
+// Of twenty concurrent requests of one account by HTTP and Kafka one is accepted, and all
+// get the same answer.
+func TestConcurrentActivations(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var codes []string
@@ -117,9 +116,9 @@ func TestBothWaysAtOnce(t *testing.T) {
 	}
 }
 
-// The same request twice has one effect and one answer; another one under its key
-// is refused.
-func TestARepeatGetsTheFirstAnswer(t *testing.T) {
+// A repeat has no effect and gets the first answer; another request with the key is
+// refused.
+func TestRepeatGetsTheFirstAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"), registered(901, "2026-03-20T09:00:00Z"), registered(902, "2026-03-20T09:00:00Z"))
@@ -149,7 +148,7 @@ func TestARepeatGetsTheFirstAnswer(t *testing.T) {
 	}
 }
 
-// broken loses the answers of the database after the fact, or is away.
+// broken is a store that loses the answers of the database, or is unavailable.
 type broken struct {
 	portal.Store
 	lose, away bool
@@ -168,9 +167,9 @@ func (b *broken) Ingest(ctx context.Context, batch []models.DecodedMessage, deri
 	return fate, err
 }
 
-// A code was taken, and the answer lost on its way: the repeat gets the decision
-// of the first time, and does not count as a second try.
-func TestALostAnswer(t *testing.T) {
+// After a lost answer the repeat gets the first decision, and is not counted as another
+// attempt.
+func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	b := &broken{}
 	r := newRig(t, func(o *portal.Options) { b.Store, o.Store = o.Store, b })
@@ -198,8 +197,8 @@ func TestALostAnswer(t *testing.T) {
 	}
 }
 
-// What no code can be is refused like one that nobody owns, and is not kept.
-func TestWhatNoCodeCanBe(t *testing.T) {
+// An impossible code is refused like an unknown one, and not stored.
+func TestImpossibleCodes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(901, "2026-03-20T09:00:00Z"))
@@ -221,7 +220,7 @@ func TestWhatNoCodeCanBe(t *testing.T) {
 	}
 }
 
-// Requests that cannot be read are told so, and change nothing.
+// Unreadable requests are refused, and change nothing.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -262,7 +261,7 @@ func TestBadRequests(t *testing.T) {
 	r.expect(unknown, http.StatusOK, map[string]any{"reason": "unknown_code"})
 }
 
-func TestTakingPartWithoutACode(t *testing.T) {
+func TestJoinWithoutACode(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(901, "2026-03-20T09:00:00Z"))
@@ -272,8 +271,7 @@ func TestTakingPartWithoutACode(t *testing.T) {
 	r.expect(r.get(901, "/standing"), http.StatusOK, map[string]any{"entered": true, "window.open": true})
 }
 
-// The reasons that the document lists are those of the rules.
-func TestTheDocumentListsTheReasons(t *testing.T) {
+func TestEnumsOfTheDocument(t *testing.T) {
 	t.Parallel()
 	s := readSchemas(t)
 	for path, want := range map[string][]string{

@@ -12,9 +12,9 @@ import (
 	"referral/web/portal"
 )
 
-// Nothing of a person reaches the log, the metrics or the problems, whatever goes
-// wrong: no name, tax id, address, number, code, token or cursor.
-func TestNothingOfAPersonIsLogged(t *testing.T) {
+// Neither the log nor the metrics nor problems contain a name, tax id, address, number,
+// code, token or cursor.
+func TestNoPersonalDataIsLogged(t *testing.T) {
 	t.Parallel()
 	b := &broken{}
 	r := furnished(t, func(o *portal.Options) { b.Store, o.Store = o.Store, b })

@@ -17,7 +17,7 @@ func (r *rig) invite(account int64, channel, to, key string) answer {
 	return r.call(call{account: account, method: http.MethodPost, path: "/invitations", body: map[string]string{"channel": channel, "recipient": to}, key: key})
 }
 
-func TestInvitationsAreTakenOn(t *testing.T) {
+func TestInvitationsAreAccepted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
@@ -60,9 +60,8 @@ func TestInvitationsAreRefused(t *testing.T) {
 	r.expect(r.invite(885, "email", "third@example.com", ""), http.StatusCreated, nil)
 }
 
-// An account may invite until the day of Moscow on which it leaves; an announced
-// termination changes nothing before.
-func TestAnAnnouncedTerminationEndsInvitationsOnItsDay(t *testing.T) {
+// An account may invite until its day of termination in Moscow.
+func TestInvitationsUntilTheTermination(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"), models.Terminated{AccountID: 885, TerminatedAt: instant("2026-04-02T21:30:00Z")})
@@ -73,9 +72,8 @@ func TestAnAnnouncedTerminationEndsInvitationsOnItsDay(t *testing.T) {
 	r.expect(r.invite(885, "email", "other@example.com", ""), http.StatusConflict, map[string]any{"code": "not_possible"})
 }
 
-// A repeat is the same invitation, also when the answer of the first time was
-// kept, and no address is kept with the answer.
-func TestARepeatInvitesOnce(t *testing.T) {
+// A repeat returns the same invitation, and the stored answer contains no address.
+func TestRepeatedInvitation(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
@@ -104,8 +102,7 @@ func TestARepeatInvitesOnce(t *testing.T) {
 	r.expect(r.enter(885, "QQQQQQQQQ", "k"), http.StatusUnprocessableEntity, map[string]any{"code": "idempotency_key_reused"})
 }
 
-// A repeat gets the first answer also when it would not be taken on any more.
-func TestARepeatAfterLeaving(t *testing.T) {
+func TestRepeatAfterTheTermination(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
@@ -121,8 +118,7 @@ func TestARepeatAfterLeaving(t *testing.T) {
 	r.expect(r.invite(885, "email", "friend@example.com", "another"), http.StatusConflict, map[string]any{"code": "not_possible"})
 }
 
-// Who has opted out is never written to again, by nobody.
-func TestARecipientOptsOut(t *testing.T) {
+func TestOptOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *portal.Options) { o.NewToken = func() string { return "the token of the link" } })
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"), registered(886, "2025-06-01T09:00:00Z"))
@@ -141,7 +137,7 @@ func TestARecipientOptsOut(t *testing.T) {
 	r.expect(r.invite(886, "email", "friend@example.com", "k"), http.StatusConflict, map[string]any{"code": "opted_out"})
 }
 
-func TestAChannelThatIsOff(t *testing.T) {
+func TestChannelIsOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *portal.Options) { o.Invites.Channels = []models.Channel{models.Email} })
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
@@ -149,9 +145,8 @@ func TestAChannelThatIsOff(t *testing.T) {
 	r.expect(r.invite(885, "email", "friend@example.com", ""), http.StatusCreated, nil)
 }
 
-// After its time an invitation is shown without its address, and who opted out is
-// still known.
-func TestAnAddressIsErasedAfterItsTime(t *testing.T) {
+// An erased address is not shown, and an opt-out remains in force.
+func TestErasedAddress(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *portal.Options) { o.NewToken = func() string { return "the token of the link" } })
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"), registered(886, "2025-06-01T09:00:00Z"))

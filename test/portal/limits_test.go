@@ -26,9 +26,9 @@ func (r *rig) enterFrom(account int64, code, from string) answer {
 	return r.call(call{account: account, method: http.MethodPost, path: "/activations", body: map[string]string{"code": code}, from: from})
 }
 
-// Beyond the limit the right code gets the same answer as a wrong one, with the
-// wait named; after it the right one is accepted.
-func TestWrongCodesAreLimited(t *testing.T) {
+// Beyond the limit a right code gets the same answer as a wrong one, with Retry-After;
+// later it is accepted.
+func TestLimitByAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, limited(3, 100, 1000))
 	r.kafka(registered(885, "2025-06-01T09:00:00Z"), registered(901, "2026-03-20T09:00:00Z"), registered(902, "2026-03-20T09:00:00Z"), registered(903, "2026-03-20T09:00:00Z"))
@@ -56,7 +56,7 @@ func TestWrongCodesAreLimited(t *testing.T) {
 	}
 }
 
-// Codes that are accepted do not count, and neither do repeats.
+// Accepted codes and repeats are not counted.
 func TestOnlyWrongCodesCount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, limited(1, 2, 3))
@@ -77,9 +77,9 @@ func TestOnlyWrongCodesCount(t *testing.T) {
 	}
 }
 
-// One address is limited whatever account it speaks for: of IPv6 the whole /64 is
-// one, and what a client says of itself is not believed.
-func TestAddressesAreLimited(t *testing.T) {
+// The limit by client IP covers all accounts, and a whole /64 of IPv6. Headers of a client
+// are not trusted.
+func TestLimitByClientIP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, limited(100, 3, 1000))
 	wrong := func(account int64, from string, want int) {
@@ -101,9 +101,7 @@ func TestAddressesAreLimited(t *testing.T) {
 	wrong(904, "198.51.100.7:2", http.StatusOK)
 }
 
-// All together are limited too, which bounds what a thousand hostile accounts can
-// guess.
-func TestAllTogetherAreLimited(t *testing.T) {
+func TestLimitOverall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, limited(100, 100, 4))
 	for i := range int64(6) {
@@ -115,7 +113,7 @@ func TestAllTogetherAreLimited(t *testing.T) {
 	}
 }
 
-// impatient is a store whose clients hang up while it works for them.
+// impatient is a store whose clients disconnect while it works.
 type impatient struct {
 	portal.Store
 	hangUp func()
@@ -132,9 +130,8 @@ func (i *impatient) Ingest(ctx context.Context, batch []models.DecodedMessage, d
 	return i.Store.Ingest(ctx, batch, derive)
 }
 
-// A client that hangs up while its code is being looked at has used up a try like
-// any other, and nothing of it is left half done.
-func TestHangingUpGetsNoMoreLookedAt(t *testing.T) {
+// An attempt is counted, and completed, when its client disconnects.
+func TestDisconnectedClientIsCounted(t *testing.T) {
 	t.Parallel()
 	store := &impatient{}
 	r := newRig(t, limited(3, 100, 1000), func(o *portal.Options) { store.Store, o.Store = o.Store, store })
@@ -161,8 +158,7 @@ func TestHangingUpGetsNoMoreLookedAt(t *testing.T) {
 	}
 }
 
-// Many at one moment get no more looked at than one after the other.
-func TestTheLimitHoldsAtOneMoment(t *testing.T) {
+func TestLimitOfConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, limited(5, 1000, 1000))
 	r.kafka(registered(901, "2026-03-20T09:00:00Z"))

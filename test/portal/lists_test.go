@@ -17,8 +17,7 @@ import (
 	"referral/web/portal"
 )
 
-// furnished is a client with friends, invoices and a month that was settled, and
-// another one with the same.
+// furnished returns two accounts with friends, invoices and a settled month.
 func furnished(t *testing.T, change ...func(*portal.Options)) *rig {
 	t.Helper()
 	r := newRig(t, change...)
@@ -39,7 +38,7 @@ func furnished(t *testing.T, change ...func(*portal.Options)) *rig {
 	return r
 }
 
-// pages reads a list to its end, and is the field of every entry.
+// pages reads a list to its end, and returns a field of every entry.
 func (r *rig) pages(account int64, list, field string, limit int) (got []string, cursors []string) {
 	r.Helper()
 	for next := ""; ; {
@@ -57,7 +56,7 @@ func (r *rig) pages(account int64, list, field string, limit int) (got []string,
 	}
 }
 
-func TestListsPageByPage(t *testing.T) {
+func TestPaging(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	for _, c := range []struct {
@@ -91,7 +90,7 @@ func TestListsPageByPage(t *testing.T) {
 	r.expect(r.get(885, "/standing"), http.StatusOK, map[string]any{"packages.0.state": "credited", "packages.1.state": "ordered"})
 }
 
-func TestAnInvoiceIsExplained(t *testing.T) {
+func TestExplanation(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	r.kafka(models.Result{AdjustmentID: billing.AdjustmentID(202604, "INV-2026-04-885", 1), AccountID: 885, Status: models.ResultApplied, Amount: -260000, At: r.now()})
@@ -122,9 +121,8 @@ func (r *rig) publish() {
 	}
 }
 
-// What billing has rejected is told apart in the sums and beside the document; who
-// decided about it, and why, is nobody's business here.
-func TestARejectedDocumentIsToldApart(t *testing.T) {
+// Sums and documents show what billing has rejected, but not who decided about it.
+func TestRejectedDocument(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	id := billing.AdjustmentID(202604, "INV-2026-04-885", 1)
@@ -160,9 +158,8 @@ func TestARejectedDocumentIsToldApart(t *testing.T) {
 	says("applied", -260000, 0, 0)
 }
 
-// Whatever a client has in hand is worth nothing to another: its cursors, its
-// invoices, its invitations.
-func TestWhatIsAnotherClients(t *testing.T) {
+// Cursors, invoices and invitations of another account are refused.
+func TestAnotherAccount(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	for i := range 3 {
@@ -198,8 +195,7 @@ func TestWhatIsAnotherClients(t *testing.T) {
 	}
 }
 
-// A cursor that somebody has made up is answered like one, with no stack in the log.
-func TestMadeUpCursors(t *testing.T) {
+func TestInvalidCursors(t *testing.T) {
 	t.Parallel()
 	r := furnished(t)
 	for list, kind := range map[string]byte{"friends": 'f', "changes": 'c', "months": 'm', "invitations": 'i'} {

@@ -45,7 +45,7 @@ func terms() billing.Terms {
 	}
 }
 
-// rig is a personal account that clients ask, on a database of its own.
+// rig is a personal account on a database of its own.
 type rig struct {
 	*testing.T
 	store    *store.Store
@@ -62,7 +62,7 @@ type rig struct {
 	schemas  *schemas
 }
 
-// logged is what a log has been told.
+// logged collects the log.
 type logged struct {
 	sync.Mutex
 	bytes.Buffer
@@ -154,7 +154,7 @@ func instant(when string) time.Time {
 	return t
 }
 
-// kafka has facts come as the consumer takes them.
+// kafka stores facts as the consumer does.
 func (r *rig) kafka(data ...models.FactData) {
 	r.Helper()
 	batch := make([]models.DecodedMessage, len(data))
@@ -197,7 +197,7 @@ func (r *rig) settle(p models.Period) {
 	}
 }
 
-// codeOf is an account's own code.
+// codeOf returns an account's own code.
 func (r *rig) codeOf(account int64) string {
 	r.Helper()
 	s, err := r.service.Overview(r.Context(), account)
@@ -225,7 +225,7 @@ type call struct {
 	from    string // address; 192.0.2.1 when empty
 }
 
-// answer is what it got.
+// answer is the answer to a call.
 type answer struct {
 	status int
 	header http.Header
@@ -256,7 +256,7 @@ func (a answer) is(path string) any {
 	return at
 }
 
-// call asks the API, and holds the answer against the document.
+// call calls the API, and checks the answer against the OpenAPI document.
 func (r *rig) call(c call) answer {
 	r.Helper()
 	body := ""
@@ -293,13 +293,13 @@ func (r *rig) get(account int64, path string) answer {
 	return r.call(call{account: account, method: http.MethodGet, path: path})
 }
 
-// enter has an account enter a code.
+// enter enters a code for an account.
 func (r *rig) enter(account int64, code, key string) answer {
 	r.Helper()
 	return r.call(call{account: account, method: http.MethodPost, path: "/activations", body: map[string]string{"code": code}, key: key})
 }
 
-// expect says what is not as it should be.
+// expect checks the status and fields of an answer.
 func (r *rig) expect(a answer, status int, fields map[string]any) {
 	r.Helper()
 	if a.status != status {

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// schemas is openapi.yaml, to hold answers against.
+// schemas is openapi.yaml, which answers are checked against.
 type schemas struct {
 	document map[string]any
 
@@ -49,8 +49,7 @@ func readSchemas(t *testing.T) *schemas {
 	return &schemas{document: document, compiler: c}
 }
 
-// check holds an answer against the schema that the document gives for its
-// operation, status and content type.
+// check checks an answer against the schema of its operation, status and content type.
 func (s *schemas) check(t *testing.T, pattern string, a *answer) {
 	t.Helper()
 	method, path, _ := strings.Cut(pattern, " ")

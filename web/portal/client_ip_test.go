@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// A request comes from the nearest machine that is no trusted proxy; what a client
-// says of itself is not believed.
+// The client IP is the nearest address that is not of a trusted proxy.
 func TestClientIP(t *testing.T) {
 	trusted := Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for _, c := range []struct {

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A cursor is read back as it was given; every other text is refused.
+// A cursor is read back; every other text is refused.
 func TestCursors(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		account, at := rapid.Int64().Draw(t, "account"), rapid.SliceOfN(rapid.Int64(), 1, 3).Draw(t, "at")
@@ -34,7 +34,7 @@ func TestCursors(t *testing.T) {
 	}
 }
 
-// Any text sent as a cursor is read as one that was given, or refused.
+// Every text is read as a cursor of this package, or refused.
 func FuzzCursors(f *testing.F) {
 	f.Add(newCursor(friendsCursor, 885, 1, 2))
 	f.Add(newCursor(friendsCursor, 885, math.MinInt64, math.MaxInt64))
