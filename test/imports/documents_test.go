@@ -110,6 +110,38 @@ func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// TestDocumentsUseTheWordsOfTheCode holds what people read to the word list of the
+// linter, which looks at Go files only.
+func TestDocumentsUseTheWordsOfTheCode(t *testing.T) {
+	config, err := os.ReadFile("../../.golangci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, m := range regexp.MustCompile(`typo: (\w+), correction`).FindAllStringSubmatch(string(config), -1) {
+		words = append(words, m[1])
+	}
+	if len(words) == 0 {
+		t.Fatal(".golangci.yml lists no words")
+	}
+	old := regexp.MustCompile(`(?i)\b(?:` + strings.Join(words, "|") + `)\b`)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "*api.yaml", "config.yaml", "Makefile"} {
+		found, err := filepath.Glob(filepath.Join("../..", pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no documents %s: %v", pattern, err)
+		}
+		for _, name := range found {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, word := range old.FindAllString(string(text), -1) {
+				t.Errorf("%s uses %q; .golangci.yml has what to write", name, word)
+			}
+		}
+	}
+}
+
 func TestAMissingDocumentIsFound(t *testing.T) {
 	for _, c := range []struct {
 		folder, name, part string
