@@ -11,12 +11,8 @@ import (
 	"referral/models"
 )
 
-// DeriveFunc says what facts do to the working set that they were loaded with. It is
-// pure, so that the storage may call it again when a transaction is retried.
-type DeriveFunc func(*models.WorkingSet, []*models.Fact) models.Changes
-
 // Derive applies facts by the rules. newCode returns a random invitation code.
-func (p *Programme) Derive(newCode func() string) DeriveFunc {
+func (p *Programme) Derive(newCode func() string) models.DeriveFunc {
 	return func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		applier := NewFactApplier(p, set, newCode)
 		for _, fact := range facts {
@@ -28,7 +24,7 @@ func (p *Programme) Derive(newCode func() string) DeriveFunc {
 
 // Rederive derives every account of a set again, by terms that were adopted at some
 // time. It looks at no facts.
-func (p *Programme) Rederive(adopted time.Time) DeriveFunc {
+func (p *Programme) Rederive(adopted time.Time) models.DeriveFunc {
 	return func(set *models.WorkingSet, _ []*models.Fact) models.Changes {
 		applier := NewFactApplier(p, set, nil) // terms issue no code
 		cause := &models.Fact{At: adopted, Data: newTerms{p.Digest(), adopted}}
@@ -236,7 +232,8 @@ func (fa *FactApplier) Close() models.Changes {
 		Entitlements: map[int64]models.Entitlements{}, Replaced: map[int64]models.Entitlements{}, Repeated: fa.repeated,
 	}
 	for _, id := range sortedKeys(fa.stale) {
-		was, entitlements := fa.set.Entitlements[id], fa.programme.EntitlementsIn(fa.set, id)
+		was := fa.set.Entitlements[id]
+		entitlements := fa.programme.Entitlements(fa.set.Accounts[id], models.Accepted(fa.set.Activations[id]), fa.set.Referrals[id])
 		if !sameEntitlements(was, entitlements) {
 			fa.set.Entitlements[id] = entitlements
 			changes.Entitlements[id], changes.Replaced[id] = entitlements, was
@@ -248,11 +245,6 @@ func (fa *FactApplier) Close() models.Changes {
 	}
 	changes.OutboxEvents = fa.events
 	return changes
-}
-
-// EntitlementsIn derives the entitlements of an account of a working set.
-func (p *Programme) EntitlementsIn(set *models.WorkingSet, id int64) models.Entitlements {
-	return p.Entitlements(set.Accounts[id], models.Accepted(set.Activations[id]), set.Referrals[id])
 }
 
 func sameEntitlements(a, b models.Entitlements) bool {

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
-	"referral/billing"
 	"referral/consumer/decode"
 	"referral/models"
 )
@@ -18,8 +17,7 @@ import (
 // Store stores a batch in one transaction and says what became of each message, in
 // order. [models.ErrRefused] marks an error that lies in the data.
 type Store interface {
-	Ingest(ctx context.Context, batch []models.DecodedMessage,
-		derive func(*models.WorkingSet, []*models.Fact) models.Changes) ([]models.Disposition, error)
+	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
 	// TopicIDs is the ids that RecordTopicID recorded last: brokers may forget a topic's
 	// offsets when it is deleted.
 	TopicIDs(ctx context.Context) (map[string]string, error)
@@ -36,7 +34,7 @@ type Options struct {
 	// Currency is that of the programme: an invoice in another one is a dead letter.
 	Currency string
 	Store    Store
-	Derive   billing.DeriveFunc
+	Derive   models.DeriveFunc
 
 	Workers   int           // transactions at a time; 2 when zero
 	BatchSize int           // messages in one transaction at most; 2 000 when zero

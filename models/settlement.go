@@ -29,6 +29,10 @@ type PostedLine struct {
 	Amount  Money
 }
 
+// SettleFunc says what a run posts for one account. It is pure, so that the storage may
+// call it again when a transaction is retried.
+type SettleFunc = func(Run, *SettlementInput) SettlementResult
+
 // SettlementResult is what a settlement posts for one account.
 type SettlementResult struct {
 	AccountID   int64

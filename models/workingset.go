@@ -47,6 +47,10 @@ func NewWorkingSet() *WorkingSet {
 	}
 }
 
+// DeriveFunc says what facts do to the working set that they were loaded with. It is
+// pure, so that the storage may call it again when a transaction is retried.
+type DeriveFunc = func(*WorkingSet, []*Fact) Changes
+
 // Changes is what a batch of facts did to a working set.
 type Changes struct {
 	Accounts     []*Account             // new or changed

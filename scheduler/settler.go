@@ -18,7 +18,7 @@ import (
 // Runs is where runs are kept and worked on.
 type Runs interface {
 	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
-	WorkChunk(context.Context, models.Run, func(models.Run, *models.SettlementInput) models.SettlementResult) (totals models.Totals, worked bool, err error)
+	WorkChunk(context.Context, models.Run, models.SettleFunc) (totals models.Totals, worked bool, err error)
 	AdvanceRun(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
 	ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error)
 }

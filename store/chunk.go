@@ -13,15 +13,12 @@ import (
 	"referral/store/pgcopy"
 )
 
-// Settle says what is to be posted for one account in a run.
-type Settle = func(models.Run, *models.SettlementInput) models.SettlementResult
-
 // WorkChunk takes one chunk of a run that no other worker has through the run's present
 // phase: rehearsed, its totals are saved; posted, its documents are in the ledger, its
 // stale marks are deleted and it is marked itself, all in one transaction. worked is
 // false when no chunk is left. Any number of workers in any number of processes may
 // call it at once.
-func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle Settle) (totals models.Totals, worked bool, err error) {
+func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle models.SettleFunc) (totals models.Totals, worked bool, err error) {
 	var ref models.ChunkRef
 	buffers := chunkBufferPool.Get().(*chunkBuffers)
 	defer chunkBufferPool.Put(buffers)
@@ -64,7 +61,7 @@ func (chunkRecord) TableName() string { return "run_chunks" }
 type chunkWork struct {
 	*tx
 	run            models.Run
-	settle         Settle
+	settle         models.SettleFunc
 	oneByOne       bool // post account by account
 	rehearsalCache *rehearsalCache
 	buffers        *chunkBuffers
@@ -184,7 +181,7 @@ func (t *tx) claim(run models.Run) (*chunkRecord, error) {
 	return &chunks[0], nil
 }
 
-func settleAll(run models.Run, c *settlementInput, settle Settle) []models.SettlementResult {
+func settleAll(run models.Run, c *settlementInput, settle models.SettleFunc) []models.SettlementResult {
 	results := make([]models.SettlementResult, len(c.list))
 	for i := range c.list {
 		results[i] = settle(run, &c.list[i])

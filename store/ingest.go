@@ -19,15 +19,12 @@ const (
 	lockPublisher = 0x7265660002
 )
 
-// Derive says what facts do to the accounts that they may touch.
-type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
-
 // Ingest stores a batch of messages in one transaction and says what became of each:
 // facts are a set, so that a repeat changes nothing, and what contradicts a fact that
 // came before, or cannot be read, is kept as a dead letter with its reason. On an error
 // nothing has happened, or (at a commit whose answer was lost) all of it: ingesting the
 // batch again is right in either case.
-func (s *Store) Ingest(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
+func (s *Store) Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error) {
 	numbers, err := s.topicNumbers(ctx, batch)
 	if err != nil {
 		return nil, err
@@ -89,7 +86,7 @@ type staleMark struct {
 	account int64
 }
 
-func (b *ingestion) ingest(ctx context.Context, derive Derive) error {
+func (b *ingestion) ingest(ctx context.Context, derive models.DeriveFunc) error {
 	for i := range b.messages {
 		b.dispositions[i] = models.Applied
 		if fault := b.messages[i].Err; fault != nil {

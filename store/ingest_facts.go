@@ -32,7 +32,7 @@ func (b *ingestion) findAccountFacts() {
 // activations: it locks every account that they may touch, in the order of the
 // ids so that no two batches lock each other out, lets derive say what changes,
 // and stores that.
-func (b *ingestion) applyAccountFacts(ctx context.Context, derive Derive) error {
+func (b *ingestion) applyAccountFacts(ctx context.Context, derive models.DeriveFunc) error {
 	if len(b.facts.list) == 0 {
 		return nil
 	}

@@ -157,7 +157,7 @@ func (l *life) settle(q models.RunRequest) models.Run {
 }
 
 // finish carries a run to its end.
-func (l *life) finish(run models.Run, pay store.Settle) models.Run {
+func (l *life) finish(run models.Run, pay models.SettleFunc) models.Run {
 	l.Helper()
 	run, err := l.carry(l.Context(), run, pay)
 	if err != nil {
@@ -167,7 +167,7 @@ func (l *life) finish(run models.Run, pay store.Settle) models.Run {
 }
 
 // phase takes a run through its present phase and no further.
-func (l *life) phase(run models.Run, pay store.Settle) models.Run {
+func (l *life) phase(run models.Run, pay models.SettleFunc) models.Run {
 	l.Helper()
 	if err := l.work(l.Context(), run, pay); err != nil {
 		l.Fatal(err)
@@ -179,7 +179,7 @@ func (l *life) phase(run models.Run, pay store.Settle) models.Run {
 	return next
 }
 
-func (l *life) work(ctx context.Context, run models.Run, pay store.Settle) error {
+func (l *life) work(ctx context.Context, run models.Run, pay models.SettleFunc) error {
 	for {
 		if _, worked, err := l.WorkChunk(ctx, run, pay); err != nil || !worked {
 			return err
@@ -187,7 +187,7 @@ func (l *life) work(ctx context.Context, run models.Run, pay store.Settle) error
 	}
 }
 
-func (l *life) carry(ctx context.Context, run models.Run, pay store.Settle) (models.Run, error) {
+func (l *life) carry(ctx context.Context, run models.Run, pay models.SettleFunc) (models.Run, error) {
 	for run.Active() {
 		if err := l.work(ctx, run, pay); err != nil {
 			return run, err

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"referral/models"
-	"referral/store"
 )
 
 // What cannot be settled is parked and named: an invoice alone where one is the
@@ -115,7 +114,7 @@ func TestParkedAccounts(t *testing.T) {
 }
 
 // spoiled settles by the rules, but for one account.
-func (l *life) spoiled(account int64, spoil func(*models.SettlementResult)) store.Settle {
+func (l *life) spoiled(account int64, spoil func(*models.SettlementResult)) models.SettleFunc {
 	return func(r models.Run, c *models.SettlementInput) models.SettlementResult {
 		o := l.pay(r, c)
 		if c.AccountID == account {

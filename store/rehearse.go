@@ -11,7 +11,7 @@ import (
 // Rehearse goes through a run without leaving a trace, in one view of the
 // database: the same accounts, the same settling, nothing written. Each outcome
 // is handed to see. before is the posted totals of the month before.
-func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (run models.Run, before models.Totals, err error) {
+func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error) (run models.Run, before models.Totals, err error) {
 	err = s.snapshot(ctx, fmt.Sprintf("rehearsing %s", q.Period), func(tx *tx) error {
 		if before, err = tx.postedTotals(q.Period.Previous()); err != nil {
 			return err
@@ -22,7 +22,7 @@ func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle Settle
 	return run, before, err
 }
 
-func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle Settle, see func(*models.SettlementResult) error) (models.Run, error) {
+func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error) (models.Run, error) {
 	period := periodRecord{Period: q.Period, MinDay: dateValue(q.Period.First()), MaxDay: dateValue(q.Period.End())}
 	if err := t.Where("period = ?", q.Period).Limit(1).Find(&period).Error; err != nil {
 		return models.Run{}, fmt.Errorf("reading period %s: %w", q.Period, err)

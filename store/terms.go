@@ -33,12 +33,12 @@ const adopting = "adopting "
 //
 // From then on this store works by these terms only: once another process has
 // adopted others, it derives and posts nothing more.
-func (s *Store) AdoptTerms(ctx context.Context, digest string, derive Derive) (changed int, err error) {
+func (s *Store) AdoptTerms(ctx context.Context, digest string, derive models.DeriveFunc) (changed int, err error) {
 	return s.adoptTerms(ctx, digest, derive, nil)
 }
 
 // ApplyTerms is AdoptTerms by a person, whose action is recorded with the change.
-func (s *Store) ApplyTerms(ctx context.Context, digest string, derive Derive, by models.OperatorAction) (changed int, err error) {
+func (s *Store) ApplyTerms(ctx context.Context, digest string, derive models.DeriveFunc, by models.OperatorAction) (changed int, err error) {
 	return s.adoptTerms(ctx, digest, derive, &by)
 }
 
@@ -58,7 +58,7 @@ func (s *Store) TermsInForce(ctx context.Context) (digest string, err error) {
 	return digest, err
 }
 
-func (s *Store) adoptTerms(ctx context.Context, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
+func (s *Store) adoptTerms(ctx context.Context, digest string, derive models.DeriveFunc, by *models.OperatorAction) (changed int, err error) {
 	known, err := s.TermsInForce(ctx)
 	if err == nil && known != digest {
 		changed, err = s.adopt(ctx, known, digest, derive, by)
@@ -69,7 +69,7 @@ func (s *Store) adoptTerms(ctx context.Context, digest string, derive Derive, by
 	return changed, failed("adopting the terms", err)
 }
 
-func (s *Store) adopt(ctx context.Context, known, digest string, derive Derive, by *models.OperatorAction) (changed int, err error) {
+func (s *Store) adopt(ctx context.Context, known, digest string, derive models.DeriveFunc, by *models.OperatorAction) (changed int, err error) {
 	if known == "" {
 		return 0, s.write(ctx, "putting the terms in force", func(tx *tx) error { return tx.putInForce(digest, by) })
 	}
@@ -180,7 +180,7 @@ func (t *tx) termsInForce() (digest string, err error) {
 	return digest, err
 }
 
-func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (changed int, err error) {
+func (s *Store) rederive(ctx context.Context, digest string, derive models.DeriveFunc) (changed int, err error) {
 	for after := int64(-1) << 63; ; {
 		var n int
 		var last *int64
@@ -203,7 +203,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive Derive) (cha
 	}
 }
 
-func (t *tx) rederiveChunk(ctx context.Context, after int64, derive Derive) (changed int, last *int64, err error) {
+func (t *tx) rederiveChunk(ctx context.Context, after int64, derive models.DeriveFunc) (changed int, last *int64, err error) {
 	ids := map[int64]bool{}
 	err = pgcopy.Each(ctx, t.pgx, "accounts that take part", func(v [][]byte) {
 		id := pgcopy.Int8(v[0])

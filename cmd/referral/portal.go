@@ -76,7 +76,7 @@ func (a *app) portal(public string) (*auth.Authenticator, []auth.Route, http.Han
 func (a *app) portalService(public string) (portal.Service, error) {
 	invitations := &a.config.Invitations
 	return portal.NewService(portal.Options{
-		Store: a.store, Programme: a.programme, Derive: portal.Derive(a.programme.Derive(newCode)),
+		Store: a.store, Programme: a.programme, Derive: a.programme.Derive(newCode),
 		Limits: a.config.Cabinet.Limits.Limits(),
 		Invites: portal.InviteOptions{
 			Channels: invitations.Channels(), Recipients: contact.Rules{Regions: invitations.SMS.Regions}, PerDay: invitations.PerDay,

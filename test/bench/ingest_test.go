@@ -143,7 +143,7 @@ type countingStore struct {
 	all   chan struct{}
 }
 
-func (s *countingStore) Ingest(ctx context.Context, batch []models.DecodedMessage, derive store.Derive) ([]models.Disposition, error) {
+func (s *countingStore) Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error) {
 	fate, err := s.Store.Ingest(ctx, batch, derive)
 	if err != nil {
 		return nil, err

@@ -128,7 +128,7 @@ func newPortal(b *testing.B, s *store.Store) portal.Service {
 	b.Helper()
 	generous := portal.Limit{Wrong: 1_000_000, In: time.Hour}
 	service, err := portal.NewService(portal.Options{
-		Store: s, Programme: usualTerms(b), Derive: portal.Derive(usualTerms(b).Derive(rand.Text)),
+		Store: s, Programme: usualTerms(b), Derive: usualTerms(b).Derive(rand.Text),
 		Limits:  portal.Limits{Account: generous, Address: generous, Overall: generous},
 		Invites: portal.InviteOptions{PerDay: 10}, PublicURL: "https://lk.example.com", Now: time.Now,
 		NewID: func() models.UUID { return models.UUID(uuid.New()) }, NewToken: rand.Text,

@@ -156,7 +156,7 @@ type broken struct {
 
 var errLost = errors.New("the connection is lost; it was about account 901 and secret901@canary.example")
 
-func (b *broken) Ingest(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
+func (b *broken) Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error) {
 	if b.away {
 		return nil, errLost
 	}

@@ -125,7 +125,7 @@ func (i *impatient) ReserveAttempt(ctx context.Context, counters []models.Attemp
 	return over, err
 }
 
-func (i *impatient) Ingest(ctx context.Context, batch []models.DecodedMessage, derive portal.Derive) ([]models.Disposition, error) {
+func (i *impatient) Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error) {
 	i.hangUp()
 	return i.Store.Ingest(ctx, batch, derive)
 }

@@ -51,7 +51,7 @@ type rig struct {
 	store    *store.Store
 	db       *sql.DB
 	p        *billing.Programme
-	derive   portal.Derive
+	derive   models.DeriveFunc
 	service  portal.Service
 	api      *api.API
 	mux      *http.ServeMux
@@ -85,7 +85,7 @@ func newRig(t *testing.T, change ...func(*portal.Options)) *rig {
 	if r.p, err = billing.NewProgramme(moscow, []billing.Terms{terms()}); err != nil {
 		t.Fatal(err)
 	}
-	r.derive = portal.Derive(r.p.Derive(newCode))
+	r.derive = r.p.Derive(newCode)
 	o := r.options()
 	for _, c := range change {
 		c(&o)

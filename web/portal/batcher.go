@@ -23,7 +23,7 @@ const (
 // one. A batch does not wait to fill: it is what arrived during the one before.
 type batcher struct {
 	store  Store
-	derive Derive
+	derive models.DeriveFunc
 	guard  *recovering.Guard
 
 	mu      sync.Mutex

@@ -26,7 +26,7 @@ type slowStore struct {
 	stored  []int64
 }
 
-func (s *slowStore) Ingest(_ context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error) {
+func (s *slowStore) Ingest(_ context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error) {
 	s.begun <- len(batch)
 	<-s.permits
 	var facts []*models.Fact

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Store      Store
 	Programme  *billing.Programme
-	Derive     Derive // the consumer's
+	Derive     models.DeriveFunc // the consumer's
 	Limits     Limits
 	Invites    InviteOptions
 	PublicURL  string // of the personal account, without a slash at its end: https://lk.example.com

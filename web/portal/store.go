@@ -7,10 +7,6 @@ import (
 	"referral/models"
 )
 
-// Derive calculates the changes that facts make to their accounts; the consumer
-// passes the same function.
-type Derive = func(*models.WorkingSet, []*models.Fact) models.Changes
-
 // Store is what the service reads and writes.
 type Store interface {
 	PortalAccount(ctx context.Context, account int64) (h models.AccountHistory, takesPart, known bool, err error)
@@ -20,7 +16,7 @@ type Store interface {
 	PortalInvoice(ctx context.Context, account int64, invoice string) (h models.AccountHistory, found bool, err error)
 
 	// Facts, stored as the consumer stores them.
-	Ingest(ctx context.Context, batch []models.DecodedMessage, derive Derive) ([]models.Disposition, error)
+	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
 	ActivationOutcome(ctx context.Context, request models.ActivationKey) (a models.Activation, found bool, err error)
 
 	// Counters of wrong codes.
