@@ -18,16 +18,16 @@ import (
 // typed, because it is personal data.
 var (
 	// ErrBad: not an e-mail address, or not a mobile number of a permitted region.
-	ErrBad = errors.New("no such recipient")
-	// ErrPremium: a call or a message to the number costs extra.
-	ErrPremium = errors.New("a number that costs extra")
+	ErrBad = errors.New("not a valid recipient")
+	// ErrPremium: calls and messages to the number are charged at a premium rate.
+	ErrPremium = errors.New("a premium-rate number")
 	// ErrForeignLetters: the part before the @ has other than Latin letters. Such
 	// addresses exist («друг@пример.рф»), but mail arrives only if every server on
 	// its way supports SMTPUTF8 (RFC 6531), and most do not.
-	ErrForeignLetters = errors.New("letters before the @ that many mail servers cannot take")
+	ErrForeignLetters = errors.New("letters before the @ that many mail servers do not support")
 	// ErrLookalike: the address mixes alphabets, or its letters look like those of
 	// another alphabet.
-	ErrLookalike = errors.New("an address that may pass for another")
+	ErrLookalike = errors.New("an address that looks like another")
 )
 
 // Recipient is a normalised address or number.
@@ -65,7 +65,7 @@ func (r Rules) Normalize(channel models.Channel, typed string) (Recipient, error
 		address, err = r.normalizePhone(typed)
 		canonical = address
 	default:
-		err = fmt.Errorf("%w: there is no such channel", ErrBad)
+		err = fmt.Errorf("%w: unknown channel", ErrBad)
 	}
 	if err != nil {
 		return Recipient{}, err
@@ -77,11 +77,11 @@ func (r Rules) Normalize(channel models.Channel, typed string) (Recipient, error
 // text is shown: line breaks, direction marks, joiners.
 func printable(typed string) error {
 	if typed == "" || len(typed) > maxTyped || !utf8.ValidString(typed) {
-		return fmt.Errorf("%w: empty, too long or no text", ErrBad)
+		return fmt.Errorf("%w: empty, too long or not valid text", ErrBad)
 	}
 	for _, c := range typed {
 		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Zl, c) || unicode.Is(unicode.Zp, c) {
-			return fmt.Errorf("%w: it holds signs that are not seen", ErrBad)
+			return fmt.Errorf("%w: it contains invisible characters", ErrBad)
 		}
 	}
 	return nil

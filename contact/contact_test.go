@@ -178,7 +178,7 @@ func TestLookalikes(t *testing.T) {
 		"a@gma\u0301il.com",   // and the same in two signs
 		"a@ᴀpple.com",         // a small capital
 		"a@mail.ᴀpple.com",    // further down
-		"a@gma·il.com",        // a sign that is no letter
+		"a@gma·il.com",        // a character that is not a letter
 		"a@οοο.com",           // Greek throughout
 		"a@տօօ.com",           // Armenian throughout
 		"a@ꓖꓳꓳ.com",           // Lisu throughout

@@ -26,18 +26,18 @@ var plainLocal = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z
 func normalizeEmail(typed string) (address, canonical string, err error) {
 	parsed, err := mail.ParseAddress(typed)
 	if err != nil || parsed.Name != "" || parsed.Address != typed {
-		return "", "", fmt.Errorf("%w: not a single mail address", ErrBad)
+		return "", "", fmt.Errorf("%w: not a single e-mail address", ErrBad)
 	}
 	at := strings.LastIndexByte(typed, '@')
 	local, domain := typed[:at], typed[at+1:]
 	if mixesScripts(local) {
-		return "", "", fmt.Errorf("%w: alphabets are mixed before the @", ErrLookalike)
+		return "", "", fmt.Errorf("%w: mixed alphabets before the @", ErrLookalike)
 	}
 	if hasForeignLetters(local) {
 		return "", "", fmt.Errorf("%w", ErrForeignLetters)
 	}
 	if len(local) > maxLocal || !plainLocal.MatchString(local) {
-		return "", "", fmt.Errorf("%w: what stands before the @ cannot be written to", ErrBad)
+		return "", "", fmt.Errorf("%w: the part before the @ is not a plain local part", ErrBad)
 	}
 	if domain, err = normalizeDomain(domain); err != nil {
 		return "", "", err
@@ -60,16 +60,16 @@ var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLengt
 func normalizeDomain(typed string) (string, error) {
 	domain, err := domains.ToASCII(typed)
 	if err != nil {
-		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
+		return "", fmt.Errorf("%w: no domain after the @", ErrBad)
 	}
 	shown, err := domains.ToUnicode(domain)
 	if err != nil {
-		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
+		return "", fmt.Errorf("%w: no domain after the @", ErrBad)
 	}
 	labels := strings.Split(shown, ".")
 	last := labels[len(labels)-1]
 	if len(labels) < 2 || strings.Trim(last, "0123456789") == "" {
-		return "", fmt.Errorf("%w: no domain stands after the @", ErrBad)
+		return "", fmt.Errorf("%w: no domain after the @", ErrBad)
 	}
 	for _, label := range labels {
 		if !isASCII(label) && !isRussian(label) || !isCyrillic(last) && looksLatin(label) {

@@ -57,5 +57,5 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // an error here is a client that has gone away
+	_, _ = w.Write(append(body, '\n')) // an error means that the client has disconnected
 }

@@ -83,11 +83,11 @@ func codeSummary(f codeForm) *summary {
 	if f.Error == "" {
 		return nil
 	}
-	said := &summary{Head: "Код не применен", Words: f.Error}
+	found := &summary{Head: "Код не применен", Words: f.Error}
 	if f.Shown {
-		said.Field = "code"
+		found.Field = "code"
 	}
-	return said
+	return found
 }
 
 func (p *Pages) homeView(s *portal.Overview, t codeInput, done string) homeView {
@@ -129,17 +129,17 @@ func doneWords(s *portal.Overview, done string) string {
 }
 
 func notices(s *portal.Overview) []string {
-	var said []string
+	var list []string
 	switch {
 	case s.Terminated:
-		said = append(said, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
+		list = append(list, "Ваша АТС отключена, поэтому скидки больше не действуют. История скидок остается доступной.")
 	case s.TerminatedOn != 0:
-		said = append(said, leavingWords(s.TerminatedOn))
+		list = append(list, leavingWords(s.TerminatedOn))
 	}
 	if s.Code == "" && !s.Terminated {
-		said = append(said, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
+		list = append(list, "Сведения о регистрации вашей АТС еще не поступили. Ваш личный код появится здесь, как только они придут.")
 	}
-	return said
+	return list
 }
 
 func leavingWords(on models.Date) string {
@@ -189,12 +189,12 @@ func ownDiscount(s *portal.Overview) string {
 }
 
 func promised(d *billing.PromisedInvitee) string {
-	said := "Вам обещана скидка " + ru.Percent(d.Percent) + " на " + ru.Months.Count(d.Months) +
+	text := "Вам обещана скидка " + ru.Percent(d.Percent) + " на " + ru.Months.Count(d.Months) +
 		". Она начнет действовать после окончания промо-периода"
 	if planned, err := models.ParseDate(d.PromoUntil); err == nil {
-		said += " (по плану — " + ru.DateInWords(planned) + ")"
+		text += " (по плану — " + ru.DateInWords(planned) + ")"
 	}
-	return said + "."
+	return text + "."
 }
 
 func nextFriend(s *portal.Overview) string {

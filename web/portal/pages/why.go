@@ -99,12 +99,12 @@ func bothWords(invitee, inviter int) string {
 // inWords is the calculation in words: "19 дней по 40% и 11 дней по 60% — это
 // 19 × 40 + 11 × 60 = 1 420", and the part that it is.
 func inWords(l *billing.ExplainedLine) string {
-	said, products := make([]string, len(l.Segments)), make([]string, len(l.Segments))
+	days, products := make([]string, len(l.Segments)), make([]string, len(l.Segments))
 	for i, s := range l.Segments {
-		said[i] = ru.Days.Count(s.Days) + " по " + ru.Percent(s.Percent)
+		days[i] = ru.Days.Count(s.Days) + " по " + ru.Percent(s.Percent)
 		products[i] = times(s.Days, s.Percent)
 	}
-	return enumerated(said) + " — это " + strings.Join(products, " + ") + ru.Space + "= " + ru.Number(l.PercentDays) +
+	return enumerated(days) + " — это " + strings.Join(products, " + ") + ru.Space + "= " + ru.Number(l.PercentDays) +
 		". Если бы скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), вышло бы " + times(l.Days, 100) + ru.Space + "= " +
 		ru.Number(100*l.Days) + ". Поэтому скидка — " + ru.Number(l.PercentDays) + " из " + ru.Number(100*l.Days) + " частей начисленной суммы:"
 }
@@ -132,9 +132,9 @@ func rounded(l *billing.ExplainedLine) bool {
 }
 
 func (p *Pages) documentState(d billing.ExplainedDocument) status {
-	said := documentStates[d.State]
+	state := documentStates[d.State]
 	if d.State == billing.DocumentApplied && d.Answer != nil {
-		said.Words += " " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone))
+		state.Words += " " + ru.Date(models.DateOf(d.Answer.At, p.o.Zone))
 	}
-	return said
+	return state
 }

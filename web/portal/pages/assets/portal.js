@@ -1,11 +1,10 @@
 "use strict";
-// What the pages do besides: copying, the countdown, the dialog. Everything else,
-// and the way around these three, works without this file.
+// Copying, the countdown and the dialog. Every page works without this file.
 (() => {
   const one = (selector) => document.querySelector(selector);
   const all = (selector) => document.querySelectorAll(selector);
 
-  // Copying. Where the browser refuses, the text is selected to be copied by hand.
+  // Copying. If the browser refuses, the text is selected.
   const say = (words) => {
     const place = one("[data-copied]");
     if (!place) return;
@@ -35,7 +34,7 @@
     button.addEventListener("click", () => copy(button));
   }
 
-  // The countdown runs on the seconds that the server gave, not on this clock.
+  // The countdown starts from the seconds of the server, not from the clock of the browser.
   const form = (n, one, few, many) => {
     const tens = n % 100, ones = n % 10;
     if (tens >= 11 && tens <= 14) return many;
@@ -82,7 +81,7 @@
     opener.addEventListener("keydown", (event) => { if (event.key === " ") open(event); });
   }
 
-  // What was just done is said once, and not again when the page is loaded again.
+  // A confirmation is not shown again when the page is reloaded.
   const address = new URL(location.href);
   if (address.searchParams.has("done") || address.searchParams.has("sent")) {
     address.searchParams.delete("done");
