@@ -76,7 +76,7 @@ type demo struct {
 	options     demoOptions
 	workload    *workload.Generator
 	kafka       *workload.Kafka
-	codes       *workload.Codes
+	codes       workload.Codes
 	sent        workload.Summary
 	billing     *fakebilling.Billing
 	provider    *fakeoidc.Provider
@@ -86,7 +86,7 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, p process, c *config.Config, o demoOptions) (err error) {
-	d := &demo{process: p, options: o, codes: workload.NewCodes(o.accounts)}
+	d := &demo{process: p, options: o}
 	began := time.Now()
 	fmt.Fprintln(p.out, "Starting an embedded Kafka broker and a private PostgreSQL …")
 	database, err := postgres.Start(ctx, postgres.Options{Log: p.err})
@@ -256,12 +256,15 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	topics := d.config.Kafka.Topics
-	d.kafka = workload.NewKafka(d.config.Kafka.Brokers, topics.Names())
+	if d.kafka, err = workload.NewKafka(d.config.Kafka.Brokers, topics.Names()); err != nil {
+		return err
+	}
+	defer d.kafka.Close()
 	if d.billing, err = fakebilling.Start(ctx, fakebilling.Options{
 		Brokers: d.config.Kafka.Brokers, Group: "demo-billing",
 		Discounts: topics.Discounts, Packages: topics.Packages, Results: topics.Results,
 	}); err != nil {
-		return errors.Join(err, d.kafka.Close())
+		return err
 	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
@@ -269,7 +272,7 @@ func (d *demo) run(ctx context.Context) error {
 	group.Go(func() error {
 		return d.runComponents(serving, d.service, []string{componentConsumer, componentPublisher})
 	})
-	group.Go(func() error { return d.kafka.LearnCodes(serving, d.codes) })
+	group.Go(func() error { return d.kafka.LearnCodes(serving, &d.codes) })
 	var played error
 	group.Go(func() error {
 		defer stop()
@@ -283,7 +286,7 @@ func (d *demo) run(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil // Ctrl-C, or the end of the demo, which ends the rest
 	}
-	return errors.Join(err, d.billing.Stop(), d.kafka.Close())
+	return errors.Join(err, d.billing.Stop())
 }
 
 func (d *demo) play(ctx context.Context) error {

@@ -30,7 +30,7 @@ type springPhase struct {
 }
 
 type springMessage struct {
-	Topic string          `json:"topic"`
+	Topic workload.Topic  `json:"topic"`
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 }
@@ -53,6 +53,17 @@ type springRefusal struct {
 	Reason    string `json:"reason"`
 }
 
+// defaultTopics is the topics by their names in the example, which are the defaults of
+// the configuration.
+var defaultTopics = map[workload.Topic]workload.Topic{
+	"pbx.registered":                workload.Registered,
+	"pbx.promo-ended":               workload.PromoEnded,
+	"pbx.terminated":                workload.Terminated,
+	"referral.activation-requested": workload.Activation,
+	"billing.invoices":              workload.Invoices,
+	"billing.adjustment-results":    workload.Results,
+}
+
 // loadSpring reads the example from REFERRAL_SPRING, or the copy kept here.
 func loadSpring(t *testing.T) spring {
 	t.Helper()
@@ -65,7 +76,8 @@ func loadSpring(t *testing.T) spring {
 		phase := filepath.Join(folder, fmt.Sprintf("phase-%d", i+1))
 		p := &s.phases[i]
 		for _, m := range rows[springMessage](t, phase, "events.jsonl") {
-			if m.Topic == workload.Registered.DefaultName() {
+			m.Topic = defaultTopics[m.Topic]
+			if m.Topic == workload.Registered {
 				p.registrations = append(p.registrations, m)
 			} else {
 				p.rest = append(p.rest, m)
@@ -101,16 +113,12 @@ var placeholder = regexp.MustCompile(`\{code:(\d+)\}`)
 // for those that are not known yet.
 func (w *world) messages(from []springMessage) []message {
 	w.t.Helper()
-	names := map[string]string{}
-	for _, topic := range workload.Topics() {
-		names[topic.DefaultName()] = string(topic)
-	}
 	out := make([]message, len(from))
 	for i, m := range from {
 		value := placeholder.ReplaceAllFunc(m.Value, func(found []byte) []byte {
 			return []byte(w.code(string(placeholder.FindSubmatch(found)[1])))
 		})
-		out[i] = message{topic: names[m.Topic], key: m.Key, value: value}
+		out[i] = message{topic: string(m.Topic), key: m.Key, value: value}
 	}
 	return out
 }
@@ -160,7 +168,7 @@ func (s *spring) activations(w *world) map[string]string {
 	all := map[string]string{}
 	for i := range s.phases {
 		for _, m := range s.phases[i].rest {
-			if m.Topic != workload.Activation.DefaultName() {
+			if m.Topic != workload.Activation {
 				continue
 			}
 			var e struct {
@@ -249,14 +257,14 @@ func reversed(t *testing.T, all []springMessage) []springMessage {
 	t.Helper()
 	activations := map[string][]springMessage{}
 	for _, m := range all {
-		if m.Topic == workload.Activation.DefaultName() {
+		if m.Topic == workload.Activation {
 			activations[m.Key] = append(activations[m.Key], m)
 		}
 	}
 	var turned []springMessage
 	for i := len(all) - 1; i >= 0; i-- {
 		m := all[i]
-		if queue := activations[m.Key]; m.Topic == workload.Activation.DefaultName() {
+		if queue := activations[m.Key]; m.Topic == workload.Activation {
 			m, activations[m.Key] = queue[0], queue[1:]
 		}
 		turned = append(turned, m)

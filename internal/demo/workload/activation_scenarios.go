@@ -6,11 +6,11 @@ import (
 	"referral/models"
 )
 
-// noCode is a code that nobody has: the product's codes are random, and longer.
+// noCode is a code that nobody has: the program's codes are random, and longer.
 const noCode = "NOSUCHCODE"
 
 // addActivationScenarios has the last accounts of a block get into a special case each; the
-// cases take turns, so that a life of some 100 accounts has all of them.
+// cases take turns, so that some 100 accounts have all of them.
 func (p *planner) addActivationScenarios() {
 	all := activationScenarios()
 	for i := firstScenario; i < len(p.accounts); i++ {
@@ -27,7 +27,8 @@ func (p *planner) addActivationScenarios() {
 	}
 }
 
-// activationScenarios is every way in which entering a code can go, but the plain one.
+// activationScenarios is every way in which entering a code can end, except the
+// ordinary one.
 func activationScenarios() []func(p *planner, i int) {
 	return []func(p *planner, i int){
 		unknownCode, ownCode, ownCompany, secondCode, dayAfterWindow, lastDayOfWindow, lastDayAfterJanuary31, dayAfterJanuary31,
@@ -85,7 +86,7 @@ func dayAfterJanuary31(p *planner, i int) {
 	dayAfterWindow(p, i)
 }
 
-// january31 is the newest 31 January whose window the life still sees.
+// january31 is the latest 31 January whose activation window ends within the workload.
 func (p *planner) january31() models.Date {
 	year := p.end.Time().Year()
 	for models.NewDate(year, time.March, 2) > p.end {
@@ -133,7 +134,7 @@ func sameInstant(p *planner, i int) {
 	p.activate(i, 0, p.days(i, 3), models.AlreadyActivated)
 }
 
-// codeOfTerminated enters the code of a client who has gone: it is still good.
+// codeOfTerminated enters the code of a client who has left: it is still valid.
 func codeOfTerminated(p *planner, i int) {
 	at := p.days(i, 20)
 	owner := &p.accounts[firstScenario-1]

@@ -13,8 +13,8 @@ import (
 const bulkLines = 4
 
 // Bulk is the invoices of the accounts 1 to n for a month, four lines each, of
-// ordinary services: what benchmarks are fed. Nothing is wrong with any of
-// them. Every value is the caller's to keep.
+// ordinary services, for benchmarks. All of them are valid. The caller may keep every
+// value.
 func Bulk(seed uint64, n int, period models.Period) iter.Seq[models.Invoice] {
 	return func(yield func(models.Invoice) bool) {
 		r := rand.New(rand.NewPCG(mix(seed+streamBulk<<56), uint64(period)))

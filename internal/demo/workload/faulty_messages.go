@@ -9,7 +9,7 @@ import (
 	"referral/models"
 )
 
-// fault is one way in which a message can be bad.
+// fault is one way in which a message can be faulty.
 type fault struct {
 	name   string
 	topic  Topic
@@ -18,11 +18,11 @@ type fault struct {
 	binary bool // sent without an envelope, with whatever headers are left
 }
 
-// tooLargeBlocks bounds how many messages over 1 MiB a life has.
+// tooLargeBlocks limits how many messages are over 1 MiB.
 const tooLargeBlocks = 100
 
-// addFaulty adds one bad message to the block's phase. The faults take turns, so
-// that a life of some 600 account-months has all of them.
+// addFaulty adds one faulty message to the block's phase. The faults take turns, so
+// that some 600 account-months have all of them.
 func (t *phaseMessages) addFaulty(n int, accounts []account) {
 	all := faults()
 	turn := n*t.options.Months + t.phase
@@ -38,8 +38,8 @@ func (t *phaseMessages) addFaulty(n int, accounts []account) {
 	}
 }
 
-// BadMessages is one message of every kind that is bad by itself, all with the key of
-// one account.
+// BadMessages is one message of every kind that is faulty by itself, all with the key
+// of one account.
 func BadMessages(account int64) []Message {
 	var all []Message
 	for turn, f := range faults() {
@@ -48,7 +48,7 @@ func BadMessages(account int64) []Message {
 	return all
 }
 
-// message makes a bad message; turn tells it from others with the same fault.
+// message makes a faulty message; turn distinguishes it from others with the same fault.
 func (f *fault) message(account int64, turn int) Message {
 	id := fmt.Sprintf("bad-%d", turn)
 	m := Message{
@@ -79,7 +79,7 @@ func (t *phaseMessages) addConflict(a *account, turn int, name string, id func(*
 	t.sequences = append(t.sequences, sequence{good, bad})
 }
 
-// faults is what can be wrong with a message that is bad by itself.
+// faults is what can be wrong with a message that is faulty by itself.
 func faults() []fault {
 	all := unreadable()
 	all = append(all, unknown()...)
@@ -115,8 +115,8 @@ func unreadable() []fault {
 	}
 }
 
-// tooLarge makes its text only when it is wanted: the list of faults is made
-// for every block.
+// tooLarge makes its text only when it is needed: the list of faults is made for
+// every block.
 func tooLarge(id, account string) string {
 	data := `{"account_id":ACCOUNT,"name":"` + strings.Repeat("Длинное имя ", 60_000) + `","tax_id":"7707083893","registered_at":"2026-01-10T09:00:00Z"}`
 	return envelope("pbx.registered.v1", pbx, data)(id, account)

@@ -10,7 +10,7 @@ import (
 	"referral/models"
 )
 
-// revision is one revision of an invoice and when it is told.
+// revision is one revision of an invoice and when it is sent.
 type revision struct {
 	invoice models.Invoice
 	event   string
@@ -18,7 +18,7 @@ type revision struct {
 	repeat  bool // the same body was sent under another event
 }
 
-// variant is what becomes of a month's invoice.
+// variant is what happens to a month's invoice.
 type variant int
 
 const (
@@ -34,14 +34,14 @@ const (
 	twoInvoices
 )
 
-// variants says how many of 1,000 invoices have each fate; the rest is plain.
+// variants says how many of 1,000 invoices are of each variant; the rest is plain.
 func variants() []struct {
-	fate variant
-	of   int
+	variant variant
+	of      int
 } {
 	return []struct {
-		fate variant
-		of   int
+		variant variant
+		of      int
 	}{
 		{late, 10}, {revisedAtOnce, 15}, {revisedLater, 15}, {cancelledAtOnce, 5}, {cancelledLater, 5},
 		{reissued, 4}, {outOfOrder, 8}, {sentTwice, 6}, {twoInvoices, 6},
@@ -52,23 +52,23 @@ func drawVariant(r *rand.Rand) variant {
 	n := r.IntN(1000)
 	for _, f := range variants() {
 		if n < f.of {
-			return f.fate
+			return f.variant
 		}
 		n -= f.of
 	}
 	return plain
 }
 
-// invoices is what is told of an account's bill of the month that phase month
-// ends with. tellsIn limits the work to what is told in that phase.
-func (g *Generator) invoices(a *account, month, tellsIn int) []revision {
+// invoices is the revisions of an account's invoice of the month that phase month
+// ends with. sentIn limits the work to what is sent in that phase.
+func (g *Generator) invoices(a *account, month, sentIn int) []revision {
 	period := g.Period(month)
 	if month < 0 || !a.billedIn(g, period) {
 		return nil
 	}
 	r := g.random(streamInvoice, int(a.id), month)
 	f := drawVariant(r)
-	if f == plain && month != tellsIn {
+	if f == plain && month != sentIn {
 		return nil
 	}
 	first := g.drawInvoice(r, a, period)
@@ -135,7 +135,7 @@ func revise(r *rand.Rand, inv models.Invoice) models.Invoice {
 	return inv
 }
 
-// drawInvoice makes up the bill of a month: two to six lines.
+// drawInvoice generates the invoice of a month: two to six lines.
 func (g *Generator) drawInvoice(r *rand.Rand, a *account, period models.Period) models.Invoice {
 	inv := models.Invoice{
 		AccountID: a.id, ID: invoiceID(period, a.id), Revision: 1, Period: period, Currency: "RUB",
@@ -171,8 +171,8 @@ func drawLine(r *rand.Rand, i int, from, to models.Date) models.Line {
 	return l
 }
 
-// service of the i-th line: the subscription comes first; once in a while there
-// is one on no list.
+// service of the i-th line: the subscription comes first; sometimes the service is
+// neither discounted nor excluded in the terms.
 func service(r *rand.Rand, i int) string {
 	if i == 0 {
 		return "subscription"
@@ -193,8 +193,8 @@ func service(r *rand.Rand, i int) string {
 	return "pbx_museum"
 }
 
-// amount in minor units: mostly some hundreds of roubles, now and
-// then a few kopecks, on which rounding shows, a credit, or nothing.
+// amount in minor units: mostly some hundreds of roubles, sometimes a few kopecks, on
+// which rounding shows, a credit, or nothing.
 func amount(r *rand.Rand) models.Money {
 	n := r.IntN(100)
 	switch {

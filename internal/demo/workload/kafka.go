@@ -2,43 +2,37 @@ package workload
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Kafka sends messages to the topics of the program and learns the invitation codes from
 // its events.
 type Kafka struct {
 	topics map[string]string
-	writer *kafka.Writer
-	events *kafka.Reader
+	client *kgo.Client
 }
 
-// sendBatch limits the messages of one write.
-const sendBatch = 2000
+const (
+	sendBatch       = 2000     // messages of one write
+	largestMessages = 16 << 20 // room for a message over 1 MiB
+)
 
 // NewKafka is a client of the brokers. topics is the names of the topics by the keys of
-// the configuration: those of [Topics], and "events".
-func NewKafka(brokers []string, topics map[string]string) *Kafka {
-	return &Kafka{
-		topics: topics,
-		writer: &kafka.Writer{
-			Addr: kafka.TCP(brokers...), Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll,
-			BatchTimeout: time.Millisecond, BatchSize: sendBatch, BatchBytes: 16 << 20,
-		},
-		events: kafka.NewReader(kafka.ReaderConfig{
-			Brokers: brokers, GroupID: "demo-crm", GroupTopics: []string{topics["events"]}, StartOffset: kafka.FirstOffset,
-			MinBytes: 1, MaxBytes: 4 << 20, MaxWait: 500 * time.Millisecond, JoinGroupBackoff: 200 * time.Millisecond,
-		}),
+// the configuration: those of [Topic], and "events".
+func NewKafka(brokers []string, topics map[string]string) (*Kafka, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ProducerBatchMaxBytes(largestMessages),
+		kgo.ConsumeTopics(topics["events"]), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return nil, fmt.Errorf("prepare the workload's Kafka client: %w", err)
 	}
+	return &Kafka{topics: topics, client: client}, nil
 }
 
-// Close ends both.
-func (k *Kafka) Close() error { return errors.Join(k.writer.Close(), k.events.Close()) }
+// Close ends the connections.
+func (k *Kafka) Close() { k.client.Close() }
 
 // Send sends messages in their order, and counts them in sent.
 func (k *Kafka) Send(ctx context.Context, sent *Summary, messages iter.Seq[Message]) error {
@@ -49,25 +43,29 @@ func (k *Kafka) Send(ctx context.Context, sent *Summary, messages iter.Seq[Messa
 
 // SendUntilError is Send for messages that may end with an error.
 func (k *Kafka) SendUntilError(ctx context.Context, sent *Summary, messages iter.Seq2[Message, error]) error {
-	var batch []kafka.Message
+	var batch []*kgo.Record
 	for m, err := range messages {
 		if err != nil {
 			return err
 		}
 		sent.Count(&m)
-		out := kafka.Message{Topic: k.topics[string(m.Topic)], Key: m.Key, Value: m.Value}
+		record := &kgo.Record{Topic: k.topics[string(m.Topic)], Key: m.Key, Value: m.Value}
 		for _, h := range m.Headers {
-			out.Headers = append(out.Headers, kafka.Header{Key: h.Key, Value: h.Value})
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
-		if batch = append(batch, out); len(batch) == sendBatch {
-			if err := k.writer.WriteMessages(ctx, batch...); err != nil {
-				return fmt.Errorf("sending the workload: %w", err)
+		if batch = append(batch, record); len(batch) == sendBatch {
+			if err := k.produce(ctx, batch); err != nil {
+				return err
 			}
-			batch = batch[:0]
+			batch = nil
 		}
 	}
-	if err := k.writer.WriteMessages(ctx, batch...); err != nil {
-		return fmt.Errorf("sending the workload: %w", err)
+	return k.produce(ctx, batch)
+}
+
+func (k *Kafka) produce(ctx context.Context, batch []*kgo.Record) error {
+	if err := k.client.ProduceSync(ctx, batch...).FirstErr(); err != nil {
+		return fmt.Errorf("send the workload: %w", err)
 	}
 	return nil
 }
@@ -75,12 +73,14 @@ func (k *Kafka) SendUntilError(ctx context.Context, sent *Summary, messages iter
 // LearnCodes adds the codes that are issued, until ctx ends.
 func (k *Kafka) LearnCodes(ctx context.Context, codes *Codes) error {
 	for {
-		m, err := k.events.ReadMessage(ctx)
-		if err != nil {
-			return fmt.Errorf("reading the issued codes: %w", err)
+		fetches := k.client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read the issued codes: %w", err)
 		}
-		if err := codes.Learn(m.Value); err != nil {
-			return err
+		for _, record := range fetches.Records() {
+			if err := codes.Learn(record.Value); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // addLadderScenario has the first account of a block invite friends, in one of the ways
-// that a ladder can be climbed. The ways take turns, so that a small life has
-// all of them.
+// that a ladder can be climbed. The ways take turns, so that a small workload has all
+// of them.
 func (p *planner) addLadderScenario() {
 	ways := []func(*planner) []models.Date{
 		(*planner).threeAtOnce, (*planner).many, (*planner).five, (*planner).again,
@@ -25,14 +25,14 @@ func (p *planner) addLadderScenario() {
 	for i, on := range days[:min(len(days), len(p.accounts)-1)] {
 		at := p.moment(p.r, on)
 		if i > 0 && p.day(last) == on && p.chance(50) {
-			at = last // friends of the same instant are told apart by their ids
+			at = last // friends of the same instant are distinguished by their ids
 		}
 		p.registerAndActivate(i+1, 0, at)
 		last = at
 	}
 }
 
-// within is n days of the billed life, or of the days before it.
+// within is n days of the billed months, or of the days before them.
 func (p *planner) within(n, before int) []models.Date {
 	days := make([]models.Date, n)
 	for i := range days {
@@ -53,12 +53,12 @@ func (p *planner) threeAtOnce() []models.Date {
 	return []models.Date{on, on, on}
 }
 
-// again is a climb that ends before the life that is billed, and a new one.
+// again is a climb that ends before the billed months, and a new one.
 func (p *planner) again() []models.Date {
 	return append(p.within(1+p.r.IntN(3), 0), p.begin-models.Date(92+p.r.IntN(60)))
 }
 
-// threeAYearAgo earned a package in a month that is never run, and earn the
+// threeAYearAgo is friends who earn a package in a month that is never run, and the
 // next one after the end of that climb.
 func (p *planner) threeAYearAgo() []models.Date {
 	past := p.begin - 400

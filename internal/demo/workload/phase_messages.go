@@ -1,10 +1,8 @@
 package workload
 
-import (
-	"fmt"
-)
+import "fmt"
 
-// phaseMessages collects what a block tells in one phase.
+// phaseMessages collects the messages of a block in one phase.
 type phaseMessages struct {
 	*Generator
 	phase     int
@@ -58,7 +56,7 @@ func (t *phaseMessages) addAccountEvents(a *account) {
 	}
 }
 
-// addActivations says what a client entered, in its order.
+// addActivations adds the codes that a client enters, in their order.
 func (t *phaseMessages) addActivations(a *account, code func(int64) (string, bool)) error {
 	var order sequence
 	for i := range a.attempts {
@@ -114,8 +112,8 @@ func (t *phaseMessages) addInvoice(a *account, i *revision) {
 	at := len(t.sequences)
 	t.add(invoiceEvent(&i.invoice, i.event, t.issuedAt(i.invoice.Period, a.id)))
 	for ; at < len(t.sequences); at++ {
-		note := &t.sequences[at][0].Expected
-		note.Lines, note.Repeat = len(i.invoice.Lines), note.Repeat || i.repeat
+		expected := &t.sequences[at][0].Expected
+		expected.Lines, expected.Repeat = len(i.invoice.Lines), expected.Repeat || i.repeat
 	}
 }
 
@@ -128,7 +126,7 @@ func (t *phaseMessages) addIn(phase int, e event) {
 	}
 }
 
-// add adds an event, and at times a repeat of it, in this or the other mode.
+// add adds an event, and sometimes a repeat of it, in this or the other mode.
 func (t *phaseMessages) add(e event) {
 	binary, style := t.binary(e.id), t.hash("again"+e.id)
 	t.sequences = append(t.sequences, sequence{e.message(binary)})
@@ -137,7 +135,7 @@ func (t *phaseMessages) add(e event) {
 	}
 }
 
-// maybeRepeat repeats, at times, an event of the phase before.
+// maybeRepeat sometimes repeats an event of the phase before.
 func (t *phaseMessages) maybeRepeat(e event) {
 	if t.hash("echo"+e.id)%100 == 0 {
 		t.repeat(e, t.binary(e.id))
@@ -152,8 +150,8 @@ func (t *phaseMessages) repeat(e event, binary bool) {
 
 func (t *phaseMessages) binary(id string) bool { return t.hash(id)%10 == 0 }
 
-// hash is a number that goes with a text, for decisions that must come out the
-// same whenever the text is told.
+// hash is a number that follows from a text, for choices that must be the same
+// whenever the text is generated.
 func (t *phaseMessages) hash(text string) uint64 {
 	h := t.options.Seed ^ 14695981039346656037
 	for i := range len(text) {

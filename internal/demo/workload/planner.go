@@ -8,10 +8,10 @@ import (
 	"referral/models"
 )
 
-// Clients live in blocks whose members invite only one another, so that a
-// block can be made up, told and forgotten by itself: its first account invites
-// many (climbs.go), those after it are its friends, then come clients who invite
-// one another at random, and the last ones have a special case each (activation_scenarios.go).
+// Clients are generated in blocks whose members invite only one another, so that a
+// block needs no other: its first account invites many (ladder_scenarios.go), those
+// after it are its friends, then come clients who invite one another at random, and
+// the last ones have a special case each (activation_scenarios.go).
 const (
 	blockSize     = 24
 	firstOrdinary = 9
@@ -21,7 +21,7 @@ const (
 // blocks is the number of blocks; the last one may be short.
 func (g *Generator) blocks() int { return (g.options.Accounts + blockSize - 1) / blockSize }
 
-// planner makes up a block.
+// planner generates a block.
 type planner struct {
 	*Generator
 	n        int
@@ -48,7 +48,7 @@ func (g *Generator) block(n int) []account {
 	return p.accounts
 }
 
-// span is the length of the part of the life that is billed, in days.
+// span is the number of days that are billed.
 func (g *Generator) span() int { return int(g.end - g.begin) }
 
 func (p *planner) start(a *account, id int64) {
@@ -96,7 +96,7 @@ func (p *planner) addRandomActivations() {
 
 func (p *planner) chance(percent int) bool { return p.r.IntN(100) < percent }
 
-// complete makes up the rest of a client's life and decides what is told late.
+// complete generates what else happens to a client, and decides what is sent late.
 func (p *planner) complete(i int) {
 	a := &p.accounts[i]
 	if a.exact {
@@ -129,7 +129,7 @@ func (p *planner) endPromo(a *account) {
 	at := laterOf(p.moment(p.r, on), a.registered.at)
 	a.promo = append(a.promo, occurrence{at, p.delayed(on, 5)})
 	switch p.r.IntN(25) {
-	case 0: // told once more, with a later time: the earliest stays
+	case 0: // sent again with a later time: the earliest stays
 		a.promo = append(a.promo, occurrence{at.Add(50 * time.Hour), p.delayed(on, 50)})
 	case 1: // corrected to an earlier time
 		a.promo = append(a.promo, occurrence{at.Add(-30 * time.Hour), p.later(a.promo[0].phase, 1)})
@@ -153,8 +153,8 @@ func (p *planner) terminate(i int) {
 	}
 }
 
-// delayAttempts tells some activations late. The requests of one client keep
-// their order, whatever delays them.
+// delayAttempts sends some activations late. The requests of one client keep their
+// order, whatever delays them.
 func (p *planner) delayAttempts(a *account) {
 	before := 0
 	for i := range a.attempts {
@@ -167,7 +167,7 @@ func (p *planner) delayAttempts(a *account) {
 	}
 }
 
-// delayed is the phase in which the news of a day arrive, some of them late.
+// delayed is the phase in which messages of a day arrive, some of them late.
 func (p *planner) delayed(on models.Date, percent int) int {
 	phase := p.phaseOf(on)
 	if p.chance(percent) {

@@ -2,14 +2,14 @@ package workload
 
 import "referral/models"
 
-// Summary counts what was told, so that a reader can prove that nothing was
-// lost. The zero Summary is ready to count.
+// Summary counts messages, so that a reader can prove that none was lost. The zero
+// value is ready to count.
 type Summary struct {
 	Messages    int64
 	Good        map[Topic]int64 // events on each topic, without repeats
 	Repeats     int64           // further messages of the same events
 	Bad         map[models.BadInput]int64
-	Faults      map[string]int64        // bad messages by what is wrong with them
+	Faults      map[string]int64        // faulty messages by what is wrong with them
 	Activations map[models.Reason]int64 // good ones by decision; "" is accepted, not_registered waits permanently
 	Lines       int64                   // of the good invoices
 }
