@@ -108,7 +108,7 @@ func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []
 	if err != nil {
 		return nil, "", err
 	}
-	if own := k.Topics.Notifications; slices.Contains(missing, own) && !(invitations && k.CreateTopics) {
+	if own := k.Topics.Notifications; slices.Contains(missing, own) && (!invitations || !k.CreateTopics) {
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == own })
 		if invitations {
 			absent = own

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,9 +22,10 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// newBar is a progress bar, which is invisible unless w is a terminal.
 func newBar(w io.Writer) *progressbar.ProgressBar {
-	return progressbar.NewOptions(1, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(40), progressbar.OptionShowCount(),
-		progressbar.OptionClearOnFinish())
+	return progressbar.NewOptions(1, progressbar.OptionSetWriter(w), progressbar.OptionSetVisibility(isTerminal(w)), progressbar.OptionSetWidth(40),
+		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
 // showRunProgress draws a bar on a terminal until the returned function is called.
@@ -47,14 +47,11 @@ func (a *app) showRunProgress(ctx context.Context, period models.Period) (stop f
 
 func (a *app) drawRunProgress(ctx context.Context, period models.Period) {
 	bar := newBar(a.err)
-	defer func() { _ = bar.Clear() }()
+	defer bar.Clear() //nolint:errcheck // it is decoration
 	for sleep.For(ctx, 200*time.Millisecond) {
 		runs, err := a.store.ActiveRuns(ctx)
 		if err != nil {
-			if !errors.Is(err, context.Canceled) {
-				a.log.Warn("the progress of the run cannot be shown", "error", err)
-			}
-			return
+			return // the run reports it
 		}
 		for _, run := range runs {
 			if done, all, err := a.store.Progress(ctx, run); err == nil && run.Period == period {
@@ -66,44 +63,20 @@ func (a *app) drawRunProgress(ctx context.Context, period models.Period) {
 	}
 }
 
-// auditBar shows on a terminal how many accounts have been read; nil shows nothing.
-type auditBar struct {
-	bar  *progressbar.ProgressBar
-	seen int
-}
-
-const auditBarStep = 1000 // accounts between two updates
-
-func (a *app) newAuditBar(ctx context.Context, period models.Period) *auditBar {
-	if !isTerminal(a.err) {
-		return nil
-	}
-	size, err := a.store.AuditSize(ctx, period)
-	if err != nil {
-		a.log.Warn("the progress cannot be shown", "error", err)
-		return nil
-	}
+// countAccounts hands the accounts of a period on to see, and counts them on a terminal.
+// The function stop takes the bar away.
+func (a *app) countAccounts(ctx context.Context, period models.Period, see func(*models.AccountHistory)) (each func(*models.AccountHistory) error, stop func()) {
 	bar := newBar(a.err)
-	bar.ChangeMax64(max(size, 1))
-	bar.Describe(fmt.Sprintf("%s accounts", period))
-	return &auditBar{bar: bar}
-}
-
-// counting hands accounts on and counts them.
-func (b *auditBar) counting(see func(*models.AccountHistory)) func(*models.AccountHistory) error {
-	return func(c *models.AccountHistory) error {
-		if b != nil {
-			if b.seen++; b.seen%auditBarStep == 0 {
-				_ = b.bar.Set(b.seen)
-			}
+	if isTerminal(a.err) {
+		if size, err := a.store.AuditSize(ctx, period); err == nil { // otherwise reading the accounts fails too
+			bar.ChangeMax64(max(size, 1))
+			bar.Describe(fmt.Sprintf("%s accounts", period))
 		}
+	}
+	each = func(c *models.AccountHistory) error {
+		_ = bar.Add(1)
 		see(c)
 		return nil
 	}
-}
-
-func (b *auditBar) clear() {
-	if b != nil {
-		_ = b.bar.Clear()
-	}
+	return each, func() { _ = bar.Clear() }
 }

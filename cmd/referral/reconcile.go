@@ -98,13 +98,13 @@ func (a *app) reconcile(ctx context.Context, period models.Period, f *reportFlag
 // reconcilePeriod reconciles a period. Unlike the nightly reconciliation it counts what
 // is not answered yet as a break, however young it is.
 func (a *app) reconcilePeriod(ctx context.Context, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
-	bar := a.newAuditBar(ctx, period)
-	defer bar.clear()
+	each, stop := a.countAccounts(ctx, period, func(c *models.AccountHistory) { r.Account(c) })
+	defer stop()
 	grace := billing.AnswerGrace{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
 	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
 		head, r = h, billing.NewReconciliation(a.programme, period, h, grace)
 		return nil
-	}, bar.counting(func(c *models.AccountHistory) { r.Account(c) }))
+	}, each)
 	if err == nil {
 		r.Close()
 	}

@@ -77,9 +77,9 @@ func (a *app) simulate(ctx context.Context, other *billing.Programme, months []m
 	result := report.NewSimulation()
 	for _, period := range months {
 		s := billing.NewSimulation(a.programme, other, period)
-		bar := a.newAuditBar(ctx, period)
-		err := a.store.ForEachAccount(ctx, period, bar.counting(s.Account))
-		bar.clear()
+		each, stop := a.countAccounts(ctx, period, s.Account)
+		err := a.store.ForEachAccount(ctx, period, each)
+		stop()
 		if err != nil {
 			return err
 		}

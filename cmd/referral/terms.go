@@ -83,9 +83,9 @@ func (a *app) previewTerms(ctx context.Context) error {
 	previews := make([]report.TermsPreview, len(periods))
 	for i, period := range periods {
 		preview := billing.NewTermsPreview(a.programme, period)
-		bar := a.newAuditBar(ctx, period)
-		err := a.store.Audit(ctx, period, func(models.AuditHead) error { return nil }, bar.counting(preview.Account))
-		bar.clear()
+		each, stop := a.countAccounts(ctx, period, preview.Account)
+		err := a.store.Audit(ctx, period, func(models.AuditHead) error { return nil }, each)
+		stop()
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (g *Guard) Do(work func() error) (err error) {
 			if _, runtimes := fault.(runtime.Error); g.private && !runtimes {
 				fault = fmt.Sprintf("%T", fault)
 			}
-			g.log.Error("recovered from a panic", "fault", fault, "stack", string(debug.Stack()))
+			g.log.Error("recovered from a panic", "error", fault, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%w: %v", ErrPanicked, fault)
 		}
 	}()
