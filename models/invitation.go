@@ -112,28 +112,28 @@ type InvitationMessage struct {
 	CreatedAt  time.Time
 }
 
-// How an attempt to send can fail. Every other error leaves it open whether the
-// message has gone out, and such a message is not sent again.
+// How an attempt to send can fail. After any other error it is unknown whether the message
+// was sent, and it is not sent again.
 var (
-	// ErrTransportRefuses says that the transport will never take the message.
-	ErrTransportRefuses = errors.New("the transport refuses the message")
-	// ErrTransportBusy says that the transport did not take the message this time.
-	ErrTransportBusy = errors.New("the transport puts the message off")
-	// ErrTransportAway says that the message was not tried: the transport is unreachable
-	// or refuses our credentials.
-	ErrTransportAway = errors.New("the transport cannot be reached")
+	// ErrMessageRefused: the transport will never accept the message.
+	ErrMessageRefused = errors.New("the transport refused the message")
+	// ErrTransportBusy: the transport did not accept the message this time.
+	ErrTransportBusy = errors.New("the transport deferred the message")
+	// ErrTransportUnreachable: the message was not sent, because the transport is
+	// unreachable or refuses our credentials.
+	ErrTransportUnreachable = errors.New("the transport cannot be reached")
 )
 
-// InvitationOutcome is what became of an attempt to send.
+// InvitationOutcome is the outcome of an attempt to send.
 type InvitationOutcome struct {
 	State        InvitationState // queued (again), sent, failed or unknown
 	RetryAt      time.Time       // when queued again
-	Deferrals    int             // when queued again: how often the transport has deferred it by now
-	InDoubt      bool            // it may have gone out: no other transport sends it, and it has not failed
+	Deferrals    int             // when queued again: how often the transport has deferred it
+	InDoubt      bool            // it may have been sent: no other transport sends it, and it cannot fail
 	TransportIDs []string        // when sent: the transport's id of each part of the message
 }
 
-// Receipt is a transport's later word about one part of a message.
+// Receipt is the delivery receipt of one part of a message.
 type Receipt struct {
 	Transport   string
 	TransportID string
@@ -144,8 +144,8 @@ type Receipt struct {
 type InvitationQueue struct {
 	Channel Channel
 	Waiting int64
-	InHand  int64
-	Oldest  time.Time // when the oldest that waits was taken on; zero when none waits
+	Claimed int64     // being sent
+	Oldest  time.Time // when the oldest that waits was created; zero when none waits
 }
 
 // Why an invitation is not taken on. The store returns them wrapped.

@@ -113,7 +113,7 @@ func (w *channelWorker) sendAll(ctx context.Context, claims []models.ClaimedInvi
 	for i := range claims {
 		group.Go(func() {
 			err := w.guard.Do(func() error { return w.send(ctx, sending, &claims[i]) })
-			if errors.Is(err, models.ErrTransportAway) {
+			if errors.Is(err, models.ErrTransportUnreachable) {
 				unreachable.Store(&err)
 			}
 		})
@@ -135,7 +135,7 @@ func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvi
 	})
 	repeat := err != nil && !isKnown(err) && !errors.Is(err, recovering.ErrPanicked) && w.transport.Repeatable && c.MaybeSentBy == ""
 	if repeat {
-		err = fmt.Errorf("%w: %w", models.ErrTransportAway, err)
+		err = fmt.Errorf("%w: %w", models.ErrTransportUnreachable, err)
 	}
 	outcome, name := outcomeOf(c, ids, err, w.options.Now(), w.options.GiveUp)
 	outcome.InDoubt = repeat
@@ -161,14 +161,14 @@ func (w *channelWorker) attempt(ctx context.Context, c *models.ClaimedInvitation
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", models.ErrTransportRefuses, err)
+		return nil, fmt.Errorf("%w: %w", models.ErrMessageRefused, err)
 	}
 	return w.transport.Sender.Send(ctx, m)
 }
 
 // isKnown reports whether an error says what became of the message.
 func isKnown(err error) bool {
-	return errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
+	return errors.Is(err, models.ErrMessageRefused) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportUnreachable)
 }
 
 const (

@@ -139,11 +139,11 @@ func (m *memoryQueue) InvitationQueues(context.Context) ([]models.InvitationQueu
 				q.Oldest = r.CreatedAt
 			}
 		case models.InvitationSending:
-			q.InHand++
+			q.Claimed++
 		}
 	}
 	for _, q := range by {
-		if q.Waiting+q.InHand > 0 {
+		if q.Waiting+q.Claimed > 0 {
 			list = append(list, *q)
 		}
 	}

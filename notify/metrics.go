@@ -93,7 +93,7 @@ func (m *metrics) setQueues(queues []models.InvitationQueue, now time.Time) {
 	for _, channel := range m.channels {
 		q := by[channel]
 		m.queue.WithLabelValues(string(channel), "waiting").Set(float64(q.Waiting))
-		m.queue.WithLabelValues(string(channel), "claimed").Set(float64(q.InHand))
+		m.queue.WithLabelValues(string(channel), "claimed").Set(float64(q.Claimed))
 		age := time.Duration(0)
 		if !q.Oldest.IsZero() {
 			age = now.Sub(q.Oldest)

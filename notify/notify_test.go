@@ -114,7 +114,7 @@ func TestUnreachableTransport(t *testing.T) {
 		back := time.Now().Add(10 * time.Hour)
 		mails := newFakeSender(func(context.Context, *models.InvitationMessage, int) error {
 			if time.Now().Before(back) {
-				return fmt.Errorf("mail: %w: connection refused", models.ErrTransportAway)
+				return fmt.Errorf("mail: %w: connection refused", models.ErrTransportUnreachable)
 			}
 			return nil
 		})
@@ -170,7 +170,7 @@ func TestMessagesFailAfterThreeDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := &memoryQueue{}
 		queue.add(models.Email, 5)
-		o := newRig(t, queue, byEmail(answering(models.ErrTransportAway))).start(t)
+		o := newRig(t, queue, byEmail(answering(models.ErrTransportUnreachable))).start(t)
 		time.Sleep(71 * time.Hour)
 		if n := queue.count(models.InvitationFailed); n != 0 {
 			t.Errorf("%d were given up early", n)
@@ -480,7 +480,7 @@ func TestFailedTransportEndsRun(t *testing.T) {
 
 // Neither the log nor the metrics nor Ready contain recipients, codes or links.
 func TestNoPersonalDataIsLogged(t *testing.T) {
-	for _, err := range []error{nil, models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway, errors.New("broken pipe")} {
+	for _, err := range []error{nil, models.ErrMessageRefused, models.ErrTransportBusy, models.ErrTransportUnreachable, errors.New("broken pipe")} {
 		synctest.Test(t, func(t *testing.T) {
 			queue := &memoryQueue{}
 			queue.add(models.Email, 3)

@@ -23,8 +23,8 @@ type Queue interface {
 }
 
 // Sender sends a message, and returns the transport's ids of its parts. After an error
-// that wraps none of models.ErrTransportRefuses, models.ErrTransportBusy and
-// models.ErrTransportAway it is unknown whether the message was sent. No error quotes
+// that wraps none of models.ErrMessageRefused, models.ErrTransportBusy and
+// models.ErrTransportUnreachable it is unknown whether the message was sent. No error quotes
 // the recipient. It is safe for concurrent use.
 type Sender interface {
 	Send(context.Context, *models.InvitationMessage) (ids []string, err error)

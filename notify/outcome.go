@@ -32,15 +32,15 @@ func outcomeOf(c *models.ClaimedInvitation, ids []string, err error, now time.Ti
 	switch {
 	case err == nil:
 		return models.InvitationOutcome{State: models.InvitationSent, TransportIDs: ids}, outcomeSent
-	case errors.Is(err, models.ErrTransportRefuses):
+	case errors.Is(err, models.ErrMessageRefused):
 		return models.InvitationOutcome{State: models.InvitationFailed}, outcomeRefused
 	case errors.Is(err, models.ErrTransportBusy) && (stale || c.Deferrals >= len(deferrals)),
-		errors.Is(err, models.ErrTransportAway) && stale:
+		errors.Is(err, models.ErrTransportUnreachable) && stale:
 		return models.InvitationOutcome{State: models.InvitationFailed}, outcomeExpired
 	case errors.Is(err, models.ErrTransportBusy):
 		again.RetryAt, again.Deferrals = now.Add(deferrals[c.Deferrals]), c.Deferrals+1
 		return again, outcomeDeferred
-	case errors.Is(err, models.ErrTransportAway):
+	case errors.Is(err, models.ErrTransportUnreachable):
 		return again, outcomeUnreachable
 	}
 	return models.InvitationOutcome{State: models.InvitationUnknown}, outcomeUnknown

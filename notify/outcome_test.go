@@ -13,9 +13,9 @@ import (
 func TestOutcomes(t *testing.T) {
 	now := time.Unix(1777626000, 0)
 	const giveUp = 72 * time.Hour
-	refuses := fmt.Errorf("mail: %w", models.ErrTransportRefuses)
+	refuses := fmt.Errorf("mail: %w", models.ErrMessageRefused)
 	busy := fmt.Errorf("mail: %w", models.ErrTransportBusy)
-	away := fmt.Errorf("mail: %w", models.ErrTransportAway)
+	away := fmt.Errorf("mail: %w", models.ErrTransportUnreachable)
 	again := func(after time.Duration, deferred int) models.InvitationOutcome {
 		return models.InvitationOutcome{State: models.InvitationQueued, RetryAt: now.Add(after), Deferrals: deferred}
 	}

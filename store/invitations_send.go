@@ -156,7 +156,7 @@ func (s *Store) InvitationQueues(ctx context.Context) ([]models.InvitationQueue,
 	var list []models.InvitationQueue
 	err := s.each(ctx, "the invitations that wait", func(v [][]byte) {
 		list = append(list, models.InvitationQueue{
-			Channel: models.Channel(v[0]), Waiting: pgcopy.Int8(v[1]), InHand: pgcopy.Int8(v[2]), Oldest: pgcopy.Time(v[3]),
+			Channel: models.Channel(v[0]), Waiting: pgcopy.Int8(v[1]), Claimed: pgcopy.Int8(v[2]), Oldest: pgcopy.Time(v[3]),
 		})
 	}, `SELECT channel, count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'sending'), min(created_at) FILTER (WHERE state = 'queued')
 		FROM invitations WHERE state = 'queued' OR state = 'sending' GROUP BY channel ORDER BY channel`)

@@ -621,7 +621,7 @@ func TestInvitationQueues(t *testing.T) {
 	p.wait(time.Minute)
 	p.invite(friend(1, 3))
 	list, err := p.InvitationQueues(t.Context())
-	want := models.InvitationQueue{Channel: models.Email, Waiting: 2, InHand: 1, Oldest: oldest}
+	want := models.InvitationQueue{Channel: models.Email, Waiting: 2, Claimed: 1, Oldest: oldest}
 	if err != nil || len(list) != 1 || list[0] != want {
 		t.Errorf("got %+v, %v, want %+v", list, err, want)
 	}

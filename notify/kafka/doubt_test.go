@@ -23,10 +23,10 @@ func TestInvitationsInDoubt(t *testing.T) {
 		err  *kerr.Error
 		want error // nil: in doubt
 	}{
-		{"no leader", kerr.NotLeaderForPartition, models.ErrTransportAway},
-		{"too few replicas", kerr.NotEnoughReplicas, models.ErrTransportAway},
-		{"no right", kerr.TopicAuthorizationFailed, models.ErrTransportAway},
-		{"too large", kerr.MessageTooLarge, models.ErrTransportRefuses},
+		{"no leader", kerr.NotLeaderForPartition, models.ErrTransportUnreachable},
+		{"too few replicas", kerr.NotEnoughReplicas, models.ErrTransportUnreachable},
+		{"no right", kerr.TopicAuthorizationFailed, models.ErrTransportUnreachable},
+		{"too large", kerr.MessageTooLarge, models.ErrMessageRefused},
 		{"written, but on too few replicas", kerr.NotEnoughReplicasAfterAppend, nil},
 		{"not confirmed in time", kerr.RequestTimedOut, nil},
 		{"out of order", kerr.UnknownServerError, nil},
@@ -56,7 +56,7 @@ func TestInvitationsInDoubt(t *testing.T) {
 				address = "127.0.0.1:1"
 			}
 			return new(net.Dialer).DialContext(ctx, network, address)
-		}}, models.ErrTransportAway)
+		}}, models.ErrTransportUnreachable)
 	})
 }
 
@@ -76,7 +76,7 @@ func hasFailed(t *testing.T, broker *kfake.Cluster, transport *kafka.Transport, 
 	s, err := New(Options{Brokers: broker.ListenAddrs(), Topic: fakeTopic, Transport: transport, Now: time.Now})
 	must(t, err)
 	_, err = s.Send(t.Context(), anInvitation(885))
-	for _, kind := range []error{models.ErrTransportAway, models.ErrTransportBusy, models.ErrTransportRefuses} {
+	for _, kind := range []error{models.ErrTransportUnreachable, models.ErrTransportBusy, models.ErrMessageRefused} {
 		if errors.Is(err, kind) != errors.Is(want, kind) || err == nil {
 			t.Errorf("got %v, want %v", err, want)
 		}

@@ -48,15 +48,15 @@ func New(o Options) (*Sender, error) {
 }
 
 // Send writes one invitation and returns when all in-sync replicas have it. The id is its
-// position on the topic. An error wraps models.ErrTransportRefuses if the message is at
-// fault, and models.ErrTransportAway if nothing was written; after any other error that
+// position on the topic. An error wraps models.ErrMessageRefused if the message is at
+// fault, and models.ErrTransportUnreachable if nothing was written; after any other error that
 // is unknown.
 func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	value, err := Event(m)
 	if err != nil {
-		return nil, s.failed(models.ErrTransportRefuses, err)
+		return nil, s.failed(models.ErrMessageRefused, err)
 	}
 	key := strconv.AppendInt(nil, m.AccountID, 10)
 	partition, err := s.partition(ctx, key)
@@ -64,16 +64,16 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 		err = ctx.Err() // from here on it may be written
 	}
 	if err != nil {
-		return nil, s.failed(models.ErrTransportAway, err)
+		return nil, s.failed(models.ErrTransportUnreachable, err)
 	}
 	position, err := s.write(ctx, partition, key, value)
 	switch {
 	case err == nil:
 		return []string{position}, nil
 	case errors.Is(err, kafka.MessageSizeTooLarge), errors.Is(err, kafka.RecordListTooLarge), errors.Is(err, kafka.InvalidRecord):
-		return nil, s.failed(models.ErrTransportRefuses, err)
+		return nil, s.failed(models.ErrMessageRefused, err)
 	case wroteNothing(err):
-		return nil, s.failed(models.ErrTransportAway, err)
+		return nil, s.failed(models.ErrTransportUnreachable, err)
 	}
 	return nil, s.failed(errInDoubt, err)
 }

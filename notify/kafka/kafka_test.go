@@ -58,7 +58,7 @@ func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, er
 	defer cancel()
 	for {
 		ids, err := s.Send(ctx, m)
-		if !errors.Is(err, models.ErrTransportAway) || !sleep.For(ctx, 50*time.Millisecond) {
+		if !errors.Is(err, models.ErrTransportUnreachable) || !sleep.For(ctx, 50*time.Millisecond) {
 			return ids, err
 		}
 	}
@@ -124,9 +124,9 @@ func TestErrors(t *testing.T) {
 		text   string
 		want   error
 	}{
-		"no such topic": {sender(t, "notify-test-"+rand.Text()), "x", models.ErrTransportAway},
-		"no broker":     {sender(t, small, func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrTransportAway},
-		"too large":     {sender(t, small), strings.Repeat("x", 5000), models.ErrTransportRefuses},
+		"no such topic": {sender(t, "notify-test-"+rand.Text()), "x", models.ErrTransportUnreachable},
+		"no broker":     {sender(t, small, func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} }), "x", models.ErrTransportUnreachable},
+		"too large":     {sender(t, small), strings.Repeat("x", 5000), models.ErrMessageRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := anInvitation(885)
@@ -139,7 +139,7 @@ func TestErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := sender(t, small).Send(ctx, anInvitation(885)); !errors.Is(err, models.ErrTransportAway) {
+	if _, err := sender(t, small).Send(ctx, anInvitation(885)); !errors.Is(err, models.ErrTransportUnreachable) {
 		t.Errorf("at the end: %v", err)
 	}
 }

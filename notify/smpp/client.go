@@ -53,7 +53,7 @@ func (c *Client) session() (*session, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.bound == nil {
-		return nil, fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, cmp.Or(c.health.Err(), errors.New("not connected")))
+		return nil, fmt.Errorf("smpp: %w: %w", models.ErrTransportUnreachable, cmp.Or(c.health.Err(), errors.New("not connected")))
 	}
 	return c.bound, nil
 }

@@ -38,7 +38,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	if err == nil || len(ids) != 0 {
 		t.Fatalf("got %q, %v", ids, err)
 	}
-	for _, kind := range []error{models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway} {
+	for _, kind := range []error{models.ErrMessageRefused, models.ErrTransportBusy, models.ErrTransportUnreachable} {
 		if errors.Is(err, kind) != errors.Is(kind, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
@@ -103,15 +103,15 @@ func TestThrottling(t *testing.T) {
 
 func TestStatuses(t *testing.T) {
 	for st, want := range map[status]error{
-		0x0B:              models.ErrTransportRefuses, // no such destination
-		0x01:              models.ErrTransportRefuses,
-		0x45:              models.ErrTransportRefuses,
-		0x400:             models.ErrTransportRefuses, // the vendor's own
+		0x0B:              models.ErrMessageRefused, // no such destination
+		0x01:              models.ErrMessageRefused,
+		0x45:              models.ErrMessageRefused,
+		0x400:             models.ErrMessageRefused, // the vendor's own
 		statusSystemError: models.ErrTransportBusy,
 		statusTemporary:   models.ErrTransportBusy,
 		statusUnknown:     models.ErrTransportBusy,
 		statusBadSource:   models.ErrTransportBusy,
-		statusBadBind:     models.ErrTransportAway,
+		statusBadBind:     models.ErrTransportUnreachable,
 	} {
 		p := newPeer(t, saying(st, st, st, st))
 		c := client(t, options(p.listener.Addr().String()), newReceipts())
@@ -125,7 +125,7 @@ func TestPartOfAMessage(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		p := newPeer(t, saying(statusOK, statusOK, 0x0B))
 		ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), russian)
-		is(t, ids, err, models.ErrTransportRefuses)
+		is(t, ids, err, models.ErrMessageRefused)
 		if n := p.count(submitSM); n != 3 {
 			t.Errorf("%d parts were sent", n)
 		}
@@ -156,7 +156,7 @@ func TestPartOfAMessage(t *testing.T) {
 		})
 		cancel()
 		<-done
-		is(t, ids, err, models.ErrTransportRefuses)
+		is(t, ids, err, models.ErrMessageRefused)
 		if first := p.got()[0]; slices.ContainsFunc(p.got()[1:], func(r received) bool { return r.header[5] == first.header[5] }) {
 			t.Error("the first part was sent twice")
 		}
@@ -242,7 +242,7 @@ func TestGenericNack(t *testing.T) {
 		return ok(l, p, n)
 	})
 	ids, err := send(t, client(t, options(p.listener.Addr().String()), newReceipts()), "x")
-	is(t, ids, err, models.ErrTransportRefuses)
+	is(t, ids, err, models.ErrMessageRefused)
 }
 
 func TestAcceptedWithoutAnID(t *testing.T) {
@@ -289,7 +289,7 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids, err := c.Send(t.Context(), message("x"))
-	is(t, ids, err, models.ErrTransportAway)
+	is(t, ids, err, models.ErrTransportUnreachable)
 	c = running(t, options("127.0.0.1:1"), newReceipts())
 	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "refused") })
 }
@@ -299,7 +299,7 @@ func TestBindRefused(t *testing.T) {
 	p.bind = statusBindFailed
 	c := running(t, options(p.listener.Addr().String()), newReceipts())
 	until(t, "it tries again", func() bool { return p.count(bindTransceiver) > 2 })
-	if err := c.Ready(); !errors.Is(err, models.ErrTransportAway) || !strings.Contains(err.Error(), "0xd") || strings.Contains(err.Error(), "secret77") {
+	if err := c.Ready(); !errors.Is(err, models.ErrTransportUnreachable) || !strings.Contains(err.Error(), "0xd") || strings.Contains(err.Error(), "secret77") {
 		t.Errorf("Ready says %v", err)
 	}
 }
@@ -510,7 +510,7 @@ func TestUnbind(t *testing.T) {
 				t.Errorf("got %v, and %d unbinds", err, p.count(unbind))
 			}
 			ids, err := c.Send(t.Context(), message("x"))
-			is(t, ids, err, models.ErrTransportAway)
+			is(t, ids, err, models.ErrTransportUnreachable)
 		})
 	}
 }
@@ -522,10 +522,10 @@ func TestInvalidMessages(t *testing.T) {
 		m := message("x")
 		m.Recipient = to
 		ids, err := c.Send(t.Context(), m)
-		is(t, ids, err, models.ErrTransportRefuses)
+		is(t, ids, err, models.ErrMessageRefused)
 	}
 	ids, err := send(t, c, strings.Repeat("я", maxParts*partUCS2+1))
-	is(t, ids, err, models.ErrTransportRefuses)
+	is(t, ids, err, models.ErrMessageRefused)
 	if len(p.got()) != 0 {
 		t.Errorf("the peer got %+v", p.got())
 	}

@@ -40,12 +40,12 @@ func (c *Client) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 
 // incomplete returns the error of a message for that of a part.
 func incomplete(err error, i, of int) error {
-	known := errors.Is(err, models.ErrTransportRefuses) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway)
+	known := errors.Is(err, models.ErrMessageRefused) || errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportUnreachable)
 	if i == 0 || !known {
 		return err
 	}
 	return fmt.Errorf("smpp: %w: part %d of %d was not accepted, and earlier parts must not be sent twice (%s)",
-		models.ErrTransportRefuses, i+1, of, err.Error())
+		models.ErrMessageRefused, i+1, of, err.Error())
 }
 
 // maxFirstTries is how often the first part is tried while the SMSC is busy, before
@@ -55,7 +55,7 @@ const maxFirstTries = 3
 func (c *Client) sendPart(ctx context.Context, to Address, p part, later bool) (id string, err error) {
 	for try := 1; ; try++ {
 		id, err = c.tryPart(ctx, to, p)
-		temporary := errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportAway) && later
+		temporary := errors.Is(err, models.ErrTransportBusy) || errors.Is(err, models.ErrTransportUnreachable) && later
 		if !temporary || !later && try == maxFirstTries || !sleep.For(ctx, c.options.Throttle) {
 			return id, err
 		}
@@ -69,7 +69,7 @@ func (c *Client) tryPart(ctx context.Context, to Address, p part) (string, error
 	defer func() { <-c.window }()
 	s, err := c.session()
 	if err == nil && s.ctx.Err() != nil {
-		err = fmt.Errorf("smpp: %w: %w", models.ErrTransportAway, context.Cause(s.ctx))
+		err = fmt.Errorf("smpp: %w: %w", models.ErrTransportUnreachable, context.Cause(s.ctx))
 	}
 	if err != nil {
 		return "", err
@@ -99,7 +99,7 @@ func (c *Client) acquire(ctx context.Context) error {
 	select {
 	case c.window <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportAway)
+		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportUnreachable)
 	}
 	c.mutex.Lock()
 	wait := time.Until(c.throttled)
@@ -109,14 +109,14 @@ func (c *Client) acquire(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		<-c.window
-		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportAway)
+		return fmt.Errorf("smpp: %w: no place in the window in time", models.ErrTransportUnreachable)
 	}
 	return nil
 }
 
 // refused returns the error for a status other than OK.
 func (c *Client) refused(s *session, st status) error {
-	kind := models.ErrTransportRefuses
+	kind := models.ErrMessageRefused
 	switch st {
 	case statusThrottled, statusQueueFull:
 		kind = models.ErrTransportBusy
@@ -128,7 +128,7 @@ func (c *Client) refused(s *session, st status) error {
 	case statusBadSource, statusSourceTON, statusSourceNPI, statusBadService:
 		kind = models.ErrTransportBusy // about our own address, not the recipient
 	case statusBadBind:
-		kind = models.ErrTransportAway
+		kind = models.ErrTransportUnreachable
 		s.end(errors.New("the SMSC has lost our binding"))
 	}
 	return fmt.Errorf("smpp: %w (status %#x)", kind, uint32(st))

@@ -110,7 +110,7 @@ func TestRealSMSCWrongPassword(t *testing.T) {
 	o.Password = "wrong"
 	c := running(t, o, newReceipts())
 	until(t, "it says so", func() bool { return strings.Contains(c.Ready().Error(), "0xe") })
-	if err := c.Ready(); !errors.Is(err, models.ErrTransportAway) {
+	if err := c.Ready(); !errors.Is(err, models.ErrTransportUnreachable) {
 		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ func bindBody(o *Options) []byte {
 func destination(recipient string) (Address, error) {
 	digits, plus := strings.CutPrefix(recipient, "+")
 	if !plus || digits == "" || len(digits) >= addressSize || strings.Trim(digits, "0123456789") != "" {
-		return Address{}, fmt.Errorf("smpp: %w: the recipient is not a number in E.164", models.ErrTransportRefuses)
+		return Address{}, fmt.Errorf("smpp: %w: the recipient is not a number in E.164", models.ErrMessageRefused)
 	}
 	return Address{TON: 1, NPI: 1, Text: digits}, nil
 }

@@ -46,7 +46,7 @@ func split(text string, reference byte) ([]part, error) {
 	}
 	chunks := chunk(units, most)
 	if len(chunks) > maxParts {
-		return nil, fmt.Errorf("smpp: %w: the text needs %d SMS, more than %d", models.ErrTransportRefuses, len(chunks), maxParts)
+		return nil, fmt.Errorf("smpp: %w: the text needs %d SMS, more than %d", models.ErrMessageRefused, len(chunks), maxParts)
 	}
 	parts := make([]part, len(chunks))
 	for i, content := range chunks {

@@ -22,7 +22,7 @@ func classify(err error) error {
 	code := failed.ErrorCode()
 	switch failed.Reason {
 	case gomail.ErrConnCheck:
-		return fmt.Errorf("smtp: the connection was lost: %w", models.ErrTransportAway)
+		return fmt.Errorf("smtp: the connection was lost: %w", models.ErrTransportUnreachable)
 	case gomail.ErrSMTPReset:
 		return nil // the message itself was accepted
 	case gomail.ErrSMTPMailFrom:
@@ -33,7 +33,7 @@ func classify(err error) error {
 	case gomail.ErrSMTPDataClose:
 		return answered(failed, errors.New("the server did not answer to the complete message"))
 	case gomail.ErrGetSender, gomail.ErrGetRcpts, gomail.ErrNoUnencoded:
-		return fmt.Errorf("smtp: the message is invalid: %w", models.ErrTransportRefuses)
+		return fmt.Errorf("smtp: the message is invalid: %w", models.ErrMessageRefused)
 	}
 	return errors.New("smtp: sending the message was interrupted")
 }
@@ -44,7 +44,7 @@ func answered(failed *gomail.SendError, otherwise error) error {
 	code := failed.ErrorCode()
 	switch {
 	case code >= 500:
-		otherwise = models.ErrTransportRefuses
+		otherwise = models.ErrMessageRefused
 	case code >= 400:
 		otherwise = models.ErrTransportBusy
 	}

@@ -17,7 +17,7 @@ func (s *Sender) compose(m *models.InvitationMessage) (*gomail.Msg, error) {
 	to, err := mail.ParseAddress(m.Recipient)
 	if err != nil || to.Address != m.Recipient || hasControl(m.Recipient) || hasControl(m.Subject) || hasControl(m.OptOutLink) {
 		// The error of the parser quotes the address.
-		return nil, fmt.Errorf("smtp: %w: its address, subject or link cannot be a header", models.ErrTransportRefuses)
+		return nil, fmt.Errorf("smtp: %w: its address, subject or link cannot be a header", models.ErrMessageRefused)
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&s.from)

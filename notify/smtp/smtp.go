@@ -90,14 +90,14 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	var raw net.Conn
 	client, err := s.client(ctx, &raw)
 	if err != nil {
-		return nil, fmt.Errorf("smtp: preparing the connection: %w: %w", models.ErrTransportAway, err)
+		return nil, fmt.Errorf("smtp: preparing the connection: %w: %w", models.ErrTransportUnreachable, err)
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		if raw != nil {
 			_ = raw.Close() // nothing was sent yet
 		}
-		return nil, fmt.Errorf("smtp: connecting: %w: %w", models.ErrTransportAway, err)
+		return nil, fmt.Errorf("smtp: connecting: %w: %w", models.ErrTransportUnreachable, err)
 	}
 	// QUIT is sent after success only: after an interrupted message the library would
 	// end it with the dot that completes it.

@@ -126,8 +126,8 @@ func parts(t *testing.T, m *mail.Message) map[string]string {
 func TestAnswers(t *testing.T) {
 	s := newServer(t)
 	for what, want := range map[string]error{
-		"unknown":    models.ErrTransportRefuses,
-		"spam":       models.ErrTransportRefuses,
+		"unknown":    models.ErrMessageRefused,
+		"spam":       models.ErrMessageRefused,
 		"greylisted": models.ErrTransportBusy,
 		"goodbye":    models.ErrTransportBusy,
 		"full":       models.ErrTransportBusy,
@@ -156,7 +156,7 @@ func is(t *testing.T, ids []string, err, want error) {
 	if err == nil || len(ids) != 0 {
 		t.Fatalf("got %q, %v", ids, err)
 	}
-	for _, kind := range []error{models.ErrTransportRefuses, models.ErrTransportBusy, models.ErrTransportAway} {
+	for _, kind := range []error{models.ErrMessageRefused, models.ErrTransportBusy, models.ErrTransportUnreachable} {
 		if errors.Is(err, kind) != errors.Is(kind, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
@@ -194,7 +194,7 @@ func TestTimeoutOfTheGreeting(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	ids, err := sender(t, o).Send(ctx, message("ok@example.com"))
-	is(t, ids, err, models.ErrTransportAway)
+	is(t, ids, err, models.ErrTransportUnreachable)
 }
 
 func TestUnreachable(t *testing.T) {
@@ -213,7 +213,7 @@ func TestUnreachable(t *testing.T) {
 			o = s.options()
 			change(s, &o)
 			ids, err := sender(t, o).Send(t.Context(), message("ok@example.com"))
-			is(t, ids, err, models.ErrTransportAway)
+			is(t, ids, err, models.ErrTransportUnreachable)
 			if strings.Contains(err.Error(), password) || len(s.got()) != 0 {
 				t.Errorf("got %v, and the server %v", err, s.got())
 			}
@@ -292,7 +292,7 @@ func TestHeadersCannotBeInjected(t *testing.T) {
 			ids, err := sender(t, s.options()).Send(t.Context(), m)
 			got := s.got()[before:]
 			if err != nil {
-				is(t, ids, err, models.ErrTransportRefuses)
+				is(t, ids, err, models.ErrMessageRefused)
 				if len(got) != 0 || strings.Contains(err.Error(), "victim") {
 					t.Errorf("got %v, and the server %v", err, got)
 				}

@@ -91,7 +91,7 @@ func TestRefusedAndUnknownAreNotSentAgain(t *testing.T) {
 		err  error
 		want models.InvitationState
 	}{
-		"refused": {fmt.Errorf("mail: %w", models.ErrTransportRefuses), models.InvitationFailed},
+		"refused": {fmt.Errorf("mail: %w", models.ErrMessageRefused), models.InvitationFailed},
 		"unknown": {errors.New("broken pipe"), models.InvitationUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestMetricsOfTheQueue(t *testing.T) {
 		if back.Load() {
 			return nil
 		}
-		return fmt.Errorf("mail: %w: connection refused", models.ErrTransportAway)
+		return fmt.Errorf("mail: %w: connection refused", models.ErrTransportUnreachable)
 	})
 	one := r.invite()
 	r.later(30 * time.Second)
@@ -203,7 +203,7 @@ func TestMetricsOfTheQueue(t *testing.T) {
 	p.counts(`referral_notify_queue_invitations{channel="email",state="waiting"} 2`)
 	p.counts(`referral_notify_queue_oldest_age_seconds{channel="email"} 90`)
 	p.counts(`referral_notify_transport_up{channel="email",transport="smtp"} 0`)
-	if err := p.Ready(); !errors.Is(err, models.ErrTransportAway) {
+	if err := p.Ready(); !errors.Is(err, models.ErrTransportUnreachable) {
 		t.Errorf("Ready says %v", err)
 	}
 	back.Store(true)
@@ -240,7 +240,7 @@ func TestOutcomeAtTheEndIsRecorded(t *testing.T) {
 // certainly not sent is.
 func TestAnotherTransport(t *testing.T) {
 	doubt := errors.New("broken pipe")
-	away := fmt.Errorf("publisher: %w: connection refused", models.ErrTransportAway)
+	away := fmt.Errorf("publisher: %w: connection refused", models.ErrTransportUnreachable)
 	for name, c := range map[string]struct {
 		errs []error // of the first transport's attempts
 		want models.InvitationState
