@@ -74,7 +74,7 @@ func (c *cutter) cut(n int, inside bool, op func() error) (done bool) {
 	c.Helper()
 	c.proxy.CutAfter(n, inside)
 	panicked, err := guarded(op)
-	done = c.proxy.Disarm()
+	done = c.proxy.DropPlan()
 	c.broken = c.broken || done
 	switch {
 	case panicked != nil:

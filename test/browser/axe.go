@@ -28,11 +28,11 @@ func (b Barrier) String() string {
 	return fmt.Sprintf("%s (%s): %s\n%s", b.ID, b.Impact, b.Help, strings.Join(places, "\n"))
 }
 
-// judge runs the rules of WCAG 2.2, levels A and AA; the size of targets is among
+// runAxe runs the rules of WCAG 2.2, levels A and AA; the size of targets is among
 // them, and axe-core leaves it out unless told.
 //
 // Colours on their way to others are not judged: it waits for what is moving.
-const judge = `Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => axe.run(document, {
+const runAxe = `Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => axe.run(document, {
   runOnly: {type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']},
   rules: {'target-size': {enabled: true}},
   resultTypes: ['violations'],
@@ -55,7 +55,7 @@ func (p *Page) Barriers() []Barrier {
 		// As the tools of a developer would run it, which no policy of the page forbids.
 		p.do("give axe-core to the page", chromedp.Evaluate[chromedp.Void](string(script)))
 	}
-	return eval[[]Barrier](p, "run axe-core", judge)
+	return eval[[]Barrier](p, "run axe-core", runAxe)
 }
 
 // NoBarriers fails the test for each barrier.

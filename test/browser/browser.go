@@ -47,8 +47,8 @@ const (
 	NarrowWidth = 320
 )
 
-// patience is for one step; the machine may be busy with other tests.
-const patience = 30 * time.Second
+// stepTimeout is for one step; the machine may be busy with other tests.
+const stepTimeout = 30 * time.Second
 
 // shared is the one browser of the test binary. It lives in no window of its
 // own: its pages do.
@@ -122,7 +122,7 @@ func setting(t testing.TB, name string) string {
 type Page struct {
 	t        testing.TB
 	ctx      context.Context
-	watch    *watch
+	monitor  *monitor
 	noScript bool
 	phone    bool
 }
@@ -130,9 +130,9 @@ type Page struct {
 // Open opens an empty page, to be closed and judged when the test ends.
 func Open(t testing.TB, o Options) *Page {
 	t.Helper()
-	w := newWatch(o.Hosts)
-	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
-	p := &Page{t: t, ctx: ctx, watch: w, noScript: o.NoScript, phone: o.Phone || o.Narrow}
+	w := newMonitor(o.Hosts)
+	ctx, cancel := chromedp.NewContext(start(t), chromedp.WithNewBrowserContext(), chromedp.WithListener(w.handle))
+	p := &Page{t: t, ctx: ctx, monitor: w, noScript: o.NoScript, phone: o.Phone || o.Narrow}
 	w.dismiss = p.dismiss
 	if err := chromedp.Do(ctx); err != nil {
 		cancel()
@@ -140,7 +140,7 @@ func Open(t testing.TB, o Options) *Page {
 	}
 	t.Cleanup(func() {
 		cancel()
-		for _, problem := range w.take() {
+		for _, problem := range w.takeProblems() {
 			t.Errorf("the browser: %s", problem)
 		}
 	})
@@ -197,7 +197,7 @@ func call[P, R any](command cdp.Command[P, R], parameters P) chromedp.Action[chr
 // do takes steps, or ends the test.
 func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.fail(what, err)
@@ -208,7 +208,7 @@ func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 // that holds for the page's own.
 func eval[T any](p *Page, what, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -221,7 +221,7 @@ func eval[T any](p *Page, what, expression string) T {
 func (p *Page) fail(what string, err error) {
 	p.t.Helper()
 	const enough = 1500
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	shown, problem := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\nto " + navigator.userAgent + "\n" + (document.body ? document.body.innerText : "")`))
 	if problem != nil {

@@ -152,23 +152,23 @@ func TestWhatAPersonPrefersIsTold(t *testing.T) {
 
 func TestPhoneIsNarrow(t *testing.T) {
 	s := site(t, `<p class="wide">широко</p>`, "")
-	if wide := open(t, s, browser.Options{Phone: true}).Wide(); wide < 900-browser.PhoneWidth {
+	if wide := open(t, s, browser.Options{Phone: true}).ExcessWidth(); wide < 900-browser.PhoneWidth {
 		t.Errorf("on a phone it is too wide by %d pixels", wide)
 	}
-	if wide := open(t, s, browser.Options{}).Wide(); wide != 0 {
+	if wide := open(t, s, browser.Options{}).ExcessWidth(); wide != 0 {
 		t.Errorf("on a desk it is too wide by %d pixels", wide)
 	}
 }
 
 func TestWhatIsCutOffIsFound(t *testing.T) {
 	const good = `<p class="box">коротко</p><input value="` + `это длиннее, чем поле показывает, и это ничего: поле можно прокрутить">`
-	if cut := open(t, site(t, good, ""), browser.Options{Narrow: true}).Cut(); len(cut) > 0 {
+	if cut := open(t, site(t, good, ""), browser.Options{Narrow: true}).CutOff(); len(cut) > 0 {
 		t.Errorf("of a page that fits, %q is cut off", cut)
 	}
 	for _, bad := range []string{
 		`<p class="box"><span class="wide">широко</span></p>`, `<div class="box"><table><tr><td class="wide">широко</td></tr></table></div>`, `<p class="wide">широко</p>`,
 	} {
-		if cut := open(t, site(t, bad, ""), browser.Options{Narrow: true}).Cut(); len(cut) == 0 {
+		if cut := open(t, site(t, bad, ""), browser.Options{Narrow: true}).CutOff(); len(cut) == 0 {
 			t.Errorf("nothing of %s is cut off", bad)
 		}
 	}
@@ -180,7 +180,7 @@ func TestPictureHasTheScreensSize(t *testing.T) {
 		false: {browser.DeskWidth, browser.DeskHeight}, true: {browser.PhoneWidth, browser.PhoneHeight},
 	} {
 		file := filepath.Join(t.TempDir(), "shots", "a.png")
-		open(t, s, browser.Options{Phone: phone}).Shot(file)
+		open(t, s, browser.Options{Phone: phone}).Screenshot(file)
 		in, err := os.Open(file)
 		if err != nil {
 			t.Fatal(err)

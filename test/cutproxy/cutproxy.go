@@ -22,13 +22,13 @@ type Proxy struct {
 	listener          net.Listener
 	answers, requests Frame
 
-	mu     sync.Mutex
-	server string // host:port
-	conns  map[*link]bool
-	plan   *cut // nil while nothing is to be cut
-	cuts   int
-	away   bool // connections end at once
-	wait   sync.WaitGroup
+	mu          sync.Mutex
+	server      string // host:port
+	conns       map[*connection]bool
+	plan        *cut // nil while nothing is to be cut
+	cuts        int
+	unavailable bool // connections end at once
+	wait        sync.WaitGroup
 }
 
 // cut is a break that is planned, and whether it has come.
@@ -39,8 +39,8 @@ type cut struct {
 	next   func() (n int, inside bool) // plans the one after it; nil for none
 }
 
-// link is one connection of a client and the proxy's connection to the server.
-type link struct{ client, server *net.TCPConn }
+// connection is one connection of a client and the proxy's connection to the server.
+type connection struct{ client, server *net.TCPConn }
 
 // New starts a proxy for the server at host:port, which may be told later by Lead.
 // What the server sends is counted; what clients send as well, unless requests is
@@ -51,7 +51,7 @@ func New(t testing.TB, server string, answers, requests Frame) *Proxy {
 	if err != nil {
 		t.Fatalf("cutproxy: %v", err)
 	}
-	p := &Proxy{listener: listener, server: server, answers: answers, requests: requests, conns: map[*link]bool{}}
+	p := &Proxy{listener: listener, server: server, answers: answers, requests: requests, conns: map[*connection]bool{}}
 	p.wait.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
@@ -60,8 +60,8 @@ func New(t testing.TB, server string, answers, requests Frame) *Proxy {
 // Addr is where clients reach the proxy.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Lead forwards connections from now on to another server.
-func (p *Proxy) Lead(server string) {
+// ForwardTo forwards connections from now on to another server.
+func (p *Proxy) ForwardTo(server string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.server = server
@@ -92,8 +92,8 @@ func (p *Proxy) Cuts() int {
 	return p.cuts
 }
 
-// Disarm drops the plan and tells whether it has broken a connection.
-func (p *Proxy) Disarm() (done bool) {
+// DropPlan drops the plan and tells whether it has broken a connection.
+func (p *Proxy) DropPlan() (done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	done = p.plan != nil && p.plan.done
@@ -111,10 +111,10 @@ func (p *Proxy) CutAll() int {
 	return len(p.conns)
 }
 
-// Away takes the server away, with all connections, or gives it back.
-func (p *Proxy) Away(away bool) {
+// SetUnavailable takes the server away, with all connections, or gives it back.
+func (p *Proxy) SetUnavailable(away bool) {
 	p.mu.Lock()
-	p.away = away
+	p.unavailable = away
 	p.mu.Unlock()
 	if away {
 		p.CutAll()
@@ -151,9 +151,9 @@ func (p *Proxy) forward(client *net.TCPConn) {
 		return // the client sees a connection that ends
 	}
 	defer server.Close() //nolint:errcheck // a test's own connection
-	l := &link{client: client, server: server.(*net.TCPConn)}
+	l := &connection{client: client, server: server.(*net.TCPConn)}
 	p.mu.Lock()
-	away := p.away
+	away := p.unavailable
 	p.conns[l] = true
 	p.mu.Unlock()
 	if away {
@@ -165,11 +165,11 @@ func (p *Proxy) forward(client *net.TCPConn) {
 		delete(p.conns, l)
 	}()
 	var answers sync.WaitGroup
-	answers.Go(func() { defer l.cut(); p.pump(l.server, l.client, p.answers) })
+	answers.Go(func() { defer l.cut(); p.forwardMessages(l.server, l.client, p.answers) })
 	if p.requests == nil {
 		_, _ = io.Copy(server, client)
 	} else {
-		p.pump(l.client, l.server, p.requests)
+		p.forwardMessages(l.client, l.server, p.requests)
 		l.cut()
 	}
 	_, _ = io.Copy(io.Discard, client) // behind a cut, so that the client reads what was sent before it
@@ -178,10 +178,10 @@ func (p *Proxy) forward(client *net.TCPConn) {
 }
 
 // cut breaks a connection: the client reads what was sent to it, and then the end.
-func (l *link) cut() { _, _ = l.client.CloseWrite(), l.server.Close() }
+func (l *connection) cut() { _, _ = l.client.CloseWrite(), l.server.Close() }
 
-// pump passes messages on, each as a whole, until the connection ends or breaks.
-func (p *Proxy) pump(in, out *net.TCPConn, frame Frame) {
+// forwardMessages passes messages on, each as a whole, until the connection ends or breaks.
+func (p *Proxy) forwardMessages(in, out *net.TCPConn, frame Frame) {
 	from, to := bufio.NewReader(in), bufio.NewWriter(out)
 	var message []byte
 	for {
@@ -189,7 +189,7 @@ func (p *Proxy) pump(in, out *net.TCPConn, frame Frame) {
 		if message, err = frame(from, message); err != nil {
 			return
 		}
-		send, broken := p.pass(len(message))
+		send, broken := p.bytesToForward(len(message))
 		if _, err := to.Write(message[:send]); err != nil {
 			return
 		}
@@ -204,9 +204,9 @@ func (p *Proxy) pump(in, out *net.TCPConn, frame Frame) {
 	}
 }
 
-// pass tells how many bytes of a message to pass on, and whether the connection
+// bytesToForward tells how many bytes of a message to pass on, and whether the connection
 // breaks then.
-func (p *Proxy) pass(size int) (send int, broken bool) {
+func (p *Proxy) bytesToForward(size int) (send int, broken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.plan

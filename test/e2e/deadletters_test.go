@@ -59,7 +59,7 @@ func lossyInput(account int64) []badMessage {
 	}
 }
 
-func TestBadInputIsSetAsideAndItsNeighboursAreNot(t *testing.T) {
+func TestFaultyMessagesBecomeDeadLettersAndOthersAreApplied(t *testing.T) {
 	const account = int64(885)
 	w := newWorld(t)
 	m := newMirror(w)
@@ -143,8 +143,8 @@ func (w *world) checkLetter(b *badMessage, letter *record, origins map[string][]
 	}
 }
 
-// letterLine is what `dead-letters list --format json` says of a letter.
-type letterLine struct {
+// deadLetter is what `dead-letters list --format json` says of a letter.
+type deadLetter struct {
 	ID     int64  `json:"id"`
 	State  string `json:"state"`
 	Topic  string `json:"topic"`
@@ -152,9 +152,9 @@ type letterLine struct {
 	Detail string `json:"detail"`
 }
 
-func (w *world) letters(args ...string) []letterLine {
+func (w *world) letters(args ...string) []deadLetter {
 	w.t.Helper()
-	var all []letterLine
+	var all []deadLetter
 	listed := w.must(append([]string{"dead-letters", "list", "--format", "json"}, args...)...).stdout
 	if err := json.Unmarshal([]byte(listed), &all); err != nil {
 		w.t.Fatalf("%v: %s", err, listed)
@@ -162,7 +162,7 @@ func (w *world) letters(args ...string) []letterLine {
 	return all
 }
 
-func TestAMendedDeadLetterIsTakenAfterAll(t *testing.T) {
+func TestACorrectedDeadLetterIsApplied(t *testing.T) {
 	const account = int64(885)
 	w := newWorld(t)
 	w.serve()
@@ -198,7 +198,7 @@ func TestAMendedDeadLetterIsTakenAfterAll(t *testing.T) {
 
 // A person puts messages back or discards them, alone or by filters; nothing is
 // done twice, and who did what and why is shown.
-func TestDeadLettersAreLookedAfter(t *testing.T) {
+func TestDeadLettersAreListedReplayedAndDiscarded(t *testing.T) {
 	const account = int64(885)
 	w := newWorld(t)
 	w.serve()

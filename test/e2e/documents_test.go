@@ -29,7 +29,7 @@ func discounted(w *world) {
 // What billing has rejected goes out again as the very same message, in its place
 // before what is posted later, though everything was killed meanwhile; what it will
 // never take is written off, and the month ties.
-func TestARejectedDocumentIsNoDeadEnd(t *testing.T) {
+func TestARejectedDocumentCanBeResentOrWrittenOff(t *testing.T) {
 	const account = int64(885)
 	w := newWorld(t)
 	s := w.serve()
@@ -37,7 +37,7 @@ func TestARejectedDocumentIsNoDeadEnd(t *testing.T) {
 	first := w.adjustments()[0]
 	w.send(answer(first.ID, account, 0, "rejected", "2026-04-01T09:00:00Z"))
 	w.drained()
-	w.names("a rejection", w.reconcile("2026-03"), brokenThing{"rejected", account, "INV-2026-03-885", first.ID}, false)
+	w.names("a rejection", w.reconcile("2026-03"), discrepancy{"rejected", account, "INV-2026-03-885", first.ID}, false)
 
 	w.must("run", "2026-03", "--full")
 	if again := w.records("discounts"); len(again) != 1 {
@@ -65,10 +65,10 @@ func TestARejectedDocumentIsNoDeadEnd(t *testing.T) {
 		t.Fatalf("the later document does not come behind: %s", sent[2].Value)
 	}
 	second := documents[1]
-	w.names("a resend without an answer", w.reconcileAfter(second.ID, account), brokenThing{"not-answered", account, "INV-2026-03-885", first.ID}, false)
+	w.names("a resend without an answer", w.reconcileAfter(second.ID, account), discrepancy{"not-answered", account, "INV-2026-03-885", first.ID}, false)
 	w.send(answer(first.ID, account, first.Amount, "applied", "2026-04-02T09:00:00Z"), answer(second.ID, account, 0, "rejected", "2026-04-03T09:00:00Z"))
 	w.drained()
-	w.names("the second rejection", w.reconcile("2026-03"), brokenThing{"rejected", account, "INV-2026-03-885", second.ID}, false)
+	w.names("the second rejection", w.reconcile("2026-03"), discrepancy{"rejected", account, "INV-2026-03-885", second.ID}, false)
 	w.must("write-off", second.ID, "--by", "Boris", "--reason", "paid in cash")
 	w.ties()
 	if o := w.program("resend", second.ID, "--by", "Anna"); o.status != 1 {
@@ -76,7 +76,7 @@ func TestARejectedDocumentIsNoDeadEnd(t *testing.T) {
 	}
 	w.send(answer(second.ID, account, second.Amount, "applied", "2026-04-04T09:00:00Z"))
 	w.drained()
-	w.names("booked after all", w.reconcile("2026-03"), brokenThing{"booked-although-written-off", account, "INV-2026-03-885", second.ID}, false)
+	w.names("booked after all", w.reconcile("2026-03"), discrepancy{"booked-although-written-off", account, "INV-2026-03-885", second.ID}, false)
 }
 
 // reconcileAfter is the reconciliation once billing has applied one document.
@@ -93,7 +93,7 @@ func (w *world) reconcileAfter(id string, account int64) reconciled {
 
 // The pages of a client say one thing about a document that billing has rejected,
 // in the sum and beside the document, whatever is decided about it.
-func TestPagesSayOneThingOfARejectedDocument(t *testing.T) {
+func TestPagesAgreeOnARejectedDocument(t *testing.T) {
 	folder := os.Getenv(shotsVariable)
 	if folder == "" {
 		folder = t.TempDir()

@@ -11,7 +11,7 @@ import (
 // settleByJumps starts the program an hour after the first month has ended, when its
 // run is not due yet, and moves the clock: over the time of the run, as a machine
 // does that slept, and back.
-func (p *play) settleByJumps() {
+func (p *faultyRun) settleByJumps() {
 	w := p.w
 	w.t.Helper()
 	p.clock = filepath.Join(w.t.TempDir(), "clock")
@@ -32,7 +32,7 @@ func (p *play) settleByJumps() {
 	p.stop(all)
 }
 
-func (p *play) setClock(now time.Time) {
+func (p *faultyRun) setClock(now time.Time) {
 	p.w.t.Helper()
 	if err := os.WriteFile(p.clock+".new", []byte(time.Until(now).String()), 0o600); err != nil {
 		p.w.t.Fatal(err)
@@ -45,7 +45,7 @@ func (p *play) setClock(now time.Time) {
 // jump moves the clock of a program and waits until that has noticed it. A program
 // that did not look at the clock before has nothing to notice, so that the clock
 // is moved again after a while.
-func (p *play) jump(s *server, direction string, to time.Time, further time.Duration) {
+func (p *faultyRun) jump(s *server, direction string, to time.Time, further time.Duration) {
 	p.w.t.Helper()
 	const again = 1500 // looks, which are more than the 30 s between two of the program
 	looks := 0
@@ -61,7 +61,7 @@ func (p *play) jump(s *server, direction string, to time.Time, further time.Dura
 }
 
 // metric is a figure of a program; 0 when it is not there.
-func (p *play) metric(s *server, name string) float64 {
+func (p *faultyRun) metric(s *server, name string) float64 {
 	p.w.t.Helper()
 	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(p.w.fetch("http://" + s.admin + "/metrics"))
 	if found == nil {

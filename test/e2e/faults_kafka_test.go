@@ -10,7 +10,7 @@ import (
 
 // recreateTopics deletes input topics under a program that reads them, makes them
 // again, and leaves that program running beside what comes.
-func (p *play) recreateTopics() {
+func (p *faultyRun) recreateTopics() {
 	w := p.w
 	w.t.Helper()
 	p.launch("--only=consumer,publisher,web").ready()
@@ -35,7 +35,7 @@ func (p *play) recreateTopics() {
 
 // sendAgain sends messages until they are all there: who has just sent to a topic
 // that was deleted may not know the new one yet. Repeats change nothing.
-func (p *play) sendAgain(batch []message) {
+func (p *faultyRun) sendAgain(batch []message) {
 	p.w.t.Helper()
 	p.w.until("sending", func() (bool, string) {
 		err := p.w.tryWrite(batch)
@@ -45,7 +45,7 @@ func (p *play) sendAgain(batch []message) {
 
 // sendInTransactions sends messages in transactions that commit, between the
 // records of one that ends all discounts and aborts.
-func (p *play) sendInTransactions(batch []message) {
+func (p *faultyRun) sendInTransactions(batch []message) {
 	w := p.w
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
@@ -71,7 +71,7 @@ func (p *play) sendInTransactions(batch []message) {
 	bad.Close()
 }
 
-func (p *play) producer(id string) *kgo.Client {
+func (p *faultyRun) producer(id string) *kgo.Client {
 	p.w.t.Helper()
 	const large = 16 << 20
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.w.servers.broker), kgo.TransactionalID(p.w.name+"-"+id), kgo.ProducerBatchMaxBytes(large))
@@ -81,7 +81,7 @@ func (p *play) producer(id string) *kgo.Client {
 	return client
 }
 
-func (p *play) produce(ctx context.Context, client *kgo.Client, batch []message) {
+func (p *faultyRun) produce(ctx context.Context, client *kgo.Client, batch []message) {
 	p.w.t.Helper()
 	var records []*kgo.Record
 	for _, m := range batch {

@@ -29,7 +29,7 @@ const (
 // model says, and no process may end unless it is asked to.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	b := openBench(t)
+	b := startFaultServers(t)
 	undisturbed := b.play(t, fault{})
 	play := func(t *testing.T, f fault) {
 		got := b.play(t, f)
@@ -51,18 +51,18 @@ type ledger struct {
 	packages map[reference.Package]int
 }
 
-// bench is a database server and a broker that may be killed without disturbing
+// faultServers is a database server and a broker that may be killed without disturbing
 // other tests. Programs reach the broker through the proxy, whatever address it
 // names to them; tests reach it directly.
-type bench struct {
+type faultServers struct {
 	database *postgres.Server
 	broker   *kafkaserver.Broker
 	via      *cutproxy.Proxy
 }
 
-func openBench(t *testing.T) *bench {
+func startFaultServers(t *testing.T) *faultServers {
 	t.Helper()
-	b := &bench{via: cutproxy.New(t, "", cutproxy.Kafka, cutproxy.Kafka)}
+	b := &faultServers{via: cutproxy.New(t, "", cutproxy.Kafka, cutproxy.Kafka)}
 	var err error
 	// As for the shared ones: durable against killed processes, not against power cuts.
 	settings := map[string]string{"fsync": "off", "full_page_writes": "off"}
@@ -74,7 +74,7 @@ func openBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	closing(t, b.broker.Stop)
-	b.via.Lead(b.broker.SASLAddr())
+	b.via.ForwardTo(b.broker.SASLAddr())
 	return b
 }
 
@@ -91,39 +91,39 @@ type fault struct {
 	name string
 	// strike breaks it once, in the middle of a transaction of a stage; nil where
 	// cut breaks connections all the time.
-	strike func(*play)
-	cut    func(*play)
+	strike func(*faultyRun)
+	cut    func(*faultyRun)
 	// settle has the first month settled otherwise than at a start.
-	settle func(*play)
+	settle func(*faultyRun)
 	// between the two months something may be changed in peace.
-	between func(*play)
+	between func(*faultyRun)
 	// send sends messages otherwise than plainly.
-	send func(*play, []message)
+	send func(*faultyRun, []message)
 }
 
 // serverFaults are those that every program on the bench feels.
 func serverFaults() []fault {
 	return []fault{
-		{name: "the database is killed", strike: (*play).killDatabase},
-		{name: "the broker is killed", strike: (*play).killBroker},
-		{name: "connections to the database are cut", cut: (*play).cutDatabase},
-		{name: "connections to the broker are cut", cut: (*play).cutBroker},
+		{name: "the database is killed", strike: (*faultyRun).killDatabase},
+		{name: "the broker is killed", strike: (*faultyRun).killBroker},
+		{name: "connections to the database are cut", cut: (*faultyRun).cutDatabase},
+		{name: "connections to the broker are cut", cut: (*faultyRun).cutBroker},
 	}
 }
 
 // otherFaults are those of one life alone.
 func otherFaults() []fault {
 	return []fault{
-		{name: "transactions are aborted", send: (*play).sendInTransactions},
-		{name: "topics are recreated", between: (*play).recreateTopics, send: (*play).sendAgain},
-		{name: "the clock jumps", settle: (*play).settleByJumps},
+		{name: "transactions are aborted", send: (*faultyRun).sendInTransactions},
+		{name: "topics are recreated", between: (*faultyRun).recreateTopics, send: (*faultyRun).sendAgain},
+		{name: "the clock jumps", settle: (*faultyRun).settleByJumps},
 	}
 }
 
-// play is a life under a fault.
-type play struct {
-	teller
-	b        *bench
+// faultyRun is a life under a fault.
+type faultyRun struct {
+	generator
+	b        *faultServers
 	fault    fault
 	database *pgproxy.Proxy
 	r        *rand.Rand
@@ -134,7 +134,7 @@ type play struct {
 const twoMonths = 2
 
 // play lets the life go by, and gives what came out.
-func (b *bench) play(t *testing.T, f fault) *ledger {
+func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	t.Helper()
 	w := newWorldOn(t, servers{b.database.DSN("postgres"), b.broker.Addr()})
 	w.must("migrate")
@@ -142,8 +142,8 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &play{
-		teller: teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}, b: b, fault: f,
+	p := &faultyRun{
+		generator: generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}, b: b, fault: f,
 		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 	}
 	w.deliver = p.send
@@ -156,8 +156,8 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 		f.between(p)
 	}
 	p.secondMonth()
-	p.database.Disarm()
-	b.via.Disarm()
+	p.database.DropPlan()
+	b.via.DropPlan()
 	if cuts := p.database.Cuts() + b.via.Cuts() - before; f.cut != nil && cuts == 0 {
 		t.Error("no connection was cut")
 	} else {
@@ -168,7 +168,7 @@ func (b *bench) play(t *testing.T, f fault) *ledger {
 
 // firstMonth has a process for each part, so that each can be in the middle of its
 // work when the fault strikes.
-func (p *play) firstMonth() {
+func (p *faultyRun) firstMonth() {
 	p.w.t.Helper()
 	taking := p.launch("--only=consumer,publisher,web")
 	p.tell(0)
@@ -193,7 +193,7 @@ func (p *play) firstMonth() {
 }
 
 // settleAtStart: what was missed is settled when the scheduler starts.
-func (p *play) settleAtStart() {
+func (p *faultyRun) settleAtStart() {
 	p.w.t.Helper()
 	release := p.hold("adjustments")
 	settling := p.launch("--only=scheduler,web")
@@ -203,7 +203,7 @@ func (p *play) settleAtStart() {
 }
 
 // firstRun waits until the first month has been settled.
-func (p *play) firstRun() {
+func (p *faultyRun) firstRun() {
 	p.w.t.Helper()
 	p.w.until("the run of the first month", func() (bool, string) {
 		return p.maybe(`SELECT count(*) FROM runs WHERE state = 'done'`) > 0, "no run is done"
@@ -211,7 +211,7 @@ func (p *play) firstRun() {
 }
 
 // secondMonth is one process that does everything.
-func (p *play) secondMonth() {
+func (p *faultyRun) secondMonth() {
 	p.w.t.Helper()
 	p.struck = false
 	all := p.launch()
@@ -226,7 +226,7 @@ func (p *play) secondMonth() {
 
 // taken waits until all that was sent has been taken. A topic that was recreated
 // begins at 0 again, so that the group's offsets alone do not tell.
-func (p *play) taken() {
+func (p *faultyRun) taken() {
 	p.w.t.Helper()
 	p.w.until("taking every invoice", func() (bool, string) {
 		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.facts[workload.Invoices]
@@ -237,7 +237,7 @@ func (p *play) taken() {
 
 // launch starts serving through the proxies, and fails the test when the process
 // ends unasked.
-func (p *play) launch(args ...string) *server {
+func (p *faultyRun) launch(args ...string) *server {
 	p.w.t.Helper()
 	s := p.w.launch([]string{
 		"REFERRAL_DATABASE_DSN=" + p.database.DSN(), "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
@@ -258,7 +258,7 @@ func (p *play) launch(args ...string) *server {
 }
 
 // stop ends a process in an orderly way.
-func (p *play) stop(s *server) {
+func (p *faultyRun) stop(s *server) {
 	p.w.t.Helper()
 	if status := s.stop(); status != 0 {
 		p.w.t.Errorf("a process ended with status %d\n%s", status, s.log.tail())
@@ -267,7 +267,7 @@ func (p *play) stop(s *server) {
 
 // send sends messages of the life. The fault strikes while the first that are not
 // registrations are being taken.
-func (p *play) send(batch []message) {
+func (p *faultyRun) send(batch []message) {
 	p.w.t.Helper()
 	write := p.w.write
 	if p.fault.send != nil {
@@ -286,7 +286,7 @@ func (p *play) send(batch []message) {
 
 // hold keeps programs from writing to tables, so that they are in the middle of a
 // transaction. Without a fault that strikes there is nothing to hold.
-func (p *play) hold(tables string) (release func()) {
+func (p *faultyRun) hold(tables string) (release func()) {
 	p.w.t.Helper()
 	if p.fault.strike == nil {
 		return func() {}
@@ -308,7 +308,7 @@ func (p *play) hold(tables string) (release func()) {
 
 // strikeWhileBlocked waits until a program waits for what is held, and lets the
 // fault strike.
-func (p *play) strikeWhileBlocked(release func()) {
+func (p *faultyRun) strikeWhileBlocked(release func()) {
 	p.w.t.Helper()
 	if p.fault.strike == nil {
 		return
@@ -321,12 +321,12 @@ func (p *play) strikeWhileBlocked(release func()) {
 }
 
 // maybe reads a number from a database that may be away; 0 then.
-func (p *play) maybe(sql string) (n int64) {
+func (p *faultyRun) maybe(sql string) (n int64) {
 	_ = p.w.db.QueryRow(p.w.t.Context(), sql).Scan(&n)
 	return n
 }
 
-func (p *play) killDatabase() {
+func (p *faultyRun) killDatabase() {
 	p.w.t.Helper()
 	if err := p.b.database.Kill(); err != nil {
 		p.w.t.Fatal(err)
@@ -338,7 +338,7 @@ func (p *play) killDatabase() {
 	p.w.until("the database", func() (bool, string) { return p.maybe(`SELECT 1`) == 1, "it does not answer" })
 }
 
-func (p *play) killBroker() {
+func (p *faultyRun) killBroker() {
 	p.w.t.Helper()
 	if err := p.b.broker.Kill(); err != nil {
 		p.w.t.Fatal(err)
@@ -348,14 +348,14 @@ func (p *play) killBroker() {
 	}
 }
 
-func (p *play) cutDatabase() { p.database.CutAgain(p.cuts(50)) }
+func (p *faultyRun) cutDatabase() { p.database.CutAgain(p.cuts(50)) }
 
-func (p *play) cutBroker() { p.b.via.CutAgain(p.cuts(0)) }
+func (p *faultyRun) cutBroker() { p.b.via.CutAgain(p.cuts(0)) }
 
 // cuts breaks a connection every so many messages, and every other one in the middle
 // of a message. More and more messages pass in between: what takes many of them, a
 // chunk or a group that is joined by all its readers, must get through some time.
-func (p *play) cuts(pass int) func() (n int, inside bool) {
+func (p *faultyRun) cuts(pass int) func() (n int, inside bool) {
 	return func() (int, bool) {
 		pass += 30 + pass/20
 		return pass/2 + p.r.IntN(pass), p.r.IntN(2) == 0

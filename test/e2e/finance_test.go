@@ -50,9 +50,9 @@ func newStaffWorld(t *testing.T) *portalWorld {
 	return c
 }
 
-// TestStaffLookAMonthUp is a month as an accountant and a person of support look at it:
+// TestStaffPagesShowAMonth is a month as an accountant and a person of support look at it:
 // from the list of months to the day that a kopeck comes from.
-func TestStaffLookAMonthUp(t *testing.T) {
+func TestStaffPagesShowAMonth(t *testing.T) {
 	c := newStaffWorld(t)
 	month := today().Period().Previous()
 	first := month.First()
@@ -107,7 +107,7 @@ func sees(t *testing.T, p *browser.Page, words ...string) {
 		}
 	}
 	p.NoBarriers()
-	if wide := p.Wide(); wide > 0 {
+	if wide := p.ExcessWidth(); wide > 0 {
 		t.Errorf("the page is wider than the screen by %d pixels", wide)
 	}
 }

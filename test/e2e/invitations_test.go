@@ -218,7 +218,7 @@ func TestInvitationsWaitForTheirTopic(t *testing.T) {
 
 // A process that is killed while it sends leaves an invitation of which nobody
 // knows whether it went out. It does not go out again.
-func TestKilledWhileItSends(t *testing.T) {
+func TestInvitationsAfterAKilledSender(t *testing.T) {
 	reached, release := make(chan struct{}, 10), make(chan struct{})
 	box, _, overrides := transports(t, func(string) error {
 		reached <- struct{}{}

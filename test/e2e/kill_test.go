@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// killer ends processes at random times of its seed.
-type killer struct {
+// killedProgram ends processes at random times of its seed.
+type killedProgram struct {
 	w      *world
 	r      *rand.Rand
 	server *server
@@ -18,7 +18,7 @@ type killer struct {
 }
 
 // strike kills the serving process after a random while, and starts another.
-func (k *killer) strike(within time.Duration) {
+func (k *killedProgram) strike(within time.Duration) {
 	k.w.t.Helper()
 	<-time.After(time.Duration(k.r.Int64N(int64(within)))) // a time to die, not to wait for anything
 	k.server.kill()
@@ -28,7 +28,7 @@ func (k *killer) strike(within time.Duration) {
 }
 
 // send sends messages a few at a time, with strikes in between.
-func (k *killer) send(all []message) {
+func (k *killedProgram) send(all []message) {
 	k.w.t.Helper()
 	for len(all) > 0 {
 		n := min(len(all), 20+k.r.IntN(100))
@@ -41,7 +41,7 @@ func (k *killer) send(all []message) {
 }
 
 // run settles a period by processes that get killed, until one comes through.
-func (k *killer) run(period string) {
+func (k *killedProgram) run(period string) {
 	k.w.t.Helper()
 	for range 4 {
 		ctx, cancel := context.WithTimeout(k.w.t.Context(), time.Duration(k.r.IntN(300))*time.Millisecond)
@@ -52,9 +52,9 @@ func (k *killer) run(period string) {
 	k.w.must("run", period)
 }
 
-func TestKilledAgainAndAgain(t *testing.T) {
+func TestLedgerIsTheSameAfterRepeatedKills(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
-	k := killer{w: w, r: rand.New(rand.NewPCG(20260331, 7)), server: w.serve()}
+	k := killedProgram{w: w, r: rand.New(rand.NewPCG(20260331, 7)), server: w.serve()}
 	for phase := range s.phases {
 		p := &s.phases[phase]
 		k.send(w.messages(p.registrations))
@@ -71,7 +71,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 
 // The group waits out the session of a dead member before its partitions go to
 // the one that lives: nothing may be lost or taken twice meanwhile.
-func TestOneOfTwoReplicasDies(t *testing.T) {
+func TestOneOfTwoReplicasIsKilled(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	w.serve()
 	other := w.serve()
@@ -86,7 +86,7 @@ func TestOneOfTwoReplicasDies(t *testing.T) {
 	w.check("after one of two died", s.wanted(w, 0))
 }
 
-func TestADatabaseThatIsAwayLosesNothing(t *testing.T) {
+func TestNothingIsLostWhileTheDatabaseIsUnreachable(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	server := w.serve()
 	first := &s.phases[0]

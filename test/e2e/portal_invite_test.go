@@ -100,9 +100,9 @@ func readShort(t *testing.T, c *portalWorld, f *friends) {
 
 func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// TestWhoOptsOutIsNotWrittenToAgain follows the link of a mail as its reader, who
+// TestNoInvitationAfterAnOptOut follows the link of a mail as its reader, who
 // has no account.
-func TestWhoOptsOutIsNotWrittenToAgain(t *testing.T) {
+func TestNoInvitationAfterAnOptOut(t *testing.T) {
 	f, settings := newFriends(t)
 	c := newPortalWorld(t, settings...)
 	const other = int64(886)
@@ -131,8 +131,8 @@ func TestWhoOptsOutIsNotWrittenToAgain(t *testing.T) {
 	}
 }
 
-// TestInvitationsAreRefusedInWords: what nobody is written to, and how often.
-func TestInvitationsAreRefusedInWords(t *testing.T) {
+// TestRefusedInvitationsAreExplained: what nobody is written to, and how often.
+func TestRefusedInvitationsAreExplained(t *testing.T) {
 	f, settings := newFriends(t)
 	c := newPortalWorld(t, append(settings, "REFERRAL_INVITATIONS_PER_DAY=2")...)
 	c.send(client(inviter, "Резервация", before(400)))

@@ -7,9 +7,9 @@ import (
 	"referral/test/browser"
 )
 
-// TestGuessingIsSlowedDown: after the day's number of wrong codes every code gets
+// TestGuessingCodesIsThrottled: after the day's number of wrong codes every code gets
 // the same answer, the right one too, and the wait is named.
-func TestGuessingIsSlowedDown(t *testing.T) {
+func TestGuessingCodesIsThrottled(t *testing.T) {
 	c := newPortalWorld(t, "REFERRAL_CABINET_LIMITS_WRONG_CODES_PER_ACCOUNT=3")
 	c.send(client(inviter, "Резервация", before(400)), client(invitee, "Новые окна", before(3)))
 	c.learnCodes(inviter, invitee)
@@ -31,8 +31,8 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	}
 }
 
-// TestNoSuchPage is an answer in the pages' own look, with a way back.
-func TestNoSuchPage(t *testing.T) {
+// TestUnknownPagesAreNotFound is an answer in the pages' own look, with a way back.
+func TestUnknownPagesAreNotFound(t *testing.T) {
 	c := newPortalWorld(t)
 	c.send(client(inviter, "Резервация", before(400)))
 	c.learnCodes(inviter)

@@ -28,10 +28,10 @@ const showNames = `REFERRAL_PROGRAMME_TERMS=[{"effective_from":"2020-01-01","act
 "services":{"discounted":["subscription","numbers","calls","recording"],"excluded":["sms_package"]},
 "brake":{"largest_total":1000000000,"largest_full_share":50,"largest_change":300,"smallest_count":1000}}]`
 
-// TestNamesAreNothingButText has fifty friends with such names, looks at every page
+// TestNamesAreEscaped has fifty friends with such names, looks at every page
 // as each of them, and has each write to somebody. The browser notices dialogs,
 // breaches of the policy and requests to strangers by itself.
-func TestNamesAreNothingButText(t *testing.T) {
+func TestNamesAreEscaped(t *testing.T) {
 	f, settings := newFriends(t)
 	c := newPortalWorld(t, append(settings, showNames)...)
 	names := lines(payloads)

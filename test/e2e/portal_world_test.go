@@ -68,7 +68,7 @@ func (c *portalWorld) visit(t *testing.T, account int64, path string, o browser.
 	o.Hosts = c.hosts()
 	p := browser.Open(t, o)
 	p.Goto(c.site + path)
-	if wide := p.Wide(); wide > 0 {
+	if wide := p.ExcessWidth(); wide > 0 {
 		t.Errorf("the page of the sign-in is wider than the screen by %d pixels", wide)
 	}
 	p.Fill("Номер любого клиента", strconv.FormatInt(account, 10))

@@ -13,7 +13,7 @@ import (
 	"referral/test/reference"
 )
 
-func TestStopsInTheMiddleOfItsWork(t *testing.T) {
+func TestStopsDuringWork(t *testing.T) {
 	w := newWorld(t)
 	s := w.serve()
 	const invoices = 20_000
@@ -41,7 +41,7 @@ func TestStopsInTheMiddleOfItsWork(t *testing.T) {
 	}
 }
 
-func TestStopsWhileNothingHappens(t *testing.T) {
+func TestStopsWhileIdle(t *testing.T) {
 	w := newWorld(t)
 	s := w.serve()
 	if s.stop() != 0 {
@@ -113,7 +113,7 @@ func checkExit(t *testing.T, cmd *exec.Cmd, status int, says string) {
 	}
 }
 
-func TestServeRefusesASchemaThatItDoesNotKnow(t *testing.T) {
+func TestServeRefusesAnUnknownSchema(t *testing.T) {
 	t.Parallel()
 	w := newBareWorld(t)
 	s := w.launch(nil)
@@ -131,7 +131,7 @@ func TestServeRefusesASchemaThatItDoesNotKnow(t *testing.T) {
 
 // Whatever works on the database says in one line that its schema is not the one
 // that the program knows, and what to do.
-func TestCommandsRefuseASchemaThatTheyDoNotKnow(t *testing.T) {
+func TestCommandsRefuseAnUnknownSchema(t *testing.T) {
 	w := newBareWorld(t)
 	commands := [][]string{
 		{"run", "2026-03"}, {"run", "2026-03", "--dry-run"}, {"reconcile", "2026-03"}, {"close", "2026-03", "--by", "finance"},

@@ -19,11 +19,11 @@ import (
 // reconciled is what `reconcile --format json` says.
 type reconciled struct {
 	Ties   bool          `json:"ties"`
-	Breaks []brokenThing `json:"breaks"`
+	Breaks []discrepancy `json:"breaks"`
 }
 
-// brokenThing is a break by name.
-type brokenThing struct {
+// discrepancy is a break by name.
+type discrepancy struct {
 	Kind       string `json:"kind"`
 	AccountID  int64  `json:"account_id"`
 	InvoiceID  string `json:"invoice_id"`
@@ -121,14 +121,14 @@ func (w *world) exec(conn *pgxpool.Conn, sql string) int64 {
 	return tag.RowsAffected()
 }
 
-// victim is a document of the ledger to be tampered with.
-type victim struct {
+// tamperedAccount is a document of the ledger to be tampered with.
+type tamperedAccount struct {
 	AccountID    int64
 	InvoiceID    string
 	AdjustmentID string
 }
 
-func TestReconciliationNamesTheOneThingThatDoesNotTie(t *testing.T) {
+func TestReconciliationNamesEachTamperedRow(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	w.serve()
 	first := &s.phases[0]
@@ -149,8 +149,8 @@ func TestReconciliationNamesTheOneThingThatDoesNotTie(t *testing.T) {
 		t.Errorf("billing has booked %d, the ledger holds %d", got, want)
 	}
 
-	doc := query[victim](w, `SELECT account_id, invoice_id, adjustment_id::text FROM adjustments ORDER BY account_id OFFSET 17 LIMIT 1`)[0]
-	parcel := query[victim](w, `SELECT account_id, invoice_id, package_id::text FROM sms_packages ORDER BY account_id LIMIT 1`)[0]
+	doc := query[tamperedAccount](w, `SELECT account_id, invoice_id, adjustment_id::text FROM adjustments ORDER BY account_id OFFSET 17 LIMIT 1`)[0]
+	parcel := query[tamperedAccount](w, `SELECT account_id, invoice_id, package_id::text FROM sms_packages ORDER BY account_id LIMIT 1`)[0]
 	for _, c := range cases(doc, parcel) {
 		w.tamper(func() { w.names(c.what, w.reconcile("2026-03"), c.want, c.anyKind) }, c.change...)
 		w.ties()
@@ -177,7 +177,7 @@ func (w *world) ties() {
 }
 
 // names holds that one thing is named, and no other.
-func (w *world) names(what string, r reconciled, want brokenThing, anyKind bool) {
+func (w *world) names(what string, r reconciled, want discrepancy, anyKind bool) {
 	w.t.Helper()
 	if len(r.Breaks) != 1 {
 		w.t.Errorf("%s: %d breaks, want one: %+v", what, len(r.Breaks), r.Breaks)
@@ -196,16 +196,16 @@ func (w *world) names(what string, r reconciled, want brokenThing, anyKind bool)
 type tampered struct {
 	what    string
 	change  []tampering
-	want    brokenThing
+	want    discrepancy
 	anyKind bool // several kinds of break describe it well
 }
 
-func cases(doc, parcel victim) []tampered {
+func cases(doc, parcel tamperedAccount) []tampered {
 	ofDoc := fmt.Sprintf("(account_id, invoice_id) = (%d, '%s')", doc.AccountID, doc.InvoiceID)
 	oneItem := "items = " + storetest.Items("[^\\t]*", "amount - 100")
 	ofParcel := fmt.Sprintf("package_id = '%s'", parcel.AdjustmentID)
-	named := func(kind string) brokenThing {
-		return brokenThing{kind, doc.AccountID, doc.InvoiceID, doc.AdjustmentID}
+	named := func(kind string) discrepancy {
+		return discrepancy{kind, doc.AccountID, doc.InvoiceID, doc.AdjustmentID}
 	}
 	return []tampered{
 		{what: "an altered item", want: named("document-altered"), change: []tampering{
@@ -221,15 +221,15 @@ func cases(doc, parcel victim) []tampered {
 		{what: "a missing answer", want: named("not-answered"), change: []tampering{
 			{"results", fmt.Sprintf("adjustment_id = '%s'", doc.AdjustmentID), ""}}},
 		{what: "a missing package", change: []tampering{{"sms_packages", ofParcel, ""}}, anyKind: true,
-			want: brokenThing{"", parcel.AccountID, parcel.InvoiceID, parcel.AdjustmentID}},
+			want: discrepancy{"", parcel.AccountID, parcel.InvoiceID, parcel.AdjustmentID}},
 	}
 }
 
 // rejected has billing change its mind about a document.
-func (w *world) rejected(doc victim) {
+func (w *world) rejected(doc tamperedAccount) {
 	w.t.Helper()
 	w.send(fact("results", "/billing", "billing.adjustment-result.v1", "second-thoughts", doc.AccountID,
 		`{"adjustment_id":%q,"status":"rejected","amount_minor":0,"reason":"the invoice is paid","at":"2099-01-01T00:00:00Z"}`, doc.AdjustmentID))
 	w.drained()
-	w.names("a rejection", w.reconcile("2026-03"), brokenThing{"rejected", doc.AccountID, doc.InvoiceID, doc.AdjustmentID}, false)
+	w.names("a rejection", w.reconcile("2026-03"), discrepancy{"rejected", doc.AccountID, doc.InvoiceID, doc.AdjustmentID}, false)
 }

@@ -51,7 +51,7 @@ func (c *portalWorld) storyOfARelease() []releaseFact {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l := teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
+	l := generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
 	var facts []releaseFact
 	tell := func(m message) {
 		l.facts[workload.Topic(m.topic)]++

@@ -198,7 +198,7 @@ func (w *world) goOn(facts []releaseFact) {
 
 func (w *world) explainsOldDocument() {
 	w.t.Helper()
-	doc := query[victim](w, `SELECT account_id, invoice_id, adjustment_id::text FROM adjustments ORDER BY account_id, invoice_id LIMIT 1`)[0]
+	doc := query[tamperedAccount](w, `SELECT account_id, invoice_id, adjustment_id::text FROM adjustments ORDER BY account_id, invoice_id LIMIT 1`)[0]
 	for what, o := range map[string]outcome{
 		"account": w.must("explain", "account", strconv.FormatInt(doc.AccountID, 10)),
 		"invoice": w.must("explain", "invoice", doc.InvoiceID),

@@ -230,7 +230,7 @@ func TestSpring(t *testing.T) {
 	w.check("after running again", s.wanted(w, 1))
 }
 
-func TestEveryMessageDeliveredThreeTimes(t *testing.T) {
+func TestRepeatedMessagesChangeNothing(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	w.serve()
 	s.play(w, func(all []springMessage) []springMessage {
@@ -242,7 +242,7 @@ func TestEveryMessageDeliveredThreeTimes(t *testing.T) {
 	})
 }
 
-func TestTheSecondPhaseInReverseOrder(t *testing.T) {
+func TestOrderOfMessagesChangesNothing(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	w.serve()
 	last := &s.phases[1]
@@ -291,7 +291,7 @@ func TestClosedMonthsAreCorrectedInTheOpenOne(t *testing.T) {
 
 	// A run of the open month settles along what waits in the closed one, and tells
 	// of each in a line.
-	doc := query[victim](w, "SELECT account_id, invoice_id, adjustment_id::text FROM adjustments WHERE period = 202603 ORDER BY account_id LIMIT 1")[0]
+	doc := query[tamperedAccount](w, "SELECT account_id, invoice_id, adjustment_id::text FROM adjustments WHERE period = 202603 ORDER BY account_id LIMIT 1")[0]
 	w.send(fact("invoices", "/billing", "billing.invoice-issued.v1", "cancelled", doc.AccountID,
 		`{"invoice_id":%q,"account_id":%d,"period":%q,"revision":99,"currency":"RUB","lines":[]}`, doc.InvoiceID, doc.AccountID, "2026-03"))
 	w.drained()

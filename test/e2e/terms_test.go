@@ -9,7 +9,7 @@ import (
 
 // A rehearsal with other terms changes nothing for the service. Terms that are
 // applied do: it is not ready at once, and the metric shows both.
-func TestAppliedTermsAreSeenAtOnce(t *testing.T) {
+func TestAppliedTermsAreUsedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	s := w.serve()
 	other := strings.Replace(lowBrake, `"invitee":{"percent":20`, `"invitee":{"percent":50`, 1)

@@ -93,14 +93,14 @@ func TestUnfitDatabaseIsRefused(t *testing.T) {
 
 // One that comes up later and cannot be worked on is named in readiness, and used
 // once it is fit; so is one that becomes unfit.
-func TestDatabaseThatComesUpUnfitIsNamed(t *testing.T) {
+func TestUnfitDatabaseIsReportedAtRuntime(t *testing.T) {
 	w := newWorld(t)
 	proxy := pgproxy.New(t, w.dsn())
-	proxy.Away(true)
+	proxy.SetUnavailable(true)
 	s := w.launch([]string{"REFERRAL_DATABASE_DSN=" + proxy.DSN()})
 	s.answers("/readyz", http.StatusServiceUnavailable)
 	w.readOnly("on")
-	proxy.Away(false)
+	proxy.SetUnavailable(false)
 	s.shows("/readyz", "database: .*"+readOnlySentence)
 	w.readOnly("off")
 	s.ready()

@@ -39,7 +39,7 @@ type world struct {
 	topics    map[string]string // by config key
 	config    string            // the configuration file
 	variables []string
-	taps      map[string]*tap
+	taps      map[string]*topicReader
 	codes     map[int64]string
 }
 
@@ -63,7 +63,7 @@ func newBareWorld(t *testing.T, overrides ...string) *world {
 // newWorldOn makes a bare world on servers of its own.
 func newWorldOn(t *testing.T, on servers, overrides ...string) *world {
 	t.Helper()
-	w := &world{t: t, servers: on, name: "e2e_" + random(t), config: filepath.Join("..", "..", "config.yaml"), topics: map[string]string{}, taps: map[string]*tap{}, codes: map[int64]string{}}
+	w := &world{t: t, servers: on, name: "e2e_" + random(t), config: filepath.Join("..", "..", "config.yaml"), topics: map[string]string{}, taps: map[string]*topicReader{}, codes: map[int64]string{}}
 	dsn := w.createDatabase()
 	w.connect(dsn)
 	w.variables = append([]string{

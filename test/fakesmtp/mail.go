@@ -34,17 +34,17 @@ func read(m Mail, raw []byte) (Mail, error) {
 	if m.Subject, err = words.DecodeHeader(message.Header.Get("Subject")); err != nil {
 		return Mail{}, fmt.Errorf("read a mail's subject: %w", err)
 	}
-	return m, m.take(message.Header.Get, message.Body)
+	return m, m.readBody(message.Header.Get, message.Body)
 }
 
-// take reads a body, or the bodies in it.
-func (m *Mail) take(header func(string) string, body io.Reader) error {
+// readBody reads a body, or the bodies in it.
+func (m *Mail) readBody(header func(string) string, body io.Reader) error {
 	kind, parameters, err := mime.ParseMediaType(header("Content-Type"))
 	if err != nil {
 		return fmt.Errorf("read a mail's type: %w", err)
 	}
 	if strings.HasPrefix(kind, "multipart/") {
-		return m.takeParts(multipart.NewReader(body, parameters["boundary"]))
+		return m.readParts(multipart.NewReader(body, parameters["boundary"]))
 	}
 	text, err := io.ReadAll(decoded(header("Content-Transfer-Encoding"), body))
 	if err != nil {
@@ -64,7 +64,7 @@ func (m *Mail) take(header func(string) string, body io.Reader) error {
 	return nil
 }
 
-func (m *Mail) takeParts(reader *multipart.Reader) error {
+func (m *Mail) readParts(reader *multipart.Reader) error {
 	for {
 		part, err := reader.NextRawPart()
 		if err == io.EOF {
@@ -73,7 +73,7 @@ func (m *Mail) takeParts(reader *multipart.Reader) error {
 		if err != nil {
 			return fmt.Errorf("read a mail's parts: %w", err)
 		}
-		if err := m.take(part.Header.Get, part); err != nil {
+		if err := m.readBody(part.Header.Get, part); err != nil {
 			return err
 		}
 	}

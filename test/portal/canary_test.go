@@ -66,7 +66,7 @@ func TestNoPersonalDataIsLogged(t *testing.T) {
 	}
 }
 
-func (r *rig) codeIn(account int64) (code string) {
+func (r *fixture) codeIn(account int64) (code string) {
 	if err := r.db.QueryRow("SELECT code FROM accounts WHERE account_id = $1", account).Scan(&code); err != nil {
 		r.Fatal(fmt.Errorf("reading a code: %w", err))
 	}

@@ -12,7 +12,7 @@ import (
 	"referral/web/portal"
 )
 
-func (r *rig) invite(account int64, channel, to, key string) answer {
+func (r *fixture) invite(account int64, channel, to, key string) answer {
 	r.Helper()
 	return r.call(call{account: account, method: http.MethodPost, path: "/invitations", body: map[string]string{"channel": channel, "recipient": to}, key: key})
 }
@@ -169,7 +169,7 @@ func TestErasedAddress(t *testing.T) {
 	r.expect(r.invite(886, "email", "canary@example.com", "k"), http.StatusConflict, map[string]any{"code": "opted_out"})
 }
 
-func (r *rig) expectTaken(a answer) (id any) {
+func (r *fixture) expectTaken(a answer) (id any) {
 	r.Helper()
 	r.expect(a, http.StatusCreated, nil)
 	return a.is("invitation_id")

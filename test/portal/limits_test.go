@@ -21,7 +21,7 @@ func limited(account, address, overall int) func(*portal.Options) {
 	}
 }
 
-func (r *rig) enterFrom(account int64, code, from string) answer {
+func (r *fixture) enterFrom(account int64, code, from string) answer {
 	r.Helper()
 	return r.call(call{account: account, method: http.MethodPost, path: "/activations", body: map[string]string{"code": code}, from: from})
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // furnished returns two accounts with friends, invoices and a settled month.
-func furnished(t *testing.T, change ...func(*portal.Options)) *rig {
+func furnished(t *testing.T, change ...func(*portal.Options)) *fixture {
 	t.Helper()
 	r := newRig(t, change...)
 	for _, own := range []int64{885, 886} {
@@ -39,7 +39,7 @@ func furnished(t *testing.T, change ...func(*portal.Options)) *rig {
 }
 
 // pages reads a list to its end, and returns a field of every entry.
-func (r *rig) pages(account int64, list, field string, limit int) (got []string, cursors []string) {
+func (r *fixture) pages(account int64, list, field string, limit int) (got []string, cursors []string) {
 	r.Helper()
 	for next := ""; ; {
 		a := r.get(account, fmt.Sprintf("/%s?limit=%d&cursor=%s", list, limit, url.QueryEscape(next)))
@@ -108,7 +108,7 @@ func TestExplanation(t *testing.T) {
 }
 
 // publish marks all that waits as published.
-func (r *rig) publish() {
+func (r *fixture) publish() {
 	r.Helper()
 	refs, err := r.store.UnpublishedChunks(r.Context(), 1000)
 	if err != nil {

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// told makes structured events, each with an id of its own.
-type told struct {
+// eventWriter makes structured events, each with an id of its own.
+type eventWriter struct {
 	t     *testing.T
 	model *Model
 	n     int
 }
 
-func newTold(t *testing.T) *told {
-	return &told{t: t, model: New(func(code string) (int64, bool) {
+func newEventWriter(t *testing.T) *eventWriter {
+	return &eventWriter{t: t, model: New(func(code string) (int64, bool) {
 		var owner int64
 		_, err := fmt.Sscanf(code, "code-%d", &owner)
 		return owner, err == nil
 	})}
 }
 
-func (s *told) event(kind, data string, args ...any) {
+func (s *eventWriter) event(kind, data string, args ...any) {
 	s.t.Helper()
 	s.n++
 	value := fmt.Sprintf(`{"id":"%d","source":"/test","type":%q,"time":"2026-01-01T00:00:00Z","data":%s}`, s.n, kind, fmt.Sprintf(data, args...))
@@ -30,17 +30,17 @@ func (s *told) event(kind, data string, args ...any) {
 	}
 }
 
-func (s *told) registered(account int64, at string) {
+func (s *eventWriter) registered(account int64, at string) {
 	s.event("pbx.registered.v1", `{"account_id":%d,"tax_id":"%d","registered_at":%q}`, account, account, at)
 }
 
-func (s *told) activated(account, inviter int64, at string) {
+func (s *eventWriter) activated(account, inviter int64, at string) {
 	s.event("referral.activation-requested.v1", `{"account_id":%d,"code":"code-%d","requested_at":%q}`, account, inviter, at)
 }
 
 // The example of docs/programme.md: friends on 10 January, 5 March and 20 April.
 func TestTheWorkedExample(t *testing.T) {
-	s := newTold(t)
+	s := newEventWriter(t)
 	s.registered(885, "2025-12-01T09:00:00Z")
 	for friend, on := range map[int64]string{901: "2026-01-10", 902: "2026-03-05", 903: "2026-04-20"} {
 		s.registered(friend, on+"T08:00:00+03:00")

@@ -61,7 +61,7 @@ type wantRefusal struct {
 	Reason    string
 }
 
-func TestSpringComesOutAsFinanceReckonedIt(t *testing.T) {
+func TestSpringExampleMatchesFinance(t *testing.T) {
 	folder := springFolder(t)
 	model := New(func(code string) (int64, bool) {
 		var owner int64

@@ -103,13 +103,13 @@ func (r *Recorder) accept() {
 		if err != nil {
 			return // closed
 		}
-		r.wait.Go(func() { r.pass(client) })
+		r.wait.Go(func() { r.forward(client) })
 	}
 }
 
-// pass forwards both directions until either side ends. The server is dialled when the
+// forward forwards both directions until either side ends. The server is dialled when the
 // client has sent its first message.
-func (r *Recorder) pass(client net.Conn) {
+func (r *Recorder) forward(client net.Conn) {
 	defer r.forget(client)
 	if !r.remember(client) {
 		return

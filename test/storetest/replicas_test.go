@@ -37,26 +37,26 @@ func programme(t *testing.T) *billing.Programme {
 	return p
 }
 
-// strike fires once.
-type strike time.Time
+// fireOnce fires once.
+type fireOnce time.Time
 
 // Next is when it fires, if that is still to come.
-func (s strike) Next(after time.Time) time.Time {
+func (s fireOnce) Next(after time.Time) time.Time {
 	if after.Before(time.Time(s)) {
 		return time.Time(s)
 	}
 	return time.Time{}
 }
 
-// night tells when a scheduler has come to the end of its night's work.
-type night struct {
+// nightlyStore tells when a scheduler has come to the end of its night's work.
+type nightlyStore struct {
 	*store.Store
 	over chan struct{}
 	won  *atomic.Int64
 }
 
 // ClaimSlot is the last thing that a scheduler does at night.
-func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
+func (n nightlyStore) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	won, err := n.Store.ClaimSlot(ctx, slot)
 	if won {
 		n.won.Add(1)
@@ -65,30 +65,30 @@ func (n night) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	return won, err
 }
 
-// begun is a schedule that tells when a scheduler's clock has begun to follow it.
-type begun struct {
+// observedSchedule is a schedule that tells when a scheduler's clock has begun to follow it.
+type observedSchedule struct {
 	cron.Schedule
 	once  sync.Once
 	begun chan<- struct{}
 }
 
 // Next is asked for the first time right after the clock was first read.
-func (b *begun) Next(after time.Time) time.Time {
+func (b *observedSchedule) Next(after time.Time) time.Time {
 	b.once.Do(func() { b.begun <- struct{}{} })
 	return b.Schedule.Next(after)
 }
 
-// listener hears that a scheduler leaves a night out, because it is still at the
+// skipListener hears that a scheduler leaves a night out, because it is still at the
 // work of the one before: that night is over, too.
-type listener struct {
+type skipListener struct {
 	slog.Handler
 	over chan<- struct{}
 }
 
-func (listener) Enabled(context.Context, slog.Level) bool { return true }
+func (skipListener) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle passes every other message by.
-func (l listener) Handle(_ context.Context, r slog.Record) error {
+func (l skipListener) Handle(_ context.Context, r slog.Record) error {
 	if strings.HasPrefix(r.Message, "left out") {
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Equal(slog.String("job", "nightly catch-up")) {
@@ -102,11 +102,11 @@ func (l listener) Handle(_ context.Context, r slog.Record) error {
 
 // replica is one process; when is the time at which its night strikes by its own
 // clock.
-func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
+func replica(t *testing.T, n nightlyStore, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
+		Runs: n, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(skipListener{slog.DiscardHandler, n.over}),
 		Metrics: scheduler.NewMetrics(registry), Now: now,
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func replica(t *testing.T, n night, when cron.Schedule, now func() time.Time) (*
 	}
 	s, err := scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
-		Retention: scheduler.Retention{Cleaner: n, Schedule: strike{}}, // never
+		Retention: scheduler.Retention{Cleaner: n, Schedule: fireOnce{}}, // never
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -134,13 +134,13 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	s, dsn := storetest.Open(t, func() time.Time { return now })
 	bill(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	n := nightlyStore{s, make(chan struct{}, 3), new(atomic.Int64)}
 	ended := make(chan error, 3)
 	var ahead atomic.Int64
 	clock := func() time.Time { return now.Add(time.Duration(ahead.Load())) }
 	following := make(chan struct{}, 3)
 	for range 3 {
-		r, _ := replica(t, n, &begun{Schedule: strike(now.Add(time.Second)), begun: following}, clock)
+		r, _ := replica(t, n, &observedSchedule{Schedule: fireOnce(now.Add(time.Second)), begun: following}, clock)
 		go func() { ended <- r.Run(ctx) }()
 	}
 	for range 3 {
@@ -172,7 +172,7 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 
 // The wall clock jumps over the month's run and the night's work, is set back, and
 // comes there again: three replicas make one run and one reconciliation.
-func TestTheClockJumpsUnderThreeReplicas(t *testing.T) {
+func TestThreeReplicasMakeOneRunWhenTheClockJumps(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	began, now := time.Now(), time.Date(2026, 5, 1, 1, 0, 0, 0, moscow)
 	var ahead atomic.Int64
@@ -180,11 +180,11 @@ func TestTheClockJumpsUnderThreeReplicas(t *testing.T) {
 	s, dsn := storetest.Open(t, clock)
 	bill(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	n := nightlyStore{s, make(chan struct{}, 3), new(atomic.Int64)}
 	ended, following := make(chan error, 3), make(chan struct{}, 3)
 	var registries []*prometheus.Registry
 	for range 3 {
-		r, registry := replica(t, n, &begun{Schedule: nightly(t), begun: following}, clock)
+		r, registry := replica(t, n, &observedSchedule{Schedule: nightly(t), begun: following}, clock)
 		registries = append(registries, registry)
 		go func() { ended <- r.Run(ctx) }()
 	}
@@ -271,13 +271,13 @@ func (o overtaken) AdvanceRun(ctx context.Context, id int64, check store.Check) 
 
 // Anyone who works at a run goes on with it when the process that moved it to posting
 // has died.
-func TestARunGoesOnWithoutWhoeverMovedIt(t *testing.T) {
+func TestARunContinuesAfterTheProcessThatAdvancedItDies(t *testing.T) {
 	now := time.Date(2026, 5, 10, 1, 30, 0, 0, time.UTC)
 	s, dsn := storetest.Open(t, func() time.Time { return now })
 	bill(t, s)
-	n := night{s, make(chan struct{}, 3), new(atomic.Int64)}
+	n := nightlyStore{s, make(chan struct{}, 3), new(atomic.Int64)}
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
-		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(listener{slog.DiscardHandler, n.over}),
+		Runs: overtaken{s}, Calendar: n, Programme: programme(t), Workers: 2, Chunk: 3, Log: slog.New(skipListener{slog.DiscardHandler, n.over}),
 		Metrics: scheduler.NewMetrics(prometheus.NewRegistry()), Now: func() time.Time { return now },
 	})
 	if err != nil {

@@ -33,10 +33,10 @@ func TestNarrowScreens(t *testing.T) {
 		p := browser.Open(t, screen)
 		for name := range all {
 			p.Goto(server.URL + "/?page=" + strings.ReplaceAll(name, " ", "+"))
-			if wide := p.Wide(); wide > 0 {
+			if wide := p.ExcessWidth(); wide > 0 {
 				t.Errorf("%s at %d pixels is too wide by %d", name, width, wide)
 			}
-			if cut := p.Cut(); len(cut) > 0 {
+			if cut := p.CutOff(); len(cut) > 0 {
 				t.Errorf("%s at %d pixels cuts off %q", name, width, slices.Compact(cut))
 			}
 		}

@@ -40,11 +40,11 @@ func (p *Page) Goto(url string) Answer {
 // Follow does what leads to another page, and waits until that is there.
 func (p *Page) Follow(step func()) Answer {
 	p.t.Helper()
-	before, _ := p.watch.pages()
+	before, _ := p.monitor.pages()
 	step()
 	var answer Answer
 	p.retry("wait for another page", func(context.Context) (bool, error) {
-		n, last := p.watch.pages()
+		n, last := p.monitor.pages()
 		answer = last
 		return n > before, nil
 	})
@@ -53,7 +53,7 @@ func (p *Page) Follow(step func()) Answer {
 
 // dismiss closes a dialog that a page opened.
 func (p *Page) dismiss() {
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	_, _ = chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{}) // it may be gone
 }
@@ -185,31 +185,31 @@ func Eval[T any](p *Page, expression string) T {
 	return eval[T](p, "evaluate "+expression, expression)
 }
 
-// Wide is by how many pixels the page is wider than the screen.
-func (p *Page) Wide() int {
+// ExcessWidth is by how many pixels the page is wider than the screen.
+func (p *Page) ExcessWidth() int {
 	p.t.Helper()
 	return eval[int](p, "measure the page", `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
 }
 
-// Cut is what of the page is cut off: what lies beyond the edges of the screen, and
+// CutOff is what of the page is cut off: what lies beyond the edges of the screen, and
 // what does not fit into its own box, which hides it or has to be scrolled
 // sideways. Fields may hold more than they show.
-func (p *Page) Cut() []string {
+func (p *Page) CutOff() []string {
 	p.t.Helper()
 	return eval[[]string](p, "look for what is cut off", finder+".cut()")
 }
 
-// Asked is every address that the page has asked for, in order.
-func (p *Page) Asked() []string {
-	p.watch.mu.Lock()
-	defer p.watch.mu.Unlock()
-	return slices.Clone(p.watch.asked)
+// RequestedURLs is every address that the page has asked for, in order.
+func (p *Page) RequestedURLs() []string {
+	p.monitor.mu.Lock()
+	defer p.monitor.mu.Unlock()
+	return slices.Clone(p.monitor.asked)
 }
 
 // Cookies is what the page's site has set, by name.
 func (p *Page) Cookies() map[string]string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	found, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
 	if err != nil {
@@ -228,7 +228,7 @@ func (p *Page) WaitProblem(text string) {
 	p.t.Helper()
 	var seen []string
 	p.retry(fmt.Sprintf("wait for the problem %q", text), func(context.Context) (bool, error) {
-		seen = append(seen, p.watch.take()...)
+		seen = append(seen, p.monitor.takeProblems()...)
 		for _, problem := range seen {
 			if strings.Contains(problem, text) {
 				return true, nil
@@ -267,7 +267,7 @@ func (p *Page) until(what, condition string) {
 func (p *Page) retry(what string, ask func(context.Context) (bool, error)) {
 	p.t.Helper()
 	const pause = 30 * time.Millisecond
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	problem := errors.New("there is no such thing, or something covers it")
 	for ctx.Err() == nil {

@@ -59,7 +59,7 @@ type smsPackage struct {
 	Amount    int64   `json:"amount_minor"`
 }
 
-type announcement struct {
+type outboxEvent struct {
 	AccountID int64  `json:"account_id"`
 	InviterID int64  `json:"inviter_id"`
 	Code      string `json:"code"`
@@ -68,18 +68,18 @@ type announcement struct {
 	Percent   int    `json:"percent"`
 }
 
-// told is the events of one type on a topic, each event once.
-type told[T any] struct {
+// event is the events of one type on a topic, each event once.
+type event[T any] struct {
 	event cloudEvent
 	data  T
 }
 
 // heard reads the events of a type from a topic. Delivery is at least once: a
 // repeated event must be the same, and counts once.
-func heard[T any](w *world, topic, kind string) []told[T] {
+func heard[T any](w *world, topic, kind string) []event[T] {
 	w.t.Helper()
 	seen := map[string][]byte{}
-	var all []told[T]
+	var all []event[T]
 	for _, r := range w.records(topic) {
 		e := w.event(r)
 		if e.Type != kind {
@@ -96,7 +96,7 @@ func heard[T any](w *world, topic, kind string) []told[T] {
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			w.t.Fatalf("%s: %v: %s", topic, err, e.Data)
 		}
-		all = append(all, told[T]{e, data})
+		all = append(all, event[T]{e, data})
 	}
 	return all
 }
@@ -206,7 +206,7 @@ type refusal struct {
 func (w *world) outsideRefusals() map[refusal]int {
 	w.t.Helper()
 	count := map[refusal]int{}
-	for _, one := range heard[announcement](w, "events", "referral.refused.v1") {
+	for _, one := range heard[outboxEvent](w, "events", "referral.refused.v1") {
 		count[refusal{one.data.AccountID, one.data.Code, one.data.Reason}]++
 	}
 	return count
@@ -216,7 +216,7 @@ func (w *world) outsideRefusals() map[refusal]int {
 func (w *world) learnCodes(accounts ...int64) {
 	w.t.Helper()
 	w.until("learning the codes", func() (bool, string) {
-		for _, one := range heard[announcement](w, "events", "referral.code-issued.v1") {
+		for _, one := range heard[outboxEvent](w, "events", "referral.code-issued.v1") {
 			if before, known := w.codes[one.data.AccountID]; known && before != one.data.Code {
 				w.t.Fatalf("account %d has two codes", one.data.AccountID)
 			}

@@ -27,8 +27,8 @@ import (
 // patience is the timeout of tests, far above what anything should take.
 const patience = time.Minute
 
-// rig is a database with invitations, whose clock is set by the test.
-type rig struct {
+// fixture is a database with invitations, whose clock is set by the test.
+type fixture struct {
 	*testing.T
 	store *store.Store
 	dsn   string
@@ -37,25 +37,25 @@ type rig struct {
 	ids   atomic.Int64
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
-	r := &rig{T: t}
+	r := &fixture{T: t}
 	r.clock.Store(time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC).UnixMicro())
 	r.store, r.dsn = storetest.Open(t, r.now)
 	r.db = storetest.SQL(t, r.dsn)
 	return r
 }
 
-func (r *rig) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
+func (r *fixture) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
 
-func (r *rig) later(d time.Duration) { r.clock.Add(d.Microseconds()) }
+func (r *fixture) later(d time.Duration) { r.clock.Add(d.Microseconds()) }
 
 // canary begins every recipient, code and token; no log or metric may contain it.
 const canary = "canary"
 
 // invite creates an invitation to a new recipient, and returns its id.
-func (r *rig) invite() models.UUID {
+func (r *fixture) invite() models.UUID {
 	r.Helper()
 	n := r.ids.Add(1)
 	to := fmt.Sprintf("%s%d@example.com", canary, n)
@@ -72,14 +72,14 @@ func (r *rig) invite() models.UUID {
 func tokenOf(n int64) string { return fmt.Sprint(canary, "-token-", n) }
 
 // optOut opts the recipient of the nth invitation out.
-func (r *rig) optOut(n int64) {
+func (r *fixture) optOut(n int64) {
 	r.Helper()
 	if found, err := r.store.OptOut(r.Context(), models.TokenDigest(tokenOf(n))); err != nil || !found {
 		r.Fatalf("opting out: %v, %v", found, err)
 	}
 }
 
-func (r *rig) state(id models.UUID) (state models.InvitationState) {
+func (r *fixture) state(id models.UUID) (state models.InvitationState) {
 	r.Helper()
 	if err := r.db.QueryRow("SELECT state FROM invitations WHERE invitation_id = $1", id.String()).Scan(&state); err != nil {
 		r.Fatal(err)
@@ -88,7 +88,7 @@ func (r *rig) state(id models.UUID) (state models.InvitationState) {
 }
 
 // stands waits until an invitation has a state.
-func (r *rig) stands(id models.UUID, want models.InvitationState) {
+func (r *fixture) stands(id models.UUID, want models.InvitationState) {
 	r.Helper()
 	r.until("an invitation to be "+string(want), func() (bool, string) {
 		state := r.state(id)
@@ -96,7 +96,7 @@ func (r *rig) stands(id models.UUID, want models.InvitationState) {
 	})
 }
 
-func (r *rig) until(what string, done func() (ok bool, state string)) {
+func (r *fixture) until(what string, done func() (ok bool, state string)) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -113,7 +113,7 @@ func (r *rig) until(what string, done func() (ok bool, state string)) {
 
 // another sends one more invitation. When it returns, the sender has looked for work
 // since the call.
-func (r *rig) another() {
+func (r *fixture) another() {
 	r.Helper()
 	r.stands(r.invite(), models.InvitationSent)
 }
@@ -162,7 +162,7 @@ func (c *transport) handed(id models.UUID) int {
 // replica is a process that sends.
 type replica struct {
 	*notify.Notifier
-	r        *rig
+	r        *fixture
 	registry *prometheus.Registry
 	log      *logged
 	stop     context.CancelFunc
@@ -181,7 +181,7 @@ func (l *logged) Write(b []byte) (int, error) {
 }
 
 // start starts a replica with a storage of its own, which ends with the test.
-func (r *rig) start(c *transport, change ...func(*notify.Transport)) *replica {
+func (r *fixture) start(c *transport, change ...func(*notify.Transport)) *replica {
 	r.Helper()
 	s, err := store.Open(store.Options{DSN: r.dsn, MaxConnections: 8, Now: r.now})
 	if err != nil {
@@ -214,7 +214,7 @@ func (r *rig) start(c *transport, change ...func(*notify.Transport)) *replica {
 	return p
 }
 
-func (r *rig) writer() *notify.Writer {
+func (r *fixture) writer() *notify.Writer {
 	r.Helper()
 	programme, err := billing.NewProgramme(time.UTC, []billing.Terms{{
 		WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
@@ -271,7 +271,7 @@ func (p *replica) says(words ...string) {
 }
 
 // claimed claims the only waiting e-mail for a transport.
-func (r *rig) claimed(transport string) models.ClaimedInvitation {
+func (r *fixture) claimed(transport string) models.ClaimedInvitation {
 	r.Helper()
 	claims, err := r.store.ClaimInvitations(r.Context(), models.Email, transport, 1)
 	if err != nil || len(claims) != 1 {
@@ -282,7 +282,7 @@ func (r *rig) claimed(transport string) models.ClaimedInvitation {
 
 // once lets a replica of a transport try a waiting invitation once, with an error, and
 // stops it.
-func (r *rig) once(id models.UUID, name string, err error) {
+func (r *fixture) once(id models.UUID, name string, err error) {
 	r.Helper()
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()

@@ -15,14 +15,14 @@ import (
 // `make screenshots` says docs/img. Without it the test only proves that it can.
 const shotsVariable = "REFERRAL_TEST_SHOTS"
 
-// guest is a friend of the inviter, who came that many months ago.
-type guest struct {
+// screenshotClient is a friend of the inviter, who came that many months ago.
+type screenshotClient struct {
 	account int64
 	name    string
 	months  int
 }
 
-var guests = []guest{
+var guests = []screenshotClient{
 	{1204, "Стройинвест", 5}, {1377, "Пекарня «Колос»", 4}, {1512, "Автомир", 2}, {1640, "Ателье «Шов»", 0},
 }
 
@@ -91,7 +91,7 @@ func (c *portalWorld) picture(t *testing.T, p *browser.Page, folder, name, scree
 		name += "-" + screen
 	}
 	file := filepath.Join(folder, name+".png")
-	p.Shot(file)
+	p.Screenshot(file)
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		t.Errorf("%s holds no picture: %v", file, err)
 	}

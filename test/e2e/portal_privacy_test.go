@@ -10,17 +10,17 @@ import (
 	"referral/test/browser"
 )
 
-// canaries is personal data that exists nowhere else, by what it is. None of it
+// markers is personal data that exists nowhere else, by what it is. None of it
 // may fly where it is not needed.
-type canaries map[string]string
+type markers map[string]string
 
-// TestPersonalDataStaysWhereItBelongs takes clients through everything, with the
+// TestPersonalDataIsNeitherLoggedNorMeasured takes clients through everything, with the
 // log as talkative as it gets, and then looks for what they are, said and were
 // given: in the log, in the metrics, in the headers of dead letters.
-func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
+func TestPersonalDataIsNeitherLoggedNorMeasured(t *testing.T) {
 	f, settings := newFriends(t)
 	c := newPortalWorld(t, append(settings, "REFERRAL_LOG_LEVEL=debug")...)
-	known := canaries{
+	known := markers{
 		"name of the inviter": "Канарейкинцентр", "name of the friend": "Щегловснаб",
 		"tax id of the inviter": "7730401917", "tax id of the friend": "7730402928",
 		"mail of the inviter": "kanar@canary-a.ru", "telephone of the inviter": "+79037654321",
@@ -72,7 +72,7 @@ func TestPersonalDataStaysWhereItBelongs(t *testing.T) {
 }
 
 // sendBroken sends messages that cannot be read, full of what is personal.
-func (c *portalWorld) sendBroken(known canaries) {
+func (c *portalWorld) sendBroken(known markers) {
 	c.t.Helper()
 	for i, data := range []string{
 		fmt.Sprintf(`{"account_id":905,"name":%q,"tax_id":7,"registered_at":%q}`, known["name of the inviter"], before(1)),
@@ -91,7 +91,7 @@ func (c *portalWorld) sendBroken(known canaries) {
 
 // learnSecrets adds what a browser was given: the session, and what the sign-in
 // went by.
-func (known canaries) learnSecrets(t *testing.T, c *portalWorld, p *browser.Page, who string) {
+func (known markers) learnSecrets(t *testing.T, c *portalWorld, p *browser.Page, who string) {
 	t.Helper()
 	cookies := p.Cookies()
 	if len(cookies) == 0 {
@@ -100,7 +100,7 @@ func (known canaries) learnSecrets(t *testing.T, c *portalWorld, p *browser.Page
 	for name, value := range cookies {
 		known["cookie "+name+" of the "+who] = value
 	}
-	for _, asked := range p.Asked() {
+	for _, asked := range p.RequestedURLs() {
 		address, err := url.Parse(asked)
 		if err != nil || !strings.HasSuffix(address.Path, "/callback") || !strings.HasPrefix(asked, c.site) {
 			continue
@@ -112,12 +112,12 @@ func (known canaries) learnSecrets(t *testing.T, c *portalWorld, p *browser.Page
 		}
 	}
 	if known["sign-in's code of the "+who] == "" {
-		t.Fatalf("no sign-in was seen among %q", p.Asked())
+		t.Fatalf("no sign-in was seen among %q", p.RequestedURLs())
 	}
 }
 
 // look searches a text for all of them, however they may be written.
-func (known canaries) look(t *testing.T, where, text string) {
+func (known markers) look(t *testing.T, where, text string) {
 	t.Helper()
 	if len(text) == 0 {
 		t.Fatalf("%s is empty", where)
@@ -136,7 +136,7 @@ func (known canaries) look(t *testing.T, where, text string) {
 	}
 }
 
-func (c *portalWorld) lookAtDeadLetters(known canaries) {
+func (c *portalWorld) lookAtDeadLetters(known markers) {
 	c.t.Helper()
 	for _, r := range c.records("dead_letters") {
 		var headers strings.Builder

@@ -8,11 +8,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Shot writes what the screen shows, as PNG, into the file. Its size is the
+// Screenshot writes what the screen shows, as PNG, into the file. Its size is the
 // screen's, however long the page is.
-func (p *Page) Shot(file string) {
+func (p *Page) Screenshot(file string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {

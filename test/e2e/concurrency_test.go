@@ -6,7 +6,7 @@ import (
 	"referral/test/reference"
 )
 
-func TestTwentyFriendsAtTheSameInstant(t *testing.T) {
+func TestConcurrentActivationsOfOneInviter(t *testing.T) {
 	const inviter, friends = int64(885), int64(20)
 	w := newWorld(t)
 	m := newMirror(w)
@@ -33,7 +33,7 @@ func TestTwentyFriendsAtTheSameInstant(t *testing.T) {
 	if got := w.outsideLines()[line]; got != -203226 {
 		t.Errorf("the inviter's discount is %d, want -203226", got)
 	}
-	if got := len(heard[announcement](w, "events", "referral.activated.v1")); got != int(friends) {
+	if got := len(heard[outboxEvent](w, "events", "referral.activated.v1")); got != int(friends) {
 		t.Errorf("%d activations announced, want %d", got, friends)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 )
 
-// watch collects what goes wrong on a page.
-type watch struct {
+// monitor collects what goes wrong on a page.
+type monitor struct {
 	hosts   []string
 	dismiss func() // closes a dialog; not called from the watch's own goroutine
 
@@ -29,11 +29,11 @@ type watch struct {
 	last      Answer                     // what the last of these came with
 }
 
-func newWatch(hosts []string) *watch {
-	return &watch{hosts: hosts, documents: map[network.RequestID]bool{}}
+func newMonitor(hosts []string) *monitor {
+	return &monitor{hosts: hosts, documents: map[network.RequestID]bool{}}
 }
 
-func (w *watch) take() []string {
+func (w *monitor) takeProblems() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := w.problems
@@ -42,18 +42,18 @@ func (w *watch) take() []string {
 }
 
 // pages is how many have been opened, and what the last one came with.
-func (w *watch) pages() (int, Answer) {
+func (w *monitor) pages() (int, Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.arrived, w.last
 }
 
-func (w *watch) note(format string, arguments ...any) {
+func (w *monitor) report(format string, arguments ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, arguments...))
 }
 
-// see is called for every event, in order, by the goroutine that reads them.
-func (w *watch) see(event any) {
+// handle is called for every event, in order, by the goroutine that reads them.
+func (w *monitor) handle(event any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch e := event.(type) {
@@ -68,13 +68,13 @@ func (w *watch) see(event any) {
 			w.arrived, w.last, w.answered = w.arrived+1, *w.answered, nil
 		}
 	case *page.EventJavascriptDialogOpening:
-		w.note("a dialog opened: %s %q", e.Type, e.Message)
+		w.report("a dialog opened: %s %q", e.Type, e.Message)
 		go w.dismiss()
 	case *runtime.EventExceptionThrown:
-		w.note("a script failed: %s", exception(e.ExceptionDetails))
+		w.report("a script failed: %s", exception(e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			w.note("console.%s: %s", e.Type, printed(e.Args))
+			w.report("console.%s: %s", e.Type, printed(e.Args))
 		}
 	case *cdplog.EventEntryAdded:
 		w.entry(e.Entry)
@@ -83,7 +83,7 @@ func (w *watch) see(event any) {
 	}
 }
 
-func (w *watch) request(e *network.EventRequestWillBeSent) {
+func (w *monitor) request(e *network.EventRequestWillBeSent) {
 	w.asked = append(w.asked, e.Request.URL)
 	if e.Type == network.ResourceTypeDocument {
 		w.documents[e.RequestID] = true
@@ -91,11 +91,11 @@ func (w *watch) request(e *network.EventRequestWillBeSent) {
 	to, err := url.Parse(e.Request.URL)
 	switch {
 	case err != nil:
-		w.note("a request to what is no address: %q", e.Request.URL)
+		w.report("a request to what is no address: %q", e.Request.URL)
 	case to.Scheme == "data" || to.Scheme == "about":
 		// Nothing leaves the page.
 	case !slices.Contains(w.hosts, to.Host):
-		w.note("a request to a stranger: %s", e.Request.URL)
+		w.report("a request to a stranger: %s", e.Request.URL)
 	}
 }
 
@@ -107,7 +107,7 @@ var advice = map[cdplog.EntrySource]bool{
 }
 
 // entry judges a line of the browser's own log.
-func (w *watch) entry(e *cdplog.Entry) {
+func (w *monitor) entry(e *cdplog.Entry) {
 	if e.Level != cdplog.EntryLevelError && e.Level != cdplog.EntryLevelWarning {
 		return
 	}
@@ -120,15 +120,15 @@ func (w *watch) entry(e *cdplog.Entry) {
 	if strings.HasSuffix(e.URL, "/favicon.ico") {
 		return // the browser asks for it of its own accord where a page names none
 	}
-	w.note("the log has a %s (%s): %s %s", e.Level, e.Source, e.Text, e.URL)
+	w.report("the log has a %s (%s): %s %s", e.Level, e.Source, e.Text, e.URL)
 }
 
-func (w *watch) issue(i *audits.InspectorIssue) {
+func (w *monitor) issue(i *audits.InspectorIssue) {
 	if i.Details == nil {
 		return
 	}
 	if d := i.Details.ContentSecurityPolicyIssueDetails; d != nil {
-		w.note("the content security policy was broken: %s (%s %s)", d.ViolatedDirective, d.ContentSecurityPolicyViolationType, d.BlockedURL)
+		w.report("the content security policy was broken: %s (%s %s)", d.ViolatedDirective, d.ContentSecurityPolicyViolationType, d.BlockedURL)
 	}
 }
 

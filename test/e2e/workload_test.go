@@ -27,8 +27,8 @@ func lifeSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// teller tells a life to a world and to its mirror.
-type teller struct {
+// generator tells a life to a world and to its mirror.
+type generator struct {
 	mirror
 	life  *workload.Generator
 	told  workload.Summary
@@ -41,7 +41,7 @@ const (
 	sentAtOnce   = 300
 )
 
-func TestALifeAsTheReferenceReckonsIt(t *testing.T) {
+func TestWorkloadIsSettledAsTheReferenceModelCalculates(t *testing.T) {
 	w := newWorld(t)
 	seed := lifeSeed(t)
 	t.Logf("to see this life again: REFERRAL_TEST_SEED=%d", seed)
@@ -49,7 +49,7 @@ func TestALifeAsTheReferenceReckonsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	teller := teller{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
+	teller := generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
 	w.serve()
 	for phase := range life.Phases() {
 		teller.tell(phase)
@@ -61,7 +61,7 @@ func TestALifeAsTheReferenceReckonsIt(t *testing.T) {
 	}
 }
 
-func (l *teller) tell(phase int) {
+func (l *generator) tell(phase int) {
 	l.w.t.Helper()
 	var batch []message
 	var issued []int64
@@ -99,7 +99,7 @@ func (l *teller) tell(phase int) {
 }
 
 // check compares the ledger with the model, and counts that nothing was lost.
-func (l *teller) check(what string) {
+func (l *generator) check(what string) {
 	l.w.t.Helper()
 	w := l.w
 	w.check(what, l.wanted())

@@ -138,8 +138,8 @@ func (w *world) published() {
 	})
 }
 
-// tap reads a topic from its beginning, once and for all.
-type tap struct {
+// topicReader reads a topic from its beginning, once and for all.
+type topicReader struct {
 	w       *world
 	key     string
 	next    [partitions]int64
@@ -156,7 +156,7 @@ type record struct {
 func (w *world) records(key string) []record {
 	w.t.Helper()
 	if w.taps[key] == nil {
-		w.taps[key] = &tap{w: w, key: key}
+		w.taps[key] = &topicReader{w: w, key: key}
 	}
 	var ends map[string]map[int]int64
 	w.until("finding the end of "+key, func() (bool, string) {
@@ -170,7 +170,7 @@ func (w *world) records(key string) []record {
 	return w.taps[key].records
 }
 
-func (t *tap) read(partition int, end int64) {
+func (t *topicReader) read(partition int, end int64) {
 	t.w.t.Helper()
 	if t.next[partition] >= end {
 		return

@@ -45,8 +45,8 @@ func terms() billing.Terms {
 	}
 }
 
-// rig is a personal account on a database of its own.
-type rig struct {
+// fixture is a personal account on a database of its own.
+type fixture struct {
 	*testing.T
 	store    *store.Store
 	db       *sql.DB
@@ -74,9 +74,9 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.Buffer.Write(b)
 }
 
-func newRig(t *testing.T, change ...func(*portal.Options)) *rig {
+func newRig(t *testing.T, change ...func(*portal.Options)) *fixture {
 	t.Helper()
-	r := &rig{T: t, log: &logged{}, registry: prometheus.NewRegistry(), mux: http.NewServeMux(), schemas: readSchemas(t)}
+	r := &fixture{T: t, log: &logged{}, registry: prometheus.NewRegistry(), mux: http.NewServeMux(), schemas: readSchemas(t)}
 	r.at("2026-04-02T09:00:00Z")
 	var dsn string
 	r.store, dsn = storetest.Open(t, r.now)
@@ -94,7 +94,7 @@ func newRig(t *testing.T, change ...func(*portal.Options)) *rig {
 	return r
 }
 
-func (r *rig) options() portal.Options {
+func (r *fixture) options() portal.Options {
 	hour := portal.Limit{Wrong: 1000, In: time.Hour}
 	return portal.Options{
 		Store: r.store, Programme: r.p, Derive: r.derive, Limits: portal.Limits{Account: hour, Address: hour, Overall: hour},
@@ -106,7 +106,7 @@ func (r *rig) options() portal.Options {
 	}
 }
 
-func (r *rig) open(o portal.Options) {
+func (r *fixture) open(o portal.Options) {
 	r.Helper()
 	var err error
 	if r.service, err = portal.NewService(o); err != nil {
@@ -140,11 +140,11 @@ func newToken() string {
 }
 
 // at sets the clock.
-func (r *rig) at(when string) { r.clock.Store(instant(when).UnixMicro()) }
+func (r *fixture) at(when string) { r.clock.Store(instant(when).UnixMicro()) }
 
-func (r *rig) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
+func (r *fixture) now() time.Time { return time.UnixMicro(r.clock.Load()).UTC() }
 
-func (r *rig) later(d time.Duration) { r.clock.Add(d.Microseconds()) }
+func (r *fixture) later(d time.Duration) { r.clock.Add(d.Microseconds()) }
 
 func instant(when string) time.Time {
 	t, err := time.Parse(time.RFC3339, when)
@@ -155,7 +155,7 @@ func instant(when string) time.Time {
 }
 
 // kafka stores facts as the consumer does.
-func (r *rig) kafka(data ...models.FactData) {
+func (r *fixture) kafka(data ...models.FactData) {
 	r.Helper()
 	batch := make([]models.DecodedMessage, len(data))
 	for i, d := range data {
@@ -183,7 +183,7 @@ func bill(account int64, id string, p models.Period) *models.Invoice {
 }
 
 // settle runs a month.
-func (r *rig) settle(p models.Period) {
+func (r *fixture) settle(p models.Period) {
 	r.Helper()
 	settler, err := scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: r.store, Calendar: r.store, Programme: r.p, Workers: 1, Chunk: 10, Log: slog.New(slog.NewTextHandler(r.log, nil)),
@@ -198,7 +198,7 @@ func (r *rig) settle(p models.Period) {
 }
 
 // codeOf returns an account's own code.
-func (r *rig) codeOf(account int64) string {
+func (r *fixture) codeOf(account int64) string {
 	r.Helper()
 	s, err := r.service.Overview(r.Context(), account)
 	if err != nil || s.Code == "" {
@@ -207,7 +207,7 @@ func (r *rig) codeOf(account int64) string {
 	return s.Code
 }
 
-func (r *rig) number(query string, args ...any) (n int) {
+func (r *fixture) number(query string, args ...any) (n int) {
 	r.Helper()
 	if err := r.db.QueryRow(query, args...).Scan(&n); err != nil {
 		r.Fatalf("%s: %v", query, err)
@@ -257,7 +257,7 @@ func (a answer) is(path string) any {
 }
 
 // call calls the API, and checks the answer against the OpenAPI document.
-func (r *rig) call(c call) answer {
+func (r *fixture) call(c call) answer {
 	r.Helper()
 	body := ""
 	if c.body != nil {
@@ -288,19 +288,19 @@ func (r *rig) call(c call) answer {
 	return a
 }
 
-func (r *rig) get(account int64, path string) answer {
+func (r *fixture) get(account int64, path string) answer {
 	r.Helper()
 	return r.call(call{account: account, method: http.MethodGet, path: path})
 }
 
 // enter enters a code for an account.
-func (r *rig) enter(account int64, code, key string) answer {
+func (r *fixture) enter(account int64, code, key string) answer {
 	r.Helper()
 	return r.call(call{account: account, method: http.MethodPost, path: "/activations", body: map[string]string{"code": code}, key: key})
 }
 
 // expect checks the status and fields of an answer.
-func (r *rig) expect(a answer, status int, fields map[string]any) {
+func (r *fixture) expect(a answer, status int, fields map[string]any) {
 	r.Helper()
 	if a.status != status {
 		r.Errorf("status %d, want %d: %s", a.status, status, a.text)

@@ -28,9 +28,9 @@ func screens() map[string]browser.Options {
 	}
 }
 
-// TestTwoClientsWalkTheText is the customer's text from its first sentence to its
+// TestTwoClientsUseThePortal is the customer's text from its first sentence to its
 // last, as those do it who are meant.
-func TestTwoClientsWalkTheText(t *testing.T) {
+func TestTwoClientsUseThePortal(t *testing.T) {
 	for name, screen := range screens() {
 		t.Run(name, func(t *testing.T) {
 			c := newPortalWorld(t)
@@ -169,17 +169,17 @@ func promoEnds(t *testing.T, c *portalWorld, p *browser.Page) {
 func judge(t *testing.T, p *browser.Page) {
 	t.Helper()
 	p.NoBarriers()
-	if wide := p.Wide(); wide > 0 {
+	if wide := p.ExcessWidth(); wide > 0 {
 		t.Errorf("the page is wider than the screen by %d pixels", wide)
 	}
-	if cut := p.Cut(); len(cut) > 0 {
+	if cut := p.CutOff(); len(cut) > 0 {
 		t.Errorf("the page cuts off %q", cut)
 	}
 }
 
-// TestRefusalsHaveTheirSentences: own company, a second code, too late, and a
+// TestEachRefusalIsExplained: own company, a second code, too late, and a
 // stranger's invoice.
-func TestRefusalsHaveTheirSentences(t *testing.T) {
+func TestEachRefusalIsExplained(t *testing.T) {
 	c := newPortalWorld(t)
 	const sibling, late, other = int64(902), int64(903), int64(904)
 	same := fact("registered", "/pbx", "pbx.registered.v1", "r-sibling", sibling,
