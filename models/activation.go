@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // ActivationStatus is what was decided about a request to activate a code.
 type ActivationStatus string
@@ -71,4 +74,16 @@ type Referral struct {
 	InviterID   int64
 	InviteeID   int64
 	ActivatedAt time.Time // never before the invitee's registration
+}
+
+// CodeAlphabet is the symbols of an invitation code: no two that look or sound
+// alike in print (0/O, 1/I/L are left out).
+const CodeAlphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+
+// CodeLength makes guessing hopeless: 31^9 codes.
+const CodeLength = 9
+
+// NormalCode is a code as people type it, brought to its stored form.
+func NormalCode(typed string) string {
+	return strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimSpace(typed)))
 }

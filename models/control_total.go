@@ -1,5 +1,7 @@
 package models
 
+import "time"
+
 // CountedAmount is a sum with the number of its parts: lines of invoices, or packages.
 type CountedAmount struct {
 	Count  int64
@@ -51,4 +53,17 @@ func (c Control) Add(o Control) Control {
 // Ties tells whether the totals agree.
 func (c Control) Ties() bool {
 	return c.Entitled == c.Posted && c.Posted == c.Published && c.Published == c.Answered.Add(c.WrittenOff)
+}
+
+// Signature is finance's sign-off of a period, with what was signed.
+type Signature struct {
+	Period     Period
+	At         time.Time
+	Who        string
+	Reason     string
+	Override   string        // why the period was closed in spite of the objections
+	Objections []string      // what stood against closing it
+	LastRun    int64         // what later runs post to the period's documents is a correction
+	Foreign    CountedAmount // documents posted into the period for closed ones
+	Totals     []ControlTotal
 }

@@ -1,31 +1,5 @@
 package models
 
-import "slices"
-
-// Entitlements is what the facts give one account: derived, and replaced whole
-// whenever a fact changes it.
-type Entitlements struct {
-	Discounts []Discount // by kind, then by day
-	Grants    []Grant    // by day earned, size and number
-}
-
-// ChangedDays is the first day on which the discounts are others than before, and
-// the first one from which on they are the same; both are 0 when none has changed.
-func (s Entitlements) ChangedDays(before Entitlements) (from, to Date) {
-	changed := slices.Concat(without(s.Discounts, before.Discounts), without(before.Discounts, s.Discounts))
-	for i, d := range changed {
-		if i == 0 {
-			from, to = d.From, d.To
-		}
-		from, to = min(from, d.From), max(to, d.To)
-	}
-	return from, to
-}
-
-func without(list, others []Discount) []Discount {
-	return slices.DeleteFunc(slices.Clone(list), func(d Discount) bool { return slices.Contains(others, d) })
-}
-
 // WorkingSet is what the facts of one batch may touch, loaded and locked: the
 // accounts they name, the owners of the codes entered, and the inviters of both.
 type WorkingSet struct {

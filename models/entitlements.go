@@ -1,5 +1,7 @@
 package models
 
+import "slices"
+
 // DiscountKind says which side of a referral a discount belongs to.
 type DiscountKind string
 
@@ -35,3 +37,36 @@ func (s Segment) Days() int { return int(s.To - s.From) }
 
 // PercentDays is the sum of the percents of its days.
 func (s Segment) PercentDays() int { return s.Percent() * s.Days() }
+
+// Grant is an SMS package that an inviter has earned, by the facts.
+type Grant struct {
+	AccountID int64
+	SMS       int
+	Ordinal   int // 1 for the account's first package of this size
+	GrantedOn Date
+	Step      int
+}
+
+// Entitlements is what the facts give one account: derived, and replaced whole
+// whenever a fact changes it.
+type Entitlements struct {
+	Discounts []Discount // by kind, then by day
+	Grants    []Grant    // by day earned, size and number
+}
+
+// ChangedDays is the first day on which the discounts are others than before, and
+// the first one from which on they are the same; both are 0 when none has changed.
+func (s Entitlements) ChangedDays(before Entitlements) (from, to Date) {
+	changed := slices.Concat(without(s.Discounts, before.Discounts), without(before.Discounts, s.Discounts))
+	for i, d := range changed {
+		if i == 0 {
+			from, to = d.From, d.To
+		}
+		from, to = min(from, d.From), max(to, d.To)
+	}
+	return from, to
+}
+
+func without(list, others []Discount) []Discount {
+	return slices.DeleteFunc(slices.Clone(list), func(d Discount) bool { return slices.Contains(others, d) })
+}

@@ -1,51 +1,9 @@
 package models
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
-
-// Message is one record of a topic, as it came.
-type Message struct {
-	Origin  Origin
-	Key     []byte
-	Value   []byte
-	Headers []Header
-	At      time.Time // the broker's timestamp; zero when it is none
-}
-
-// DecodedMessage is a message and what was read from it: a fact, or an error.
-type DecodedMessage struct {
-	Message Message
-	Type    string // of the event, as far as it can be read
-	Fact    *Fact
-	Err     *InputError
-}
-
-// InputError is why a message cannot be used. Detail says what is wrong and where, and
-// never quotes personal data.
-type InputError struct {
-	Reason BadInput
-	Detail string
-}
-
-// Error is the reason with its detail.
-func (f *InputError) Error() string { return string(f.Reason) + ": " + f.Detail }
-
-// Disposition is what became of one message.
-type Disposition string
-
-// A delivery is applied, says nothing that was not known already, or is set aside.
-const (
-	Applied      Disposition = "applied"
-	Repeated     Disposition = "repeated"
-	DeadLettered Disposition = "dead_letter"
-)
-
-// ErrRefused marks an error of the storage that lies in the data and would come
-// again at every try, unlike a lost connection or a conflict with another transaction.
-var ErrRefused = errors.New("the database refuses the data")
 
 // ChunkRef names a part of a run: the unit of settling and of publishing. A
 // document that is to be published again is a chunk of its own, of no run.

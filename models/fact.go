@@ -1,0 +1,77 @@
+package models
+
+import "time"
+
+// Fact is something that happened. What it says identifies it, not the event that
+// brought it: the same fact in another event is a repeat.
+type Fact struct {
+	At         time.Time
+	Provenance Provenance
+	Data       FactData
+}
+
+// Origin is the place of a message on its topic.
+type Origin struct {
+	Topic     string
+	Partition int
+	Offset    int64
+}
+
+// Provenance is where a fact came from, so that its message can be found again
+// years later: a message, or a request at the personal account.
+type Provenance struct {
+	Origin            // of the message; zero for a request
+	Request UUID      // zero for a message
+	At      time.Time // when the message was written, or the request first made
+}
+
+// FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
+// *Invoice or Result.
+type FactData interface {
+	// Account is the account the fact is about; 0 when the message does not say.
+	Account() int64
+}
+
+// Registered says that an account has registered its PBX.
+type Registered struct {
+	AccountID    int64
+	RegisteredAt time.Time
+	Profile      Profile
+}
+
+// PromoEnded says that an account's promo period has ended.
+type PromoEnded struct {
+	AccountID int64
+	EndedAt   time.Time
+}
+
+// Terminated says that an account has left.
+type Terminated struct {
+	AccountID    int64
+	TerminatedAt time.Time
+}
+
+// ActivationRequested says that an account has entered a code.
+type ActivationRequested struct {
+	AccountID   int64
+	Code        string
+	RequestedAt time.Time
+}
+
+// Account is the registered account.
+func (f Registered) Account() int64 { return f.AccountID }
+
+// Account is the account whose promo period ended.
+func (f PromoEnded) Account() int64 { return f.AccountID }
+
+// Account is the account that left.
+func (f Terminated) Account() int64 { return f.AccountID }
+
+// Account is the account that entered the code.
+func (f ActivationRequested) Account() int64 { return f.AccountID }
+
+// Account is the account billed.
+func (i *Invoice) Account() int64 { return i.AccountID }
+
+// Account is the account that the answer's message key names.
+func (r Result) Account() int64 { return r.AccountID }
