@@ -25,6 +25,9 @@ func scrape(t *testing.T) (*app, string) {
 	a, _ := shut(t)
 	a.config.Kafka.Brokers = []string{"127.0.0.1:1"}
 	allRoutes(t, a)
+	if _, _, err := a.finance("127.0.0.1:8081"); err != nil {
+		t.Fatal(err)
+	}
 	built, err := a.build(allComponents)
 	if err != nil {
 		t.Fatal(err)
