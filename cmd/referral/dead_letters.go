@@ -112,6 +112,9 @@ func newDeadLettersList(p process) *cobra.Command {
 		Short: "The dead letters that wait for a person, with their reasons, the oldest first",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all && cmd.Flags().Changed("state") {
+				return misuse(cmd, "give --state or --all, not both")
+			}
 			return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error {
 				states := []models.DeadLetterState{state}
 				if all {
@@ -132,7 +135,6 @@ func newDeadLettersList(p process) *cobra.Command {
 	selected.add(cmd, "reason")
 	choiceFlag(cmd, &state, "state", "those in a `state`: waiting, replayed, resolved or discarded", models.DeadLetterStates...)
 	cmd.Flags().BoolVar(&all, "all", false, "those in every state")
-	cmd.MarkFlagsMutuallyExclusive("state", "all")
 	format = formatFlag(cmd, "table", "json")
 	return cmd
 }

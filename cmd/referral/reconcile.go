@@ -36,7 +36,7 @@ something does not.`,
 		},
 	}
 	f.format = formatFlag(cmd, "table", "json", "csv", "xlsx")
-	choiceFlag(cmd, &f.csv, "csv", "with --format csv: `plain` or excel, instead of what reports.csv says", report.CSVPlain, report.CSVExcel)
+	choiceFlag(cmd, &f.csv, "csv", "the `form` of --format csv, plain or excel, instead of the one that reports.csv names", report.CSVPlain, report.CSVExcel)
 	cmd.Flags().StringVar(&f.output, "output", "", "write to a `file` instead of standard output")
 	return cmd
 }

@@ -39,8 +39,13 @@ func newServe(p process) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Consume, schedule, publish and answer until SIGTERM",
-		Args:  noArguments,
+		Short: "Run the service until SIGTERM: consume, settle, publish, send invitations, serve HTTP",
+		Long: `Runs the service until SIGTERM, then ends within 10 seconds. Its components are
+consumer (facts from Kafka), scheduler (the month's run, the nightly catch-up and
+reconciliation, retention), publisher (the ledger to Kafka), notify (invitations) and web
+(personal account, staff pages, metrics and health). Any number of processes can run any
+of them.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			unknown := slices.IndexFunc(only, func(name string) bool { return !slices.Contains(allComponents, name) })
 			if len(only) == 0 || unknown >= 0 {
