@@ -73,14 +73,13 @@ type receiptHandler = func(context.Context, models.Receipt) error
 func (c *Client) Run(ctx context.Context, receipts func(context.Context, models.Receipt) error) error {
 	for waits := c.backoff(); ctx.Err() == nil; {
 		bound, err := c.connect(ctx, receipts)
-		if ctx.Err() != nil {
-			break
-		}
-		c.health.Report("connecting", err)
 		if bound {
 			waits = c.backoff()
 		}
-		sleep.Next(ctx, waits)
+		if ctx.Err() == nil {
+			c.health.Report("connecting", err)
+			sleep.Next(ctx, waits)
+		}
 	}
 	return nil
 }

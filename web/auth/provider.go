@@ -41,10 +41,9 @@ func (a *Authenticator) watchProvider(ctx context.Context) error {
 	waits := sleep.Backoff(minBackoff, maxBackoff)
 	for ctx.Err() == nil {
 		err := a.Connect(ctx)
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() == nil {
+			a.health.Report("reading the configuration of "+a.options.SignIn.Issuer, err)
 		}
-		a.health.Report("reading the configuration of "+a.options.SignIn.Issuer, err)
 		if err != nil {
 			sleep.Next(ctx, waits)
 			continue

@@ -23,17 +23,11 @@ type joiningView struct {
 
 // homeView is the main page.
 type homeView struct {
+	Overview *portal.Overview
 	Done     string // what was just done; empty for nothing
 	Summary  *summary
 	Notices  []string
-	MyCode   []string // in groups; empty while there is none
-	Code     string
-	Link     string
-	Left     bool // the account is terminated and cannot invite
 	Discount discountView
-	Steps    []billing.PortalStep
-	Packages []billing.PortalPackage
-	Month    models.Period // today's
 	Form     codeForm
 	Late     string // that the time for a code is over, as a hint; empty when it is not, or a notice says so
 	Offer    string // the discount that a code brings; empty for none
@@ -92,8 +86,8 @@ func codeSummary(f codeForm) *summary {
 
 func (p *Pages) homeView(s *portal.Overview, t codeInput, done string) homeView {
 	v := homeView{
-		Done: doneWords(s, done), Notices: notices(s), MyCode: groups(s.Code), Code: s.Code, Link: s.Link, Left: s.Terminated, Offer: offer(s.Offer),
-		Discount: discountOf(s), Steps: s.Steps, Packages: s.Packages, Month: s.Today.Period(), Form: p.codeForm(s, t),
+		Done: doneWords(s, done), Notices: notices(s), Overview: s, Offer: offer(s.Offer),
+		Discount: discountOf(s), Form: p.codeForm(s, t),
 		Invite: p.inviteForm(models.Email),
 	}
 	v.Summary = codeSummary(v.Form)

@@ -32,7 +32,7 @@ func (p *Pages) functions() template.FuncMap {
 		"invitationState": func(s models.InvitationState) status { return invitationStates[s] },
 		"packageState":    func(s billing.PackageState) status { return packageStates[s] }, "packagePlan": packagePlan,
 		"documentState": p.documentState, "documentReason": func(r models.AdjustmentReason) string { return documentReasons[r] },
-		"unbooked": unbooked, "parts": partsWords,
+		"unbooked": unbooked, "groups": groups, "parts": partsWords,
 	}
 }
 
