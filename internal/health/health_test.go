@@ -11,6 +11,7 @@ import (
 )
 
 func TestTracker(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	tracker := health.New(health.Options{
 		Prefix: "publisher: ", Log: slog.New(slog.NewTextHandler(&log, nil)), Failing: "it fails", Recovered: "it works",

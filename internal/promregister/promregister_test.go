@@ -11,6 +11,7 @@ import (
 )
 
 func TestRegisteringTwiceIsAnError(t *testing.T) {
+	t.Parallel()
 	r := promregister.New(prometheus.NewRegistry())
 	promauto.With(r).NewCounter(prometheus.CounterOpts{Name: "a_total"})
 	if err := r.Err(); err != nil {

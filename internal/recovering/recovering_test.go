@@ -14,6 +14,7 @@ import (
 )
 
 func TestPanicsBecomeErrors(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	registry := prometheus.NewRegistry()
 	guard := func(component string) *recovering.Guard {
@@ -51,7 +52,8 @@ referral_panics_total{component="other"} 0
 }
 
 // A guard of what clients have sent quotes none of it.
-func TestAPrivateGuard(t *testing.T) {
+func TestPrivateGuardQuotesNoData(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	g, err := recovering.NewPrivate(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry(), "web")
 	if err != nil {

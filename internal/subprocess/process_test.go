@@ -18,7 +18,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestWaitingForALockEndsWithTheContext(t *testing.T) {
+func TestWaitLockEndsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	lock, err := tryLock(path)
 	must(t, err)

@@ -103,14 +103,14 @@ func (a apt) command(ctx context.Context, program string, args ...string) *exec.
 	return cmd
 }
 
-// update brings the package lists. One unreachable source must not stop what
-// the others can serve, so a failure is only said; what follows will show.
+// update updates the package lists. One unreachable source must not stop what the
+// others can serve, so a failure is only reported.
 func (a apt) update(ctx context.Context, log io.Writer) {
 	stamp := filepath.Join(a.dir, "updated")
 	if info, err := os.Stat(stamp); err == nil && time.Since(info.ModTime()) < fresh {
 		return
 	}
-	say(log, "bringing the list of packages")
+	say(log, "updating the list of packages")
 	if err := Run(a.command(ctx, "apt-get", "update")); err != nil {
 		say(log, "warning: %v", err)
 		return

@@ -144,7 +144,7 @@ func (s Spec) download(ctx context.Context, tmp string, log io.Writer) error {
 	if err == nil || s.npm == "" {
 		return err
 	}
-	say(log, "apt-get could not bring %s; trying npm", s.Name)
+	say(log, "apt-get could not get %s; trying npm", s.Name)
 	if npmErr := fetchByNpm(ctx, s.npm, tmp); npmErr != nil {
 		return errors.Join(err, npmErr)
 	}

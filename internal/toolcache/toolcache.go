@@ -89,7 +89,7 @@ func PostgreSQL(ctx context.Context, log io.Writer) (Tool, error) {
 		Name: "PostgreSQL", Dir: "postgresql", Size: "about 20 MB",
 		Packages: [][]string{{"postgresql-18", "postgresql-17", "postgresql-16", "postgresql-15", "postgresql-14"}},
 		// Without these the server runs all the same: they manage clusters of the
-		// system, or compile queries, which the servers here are told not to do.
+		// system, or compile queries, which the servers of tests are configured not to do.
 		Without: regexp.MustCompile(`^(libllvm.*|libz3-.*|postgresql-common|postgresql-client-common|ssl-cert|perl|perl-.*|libperl.*|lib.*-perl|netbase|sensible-utils|ucf|systemd.*|init-.*|lsb-base|locales)$`),
 		System:  func() []Tool { return postgresIn("/") },
 		Private: postgresIn,

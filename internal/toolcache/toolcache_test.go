@@ -58,7 +58,7 @@ func TestLinksOfUnpackedPackagesLeadToFiles(t *testing.T) {
 	}
 }
 
-func TestOnceIsDoneOnceAndNeverByHalves(t *testing.T) {
+func TestOnceIsDoneOnceAndCompletely(t *testing.T) {
 	t.Setenv(CacheVariable, t.TempDir())
 	broken := errors.New("broken")
 	_, err := Once(t.Context(), "a/b", t.Output(), func(tmp, _ string) error {
@@ -93,7 +93,7 @@ func TestOnceIsDoneOnceAndNeverByHalves(t *testing.T) {
 	}
 }
 
-func TestPlanLeavesOutWhatTheSystemBrings(t *testing.T) {
+func TestPlanLeavesOutPackagesOfTheSystem(t *testing.T) {
 	const simulated = `Inst libc6 [2.36-9] (2.36-9+deb12u10 Debian:12.11/stable [amd64]) []
 Inst libpq5 [15.1-1] (15.13-0 Debian:12.11/stable [amd64])
 Inst perl (5.36 Debian:12.11/stable [amd64])

@@ -1,4 +1,4 @@
-// Package asyncapi holds messages against asyncapi.yaml, the machine-readable
+// Package asyncapi validates messages by asyncapi.yaml, the machine-readable
 // copy of what other systems rely on.
 package asyncapi
 
@@ -100,7 +100,7 @@ func Parse(text []byte) (*Contract, error) {
 			name, found := strings.CutPrefix(m.Ref, "#/components/messages/")
 			component, known := doc.Components.Messages[name]
 			if !found || !known {
-				return nil, fmt.Errorf("asyncapi.yaml: channel %s: %q is no message of the components", ch.Address, m.Ref)
+				return nil, fmt.Errorf("asyncapi.yaml: channel %s: %q is not a message of the components", ch.Address, m.Ref)
 			}
 			compiled, err := compile(schemas, m.Ref, component.Headers != nil, component.Bindings.Kafka.Key != nil)
 			if err != nil {
@@ -173,7 +173,7 @@ func (c *Contract) Topics() []string {
 	return topics
 }
 
-// Validate says what of a message is not as the contract has it: its topic, its
+// Validate returns what of a message differs from the contract: its topic, its
 // type, its key, its headers or its value. Events are taken in structured mode.
 func (c *Contract) Validate(m Message) error {
 	ch, ok := c.channels[m.Topic]
@@ -201,13 +201,13 @@ func (ch channel) find(m Message) (described *message, value any, err error) {
 	}
 	value, err = jsonschema.UnmarshalJSON(bytes.NewReader(m.Value))
 	if err != nil {
-		return nil, nil, fmt.Errorf("the value is no JSON: %w", err)
+		return nil, nil, fmt.Errorf("the value is not JSON: %w", err)
 	}
 	event, _ := value.(map[string]any)
 	name, _ := event["type"].(string)
 	described, ok := ch[name]
 	if !ok {
-		return nil, nil, fmt.Errorf("an event of type %q has no place there", name)
+		return nil, nil, fmt.Errorf("the topic has no event of type %q", name)
 	}
 	return described, value, nil
 }

@@ -31,7 +31,8 @@ func contract(t testing.TB) *asyncapi.Contract {
 	return c
 }
 
-func TestAllTopicsOfTheContractAreThere(t *testing.T) {
+func TestEveryTopicOfTheConfigurationHasAChannel(t *testing.T) {
+	t.Parallel()
 	want := []string{
 		"billing.adjustment-results", "billing.adjustments.discounts", "billing.adjustments.sms-packages", "billing.invoices",
 		"pbx.promo-ended", "pbx.registered", "pbx.terminated",
@@ -76,6 +77,7 @@ func (l line) message(t testing.TB) asyncapi.Message {
 }
 
 func TestInboundMessagesAreValid(t *testing.T) {
+	t.Parallel()
 	c, lines := contract(t), inbound(t)
 	if len(lines) < 10 {
 		t.Fatalf("only %d lines", len(lines))
@@ -95,7 +97,8 @@ var (
 )
 
 // Every field of every sample, once left out and once of a wrong type.
-func TestInboundMessagesWithABadFieldAreNot(t *testing.T) {
+func TestInboundMessagesWithAMissingFieldAreInvalid(t *testing.T) {
+	t.Parallel()
 	c := contract(t)
 	for _, l := range inbound(t) {
 		for path, object := range objects(l.Value, l.Topic) {
@@ -135,7 +138,8 @@ func objects(value map[string]any, path string) map[string]map[string]any {
 	return found
 }
 
-func TestInboundMessagesWithABadValueAreNot(t *testing.T) {
+func TestInboundMessagesWithABadValueAreInvalid(t *testing.T) {
+	t.Parallel()
 	const (
 		registration = 0
 		activation   = 6
@@ -200,7 +204,8 @@ func TestInboundMessagesWithABadValueAreNot(t *testing.T) {
 }
 
 // Everything that RFC 3339 allows, in the first and the last year.
-func TestTimesOfAnyFormAreValid(t *testing.T) {
+func TestTimesInAnyZoneAreValid(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{
 		"2026-01-10t09:00:00z", "2026-06-30T23:59:60Z", "2027-01-01T02:59:60+03:00", "2026-01-10T09:00:00.123456789012Z", "2026-01-10T09:00:00-00:00",
 		"2000-01-01T00:00:00Z", "1899-12-31T23:00:00-01:00", "3000-01-01T02:59:59+03:00",
@@ -213,14 +218,15 @@ func TestTimesOfAnyFormAreValid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoEventOfATopicIsNamed(t *testing.T) {
+func TestMessagesOfAnotherTopicAreInvalid(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		message asyncapi.Message
 		want    string
 	}{
 		{"an unknown topic", asyncapi.Message{Topic: "elsewhere"}, "no topic elsewhere"},
-		{"no JSON", asyncapi.Message{Topic: "pbx.registered", Value: []byte("{")}, "no JSON"},
+		{"no JSON", asyncapi.Message{Topic: "pbx.registered", Value: []byte("{")}, "not JSON"},
 		{"no object", asyncapi.Message{Topic: "pbx.registered", Value: []byte("[]")}, `type ""`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -238,6 +244,7 @@ func TestWhatIsNoEventOfATopicIsNamed(t *testing.T) {
 
 // The examples that people read must be right, too.
 func TestExamplesAreValid(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../asyncapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +294,8 @@ func checkSent(t rapid.TB, c *asyncapi.Contract, topic string, account int64, va
 	}
 }
 
-func TestDocumentsThatAreSentAreValid(t *testing.T) {
+func TestSentDocumentsAreValid(t *testing.T) {
+	t.Parallel()
 	c, encoder := contract(t), publisher.NewEncoder("/referral")
 	rapid.Check(t, func(t *rapid.T) {
 		a, p := anyAdjustment(t), anyPackage(t)
@@ -298,7 +306,8 @@ func TestDocumentsThatAreSentAreValid(t *testing.T) {
 }
 
 // Invitations as the sender's own writer writes them, whatever is in them.
-func TestInvitationsThatAreSentAreValid(t *testing.T) {
+func TestSentInvitationsAreValid(t *testing.T) {
+	t.Parallel()
 	c := contract(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := anyInvitation(t)
@@ -337,7 +346,8 @@ func anyInvitation(t *rapid.T) *models.InvitationMessage {
 	return m
 }
 
-func TestInvitationsThatAreNotAsTheContractHasThemAreNamed(t *testing.T) {
+func TestInvitationsThatBreakTheContractAreInvalid(t *testing.T) {
+	t.Parallel()
 	c := contract(t)
 	m := models.InvitationMessage{
 		ID: models.UUID{1}, AccountID: 885, Channel: models.Email, Recipient: "friend@example.com", Code: "K7M2XQ9PR", Subject: "Скидка",
@@ -425,7 +435,8 @@ func anyPackage(t *rapid.T) models.SMSPackage {
 }
 
 // What the programme really announces: a friend's whole story, with the refusals.
-func TestAnnouncementsThatAreSentAreValid(t *testing.T) {
+func TestSentEventsAreValid(t *testing.T) {
+	t.Parallel()
 	c, encoder := contract(t), publisher.NewEncoder("/referral")
 	seen := map[models.OutboxEventType]int{}
 	for _, a := range story(t) {
@@ -475,7 +486,8 @@ func story(t *testing.T) []models.OutboxEvent {
 	return append(announcements, book.Close().OutboxEvents...)
 }
 
-func TestSentMessagesWithAFaultAreNot(t *testing.T) {
+func TestSentMessagesWithAFaultAreInvalid(t *testing.T) {
+	t.Parallel()
 	c := contract(t)
 	a := models.Adjustment{
 		ID: models.UUID{1}, Sequence: 1, AccountID: 885, InvoiceID: "INV-1", InvoiceRevision: 1, Period: 202604, PostingPeriod: 202604,
@@ -517,7 +529,8 @@ func TestSentMessagesWithAFaultAreNot(t *testing.T) {
 	}
 }
 
-func TestDeadLettersMayHoldAnythingButSayWhereFrom(t *testing.T) {
+func TestDeadLettersNeedTheirOrigin(t *testing.T) {
+	t.Parallel()
 	c := contract(t)
 	headers := map[string]string{
 		"ce_id": "e-1", "error": "unreadable: no JSON", "origin-topic": "billing.invoices", "origin-partition": "3", "origin-offset": "1099511627776",

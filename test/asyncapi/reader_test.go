@@ -84,7 +84,7 @@ func binary(topic string, event map[string]any, data string) models.Message {
 }
 
 // Whatever the schema accepts is read, to the same fact in whatever spelling and mode.
-func TestReaderTakesWhatTheSchemaAccepts(t *testing.T) {
+func TestDecoderAcceptsWhatTheSchemaAccepts(t *testing.T) {
 	c, s, decoder := contract(t), loadSchemas(t), newDecoder(t)
 	for name, topic := range inputs {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ var beyondSchema = regexp.MustCompile(`^data\.currency: must be RUB, ` +
 
 // What the schema refuses is refused, and what it does not refuse is taken, but for
 // a few rules that it has no words for.
-func TestReaderAndSchemaRefuseTheSame(t *testing.T) {
+func TestDecoderRefusesWhatTheSchemaRefuses(t *testing.T) {
 	c, s, decoder := contract(t), loadSchemas(t), newDecoder(t)
 	for name, topic := range inputs {
 		t.Run(name, func(t *testing.T) {

@@ -240,8 +240,8 @@ func (p *Page) WaitProblem(text string) {
 
 type point struct{ X, Y float64 }
 
-// find waits for something that can be hit and has come to rest, and says where:
-// a page may be laid out again after it has been loaded.
+// find waits for something that can be clicked and does not move any more, and returns
+// where it is: a page may be laid out again after it has been loaded.
 func (p *Page) find(what, text string) point {
 	p.t.Helper()
 	expression := fmt.Sprintf("%s.thing(%s)", finder, quoted(text))
@@ -262,7 +262,7 @@ func (p *Page) until(what, condition string) {
 	})
 }
 
-// retry asks again and again. An error may come from a page that is just being
+// retry asks until the answer is yes. An error may come from a page that is just being
 // replaced, so only the last one counts.
 func (p *Page) retry(what string, ask func(context.Context) (bool, error)) {
 	p.t.Helper()

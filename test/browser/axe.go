@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Barrier is something on a page that keeps somebody out.
+// Barrier is something on a page that excludes people with a disability.
 type Barrier struct {
 	ID     string // axe-core's name of the rule
 	Impact string
@@ -29,9 +29,9 @@ func (b Barrier) String() string {
 }
 
 // runAxe runs the rules of WCAG 2.2, levels A and AA; the size of targets is among
-// them, and axe-core leaves it out unless told.
+// them, and axe-core leaves it out by default.
 //
-// Colours on their way to others are not judged: it waits for what is moving.
+// It waits for animations, because colours that are changing would be judged.
 const runAxe = `Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => axe.run(document, {
   runOnly: {type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']},
   rules: {'target-size': {enabled: true}},

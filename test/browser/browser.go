@@ -1,6 +1,6 @@
 // Package browser looks at pages in a real Chromium, for tests: every page it
 // opens is watched, and what a person would call broken (an error in the
-// console, a report of the content security policy, a request to a stranger, a
+// console, a report of the content security policy, a request to another host, a
 // dialog) fails the test.
 package browser
 
@@ -21,18 +21,18 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Options say how a page is looked at. The zero value is a desk's screen, in
+// Options say how a page is shown. The zero value is the screen of a desktop, in
 // light colours.
 type Options struct {
-	// Hosts (host:port) are those that the pages may ask anything of; whatever
-	// else is asked for fails the test.
+	// Hosts (host:port) are those that the pages may send requests to; any other
+	// request fails the test.
 	Hosts []string
-	// Phone is a telephone of 360 by 740 pixels, with fingers.
+	// Phone is a telephone of 360 by 740 pixels with a touch screen.
 	Phone bool
 	// Narrow is a telephone of 320 pixels, the least that WCAG 2.2 wants pages to
 	// be readable on (1.4.10).
 	Narrow bool
-	// Dark and LessMotion are what a person has told the system to prefer.
+	// Dark and LessMotion are preferences that a person has set.
 	Dark, LessMotion bool
 	// NoScript turns scripts off.
 	NoScript bool
@@ -50,8 +50,7 @@ const (
 // stepTimeout is for one step; the machine may be busy with other tests.
 const stepTimeout = 30 * time.Second
 
-// shared is the one browser of the test binary. It lives in no window of its
-// own: its pages do.
+// shared is the one browser of the test binary, which all pages are opened in.
 var shared struct {
 	sync.Mutex
 	ctx   context.Context
@@ -66,7 +65,7 @@ func start(t testing.TB) context.Context {
 	if shared.ctx != nil {
 		return shared.ctx
 	}
-	// The browser goes with the process: it hangs on a pipe from it.
+	// The browser ends with this process, which holds a pipe to it.
 	allocated, cancel := chromedp.NewExecAllocator(context.Background(), flags(setting(t, "REFERRAL_TEST_CHROMIUM"))...)
 	ctx, end := chromedp.NewContext(allocated)
 	if err := chromedp.Do(ctx); err != nil {
@@ -80,7 +79,7 @@ func flags(program string) []chromedp.ExecAllocatorOption {
 	return append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
 		// No sandbox: root gets none, nor does anybody in most containers, and only
-		// pages of our own are looked at.
+		// pages of this program are opened.
 		chromedp.NoSandbox,
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-crash-reporter", true),
@@ -127,7 +126,8 @@ type Page struct {
 	phone    bool
 }
 
-// Open opens an empty page, to be closed and judged when the test ends.
+// Open opens an empty page. When the test ends, the page is closed, and its problems
+// fail the test.
 func Open(t testing.TB, o Options) *Page {
 	t.Helper()
 	w := newMonitor(o.Hosts)
@@ -186,7 +186,7 @@ func either(which bool, yes, no string) string {
 	return no
 }
 
-// call makes a step of a command whose answer nobody needs.
+// call makes a step of a command whose answer is not needed.
 func call[P, R any](command cdp.Command[P, R], parameters P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, command, parameters)

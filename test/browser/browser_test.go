@@ -81,9 +81,9 @@ func TestFormIsFilledAndFollowed(t *testing.T) {
 	}
 }
 
-// TestFingersAndMouseReachWhatIsThere: on a page that is larger than the screen,
+// TestClicksReachWhatIsOffScreen: on a page that is larger than the screen,
 // which a phone zooms out of, or shows a part of when it must not.
-func TestFingersAndMouseReachWhatIsThere(t *testing.T) {
+func TestClicksReachWhatIsOffScreen(t *testing.T) {
 	body := strings.Repeat("<p>строка</p>", 15) + `<p class="wide">широко</p>` + strings.Repeat("<p>строка</p>", 5) + form
 	unzoomed := `document.querySelector("meta[name=viewport]").content += ",initial-scale=1"`
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func TestFingersAndMouseReachWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestFingersTouch(t *testing.T) {
+func TestClicksOnAPhoneAreTouches(t *testing.T) {
 	p := open(t, site(t, "<button>Нажать</button>", `let seen = ""; for (const e of ["touchstart", "mousedown", "click"]) addEventListener(e, () => document.body.dataset.seen = seen += e + " ")`), browser.Options{Phone: true})
 	p.Click("Нажать")
 	// A browser says what a mouse would have done after a finger did it.
@@ -133,7 +133,7 @@ func TestPagesShareNothing(t *testing.T) {
 	}
 }
 
-func TestWhatAPersonPrefersIsTold(t *testing.T) {
+func TestPreferencesReachThePage(t *testing.T) {
 	s := site(t, "", "")
 	const colour, motion = `getComputedStyle(document.body).backgroundColor`, `getComputedStyle(document.querySelector("h1")).letterSpacing`
 	dark := open(t, s, browser.Options{Dark: true, LessMotion: true})
@@ -160,7 +160,7 @@ func TestPhoneIsNarrow(t *testing.T) {
 	}
 }
 
-func TestWhatIsCutOffIsFound(t *testing.T) {
+func TestCutOffTextIsFound(t *testing.T) {
 	const good = `<p class="box">коротко</p><input value="` + `это длиннее, чем поле показывает, и это ничего: поле можно прокрутить">`
 	if cut := open(t, site(t, good, ""), browser.Options{Narrow: true}).CutOff(); len(cut) > 0 {
 		t.Errorf("of a page that fits, %q is cut off", cut)
@@ -174,7 +174,7 @@ func TestWhatIsCutOffIsFound(t *testing.T) {
 	}
 }
 
-func TestPictureHasTheScreensSize(t *testing.T) {
+func TestScreenshotHasTheSizeOfTheScreen(t *testing.T) {
 	s := site(t, strings.Repeat("<p>строка</p>", 100), "")
 	for phone, want := range map[bool][2]int{
 		false: {browser.DeskWidth, browser.DeskHeight}, true: {browser.PhoneWidth, browser.PhoneHeight},
@@ -195,20 +195,20 @@ func TestPictureHasTheScreensSize(t *testing.T) {
 	}
 }
 
-// TestWhatIsBrokenIsNoticed breaks a page in every way that the watch knows.
-func TestWhatIsBrokenIsNoticed(t *testing.T) {
+// TestBrokenPagesFailTheTest breaks a page in every way that the watch knows.
+func TestBrokenPagesFailTheTest(t *testing.T) {
 	stranger := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(stranger.Close)
 	for name, c := range map[string]struct{ body, script, want string }{
-		"an inline script":       {`<script>document.title = "x"</script>`, "", "content security policy was broken: script-src"},
-		"an inline handler":      {`<img src="data:," onerror="alert(1)" alt="">`, "", "content security policy was broken: script-src-attr"},
-		"an inline style":        {`<p style="color:red">x</p>`, "", "content security policy was broken: style-src-attr"},
-		"a request to strangers": {`<a href="` + stranger.URL + `/x">x</a>`, `location.href = document.querySelector("a").href`, "a request to a stranger: " + stranger.URL},
-		"a dialog":               {"", `alert("привет")`, `a dialog opened: alert "привет"`},
-		"an exception":           {"", `null.x`, "a script failed: TypeError"},
-		"a rejected promise":     {"", `Promise.reject(new Error("нет"))`, "нет"},
-		"an error in console":    {"", `console.error("ой", 7)`, `console.error: ой 7`},
-		"a missing file":         {`<img src="/no.png" alt="">`, "", "404"},
+		"an inline script":          {`<script>document.title = "x"</script>`, "", "content security policy was broken: script-src"},
+		"an inline handler":         {`<img src="data:," onerror="alert(1)" alt="">`, "", "content security policy was broken: script-src-attr"},
+		"an inline style":           {`<p style="color:red">x</p>`, "", "content security policy was broken: style-src-attr"},
+		"a request to another host": {`<a href="` + stranger.URL + `/x">x</a>`, `location.href = document.querySelector("a").href`, "a request to another host: " + stranger.URL},
+		"a dialog":                  {"", `alert("привет")`, `a dialog opened: alert "привет"`},
+		"an exception":              {"", `null.x`, "a script failed: TypeError"},
+		"a rejected promise":        {"", `Promise.reject(new Error("нет"))`, "нет"},
+		"an error in console":       {"", `console.error("ой", 7)`, `console.error: ой 7`},
+		"a missing file":            {`<img src="/no.png" alt="">`, "", "404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := site(t, c.body, c.script)

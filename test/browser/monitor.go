@@ -18,7 +18,7 @@ import (
 // monitor collects what goes wrong on a page.
 type monitor struct {
 	hosts   []string
-	dismiss func() // closes a dialog; not called from the watch's own goroutine
+	dismiss func() // closes a dialog; not called from the goroutine that reads events
 
 	mu        sync.Mutex
 	problems  []string
@@ -95,12 +95,12 @@ func (w *monitor) request(e *network.EventRequestWillBeSent) {
 	case to.Scheme == "data" || to.Scheme == "about":
 		// Nothing leaves the page.
 	case !slices.Contains(w.hosts, to.Host):
-		w.report("a request to a stranger: %s", e.Request.URL)
+		w.report("a request to another host: %s", e.Request.URL)
 	}
 }
 
-// advice is what a browser tells developers about its own plans and taste. It
-// differs from version to version, and breaks nothing.
+// advice is what a browser recommends to developers. It differs from version to
+// version, and breaks nothing.
 var advice = map[cdplog.EntrySource]bool{
 	cdplog.EntrySourceDeprecation: true, cdplog.EntrySourceIntervention: true,
 	cdplog.EntrySourceRecommendation: true, cdplog.EntrySourceViolation: true,

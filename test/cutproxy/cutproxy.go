@@ -1,6 +1,6 @@
-// Package cutproxy is a proxy between a test and a server whose messages it knows
-// the bounds of, so that it can break a connection after any of them, or in the
-// middle of one.
+// Package cutproxy is a proxy between a test and a server. It knows where messages
+// begin and end, so it can break a connection after any of them, or in the middle of
+// one.
 package cutproxy
 
 import (
@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Frame reads one whole message, into room if it fits.
-type Frame func(from io.Reader, room []byte) ([]byte, error)
+// Frame reads one whole message, into buffer if it fits.
+type Frame func(from io.Reader, buffer []byte) ([]byte, error)
 
 // Proxy forwards connections to one server. It is safe for concurrent use.
 type Proxy struct {
@@ -42,7 +42,7 @@ type cut struct {
 // connection is one connection of a client and the proxy's connection to the server.
 type connection struct{ client, server *net.TCPConn }
 
-// New starts a proxy for the server at host:port, which may be told later by Lead.
+// New starts a proxy for the server at host:port, which ForwardTo may set later.
 // What the server sends is counted; what clients send as well, unless requests is
 // nil. The proxy ends with the test.
 func New(t testing.TB, server string, answers, requests Frame) *Proxy {
@@ -111,12 +111,12 @@ func (p *Proxy) CutAll() int {
 	return len(p.conns)
 }
 
-// SetUnavailable takes the server away, with all connections, or gives it back.
-func (p *Proxy) SetUnavailable(away bool) {
+// SetUnavailable breaks all connections and every new one, or ends that.
+func (p *Proxy) SetUnavailable(unavailable bool) {
 	p.mu.Lock()
-	p.unavailable = away
+	p.unavailable = unavailable
 	p.mu.Unlock()
-	if away {
+	if unavailable {
 		p.CutAll()
 	}
 }
@@ -153,10 +153,10 @@ func (p *Proxy) forward(client *net.TCPConn) {
 	defer server.Close() //nolint:errcheck // a test's own connection
 	l := &connection{client: client, server: server.(*net.TCPConn)}
 	p.mu.Lock()
-	away := p.unavailable
+	unavailable := p.unavailable
 	p.conns[l] = true
 	p.mu.Unlock()
-	if away {
+	if unavailable {
 		l.cut()
 	}
 	defer func() {
@@ -230,21 +230,21 @@ func (p *Proxy) bytesToForward(size int) (send int, broken bool) {
 
 // PostgreSQL is what a server of PostgreSQL sends: a type byte, a length that counts
 // itself, and the rest.
-func PostgreSQL(from io.Reader, room []byte) ([]byte, error) {
+func PostgreSQL(from io.Reader, buffer []byte) ([]byte, error) {
 	const kind, head = 1, 5
-	return framed(from, room, kind, head-kind)
+	return framed(from, buffer, kind, head-kind)
 }
 
 // Kafka is what clients and brokers of Kafka send: a length that does not count
 // itself, and the rest.
-func Kafka(from io.Reader, room []byte) ([]byte, error) { return framed(from, room, 0, 0) }
+func Kafka(from io.Reader, buffer []byte) ([]byte, error) { return framed(from, buffer, 0, 0) }
 
 // framed reads a head of some bytes and a length, which counts some bytes that
 // have been read by then, and the rest.
-func framed(from io.Reader, room []byte, before, counted int) ([]byte, error) {
+func framed(from io.Reader, buffer []byte, before, counted int) ([]byte, error) {
 	const size, most = 4, 1 << 30
 	head := before + size
-	message := slices.Grow(room[:0], head)[:head]
+	message := slices.Grow(buffer[:0], head)[:head]
 	if _, err := io.ReadFull(from, message); err != nil {
 		return nil, err
 	}

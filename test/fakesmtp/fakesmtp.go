@@ -1,4 +1,4 @@
-// Package fakesmtp is an SMTP server for the tests: it takes mails over STARTTLS
+// Package fakesmtp is an SMTP server for tests: it accepts mails over STARTTLS
 // from anyone who knows the password, and keeps them.
 package fakesmtp
 
@@ -21,7 +21,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Server is a running server and the mails that it took.
+// Server is a running server and the mails that it has accepted.
 type Server struct {
 	refuse      func(recipient string) error
 	server      *smtp.Server

@@ -52,6 +52,7 @@ const mail = "From: t2 <noreply@example.ru>\r\nTo: friend@example.ru\r\n" +
 	"--x\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+0JrQvtC0PC9iPg==\r\n--x--\r\n"
 
 func TestMailIsKeptDecoded(t *testing.T) {
+	t.Parallel()
 	b := start(t, nil)
 	c := dial(t, b)
 	must(t, c.Auth(sasl.NewPlainClient("", b.User(), b.Password())))
@@ -71,6 +72,7 @@ func TestMailIsKeptDecoded(t *testing.T) {
 }
 
 func TestMailNeedsAPasswordOverTLS(t *testing.T) {
+	t.Parallel()
 	b := start(t, nil)
 	c := dial(t, b)
 	if err := c.Mail("noreply@example.ru", nil); err == nil {
@@ -88,6 +90,7 @@ func TestMailNeedsAPasswordOverTLS(t *testing.T) {
 }
 
 func TestRecipientsAreRefusedWithACode(t *testing.T) {
+	t.Parallel()
 	const noSuchUser = 550
 	b := start(t, func(to string) error {
 		if to == "gone@example.ru" {

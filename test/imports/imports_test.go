@@ -129,7 +129,7 @@ func treeRules() []rule {
 	}
 }
 
-func TestTheTreeKeepsTheRules(t *testing.T) {
+func TestTheCodeFollowsTheRules(t *testing.T) {
 	all, err := sources("../..")
 	if err != nil {
 		t.Fatal(err)

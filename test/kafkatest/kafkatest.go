@@ -19,17 +19,17 @@ func Address(t testing.TB) string {
 	return Setting(t, "REFERRAL_TEST_KAFKA")
 }
 
-// Setting is what the test environment says of its servers.
+// Setting is a variable that testenv has set.
 func Setting(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf("%s is not set: run me through make test", name)
+		t.Fatalf("%s is not set: run the tests by make test", name)
 	}
 	return value
 }
 
-// Client speaks to the broker.
+// Client is a client of the broker.
 func Client(t testing.TB) *kafka.Client {
 	t.Helper()
 	return &kafka.Client{Addr: kafka.TCP(Address(t)), Transport: &kafka.Transport{}}

@@ -1,5 +1,5 @@
-// Package reference works out, day by day and without any shortcut, what the
-// programme owes. It exists to be compared with the product and so shares no
-// code with it: it has its own calendar, its own reading of messages and its
-// own idea of the ladder, all written from docs/programme.md. It is slow on purpose.
+// Package reference calculates, day by day, what the programme owes. Tests compare
+// it with the program, so it shares no code with that: it has its own calendar, its
+// own reading of messages and its own ladder, all written from docs/programme.md. It
+// is simple and slow.
 package reference

@@ -8,7 +8,7 @@ import (
 	"referral/models"
 )
 
-// Model is everything that has arrived, and what has been posted for it.
+// Model is everything that has arrived, and what has been posted.
 type Model struct {
 	owner    func(code string) (int64, bool)
 	seen     map[string]bool
@@ -63,7 +63,7 @@ type invited struct {
 	at *activation
 }
 
-// New makes an empty model. owner says whose an invitation code is.
+// New makes an empty model. owner returns whose an invitation code is.
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
 		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
@@ -102,7 +102,7 @@ func (m *Model) apply(e event) error {
 	case "billing.invoice-issued.v1":
 		return with(e, m.addInvoice)
 	}
-	return fmt.Errorf("type %q is none of the model's", e.Type)
+	return fmt.Errorf("type %q is unknown to the model", e.Type)
 }
 
 func with[T any](e event, do func(T)) error {

@@ -40,6 +40,7 @@ func (s *eventWriter) activated(account, inviter int64, at string) {
 
 // The example of docs/programme.md: friends on 10 January, 5 March and 20 April.
 func TestTheWorkedExample(t *testing.T) {
+	t.Parallel()
 	s := newEventWriter(t)
 	s.registered(885, "2025-12-01T09:00:00Z")
 	for friend, on := range map[int64]string{901: "2026-01-10", 902: "2026-03-05", 903: "2026-04-20"} {
@@ -60,6 +61,7 @@ func TestTheWorkedExample(t *testing.T) {
 }
 
 func TestMonthsClamp(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		from   string
 		months int
@@ -82,6 +84,7 @@ func TestMonthsClamp(t *testing.T) {
 }
 
 func TestRoundingIsHalfAwayFromZero(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ amount, part, whole, want int64 }{
 		{5, 1, 10, 1}, {-5, 1, 10, -1}, {4, 1, 10, 0}, {-4, 1, 10, 0}, {300000, 1420, 3000, 142000}, {1, 100, 100, 1},
 		{1_000_000_000_000_000, 36600, 36600, 1_000_000_000_000_000},

@@ -62,6 +62,7 @@ type wantRefusal struct {
 }
 
 func TestSpringExampleMatchesFinance(t *testing.T) {
+	t.Parallel()
 	folder := springFolder(t)
 	model := New(func(code string) (int64, bool) {
 		var owner int64

@@ -26,7 +26,7 @@ type Recorder struct {
 	changed  chan struct{} // closed, and replaced, whenever something is kept
 }
 
-// NewRecorder starts to listen on a free port before server, a host:port.
+// NewRecorder listens on a free port and forwards to server, a host:port.
 func NewRecorder(server string) (*Recorder, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,7 +40,7 @@ func NewRecorder(server string) (*Recorder, error) {
 // Addr is where clients reach the server through the recorder.
 func (r *Recorder) Addr() string { return r.listener.Addr().String() }
 
-// Close ends all connections and says what could not be read.
+// Close ends all connections and returns what could not be read.
 func (r *Recorder) Close() error {
 	err := r.listener.Close()
 	r.mu.Lock()
@@ -55,7 +55,7 @@ func (r *Recorder) Close() error {
 	return errors.Join(err, r.problem)
 }
 
-// Cut breaks all connections, as a bad network does.
+// Cut breaks all connections, as a network may.
 func (r *Recorder) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,7 +135,7 @@ func (r *Recorder) forward(client net.Conn) {
 	_ = server.Close() // it may have ended already
 }
 
-// remember tells whether the recorder is still at work.
+// remember adds a connection; it is false when the recorder has been closed.
 func (r *Recorder) remember(client net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -131,7 +131,7 @@ func record(t *testing.T) *smppserver.Recorder {
 	return r
 }
 
-func TestServerTakesWhatTheRecorderReads(t *testing.T) {
+func TestRecorderReadsWhatTheServerAccepts(t *testing.T) {
 	r := record(t)
 	c := dial(t, r.Addr())
 	if status := c.bind(setting(t, "REFERRAL_TEST_SMPP_USER"), setting(t, "REFERRAL_TEST_SMPP_PASSWORD")); status != 0 {
@@ -207,7 +207,7 @@ func TestCutEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsSaid(t *testing.T) {
+func TestUnreadableMessagesAreErrors(t *testing.T) {
 	// A real server would wait for the rest of this client's life.
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)

@@ -18,7 +18,7 @@ import (
 	"referral/store"
 )
 
-// DSN makes an empty database and says how to reach it as a superuser. It is
+// DSN makes an empty database and returns a superuser's connection to it. It is
 // dropped when the test ends. A missing server is a failure, not a skip.
 func DSN(t testing.TB) string {
 	t.Helper()
@@ -53,7 +53,7 @@ func Open(t testing.TB, now func() time.Time) (*store.Store, string) {
 	return s, dsn
 }
 
-// SQL opens a plain connection, for tests that look behind the store's back.
+// SQL opens a plain connection, for tests that read what the store has written.
 func SQL(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", dsn)
@@ -90,7 +90,7 @@ func inDatabase(t testing.TB, dsn, name string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	if err != nil {
-		t.Fatalf("REFERRAL_TEST_DSN is no URL: %v", err)
+		t.Fatalf("REFERRAL_TEST_DSN is not a URL: %v", err)
 	}
 	u.Path = "/" + name
 	return u.String()

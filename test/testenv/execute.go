@@ -52,7 +52,7 @@ func forward(child *subprocess.Process, terminal bool, signals <-chan os.Signal)
 	}
 }
 
-// statusOf says what a shell would.
+// statusOf is the status that a shell would return.
 func statusOf(err error) (int, error) {
 	const signalled = 128
 	var exit *exec.ExitError

@@ -58,7 +58,7 @@ func systemBrowsers() []toolcache.Tool {
 	return tools
 }
 
-// isSnap says whether the program is a snap, which sees neither a test's
+// isSnap is whether the program is a snap, which sees neither a test's
 // temporary files nor its environment, or the stub that would fetch one.
 func isSnap(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
@@ -134,8 +134,8 @@ const fontConfiguration = `<?xml version="1.0"?>
 </fontconfig>
 `
 
-// tryPage says that scripts run, and that letters have shapes: where a font is
-// missing, all look, and measure, the same.
+// tryPage shows that scripts run, and that letters have shapes: without a font all of
+// them have the same width.
 const tryPage = `data:text/html;charset=utf-8,<body><script>
 const pen = document.createElement('canvas').getContext('2d'); pen.font = '100px sans-serif';
 const width = letter => Math.round(pen.measureText(letter).width);

@@ -52,7 +52,7 @@ func TestKeyStoreIsReadByJava(t *testing.T) {
 	}
 }
 
-func TestSnapsAreNoBrowsers(t *testing.T) {
+func TestSnapsAreNotUsed(t *testing.T) {
 	dir := t.TempDir()
 	for name, script := range map[string]string{
 		"stub":     "#!/bin/sh\nif ! [ -x /snap/bin/chromium ]; then echo install it; exit 10; fi\nexec /snap/bin/chromium\n",
@@ -91,9 +91,9 @@ func TestBrowserIsFoundAndWorks(t *testing.T) {
 	must(t, checkChromium(t.Context(), browser(path)))
 }
 
-// TestPrivateBrowserFindsItsPieces lays a browser out as packages do and looks
+// TestWrapperOfTheBrowserNamesItsLibrariesAndFonts lays a browser out as packages do and looks
 // at what starts it.
-func TestPrivateBrowserFindsItsPieces(t *testing.T) {
+func TestWrapperOfTheBrowserNamesItsLibrariesAndFonts(t *testing.T) {
 	prefix := t.TempDir()
 	touch(t, filepath.Join(prefix, "usr/lib/chromium/chromium-headless-shell"))
 	touch(t, filepath.Join(prefix, "usr/lib/x86_64-linux-gnu/libnss3.so"))
@@ -115,7 +115,7 @@ func TestPrivateBrowserFindsItsPieces(t *testing.T) {
 	}
 }
 
-func TestOneFileIsTakenOutOfAJar(t *testing.T) {
+func TestUnzipCopiesOneFileOfAJar(t *testing.T) {
 	dir, jars := t.TempDir(), t.TempDir()
 	touch(t, filepath.Join(dir, axeScript))
 	archive, err := os.Create(filepath.Join(jars, "x.jar"))

@@ -110,6 +110,7 @@ const (
 )
 
 func TestBooksEachPostingOnceAndAnswers(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	billing := b.start()
 	// One account's postings keep their order: behind the last ones are no repeats.
@@ -138,6 +139,7 @@ func TestBooksEachPostingOnceAndAnswers(t *testing.T) {
 }
 
 func TestGoesOnWhereItWasStopped(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	first := b.start()
 	b.post("discounts", april)
@@ -157,6 +159,7 @@ func TestGoesOnWhereItWasStopped(t *testing.T) {
 }
 
 func TestAnAnswerGivenAgainIsTheSameEvent(t *testing.T) {
+	t.Parallel()
 	p := posting{id: "a1", account: 885, amount: -5, at: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}
 	if one, two := p.answer(), p.answer(); string(one.Value) != string(two.Value) {
 		t.Errorf("%s\n%s", one.Value, two.Value)
@@ -164,6 +167,7 @@ func TestAnAnswerGivenAgainIsTheSameEvent(t *testing.T) {
 }
 
 func TestAPostingThatCannotBeReadEndsIt(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	billing := b.start()
 	b.post("discounts", `{"account_id":885}`)

@@ -135,6 +135,7 @@ func (c *caller) tokens(code, secret string, changes map[string]string) answer {
 // A sign-in as it should be gives tokens that a strict reader accepts, and that
 // name the account in the claim, not in the subject.
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	var got struct {
 		ID     string `json:"id_token"`
@@ -163,6 +164,7 @@ func TestSignIn(t *testing.T) {
 }
 
 func TestSignInsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for name, change := range map[string]map[string]string{
 		"no PKCE":             {"code_challenge": "", "code_challenge_method": ""},
@@ -191,6 +193,7 @@ func TestSignInsThatAreRefused(t *testing.T) {
 }
 
 func TestCodesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for name, try := range map[string]func(code string) answer{
 		"another verifier": func(code string) answer {
@@ -223,6 +226,7 @@ func TestCodesThatAreRefused(t *testing.T) {
 // The page offers clients and takes any number, says what is wrong with what is
 // none, and loads nothing from elsewhere.
 func TestSignInPage(t *testing.T) {
+	t.Parallel()
 	offer := func(context.Context) ([]Client, error) {
 		return []Client{{AccountID: 885, Why: "<b>самый</b>"}, {AccountID: 901}}, nil
 	}
@@ -263,6 +267,7 @@ func TestSignInPage(t *testing.T) {
 
 // Without its list the page still takes a number.
 func TestSignInPageWithoutAnOffer(t *testing.T) {
+	t.Parallel()
 	for name, offer := range map[string]func(context.Context) ([]Client, error){
 		"none": nil, "broken": func(context.Context) ([]Client, error) { return nil, errors.New("the database is away") },
 	} {
@@ -274,6 +279,7 @@ func TestSignInPageWithoutAnOffer(t *testing.T) {
 }
 
 func TestSignOut(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	leave := func(to string) answer {
 		return c.get(c.Issuer() + "/end_session?" + url.Values{
@@ -290,6 +296,7 @@ func TestSignOut(t *testing.T) {
 
 // Anybody can be anybody here, so nobody but this machine may come.
 func TestLoopbackOnly(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"0.0.0.0:0", ":0"} {
 		if p, err := Start(t.Context(), Options{Address: address}); err == nil {
 			_ = p.Stop()
@@ -300,6 +307,7 @@ func TestLoopbackOnly(t *testing.T) {
 
 // However many sign-ins are begun, few are kept.
 func TestSignInsAreBounded(t *testing.T) {
+	t.Parallel()
 	m := newStorage(&Provider{})
 	for range 2*requestsAtAll + 1 {
 		begun := &protocol.AuthRequest{State: "s", Nonce: "n", CodeChallenge: "c", CodeChallengeMethod: protocol.CodeChallengeMethodS256}

@@ -103,7 +103,7 @@ func (m *storage) request(id string) (*request, error) {
 	return &now, nil
 }
 
-// signIn notes who it is.
+// signIn records as which account.
 func (m *storage) signIn(id string, account int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,7 +126,7 @@ func (m *storage) SaveAuthCode(_ context.Context, id, code string) error {
 	return nil
 }
 
-// AuthRequestByCode takes a code, which is good once.
+// AuthRequestByCode redeems a code, which is valid once.
 func (m *storage) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
 	m.mu.Lock()
 	id := m.codes[code]

@@ -43,7 +43,7 @@ func (p *Provider) Token(account int64, options ...TokenOption) string {
 	return c.sign()
 }
 
-// WithClaim gives the token a claim; nil takes it away.
+// WithClaim sets a claim of the token; nil removes it.
 func WithClaim(claim string, value any) TokenOption {
 	return func(c *token) {
 		if c.claims[claim] = value; value == nil {
@@ -52,7 +52,7 @@ func WithClaim(claim string, value any) TokenOption {
 	}
 }
 
-// Expired has the token end a moment ago.
+// Expired makes the token expire a second ago.
 func Expired(c *token) { c.claims["exp"] = time.Now().Add(-time.Second).Unix() }
 
 // WithAudience gives the token another audience.
@@ -61,7 +61,7 @@ func WithAudience(audience ...string) TokenOption { return WithClaim("aud", audi
 // WithType gives the header another typ, such as at+jwt.
 func WithType(kind string) TokenOption { return func(c *token) { c.kind = kind } }
 
-// SignedByOtherKey has somebody else sign the token, under the name of our key.
+// SignedByOtherKey signs the token by another key, under the id of the real one.
 func SignedByOtherKey(c *token) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -70,7 +70,7 @@ func SignedByOtherKey(c *token) {
 	c.key = key
 }
 
-// Unsigned has nobody sign it (alg none).
+// Unsigned leaves the token without a signature (alg none).
 func Unsigned(c *token) { c.algorithm = "none" }
 
 // SignedWithPublicKey signs it by a shared secret (HS256), with the public key in
@@ -83,7 +83,7 @@ func SignedWithPublicKey(c *token) {
 	c.algorithm, c.key = jose.HS256, public
 }
 
-// AsIDToken makes it what the client gets at a sign-in.
+// AsIDToken makes it the ID token that the client gets at a sign-in.
 func (p *Provider) AsIDToken(c *token) {
 	c.claims["aud"] = []string{audience, clientID}
 	c.claims["azp"] = clientID
