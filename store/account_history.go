@@ -114,8 +114,8 @@ func (l *historyLoader) invoice(account int64, id string) *models.AuditInvoice {
 }
 
 // loadLedger gives the invoices their documents, those of other periods too, and reads
-// in the same round trip what more queues. A document of the period whose invoice is
-// not there at all is a stray.
+// in the same round trip what more queues. A document of the period whose invoice does
+// not exist is a stray.
 func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Batch)) error {
 	var batch pgcopy.Batch
 	var docs []models.AuditDocument

@@ -39,7 +39,7 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 		r := models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2])}
 		set.Referrals[r.InviterID] = append(set.Referrals[r.InviterID], r)
 	}, "SELECT account_id, invitee_id, activated_at FROM referrals WHERE account_id = ANY($1) ORDER BY account_id, invitee_id", ids)
-	texts := words{}
+	texts := interner{}
 	batch.Each("discounts", func(v [][]byte) {
 		d := readDiscount(v, texts)
 		e := set.Entitlements[d.AccountID]
@@ -78,9 +78,9 @@ func readActivation(v [][]byte) *models.Activation {
 
 const discountColumns = "account_id, kind, from_day, to_day, percent, step"
 
-func readDiscount(v [][]byte, texts words) models.Discount {
+func readDiscount(v [][]byte, texts interner) models.Discount {
 	return models.Discount{
-		AccountID: pgcopy.Int8(v[0]), Kind: models.DiscountKind(texts.of(v[1])),
+		AccountID: pgcopy.Int8(v[0]), Kind: models.DiscountKind(texts.intern(v[1])),
 		From: pgcopy.Date(v[2]), To: pgcopy.Date(v[3]), Percent: pgcopy.Int2(v[4]), Step: pgcopy.Int2(v[5]),
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // reserveAttempt counts an attempt with each of n counters, the later ones only when it was
 // within the limits of those before: an account over a limit of its own moves
-// nothing that others share. It tells how many have moved.
+// nothing that others share. It returns how many have moved.
 func reserveAttempt(n int) string {
 	var sql strings.Builder
 	sql.WriteString(withoutFlush)

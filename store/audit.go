@@ -17,10 +17,10 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 	UNION SELECT account_id FROM discounts UNION SELECT account_id FROM package_grants
 	UNION SELECT account_id FROM sms_packages WHERE period = $3 UNION ` + postedIn
 
-// Audit hands every account that bears on a period to see, by id, with its facts
-// and its part of the ledger, all in one view of the database. What concerns no
-// account is given to begin before them; should the database ask for the audit to
-// be repeated, begin is called again and everything starts over.
+// Audit hands every account that a period concerns to see, by id, with its facts and
+// its part of the ledger, all of one state of the database. What concerns no single
+// account is handed to begin before them; when the audit is retried, begin is called
+// again.
 //
 // An account that billing answered about a document which is not in the ledger
 // comes with its invoices of other periods too: the document may have been one of
@@ -61,7 +61,7 @@ func (s *Store) ForEachAccount(ctx context.Context, period models.Period, see fu
 			return err
 		})
 	})
-	return failed(fmt.Sprintf("surveying %s", period), err)
+	return wrap(fmt.Sprintf("surveying %s", period), err)
 }
 
 // AuditSize is how many accounts an audit of a period looks at.
@@ -174,12 +174,12 @@ func queueIncompleteChunks(batch *pgcopy.Batch, list *[]models.IncompleteChunk, 
 		WHERE r.period = $1 AND c.posted_at IS NOT NULL AND c.published_at IS NULL ORDER BY c.run_id, c.chunk_no`, period)
 }
 
-// maxOrphans bounds what an audit holds in memory. So many answers to nothing are
-// no fault of single documents.
+// maxOrphans bounds what an audit holds in memory. So many answers without a document
+// have another cause than single documents.
 const maxOrphans = 1_000_000
 
-// orphanAnswers is the answers since the period began that answer nothing. They
-// are all read: a cut list would leave documents to be blamed twice. A day is
+// orphanAnswers is the answers since the period began whose document is not in the
+// ledger. All are read: a truncated list would have documents reported twice. A day is
 // allowed for the time zone. Of the ledger, only the months are read whose documents
 // were answered: their ids say which.
 func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {

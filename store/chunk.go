@@ -23,7 +23,7 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle models.Set
 	buffers := chunkBufferPool.Get().(*chunkBuffers)
 	defer chunkBufferPool.Put(buffers)
 	for _, oneByOne := range []bool{false, true} {
-		err = classify(repeat(ctx, func() error {
+		err = classify(retryConflicts(ctx, func() error {
 			return s.once(ctx, beginRepeatableRead, func(tx *tx) error {
 				w := &chunkWork{tx: tx, run: run, settle: settle, oneByOne: oneByOne, rehearsalCache: &s.rehearsalCache, buffers: buffers}
 				worked, err = w.work(ctx)
@@ -40,7 +40,7 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle models.Set
 	if err == nil && run.State == models.RunPosting && worked {
 		s.rehearsalCache.drop(ref)
 	}
-	return totals, worked && err == nil, failed(fmt.Sprintf("settling a chunk of run %d", run.ID), err)
+	return totals, worked && err == nil, wrap(fmt.Sprintf("settling a chunk of run %d", run.ID), err)
 }
 
 type chunkRecord struct {
@@ -86,7 +86,7 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 	if err := w.holdTerms(ctx); err != nil {
 		return false, err
 	}
-	w.scope, err = w.scopeOf(&runRecord{Kind: w.run.Kind, Period: w.run.Period}, w.chunk.FromAccount, w.chunk.ToAccount)
+	w.scope, err = w.loadScope(&runRecord{Kind: w.run.Kind, Period: w.run.Period}, w.chunk.FromAccount, w.chunk.ToAccount)
 	if err != nil {
 		return false, err
 	}
@@ -122,8 +122,8 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 	return nil
 }
 
-// post writes what was rehearsed, as long as no fact has come between and it was
-// kept unharmed; else the chunk is settled again.
+// post writes what was rehearsed, unless a fact has come since then or the cache is
+// damaged: the chunk is then settled again.
 func (w *chunkWork) post(ctx context.Context) error {
 	if !w.oneByOne {
 		marks, err := w.staleMarks(ctx)
@@ -132,7 +132,7 @@ func (w *chunkWork) post(ctx context.Context) error {
 		}
 		cached, data, there := w.rehearsalCache.get(w.ref(), marks, w.buffers.data)
 		w.buffers.data = data
-		// The totals noted may be those of another rehearsal, of which this one knows nothing.
+		// The totals saved may be those of a rehearsal by another process.
 		if totals := w.chunk.Totals; there && cached.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
 			w.totals = totals
 			return w.writePosting(ctx, cached, marks)
@@ -209,7 +209,7 @@ func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) e
 			c.PublishedAt = &t.now // there is nothing to publish
 		}
 	}
-	return failed(fmt.Sprintf("marking chunk %d", c.ChunkNo), t.Save(c).Error)
+	return wrap(fmt.Sprintf("marking chunk %d", c.ChunkNo), t.Save(c).Error)
 }
 
 // writePosting writes ledger rows and deletes the stale marks that they answer.
@@ -267,9 +267,9 @@ func (w *chunkWork) postEach(ctx context.Context, c *settlementInput, results []
 	return nil
 }
 
-// postInvoices posts an account piece by piece, and parks the invoices that the
-// database refuses. Without its packages nothing of it is posted: they are no
-// invoice's fault.
+// postInvoices posts an account invoice by invoice, and parks the invoices that the
+// database refuses. If it refuses the packages, nothing of the account is posted: they
+// belong to no invoice.
 func (w *chunkWork) postInvoices(ctx context.Context, c *settlementInput, o *models.SettlementResult) error {
 	refused, err := w.tryPosting(ctx, c, models.SettlementResult{AccountID: o.AccountID, Packages: o.Packages})
 	if refused != nil {
@@ -349,7 +349,7 @@ func (w *chunkWork) park(ctx context.Context, results []models.SettlementResult)
 	for i := range results {
 		all := results[i].AllParked()
 		for _, p := range all {
-			parked.Row(6).Int8(w.run.ID).Int8(p.AccountID).Text(p.InvoiceID).Int4(int(w.run.Period)).Text(storable(p.Error)).Time(w.now)
+			parked.Row(6).Int8(w.run.ID).Int8(p.AccountID).Text(p.InvoiceID).Int4(int(w.run.Period)).Text(validText(p.Error)).Time(w.now)
 		}
 		if len(all) > 0 {
 			marks.Row(2).Int4(int(w.run.Period)).Int8(results[i].AccountID)

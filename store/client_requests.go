@@ -10,8 +10,7 @@ import (
 	"referral/models"
 )
 
-// claimRequest takes a request on that is new, or forgotten, or whose
-// claimer has not answered in time.
+// claimRequest claims a request that is new, or forgotten, or whose claim has timed out.
 const claimRequest = withoutFlush + `INSERT INTO client_requests AS r (account_id, key, digest, taken_at, claimed_at)
 	SELECT $1, $2, $3, $4, $4 FROM without_flush
 	ON CONFLICT (account_id, key) DO UPDATE SET digest = EXCLUDED.digest, claimed_at = EXCLUDED.claimed_at, answer = NULL,
@@ -19,9 +18,9 @@ const claimRequest = withoutFlush + `INSERT INTO client_requests AS r (account_i
 	WHERE r.taken_at < $5 OR r.answer IS NULL AND r.digest = EXCLUDED.digest AND r.claimed_at < $6
 	RETURNING taken_at, claimed_at`
 
-// ClaimRequest takes on a request, or tells what has become of it. It is
-// forgotten after keep; a process that claims it and gives no answer within patience
-// is taken for dead.
+// ClaimRequest claims a request for this process, or returns its status. It is forgotten
+// after keep; a process that claims it and gives no answer within patience is taken for
+// dead.
 func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error) {
 	claim := models.RequestClaim{ClientRequest: r}
 	err := s.statement(ctx, func(conn *pgx.Conn) error {
@@ -31,18 +30,18 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 				Scan(&claim.TakenAt, &claim.ClaimedAt)
 			claim.Status = models.RequestOurs
 			if errors.Is(err, pgx.ErrNoRows) {
-				err = stateOf(ctx, conn, &claim)
+				err = claimStatus(ctx, conn, &claim)
 			}
 			if !errors.Is(err, pgx.ErrNoRows) { // or it was given up meanwhile
 				return err
 			}
 		}
 	})
-	return claim, failed("claiming a client's request", err)
+	return claim, wrap("claiming a client's request", err)
 }
 
-// stateOf is what has become of a request that is not ours.
-func stateOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
+// claimStatus is the status of a request that another process has claimed.
+func claimStatus(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error {
 	var digest [16]byte
 	err := conn.QueryRow(ctx, "SELECT digest, taken_at, answer FROM client_requests WHERE account_id = $1 AND key = $2",
 		c.AccountID, [16]byte(c.Key)).Scan(&digest, &c.TakenAt, &c.Answer)
@@ -58,24 +57,24 @@ func stateOf(ctx context.Context, conn *pgx.Conn, c *models.RequestClaim) error 
 	return err
 }
 
-// AnswerRequest keeps the answer to a request in hand. Somebody who took it over
-// meanwhile has the last word.
+// AnswerRequest saves the answer to a claimed request, unless another process has
+// claimed it since then.
 func (s *Store) AnswerRequest(ctx context.Context, c models.RequestClaim, answer []byte) error {
 	return s.exec(ctx, "keeping the answer to a client's request",
 		withoutFlush+"UPDATE client_requests SET answer = $4 FROM without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt, answer)
 }
 
-// ReleaseRequest lets go of a request in hand of which nobody knows how far it
-// got: the next repeat takes it on, as the same request.
+// ReleaseRequest gives up a claim when it is unknown how far the request got: the next
+// repeat claims it as the same request.
 func (s *Store) ReleaseRequest(ctx context.Context, c models.RequestClaim) error {
 	return s.exec(ctx, "letting go of a client's request",
 		withoutFlush+"UPDATE client_requests SET claimed_at = '-infinity' FROM without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",
 		c.AccountID, [16]byte(c.Key), c.ClaimedAt)
 }
 
-// AbandonRequest forgets a request in hand: nothing came of it, and it may come
-// again as if for the first time.
+// AbandonRequest deletes a claimed request that had no effect: it may come again as if
+// for the first time.
 func (s *Store) AbandonRequest(ctx context.Context, c models.RequestClaim) error {
 	return s.exec(ctx, "giving up a client's request",
 		withoutFlush+"DELETE FROM client_requests USING without_flush WHERE account_id = $1 AND key = $2 AND claimed_at = $3 AND answer IS NULL",

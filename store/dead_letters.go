@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,7 +21,7 @@ type deadLetterRecord struct {
 	Offset      int64
 	Key         []byte
 	Value       []byte
-	Headers     string `gorm:"type:jsonb"`
+	Headers     [][2][]byte `gorm:"serializer:json"` // keys as bytes: a key may hold what no text can
 	SentAt      time.Time
 	Reason      models.BadInput
 	Detail      string
@@ -40,36 +39,26 @@ type deadLetterRecord struct {
 func (deadLetterRecord) TableName() string { return "dead_letters" }
 
 // original is the dead letter as it was rejected first.
-func (r *deadLetterRecord) original() (models.DeadLetter, error) {
-	var headers [][2][]byte
-	if err := json.Unmarshal([]byte(r.Headers), &headers); err != nil {
-		return models.DeadLetter{}, fmt.Errorf("reading the headers of dead letter %d: %w", r.ID, err)
+func (r *deadLetterRecord) original() models.DeadLetter {
+	headers := make([]models.Header, len(r.Headers))
+	for i, pair := range r.Headers {
+		headers[i] = models.Header{Key: string(pair[0]), Value: pair[1]}
 	}
 	return models.DeadLetter{
 		ID: r.ID,
 		Message: models.Message{
 			Origin: models.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
-			Key:    r.Key, Value: r.Value, Headers: headersOf(headers), At: r.SentAt.UTC(),
+			Key:    r.Key, Value: r.Value, Headers: headers, At: r.SentAt.UTC(),
 		},
 		Err: models.InputError{Reason: r.Reason, Detail: r.Detail},
 		At:  r.SetAsideAt.UTC(),
-	}, nil
+	}
 }
 
-func headersOf(pairs [][2][]byte) []models.Header {
-	headers := make([]models.Header, len(pairs))
-	for i, p := range pairs {
-		headers[i] = models.Header{Key: string(p[0]), Value: p[1]}
-	}
-	return headers
-}
-
-// deadLetter is the dead letter as it stands: what was replayed last, and why that failed.
-func (r *deadLetterRecord) deadLetter() (models.DeadLetterRecord, error) {
-	original, err := r.original()
-	if err != nil {
-		return models.DeadLetterRecord{}, err
-	}
+// deadLetter is the dead letter as it stands: what was replayed last, and why that
+// failed.
+func (r *deadLetterRecord) deadLetter() models.DeadLetterRecord {
+	original := r.original()
 	letter := models.DeadLetterRecord{
 		DeadLetter: original, Type: r.EventType, State: r.State, ReplayedAt: zeroTime(r.ReplayedAt), Corrected: r.Corrected != nil, FirstErr: original.Err,
 	}
@@ -79,23 +68,14 @@ func (r *deadLetterRecord) deadLetter() (models.DeadLetterRecord, error) {
 	if r.LatestReason != nil {
 		letter.Err = models.InputError{Reason: *r.LatestReason, Detail: *r.LatestDetail}
 	}
-	return letter, nil
+	return letter
 }
 
 // ListDeadLetters is the dead letters behind an id, by id, without their bodies.
 func (s *Store) ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error) {
 	var records []deadLetterRecord
 	err := selectDeadLetters(s.gorm.WithContext(ctx), f).Omit("value", "corrected").Where("id > ?", after).Order("id").Limit(limit).Find(&records).Error
-	if err != nil {
-		return nil, fmt.Errorf("listing dead letters: %w", err)
-	}
-	list := make([]models.DeadLetterRecord, len(records))
-	for i := range records {
-		if list[i], err = records[i].deadLetter(); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return convert(records, (*deadLetterRecord).deadLetter), wrap("listing dead letters", err)
 }
 
 func selectDeadLetters(q *gorm.DB, f models.DeadLetterFilter) *gorm.DB {
@@ -127,9 +107,7 @@ func (s *Store) DeadLetter(ctx context.Context, id int64) (letter models.DeadLet
 		if found = ok; err != nil || !ok {
 			return err
 		}
-		if letter, err = record.deadLetter(); err != nil {
-			return err
-		}
+		letter = record.deadLetter()
 		letter.Outcomes, err = tx.replayOutcomes(id)
 		return err
 	})
@@ -190,11 +168,7 @@ func (s *Store) ReplayDeadLetter(ctx context.Context, id int64, corrected []byte
 		if corrected != nil {
 			record.Corrected = corrected
 		}
-		letter, err := record.deadLetter()
-		if err != nil {
-			return err
-		}
-		if err := send(letter.Message); err != nil {
+		if err := send(record.deadLetter().Message); err != nil {
 			return err
 		}
 		err = tx.Model(&deadLetterRecord{}).Where("id = ?", id).
@@ -236,20 +210,11 @@ func (s *Store) DiscardDeadLetters(ctx context.Context, ids []int64, act func(id
 func (s *Store) UnpublishedDeadLetters(ctx context.Context, limit int) ([]models.DeadLetter, error) {
 	var records []deadLetterRecord
 	err := s.gorm.WithContext(ctx).Where("published_at IS NULL").Order("id").Limit(limit).Find(&records).Error
-	if err != nil {
-		return nil, fmt.Errorf("reading dead letters to publish: %w", err)
-	}
-	list := make([]models.DeadLetter, len(records))
-	for i := range records {
-		if list[i], err = records[i].original(); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return convert(records, (*deadLetterRecord).original), wrap("reading dead letters to publish", err)
 }
 
 // MarkDeadLettersPublished notes that the dead-letter topic has these.
 func (s *Store) MarkDeadLettersPublished(ctx context.Context, ids []int64, at time.Time) error {
 	err := s.gorm.WithContext(ctx).Model(&deadLetterRecord{}).Where("id IN ?", ids).Update("published_at", at).Error
-	return failed("marking dead letters as published", err)
+	return wrap("marking dead letters as published", err)
 }

@@ -9,8 +9,8 @@
 //     invitations, dead letters, the outbox). Locks are clauses. Its Raw is used once, in
 //     ClaimInvitations, for an UPDATE that returns records; GORM has no clause for the
 //     locked subquery.
-//   - pgx with SQL of our own, through exec, row and each: counting, upserts and
-//     whatever else is a statement rather than a record. Outside a transaction such a
+//   - pgx with SQL of our own, through exec, scan and each: counting, upserts and
+//     everything else that is a statement rather than a record. Outside a transaction such a
 //     statement is one round trip.
 //   - Package pgcopy: anything whose rows grow with the accounts or the invoices, and the
 //     hot paths (ingest, settlement, publication, an activation), where GORM's

@@ -19,7 +19,7 @@ const (
 	lockPublisher = 0x7265660002
 )
 
-// Ingest stores a batch of messages in one transaction and says what became of each:
+// Ingest stores a batch of messages in one transaction and returns what it did with each:
 // facts are a set, so that a repeat changes nothing, and what contradicts a fact that
 // came before, or cannot be read, is kept as a dead letter with its reason. On an error
 // nothing has happened, or (at a commit whose answer was lost) all of it: ingesting the
@@ -148,8 +148,8 @@ func (b *ingestion) provenance(f *models.Fact) []byte {
 // activePeriods selects the periods that a run is at work on.
 const activePeriods = "SELECT period FROM runs WHERE state IN ('rehearsing', 'posting')"
 
-// markForActiveRuns marks accounts, without asking for reasons, in every period that a
-// run is at work on. What another batch is just storing about them cannot be seen from
+// markForActiveRuns marks accounts, unconditionally, in every period that a run is at
+// work on. What another batch is storing about them at the same time cannot be seen from
 // here, and the run may see that before it sees this.
 func (b *ingestion) markForActiveRuns(accounts []int64) {
 	b.writes.Exec("marking accounts for active runs", `INSERT INTO stale (period, account_id)

@@ -61,7 +61,7 @@ func (b *ingestion) storeReplayOutcome(i int, letter int64) {
 			latest_reason = CASE WHEN a.taken THEN d.latest_reason ELSE a.reason END,
 			latest_detail = CASE WHEN a.taken THEN d.latest_detail ELSE a.detail END
 		FROM added a WHERE d.id = $1`,
-		letter, m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.At.UTC(), b.now, !failed, string(fault.Reason), storable(fault.Detail))
+		letter, m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.At.UTC(), b.now, !failed, string(fault.Reason), validText(fault.Detail))
 }
 
 // storeDeadLetters keeps the messages that were rejected. A message delivered again, or
@@ -84,8 +84,8 @@ func (b *ingestion) storeDeadLetters(context.Context) error {
 		b.writes.Exec("storing a dead letter", `INSERT INTO dead_letters
 				(topic, partition, "offset", key, value, headers, sent_at, reason, detail, set_aside_at, event_type, state)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, m.Value, headers, m.At, fault.Reason, storable(fault.Detail),
-			b.now, storable(b.messages[i].Type), models.DeadLetterWaiting)
+			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, m.Value, headers, m.At, fault.Reason, validText(fault.Detail),
+			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting)
 	}
 	return nil
 }

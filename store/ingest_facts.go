@@ -10,20 +10,20 @@ import (
 	"referral/store/pgcopy"
 )
 
-// accountFacts is the facts of a batch that the rules have to judge, where they
-// stand in the batch, and the accounts that they may touch.
+// accountFacts is the facts of a batch that change entitlements, their indexes in the
+// batch, and the accounts that they may touch.
 type accountFacts struct {
-	list  []*models.Fact
-	at    []int
-	reach *reach
+	list     []*models.Fact
+	at       []int
+	affected *affectedAccounts
 }
 
 func (b *ingestion) findAccountFacts() {
-	b.facts.reach = newReach()
+	b.facts.affected = newAffectedAccounts()
 	factsOf(b, func(i int, f *models.Fact, data models.FactData) {
-		if changesEntitlements(f) {
+		if needsRules(f) {
 			b.facts.list, b.facts.at = append(b.facts.list, f), append(b.facts.at, i)
-			b.facts.reach.subject(f)
+			b.facts.affected.addSubject(f)
 		}
 	})
 }
@@ -36,7 +36,7 @@ func (b *ingestion) applyAccountFacts(ctx context.Context, derive models.DeriveF
 	if len(b.facts.list) == 0 {
 		return nil
 	}
-	set, err := b.lockWorkingSet(ctx, b.facts.reach)
+	set, err := b.lockWorkingSet(ctx, b.facts.affected)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (b *ingestion) applyAccountFacts(ctx context.Context, derive models.DeriveF
 	return nil
 }
 
-// changesEntitlements tells a fact that the rules have to judge when it comes.
-func changesEntitlements(f *models.Fact) bool {
+// needsRules tells whether a fact changes entitlements when it comes.
+func needsRules(f *models.Fact) bool {
 	switch f.Data.(type) {
 	case models.Registered, models.PromoEnded, models.Terminated, models.ActivationRequested:
 		return true
@@ -60,9 +60,9 @@ func changesEntitlements(f *models.Fact) bool {
 	return false
 }
 
-// reach is the accounts that a batch may touch: those it is about, and the owners
+// affectedAccounts is the accounts that a batch may touch: those it is about, and the owners
 // of the codes that they enter now or have entered before.
-type reach struct {
+type affectedAccounts struct {
 	subjects map[int64]bool
 	ids      map[int64]bool
 	asked    map[string]bool  // codes, in their normal form
@@ -70,21 +70,21 @@ type reach struct {
 	looked   int              // codes whose owners were asked for
 }
 
-func newReach() *reach {
-	return &reach{subjects: map[int64]bool{}, ids: map[int64]bool{}, asked: map[string]bool{}, codes: map[string]int64{}}
+func newAffectedAccounts() *affectedAccounts {
+	return &affectedAccounts{subjects: map[int64]bool{}, ids: map[int64]bool{}, asked: map[string]bool{}, codes: map[string]int64{}}
 }
 
-// subject adds the account that a fact is about, and the code that it enters.
-func (r *reach) subject(f *models.Fact) {
+// addSubject adds the account that a fact is about, and the code that it enters.
+func (r *affectedAccounts) addSubject(f *models.Fact) {
 	id := f.Data.Account()
 	r.subjects[id], r.ids[id] = true, true
 	if a, ok := f.Data.(models.ActivationRequested); ok {
-		r.request(a.Code, 0)
+		r.addCode(a.Code, 0)
 	}
 }
 
-// request adds one to activate a code, whose owner is known once it was accepted.
-func (r *reach) request(code string, inviter int64) {
+// addCode adds a code that an account enters, whose owner is known once it was accepted.
+func (r *affectedAccounts) addCode(code string, inviter int64) {
 	if inviter != 0 {
 		r.ids[inviter] = true
 		return
@@ -92,17 +92,17 @@ func (r *reach) request(code string, inviter int64) {
 	r.asked[models.NormalCode(code)] = true
 }
 
-// queue makes the subjects known and finds the accounts that the facts may touch.
-func (r *reach) queue(batch *pgcopy.Batch) {
+// queue inserts the subjects that are new and finds the accounts that the facts may touch.
+func (r *affectedAccounts) queue(batch *pgcopy.Batch) {
 	ids := sortedIDs(r.subjects)
-	batch.Exec("making accounts known", "INSERT INTO accounts (account_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING", ids)
+	batch.Exec("inserting accounts", "INSERT INTO accounts (account_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING", ids)
 	r.queueOwners(batch, r)
-	batch.Each("activations", func(v [][]byte) { r.request(string(v[0]), pgcopy.Int8(v[1])) },
+	batch.Each("activations", func(v [][]byte) { r.addCode(string(v[0]), pgcopy.Int8(v[1])) },
 		"SELECT code, inviter_id FROM activations WHERE account_id = ANY($1) AND status IN ('pending', 'accepted')", ids)
 }
 
-// queueOwners asks whose the codes are, for another reach or itself.
-func (r *reach) queueOwners(batch *pgcopy.Batch, into *reach) {
+// queueOwners reads the owners of the codes, into another set or itself.
+func (r *affectedAccounts) queueOwners(batch *pgcopy.Batch, into *affectedAccounts) {
 	if r.looked = len(r.asked); r.looked == 0 {
 		return
 	}
@@ -113,7 +113,7 @@ func (r *reach) queueOwners(batch *pgcopy.Batch, into *reach) {
 	}, "SELECT code, account_id FROM codes WHERE code = ANY($1)", slices.Sorted(maps.Keys(r.asked)))
 }
 
-func (r *reach) asksFor(codes map[string]bool) bool {
+func (r *affectedAccounts) hasAsked(codes map[string]bool) bool {
 	for code := range codes {
 		if !r.asked[code] {
 			return false
@@ -124,7 +124,7 @@ func (r *reach) asksFor(codes map[string]bool) bool {
 
 // lockWorkingSet reads the accounts that the facts may touch, locked, with their
 // records.
-func (b *ingestion) lockWorkingSet(ctx context.Context, r *reach) (*models.WorkingSet, error) {
+func (b *ingestion) lockWorkingSet(ctx context.Context, r *affectedAccounts) (*models.WorkingSet, error) {
 	var batch pgcopy.Batch
 	if len(r.asked) > r.looked { // an account had entered other codes before
 		r.queueOwners(&batch, r)
@@ -132,7 +132,7 @@ func (b *ingestion) lockWorkingSet(ctx context.Context, r *reach) (*models.Worki
 			return nil, err
 		}
 	}
-	locked := newReach()
+	locked := newAffectedAccounts()
 	maps.Copy(locked.ids, r.subjects)
 	set := queueLocked(&batch, r.ids)
 	r.queueOwners(&batch, locked)
@@ -142,13 +142,13 @@ func (b *ingestion) lockWorkingSet(ctx context.Context, r *reach) (*models.Worki
 	for id := range r.subjects {
 		for _, a := range set.Activations[id] {
 			if a.Status != models.ActivationRefused {
-				locked.request(a.Code, a.InviterID)
+				locked.addCode(a.Code, a.InviterID)
 			}
 		}
 	}
-	// What was read before the locks may have grown meanwhile.
-	if !maps.Equal(locked.ids, r.ids) || !r.asksFor(locked.asked) {
-		return nil, errAgain
+	// What was read before the locks may have changed until they were held.
+	if !maps.Equal(locked.ids, r.ids) || !r.hasAsked(locked.asked) {
+		return nil, errRetry
 	}
 	set.Codes = locked.codes
 	return set, nil
@@ -156,10 +156,9 @@ func (b *ingestion) lockWorkingSet(ctx context.Context, r *reach) (*models.Worki
 
 // markChanged marks the accounts whose discounts have changed in the started
 // periods that were invoiced for a day on which they did, and in those of their
-// packages. What other transactions are just storing about them cannot be seen from
-// here: those mark what they bring. On purpose it makes no period known: months that
-// no invoice has named are not run by the clock (docs/architecture.md), or the first
-// start on old facts would send packages of years past.
+// packages. What other transactions are storing about them at the same time cannot be
+// seen from here: those mark what they bring. It inserts no period: the schedule does
+// not run months that no invoice has named (docs/architecture.md).
 func markChanged(batch *pgcopy.Batch, c models.Changes) {
 	ids := sortedIDs(c.Entitlements)
 	if len(ids) == 0 {

@@ -13,15 +13,15 @@ const (
 	ownerBytes   = 46
 )
 
-// storeInvoices stores the batch's invoices with their lines. All revisions are
-// kept; which one counts is for the reader to say.
+// storeInvoices stores the batch's invoices with their lines. All revisions are kept;
+// the highest counts.
 func (b *ingestion) storeInvoices(ctx context.Context) error {
 	rows, owners := &b.rows.invoices, &b.rows.owners
 	spans := map[models.Period]*span{}
 	var revised []int64
 	factsOf(b, func(i int, f *models.Fact, inv *models.Invoice) {
 		known, isKnown := b.known.invoices[inv.ID]
-		if isKnown && !b.admit(i, inv, known) {
+		if isKnown && !b.isNewRevision(i, inv, known) {
 			return
 		}
 		if rows.Count() == 0 {
@@ -63,10 +63,10 @@ func (b *ingestion) appendInvoice(f *models.Fact, inv *models.Invoice, stored mo
 	out.Bytes(b.provenance(f))
 }
 
-// admit sorts out a revision that came before, and one that contradicts what came
-// before: no order of arrival may choose between two bodies of one revision, or
-// between two owners of one invoice.
-func (b *ingestion) admit(i int, inv *models.Invoice, known knownInvoice) bool {
+// isNewRevision tells whether a revision is to be stored: one that came before is not,
+// and one that contradicts what came before is rejected, so that no order of arrival
+// chooses between two bodies of one revision, or between two owners of one invoice.
+func (b *ingestion) isNewRevision(i int, inv *models.Invoice, known knownInvoice) bool {
 	if known.account != inv.AccountID {
 		b.rejectConflict(i, "data.invoice_id: this invoice belongs to another account; give it an id of its own")
 		return false
@@ -85,7 +85,7 @@ func (b *ingestion) admit(i int, inv *models.Invoice, known knownInvoice) bool {
 	return true
 }
 
-// markRevisions has a revised invoice looked at in each period that any of its
+// markRevisions marks the account of a revised invoice in each period that any of its
 // revisions names, started or not: the ledger may hold something of it.
 func (b *ingestion) markRevisions(known knownInvoice) {
 	for _, r := range known.revisions {
@@ -113,8 +113,8 @@ func (s *span) cover(inv *models.Invoice) {
 	}
 }
 
-// notePeriods makes the batch's periods known, widens their bounds, and marks
-// the accounts whose invoice comes after its period was started.
+// notePeriods saves the batch's periods and their bounds, and marks the accounts whose
+// invoice comes after its period was started.
 func (b *ingestion) notePeriods(spans map[models.Period]*span) {
 	for _, p := range sortedPeriods(spans) {
 		s := spans[p]

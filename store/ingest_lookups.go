@@ -49,7 +49,7 @@ func (b *ingestion) lookUp(ctx context.Context) error {
 	batch.Exec("passing the ingest barrier", passBarrier, int64(lockIngest))
 	if len(b.facts.list) > 0 {
 		b.queueHoldTerms(&batch, readTerms)
-		b.facts.reach.queue(&batch)
+		b.facts.affected.queue(&batch)
 	}
 	if documents := b.documentsAnswered(); len(documents) > 0 {
 		batch.Each("billing's answers", b.known.answer,

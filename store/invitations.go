@@ -48,14 +48,14 @@ func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord 
 	}
 }
 
-// Invite takes an invitation on, to be sent by the process that claims it. A repeat with
-// the id of one that was taken on gets that one. Errors wrap
-// models.ErrTooManyInvitations, models.ErrRecipientInvited or models.ErrOptedOut.
+// Invite queues an invitation, to be sent by the process that claims it. A repeat with
+// the same id returns the first one. Errors wrap models.ErrTooManyInvitations,
+// models.ErrRecipientInvited or models.ErrOptedOut.
 //
-// Whatever becomes of it later, it counts for the day: neither limit may be got
-// round by invitations that fail.
+// An invitation that fails counts for the day too: otherwise failures would get round
+// the limits.
 func (s *Store) Invite(ctx context.Context, q models.InvitationRequest) (i models.Invitation, err error) {
-	err = s.write(ctx, "taking on an invitation", func(tx *tx) error {
+	err = s.write(ctx, "queueing an invitation", func(tx *tx) error {
 		tx.now = tx.now.UTC().Truncate(time.Microsecond) // as the database will give it back
 		i, err = tx.invite(&q)
 		return err
@@ -79,7 +79,7 @@ func (t *tx) invite(q *models.InvitationRequest) (models.Invitation, error) {
 	if taken >= q.PerDay {
 		return models.Invitation{}, models.ErrTooManyInvitations
 	}
-	if err := t.takeRecipient(q); err != nil {
+	if err := t.reserveRecipient(q); err != nil {
 		return models.Invitation{}, err
 	}
 	record := newInvitation(q, t.now)
@@ -110,9 +110,9 @@ func (t *tx) invitationByID(q *models.InvitationRequest) (i models.Invitation, f
 	return records[0].invitation(), true, nil
 }
 
-// takeRecipient uses up the recipient's one invitation of the day. The row stays
-// locked: another client's invitation or the recipient's opt-out waits.
-func (t *tx) takeRecipient(q *models.InvitationRequest) error {
+// reserveRecipient uses up the recipient's one invitation of the day. The row stays
+// locked until the transaction ends.
+func (t *tx) reserveRecipient(q *models.InvitationRequest) error {
 	rows, err := t.change("locking the recipient", `INSERT INTO recipients AS r (recipient_key, invited_on) VALUES ($1, $2)
 		ON CONFLICT (recipient_key) DO UPDATE SET invited_on = EXCLUDED.invited_on
 		WHERE r.opted_out_at IS NULL AND r.invited_on < EXCLUDED.invited_on`, q.Key[:], q.Day.Time())
@@ -146,12 +146,12 @@ func (s *Store) Invitations(ctx context.Context, account int64, after models.UUI
 	}
 	var records []invitationRecord
 	err := q.Order("created_at DESC, invitation_id DESC").Limit(limit).Find(&records).Error
-	return convert(records, (*invitationRecord).invitation), failed("reading a client's invitations", err)
+	return convert(records, (*invitationRecord).invitation), wrap("reading a client's invitations", err)
 }
 
-// OptOut has the recipient of the invitation with this token never written to
-// again, and cancels what waits for it. It may be repeated. found is false for a
-// token that belongs to no invitation.
+// OptOut blocks the recipient of the invitation with this token, and cancels what is
+// queued for it. It may be repeated. found is false for a token that belongs to no
+// invitation.
 func (s *Store) OptOut(ctx context.Context, token models.Digest) (found bool, err error) {
 	err = s.write(ctx, "opting a recipient out", func(tx *tx) error {
 		var key []byte

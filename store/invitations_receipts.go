@@ -6,7 +6,7 @@ import (
 	"referral/models"
 )
 
-// RecordReceipt notes a transport's word about a part of a message. A message has
+// RecordReceipt saves a transport's receipt for a part of a message. A message has
 // arrived when all its parts have, and has failed when one of them has. A receipt
 // may come twice, for no message of ours, or before it is known whose it is.
 func (s *Store) RecordReceipt(ctx context.Context, receipt models.Receipt) error {
@@ -24,8 +24,8 @@ func (s *Store) RecordReceipt(ctx context.Context, receipt models.Receipt) error
 	return err
 }
 
-// noteParts says whose the transport's ids are. Transports use ids again after some
-// time: the newest message has them then.
+// noteParts saves the transport's ids of an invitation's parts. Transports use ids again
+// after some time: they then belong to the newest message.
 func (t *tx) noteParts(r *invitationRecord, ids []string) error {
 	for _, id := range ids {
 		err := t.exec("noting the transport's ids", `INSERT INTO invitation_parts AS p (carrier, carrier_id, account_id, invitation_id, noted_at) VALUES ($1, $2, $3, $4, $5)

@@ -11,19 +11,18 @@ import (
 	"referral/store/pgcopy"
 )
 
-// ClaimInvitations puts up to limit invitations of a channel that are due into
-// the hands of a sender. It is committed before anything goes over the network:
-// a sender that dies leaves invitations of which nobody knows whether they went
-// out. Any number of senders may claim at once.
+// ClaimInvitations claims up to limit invitations of a channel that are due for a
+// sender. It is committed before anything is sent: of a sender that dies, it is unknown
+// which invitations were sent. Any number of senders may claim at once.
 //
-// What another transport may have sent is claimed too, but keeps that transport's name
-// and says so: its sender notes it as unknown.
+// What another transport may have sent is claimed too, with that transport's name: the
+// sender records it as unknown.
 func (s *Store) ClaimInvitations(ctx context.Context, channel models.Channel, transport string, limit int) ([]models.ClaimedInvitation, error) {
 	var list []models.ClaimedInvitation
 	err := s.write(ctx, "claiming invitations", func(tx *tx) error {
 		var records []invitationRecord
-		// Materialized, for a plan that reads the rows that are due twice would lock
-		// more of them than the limit.
+		// Materialized, because a plan that reads the due rows twice would lock more
+		// than the limit.
 		err := tx.Raw(`WITH due AS MATERIALIZED (SELECT account_id, invitation_id FROM invitations
 				WHERE state = 'queued' AND channel = ? AND next_try_at <= ? ORDER BY next_try_at LIMIT ? FOR UPDATE SKIP LOCKED)
 			UPDATE invitations i SET state = 'sending', claimed_at = ?, changed_at = ?, attempts = attempts + 1,
@@ -52,12 +51,11 @@ func claimed(records []invitationRecord, transport string) []models.ClaimedInvit
 	return list
 }
 
-// RecordInvitationOutcome notes what became of an attempt. What was claimed again or
-// settled meanwhile stays as it is; only that it was sent is also believed of an
-// attempt that had been given up as unknown. A recipient that has opted out
-// meanwhile is not queued again.
+// RecordInvitationOutcome saves the outcome of an attempt, unless the invitation was
+// claimed again or has an outcome already; that it was sent replaces an outcome that
+// was unknown. It is not queued again if the recipient has opted out.
 func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
-	err := s.write(ctx, "noting what became of an invitation", func(tx *tx) error {
+	err := s.write(ctx, "recording the outcome of an invitation", func(tx *tx) error {
 		tx.now = tx.now.UTC().Truncate(time.Microsecond)
 		record, err := tx.lockClaimed(c)
 		if err != nil || record == nil || !holds(record, o) {
@@ -87,7 +85,7 @@ func holds(r *invitationRecord, o models.InvitationOutcome) bool {
 	return r.State == models.InvitationSending || r.State == models.InvitationUnknown && o.State == models.InvitationSent
 }
 
-// settle takes a claimed invitation out of its sender's hands.
+// settle ends the claim of an invitation.
 func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 	r.State, r.ChangedAt, r.ClaimedAt, r.InDoubt = o.State, t.now, nil, r.InDoubt || o.InDoubt
 	if o.State == models.InvitationQueued {
@@ -115,11 +113,10 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 // releaseLimit is how many claims are released at once.
 const releaseLimit = 500
 
-// ReleaseInvitations deals with claims from before a time, whose senders must be
-// taken for dead: those of repeatable transports, whose peers drop a repeat, are
-// queued again, for the same transport only; of all others nobody knows whether they
-// went out, and they are not sent again. It tells how many became unknown, by
-// channel.
+// ReleaseInvitations ends claims from before a time, whose senders are taken for dead.
+// Those of repeatable transports, whose peers drop a repeat, are queued again, for the
+// same transport only. Of all others it is unknown whether they were sent, and they are
+// not sent again; their number is returned by channel.
 func (s *Store) ReleaseInvitations(ctx context.Context, before time.Time, repeatable []string) (map[models.Channel]int, error) {
 	unknown := map[models.Channel]int{}
 	err := s.write(ctx, "releasing the invitations of dead senders", func(tx *tx) error {

@@ -11,8 +11,8 @@ import (
 )
 
 // leadCheck is how often a leader makes sure that it still holds its lock, and
-// leadPatience how long it waits for the answer: a database that falls silent may
-// have let another one lead.
+// leadPatience how long it waits for the answer: a database that does not answer may
+// have another leader by then.
 const (
 	leadCheck    = time.Second
 	leadPatience = 3 * time.Second
@@ -31,8 +31,8 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 		_ = conn.Close()
 		return ctx, nil, false, err
 	}
-	l := lease{conn: conn, raw: raw, token: rand.Text()}
-	if ok, err = l.take(ctx); err != nil || !ok {
+	l := leaderLock{conn: conn, raw: raw, token: rand.Text()}
+	if ok, err = l.acquire(ctx); err != nil || !ok {
 		_ = conn.Close()
 		if err != nil {
 			return ctx, nil, false, fmt.Errorf("asking for the publisher's lock: %w", err)
@@ -52,22 +52,22 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 	}, true, nil
 }
 
-// lease is a session that holds the publisher's lock. The token tells it from
+// leaderLock is a session that holds the publisher's lock. The token tells it from
 // another leader that a pooler has given the same session.
-type lease struct {
+type leaderLock struct {
 	conn  *sql.Conn
 	raw   *pgx.Conn
 	token string
 }
 
-func (l lease) take(ctx context.Context) (ok bool, err error) {
+func (l leaderLock) acquire(ctx context.Context) (ok bool, err error) {
 	err = l.raw.QueryRow(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
 		int64(lockPublisher), l.token).Scan(&ok)
 	return ok, err
 }
 
 // watch ends the leadership when the session that holds the lock is gone.
-func (l lease) watch(ctx context.Context, lost context.CancelFunc) {
+func (l leaderLock) watch(ctx context.Context, lost context.CancelFunc) {
 	tick := time.NewTicker(leadCheck)
 	defer tick.Stop()
 	for {
@@ -84,7 +84,7 @@ func (l lease) watch(ctx context.Context, lost context.CancelFunc) {
 }
 
 // held asks the session whether it has the lock and is still this leader's.
-func (l lease) held(ctx context.Context) (held bool, err error) {
+func (l leaderLock) held(ctx context.Context) (held bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leadPatience)
 	defer cancel()
 	err = l.raw.QueryRow(ctx, `SELECT coalesce(current_setting('referral.leader', true), '') = $2 AND EXISTS (
@@ -95,7 +95,7 @@ func (l lease) held(ctx context.Context) (held bool, err error) {
 
 // end gives the lock back with its connection. When the connection is broken the
 // server has released the lock already.
-func (l lease) end() {
+func (l leaderLock) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), leadCheck)
 	defer cancel()
 	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))

@@ -53,8 +53,8 @@ func (t *tx) loadChunk(ctx context.Context, doc *models.ChunkDocuments) error {
 	if err := batch.Send(ctx, t.pgx); err != nil {
 		return err
 	}
-	// Most often they lie as they were written, which is in order; having the
-	// database make sure of it takes a quarter of the query.
+	// Mostly the rows are stored in this order; sorting them in the database would take
+	// a quarter of the query.
 	if !slices.IsSortedFunc(doc.Adjustments, ledgerOrder) {
 		slices.SortFunc(doc.Adjustments, ledgerOrder)
 	}
@@ -93,8 +93,8 @@ const (
 func readDocument(v [][]byte, texts *unpacker) models.Adjustment {
 	a := models.Adjustment{
 		AccountID: pgcopy.Int8(v[0]), InvoiceID: string(v[1]), Sequence: pgcopy.Int4(v[2]), ID: pgcopy.UUID(v[3]), InvoiceRevision: pgcopy.Int4(v[4]),
-		Period: pgcopy.Period(v[5]), PostingPeriod: pgcopy.Period(v[6]), Currency: texts.words.of(v[7]),
-		Amount: pgcopy.Money(v[8]), Reason: models.AdjustmentReason(texts.words.of(v[9])),
+		Period: pgcopy.Period(v[5]), PostingPeriod: pgcopy.Period(v[6]), Currency: texts.words.intern(v[7]),
+		Amount: pgcopy.Money(v[8]), Reason: models.AdjustmentReason(texts.words.intern(v[9])),
 	}
 	a.Items, a.Damage = texts.itemsOf(v[10])
 	return a
@@ -116,7 +116,7 @@ func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.
 	}
 	err := s.gorm.WithContext(ctx).Model(&chunkRecord{}).Where("run_id = ? AND chunk_no = ?", ref.RunID, ref.Chunk).
 		Update("published_at", at).Error
-	return failed(fmt.Sprintf("marking %s as published", ref), err)
+	return wrap(fmt.Sprintf("marking %s as published", ref), err)
 }
 
 // Backlog is what waits to be published, and since when.

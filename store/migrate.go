@@ -28,7 +28,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 		return nil, fmt.Errorf("making the migration lock: %w", err)
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
-	return p, failed("reading the migrations", err)
+	return p, wrap("reading the migrations", err)
 }
 
 // Roles is the database roles that a migration grants rights to; one that is empty

@@ -28,7 +28,7 @@ func (t *tx) recordAction(a models.OperatorAction) error {
 		a.At = t.now
 	}
 	record := operatorActionRecord{Action: a}
-	return failed(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
+	return wrap(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
 }
 
 // Actions is the recorded actions on some subjects, the oldest first.
@@ -39,5 +39,5 @@ func (s *Store) Actions(ctx context.Context, subjects ...string) ([]models.Opera
 func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	var records []operatorActionRecord
 	err := db.Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
-	return convert(records, (*operatorActionRecord).action), failed(fmt.Sprintf("reading the recorded actions on %v", subjects), err)
+	return convert(records, (*operatorActionRecord).action), wrap(fmt.Sprintf("reading the recorded actions on %v", subjects), err)
 }

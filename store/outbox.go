@@ -42,5 +42,5 @@ func (s *Store) OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEve
 
 // DropOutboxEvents forgets events that the broker has.
 func (s *Store) DropOutboxEvents(ctx context.Context, seqs []int64) error {
-	return failed("clearing the outbox", s.gorm.WithContext(ctx).Where("seq IN ?", seqs).Delete(&outboxRecord{}).Error)
+	return wrap("clearing the outbox", s.gorm.WithContext(ctx).Where("seq IN ?", seqs).Delete(&outboxRecord{}).Error)
 }

@@ -79,14 +79,14 @@ func appendItems(dst []byte, items []models.AdjustmentItem) []byte {
 	return dst
 }
 
-// unpacker reads packed rows. Texts repeat: it keeps one copy of each, and lines and
-// items of many rows share their room.
+// unpacker reads packed rows. Texts repeat: it keeps one copy of each. Lines and items
+// of many rows share their memory.
 type unpacker struct {
-	noDays   bool // items are read without their segments
-	words    words
-	segments map[string]days
-	lines    []models.Line
-	items    []models.AdjustmentItem
+	skipSegments bool // items are read without their segments
+	words        interner
+	segments     map[string]days
+	lines        []models.Line
+	items        []models.AdjustmentItem
 }
 
 // days is what a text of segments says.
@@ -95,19 +95,19 @@ type days struct {
 	damage   error
 }
 
-func newUnpacker() *unpacker { return &unpacker{words: words{}, segments: map[string]days{}} }
+func newUnpacker() *unpacker { return &unpacker{words: interner{}, segments: map[string]days{}} }
 
-// roomAtOnce is for how many lines or items room is made.
-const roomAtOnce = 1024
+// allocateAtOnce is how many lines or items are allocated together.
+const allocateAtOnce = 1024
 
-// linesOf reads what appendLines wrote. An error says what somebody has changed.
+// linesOf reads what appendLines wrote. An error says what was changed outside the program.
 func (u *unpacker) linesOf(text []byte, period models.Period) ([]models.Line, error) {
 	if len(text) == 0 {
 		return nil, nil
 	}
 	n := bytes.Count(text, []byte{lineEnd}) + 1
 	if cap(u.lines)-len(u.lines) < n {
-		u.lines = make([]models.Line, 0, max(roomAtOnce, n))
+		u.lines = make([]models.Line, 0, max(allocateAtOnce, n))
 	}
 	start, first, end := len(u.lines), period.First(), period.End()
 	for more := true; more; {
@@ -127,7 +127,7 @@ func (u *unpacker) linesOf(text []byte, period models.Period) ([]models.Line, er
 	return u.lines[start:len(u.lines):len(u.lines)], nil
 }
 
-// itemsOf reads what appendItems wrote. An error says what somebody has changed;
+// itemsOf reads what appendItems wrote. An error says what was changed outside the program;
 // what can be read is returned beside it.
 func (u *unpacker) itemsOf(text []byte) (items []models.AdjustmentItem, damage error) {
 	if len(text) == 0 {
@@ -135,7 +135,7 @@ func (u *unpacker) itemsOf(text []byte) (items []models.AdjustmentItem, damage e
 	}
 	n := bytes.Count(text, []byte{lineEnd}) + 1
 	if cap(u.items)-len(u.items) < n {
-		u.items = make([]models.AdjustmentItem, 0, max(roomAtOnce, n))
+		u.items = make([]models.AdjustmentItem, 0, max(allocateAtOnce, n))
 	}
 	start := len(u.items)
 	var on days
@@ -143,7 +143,7 @@ func (u *unpacker) itemsOf(text []byte) (items []models.AdjustmentItem, damage e
 		var line []byte
 		line, text, more = bytes.Cut(text, []byte{lineEnd})
 		f := u.fields(line)
-		if len(f.days) > 0 && !u.noDays {
+		if len(f.days) > 0 && !u.skipSegments {
 			on = u.daysOf(f.days)
 		}
 		if f.bad || f.amount < -maxItem || f.amount > maxItem {
@@ -179,7 +179,7 @@ func (u *unpacker) fields(line []byte) (f fields) {
 }
 
 func (u *unpacker) text(field []byte) string {
-	text := u.words.of(field)
+	text := u.words.intern(field)
 	if strings.Contains(text, `\`) {
 		return unescaper.Replace(text)
 	}
@@ -204,10 +204,10 @@ func (u *unpacker) daysOf(text []byte) days {
 	return known
 }
 
-// words keeps one copy of each text of a reading.
-type words map[string]string
+// interner keeps one copy of each text.
+type interner map[string]string
 
-func (w words) of(b []byte) string {
+func (w interner) intern(b []byte) string {
 	if known, ok := w[string(b)]; ok {
 		return known
 	}

@@ -106,7 +106,7 @@ func TestDamagedText(t *testing.T) {
 			t.Errorf("%q is read as %+v, damage %v", text, items, damage)
 		}
 	}
-	if items, damage := (&unpacker{noDays: true, words: words{}}).itemsOf([]byte("1\tcalls\t-5\tlast year")); damage != nil || len(items) != 1 {
+	if items, damage := (&unpacker{skipSegments: true, words: interner{}}).itemsOf([]byte("1\tcalls\t-5\tlast year")); damage != nil || len(items) != 1 {
 		t.Errorf("without days: %+v, damage %v", items, damage)
 	}
 }

@@ -47,7 +47,7 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	var records []periodStateRecord
 	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
 			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).Order("p.period").Find(&records).Error
-	return convert(records, (*periodStateRecord).info), failed("reading the periods", err)
+	return convert(records, (*periodStateRecord).info), wrap("reading the periods", err)
 }
 
 // startPeriod makes a period known and started: whatever arrives from now on

@@ -35,30 +35,30 @@ type precondition struct {
 	advice func(found string) string // a sentence with what to do; empty when all is well
 }
 
-// preconditions are all that the program relies on and does not see to by itself.
-// It needs no extension.
+// preconditions are all that the program relies on and does not set itself. It needs no
+// extension.
 func preconditions() []precondition {
 	return []precondition{
-		{"version", anyPurpose, "current_setting('server_version_num')", judgeVersion},
-		{"encoding", anyPurpose, "current_setting('server_encoding')", wants("UTF8",
+		{"version", anyPurpose, "current_setting('server_version_num')", checkVersion},
+		{"encoding", anyPurpose, "current_setting('server_encoding')", mustEqual("UTF8",
 			"it stores text as %s, which cannot hold every name; create it with ENCODING 'UTF8' TEMPLATE template0")},
-		{"client encoding", anyPurpose, "current_setting('client_encoding')", wants("UTF8",
+		{"client encoding", anyPurpose, "current_setting('client_encoding')", mustEqual("UTF8",
 			"the connection's client_encoding is %s; let UTF8 through")},
-		{"primary", toWrite, "pg_is_in_recovery()::text", wants("false",
+		{"primary", toWrite, "pg_is_in_recovery()::text", mustEqual("false",
 			"it is a standby (pg_is_in_recovery is %s); name the primary in database.dsn")},
-		{"read-only", toWrite, "current_setting('default_transaction_read_only')", wants("off",
+		{"read-only", toWrite, "current_setting('default_transaction_read_only')", mustEqual("off",
 			"default_transaction_read_only is %s; reset it for this role and database")},
-		{"isolation", anyPurpose, "current_setting('default_transaction_isolation')", wants("read committed",
+		{"isolation", anyPurpose, "current_setting('default_transaction_isolation')", mustEqual("read committed",
 			"default_transaction_isolation is %s although the program sets it; let its settings through")},
-		{"time zone", anyPurpose, "current_setting('timezone')", wants("UTC",
+		{"time zone", anyPurpose, "current_setting('timezone')", mustEqual("UTC",
 			"the session's time zone is %s although the program asks for UTC; let its settings through")},
-		{"string literals", anyPurpose, "current_setting('standard_conforming_strings')", wants("on",
+		{"string literals", anyPurpose, "current_setting('standard_conforming_strings')", mustEqual("on",
 			"standard_conforming_strings is %s; reset it for this role and database")},
-		{"timestamps", anyPurpose, "current_setting('integer_datetimes')", wants("on",
+		{"timestamps", anyPurpose, "current_setting('integer_datetimes')", mustEqual("on",
 			"its timestamps are not integers (integer_datetimes is %s); use a server of the usual build")},
-		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", wants("public",
+		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", mustEqual("public",
 			"search_path leads to schema %s; it must lead to public, where the tables are")},
-		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false)::text", wants("true",
+		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false)::text", mustEqual("true",
 			"the role may not create tables in schema public (%s); run `referral migrate` as the owner of the schema")},
 		{"rights", toWork, missingRights, func(missing string) string {
 			if missing == "" {
@@ -69,7 +69,7 @@ func preconditions() []precondition {
 	}
 }
 
-func wants(value, sentence string) func(string) string {
+func mustEqual(value, sentence string) func(string) string {
 	return func(found string) string {
 		if found == value {
 			return ""
@@ -81,7 +81,7 @@ func wants(value, sentence string) func(string) string {
 // oldestVersion is the oldest PostgreSQL that the tests run on.
 const oldestVersion = 14
 
-func judgeVersion(number string) string {
+func checkVersion(number string) string {
 	n, err := strconv.Atoi(number)
 	if err != nil {
 		return fmt.Sprintf("its version %q is not a number", number)
@@ -135,13 +135,13 @@ func (s *Store) CheckDatabase(ctx context.Context) error {
 		return s.checkDatabase(ctx, toRead)
 	}
 	err := s.checkDatabase(ctx, toWork)
-	s.noteFitness(err)
+	s.dropSessionsOfUnfitDatabase(err)
 	return err
 }
 
-// noteFitness drops the idle sessions of a database that is unfit or was a moment
-// ago: they may keep settings that have been put right.
-func (s *Store) noteFitness(err error) {
+// dropSessionsOfUnfitDatabase drops the idle sessions of a database that is or was
+// unfit: they may keep settings that have been corrected since.
+func (s *Store) dropSessionsOfUnfitDatabase(err error) {
 	unfit := errors.Is(err, ErrUnfit)
 	if before := s.unfit.Swap(unfit); before || unfit {
 		s.sql.SetMaxIdleConns(-1)
@@ -168,7 +168,7 @@ func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
 // CheckSettings is CheckDatabase for a scrape: it uses a connection of the pool.
 func (s *Store) CheckSettings(ctx context.Context) error {
 	err := s.statement(ctx, func(conn *pgx.Conn) error { return checkSettings(ctx, conn, toWork) })
-	s.noteFitness(err)
+	s.dropSessionsOfUnfitDatabase(err)
 	return err
 }
 
@@ -182,10 +182,10 @@ func checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
 	if err := conn.QueryRow(ctx, "SELECT "+strings.Join(queries, ", ")).Scan(into...); err != nil {
 		return fmt.Errorf("asking how the database is set up: %w", err)
 	}
-	return judge(list, found)
+	return evaluate(list, found)
 }
 
-func judge(list []precondition, found []string) error {
+func evaluate(list []precondition, found []string) error {
 	var wrong []string
 	for i, p := range list {
 		if sentence := p.advice(found[i]); sentence != "" {

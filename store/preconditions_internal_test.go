@@ -13,7 +13,7 @@ func TestVersionsAreJudged(t *testing.T) {
 		"140000": "", "150008": "", "180001": "",
 		"": `its version "" is not a number`,
 	} {
-		if got := judgeVersion(number); got != sentence && (sentence == "" || !strings.Contains(got, sentence)) {
+		if got := checkVersion(number); got != sentence && (sentence == "" || !strings.Contains(got, sentence)) {
 			t.Errorf("%q: %q, want %q", number, got, sentence)
 		}
 	}
@@ -24,13 +24,13 @@ func TestPreconditionsSayWhatIsWrong(t *testing.T) {
 	const found = "found-that"
 	names := map[string]bool{}
 	for _, p := range preconditions() {
-		err := judge([]precondition{p}, []string{found})
+		err := evaluate([]precondition{p}, []string{found})
 		if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), found) || names[p.name] || p.when == 0 {
 			t.Errorf("%s: %v", p.name, err)
 		}
 		names[p.name] = true
 	}
-	if err := judge(preconditions()[:1], []string{"150000"}); err != nil {
+	if err := evaluate(preconditions()[:1], []string{"150000"}); err != nil {
 		t.Error(err)
 	}
 }

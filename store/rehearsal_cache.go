@@ -12,13 +12,12 @@ import (
 )
 
 // rehearsalCache keeps what a rehearsal has computed until it is posted, so that the
-// brake does not cost a month's run a second reading. It keeps it in memory up to a
-// bound, and what is beyond that in a file without a name, because memory must not
-// grow with the invoices. It is only a shortcut: a chunk that is not in it, that a
-// fact has touched since, or that does not come back as it was kept, is settled
-// again.
+// brake does not make a month's run read everything twice. It keeps it in memory up to
+// a limit, and the rest in a file without a name, because memory must not grow with the
+// invoices. A chunk that is not in it, that a fact has touched since, or whose checksum
+// is wrong is settled again.
 type rehearsalCache struct {
-	fault func(models.ChunkRef, error) // hears of what could not be kept or read; nil hears nothing
+	fault func(models.ChunkRef, error) // called for what could not be written or read; may be nil
 
 	room int // bytes that may be kept in memory
 
@@ -42,7 +41,7 @@ type cachedChunk struct {
 	marks map[int64]bool
 }
 
-// castagnoli is the checksum that processors compute themselves.
+// castagnoli is a checksum that processors have an instruction for.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRehearsalCache = errors.New("the file of rehearsed chunks is damaged")
@@ -54,7 +53,7 @@ func (s *rehearsalCache) put(ref models.ChunkRef, data []byte, marks []int64) {
 	for _, id := range marks {
 		entry.marks[id] = true
 	}
-	if s.remember(ref, entry, data) {
+	if s.putInMemory(ref, entry, data) {
 		return
 	}
 	file, at, err := s.reserve(ref, len(data))
@@ -73,8 +72,8 @@ func (s *rehearsalCache) put(ref models.ChunkRef, data []byte, marks []int64) {
 	}
 }
 
-// remember keeps a chunk in memory, unless too much is there already.
-func (s *rehearsalCache) remember(ref models.ChunkRef, entry cachedChunk, data []byte) bool {
+// putInMemory keeps a chunk in memory, unless too much is there already.
+func (s *rehearsalCache) putInMemory(ref models.ChunkRef, entry cachedChunk, data []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(ref)
@@ -135,9 +134,9 @@ func (s *rehearsalCache) open() error {
 	return nil
 }
 
-// get is the ledger rows of a chunk, when it was rehearsed here, every one of the stale
-// marks that it has now was known then, and the file gives it back unharmed. They
-// lie in room, which is returned grown.
+// get is the ledger rows of a chunk if it was rehearsed here, all the stale marks that
+// it has now were known then, and its checksum is right. They are in buf, which is
+// returned grown.
 func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, room []byte) (*ledgerRows, []byte, bool) {
 	file, entry, there := s.find(ref, marks)
 	if !there {
@@ -150,7 +149,7 @@ func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, room []byte) (*
 	room = slices.Grow(room[:0], entry.size)[:entry.size]
 	b, err := entry.read(file, room)
 	if err != nil {
-		s.lose(ref, fmt.Errorf("reading a rehearsed chunk: %w", err))
+		s.discardDamaged(ref, fmt.Errorf("reading a rehearsed chunk: %w", err))
 		return nil, room, false
 	}
 	return b, room, true
@@ -166,9 +165,9 @@ func (s *rehearsalCache) find(ref models.ChunkRef, marks []int64) (*os.File, cac
 	return s.file, entry, there
 }
 
-// lose forgets a chunk that could not be read, unless others have posted it
-// meanwhile and the file has shrunk.
-func (s *rehearsalCache) lose(ref models.ChunkRef, err error) {
+// discardDamaged forgets a chunk that could not be read, unless others have posted it
+// and the file has shrunk.
+func (s *rehearsalCache) discardDamaged(ref models.ChunkRef, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.chunks[ref]; there {

@@ -76,7 +76,7 @@ func RetentionTables() []string {
 
 // DeleteExpired deletes the rows that are older than keep says of their table; 0
 // keeps them. What happens to one table does not depend on the others: of each of
-// them note learns how many rows went, and why not all did. Any number of processes
+// them note is told how many rows were deleted, and the error if not all were. Any number of processes
 // may delete at once.
 func (s *Store) DeleteExpired(ctx context.Context, keep map[string]time.Duration, note func(table string, rows int64, err error)) {
 	now := s.now()

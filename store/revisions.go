@@ -21,8 +21,8 @@ type invoiceKey struct {
 }
 
 // revisionsOf selects all revisions of the invoices with the keys k. Each key is
-// looked up by itself: for three lists of a thousand values PostgreSQL before 17 tries
-// every combination, and what it would join without statistics nobody knows.
+// looked up by itself: with three lists of a thousand values PostgreSQL before 17 tries
+// every combination, and without statistics the plan of a join is unpredictable.
 func revisionsOf(k string) string {
 	return "SELECT i.* FROM " + k + " CROSS JOIN LATERAL (SELECT " + invoiceColumns + ` FROM invoices i
 		WHERE i.storage_period = k.storage_period AND i.account_id = k.account_id AND i.invoice_id = k.invoice_id OFFSET 0) i`
@@ -33,7 +33,7 @@ const invoiceColumns = "account_id, storage_period, period, revision, invoice_id
 
 func readRevision(v [][]byte, texts *unpacker) revision {
 	inv := &models.Invoice{
-		AccountID: pgcopy.Int8(v[0]), Period: pgcopy.Period(v[2]), Revision: pgcopy.Int4(v[3]), ID: string(v[4]), Currency: texts.words.of(v[5]),
+		AccountID: pgcopy.Int8(v[0]), Period: pgcopy.Period(v[2]), Revision: pgcopy.Int4(v[3]), ID: string(v[4]), Currency: texts.words.intern(v[5]),
 	}
 	inv.Lines, inv.Damage = texts.linesOf(v[6], inv.Period)
 	return revision{inv, pgcopy.Period(v[1])}

@@ -152,16 +152,16 @@ func kindOf(p *periodRecord, full bool) models.RunKind {
 	return models.RunDifferences
 }
 
-// abandonBraked ends the run that waited for a person: it is rehearsed again,
-// for the facts may have moved since.
+// abandonBraked ends the run that waited for a person: it is rehearsed again, because
+// the facts may have changed.
 func (t *tx) abandonBraked(p models.Period) error {
 	err := t.Model(&runRecord{}).Where("period = ? AND state = 'braked'", p).
 		Updates(map[string]any{"state": models.RunAbandoned, "finished_at": t.now}).Error
-	return failed(fmt.Sprintf("putting away a braked run of %s", p), err)
+	return wrap(fmt.Sprintf("abandoning the braked run of %s", p), err)
 }
 
 // chunkBounds cuts the accounts of a run into ranges that together hold every
-// account there is, so that one which joins in meanwhile belongs to a chunk too.
+// account there is, so that one which joins during the run belongs to a chunk too.
 // Both ends are inclusive: nothing is beyond the largest id. $1 is the run, $2
 // the accounts per chunk.
 const chunkBounds = `SELECT $1::bigint, row_number() OVER w,
@@ -179,7 +179,7 @@ func chunkQuery(r *runRecord, p *periodRecord, size int) (string, []any) {
 func (t *tx) cutChunks(ctx context.Context, r *runRecord, p *periodRecord, size int) error {
 	query, args := chunkQuery(r, p, size)
 	_, err := t.pgx.Exec(ctx, "INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account) "+query, args...)
-	return failed(fmt.Sprintf("cutting run %d into chunks", r.RunID), err)
+	return wrap(fmt.Sprintf("cutting run %d into chunks", r.RunID), err)
 }
 
 // candidatesOf selects the accounts that a run has to look at: parameters from $3.
@@ -224,12 +224,12 @@ func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
 	return list, nil
 }
 
-// Check holds rehearsed totals against the brake and says what they break.
+// Check compares rehearsed totals with the brake and says which limits they exceed.
 type Check = func(run, before models.Totals) []string
 
 // AdvanceRun moves a run on when all its chunks have been through the present
 // phase: from the rehearsal through the brake to posting, from posting to its
-// end. moved is false when a chunk is still in somebody's hands.
+// end. moved is false when a worker still has a chunk.
 func (s *Store) AdvanceRun(ctx context.Context, id int64, check Check) (run models.Run, moved bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("advancing run %d", id), func(tx *tx) error {
 		var record runRecord
@@ -286,7 +286,7 @@ func (t *tx) brake(r *runRecord, check Check) error {
 // postedTotals is what the runs of a period have posted.
 func (t *tx) postedTotals(p models.Period) (totals models.Totals, err error) {
 	err = t.Model(&runRecord{}).Select(sumTotals).Where("period = ? AND state IN ('done', 'incomplete')", p).Scan(&totals).Error
-	return totals, failed("reading the totals of "+p.String(), err)
+	return totals, wrap("reading the totals of "+p.String(), err)
 }
 
 func (t *tx) finish(r *runRecord) error {
@@ -305,7 +305,7 @@ func (t *tx) finish(r *runRecord) error {
 }
 
 func (t *tx) saveRun(r *runRecord) error {
-	return failed(fmt.Sprintf("saving run %d", r.RunID), t.Save(r).Error)
+	return wrap(fmt.Sprintf("saving run %d", r.RunID), t.Save(r).Error)
 }
 
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.

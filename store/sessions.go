@@ -19,8 +19,8 @@ func (s *Store) OpenSession(ctx context.Context, n models.Session) error {
 
 // Session is the session of an id that has not ended by now, without its hint.
 // It is asked for at every request: one statement, by the primary key. Whether the
-// session has ended is seen here, for with the time in the condition the planner
-// may take to the other index.
+// session has ended is checked here: with the time in the condition the planner might
+// choose the other index.
 func (s *Store) Session(ctx context.Context, id models.SessionID, now time.Time) (found models.Session, ok bool, err error) {
 	found.ID = id
 	ok, err = s.scan(ctx, "looking for a session", []any{&found.AccountID, &found.CreatedAt, &found.SeenAt, &found.ExpiresAt, &found.EndsAt},

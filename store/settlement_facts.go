@@ -48,7 +48,7 @@ func (l *inputLoader) chooseRevisions() {
 				l.input.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 			}
 		case slices.Contains(periods, l.scope.period):
-			l.passMarkOn(passed, staleMark{highest.Period, highest.AccountID})
+			l.forwardMark(passed, staleMark{highest.Period, highest.AccountID})
 		}
 	})
 }
@@ -131,12 +131,12 @@ func addPosted(inv *models.InvoiceInput, item models.AdjustmentItem) {
 	line.Service, line.Amount = max(line.Service, item.Service), line.Amount.Add(item.Amount)
 }
 
-// passMarkOn has an account looked at in the period that an invoice has moved to.
+// forwardMark has an account looked at in the period that an invoice has moved to.
 // A run of this period may have been posting on the invoice when it moved, and
 // the other period may have been settled before that could be seen. Only marks
 // made by facts are passed on, and once: the copy has the negative id, or
 // two invoices that change places would be passed back and forth endlessly.
-func (l *inputLoader) passMarkOn(passed map[staleMark]bool, to staleMark) {
+func (l *inputLoader) forwardMark(passed map[staleMark]bool, to staleMark) {
 	id, asked := l.asked[to.account]
 	if !asked || to.period == l.scope.period || passed[to] {
 		return

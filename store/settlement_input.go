@@ -18,7 +18,7 @@ type scope struct {
 	min, max models.Date // bounds of the service periods invoiced
 }
 
-func (t *tx) scopeOf(r *runRecord, from, to int64) (scope, error) {
+func (t *tx) loadScope(r *runRecord, from, to int64) (scope, error) {
 	var p periodRecord
 	if err := t.Where("period = ?", r.Period).Limit(1).Find(&p).Error; err != nil {
 		return scope{}, fmt.Errorf("reading period %s: %w", r.Period, err)
@@ -59,7 +59,7 @@ func (c *settlementInput) ids() []int64 {
 func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 	c := &settlementInput{index: map[int64]int{}, elsewhere: map[invoiceKey]models.Period{}}
 	load := &inputLoader{tx: t, scope: s, input: c, asked: map[int64]int64{}, texts: newUnpacker()}
-	load.texts.noDays = true
+	load.texts.skipSegments = true
 	for _, step := range []func(context.Context) error{load.findAccounts, load.loadFacts, load.loadMovedPostings, load.loadSentPackages} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -68,9 +68,8 @@ func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 	return c, nil
 }
 
-// planByIndexes has the plans of this transaction follow the indexes: no statistics
-// are needed to know that what a chunk or a batch looks at is little of what there is. The
-// planner would read whole tables for long lists of accounts, plan again for each
+// planByIndexes has the plans of this transaction use the indexes: a chunk or a batch
+// reads a small part of each table. Otherwise the planner would read whole tables for long lists of accounts, plan again for each
 // list, and start parallel workers although the processors are busy.
 const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),

@@ -67,7 +67,7 @@ func (t *tx) saveSignature(s *models.Signature) error {
 	if len(totals) == 0 {
 		return nil
 	}
-	return failed("keeping the signed totals", t.Create(&totals).Error)
+	return wrap("keeping the signed totals", t.Create(&totals).Error)
 }
 
 // signatures is those under a period, the oldest first.
@@ -128,7 +128,7 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (si
 		}
 		signed = signature
 		signed.At = tx.now
-		no, err := tx.reasonsNotToClose(&signed)
+		no, err := tx.findObstacles(&signed)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (si
 	return signed, err
 }
 
-func (t *tx) reasonsNotToClose(s *models.Signature) (*NotClosed, error) {
+func (t *tx) findObstacles(s *models.Signature) (*NotClosed, error) {
 	no := &NotClosed{Period: s.Period, Objections: append([]string{}, s.Objections...)}
 	var record periodRecord
 	err := t.Where("period = ?", s.Period).Take(&record).Error
@@ -161,15 +161,15 @@ func (t *tx) reasonsNotToClose(s *models.Signature) (*NotClosed, error) {
 	if record.SettledAt == nil {
 		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it has not been run: `referral run %s` first", s.Period))
 	}
-	if err := t.runsAgainstClosing(s, no); err != nil {
+	if err := t.checkRuns(s, no); err != nil {
 		return nil, err
 	}
-	return no, t.waitingAgainstClosing(s.Period, no)
+	return no, t.checkWaiting(s.Period, no)
 }
 
-// runsAgainstClosing makes sure that what was signed stays as it is: nothing is
-// being posted to the period, nor was since the totals were taken.
-func (t *tx) runsAgainstClosing(s *models.Signature, no *NotClosed) error {
+// checkRuns makes sure that what is signed is final: nothing is being posted to the
+// period, nor was since the totals were taken.
+func (t *tx) checkRuns(s *models.Signature, no *NotClosed) error {
 	var underWay, newer bool
 	_, err := t.scan("looking for runs under way", []any{&underWay, &newer}, `SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false), coalesce(bool_or(run_id > $2), false)
 		FROM runs WHERE (period = $1 OR posting_period = $1) AND state NOT IN ('braked', 'abandoned')`, s.Period, s.LastRun)
@@ -185,7 +185,7 @@ func (t *tx) runsAgainstClosing(s *models.Signature, no *NotClosed) error {
 	return nil
 }
 
-func (t *tx) waitingAgainstClosing(p models.Period, no *NotClosed) error {
+func (t *tx) checkWaiting(p models.Period, no *NotClosed) error {
 	var stale int64
 	var braked bool
 	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked}, `SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
@@ -205,17 +205,17 @@ func (t *tx) waitingAgainstClosing(p models.Period, no *NotClosed) error {
 		return fmt.Errorf("looking for open periods: %w", err)
 	}
 	if len(open) > 0 {
-		no.Objections = append(no.Objections, fmt.Sprintf("earlier periods are open: %s", inWords(open)))
+		no.Objections = append(no.Objections, fmt.Sprintf("earlier periods are open: %s", listPeriods(open)))
 	}
 	return nil
 }
 
-// openShown is how many open periods a message names.
-const openShown = 12
+// shownPeriods is how many open periods a message names.
+const shownPeriods = 12
 
-func inWords(periods []models.Period) string {
+func listPeriods(periods []models.Period) string {
 	var names []string
-	for _, p := range periods[:min(len(periods), openShown)] {
+	for _, p := range periods[:min(len(periods), shownPeriods)] {
 		names = append(names, p.String())
 	}
 	if rest := len(periods) - len(names); rest > 0 {
@@ -249,7 +249,7 @@ func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.Ope
 		if err := tx.lock("out new facts", lockIngest); err != nil {
 			return err
 		}
-		if err := tx.mayReopen(p); err != nil {
+		if err := tx.checkReopening(p); err != nil {
 			return err
 		}
 		err := tx.Model(&periodRecord{Period: p}).Updates(map[string]any{"closed_at": nil, "closed_by": nil}).Error
@@ -261,7 +261,7 @@ func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.Ope
 	return err
 }
 
-func (t *tx) mayReopen(p models.Period) error {
+func (t *tx) checkReopening(p models.Period) error {
 	var closed []models.Period
 	err := t.Model(&periodRecord{}).Where("period >= ? AND closed_at IS NOT NULL", p).Order("period").Pluck("period", &closed).Error
 	if err != nil {
@@ -271,7 +271,7 @@ func (t *tx) mayReopen(p models.Period) error {
 		return fmt.Errorf("%w: it is not closed", ErrNotReopened)
 	}
 	if len(closed) > 1 {
-		return fmt.Errorf("%w: later periods are closed: %s", ErrNotReopened, inWords(closed[1:]))
+		return fmt.Errorf("%w: later periods are closed: %s", ErrNotReopened, listPeriods(closed[1:]))
 	}
 	var runs int64
 	err = t.Model(&runRecord{}).Where("period = ? AND state IN ('rehearsing', 'posting')", p).Count(&runs).Error

@@ -10,15 +10,15 @@ import (
 	"referral/store/pgcopy"
 )
 
-// withoutFlush is for writes whose loss in a crash of the server would do no harm, or
-// that a later commit carries with it: their commit waits for no disk. Selecting from it
-// makes the whole statement so.
+// withoutFlush is for writes that may be lost in a crash of the server, or that a later
+// commit makes durable: their commit does not wait for the disk. The whole statement
+// has the setting once it selects from it.
 const withoutFlush = "WITH without_flush AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
 
 // statement runs fn, which is one statement, outside any other transaction: one
 // round trip. It is retried on a conflict with another transaction.
 func (s *Store) statement(ctx context.Context, fn func(*pgx.Conn) error) error {
-	return classify(repeat(ctx, func() error {
+	return classify(retryConflicts(ctx, func() error {
 		return s.onConnection(ctx, func(_ *sql.Conn, raw *pgx.Conn) error { return fn(raw) })
 	}))
 }
@@ -36,7 +36,7 @@ func (s *Store) change(ctx context.Context, what, sql string, args ...any) (rows
 		rows = tag.RowsAffected()
 		return err
 	})
-	return rows, failed(what, err)
+	return rows, wrap(what, err)
 }
 
 // scan is statement for a query that gives one row or, when found is false, none.
@@ -45,7 +45,7 @@ func (s *Store) scan(ctx context.Context, what string, into []any, sql string, a
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil, failed(what, err)
+	return err == nil, wrap(what, err)
 }
 
 // each is statement for a query whose rows are handed to fn by [pgcopy.Each]. fn must
@@ -64,7 +64,7 @@ func (t *tx) exec(what, sql string, args ...any) error {
 // change is exec that tells how many rows were changed.
 func (t *tx) change(what, sql string, args ...any) (rows int64, err error) {
 	tag, err := t.pgx.Exec(t.Statement.Context, sql, args...)
-	return tag.RowsAffected(), failed(what, err)
+	return tag.RowsAffected(), wrap(what, err)
 }
 
 // scan runs a query that gives one row or, when found is false, none.
@@ -73,7 +73,7 @@ func (t *tx) scan(what string, into []any, sql string, args ...any) (found bool,
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil, failed(what, err)
+	return err == nil, wrap(what, err)
 }
 
 // lock takes one of the advisory locks that end with the transaction.

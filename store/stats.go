@@ -60,8 +60,7 @@ func (s *Store) CodesIssued(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// ClaimSlot takes on a time of the schedule for all replicas: true for the first
-// one that asks.
+// ClaimSlot claims a time of the schedule among all replicas: true for the first one.
 func (s *Store) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	rows, err := s.change(ctx, "claiming "+slot, "INSERT INTO slots (slot, claimed_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", slot, s.now())
 	return rows == 1, err

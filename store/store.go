@@ -26,11 +26,11 @@ type Options struct {
 	ReadOnly         bool             // the database refuses every write
 	Now              func() time.Time // defaults to time.Now
 
-	// RehearsalFault hears of a rehearsed chunk that the temporary directory did not
-	// keep or give back: it is settled again, and nothing else happens. It may be nil.
+	// RehearsalFault is called for a rehearsed chunk that could not be written to or read
+	// from the temporary directory: it is settled again. It may be nil.
 	RehearsalFault func(chunk models.ChunkRef, err error)
 
-	// Rejected hears of every statement that the database rejects whatever the data
+	// Rejected is called for every statement that the database rejects whatever the data
 	// (see [models.ErrStatementRejected]). It may be nil.
 	Rejected func(sqlState string)
 }
@@ -52,8 +52,8 @@ type Store struct {
 	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
 }
 
-// Open prepares the connections; the database is asked nothing yet, so that a
-// service may start before it.
+// Open prepares the connections. It does not connect yet, so that a service may start
+// before its database.
 func Open(o Options) (*Store, error) {
 	config, err := pgx.ParseConfig(o.DSN)
 	if err != nil {
@@ -103,8 +103,8 @@ func onError(usual pgconn.PgErrorHandler, hear func(sqlState string)) pgconn.PgE
 
 const readOnlyTransaction = "25006"
 
-// settings are made once a connection stands: a pooler refuses them among the
-// parameters of its start. A timeout of zero is none.
+// settings are made once a connection is open: a pooler refuses them as start
+// parameters. A timeout of zero is none.
 func settings(timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
 	set := fmt.Sprintf("SET statement_timeout = %d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
 	if readOnly {

@@ -14,15 +14,15 @@ import (
 const adoptChunk = 1000
 
 // lockTerms is held shared by what works by the terms in force, and exclusively to
-// change them. A lock of the row alone would not do: those who share it let no one
-// else through while they overlap.
+// change them. A lock of the row would not do: while shared locks overlap, an exclusive
+// one never gets through.
 const lockTerms = 0x7265660003
 
 // ErrOtherTerms says that another process has adopted other terms since this one
 // did: what it would derive and post by its own is not what is owed.
 var ErrOtherTerms = errors.New("other terms are in force than this process was started with; start it again with the configuration that the others have")
 
-// adopting marks the digest of terms that are being adopted: nobody has them yet.
+// adopting marks the digest of terms that are being adopted: no process uses them yet.
 const adopting = "adopting "
 
 // AdoptTerms makes what is derived follow the terms: when their digest differs
@@ -66,7 +66,7 @@ func (s *Store) adoptTerms(ctx context.Context, digest string, derive models.Der
 	if err == nil {
 		s.terms.Store(&digest)
 	}
-	return changed, failed("adopting the terms", err)
+	return changed, wrap("adopting the terms", err)
 }
 
 func (s *Store) adopt(ctx context.Context, known, digest string, derive models.DeriveFunc, by *models.OperatorAction) (changed int, err error) {
@@ -140,8 +140,8 @@ func (t *tx) lockTermsToChange() error {
 
 const (
 	readTerms = "SELECT terms_digest FROM programme_state"
-	// In a snapshot that is older than their last change, this asks for the
-	// transaction to be run again.
+	// In a snapshot that is older than their last change, this has the transaction
+	// retried.
 	readTermsInSnapshot = readTerms + " FOR SHARE"
 	shareTerms          = "SELECT pg_advisory_xact_lock_shared($1)"
 )

@@ -6,12 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/sethvargo/go-retry"
 	"gorm.io/gorm"
 
 	"referral/internal/sleep"
@@ -45,20 +45,20 @@ func (s *Store) write(ctx context.Context, what string, fn func(*tx) error) erro
 // writeBatches is write for an fn that sends beginReadCommitted with its first
 // statements and COMMIT with its last ones, which saves two round trips.
 func (s *Store) writeBatches(ctx context.Context, what string, fn func(*tx) error) error {
-	err := repeat(ctx, func() error { return s.session(ctx, fn) })
+	err := retryConflicts(ctx, func() error { return s.session(ctx, fn) })
 	if isRetryable(err) {
-		return failed(what, models.NameRejection(err)) // a conflict, however long it lasts, is not an error of the data
+		return wrap(what, models.NameRejection(err)) // a conflict, however long it lasts, is not an error of the data
 	}
-	return failed(what, classify(err))
+	return wrap(what, classify(err))
 }
 
 // snapshot runs fn in a transaction that sees one state of the database and writes
 // nothing. It is retried like write.
 func (s *Store) snapshot(ctx context.Context, what string, fn func(*tx) error) error {
-	return failed(what, classify(repeat(ctx, func() error { return s.once(ctx, beginReadOnly, fn) })))
+	return wrap(what, classify(retryConflicts(ctx, func() error { return s.once(ctx, beginReadOnly, fn) })))
 }
 
-func failed(what string, err error) error {
+func wrap(what string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -69,20 +69,23 @@ func (s *Store) once(ctx context.Context, begin string, fn func(*tx) error) erro
 	return s.session(ctx, func(t *tx) error { return t.transaction(ctx, begin, fn) })
 }
 
-const maxAttempts = 12
+// maxAttempts and the waits between attempts let a conflict last for half a second.
+const (
+	maxAttempts = 12
+	firstWait   = 2 * time.Millisecond
+	longestWait = 60 * time.Millisecond
+)
 
-// repeat does a piece of work again while it conflicts with other transactions, each
-// time a little later.
-func repeat(ctx context.Context, work func() error) error {
-	for attempt := 1; ; attempt++ {
+// retryConflicts repeats work that conflicts with other transactions.
+func retryConflicts(ctx context.Context, work func() error) error {
+	waits := retry.WithMaxRetries(maxAttempts-1, retry.WithJitterPercent(90, sleep.Backoff(firstWait, longestWait)))
+	return retry.Do(ctx, waits, func(context.Context) error {
 		err := work()
-		if err == nil || attempt == maxAttempts || !isRetryable(err) {
-			return err
+		if isRetryable(err) {
+			return retry.RetryableError(err)
 		}
-		if !sleep.For(ctx, time.Duration(attempt)*time.Millisecond*time.Duration(1+rand.IntN(10))) {
-			return ctx.Err()
-		}
-	}
+		return err
+	})
 }
 
 // session runs fn on a connection of its own. A transaction that fn leaves open is
@@ -111,7 +114,7 @@ func (t *tx) transaction(ctx context.Context, begin string, fn func(*tx) error) 
 	if err == nil {
 		err = readCommit(rows)
 	}
-	return failed("committing", err)
+	return wrap("committing", err)
 }
 
 const commit = "COMMIT"
@@ -143,7 +146,7 @@ func rollBack(ctx context.Context, raw *pgx.Conn) (wasOpen bool) {
 	return true
 }
 
-// onConnection runs fn on a connection that is its own meanwhile.
+// onConnection runs fn on a connection of its own.
 func (s *Store) onConnection(ctx context.Context, fn func(*sql.Conn, *pgx.Conn) error) error {
 	conn, err := s.sql.Conn(ctx)
 	if err != nil {
@@ -167,9 +170,8 @@ func release(conn *sql.Conn, raw *pgx.Conn) {
 	_ = conn.Close()
 }
 
-// pgxConn reaches the driver's connection under a database/sql one, for COPY.
-// It leaves the callback on purpose: the *sql.Conn is ours alone until Close, and
-// GORM could not be used inside the callback.
+// pgxConn is the driver's connection under a database/sql one. It may leave the
+// callback, because the *sql.Conn has one user until Close.
 func pgxConn(conn *sql.Conn) (*pgx.Conn, error) {
 	var raw *pgx.Conn
 	err := conn.Raw(func(driver any) error {
@@ -180,14 +182,14 @@ func pgxConn(conn *sql.Conn) (*pgx.Conn, error) {
 		raw = c.Conn()
 		return nil
 	})
-	return raw, failed("reaching the database connection", err)
+	return raw, wrap("reaching the database connection", err)
 }
 
-// errAgain asks for the transaction to be run again.
-var errAgain = errors.New("the rows to lock have changed meanwhile")
+// errRetry has the transaction retried.
+var errRetry = errors.New("the rows to lock have changed since they were read")
 
 func isRetryable(err error) bool {
-	if errors.Is(err, errAgain) {
+	if errors.Is(err, errRetry) {
 		return true
 	}
 	var pg *pgconn.PgError

@@ -9,8 +9,7 @@ import (
 	"referral/models"
 )
 
-// dateValue and uuidValue carry the vocabulary's days and identifiers through
-// database/sql.
+// dateValue and uuidValue carry days and identifiers through database/sql.
 type dateValue models.Date
 
 // Value writes "2026-04-20".
@@ -42,9 +41,9 @@ func (u *uuidValue) Scan(src any) error {
 	return err
 }
 
-// storable is a text for people as the database can keep it: it refuses NUL and
-// what is no UTF-8, and a reason may quote either.
-func storable(text string) string {
+// validText is a text without what the database refuses: NUL and invalid UTF-8, which a
+// reason may quote.
+func validText(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 

@@ -14,5 +14,5 @@ func SchemaVersion() (int64, error) {
 		return 0, fmt.Errorf("opening the migrations: %w", err)
 	}
 	version, err := goose.NumericComponent(files[len(files)-1].Name())
-	return version, failed("reading the version of the newest migration", err)
+	return version, wrap("reading the version of the newest migration", err)
 }

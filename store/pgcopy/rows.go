@@ -123,8 +123,8 @@ func (r *Rows) Date(v models.Date) *Rows { return r.Int4(int(v) - epochDay) }
 // Time appends a timestamptz.
 func (r *Rows) Time(v time.Time) *Rows { return r.Int8(v.UnixMicro() - epochUnix*1_000_000) }
 
-// Send writes the rows to a table, all columns named. The rows are good for nothing
-// else afterwards.
+// Send writes the rows to a table, which names all columns. They may only be reset
+// afterwards.
 func (r *Rows) Send(ctx context.Context, conn *pgx.Conn, table string) error {
 	if r.count == 0 {
 		return nil
