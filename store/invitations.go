@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"referral/models"
 )
 
 type invitationRecord struct {
 	AccountID    int64     `gorm:"primaryKey;autoIncrement:false"`
-	InvitationID uuidValue `gorm:"primaryKey;type:uuid"`
+	InvitationID uuid.UUID `gorm:"primaryKey;type:uuid"`
 	Channel      models.Channel
 	Recipient    string
-	RecipientKey digestValue `gorm:"type:bytea"`
+	RecipientKey []byte
 	Code         string
-	Day          dateValue
+	Day          time.Time
 	State        models.InvitationState
 	Attempts     int
 	PutOff       int
@@ -26,7 +28,7 @@ type invitationRecord struct {
 	InDoubt      bool
 	TransportID  string `gorm:"column:carrier_id"`
 	Token        string
-	TokenHash    digestValue `gorm:"type:bytea"`
+	TokenHash    []byte
 	CreatedAt    time.Time
 	ChangedAt    time.Time
 }
@@ -41,10 +43,11 @@ func (r *invitationRecord) invitation() models.Invitation {
 }
 
 func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord {
+	digest := models.TokenDigest(q.Token)
 	return invitationRecord{
-		AccountID: q.AccountID, InvitationID: uuidValue(q.ID), Channel: q.Channel, Recipient: q.Recipient, RecipientKey: digestValue(q.Key),
-		Code: q.Code, Day: dateValue(q.Day), State: models.InvitationQueued, NextTryAt: now,
-		Token: q.Token, TokenHash: digestValue(models.TokenDigest(q.Token)), CreatedAt: now, ChangedAt: now,
+		AccountID: q.AccountID, InvitationID: uuid.UUID(q.ID), Channel: q.Channel, Recipient: q.Recipient, RecipientKey: q.Key[:],
+		Code: q.Code, Day: q.Day.Time(), State: models.InvitationQueued, NextTryAt: now,
+		Token: q.Token, TokenHash: digest[:], CreatedAt: now, ChangedAt: now,
 	}
 }
 
@@ -100,7 +103,7 @@ func (t *tx) lockInvitationDay(q *models.InvitationRequest) (taken int, err erro
 
 func (t *tx) invitationByID(q *models.InvitationRequest) (i models.Invitation, found bool, err error) {
 	var records []invitationRecord
-	err = t.Where("account_id = ? AND invitation_id = ?", q.AccountID, uuidValue(q.ID)).Limit(1).Find(&records).Error
+	err = t.Where("account_id = ? AND invitation_id = ?", q.AccountID, uuid.UUID(q.ID)).Limit(1).Find(&records).Error
 	if err != nil {
 		return i, false, fmt.Errorf("looking for the same invitation: %w", err)
 	}
@@ -142,7 +145,7 @@ func (s *Store) Invitations(ctx context.Context, account int64, after models.UUI
 	q := s.gorm.WithContext(ctx).Where("account_id = ?", account)
 	if after != (models.UUID{}) {
 		q = q.Where(`(created_at, invitation_id) < (SELECT created_at, invitation_id FROM invitations
-			WHERE account_id = ? AND invitation_id = ?)`, account, uuidValue(after))
+			WHERE account_id = ? AND invitation_id = ?)`, account, uuid.UUID(after))
 	}
 	var records []invitationRecord
 	err := q.Order("created_at DESC, invitation_id DESC").Limit(limit).Find(&records).Error

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
 	"referral/models"
@@ -73,7 +74,7 @@ func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.Invitation
 func (t *tx) lockClaimed(c models.InvitationClaim) (*invitationRecord, error) {
 	var records []invitationRecord
 	err := t.Clauses(clause.Locking{Strength: "UPDATE"}).
-		Where("account_id = ? AND invitation_id = ? AND attempts = ?", c.AccountID, uuidValue(c.ID), c.Attempt).Find(&records).Error
+		Where("account_id = ? AND invitation_id = ? AND attempts = ?", c.AccountID, uuid.UUID(c.ID), c.Attempt).Find(&records).Error
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}

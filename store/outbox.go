@@ -7,13 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"referral/models"
 )
 
 type outboxRecord struct {
 	AccountID int64
 	Seq       int64     `gorm:"primaryKey;autoIncrement"`
-	EventID   uuidValue `gorm:"type:uuid"`
+	EventID   uuid.UUID `gorm:"type:uuid"`
 	Type      models.OutboxEventType
 	Data      string `gorm:"type:jsonb"`
 	At        time.Time

@@ -10,8 +10,8 @@ import (
 
 type periodRecord struct {
 	Period    models.Period `gorm:"primaryKey;autoIncrement:false"`
-	MinDay    dateValue
-	MaxDay    dateValue
+	MinDay    time.Time
+	MaxDay    time.Time
 	StartedAt *time.Time
 	SettledAt *time.Time
 	ClosedAt  *time.Time

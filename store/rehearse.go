@@ -23,7 +23,7 @@ func (s *Store) Rehearse(ctx context.Context, q models.RunRequest, settle models
 }
 
 func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error) (models.Run, error) {
-	period := periodRecord{Period: q.Period, MinDay: dateValue(q.Period.First()), MaxDay: dateValue(q.Period.End())}
+	period := periodRecord{Period: q.Period, MinDay: q.Period.First().Time(), MaxDay: q.Period.End().Time()}
 	if err := t.Where("period = ?", q.Period).Limit(1).Find(&period).Error; err != nil {
 		return models.Run{}, fmt.Errorf("reading period %s: %w", q.Period, err)
 	}
@@ -38,7 +38,7 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle models.Se
 		return run, err
 	}
 	for _, b := range bounds {
-		c, err := t.loadInput(ctx, scope{record.Kind, q.Period, b[0], b[1], models.Date(period.MinDay), models.Date(period.MaxDay)})
+		c, err := t.loadInput(ctx, scope{record.Kind, q.Period, b[0], b[1], dayOf(period.MinDay), dayOf(period.MaxDay)})
 		if err != nil {
 			return run, err
 		}

@@ -194,7 +194,7 @@ func candidatesOf(kind models.RunKind, p *periodRecord) (string, []any) {
 		all += " UNION " + postedIn
 	}
 	return all, []any{
-		p.Period, models.Date(p.MinDay).Time(), models.Date(p.MaxDay).Time(), p.Period.First().Time(), p.Period.End().Time(),
+		p.Period, p.MinDay, p.MaxDay, p.Period.First().Time(), p.Period.End().Time(),
 	}
 }
 

@@ -23,7 +23,7 @@ func (t *tx) loadScope(r *runRecord, from, to int64) (scope, error) {
 	if err := t.Where("period = ?", r.Period).Limit(1).Find(&p).Error; err != nil {
 		return scope{}, fmt.Errorf("reading period %s: %w", r.Period, err)
 	}
-	return scope{r.Kind, r.Period, from, to, models.Date(p.MinDay), models.Date(p.MaxDay)}, nil
+	return scope{r.Kind, r.Period, from, to, dayOf(p.MinDay), dayOf(p.MaxDay)}, nil
 }
 
 // settlementInput is the accounts of a scope with all that a settlement needs of them.

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"referral/models"
+)
+
+// ErrPostedMeanwhile says that a run has posted to a period since the totals to be
+// signed were taken: they have to be taken again.
+var ErrPostedMeanwhile = errors.New("a run has posted to it since its totals were taken")
+
+// NotClosed says why a period is not closed.
+type NotClosed struct {
+	Period     models.Period
+	Already    *models.Signature // it is closed by this
+	Obstacles  []string          // hold whatever anybody says
+	Objections []string          // may be overridden
+}
+
+// Error is all reasons in a line.
+func (e *NotClosed) Error() string {
+	if e.Already != nil {
+		return fmt.Sprintf("period %s is closed already: signed by %s on %s", e.Period, e.Already.Who, e.Already.At.Format(time.RFC3339))
+	}
+	return fmt.Sprintf("period %s cannot be closed: %s", e.Period, strings.Join(append(append([]string{}, e.Obstacles...), e.Objections...), "; "))
+}
+
+// ClosePeriod signs a period off with the totals taken when its newest run was
+// s.LastRun. s.Objections are those that the caller has found; what the database
+// shows is added. With an override they are recorded, without one they hold: the
+// error is then a *NotClosed with every reason.
+func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (signed models.Signature, err error) {
+	p := signature.Period
+	err = s.write(ctx, fmt.Sprintf("closing period %s", p), func(tx *tx) error {
+		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
+		}
+		signed = signature
+		signed.At = tx.now
+		no, err := tx.findObstacles(&signed)
+		if err != nil {
+			return err
+		}
+		if no.Already != nil || len(no.Obstacles) > 0 || len(no.Objections) > 0 && signed.Override == "" {
+			return no
+		}
+		if signed.Objections = no.Objections; len(signed.Objections) == 0 {
+			signed.Override = "" // nothing had to be overridden
+		}
+		return tx.signOff(&signed)
+	})
+	var no *NotClosed
+	if errors.As(err, &no) {
+		return signed, no
+	}
+	return signed, err
+}
+
+func (t *tx) findObstacles(s *models.Signature) (*NotClosed, error) {
+	no := &NotClosed{Period: s.Period, Objections: append([]string{}, s.Objections...)}
+	var record periodRecord
+	err := t.Where("period = ?", s.Period).Take(&record).Error
+	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, fmt.Errorf("reading period %s: %w", s.Period, err)
+	}
+	if record.ClosedAt != nil {
+		no.Already = &models.Signature{Period: s.Period, Who: *record.ClosedBy, At: record.ClosedAt.UTC()}
+		return no, nil
+	}
+	if record.SettledAt == nil {
+		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it has not been run: `referral run %s` first", s.Period))
+	}
+	if err := t.checkRuns(s, no); err != nil {
+		return nil, err
+	}
+	return no, t.checkWaiting(s.Period, no)
+}
+
+// checkRuns makes sure that what is signed is final: nothing is being posted to the
+// period, nor was since the totals were taken.
+func (t *tx) checkRuns(s *models.Signature, no *NotClosed) error {
+	var underWay, newer bool
+	_, err := t.scan("looking for runs under way", []any{&underWay, &newer}, `SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false), coalesce(bool_or(run_id > $2), false)
+		FROM runs WHERE (period = $1 OR posting_period = $1) AND state NOT IN ('braked', 'abandoned')`, s.Period, s.LastRun)
+	if err != nil {
+		return err
+	}
+	switch {
+	case underWay:
+		no.Obstacles = append(no.Obstacles, "a run is under way that posts to it: close it when that has ended")
+	case newer && len(no.Obstacles) == 0: // one that was not run has no totals
+		return ErrPostedMeanwhile
+	}
+	return nil
+}
+
+func (t *tx) checkWaiting(p models.Period, no *NotClosed) error {
+	var stale int64
+	var braked bool
+	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked}, `SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
+		EXISTS (SELECT 1 FROM runs WHERE posting_period = $1 AND state = 'braked')`, p)
+	if err != nil {
+		return err
+	}
+	if stale > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (`referral run %s`)", stale, p))
+	}
+	if braked {
+		no.Objections = append(no.Objections, "the brake holds a run that would post to it")
+	}
+	var open []models.Period
+	err = t.Model(&periodRecord{}).Where("period < ? AND closed_at IS NULL", p).Order("period").Pluck("period", &open).Error
+	if err != nil {
+		return fmt.Errorf("looking for open periods: %w", err)
+	}
+	if len(open) > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("earlier periods are open: %s", listPeriods(open)))
+	}
+	return nil
+}
+
+// shownPeriods is how many open periods a message names.
+const shownPeriods = 12
+
+func listPeriods(periods []models.Period) string {
+	var names []string
+	for _, p := range periods[:min(len(periods), shownPeriods)] {
+		names = append(names, p.String())
+	}
+	if rest := len(periods) - len(names); rest > 0 {
+		names = append(names, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (t *tx) signOff(s *models.Signature) error {
+	err := t.Model(&periodRecord{Period: s.Period}).Updates(map[string]any{"closed_at": s.At, "closed_by": s.Who}).Error
+	if err != nil {
+		return fmt.Errorf("marking period %s as closed: %w", s.Period, err)
+	}
+	if err := t.saveSignature(s); err != nil {
+		return err
+	}
+	act := models.OperatorAction{Who: s.Who, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason}
+	if s.Override != "" {
+		act.What, act.Reason = models.ActionCloseOverride, s.Override+" (against: "+strings.Join(s.Objections, "; ")+")"
+	}
+	return t.recordAction(act)
+}
+
+// ErrNotReopened says why a period stays as it is.
+var ErrNotReopened = errors.New("it cannot be reopened")
+
+// ReopenPeriod takes a signature back, while no later period is signed: later
+// differences are posted to the period itself again. What was signed is kept.
+func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.OperatorAction) error {
+	err := s.write(ctx, fmt.Sprintf("reopening period %s", p), func(tx *tx) error {
+		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
+		}
+		if err := tx.checkReopening(p); err != nil {
+			return err
+		}
+		err := tx.Model(&periodRecord{Period: p}).Updates(map[string]any{"closed_at": nil, "closed_by": nil}).Error
+		if err != nil {
+			return fmt.Errorf("marking it as open: %w", err)
+		}
+		return tx.recordAction(by)
+	})
+	return err
+}
+
+func (t *tx) checkReopening(p models.Period) error {
+	var closed []models.Period
+	err := t.Model(&periodRecord{}).Where("period >= ? AND closed_at IS NOT NULL", p).Order("period").Pluck("period", &closed).Error
+	if err != nil {
+		return fmt.Errorf("looking for closed periods: %w", err)
+	}
+	if len(closed) == 0 || closed[0] != p {
+		return fmt.Errorf("%w: it is not closed", ErrNotReopened)
+	}
+	if len(closed) > 1 {
+		return fmt.Errorf("%w: later periods are closed: %s", ErrNotReopened, listPeriods(closed[1:]))
+	}
+	var runs int64
+	err = t.Model(&runRecord{}).Where("period = ? AND state IN ('rehearsing', 'posting')", p).Count(&runs).Error
+	if err != nil {
+		return fmt.Errorf("looking for runs under way: %w", err)
+	}
+	if runs > 0 {
+		return fmt.Errorf("%w: a run of it is under way; try again when that has ended", ErrNotReopened)
+	}
+	return nil
+}
