@@ -9,7 +9,7 @@
 //     invitations, dead letters, the outbox). Locks are clauses. Its Raw is used once, in
 //     ClaimInvitations, for an UPDATE that returns records; GORM has no clause for the
 //     locked subquery.
-//   - pgx with SQL of our own, through exec, scan and each: counting, upserts and
+//   - pgx with SQL of our own, through exec, scan and list: counting, upserts and
 //     everything else that is a statement rather than a record. Outside a transaction such a
 //     statement is one round trip.
 //   - Package pgcopy: anything whose rows grow with the accounts or the invoices, and the

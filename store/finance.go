@@ -44,18 +44,6 @@ func (s *Store) Months(ctx context.Context) ([]models.MonthOverview, error) {
 	return list(ctx, s, "reading the months", scanMonth, monthsQuery)
 }
 
-// list is the rows of one statement, each read by read.
-func list[T any](ctx context.Context, s *Store, what string, read pgx.RowToFunc[T], sql string, args ...any) (all []T, err error) {
-	err = s.statement(ctx, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, sql, args...)
-		if err == nil {
-			all, err = pgx.CollectRows(rows, read)
-		}
-		return err
-	})
-	return all, failed(what, err)
-}
-
 func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 	var started, settled, closed, signedAt, checked, runStarted, runFinished *time.Time
 	var signed models.SignedMonth

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm/clause"
 
 	"referral/models"
-	"referral/store/pgcopy"
 )
 
 // ClaimInvitations claims up to limit invitations of a channel that are due for a
@@ -151,12 +151,11 @@ func (t *tx) release(r *invitationRecord, repeatable []string) error {
 
 // InvitationQueues is what waits to be sent, for each channel that has something.
 func (s *Store) InvitationQueues(ctx context.Context) ([]models.InvitationQueue, error) {
-	var list []models.InvitationQueue
-	err := s.each(ctx, "the invitations that wait", func(v [][]byte) {
-		list = append(list, models.InvitationQueue{
-			Channel: models.Channel(v[0]), Waiting: pgcopy.Int8(v[1]), Claimed: pgcopy.Int8(v[2]), Oldest: pgcopy.Time(v[3]),
-		})
+	return list(ctx, s, "counting the invitations that wait", func(row pgx.CollectableRow) (q models.InvitationQueue, err error) {
+		var oldest *time.Time
+		err = row.Scan(&q.Channel, &q.Waiting, &q.Claimed, &oldest)
+		q.Oldest = zeroTime(oldest)
+		return q, err
 	}, `SELECT channel, count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'sending'), min(created_at) FILTER (WHERE state = 'queued')
 		FROM invitations WHERE state = 'queued' OR state = 'sending' GROUP BY channel ORDER BY channel`)
-	return list, err
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
 	"referral/store/pgcopy"
 )
@@ -16,14 +18,10 @@ import (
 // the documents to be published again, in the order in which they were posted: an
 // account's documents lie in it in ledger order, whichever runs posted them at once.
 func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error) {
-	var refs []models.ChunkRef
-	err := s.each(ctx, "the documents to publish", func(v [][]byte) {
-		refs = append(refs, models.ChunkRef{RunID: pgcopy.Int8(v[0]), Chunk: pgcopy.Int4(v[1]), Resend: pgcopy.Int8(v[2])})
-	}, `SELECT run_id, chunk, resend FROM (
+	return list(ctx, s, "looking for documents to publish", pgx.RowToStructByPos[models.ChunkRef], `SELECT run_id, chunk, resend FROM (
 			SELECT posting, run_id, chunk_no AS chunk, 0 AS resend FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL
 			UNION ALL SELECT posting, 0, 0, resend_id FROM document_resends WHERE published_at IS NULL) u
 		ORDER BY posting, run_id, chunk, resend LIMIT $1`, limit)
-	return refs, err
 }
 
 // LoadChunk reads what a chunk posted, in order per account.

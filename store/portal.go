@@ -4,8 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
-	"referral/store/pgcopy"
 )
 
 // portalQuery is all that the main page of one account is made of, in one
@@ -118,11 +119,11 @@ const referredQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '')
 // ReferredAccounts is up to limit invitees of an inviter behind a cursor, the newest
 // first.
 func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error) {
-	var list []models.ReferredAccount
-	err := s.each(ctx, "an inviter's invitees", func(v [][]byte) {
-		list = append(list, models.ReferredAccount{InviteeID: pgcopy.Int8(v[0]), ActivatedAt: pgcopy.Time(v[1]), Name: string(v[2])})
+	return list(ctx, s, "reading an inviter's invitees", func(row pgx.CollectableRow) (r models.ReferredAccount, err error) {
+		err = row.Scan(&r.InviteeID, &r.ActivatedAt, &r.Name)
+		r.ActivatedAt = r.ActivatedAt.UTC()
+		return r, err
 	}, referredQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
-	return list, err
 }
 
 // ActivationOutcome is a request to activate a code with its decision. found is false when

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm/clause"
 
 	"referral/models"
@@ -310,10 +311,8 @@ func (t *tx) saveRun(r *runRecord) error {
 
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.
 func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
-	var list []models.ParkedAccount
-	err := s.each(ctx, "parked accounts", func(v [][]byte) { list = append(list, readParked(v)) },
+	return list(ctx, s, "reading parked accounts", pgx.RowToStructByPos[models.ParkedAccount],
 		"SELECT "+parkedColumns+" FROM parked_accounts WHERE run_id = $1 ORDER BY account_id, invoice_id LIMIT $2", run, limit)
-	return list, err
 }
 
 const parkedColumns = "account_id, invoice_id, period, error"

@@ -6,8 +6,6 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-
-	"referral/store/pgcopy"
 )
 
 // withoutFlush is for writes that may be lost in a crash of the server, or that a later
@@ -48,11 +46,16 @@ func (s *Store) scan(ctx context.Context, what string, into []any, sql string, a
 	return err == nil, wrap(what, err)
 }
 
-// each is statement for a query whose rows are handed to fn by [pgcopy.Each]. fn must
-// not keep rows of an attempt that is repeated: a single statement conflicts before it
-// gives any.
-func (s *Store) each(ctx context.Context, what string, fn func(values [][]byte), sql string, args ...any) error {
-	return s.statement(ctx, func(conn *pgx.Conn) error { return pgcopy.Each(ctx, conn, what, fn, sql, args...) })
+// list is statement for a query that gives rows, each of which is read by read.
+func list[T any](ctx context.Context, s *Store, what string, read pgx.RowToFunc[T], sql string, args ...any) (all []T, err error) {
+	err = s.statement(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, sql, args...)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, read)
+		}
+		return err
+	})
+	return all, wrap(what, err)
 }
 
 // exec runs a statement that gives no rows in the transaction.
