@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,12 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
+
+// finder is an expression whose value finds things on a page by what a person would
+// call them.
+//
+//go:embed finder.js
+var finder string
 
 // Keys for Press.
 const (
