@@ -48,11 +48,11 @@ type Options struct {
 // Broker is a running Kafka.
 type Broker struct {
 	*subprocess.Server
-	o        Options
-	java     toolcache.Tool
-	jars     string
-	password string
-	addresses
+	o         Options
+	java      toolcache.Tool
+	jars      string
+	password  string
+	addresses addresses
 }
 
 type addresses struct{ Plain, SASL, Controller string }

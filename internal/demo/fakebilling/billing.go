@@ -72,19 +72,17 @@ func (b *Billing) Stop() error {
 }
 
 func (b *Billing) run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		fetches := b.client.PollFetches(ctx)
 		err := fetches.Err()
 		if err == nil {
 			err = b.answer(ctx, fetches.Records())
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("the fake billing has ended: %w", err)
 		}
 	}
+	return nil
 }
 
 // answer answers a batch and only then commits it: what is read again after a crash
