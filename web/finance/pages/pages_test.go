@@ -295,7 +295,7 @@ func TestRegisterAndItsExportsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer book.Close()
+	defer func() { _ = book.Close() }()
 	sheet := book.GetSheetName(0)
 	formula, err := book.GetCellFormula(sheet, "K252")
 	value, failed := book.GetCellValue(sheet, "C2", excelize.Options{RawCellValue: true})
