@@ -300,7 +300,7 @@ func (r *Reconciliation) hold(held []models.HeldLine) {
 	for _, h := range held {
 		r.Held[h.Service] = r.Held[h.Service].Add(models.Counted(1, h.Amount))
 		r.note(Notice{Kind: NoticeHeld, AccountID: h.AccountID, InvoiceID: h.InvoiceID,
-			Detail: fmt.Sprintf("line %s: service %q is on no list", h.LineID, h.Service), Amount: h.Amount})
+			Detail: fmt.Sprintf("line %s: the terms neither discount nor exclude the service %q", h.LineID, h.Service), Amount: h.Amount})
 	}
 }
 

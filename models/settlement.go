@@ -75,7 +75,8 @@ func (o *SettlementResult) AllParked() []ParkedAccount {
 	return all
 }
 
-// HeldLine is a line whose service is on no list: no discount until it is.
+// HeldLine is a line whose service the terms neither discount nor exclude: it gets no
+// discount until they do.
 type HeldLine struct {
 	AccountID int64
 	Period    Period
