@@ -143,7 +143,7 @@ func (w *world) checkLetter(b *badMessage, letter *record, origins map[string][]
 	}
 }
 
-// deadLetter is what `dead-letters list --format json` says of a letter.
+// deadLetter is what `dead-letters list --format json` returns about a message.
 type deadLetter struct {
 	ID     int64  `json:"id"`
 	State  string `json:"state"`

@@ -40,7 +40,7 @@ func invoice(account, amount int64) message {
 		"lines":[{"line_id":"1","service":"subscription","from":"2026-03-01","to":"2026-04-01","amount_minor":%d}]}`, account, account, amount)
 }
 
-// mirror is a model that is told all that the world is told.
+// mirror is a reference model that gets every message that the world gets.
 type mirror struct {
 	w     *world
 	model *reference.Model

@@ -16,7 +16,7 @@ func (p *faultyRun) settleByJumps() {
 	w.t.Helper()
 	p.clock = filepath.Join(w.t.TempDir(), "clock")
 	defer func() { p.clock = "" }()
-	end := p.life.Period(0).End().Time() // a midnight of UTC: 03:00 in Moscow
+	end := p.workload.Period(0).End().Time() // a midnight of UTC: 03:00 in Moscow
 	p.setClock(end.Add(-2 * time.Hour))
 	all := p.launch("--only=consumer,scheduler,web")
 	all.ready()

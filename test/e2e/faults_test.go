@@ -89,25 +89,25 @@ func closing(t *testing.T, stop func() error) {
 // fault is something that breaks.
 type fault struct {
 	name string
-	// strike breaks it once, in the middle of a transaction of a stage; nil where
+	// breakOnce breaks it once, in the middle of a transaction of a stage; nil where
 	// cut breaks connections all the time.
-	strike func(*faultyRun)
-	cut    func(*faultyRun)
+	breakOnce      func(*faultyRun)
+	cutConnections func(*faultyRun)
 	// settle has the first month settled otherwise than at a start.
-	settle func(*faultyRun)
+	settleFirstMonth func(*faultyRun)
 	// between the two months something may be changed in peace.
 	between func(*faultyRun)
 	// send sends messages otherwise than plainly.
 	send func(*faultyRun, []message)
 }
 
-// serverFaults are those that every program on the bench feels.
+// serverFaults are those that affect every program on the servers.
 func serverFaults() []fault {
 	return []fault{
-		{name: "the database is killed", strike: (*faultyRun).killDatabase},
-		{name: "the broker is killed", strike: (*faultyRun).killBroker},
-		{name: "connections to the database are cut", cut: (*faultyRun).cutDatabase},
-		{name: "connections to the broker are cut", cut: (*faultyRun).cutBroker},
+		{name: "the database is killed", breakOnce: (*faultyRun).killDatabase},
+		{name: "the broker is killed", breakOnce: (*faultyRun).killBroker},
+		{name: "connections to the database are cut", cutConnections: (*faultyRun).cutDatabase},
+		{name: "connections to the broker are cut", cutConnections: (*faultyRun).cutBroker},
 	}
 }
 
@@ -116,7 +116,7 @@ func otherFaults() []fault {
 	return []fault{
 		{name: "transactions are aborted", send: (*faultyRun).sendInTransactions},
 		{name: "topics are recreated", between: (*faultyRun).recreateTopics, send: (*faultyRun).sendAgain},
-		{name: "the clock jumps", settle: (*faultyRun).settleByJumps},
+		{name: "the clock jumps", settleFirstMonth: (*faultyRun).settleByJumps},
 	}
 }
 
@@ -127,7 +127,7 @@ type faultyRun struct {
 	fault    fault
 	database *pgproxy.Proxy
 	r        *rand.Rand
-	struck   bool   // in this phase
+	broken   bool   // in this phase
 	clock    string // file that moves the clock of processes; empty for none
 }
 
@@ -143,13 +143,13 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 		t.Fatal(err)
 	}
 	p := &faultyRun{
-		generator: generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}, b: b, fault: f,
+		generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}, b: b, fault: f,
 		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 	}
 	w.deliver = p.send
 	before := b.via.Cuts()
-	if f.cut != nil {
-		f.cut(p)
+	if f.cutConnections != nil {
+		f.cutConnections(p)
 	}
 	p.firstMonth()
 	if f.between != nil {
@@ -158,7 +158,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	p.secondMonth()
 	p.database.DropPlan()
 	b.via.DropPlan()
-	if cuts := p.database.Cuts() + b.via.Cuts() - before; f.cut != nil && cuts == 0 {
+	if cuts := p.database.Cuts() + b.via.Cuts() - before; f.cutConnections != nil && cuts == 0 {
 		t.Error("no connection was cut")
 	} else {
 		t.Logf("%d connections were cut", cuts)
@@ -175,11 +175,11 @@ func (p *faultyRun) firstMonth() {
 	p.taken()
 	p.stop(taking)
 
-	if err := p.model.Run(p.life.Period(0).String()); err != nil {
+	if err := p.model.Run(p.workload.Period(0).String()); err != nil {
 		p.w.t.Fatal(err)
 	}
-	if p.fault.settle != nil {
-		p.fault.settle(p)
+	if p.fault.settleFirstMonth != nil {
+		p.fault.settleFirstMonth(p)
 	} else {
 		p.settleAtStart()
 	}
@@ -213,12 +213,12 @@ func (p *faultyRun) firstRun() {
 // secondMonth is one process that does everything.
 func (p *faultyRun) secondMonth() {
 	p.w.t.Helper()
-	p.struck = false
+	p.broken = false
 	all := p.launch()
 	p.tell(1)
 	p.taken()
 	for month := range twoMonths {
-		p.run(p.life.Period(month).String())
+		p.run(p.workload.Period(month).String())
 	}
 	p.check("the second month")
 	p.stop(all)
@@ -229,7 +229,7 @@ func (p *faultyRun) secondMonth() {
 func (p *faultyRun) taken() {
 	p.w.t.Helper()
 	p.w.until("taking every invoice", func() (bool, string) {
-		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.facts[workload.Invoices]
+		n, want := p.maybe(`SELECT count(*) FROM invoices`), p.sentFacts[workload.Invoices]
 		return n >= int64(want), fmt.Sprintf("%d of %d", n, want)
 	})
 	p.w.drained()
@@ -273,11 +273,11 @@ func (p *faultyRun) send(batch []message) {
 	if p.fault.send != nil {
 		write = func(batch []message) { p.fault.send(p, batch) }
 	}
-	if p.struck || p.fault.strike == nil || batch[0].topic == string(workload.Registered) {
+	if p.broken || p.fault.breakOnce == nil || batch[0].topic == string(workload.Registered) {
 		write(batch)
 		return
 	}
-	p.struck = true
+	p.broken = true
 	p.w.drained() // nothing else is under way
 	release := p.hold("activations, invoices")
 	write(batch)
@@ -288,7 +288,7 @@ func (p *faultyRun) send(batch []message) {
 // transaction. Without a fault that strikes there is nothing to hold.
 func (p *faultyRun) hold(tables string) (release func()) {
 	p.w.t.Helper()
-	if p.fault.strike == nil {
+	if p.fault.breakOnce == nil {
 		return func() {}
 	}
 	ctx := context.WithoutCancel(p.w.t.Context())
@@ -307,16 +307,16 @@ func (p *faultyRun) hold(tables string) (release func()) {
 }
 
 // strikeWhileBlocked waits until a program waits for what is held, and lets the
-// fault strike.
+// fault occur.
 func (p *faultyRun) strikeWhileBlocked(release func()) {
 	p.w.t.Helper()
-	if p.fault.strike == nil {
+	if p.fault.breakOnce == nil {
 		return
 	}
 	p.w.until("a program in the middle of its work", func() (bool, string) {
 		return p.maybe(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0, "none waits"
 	})
-	p.fault.strike(p)
+	p.fault.breakOnce(p)
 	release()
 }
 

@@ -151,7 +151,7 @@ func setting(t *testing.T, name string) string {
 	return value
 }
 
-// letter waits for the only mail to somebody.
+// letter waits for the only mail to an address.
 func (f *friends) letter(t *testing.T, to string) fakesmtp.Mail {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -175,7 +175,7 @@ func (f *friends) short(t *testing.T, n int) smppserver.Message {
 	return messages[n-1]
 }
 
-// client is a registration as the PBX tells it.
+// client is a registration as the PBX sends it.
 func client(account int64, name, at string) message {
 	return fact("registered", "/pbx", "pbx.registered.v1", fmt.Sprint("r-", account), account,
 		`{"account_id":%d,"name":%s,"tax_id":"77%08d","registered_at":%q,"promo_until":%q}`,

@@ -51,10 +51,10 @@ func (c *portalWorld) storyOfARelease() []releaseFact {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l := generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
+	l := generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}
 	var facts []releaseFact
 	tell := func(m message) {
-		l.facts[workload.Topic(m.topic)]++
+		l.sentFacts[workload.Topic(m.topic)]++
 		l.good(m)
 		l.send(m)
 	}
@@ -70,7 +70,7 @@ func (c *portalWorld) storyOfARelease() []releaseFact {
 			c.post(releaseInviter, "/api/v1/membership", `{}`)
 			c.post(releaseNewcomer, "/api/v1/activations", fmt.Sprintf(`{"code":%q}`, w.codes[releaseInviter]))
 			l.take(activation(releaseNewcomer, w.codes[releaseInviter], before(0)))
-			l.facts[workload.Activation]++
+			l.sentFacts[workload.Activation]++
 		case releasePhases - 1:
 			tell(activation(releaseFriend, w.codes[releaseInviter], "2026-03-02T09:00:00Z"))
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // spring is a spring in the life of 300 accounts, with what must come out as
-// somebody else's model has calculated it.
+// another model has calculated it.
 type spring struct {
 	phases [2]springPhase
 }

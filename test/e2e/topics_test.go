@@ -17,7 +17,7 @@ type message struct {
 	headers []kafka.Header
 }
 
-// send sends messages in their order, or has somebody else send them.
+// send sends messages in their order, or lets w.deliver send them.
 func (w *world) send(messages ...message) {
 	w.t.Helper()
 	switch {

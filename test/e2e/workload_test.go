@@ -27,13 +27,13 @@ func lifeSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// generator tells a life to a world and to its mirror.
+// generator sends a workload to a world and to its mirror.
 type generator struct {
 	mirror
-	life  *workload.Generator
-	told  workload.Summary
-	facts map[workload.Topic]int // told, each once
-	good  func(message)          // notes what is no bad input; nil for nobody
+	workload  *workload.Generator
+	told      workload.Summary
+	sentFacts map[workload.Topic]int // sent, each counted once
+	good      func(message)          // notes what is no bad input; nil for nobody
 }
 
 const (
@@ -49,7 +49,7 @@ func TestWorkloadIsSettledAsTheReferenceModelCalculates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	teller := generator{mirror: newMirror(w), life: life, facts: map[workload.Topic]int{}}
+	teller := generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}
 	w.serve()
 	for phase := range life.Phases() {
 		teller.tell(phase)
@@ -74,7 +74,7 @@ func (l *generator) tell(phase int) {
 				l.good(one)
 			}
 			if !m.Expected.Repeat {
-				l.facts[m.Topic]++
+				l.sentFacts[m.Topic]++
 			}
 		}
 		if batch = append(batch, one); len(batch) >= sentAtOnce {
@@ -82,14 +82,14 @@ func (l *generator) tell(phase int) {
 			batch = nil
 		}
 	}
-	for m := range l.life.Registrations(phase) {
+	for m := range l.workload.Registrations(phase) {
 		add(&m)
 		issued = append(issued, m.Expected.AccountID)
 	}
 	l.w.send(batch...)
 	batch = nil
 	l.w.learnCodes(issued...)
-	for m, err := range l.life.Rest(phase, func(account int64) (string, bool) { return l.w.codes[account], true }) {
+	for m, err := range l.workload.Rest(phase, func(account int64) (string, bool) { return l.w.codes[account], true }) {
 		if err != nil {
 			l.w.t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func (l *generator) check(what string) {
 	w := l.w
 	w.check(what, l.wanted())
 	for table, topic := range map[string]workload.Topic{"invoices": workload.Invoices, "activations": workload.Activation} {
-		if got, want := w.number(`SELECT count(*) FROM `+table), l.facts[topic]; got != want {
+		if got, want := w.number(`SELECT count(*) FROM `+table), l.sentFacts[topic]; got != want {
 			w.t.Errorf("%s: %d %s taken, want %d", what, got, table, want)
 		}
 	}

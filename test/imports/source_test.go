@@ -55,7 +55,7 @@ func parse(name string, text []byte) (*source, error) {
 	return s, nil
 }
 
-// caller tells a test that stands in a package of its own beside what it tests.
+// caller is whether it is a test in an external package (package x_test).
 func (s *source) caller() bool { return s.test && strings.HasSuffix(s.tree.Name.Name, "_test") }
 
 // at is the place of a node, for people.
@@ -102,7 +102,7 @@ func passBy(root, folder string) error {
 	return nil
 }
 
-// within tells whether an import path or folder is that of base, or below it.
+// within is whether an import path or folder is that of base, or below it.
 func within(p, base string) bool { return p == base || strings.HasPrefix(p, base+"/") }
 
 func withinAny(p string, bases []string) bool {

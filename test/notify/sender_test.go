@@ -14,7 +14,7 @@ import (
 
 const outcomes = `referral_notify_send_attempts_total{channel="email",outcome=`
 
-// first is the id of a rig's first invitation.
+// first is the id of a fixture's first invitation.
 func first() models.UUID { return models.UUID{0, 1} }
 
 func TestTwoReplicasSendEachOnce(t *testing.T) {

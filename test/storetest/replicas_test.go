@@ -48,14 +48,14 @@ func (s fireOnce) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// nightlyStore tells when a scheduler has come to the end of its night's work.
+// nightlyStore signals when a scheduler has finished its nightly job.
 type nightlyStore struct {
 	*store.Store
 	over chan struct{}
 	won  *atomic.Int64
 }
 
-// ClaimSlot is the last thing that a scheduler does at night.
+// ClaimSlot is the last step of the nightly job.
 func (n nightlyStore) ClaimSlot(ctx context.Context, slot string) (bool, error) {
 	won, err := n.Store.ClaimSlot(ctx, slot)
 	if won {
@@ -65,7 +65,7 @@ func (n nightlyStore) ClaimSlot(ctx context.Context, slot string) (bool, error) 
 	return won, err
 }
 
-// observedSchedule is a schedule that tells when a scheduler's clock has begun to follow it.
+// observedSchedule is a schedule that signals when a scheduler's clock has begun to follow it.
 type observedSchedule struct {
 	cron.Schedule
 	once  sync.Once
@@ -78,8 +78,8 @@ func (b *observedSchedule) Next(after time.Time) time.Time {
 	return b.Schedule.Next(after)
 }
 
-// skipListener hears that a scheduler leaves a night out, because it is still at the
-// work of the one before: that night is over, too.
+// skipListener signals the end of a nightly job that a scheduler skips because the
+// one before still runs.
 type skipListener struct {
 	slog.Handler
 	over chan<- struct{}
@@ -100,7 +100,7 @@ func (l skipListener) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// replica is one process; when is the time at which its night strikes by its own
+// replica is one process; when is the time of its nightly job by its own
 // clock.
 func replica(t *testing.T, n nightlyStore, when cron.Schedule, now func() time.Time) (*scheduler.Scheduler, *prometheus.Registry) {
 	t.Helper()
@@ -126,7 +126,7 @@ func replica(t *testing.T, n nightlyStore, when cron.Schedule, now func() time.T
 	return s, registry
 }
 
-// Three replicas whose nights strike in the same second make one run of the month
+// Three replicas whose nightly jobs start in the same second make one run of the month
 // on their database, and one reconciliation.
 func TestThreeReplicasMakeOneRun(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
@@ -170,7 +170,7 @@ func TestThreeReplicasMakeOneRun(t *testing.T) {
 	goleak.VerifyNone(t, ignore)
 }
 
-// The wall clock jumps over the month's run and the night's work, is set back, and
+// The wall clock jumps over the month's run and the nightly job, is set back, and
 // comes there again: three replicas make one run and one reconciliation.
 func TestThreeReplicasMakeOneRunWhenTheClockJumps(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
