@@ -73,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, address := range []*string{&b.Plain, &b.SASL, &b.Controller} {
+	for _, address := range []*string{&b.addresses.Plain, &b.addresses.SASL, &b.addresses.Controller} {
 		if *address, err = subprocess.FreeAddress(); err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (b *Broker) configure(dir string) (err error) {
 	return parsed.Execute(file, struct {
 		addresses
 		LogDir, SASLVia string
-	}{b.addresses, filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.SASL)})
+	}{b.addresses, filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL)})
 }
 
 // quick are settings under which a JVM starts with half the work: the first
@@ -148,11 +148,11 @@ func (b *Broker) command(ctx context.Context, dir string, args ...string) *exec.
 }
 
 // Addr is where clients reach the broker without authentication.
-func (b *Broker) Addr() string { return b.Plain }
+func (b *Broker) Addr() string { return b.addresses.Plain }
 
 // SASLAddr is where clients reach the broker with User and Password, by
 // SCRAM-SHA-256 or SCRAM-SHA-512.
-func (b *Broker) SASLAddr() string { return b.SASL }
+func (b *Broker) SASLAddr() string { return b.addresses.SASL }
 
 // User is the name for SASLAddr.
 func (b *Broker) User() string { return user }
