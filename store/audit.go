@@ -37,9 +37,12 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 		if err := begin(head); err != nil {
 			return err
 		}
-		wide := accountsOf(head.Orphans)
+		unmatched := map[int64]bool{}
+		for i := range head.Orphans {
+			unmatched[head.Orphans[i].AccountID] = true
+		}
 		return tx.audit(ctx, period, see, func(l *historyLoader) error {
-			l.allPeriods, l.uninvoiced = wide, true
+			l.allPeriods, l.uninvoiced = unmatched, true
 			if _, err := l.loadFacts(ctx); err != nil {
 				return err
 			}
@@ -81,14 +84,6 @@ func (s *Store) AuditSize(ctx context.Context, period models.Period) (accounts i
 // their context.
 func (t *tx) disableStatementTimeout() error {
 	return t.exec("lifting the statement timeout", "SET LOCAL statement_timeout = 0")
-}
-
-func accountsOf(answers []models.Result) map[int64]bool {
-	accounts := map[int64]bool{}
-	for i := range answers {
-		accounts[answers[i].AccountID] = true
-	}
-	return accounts
 }
 
 func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AccountHistory) error, load func(*historyLoader) error) error {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -104,8 +103,4 @@ func (t *tx) loadResend(ctx context.Context, doc *models.ChunkDocuments) error {
 		return fmt.Errorf("resend %d names %d documents of the ledger, not one", doc.Ref.Resend, len(doc.Adjustments)+len(doc.Packages))
 	}
 	return nil
-}
-
-func (s *Store) markResent(ctx context.Context, resend int64, at time.Time) error {
-	return s.exec(ctx, fmt.Sprintf("marking resend %d as published", resend), "UPDATE document_resends SET published_at = $1 WHERE resend_id = $2", at, resend)
 }

@@ -109,12 +109,11 @@ func readPackage(v [][]byte) models.SMSPackage {
 
 // MarkPublished notes that the broker has a chunk whole.
 func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.Time) error {
+	what := fmt.Sprintf("marking %s as published", ref)
 	if ref.Resend != 0 {
-		return s.markResent(ctx, ref.Resend, at)
+		return s.exec(ctx, what, "UPDATE document_resends SET published_at = $1 WHERE resend_id = $2", at, ref.Resend)
 	}
-	err := s.gorm.WithContext(ctx).Model(&chunkRecord{}).Where("run_id = ? AND chunk_no = ?", ref.RunID, ref.Chunk).
-		Update("published_at", at).Error
-	return wrap(fmt.Sprintf("marking %s as published", ref), err)
+	return s.exec(ctx, what, "UPDATE run_chunks SET published_at = $1 WHERE run_id = $2 AND chunk_no = $3", at, ref.RunID, ref.Chunk)
 }
 
 // Backlog is what waits to be published, and since when.

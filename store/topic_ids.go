@@ -2,38 +2,24 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"time"
 
-	"gorm.io/gorm/clause"
+	"github.com/jackc/pgx/v5"
 )
-
-type topicIDRecord struct {
-	Topic   string `gorm:"primaryKey"`
-	TopicID string
-	SeenAt  time.Time
-}
-
-func (topicIDRecord) TableName() string { return "topic_ids" }
 
 // TopicIDs is what the brokers called the topics, by name, when they were read
 // last.
 func (s *Store) TopicIDs(ctx context.Context) (map[string]string, error) {
-	var records []topicIDRecord
-	if err := s.gorm.WithContext(ctx).Find(&records).Error; err != nil {
-		return nil, fmt.Errorf("reading the ids of the topics: %w", err)
+	type topic struct{ Name, ID string }
+	topics, err := list(ctx, s, "reading the ids of the topics", pgx.RowToStructByPos[topic], "SELECT topic, topic_id FROM topic_ids")
+	ids := make(map[string]string, len(topics))
+	for _, t := range topics {
+		ids[t.Name] = t.ID
 	}
-	ids := make(map[string]string, len(records))
-	for _, r := range records {
-		ids[r.Topic] = r.TopicID
-	}
-	return ids, nil
+	return ids, err
 }
 
 // RecordTopicID keeps what the brokers call a topic now.
 func (s *Store) RecordTopicID(ctx context.Context, topic, id string) error {
-	return s.write(ctx, "noting the id of topic "+topic, func(tx *tx) error {
-		record := topicIDRecord{Topic: topic, TopicID: id, SeenAt: tx.now}
-		return tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "topic"}}, UpdateAll: true}).Create(&record).Error
-	})
+	return s.exec(ctx, "recording the id of topic "+topic, `INSERT INTO topic_ids (topic, topic_id, seen_at) VALUES ($1, $2, $3)
+		ON CONFLICT (topic) DO UPDATE SET topic_id = excluded.topic_id, seen_at = excluded.seen_at`, topic, id, s.now())
 }
