@@ -30,6 +30,13 @@ const (
 	ActionWriteOff OperatorActionKind = "write-off"
 )
 
+// The subject of a sign-in is the provider's identifier of the person; that of a
+// configuration is its digest, and it is recorded by the service that starts with it.
+const (
+	ActionSignIn        OperatorActionKind = "sign-in"
+	ActionConfiguration OperatorActionKind = "configuration"
+)
+
 // DeadLetterSubject names a dead letter in the records of acts.
 func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
 
@@ -37,6 +44,7 @@ func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.Format
 type OperatorAction struct {
 	At      time.Time // when it is recorded; the store's clock where it is zero
 	Who     string
+	Role    Role // of a member of staff who acts on the staff pages; empty for a command
 	What    OperatorActionKind
 	Subject string
 	Reason  string // empty when none was given

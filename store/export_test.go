@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"referral/models"
 	"referral/store/pgcopy"
 )
 
@@ -68,8 +67,3 @@ func (s *Store) PanicInStatement(ctx context.Context) error {
 
 // CheckedTables is the tables whose rights are checked, with spaces between.
 func CheckedTables() string { return strings.Join(tablesOf(migrations), " ") }
-
-// RecordAction records an act that changes nothing else.
-func (s *Store) RecordAction(ctx context.Context, a models.OperatorAction) error {
-	return s.write(ctx, "recording", func(tx *tx) error { return tx.recordAction(a) })
-}

@@ -1,0 +1,118 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"referral/models"
+)
+
+func (l *life) journal() models.JournalCheck {
+	l.Helper()
+	c, err := l.CheckJournal(l.Context())
+	if err != nil {
+		l.Fatal(err)
+	}
+	return c
+}
+
+// acts records acts whose texts hold whatever a person may type.
+func (l *life) acts(n int) {
+	l.Helper()
+	for i := range n {
+		act := models.OperatorAction{Who: "Анна: 5,", Role: models.RoleFinance, What: models.ActionClose, Subject: fmt.Sprint("2026-0", i), Reason: "“все;сошлось”\n"}
+		if err := l.RecordAction(l.Context(), act); err != nil {
+			l.Fatal(err)
+		}
+	}
+}
+
+// Entries that are recorded at one moment are one chain.
+func TestJournalIsOneChain(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	if c := l.journal(); c.Entries != 0 || c.Wrong != 0 {
+		t.Errorf("an empty journal: %+v", c)
+	}
+	together(t, 8, func(i int) error {
+		for range 5 {
+			if err := l.RecordAction(t.Context(), models.OperatorAction{Who: fmt.Sprint("person ", i), What: models.ActionSignIn, Subject: "u"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if c := l.journal(); c.Entries != 40 || c.Wrong != 0 {
+		t.Errorf("%d entries, wrong are %v", c.Entries, c.Faults)
+	}
+	page, err := l.Journal(t.Context(), 0, 3)
+	if err != nil || len(page) != 3 || page[0].Entry != 40 || page[0].Hash != l.journal().Head {
+		t.Errorf("the newest entries are %+v, %v", page, err)
+	}
+	if page, err = l.Journal(t.Context(), 3, 10); err != nil || len(page) != 2 || page[0].Entry != 2 {
+		t.Errorf("the oldest entries are %+v, %v", page, err)
+	}
+}
+
+// What is done to the journal behind the back of the service is named.
+func TestTamperedJournalIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tamper []string
+		want   []string
+	}{
+		"altered":   {[]string{"UPDATE operator_actions SET reason = 'another' WHERE entry = 3"}, []string{"entry 3, of"}},
+		"backdated": {[]string{"UPDATE operator_actions SET at = at - interval '1 microsecond' WHERE entry = 5"}, []string{"entry 5, of"}},
+		"removed":   {[]string{"DELETE FROM operator_actions WHERE entry IN (2, 3)"}, []string{"entries 2 to 3 are missing"}},
+		"one gone":  {[]string{"DELETE FROM operator_actions WHERE entry = 1"}, []string{"entry 1 is missing"}},
+		"swapped": {[]string{
+			"UPDATE operator_actions SET entry = 100 WHERE entry = 2", "UPDATE operator_actions SET entry = 2 WHERE entry = 3", "UPDATE operator_actions SET entry = 3 WHERE entry = 100",
+		}, []string{"entry 2, of", "entry 3, of", "entry 4, of"}},
+		"rewritten": {[]string{`UPDATE operator_actions SET reason = 'x' WHERE entry = 4`, `UPDATE operator_actions o
+			SET hash = journal_hash((SELECT hash FROM operator_actions p WHERE p.entry = 3), o) WHERE entry = 4`}, []string{"entry 5, of"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t)
+			l.acts(6)
+			l.exec("ALTER TABLE operator_actions DISABLE TRIGGER append_only")
+			l.exec("GRANT UPDATE, DELETE ON operator_actions TO CURRENT_USER")
+			for _, statement := range c.tamper {
+				l.exec(statement)
+			}
+			found := l.journal()
+			if len(found.Faults) != len(c.want) || found.Wrong != int64(len(c.want)) {
+				t.Fatalf("found %q, want %q", found.Faults, c.want)
+			}
+			for i, want := range c.want {
+				if !strings.HasPrefix(found.Faults[i], want) {
+					t.Errorf("found %q, want %q", found.Faults[i], want)
+				}
+			}
+		})
+	}
+}
+
+// A configuration is recorded when it is another one, however often a service starts.
+func TestConfigurationIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	for _, digest := range []string{"a", "a", "b", "a"} {
+		if err := l.RecordConfiguration(t.Context(), digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := l.Journal(t.Context(), 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subjects []string
+	for _, e := range page {
+		subjects = append(subjects, e.Subject)
+	}
+	if !slices.Equal(subjects, []string{"a", "b", "a"}) {
+		t.Errorf("recorded are %v", subjects)
+	}
+}
