@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Role is what a member of the operator's staff may do.
 type Role string
@@ -22,6 +25,15 @@ type Staff struct {
 	Subject string // the provider's own identifier of the person
 	Name    string // shown on pages and recorded with what the person does
 	Roles   []Role // at least one
+}
+
+// Role names all roles of a person, as the journal records them: "finance, controller".
+func (s *Staff) Role() Role {
+	names := make([]string, len(s.Roles))
+	for i, role := range s.Roles {
+		names[i] = string(role)
+	}
+	return Role(strings.Join(names, ", "))
 }
 
 // MonthOverview is a billing period in the list of months.

@@ -220,6 +220,9 @@ func TestStaffSessions(t *testing.T) {
 	if err := s.OpenSession(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
+	if acts, err := l.Actions(t.Context(), "u-1"); err != nil || len(acts) != 1 || acts[0].Who != "Анна" || acts[0].Role != "finance, support" || acts[0].What != models.ActionSignIn {
+		t.Errorf("the sign-in is recorded as %+v, %v", acts, err)
+	}
 	found, ok, err := s.Session(t.Context(), mine.ID, noon.Add(29*time.Minute))
 	if err != nil || !ok || found.Staff.Name != "Анна" || !slices.Equal(found.Staff.Roles, mine.Staff.Roles) || found.AccountID != 0 {
 		t.Errorf("found %+v, %v, %v", found, ok, err)

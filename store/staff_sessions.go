@@ -10,15 +10,21 @@ import (
 // StaffSessions keeps who is signed in to the staff pages.
 type StaffSessions struct{ *Store }
 
-// OpenSession keeps a new session.
+// OpenSession keeps a new session, and records the sign-in.
 func (s StaffSessions) OpenSession(ctx context.Context, n models.Session) error {
 	hint := n.Hint
 	if hint == nil {
 		hint = []byte{}
 	}
-	return s.exec(ctx, "opening a staff session", `INSERT INTO staff_sessions (id, subject, name, roles, hint, created_at, seen_at, expires_at, ends_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		n.ID[:], n.Staff.Subject, n.Staff.Name, n.Staff.Roles, hint, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.EndsAt)
+	return s.write(ctx, "opening a staff session", func(tx *tx) error {
+		err := tx.exec("keeping it", `INSERT INTO staff_sessions (id, subject, name, roles, hint, created_at, seen_at, expires_at, ends_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			n.ID[:], n.Staff.Subject, n.Staff.Name, n.Staff.Roles, hint, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.EndsAt)
+		if err != nil {
+			return err
+		}
+		return tx.recordAction(models.OperatorAction{Who: n.Staff.Name, Role: n.Staff.Role(), What: models.ActionSignIn, Subject: n.Staff.Subject})
+	})
 }
 
 // Session is the session of an id that has not ended by now, without its hint.

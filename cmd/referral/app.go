@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -132,7 +133,8 @@ func (a *app) checkDatabase(ctx context.Context) error {
 	return a.store.CheckSchema(ctx)
 }
 
-// prepareDatabase checks the database and puts the terms of the configuration in force.
+// prepareDatabase checks the database, puts the terms of the configuration in force, and
+// records the configuration when it has changed.
 func (a *app) prepareDatabase(ctx context.Context) error {
 	if err := a.checkDatabase(ctx); err != nil {
 		return err
@@ -141,7 +143,10 @@ func (a *app) prepareDatabase(ctx context.Context) error {
 	if changed > 0 {
 		a.log.Warn("the terms have changed: entitlements were derived again, and the next runs post the differences", "accounts", changed)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return a.store.RecordConfiguration(ctx, fmt.Sprintf("%x", sha256.Sum256([]byte(a.config.String()))))
 }
 
 func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {

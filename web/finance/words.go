@@ -54,6 +54,18 @@ var states = map[any]status{
 	models.ReasonInvoiceRevised: {"счет изменился", ""},
 	models.ReasonRevoked:        {"приведение отозвано", ""},
 
+	models.ActionAcceptRun:     {"разрешил расчет сверх пределов", ""},
+	models.ActionClose:         {"подписал месяц", ""},
+	models.ActionCloseOverride: {"подписал месяц вопреки возражениям", ""},
+	models.ActionReopen:        {"отозвал подпись", ""},
+	models.ActionApplyTerms:    {"ввел условия в действие", ""},
+	models.ActionReplay:        {"вернул сообщение", ""},
+	models.ActionDiscard:       {"отбросил сообщение", ""},
+	models.ActionResend:        {"передал документ повторно", ""},
+	models.ActionWriteOff:      {"списал документ", ""},
+	models.ActionSignIn:        {"вход", ""},
+	models.ActionConfiguration: {"запуск с другими настройками", ""},
+
 	models.BadUnreadable:  {"сообщение не читается", ""},
 	models.BadUnknownType: {"неизвестный вид события", ""},
 	models.BadField:       {"неверное значение поля", ""},

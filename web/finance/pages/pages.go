@@ -53,6 +53,7 @@ const (
 	pathClients  = "/finance/clients"
 	pathRegister = "/finance/register"
 	pathQueue    = "/finance/queue"
+	pathJournal  = "/finance/journal"
 	pathStyle    = "/finance/finance.css"
 )
 
@@ -74,6 +75,7 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/register", moneyRole, p.register),
 		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportRegister),
 		p.staff("GET /finance/queue", moneyRole, p.queue),
+		p.staff("GET /finance/journal", moneyRole, p.journal),
 		{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
 	}
 }

@@ -28,7 +28,10 @@ func now() time.Time { return time.Date(2026, 5, 3, 12, 0, 0, 0, moscow) }
 
 // world is a storage of few things: two months, client 885 with an invoice, and 250
 // documents of April.
-type world struct{ err error }
+type world struct {
+	err      error
+	tampered int64 // entries of the journal
+}
 
 const payload = `<script>alert("1")</script>`
 
@@ -105,6 +108,22 @@ func (w *world) ListDeadLetters(context.Context, models.DeadLetterFilter, int64,
 	return []models.DeadLetterRecord{{DeadLetter: models.DeadLetter{ID: 12, At: now(), Err: models.InputError{Reason: models.BadField, Detail: payload}}}}, w.err
 }
 
+func (w *world) Journal(_ context.Context, before int64, limit int) (page []models.JournalEntry, err error) {
+	if before == 0 {
+		before = 151
+	}
+	for entry := before - 1; entry > 0 && len(page) < limit; entry-- {
+		page = append(page, models.JournalEntry{Entry: entry, OperatorAction: models.OperatorAction{
+			At: now(), Who: payload, Role: "finance, controller", What: models.ActionClose, Subject: "2026-04", Reason: "все сошлось",
+		}})
+	}
+	return page, w.err
+}
+
+func (w *world) CheckJournal(context.Context) (models.JournalCheck, error) {
+	return models.JournalCheck{Entries: 150, Wrong: w.tampered, Faults: []string{"entry 3 is missing"}}, w.err
+}
+
 func (w *world) PendingPackages(context.Context, models.Date) (map[models.Period]int64, error) {
 	return map[models.Period]int64{202602: 4}, w.err
 }
@@ -166,6 +185,7 @@ var access = map[string]struct {
 	"GET /finance/register":                 {"/finance/register", money},
 	"GET /finance/register/{period}/export": {"/finance/register/2026-04/export?format=csv", money},
 	"GET /finance/queue":                    {"/finance/queue", money},
+	"GET /finance/journal":                  {"/finance/journal", money},
 }
 
 var money = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
@@ -307,6 +327,28 @@ func TestRegisterAndItsExportsAgree(t *testing.T) {
 		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
 		}
+	}
+}
+
+// The journal shows every entry, page by page, and says so when it was tampered with.
+func TestJournalPages(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	browser := as(r, models.RoleAuditor)
+	first, second := r.Get(browser, "/finance/journal").Body, r.Get(browser, "/finance/journal?before=51").Body
+	if n, m := strings.Count(first, "подписал месяц"), strings.Count(second, "подписал месяц"); n != 100 || m != 50 {
+		t.Errorf("the pages show %d and %d entries", n, m)
+	}
+	if !strings.Contains(first, "before=51") || strings.Contains(second, "rel=\"next\"") || !strings.Contains(first, "финансы, контролер") || !strings.Contains(first, "Записи целы") {
+		t.Errorf("the first page is %s", first)
+	}
+	w.tampered = 1
+	if got := r.Get(browser, "/finance/journal").Body; !strings.Contains(got, "Журнал изменен в обход службы") || !strings.Contains(got, "entry 3 is missing") || strings.Contains(got, "Записи целы") {
+		t.Errorf("a tampered journal: %s", got)
+	}
+	if got := r.Get(browser, "/finance/journal?before=x"); got.Status != http.StatusNotFound {
+		t.Errorf("%d", got.Status)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"referral/internal/ru"
@@ -25,7 +26,7 @@ var style []byte
 // templates are the pages by name, each with the layout around it.
 type templates map[string]*template.Template
 
-var pageNames = []string{"months", "clients", "client", "invoice", "register", "queue", "error"}
+var pageNames = []string{"months", "clients", "client", "invoice", "register", "queue", "journal", "error"}
 
 func (p *Pages) readTemplates() (templates, error) {
 	around, err := template.New("layout.html").Funcs(p.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
@@ -54,7 +55,7 @@ func (p *Pages) functions() template.FuncMap {
 		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
-		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total,
+		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "roles": rolesInWords,
 	}
 }
 
@@ -73,6 +74,15 @@ func total(c models.CountedAmount, currency string) string {
 		return dash
 	}
 	return ru.Off(c.Amount, currency)
+}
+
+// rolesInWords names the roles of an entry of the journal.
+func rolesInWords(roles models.Role) string {
+	var words []string
+	for role := range strings.SplitSeq(string(roles), ", ") {
+		words = append(words, finance.Words(models.Role(role)))
+	}
+	return strings.Join(words, ", ")
 }
 
 // frame is a page with what stands around it.
@@ -97,6 +107,7 @@ var tabs = []tab{
 	{Name: "Клиенты и счета", Path: pathClients, roles: everyRole},
 	{Name: "Реестр документов", Path: pathRegister, roles: moneyRole},
 	{Name: "Очередь", Path: pathQueue, roles: moneyRole},
+	{Name: "Журнал", Path: pathJournal, roles: moneyRole},
 }
 
 // tabsOf is the tabs that a member of staff may open.
