@@ -235,10 +235,10 @@ func (b *books) Audit(_ context.Context, p models.Period, begin func(models.Audi
 	return err
 }
 
-func (b *books) RecordReconciliation(_ context.Context, p models.Period, breaks int64, _ time.Time) error {
+func (b *books) RecordReconciliation(_ context.Context, p models.Period, report models.ReconciliationReport) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.noted[p] = breaks
+	b.noted[p] = report.Wrong
 	return nil
 }
 

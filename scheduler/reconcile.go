@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"referral/billing"
 	"referral/models"
@@ -13,7 +12,7 @@ import (
 // Auditor shows a period account by account, and keeps what was found.
 type Auditor interface {
 	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error
-	RecordReconciliation(ctx context.Context, period models.Period, breaks int64, at time.Time) error
+	RecordReconciliation(ctx context.Context, period models.Period, report models.ReconciliationReport) error
 	ClaimSlot(ctx context.Context, slot string) (bool, error)
 }
 
@@ -62,5 +61,5 @@ func (s *Scheduler) reconcilePeriod(ctx context.Context, period models.Period) e
 	if r.OnTheWay > 0 {
 		s.Settler.Log.Info("posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
 	}
-	return s.Auditor.RecordReconciliation(ctx, period, r.BreakCount, s.Settler.Now())
+	return s.Auditor.RecordReconciliation(ctx, period, r.Report(s.Settler.Now()))
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"crypto/sha256"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -146,6 +147,31 @@ func TestRejectedDocumentsWaitForADecision(t *testing.T) {
 	}
 	if got := waiting(); !slices.Equal(got, []models.UUID{adjustment885}) {
 		t.Errorf("rejected again, and the package written off: %v", got)
+	}
+}
+
+// The page of a month shows what the last reconciliation found; one of a release that
+// kept only a number is not shown.
+func TestLastReconciliationIsKept(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.exec("INSERT INTO reconciliations (period, checked_at, breaks) VALUES (202604, '2026-05-09', 3)")
+	if _, found, err := l.LastReconciliation(t.Context(), 202604); found || err != nil {
+		t.Errorf("a number is taken for a report: %v", err)
+	}
+	for day := range 2 {
+		want := models.ReconciliationReport{
+			CheckedAt: l.now.AddDate(0, 0, day), Wrong: int64(day), Accounts: 7,
+			Overall: []models.ControlTotal{{TotalKey: models.TotalKey{Kind: "discounts", Currency: "RUB"}, Control: models.Control{Entitled: models.CountedAmount{Count: 1, Amount: -142000}}}},
+			Breaks:  []models.KeptBreak{{Kind: "rejected", AccountID: 885, DocumentID: adjustment885, Expected: -142000}},
+		}
+		if err := l.RecordReconciliation(t.Context(), 202604, want); err != nil {
+			t.Fatal(err)
+		}
+		got, found, err := l.LastReconciliation(t.Context(), 202604)
+		if err != nil || !found || !reflect.DeepEqual(got, want) {
+			t.Errorf("kept %+v, %v, %v, want %+v", got, found, err, want)
+		}
 	}
 }
 

@@ -161,7 +161,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"MarkDeadLettersPublished": l.MarkDeadLettersPublished(ctx, []int64{letter.ID}, l.now),
 		"ReplayDeadLetter": l.ReplayDeadLetter(ctx, letter.ID, nil, models.OperatorAction{Who: "Anna", What: models.ActionReplay, Subject: models.DeadLetterSubject(letter.ID)},
 			func(models.Message) error { return nil }),
-		"RecordReconciliation": l.RecordReconciliation(ctx, 202604, 1, l.now),
+		"RecordReconciliation": l.RecordReconciliation(ctx, 202604, models.ReconciliationReport{CheckedAt: l.now, Wrong: 1}),
 		"CheckSchema":          l.CheckSchema(ctx),
 		"LoadChunk":            second(l.LoadChunk(ctx, refs[0])),
 		"ClosePeriod":          second(l.closes(202604, "Anna", "test")),

@@ -40,10 +40,19 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 	return f, err
 }
 
-// RecordReconciliation keeps what a reconciliation found, for the alarms and for
-// later questions.
-func (s *Store) RecordReconciliation(ctx context.Context, p models.Period, breaks int64, at time.Time) error {
-	return s.exec(ctx, fmt.Sprintf("noting the reconciliation of %s", p), "INSERT INTO reconciliations (period, checked_at, breaks) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", p, at, breaks)
+// RecordReconciliation keeps what a reconciliation found, for the alarms and for the
+// page of the month.
+func (s *Store) RecordReconciliation(ctx context.Context, p models.Period, report models.ReconciliationReport) error {
+	return s.exec(ctx, fmt.Sprintf("noting the reconciliation of %s", p),
+		"INSERT INTO reconciliations (period, checked_at, breaks, report) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", p, report.CheckedAt, report.Wrong, report)
+}
+
+// LastReconciliation is what the last reconciliation of a period found. found is false
+// when none has been made, or only by a release that kept no more than a number.
+func (s *Store) LastReconciliation(ctx context.Context, p models.Period) (report models.ReconciliationReport, found bool, err error) {
+	found, err = s.scan(ctx, fmt.Sprintf("reading the reconciliation of %s", p), []any{&report},
+		"SELECT report FROM reconciliations WHERE period = $1 AND report IS NOT NULL ORDER BY checked_at DESC LIMIT 1", p)
+	return report, found, err
 }
 
 // MostDiscounted is the account that a period's run gave the most; 0 when it

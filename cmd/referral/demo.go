@@ -419,6 +419,22 @@ func (d *demo) show(ctx context.Context) error {
 		fmt.Fprintf(d.out, "  %s ties\n", period)
 	}
 	fmt.Fprintln(d.out)
+	return d.keepReconciliations(ctx)
+}
+
+// keepReconciliations keeps a reconciliation of every month for the staff pages, as the
+// nightly one does.
+func (d *demo) keepReconciliations(ctx context.Context) error {
+	for phase := range d.workload.Phases() {
+		period := d.workload.Period(phase)
+		r, _, err := d.reconcilePeriod(ctx, period)
+		if err == nil {
+			err = d.store.RecordReconciliation(ctx, period, r.Report(d.now()))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -72,6 +72,8 @@ func TestStaffPagesShowAMonth(t *testing.T) {
 			p := c.visit(t, person("referral-finance"), "/finance", screen)
 			sees(t, p, ru.MonthTitle(month), "Рассчитан", posted)
 			p.Follow(func() { p.Click(ru.MonthTitle(month)) })
+			sees(t, p, ru.MonthTitle(month), posted, "Сверки этого месяца еще не было")
+			p.Follow(func() { p.Click("Документы этого месяца") })
 			sees(t, p, "Реестр документов", "Резервация", posted, "Проведен")
 			p.Follow(func() { p.Click(number) })
 			sees(t, p, "Почему столько", "subscription", posted, "Документы")

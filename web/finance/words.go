@@ -41,6 +41,14 @@ var states = map[any]status{
 
 	models.Invitee: {"Новый клиент", ""},
 	models.Inviter: {"За приведенных клиентов", ""},
+	// The kinds of control totals.
+	"invitee":     {"Новый клиент", ""},
+	"inviter":     {"За приведенных клиентов", ""},
+	"both":        {"За приведенных клиентов и новый клиент", ""},
+	"unexplained": {"Без дней скидки", ""},
+	"sms":         {"Пакеты SMS", ""},
+	"discounts":   {"Скидки", ""},
+	"packages":    {"Пакеты SMS", ""},
 
 	billing.DocumentPosted:     {"Не передан", "wait"},
 	billing.DocumentPublished:  {"Передан, ответа нет", "wait"},
@@ -112,4 +120,39 @@ func DocumentState(e *models.RegisterEntry) billing.DocumentState {
 		return billing.DocumentPublished
 	}
 	return billing.DocumentPosted
+}
+
+// BreakText says in Russian what does not tie, and what to do about it.
+type BreakText struct{ What, Do string }
+
+var breakTexts = map[billing.BreakKind]BreakText{
+	billing.BreakNotPosted:        {"Положено больше, чем проведено", "проведет ближайший расчет; если месяц не сходится и после него — referral run --full"},
+	billing.BreakNotEntitled:      {"Проведено больше, чем положено", "проведет ближайший расчет; если месяц не сходится и после него — referral run --full"},
+	billing.BreakOtherLines:       {"Проведено на другие строки счета", "referral run --full"},
+	billing.BreakStray:            {"Документ без счета", "найти счет в биллинге и передать его снова"},
+	billing.BreakAltered:          {"Документ изменен", "сверить с биллингом и с резервной копией: реестр меняли в обход службы"},
+	billing.BreakMissing:          {"Документа нет в реестре", "сверить с биллингом и с резервной копией: реестр меняли в обход службы"},
+	billing.BreakUnpublished:      {"Документ не передан", "проверить, работает ли передача в Kafka"},
+	billing.BreakIncomplete:       {"Часть расчета в реестре не видна целиком", "сверить с резервной копией: реестр меняли в обход службы"},
+	billing.BreakUnanswered:       {"Биллинг не ответил", "узнать в биллинге, получен ли документ"},
+	billing.BreakRejected:         {"Биллинг отклонил документ", "передать повторно или списать"},
+	billing.BreakPaidWrittenOff:   {"Биллинг провел списанный документ", "клиент мог получить сумму дважды: отменить проводку в биллинге"},
+	billing.BreakAnsweredMore:     {"Биллинг провел больше, чем в документе", "исправить проводку в биллинге"},
+	billing.BreakAnsweredLess:     {"Биллинг провел меньше, чем в документе", "исправить проводку в биллинге"},
+	billing.BreakUnknownReply:     {"Биллинг провел документ, которого нет в реестре", "сверить с биллингом: документ пропал или не наш"},
+	billing.BreakDerivedMore:      {"Сохраненные скидки больше положенных", "referral terms apply рассчитает их заново"},
+	billing.BreakDerivedLess:      {"Сохраненные скидки меньше положенных", "referral terms apply рассчитает их заново"},
+	billing.BreakDerivedOtherwise: {"Сохраненные скидки на другие дни", "referral terms apply рассчитает их заново"},
+	billing.BreakNotCalculated:    {"Рассчитать не удалось", "причина — в описании; счет или условия нужно исправить"},
+	billing.BreakMoreThanSigned:   {"Проведено больше, чем подписано, и исправления этого не объясняют", "сверить с резервной копией"},
+	billing.BreakLessThanSigned:   {"Проведено меньше, чем подписано, и исправления этого не объясняют", "сверить с резервной копией"},
+	billing.BreakTotals:           {"Итоги различаются, и ни один документ этого не объясняет", "сообщить разработчикам"},
+}
+
+// BreakWords is what a break of a kind is called, and what to do about it.
+func BreakWords(kind string) BreakText {
+	if text, ok := breakTexts[billing.BreakKind(kind)]; ok {
+		return text
+	}
+	return BreakText{What: kind}
 }

@@ -69,6 +69,7 @@ func (p *Pages) Routes() []auth.Route {
 	return []auth.Route{
 		p.staff("GET /finance", everyRole, p.start),
 		p.staff("GET /finance/months", moneyRole, p.months),
+		p.staff("GET /finance/months/{period}", moneyRole, p.month),
 		p.staff("GET /finance/clients", everyRole, p.clients),
 		p.staff("GET /finance/clients/{account}", everyRole, p.client),
 		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),

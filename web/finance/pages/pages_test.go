@@ -92,6 +92,21 @@ func (w *world) Register(_ context.Context, posted models.Period, after models.R
 	return page, w.err
 }
 
+func (w *world) LastReconciliation(_ context.Context, p models.Period) (models.ReconciliationReport, bool, error) {
+	twenty := models.CountedAmount{Count: 250, Amount: -250 * 142000}
+	less := models.CountedAmount{Count: 249, Amount: -249 * 142000}
+	return models.ReconciliationReport{
+		CheckedAt: now(), Accounts: 300, Invoices: 280, Documents: 250, Packages: 7, Wrong: 2,
+		Totals: []models.ControlTotal{
+			{TotalKey: models.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}},
+			{TotalKey: models.TotalKey{Kind: "sms", Percent: 1200}, Control: models.Control{
+				Entitled: models.CountedAmount{Count: 7}, Posted: models.CountedAmount{Count: 7}, Published: models.CountedAmount{Count: 7}, Answered: models.CountedAmount{Count: 7},
+			}},
+		},
+		Breaks: []models.KeptBreak{{Kind: string(billing.BreakUnanswered), AccountID: 885, InvoiceID: "INV-1", Expected: -142000, Detail: payload}},
+	}, p == 202604, w.err
+}
+
 func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error) {
 	return []models.RejectedDocument{{AccountID: 885, InvoiceID: "INV-1", Period: 202604, Amount: -142000, RejectedAt: now(), Reason: payload}}, w.err
 }
@@ -179,6 +194,7 @@ var access = map[string]struct {
 }{
 	"GET /finance":                          {"/finance", models.Roles},
 	"GET /finance/months":                   {"/finance/months", money},
+	"GET /finance/months/{period}":          {"/finance/months/2026-04", money},
 	"GET /finance/clients":                  {"/finance/clients?q=885", models.Roles},
 	"GET /finance/clients/{account}":        {"/finance/clients/885", models.Roles},
 	"GET /finance/invoices/{invoice}":       {"/finance/invoices/INV-1", models.Roles},
@@ -242,6 +258,9 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/finance": {"Апрель 2026", "Рассчитан не полностью", "−355 000,00 ₽", "Расхождений: 2", "поздние данные у 3 клиентов", "не рассчитано: 1 запись", "5 строк на 300,00 ₽",
 			"Март 2026", "Закрыт", "−0,90 ₽", "−0,10 ₽", "Сверка", "Не проводилась"},
+		"/finance/months/2026-04": {"Апрель 2026", "За приведенных клиентов", "20%", "−355 000,00 ₽", "−353 580,00 ₽", "расходится", "1200 SMS", "сходится", "Биллинг не ответил",
+			"узнать в биллинге", "Всего 2, показаны первые 1", "INV-1", "Месяцем раньше", "−1,00 ₽"},
+		"/finance/months/2026-03":  {"Март 2026", "Сверки этого месяца еще не было", "Подписано"},
 		"/finance/clients/885":     {"60% по", "K7M2QX9PA", "pbx.registered, раздел 2, № 71", "такого кода нет", "INV-1", "Отклонен"},
 		"/finance/invoices/INV-1":  {"3 000,00 ₽", "Почему столько", "Документов по этому счету нет", "Будет проведено"},
 		"/finance/register":        {"250", "−355 000,00 ₽", "ООО «Клиент»", "Передан, ответа нет", "Дальше"},
@@ -274,6 +293,11 @@ func TestSearchOpensWhatItFindsOnce(t *testing.T) {
 	} {
 		if got := r.Get(browser, path); got.Status != http.StatusOK || got.URL.Path != want {
 			t.Errorf("%s leads to %s (%d), want %s", path, got.URL.Path, got.Status, want)
+		}
+	}
+	for _, path := range []string{"/finance/months/2026-05", "/finance/months/x"} {
+		if got := r.Get(as(r, models.RoleFinance), path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
 		}
 	}
 	for _, path := range []string{"/finance/clients/902", "/finance/clients/x", "/finance/invoices/INV-9"} {

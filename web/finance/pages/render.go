@@ -26,7 +26,7 @@ var style []byte
 // templates are the pages by name, each with the layout around it.
 type templates map[string]*template.Template
 
-var pageNames = []string{"months", "clients", "client", "invoice", "register", "queue", "journal", "error"}
+var pageNames = []string{"months", "month", "clients", "client", "invoice", "register", "queue", "journal", "error"}
 
 func (p *Pages) readTemplates() (templates, error) {
 	around, err := template.New("layout.html").Funcs(p.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
@@ -55,7 +55,7 @@ func (p *Pages) functions() template.FuncMap {
 		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
-		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "roles": rolesInWords,
+		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
 	}
 }
 
@@ -74,6 +74,18 @@ func total(c models.CountedAmount, currency string) string {
 		return dash
 	}
 	return ru.Off(c.Amount, currency)
+}
+
+// sumOf is a control total: an amount, or a number of packages, which have no currency.
+func sumOf(c models.CountedAmount, currency string) string {
+	if currency == "" {
+		return ru.Number(int(c.Count))
+	}
+	return total(c, currency)
+}
+
+func documentID(id models.UUID) string {
+	return orDash(id != models.UUID{}, id.String)
 }
 
 // rolesInWords names the roles of an entry of the journal.
