@@ -14,7 +14,7 @@ import (
 )
 
 func newClose(p process) *cobra.Command {
-	var audit auditFlags
+	var operator operatorFlags
 	var override string
 	cmd := &cobra.Command{
 		Use:   "close PERIOD --by NAME [--reason TEXT] [--override REASON]",
@@ -37,11 +37,11 @@ so, why, and against which objections is recorded and shown by ` + "`referral re
 				return err
 			}
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
-				return a.closePeriod(ctx, models.Signature{Period: period, Who: audit.by, Reason: audit.reason, Override: override})
+				return a.closePeriod(ctx, models.Signature{Period: period, Who: operator.by, Reason: operator.reason, Override: override})
 			})
 		},
 	}
-	audit.add(cmd, nameRequired)
+	operator.add(cmd, nameRequired)
 	cmd.Flags().StringVar(&override, "override", "", "close in spite of the objections, for this `reason`")
 	return cmd
 }
@@ -114,7 +114,7 @@ func explainNotClosed(e *store.NotClosed) string {
 }
 
 func newReopen(p process) *cobra.Command {
-	var audit auditFlags
+	var operator operatorFlags
 	cmd := &cobra.Command{
 		Use:   "reopen PERIOD --by NAME --reason TEXT",
 		Short: "Take a signature back, while no later period is closed",
@@ -128,17 +128,17 @@ whom and when, is kept and shown by ` + "`referral reconcile`" + `.`,
 				return err
 			}
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
-				err := a.store.ReopenPeriod(ctx, period, audit.action(models.ActionReopen, period.String()))
+				err := a.store.ReopenPeriod(ctx, period, operator.action(models.ActionReopen, period.String()))
 				if errors.Is(err, store.ErrNotReopened) {
 					return negativeResult(err.Error())
 				}
 				if err == nil {
-					fmt.Fprintf(a.out, "period %s is open again, by %s: %s\n", period, audit.by, audit.reason)
+					fmt.Fprintf(a.out, "period %s is open again, by %s: %s\n", period, operator.by, operator.reason)
 				}
 				return err
 			})
 		},
 	}
-	audit.add(cmd, reasonRequired)
+	operator.add(cmd, reasonRequired)
 	return cmd
 }

@@ -67,7 +67,7 @@ func (a *app) selectDeadLetters(ctx context.Context, s *deadLetterSelection, arg
 func newDeadLettersReplay(p process) *cobra.Command {
 	var corrected string
 	var selected deadLetterSelection
-	var audit auditFlags
+	var operator operatorFlags
 	cmd := &cobra.Command{
 		Use:   "replay (ID… | --topic T … --yes | --all) [--value FILE]",
 		Short: "Put messages back on the topic they came from, as they are or corrected",
@@ -85,17 +85,17 @@ once, and take --yes.`,
 				if err != nil {
 					return err
 				}
-				return a.replay(ctx, ids, corrected, &audit)
+				return a.replay(ctx, ids, corrected, &operator)
 			})
 		},
 	}
 	selected.add(cmd)
-	audit.add(cmd, nothingRequired)
+	operator.add(cmd, nothingRequired)
 	cmd.Flags().StringVar(&corrected, "value", "", "the corrected message, a `file` or - for standard input")
 	return cmd
 }
 
-func (a *app) replay(ctx context.Context, ids []int64, corrected string, audit *auditFlags) error {
+func (a *app) replay(ctx context.Context, ids []int64, corrected string, operator *operatorFlags) error {
 	var body []byte
 	if corrected != "" {
 		var err error
@@ -117,7 +117,7 @@ func (a *app) replay(ctx context.Context, ids []int64, corrected string, audit *
 	defer writer.Close() //nolint:errcheck // every write was acknowledged or has failed
 	for _, id := range ids {
 		var topic string
-		err := a.store.ReplayDeadLetter(ctx, id, body, audit.action(models.ActionReplay, models.DeadLetterSubject(id)), func(m models.Message) error {
+		err := a.store.ReplayDeadLetter(ctx, id, body, operator.action(models.ActionReplay, models.DeadLetterSubject(id)), func(m models.Message) error {
 			topic = m.Origin.Topic
 			if err := writer.WriteMessages(ctx, replayed(id, &m)); err != nil {
 				return fmt.Errorf("writing to topic %s: %w", topic, err)
@@ -167,7 +167,7 @@ func (a *app) readCorrected(file string) ([]byte, error) {
 
 func newDeadLettersDiscard(p process) *cobra.Command {
 	var selected deadLetterSelection
-	var audit auditFlags
+	var operator operatorFlags
 	cmd := &cobra.Command{
 		Use:   "discard (ID… | --topic T … --yes) --by NAME --reason TEXT",
 		Short: "Record that messages will not be put back, and why",
@@ -180,20 +180,20 @@ those that wait, and take --yes.`,
 				if err != nil {
 					return err
 				}
-				return a.discard(ctx, ids, &audit)
+				return a.discard(ctx, ids, &operator)
 			})
 		},
 	}
 	selected.add(cmd)
-	audit.add(cmd, reasonRequired)
+	operator.add(cmd, reasonRequired)
 	return cmd
 }
 
-func (a *app) discard(ctx context.Context, ids []int64, audit *auditFlags) error {
+func (a *app) discard(ctx context.Context, ids []int64, operator *operatorFlags) error {
 	var discarded []int64
 	for part := range slices.Chunk(ids, deadLetterPage) {
 		done, err := a.store.DiscardDeadLetters(ctx, part, func(id int64) models.OperatorAction {
-			return audit.action(models.ActionDiscard, models.DeadLetterSubject(id))
+			return operator.action(models.ActionDiscard, models.DeadLetterSubject(id))
 		})
 		if err != nil {
 			return err

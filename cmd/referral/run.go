@@ -19,7 +19,7 @@ import (
 
 func newRun(p process) *cobra.Command {
 	var q models.RunRequest
-	var audit auditFlags
+	var operator operatorFlags
 	var dry bool
 	var format *string
 	cmd := &cobra.Command{
@@ -40,7 +40,7 @@ fields of a run.`,
 			if err != nil {
 				return err
 			}
-			q.Period, q.By, q.Reason = period, audit.by, audit.reason
+			q.Period, q.By, q.Reason = period, operator.by, operator.reason
 			return onDatabase(cmd, p, dry, func(ctx context.Context, a *app) error {
 				if dry {
 					return a.dryRun(ctx, q, *format)
@@ -53,12 +53,12 @@ fields of a run.`,
 	cmd.Flags().BoolVar(&q.Accept, "accept", false, "pass the brake; recorded with --by and --reason")
 	cmd.Flags().BoolVar(&q.Full, "full", false, "settle every account again, not only those that facts have changed")
 	format = formatFlag(cmd, "table", "json")
-	audit.add(cmd, nothingRequired)
+	operator.add(cmd, nothingRequired)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if !q.Accept && audit.by+audit.reason != "" {
+		if !q.Accept && operator.by+operator.reason != "" {
 			return misuse(cmd, "--by and --reason go with --accept only")
 		}
-		return audit.check(cmd, nothingRequired)
+		return operator.check(cmd, nothingRequired)
 	}
 	return cmd
 }

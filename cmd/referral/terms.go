@@ -20,7 +20,7 @@ func newTerms(p process) *cobra.Command {
 }
 
 func newTermsApply(p process) *cobra.Command {
-	var audit auditFlags
+	var operator operatorFlags
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "apply --by NAME [--reason TEXT] [--dry-run]",
@@ -33,21 +33,21 @@ A process that serves with other terms stops deriving and posting at once, and s
 /readyz: restart it with the same configuration.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return onDatabase(cmd, p, dry, func(ctx context.Context, a *app) error { return a.applyTerms(ctx, audit, dry) })
+			return onDatabase(cmd, p, dry, func(ctx context.Context, a *app) error { return a.applyTerms(ctx, operator, dry) })
 		},
 	}
-	audit.add(cmd, nameRequired)
+	operator.add(cmd, nameRequired)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would change")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if dry {
-			return audit.check(cmd, nothingRequired)
+			return operator.check(cmd, nothingRequired)
 		}
-		return audit.check(cmd, nameRequired)
+		return operator.check(cmd, nameRequired)
 	}
 	return cmd
 }
 
-func (a *app) applyTerms(ctx context.Context, audit auditFlags, dry bool) error {
+func (a *app) applyTerms(ctx context.Context, operator operatorFlags, dry bool) error {
 	inForce, err := a.store.TermsInForce(ctx)
 	if err != nil {
 		return err
@@ -64,12 +64,12 @@ func (a *app) applyTerms(ctx context.Context, audit auditFlags, dry bool) error 
 		fmt.Fprintf(a.out, "Nothing is changed: the terms in force are still %s; those of the configuration are %s.\n", before, own)
 		return nil
 	}
-	changed, err := a.store.ApplyTerms(ctx, own, a.programme.Rederive(a.now()), audit.action(models.ActionApplyTerms, own))
+	changed, err := a.store.ApplyTerms(ctx, own, a.programme.Rederive(a.now()), operator.action(models.ActionApplyTerms, own))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "The terms %s are in force, applied by %s; before: %s. Accounts derived again with a change: %s.\n",
-		own, audit.by, before, report.Count(int64(changed)))
+		own, operator.by, before, report.Count(int64(changed)))
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 func newResend(p process) *cobra.Command {
 	return documentCommand(p, documentDecision{
 		required: nameRequired, participle: "resent", kind: models.ActionResend, record: (*store.Store).Resend, permits: billing.MayResend,
-		done: func(a *app, d *models.LedgerDocument, _ *auditFlags) {
+		done: func(a *app, d *models.LedgerDocument, _ *operatorFlags) {
 			fmt.Fprintf(a.out, "%s will be published again; billing's next answer, dated after the last one, counts\n", documentName(d))
 		},
 	}, &cobra.Command{
@@ -35,8 +35,8 @@ to it is not "rejected", or it is written off, or an earlier resend still waits.
 func newWriteOff(p process) *cobra.Command {
 	return documentCommand(p, documentDecision{
 		required: reasonRequired, participle: "written off", kind: models.ActionWriteOff, record: (*store.Store).WriteOff, permits: billing.MayWriteOff,
-		done: func(a *app, d *models.LedgerDocument, audit *auditFlags) {
-			fmt.Fprintf(a.out, "%s is written off by %s\n", documentName(d), audit.by)
+		done: func(a *app, d *models.LedgerDocument, operator *operatorFlags) {
+			fmt.Fprintf(a.out, "%s is written off by %s\n", documentName(d), operator.by)
 			if len(d.Resends) > 0 {
 				fmt.Fprintln(a.err, "warning: it was resent before; if billing books it after all, reconcile names it")
 			}
@@ -62,11 +62,11 @@ type documentDecision struct {
 	kind       models.OperatorActionKind
 	record     func(*store.Store, context.Context, models.UUID, models.OperatorAction, func(*models.LedgerDocument) error) (models.LedgerDocument, bool, error)
 	permits    func(*models.LedgerDocument) error
-	done       func(*app, *models.LedgerDocument, *auditFlags)
+	done       func(*app, *models.LedgerDocument, *operatorFlags)
 }
 
 func documentCommand(p process, decision documentDecision, cmd *cobra.Command) *cobra.Command {
-	var audit auditFlags
+	var operator operatorFlags
 	cmd.Args = oneArgument
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		id, err := models.ParseUUID(args[0])
@@ -74,7 +74,7 @@ func documentCommand(p process, decision documentDecision, cmd *cobra.Command) *
 			return misuse(cmd, "%q is not the id of a document: give an adjustment_id or a package_id", args[0])
 		}
 		return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
-			d, found, err := decision.record(a.store, ctx, id, audit.action(decision.kind, id.String()), decision.permits)
+			d, found, err := decision.record(a.store, ctx, id, operator.action(decision.kind, id.String()), decision.permits)
 			var refusal billing.Refusal
 			switch {
 			case errors.As(err, &refusal):
@@ -84,11 +84,11 @@ func documentCommand(p process, decision documentDecision, cmd *cobra.Command) *
 			case !found:
 				return negativeResult(fmt.Sprintf("the ledger has no document %s; `referral reconcile PERIOD` and `referral explain` name them", id))
 			}
-			decision.done(a, &d, &audit)
+			decision.done(a, &d, &operator)
 			return nil
 		})
 	}
-	audit.add(cmd, decision.required)
+	operator.add(cmd, decision.required)
 	return cmd
 }
 

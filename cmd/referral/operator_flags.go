@@ -12,9 +12,9 @@ import (
 	"referral/models"
 )
 
-// auditFlags is who decided and why, as --by and --reason say. It is recorded with
+// operatorFlags is who decided and why, as --by and --reason say. It is recorded with
 // what the command does.
-type auditFlags struct{ by, reason string }
+type operatorFlags struct{ by, reason string }
 
 // required is which of the two a command demands.
 type required int
@@ -26,7 +26,7 @@ const (
 )
 
 // add gives a command the flags, and has them checked before it runs.
-func (f *auditFlags) add(cmd *cobra.Command, needed required) {
+func (f *operatorFlags) add(cmd *cobra.Command, needed required) {
 	by, reason := "`name` of the person who decides", "why, as one line of text; recorded with the name and the time"
 	if needed >= nameRequired {
 		by += "; required"
@@ -43,7 +43,7 @@ func (f *auditFlags) add(cmd *cobra.Command, needed required) {
 
 // check refuses what is missing or cannot be recorded. A name that is not required
 // is by default that of the operating-system user.
-func (f *auditFlags) check(cmd *cobra.Command, needed required) error {
+func (f *operatorFlags) check(cmd *cobra.Command, needed required) error {
 	f.by, f.reason = strings.TrimSpace(f.by), strings.TrimSpace(f.reason)
 	switch {
 	case f.reason == "" && needed >= reasonRequired:
@@ -72,6 +72,6 @@ func systemUser() string {
 	return "unknown"
 }
 
-func (f *auditFlags) action(what models.OperatorActionKind, subject string) models.OperatorAction {
+func (f *operatorFlags) action(what models.OperatorActionKind, subject string) models.OperatorAction {
 	return models.OperatorAction{Who: f.by, What: what, Subject: subject, Reason: f.reason}
 }
