@@ -26,8 +26,10 @@ func TestDatabaseManual(t *testing.T) {
 			t.Errorf("table %s is not described", table)
 		}
 	}
-	for _, view := range []string{"invoice_lines", "adjustment_items"} {
-		_, after, _ := strings.Cut(manual, "\n### "+view+"\n")
+	for _, view := range []string{
+		"public.invoice_lines", "public.adjustment_items", "finance.months", "finance.documents", "finance.entitlements", "finance.referrals", "finance.audit",
+	} {
+		_, after, _ := strings.Cut(manual, "\n### "+strings.TrimPrefix(view, "public.")+"\n")
 		section, _, _ := strings.Cut(after, "\n#")
 		l.describes(view, section)
 	}
@@ -56,7 +58,7 @@ func (l *life) describes(view, section string) {
 	}
 	var columns string
 	err := l.db.QueryRow(`SELECT string_agg(column_name || ' ' || data_type, E'\n' ORDER BY ordinal_position)
-		FROM information_schema.columns WHERE table_name = $1`, view).Scan(&columns)
+		FROM information_schema.columns WHERE table_schema || '.' || table_name = $1`, view).Scan(&columns)
 	if err != nil {
 		l.Fatal(err)
 	}

@@ -83,6 +83,35 @@ func TestMonthsCountCorrectionsInBothMonths(t *testing.T) {
 	}
 }
 
+// The views for reports agree with the register, to the kopeck, and the months with both.
+func TestFinanceViewsAgreeWithTheRegister(t *testing.T) {
+	t.Parallel()
+	l := rejectedMonth(t)
+	l.facts(moved(april(885, 1, 300000), 202605, 200000))
+	l.calm()
+	for _, p := range []models.Period{202604, 202605} {
+		want := sumOf(l.register(p, 100))
+		if got := l.number("SELECT coalesce(sum(amount_minor), 0) FROM finance.documents WHERE posting_period = $1", p); got != int64(want.Amount) {
+			t.Errorf("%s: the documents come to %d, the register to %d", p, got, want.Amount)
+		}
+		if got := l.number("SELECT coalesce(sum(amount_minor), 0) FROM finance.lines WHERE posting_period = $1", p); got != int64(want.Amount) {
+			t.Errorf("%s: the lines come to %d, the register to %d", p, got, want.Amount)
+		}
+		if m := l.month(p); l.number("SELECT amount_minor FROM finance.months WHERE period = $1", p) != int64(m.Documents.Amount) {
+			t.Errorf("%s: the months say another sum than %s", p, m.Documents.Amount)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM finance.documents WHERE answer = 'rejected' AND NOT written_off AND published_at IS NOT NULL"); n != 1 {
+		t.Errorf("%d documents are rejected", n)
+	}
+	if n, m := l.number("SELECT count(*) FROM finance.referrals WHERE code <> ''"), l.number("SELECT count(*) FROM referrals"); n != m || n == 0 {
+		t.Errorf("the view has %d referrals, the table %d", n, m)
+	}
+	if n := l.number("SELECT count(*) FROM finance.entitlements WHERE kind = 'package'"); n != l.number("SELECT count(*) FROM package_grants") {
+		t.Errorf("the view has %d packages", n)
+	}
+}
+
 // The register finds every document once, whichever month its invoice was stored
 // under, and says how far it got.
 func TestRegisterHasEveryDocumentOnce(t *testing.T) {

@@ -40,7 +40,7 @@ type Roles struct {
 
 // reportingViews is what people may read at a database prompt: documented in
 // docs/database.md.
-const reportingViews = "invoice_lines, adjustment_items"
+const reportingViews = "invoice_lines, adjustment_items, finance.months, finance.documents, finance.lines, finance.entitlements, finance.referrals, finance.audit"
 
 // Migrate brings the schema to the newest version and returns it. Any number of
 // processes may do so at once. A newer schema is left as it is, and refused.
@@ -155,7 +155,7 @@ func reportingRights(role string) []string {
 	return []string{
 		"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM " + role,
 		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM " + role,
-		"GRANT USAGE ON SCHEMA public TO " + role,
+		"GRANT USAGE ON SCHEMA public, finance TO " + role,
 		"GRANT EXECUTE ON FUNCTION packed_field TO " + role,
 		"GRANT SELECT ON " + reportingViews + " TO " + role,
 	}
