@@ -38,8 +38,8 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 bench: $(TESTENV) ## measure, on durable servers
 	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
 
-screenshots: $(TESTENV) ## take pictures of the personal account's pages again, into docs/img
-	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run '^TestPictures$$' ./test/e2e
+screenshots: $(TESTENV) ## take pictures of the pages again, into docs/img
+	REFERRAL_TEST_SHOTS=$(CURDIR)/docs/img $(TESTENV) -- $(GO) test -count=1 -timeout 20m -run 'Pictures$$' ./test/e2e
 
 release-fixture: $(TESTENV) ## keep a database that release VERSION has filled, for the test of upgrades
 	@[ -n "$(VERSION)" ] || { echo "which release? make release-fixture VERSION=1.2.3"; exit 2; }

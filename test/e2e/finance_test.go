@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"testing"
 
@@ -98,6 +99,22 @@ func TestStaffPagesShowAMonth(t *testing.T) {
 			t.Errorf("support at the register: %+v", a)
 		}
 	})
+}
+
+// TestStaffPictures takes pictures of staff pages, after half a year of the inviter.
+func TestStaffPictures(t *testing.T) {
+	folder := os.Getenv(shotsVariable)
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	c := newStaffWorld(t)
+	c.halfAYear()
+	month := today().Period().Previous()
+	p := c.visit(t, person("referral-finance"), "/finance", browser.Options{LessMotion: true})
+	for name, path := range map[string]string{"staff-months": "/finance", "staff-register": "/finance/register?period=" + month.String()} {
+		c.to(p, path)
+		c.picture(t, p, folder, name, "desk")
+	}
 }
 
 // sees checks a page: what it says, and that everybody can read and use it.
