@@ -189,12 +189,11 @@ func (b *workbook) nextSheet() error {
 		return err
 	}
 	b.sheets++
-	name := b.title
-	if b.sheets > 1 {
+	name, err := b.title, error(nil)
+	if b.sheets == 1 { // a new workbook has one sheet already
+		err = b.book.SetSheetName(b.book.GetSheetName(0), name)
+	} else {
 		name = fmt.Sprintf("%s (%d)", b.title, b.sheets)
-	}
-	err := b.book.SetSheetName(b.book.GetSheetName(0), name)
-	if b.sheets > 1 {
 		_, err = b.book.NewSheet(name)
 	}
 	if err != nil {

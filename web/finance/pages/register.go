@@ -1,12 +1,15 @@
 package pages
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"referral/billing"
 	"referral/models"
@@ -129,12 +132,31 @@ func (p *Pages) exportRegister(w http.ResponseWriter, r *http.Request, _ models.
 	name := fmt.Sprintf("register-%s.%s", period, export.Extension(format))
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	w.Header().Set("Cache-Control", "no-store")
+	ctx, cancel := longRequest(w, r)
+	defer cancel()
 	err = export.Register(w, format, period, p.o.Zone, func(see func(*models.RegisterEntry) error) error {
-		return p.o.Service.EachDocument(r.Context(), period, see)
+		return p.o.Service.EachDocument(ctx, period, see)
 	})
 	if err != nil {
 		middleware.RecordError(r.Context(), err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// exportTimeout bounds an export, which takes longer than a page may.
+const exportTimeout = 10 * time.Minute
+
+// longRequest is the context of a request that may take until exportTimeout. It still
+// ends when the person goes away.
+func longRequest(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), exportTimeout)
+	stop := context.AfterFunc(r.Context(), func() {
+		if errors.Is(r.Context().Err(), context.Canceled) { // and not because a page would have timed out
+			cancel()
+		}
+	})
+	// A connection that has no deadline needs none extended.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportTimeout))
+	return ctx, func() { stop(); cancel() }
 }
