@@ -1,6 +1,8 @@
 package models
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -48,4 +50,64 @@ type OperatorAction struct {
 	What    OperatorActionKind
 	Subject string
 	Reason  string // empty when none was given
+}
+
+// JournalEntry is an act in the journal. Entries are numbered 1, 2, 3 …, and the hash
+// of each covers the entry before.
+type JournalEntry struct {
+	OperatorAction
+	Entry int64
+	Hash  [sha256.Size]byte
+}
+
+// chained is the hash of the entry behind another one: see migration 00004. previous is
+// empty for the first entry.
+func (e *JournalEntry) chained(previous []byte) [sha256.Size]byte {
+	text := append([]byte{}, previous...)
+	text = fmt.Appendf(text, "%d;%d;", e.Entry, e.At.UnixMicro())
+	for _, field := range []string{e.Who, string(e.Role), string(e.What), e.Subject, e.Reason} {
+		text = strconv.AppendInt(text, int64(len(field)), 10)
+		text = append(text, ':')
+		text = append(text, field...)
+		text = append(text, ',')
+	}
+	return sha256.Sum256(text)
+}
+
+// maxJournalFaults is how many faults of a journal are named.
+const maxJournalFaults = 100
+
+// JournalCheck verifies a journal, entry by entry in the order of their numbers.
+type JournalCheck struct {
+	Entries int64
+	Head    [sha256.Size]byte // hash of the last entry: published, it proves all before it
+	Faults  []string          // the first of what is wrong
+	Wrong   int64             // how much is
+	last    int64
+}
+
+// Add checks the next entry. An entry that was altered shows in its own hash; one that
+// was removed in the numbers; and one that was inserted or moved in the hash of what
+// follows.
+func (c *JournalCheck) Add(e *JournalEntry) {
+	var previous []byte
+	if c.Entries > 0 {
+		previous = c.Head[:]
+	}
+	switch {
+	case e.Entry != c.last+1 && e.Entry-1 == c.last+1:
+		c.fail("entry %d is missing", c.last+1)
+	case e.Entry != c.last+1:
+		c.fail("entries %d to %d are missing", c.last+1, e.Entry-1)
+	case e.chained(previous) != e.Hash:
+		c.fail("entry %d, of %s by %s (%s of %s), is not what was written, or does not follow the entry before", e.Entry, e.At.UTC().Format("2006-01-02 15:04:05"), e.Who, e.What, e.Subject)
+	}
+	c.Entries, c.last, c.Head = c.Entries+1, e.Entry, e.Hash
+}
+
+func (c *JournalCheck) fail(format string, args ...any) {
+	c.Wrong++
+	if len(c.Faults) < maxJournalFaults {
+		c.Faults = append(c.Faults, fmt.Sprintf(format, args...))
+	}
 }

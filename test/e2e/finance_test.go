@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"referral/internal/demo/fakeoidc"
 	"referral/internal/ru"
 	"referral/models"
 	"referral/test/browser"
@@ -23,22 +22,8 @@ func person(role string) int64 { return int64(slices.Index(staff, role) + 1) }
 func newStaffWorld(t *testing.T) *portalWorld {
 	t.Helper()
 	c := &portalWorld{world: newWorld(t)}
-	address := freeAddress(c.world)
-	c.site = "http://" + address
-	var err error
-	c.identity, err = fakeoidc.Start(t.Context(), fakeoidc.Options{
-		RedirectURIs: []string{c.site + "/finance/sign-in/callback"}, PostLogoutURIs: []string{c.site + "/finance/signed-out"},
-		Claims: func(number int64) map[string]any {
-			return map[string]any{"name": "Анна Котова", "realm_access": map[string]any{"roles": []string{"offline_access", staff[number-1]}}}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.identity.Stop(); err != nil {
-			t.Error(err)
-		}
+	address := c.startProvider(t, "/finance", func(number int64) map[string]any {
+		return map[string]any{"name": "Анна Котова", "realm_access": map[string]any{"roles": []string{"offline_access", staff[number-1]}}}
 	})
 	c.server = c.launch([]string{
 		"REFERRAL_HTTP_FINANCE=" + address,

@@ -35,20 +35,7 @@ var moscow = time.FixedZone("MSK", 3*60*60)
 func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	t.Helper()
 	c := &portalWorld{world: newWorld(t, overrides...)}
-	address := freeAddress(c.world)
-	c.site = "http://" + address
-	var err error
-	c.identity, err = fakeoidc.Start(t.Context(), fakeoidc.Options{
-		RedirectURIs: []string{c.site + "/referral/sign-in/callback"}, PostLogoutURIs: []string{c.site + "/referral/signed-out"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.identity.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	address := c.startProvider(t, "/referral", nil)
 	c.server = c.launch([]string{
 		"REFERRAL_HTTP_CABINET=" + address,
 		"REFERRAL_CABINET_SIGN_IN_ISSUER=" + c.identity.Issuer(),
@@ -59,6 +46,27 @@ func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	})
 	c.server.ready()
 	return c
+}
+
+// startProvider starts the OpenID provider of a site at base, which will be served at
+// the address returned.
+func (c *portalWorld) startProvider(t *testing.T, base string, claims func(account int64) map[string]any) (address string) {
+	t.Helper()
+	address = freeAddress(c.world)
+	c.site = "http://" + address
+	var err error
+	c.identity, err = fakeoidc.Start(t.Context(), fakeoidc.Options{
+		RedirectURIs: []string{c.site + base + "/sign-in/callback"}, PostLogoutURIs: []string{c.site + base + "/signed-out"}, Claims: claims,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.identity.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return address
 }
 
 // visit opens a browser for somebody who signs in as the account, and is on the
