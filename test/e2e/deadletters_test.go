@@ -249,7 +249,7 @@ func TestDeadLettersAreListedReplayedAndDiscarded(t *testing.T) {
 	if found := w.letters("--state", "discarded", "--type", "pbx.registered.v1", "--account", "885", "--since", "24h"); len(found) != 1 || fmt.Sprint(found[0].ID) != id(1) {
 		t.Errorf("by filters: %+v", found)
 	}
-	if acts := w.number(`SELECT count(*) FROM operator_actions`); acts != 5 {
+	if acts := w.number(`SELECT count(*) FROM operator_actions WHERE what <> 'configuration'`); acts != 5 {
 		t.Errorf("%d acts recorded, want 5", acts)
 	}
 }
