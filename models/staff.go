@@ -85,6 +85,7 @@ type RegisterEntry struct {
 	Published     bool
 	Answer        ResultStatus // the one that counts; empty: none yet
 	AnsweredAt    time.Time
+	Resent        bool // after that answer, and not answered since
 	WrittenOff    bool
 }
 

@@ -133,6 +133,7 @@ const registerQuery = `WITH page AS (
 	ORDER BY account_id, invoice_id, sequence LIMIT $5)
 SELECT d.account_id, coalesce(a.name, ''), coalesce(a.tax_id, ''), d.adjustment_id, d.invoice_id, d.sequence, d.period, d.posting_period,
 	d.currency, d.amount_minor, d.reason, d.posted_at, c.published_at IS NOT NULL, coalesce(r.status, ''), r.at,
+	EXISTS (SELECT FROM document_resends s WHERE s.account_id = d.account_id AND s.document_id = d.adjustment_id AND s.rejected_at >= r.at),
 	EXISTS (SELECT FROM document_write_offs w WHERE w.account_id = d.account_id AND w.document_id = d.adjustment_id)
 FROM page d
 LEFT JOIN accounts a ON a.account_id = d.account_id
@@ -146,7 +147,7 @@ func (s *Store) Register(ctx context.Context, posted models.Period, after models
 	return list(ctx, s, fmt.Sprintf("reading the register of %s", posted), func(row pgx.CollectableRow) (e models.RegisterEntry, err error) {
 		var answered *time.Time
 		err = row.Scan(&e.AccountID, &e.Name, &e.TaxID, (*[16]byte)(&e.DocumentID), &e.InvoiceID, &e.Sequence, &e.Period, &e.PostingPeriod,
-			&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Answer, &answered, &e.WrittenOff)
+			&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Answer, &answered, &e.Resent, &e.WrittenOff)
 		e.PostedAt, e.AnsweredAt = e.PostedAt.UTC(), zeroTime(answered)
 		return e, err
 	}, registerQuery, posted, after.AccountID, after.InvoiceID, after.Sequence, limit)

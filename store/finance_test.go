@@ -169,10 +169,20 @@ func TestRejectedDocumentsWaitForADecision(t *testing.T) {
 	if got := waiting(); !slices.Equal(got, []models.UUID{package885}) {
 		t.Errorf("after a resend %v wait", got)
 	}
+	resent := func() bool {
+		entries := l.register(202604, 10)
+		return entries[slices.IndexFunc(entries, func(e models.RegisterEntry) bool { return e.DocumentID == adjustment885 })].Resent
+	}
+	if !resent() {
+		t.Error("the register does not say that the document was sent again")
+	}
 	l.publishAll()
 	l.answer(adjustment885, models.ResultRejected)
 	if _, _, err := l.writeOff(package885); err != nil {
 		t.Fatal(err)
+	}
+	if resent() {
+		t.Error("the register says that a document was sent again after it was rejected once more")
 	}
 	if got := waiting(); !slices.Equal(got, []models.UUID{adjustment885}) {
 		t.Errorf("rejected again, and the package written off: %v", got)

@@ -114,6 +114,8 @@ func DocumentState(e *models.RegisterEntry) billing.DocumentState {
 		return billing.DocumentApplied
 	case e.WrittenOff:
 		return billing.DocumentWrittenOff
+	case e.Resent:
+		return billing.DocumentResent
 	case e.Answer == models.ResultRejected:
 		return billing.DocumentRejected
 	case e.Published:
