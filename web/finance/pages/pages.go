@@ -9,6 +9,7 @@ import (
 	"referral/models"
 	"referral/web/auth"
 	"referral/web/finance"
+	"referral/web/htmlpage"
 )
 
 // Options is what the pages need. All fields are required.
@@ -33,7 +34,7 @@ func (o *Options) validate() error {
 // Pages is the staff pages in a browser.
 type Pages struct {
 	o         Options
-	templates templates
+	templates htmlpage.Set
 }
 
 // New makes the pages. The error says which option is missing.
@@ -43,7 +44,7 @@ func New(o Options) (*Pages, error) {
 	}
 	p := &Pages{o: o}
 	var err error
-	p.templates, err = p.readTemplates()
+	p.templates, err = htmlpage.Read(templateFiles, p.functions(), []string{"layout.html", "parts.html"}, pageNames)
 	return p, err
 }
 

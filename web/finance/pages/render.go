@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -23,29 +22,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-// templates are the pages by name, each with the layout around it.
-type templates map[string]*template.Template
-
 var pageNames = []string{"months", "month", "clients", "client", "invoice", "register", "queue", "journal", "error"}
-
-func (p *Pages) readTemplates() (templates, error) {
-	around, err := template.New("layout.html").Funcs(p.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("finance pages: reading the templates: %w", err)
-	}
-	all := templates{}
-	for _, name := range pageNames {
-		page, err := around.Clone()
-		if err == nil {
-			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("finance pages: reading the template of %q: %w", name, err)
-		}
-		all[name] = page
-	}
-	return all, nil
-}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {
@@ -141,15 +118,9 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 			f.Roles = append(f.Roles, finance.Words(role))
 		}
 	}
-	var page bytes.Buffer
-	if err := p.templates[name].Execute(&page, f); err != nil {
-		return fmt.Errorf("%w: making the page %q: %w", errDefect, name, err)
+	if err := p.templates.Write(w, status, name, f); err != nil {
+		return fmt.Errorf("%w: %w", errDefect, err)
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Robots-Tag", "noindex")
-	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes()) // an error here is a person who has gone away
 	return nil
 }
 

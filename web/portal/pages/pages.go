@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"referral/web/auth"
+	"referral/web/htmlpage"
 	"referral/web/portal"
 )
 
@@ -44,7 +45,7 @@ func (o *Options) validate() error {
 type Pages struct {
 	o         Options
 	assets    assets
-	templates templates
+	templates htmlpage.Set
 }
 
 // New returns the pages. The error says which option is missing.
@@ -57,7 +58,7 @@ func New(o Options) (*Pages, error) {
 	if p.assets, err = readAssets(); err != nil {
 		return nil, err
 	}
-	p.templates, err = readTemplates(p.functions())
+	p.templates, err = htmlpage.Read(templateFiles, p.functions(), []string{"layout.html", "parts.html", "icons.html"}, pageNames)
 	return p, err
 }
 

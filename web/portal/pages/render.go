@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -16,9 +15,6 @@ import (
 
 //go:embed templates
 var templateFiles embed.FS
-
-// templates is the pages by name, each with the layout and the parts around it.
-type templates map[string]*template.Template
 
 // functions is what the templates call to write values in Russian.
 func (p *Pages) functions() template.FuncMap {
@@ -37,26 +33,6 @@ func (p *Pages) functions() template.FuncMap {
 }
 
 var pageNames = []string{"joining", "home", "friends", "history", "why", "invite", "invitations", "optout", "error"}
-
-func readTemplates(functions template.FuncMap) (templates, error) {
-	around, err := template.New("layout.html").Funcs(functions).
-		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/icons.html")
-	if err != nil {
-		return nil, fmt.Errorf("pages: reading the templates: %w", err)
-	}
-	all := templates{}
-	for _, name := range pageNames {
-		page, err := around.Clone()
-		if err == nil {
-			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("pages: reading the template of %q: %w", name, err)
-		}
-		all[name] = page
-	}
-	return all, nil
-}
 
 // frame is the data of a page and its layout.
 type frame struct {
@@ -82,14 +58,8 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
 		f.Account = principal.AccountID
 	}
-	var page bytes.Buffer
-	if err := p.templates[name].Execute(&page, f); err != nil {
-		return fmt.Errorf("%w: rendering the page %q: %w", errDefect, name, err)
+	if err := p.templates.Write(w, status, name, f); err != nil {
+		return fmt.Errorf("%w: %w", errDefect, err)
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Robots-Tag", "noindex")
-	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes()) // an error means that the client has disconnected
 	return nil
 }
