@@ -58,16 +58,27 @@ func (t *track) pending() *models.Resend {
 }
 
 func (t *track) state() DocumentState {
+	return stateOf(t.answer.Status, t.published, t.pending() != nil, t.writeOff != nil)
+}
+
+// RegisterState is how far a document of the register has got.
+func RegisterState(e *models.RegisterEntry) DocumentState {
+	return stateOf(e.Answer, e.Published, e.Resent, e.WrittenOff)
+}
+
+// stateOf is the state by billing's answer that counts, empty without one, and by what
+// else has happened. resent is a resend that billing has not answered.
+func stateOf(answer models.ResultStatus, published, resent, writtenOff bool) DocumentState {
 	switch {
-	case t.applied():
+	case answer == models.ResultApplied:
 		return DocumentApplied
-	case t.writeOff != nil:
+	case writtenOff:
 		return DocumentWrittenOff
-	case t.pending() != nil:
+	case resent:
 		return DocumentResent
-	case t.isAnswered:
+	case answer != "":
 		return DocumentRejected
-	case t.published:
+	case published:
 		return DocumentPublished
 	}
 	return DocumentPosted

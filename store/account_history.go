@@ -229,9 +229,7 @@ func (l *historyLoader) queueParked(batch *pgcopy.Batch) {
 		p := readParked(v)
 		c := l.account(p.AccountID)
 		c.Parked = append(c.Parked, p)
-	}, "SELECT "+parkedColumns+` FROM parked_accounts a WHERE account_id = ANY($1)
-		AND run_id = (SELECT max(run_id) FROM runs r WHERE r.period = a.period AND r.state IN ('done', 'incomplete'))
-		ORDER BY account_id, period, invoice_id`, l.ids)
+	}, "SELECT "+parkedColumns+" FROM parked_accounts a WHERE account_id = ANY($1) AND "+parkedByLastRun+" ORDER BY account_id, period, invoice_id", l.ids)
 }
 
 // queueProvenances finds where the facts of the accounts came from.

@@ -16,7 +16,7 @@ const monthsQuery = `WITH posted AS (
 	SELECT period, posting_period, sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages
 	FROM runs WHERE state IN ('done', 'incomplete') GROUP BY period, posting_period),
 months AS (SELECT period FROM periods UNION SELECT posting_period FROM posted)
-SELECT m.period, p.started_at, p.settled_at, p.closed_at, coalesce(p.closed_by, ''),
+SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by,
 	(SELECT count(DISTINCT s.account_id) FROM stale s WHERE s.period = m.period),
 	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
 	coalesce(others.documents, 0), coalesce(others.amount, 0), coalesce(own.documents_away, 0), coalesce(own.amount_away, 0),
@@ -45,7 +45,8 @@ func (s *Store) Months(ctx context.Context) ([]models.MonthOverview, error) {
 }
 
 func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
-	var started, settled, closed, signedAt, checked, runStarted, runFinished *time.Time
+	var period periodStateRecord
+	var signedAt, checked, runStarted, runFinished *time.Time
 	var signed models.SignedMonth
 	var run struct {
 		id    *int64
@@ -53,20 +54,15 @@ func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 		kind  *models.RunKind
 		brake string
 	}
-	err = row.Scan(&m.Period, &started, &settled, &closed, &m.ClosedBy, &m.Stale,
+	err = row.Scan(&period.Period.Period, &period.Period.StartedAt, &period.Period.SettledAt, &period.Period.ClosedAt, &period.Period.ClosedBy, &period.Stale,
 		&m.Documents.Count, &m.Documents.Amount, &m.Packages, &m.Into.Count, &m.Into.Amount, &m.Away.Count, &m.Away.Amount,
 		&signedAt, &signed.Who, &signed.Posted, &checked, &m.Breaks, &m.Held.Count, &m.Held.Amount,
 		&run.id, &run.state, &run.kind, &run.brake, &runStarted, &runFinished, &m.Parked)
 	if err != nil {
 		return m, err
 	}
-	m.StartedAt, m.SettledAt, m.ClosedAt, m.CheckedAt = zeroTime(started), zeroTime(settled), zeroTime(closed), zeroTime(checked)
-	switch m.State = models.PeriodOpen; {
-	case closed != nil:
-		m.State = models.PeriodClosed
-	case settled != nil:
-		m.State = models.PeriodRun
-	}
+	period.Braked = run.state != nil && *run.state == models.RunBraked
+	m.PeriodInfo, m.CheckedAt = period.info(), zeroTime(checked)
 	if signedAt != nil {
 		signed.At = zeroTime(signedAt)
 		m.Signed = &signed
@@ -76,7 +72,6 @@ func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 			ID: *run.id, Period: m.Period, Kind: *run.kind, State: *run.state, Brake: run.brake,
 			StartedAt: zeroTime(runStarted), FinishedAt: zeroTime(runFinished),
 		}
-		m.Braked = *run.state == models.RunBraked
 	}
 	return m, nil
 }
@@ -195,9 +190,7 @@ func (s *Store) Rejected(ctx context.Context, limit int) ([]models.RejectedDocum
 // ParkedNow is up to limit accounts and invoices that the last run of their period
 // could not settle, the newest periods first.
 func (s *Store) ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error) {
-	return list(ctx, s, "reading what is parked", pgx.RowToStructByPos[models.ParkedAccount], `SELECT k.account_id, k.invoice_id, k.period, k.error FROM parked_accounts k
-		WHERE k.run_id = (SELECT max(r.run_id) FROM runs r WHERE r.period = k.period AND r.state IN ('done', 'incomplete'))
-		ORDER BY k.period DESC, k.account_id, k.invoice_id LIMIT $1`, limit)
+	return list(ctx, s, "reading what is parked", pgx.RowToStructByPos[models.ParkedAccount], "SELECT "+parkedColumns+" FROM parked_accounts a WHERE "+parkedByLastRun+" ORDER BY period DESC, account_id, invoice_id LIMIT $1", limit)
 }
 
 // HeldServices is the services that the terms do not name, with the lines and the sum

@@ -107,23 +107,6 @@ func MonthState(m *models.MonthOverview) any {
 	return m.State
 }
 
-// DocumentState is how far a document of the register has got.
-func DocumentState(e *models.RegisterEntry) billing.DocumentState {
-	switch {
-	case e.Answer == models.ResultApplied:
-		return billing.DocumentApplied
-	case e.WrittenOff:
-		return billing.DocumentWrittenOff
-	case e.Resent:
-		return billing.DocumentResent
-	case e.Answer == models.ResultRejected:
-		return billing.DocumentRejected
-	case e.Published:
-		return billing.DocumentPublished
-	}
-	return billing.DocumentPosted
-}
-
 // BreakText says in Russian what does not tie, and what to do about it.
 type BreakText struct{ What, Do string }
 

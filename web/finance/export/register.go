@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"referral/billing"
 	"referral/models"
-	"referral/web/finance"
 )
 
 var registerColumns = []column{
@@ -24,7 +24,7 @@ func Register(w io.Writer, format string, posted models.Period, zone *time.Locat
 	err = each(func(e *models.RegisterEntry) error {
 		return out.row([]any{
 			strconv.FormatInt(e.AccountID, 10), e.Name, e.TaxID, e.InvoiceID, e.Sequence, e.DocumentID.String(),
-			e.Period.String(), e.PostingPeriod.String(), state{e.Reason}, e.Currency, e.Amount, e.PostedAt, state{finance.DocumentState(e)}, e.AnsweredAt,
+			e.Period.String(), e.PostingPeriod.String(), state{e.Reason}, e.Currency, e.Amount, e.PostedAt, state{billing.RegisterState(e)}, e.AnsweredAt,
 		})
 	})
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"referral/billing"
 	"referral/models"
-	"referral/web/finance"
 	"referral/web/finance/export"
 	"referral/web/middleware"
 )
@@ -93,7 +92,7 @@ func (p *Pages) fillRegister(r *http.Request, v *registerView) error {
 		return err
 	}
 	for i := range page {
-		v.Rows = append(v.Rows, registerRow{RegisterEntry: page[i], State: finance.DocumentState(&page[i])})
+		v.Rows = append(v.Rows, registerRow{RegisterEntry: page[i], State: billing.RegisterState(&page[i])})
 	}
 	here := url.Values{"period": {v.Month.Period.String()}}
 	if given {
