@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"referral/internal/spreadsheet"
 	"referral/models"
 )
 
@@ -163,21 +164,12 @@ func (f CSVForm) cell(value any) string {
 		}
 		return strings.NewReplacer(" ", "", ".", ",").Replace(v.String())
 	case identifier:
-		if f == CSVExcel && excelChanges(string(v)) {
+		if f == CSVExcel && spreadsheet.ExcelChanges(string(v)) {
 			return "'" + string(v) // CSV has no other way to say that digits are text
 		}
-		return escapeFormula(string(v))
+		return spreadsheet.EscapeFormula(string(v))
 	case string:
-		return escapeFormula(v)
+		return spreadsheet.EscapeFormula(v)
 	}
 	panic(fmt.Sprintf("no CSV is made of a %T", value))
-}
-
-// escapeFormula keeps a spreadsheet from taking text for a formula: identifiers and
-// reasons come from outside, and `=HYPERLINK(…)` is a valid invoice id.
-func escapeFormula(text string) string {
-	if strings.TrimLeft(text, " ") != "" && strings.ContainsRune("=+-@\t\r\n", rune(strings.TrimLeft(text, " ")[0])) {
-		return "'" + text
-	}
-	return text
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"referral/internal/spreadsheet"
 	"referral/models"
 	"referral/web/finance"
 )
@@ -129,13 +130,10 @@ func decimal(m models.Money, point string) string {
 // text is kept from being read as a formula or a number by a spreadsheet.
 func (c *csvWriter) text(s string) string {
 	numeric := s != "" && strings.Trim(s, "0123456789") == ""
-	switch {
-	case c.excel && numeric:
+	if c.excel && (numeric || spreadsheet.ExcelChanges(s)) {
 		return `="` + s + `"`
-	case s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])):
-		return "'" + s
 	}
-	return s
+	return spreadsheet.EscapeFormula(s)
 }
 
 func (c *csvWriter) close() error {

@@ -80,6 +80,20 @@ func TestTextStaysText(t *testing.T) {
 	}
 }
 
+// Identifiers of which Excel would make dates or numbers are text in its CSV.
+func TestExcelKeepsIdentifiers(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"1-2", "2026-04", "MAR1", "9007199254740993"} {
+		var file bytes.Buffer
+		err := Register(&file, "csv-excel", 202604, time.UTC, func(see func(*models.RegisterEntry) error) error {
+			return see(&models.RegisterEntry{AccountID: 1, InvoiceID: id, Currency: "RUB"})
+		})
+		if err != nil || !strings.Contains(file.String(), `;"=""`+id+`""";`) {
+			t.Errorf("%q is written as %s, %v", id, file.String(), err)
+		}
+	}
+}
+
 // BenchmarkRegister writes a million documents; its memory must not grow with them.
 func BenchmarkRegister(b *testing.B) {
 	for _, format := range Formats {

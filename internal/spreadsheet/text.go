@@ -1,4 +1,5 @@
-package report
+// Package spreadsheet keeps text from being changed by a spreadsheet that opens a CSV.
+package spreadsheet
 
 import (
 	"regexp"
@@ -19,9 +20,9 @@ var (
 	truthLike = regexp.MustCompile(`(?i)^(true|false|истина|ложь)$`)
 )
 
-// excelChanges tells text of which Excel would make something else when it opens
+// ExcelChanges tells text of which Excel would make something else when it opens
 // a CSV: 9007199254740993 becomes 9.00719925474099E+15, 1-2 the 1st of February.
-func excelChanges(text string) bool {
+func ExcelChanges(text string) bool {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" || exactNumber.MatchString(text) {
 		return false
@@ -30,4 +31,13 @@ func excelChanges(text string) bool {
 		return truthLike.MatchString(trimmed)
 	}
 	return numberLike.MatchString(trimmed) || monthLike.MatchString(trimmed)
+}
+
+// EscapeFormula keeps a spreadsheet from taking text for a formula: identifiers and
+// reasons come from outside, and `=HYPERLINK(…)` is a valid invoice id.
+func EscapeFormula(text string) string {
+	if strings.TrimLeft(text, " ") != "" && strings.ContainsRune("=+-@\t\r\n", rune(strings.TrimLeft(text, " ")[0])) {
+		return "'" + text
+	}
+	return text
 }
