@@ -39,6 +39,14 @@ const (
 	ActionConfiguration OperatorActionKind = "configuration"
 )
 
+// These are about a proposal, or make one; see ProposalSubject.
+const (
+	ActionPropose  OperatorActionKind = "propose"
+	ActionApprove  OperatorActionKind = "approve"
+	ActionReject   OperatorActionKind = "reject"
+	ActionWithdraw OperatorActionKind = "withdraw"
+)
+
 // DeadLetterSubject names a dead letter in the records of acts.
 func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
 
@@ -50,6 +58,10 @@ type OperatorAction struct {
 	What    OperatorActionKind
 	Subject string
 	Reason  string // empty when none was given
+
+	// Approval is what allows an act that another person has proposed; nil for one
+	// that needs nobody else. It is checked and used up when the act is recorded.
+	Approval *Approval
 }
 
 // JournalEntry is an act in the journal. Entries are numbered 1, 2, 3 …, and the hash

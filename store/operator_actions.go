@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
@@ -11,24 +12,34 @@ import (
 )
 
 type operatorActionRecord struct {
-	ActionID int64                 `gorm:"primaryKey;autoIncrement"`
-	Action   models.OperatorAction `gorm:"embedded"`
+	ActionID int64 `gorm:"primaryKey;autoIncrement"`
+	At       time.Time
+	Who      string
+	Role     models.Role
+	What     models.OperatorActionKind
+	Subject  string
+	Reason   string
 }
 
 func (operatorActionRecord) TableName() string { return "operator_actions" }
 
 func (r *operatorActionRecord) action() models.OperatorAction {
-	a := r.Action
-	a.At = a.At.UTC()
-	return a
+	return models.OperatorAction{At: r.At.UTC(), Who: r.Who, Role: r.Role, What: r.What, Subject: r.Subject, Reason: r.Reason}
 }
 
-// recordAction records an action of a person in the transaction that carries it out.
+// recordAction records an action of a person in the transaction that carries it out. One
+// that was proposed is allowed here, or the transaction fails with a
+// *models.ProposalRefusal.
 func (t *tx) recordAction(a models.OperatorAction) error {
+	if a.Approval != nil {
+		if err := t.approve(&a); err != nil {
+			return err
+		}
+	}
 	if a.At.IsZero() {
 		a.At = t.now
 	}
-	record := operatorActionRecord{Action: a}
+	record := operatorActionRecord{At: a.At, Who: a.Who, Role: a.Role, What: a.What, Subject: a.Subject, Reason: a.Reason}
 	return wrap(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
 }
 
