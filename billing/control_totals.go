@@ -134,9 +134,172 @@ func (r *Reconciliation) control(inv *models.AuditInvoice, entries []entry, desi
 	days := daysByLine(desired, entries)
 	for s, sums := range totals {
 		for line, amount := range sums {
-			r.spread(stage(s), inv.Invoice.Currency, days[line], models.Counted(totals.count(stage(s), line), amount))
+			t := models.Counted(totals.count(stage(s), line), amount)
+			r.spread(stage(s), inv.Invoice.Currency, days[line], t)
+			service := serviceKey{serviceOn(inv, line), inv.Invoice.Currency}
+			r.services[service] = r.services[service].Add(stage(s).control(t))
 		}
 	}
+	r.now.owed = r.now.owed.Add(totals.sum(entitled))
+	r.compareBooked(totals.sum(entitled), totals.sum(answered).Add(totals.sum(writtenOff)))
+}
+
+func (t *lineTotals) sum(s stage) (sum models.Money) {
+	for _, amount := range t[s] {
+		sum = sum.Add(amount)
+	}
+	return sum
+}
+
+type serviceKey struct{ service, currency string }
+
+// serviceOn is the service of a line: by the invoice, else by a document that names the
+// line, else empty.
+func serviceOn(inv *models.AuditInvoice, line string) string {
+	for i := range inv.Invoice.Lines {
+		if l := &inv.Invoice.Lines[i]; l.ID == line {
+			return l.Service
+		}
+	}
+	return serviceOf(inv.Documents, line)
+}
+
+// Services is the control totals of discounts by service and currency.
+func (r *Reconciliation) Services() []models.ServiceTotal {
+	keys := slices.SortedFunc(maps.Keys(r.services), func(a, b serviceKey) int {
+		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.currency, b.currency))
+	})
+	list := make([]models.ServiceTotal, len(keys))
+	for i, key := range keys {
+		list[i] = models.ServiceTotal{Service: key.service, Currency: key.currency, Control: r.services[key]}
+	}
+	return list
+}
+
+// accountSums is what the account that is being looked at comes to in the period.
+type accountSums struct {
+	owed            models.Money // by its facts
+	before          models.Money // on the same invoices, at the average percent of the period before
+	lacking, excess models.Money // as positive amounts
+}
+
+// compareBooked counts by how much an invoice is discounted less, or more, than the
+// facts give: what counts is what billing has booked and what is settled by hand.
+func (r *Reconciliation) compareBooked(owed, booked models.Money) {
+	if off := booked.Add(-owed); off > 0 {
+		r.now.lacking = r.now.lacking.Add(off)
+	} else {
+		r.now.excess = r.now.excess.Add(-off)
+	}
+}
+
+func (r *Reconciliation) endAccount(entitlements models.Entitlements) {
+	last := r.period.End() - 1
+	for _, d := range entitlements.Discounts {
+		if d.From <= last && last < d.To {
+			r.steps[models.StepCount{Kind: d.Kind, Step: d.Step, Percent: d.Percent}]++
+		}
+	}
+	if r.now.lacking > 0 {
+		r.Lacking = r.Lacking.Add(models.Counted(1, r.now.lacking))
+	}
+	if r.now.excess > 0 {
+		r.Excess = r.Excess.Add(models.Counted(1, r.now.excess))
+	}
+	if change := r.now.owed.Add(-r.now.before); change != 0 {
+		if cause := r.causeOf(entitlements.Discounts); cause != "" {
+			r.causes[cause] = r.causes[cause].Add(models.Counted(1, change))
+		}
+	}
+}
+
+// Steps is how many accounts have a discount on the last day of the period.
+func (r *Reconciliation) Steps() []models.StepCount {
+	var list []models.StepCount
+	for key, n := range r.steps {
+		key.Accounts = n
+		list = append(list, key)
+	}
+	slices.SortFunc(list, func(a, b models.StepCount) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Percent, b.Percent))
+	})
+	return list
+}
+
+// Causes of a change against the period before. An account whose percents are others
+// than in the period before counts under one cause: that of the discount that has
+// changed most. Its amount is what the period's invoices get less what they would get
+// at the average percent of the period before. What no cause explains is the change of
+// the invoices themselves.
+const (
+	CauseNewInviter   = "new-inviter"   // no ladder in the period before
+	CauseStepUp       = "step-up"       // a higher percent of the ladder, or on more days
+	CauseLadderEnded  = "ladder-ended"  // a lower percent of the ladder, or on fewer days
+	CauseNewClient    = "new-client"    // a discount of an invitee began, or held on more days
+	CauseClientsEnded = "clients-ended" // a discount of an invitee ended, or held on fewer days
+)
+
+// causeOf is empty when the percents are those of the period before.
+func (r *Reconciliation) causeOf(discounts []models.Discount) string {
+	before, now := r.period.Previous(), r.period
+	// As shares of months of different lengths.
+	weigh := func(kind models.DiscountKind) (was, change int) {
+		was = percentDaysIn(discounts, kind, before)
+		return was, percentDaysIn(discounts, kind, now)*daysOf(before) - was*daysOf(now)
+	}
+	had, ladder := weigh(models.Inviter)
+	_, invitee := weigh(models.Invitee)
+	switch {
+	case max(ladder, -ladder) >= max(invitee, -invitee) && ladder > 0 && had == 0:
+		return CauseNewInviter
+	case max(ladder, -ladder) >= max(invitee, -invitee) && ladder > 0:
+		return CauseStepUp
+	case max(ladder, -ladder) >= max(invitee, -invitee) && ladder < 0:
+		return CauseLadderEnded
+	case invitee > 0:
+		return CauseNewClient
+	case invitee < 0:
+		return CauseClientsEnded
+	}
+	return ""
+}
+
+func daysOf(p models.Period) int { return int(p.End() - p.First()) }
+
+func percentDaysIn(discounts []models.Discount, kind models.DiscountKind, p models.Period) (sum int) {
+	for _, d := range discounts {
+		if days := min(d.To, p.End()) - max(d.From, p.First()); d.Kind == kind && days > 0 {
+			sum += d.Percent * int(days)
+		}
+	}
+	return sum
+}
+
+// addAsBefore adds what an invoice would get at the average percent of the period
+// before.
+func (r *Reconciliation) addAsBefore(timeline []models.Segment, inv *models.Invoice) {
+	month := models.Line{From: r.period.Previous().First(), To: r.period.First()}
+	part := percentDays(Within(nil, timeline, &month))
+	if part == 0 {
+		return
+	}
+	for i := range inv.Lines {
+		if l := &inv.Lines[i]; r.programme.Class(l.Service, l.From) == Discounted {
+			r.now.before = r.now.before.Add(-share(l.Amount, part, 100*month.Days()))
+		}
+	}
+}
+
+// Causes is what has changed the period against the one before, by the amount.
+func (r *Reconciliation) Causes() []models.ChangeCause {
+	var list []models.ChangeCause
+	for cause, t := range r.causes {
+		list = append(list, models.ChangeCause{Cause: cause, Accounts: t.Count, Amount: t.Amount})
+	}
+	slices.SortFunc(list, func(a, b models.ChangeCause) int {
+		return cmp.Or(cmp.Compare(max(b.Amount, -b.Amount), max(a.Amount, -a.Amount)), cmp.Compare(a.Cause, b.Cause))
+	})
+	return list
 }
 
 // count is how many lines an amount stands for: one, where there is any. Of a line

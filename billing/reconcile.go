@@ -115,6 +115,14 @@ type Reconciliation struct {
 	NoticeCount int64
 	Held        map[string]models.CountedAmount // lines on hold by service
 	Foreign     models.CountedAmount            // posted into the period for earlier, closed ones
+	Lacking     models.CountedAmount            // accounts, and kopecks, entitled but not discounted
+	Excess      models.CountedAmount            // accounts, and kopecks, discounted but not entitled
+
+	kinds    map[string]int64 // breaks by kind
+	services map[serviceKey]models.Control
+	steps    map[models.StepCount]int64
+	causes   map[string]models.CountedAmount
+	now      accountSums
 }
 
 // NewReconciliation begins the reconciliation of a period.
@@ -123,6 +131,7 @@ func NewReconciliation(p *Programme, period models.Period, head models.AuditHead
 		programme: p, period: period, grace: grace, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
 		Controls: map[models.TotalKey]models.Control{}, Held: map[string]models.CountedAmount{},
 		Foreign: models.Counted(head.ForeignDocuments, head.ForeignAmount), sums: newLedgerSums(&head),
+		kinds: map[string]int64{}, services: map[serviceKey]models.Control{}, steps: map[models.StepCount]int64{}, causes: map[string]models.CountedAmount{},
 	}
 	for _, o := range head.Orphans {
 		latest := []models.Result{o}
@@ -156,6 +165,7 @@ func (r *Reconciliation) Account(c *models.AccountHistory) {
 }
 
 func (r *Reconciliation) account(c *models.AccountHistory) {
+	r.now = accountSums{}
 	entitlements := r.programme.EntitlementsOf(c)
 	if !sameGrants(entitlements, c.Stored) {
 		r.fail(Break{Kind: derivedKind(entitlements, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
@@ -173,6 +183,7 @@ func (r *Reconciliation) account(c *models.AccountHistory) {
 	for i := range c.Strays {
 		r.stray(&c.Strays[i])
 	}
+	r.endAccount(entitlements)
 }
 
 // sameGrants compares entitlements, whatever the order of packages earned on one day.
@@ -224,6 +235,7 @@ func (r *Reconciliation) Empty() bool {
 
 func (r *Reconciliation) fail(b Break) {
 	r.BreakCount++
+	r.kinds[string(b.Kind)]++
 	if len(r.Breaks) < MaxNamed {
 		r.Breaks = append(r.Breaks, b)
 	}
@@ -268,6 +280,7 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 	r.Documents += int64(len(inv.Documents))
 	r.sum(inv, true)
 	desired := r.programme.Desire(timeline, &inv.Invoice)
+	r.addAsBefore(timeline, &inv.Invoice)
 	r.hold(desired.Held)
 	entries := r.entries(inv)
 	findings, lost := r.gaps(inv)
@@ -324,16 +337,14 @@ func (r *Reconciliation) stray(d *models.AuditDocument) {
 	r.control(inv, entries, nil, nil)
 }
 
-// keptBreaks is how many breaks a report keeps by name. All of them are counted.
-const keptBreaks = 1000
-
 // Report is the reconciliation as it is kept, once it is closed.
 func (r *Reconciliation) Report(at time.Time) models.ReconciliationReport {
 	report := models.ReconciliationReport{
 		CheckedAt: at.UTC(), Accounts: r.Accounts, Invoices: r.Invoices, Documents: r.Documents, Packages: r.Packages, OnTheWay: r.OnTheWay,
 		Overall: r.Overall(), Totals: r.Lines(), Wrong: r.BreakCount, Notices: r.NoticeCount,
+		Kinds: r.kinds, Services: r.Services(), Steps: r.Steps(), Causes: r.Causes(), Lacking: r.Lacking, Excess: r.Excess,
 	}
-	for i := range r.Breaks[:min(len(r.Breaks), keptBreaks)] {
+	for i := range r.Breaks {
 		b := &r.Breaks[i]
 		report.Breaks = append(report.Breaks, models.KeptBreak{
 			Kind: string(b.Kind), AccountID: b.AccountID, InvoiceID: b.InvoiceID, DocumentID: b.DocumentID,

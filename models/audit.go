@@ -10,7 +10,7 @@ type AuditHead struct {
 	Waiting          map[Period]int64  // packages of months before that no invoice has named
 	Incomplete       []IncompleteChunk // not published, because the ledger does not show them whole
 	Signatures       []Signature       // under the period, the oldest first; the newest counts while it is closed
-	LastRun          int64             // the newest run of any period
+	LastRun          int64             // the newest run of any period before which all have ended
 	Acts             []OperatorAction  // on the period and on the terms in force
 }
 

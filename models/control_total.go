@@ -1,6 +1,13 @@
 package models
 
-import "time"
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // CountedAmount is a sum with the number of its parts: lines of invoices, or packages.
 type CountedAmount struct {
@@ -66,6 +73,76 @@ type Signature struct {
 	LastRun    int64         // what later runs post to the period's documents is a correction
 	Foreign    CountedAmount // documents posted into the period for closed ones
 	Totals     []ControlTotal
+
+	// Of a signature of two persons, Who has approved it; of a command's, these are empty.
+	ProposedBy string
+	ProposedAt time.Time
+	Role       Role      // of the person who approves
+	Approval   *Approval // checked and used up when it is signed; not kept
+}
+
+// ErrPostedMeanwhile says that a run has posted to a period since the totals to be
+// signed were taken: they have to be taken again.
+var ErrPostedMeanwhile = errors.New("a run has posted to it since its totals were taken")
+
+// NotClosed says why a period is not closed.
+type NotClosed struct {
+	Period     Period
+	Already    *Signature // it is closed by this
+	Obstacles  []string   // hold whatever anybody says
+	Objections []string   // may be overridden
+}
+
+// Error is all reasons in a line.
+func (e *NotClosed) Error() string {
+	if e.Already != nil {
+		return fmt.Sprintf("period %s is closed already: signed by %s on %s", e.Period, e.Already.Who, e.Already.At.Format(time.RFC3339))
+	}
+	return fmt.Sprintf("period %s cannot be closed: %s", e.Period, strings.Join(slices.Concat(e.Obstacles, e.Objections), "; "))
+}
+
+// FreezeFunc makes the report that is signed, in its canonical form, from a signature as
+// it is recorded and from what waits in the period at that moment.
+type FreezeFunc func(s *Signature, waiting *Waiting) ([]byte, error)
+
+// Waiting is what waits in a period: for a run, or for a person.
+type Waiting struct {
+	Stale  int64                    // accounts to be settled again
+	Held   map[string]CountedAmount // lines of services that the terms do not name, by service
+	Parked []ParkedAccount          // that its last run could not settle
+}
+
+// SignedReport is the report that was signed under a period. It never changes.
+type SignedReport struct {
+	Signature int64
+	Period    Period
+	SHA256    [sha256.Size]byte // of Canonical
+	Canonical []byte
+}
+
+// Register is all documents and packages that were posted into a period, as digests of
+// their list: see docs/finance.ru.md.
+type Register struct {
+	Documents       CountedAmount
+	DocumentsSHA256 [sha256.Size]byte
+	Packages        int64
+	SMS             int64
+	PackagesSHA256  [sha256.Size]byte
+}
+
+// PostedElsewhere is what was posted between two periods, because the earlier one was
+// closed.
+type PostedElsewhere struct {
+	Period    Period // the other one
+	Documents CountedAmount
+	Packages  int64
+}
+
+// Ledger is what a ledger holds of a period, besides the control totals.
+type Ledger struct {
+	Register Register
+	Into     []PostedElsewhere // posted into the period for others, by the period of the invoice
+	Away     []PostedElsewhere // posted for the period into others, by the period that carries it
 }
 
 // ReconciliationReport is what a reconciliation found, as it is kept.
@@ -81,6 +158,37 @@ type ReconciliationReport struct {
 	Breaks    []KeptBreak    `json:"breaks"` // the first of them
 	Wrong     int64          `json:"wrong"`  // breaks in all
 	Notices   int64          `json:"notices"`
+
+	// What reports of earlier releases do not have.
+	Kinds    map[string]int64 `json:"kinds,omitempty"` // breaks by kind
+	Services []ServiceTotal   `json:"services,omitempty"`
+	Steps    []StepCount      `json:"steps,omitempty"`  // on the last day of the period
+	Causes   []ChangeCause    `json:"causes,omitempty"` // of the change against the period before
+	Lacking  CountedAmount    `json:"lacking"`          // accounts, and kopecks, entitled but not discounted
+	Excess   CountedAmount    `json:"excess"`           // accounts, and kopecks, discounted but not entitled
+}
+
+// ServiceTotal is the control totals of the lines of one service.
+type ServiceTotal struct {
+	Service  string `json:"service"`
+	Currency string `json:"currency"`
+	Control
+}
+
+// StepCount is how many accounts have a discount on a day, by kind and step.
+type StepCount struct {
+	Kind     DiscountKind `json:"kind"`
+	Step     int          `json:"step"` // of the ladder; 0 for a discount of an invitee
+	Percent  int          `json:"percent"`
+	Accounts int64        `json:"accounts"`
+}
+
+// ChangeCause is by how much a cause changes what a period's facts entitle clients to,
+// against the period before.
+type ChangeCause struct {
+	Cause    string `json:"cause"`
+	Accounts int64  `json:"accounts"`
+	Amount   Money  `json:"amount"` // negative: larger discounts
 }
 
 // KeptBreak is one thing that did not tie.

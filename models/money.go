@@ -28,13 +28,18 @@ func (m Money) String() string {
 	if m < 0 {
 		sign, u = "-", uint64(-m)
 	}
-	whole := fmt.Sprint(u / 100)
+	return fmt.Sprintf("%s%s.%02d", sign, Grouped(int64(u/100)), u%100)
+}
+
+// Grouped is a whole number grouped by thousands: "-1 420".
+func Grouped(n int64) string {
+	digits := fmt.Sprint(n)
 	var b strings.Builder
-	for i, digit := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
+	for i, d := range digits {
+		if i > 0 && digits[i-1] != '-' && (len(digits)-i)%3 == 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteRune(digit)
+		b.WriteRune(d)
 	}
-	return fmt.Sprintf("%s%s.%02d", sign, b.String(), u%100)
+	return b.String()
 }

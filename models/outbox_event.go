@@ -11,6 +11,7 @@ const (
 	Activated       OutboxEventType = "referral.activated.v1"
 	Refused         OutboxEventType = "referral.refused.v1"
 	DiscountChanged OutboxEventType = "referral.discount-changed.v1"
+	MonthSigned     OutboxEventType = "referral.month-signed.v1" // about no account: its AccountID is 0
 )
 
 // OutboxEvent is an event for CRM, notifications and analytics. Data carries

@@ -136,7 +136,9 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	queueIncompleteChunks(&batch, &head.Incomplete, period)
 	var terms string
 	batch.Each("the terms in force", func(v [][]byte) { terms = string(v[0]) }, readTerms)
-	batch.Each("the newest run", func(v [][]byte) { head.LastRun = pgcopy.Int8(v[0]) }, "SELECT coalesce(max(run_id), 0) FROM runs")
+	// What a run under way posts is not all here yet, so it is a later one.
+	batch.Each("the newest run", func(v [][]byte) { head.LastRun = pgcopy.Int8(v[0]) },
+		"SELECT coalesce(min(run_id) FILTER (WHERE state IN ('rehearsing', 'posting')) - 1, max(run_id), 0) FROM runs")
 	if err := batch.Send(ctx, t.pgx); err != nil {
 		return head, err
 	}

@@ -107,7 +107,7 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 }
 
 // appendOnlyTables can only be read and added to: the ledger, and what persons did.
-const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals"
+const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports"
 
 // lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
 // to change the rights of a table in two sessions.

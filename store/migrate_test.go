@@ -221,13 +221,15 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	}
 	before := l.everything()
 	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
-		for _, table := range []string{"adjustments", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals"} {
+		for _, table := range []string{"adjustments", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals", "signed_reports"} {
 			column := "account_id = 1"
 			switch table {
 			case "operator_actions", "signatures":
 				column = "who = 'nobody'"
 			case "signed_totals":
 				column = "posted_amount = 0"
+			case "signed_reports":
+				column = "report = '{}'"
 			}
 			for _, statement := range []string{
 				"UPDATE " + table + " SET " + column, "DELETE FROM " + table, "DELETE FROM " + table + " WHERE false", "TRUNCATE " + table,

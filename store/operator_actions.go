@@ -69,6 +69,13 @@ func (s *Store) Journal(ctx context.Context, before int64, limit int) ([]models.
 		WHERE entry < coalesce(nullif($1::bigint, 0), 9223372036854775807) ORDER BY entry DESC LIMIT $2`, before, limit)
 }
 
+// JournalEntryOf is the number of the entry that has a hash. found is false when there is
+// none.
+func (s *Store) JournalEntryOf(ctx context.Context, hash []byte) (entry int64, found bool, err error) {
+	found, err = s.scan(ctx, "looking for an entry of the journal", []any{&entry}, "SELECT entry FROM operator_actions WHERE hash = $1", hash)
+	return entry, found, err
+}
+
 // journalBatch is how many entries a check holds in memory.
 const journalBatch = 5000
 

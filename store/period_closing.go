@@ -12,38 +12,21 @@ import (
 	"referral/models"
 )
 
-// ErrPostedMeanwhile says that a run has posted to a period since the totals to be
-// signed were taken: they have to be taken again.
-var ErrPostedMeanwhile = errors.New("a run has posted to it since its totals were taken")
-
-// NotClosed says why a period is not closed.
-type NotClosed struct {
-	Period     models.Period
-	Already    *models.Signature // it is closed by this
-	Obstacles  []string          // hold whatever anybody says
-	Objections []string          // may be overridden
-}
-
-// Error is all reasons in a line.
-func (e *NotClosed) Error() string {
-	if e.Already != nil {
-		return fmt.Sprintf("period %s is closed already: signed by %s on %s", e.Period, e.Already.Who, e.Already.At.Format(time.RFC3339))
-	}
-	return fmt.Sprintf("period %s cannot be closed: %s", e.Period, strings.Join(append(append([]string{}, e.Obstacles...), e.Objections...), "; "))
-}
-
 // ClosePeriod signs a period off with the totals taken when its newest run was
 // s.LastRun. s.Objections are those that the caller has found; what the database
 // shows is added. With an override they are recorded, without one they hold: the
-// error is then a *NotClosed with every reason.
-func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (signed models.Signature, err error) {
+// error is then a *models.NotClosed with every reason.
+//
+// In the same transaction the report that freeze makes is kept, and an event announces
+// its digest together with the hash of the newest entry of the journal.
+func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature, freeze models.FreezeFunc) (signed models.Signature, err error) {
 	p := signature.Period
 	err = s.write(ctx, fmt.Sprintf("closing period %s", p), func(tx *tx) error {
 		if err := tx.lock("out new facts", lockIngest); err != nil {
 			return err
 		}
 		signed = signature
-		signed.At = tx.now
+		signed.At = tx.now.UTC().Truncate(time.Microsecond) // as it is kept
 		no, err := tx.findObstacles(&signed)
 		if err != nil {
 			return err
@@ -54,17 +37,17 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature) (si
 		if signed.Objections = no.Objections; len(signed.Objections) == 0 {
 			signed.Override = "" // nothing had to be overridden
 		}
-		return tx.signOff(&signed)
+		return tx.signOff(&signed, freeze)
 	})
-	var no *NotClosed
+	var no *models.NotClosed
 	if errors.As(err, &no) {
 		return signed, no
 	}
 	return signed, err
 }
 
-func (t *tx) findObstacles(s *models.Signature) (*NotClosed, error) {
-	no := &NotClosed{Period: s.Period, Objections: append([]string{}, s.Objections...)}
+func (t *tx) findObstacles(s *models.Signature) (*models.NotClosed, error) {
+	no := &models.NotClosed{Period: s.Period, Objections: append([]string{}, s.Objections...)}
 	var record periodRecord
 	err := t.Where("period = ?", s.Period).Take(&record).Error
 	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
@@ -85,7 +68,7 @@ func (t *tx) findObstacles(s *models.Signature) (*NotClosed, error) {
 
 // checkRuns makes sure that what is signed is final: nothing is being posted to the
 // period, nor was since the totals were taken.
-func (t *tx) checkRuns(s *models.Signature, no *NotClosed) error {
+func (t *tx) checkRuns(s *models.Signature, no *models.NotClosed) error {
 	var underWay, newer bool
 	_, err := t.scan("looking for runs under way", []any{&underWay, &newer}, `SELECT coalesce(bool_or(state IN ('rehearsing', 'posting')), false), coalesce(bool_or(run_id > $2), false)
 		FROM runs WHERE (period = $1 OR posting_period = $1) AND state NOT IN ('braked', 'abandoned')`, s.Period, s.LastRun)
@@ -96,12 +79,12 @@ func (t *tx) checkRuns(s *models.Signature, no *NotClosed) error {
 	case underWay:
 		no.Obstacles = append(no.Obstacles, "a run is under way that posts to it: close it when that has ended")
 	case newer && len(no.Obstacles) == 0: // one that was not run has no totals
-		return ErrPostedMeanwhile
+		return models.ErrPostedMeanwhile
 	}
 	return nil
 }
 
-func (t *tx) checkWaiting(p models.Period, no *NotClosed) error {
+func (t *tx) checkWaiting(p models.Period, no *models.NotClosed) error {
 	var stale int64
 	var braked bool
 	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked}, `SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
@@ -140,19 +123,28 @@ func listPeriods(periods []models.Period) string {
 	return strings.Join(names, ", ")
 }
 
-func (t *tx) signOff(s *models.Signature) error {
+func (t *tx) signOff(s *models.Signature, freeze models.FreezeFunc) error {
 	err := t.Model(&periodRecord{Period: s.Period}).Updates(map[string]any{"closed_at": s.At, "closed_by": s.Who}).Error
 	if err != nil {
 		return fmt.Errorf("marking period %s as closed: %w", s.Period, err)
 	}
-	if err := t.saveSignature(s); err != nil {
+	id, err := t.saveSignature(s)
+	if err != nil {
 		return err
 	}
-	act := models.OperatorAction{Who: s.Who, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason}
-	if s.Override != "" {
-		act.What, act.Reason = models.ActionCloseOverride, s.Override+" (against: "+strings.Join(s.Objections, "; ")+")"
+	act := models.OperatorAction{
+		At: s.At, Who: s.Who, Role: s.Role, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason, Approval: s.Approval,
 	}
-	return t.recordAction(act)
+	if s.Override != "" {
+		act.Reason = s.Override + " (against: " + strings.Join(s.Objections, "; ") + ")"
+		if s.Approval == nil { // what two persons do is recorded as it was proposed
+			act.What = models.ActionCloseOverride
+		}
+	}
+	if err := t.recordAction(act); err != nil {
+		return err
+	}
+	return t.keepReport(id, s, freeze)
 }
 
 // ErrNotReopened says why a period stays as it is.

@@ -24,7 +24,7 @@ var keptTables = map[string]string{
 	"codes": "what clients were given", "memberships": "what clients have entered", "referrals": "derived from facts", "discounts": "derived from facts",
 	"package_grants": "derived from facts", "adjustments": "ledger", "sms_packages": "ledger",
 	"document_resends": "history of the ledger", "document_write_offs": "history of the ledger", "operator_actions": "what persons did", "proposals": "what persons did",
-	"signatures": "what finance signed", "signed_totals": "what finance signed",
+	"signatures": "what finance signed", "signed_totals": "what finance signed", "signed_reports": "what finance signed",
 	"periods": "a row a month", "runs": "a few rows a month", "run_chunks": "tells which documents are published",
 	"stale": "deleted by the run that settles the account", "held_lines": "replaced by the run that settles the account",
 	"outbox": "deleted when the broker has it", "dead_letter_outcomes": "deleted with its dead letter",

@@ -21,7 +21,7 @@ var distributedBy = map[string]string{
 }
 
 var localTables = strings.Fields(`dead_letter_outcomes dead_letters goose_db_version operator_actions periods programme_state proposals reconciliations
-	run_chunks runs signatures signed_totals slots topic_ids topics`)
+	run_chunks runs signatures signed_reports signed_totals slots topic_ids topics`)
 
 // Every unique key of a table that grows with the clients contains the column that
 // the table would be distributed by.

@@ -19,6 +19,8 @@ type signatureRecord struct {
 	LastRun          int64
 	ForeignDocuments int64
 	ForeignAmount    models.Money
+	ProposedBy       string
+	ProposedAt       *time.Time
 }
 
 func (signatureRecord) TableName() string { return "signatures" }
@@ -45,13 +47,14 @@ func (r *signedTotalRecord) total() models.ControlTotal {
 }
 
 // saveSignature keeps what was signed.
-func (t *tx) saveSignature(s *models.Signature) error {
+func (t *tx) saveSignature(s *models.Signature) (id int64, err error) {
 	record := signatureRecord{
 		Period: s.Period, At: s.At, Who: s.Who, Reason: s.Reason, OverrideReason: s.Override, Objections: strings.Join(s.Objections, "\n"),
 		LastRun: s.LastRun, ForeignDocuments: s.Foreign.Count, ForeignAmount: s.Foreign.Amount,
+		ProposedBy: s.ProposedBy, ProposedAt: nullTime(s.ProposedAt),
 	}
 	if err := t.Create(&record).Error; err != nil {
-		return fmt.Errorf("keeping the signature: %w", err)
+		return 0, fmt.Errorf("keeping the signature: %w", err)
 	}
 	totals := make([]signedTotalRecord, len(s.Totals))
 	for i := range s.Totals {
@@ -61,9 +64,9 @@ func (t *tx) saveSignature(s *models.Signature) error {
 		}
 	}
 	if len(totals) == 0 {
-		return nil
+		return record.SignatureID, nil
 	}
-	return wrap("keeping the signed totals", t.Create(&totals).Error)
+	return record.SignatureID, wrap("keeping the signed totals", t.Create(&totals).Error)
 }
 
 // signatures is those under a period, the oldest first.
@@ -77,6 +80,7 @@ func (t *tx) signatures(p models.Period) ([]models.Signature, error) {
 		list[i] = models.Signature{
 			Period: r.Period, At: r.At.UTC(), Who: r.Who, Reason: r.Reason, Override: r.OverrideReason,
 			LastRun: r.LastRun, Foreign: models.CountedAmount{Count: r.ForeignDocuments, Amount: r.ForeignAmount},
+			ProposedBy: r.ProposedBy, ProposedAt: zeroTime(r.ProposedAt),
 		}
 		if r.Objections != "" {
 			list[i].Objections = strings.Split(r.Objections, "\n")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"referral/billing"
+	"referral/billing/monthreport"
 	"referral/models"
 	"referral/store"
 )
@@ -23,8 +24,25 @@ func (l *life) closes(p models.Period, who, override string) (models.Signature, 
 	if err != nil {
 		l.Fatal(err)
 	}
-	return l.ClosePeriod(l.Context(), models.Signature{Period: p, Who: who, Override: override, LastRun: last, Totals: r.ToSign()})
+	return l.ClosePeriod(l.Context(), models.Signature{Period: p, Who: who, Override: override, LastRun: last, Totals: r.ToSign()}, l.freezes(r))
 }
+
+// freezes is what makes the report of a signature.
+func (l *life) freezes(r *billing.Reconciliation) models.FreezeFunc {
+	l.Helper()
+	r.Close()
+	found := r.Report(l.now)
+	return func(s *models.Signature, w *models.Waiting) ([]byte, error) {
+		ledger, err := l.Ledger(l.Context(), s.Period)
+		if err != nil {
+			return nil, err
+		}
+		return monthreport.Of(monthreport.Basis{Signature: s, Found: &found, Ledger: &ledger, Waiting: w, Program: "test", Terms: l.p.Digest()}).Canonical()
+	}
+}
+
+// noReport is a report that says nothing, where only the signature matters.
+func noReport(*models.Signature, *models.Waiting) ([]byte, error) { return []byte("{}"), nil }
 
 func (l *life) mustClose(p models.Period) {
 	l.Helper()
@@ -34,7 +52,7 @@ func (l *life) mustClose(p models.Period) {
 }
 
 func isNotClosed(err error, reason string) bool {
-	var no *store.NotClosed
+	var no *models.NotClosed
 	return errors.As(err, &no) && strings.Contains(err.Error(), reason)
 }
 
@@ -53,8 +71,8 @@ func TestClosingNamesEveryReason(t *testing.T) {
 		"it does not tie: 1 break", "accounts to be settled again: 1 (`referral run 2026-04`)",
 		"the brake holds a run that would post to it", "earlier periods are open: 2026-02, 2026-03",
 	}
-	_, err := l.ClosePeriod(t.Context(), q)
-	var no *store.NotClosed
+	_, err := l.ClosePeriod(t.Context(), q, noReport)
+	var no *models.NotClosed
 	if !errors.As(err, &no) || !slices.Equal(no.Objections, want) || len(no.Obstacles) != 0 {
 		t.Errorf("%v, want %q", err, want)
 	}
@@ -62,7 +80,7 @@ func TestClosingNamesEveryReason(t *testing.T) {
 		t.Errorf("%d rows of what was refused", n)
 	}
 	q.Override = "the auditors wait"
-	signed, err := l.ClosePeriod(t.Context(), q)
+	signed, err := l.ClosePeriod(t.Context(), q, noReport)
 	if err != nil || signed.Override != "the auditors wait" || !slices.Equal(signed.Objections, want) {
 		t.Errorf("overridden: %+v, %v", signed, err)
 	}
@@ -82,7 +100,7 @@ func TestTotalsOfBeforeARunAreNotSigned(t *testing.T) {
 	before := l.number("SELECT max(run_id) FROM runs")
 	l.facts(april(885, 2, 0))
 	l.settle(models.RunRequest{Period: 202604})
-	if _, err := l.ClosePeriod(t.Context(), models.Signature{Period: 202604, Who: "Anna", LastRun: before, Override: "x"}); !errors.Is(err, store.ErrPostedMeanwhile) {
+	if _, err := l.ClosePeriod(t.Context(), models.Signature{Period: 202604, Who: "Anna", LastRun: before, Override: "x"}, noReport); !errors.Is(err, models.ErrPostedMeanwhile) {
 		t.Errorf("%v", err)
 	}
 	l.mustClose(202604)

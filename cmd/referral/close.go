@@ -10,6 +10,7 @@ import (
 
 	"referral/cmd/referral/report"
 	"referral/models"
+	"referral/signoff"
 	"referral/store"
 )
 
@@ -46,64 +47,31 @@ so, why, and against which objections is recorded and shown by ` + "`referral re
 	return cmd
 }
 
-// closeAttempts limits how often the totals are taken again because a run posted
-// in the meantime.
-const closeAttempts = 3
-
 func (a *app) closePeriod(ctx context.Context, s models.Signature) error {
-	for attempt := 1; ; attempt++ {
-		signed, err := a.signOff(ctx, s)
-		var notClosed *store.NotClosed
-		switch {
-		case errors.As(err, &notClosed):
-			return negativeResult(explainNotClosed(notClosed))
-		case errors.Is(err, store.ErrPostedMeanwhile) && attempt < closeAttempts:
-			continue
-		case errors.Is(err, store.ErrPostedMeanwhile):
-			return negativeResult(fmt.Sprintf("%v; try again", err))
-		case err != nil:
-			return err
-		}
-		report.SignatureText(a.out, &signed)
-		return nil
-	}
-}
-
-// signOff signs a period with its totals. The store refuses one that has not been run
-// or is closed already, so that its totals are not needed.
-func (a *app) signOff(ctx context.Context, s models.Signature) (models.Signature, error) {
-	info, err := a.periodInfo(ctx, s.Period)
-	if err != nil {
-		return s, err
-	}
-	if !a.programme.PeriodOver(s.Period, a.now()) {
-		s.Objections = append(s.Objections, fmt.Sprintf("it is not over before %s", s.Period.End()))
-	}
-	if info.State == models.PeriodRun {
-		if err := a.takeTotals(ctx, &s); err != nil {
-			return s, err
-		}
-	}
-	return a.store.ClosePeriod(ctx, s)
-}
-
-func (a *app) takeTotals(ctx context.Context, s *models.Signature) error {
-	if err := a.requireTerms(ctx); err != nil {
+	signed, err := a.signer().Close(ctx, s)
+	var notClosed *models.NotClosed
+	switch {
+	case errors.As(err, &notClosed):
+		return negativeResult(explainNotClosed(notClosed))
+	case errors.Is(err, models.ErrPostedMeanwhile):
+		return negativeResult(fmt.Sprintf("%v; try again", err))
+	case err != nil:
 		return err
 	}
-	r, head, err := a.reconcilePeriod(ctx, s.Period)
-	if err != nil {
-		return err
-	}
-	if !r.Ties() {
-		s.Objections = append(s.Objections, fmt.Sprintf("it does not tie: %s, see `referral reconcile %s`", report.Quantity(r.BreakCount, "break"), s.Period))
-	}
-	s.LastRun, s.Totals = head.LastRun, r.ToSign()
-	s.Foreign = models.CountedAmount{Count: head.ForeignDocuments, Amount: head.ForeignAmount}
+	report.SignatureText(a.out, &signed)
 	return nil
 }
 
-func explainNotClosed(e *store.NotClosed) string {
+// signer is what signs periods off.
+func (a *app) signer() *signoff.Signer {
+	v := newVersionReport()
+	return &signoff.Signer{
+		Store: a.store, Programme: a.programme, Grace: a.config.Schedule.AnswerGrace, Now: a.now, Program: v.Version + " " + v.Commit,
+		RequireTerms: a.requireTerms, Progress: a.countAccounts,
+	}
+}
+
+func explainNotClosed(e *models.NotClosed) string {
 	switch {
 	case e.Already != nil:
 		return fmt.Sprintf("%v; `referral reopen %s --by NAME --reason TEXT` takes the signature back", e, e.Period)

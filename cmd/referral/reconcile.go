@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/models"
 )
@@ -80,7 +79,7 @@ func (a *app) reconcile(ctx context.Context, period models.Period, f *reportFlag
 	if err != nil {
 		return err
 	}
-	found, head, err := a.reconcilePeriod(ctx, period)
+	found, head, err := a.signer().Reconcile(ctx, period)
 	if err != nil {
 		return err
 	}
@@ -93,22 +92,6 @@ func (a *app) reconcile(ctx context.Context, period models.Period, f *reportFlag
 		return negativeResult(fmt.Sprintf("%s does not tie: %s, see the report", period, report.Quantity(r.BreakCount, "break")))
 	}
 	return nil
-}
-
-// reconcilePeriod reconciles a period. Unlike the nightly reconciliation it counts what
-// is not answered yet as a break, however young it is.
-func (a *app) reconcilePeriod(ctx context.Context, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
-	each, stop := a.countAccounts(ctx, period, func(c *models.AccountHistory) { r.Account(c) })
-	defer stop()
-	grace := billing.AnswerGrace{Now: a.now(), Grace: a.config.Schedule.AnswerGrace, Strict: true}
-	err = a.store.Audit(ctx, period, func(h models.AuditHead) error {
-		head, r = h, billing.NewReconciliation(a.programme, period, h, grace)
-		return nil
-	}, each)
-	if err == nil {
-		r.Close()
-	}
-	return r, head, err
 }
 
 // periodInfo is what is known of a period; one that is not known is open.

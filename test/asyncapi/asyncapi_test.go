@@ -274,8 +274,11 @@ func TestExamplesAreValid(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				outbound := map[string]string{"content-type": publisher.ContentType}
-				if err := contract(t).Validate(asyncapi.Message{Topic: channel.Address, Key: "885", Headers: outbound, Value: value}); err != nil {
+				outbound, key := map[string]string{"content-type": publisher.ContentType}, "885"
+				if subject, given := example.Payload["subject"].(string); given {
+					key = subject
+				}
+				if err := contract(t).Validate(asyncapi.Message{Topic: channel.Address, Key: key, Headers: outbound, Value: value}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -447,6 +450,15 @@ func TestSentEventsAreValid(t *testing.T) {
 		checkSent(t, c, "referral.events", a.AccountID, value)
 		seen[a.Type]++
 	}
+	signed := models.OutboxEvent{ID: models.UUID{3}, Type: models.MonthSigned, At: time.Unix(1_777_777_777, 0), Data: map[string]any{
+		"period": models.Period(202604), "signed_at": time.Unix(1_777_777_777, 0).UTC(), "report_sha256": strings.Repeat("0f", 32),
+		"journal_entry": 7, "journal_hash": strings.Repeat("a1", 32),
+	}}
+	value, err := encoder.AppendEvent(nil, &signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSent(t, c, "referral.events", 0, value)
 	for _, kind := range []models.OutboxEventType{models.CodeIssued, models.Activated, models.Refused, models.DiscountChanged} {
 		if seen[kind] == 0 {
 			t.Errorf("nothing of type %s was announced", kind)

@@ -6,20 +6,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"referral/models"
 )
 
 // Count is a whole number grouped by thousands.
-func Count(n int64) string {
-	digits := fmt.Sprint(n)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && d != '-' && digits[i-1] != '-' && (len(digits)-i)%3 == 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
+func Count(n int64) string { return models.Grouped(n) }
 
 // Quantity is a number with what it counts: "1 break", "2 breaks".
 func Quantity(n int64, what string) string {
