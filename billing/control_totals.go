@@ -371,3 +371,24 @@ func kindOfDays(s models.Segment) string {
 	}
 	return string(models.Inviter)
 }
+
+// PostedLine is what the ledger holds on a line of an invoice.
+type PostedLine struct {
+	Amount   models.Money
+	Segments []models.Segment // days behind it, as the last document with any named them
+}
+
+// PostedLines is what the ledger holds on each line of an invoice, by the line's id.
+func PostedLines(inv *models.AuditInvoice) map[string]PostedLine {
+	lines := map[string]PostedLine{}
+	for i := range inv.Documents {
+		for _, item := range inv.Documents[i].Items {
+			line := lines[item.LineID]
+			if line.Amount = line.Amount.Add(item.Amount); len(item.Segments) > 0 {
+				line.Segments = item.Segments
+			}
+			lines[item.LineID] = line
+		}
+	}
+	return lines
+}

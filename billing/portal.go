@@ -174,7 +174,7 @@ func (p *Programme) window(a *models.Account, own *models.Activation, today mode
 		return Window{Months: months}
 	}
 	last := p.lastDayFrom(a, today)
-	return Window{Months: months, LastDay: last, ClosesAt: p.begins(last + 1), Open: own == nil && today <= last}
+	return Window{Months: months, LastDay: last, ClosesAt: p.Begins(last + 1), Open: own == nil && today <= last}
 }
 
 // lastDayFrom is the last day on which a code may be entered without a break from
@@ -197,14 +197,14 @@ func (p *Programme) lastDayFrom(a *models.Account, day models.Date) models.Date 
 	return last
 }
 
-// begins is the first instant of a day.
-func (p *Programme) begins(day models.Date) time.Time {
+// Begins is the first instant of a day.
+func (p *Programme) Begins(day models.Date) time.Time {
 	d := day.Time()
 	return time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, p.Zone)
 }
 
 func currentDiscount(discounts []models.Discount, today models.Date) CurrentDiscount {
-	now := CurrentDiscount{Step: stepOn(discounts, today)}
+	now := CurrentDiscount{Step: StepOn(discounts, today)}
 	for _, s := range Timeline(discounts) {
 		switch {
 		case s.From <= today && today < s.To:
@@ -216,7 +216,8 @@ func currentDiscount(discounts []models.Discount, today models.Date) CurrentDisc
 	return now
 }
 
-func stepOn(discounts []models.Discount, day models.Date) int {
+// StepOn is the step of the ladder that holds on a day, by the discounts; 0 when off it.
+func StepOn(discounts []models.Discount, day models.Date) int {
 	for _, d := range discounts {
 		if d.Kind == models.Inviter && d.From <= day && day < d.To {
 			return d.Step

@@ -64,6 +64,23 @@ func DiscountOn(l *models.Line, segments []models.Segment) models.Money {
 	return share(l.Amount, percentDays(segments), 100*l.Days())
 }
 
+// Share is the part of a line's discount that is due to some of the percent-days of its
+// segments. It is 0 of a line without days.
+func Share(discount models.Money, percentDaysOfPart int, segments []models.Segment) models.Money {
+	whole := percentDays(segments)
+	if whole == 0 {
+		return 0
+	}
+	return share(discount, percentDaysOfPart, whole)
+}
+
+// ByKind divides the percent of a segment between the kinds: where both together are
+// more than 100, the new client's discount comes first.
+func ByKind(s models.Segment) (invitee, inviter int) {
+	invitee = min(100, s.Invitee)
+	return invitee, s.Percent() - invitee
+}
+
 func percentDays(segments []models.Segment) int {
 	sum := 0
 	for _, s := range segments {

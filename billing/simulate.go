@@ -47,7 +47,7 @@ func (s *Simulation) Currencies() []string {
 // Account takes in one account. A panic in its arithmetic is counted and named.
 func (s *Simulation) Account(c *models.AccountHistory) {
 	s.Accounts++
-	s.attempt(c.Account.ID, func() {
+	s.Attempt(c.Account.ID, func() {
 		present, other := s.present.cost(c, s.period), s.other.cost(c, s.period)
 		if !present.equal(other) {
 			s.Affected++
@@ -105,8 +105,8 @@ type Failures struct {
 	FailedCount int64
 }
 
-// attempt counts and names an account whose arithmetic fails.
-func (f *Failures) attempt(account int64, calculate func()) {
+// Attempt counts and names an account whose arithmetic fails.
+func (f *Failures) Attempt(account int64, calculate func()) {
 	cause := failure(calculate)
 	if cause == nil {
 		return

@@ -33,7 +33,7 @@ func NewTermsPreview(p *Programme, period models.Period) *TermsPreview {
 // Account takes in one account. A panic in its arithmetic is counted and named.
 func (t *TermsPreview) Account(c *models.AccountHistory) {
 	t.Accounts++
-	t.attempt(c.Account.ID, func() { t.account(c) })
+	t.Attempt(c.Account.ID, func() { t.account(c) })
 }
 
 func (t *TermsPreview) account(c *models.AccountHistory) {

@@ -47,6 +47,10 @@ const (
 	ActionWithdraw OperatorActionKind = "withdraw"
 )
 
+// ActionSuspicionSeen has the beginning of the fingerprint of a suspicion as its subject,
+// and the note as its reason.
+const ActionSuspicionSeen OperatorActionKind = "suspicion-seen"
+
 // DeadLetterSubject names a dead letter in the records of acts.
 func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
 

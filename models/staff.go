@@ -114,3 +114,86 @@ type RejectedDocument struct {
 	RejectedAt time.Time
 	Reason     string
 }
+
+// SuspicionSign is why referrals are suspicious.
+type SuspicionSign string
+
+// The signs.
+const (
+	SuspiciousRing   SuspicionSign = "ring"        // clients invited one another in a ring
+	SuspiciousTaxID  SuspicionSign = "tax-id"      // one tax id behind several accounts
+	SuspiciousPhone  SuspicionSign = "phone"       // one phone
+	SuspiciousEmail  SuspicionSign = "email"       // one e-mail address
+	SuspiciousDomain SuspicionSign = "mail-domain" // one mail domain that is not a public provider's
+	SuspiciousPayer  SuspicionSign = "one-payer"   // an inviter and its invitee have one tax id, phone or address
+	SuspiciousBurst  SuspicionSign = "burst"       // many activations of one code within an hour
+)
+
+// Suspicion is referrals that a person should look at.
+type Suspicion struct {
+	Fingerprint Digest
+	Signs       []SuspicionSign
+	Referrals   []Referral // by time
+	Posted      Money      // discounts in the ledger that they concern, as added to invoices
+	Ahead       Money      // what is granted for them in the next twelve months, by the forecast
+	FoundAt     time.Time
+	Seen        *SuspicionSeen // nil: nobody has looked at it
+}
+
+// SuspicionSeen is that a person has looked at a suspicion.
+type SuspicionSeen struct {
+	At   time.Time
+	Who  string
+	Note string
+}
+
+// Members is the accounts of the referrals, each once, in the order of the referrals.
+func (s *Suspicion) Members() []int64 {
+	var members []int64
+	known := map[int64]bool{}
+	for i := range s.Referrals {
+		for _, id := range []int64{s.Referrals[i].InviterID, s.Referrals[i].InviteeID} {
+			if !known[id] {
+				members = append(members, id)
+			}
+			known[id] = true
+		}
+	}
+	return members
+}
+
+// SuspicionSearch is a search for suspicions.
+type SuspicionSearch struct {
+	At        time.Time
+	Accounts  int64 // looked at: those that invited or were invited
+	Referrals int64
+	Found     int64
+}
+
+// Suspicions is suspicions as the page shows them.
+type Suspicions struct {
+	Search SuspicionSearch // the last one
+	List   []Suspicion
+	Count  int64            // of all, of which List has the first
+	Names  map[int64]string // of the accounts
+}
+
+// CostKey is what a cost is for: a kind of discount, in a month.
+type CostKey struct {
+	Month Period
+	Kind  DiscountKind
+	Step  int // of the ladder; 0 of a new client's discount
+}
+
+// Cost is what discounts cost, or are expected to cost, signed as added to invoices.
+type Cost struct {
+	CostKey
+	Amount Money
+}
+
+// Forecast is the costs of the months to come, as they were expected in a month.
+type Forecast struct {
+	MadeFor Period // the month
+	MadeAt  time.Time
+	Costs   []Cost
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"referral/billing"
+	"referral/billing/forecast"
 	"referral/models"
 )
 
@@ -41,12 +42,14 @@ func (s *Scheduler) reconcile(ctx context.Context, slot string) error {
 
 func (s *Scheduler) reconcilePeriod(ctx context.Context, period models.Period) error {
 	var r *billing.Reconciliation
+	var actual *forecast.Actual
 	grace := billing.AnswerGrace{Now: s.Settler.Now(), Grace: s.AnswerGrace}
 	err := s.Auditor.Audit(ctx, period, func(head models.AuditHead) error {
-		r = billing.NewReconciliation(s.Settler.Programme, period, head, grace)
+		r, actual = billing.NewReconciliation(s.Settler.Programme, period, head, grace), forecast.NewActual(period)
 		return nil
 	}, func(c *models.AccountHistory) error {
 		r.Account(c)
+		actual.Account(c)
 		return nil
 	})
 	if err != nil {
@@ -61,5 +64,6 @@ func (s *Scheduler) reconcilePeriod(ctx context.Context, period models.Period) e
 	if r.OnTheWay > 0 {
 		s.Settler.Log.Info("posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
 	}
-	return s.Auditor.RecordReconciliation(ctx, period, r.Report(s.Settler.Now()))
+	return errors.Join(
+		s.Auditor.RecordReconciliation(ctx, period, r.Report(s.Settler.Now())), s.Insight.ReplaceActualCosts(ctx, period, actual.Costs()))
 }

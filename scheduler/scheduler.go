@@ -22,6 +22,7 @@ import (
 type Options struct {
 	Settler   *Settler
 	Auditor   Auditor
+	Insight   Insight
 	Retention Retention
 	RunAt     cron.Schedule // of the month's own run
 	CatchUp   cron.Schedule // of the differences
@@ -59,11 +60,12 @@ const (
 	settling    = "settling"
 	reconciling = "reconciling"
 	resuming    = "resuming runs"
+	forecasting = "forecasting"
 )
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.Auditor == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
+	if o.Settler == nil || o.Auditor == nil || o.Insight == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
 		o.Retention.Cleaner == nil || o.Retention.Schedule == nil {
 		return nil, errors.New("scheduler: an option is missing")
 	}
@@ -108,6 +110,7 @@ func (s *Scheduler) nightly(ctx context.Context, slot string) {
 		return errors.Join(s.runMissed(ctx, slot), s.runStale(ctx, slot), s.warnOfPendingPackages(ctx))
 	})
 	s.attempt(reconciling, "nightly reconciliation", func() error { return s.reconcile(ctx, slot) })
+	s.attempt(forecasting, "nightly forecast and search for suspicions", func() error { return s.lookAhead(ctx, slot) })
 }
 
 // startUp catches up the months missed, once what waits on the topics is read.

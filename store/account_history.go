@@ -87,13 +87,7 @@ func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
 	if err := batch.Send(ctx, l.pgx); err != nil {
 		return 0, err
 	}
-	for i, id := range l.ids {
-		c := &l.list[i]
-		if a := set.Accounts[id]; a != nil {
-			c.Account = *a
-		}
-		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
-	}
+	l.assign(set)
 	eachInvoice(revisions, func(highest revision, periods []models.Period) {
 		if l.period == 0 || slices.Contains(periods, l.period) || l.allPeriods[highest.AccountID] {
 			c := l.account(highest.AccountID)
@@ -102,6 +96,27 @@ func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
 		}
 	})
 	return len(set.Accounts), nil
+}
+
+// assign gives the accounts what is known of them besides their invoices.
+func (l *historyLoader) assign(set *models.WorkingSet) {
+	for i, id := range l.ids {
+		c := &l.list[i]
+		if a := set.Accounts[id]; a != nil {
+			c.Account = *a
+		}
+		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
+	}
+}
+
+// each hands the accounts over, by id.
+func (l *historyLoader) each(see func(*models.AccountHistory) error) error {
+	for i := range l.list {
+		if err := see(&l.list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *historyLoader) invoice(account int64, id string) *models.AuditInvoice {

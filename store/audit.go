@@ -87,38 +87,39 @@ func (t *tx) disableStatementTimeout() error {
 }
 
 func (t *tx) audit(ctx context.Context, period models.Period, see func(*models.AccountHistory) error, load func(*historyLoader) error) error {
+	return t.walk(ctx, auditCandidates, period, func(ids []int64) error {
+		l := newHistoryLoader(t, ids, period)
+		if err := load(l); err != nil {
+			return err
+		}
+		return l.each(see)
+	})
+}
+
+// walk hands the accounts that a query names to see, by id, a chunk at a time. The query
+// may use arg as $3.
+func (t *tx) walk(ctx context.Context, candidates string, arg any, see func(ids []int64) error) error {
 	var bounds [][2]int64
 	var batch pgcopy.Batch
-	batch.Each("the accounts to audit", func(v [][]byte) {
+	batch.Each("the accounts to look at", func(v [][]byte) {
 		bounds = append(bounds, [2]int64{pgcopy.Int8(v[2]), pgcopy.Int8(v[3])})
-	}, fmt.Sprintf(chunkBounds, auditCandidates), int64(0), auditChunk, period)
+	}, fmt.Sprintf(chunkBounds, candidates), int64(0), auditChunk, arg)
 	batch.Exec("choosing the plans", planByIndexes)
 	if err := batch.Send(ctx, t.pgx); err != nil {
 		return err
 	}
 	for _, b := range bounds {
-		ids, err := t.auditIDs(ctx, period, b[0], b[1])
+		var ids []int64
+		err := pgcopy.Each(ctx, t.pgx, "accounts to look at", func(v [][]byte) { ids = append(ids, pgcopy.Int8(v[0])) },
+			"SELECT account_id FROM ("+candidates+") c WHERE account_id >= $1 AND account_id <= $2 ORDER BY 1", b[0], b[1], arg)
 		if err != nil {
 			return err
 		}
-		l := newHistoryLoader(t, ids, period)
-		if err := load(l); err != nil {
+		if err := see(ids); err != nil {
 			return err
-		}
-		for i := range l.list {
-			if err := see(&l.list[i]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
-}
-
-func (t *tx) auditIDs(ctx context.Context, period models.Period, from, to int64) ([]int64, error) {
-	var ids []int64
-	err := pgcopy.Each(ctx, t.pgx, "accounts to audit", func(v [][]byte) { ids = append(ids, pgcopy.Int8(v[0])) },
-		"SELECT account_id FROM ("+auditCandidates+") c WHERE account_id >= $1 AND account_id <= $2 ORDER BY 1", from, to, period)
-	return ids, err
 }
 
 func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.AuditHead, err error) {

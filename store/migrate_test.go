@@ -162,18 +162,24 @@ func TestServiceRoleCanServe(t *testing.T) {
 		"ReplayDeadLetter": l.ReplayDeadLetter(ctx, letter.ID, nil, models.OperatorAction{Who: "Anna", What: models.ActionReplay, Subject: models.DeadLetterSubject(letter.ID)},
 			func(models.Message) error { return nil }),
 		"RecordReconciliation": l.RecordReconciliation(ctx, 202604, models.ReconciliationReport{CheckedAt: l.now, Wrong: 1}),
-		"CheckSchema":          l.CheckSchema(ctx),
-		"LoadChunk":            second(l.LoadChunk(ctx, refs[0])),
-		"ClosePeriod":          second(l.closes(202604, "Anna", "test")),
-		"RecordAction":         l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
-		"AdoptTerms":           second(l.AdoptTerms(ctx, "terms", l.derive)),
-		"Stats":                second(l.Stats(ctx)),
-		"JoinWithoutCode":      l.JoinWithoutCode(ctx, 885),
-		"ReserveAttempt":       second(l.ReserveAttempt(ctx, tries("885", 5, l.now.Add(time.Hour)))),
-		"ReturnAttempt":        l.ReturnAttempt(ctx, tries("885", 5, l.now.Add(time.Hour))),
-		"AnswerRequest":        l.AnswerRequest(ctx, claim, []byte("y")),
-		"AbandonRequest":       l.AbandonRequest(ctx, claim),
-		"Periods":              second(l.Periods(ctx)),
+		"ReplaceForecast":      l.ReplaceForecast(ctx, models.Forecast{MadeFor: 202604, MadeAt: l.now, Costs: []models.Cost{{CostKey: models.CostKey{Month: 202604, Kind: models.Invitee}}}}),
+		"ReplaceActualCosts":   l.ReplaceActualCosts(ctx, 202604, []models.Cost{{CostKey: models.CostKey{Month: 202604, Kind: models.Invitee}}}),
+		"ReplaceSuspicions": l.ReplaceSuspicions(ctx, models.SuspicionSearch{At: l.now}, []models.Suspicion{{
+			Fingerprint: models.Digest{1}, Signs: []models.SuspicionSign{models.SuspiciousRing}, Referrals: []models.Referral{{InviterID: 885, InviteeID: 886}},
+		}}),
+		"MarkSuspicionSeen": third(l.MarkSuspicionSeen(ctx, models.Digest{1}, "Anna", models.RoleFinance, "a test")),
+		"CheckSchema":       l.CheckSchema(ctx),
+		"LoadChunk":         second(l.LoadChunk(ctx, refs[0])),
+		"ClosePeriod":       second(l.closes(202604, "Anna", "test")),
+		"RecordAction":      l.RecordAction(ctx, models.OperatorAction{Who: "Anna", What: models.ActionClose, Subject: "2026-04"}),
+		"AdoptTerms":        second(l.AdoptTerms(ctx, "terms", l.derive)),
+		"Stats":             second(l.Stats(ctx)),
+		"JoinWithoutCode":   l.JoinWithoutCode(ctx, 885),
+		"ReserveAttempt":    second(l.ReserveAttempt(ctx, tries("885", 5, l.now.Add(time.Hour)))),
+		"ReturnAttempt":     l.ReturnAttempt(ctx, tries("885", 5, l.now.Add(time.Hour))),
+		"AnswerRequest":     l.AnswerRequest(ctx, claim, []byte("y")),
+		"AbandonRequest":    l.AbandonRequest(ctx, claim),
+		"Periods":           second(l.Periods(ctx)),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -199,6 +205,8 @@ func TestServiceRoleCanServe(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func third[T, U any](_ T, _ U, err error) error { return err }
 
 // Nobody changes what was posted: not the service, nor the owner of the tables.
 func TestLedgerIsAppendOnly(t *testing.T) {

@@ -25,6 +25,8 @@ var keptTables = map[string]string{
 	"package_grants": "derived from facts", "adjustments": "ledger", "sms_packages": "ledger",
 	"document_resends": "history of the ledger", "document_write_offs": "history of the ledger", "operator_actions": "what persons did", "proposals": "what persons did",
 	"signatures": "what finance signed", "signed_totals": "what finance signed", "signed_reports": "what finance signed",
+	"suspicions": "replaced by each search", "suspicion_searches": "replaced by each search", "suspicions_seen": "what persons did",
+	"forecasts": "a few hundred rows a month", "forecast_actuals": "a few rows a month",
 	"periods": "a row a month", "runs": "a few rows a month", "run_chunks": "tells which documents are published",
 	"stale": "deleted by the run that settles the account", "held_lines": "replaced by the run that settles the account",
 	"outbox": "deleted when the broker has it", "dead_letter_outcomes": "deleted with its dead letter",

@@ -1,0 +1,209 @@
+// Package forecast says what granted discounts will cost in the months to come, and what
+// they came to.
+package forecast
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"referral/billing"
+	"referral/models"
+)
+
+// Months is how many months a forecast covers, the present one included.
+const Months = 12
+
+// spendMonths is from how many months an account's spend is taken.
+const spendMonths = 3
+
+// Forecast is the cost of granted discounts by month, kind and step.
+type Forecast struct {
+	programme *billing.Programme
+	today     models.Date
+	costs     map[models.CostKey]models.Money
+
+	billing.Failures // of accounts, which the forecast leaves out
+}
+
+// New begins the forecast of a day.
+func New(p *billing.Programme, today models.Date) *Forecast {
+	return &Forecast{programme: p, today: today, costs: map[models.CostKey]models.Money{}}
+}
+
+// SpendMonths is the months whose invoices a forecast of a day needs: the last three
+// that are over and known.
+func SpendMonths(periods []models.PeriodInfo, today models.Date) []models.Period {
+	var over []models.Period
+	for i := range periods {
+		if p := periods[i].Period; p < today.Period() {
+			over = append(over, p)
+		}
+	}
+	slices.Sort(over)
+	return over[max(0, len(over)-spendMonths):]
+}
+
+// Account takes in an account with its invoices. A panic in its arithmetic is counted
+// and named.
+func (f *Forecast) Account(c *models.AccountHistory) {
+	f.Attempt(c.Account.ID, func() {
+		for key, amount := range Of(f.programme, c, f.today) {
+			f.costs[key] = f.costs[key].Add(amount)
+		}
+	})
+}
+
+// Costs is the forecast, by month, kind and step.
+func (f *Forecast) Costs() []models.Cost { return inOrder(f.costs) }
+
+// Of is what the discounts that an account is granted by a day will cost, signed as
+// added to invoices: the percent of each day of a month, of what the account has spent a
+// month. A discount that waits for the end of the promo period begins on the day that
+// was planned, or on this day when that has passed or is unknown.
+func Of(p *billing.Programme, c *models.AccountHistory, today models.Date) map[models.CostKey]models.Money {
+	costs := map[models.CostKey]models.Money{}
+	spend := spendOf(p, c, today.Period())
+	if spend == 0 {
+		return costs
+	}
+	discounts := granted(p, c, today)
+	timeline := billing.Timeline(discounts)
+	month := today.Period()
+	for range Months {
+		line := models.Line{From: month.First(), To: month.End(), Amount: spend}
+		for key, days := range byKey(month, discounts, billing.Within(nil, timeline, &line)) {
+			if amount := billing.DiscountOn(&line, days); amount != 0 {
+				costs[key] = -amount
+			}
+		}
+		month = month.Next()
+	}
+	return costs
+}
+
+func granted(p *billing.Programme, c *models.AccountHistory, today models.Date) []models.Discount {
+	own := c.Accepted()
+	if !billing.AwaitsPromoEnd(&c.Account, own) {
+		return p.EntitlementsOf(c).Discounts
+	}
+	account, begins := c.Account, today
+	if planned, err := models.ParseDate(account.Profile.PromoUntil); err == nil {
+		begins = max(begins, planned)
+	}
+	account.PromoEndedAt = p.Begins(begins)
+	return p.Entitlements(&account, own, c.Referrals).Discounts
+}
+
+// spendOf is the mean of an account's discounted lines in the last three months that are
+// over and for which it was invoiced; 0 where it never was.
+func spendOf(p *billing.Programme, c *models.AccountHistory, present models.Period) models.Money {
+	sums := map[models.Period]models.Money{}
+	for i := range c.Invoices {
+		inv := &c.Invoices[i].Invoice
+		if inv.Period >= present || len(inv.Lines) == 0 {
+			continue
+		}
+		sum := sums[inv.Period]
+		for j := range inv.Lines {
+			if l := &inv.Lines[j]; p.Class(l.Service, l.From) == billing.Discounted {
+				sum = sum.Add(l.Amount)
+			}
+		}
+		sums[inv.Period] = sum
+	}
+	months := slices.Sorted(maps.Keys(sums))
+	months = months[max(0, len(months)-spendMonths):]
+	var sum models.Money
+	for _, month := range months {
+		sum = sum.Add(sums[month])
+	}
+	return sum / models.Money(max(1, len(months)))
+}
+
+// byKey is the segments of a month, each with the percent of one kind alone.
+func byKey(month models.Period, discounts []models.Discount, segments []models.Segment) map[models.CostKey][]models.Segment {
+	keyed := map[models.CostKey][]models.Segment{}
+	for _, s := range segments {
+		invitee, inviter := billing.ByKind(s)
+		if invitee > 0 {
+			key := models.CostKey{Month: month, Kind: models.Invitee}
+			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Invitee: invitee})
+		}
+		if inviter > 0 {
+			key := models.CostKey{Month: month, Kind: models.Inviter, Step: billing.StepOn(discounts, s.From)}
+			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Inviter: inviter})
+		}
+	}
+	return keyed
+}
+
+// Actual is what the ledger holds for the invoices of a month, by kind and step.
+type Actual struct {
+	month models.Period
+	costs map[models.CostKey]models.Money
+
+	billing.Failures // of accounts, which are left out
+}
+
+// NewActual begins the sums of a month.
+func NewActual(month models.Period) *Actual {
+	return &Actual{month: month, costs: map[models.CostKey]models.Money{}}
+}
+
+// Account takes in an account with the invoices of the month and their documents. A
+// panic in its arithmetic is counted and named.
+func (a *Actual) Account(c *models.AccountHistory) {
+	a.Attempt(c.Account.ID, func() {
+		for i := range c.Invoices {
+			if c.Invoices[i].Invoice.Period != a.month {
+				continue
+			}
+			for _, line := range billing.PostedLines(&c.Invoices[i]) {
+				a.add(c.Stored.Discounts, line)
+			}
+		}
+	})
+}
+
+// add divides the amount of a line by kind and step. The last part takes the rest, so
+// that they sum to the amount.
+func (a *Actual) add(discounts []models.Discount, line billing.PostedLine) {
+	parts := byKey(a.month, discounts, line.Segments)
+	keys := slices.SortedFunc(maps.Keys(parts), compareKeys)
+	rest := line.Amount
+	for i, key := range keys {
+		amount := rest
+		if i < len(keys)-1 {
+			days := 0
+			for _, s := range parts[key] {
+				days += s.PercentDays()
+			}
+			amount = billing.Share(line.Amount, days, line.Segments)
+			rest = rest.Add(-amount)
+		}
+		a.costs[key] = a.costs[key].Add(amount)
+	}
+	if len(keys) == 0 && line.Amount != 0 {
+		key := models.CostKey{Month: a.month, Kind: Unexplained}
+		a.costs[key] = a.costs[key].Add(line.Amount)
+	}
+}
+
+// Unexplained is the kind of what was posted for no day of a discount.
+const Unexplained models.DiscountKind = "unexplained"
+
+// Costs is the sums by kind and step.
+func (a *Actual) Costs() []models.Cost { return inOrder(a.costs) }
+
+func compareKeys(a, b models.CostKey) int {
+	return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Step, b.Step))
+}
+
+func inOrder(costs map[models.CostKey]models.Money) []models.Cost {
+	list := make([]models.Cost, 0, len(costs))
+	for _, key := range slices.SortedFunc(maps.Keys(costs), compareKeys) {
+		list = append(list, models.Cost{CostKey: key, Amount: costs[key]})
+	}
+	return list
+}

@@ -1,0 +1,113 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"referral/billing/forecast"
+	"referral/billing/suspicion"
+	"referral/models"
+)
+
+// Insight reads what the nightly forecast and the search for suspicions are made of, and
+// keeps what they find.
+type Insight interface {
+	ForEachEntitled(ctx context.Context, from models.Date, months []models.Period, see func(*models.AccountHistory) error) error
+	ReplaceForecast(ctx context.Context, f models.Forecast) error
+	ReplaceActualCosts(ctx context.Context, month models.Period, costs []models.Cost) error
+	ReferralGraph(ctx context.Context, account func(id int64, p models.Profile), referral func(models.Referral)) error
+	AccountHistories(ctx context.Context, ids []int64, see func(*models.AccountHistory) error) error
+	ReplaceSuspicions(ctx context.Context, search models.SuspicionSearch, found []models.Suspicion) error
+}
+
+// lookAhead forecasts what granted discounts will cost, and searches for suspicions.
+func (s *Scheduler) lookAhead(ctx context.Context, slot string) error {
+	mine, err := s.Auditor.ClaimSlot(ctx, "look-ahead@"+slot)
+	if err != nil || !mine {
+		return err
+	}
+	return errors.Join(s.forecast(ctx), s.suspect(ctx))
+}
+
+func (s *Scheduler) forecast(ctx context.Context) error {
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.Settler.Now()
+	today := s.Settler.Programme.Local(now)
+	f := forecast.New(s.Settler.Programme, today)
+	err = s.Insight.ForEachEntitled(ctx, today.Period().First(), forecast.SpendMonths(periods, today), func(c *models.AccountHistory) error {
+		f.Account(c)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forecasting: %w", err)
+	}
+	for _, failed := range f.Failed[:min(len(f.Failed), breaksLogged)] {
+		s.Settler.Log.Error("left out of the forecast", "account", failed.AccountID, "error", failed.Error)
+	}
+	return s.Insight.ReplaceForecast(ctx, models.Forecast{MadeFor: today.Period(), MadeAt: now, Costs: f.Costs()})
+}
+
+// The most that a search for suspicions keeps, and how many accounts it holds in memory
+// with all their documents.
+const (
+	maxSuspicions  = 10_000
+	historiesChunk = 500
+)
+
+func (s *Scheduler) suspect(ctx context.Context) error {
+	search := models.SuspicionSearch{At: s.Settler.Now()}
+	graph := suspicion.New()
+	err := s.Insight.ReferralGraph(ctx, func(id int64, p models.Profile) {
+		search.Accounts++
+		graph.Account(id, p)
+	}, func(r models.Referral) {
+		search.Referrals++
+		graph.Referral(r)
+	})
+	if err != nil {
+		return fmt.Errorf("searching for suspicions: %w", err)
+	}
+	found := graph.Findings()
+	search.Found = int64(len(found))
+	if len(found) > maxSuspicions {
+		s.Settler.Log.Warn("more suspicions than are kept: those with the fewest referrals are left out", "found", len(found), "kept", maxSuspicions)
+		slices.SortStableFunc(found, func(a, b models.Suspicion) int { return len(b.Referrals) - len(a.Referrals) })
+		found = found[:maxSuspicions]
+	}
+	if err := s.weigh(ctx, found); err != nil {
+		return fmt.Errorf("summing up what suspicions concern: %w", err)
+	}
+	return s.Insight.ReplaceSuspicions(ctx, search, found)
+}
+
+// weigh says how much money each suspicion concerns.
+func (s *Scheduler) weigh(ctx context.Context, found []models.Suspicion) error {
+	concerned := map[int64][]*models.Suspicion{}
+	for i := range found {
+		for _, member := range found[i].Members() {
+			concerned[member] = append(concerned[member], &found[i])
+		}
+	}
+	p := s.Settler.Programme
+	today := p.Local(s.Settler.Now())
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(concerned)), historiesChunk) {
+		err := s.Insight.AccountHistories(ctx, ids, func(c *models.AccountHistory) error {
+			for _, f := range concerned[c.Account.ID] {
+				side := suspicion.SideOf(p, f, c.Account.ID)
+				f.Posted = f.Posted.Add(suspicion.Posted(c, side))
+				f.Ahead = f.Ahead.Add(suspicion.Ahead(p, c, side, today))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
