@@ -6,27 +6,28 @@ import (
 	"referral/billing"
 	"referral/internal/ru"
 	"referral/models"
+	"referral/web/chart"
 )
 
-// chart is the discount of each month shown, the oldest first.
-type chart struct {
+// monthChart is the discount of each month shown, the oldest first.
+type monthChart struct {
 	Bars    []bar
 	Waiting bool // some bar has a part that is not posted yet
 }
 
-// bar is a month. Heights are percent of the highest bar.
+// bar is a month.
 type bar struct {
 	Short, Title string
 	Money        string
-	Posted       int
-	Waiting      int
-	Base         int // top of the posted part, from the top of the chart
-	Top          int // top of the waiting part above it
+	Parts        []chart.Part
 }
 
+// barClasses are those of what is posted and of what is not yet.
+var barClasses = []string{"bar-posted", "bar-waiting"}
+
 // chartOf returns an empty chart if no month has a discount.
-func chartOf(months []billing.MonthMoney) chart {
-	var c chart
+func chartOf(months []billing.MonthMoney) monthChart {
+	var c monthChart
 	highest := models.Money(0)
 	for i := range months {
 		highest = max(highest, off(sum(&months[i])))
@@ -37,7 +38,7 @@ func chartOf(months []billing.MonthMoney) chart {
 	for _, m := range slices.Backward(months) {
 		b := barOf(&m, highest)
 		c.Bars = append(c.Bars, b)
-		c.Waiting = c.Waiting || b.Waiting > 0
+		c.Waiting = c.Waiting || b.Parts[1].Size > 0
 	}
 	return c
 }
@@ -52,19 +53,8 @@ func barOf(m *billing.MonthMoney, highest models.Money) bar {
 	whole := off(sum(m))
 	// A correction with the other sign makes the posted part smaller.
 	posted := min(off(m.Discount), whole)
-	b := bar{
+	return bar{
 		Short: ru.MonthShort(m.Period), Title: ru.MonthTitle(m.Period), Money: ru.Off(sum(m), m.Currency),
-		Posted: part(posted, highest), Waiting: part(whole-posted, highest),
+		Parts: chart.Bar(highest, barClasses, posted, whole-posted),
 	}
-	b.Base = 100 - b.Posted
-	b.Top = b.Base - b.Waiting
-	return b
-}
-
-// part returns m in percent of whole; at least 1 unless m is 0.
-func part(m, whole models.Money) int {
-	if m == 0 {
-		return 0
-	}
-	return max(1, int(float64(m)/float64(whole)*100))
 }

@@ -16,7 +16,7 @@ type historyView struct {
 	Left         bool // the account is terminated
 	Changes      []changeRow
 	ChangesPager pager
-	Chart        chart
+	Chart        monthChart
 	Months       []billing.MonthMoney
 	Waiting      bool // something is owed and not posted yet
 	MonthsPager  pager

@@ -11,6 +11,7 @@ import (
 	"referral/internal/ru"
 	"referral/models"
 	"referral/web/auth"
+	"referral/web/chart"
 )
 
 //go:embed templates
@@ -28,6 +29,7 @@ func (p *Pages) functions() template.FuncMap {
 		"invitationState": func(s models.InvitationState) status { return invitationStates[s] },
 		"packageState":    func(s billing.PackageState) status { return packageStates[s] }, "packagePlan": packagePlan,
 		"documentState": p.documentState, "documentReason": func(r models.AdjustmentReason) string { return documentReasons[r] },
+		"upright": chart.Upright, "flat": chart.Flat,
 		"unbooked": unbooked, "groups": groups, "parts": partsWords,
 	}
 }
