@@ -342,3 +342,46 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 		t.Errorf("%+v", r.Breaks)
 	}
 }
+
+// The reconciliation says what has changed against the month before, and what billing
+// gave that the facts do not, account by account.
+func TestWhatAMonthComesTo(t *testing.T) {
+	a := newAudited(t)
+	since := func(id int64, on time.Time) *models.AccountHistory {
+		c := a.friendly(id)
+		c.Referrals[0].ActivatedAt = on
+		c.Stored = a.p.Entitlements(&c.Account, nil, c.Referrals)
+		c.Invoices[0].Documents = nil
+		return c
+	}
+	longer := a.friendly(1)                                            // 22 days of March, all of April
+	begun := since(2, time.Date(2026, 4, 16, 9, 0, 0, 0, time.UTC))    // 15 days of April
+	ended := since(3, time.Date(2025, 12, 10, 9, 0, 0, 0, time.UTC))   // the first 9 days of March
+	unchanged := since(4, time.Date(2026, 2, 5, 9, 0, 0, 0, time.UTC)) // all of March and April, and its invoice has grown
+	unchanged.Invoices[0].Invoice.Lines[0].Amount = 60000
+	paid := a.friendly(5) // billing gave more than the document says
+	paid.Invoices[0].Documents[0].Answers[0].Amount = -7000
+	r := a.reconcile(models.AuditHead{}, longer, begun, ended, unchanged, paid)
+	report := r.Report(time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC))
+	// 440, 0 and 180 of 3 100 percent-days of March.
+	wantCauses := []models.ChangeCause{
+		{Cause: billing.CauseStepUp, Accounts: 2, Amount: 2 * (-6000 + 4258)}, {Cause: billing.CauseNewInviter, Accounts: 1, Amount: -3000},
+		{Cause: billing.CauseLadderEnded, Accounts: 1, Amount: 1742},
+	}
+	if !slices.Equal(report.Causes, wantCauses) {
+		t.Errorf("causes %+v, want %+v", report.Causes, wantCauses)
+	}
+	if want := []models.StepCount{{Kind: models.Inviter, Step: 1, Percent: 20, Accounts: 4}}; !slices.Equal(report.Steps, want) {
+		t.Errorf("steps %+v, want %+v", report.Steps, want)
+	}
+	if report.Lacking != models.Counted(2, 3000+12000) || report.Excess != models.Counted(1, 1000) {
+		t.Errorf("lacking %+v, excess %+v", report.Lacking, report.Excess)
+	}
+	if len(report.Services) != 1 || report.Services[0].Service != "subscription" || report.Services[0].Entitled != models.Counted(4, -6000-3000-12000-6000) ||
+		report.Services[0].Answered != models.Counted(2, -13000) {
+		t.Errorf("services %+v", report.Services)
+	}
+	if report.Kinds[string(billing.BreakNotPosted)] != 2 || report.Kinds[string(billing.BreakAnsweredMore)] != 1 {
+		t.Errorf("kinds %+v of %+v", report.Kinds, r.Breaks)
+	}
+}

@@ -83,13 +83,18 @@ var (
 	descHeld        = description("held_lines", "Invoice lines without a discount because their service is neither discounted nor excluded in the terms.", "service")
 	descRuns        = description("runs", "Runs by state: rehearsing, posting, braked or incomplete.", "state")
 	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of the period found. Commands do not change it.", "period")
+	descLackingN    = description("entitled_not_discounted_accounts", "Accounts that got less discount in the period than their facts give, by the last nightly reconciliation.", "period")
+	descLacking     = description("entitled_not_discounted_kopecks", "By how much these accounts got less discount, in kopecks.", "period")
+	descExcessN     = description("discounted_not_entitled_accounts", "Accounts that got more discount in the period than their facts give, by the last nightly reconciliation.", "period")
+	descExcess      = description("discounted_not_entitled_kopecks", "By how much these accounts got more discount, in kopecks.", "period")
 	descWaiting     = description("pending_packages", "SMS packages earned in a past month for which no invoice has arrived, so that the schedule does not run it.", "period")
 )
 
 // Describe names the gauges.
 func (g *Gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descHeld, descRuns, descBreaks, descWaiting,
+		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descHeld, descRuns, descBreaks,
+		descLackingN, descLacking, descExcessN, descExcess, descWaiting,
 	} {
 		to <- d
 	}
@@ -125,6 +130,14 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	}
 	for period, n := range f.Breaks {
 		show(descBreaks, n, period.String())
+	}
+	for period, t := range f.Lacking {
+		show(descLackingN, t.Count, period.String())
+		show(descLacking, int64(t.Amount), period.String())
+	}
+	for period, t := range f.Excess {
+		show(descExcessN, t.Count, period.String())
+		show(descExcess, int64(t.Amount), period.String())
 	}
 	for period, n := range f.PendingPackages {
 		show(descWaiting, n, period.String())

@@ -43,7 +43,8 @@ func (s *figureSource) set(figures models.Stats, fails func() error) {
 
 var watched = []string{
 	"referral_programme_stats_timestamp_seconds", "referral_programme_stale_accounts", "referral_programme_last_successful_run_timestamp_seconds", "referral_programme_runs",
-	"referral_programme_reconciliation_breaks", "referral_panics_total",
+	"referral_programme_reconciliation_breaks", "referral_programme_entitled_not_discounted_accounts", "referral_programme_entitled_not_discounted_kopecks",
+	"referral_programme_discounted_not_entitled_kopecks", "referral_panics_total",
 }
 
 // Stats of a database that is away stay, and say how old they are; before the first
@@ -75,7 +76,7 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		go func() { g.Follow(ctx, time.Minute); close(ended) }()
 		shows("before the first reading", panics("0"))
 
-		figures := models.Stats{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
+		figures := models.Stats{Stale: 7, Breaks: map[models.Period]int64{202604: 2}, Lacking: map[models.Period]models.CountedAmount{202604: {Count: 3, Amount: 142000}}, Runs: map[models.RunState]int64{models.RunBraked: 1}}
 		source.set(figures, nil)
 		until(t, "2026-05-01 12:01")
 		read := figuresRead + "referral_programme_stats_timestamp_seconds 1.77762606e+09\n"
@@ -110,6 +111,12 @@ referral_programme_stale_accounts 7
 # HELP referral_programme_reconciliation_breaks Breaks that the last nightly reconciliation of the period found. Commands do not change it.
 # TYPE referral_programme_reconciliation_breaks gauge
 referral_programme_reconciliation_breaks{period="2026-04"} 2
+# HELP referral_programme_entitled_not_discounted_accounts Accounts that got less discount in the period than their facts give, by the last nightly reconciliation.
+# TYPE referral_programme_entitled_not_discounted_accounts gauge
+referral_programme_entitled_not_discounted_accounts{period="2026-04"} 3
+# HELP referral_programme_entitled_not_discounted_kopecks By how much these accounts got less discount, in kopecks.
+# TYPE referral_programme_entitled_not_discounted_kopecks gauge
+referral_programme_entitled_not_discounted_kopecks{period="2026-04"} 142000
 # HELP referral_programme_runs Runs by state: rehearsing, posting, braked or incomplete.
 # TYPE referral_programme_runs gauge
 referral_programme_runs{state="braked"} 1

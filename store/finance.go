@@ -10,12 +10,12 @@ import (
 	"referral/models"
 )
 
-// monthsQuery is every period with what its runs have posted. What a run has posted
+// monthsQuery is the periods $1, or every one for NULL, with what their runs have posted. What a run has posted
 // is counted in its own row, so that no document is read.
 const monthsQuery = `WITH posted AS (
 	SELECT period, posting_period, sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages
-	FROM runs WHERE state IN ('done', 'incomplete') GROUP BY period, posting_period),
-months AS (SELECT period FROM periods UNION SELECT posting_period FROM posted)
+	FROM runs WHERE state IN ('done', 'incomplete') AND ($1::integer[] IS NULL OR period = ANY($1) OR posting_period = ANY($1)) GROUP BY period, posting_period),
+months AS (SELECT period FROM (SELECT period FROM periods UNION SELECT posting_period FROM posted) m WHERE $1::integer[] IS NULL OR period = ANY($1))
 SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by,
 	(SELECT count(DISTINCT s.account_id) FROM stale s WHERE s.period = m.period),
 	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
@@ -41,7 +41,17 @@ ORDER BY m.period DESC`
 // Months is every period that is known, the newest first. Its cost does not depend on
 // the number of documents.
 func (s *Store) Months(ctx context.Context) ([]models.MonthOverview, error) {
-	return list(ctx, s, "reading the months", scanMonth, monthsQuery)
+	return list(ctx, s, "reading the months", scanMonth, monthsQuery, nil)
+}
+
+// SomeMonths is those of the periods that are known, the newest first. Its cost does not
+// depend on how many others there are.
+func (s *Store) SomeMonths(ctx context.Context, periods ...models.Period) ([]models.MonthOverview, error) {
+	numbers := make([]int32, len(periods))
+	for i, p := range periods {
+		numbers[i] = int32(p)
+	}
+	return list(ctx, s, "reading the months", scanMonth, monthsQuery, numbers)
 }
 
 func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {

@@ -195,7 +195,7 @@ func TestLastReconciliationIsKept(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.exec("INSERT INTO reconciliations (period, checked_at, breaks) VALUES (202604, '2026-05-09', 3)")
-	if _, found, err := l.LastReconciliation(t.Context(), 202604); found || err != nil {
+	if _, found, err := l.LastReconciliation(t.Context(), 202604, 0, 10); found || err != nil {
 		t.Errorf("a number is taken for a report: %v", err)
 	}
 	for day := range 2 {
@@ -207,10 +207,25 @@ func TestLastReconciliationIsKept(t *testing.T) {
 		if err := l.RecordReconciliation(t.Context(), 202604, want); err != nil {
 			t.Fatal(err)
 		}
-		got, found, err := l.LastReconciliation(t.Context(), 202604)
+		got, found, err := l.LastReconciliation(t.Context(), 202604, 0, 10)
 		if err != nil || !found || !reflect.DeepEqual(got, want) {
 			t.Errorf("kept %+v, %v, %v, want %+v", got, found, err, want)
 		}
+	}
+	many := models.ReconciliationReport{CheckedAt: l.now.AddDate(0, 0, 30), Wrong: 250, Lacking: models.Counted(2, 300), Excess: models.Counted(1, 5)}
+	for account := range int64(250) {
+		many.Breaks = append(many.Breaks, models.KeptBreak{Kind: "rejected", AccountID: account})
+	}
+	if err := l.RecordReconciliation(t.Context(), 202604, many); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := l.LastReconciliation(t.Context(), 202604, 200, 100)
+	if err != nil || len(got.Breaks) != 50 || got.Breaks[0].AccountID != 200 || got.Wrong != 250 {
+		t.Errorf("the third page has %d breaks, %v", len(got.Breaks), err)
+	}
+	figures, err := l.Stats(t.Context())
+	if err != nil || figures.Lacking[202604] != many.Lacking || figures.Excess[202604] != many.Excess || figures.Breaks[202604] != 250 {
+		t.Errorf("the figures are %+v, %v", figures, err)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // Stats counts the state of the programme.
 func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 	err = s.snapshot(ctx, "reading the statistics", func(tx *tx) error {
-		f = models.Stats{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{}}
+		f = models.Stats{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{},
+			Lacking: map[models.Period]models.CountedAmount{}, Excess: map[models.Period]models.CountedAmount{}}
 		var batch pgcopy.Batch
 		for _, c := range []struct {
 			into *int64
@@ -33,8 +34,13 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 		batch.Each("runs", func(v [][]byte) { f.Runs[models.RunState(v[0])] = pgcopy.Int8(v[1]) },
 			"SELECT state, count(*) FROM runs WHERE state IN ('rehearsing', 'posting', 'braked', 'incomplete') GROUP BY state")
 		batch.Each("the last run", func(v [][]byte) { f.LastSuccess = pgcopy.Time(v[0]) }, "SELECT max(finished_at) FROM runs WHERE state = 'done'")
-		batch.Each("reconciliations", func(v [][]byte) { f.Breaks[pgcopy.Period(v[0])] = pgcopy.Int8(v[1]) },
-			"SELECT DISTINCT ON (period) period, breaks FROM reconciliations ORDER BY period, checked_at DESC")
+		batch.Each("reconciliations", func(v [][]byte) {
+			p := pgcopy.Period(v[0])
+			f.Breaks[p] = pgcopy.Int8(v[1])
+			f.Lacking[p] = models.Counted(pgcopy.Int8(v[2]), pgcopy.Money(v[3]))
+			f.Excess[p] = models.Counted(pgcopy.Int8(v[4]), pgcopy.Money(v[5]))
+		}, `SELECT DISTINCT ON (period) period, breaks, lacking_accounts, lacking_amount, excess_accounts, excess_amount
+			FROM reconciliations ORDER BY period, checked_at DESC`)
 		return batch.Send(ctx, tx.pgx)
 	})
 	return f, err
@@ -44,14 +50,20 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 // page of the month.
 func (s *Store) RecordReconciliation(ctx context.Context, p models.Period, report models.ReconciliationReport) error {
 	return s.exec(ctx, fmt.Sprintf("noting the reconciliation of %s", p),
-		"INSERT INTO reconciliations (period, checked_at, breaks, report) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", p, report.CheckedAt, report.Wrong, report)
+		`INSERT INTO reconciliations (period, checked_at, breaks, report, lacking_accounts, lacking_amount, excess_accounts, excess_amount)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		p, report.CheckedAt, report.Wrong, report, report.Lacking.Count, report.Lacking.Amount, report.Excess.Count, report.Excess.Amount)
 }
 
-// LastReconciliation is what the last reconciliation of a period found. found is false
-// when none has been made, or only by a release that kept no more than a number.
-func (s *Store) LastReconciliation(ctx context.Context, p models.Period) (report models.ReconciliationReport, found bool, err error) {
+// LastReconciliation is what the last reconciliation of a period found, with up to limit
+// of its breaks behind the first skip. found is false when none has been made, or only by
+// a release that kept no more than a number.
+func (s *Store) LastReconciliation(ctx context.Context, p models.Period, skip, limit int) (report models.ReconciliationReport, found bool, err error) {
 	found, err = s.scan(ctx, fmt.Sprintf("reading the reconciliation of %s", p), []any{&report},
-		"SELECT report FROM reconciliations WHERE period = $1 AND report IS NOT NULL ORDER BY checked_at DESC LIMIT 1", p)
+		`SELECT CASE jsonb_typeof(report->'breaks') WHEN 'array' THEN jsonb_set(report, '{breaks}',
+			(SELECT coalesce(jsonb_agg(b ORDER BY n), '[]') FROM jsonb_array_elements(report->'breaks') WITH ORDINALITY breaks (b, n) WHERE n > $2 AND n <= $2 + $3))
+			ELSE report END
+		FROM reconciliations WHERE period = $1 AND report IS NOT NULL ORDER BY checked_at DESC LIMIT 1`, p, skip, limit)
 	return report, found, err
 }
 

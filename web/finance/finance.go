@@ -19,7 +19,7 @@ import (
 // Store is the methods of the storage that the staff pages use.
 type Store interface {
 	Months(ctx context.Context) ([]models.MonthOverview, error)
-	LastReconciliation(ctx context.Context, p models.Period) (report models.ReconciliationReport, found bool, err error)
+	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
 	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
 	InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error)
@@ -69,37 +69,6 @@ func New(o Options) (*Service, error) {
 // Months is every billing period that is known, the newest first.
 func (s *Service) Months(ctx context.Context) ([]models.MonthOverview, error) {
 	return s.o.Store.Months(ctx)
-}
-
-// Month is a billing period with what its last reconciliation found.
-type Month struct {
-	models.MonthOverview
-	Before  *models.MonthOverview        // the month before; nil when it is not known
-	Checked *models.ReconciliationReport // nil: not reconciled yet
-}
-
-// Month is one billing period. found is false when it is not known.
-func (s *Service) Month(ctx context.Context, period models.Period) (m Month, found bool, err error) {
-	months, err := s.o.Store.Months(ctx)
-	if err != nil {
-		return m, false, err
-	}
-	for i := range months {
-		switch months[i].Period {
-		case period:
-			m.MonthOverview, found = months[i], true
-		case period.Previous():
-			m.Before = &months[i]
-		}
-	}
-	if !found {
-		return m, false, nil
-	}
-	report, checked, err := s.o.Store.LastReconciliation(ctx, period)
-	if checked {
-		m.Checked = &report
-	}
-	return m, true, err
 }
 
 // Find is the accounts that a text may mean: the number of an account, an invitation

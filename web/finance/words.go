@@ -2,6 +2,7 @@ package finance
 
 import (
 	"fmt"
+	"strings"
 
 	"referral/billing"
 	"referral/models"
@@ -74,6 +75,13 @@ var states = map[any]status{
 	models.ActionSignIn:        {"вход", ""},
 	models.ActionConfiguration: {"запуск с другими настройками", ""},
 
+	// Causes of a change against the month before.
+	billing.CauseNewInviter:   {"Новые приглашающие: скидка за приведенных клиентов появилась", ""},
+	billing.CauseStepUp:       {"Ступень выросла или скидка действовала больше дней", ""},
+	billing.CauseLadderEnded:  {"Скидка за приведенных клиентов кончилась или стала меньше", ""},
+	billing.CauseNewClient:    {"Скидка нового клиента началась или действовала больше дней", ""},
+	billing.CauseClientsEnded: {"Скидка нового клиента кончилась или действовала меньше дней", ""},
+
 	models.BadUnreadable:  {"сообщение не читается", ""},
 	models.BadUnknownType: {"неизвестный вид события", ""},
 	models.BadField:       {"неверное значение поля", ""},
@@ -140,4 +148,39 @@ func BreakWords(kind string) BreakText {
 		return text
 	}
 	return BreakText{What: kind}
+}
+
+// objections is what may stand against signing a month: how it begins where it is
+// recorded, and in Russian.
+var objections = []struct{ recorded, words string }{
+	{"it is not over before", "месяц заканчивается"},
+	{"it does not tie:", "не сходится, расхождений:"},
+	{"accounts to be settled again:", "клиентов с поздними данными:"},
+	{"the brake holds a run that would post to it", "расчет остановлен пределами"},
+	{"earlier periods are open:", "не подписаны прежние месяцы:"},
+	{"parked accounts and invoices:", "не рассчитано клиентов и счетов:"},
+	{"lines of services that the terms do not name:", "строк услуг, которых нет в условиях:"},
+	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:"},
+	{"it has not been run", "расчет не проведен"},
+	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц"},
+}
+
+// ObjectionWords is what stands against signing a month, in Russian; what has no words
+// is returned as it is recorded.
+func ObjectionWords(recorded string) string {
+	for _, o := range objections {
+		rest, found := strings.CutPrefix(recorded, o.recorded)
+		if !found {
+			continue
+		}
+		// What follows is a number or names, then for some a command.
+		rest, _, _ = strings.Cut(rest, " (")
+		rest, _, _ = strings.Cut(rest, " break")
+		rest, _, _ = strings.Cut(rest, ": `")
+		if !strings.HasSuffix(o.words, ":") && !strings.HasPrefix(recorded, "it is not over") {
+			rest = ""
+		}
+		return o.words + rest
+	}
+	return recorded
 }

@@ -76,6 +76,9 @@ func newCSV(w io.Writer, excel bool, columns []column, zone *time.Location) (*cs
 		}
 		c.out.Comma, c.out.UseCRLF = ';', true
 	}
+	if len(columns) == 0 {
+		return c, nil
+	}
 	head := make([]string, len(columns))
 	for i := range columns {
 		head[i] = columns[i].head
@@ -158,8 +161,11 @@ type workbook struct {
 	styles  struct{ head, money, text, moment int }
 	out     *excelize.StreamWriter
 	sheets  int
+	part    int // of the list, which may be on several sheets
 	rows    int // of the sheet
 	sums    []int
+
+	noTotals bool
 }
 
 func newWorkbook(w io.Writer, title string, columns []column, zone *time.Location) (*workbook, error) {
@@ -182,16 +188,27 @@ func newWorkbook(w io.Writer, title string, columns []column, zone *time.Locatio
 	return b, b.nextSheet()
 }
 
+// begin ends a list and begins another one, on a sheet of its own.
+func (b *workbook) begin(title string, columns []column) error {
+	if err := b.endSheet(); err != nil {
+		return err
+	}
+	b.title, b.columns, b.sums, b.part, b.out = title, columns, nil, 0, nil
+	return b.nextSheet()
+}
+
 func (b *workbook) nextSheet() error {
 	if err := b.endSheet(); err != nil {
 		return err
 	}
-	b.sheets++
+	b.sheets, b.part = b.sheets+1, b.part+1
 	name, err := b.title, error(nil)
+	if b.part > 1 {
+		name = fmt.Sprintf("%s (%d)", b.title, b.part)
+	}
 	if b.sheets == 1 { // a new workbook has one sheet already
 		err = b.book.SetSheetName(b.book.GetSheetName(0), name)
 	} else {
-		name = fmt.Sprintf("%s (%d)", b.title, b.sheets)
 		_, err = b.book.NewSheet(name)
 	}
 	if err != nil {
@@ -279,7 +296,7 @@ func (b *workbook) endSheet() error {
 	if b.out == nil {
 		return nil
 	}
-	if b.rows > 1 && len(b.sums) > 0 {
+	if b.rows > 1 && len(b.sums) > 0 && !b.noTotals {
 		totals := make([]any, len(b.columns))
 		totals[0] = excelize.Cell{StyleID: b.styles.head, Value: "Итого"}
 		for _, i := range b.sums {

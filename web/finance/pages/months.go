@@ -41,41 +41,6 @@ func (p *Pages) months(w http.ResponseWriter, r *http.Request, _ models.Staff) e
 	return p.render(w, r, http.StatusOK, "months", frame{Title: "Месяцы", Here: pathMonths, Body: rows})
 }
 
-// month is one month: the totals that must agree, and what does not.
-func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	period, err := models.ParsePeriod(r.PathValue("period"))
-	if err != nil {
-		return errNotFound
-	}
-	month, found, err := p.o.Service.Month(r.Context(), period)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return errNotFound
-	}
-	v := monthView{Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
-	if month.Checked != nil {
-		for i := range month.Checked.Breaks {
-			v.Breaks = append(v.Breaks, breakRow{month.Checked.Breaks[i], finance.BreakWords(month.Checked.Breaks[i].Kind)})
-		}
-	}
-	return p.render(w, r, http.StatusOK, "month", frame{Title: ru.MonthTitle(period), Here: pathMonths, Body: v})
-}
-
-// monthView is a month as its page shows it.
-type monthView struct {
-	finance.Month
-	State   any
-	Waiting []string
-	Breaks  []breakRow
-}
-
-type breakRow struct {
-	models.KeptBreak
-	Words finance.BreakText
-}
-
 var (
 	latecomers = ru.Noun{One: "клиента", Few: "клиентов", Many: "клиентов"}
 	entries    = ru.Noun{One: "запись", Few: "записи", Many: "записей"}

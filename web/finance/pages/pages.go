@@ -71,6 +71,8 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance", everyRole, p.start),
 		p.staff("GET /finance/months", moneyRole, p.months),
 		p.staff("GET /finance/months/{period}", moneyRole, p.month),
+		p.staff("GET /finance/months/{period}/report", moneyRole, p.report),
+		p.staff("GET /finance/months/{period}/report/export", moneyRole, p.exportReport),
 		p.staff("GET /finance/clients", everyRole, p.clients),
 		p.staff("GET /finance/clients/{account}", everyRole, p.client),
 		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),

@@ -92,21 +92,6 @@ func (w *world) Register(_ context.Context, posted models.Period, after models.R
 	return page, w.err
 }
 
-func (w *world) LastReconciliation(_ context.Context, p models.Period) (models.ReconciliationReport, bool, error) {
-	twenty := models.CountedAmount{Count: 250, Amount: -250 * 142000}
-	less := models.CountedAmount{Count: 249, Amount: -249 * 142000}
-	return models.ReconciliationReport{
-		CheckedAt: now(), Accounts: 300, Invoices: 280, Documents: 250, Packages: 7, Wrong: 2,
-		Totals: []models.ControlTotal{
-			{TotalKey: models.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}},
-			{TotalKey: models.TotalKey{Kind: "sms", Percent: 1200}, Control: models.Control{
-				Entitled: models.CountedAmount{Count: 7}, Posted: models.CountedAmount{Count: 7}, Published: models.CountedAmount{Count: 7}, Answered: models.CountedAmount{Count: 7},
-			}},
-		},
-		Breaks: []models.KeptBreak{{Kind: string(billing.BreakUnanswered), AccountID: 885, InvoiceID: "INV-1", Expected: -142000, Detail: payload}},
-	}, p == 202604, w.err
-}
-
 func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error) {
 	return []models.RejectedDocument{{AccountID: 885, InvoiceID: "INV-1", Period: 202604, Amount: -142000, RejectedAt: now(), Reason: payload}}, w.err
 }
@@ -192,16 +177,18 @@ var access = map[string]struct {
 	path  string
 	roles []models.Role
 }{
-	"GET /finance":                          {"/finance", models.Roles},
-	"GET /finance/months":                   {"/finance/months", money},
-	"GET /finance/months/{period}":          {"/finance/months/2026-04", money},
-	"GET /finance/clients":                  {"/finance/clients?q=885", models.Roles},
-	"GET /finance/clients/{account}":        {"/finance/clients/885", models.Roles},
-	"GET /finance/invoices/{invoice}":       {"/finance/invoices/INV-1", models.Roles},
-	"GET /finance/register":                 {"/finance/register", money},
-	"GET /finance/register/{period}/export": {"/finance/register/2026-04/export?format=csv", money},
-	"GET /finance/queue":                    {"/finance/queue", money},
-	"GET /finance/journal":                  {"/finance/journal", money},
+	"GET /finance":                               {"/finance", models.Roles},
+	"GET /finance/months":                        {"/finance/months", money},
+	"GET /finance/months/{period}":               {"/finance/months/2026-04", money},
+	"GET /finance/months/{period}/report":        {"/finance/months/2026-03/report", money},
+	"GET /finance/months/{period}/report/export": {"/finance/months/2026-03/report/export?format=csv", money},
+	"GET /finance/clients":                       {"/finance/clients?q=885", models.Roles},
+	"GET /finance/clients/{account}":             {"/finance/clients/885", models.Roles},
+	"GET /finance/invoices/{invoice}":            {"/finance/invoices/INV-1", models.Roles},
+	"GET /finance/register":                      {"/finance/register", money},
+	"GET /finance/register/{period}/export":      {"/finance/register/2026-04/export?format=csv", money},
+	"GET /finance/queue":                         {"/finance/queue", money},
+	"GET /finance/journal":                       {"/finance/journal", money},
 }
 
 var money = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
@@ -259,8 +246,8 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 		"/finance": {"Апрель 2026", "Рассчитан не полностью", "−355 000,00 ₽", "Расхождений: 2", "поздние данные у 3 клиентов", "не рассчитано: 1 запись", "5 строк на 300,00 ₽",
 			"Март 2026", "Закрыт", "−0,90 ₽", "−0,10 ₽", "Сверка", "Не проводилась"},
 		"/finance/months/2026-04": {"Апрель 2026", "За приведенных клиентов", "20%", "−355 000,00 ₽", "−353 580,00 ₽", "расходится", "1200 SMS", "сходится", "Биллинг не ответил",
-			"узнать в биллинге", "Всего 2, показаны первые 1", "INV-1", "Месяцем раньше", "−1,00 ₽"},
-		"/finance/months/2026-03":  {"Март 2026", "Сверки этого месяца еще не было", "Подписано"},
+			"узнать в биллинге", "Всего 250, показаны с 1 по 100", "INV-1", "Месяцем раньше", "−1,00 ₽"},
+		"/finance/months/2026-03":  {"Март 2026", "Сверки этого месяца еще не было", "Подписано", "После подписания", "INV-CORRECTED", "Май 2026", "Подписанный отчет"},
 		"/finance/clients/885":     {"60% по", "K7M2QX9PA", "pbx.registered, раздел 2, № 71", "такого кода нет", "INV-1", "Отклонен"},
 		"/finance/invoices/INV-1":  {"3 000,00 ₽", "Почему столько", "Документов по этому счету нет", "Будет проведено"},
 		"/finance/register":        {"250", "−355 000,00 ₽", "ООО «Клиент»", "Передан, ответа нет", "Дальше"},

@@ -99,12 +99,14 @@ func (p *Pages) fillRegister(r *http.Request, v *registerView) error {
 		v.First = pathRegister + "?" + here.Encode()
 	}
 	if next != nil {
-		here.Set("account", strconv.FormatInt(next.AccountID, 10))
-		here.Set("invoice", next.InvoiceID)
-		here.Set("sequence", strconv.Itoa(next.Sequence))
-		v.Next = pathRegister + "?" + here.Encode()
+		v.Next = pathRegister + "?" + here.Encode() + "&" + cursorQuery(next).Encode()
 	}
 	return nil
+}
+
+// cursorQuery is a cursor as [cursorOf] reads it.
+func cursorQuery(c *models.RegisterCursor) url.Values {
+	return url.Values{"account": {strconv.FormatInt(c.AccountID, 10)}, "invoice": {c.InvoiceID}, "sequence": {strconv.Itoa(c.Sequence)}}
 }
 
 func cursorOf(q url.Values) (after models.RegisterCursor, given bool, err error) {

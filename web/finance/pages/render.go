@@ -13,6 +13,7 @@ import (
 	"referral/internal/ru"
 	"referral/models"
 	"referral/web/auth"
+	"referral/web/chart"
 	"referral/web/finance"
 )
 
@@ -22,7 +23,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-var pageNames = []string{"months", "month", "clients", "client", "invoice", "register", "queue", "journal", "error"}
+var pageNames = []string{"months", "month", "report", "clients", "client", "invoice", "register", "queue", "journal", "error"}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {
@@ -33,6 +34,7 @@ func (p *Pages) functions() template.FuncMap {
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
+		"flat": chart.Flat, "cell": p.cell, "isNumber": isNumber, "upper": strings.ToUpper,
 	}
 }
 
@@ -82,6 +84,7 @@ type frame struct {
 	Roles   []string // in words
 	Tabs    []tab
 	SignOut string
+	Alone   template.CSS // a page that is kept as a file has its style within it
 	Body    any
 }
 

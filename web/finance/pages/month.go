@@ -1,0 +1,279 @@
+package pages
+
+import (
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"referral/billing"
+	"referral/internal/ru"
+	"referral/models"
+	"referral/web/chart"
+	"referral/web/finance"
+	"referral/web/finance/export"
+)
+
+// How much of the lists of a month is on one page.
+const (
+	breakPage      = 100
+	correctionPage = 100
+)
+
+// monthView is a month as its page shows it.
+type monthView struct {
+	finance.Month
+
+	State       any
+	Waiting     []string
+	Breaks      []breakRow
+	From, To    int    // numbers of the first and the last break shown
+	Earlier     string // address of the breaks before; empty on the first page
+	Later       string // and behind
+	Unnamed     int64  // breaks that are not kept by name
+	Services    []models.ServiceTotal
+	Causes      []causeRow
+	Steps       []stepRow
+	Corrections []registerRow // after the signature
+	More        string        // address of the further corrections; empty on the last page
+	Signed      *finance.Signed
+}
+
+type breakRow struct {
+	models.KeptBreak
+	Words finance.BreakText
+}
+
+// causeRow is a cause of a change, drawn as a bar.
+type causeRow struct {
+	Words    string
+	Accounts int64
+	Amount   models.Money
+	Bar      []chart.Part
+}
+
+type stepRow struct {
+	models.StepCount
+	Bar []chart.Part
+}
+
+func periodOf(r *http.Request) (models.Period, error) {
+	period, err := models.ParsePeriod(r.PathValue("period"))
+	if err != nil {
+		return 0, errNotFound
+	}
+	return period, nil
+}
+
+// month is one month: the totals that must agree, what does not, what has changed, and
+// what came after its signature.
+func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	period, err := periodOf(r)
+	if err != nil {
+		return err
+	}
+	skip, err := strconv.Atoi(r.URL.Query().Get("breaks"))
+	if r.URL.Query().Has("breaks") && (err != nil || skip < 0 || skip > billing.MaxNamed) {
+		return errNotFound
+	}
+	month, found, err := p.o.Service.Month(r.Context(), period, skip, breakPage)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	v := monthView{Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
+	v.addChecked(skip)
+	if month.State == models.PeriodClosed {
+		if err := p.addSignature(r, &v); err != nil {
+			return err
+		}
+	}
+	return p.render(w, r, http.StatusOK, "month", frame{Title: ru.MonthTitle(period), Here: pathMonths, Body: v})
+}
+
+// addChecked adds what the last reconciliation found.
+func (v *monthView) addChecked(skip int) {
+	if v.Checked == nil {
+		return
+	}
+	for i := range v.Checked.Breaks {
+		v.Breaks = append(v.Breaks, breakRow{v.Checked.Breaks[i], finance.BreakWords(v.Checked.Breaks[i].Kind)})
+	}
+	v.From, v.To = skip+1, skip+len(v.Breaks)
+	here := finance.MonthPath(v.Period) + "?breaks="
+	if skip > 0 {
+		v.Earlier = here + strconv.Itoa(max(0, skip-breakPage)) + "#breaks"
+	}
+	kept := min(v.Checked.Wrong, billing.MaxNamed)
+	if v.Unnamed = v.Checked.Wrong - kept; int64(skip+len(v.Breaks)) < kept && len(v.Breaks) > 0 {
+		v.Later = here + strconv.Itoa(skip+breakPage) + "#breaks"
+	}
+	v.Services = v.Checked.Services
+	v.addCauses()
+	highest := models.Money(0)
+	for _, step := range v.Checked.Steps {
+		highest = max(highest, models.Money(step.Accounts))
+	}
+	for _, step := range v.Checked.Steps {
+		v.Steps = append(v.Steps, stepRow{step, chart.Bar(highest, []string{"bar"}, models.Money(step.Accounts))})
+	}
+}
+
+func (v *monthView) addCauses() {
+	if v.Change == nil {
+		return
+	}
+	rows := []causeRow{{Words: "Счета выросли, уменьшились или появились", Amount: v.Change.Invoices}}
+	for _, c := range v.Change.Causes {
+		rows = append(rows, causeRow{Words: finance.Words(c.Cause), Accounts: c.Accounts, Amount: c.Amount})
+	}
+	size := func(row causeRow) models.Money { return max(row.Amount, -row.Amount) }
+	slices.SortStableFunc(rows, func(a, b causeRow) int { return int(min(1, max(-1, size(b)-size(a)))) })
+	for i := range rows {
+		class := "bar"
+		if rows[i].Amount > 0 {
+			class = "bar-back"
+		}
+		rows[i].Bar = chart.Bar(size(rows[0]), []string{class}, size(rows[i]))
+	}
+	v.Causes = rows
+}
+
+// addSignature adds the report that was signed, and what was posted for the month since.
+func (p *Pages) addSignature(r *http.Request, v *monthView) error {
+	signed, found, err := p.o.Service.SignedReport(r.Context(), v.Period, 0)
+	if err != nil {
+		return err
+	}
+	if found {
+		v.Signed = &signed
+	}
+	after, _, err := cursorOf(r.URL.Query())
+	if err != nil {
+		return errNotFound
+	}
+	page, next, err := p.o.Service.Corrections(r.Context(), v.Period, after, correctionPage)
+	if err != nil {
+		return err
+	}
+	for i := range page {
+		v.Corrections = append(v.Corrections, registerRow{RegisterEntry: page[i], State: billing.RegisterState(&page[i])})
+	}
+	if next != nil {
+		v.More = finance.MonthPath(v.Period) + "?" + cursorQuery(next).Encode() + "#after"
+	}
+	return nil
+}
+
+// reportView is a signed report as its page shows it.
+type reportView struct {
+	finance.Signed
+
+	Digest  string
+	Tables  []export.Table
+	Formats []string
+	Others  []int64 // signatures of the month, when there are several
+}
+
+// reportFormats is what a signed report can be taken away as, besides being printed.
+var reportFormats = append(slices.Clone(export.Formats), "html", "json")
+
+func (p *Pages) readReport(r *http.Request) (v reportView, err error) {
+	period, err := periodOf(r)
+	if err != nil {
+		return v, err
+	}
+	var signature int64
+	if text := r.URL.Query().Get("signature"); text != "" {
+		if signature, err = strconv.ParseInt(text, 10, 64); err != nil || signature < 1 {
+			return v, errNotFound
+		}
+	}
+	signed, found, err := p.o.Service.SignedReport(r.Context(), period, signature)
+	if err == nil && !found {
+		err = errNotFound
+	}
+	if err != nil {
+		return v, err
+	}
+	v = reportView{Signed: signed, Digest: hex.EncodeToString(signed.SHA256[:]), Formats: reportFormats}
+	v.Tables = export.MonthReport(signed.Report, v.Digest)
+	if len(signed.All) > 1 {
+		v.Others = signed.All
+	}
+	return v, nil
+}
+
+func (v *reportView) title() string { return "Отчет за " + ru.Month(v.Period) }
+
+// report is a signed report, to be read and printed.
+func (p *Pages) report(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	v, err := p.readReport(r)
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Here: pathMonths, Body: v})
+}
+
+// exportReport is a signed report as a file.
+func (p *Pages) exportReport(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	format := r.URL.Query().Get("format")
+	if !slices.Contains(reportFormats, format) {
+		return errNotFound
+	}
+	v, err := p.readReport(r)
+	if err != nil {
+		return err
+	}
+	kind, extension := export.ContentType(format), export.Extension(format)
+	switch format {
+	case "json":
+		kind, extension = "application/json", "json"
+	case "html":
+		kind, extension = "text/html; charset=utf-8", "html"
+	}
+	name := fmt.Sprintf("month-report-%s-%d.%s", v.Period, v.Signature, extension)
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	if format == "html" {
+		return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Alone: template.CSS(style), Body: v}) //nolint:gosec // our own style
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	if format == "json" {
+		_, err = w.Write(v.Canonical)
+		return err
+	}
+	return export.Tables(w, format, v.Tables, p.o.Zone)
+}
+
+// isNumber tells whether a value of a table stands to the right.
+func isNumber(value any) bool {
+	switch value.(type) {
+	case models.Money, int64, int:
+		return true
+	}
+	return false
+}
+
+// cell is a value of a table of a report, as its page shows it.
+func (p *Pages) cell(value any) string {
+	switch v := value.(type) {
+	case models.Money:
+		return ru.Off(v, "")
+	case int64:
+		return ru.Number(int(v))
+	case int:
+		return ru.Number(v)
+	case time.Time:
+		return ru.Moment(v, p.o.Zone)
+	case interface{ Text() string }:
+		return v.Text()
+	}
+	return orDash(value != "", func() string { return fmt.Sprint(value) })
+}

@@ -1,0 +1,181 @@
+package pages_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/xuri/excelize/v2"
+
+	"referral/billing"
+	"referral/billing/monthreport"
+	"referral/models"
+)
+
+func (w *world) SomeMonths(ctx context.Context, periods ...models.Period) ([]models.MonthOverview, error) {
+	all, err := w.Months(ctx)
+	return slices.DeleteFunc(all, func(m models.MonthOverview) bool { return !slices.Contains(periods, m.Period) }), err
+}
+
+// LastReconciliation has 250 breaks in April, and of March no more than was owed.
+func (w *world) LastReconciliation(_ context.Context, p models.Period, skip, limit int) (models.ReconciliationReport, bool, error) {
+	twenty := models.CountedAmount{Count: 250, Amount: -250 * 142000}
+	less := models.CountedAmount{Count: 249, Amount: -249 * 142000}
+	discounts := models.TotalKey{Kind: "discounts", Currency: "RUB"}
+	if p == 202603 && limit == 0 {
+		return models.ReconciliationReport{Overall: []models.ControlTotal{{TotalKey: discounts, Control: models.Control{Entitled: models.CountedAmount{Count: 1, Amount: -30000000}}}}}, true, w.err
+	}
+	r := models.ReconciliationReport{
+		CheckedAt: now(), Accounts: 300, Invoices: 280, Documents: 250, Packages: 7, Wrong: 250, Lacking: models.Counted(1, 142000),
+		Overall: []models.ControlTotal{{TotalKey: discounts, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}}},
+		Totals: []models.ControlTotal{
+			{TotalKey: models.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}},
+			{TotalKey: models.TotalKey{Kind: "sms", Percent: 1200}, Control: models.Control{
+				Entitled: models.CountedAmount{Count: 7}, Posted: models.CountedAmount{Count: 7}, Published: models.CountedAmount{Count: 7}, Answered: models.CountedAmount{Count: 7},
+			}},
+		},
+		Services: []models.ServiceTotal{{Service: "subscription", Currency: "RUB", Control: models.Control{Entitled: twenty}}},
+		Causes:   []models.ChangeCause{{Cause: billing.CauseNewInviter, Accounts: 40, Amount: -6000000}, {Cause: billing.CauseLadderEnded, Accounts: 3, Amount: 1000000}},
+		Steps:    []models.StepCount{{Kind: models.Inviter, Step: 2, Percent: 40, Accounts: 12}, {Kind: models.Invitee, Percent: 20, Accounts: 120}},
+		Kinds:    map[string]int64{string(billing.BreakUnanswered): 250},
+	}
+	for account := skip; account < min(250, skip+limit); account++ {
+		r.Breaks = append(r.Breaks, models.KeptBreak{Kind: string(billing.BreakUnanswered), AccountID: int64(account + 1), InvoiceID: fmt.Sprint("INV-", account+1), Expected: -142000, Detail: payload})
+	}
+	return r, p == 202604, w.err
+}
+
+// signedMarch is the report under March.
+func signedMarch(t testing.TB) models.SignedReport {
+	t.Helper()
+	thousand := models.Control{Posted: models.Counted(9, -142000)}
+	canonical, err := monthreport.Of(monthreport.Basis{
+		Signature: &models.Signature{
+			Period: 202603, At: now(), Who: payload, Reason: "все сошлось", Override: "аудиторы ждут", Objections: []string{"earlier periods are open: 2026-02", "it does not tie: 2 breaks, see `referral reconcile 2026-03`"},
+			ProposedBy: "Борис", ProposedAt: now(),
+		},
+		Found: &models.ReconciliationReport{
+			CheckedAt: now(), Totals: []models.ControlTotal{{TotalKey: models.TotalKey{Kind: "inviter", Percent: 60, Currency: "RUB"}, Control: thousand}},
+			Steps:  []models.StepCount{{Kind: models.Inviter, Step: 3, Percent: 60, Accounts: 12}},
+			Breaks: []models.KeptBreak{{Kind: string(billing.BreakRejected), AccountID: 885, InvoiceID: "0012", Detail: "=1+1"}}, Wrong: 1,
+		},
+		Ledger: &models.Ledger{Register: models.Register{Documents: models.Counted(9, -142000)}}, Waiting: &models.Waiting{Stale: 4}, Program: "test",
+	}).Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return models.SignedReport{Signature: 7, Period: 202603, SHA256: sha256.Sum256(canonical), Canonical: canonical}
+}
+
+func (w *world) SignedReports(_ context.Context, p models.Period) ([]models.SignedReport, error) {
+	if p != 202603 {
+		return nil, w.err
+	}
+	older := signedMarch(&testing.T{})
+	older.Signature = 6
+	return []models.SignedReport{signedMarch(&testing.T{}), older}, w.err
+}
+
+func (w *world) Corrections(_ context.Context, p models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error) {
+	if p != 202603 || after.AccountID > 0 {
+		return nil, w.err
+	}
+	return []models.RegisterEntry{{AccountID: 885, Name: payload, InvoiceID: "INV-CORRECTED", Sequence: 2, Period: 202603, PostingPeriod: 202605, Currency: "RUB", Amount: -7000, Reason: models.ReasonLateFact}}, w.err
+}
+
+// A month says what has changed against the month before, to the kopeck, and pages
+// through everything that does not tie.
+func TestMonthSaysWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleAuditor)
+	body := strings.ReplaceAll(r.Get(browser, "/finance/months/2026-04").Body, "\u00a0", " ")
+	for _, want := range []string{
+		"было −300 000,00 ₽, стало −355 000,00 ₽", "Новые приглашающие", "−60 000,00 ₽", "10 000,00 ₽", "Счета выросли, уменьшились или появились", "−5 000,00 ₽",
+		"ступень 2", "120", `<rect class="bar" x="0" y="0" width="100"`, `<rect class="bar-back" x="0" y="0" width="16"`, "Положено, но не получено: 1 420,00", "subscription",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the month does not say %q: %s", want, body)
+		}
+	}
+	named := map[string]bool{}
+	for path := "/finance/months/2026-04"; path != ""; {
+		body := r.Get(browser, path).Body
+		for _, part := range strings.Split(body, `href="/finance/invoices/`)[1:] {
+			invoice, _, _ := strings.Cut(part, `"`)
+			named[invoice] = true
+		}
+		before, _, more := strings.Cut(body, `" rel="next">`)
+		if path = ""; more {
+			path = before[strings.LastIndex(before, `href="`)+len(`href="`):]
+			path, _, _ = strings.Cut(path, "#")
+		}
+	}
+	if len(named) != 250 {
+		t.Errorf("the pages name %d of 250 breaks", len(named))
+	}
+	for _, path := range []string{"/finance/months/2026-04?breaks=x", "/finance/months/2026-04?breaks=-1", "/finance/months/2026-03?account=x"} {
+		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+}
+
+// The signed report is shown and taken away as it was signed, in every form.
+func TestSignedReport(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleAuditor)
+	kept := signedMarch(t)
+	body := strings.ReplaceAll(r.Get(browser, "/finance/months/2026-03/report").Body, "\u00a0", " ")
+	for _, want := range []string{
+		hex.EncodeToString(kept.SHA256[:]), "Борис", "аудиторы ждут", "не подписаны прежние месяцы: 2026-02; не сходится, расхождений: 2", "−1 420,00 ₽", "Биллинг отклонил документ", "report?signature=6",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the report does not say %q: %s", want, body)
+		}
+	}
+	if strings.Contains(body, payload) {
+		t.Error("the report shows what was entered as markup")
+	}
+	const export = "/finance/months/2026-03/report/export?format="
+	if got := r.Get(browser, export+"json"); sha256.Sum256([]byte(got.Body)) != kept.SHA256 {
+		t.Errorf("the JSON is not what was signed: %s", got.Body)
+	}
+	if got := r.Get(browser, export+"html"); !strings.Contains(got.Body, "<style>") || strings.Contains(got.Body, "finance.css") || !strings.Contains(got.Header.Get("Content-Disposition"), "month-report-2026-03-7.html") {
+		t.Errorf("as a file: %v %.300s", got.Header, got.Body)
+	}
+	reader := csv.NewReader(strings.NewReader(r.Get(browser, export+"csv").Body))
+	reader.FieldsPerRecord = -1
+	plain, err := reader.ReadAll()
+	if err != nil || !slices.ContainsFunc(plain, func(row []string) bool {
+		return row[0] == "По видам и процентам" && slices.Equal(row[1:4], []string{"inviter", "60", "RUB"}) && row[7] == "-1420.00"
+	}) {
+		t.Errorf("CSV: %v, %v", plain, err)
+	}
+	if excel := r.Get(browser, export+"csv-excel").Body; !strings.HasPrefix(excel, "\ufeffПодпись;") || !strings.Contains(excel, ";-1420,00;") || strings.Contains(excel, ";=1+1") {
+		t.Errorf("CSV for Excel: %.900s", excel)
+	}
+	book, err := excelize.OpenReader(bytes.NewReader([]byte(r.Get(browser, export+"xlsx").Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = book.Close() }()
+	value, err := book.GetCellValue("По видам и процентам", "G2", excelize.Options{RawCellValue: true})
+	formula, failed := book.GetCellFormula("По видам и процентам", "G3")
+	if err != nil || failed != nil || value != "-1420" || formula != "SUM(G2:G2)" || len(book.GetSheetList()) != 11 {
+		t.Errorf("XLSX: %q, %q of %v, %v, %v", value, formula, book.GetSheetList(), err, failed)
+	}
+	for _, path := range []string{export + "pdf", "/finance/months/2026-04/report", "/finance/months/2026-03/report?signature=9", "/finance/months/2026-03/report?signature=x", "/finance/months/x/report"} {
+		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+}
