@@ -265,7 +265,7 @@ func isNumber(value any) bool {
 func (p *Pages) cell(value any) string {
 	switch v := value.(type) {
 	case models.Money:
-		return ru.Off(v, "")
+		return ru.Money(v, "")
 	case int64:
 		return ru.Number(int(v))
 	case int:
