@@ -61,6 +61,12 @@ func (t *track) state() DocumentState {
 	return stateOf(t.answer.Status, t.published, t.pending() != nil, t.writeOff != nil)
 }
 
+// StateOf is how far a document of the ledger has got.
+func StateOf(h *models.DocumentHistory) DocumentState {
+	t := trackOf(h)
+	return t.state()
+}
+
 // RegisterState is how far a document of the register has got.
 func RegisterState(e *models.RegisterEntry) DocumentState {
 	return stateOf(e.Answer, e.Published, e.Resent, e.WrittenOff)

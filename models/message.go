@@ -106,6 +106,9 @@ const (
 // DeadLetterStates is all of them.
 var DeadLetterStates = []DeadLetterState{DeadLetterWaiting, DeadLetterReplayed, DeadLetterResolved, DeadLetterDiscarded}
 
+// ErrDeadLetterState says that a dead letter is not in a state for what was asked.
+var ErrDeadLetterState = errors.New("the dead letter's state does not allow it")
+
 // DeadLetterRecord is a dead letter and what became of it. Its value is the one that was
 // replayed last, its error the latest.
 type DeadLetterRecord struct {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,8 @@ const (
 const (
 	ActionReplay  OperatorActionKind = "dead-letter-replay"
 	ActionDiscard OperatorActionKind = "dead-letter-discard"
+	// ActionReplayCorrected is a replay with another value, on the staff pages.
+	ActionReplayCorrected OperatorActionKind = "dead-letter-correct"
 )
 
 // The subject of these is the id of an adjustment or a package.
@@ -51,8 +54,17 @@ const (
 // and the note as its reason.
 const ActionSuspicionSeen OperatorActionKind = "suspicion-seen"
 
+const deadLetterSubject = "dead-letter "
+
 // DeadLetterSubject names a dead letter in the records of acts.
-func DeadLetterSubject(id int64) string { return "dead-letter " + strconv.FormatInt(id, 10) }
+func DeadLetterSubject(id int64) string { return deadLetterSubject + strconv.FormatInt(id, 10) }
+
+// ParseDeadLetterSubject is the number of a dead letter from its name.
+func ParseDeadLetterSubject(subject string) (id int64, ok bool) {
+	number, named := strings.CutPrefix(subject, deadLetterSubject)
+	id, err := strconv.ParseInt(number, 10, 64)
+	return id, named && err == nil
+}
 
 // OperatorAction is one act of a person: who did what, when, to what, and why.
 type OperatorAction struct {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,11 @@ type Staff struct {
 	Subject string // the provider's own identifier of the person
 	Name    string // shown on pages and recorded with what the person does
 	Roles   []Role // at least one
+}
+
+// HasAny tells whether a person has one of some roles.
+func (s *Staff) HasAny(roles []Role) bool {
+	return slices.ContainsFunc(s.Roles, func(role Role) bool { return slices.Contains(roles, role) })
 }
 
 // Role names all roles of a person, as the journal records them: "finance, controller".

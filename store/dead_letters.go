@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -149,9 +148,6 @@ func (t *tx) replayOutcomes(id int64) ([]models.ReplayOutcome, error) {
 	return convert(records, (*replayOutcomeRecord).outcome), err
 }
 
-// ErrDeadLetterState says that a dead letter is not in a state for what was asked.
-var ErrDeadLetterState = errors.New("the dead letter's state does not allow it")
-
 // ReplayDeadLetter has send publish a waiting message again, with another value when
 // corrected is not nil, and records who did it. The dead letter stays locked until
 // the message is out: killed before the end, it still waits, and a second replay
@@ -163,10 +159,13 @@ func (s *Store) ReplayDeadLetter(ctx context.Context, id int64, corrected []byte
 			return err
 		}
 		if !found || record.State != models.DeadLetterWaiting {
-			return ErrDeadLetterState
+			return models.ErrDeadLetterState
 		}
 		if corrected != nil {
 			record.Corrected = corrected
+		}
+		if _, err := tx.proposalOf(&act); err != nil { // before the message is out
+			return err
 		}
 		if err := send(record.deadLetter().Message); err != nil {
 			return err

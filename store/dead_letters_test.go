@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"referral/models"
-	"referral/store"
 )
 
 // bad is a message that cannot be read, at a place of its own.
@@ -95,7 +94,7 @@ func TestAReplayStaysOneDeadLetter(t *testing.T) {
 	if err != nil || string(sent.Value) != "first" || string(sent.Key) != "885" {
 		t.Fatalf("put back %+v, %v", sent, err)
 	}
-	if _, err := l.replay(id, nil); !errors.Is(err, store.ErrDeadLetterState) {
+	if _, err := l.replay(id, nil); !errors.Is(err, models.ErrDeadLetterState) {
 		t.Errorf("put back twice: %v", err)
 	}
 	if l.lettersWaiting() != 0 {
@@ -209,7 +208,7 @@ func TestDiscarding(t *testing.T) {
 	if l.lettersWaiting() != 1 {
 		t.Errorf("%d wait, want 1", l.lettersWaiting())
 	}
-	if _, err := l.replay(all[0].ID, nil); !errors.Is(err, store.ErrDeadLetterState) {
+	if _, err := l.replay(all[0].ID, nil); !errors.Is(err, models.ErrDeadLetterState) {
 		t.Errorf("put back after it was discarded: %v", err)
 	}
 	acts, err := l.Actions(t.Context(), models.DeadLetterSubject(all[0].ID))

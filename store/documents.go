@@ -56,6 +56,16 @@ func (s *Store) decide(ctx context.Context, id models.UUID, act models.OperatorA
 	return d, found, err
 }
 
+// LedgerDocument is an adjustment or a package of the ledger. found is false when there
+// is none of that id.
+func (s *Store) LedgerDocument(ctx context.Context, id models.UUID) (d models.LedgerDocument, found bool, err error) {
+	err = s.snapshot(ctx, fmt.Sprintf("reading document %s", id), func(tx *tx) (err error) {
+		d, found, err = tx.ledgerDocument(ctx, id)
+		return err
+	})
+	return d, found, err
+}
+
 // documentByID finds a document by its id, $1, among those stored under the period
 // that the id begins with, $2, and among those stored under another one.
 const documentByID = "adjustment_id = $1 AND (storage_period = $2 OR period <> storage_period)"

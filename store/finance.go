@@ -109,11 +109,8 @@ ORDER BY f.rank, a.account_id LIMIT $5`
 func (s *Store) FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error) {
 	var owner models.LedgerDocument
 	if document != (models.UUID{}) {
-		err := s.snapshot(ctx, "searching for a document", func(tx *tx) (err error) {
-			owner, _, err = tx.ledgerDocument(ctx, document)
-			return err
-		})
-		if err != nil {
+		var err error
+		if owner, _, err = s.LedgerDocument(ctx, document); err != nil {
 			return nil, err
 		}
 	}

@@ -31,10 +31,8 @@ func (r *operatorActionRecord) action() models.OperatorAction {
 // that was proposed is allowed here, or the transaction fails with a
 // *models.ProposalRefusal.
 func (t *tx) recordAction(a models.OperatorAction) error {
-	if a.Approval != nil {
-		if err := t.approve(&a); err != nil {
-			return err
-		}
+	if err := t.approve(&a); err != nil {
+		return err
 	}
 	if a.At.IsZero() {
 		a.At = t.now

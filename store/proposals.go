@@ -74,26 +74,39 @@ func (t *tx) proposedAlready(p *models.Proposal) error {
 	return &models.ProposalRefusal{Why: models.ProposalPending, Proposal: open[0].ProposalID, By: open[0].ProposedBy}
 }
 
-// approve uses up the approval of an act: the proposal is open, it proposes this act,
-// and another person has made it.
-func (t *tx) approve(a *models.OperatorAction) error {
+// proposalOf is the proposal that allows an act, locked; nil for an act that needs none.
+// It is open, it proposes this act, and another person has made it; otherwise the error
+// is a *models.ProposalRefusal.
+func (t *tx) proposalOf(a *models.OperatorAction) (*proposalRecord, error) {
+	if a.Approval == nil {
+		return nil, nil
+	}
 	record, err := t.openProposal(a.Approval.Proposal)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := record.proposal()
 	switch {
 	case p.What != a.What || p.Subject != a.Subject:
-		return &models.ProposalRefusal{Why: models.ProposalMismatch, Proposal: p.ID}
+		return nil, &models.ProposalRefusal{Why: models.ProposalMismatch, Proposal: p.ID}
 	case p.Proposer.Is(a.Approval.By):
-		return &models.ProposalRefusal{Why: models.ProposalOwn, Proposal: p.ID, By: p.Proposer.Name}
+		return nil, &models.ProposalRefusal{Why: models.ProposalOwn, Proposal: p.ID, By: p.Proposer.Name}
+	}
+	return record, nil
+}
+
+// approve uses up the approval of an act, if it has one.
+func (t *tx) approve(a *models.OperatorAction) error {
+	record, err := t.proposalOf(a)
+	if err != nil || record == nil {
+		return err
 	}
 	if err := t.decideProposal(record, models.ProposalApproved, a.Approval.By, ""); err != nil {
 		return err
 	}
 	return t.recordAction(models.OperatorAction{
-		Who: a.Approval.By.Name, Role: a.Role, What: models.ActionApprove, Subject: models.ProposalSubject(p.ID),
-		Reason: "proposed by " + p.Proposer.Name,
+		Who: a.Approval.By.Name, Role: a.Role, What: models.ActionApprove, Subject: models.ProposalSubject(record.ProposalID),
+		Reason: "proposed by " + record.ProposedBy,
 	})
 }
 

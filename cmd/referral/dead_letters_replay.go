@@ -15,7 +15,6 @@ import (
 
 	"referral/cmd/referral/report"
 	"referral/models"
-	"referral/store"
 )
 
 // deadLetterSelection is the dead letters that a command is to act on: those named, or
@@ -103,28 +102,18 @@ func (a *app) replay(ctx context.Context, ids []int64, corrected string, operato
 			return err
 		}
 	}
-	transport, err := a.kafka().transport()
+	putBack, closeWriter, err := a.messageReplayer()
 	if err != nil {
 		return err
 	}
-	defer transport.CloseIdleConnections()
-	writer := &kafka.Writer{
-		Addr: kafka.TCP(a.config.Kafka.Brokers...), Transport: transport,
-		Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll,
-		BatchTimeout: time.Millisecond, BatchBytes: 32 << 20,
-		MaxAttempts: 3, // the dead letter is locked in the meantime
-	}
-	defer writer.Close() //nolint:errcheck // every write was acknowledged or has failed
+	defer closeWriter()
 	for _, id := range ids {
 		var topic string
 		err := a.store.ReplayDeadLetter(ctx, id, body, operator.action(models.ActionReplay, models.DeadLetterSubject(id)), func(m models.Message) error {
 			topic = m.Origin.Topic
-			if err := writer.WriteMessages(ctx, replayed(id, &m)); err != nil {
-				return fmt.Errorf("writing to topic %s: %w", topic, err)
-			}
-			return nil
+			return putBack(ctx, id, &m)
 		})
-		if errors.Is(err, store.ErrDeadLetterState) {
+		if errors.Is(err, models.ErrDeadLetterState) {
 			return a.refuseDeadLetter(ctx, id, "put back")
 		}
 		if err != nil {
@@ -133,6 +122,41 @@ func (a *app) replay(ctx context.Context, ids []int64, corrected string, operato
 		fmt.Fprintf(a.out, "dead letter %d is back on %s\n", id, topic)
 	}
 	return nil
+}
+
+// messageReplayer returns the function that puts the message of a dead letter back on its
+// topic, and one that closes its connections.
+func (a *app) messageReplayer() (putBack func(ctx context.Context, id int64, m *models.Message) error, closeWriter func(), err error) {
+	transport, err := a.kafka().transport()
+	if err != nil {
+		return nil, nil, err
+	}
+	writer := &kafka.Writer{
+		Addr: kafka.TCP(a.config.Kafka.Brokers...), Transport: transport,
+		Balancer: kafka.Murmur2Balancer{Consistent: true}, RequiredAcks: kafka.RequireAll,
+		BatchTimeout: time.Millisecond, BatchBytes: 32 << 20,
+		MaxAttempts: 3, // the dead letter is locked in the meantime
+	}
+	putBack = func(ctx context.Context, id int64, m *models.Message) error {
+		if err := writer.WriteMessages(ctx, replayed(id, m)); err != nil {
+			return fmt.Errorf("writing to topic %s: %w", m.Origin.Topic, err)
+		}
+		return nil
+	}
+	return putBack, func() {
+		_ = writer.Close() // every write was acknowledged or has failed
+		transport.CloseIdleConnections()
+	}, nil
+}
+
+// replayOne puts one message back on connections of its own: that is rare.
+func (a *app) replayOne(ctx context.Context, id int64, m *models.Message) error {
+	putBack, closeWriter, err := a.messageReplayer()
+	if err != nil {
+		return err
+	}
+	defer closeWriter()
+	return putBack(ctx, id, m)
 }
 
 // replayed is the message with the id of its dead letter: if it fails again, the

@@ -22,7 +22,7 @@ func (a *app) serveFinance(ctx context.Context) error {
 // finance returns the staff pages: the authenticator and the handler of its routes.
 func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	c := &a.config.Finance
-	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now})
+	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"referral/internal/ru"
@@ -114,4 +115,34 @@ func sees(t *testing.T, p *browser.Page, words ...string) {
 	if wide := p.ExcessWidth(); wide > 0 {
 		t.Errorf("the page is wider than the screen by %d pixels", wide)
 	}
+}
+
+// TestTwoPersonsCorrectAMessage is a message that could not be used: an accountant
+// corrects it, a controller approves, and the fact counts.
+func TestTwoPersonsCorrectAMessage(t *testing.T) {
+	c := newStaffWorld(t)
+	c.send(fact("registered", "/pbx", "pbx.registered.v1", "r-bad", 902, `{"account_id":902}`))
+	c.drained()
+	p := c.visit(t, person("referral-finance"), "/finance/queue", browser.Options{})
+	p.Follow(func() { p.Click("Исправить") })
+	sees(t, p, "Исправить и вернуть сообщение", "registered, раздел")
+	p.Fill("Исправленное сообщение", `{"specversion":"1.0","id":"r-902","source":"/pbx","type":"pbx.registered.v1","data":{"account_id":902,"name":"Новые двери","tax_id":"7707083893","registered_at":"2026-01-10T09:00:00Z"}}`)
+	p.Fill("Причина", "в сообщении не было даты")
+	proposal := p.Follow(func() { p.Click("Отправить на утверждение") }).URL
+	sees(t, p, "Ждет решения", "Новые двери", "в сообщении не было даты")
+	if p.Shows("Утвердить и выполнить") {
+		t.Error("the accountant may approve what he has proposed")
+	}
+
+	p = c.visit(t, person("referral-controller"), strings.TrimPrefix(proposal, c.site), browser.Options{})
+	sees(t, p, "Анна Котова", "Как сейчас")
+	p.Follow(func() { p.Click("Утвердить и выполнить") })
+	sees(t, p, "Утверждено")
+	c.drained()
+	p.Follow(func() { p.Click("Очередь") })
+	sees(t, p, "Ничто не ждет решения")
+	p.Follow(func() { p.Click("Журнал") })
+	sees(t, p, "предложил", "утвердил", "исправил и вернул сообщение", "Записи целы")
+	c.to(p, "/finance/clients/902")
+	sees(t, p, "Новые двери")
 }

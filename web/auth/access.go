@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"referral/models"
 )
@@ -50,7 +49,7 @@ type Principal struct {
 
 // mayUse reports whether a principal has one of the roles of a route, if it names any.
 func (p *Principal) mayUse(route Route) bool {
-	return len(route.Roles) == 0 || slices.ContainsFunc(p.Staff.Roles, func(r models.Role) bool { return slices.Contains(route.Roles, r) })
+	return len(route.Roles) == 0 || p.Staff.HasAny(route.Roles)
 }
 
 type principalKey struct{}

@@ -18,6 +18,8 @@ import (
 
 // Store is the methods of the storage that the staff pages use.
 type Store interface {
+	ProposalStore
+	QueueStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -41,6 +43,9 @@ type Options struct {
 	Store     Store
 	Programme *billing.Programme
 	Now       func() time.Time
+	// Replay puts the message of a dead letter back on its topic, and returns when the
+	// broker has it.
+	Replay func(ctx context.Context, deadLetter int64, m *models.Message) error
 }
 
 func (o *Options) validate() error {
@@ -51,19 +56,26 @@ func (o *Options) validate() error {
 		return errors.New("finance: no Programme")
 	case o.Now == nil:
 		return errors.New("finance: no Now")
+	case o.Replay == nil:
+		return errors.New("finance: no Replay")
 	}
 	return nil
 }
 
 // Service is the operations of the staff pages.
-type Service struct{ o Options }
+type Service struct {
+	o    Options
+	acts []Act
+}
 
 // New makes the service. The error says which option is missing.
 func New(o Options) (*Service, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Service{o}, nil
+	s := &Service{o: o}
+	s.acts = s.queueActs()
+	return s, nil
 }
 
 // Months is every billing period that is known, the newest first.

@@ -2,11 +2,11 @@ package pages
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"referral/models"
+	"referral/web/finance"
 )
 
 type searchView struct {
@@ -34,9 +34,9 @@ func (p *Pages) clients(w http.ResponseWriter, r *http.Request, _ models.Staff) 
 
 func pathOf(f *models.FoundAccount) string {
 	if f.InvoiceID != "" {
-		return "/finance/invoices/" + url.PathEscape(f.InvoiceID)
+		return finance.InvoicePath(f.InvoiceID)
 	}
-	return pathClients + "/" + strconv.FormatInt(f.AccountID, 10)
+	return finance.ClientPath(f.AccountID)
 }
 
 func (p *Pages) client(w http.ResponseWriter, r *http.Request, _ models.Staff) error {

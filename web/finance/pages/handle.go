@@ -7,6 +7,7 @@ import (
 
 	"referral/models"
 	"referral/web/auth"
+	"referral/web/finance"
 	"referral/web/middleware"
 )
 
@@ -16,6 +17,7 @@ type handler func(w http.ResponseWriter, r *http.Request, staff models.Staff) er
 
 var (
 	errNotFound = errors.New("finance pages: no such page")
+	errBadForm  = errors.New("finance pages: the form cannot be read")
 	// errDefect is a defect of the program, which a retry does not help.
 	errDefect = errors.New("finance pages: defect")
 )
@@ -23,6 +25,8 @@ var (
 var (
 	pageNotFound = middleware.ErrorPage{Status: http.StatusNotFound, Title: "Такой страницы нет",
 		Text: "Возможно, в адресе опечатка или такого клиента, счета или месяца нет.", Link: pathMonths, LinkText: "К началу"}
+	pageBadForm = middleware.ErrorPage{Status: http.StatusBadRequest, Title: "Форму прочитать не удалось",
+		Text: "Ничего не изменено. Откройте страницу и заполните форму еще раз.", Link: pathMonths, LinkText: "К началу"}
 	pageDefect = middleware.ErrorPage{Status: http.StatusInternalServerError, Title: "Ошибка в программе",
 		Text: "Страницу показать не удалось. Ошибка записана в журнал службы; данные не изменены.", Link: pathMonths, LinkText: "К началу"}
 	pageUnavailable = middleware.ErrorPage{Status: http.StatusServiceUnavailable, Title: "База данных не отвечает",
@@ -45,8 +49,10 @@ func (p *Pages) staff(pattern string, roles []models.Role, show handler) auth.Ro
 
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case errors.Is(err, errNotFound):
+	case errors.Is(err, errNotFound), errors.Is(err, finance.ErrUnknownAct):
 		p.ErrorPage(w, r, pageNotFound)
+	case errors.Is(err, errBadForm):
+		p.ErrorPage(w, r, pageBadForm)
 	case errors.Is(err, errDefect):
 		middleware.RecordError(r.Context(), err)
 		p.ErrorPage(w, r, pageDefect)

@@ -3,7 +3,6 @@ package pages
 import (
 	"encoding/hex"
 	"net/http"
-	"strconv"
 
 	"referral/models"
 )
@@ -21,15 +20,11 @@ type journalView struct {
 // journal is who did what, when and why, the newest first, and whether the chain of the
 // entries is whole.
 func (p *Pages) journal(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	var before int64
-	if text := r.URL.Query().Get("before"); text != "" {
-		var err error
-		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
-			return errNotFound
-		}
+	before, err := before(r)
+	if err != nil {
+		return err
 	}
 	v := journalView{First: before == 0}
-	var err error
 	if v.Entries, err = p.o.Service.Journal(r.Context(), before, journalPage+1); err != nil {
 		return err
 	}

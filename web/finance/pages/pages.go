@@ -56,6 +56,9 @@ const (
 	pathQueue    = "/finance/queue"
 	pathJournal  = "/finance/journal"
 	pathStyle    = "/finance/finance.css"
+
+	pathActs      = "/finance/acts/"
+	pathProposals = "/finance/proposals"
 )
 
 // Who may look at what: support tells clients about their discounts, the others deal
@@ -63,11 +66,14 @@ const (
 var (
 	everyRole = models.Roles
 	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
+	// Who proposes, or may reject what others have proposed.
+	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
 )
 
 // Routes are the ways to the pages, each with the roles that may use it.
 func (p *Pages) Routes() []auth.Route {
-	return []auth.Route{
+	return append(
+		p.actRoutes(),
 		p.staff("GET /finance", everyRole, p.start),
 		p.staff("GET /finance/months", moneyRole, p.months),
 		p.staff("GET /finance/months/{period}", moneyRole, p.month),
@@ -80,6 +86,10 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportRegister),
 		p.staff("GET /finance/queue", moneyRole, p.queue),
 		p.staff("GET /finance/journal", moneyRole, p.journal),
-		{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
-	}
+		p.staff("GET /finance/proposals", everyRole, p.proposals),
+		p.staff("GET /finance/proposals/{proposal}", everyRole, p.proposal),
+		p.staff("POST /finance/proposals/{proposal}/approve", finance.MayApprove, p.approve),
+		p.staff("POST /finance/proposals/{proposal}/reject", actingRole, p.reject),
+		auth.Route{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
+	)
 }

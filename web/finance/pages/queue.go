@@ -14,6 +14,8 @@ type queueView struct {
 	Services []heldService
 	Months   []pendingMonth
 	Empty    bool
+	MayAct   bool   // this person
+	Done     string // what has just been done, in words
 }
 
 type heldService struct {
@@ -27,12 +29,15 @@ type pendingMonth struct {
 }
 
 // queue is what waits for a person.
-func (p *Pages) queue(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+func (p *Pages) queue(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
 	q, err := p.o.Service.Queue(r.Context())
 	if err != nil {
 		return err
 	}
-	v := queueView{Queue: q}
+	v := queueView{Queue: q, MayAct: staff.HasAny([]models.Role{models.RoleFinance})}
+	if done := models.OperatorActionKind(r.URL.Query().Get("done")); done == models.ActionResend || done == models.ActionReplay {
+		v.Done = finance.Words(done)
+	}
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
 		v.Services = append(v.Services, heldService{service, q.Held[service]})
 	}

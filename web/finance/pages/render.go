@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +22,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-var pageNames = []string{"months", "month", "report", "clients", "client", "invoice", "register", "queue", "journal", "error"}
+var pageNames = []string{"months", "month", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "error"}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {
@@ -33,6 +32,7 @@ func (p *Pages) functions() template.FuncMap {
 		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
+		"act":    actPath, "letterAct": deadLetterAct, "proposed": p.o.Service.ActTitle,
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
 		"flat": chart.Flat, "cell": p.cell, "isNumber": isNumber, "upper": strings.ToUpper,
 	}
@@ -99,6 +99,7 @@ var tabs = []tab{
 	{Name: "Клиенты и счета", Path: pathClients, roles: everyRole},
 	{Name: "Реестр документов", Path: pathRegister, roles: moneyRole},
 	{Name: "Очередь", Path: pathQueue, roles: moneyRole},
+	{Name: "Решения", Path: pathProposals, roles: everyRole},
 	{Name: "Журнал", Path: pathJournal, roles: moneyRole},
 }
 
@@ -106,7 +107,7 @@ var tabs = []tab{
 func tabsOf(staff models.Staff, here string) []tab {
 	var open []tab
 	for _, t := range tabs {
-		if t.Here = t.Path == here; slices.ContainsFunc(staff.Roles, func(r models.Role) bool { return slices.Contains(t.roles, r) }) {
+		if t.Here = t.Path == here; staff.HasAny(t.roles) {
 			open = append(open, t)
 		}
 	}
