@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/billing/forecast"
 	"referral/billing/suspicion"
@@ -29,16 +30,16 @@ func (s *Scheduler) lookAhead(ctx context.Context, slot string) error {
 	if err != nil || !mine {
 		return err
 	}
-	return errors.Join(s.forecast(ctx), s.suspect(ctx))
+	return errors.Join(s.Forecast(ctx, s.Settler.Now()), s.Suspect(ctx))
 }
 
-func (s *Scheduler) forecast(ctx context.Context) error {
+// Forecast keeps what granted discounts will cost in the months from a time on.
+func (s *Scheduler) Forecast(ctx context.Context, at time.Time) error {
 	periods, err := s.Settler.Calendar.Periods(ctx)
 	if err != nil {
 		return err
 	}
-	now := s.Settler.Now()
-	today := s.Settler.Programme.Local(now)
+	today := s.Settler.Programme.Local(at)
 	f := forecast.New(s.Settler.Programme, today)
 	err = s.Insight.ForEachEntitled(ctx, today.Period().First(), forecast.SpendMonths(periods, today), func(c *models.AccountHistory) error {
 		f.Account(c)
@@ -50,7 +51,7 @@ func (s *Scheduler) forecast(ctx context.Context) error {
 	for _, failed := range f.Failed[:min(len(f.Failed), breaksLogged)] {
 		s.Settler.Log.Error("left out of the forecast", "account", failed.AccountID, "error", failed.Error)
 	}
-	return s.Insight.ReplaceForecast(ctx, models.Forecast{MadeFor: today.Period(), MadeAt: now, Costs: f.Costs()})
+	return s.Insight.ReplaceForecast(ctx, models.Forecast{MadeFor: today.Period(), MadeAt: at, Costs: f.Costs()})
 }
 
 // The most that a search for suspicions keeps, and how many accounts it holds in memory
@@ -60,7 +61,9 @@ const (
 	historiesChunk = 500
 )
 
-func (s *Scheduler) suspect(ctx context.Context) error {
+// Suspect searches the referrals for what a person should look at, and keeps what it
+// finds with the money that it concerns.
+func (s *Scheduler) Suspect(ctx context.Context) error {
 	search := models.SuspicionSearch{At: s.Settler.Now()}
 	graph := suspicion.New()
 	err := s.Insight.ReferralGraph(ctx, func(id int64, p models.Profile) {

@@ -34,13 +34,15 @@ func (s *Scheduler) reconcile(ctx context.Context, slot string) error {
 	var failed error
 	for _, info := range periods {
 		if info.State == models.PeriodRun {
-			failed = errors.Join(failed, s.reconcilePeriod(ctx, info.Period))
+			failed = errors.Join(failed, s.ReconcilePeriod(ctx, info.Period))
 		}
 	}
 	return failed
 }
 
-func (s *Scheduler) reconcilePeriod(ctx context.Context, period models.Period) error {
+// ReconcilePeriod reconciles a period, and keeps what it finds and what the discounts of
+// the period came to.
+func (s *Scheduler) ReconcilePeriod(ctx context.Context, period models.Period) error {
 	var r *billing.Reconciliation
 	var actual *forecast.Actual
 	grace := billing.AnswerGrace{Now: s.Settler.Now(), Grace: s.AnswerGrace}

@@ -53,8 +53,8 @@ func hash(text string) uint64 {
 	return max(1, h.Sum64())
 }
 
-// publicMail is the domains at which anybody may have an address, so that it says
-// nothing about who two clients are.
+// publicMail is the domains at which anybody may have an address, or that documents use
+// in examples, so that they say nothing about who two clients are.
 var publicMail = func() map[string]bool {
 	set := map[string]bool{}
 	for _, domain := range strings.Fields(`mail.ru bk.ru list.ru inbox.ru internet.ru vk.com
@@ -63,7 +63,7 @@ var publicMail = func() map[string]bool {
 		icloud.com me.com mac.com yahoo.com ymail.com aol.com
 		proton.me protonmail.com tutanota.com gmx.com gmx.net gmx.de web.de zoho.com mail.com
 		ukr.net tut.by nm.ru pochta.ru hotbox.ru e-mail.ru email.ru qip.ru sibmail.com
-		qq.com 163.com`) {
+		qq.com 163.com example.org example.com example.net`) {
 		set[domain] = true
 	}
 	return set

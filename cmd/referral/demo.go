@@ -332,6 +332,10 @@ func (d *demo) playMonth(ctx context.Context, phase int, row string) error {
 	}
 	period := d.workload.Period(phase)
 	own, late, err := d.settleMonth(ctx, period)
+	if err == nil {
+		// What the last night of the month would have expected; the months before are known.
+		err = d.service.scheduler.Forecast(ctx, (period.End() - 1).Time())
+	}
 	if err != nil {
 		return err
 	}
@@ -419,23 +423,18 @@ func (d *demo) show(ctx context.Context) error {
 		fmt.Fprintf(d.out, "  %s ties\n", period)
 	}
 	fmt.Fprintln(d.out)
-	return d.keepReconciliations(ctx)
+	return d.keepFindings(ctx)
 }
 
-// keepReconciliations keeps a reconciliation of every month for the staff pages, as the
-// nightly one does.
-func (d *demo) keepReconciliations(ctx context.Context) error {
+// keepFindings keeps for the staff pages what a night finds: the reconciliation of every
+// month, the forecast and the suspicions.
+func (d *demo) keepFindings(ctx context.Context) error {
 	for phase := range d.workload.Phases() {
-		period := d.workload.Period(phase)
-		r, _, err := d.signer().Reconcile(ctx, period)
-		if err == nil {
-			err = d.store.RecordReconciliation(ctx, period, r.Report(d.now()))
-		}
-		if err != nil {
+		if err := d.service.scheduler.ReconcilePeriod(ctx, d.workload.Period(phase)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(d.service.scheduler.Forecast(ctx, d.now()), d.service.scheduler.Suspect(ctx))
 }
 
 // command runs a command of the program on this system.

@@ -8,6 +8,8 @@ import (
 	"referral/web/auth"
 	"referral/web/finance"
 	"referral/web/finance/pages"
+	"referral/web/portal"
+	portalpages "referral/web/portal/pages"
 )
 
 // serveFinance serves the staff pages until ctx is done, if their sign-in is
@@ -26,7 +28,14 @@ func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	front, err := pages.New(pages.Options{Service: service, Now: a.now, Zone: a.programme.Zone})
+	viewer, err := portalpages.NewViewer(portalpages.ViewerOptions{
+		Reader: portal.NewStaffReader(a.store, a.programme, a.config.Cabinet.Public(a.config.HTTP.Cabinet), a.now),
+		Now:    a.now, Zone: a.programme.Zone, Assets: pages.PathPortalAssets,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	front, err := pages.New(pages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Portal: viewer})
 	if err != nil {
 		return nil, nil, err
 	}

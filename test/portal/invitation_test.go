@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -173,4 +174,24 @@ func (r *fixture) expectTaken(a answer) (id any) {
 	r.Helper()
 	r.expect(a, http.StatusCreated, nil)
 	return a.is("invitation_id")
+}
+
+// Staff who look at what a client sees see everything but whom it invited.
+func TestStaffReader(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.kafka(registered(885, "2025-06-01T09:00:00Z"))
+	r.expect(r.invite(885, "email", "friend@example.org", ""), http.StatusCreated, map[string]any{"recipient": "friend@example.org"})
+	staff := portal.NewStaffReader(r.store, r.p, r.options().PublicURL, r.now)
+	page, err := staff.Invitations(t.Context(), 885, "", 10)
+	if err != nil || len(page.Items) != 1 || page.Items[0].Recipient != "f***@example.org" {
+		t.Errorf("%+v, %v", page, err)
+	}
+	own, err := r.service.Overview(t.Context(), 885)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := staff.Overview(t.Context(), 885); err != nil || !reflect.DeepEqual(seen, own) {
+		t.Errorf("staff see\n%+v, %v, the client\n%+v", seen, err, own)
+	}
 }

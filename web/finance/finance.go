@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/contact"
 	"referral/models"
 )
 
@@ -20,10 +21,12 @@ import (
 type Store interface {
 	ProposalStore
 	QueueStore
+	InsightStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
 	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
+	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
 	InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error)
 	Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error)
 	Rejected(ctx context.Context, limit int) ([]models.RejectedDocument, error)
@@ -107,7 +110,14 @@ type Client struct {
 	Code    string
 	Today   billing.PortalView // what the client sees today
 	Why     billing.Explanation
+	// Invitations is the last ones that the client has sent, the newest first, with the
+	// recipients masked.
+	Invitations     []models.Invitation
+	MoreInvitations bool // there are earlier ones
 }
+
+// invitationsShown is how many invitations of a client are shown.
+const invitationsShown = 10
 
 // Client explains an account. found is false when nothing is known of it.
 func (s *Service) Client(ctx context.Context, account int64) (c Client, found bool, err error) {
@@ -115,7 +125,17 @@ func (s *Service) Client(ctx context.Context, account int64) (c Client, found bo
 	if err != nil || !found {
 		return c, found, err
 	}
+	invitations, err := s.o.Store.Invitations(ctx, account, models.UUID{}, invitationsShown+1)
+	if err != nil {
+		return c, false, err
+	}
+	more := len(invitations) > invitationsShown
+	invitations = invitations[:min(len(invitations), invitationsShown)]
+	for i := range invitations {
+		invitations[i].Recipient = contact.Mask(invitations[i].Recipient)
+	}
 	return Client{
+		Invitations: invitations, MoreInvitations: more,
 		Profile: history.Account.Profile, Code: history.Account.Code,
 		Today: s.o.Programme.PortalView(&history, s.o.Programme.Local(s.o.Now())), Why: s.o.Programme.Explain(&history),
 	}, true, nil

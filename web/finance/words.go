@@ -40,6 +40,14 @@ var states = map[any]status{
 	models.AlreadyActivated: {"другой код уже принят", ""},
 	models.WindowClosed:     {"срок ввода кода закончился", ""},
 
+	models.InvitationQueued:    {"Ждет отправки", "wait"},
+	models.InvitationSending:   {"Отправляется", "wait"},
+	models.InvitationSent:      {"Отправлено", "good"},
+	models.InvitationDelivered: {"Доставлено", "good"},
+	models.InvitationFailed:    {"Не доставлено", "bad"},
+	models.InvitationUnknown:   {"Неизвестно, отправлено ли", "plain"},
+	models.InvitationOptedOut:  {"Получатель отказался от приглашений", "plain"},
+
 	models.Invitee: {"Новый клиент", ""},
 	models.Inviter: {"За приведенных клиентов", ""},
 	// The kinds of control totals.
@@ -77,6 +85,7 @@ var states = map[any]status{
 	models.ActionApprove:         {"утвердил", ""},
 	models.ActionReject:          {"отклонил предложение", ""},
 	models.ActionWithdraw:        {"отозвал предложение", ""},
+	models.ActionSuspicionSeen:   {"посмотрел подозрение", ""},
 	models.ActionSignIn:          {"вход", ""},
 	models.ActionConfiguration:   {"запуск с другими настройками", ""},
 
@@ -91,6 +100,14 @@ var states = map[any]status{
 	billing.CauseLadderEnded:  {"Скидка за приведенных клиентов кончилась или стала меньше", ""},
 	billing.CauseNewClient:    {"Скидка нового клиента началась или действовала больше дней", ""},
 	billing.CauseClientsEnded: {"Скидка нового клиента кончилась или действовала меньше дней", ""},
+
+	models.SuspiciousRing:   {"Клиенты пригласили друг друга по кругу", ""},
+	models.SuspiciousTaxID:  {"один ИНН", ""},
+	models.SuspiciousPhone:  {"один телефон", ""},
+	models.SuspiciousEmail:  {"один адрес почты", ""},
+	models.SuspiciousDomain: {"один домен почты", ""},
+	models.SuspiciousPayer:  {"Пригласивший и новый клиент — один плательщик", ""},
+	models.SuspiciousBurst:  {"Много клиентов по одному коду за час", ""},
 
 	models.BadUnreadable:  {"сообщение не читается", ""},
 	models.BadUnknownType: {"неизвестный вид события", ""},

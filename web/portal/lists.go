@@ -30,7 +30,7 @@ func pageOf[T any](list []T, size int, cursor func(last *T) string) Page[T] {
 	return Page[T]{Items: list[:size], Next: cursor(&list[size-1])}
 }
 
-func (s *service) Friends(ctx context.Context, account int64, after string, limit int) (Page[Friend], error) {
+func (r *reader) Friends(ctx context.Context, account int64, after string, limit int) (Page[Friend], error) {
 	at, err := readCursor(friendsCursor, account, after, 2)
 	if err != nil {
 		return Page[Friend]{}, err
@@ -40,29 +40,29 @@ func (s *service) Friends(ctx context.Context, account int64, after string, limi
 		start = models.ReferralCursor{ActivatedAt: time.UnixMicro(at[0]), InviteeID: at[1]}
 	}
 	size := pageSize(limit)
-	list, err := s.options.Store.ReferredAccounts(ctx, account, start, size+1)
+	list, err := r.store.ReferredAccounts(ctx, account, start, size+1)
 	page := pageOf(list, size, func(last *models.ReferredAccount) string {
 		return newCursor(friendsCursor, account, last.ActivatedAt.UnixMicro(), last.InviteeID)
 	})
 	friends := make([]Friend, len(page.Items))
 	for i, f := range page.Items {
 		friends[i] = Friend{
-			AccountID: f.InviteeID, Name: s.options.Programme.FriendName(f.Name, s.today()), ActivatedOn: s.options.Programme.Local(f.ActivatedAt),
+			AccountID: f.InviteeID, Name: r.programme.FriendName(f.Name, r.today()), ActivatedOn: r.programme.Local(f.ActivatedAt),
 		}
 	}
 	return Page[Friend]{Items: friends, Next: page.Next}, err
 }
 
-func (s *service) Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error) {
+func (r *reader) Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error) {
 	at, err := readCursor(changesCursor, account, after, 1)
 	if err != nil {
 		return Page[billing.DiscountChange]{}, err
 	}
-	history, _, _, err := s.options.Store.PortalAccount(ctx, account)
+	history, _, _, err := r.store.PortalAccount(ctx, account)
 	if err != nil {
 		return Page[billing.DiscountChange]{}, err
 	}
-	list := s.options.Programme.Changes(&history, s.today())
+	list := r.programme.Changes(&history, r.today())
 	if at != nil {
 		if at[0] < 0 {
 			return Page[billing.DiscountChange]{}, ErrBadCursor
@@ -78,7 +78,7 @@ func (s *service) Changes(ctx context.Context, account int64, after string, limi
 // afterAllMonths is a month after every other.
 const afterAllMonths = models.Period(999912)
 
-func (s *service) Months(ctx context.Context, account int64, after string, limit int) (Page[billing.MonthMoney], error) {
+func (r *reader) Months(ctx context.Context, account int64, after string, limit int) (Page[billing.MonthMoney], error) {
 	at, err := readCursor(monthsCursor, account, after, 1)
 	if err != nil {
 		return Page[billing.MonthMoney]{}, err
@@ -88,11 +88,11 @@ func (s *service) Months(ctx context.Context, account int64, after string, limit
 		before = models.Period(at[0])
 	}
 	size := pageSize(limit)
-	history, err := s.options.Store.PortalInvoices(ctx, account, before, size+1)
+	history, err := r.store.PortalInvoices(ctx, account, before, size+1)
 	if err != nil {
 		return Page[billing.MonthMoney]{}, err
 	}
-	list := s.options.Programme.Months(&history)
+	list := r.programme.Months(&history)
 	return pageOf(list, entriesOf(list, size), func(last *billing.MonthMoney) string {
 		return newCursor(monthsCursor, account, int64(last.Period))
 	}), nil
@@ -110,7 +110,7 @@ func entriesOf(list []billing.MonthMoney, months int) int {
 	return len(list)
 }
 
-func (s *service) Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error) {
+func (r *reader) Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error) {
 	at, err := readCursor(invitationsCursor, account, after, 2)
 	if err != nil {
 		return Page[models.Invitation]{}, err
@@ -121,7 +121,7 @@ func (s *service) Invitations(ctx context.Context, account int64, after string, 
 		binary.BigEndian.PutUint64(start[8:], uint64(at[1]))
 	}
 	size := pageSize(limit)
-	list, err := s.options.Store.Invitations(ctx, account, start, size+1)
+	list, err := r.store.Invitations(ctx, account, start, size+1)
 	return pageOf(list, size, func(last *models.Invitation) string {
 		return newCursor(invitationsCursor, account, int64(binary.BigEndian.Uint64(last.ID[:8])), int64(binary.BigEndian.Uint64(last.ID[8:])))
 	}), err

@@ -13,9 +13,8 @@ import (
 // authenticated principal. Errors other than the ones named here mean that the
 // database does not answer.
 type Service interface {
-	// Overview returns the state of the account today. ErrUnknownAccount: no fact about
-	// the account has arrived; the overview is then that of a new client, with TakesPart.
-	Overview(ctx context.Context, account int64) (Overview, error)
+	Reader
+
 	// JoinWithoutCode records that the client takes part without a code («У меня нет кода»).
 	JoinWithoutCode(ctx context.Context, account int64) error
 	// Activate enters an invitation code. A refusal is a result and not an error, and so
@@ -23,23 +22,10 @@ type Service interface {
 	// arrived. It continues after the client has disconnected: otherwise codes could be
 	// tried without being counted. Errors: ErrKeyReused, ErrUnderWay.
 	Activate(ctx context.Context, account int64, r ActivationRequest) (ActivationResult, error)
-	// Friends lists the accounts that the account has referred, the newest first.
-	Friends(ctx context.Context, account int64, after string, limit int) (Page[Friend], error)
-	// Changes lists every change of the client's percentage up to today, the newest first.
-	Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error)
-	// Months lists the sums of each month with an invoice, the newest first. limit counts
-	// months: one with two currencies counts once.
-	Months(ctx context.Context, account int64, after string, limit int) (Page[billing.MonthMoney], error)
-	// ExplainInvoice explains the discount on an invoice of the account. Account is
-	// empty: it names the inviter, which the client may not see. found is false for every
-	// other invoice, whether it exists or not.
-	ExplainInvoice(ctx context.Context, account int64, invoice string) (e billing.InvoiceExplanation, found bool, err error)
 	// Invite accepts an invitation for sending. A refusal is a result and not an error. It
 	// continues after the client has disconnected, so that a repeat finds an answer.
 	// Errors: ErrKeyReused, ErrUnderWay.
 	Invite(ctx context.Context, account int64, r InvitationRequest) (InviteResult, error)
-	// Invitations lists the invitations that the client has sent, the newest first.
-	Invitations(ctx context.Context, account int64, after string, limit int) (Page[models.Invitation], error)
 	// OptOut stops all further invitations to the recipient of an invitation. It may
 	// be repeated. found is false for an unknown token.
 	OptOut(ctx context.Context, token string) (found bool, err error)

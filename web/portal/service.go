@@ -39,6 +39,8 @@ type InviteOptions struct {
 }
 
 type service struct {
+	*reader
+
 	options Options
 	metrics *metrics
 	batcher *batcher
@@ -54,6 +56,7 @@ func NewService(o Options) (Service, error) {
 		return nil, fmt.Errorf("portal: %w", err)
 	}
 	return &service{
+		reader:  &reader{store: o.Store, programme: o.Programme, publicURL: o.PublicURL, now: o.Now},
 		options: o, metrics: newMetrics(o.Registerer), batcher: &batcher{store: o.Store, derive: o.Derive, guard: guard},
 	}, nil
 }
@@ -70,9 +73,6 @@ func (o *Options) validate() error {
 	}
 	return o.Limits.validate()
 }
-
-// today is the programme's day.
-func (s *service) today() models.Date { return s.options.Programme.Local(s.options.Now()) }
 
 // detached returns a context for work that continues after the client has
 // disconnected, for a limited time.

@@ -9,11 +9,9 @@ import (
 
 // Store is what the service reads and writes.
 type Store interface {
-	PortalAccount(ctx context.Context, account int64) (h models.AccountHistory, takesPart, known bool, err error)
+	ReadStore
+
 	JoinWithoutCode(ctx context.Context, account int64) error
-	ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error)
-	PortalInvoices(ctx context.Context, account int64, before models.Period, months int) (models.AccountHistory, error)
-	PortalInvoice(ctx context.Context, account int64, invoice string) (h models.AccountHistory, found bool, err error)
 
 	// Facts, stored as the consumer stores them.
 	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
@@ -30,6 +28,5 @@ type Store interface {
 	AbandonRequest(ctx context.Context, c models.RequestClaim) error
 
 	Invite(ctx context.Context, q models.InvitationRequest) (models.Invitation, error)
-	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
 	OptOut(ctx context.Context, token models.Digest) (found bool, err error)
 }

@@ -39,6 +39,21 @@ func pathOf(f *models.FoundAccount) string {
 	return finance.ClientPath(f.AccountID)
 }
 
+// clientPortal is a page of the personal account as the client sees it. Recipients of
+// invitations are masked; all else is on the client's page for staff, or one click from
+// it, so that the look is not recorded.
+func (p *Pages) clientPortal(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
+	if err != nil {
+		return errNotFound
+	}
+	found, err := p.o.Portal.Show(w, r, account, r.PathValue("page"), finance.ClientPath(account)+"/portal")
+	if err == nil && !found {
+		err = errNotFound
+	}
+	return err
+}
+
 func (p *Pages) client(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
 	if err != nil {

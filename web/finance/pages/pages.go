@@ -4,6 +4,7 @@ package pages
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"referral/models"
@@ -17,6 +18,16 @@ type Options struct {
 	Service *finance.Service
 	Now     func() time.Time
 	Zone    *time.Location // of the programme: days and hours are printed in it
+	Portal  ClientPages
+}
+
+// ClientPages shows the personal account of a client as the client sees it.
+type ClientPages interface {
+	// Show writes a page below the main page of an account, with links below base. found is
+	// false when there is no such page. Nothing is written with an error.
+	Show(w http.ResponseWriter, r *http.Request, account int64, page, base string) (found bool, err error)
+	// Asset serves the file that {name} names.
+	Asset(w http.ResponseWriter, r *http.Request)
 }
 
 func (o *Options) validate() error {
@@ -27,6 +38,8 @@ func (o *Options) validate() error {
 		return errors.New("finance pages: no Now")
 	case o.Zone == nil:
 		return errors.New("finance pages: no Zone")
+	case o.Portal == nil:
+		return errors.New("finance pages: no Portal")
 	}
 	return nil
 }
@@ -55,7 +68,13 @@ const (
 	pathRegister = "/finance/register"
 	pathQueue    = "/finance/queue"
 	pathJournal  = "/finance/journal"
-	pathStyle    = "/finance/finance.css"
+
+	pathSuspicions  = "/finance/suspicions"
+	pathLiabilities = "/finance/liabilities"
+	pathStyle       = "/finance/finance.css"
+
+	// PathPortalAssets is where the assets of the personal account are served to staff.
+	PathPortalAssets = "/finance/portal-assets/"
 
 	pathActs      = "/finance/acts/"
 	pathProposals = "/finance/proposals"
@@ -68,6 +87,8 @@ var (
 	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
 	// Who proposes, or may reject what others have proposed.
 	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
+	// Who marks a suspicion as seen.
+	markingRole = []models.Role{models.RoleFinance, models.RoleController}
 )
 
 // Routes are the ways to the pages, each with the roles that may use it.
@@ -81,6 +102,8 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/months/{period}/report/export", moneyRole, p.exportReport),
 		p.staff("GET /finance/clients", everyRole, p.clients),
 		p.staff("GET /finance/clients/{account}", everyRole, p.client),
+		p.staff("GET /finance/clients/{account}/portal", everyRole, p.clientPortal),
+		p.staff("GET /finance/clients/{account}/portal/{page...}", everyRole, p.clientPortal),
 		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),
 		p.staff("GET /finance/register", moneyRole, p.register),
 		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportRegister),
@@ -90,6 +113,10 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/proposals/{proposal}", everyRole, p.proposal),
 		p.staff("POST /finance/proposals/{proposal}/approve", finance.MayApprove, p.approve),
 		p.staff("POST /finance/proposals/{proposal}/reject", actingRole, p.reject),
+		p.staff("GET /finance/suspicions", moneyRole, p.suspicions),
+		p.staff("POST /finance/suspicions/{fingerprint}/seen", markingRole, p.markSeen),
+		p.staff("GET /finance/liabilities", moneyRole, p.liabilities),
+		auth.Route{Pattern: "GET " + PathPortalAssets + "{name}", Access: auth.Anyone, Handler: http.HandlerFunc(p.o.Portal.Asset)},
 		auth.Route{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
 	)
 }

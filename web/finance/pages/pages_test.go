@@ -31,6 +31,7 @@ func now() time.Time { return time.Date(2026, 5, 3, 12, 0, 0, 0, moscow) }
 // documents of April.
 type world struct {
 	worldActs
+	worldInsight
 
 	err      error
 	tampered int64 // entries of the journal
@@ -146,7 +147,7 @@ func site(t *testing.T, w *world) *authtest.Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow})
+	front, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow, Portal: clientPages{w}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,18 +185,20 @@ var access = map[string]struct {
 	path  string
 	roles []models.Role
 }{
-	"GET /finance":                               {"/finance", models.Roles},
-	"GET /finance/months":                        {"/finance/months", money},
-	"GET /finance/months/{period}":               {"/finance/months/2026-04", money},
-	"GET /finance/months/{period}/report":        {"/finance/months/2026-03/report", money},
-	"GET /finance/months/{period}/report/export": {"/finance/months/2026-03/report/export?format=csv", money},
-	"GET /finance/clients":                       {"/finance/clients?q=885", models.Roles},
-	"GET /finance/clients/{account}":             {"/finance/clients/885", models.Roles},
-	"GET /finance/invoices/{invoice}":            {"/finance/invoices/INV-1", models.Roles},
-	"GET /finance/register":                      {"/finance/register", money},
-	"GET /finance/register/{period}/export":      {"/finance/register/2026-04/export?format=csv", money},
-	"GET /finance/queue":                         {"/finance/queue", money},
-	"GET /finance/journal":                       {"/finance/journal", money},
+	"GET /finance":                                    {"/finance", models.Roles},
+	"GET /finance/months":                             {"/finance/months", money},
+	"GET /finance/months/{period}":                    {"/finance/months/2026-04", money},
+	"GET /finance/months/{period}/report":             {"/finance/months/2026-03/report", money},
+	"GET /finance/months/{period}/report/export":      {"/finance/months/2026-03/report/export?format=csv", money},
+	"GET /finance/clients":                            {"/finance/clients?q=885", models.Roles},
+	"GET /finance/clients/{account}":                  {"/finance/clients/885", models.Roles},
+	"GET /finance/clients/{account}/portal":           {"/finance/clients/885/portal", models.Roles},
+	"GET /finance/clients/{account}/portal/{page...}": {"/finance/clients/885/portal/history", models.Roles},
+	"GET /finance/invoices/{invoice}":                 {"/finance/invoices/INV-1", models.Roles},
+	"GET /finance/register":                           {"/finance/register", money},
+	"GET /finance/register/{period}/export":           {"/finance/register/2026-04/export?format=csv", money},
+	"GET /finance/queue":                              {"/finance/queue", money},
+	"GET /finance/journal":                            {"/finance/journal", money},
 
 	"GET /finance/acts/resend/{subject}":               {"/finance/acts/resend/" + rejectedDocument, acting},
 	"POST /finance/acts/resend/{subject}":              {"/finance/acts/resend/" + rejectedDocument, acting},
@@ -207,6 +210,9 @@ var access = map[string]struct {
 	"POST /finance/acts/dead-letter-correct/{subject}": {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
 	"GET /finance/acts/dead-letter-discard/{subject}":  {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
 	"POST /finance/acts/dead-letter-discard/{subject}": {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
+	"GET /finance/suspicions":                          {"/finance/suspicions", money},
+	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /finance/liabilities":                         {"/finance/liabilities", money},
 	"GET /finance/proposals":                           {"/finance/proposals", models.Roles},
 	"GET /finance/proposals/{proposal}":                {"/finance/proposals/1", models.Roles},
 	"POST /finance/proposals/{proposal}/approve":       {"/finance/proposals/1/approve", []models.Role{models.RoleController}},
@@ -226,14 +232,14 @@ func TestRoutesByRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow})
+	all, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow, Portal: clientPages{&world{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tried := 0
 	for _, route := range all.Routes() {
 		if route.Access == auth.Anyone {
-			if !strings.HasSuffix(route.Pattern, ".css") {
+			if !strings.HasSuffix(route.Pattern, ".css") && !strings.HasSuffix(route.Pattern, "-assets/{name}") {
 				t.Errorf("%s is open to anyone", route.Pattern)
 			}
 			continue

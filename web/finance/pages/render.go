@@ -22,7 +22,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-var pageNames = []string{"months", "month", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "error"}
+var pageNames = []string{"months", "month", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "suspicions", "liabilities", "error"}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {
@@ -33,6 +33,8 @@ func (p *Pages) functions() template.FuncMap {
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
 		"act":    actPath, "letterAct": deadLetterAct, "proposed": p.o.Service.ActTitle,
+		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
+		"cost":   func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
 		"flat": chart.Flat, "cell": p.cell, "isNumber": isNumber, "upper": strings.ToUpper,
 	}
@@ -100,6 +102,8 @@ var tabs = []tab{
 	{Name: "Реестр документов", Path: pathRegister, roles: moneyRole},
 	{Name: "Очередь", Path: pathQueue, roles: moneyRole},
 	{Name: "Решения", Path: pathProposals, roles: everyRole},
+	{Name: "Обязательства", Path: pathLiabilities, roles: moneyRole},
+	{Name: "Подозрения", Path: pathSuspicions, roles: moneyRole},
 	{Name: "Журнал", Path: pathJournal, roles: moneyRole},
 }
 

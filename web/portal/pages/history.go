@@ -32,11 +32,11 @@ type changeRow struct {
 
 func (p *Pages) history(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	query := r.URL.Query()
-	changes, err := p.o.Service.Changes(r.Context(), account, query.Get("after"), changesAPage)
+	changes, err := p.read.Changes(r.Context(), account, query.Get("after"), changesAPage)
 	if err != nil {
 		return err
 	}
-	months, err := p.o.Service.Months(r.Context(), account, query.Get("months"), monthsAPage)
+	months, err := p.read.Months(r.Context(), account, query.Get("months"), monthsAPage)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, account int64, 
 // overview returns that of a new client for an unknown account, which may enter a code
 // too.
 func (p *Pages) overview(ctx context.Context, account int64) (portal.Overview, error) {
-	s, err := p.o.Service.Overview(ctx, account)
+	s, err := p.read.Overview(ctx, account)
 	if errors.Is(err, portal.ErrUnknownAccount) {
 		err = nil
 	}

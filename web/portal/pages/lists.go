@@ -69,7 +69,7 @@ type friendsView struct {
 }
 
 func (p *Pages) friends(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
-	page, err := p.o.Service.Friends(r.Context(), account, r.URL.Query().Get("after"), friendsAPage)
+	page, err := p.read.Friends(r.Context(), account, r.URL.Query().Get("after"), friendsAPage)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ type invitationsView struct {
 
 func (p *Pages) invitations(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
 	query := r.URL.Query()
-	page, err := p.o.Service.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
+	page, err := p.read.Invitations(r.Context(), account, query.Get("after"), invitationsAPage)
 	if err != nil {
 		return err
 	}

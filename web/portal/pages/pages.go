@@ -44,6 +44,7 @@ func (o *Options) validate() error {
 // Pages is the personal account in a browser.
 type Pages struct {
 	o         Options
+	read      portal.Reader
 	assets    assets
 	templates htmlpage.Set
 }
@@ -53,13 +54,16 @@ func New(o Options) (*Pages, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	p := &Pages{o: o}
-	var err error
+	p := &Pages{o: o, read: o.Service}
+	return p, p.load()
+}
+
+func (p *Pages) load() (err error) {
 	if p.assets, err = readAssets(); err != nil {
-		return nil, err
+		return err
 	}
 	p.templates, err = htmlpage.Read(templateFiles, p.functions(), []string{"layout.html", "parts.html", "icons.html"}, pageNames)
-	return p, err
+	return err
 }
 
 // The paths of the pages.

@@ -43,6 +43,7 @@ type frame struct {
 	Account  int64  // 0 without a principal
 	Name     string // of the client, where the page knows it
 	HasError bool   // the page begins with an error
+	ReadOnly bool   // a member of staff looks at it: nothing can be sent
 	Body     any
 }
 
@@ -59,6 +60,9 @@ var tabs = []struct{ Name, Path string }{
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
 		f.Account = principal.AccountID
+	}
+	if account, ok := viewedBy(r.Context()); ok {
+		f.Account, f.ReadOnly = account, true
 	}
 	if err := p.templates.Write(w, status, name, f); err != nil {
 		return fmt.Errorf("%w: %w", errDefect, err)

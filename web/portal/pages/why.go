@@ -32,7 +32,7 @@ type whyLine struct {
 }
 
 func (p *Pages) why(w http.ResponseWriter, r *http.Request, account int64, o *portal.Overview) error {
-	e, found, err := p.o.Service.ExplainInvoice(r.Context(), account, r.PathValue("invoice"))
+	e, found, err := p.read.ExplainInvoice(r.Context(), account, r.PathValue("invoice"))
 	if err != nil {
 		return err
 	}

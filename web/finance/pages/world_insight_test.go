@@ -1,0 +1,120 @@
+package pages_test
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"referral/models"
+)
+
+// worldInsight is what was written about suspicions.
+type worldInsight struct {
+	marked []string
+}
+
+var suspicious = models.Digest{0xab}
+
+func (w *world) Suspicions(_ context.Context, seen bool, _ int) (models.Suspicions, bool, error) {
+	found := models.Suspicions{
+		Search: models.SuspicionSearch{At: now(), Accounts: 900, Referrals: 600, Found: 2}, Count: 1, Names: map[int64]string{885: payload, 901: "ООО «Кольцо»"},
+		List: []models.Suspicion{{
+			Fingerprint: suspicious, Signs: []models.SuspicionSign{models.SuspiciousRing, models.SuspiciousTaxID, models.SuspiciousDomain}, Posted: -123456, Ahead: -500, FoundAt: now(),
+			Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: now()}, {InviterID: 901, InviteeID: 885, ActivatedAt: now()}},
+		}},
+	}
+	if seen {
+		s := &found.List[0]
+		s.Signs, s.Seen = []models.SuspicionSign{models.SuspiciousPhone}, &models.SuspicionSeen{At: now(), Who: payload, Note: "родственники"}
+		for n := range int64(30) {
+			s.Referrals = append(s.Referrals, models.Referral{InviterID: 885, InviteeID: 1000 + n, ActivatedAt: now()})
+		}
+	}
+	return found, true, w.err
+}
+
+func (w *world) MarkSuspicionSeen(_ context.Context, fingerprint models.Digest, who string, role models.Role, note string) (found, marked bool, err error) {
+	if fingerprint != suspicious {
+		return false, false, w.err
+	}
+	w.marked = append(w.marked, fmt.Sprint(who, ", ", role, ": ", note))
+	return true, true, w.err
+}
+
+func (w *world) Forecasts(context.Context) (made []models.Forecast, actual []models.Cost, err error) {
+	cost := func(month models.Period, kind models.DiscountKind, step int, amount models.Money) models.Cost {
+		return models.Cost{CostKey: models.CostKey{Month: month, Kind: kind, Step: step}, Amount: amount}
+	}
+	return []models.Forecast{
+			{MadeFor: 202605, MadeAt: now(), Costs: []models.Cost{cost(202605, models.Invitee, 0, -10000), cost(202605, models.Inviter, 2, -30000), cost(202606, models.Inviter, 2, -5000)}},
+			{MadeFor: 202603, MadeAt: now(), Costs: []models.Cost{cost(202604, models.Inviter, 1, -11000)}},
+			{MadeFor: 202601, MadeAt: now(), Costs: []models.Cost{cost(202604, models.Inviter, 1, -8000), cost(202604, models.Invitee, 0, -500)}},
+		},
+		[]models.Cost{cost(202604, models.Inviter, 1, -9000), cost(202604, models.Invitee, 0, -1000), cost(202603, models.Inviter, 1, -700)}, w.err
+}
+
+// What is suspicious is shown with the money, and a person with the right to marks it.
+func TestSuspicionsPage(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	finance, auditor := as(r, models.RoleFinance), as(r, models.RoleAuditor)
+	page := r.Get(finance, "/finance/suspicions").Body
+	for _, want := range []string{"Клиенты пригласили друг друга по кругу: один ИНН, один домен почты", "−1 234,56 ₽", "−5,00 ₽", "ООО «Кольцо»", "Не просмотренные: 1", "приведений 600"} {
+		if !strings.Contains(strings.ReplaceAll(page, "\u00a0", " "), want) {
+			t.Errorf("not %q in %s", want, page)
+		}
+	}
+	if strings.Contains(page, payload) || !strings.Contains(page, `href="/finance/clients/901"`) {
+		t.Errorf("%s", page)
+	}
+	if body := r.Get(auditor, "/finance/suspicions").Body; strings.Contains(body, "<form class=\"act\"") || !strings.Contains(body, "Кольцо") {
+		t.Errorf("an auditor sees %s", body)
+	}
+	seen := r.Get(auditor, "/finance/suspicions?seen=yes").Body
+	if !strings.Contains(seen, "родственники") || !strings.Contains(seen, "Клиенты с общими реквизитами: один телефон") || !strings.Contains(seen, "И еще приведений: 12") || strings.Contains(seen, payload) {
+		t.Errorf("%s", seen)
+	}
+
+	path := "/finance/suspicions/" + hex.EncodeToString(suspicious[:]) + "/seen"
+	if got := r.Post(finance, path, url.Values{"note": {"  родственники "}}); got.Status != http.StatusOK || !strings.Contains(got.Body, "Отмечено и записано в журнал") {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if len(w.marked) != 1 || w.marked[0] != "Анна Котова, finance: родственники" {
+		t.Errorf("%q", w.marked)
+	}
+	if got := r.Post(finance, path, url.Values{"note": {" "}}); !strings.Contains(got.Body, "напишите, что выяснили") || len(w.marked) != 1 {
+		t.Errorf("without a note: %s, %q", got.Body, w.marked)
+	}
+	for _, wrong := range []string{"00", hex.EncodeToString(make([]byte, 32))} {
+		if got := r.Post(finance, "/finance/suspicions/"+wrong+"/seen", url.Values{"note": {"x"}}); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", wrong, got.Status)
+		}
+	}
+	if got := r.Post(finance, path, url.Values{"note": {strings.Repeat("я", 501)}}); got.Status != http.StatusBadRequest || len(w.marked) != 1 {
+		t.Errorf("a note that is too long: %d, %q", got.Status, w.marked)
+	}
+}
+
+// The forecast is shown by month, kind and step, and past ones beside what came.
+func TestLiabilitiesPage(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	page := strings.NewReplacer("\u00a0", " ", "&#43;", "+").Replace(r.Get(as(r, models.RoleController), "/finance/liabilities").Body)
+	for _, want := range []string{
+		"−450,00 ₽", "Май 2026", "Апрель 2027", "За приведенных клиентов, ступень 2", "−350,00 ₽", "Ожидали за 1 месяц", "Ожидали за 3 месяца", "Ожидали за 6 месяцев",
+		`<th scope="row">Апрель 2026</th><td class="num">−110,00 ₽</td><td class="num">+10,0%</td><td class="num">−85,00 ₽</td><td class="num">−15,0%</td><td class="num">—</td><td class="num">—</td><td class="num">−100,00 ₽</td>`,
+		`<th scope="row">За приведенных клиентов, ступень 1</th><td class="num">−110,00 ₽</td><td class="num">+22,2%</td><td class="num">−80,00 ₽</td><td class="num">−11,1%</td>`,
+		`<th scope="row">Новый клиент</th><td class="num">0,00 ₽</td><td class="num">−100,0%</td>`,
+		`<th scope="row">Март 2026</th><td class="num">—</td>`,
+		`<rect class="bar-inviter" x="0" y="0" width="10" height="75"/><rect class="bar-invitee" x="0" y="75" width="10" height="25"/>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("not %q in %s", want, page)
+		}
+	}
+}
