@@ -101,6 +101,12 @@ func (e *NotClosed) Error() string {
 	return fmt.Sprintf("period %s cannot be closed: %s", e.Period, strings.Join(slices.Concat(e.Obstacles, e.Objections), "; "))
 }
 
+// NotReopened says why a period stays closed, or was not closed.
+type NotReopened struct{ Why string }
+
+// Error is the reason in a line.
+func (e *NotReopened) Error() string { return "it cannot be reopened: " + e.Why }
+
 // FreezeFunc makes the report that is signed, in its canonical form, from a signature as
 // it is recorded and from what waits in the period at that moment.
 type FreezeFunc func(s *Signature, waiting *Waiting) ([]byte, error)

@@ -147,11 +147,9 @@ func (t *tx) signOff(s *models.Signature, freeze models.FreezeFunc) error {
 	return t.keepReport(id, s, freeze)
 }
 
-// ErrNotReopened says why a period stays as it is.
-var ErrNotReopened = errors.New("it cannot be reopened")
-
 // ReopenPeriod takes a signature back, while no later period is signed: later
-// differences are posted to the period itself again. What was signed is kept.
+// differences are posted to the period itself again. What was signed is kept. The error
+// is a *models.NotReopened when it is not possible.
 func (s *Store) ReopenPeriod(ctx context.Context, p models.Period, by models.OperatorAction) error {
 	err := s.write(ctx, fmt.Sprintf("reopening period %s", p), func(tx *tx) error {
 		if err := tx.lock("out new facts", lockIngest); err != nil {
@@ -176,10 +174,10 @@ func (t *tx) checkReopening(p models.Period) error {
 		return fmt.Errorf("looking for closed periods: %w", err)
 	}
 	if len(closed) == 0 || closed[0] != p {
-		return fmt.Errorf("%w: it is not closed", ErrNotReopened)
+		return &models.NotReopened{Why: "it is not closed"}
 	}
 	if len(closed) > 1 {
-		return fmt.Errorf("%w: later periods are closed: %s", ErrNotReopened, listPeriods(closed[1:]))
+		return &models.NotReopened{Why: "later periods are closed: " + listPeriods(closed[1:])}
 	}
 	var runs int64
 	err = t.Model(&runRecord{}).Where("period = ? AND state IN ('rehearsing', 'posting')", p).Count(&runs).Error
@@ -187,7 +185,7 @@ func (t *tx) checkReopening(p models.Period) error {
 		return fmt.Errorf("looking for runs under way: %w", err)
 	}
 	if runs > 0 {
-		return fmt.Errorf("%w: a run of it is under way; try again when that has ended", ErrNotReopened)
+		return &models.NotReopened{Why: "a run of it is under way; try again when that has ended"}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"referral/billing"
 	"referral/billing/monthreport"
 	"referral/models"
-	"referral/store"
 )
 
 // closes signs a period with its totals as an audit finds them.
@@ -115,7 +114,8 @@ func TestReopening(t *testing.T) {
 	by := models.OperatorAction{Who: "Boris", What: models.ActionReopen, Subject: "2026-04", Reason: "a late invoice"}
 	refused := func(why string) {
 		t.Helper()
-		if err := l.ReopenPeriod(t.Context(), 202604, by); !errors.Is(err, store.ErrNotReopened) || !strings.Contains(err.Error(), why) {
+		var no *models.NotReopened
+		if err := l.ReopenPeriod(t.Context(), 202604, by); !errors.As(err, &no) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%v, want %q", err, why)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/signoff"
-	"referral/store"
 )
 
 func newClose(p process) *cobra.Command {
@@ -97,7 +96,8 @@ whom and when, is kept and shown by ` + "`referral reconcile`" + `.`,
 			}
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
 				err := a.store.ReopenPeriod(ctx, period, operator.action(models.ActionReopen, period.String()))
-				if errors.Is(err, store.ErrNotReopened) {
+				var no *models.NotReopened
+				if errors.As(err, &no) {
 					return negativeResult(err.Error())
 				}
 				if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"referral/signoff"
 	"referral/store"
 	"referral/web/auth"
 	"referral/web/finance"
@@ -24,7 +25,9 @@ func (a *app) serveFinance(ctx context.Context) error {
 // finance returns the staff pages: the authenticator and the handler of its routes.
 func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	c := &a.config.Finance
-	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne})
+	signer := a.signer()
+	signer.Progress = signoff.NoProgress
+	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne, Sign: signer.Close})
 	if err != nil {
 		return nil, nil, err
 	}

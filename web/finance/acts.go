@@ -14,11 +14,12 @@ import (
 
 // Act is something that a member of staff can have done from the pages.
 type Act struct {
-	What  models.OperatorActionKind
-	Roles []models.Role // who may do it or, unless Alone, propose it
-	Alone bool          // it needs no second person
-	Title string        // of its page, in Russian
-	Text  string        // label of the text that it takes; empty for none
+	What    models.OperatorActionKind
+	Roles   []models.Role // who may do it or, unless Alone, propose it
+	Alone   bool          // it needs no second person
+	OwnPage bool          // it is asked for on a page of its own, not on that of all acts
+	Title   string        // of its page, in Russian
+	Text    string        // label of the text that it takes; empty for none
 
 	// Prepare says what the act is about and what it will change. Its error is a
 	// Refusal when it is not possible.
@@ -83,8 +84,9 @@ func (s *Service) Prepare(ctx context.Context, what models.OperatorActionKind, s
 type Request struct {
 	What    models.OperatorActionKind
 	Subject string
-	Details any    // kept as JSON with a proposal; nil for none
-	Reason  string // required
+	Details any      // kept as JSON with a proposal; nil for none
+	Reason  string   // required
+	Notes   []string // that the second person sees with the preview
 }
 
 // Submit does what one person may do alone, and proposes what needs two; the proposal
@@ -103,6 +105,7 @@ func (s *Service) Submit(ctx context.Context, staff models.Staff, r Request) (*m
 		return nil, err
 	}
 	p := models.Proposal{What: r.What, Subject: r.Subject, Preview: prepared.Preview, Reason: reason, Proposer: PersonOf(staff)}
+	p.Preview.Notes = append(p.Preview.Notes, r.Notes...)
 	if r.Details != nil {
 		if p.Details, err = json.Marshal(r.Details); err != nil {
 			return nil, fmt.Errorf("writing the details of %s: %w", r.What, err)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ type Options struct {
 	// Replay puts the message of a dead letter back on its topic, and returns when the
 	// broker has it.
 	Replay func(ctx context.Context, deadLetter int64, m *models.Message) error
+	// Sign signs a month off. The error is a *models.NotClosed or
+	// models.ErrPostedMeanwhile when it is not possible.
+	Sign func(ctx context.Context, s models.Signature) (models.Signature, error)
 }
 
 func (o *Options) validate() error {
@@ -61,6 +65,8 @@ func (o *Options) validate() error {
 		return errors.New("finance: no Now")
 	case o.Replay == nil:
 		return errors.New("finance: no Replay")
+	case o.Sign == nil:
+		return errors.New("finance: no Sign")
 	}
 	return nil
 }
@@ -77,7 +83,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{o: o}
-	s.acts = s.queueActs()
+	s.acts = slices.Concat(s.queueActs(), s.signingActs())
 	return s, nil
 }
 

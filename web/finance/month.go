@@ -18,6 +18,7 @@ type monthStore interface {
 	LastReconciliation(ctx context.Context, p models.Period, skip, limit int) (report models.ReconciliationReport, found bool, err error)
 	SignedReports(ctx context.Context, p models.Period) ([]models.SignedReport, error)
 	Corrections(ctx context.Context, p models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error)
+	ReopenPeriod(ctx context.Context, p models.Period, by models.OperatorAction) error
 }
 
 // Month is a billing period with what its last reconciliation found.
@@ -122,8 +123,10 @@ func (s *Service) Corrections(ctx context.Context, p models.Period, after models
 
 // Checks is what has to be true of a month that is signed.
 type Checks struct {
-	List []Check
 	Month
+	List     []Check
+	Red      bool             // something stands against signing
+	Proposal *models.Proposal // to sign the month, or to take the signature back, that waits for a decision; nil for none
 }
 
 // Check is one of them.
@@ -147,11 +150,6 @@ func (c *Checks) Objections() []string {
 		}
 	}
 	return list
-}
-
-// Red tells whether something stands against signing.
-func (c *Checks) Red() bool {
-	return slices.ContainsFunc(c.List, func(check Check) bool { return !check.OK })
 }
 
 // Checks is what has to be true of a month that is signed. found is false when the month
@@ -180,7 +178,17 @@ func (s *Service) Checks(ctx context.Context, period models.Period) (c Checks, f
 	for _, n := range packages {
 		waiting += n
 	}
+	proposals, err := s.o.Store.OpenProposals(ctx, openLimit)
+	if err != nil {
+		return c, true, err
+	}
+	for i := range proposals {
+		if p := &proposals[i]; p.Subject == period.String() && (p.What == models.ActionClose || p.What == models.ActionReopen) {
+			c.Proposal = p
+		}
+	}
 	c.List = checksOf(&c.Month, s.o.Programme.PeriodOver(period, s.o.Now()), open, waiting)
+	c.Red = slices.ContainsFunc(c.List, func(check Check) bool { return !check.OK })
 	return c, true, nil
 }
 

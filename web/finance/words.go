@@ -177,7 +177,7 @@ func BreakWords(kind string) BreakText {
 	return BreakText{What: kind}
 }
 
-// objections is what may stand against signing a month: how it begins where it is
+// objections is what may stand against signing a month and against taking the signature back: how it begins where it is
 // recorded, and in Russian.
 var objections = []struct{ recorded, words string }{
 	{"it is not over before", "месяц заканчивается"},
@@ -190,6 +190,10 @@ var objections = []struct{ recorded, words string }{
 	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:"},
 	{"it has not been run", "расчет не проведен"},
 	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц"},
+	// Against taking a signature back.
+	{"it is not closed", "месяц не подписан"},
+	{"later periods are closed:", "подписаны более поздние месяцы:"},
+	{"a run of it is under way", "идет расчет этого месяца"},
 }
 
 // ObjectionWords is what stands against signing a month, in Russian; what has no words

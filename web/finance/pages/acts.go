@@ -18,6 +18,9 @@ func (p *Pages) actRoutes() []auth.Route {
 	var routes []auth.Route
 	for i := range p.o.Service.Acts() {
 		act := &p.o.Service.Acts()[i]
+		if act.OwnPage {
+			continue
+		}
 		path := pathActs + string(act.What) + "/{subject}"
 		routes = append(
 			routes,
@@ -168,7 +171,9 @@ func (p *Pages) showProposal(w http.ResponseWriter, r *http.Request, staff model
 
 // approve carries a proposal out.
 func (p *Pages) approve(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
-	return p.decide(w, r, staff, func(ctx context.Context, id int64) error { return p.o.Service.Approve(ctx, staff, id) })
+	long, cancel := longRequest(w, r) // a month is reconciled before it is signed
+	defer cancel()
+	return p.decide(w, r, staff, func(_ context.Context, id int64) error { return p.o.Service.Approve(long, staff, id) })
 }
 
 // reject ends a proposal; its own proposer withdraws it.

@@ -85,6 +85,8 @@ const (
 var (
 	everyRole = models.Roles
 	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
+	// Who proposes what moves money or closes a month.
+	financeRole = []models.Role{models.RoleFinance}
 	// Who proposes, or may reject what others have proposed.
 	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
 	// Who marks a suspicion as seen.
@@ -98,6 +100,9 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance", everyRole, p.start),
 		p.staff("GET /finance/months", moneyRole, p.months),
 		p.staff("GET /finance/months/{period}", moneyRole, p.month),
+		p.staff("GET /finance/months/{period}/sign", moneyRole, p.signing),
+		p.staff("POST /finance/months/{period}/sign", financeRole, p.proposeClose),
+		p.staff("POST /finance/months/{period}/reopen", financeRole, p.proposeReopen),
 		p.staff("GET /finance/months/{period}/report", moneyRole, p.report),
 		p.staff("GET /finance/months/{period}/report/export", moneyRole, p.exportReport),
 		p.staff("GET /finance/clients", everyRole, p.clients),

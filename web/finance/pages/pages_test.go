@@ -143,7 +143,7 @@ func site(t *testing.T, w *world) *authtest.Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := finance.New(finance.Options{Store: w, Programme: programme, Now: now, Replay: w.replay})
+	service, err := finance.New(finance.Options{Store: w, Programme: programme, Now: now, Replay: w.replay, Sign: w.sign})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +190,9 @@ var access = map[string]struct {
 	"GET /finance/months/{period}":                    {"/finance/months/2026-04", money},
 	"GET /finance/months/{period}/report":             {"/finance/months/2026-03/report", money},
 	"GET /finance/months/{period}/report/export":      {"/finance/months/2026-03/report/export?format=csv", money},
+	"GET /finance/months/{period}/sign":               {"/finance/months/2026-04/sign", money},
+	"POST /finance/months/{period}/sign":              {"/finance/months/2026-04/sign", acting},
+	"POST /finance/months/{period}/reopen":            {"/finance/months/2026-03/reopen", acting},
 	"GET /finance/clients":                            {"/finance/clients?q=885", models.Roles},
 	"GET /finance/clients/{account}":                  {"/finance/clients/885", models.Roles},
 	"GET /finance/clients/{account}/portal":           {"/finance/clients/885/portal", models.Roles},
@@ -228,7 +231,7 @@ var money = []models.Role{models.RoleFinance, models.RoleController, models.Role
 func TestRoutesByRole(t *testing.T) {
 	t.Parallel()
 	r := site(t, &world{})
-	service, err := finance.New(finance.Options{Store: &world{}, Programme: &billing.Programme{}, Now: now, Replay: (&world{}).replay})
+	service, err := finance.New(finance.Options{Store: &world{}, Programme: &billing.Programme{}, Now: now, Replay: (&world{}).replay, Sign: (&world{}).sign})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (p *Pages) exportRegister(w http.ResponseWriter, r *http.Request, _ models.
 	return nil
 }
 
-// exportTimeout bounds an export, which takes longer than a page may.
+// exportTimeout bounds an export, or a decision, which may take longer than a page.
 const exportTimeout = 10 * time.Minute
 
 // longRequest is the context of a request that may take until exportTimeout. It still

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -177,5 +178,104 @@ func TestSignedReport(t *testing.T) {
 		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
 		}
+	}
+}
+
+// sign refuses April when nobody overrides what stands against it.
+func (w *world) sign(_ context.Context, s models.Signature) (models.Signature, error) {
+	if s.Override == "" {
+		return s, &models.NotClosed{Period: s.Period, Objections: append(s.Objections, "accounts to be settled again: 3 (`referral run 2026-04`)")}
+	}
+	err := w.record(models.OperatorAction{Who: s.Who, Role: s.Role, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason, Approval: s.Approval})
+	if err == nil {
+		w.signed = append(w.signed, s)
+	}
+	return s, err
+}
+
+func (w *world) ReopenPeriod(_ context.Context, p models.Period, by models.OperatorAction) error {
+	if by.Reason == "рано" {
+		return &models.NotReopened{Why: "later periods are closed: 2026-04"}
+	}
+	return w.record(by)
+}
+
+// A month is signed by two persons. What is not ready is named, and needs a reason that
+// the second person sees; what stands against it is kept with the signature.
+func TestSigningAMonth(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	finance, controller := as(r, models.RoleFinance), as(r, models.RoleController)
+	const path = "/finance/months/2026-04/sign"
+	shown := strings.ReplaceAll(r.Get(controller, path).Body, "\u00a0", " ")
+	for _, want := range []string{"Поздних данных нет", "3 клиента", "250 расхождений", "5 строк", "4 пакета", "1 запись", "Прежние месяцы подписаны"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the checks do not say %q: %s", want, shown)
+		}
+	}
+	if n := strings.Count(shown, `<span class="state state-good">да</span>`); n != 5 || strings.Contains(shown, "Предложить подпись") {
+		t.Errorf("%d checks are green, and a controller is offered to propose", n)
+	}
+	if got := r.Post(finance, path, url.Values{"reason": {"пора"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "вопреки этому") || !strings.Contains(got.Body, "пора") || len(w.made) != 0 {
+		t.Errorf("without a reason to override: %d %s", got.Status, got.Body)
+	}
+	if got := r.Post(finance, path, url.Values{"override": {"аудиторы ждут"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Напишите причину") {
+		t.Errorf("without a reason: %d", got.Status)
+	}
+	got := r.Post(finance, path, url.Values{"reason": {"пора"}, "override": {"аудиторы ждут"}})
+	if got.URL.Path != "/finance/proposals/2" || !strings.Contains(got.Body, "Вопреки возражениям: аудиторы ждут") || strings.Contains(got.Body, "Утвердить и выполнить") || len(w.signed) != 0 {
+		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)
+	}
+	got = r.Post(controller, "/finance/proposals/2/approve", nil)
+	if got.Status != http.StatusOK || !strings.Contains(got.Body, "Утверждено") || len(w.signed) != 1 {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	s := w.signed[0]
+	want := []string{"parked accounts and invoices: 1", "lines of services that the terms do not name: 5", "packages of earlier months that no invoice has named: 4"}
+	if s.Period != 202604 || s.ProposedBy != "Анна Котова" || s.ProposedAt.IsZero() || s.Reason != "пора" || s.Override != "аудиторы ждут" || s.Role != models.RoleController ||
+		s.Approval == nil || !slices.Equal(s.Objections, want) {
+		t.Errorf("signed %+v", s)
+	}
+	if got := r.Post(finance, "/finance/months/2026-03/sign", url.Values{"reason": {"x"}, "override": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц уже подписан") {
+		t.Errorf("signed twice: %d", got.Status)
+	}
+}
+
+// What signing itself finds is said in Russian, and the proposal stays open.
+func TestSigningIsRefused(t *testing.T) {
+	t.Parallel()
+	w := &world{worldActs: worldActs{made: []models.Proposal{{
+		ID: 2, What: models.ActionClose, Subject: "2026-04", Proposer: models.Person{Subject: "9", Name: "Борис"}, Reason: "x", State: models.ProposalOpen,
+	}}}}
+	r := site(t, w)
+	got := r.Post(as(r, models.RoleController), "/finance/proposals/2/approve", nil)
+	if got.Status != http.StatusConflict || !strings.Contains(got.Body, "Подписать нельзя: не рассчитано клиентов и счетов: 1;") || !strings.Contains(got.Body, "клиентов с поздними данными: 3.") ||
+		len(w.recorded) != 0 {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
+// A signature is taken back by two persons, too.
+func TestReopeningAMonth(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	finance, controller := as(r, models.RoleFinance), as(r, models.RoleController)
+	if got := r.Get(finance, "/finance/months/2026-03/sign"); !strings.Contains(got.Body, "Отозвать подпись") || strings.Contains(got.Body, "Предложить подпись") {
+		t.Errorf("a signed month: %s", got.Body)
+	}
+	if got := r.Post(finance, "/finance/months/2026-04/reopen", url.Values{"reason": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц не подписан") {
+		t.Errorf("a month that is not signed: %d", got.Status)
+	}
+	for i, reason := range []string{"рано", "счет пришел поздно"} {
+		if got := r.Post(finance, "/finance/months/2026-03/reopen", url.Values{"reason": {reason}}); got.URL.Path != fmt.Sprint("/finance/proposals/", i+2) {
+			t.Fatalf("%d %s", got.Status, got.Body)
+		}
+		got := r.Post(controller, fmt.Sprint("/finance/proposals/", i+2, "/approve"), nil)
+		if refused := strings.Contains(got.Body, "подписаны более поздние месяцы: 2026-04"); refused != (i == 0) || len(w.recorded) != i {
+			t.Errorf("%s: %d %s, recorded %+v", reason, got.Status, got.Body, w.recorded)
+		}
+		r.Post(finance, fmt.Sprint("/finance/proposals/", i+2, "/reject"), url.Values{"reason": {"x"}})
 	}
 }

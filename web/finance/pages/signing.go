@@ -1,0 +1,73 @@
+package pages
+
+import (
+	"net/http"
+
+	"referral/internal/ru"
+	"referral/models"
+	"referral/web/finance"
+)
+
+type signView struct {
+	finance.Checks
+
+	MayPropose bool
+	Reason     string // as entered
+	Override   string
+	Wrong      string // why it is not proposed
+}
+
+// signing is what has to be true before a month is signed, and the forms to propose the
+// signature or to take it back.
+func (p *Pages) signing(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	return p.showSigning(w, r, staff, http.StatusOK, signView{})
+}
+
+func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models.Staff, status int, v signView) error {
+	period, err := periodOf(r)
+	if err != nil {
+		return err
+	}
+	var found bool
+	if v.Checks, found, err = p.o.Service.Checks(r.Context(), period); err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	v.MayPropose = staff.HasAny(financeRole)
+	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Body: v})
+}
+
+func (p *Pages) proposeClose(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	return p.proposeFor(w, r, staff, func(period models.Period, v *signView) (*models.Proposal, error) {
+		return p.o.Service.ProposeClose(r.Context(), staff, period, v.Reason, v.Override)
+	})
+}
+
+func (p *Pages) proposeReopen(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	return p.proposeFor(w, r, staff, func(period models.Period, v *signView) (*models.Proposal, error) {
+		return p.o.Service.Submit(r.Context(), staff, finance.Request{What: models.ActionReopen, Subject: period.String(), Reason: v.Reason})
+	})
+}
+
+// proposeFor makes a proposal about a month from a form, and leads to it.
+func (p *Pages) proposeFor(w http.ResponseWriter, r *http.Request, staff models.Staff, propose func(models.Period, *signView) (*models.Proposal, error)) error {
+	period, err := periodOf(r)
+	if err != nil {
+		return err
+	}
+	if err := readForm(r); err != nil {
+		return err
+	}
+	v := signView{Reason: r.PostForm.Get("reason"), Override: r.PostForm.Get("override")}
+	proposal, err := propose(period, &v)
+	if text, ok := finance.Obstacle(err); ok {
+		v.Wrong = text
+		return p.showSigning(w, r, staff, http.StatusConflict, v)
+	}
+	if err == nil {
+		http.Redirect(w, r, proposalPath(proposal.ID), http.StatusSeeOther)
+	}
+	return err
+}
