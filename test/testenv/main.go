@@ -11,6 +11,7 @@
 //	          REFERRAL_TEST_SMPP_USER and _PASSWORD
 //	browser   REFERRAL_TEST_CHROMIUM: a program that starts Chromium;
 //	          REFERRAL_TEST_AXE: the script axe.min.js
+//	office    REFERRAL_TEST_LIBREOFFICE: a program that starts LibreOffice
 //	compiler  CC and CGO_ENABLED, for the race detector
 //
 // All are started unless -with names some or -bench is given (postgres and kafka).

@@ -39,6 +39,7 @@ func services() []service {
 		{"smpp", "REFERRAL_TEST_SMPP", (*environment).smpp},
 		{"browser", "REFERRAL_TEST_CHROMIUM", (*environment).browser},
 		{"browser", "REFERRAL_TEST_AXE", (*environment).axe},
+		{"office", "REFERRAL_TEST_LIBREOFFICE", (*environment).office},
 		{"compiler", "", (*environment).compiler},
 	}
 }
@@ -141,6 +142,12 @@ func (e *environment) smpp(ctx context.Context, _ options, log io.Writer) error 
 	e.add(server.Stop, "REFERRAL_TEST_SMPP="+server.Addr(),
 		"REFERRAL_TEST_SMPP_USER="+server.SystemID(), "REFERRAL_TEST_SMPP_PASSWORD="+server.Password())
 	return nil
+}
+
+func (e *environment) office(ctx context.Context, _ options, log io.Writer) error {
+	path, err := toolchain.LibreOffice(ctx, log)
+	e.add(nil, "REFERRAL_TEST_LIBREOFFICE="+path)
+	return err
 }
 
 func (e *environment) browser(ctx context.Context, _ options, log io.Writer) error {

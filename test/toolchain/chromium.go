@@ -31,7 +31,7 @@ func Chromium(ctx context.Context, log io.Writer) (string, error) {
 		Without: regexp.MustCompile(`^(libllvm.*|libz3-.*|libicu.*|libgl1.*|libglx.*|libglvnd.*|libgl1-mesa.*|mesa-.*|libdrm-.*|libsensors.*|x11-.*|xdg-.*|adwaita-.*|hicolor-.*|gtk-update.*|systemd.*|dbus.*|fontconfig.*)$`),
 		System:  systemBrowsers,
 		Private: func(prefix string) []toolcache.Tool {
-			return []toolcache.Tool{browser(filepath.Join(prefix, browserName))}
+			return []toolcache.Tool{program(filepath.Join(prefix, browserName))}
 		},
 		Finish: finishChromium,
 		Check:  checkChromium,
@@ -43,8 +43,8 @@ func Chromium(ctx context.Context, log io.Writer) (string, error) {
 	return tool.Path(tool.Program), nil
 }
 
-// browser is a tool of one program, whose name varies.
-func browser(path string) toolcache.Tool {
+// program is a tool of one program, whose name varies.
+func program(path string) toolcache.Tool {
 	return toolcache.Tool{BinDir: filepath.Dir(path), Program: filepath.Base(path)}
 }
 
@@ -52,7 +52,7 @@ func systemBrowsers() []toolcache.Tool {
 	var tools []toolcache.Tool
 	for _, name := range []string{"chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chromium-headless-shell"} {
 		if path, err := exec.LookPath(name); err == nil && !isSnap(path) {
-			tools = append(tools, browser(path))
+			tools = append(tools, program(path))
 		}
 	}
 	return tools

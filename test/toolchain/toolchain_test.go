@@ -78,7 +78,7 @@ func TestBrowserThatRendersNothingIsRefused(t *testing.T) {
 	} {
 		path := filepath.Join(dir, name)
 		must(t, os.WriteFile(path, []byte(script), 0o755))
-		if err := checkChromium(t.Context(), browser(path)); err == nil {
+		if err := checkChromium(t.Context(), program(path)); err == nil {
 			t.Errorf("the %s browser is taken", name)
 		}
 	}
@@ -88,7 +88,7 @@ func TestBrowserThatRendersNothingIsRefused(t *testing.T) {
 func TestBrowserIsFoundAndWorks(t *testing.T) {
 	path, err := Chromium(t.Context(), t.Output())
 	must(t, err)
-	must(t, checkChromium(t.Context(), browser(path)))
+	must(t, checkChromium(t.Context(), program(path)))
 }
 
 // TestWrapperOfTheBrowserNamesItsLibrariesAndFonts lays a browser out as packages do and looks
