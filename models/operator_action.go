@@ -19,6 +19,9 @@ const (
 	ActionCloseOverride OperatorActionKind = "close-override"
 	ActionReopen        OperatorActionKind = "reopen"
 	ActionApplyTerms    OperatorActionKind = "apply-terms"
+	// These order a rehearsal and a run on the staff pages.
+	ActionRehearse OperatorActionKind = "rehearse"
+	ActionRun      OperatorActionKind = "run"
 )
 
 // The subject of these is a dead letter; see DeadLetterSubject.

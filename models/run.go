@@ -97,3 +97,199 @@ func (p ParkedAccount) String() string {
 	}
 	return fmt.Sprintf("invoice %s of account %d: %s", p.InvoiceID, p.AccountID, p.Error)
 }
+
+// RunOrderKind is what a person asks the scheduler to do with a period.
+type RunOrderKind string
+
+// The orders. An accepted run may pass the brake: two persons have agreed to it.
+const (
+	OrderRehearsal   RunOrderKind = "rehearse"
+	OrderRun         RunOrderKind = "run"
+	OrderAcceptedRun RunOrderKind = "accept-run"
+)
+
+// RunOrderState is what became of an order.
+type RunOrderState string
+
+// An order waits for a scheduler, is worked on by one, and ends.
+const (
+	OrderWaiting RunOrderState = "waiting"
+	OrderWorking RunOrderState = "working"
+	OrderDone    RunOrderState = "done"
+	OrderFailed  RunOrderState = "failed"
+)
+
+// RunOrder is a person's order for a run or a rehearsal, which a scheduler carries out.
+type RunOrder struct {
+	ID         int64
+	Period     Period
+	What       RunOrderKind
+	Full       bool // look at every account again
+	By         Person
+	At         time.Time
+	State      RunOrderState
+	Attempt    int       // how often a process has taken it up
+	Seen       time.Time // when the process that works on it last said so
+	Through    int       // chunks of a rehearsal that are done
+	All        int       // chunks of the rehearsal; 0 until they are known
+	FinishedAt time.Time
+	Error      string         // why it failed
+	Rehearsal  *Rehearsal     // what a rehearsal found; nil until it is done, and in lists
+	Comparison *RunComparison // with the run that followed; nil until that has ended, and in lists
+}
+
+// Active tells whether the order has not ended.
+func (o *RunOrder) Active() bool { return o.State == OrderWaiting || o.State == OrderWorking }
+
+// Rehearsal is what a rehearsed run would post, as it is kept. Amounts are those of the
+// documents: a discount is negative.
+type Rehearsal struct {
+	AsOf     time.Time           `json:"as_of"` // it has seen the facts up to here
+	Terms    string              `json:"terms"` // digest of the terms it was made by
+	Run      RehearsedRun        `json:"run"`
+	Before   Totals              `json:"before"`             // posted by the runs of the month before
+	Carried  []RehearsedRun      `json:"carried,omitempty"`  // differences of closed periods, posted along with it
+	Services []ServiceSum        `json:"services,omitempty"` // of the run's own documents, the largest first
+	Percents []PercentSum        `json:"percents,omitempty"` // the same, by the largest percent of a line
+	Largest  []RehearsedDocument `json:"largest,omitempty"`  // of all documents, the largest first
+	Changed  []AccountChange     `json:"changed,omitempty"`  // against the month before, the largest first
+	NewFull  []int64             `json:"new_full,omitempty"` // accounts at 100 % that had less on the last day of the month before
+	FullMore int64               `json:"full_more,omitempty"`
+	Parked   []ParkedAccount     `json:"parked,omitempty"` // the first of those that cannot be settled
+	Held     []HeldService       `json:"held,omitempty"`   // services that the terms do not name, the most lines first
+}
+
+// RehearsedRun is what one run would come to.
+type RehearsedRun struct {
+	Period        Period   `json:"period"`
+	PostingPeriod Period   `json:"posting_period"`
+	Kind          RunKind  `json:"kind"`
+	Totals        Totals   `json:"totals"`
+	Brake         []string `json:"brake,omitempty"` // the limits that it exceeds
+}
+
+// ServiceSum is the discounts on a service.
+type ServiceSum struct {
+	Service string `json:"service"`
+	Lines   int64  `json:"lines"`
+	Amount  Money  `json:"amount_minor"`
+}
+
+// PercentSum is the discounts on lines with the same largest percent; 0 takes back what
+// was posted.
+type PercentSum struct {
+	Percent int   `json:"percent"`
+	Lines   int64 `json:"lines"`
+	Amount  Money `json:"amount_minor"`
+}
+
+// RehearsedDocument is a document that would be posted.
+type RehearsedDocument struct {
+	AccountID int64            `json:"account_id"`
+	InvoiceID string           `json:"invoice_id"`
+	Period    Period           `json:"period"`
+	Currency  string           `json:"currency"`
+	Amount    Money            `json:"amount_minor"`
+	Reason    AdjustmentReason `json:"reason"`
+}
+
+// AccountChange is an account's discounts of a month and of the month before.
+type AccountChange struct {
+	AccountID int64 `json:"account_id"`
+	Before    Money `json:"before_minor"`
+	Now       Money `json:"now_minor"`
+}
+
+// HeldService is the lines of a service that the terms do not name.
+type HeldService struct {
+	Service string `json:"service"`
+	Lines   int64  `json:"lines"`
+	Amount  Money  `json:"amount_minor"`
+}
+
+// RehearsedAmount is what a rehearsal would post for one account, and by what.
+type RehearsedAmount struct {
+	AccountID int64
+	Documents int64
+	Amount    Money
+	Packages  int64
+	Parked    int64 // the account, or invoices of it
+	Full      bool  // a day of a line has 100 %
+	Basis     SettlementBasis
+}
+
+// SettlementBasis is what a settlement went by: another outcome has another basis.
+type SettlementBasis struct {
+	Invoices  []BasisInvoice `json:"invoices,omitempty"`
+	Discounts []Discount     `json:"discounts,omitempty"`
+	Earned    map[int]int    `json:"earned,omitempty"` // packages by size
+}
+
+// BasisInvoice is an invoice as a settlement saw it.
+type BasisInvoice struct {
+	ID       string `json:"id"`
+	Revision int    `json:"revision"`
+	Sequence int    `json:"sequence,omitempty"` // of the last document on it
+}
+
+// RunComparison is a rehearsal beside the run that followed it.
+type RunComparison struct {
+	Run         int64             `json:"run"`
+	StartedAt   time.Time         `json:"started_at"`
+	Kind        RunKind           `json:"kind"`
+	Posted      Totals            `json:"posted"`
+	OtherTerms  bool              `json:"other_terms,omitempty"` // the terms have changed in between
+	Accounts    int64             `json:"accounts"`              // that differ
+	Unexplained int64             `json:"unexplained"`           // of those named
+	Named       []AccountOutcomes `json:"named,omitempty"`       // the largest differences first
+}
+
+// AccountOutcomes is an account for which a run has posted other than was rehearsed.
+type AccountOutcomes struct {
+	AccountID int64            `json:"account_id"`
+	Rehearsed Outcome          `json:"rehearsed"`
+	Posted    Outcome          `json:"posted"`
+	Facts     []DifferenceFact `json:"facts,omitempty"` // what explains it; none: nothing does
+	Basis     *SettlementBasis `json:"-"`               // of the rehearsal; nil when it has not looked at the account
+	Parked    bool             `json:"-"`               // in the rehearsal
+}
+
+// Outcome is what a run posts for one account.
+type Outcome struct {
+	Documents int64 `json:"documents"`
+	Amount    Money `json:"amount_minor"`
+	Packages  int64 `json:"packages"`
+}
+
+// DifferenceKind is a kind of fact that makes a run differ from its rehearsal.
+type DifferenceKind string
+
+// What may have happened between a rehearsal and the run.
+const (
+	DiffInvoiceCame    DifferenceKind = "invoice-came"    // To is its revision
+	DiffInvoiceRevised DifferenceKind = "invoice-revised" // revision From, then To
+	DiffInvoiceMoved   DifferenceKind = "invoice-moved"   // to another period
+	DiffDocumentPosted DifferenceKind = "document-posted" // by another run: sequence From, then To
+	DiffPercent        DifferenceKind = "percent"         // From, then To, on Day
+	DiffActivation     DifferenceKind = "activation"      // account Other entered the code on Day
+	DiffPromoEnded     DifferenceKind = "promo-ended"     // on Day
+	DiffTerminated     DifferenceKind = "terminated"      // on Day
+	DiffPackage        DifferenceKind = "package"         // From, then To packages of Other SMS earned
+	DiffParked         DifferenceKind = "parked"          // by the run; Detail says why
+	DiffWasParked      DifferenceKind = "was-parked"      // by the rehearsal
+	DiffTerms          DifferenceKind = "terms"           // other terms are in force
+)
+
+// DifferenceFact is what explains a difference. Which fields say something depends on
+// the kind.
+type DifferenceFact struct {
+	Kind       DifferenceKind `json:"kind"`
+	InvoiceID  string         `json:"invoice_id,omitempty"`
+	Discount   DiscountKind   `json:"discount,omitempty"`
+	Day        Date           `json:"day,omitempty"`
+	From       int            `json:"from,omitempty"`
+	To         int            `json:"to,omitempty"`
+	Other      int64          `json:"other,omitempty"`
+	Detail     string         `json:"detail,omitempty"`
+	Provenance *Provenance    `json:"provenance,omitempty"` // nil: not known
+}

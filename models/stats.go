@@ -16,4 +16,6 @@ type Stats struct {
 	Lacking            map[Period]CountedAmount // accounts, and kopecks, entitled but not discounted, by the last reconciliation
 	Excess             map[Period]CountedAmount // accounts, and kopecks, discounted but not entitled
 	LastSuccess        time.Time
+	RunOrders          map[RunOrderState]int64 // that have not ended
+	OldestOrder        time.Time               // of those; zero without any
 }

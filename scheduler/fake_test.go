@@ -65,6 +65,7 @@ type books struct {
 	claimed    map[string]bool
 	cleaned    []string                // tables, when they were deleted from, and how long they are kept
 	dirty      map[string]func() error // what deleting from a table comes to
+	desk       desk
 	insight    insight
 	ahead      time.Duration // of the wall clock, before the time that has passed
 }
@@ -287,7 +288,7 @@ func newRig(t testing.TB, b *books, change ...func(*scheduler.Options)) *rig {
 		t.Fatal(err)
 	}
 	o := scheduler.Options{
-		Settler: settler, Auditor: b, Insight: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute,
+		Settler: settler, Auditor: b, Insight: b, Orders: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute, OrderPoll: time.Minute,
 		Retention: scheduler.Retention{
 			Cleaner: b, Schedule: schedule(t, "0 12 31 12 *"), Keep: map[string]time.Duration{"sessions": time.Hour, "slots": 2 * time.Hour},
 		},

@@ -87,6 +87,8 @@ var (
 	descLacking     = description("entitled_not_discounted_kopecks", "By how much these accounts got less discount, in kopecks.", "period")
 	descExcessN     = description("discounted_not_entitled_accounts", "Accounts that got more discount in the period than their facts give, by the last nightly reconciliation.", "period")
 	descExcess      = description("discounted_not_entitled_kopecks", "By how much these accounts got more discount, in kopecks.", "period")
+	descOrders      = description("run_orders", "Orders of persons for runs and rehearsals that have not ended, by state.", "state")
+	descOldestOrder = description("oldest_run_order_timestamp_seconds", "When the oldest order of a person that has not ended was made; absent without one.")
 	descWaiting     = description("pending_packages", "SMS packages earned in a past month for which no invoice has arrived, so that the schedule does not run it.", "period")
 )
 
@@ -94,7 +96,7 @@ var (
 func (g *Gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descHeld, descRuns, descBreaks,
-		descLackingN, descLacking, descExcessN, descExcess, descWaiting,
+		descLackingN, descLacking, descExcessN, descExcess, descOrders, descOldestOrder, descWaiting,
 	} {
 		to <- d
 	}
@@ -127,6 +129,12 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, state := range []models.RunState{models.RunRehearsing, models.RunPosting, models.RunBraked, models.RunIncomplete} {
 		show(descRuns, f.Runs[state], string(state))
+	}
+	for _, state := range []models.RunOrderState{models.OrderWaiting, models.OrderWorking} {
+		show(descOrders, f.RunOrders[state], string(state))
+	}
+	if !f.OldestOrder.IsZero() {
+		show(descOldestOrder, f.OldestOrder.Unix())
 	}
 	for period, n := range f.Breaks {
 		show(descBreaks, n, period.String())

@@ -80,7 +80,7 @@ func TestRetentionWithoutADatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until(t, "2026-05-17 10:00")
 		b := newBooks(models.Period(202605))
-		r := newRig(t, b, hourly(t), func(o *scheduler.Options) { o.Poll = 24 * time.Hour })
+		r := newRig(t, b, hourly(t), func(o *scheduler.Options) { o.Poll, o.OrderPoll = 24*time.Hour, 24*time.Hour })
 		stop := r.run(t)
 		until(t, "2026-05-17 10:05")
 		r.change(func() { b.down = true })

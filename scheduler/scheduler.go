@@ -23,10 +23,15 @@ type Options struct {
 	Settler   *Settler
 	Auditor   Auditor
 	Insight   Insight
+	Orders    Orders
 	Retention Retention
 	RunAt     cron.Schedule // of the month's own run
 	CatchUp   cron.Schedule // of the differences
 	Poll      time.Duration // how often to look for a run that has work left
+
+	// OrderPoll is how often to look for an order of a person, who waits for it. 0 means 2
+	// seconds.
+	OrderPoll time.Duration
 
 	// AnswerGrace is how long after its posting a document may be unanswered before
 	// the nightly reconciliation reports a break; 0 for not at all.
@@ -60,15 +65,17 @@ const (
 	settling    = "settling"
 	reconciling = "reconciling"
 	resuming    = "resuming runs"
+	ordering    = "carrying out orders"
 	forecasting = "forecasting"
 )
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.Auditor == nil || o.Insight == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
+	if o.Settler == nil || o.Auditor == nil || o.Insight == nil || o.Orders == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
 		o.Retention.Cleaner == nil || o.Retention.Schedule == nil {
 		return nil, errors.New("scheduler: an option is missing")
 	}
+	o.OrderPoll = cmp.Or(o.OrderPoll, 2*time.Second)
 	o.LookEvery = cmp.Or(o.LookEvery, 30*time.Second)
 	o.AwaitTimeout, o.Quiet = cmp.Or(o.AwaitTimeout, 30*time.Minute), cmp.Or(o.Quiet, 10*time.Second)
 	o.Retention.register(o.Settler.Metrics.registerer)
@@ -93,6 +100,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		for s.Settler.guard.Do(func() error { clock.run(ctx); return nil }) != nil && sleep.For(ctx, s.LookEvery) {
 		}
 	})
+	work.Go(func() { s.followOrders(ctx) })
 	s.follow(ctx)
 	return nil
 }

@@ -373,8 +373,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	r := newRig(t, newBooks())
 	for name, spoil := range map[string]func(*scheduler.Options){
 		"settler": func(o *scheduler.Options) { o.Settler = nil }, "auditor": func(o *scheduler.Options) { o.Auditor = nil },
-		"insight": func(o *scheduler.Options) { o.Insight = nil },
-		"run":     func(o *scheduler.Options) { o.RunAt = nil }, "catch-up": func(o *scheduler.Options) { o.CatchUp = nil },
+		"insight": func(o *scheduler.Options) { o.Insight = nil }, "orders": func(o *scheduler.Options) { o.Orders = nil },
+		"run": func(o *scheduler.Options) { o.RunAt = nil }, "catch-up": func(o *scheduler.Options) { o.CatchUp = nil },
 		"poll": func(o *scheduler.Options) { o.Poll = 0 }, "retention": func(o *scheduler.Options) { o.Retention.Cleaner = nil },
 		"its schedule": func(o *scheduler.Options) { o.Retention.Schedule = nil },
 	} {

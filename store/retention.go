@@ -44,6 +44,13 @@ var retentionRules = []retentionRule{
 	// The newest of each period is what the gauges show.
 	deleteOld("reconciliations", "period, checked_at", `checked_at < $1
 		AND EXISTS (SELECT 1 FROM reconciliations n WHERE n.period = reconciliations.period AND n.checked_at > reconciliations.checked_at)`, "checked_at"),
+	{"rehearsed_amounts", `WITH old AS MATERIALIZED (SELECT order_id, a.attempt, account_id FROM run_orders o JOIN rehearsed_amounts a USING (order_id)
+			WHERE o.finished_at < $1 ORDER BY order_id, a.attempt, account_id LIMIT ` + fmt.Sprint(retentionBatch) + ` FOR UPDATE OF a SKIP LOCKED)
+		DELETE FROM rehearsed_amounts WHERE (order_id, attempt, account_id) IN (SELECT * FROM old)`},
+	// The newest rehearsal of each period stays.
+	deleteOld("run_orders", "order_id", `finished_at < $1 AND NOT EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = run_orders.order_id)
+		AND (what <> 'rehearse' OR state <> 'done' OR EXISTS (SELECT 1 FROM run_orders n
+			WHERE n.period = run_orders.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > run_orders.order_id))`, "finished_at"),
 	// What the last run of each period has parked is what reports name.
 	{"parked_accounts", `WITH old AS MATERIALIZED (SELECT run_id, account_id, invoice_id FROM runs r JOIN parked_accounts p USING (run_id)
 			WHERE r.finished_at < $1

@@ -135,6 +135,12 @@ var retained = []struct {
 	{"slots", `INSERT INTO slots VALUES ('old', '2026-05-10 11:59'), ('young', '2026-05-10 12:00')`, "SELECT slot FROM slots", "young", 1},
 	{"reconciliations", `INSERT INTO reconciliations VALUES (202601, '2026-02-01', 1), (202601, '2026-02-02', 2), (202604, '2026-05-01', 3), (202604, '2026-05-02', 4), (202604, '2026-05-20', 5)`,
 		"SELECT breaks FROM reconciliations", "2 5", 3},
+	{"rehearsed_amounts", `INSERT INTO run_orders (order_id, period, what, "full", requested_by, requester_subject, requested_at, state, finished_at) OVERRIDING SYSTEM VALUE
+			SELECT i, p, w, false, 'A', 'a', '2026-05-01', s, f FROM (VALUES (1, 202604, 'rehearse', 'done', timestamptz '2026-05-01'), (2, 202604, 'rehearse', 'done', '2026-05-02'),
+				(3, 202604, 'run', 'done', '2026-05-02'), (4, 202604, 'rehearse', 'waiting', NULL), (5, 202603, 'rehearse', 'done', '2026-05-10 12:00'), (6, 202603, 'rehearse', 'failed', '2026-05-01')) v (i, p, w, s, f);
+		INSERT INTO rehearsed_amounts SELECT order_id, 1, 885, 0, 0, 0, 0, 0, '{}' FROM run_orders WHERE order_id < 6`,
+		"SELECT order_id FROM rehearsed_amounts", "4 5", 3},
+	{"run_orders", "SELECT", "SELECT order_id FROM run_orders", "2 4 5", 3},
 	{"parked_accounts", `INSERT INTO runs (run_id, period, posting_period, kind, state, started_at, finished_at) OVERRIDING SYSTEM VALUE VALUES
 			(1, 202603, 202603, 'regular', 'incomplete', '2026-04-01', '2026-04-01'), (2, 202603, 202603, 'differences', 'incomplete', '2026-04-02', '2026-04-02'),
 			(3, 202603, 202603, 'full', 'abandoned', '2026-04-03', '2026-04-03'),

@@ -27,7 +27,7 @@ func TestPostingPeriodIsThatOfTheRule(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, info := range periods {
-			run, _, err := l.Rehearse(t.Context(), models.RunRequest{Period: info.Period}, l.pay, func(*models.SettlementResult) error { return nil })
+			run, _, err := l.Rehearse(t.Context(), models.RunRequest{Period: info.Period}, l.pay, func(*models.SettlementResult) error { return nil }, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -271,7 +271,7 @@ func TestRehearsalTellsWhatTheRunPosts(t *testing.T) {
 		dry, _, err := l.Rehearse(t.Context(), s.q, l.pay, func(o *models.SettlementResult) error {
 			told.Count(o)
 			return nil
-		})
+		}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

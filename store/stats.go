@@ -13,7 +13,7 @@ import (
 func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 	err = s.snapshot(ctx, "reading the statistics", func(tx *tx) error {
 		f = models.Stats{Held: map[string]int64{}, Runs: map[models.RunState]int64{}, Breaks: map[models.Period]int64{},
-			Lacking: map[models.Period]models.CountedAmount{}, Excess: map[models.Period]models.CountedAmount{}}
+			Lacking: map[models.Period]models.CountedAmount{}, Excess: map[models.Period]models.CountedAmount{}, RunOrders: map[models.RunOrderState]int64{}}
 		var batch pgcopy.Batch
 		for _, c := range []struct {
 			into *int64
@@ -41,6 +41,7 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 			f.Excess[p] = models.Counted(pgcopy.Int8(v[4]), pgcopy.Money(v[5]))
 		}, `SELECT DISTINCT ON (period) period, breaks, lacking_accounts, lacking_amount, excess_accounts, excess_amount
 			FROM reconciliations ORDER BY period, checked_at DESC`)
+		queueRunOrders(&batch, f.RunOrders, &f.OldestOrder)
 		return batch.Send(ctx, tx.pgx)
 	})
 	return f, err

@@ -65,7 +65,7 @@ func (a *app) dryRunOne(ctx context.Context, q models.RunRequest, format string)
 		}
 		report.SettlementText(a.out, result)
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return run, err
 	}

@@ -72,6 +72,8 @@ var states = map[any]status{
 	models.ReasonRevoked:        {"приведение отозвано", ""},
 
 	models.ActionAcceptRun:       {"разрешил расчет сверх пределов", ""},
+	models.ActionRehearse:        {"заказал проверочный расчет", ""},
+	models.ActionRun:             {"заказал расчет", ""},
 	models.ActionClose:           {"подписал месяц", ""},
 	models.ActionCloseOverride:   {"подписал месяц вопреки возражениям", ""},
 	models.ActionReopen:          {"отозвал подпись", ""},

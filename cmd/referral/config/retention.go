@@ -20,6 +20,8 @@ type Retention struct {
 	ScheduleSlots       time.Duration `yaml:"schedule_slots"`
 	Reconciliations     time.Duration `yaml:"reconciliations"`
 	ParkedAccounts      time.Duration `yaml:"parked_accounts"`
+	RunOrders           time.Duration `yaml:"run_orders"`
+	RehearsedAmounts    time.Duration `yaml:"rehearsed_amounts"`
 }
 
 const day = 24 * time.Hour
@@ -28,7 +30,7 @@ func defaultRetention() Retention {
 	return Retention{
 		At: "15 * * * *", Sessions: day, ThrottlingCounters: day, AnsweredRequests: day, UnmatchedReceipts: day,
 		InvitationAddresses: 90 * day, Invitations: 400 * day, DeadLetters: 400 * day,
-		ScheduleSlots: 100 * day, Reconciliations: 400 * day, ParkedAccounts: 400 * day,
+		ScheduleSlots: 100 * day, Reconciliations: 400 * day, ParkedAccounts: 400 * day, RunOrders: 400 * day, RehearsedAmounts: 60 * day,
 	}
 }
 
@@ -47,6 +49,7 @@ func (r *Retention) validate(found *findings, s *Schedule) {
 	for path, d := range map[string]time.Duration{
 		"retention.dead_letters": r.DeadLetters, "retention.schedule_slots": r.ScheduleSlots,
 		"retention.reconciliations": r.Reconciliations, "retention.parked_accounts": r.ParkedAccounts,
+		"retention.run_orders": r.RunOrders, "retention.rehearsed_amounts": r.RehearsedAmounts,
 	} {
 		if d != 0 {
 			found.lasts(path, d, 30*day, longest)
@@ -67,6 +70,6 @@ func (r *Retention) ByTable() map[string]time.Duration {
 	return map[string]time.Duration{
 		"sessions": r.Sessions, "staff_sessions": r.Sessions, "code_tries": r.ThrottlingCounters, "invitation_days": r.ThrottlingCounters, "client_requests": r.AnsweredRequests,
 		"invitation_parts": r.UnmatchedReceipts, "invitations.recipient": r.InvitationAddresses, "invitations": r.Invitations, "recipients": r.Invitations,
-		"dead_letters": r.DeadLetters, "slots": r.ScheduleSlots, "reconciliations": r.Reconciliations, "parked_accounts": r.ParkedAccounts,
+		"dead_letters": r.DeadLetters, "slots": r.ScheduleSlots, "reconciliations": r.Reconciliations, "parked_accounts": r.ParkedAccounts, "run_orders": r.RunOrders, "rehearsed_amounts": r.RehearsedAmounts,
 	}
 }

@@ -1,0 +1,241 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"referral/billing"
+	"referral/billing/rehearsal"
+	"referral/internal/sleep"
+	"referral/models"
+)
+
+// Orders is what persons have ordered on the staff pages, and where what comes of it is
+// kept.
+type Orders interface {
+	ClaimRunOrder(context.Context) (o models.RunOrder, found bool, err error)
+	NoteRunOrder(context.Context, models.RunOrder) (held bool, err error)
+	ReleaseRunOrder(context.Context, models.RunOrder) error
+	EndRunOrder(context.Context, models.RunOrder) error
+
+	Rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error, progress func(through, all int) error) (run models.Run, before models.Totals, err error)
+	KeepRehearsed(context.Context, models.RunOrder, []models.RehearsedAmount) error
+	ForgetRehearsed(context.Context, models.RunOrder) error
+	RehearsedChanges(ctx context.Context, o models.RunOrder, limit int) (changed []models.AccountChange, full []int64, more int64, err error)
+
+	UncomparedRehearsal(context.Context) (o models.RunOrder, run models.Run, found bool, err error)
+	RunDifferences(ctx context.Context, o models.RunOrder, run int64, limit int) (named []models.AccountOutcomes, all int64, err error)
+	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
+	KeepComparison(ctx context.Context, order int64, c *models.RunComparison) error
+}
+
+const (
+	// orderSign is how often a process says that it still works on an order. After a
+	// minute without a sign another one takes the order up.
+	orderSign = 3 * time.Second
+	// orderAttempts is how often an order is taken up whose process ends before it has.
+	orderAttempts = 10
+	// keepBatch is how many rehearsed accounts are kept at a time.
+	keepBatch = 5000
+	// differencesNamed is how many accounts a comparison explains; all are counted.
+	differencesNamed = 1000
+)
+
+// followOrders carries out the orders of persons, one at a time, until ctx is done.
+func (s *Scheduler) followOrders(ctx context.Context) {
+	wait := time.Duration(0)
+	for sleep.For(ctx, wait) {
+		wait = s.OrderPoll
+		if !s.attempt(ordering, "orders of persons", func() error { return errors.Join(s.workOrders(ctx), s.compareRehearsals(ctx)) }) {
+			wait = max(wait, s.Poll)
+		}
+	}
+}
+
+func (s *Scheduler) workOrders(ctx context.Context) error {
+	for ctx.Err() == nil {
+		o, found, err := s.Orders.ClaimRunOrder(ctx)
+		if err != nil || !found {
+			return err
+		}
+		if err := s.carryOut(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carryOut carries an order out and keeps what it has come to. What is ordered may fail,
+// which the person who ordered it is told; the error is that of keeping this.
+func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
+	log := s.Settler.Log.With("order", o.ID, "what", o.What, "period", o.Period)
+	log.Info("carrying out an order", "attempt", o.Attempt)
+	failed := fmt.Errorf("given up: %d processes have ended while they worked on it", o.Attempt-1)
+	if o.Attempt <= orderAttempts {
+		failed = s.whileHeld(ctx, o, func(ctx context.Context, progress func(through, all int)) error {
+			return s.Settler.guard.Do(func() (err error) {
+				if o.What == models.OrderRehearsal {
+					o.Rehearsal, err = s.rehearse(ctx, o, progress)
+					return err
+				}
+				_, err = s.Settler.Run(ctx, models.RunRequest{Period: o.Period, Full: o.Full, Accept: o.What == models.OrderAcceptedRun})
+				return err
+			})
+		})
+	}
+	switch {
+	case errors.Is(failed, errOrderLost):
+		return nil // another process works on it
+	case failed != nil && ctx.Err() != nil:
+		return s.Orders.ReleaseRunOrder(context.WithoutCancel(ctx), o)
+	case failed != nil:
+		o.Error = models.NameRejection(failed).Error()
+		log.Error("an order has failed", "error", failed)
+	}
+	return s.Orders.EndRunOrder(ctx, o)
+}
+
+var errOrderLost = errors.New("another process has taken the order up")
+
+// whileHeld works on an order, and says so at intervals. The work's context ends when
+// another process has taken the order up.
+func (s *Scheduler) whileHeld(ctx context.Context, o models.RunOrder, work func(ctx context.Context, progress func(through, all int)) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var through, all atomic.Int64
+	signing := make(chan struct{})
+	go func() {
+		defer close(signing)
+		for sleep.For(ctx, orderSign) {
+			o.Through, o.All = int(through.Load()), int(all.Load())
+			if held, err := s.Orders.NoteRunOrder(ctx, o); err == nil && !held {
+				end(errOrderLost)
+			}
+		}
+	}()
+	err := work(ctx, func(t, a int) { through.Store(int64(t)); all.Store(int64(a)) })
+	if err != nil && errors.Is(context.Cause(ctx), errOrderLost) {
+		err = errOrderLost
+	}
+	end(nil)
+	<-signing
+	return err
+}
+
+// rehearse rehearses a period and the closed ones whose differences are posted to it, and
+// keeps what each account would get.
+func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress func(through, all int)) (*models.Rehearsal, error) {
+	var summary rehearsal.Summary
+	keep := func() error { return s.Orders.KeepRehearsed(ctx, o, summary.Amounts()) }
+	q := models.RunRequest{Period: o.Period, Full: o.Full, Chunk: s.Settler.Chunk}
+	if first := o.Period.First(); first > s.Settler.Programme.Local(s.Settler.Now()) {
+		return nil, fmt.Errorf("%w: %s begins on %s", ErrNotOver, o.Period, first)
+	}
+	run, before, err := s.Orders.Rehearse(ctx, q, func(run models.Run, in *models.SettlementInput) models.SettlementResult {
+		return summary.Settle(s.Settler.Programme.Settle)(run, in)
+	}, func(out *models.SettlementResult) error {
+		summary.See(out)
+		if summary.Waiting() < keepBatch {
+			return nil
+		}
+		return keep()
+	}, func(through, all int) error {
+		progress(through, all)
+		if through > 0 {
+			return nil
+		}
+		summary.Reset()
+		return s.Orders.ForgetRehearsed(ctx, o)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := keep(); err != nil {
+		return nil, err
+	}
+	own := s.rehearsed(run, before)
+	carried, err := s.rehearseCarried(ctx, own, &summary)
+	if err != nil {
+		return nil, err
+	}
+	found := summary.Found()
+	found.AsOf, found.Terms, found.Run, found.Before, found.Carried = run.StartedAt, s.Settler.Programme.Digest(), own, before, carried
+	if run.Kind == models.RunRegular {
+		found.Changed, found.NewFull, found.FullMore, err = s.Orders.RehearsedChanges(ctx, o, rehearsal.MaxAccounts)
+	}
+	return &found, err
+}
+
+// rehearseCarried rehearses the closed periods whose differences a run carries.
+func (s *Scheduler) rehearseCarried(ctx context.Context, own models.RehearsedRun, summary *rehearsal.Summary) (carried []models.RehearsedRun, err error) {
+	if len(own.Brake) > 0 {
+		return nil, nil
+	}
+	periods, err := s.Settler.Calendar.Periods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, closed := range billing.PeriodsPostedTo(periods, own.Period) {
+		run, before, err := s.Orders.Rehearse(ctx, models.RunRequest{Period: closed, Chunk: s.Settler.Chunk}, s.Settler.Programme.Settle, func(out *models.SettlementResult) error {
+			summary.SeeDocuments(out)
+			return nil
+		}, nil)
+		if err != nil {
+			return nil, err
+		}
+		carried = append(carried, s.rehearsed(run, before))
+	}
+	return carried, nil
+}
+
+func (s *Scheduler) rehearsed(run models.Run, before models.Totals) models.RehearsedRun {
+	return models.RehearsedRun{
+		Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, Totals: run.Totals,
+		Brake: s.Settler.Programme.LimitsFor(run).Check(run.Totals, before),
+	}
+}
+
+// compareRehearsals compares rehearsals with the runs that have followed and ended.
+func (s *Scheduler) compareRehearsals(ctx context.Context) error {
+	for {
+		o, run, found, err := s.Orders.UncomparedRehearsal(ctx)
+		if err != nil || !found {
+			return err
+		}
+		if err := s.compareRehearsal(ctx, o, run); err != nil {
+			return fmt.Errorf("comparing rehearsal %d with run %d: %w", o.ID, run.ID, err)
+		}
+	}
+}
+
+func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run models.Run) error {
+	c := models.RunComparison{
+		Run: run.ID, StartedAt: run.StartedAt, Kind: run.Kind, Posted: run.Totals, OtherTerms: o.Rehearsal.Terms != s.Settler.Programme.Digest(),
+	}
+	explainer := rehearsal.Explainer{
+		Period: o.Period, Run: run.ID, Kind: o.Rehearsal.Run.Kind, AsOf: o.Rehearsal.AsOf, OtherTerms: c.OtherTerms, Local: s.Settler.Programme.Local,
+	}
+	var err error
+	if c.Named, c.Accounts, err = s.Orders.RunDifferences(ctx, o, run.ID, differencesNamed); err != nil {
+		return err
+	}
+	for i := range c.Named {
+		history, _, err := s.Orders.AccountHistory(ctx, c.Named[i].AccountID)
+		if err != nil {
+			return err
+		}
+		if c.Named[i].Facts = explainer.Explain(&c.Named[i], &history); len(c.Named[i].Facts) == 0 {
+			c.Unexplained++
+		}
+	}
+	log := s.Settler.Log.With("order", o.ID, "period", o.Period, "run", run.ID, "accounts", c.Accounts)
+	if c.Unexplained > 0 {
+		log.Error("the run differs from its rehearsal, and no fact explains it; see the rehearsal's page", "unexplained", c.Unexplained)
+	} else {
+		log.Info("compared a run with its rehearsal")
+	}
+	return s.Orders.KeepComparison(ctx, o.ID, &c)
+}

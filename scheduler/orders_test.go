@@ -1,0 +1,301 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"referral/models"
+	"referral/scheduler"
+)
+
+// desk is the orders of persons, and what was kept of them.
+type desk struct {
+	orders     []*models.RunOrder
+	notes      int                      // signs of a process at work
+	lost       bool                     // another process has taken the order up
+	accounts   []models.SettlementInput // that a rehearsal settles
+	slow       time.Duration            // that each of them takes
+	kept       []models.RehearsedAmount
+	begun      int // rehearsals
+	fails      error
+	uncompared bool
+	compared   *models.RunComparison
+}
+
+func (b *books) ClaimRunOrder(context.Context) (o models.RunOrder, found bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return o, false, errDown
+	}
+	for _, order := range b.desk.orders {
+		if order.State == models.OrderWaiting {
+			order.State = models.OrderWorking
+			order.Attempt++
+			return *order, true, nil
+		}
+	}
+	return o, false, nil
+}
+
+func (b *books) NoteRunOrder(_ context.Context, o models.RunOrder) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.notes++
+	b.desk.orders[o.ID-1].Through, b.desk.orders[o.ID-1].All = o.Through, o.All
+	return !b.desk.lost, nil
+}
+
+func (b *books) ReleaseRunOrder(_ context.Context, o models.RunOrder) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.orders[o.ID-1].State = models.OrderWaiting
+	return nil
+}
+
+func (b *books) EndRunOrder(_ context.Context, o models.RunOrder) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o.State = models.OrderDone
+	if o.Error != "" {
+		o.State = models.OrderFailed
+	}
+	*b.desk.orders[o.ID-1] = o
+	return nil
+}
+
+func (b *books) Rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error, progress func(through, all int) error) (models.Run, models.Totals, error) {
+	b.mu.Lock()
+	b.desk.begun++
+	accounts, slow, fails := b.desk.accounts, b.desk.slow, b.desk.fails
+	b.mu.Unlock()
+	run := models.Run{Period: q.Period, PostingPeriod: q.Period, Kind: models.RunRegular, StartedAt: b.now()}
+	for i := range accounts {
+		if progress != nil {
+			if err := progress(i, len(accounts)); err != nil {
+				return run, models.Totals{}, err
+			}
+		}
+		time.Sleep(slow)
+		if ctx.Err() != nil {
+			return run, models.Totals{}, ctx.Err()
+		}
+		out := settle(run, &accounts[i])
+		run.Totals.Count(&out)
+		if err := see(&out); err != nil {
+			return run, models.Totals{}, err
+		}
+	}
+	return run, models.Totals{}, fails
+}
+
+func (b *books) KeepRehearsed(_ context.Context, _ models.RunOrder, amounts []models.RehearsedAmount) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.kept = append(b.desk.kept, amounts...)
+	return nil
+}
+
+func (b *books) ForgetRehearsed(context.Context, models.RunOrder) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.kept = nil
+	return nil
+}
+
+func (b *books) RehearsedChanges(context.Context, models.RunOrder, int) ([]models.AccountChange, []int64, int64, error) {
+	return []models.AccountChange{{AccountID: 1, Now: -5}}, []int64{1}, 7, nil
+}
+
+func (b *books) UncomparedRehearsal(context.Context) (o models.RunOrder, run models.Run, found bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return o, run, false, errDown
+	}
+	if !b.desk.uncompared || b.desk.compared != nil {
+		return o, run, false, nil
+	}
+	return *b.desk.orders[0], models.Run{ID: 5, Period: 202604}, true, nil
+}
+
+func (b *books) RunDifferences(context.Context, models.RunOrder, int64, int) ([]models.AccountOutcomes, int64, error) {
+	return []models.AccountOutcomes{{AccountID: 1, Parked: true}, {AccountID: 2}}, 2, nil
+}
+
+func (b *books) AccountHistory(_ context.Context, account int64) (models.AccountHistory, bool, error) {
+	return models.AccountHistory{Account: models.Account{ID: account}}, true, nil
+}
+
+func (b *books) KeepComparison(_ context.Context, _ int64, c *models.RunComparison) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.compared = c
+	return nil
+}
+
+// ordered puts an order on the desk.
+func (b *books) ordered(o models.RunOrder) {
+	b.change(func() {
+		o.ID, o.State, o.Period = int64(len(b.desk.orders)+1), models.OrderWaiting, 202604
+		b.desk.orders = append(b.desk.orders, &o)
+	})
+}
+
+// clients is accounts with a discount of 20 % on an invoice of 1000 roubles each.
+func clients(n int) (all []models.SettlementInput) {
+	april := models.Period(202604)
+	for i := range n {
+		id := int64(i + 1)
+		all = append(all, models.SettlementInput{
+			AccountID: id, Discounts: []models.Discount{{AccountID: id, Kind: models.Inviter, From: april.First(), To: april.End(), Percent: 20, Step: 1}},
+			Invoices: []models.InvoiceInput{{Invoice: models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: april, Currency: "RUB", Lines: []models.Line{
+				{ID: "1", Service: "subscription", From: april.First(), To: april.End(), Amount: 100000},
+			}}}},
+		})
+	}
+	return all
+}
+
+func quickly(o *scheduler.Options) { o.OrderPoll = 0 }
+
+// A rehearsal is carried out within seconds of its order, says how far it is, and keeps
+// what it finds and what each account would get.
+func TestRehearsalIsOrdered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-03 12:00")
+		b := newBooks(202604)
+		b.periods[202604].State = models.PeriodRun
+		b.desk.accounts, b.desk.slow = clients(150), time.Second
+		r := newRig(t, b, quickly)
+		stop := r.run(t)
+		b.ordered(models.RunOrder{What: models.OrderRehearsal})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		b.change(func() {
+			if o := b.desk.orders[0]; o.All != 150 || o.Through < 50 || o.Through > 60 || o.State != models.OrderWorking {
+				t.Errorf("after a minute: %+v", o)
+			}
+		})
+		time.Sleep(2 * time.Minute)
+		stop()
+		o := b.desk.orders[0]
+		if o.State != models.OrderDone || o.Rehearsal == nil {
+			t.Fatalf("%+v", o)
+		}
+		found := o.Rehearsal
+		if found.Run.Totals.Documents != 150 || found.Run.Totals.Amount != -150*20000 || len(found.Largest) != 100 || len(b.desk.kept) != 150 ||
+			len(found.Changed) != 1 || found.FullMore != 7 || found.Terms != r.Settler.Programme.Digest() || found.Percents[0].Lines != 150 {
+			t.Errorf("%+v, %d accounts are kept", found, len(b.desk.kept))
+		}
+		if k := b.desk.kept[0]; k.Amount != -20000 || k.Basis.Invoices[0].ID != "INV-1" || k.Basis.Discounts[0].Percent != 20 {
+			t.Errorf("kept of the first account: %+v", k)
+		}
+	})
+}
+
+// A run that is ordered is the run of the period; an accepted one passes the brake.
+func TestRunIsOrdered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-01 02:00")
+		b := newBooks(202604)
+		b.brake[202604] = true
+		r := newRig(t, b, quickly)
+		stop := r.run(t)
+		b.ordered(models.RunOrder{What: models.OrderRun})
+		time.Sleep(5 * time.Second)
+		b.change(func() {
+			if b.runs[0].State != models.RunBraked || b.desk.orders[0].State != models.OrderDone {
+				t.Errorf("%+v, %+v", b.runs[0], b.desk.orders[0])
+			}
+			b.runs[0].State = models.RunAbandoned // as the next run does
+		})
+		b.ordered(models.RunOrder{What: models.OrderAcceptedRun})
+		time.Sleep(5 * time.Second)
+		stop()
+		if last := b.runs[len(b.runs)-1]; last.State != models.RunDone || !last.Accepted || b.desk.orders[1].State != models.OrderDone {
+			t.Errorf("%+v, %+v", last, b.desk.orders[1])
+		}
+	})
+}
+
+// What is ordered may fail, in whatever way: the person is told, and the next order is
+// carried out. An order whose process is told to stop is given back.
+func TestOrdersThatFail(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-03 12:00")
+		b := newBooks(202604)
+		b.periods[202604].State = models.PeriodRun
+		b.desk.fails, b.desk.accounts, b.desk.slow = errors.New("the disk is full"), clients(1), time.Second
+		r := newRig(t, b, quickly)
+		stop := r.run(t)
+		b.ordered(models.RunOrder{What: models.OrderRehearsal})
+		time.Sleep(10 * time.Second)
+		b.change(func() {
+			if o := b.desk.orders[0]; o.State != models.OrderFailed || o.Error != "the disk is full" {
+				t.Errorf("%+v", o)
+			}
+			b.panics[202604] = 1
+		})
+		b.ordered(models.RunOrder{What: models.OrderRun})
+		b.ordered(models.RunOrder{What: models.OrderRehearsal, Attempt: 10})
+		time.Sleep(10 * time.Second)
+		b.change(func() {
+			if o := b.desk.orders[1]; o.State != models.OrderFailed || !strings.Contains(o.Error, "money overflow") {
+				t.Errorf("a panic: %+v", o)
+			}
+			if o := b.desk.orders[2]; o.State != models.OrderFailed || !strings.Contains(o.Error, "10 processes have ended") {
+				t.Errorf("tried five times: %+v", o)
+			}
+			b.desk.fails, b.desk.accounts = nil, clients(1000)
+		})
+		b.ordered(models.RunOrder{What: models.OrderRehearsal})
+		time.Sleep(10 * time.Second)
+		b.change(func() { b.desk.lost = true })
+		time.Sleep(10 * time.Second)
+		b.change(func() {
+			if o := b.desk.orders[3]; o.State != models.OrderWorking {
+				t.Errorf("an order that another process has taken up: %+v", o)
+			}
+			b.desk.lost = false
+		})
+		b.ordered(models.RunOrder{What: models.OrderRehearsal})
+		time.Sleep(10 * time.Second)
+		stop()
+		if o := b.desk.orders[4]; o.State != models.OrderWaiting {
+			t.Errorf("an order that was under way at the end: %+v", o)
+		}
+	})
+}
+
+// A comparison says how many differences nothing explains, and the log does.
+func TestComparisonIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-03 12:00")
+		b := newBooks(202604)
+		b.periods[202604].State = models.PeriodRun
+		b.desk.uncompared = true
+		r := newRig(t, b, quickly)
+		b.desk.orders = []*models.RunOrder{{ID: 1, Period: 202604, State: models.OrderDone, Rehearsal: &models.Rehearsal{Terms: r.Settler.Programme.Digest()}}}
+		stop := r.run(t)
+		time.Sleep(5 * time.Second)
+		stop()
+		c := b.desk.compared
+		if c == nil || c.Run != 5 || c.Accounts != 2 || c.Unexplained != 1 || c.OtherTerms || len(c.Named[0].Facts) != 1 {
+			t.Fatalf("%+v", c)
+		}
+		if !strings.Contains(r.log.String(), "no fact explains it") || !slices.ContainsFunc(c.Named, func(o models.AccountOutcomes) bool { return o.AccountID == 2 && len(o.Facts) == 0 }) {
+			t.Errorf("%+v\n%s", c, r.log)
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"referral/models"
+)
+
+// orderColumns is an order without what it found.
+const orderColumns = `order_id, period, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
+	chunks_through, chunks_all, finished_at, error`
+
+func orderFields(o *models.RunOrder, seen, finished **time.Time) []any {
+	return []any{
+		&o.ID, &o.Period, &o.What, &o.Full, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
+		&o.Through, &o.All, finished, &o.Error,
+	}
+}
+
+func scanOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
+	var seen, finished *time.Time
+	err = row.Scan(orderFields(&o, &seen, &finished)...)
+	o.At, o.Seen, o.FinishedAt = o.At.UTC(), zeroTime(seen), zeroTime(finished)
+	return o, err
+}
+
+func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
+	var seen, finished *time.Time
+	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison)...)
+	o.At, o.Seen, o.FinishedAt = o.At.UTC(), zeroTime(seen), zeroTime(finished)
+	return o, err
+}
+
+// OrderRun keeps a person's order for a scheduler and records the act. The same order
+// that has not ended is found instead: made is then false, and nothing is recorded unless
+// the act uses up an approval.
+func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error) {
+	err = s.write(ctx, fmt.Sprintf("ordering %s of %s", o.What, o.Period), func(tx *tx) error {
+		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, what, "full", requested_by, requester_subject, requested_at)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, o.Period, o.What, o.Full, o.By.Name, o.By.Subject, tx.now)
+		if err != nil {
+			return err
+		}
+		if made = rows == 1; made || act.Approval != nil {
+			if err := tx.recordAction(act); err != nil {
+				return err
+			}
+		}
+		found, err := tx.pgx.Query(ctx, "SELECT "+orderColumns+" FROM run_orders WHERE period = $1 AND what = $2 AND state IN ('waiting', 'working')", o.Period, o.What)
+		if err != nil {
+			return err
+		}
+		order, err = pgx.CollectExactlyOneRow(found, scanOrder)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errRetry // the other one has ended in this moment
+		}
+		return err
+	})
+	return order, made, err
+}
+
+// ClaimRunOrder takes up the oldest order that waits, or whose process has said nothing
+// for a minute by the database's clock, and is taken for dead. found is false when there
+// is none, or when other terms are in force than this process has.
+func (s *Store) ClaimRunOrder(ctx context.Context) (o models.RunOrder, found bool, err error) {
+	err = s.write(ctx, "taking up an order", func(tx *tx) error {
+		found = false
+		if err := tx.holdTerms(ctx); err != nil {
+			return err
+		}
+		rows, err := tx.pgx.Query(ctx, `WITH free AS (SELECT order_id FROM run_orders
+				WHERE state = 'waiting' OR state = 'working' AND seen_at < clock_timestamp() - interval '1 minute'
+				ORDER BY order_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+			UPDATE run_orders SET state = 'working', attempt = attempt + 1, seen_at = clock_timestamp(), chunks_through = 0, chunks_all = 0
+			WHERE order_id = (SELECT order_id FROM free)
+			RETURNING `+orderColumns)
+		if err != nil {
+			return err
+		}
+		o, err = pgx.CollectExactlyOneRow(rows, scanOrder)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		found = err == nil
+		return err
+	})
+	if errors.Is(err, ErrOtherTerms) {
+		return o, false, nil
+	}
+	return o, found, err
+}
+
+// ownedOrder is the order while this attempt works on it: $1 and $2.
+const ownedOrder = " WHERE order_id = $1 AND attempt = $2 AND state = 'working'"
+
+// NoteRunOrder says that a process still works on an order, and how far it is. held is
+// false when another process has taken it up.
+func (s *Store) NoteRunOrder(ctx context.Context, o models.RunOrder) (held bool, err error) {
+	return s.changeOrder(ctx, o, "noting the progress of", "seen_at = clock_timestamp(), chunks_through = $3, chunks_all = $4", o.Through, o.All)
+}
+
+// ReleaseRunOrder gives an order back for another process to take up.
+func (s *Store) ReleaseRunOrder(ctx context.Context, o models.RunOrder) error {
+	_, err := s.changeOrder(ctx, o, "giving back", "state = 'waiting'")
+	return err
+}
+
+// EndRunOrder keeps what an order has come to: its rehearsal if it was one, or its Error.
+func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
+	state := models.OrderDone
+	if o.Error != "" {
+		state = models.OrderFailed
+	}
+	var asOf *time.Time
+	if o.Rehearsal != nil {
+		asOf = &o.Rehearsal.AsOf
+	}
+	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7", state, s.now(), validText(o.Error), o.Rehearsal, asOf)
+	return err
+}
+
+func (s *Store) changeOrder(ctx context.Context, o models.RunOrder, what, set string, args ...any) (held bool, err error) {
+	rows, err := s.change(ctx, fmt.Sprintf("%s order %d", what, o.ID), "UPDATE run_orders SET "+set+ownedOrder, append([]any{o.ID, o.Attempt}, args...)...)
+	return rows == 1, err
+}
+
+// RunOrders is up to limit orders about a period, the newest first, without what they
+// found.
+func (s *Store) RunOrders(ctx context.Context, p models.Period, limit int) ([]models.RunOrder, error) {
+	return list(ctx, s, fmt.Sprintf("reading the orders of %s", p), scanOrder,
+		"SELECT "+orderColumns+" FROM run_orders WHERE period = $1 ORDER BY order_id DESC LIMIT $2", p, limit)
+}
+
+// RunOrder is one order with what it found. found is false when there is none.
+func (s *Store) RunOrder(ctx context.Context, id int64) (o models.RunOrder, found bool, err error) {
+	return s.wholeOrder(ctx, "order_id = $1", id)
+}
+
+// LastRehearsal is the newest rehearsal of a period that is done. found is false when
+// there is none.
+func (s *Store) LastRehearsal(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error) {
+	return s.wholeOrder(ctx, "period = $1 AND what = 'rehearse' AND state = 'done'", p)
+}
+
+func (s *Store) wholeOrder(ctx context.Context, which string, value any) (o models.RunOrder, found bool, err error) {
+	orders, err := list(ctx, s, "reading an order", scanWholeOrder,
+		"SELECT "+orderColumns+", result, comparison FROM run_orders WHERE "+which+" ORDER BY order_id DESC LIMIT 1", value)
+	if err != nil || len(orders) == 0 {
+		return o, false, err
+	}
+	return orders[0], true, nil
+}
+
+// RunsOf is up to limit runs of a period, the newest first.
+func (s *Store) RunsOf(ctx context.Context, p models.Period, limit int) ([]models.Run, error) {
+	var records []runRecord
+	err := s.gorm.WithContext(ctx).Where("period = ?", p).Order("run_id DESC").Limit(limit).Find(&records).Error
+	return convert(records, (*runRecord).run), wrap(fmt.Sprintf("reading the runs of %s", p), err)
+}
+
+// PostedTotals is what the runs of a period have posted.
+func (s *Store) PostedTotals(ctx context.Context, p models.Period) (totals models.Totals, err error) {
+	err = s.snapshot(ctx, "reading what is posted", func(tx *tx) (err error) {
+		totals, err = tx.postedTotals(p)
+		return err
+	})
+	return totals, err
+}
