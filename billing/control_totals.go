@@ -392,3 +392,40 @@ func PostedLines(inv *models.AuditInvoice) map[string]PostedLine {
 	}
 	return lines
 }
+
+// DaysByStep is the segments of a month by what they are for, each with the percent of
+// one kind alone.
+func DaysByStep(month models.Period, discounts []models.Discount, segments []models.Segment) map[models.CostKey][]models.Segment {
+	keyed := map[models.CostKey][]models.Segment{}
+	for _, s := range segments {
+		invitee, inviter := ByKind(s)
+		if invitee > 0 {
+			key := models.CostKey{Month: month, Kind: models.Invitee}
+			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Invitee: invitee})
+		}
+		if inviter > 0 {
+			key := models.CostKey{Month: month, Kind: models.Inviter, Step: StepOn(discounts, s.From)}
+			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Inviter: inviter})
+		}
+	}
+	return keyed
+}
+
+// ByStep divides the amount of a line by what its days are for. The last part takes the
+// rest, so that they sum to the amount; what is for no day of a discount is unexplained.
+func ByStep(month models.Period, discounts []models.Discount, line PostedLine) map[models.CostKey]models.Money {
+	days := DaysByStep(month, discounts, line.Segments)
+	keys := slices.SortedFunc(maps.Keys(days), models.CostKey.Compare)
+	parts, rest := map[models.CostKey]models.Money{}, line.Amount
+	for i, key := range keys {
+		parts[key] = rest
+		if i < len(keys)-1 {
+			parts[key] = Share(line.Amount, percentDays(days[key]), line.Segments)
+		}
+		rest = rest.Add(-parts[key])
+	}
+	if rest != 0 {
+		parts[models.CostKey{Month: month, Kind: bucketUnexplained}] = rest
+	}
+	return parts
+}

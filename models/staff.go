@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -189,6 +190,11 @@ type CostKey struct {
 	Month Period
 	Kind  DiscountKind
 	Step  int // of the ladder; 0 of a new client's discount
+}
+
+// Compare orders costs by month, kind and step.
+func (k CostKey) Compare(other CostKey) int {
+	return cmp.Or(cmp.Compare(k.Month, other.Month), cmp.Compare(k.Kind, other.Kind), cmp.Compare(k.Step, other.Step))
 }
 
 // Cost is what discounts cost, or are expected to cost, signed as added to invoices.

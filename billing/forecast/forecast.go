@@ -3,7 +3,6 @@
 package forecast
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -72,7 +71,7 @@ func Of(p *billing.Programme, c *models.AccountHistory, today models.Date) map[m
 	month := today.Period()
 	for range Months {
 		line := models.Line{From: month.First(), To: month.End(), Amount: spend}
-		for key, days := range byKey(month, discounts, billing.Within(nil, timeline, &line)) {
+		for key, days := range billing.DaysByStep(month, discounts, billing.Within(nil, timeline, &line)) {
 			if amount := billing.DiscountOn(&line, days); amount != 0 {
 				costs[key] = -amount
 			}
@@ -121,23 +120,6 @@ func spendOf(p *billing.Programme, c *models.AccountHistory, present models.Peri
 	return sum / models.Money(max(1, len(months)))
 }
 
-// byKey is the segments of a month, each with the percent of one kind alone.
-func byKey(month models.Period, discounts []models.Discount, segments []models.Segment) map[models.CostKey][]models.Segment {
-	keyed := map[models.CostKey][]models.Segment{}
-	for _, s := range segments {
-		invitee, inviter := billing.ByKind(s)
-		if invitee > 0 {
-			key := models.CostKey{Month: month, Kind: models.Invitee}
-			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Invitee: invitee})
-		}
-		if inviter > 0 {
-			key := models.CostKey{Month: month, Kind: models.Inviter, Step: billing.StepOn(discounts, s.From)}
-			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Inviter: inviter})
-		}
-	}
-	return keyed
-}
-
 // Actual is what the ledger holds for the invoices of a month, by kind and step.
 type Actual struct {
 	month models.Period
@@ -160,49 +142,20 @@ func (a *Actual) Account(c *models.AccountHistory) {
 				continue
 			}
 			for _, line := range billing.PostedLines(&c.Invoices[i]) {
-				a.add(c.Stored.Discounts, line)
+				for key, amount := range billing.ByStep(a.month, c.Stored.Discounts, line) {
+					a.costs[key] = a.costs[key].Add(amount)
+				}
 			}
 		}
 	})
 }
 
-// add divides the amount of a line by kind and step. The last part takes the rest, so
-// that they sum to the amount.
-func (a *Actual) add(discounts []models.Discount, line billing.PostedLine) {
-	parts := byKey(a.month, discounts, line.Segments)
-	keys := slices.SortedFunc(maps.Keys(parts), compareKeys)
-	rest := line.Amount
-	for i, key := range keys {
-		amount := rest
-		if i < len(keys)-1 {
-			days := 0
-			for _, s := range parts[key] {
-				days += s.PercentDays()
-			}
-			amount = billing.Share(line.Amount, days, line.Segments)
-			rest = rest.Add(-amount)
-		}
-		a.costs[key] = a.costs[key].Add(amount)
-	}
-	if len(keys) == 0 && line.Amount != 0 {
-		key := models.CostKey{Month: a.month, Kind: Unexplained}
-		a.costs[key] = a.costs[key].Add(line.Amount)
-	}
-}
-
-// Unexplained is the kind of what was posted for no day of a discount.
-const Unexplained models.DiscountKind = "unexplained"
-
 // Costs is the sums by kind and step.
 func (a *Actual) Costs() []models.Cost { return inOrder(a.costs) }
 
-func compareKeys(a, b models.CostKey) int {
-	return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Step, b.Step))
-}
-
 func inOrder(costs map[models.CostKey]models.Money) []models.Cost {
 	list := make([]models.Cost, 0, len(costs))
-	for _, key := range slices.SortedFunc(maps.Keys(costs), compareKeys) {
+	for _, key := range slices.SortedFunc(maps.Keys(costs), models.CostKey.Compare) {
 		list = append(list, models.Cost{CostKey: key, Amount: costs[key]})
 	}
 	return list

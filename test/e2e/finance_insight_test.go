@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"referral/internal/ru"
+	"referral/models"
 	"referral/test/browser"
 )
 
@@ -40,5 +42,9 @@ func TestStaffSeeWhatAClientSees(t *testing.T) {
 		sees(t, p, "Подозрения", "Поиска еще не было")
 		p.Follow(func() { p.Click("Обязательства") })
 		sees(t, p, "Обязательства", "Прогноза еще нет")
+		p.Follow(func() { p.Click("Что, если") })
+		p.Fill("Процент ступени 1", "10")
+		p.Follow(func() { p.Click("Сравнить") })
+		sees(t, p, "сейчас 20", "По видам и ступеням", "По нынешним условиям", ru.Off(models.Money(-deal/5), ""), ru.Off(models.Money(-deal/10), ""))
 	})
 }

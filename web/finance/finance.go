@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"referral/billing"
@@ -23,6 +24,7 @@ type Store interface {
 	ProposalStore
 	QueueStore
 	InsightStore
+	SimulationStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -75,6 +77,8 @@ func (o *Options) validate() error {
 type Service struct {
 	o    Options
 	acts []Act
+
+	simulating sync.Mutex // held while terms are compared
 }
 
 // New makes the service. The error says which option is missing.

@@ -71,6 +71,7 @@ const (
 
 	pathSuspicions  = "/finance/suspicions"
 	pathLiabilities = "/finance/liabilities"
+	pathSimulate    = "/finance/simulate"
 	pathStyle       = "/finance/finance.css"
 
 	// PathPortalAssets is where the assets of the personal account are served to staff.
@@ -121,6 +122,7 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/suspicions", moneyRole, p.suspicions),
 		p.staff("POST /finance/suspicions/{fingerprint}/seen", markingRole, p.markSeen),
 		p.staff("GET /finance/liabilities", moneyRole, p.liabilities),
+		p.staff("GET /finance/simulate", moneyRole, p.simulate),
 		auth.Route{Pattern: "GET " + PathPortalAssets + "{name}", Access: auth.Anyone, Handler: http.HandlerFunc(p.o.Portal.Asset)},
 		auth.Route{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
 	)

@@ -32,6 +32,7 @@ func now() time.Time { return time.Date(2026, 5, 3, 12, 0, 0, 0, moscow) }
 type world struct {
 	worldActs
 	worldInsight
+	worldSimulation
 
 	err      error
 	tampered int64 // entries of the journal
@@ -215,6 +216,7 @@ var access = map[string]struct {
 	"POST /finance/acts/dead-letter-discard/{subject}": {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
 	"GET /finance/suspicions":                          {"/finance/suspicions", money},
 	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /finance/simulate":                            {"/finance/simulate", money},
 	"GET /finance/liabilities":                         {"/finance/liabilities", money},
 	"GET /finance/proposals":                           {"/finance/proposals", models.Roles},
 	"GET /finance/proposals/{proposal}":                {"/finance/proposals/1", models.Roles},

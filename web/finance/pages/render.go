@@ -22,7 +22,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-var pageNames = []string{"months", "month", "sign", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "suspicions", "liabilities", "error"}
+var pageNames = []string{"months", "month", "sign", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "suspicions", "liabilities", "simulate", "error"}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {
@@ -34,7 +34,8 @@ func (p *Pages) functions() template.FuncMap {
 		"count":  func(n int64) string { return ru.Number(int(n)) },
 		"act":    actPath, "letterAct": deadLetterAct, "proposed": p.o.Service.ActTitle,
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
-		"cost":   func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
+		"cost": func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
+		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
 		"flat": chart.Flat, "cell": p.cell, "isNumber": isNumber, "upper": strings.ToUpper,
 	}
@@ -103,6 +104,7 @@ var tabs = []tab{
 	{Name: "Очередь", Path: pathQueue, roles: moneyRole},
 	{Name: "Решения", Path: pathProposals, roles: everyRole},
 	{Name: "Обязательства", Path: pathLiabilities, roles: moneyRole},
+	{Name: "Что, если", Path: pathSimulate, roles: moneyRole},
 	{Name: "Подозрения", Path: pathSuspicions, roles: moneyRole},
 	{Name: "Журнал", Path: pathJournal, roles: moneyRole},
 }
