@@ -423,7 +423,27 @@ func (d *demo) show(ctx context.Context) error {
 		fmt.Fprintf(d.out, "  %s ties\n", period)
 	}
 	fmt.Fprintln(d.out)
+	if err := d.registerCompany(ctx, account); err != nil {
+		return err
+	}
 	return d.keepFindings(ctx)
+}
+
+// companySize is how many clients of one company enter one code within an hour, so that
+// there is something to suspect.
+const companySize = 6
+
+// registerCompany has clients of one company enter the code of an account.
+func (d *demo) registerCompany(ctx context.Context, inviter int64) error {
+	code, known := d.codes.Code(inviter)
+	if !known {
+		return nil
+	}
+	company := workload.Company(int64(d.options.accounts+newClients+1), companySize, code, d.now().Add(-24*time.Hour))
+	if err := d.kafka.Send(ctx, &d.sent, slices.Values(company)); err != nil {
+		return err
+	}
+	return d.awaitConsumed(ctx)
 }
 
 // keepFindings keeps for the staff pages what a night finds: the reconciliation of every

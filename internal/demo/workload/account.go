@@ -101,3 +101,19 @@ func Registration(id int64, at time.Time) Message {
 	a := &account{id: id, taxID: fmt.Sprintf("78%08d", id%100_000_000), registered: occurrence{at: at}}
 	return a.registration().message(false)
 }
+
+// Company is some clients who are not among the generated ones: PBXs of one company,
+// which enter the code of a client a few minutes after one another.
+func Company(first int64, clients int, code string, at time.Time) []Message {
+	var messages []Message
+	for n := range clients {
+		a := &account{id: first + int64(n), attempts: []attempt{{occurrence: occurrence{at: at.Add(time.Duration(n) * 7 * time.Minute)}}}}
+		registration := registered{
+			AccountID: a.id, Name: fmt.Sprintf("ООО «Кольцо», филиал %d", n+1), TaxID: "7811223344", RegisteredAt: at.Add(-72 * time.Hour),
+			Email: fmt.Sprintf("office-%d@kolco.example", n+1), Phone: "+78125550101",
+		}
+		messages = append(messages,
+			a.event(Registered, "r", pbx, "pbx.registered.v1", registration.RegisteredAt, registration).message(false), a.attemptEvent(0, code).message(false))
+	}
+	return messages
+}
