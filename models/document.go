@@ -84,6 +84,9 @@ const (
 	ResultRejected ResultStatus = "rejected"
 )
 
+// ResultNone stands for no answer where documents are selected by their answer.
+const ResultNone ResultStatus = "none"
+
 // DocumentHistory is what happened to a document of the ledger since it was posted.
 type DocumentHistory struct {
 	PostedAt  time.Time // zero when it was not asked for

@@ -104,6 +104,31 @@ type RegisterCursor struct {
 	Sequence  int
 }
 
+// RegisterFilter selects documents of the register; what is zero selects all.
+type RegisterFilter struct {
+	Posted    Period // required: the period that they were posted into
+	Period    Period // of the invoice
+	AccountID int64
+	TaxID     string
+	Reason    AdjustmentReason
+	Currency  string
+	AtLeast   *Money       // as added to the invoice: a discount is negative
+	AtMost    *Money       //
+	Answer    ResultStatus // billing's answer that counts, or ResultNone
+	After     RegisterCursor
+}
+
+// Narrowed tells whether a filter may leave documents of its posting period out.
+func (f *RegisterFilter) Narrowed() bool {
+	return *f != RegisterFilter{Posted: f.Posted, After: f.After}
+}
+
+// CurrencyTotal is the number and the sum of documents in one currency.
+type CurrencyTotal struct {
+	Currency string
+	CountedAmount
+}
+
 // Cursor is the place just behind the entry.
 func (e *RegisterEntry) Cursor() RegisterCursor {
 	return RegisterCursor{AccountID: e.AccountID, InvoiceID: e.InvoiceID, Sequence: e.Sequence}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -120,45 +119,6 @@ func (s *Store) FindAccounts(ctx context.Context, text string, account int64, do
 		f.RegisteredAt = zeroTime(registered)
 		return f, err
 	}, searchQuery, text, account, owner.AccountID, owner.InvoiceID, searchLimit)
-}
-
-// registerQuery is a page of the documents posted into period $1 behind the document
-// ($2, $3, $4), in the order of accounts. The first part reads the period's own rows
-// by the key; the others find, by their small indexes, what is stored elsewhere.
-const registerQuery = `WITH page AS (
-	(SELECT * FROM adjustments WHERE storage_period = $1 AND posting_period = $1 AND (account_id, invoice_id, sequence) > ($2, $3, $4)
-		ORDER BY account_id, invoice_id, sequence LIMIT $5)
-	UNION ALL (SELECT * FROM adjustments WHERE posting_period = $1 AND posting_period <> period AND storage_period <> $1
-		AND (account_id, invoice_id, sequence) > ($2, $3, $4) ORDER BY account_id, invoice_id, sequence LIMIT $5)
-	UNION ALL (SELECT * FROM adjustments WHERE posting_period = $1 AND period = $1 AND period <> storage_period
-		AND (account_id, invoice_id, sequence) > ($2, $3, $4) ORDER BY account_id, invoice_id, sequence LIMIT $5)
-	ORDER BY account_id, invoice_id, sequence LIMIT $5)
-` + registerEntries
-
-// registerEntries is the documents of page as entries of the register.
-const registerEntries = `SELECT d.account_id, coalesce(a.name, ''), coalesce(a.tax_id, ''), d.adjustment_id, d.invoice_id, d.sequence, d.period, d.posting_period,
-	d.currency, d.amount_minor, d.reason, d.posted_at, c.published_at IS NOT NULL, coalesce(r.status, ''), r.at,
-	EXISTS (SELECT FROM document_resends s WHERE s.account_id = d.account_id AND s.document_id = d.adjustment_id AND s.rejected_at >= r.at),
-	EXISTS (SELECT FROM document_write_offs w WHERE w.account_id = d.account_id AND w.document_id = d.adjustment_id)
-FROM page d
-LEFT JOIN accounts a ON a.account_id = d.account_id
-LEFT JOIN run_chunks c ON c.run_id = d.run_id AND c.chunk_no = d.chunk_no
-LEFT JOIN LATERAL (SELECT status, at FROM results r WHERE r.adjustment_id = d.adjustment_id ORDER BY r.at DESC, r.status DESC LIMIT 1) r ON true
-ORDER BY d.account_id, d.invoice_id, d.sequence`
-
-// Register is up to limit documents that were posted into a period, behind a cursor,
-// by account, invoice and sequence.
-func (s *Store) Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error) {
-	return list(ctx, s, fmt.Sprintf("reading the register of %s", posted), scanRegisterEntry,
-		registerQuery, posted, after.AccountID, after.InvoiceID, after.Sequence, limit)
-}
-
-func scanRegisterEntry(row pgx.CollectableRow) (e models.RegisterEntry, err error) {
-	var answered *time.Time
-	err = row.Scan(&e.AccountID, &e.Name, &e.TaxID, (*[16]byte)(&e.DocumentID), &e.InvoiceID, &e.Sequence, &e.Period, &e.PostingPeriod,
-		&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Answer, &answered, &e.Resent, &e.WrittenOff)
-	e.PostedAt, e.AnsweredAt = e.PostedAt.UTC(), zeroTime(answered)
-	return e, err
 }
 
 // rejectedQuery is documents whose latest answer is a rejection that nobody has

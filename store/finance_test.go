@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -32,7 +33,7 @@ func (l *life) register(posted models.Period, page int) []models.RegisterEntry {
 	var all []models.RegisterEntry
 	var after models.RegisterCursor
 	for {
-		part, err := l.Register(l.Context(), posted, after, page)
+		part, err := l.Register(l.Context(), models.RegisterFilter{Posted: posted, After: after}, page)
 		if err != nil {
 			l.Fatal(err)
 		}
@@ -139,6 +140,66 @@ func TestRegisterHasEveryDocumentOnce(t *testing.T) {
 	i := slices.IndexFunc(entries, func(e models.RegisterEntry) bool { return e.DocumentID == adjustment885 })
 	if i < 0 || entries[i].Answer != models.ResultRejected || !entries[i].Published || entries[i].Name != "client 885" || entries[i].TaxID != "tax 885" {
 		t.Errorf("the rejected document is %+v", entries[max(i, 0)])
+	}
+}
+
+// A filter lets the same documents through on every page, in the totals and in an export.
+func TestRegisterFilters(t *testing.T) {
+	t.Parallel()
+	l := rejectedMonth(t)
+	l.facts(moved(april(885, 1, 300000), 202605, 200000))
+	l.calm()
+	all := l.register(202604, 1000)
+	amount := func(m models.Money) *models.Money { return &m }
+	for name, check := range map[string]struct {
+		filter models.RegisterFilter
+		passes func(*models.RegisterEntry) bool
+	}{
+		"everything":    {models.RegisterFilter{}, func(*models.RegisterEntry) bool { return true }},
+		"month":         {models.RegisterFilter{Period: 202604}, func(e *models.RegisterEntry) bool { return e.Period == 202604 }},
+		"account":       {models.RegisterFilter{AccountID: 885}, func(e *models.RegisterEntry) bool { return e.AccountID == 885 }},
+		"tax id":        {models.RegisterFilter{TaxID: "tax 885"}, func(e *models.RegisterEntry) bool { return e.TaxID == "tax 885" }},
+		"reason":        {models.RegisterFilter{Reason: models.ReasonRun}, func(e *models.RegisterEntry) bool { return e.Reason == models.ReasonRun }},
+		"currency":      {models.RegisterFilter{Currency: "USD"}, func(*models.RegisterEntry) bool { return false }},
+		"amount":        {models.RegisterFilter{AtMost: amount(-142000)}, func(e *models.RegisterEntry) bool { return e.Amount <= -142000 }},
+		"larger amount": {models.RegisterFilter{AtLeast: amount(-141999)}, func(e *models.RegisterEntry) bool { return e.Amount >= -141999 }},
+		"rejected":      {models.RegisterFilter{Answer: models.ResultRejected}, func(e *models.RegisterEntry) bool { return e.Answer == models.ResultRejected }},
+		"unanswered":    {models.RegisterFilter{Answer: models.ResultNone}, func(e *models.RegisterEntry) bool { return e.Answer == "" }},
+		"several":       {models.RegisterFilter{AccountID: 885, Answer: models.ResultRejected, Reason: models.ReasonRun}, func(e *models.RegisterEntry) bool { return e.DocumentID == adjustment885 }},
+	} {
+		var want []models.RegisterEntry
+		for i := range all {
+			if check.passes(&all[i]) {
+				want = append(want, all[i])
+			}
+		}
+		check.filter.Posted = 202604
+		var found, exported []models.RegisterEntry
+		for f := check.filter; ; {
+			page, err := l.Register(t.Context(), f, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			found, f.After = append(found, page...), page[0].Cursor()
+		}
+		err := l.EachRegisterEntry(t.Context(), check.filter, func(e *models.RegisterEntry) error { exported = append(exported, *e); return nil })
+		totals, failed := l.RegisterTotals(t.Context(), check.filter)
+		if err != nil || failed != nil || !slices.Equal(found, want) || !slices.Equal(exported, want) {
+			t.Errorf("%s: %d on pages, %d exported, want %d: %v, %v", name, len(found), len(exported), len(want), err, failed)
+		}
+		if sum := sumOf(want); len(want) > 0 && (len(totals) != 1 || totals[0].CountedAmount != sum) || len(want) == 0 && len(totals) != 0 {
+			t.Errorf("%s: totals %+v, want %+v", name, totals, sum)
+		}
+		if name != "currency" && len(want) == 0 {
+			t.Errorf("%s: the test has no such document", name)
+		}
+	}
+	stop := errors.New("the reader has gone")
+	if err := l.EachRegisterEntry(t.Context(), models.RegisterFilter{Posted: 202604}, func(*models.RegisterEntry) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -72,7 +72,7 @@ const (
 )
 
 // postedInto is the documents that were posted into a period, each found by an index:
-// see registerQuery.
+// see registerParts.
 const postedInto = `SELECT * FROM adjustments WHERE storage_period = %[1]d AND posting_period = %[1]d
 	UNION ALL SELECT * FROM adjustments WHERE posting_period = %[1]d AND posting_period <> period AND storage_period <> %[1]d
 	UNION ALL SELECT * FROM adjustments WHERE posting_period = %[1]d AND period = %[1]d AND period <> storage_period`

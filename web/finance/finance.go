@@ -7,7 +7,6 @@ package finance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ import (
 type Store interface {
 	ProposalStore
 	QueueStore
+	RegisterStore
 	InsightStore
 	SimulationStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
@@ -31,7 +31,6 @@ type Store interface {
 	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
 	Invitations(ctx context.Context, account int64, after models.UUID, limit int) ([]models.Invitation, error)
 	InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error)
-	Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) ([]models.RegisterEntry, error)
 	Rejected(ctx context.Context, limit int) ([]models.RejectedDocument, error)
 	ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error)
 	HeldServices(ctx context.Context) (map[string]models.CountedAmount, error)
@@ -212,41 +211,4 @@ func (s *Service) Queue(ctx context.Context) (q Queue, err error) {
 		}
 	}
 	return q, nil
-}
-
-// Register is a page of the documents posted into a period, by account, invoice and
-// sequence. next is the cursor of the page behind it, nil on the last one.
-func (s *Service) Register(ctx context.Context, posted models.Period, after models.RegisterCursor, limit int) (page []models.RegisterEntry, next *models.RegisterCursor, err error) {
-	page, err = s.o.Store.Register(ctx, posted, after, limit+1)
-	if err != nil || len(page) <= limit {
-		return page, nil, err
-	}
-	page = page[:limit]
-	cursor := page[limit-1].Cursor()
-	return page, &cursor, nil
-}
-
-// exportBatch is how many documents an export reads at a time: its memory does not
-// grow with the register.
-const exportBatch = 5000
-
-// EachDocument hands every document posted into a period to see, in the order of the
-// register.
-func (s *Service) EachDocument(ctx context.Context, posted models.Period, see func(*models.RegisterEntry) error) error {
-	var after models.RegisterCursor
-	for {
-		page, err := s.o.Store.Register(ctx, posted, after, exportBatch)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := see(&page[i]); err != nil {
-				return fmt.Errorf("exporting the register of %s: %w", posted, err)
-			}
-		}
-		if len(page) < exportBatch {
-			return nil
-		}
-		after = page[len(page)-1].Cursor()
-	}
 }

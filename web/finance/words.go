@@ -66,6 +66,10 @@ var states = map[any]status{
 	billing.DocumentResent:     {"Передан повторно", "wait"},
 	billing.DocumentWrittenOff: {"Списан", "plain"},
 
+	models.ResultNone:     {"ответа нет", ""},
+	models.ResultApplied:  {"проведен", ""},
+	models.ResultRejected: {"отклонен", ""},
+
 	models.ReasonRun:            {"расчет за месяц", ""},
 	models.ReasonLateFact:       {"данные поступили позже", ""},
 	models.ReasonInvoiceRevised: {"счет изменился", ""},

@@ -49,7 +49,7 @@ func (p *Pages) staff(pattern string, roles []models.Role, show handler) auth.Ro
 
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case errors.Is(err, errNotFound), errors.Is(err, finance.ErrUnknownAct):
+	case errors.Is(err, errNotFound), errors.Is(err, finance.ErrUnknownAct), errors.Is(err, finance.ErrBadFilter):
 		p.ErrorPage(w, r, pageNotFound)
 	case errors.Is(err, errBadForm):
 		p.ErrorPage(w, r, pageBadForm)

@@ -154,11 +154,11 @@ func (p *Pages) addSignature(r *http.Request, v *monthView) error {
 	if found {
 		v.Signed = &signed
 	}
-	after, _, err := cursorOf(r.URL.Query())
+	filter, err := finance.ReadRegisterFilter(models.RegisterFilter{}, r.URL.Query())
 	if err != nil {
-		return errNotFound
+		return err
 	}
-	page, next, err := p.o.Service.Corrections(r.Context(), v.Period, after, correctionPage)
+	page, next, err := p.o.Service.Corrections(r.Context(), v.Period, filter.After, correctionPage)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (p *Pages) addSignature(r *http.Request, v *monthView) error {
 		v.Corrections = append(v.Corrections, registerRow{RegisterEntry: page[i], State: billing.RegisterState(&page[i])})
 	}
 	if next != nil {
-		v.More = finance.MonthPath(v.Period) + "?" + cursorQuery(next).Encode() + "#after"
+		v.More = finance.MonthPath(v.Period) + "?" + finance.RegisterQuery(models.RegisterFilter{}, next).Encode() + "#after"
 	}
 	return nil
 }

@@ -87,14 +87,32 @@ func (w *world) InvoiceOwner(_ context.Context, invoice string) (int64, bool, er
 	return 885, invoice == "INV-1", w.err
 }
 
-func (w *world) Register(_ context.Context, posted models.Period, after models.RegisterCursor, limit int) (page []models.RegisterEntry, err error) {
-	for account := after.AccountID + 1; posted == 202604 && account <= 250 && len(page) < limit; account++ {
-		page = append(page, models.RegisterEntry{
-			AccountID: account, Name: "ООО «Клиент»", TaxID: "0012345678", InvoiceID: fmt.Sprint("INV-", account), Sequence: 1, Period: 202604, PostingPeriod: 202604,
-			Currency: "RUB", Amount: -142000, Reason: models.ReasonRun, PostedAt: now(), Published: true,
-		})
+func (w *world) Register(_ context.Context, f models.RegisterFilter, limit int) (page []models.RegisterEntry, err error) {
+	for account := f.After.AccountID + 1; f.Posted == 202604 && account <= 250 && len(page) < limit; account++ {
+		if f.AccountID == 0 || f.AccountID == account {
+			page = append(page, models.RegisterEntry{
+				AccountID: account, Name: "ООО «Клиент»", TaxID: "0012345678", InvoiceID: fmt.Sprint("INV-", account), Sequence: 1, Period: 202604, PostingPeriod: 202604,
+				Currency: "RUB", Amount: -142000, Reason: models.ReasonRun, PostedAt: now(), Published: true,
+			})
+		}
 	}
 	return page, w.err
+}
+
+func (w *world) RegisterTotals(ctx context.Context, f models.RegisterFilter) ([]models.CurrencyTotal, error) {
+	f.After = models.RegisterCursor{}
+	page, err := w.Register(ctx, f, 1000)
+	return []models.CurrencyTotal{{Currency: "RUB", CountedAmount: models.Counted(int64(len(page)), models.Money(len(page))*-142000)}}, err
+}
+
+func (w *world) EachRegisterEntry(ctx context.Context, f models.RegisterFilter, see func(*models.RegisterEntry) error) error {
+	page, err := w.Register(ctx, f, 1000)
+	for i := range page {
+		if err := see(&page[i]); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error) {
@@ -377,7 +395,13 @@ func TestRegisterAndItsExportsAgree(t *testing.T) {
 	if err != nil || failed != nil || wrong != nil || formula != "SUM(K2:K251)" || value != "0012345678" || sum != "-355000" {
 		t.Errorf("XLSX: %q = %q, tax id %q, %v, %v, %v", formula, sum, value, err, failed, wrong)
 	}
-	for _, path := range []string{"/finance/register/2026-04/export?format=pdf", "/finance/register/2026-13/export?format=csv", "/finance/register?period=2020-01", "/finance/register?account=x"} {
+	narrow := r.Get(browser, "/finance/register?period=2026-04&client=17&from=-1+420%2C00&answer=none&reason=run")
+	one, err := csv.NewReader(strings.NewReader(r.Get(browser, "/finance/register/2026-04/export?format=csv&client=17").Body)).ReadAll()
+	if body := strings.ReplaceAll(narrow.Body, "\u00a0", " "); strings.Count(body, "<th scope=\"row\">") != 1 || !strings.Contains(body, "<dd>−1 420,00 ₽</dd>") ||
+		!strings.Contains(body, `value="-1 420,00"`) || !strings.Contains(body, "client=17&amp;from=-1&#43;420%2C00&amp;period=2026-04&amp;reason=run&amp;format=csv") || err != nil || len(one) != 2 {
+		t.Errorf("one client: %d records exported, %v, %s", len(one), err, body)
+	}
+	for _, path := range []string{"/finance/register?answer=maybe", "/finance/register?from=much", "/finance/register/2026-04/export?format=csv&client=x", "/finance/register/2026-04/export?format=pdf", "/finance/register/2026-13/export?format=csv", "/finance/register?period=2020-01", "/finance/register?account=x"} {
 		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
 		}

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"referral/billing"
 	"referral/models"
+	"referral/web/finance"
 	"referral/web/finance/export"
 	"referral/web/middleware"
 )
@@ -20,13 +20,18 @@ import (
 const registerPage = 100
 
 type registerView struct {
-	Months  []models.Period // that may be chosen
-	Month   models.MonthOverview
-	Sum     models.CountedAmount // of all documents posted into the month
-	Rows    []registerRow
-	Next    string // address of the next page; empty on the last
-	First   string // address of the first page; empty on it
-	Formats []string
+	Months   []models.Period // that may be chosen
+	Filter   models.RegisterFilter
+	Narrowed bool                   // the filter may leave documents of the month out
+	Client   string                 // the account or the tax id of the filter
+	Totals   []models.CurrencyTotal // of all documents that the filter lets through
+	Into     models.CountedAmount   // of the documents of the month, those of closed months
+	Rows     []registerRow
+	Next     string // address of the next page; empty on the last
+	First    string // address of the first page; empty on it
+	Exports  []exportLink
+	Reasons  []models.AdjustmentReason
+	Answers  []models.ResultStatus
 }
 
 type registerRow struct {
@@ -34,32 +39,35 @@ type registerRow struct {
 	State billing.DocumentState
 }
 
+type exportLink struct{ Name, Path string }
+
 // register is the documents posted into a month, page by page.
 func (p *Pages) register(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 	months, err := p.o.Service.Months(r.Context())
 	if err != nil {
 		return err
 	}
-	v, err := registerOf(months, r.URL.Query().Get("period"))
+	v, err := registerOf(months, r.URL.Query())
 	if err != nil {
 		return err
 	}
 	if len(months) > 0 {
-		if err := p.fillRegister(r, &v); err != nil {
+		if err := p.fillRegister(r.Context(), &v); err != nil {
 			return err
 		}
 	}
 	return p.render(w, r, http.StatusOK, "register", frame{Title: "Реестр документов", Here: pathRegister, Body: v})
 }
 
-// registerOf chooses the month: the newest one with documents unless one is named.
-func registerOf(months []models.MonthOverview, named string) (v registerView, err error) {
-	v.Formats = export.Formats
+// registerOf reads the filter. Its month is the newest one with documents unless one is
+// named. The totals of a whole month are known without reading a document.
+func registerOf(months []models.MonthOverview, q url.Values) (v registerView, err error) {
+	v.Reasons, v.Answers = finance.Reasons, finance.Answers
 	for i := range months {
 		v.Months = append(v.Months, months[i].Period)
 	}
 	chosen := slices.IndexFunc(months, func(m models.MonthOverview) bool { return postedInto(&m).Count > 0 })
-	if named != "" {
+	if named := q.Get("period"); named != "" {
 		period, err := models.ParsePeriod(named)
 		if err != nil {
 			return v, errNotFound
@@ -69,8 +77,13 @@ func registerOf(months []models.MonthOverview, named string) (v registerView, er
 		}
 	}
 	if chosen = max(chosen, 0); chosen < len(months) {
-		v.Month, v.Sum = months[chosen], postedInto(&months[chosen])
+		v.Filter.Posted, v.Into = months[chosen].Period, months[chosen].Into
+		v.Totals = []models.CurrencyTotal{{CountedAmount: postedInto(&months[chosen])}}
 	}
+	if v.Filter, err = finance.ReadRegisterFilter(v.Filter, q); err != nil {
+		return v, err
+	}
+	v.Client = finance.RegisterQuery(v.Filter, nil).Get("client")
 	return v, nil
 }
 
@@ -82,52 +95,53 @@ func postedInto(m *models.MonthOverview) models.CountedAmount {
 	}
 }
 
-func (p *Pages) fillRegister(r *http.Request, v *registerView) error {
-	after, given, err := cursorOf(r.URL.Query())
-	if err != nil {
-		return errNotFound
-	}
-	page, next, err := p.o.Service.Register(r.Context(), v.Month.Period, after, registerPage)
+func (p *Pages) fillRegister(ctx context.Context, v *registerView) error {
+	page, next, err := p.o.Service.Register(ctx, v.Filter, registerPage)
 	if err != nil {
 		return err
+	}
+	if v.Narrowed = v.Filter.Narrowed(); v.Narrowed {
+		if v.Totals, err = p.o.Service.RegisterTotals(ctx, v.Filter); err != nil {
+			return err
+		}
 	}
 	for i := range page {
 		v.Rows = append(v.Rows, registerRow{RegisterEntry: page[i], State: billing.RegisterState(&page[i])})
 	}
-	here := url.Values{"period": {v.Month.Period.String()}}
-	if given {
-		v.First = pathRegister + "?" + here.Encode()
+	if v.Filter.After != (models.RegisterCursor{}) {
+		v.First = registerPath(pathRegister, v.Filter, nil)
 	}
 	if next != nil {
-		v.Next = pathRegister + "?" + here.Encode() + "&" + cursorQuery(next).Encode()
+		v.Next = registerPath(pathRegister, v.Filter, next)
+	}
+	for _, format := range export.Formats {
+		path := registerPath(pathRegister+"/"+v.Filter.Posted.String()+"/export", v.Filter, nil)
+		v.Exports = append(v.Exports, exportLink{formatNames[format], path + "&format=" + format})
 	}
 	return nil
 }
 
-// cursorQuery is a cursor as [cursorOf] reads it.
-func cursorQuery(c *models.RegisterCursor) url.Values {
-	return url.Values{"account": {strconv.FormatInt(c.AccountID, 10)}, "invoice": {c.InvoiceID}, "sequence": {strconv.Itoa(c.Sequence)}}
+var formatNames = map[string]string{"xlsx": "XLSX", "csv": "CSV", "csv-excel": "CSV для Excel"}
+
+// registerPath is the address of documents that a filter lets through.
+func registerPath(path string, f models.RegisterFilter, after *models.RegisterCursor) string {
+	q := finance.RegisterQuery(f, after)
+	q.Set("period", f.Posted.String())
+	return path + "?" + q.Encode()
 }
 
-func cursorOf(q url.Values) (after models.RegisterCursor, given bool, err error) {
-	if !q.Has("account") {
-		return after, false, nil
-	}
-	if after.AccountID, err = strconv.ParseInt(q.Get("account"), 10, 64); err != nil {
-		return after, true, err
-	}
-	after.InvoiceID = q.Get("invoice")
-	after.Sequence, err = strconv.Atoi(q.Get("sequence"))
-	return after, true, err
-}
-
-// exportRegister streams the whole register of a month to a file. What fails after the
-// first byte ends the connection, so that no short file passes for a whole one.
+// exportRegister streams the documents of a month that a filter lets through to a file.
+// What fails after the first byte ends the connection, so that no short file passes for
+// a whole one.
 func (p *Pages) exportRegister(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 	period, err := models.ParsePeriod(r.PathValue("period"))
 	format := r.URL.Query().Get("format")
 	if err != nil || !slices.Contains(export.Formats, format) {
 		return errNotFound
+	}
+	filter, err := finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query())
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", export.ContentType(format))
 	name := fmt.Sprintf("register-%s.%s", period, export.Extension(format))
@@ -136,7 +150,7 @@ func (p *Pages) exportRegister(w http.ResponseWriter, r *http.Request, _ models.
 	ctx, cancel := longRequest(w, r)
 	defer cancel()
 	err = export.Register(w, format, period, p.o.Zone, func(see func(*models.RegisterEntry) error) error {
-		return p.o.Service.EachDocument(ctx, period, see)
+		return p.o.Service.EachDocument(ctx, filter, see)
 	})
 	if err != nil {
 		middleware.RecordError(r.Context(), err)
