@@ -31,7 +31,10 @@ func TestSimulationEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := finance.New(finance.Options{Store: endless{}, Programme: p, Now: time.Now, Replay: func(context.Context, int64, *models.Message) error { return nil }})
+		s, err := finance.New(finance.Options{
+			Store: endless{}, Programme: p, Now: time.Now, Replay: func(context.Context, int64, *models.Message) error { return nil },
+			Sign: func(_ context.Context, s models.Signature) (models.Signature, error) { return s, nil },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
