@@ -25,6 +25,7 @@ type Store interface {
 	RegisterStore
 	InsightStore
 	SimulationStore
+	RunStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -86,7 +87,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{o: o}
-	s.acts = slices.Concat(s.queueActs(), s.signingActs())
+	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs())
 	return s, nil
 }
 

@@ -95,6 +95,18 @@ var states = map[any]status{
 	models.ActionSignIn:          {"вход", ""},
 	models.ActionConfiguration:   {"запуск с другими настройками", ""},
 
+	models.OrderRehearsal:   {"Проверочный расчет", ""},
+	models.OrderRun:         {"Расчет", ""},
+	models.OrderAcceptedRun: {"Расчет сверх пределов", ""},
+	models.OrderWaiting:     {"Ждет службы расчета", "wait"},
+	models.OrderWorking:     {"Выполняется", "wait"},
+	models.OrderDone:        {"Выполнен", "good"},
+	models.OrderFailed:      {"Не удался", "bad"},
+
+	models.RunRegular:     {"весь месяц", ""},
+	models.RunDifferences: {"изменения после расчета", ""},
+	models.RunFull:        {"все клиенты заново", ""},
+
 	models.ProposalOpen:      {"Ждет решения", "wait"},
 	models.ProposalApproved:  {"Утверждено", "good"},
 	models.ProposalRejected:  {"Отклонено", "bad"},

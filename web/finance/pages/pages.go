@@ -57,7 +57,7 @@ func New(o Options) (*Pages, error) {
 	}
 	p := &Pages{o: o}
 	var err error
-	p.templates, err = htmlpage.Read(templateFiles, p.functions(), []string{"layout.html", "parts.html"}, pageNames)
+	p.templates, err = htmlpage.Read(templateFiles, p.functions(), []string{"layout.html", "parts.html", "rehearsed.html"}, pageNames)
 	return p, err
 }
 
@@ -69,6 +69,7 @@ const (
 	pathQueue    = "/finance/queue"
 	pathJournal  = "/finance/journal"
 
+	pathRehearsals  = "/finance/rehearsals/"
 	pathSuspicions  = "/finance/suspicions"
 	pathLiabilities = "/finance/liabilities"
 	pathSimulate    = "/finance/simulate"
@@ -106,6 +107,11 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("POST /finance/months/{period}/reopen", financeRole, p.proposeReopen),
 		p.staff("GET /finance/months/{period}/report", moneyRole, p.report),
 		p.staff("GET /finance/months/{period}/report/export", moneyRole, p.exportReport),
+		p.staff("GET /finance/months/{period}/run", moneyRole, p.runs),
+		p.staff("POST /finance/months/{period}/run", financeRole, p.orderRun),
+		p.staff("POST /finance/months/{period}/run/accept", financeRole, p.proposeAcceptance),
+		p.staff("GET /finance/rehearsals/{order}", moneyRole, p.rehearsal),
+		p.staff("GET /finance/rehearsals/{order}/export", moneyRole, p.exportRehearsal),
 		p.staff("GET /finance/clients", everyRole, p.clients),
 		p.staff("GET /finance/clients/{account}", everyRole, p.client),
 		p.staff("GET /finance/clients/{account}/portal", everyRole, p.clientPortal),

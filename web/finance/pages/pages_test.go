@@ -32,6 +32,7 @@ func now() time.Time { return time.Date(2026, 5, 3, 12, 0, 0, 0, moscow) }
 // documents of April.
 type world struct {
 	worldActs
+	worldRuns
 	worldInsight
 	worldSimulation
 
@@ -213,6 +214,11 @@ var access = map[string]struct {
 	"GET /finance/months/{period}/sign":               {"/finance/months/2026-04/sign", money},
 	"POST /finance/months/{period}/sign":              {"/finance/months/2026-04/sign", acting},
 	"POST /finance/months/{period}/reopen":            {"/finance/months/2026-03/reopen", acting},
+	"GET /finance/months/{period}/run":                {"/finance/months/2026-04/run", money},
+	"POST /finance/months/{period}/run":               {"/finance/months/2026-04/run", acting},
+	"POST /finance/months/{period}/run/accept":        {"/finance/months/2026-04/run/accept", acting},
+	"GET /finance/rehearsals/{order}":                 {"/finance/rehearsals/7", money},
+	"GET /finance/rehearsals/{order}/export":          {"/finance/rehearsals/7/export?format=csv", money},
 	"GET /finance/clients":                            {"/finance/clients?q=885", models.Roles},
 	"GET /finance/clients/{account}":                  {"/finance/clients/885", models.Roles},
 	"GET /finance/clients/{account}/portal":           {"/finance/clients/885/portal", models.Roles},

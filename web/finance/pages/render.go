@@ -22,7 +22,7 @@ var templateFiles embed.FS
 //go:embed assets/finance.css
 var style []byte
 
-var pageNames = []string{"months", "month", "sign", "report", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "suspicions", "liabilities", "simulate", "error"}
+var pageNames = []string{"months", "month", "sign", "report", "run", "rehearsal", "clients", "client", "invoice", "register", "queue", "journal", "act", "proposals", "proposal", "suspicions", "liabilities", "simulate", "error"}
 
 // functions is what the templates print values with.
 func (p *Pages) functions() template.FuncMap {

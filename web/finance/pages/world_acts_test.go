@@ -130,7 +130,13 @@ func (w *world) Proposal(_ context.Context, id int64) (models.Proposal, bool, er
 }
 
 func (w *world) OpenProposals(context.Context, int) ([]models.Proposal, error) {
-	return []models.Proposal{openProposal}, w.err
+	open := []models.Proposal{openProposal}
+	for _, p := range w.made {
+		if p.State == models.ProposalOpen {
+			open = append(open, p)
+		}
+	}
+	return open, w.err
 }
 
 func (w *world) DecidedProposals(_ context.Context, before int64, limit int) (page []models.Proposal, err error) {

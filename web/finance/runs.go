@@ -1,0 +1,271 @@
+package finance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"referral/internal/ru"
+	"referral/models"
+)
+
+// RunStore is the methods of the storage that runs and rehearsals use.
+type RunStore interface {
+	OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error)
+	RunOrders(ctx context.Context, p models.Period, limit int) ([]models.RunOrder, error)
+	RunOrder(ctx context.Context, id int64) (o models.RunOrder, found bool, err error)
+	LastRehearsal(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error)
+	RunsOf(ctx context.Context, p models.Period, limit int) ([]models.Run, error)
+	Progress(ctx context.Context, run models.Run) (through, all int, err error)
+}
+
+// MonthRuns is what was run and ordered of a month.
+type MonthRuns struct {
+	models.MonthOverview
+	Runs     []RunView         // the newest first
+	Orders   []models.RunOrder // the newest first, without what they found
+	Last     *models.RunOrder  // the newest rehearsal that is done; nil for none
+	Proposal *models.Proposal  // to let the braked run pass; nil for none
+	Idle     time.Duration     // how long an order waits that no scheduler takes up; 0 for none
+}
+
+// RunView is a run, with how far it is.
+type RunView struct {
+	models.Run
+	Through, All int      // chunks of its present phase; only while it works
+	Why          []string // why the brake holds it, in Russian
+}
+
+// runsShown is how many runs and orders of a month are shown.
+const runsShown = 20
+
+// patience is how long an order may wait for a scheduler before the page says that none
+// seems to run.
+const patience = 30 * time.Second
+
+// MonthRuns is what was run and ordered of a month. found is false when the month is not
+// known.
+func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthRuns, found bool, err error) {
+	months, err := s.o.Store.SomeMonths(ctx, period)
+	if err != nil || len(months) == 0 {
+		return m, false, err
+	}
+	m.MonthOverview = months[0]
+	runs, err := s.o.Store.RunsOf(ctx, period, runsShown)
+	if err != nil {
+		return m, true, err
+	}
+	for _, run := range runs {
+		v := RunView{Run: run}
+		if run.Brake != "" {
+			v.Why = s.brakeWords(run, strings.Split(run.Brake, "; "))
+		}
+		if run.Active() {
+			if v.Through, v.All, err = s.o.Store.Progress(ctx, run); err != nil {
+				return m, true, err
+			}
+		}
+		m.Runs = append(m.Runs, v)
+	}
+	if m.Orders, err = s.o.Store.RunOrders(ctx, period, runsShown); err != nil {
+		return m, true, err
+	}
+	for i := range m.Orders {
+		if o := &m.Orders[i]; o.State == models.OrderWaiting {
+			if waits := s.o.Now().Sub(o.At); waits > patience {
+				m.Idle = max(m.Idle, waits)
+			}
+		}
+	}
+	last, rehearsed, err := s.o.Store.LastRehearsal(ctx, period)
+	if err != nil {
+		return m, true, err
+	}
+	if rehearsed {
+		m.Last = &last
+	}
+	m.Proposal, err = s.openAcceptance(ctx, period)
+	return m, true, err
+}
+
+func (s *Service) openAcceptance(ctx context.Context, period models.Period) (*models.Proposal, error) {
+	open, err := s.o.Store.OpenProposals(ctx, openLimit)
+	for i := range open {
+		if open[i].What == models.ActionAcceptRun && open[i].Subject == period.String() {
+			return &open[i], err
+		}
+	}
+	return nil, err
+}
+
+// Braked is the run that the brake holds; nil for none.
+func (m *MonthRuns) Braked() *RunView {
+	for i := range m.Runs {
+		if m.Runs[i].State == models.RunBraked {
+			return &m.Runs[i]
+		}
+	}
+	return nil
+}
+
+// Working tells whether anything of the month is ordered or runs.
+func (m *MonthRuns) Working() bool {
+	for i := range m.Runs {
+		if m.Runs[i].Active() {
+			return true
+		}
+	}
+	return m.Active("") != nil
+}
+
+// Active is the order of a kind that has not ended, of any kind for the empty one; nil
+// when there is none.
+func (m *MonthRuns) Active(what models.RunOrderKind) *models.RunOrder {
+	for i := range m.Orders {
+		if o := &m.Orders[i]; o.Active() && (what == "" || o.What == what) {
+			return o
+		}
+	}
+	return nil
+}
+
+// Rehearsal is one order for a rehearsal. found is false when there is none.
+func (s *Service) Rehearsal(ctx context.Context, id int64) (o models.RunOrder, found bool, err error) {
+	o, found, err = s.o.Store.RunOrder(ctx, id)
+	return o, found && o.What == models.OrderRehearsal, err
+}
+
+var orderActs = map[models.RunOrderKind]models.OperatorActionKind{models.OrderRehearsal: models.ActionRehearse, models.OrderRun: models.ActionRun}
+
+// OrderRun orders a rehearsal or a run of a month; the same that has not ended is not
+// ordered again. The error is a Refusal when it is not possible.
+func (s *Service) OrderRun(ctx context.Context, staff models.Staff, period models.Period, what models.RunOrderKind, full bool) error {
+	act, known := orderActs[what]
+	if !known {
+		return Refusal("Выберите, что сделать: проверочный расчет или расчет.")
+	}
+	if months, err := s.o.Store.SomeMonths(ctx, period); err != nil || len(months) == 0 {
+		return errors.Join(err, fmt.Errorf("%w: month %s", ErrUnknownAct, period))
+	}
+	if first := period.First(); first > s.o.Programme.Local(s.o.Now()) {
+		return Refusal("Месяц начнется " + ru.Date(first) + ": рассчитывать пока нечего.")
+	}
+	o := models.RunOrder{Period: period, What: what, Full: full, By: PersonOf(staff)}
+	_, _, err := s.o.Store.OrderRun(ctx, o, models.OperatorAction{Who: staff.Name, Role: staff.Role(), What: act, Subject: period.String()})
+	return err
+}
+
+// runActs is letting a run pass the brake.
+func (s *Service) runActs() []Act {
+	return []Act{{
+		What: models.ActionAcceptRun, Roles: []models.Role{models.RoleFinance}, Title: "Провести расчет сверх пределов", OwnPage: true,
+		Prepare: s.prepareAcceptance, Apply: s.acceptRun,
+	}}
+}
+
+func (s *Service) prepareAcceptance(ctx context.Context, subject string) (p Prepared, err error) {
+	period, err := models.ParsePeriod(subject)
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", ErrUnknownAct, err)
+	}
+	m, found, err := s.MonthRuns(ctx, period)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: month %s", ErrUnknownAct, period)
+	}
+	if err != nil {
+		return p, err
+	}
+	run := m.Braked()
+	if run == nil {
+		return p, Refusal("Расчет этого месяца не остановлен пределами.")
+	}
+	p.Facts = []PreparedFact{
+		{Name: "Месяц", Value: ru.MonthTitle(period), Link: MonthPath(period) + "/run"},
+		{Name: "Расчет", Value: fmt.Sprintf("№ %d от %s", run.ID, ru.Moment(run.StartedAt, s.o.Programme.Zone))},
+		{Name: "Документов", Value: ru.Number(int(run.Totals.Documents))},
+		{Name: "Скидок", Value: ru.Off(run.Totals.Amount, "")},
+		{Name: "Пакетов SMS", Value: ru.Number(int(run.Totals.Packages))},
+	}
+	for _, why := range run.Why {
+		p.Preview.Notes = append(p.Preview.Notes, "Остановлен: "+why+".")
+	}
+	p.Preview.Notes = append(p.Preview.Notes, fmt.Sprintf("При остановке: документов %s, скидок %s, пакетов SMS %s. Месяц будет рассчитан заново по данным на момент расчета и проведен без проверки пределов.",
+		ru.Number(int(run.Totals.Documents)), ru.Off(run.Totals.Amount, ""), ru.Number(int(run.Totals.Packages))))
+	return p, nil
+}
+
+// acceptRun orders the run that may pass the brake, by two persons.
+func (s *Service) acceptRun(ctx context.Context, p *models.Proposal, action models.OperatorAction) error {
+	period, err := models.ParsePeriod(p.Subject)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknownAct, err)
+	}
+	m, found, err := s.MonthRuns(ctx, period)
+	if err != nil {
+		return err
+	}
+	run := m.Braked()
+	if !found || run == nil {
+		return Refusal("Расчет этого месяца больше не остановлен пределами.")
+	}
+	o := models.RunOrder{Period: m.Period, What: models.OrderAcceptedRun, Full: run.Kind == models.RunFull, By: action.Approval.By}
+	_, _, err = s.o.Store.OrderRun(ctx, o, action)
+	return err
+}
+
+// brakeWords is in Russian which limits a run exceeds.
+func (s *Service) brakeWords(run models.Run, exceeded []string) []string {
+	limits := s.o.Programme.LimitsFor(run)
+	words := make([]string, len(exceeded))
+	for i, why := range exceeded {
+		switch {
+		case strings.HasSuffix(why, "(largest_total)"):
+			words[i] = fmt.Sprintf("скидок на %s, предел — %s", ru.Money(max(run.Totals.Amount, -run.Totals.Amount), ""), ru.Money(limits.LargestTotal, ""))
+		case strings.HasSuffix(why, "(largest_full_share)"):
+			words[i] = fmt.Sprintf("скидка 100 %% у %s из %s клиентов, предел — %d %%", ru.Number(int(run.Totals.Full)), ru.Number(int(run.Totals.Accounts)), limits.LargestFull)
+		case strings.HasSuffix(why, "(largest_change)"):
+			words[i] = fmt.Sprintf("скидки изменились к прошлому месяцу больше чем на %d %%", limits.LargestChange)
+		default:
+			words[i] = why
+		}
+	}
+	return words
+}
+
+// BrakeWords is in Russian which limits a rehearsed run would exceed.
+func (s *Service) BrakeWords(r *models.RehearsedRun) []string {
+	return s.brakeWords(models.Run{Period: r.Period, Kind: r.Kind, Totals: r.Totals}, r.Brake)
+}
+
+// DifferenceWords says in Russian what has come between a rehearsal and a run.
+func DifferenceWords(f *models.DifferenceFact) string {
+	switch f.Kind {
+	case models.DiffInvoiceCame:
+		return fmt.Sprintf("пришел счет %s, редакция %d", f.InvoiceID, f.To)
+	case models.DiffInvoiceRevised:
+		return fmt.Sprintf("счет %s изменен: редакция %d вместо %d", f.InvoiceID, f.To, f.From)
+	case models.DiffInvoiceMoved:
+		return fmt.Sprintf("счет %s перешел в другой месяц", f.InvoiceID)
+	case models.DiffDocumentPosted:
+		return fmt.Sprintf("другой расчет провел документ по счету %s", f.InvoiceID)
+	case models.DiffPercent:
+		return fmt.Sprintf("скидка «%s» с %s: %d %% вместо %d %%", Words(f.Discount), ru.Date(f.Day), f.To, f.From)
+	case models.DiffActivation:
+		return fmt.Sprintf("клиент %d ввел код %s", f.Other, ru.Date(f.Day))
+	case models.DiffPromoEnded:
+		return "промо-период закончился " + ru.Date(f.Day)
+	case models.DiffTerminated:
+		return "клиент отключился " + ru.Date(f.Day)
+	case models.DiffPackage:
+		return fmt.Sprintf("заработано пакетов по %d SMS: %d вместо %d", f.Other, f.To, f.From)
+	case models.DiffParked:
+		return strings.TrimSpace("расчет не удался "+f.InvoiceID) + ": " + f.Detail
+	case models.DiffWasParked:
+		return "в проверочном расчете рассчитать не удалось"
+	case models.DiffTerms:
+		return "изменились условия программы"
+	}
+	return string(f.Kind)
+}
