@@ -152,6 +152,17 @@ func (c *Checks) Objections() []string {
 	return list
 }
 
+// red is what stands against signing.
+func (c *Checks) red() []string {
+	var list []string
+	for i := range c.List {
+		if !c.List[i].OK {
+			list = append(list, c.List[i].What)
+		}
+	}
+	return list
+}
+
 // Checks is what has to be true of a month that is signed. found is false when the month
 // is not known.
 func (s *Service) Checks(ctx context.Context, period models.Period) (c Checks, found bool, err error) {
@@ -196,28 +207,44 @@ func (s *Service) Checks(ctx context.Context, period models.Period) (c Checks, f
 // settle.
 var unfinished = []billing.BreakKind{billing.BreakRejected, billing.BreakUnanswered, billing.BreakUnpublished, billing.BreakIncomplete}
 
+// What is checked, where signing itself finds it again.
+const (
+	checkOver    = "Месяц закончился"
+	checkBrake   = "Расчет не остановлен пределами"
+	checkStale   = "Поздних данных нет"
+	checkTies    = "Все сходится"
+	checkParked  = "Все рассчитано"
+	checkHeld    = "Для всех услуг есть правило"
+	checkPackets = "Пакеты прежних месяцев отправлены"
+	checkEarlier = "Прежние месяцы подписаны"
+)
+
 func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check {
 	const queue = BasePath + "/queue"
 	last := m.LastRun
 	running := last != nil && (last.State == models.RunRehearsing || last.State == models.RunPosting)
 	checked := cmp.Or(m.Checked, &models.ReconciliationReport{})
 	fresh := m.Checked != nil && (last == nil || !last.FinishedAt.After(checked.CheckedAt))
+	none := "" // unless nothing is known
+	if m.Checked == nil {
+		none = "сверки еще не было"
+	}
 	waits := checked.OnTheWay
 	for _, kind := range unfinished {
 		waits += checked.Kinds[string(kind)]
 	}
 	return []Check{
-		{What: "Месяц закончился", OK: over, Do: "дождаться конца месяца"},
+		{What: checkOver, OK: over, Do: "дождаться конца месяца"},
 		{What: "Расчет проведен", OK: m.State != models.PeriodOpen && !running, Do: "дождаться ночного расчета или провести его: referral run " + m.Period.String()},
-		{What: "Расчет не остановлен пределами", OK: !m.Braked, Do: "проверить суммы и разрешить расчет", Link: MonthPath(m.Period)},
-		{What: "Все рассчитано", OK: m.Parked == 0, Now: counted(m.Parked, entries), Do: "устранить причины", Link: queue, Objection: objection(m.Parked, "parked accounts and invoices")},
-		{What: "Поздних данных нет", OK: m.Stale == 0, Now: counted(m.Stale, clients), Do: "дождаться ближайшей ночи или рассчитать: referral run " + m.Period.String()},
-		{What: "Сверка проведена после расчета", OK: fresh, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
-		{What: "Все сходится", OK: m.Checked != nil && checked.Wrong == 0, Now: counted(checked.Wrong, breaks), Do: "разобрать расхождения", Link: MonthPath(m.Period) + "#breaks"},
-		{What: "Биллинг ответил по всем документам", OK: m.Checked != nil && waits == 0, Now: counted(waits, documents), Do: "отклоненные передать повторно или списать, об остальных узнать в биллинге", Link: queue},
-		{What: "Для всех услуг есть правило", OK: m.Held.Count == 0, Now: counted(m.Held.Count, lines), Do: "добавить услуги в условия", Link: queue, Objection: objection(m.Held.Count, "lines of services that the terms do not name")},
-		{What: "Пакеты прежних месяцев отправлены", OK: packages == 0, Now: counted(packages, packets), Do: "рассчитать эти месяцы", Link: queue, Objection: objection(packages, "packages of earlier months that no invoice has named")},
-		{What: "Прежние месяцы подписаны", OK: len(open) == 0, Now: monthNames(open), Do: "сначала подписать их", Link: BasePath},
+		{What: checkBrake, OK: !m.Braked, Do: "проверить суммы и разрешить расчет", Link: MonthPath(m.Period)},
+		{What: checkParked, OK: m.Parked == 0, Now: counted(m.Parked, entries), Do: "устранить причины", Link: queue, Objection: objection(m.Parked, "parked accounts and invoices")},
+		{What: checkStale, OK: m.Stale == 0, Now: counted(m.Stale, clients), Do: "дождаться ближайшей ночи или рассчитать: referral run " + m.Period.String()},
+		{What: "Сверка проведена после расчета", OK: fresh, Now: none, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
+		{What: checkTies, OK: m.Checked != nil && checked.Wrong == 0, Now: cmp.Or(counted(checked.Wrong, breaks), none), Do: "разобрать расхождения", Link: MonthPath(m.Period) + "#breaks"},
+		{What: "Биллинг ответил по всем документам", OK: m.Checked != nil && waits == 0, Now: cmp.Or(counted(waits, documents), none), Do: "отклоненные передать повторно или списать, об остальных узнать в биллинге", Link: queue},
+		{What: checkHeld, OK: m.Held.Count == 0, Now: counted(m.Held.Count, lines), Do: "добавить услуги в условия", Link: queue, Objection: objection(m.Held.Count, "lines of services that the terms do not name")},
+		{What: checkPackets, OK: packages == 0, Now: counted(packages, packets), Do: "рассчитать эти месяцы", Link: queue, Objection: objection(packages, "packages of earlier months that no invoice has named")},
+		{What: checkEarlier, OK: len(open) == 0, Now: monthNames(open), Do: "сначала подписать их", Link: BasePath},
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 
 // Overriding is the details of a proposal to sign a month in spite of objections.
 type Overriding struct {
-	Why string `json:"why"`
+	Why string   `json:"why"`
+	Red []string `json:"red"` // what stood against it; nothing else is overridden
 }
 
 // signingActs is signing a month, and taking the signature back.
@@ -41,7 +42,7 @@ func (s *Service) ProposeClose(ctx context.Context, staff models.Staff, period m
 		if override, err = checkReason(override); err != nil {
 			return nil, Refusal("Не все готово к подписи. Напишите, почему месяц подписывают вопреки этому: не длиннее 500 знаков.")
 		}
-		r.Details, r.Notes = Overriding{override}, []string{"Вопреки возражениям: " + override}
+		r.Details, r.Notes = Overriding{override, checks.red()}, []string{"Вопреки возражениям: " + override}
 	}
 	return s.Submit(ctx, staff, r)
 }
@@ -99,11 +100,16 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
 		}
 	}
-	_, err = s.o.Sign(ctx, models.Signature{
-		Period: c.Period, Who: action.Who, Role: action.Role, Reason: p.Reason, Override: override.Why, Objections: c.Objections(),
+	signature := models.Signature{
+		Period: c.Period, Who: action.Who, Role: action.Role, Reason: p.Reason, Objections: c.Objections(),
 		ProposedBy: p.Proposer.Name, ProposedAt: p.ProposedAt, Approval: action.Approval,
-	})
+	}
+	_, err = s.o.Sign(ctx, signature)
 	var no *models.NotClosed
+	if errors.As(err, &no) && override.covers(no) {
+		signature.Override = override.Why
+		_, err = s.o.Sign(ctx, signature)
+	}
 	switch {
 	case errors.As(err, &no) && no.Already != nil:
 		return Refusal("Месяц уже подписан: " + no.Already.Who + ", " + ru.Moment(no.Already.At, s.o.Programme.Zone) + ".")
@@ -117,6 +123,15 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 		return Refusal("Пока месяц сверяли, расчет провел в него документы. Попробуйте еще раз.")
 	}
 	return err
+}
+
+// covers tells whether a month may be signed against what has been found: all of it
+// stood against it when it was proposed.
+func (o *Overriding) covers(no *models.NotClosed) bool {
+	if o.Why == "" || no.Already != nil || len(no.Obstacles) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(no.Objections, func(recorded string) bool { return !slices.Contains(o.Red, checkOf(recorded)) })
 }
 
 func (s *Service) prepareReopen(ctx context.Context, subject string) (p Prepared, err error) {

@@ -195,23 +195,23 @@ func BreakWords(kind string) BreakText {
 	return BreakText{What: kind}
 }
 
-// objections is what may stand against signing a month and against taking the signature back: how it begins where it is
-// recorded, and in Russian.
-var objections = []struct{ recorded, words string }{
-	{"it is not over before", "месяц заканчивается"},
-	{"it does not tie:", "не сходится, расхождений:"},
-	{"accounts to be settled again:", "клиентов с поздними данными:"},
-	{"the brake holds a run that would post to it", "расчет остановлен пределами"},
-	{"earlier periods are open:", "не подписаны прежние месяцы:"},
-	{"parked accounts and invoices:", "не рассчитано клиентов и счетов:"},
-	{"lines of services that the terms do not name:", "строк услуг, которых нет в условиях:"},
-	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:"},
-	{"it has not been run", "расчет не проведен"},
-	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц"},
+// objections is what may stand against signing a month and against taking the signature
+// back: how it begins where it is recorded, in Russian, and the check that shows it before.
+var objections = []struct{ recorded, words, check string }{
+	{"it is not over before", "месяц заканчивается", checkOver},
+	{"it does not tie:", "не сходится, расхождений:", checkTies},
+	{"accounts to be settled again:", "клиентов с поздними данными:", checkStale},
+	{"the brake holds a run that would post to it", "расчет остановлен пределами", checkBrake},
+	{"earlier periods are open:", "не подписаны прежние месяцы:", checkEarlier},
+	{"parked accounts and invoices:", "не рассчитано клиентов и счетов:", checkParked},
+	{"lines of services that the terms do not name:", "строк услуг, которых нет в условиях:", checkHeld},
+	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:", checkPackets},
+	{"it has not been run", "расчет не проведен", ""},
+	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц", ""},
 	// Against taking a signature back.
-	{"it is not closed", "месяц не подписан"},
-	{"later periods are closed:", "подписаны более поздние месяцы:"},
-	{"a run of it is under way", "идет расчет этого месяца"},
+	{"it is not closed", "месяц не подписан", ""},
+	{"later periods are closed:", "подписаны более поздние месяцы:", ""},
+	{"a run of it is under way", "идет расчет этого месяца", ""},
 }
 
 // ObjectionWords is what stands against signing a month, in Russian; what has no words
@@ -232,4 +232,14 @@ func ObjectionWords(recorded string) string {
 		return o.words + rest
 	}
 	return recorded
+}
+
+// checkOf is the check that shows an objection before it is found; empty for none.
+func checkOf(recorded string) string {
+	for _, o := range objections {
+		if strings.HasPrefix(recorded, o.recorded) {
+			return o.check
+		}
+	}
+	return ""
 }

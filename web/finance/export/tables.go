@@ -2,8 +2,10 @@ package export
 
 import (
 	"io"
+	"slices"
 	"time"
 
+	"referral/models"
 	"referral/web/finance"
 )
 
@@ -14,6 +16,17 @@ type Table struct {
 	Columns []string
 	Rows    [][]any
 	Totals  bool // a spreadsheet sums its amounts up
+}
+
+// IsNumber tells whether all values of a column are numbers, which stand to the right.
+func (t Table) IsNumber(column int) bool {
+	return !slices.ContainsFunc(t.Rows, func(row []any) bool {
+		switch row[column].(type) {
+		case models.Money, int64, int:
+			return false
+		}
+		return true
+	})
 }
 
 // State is a state or a reason: in words for people, as it is written for programs.

@@ -252,15 +252,6 @@ func (p *Pages) exportReport(w http.ResponseWriter, r *http.Request, _ models.St
 	return export.Tables(w, format, v.Tables, p.o.Zone)
 }
 
-// isNumber tells whether a value of a table stands to the right.
-func isNumber(value any) bool {
-	switch value.(type) {
-	case models.Money, int64, int:
-		return true
-	}
-	return false
-}
-
 // cell is a value of a table of a report, as its page shows it.
 func (p *Pages) cell(value any) string {
 	switch v := value.(type) {

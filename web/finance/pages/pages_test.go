@@ -109,6 +109,9 @@ func (w *world) RegisterTotals(ctx context.Context, f models.RegisterFilter) ([]
 
 func (w *world) EachRegisterEntry(ctx context.Context, f models.RegisterFilter, see func(*models.RegisterEntry) error) error {
 	page, err := w.Register(ctx, f, 1000)
+	if err != nil {
+		return err
+	}
 	for i := range page {
 		if err := see(&page[i]); err != nil {
 			return err

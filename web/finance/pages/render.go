@@ -37,7 +37,7 @@ func (p *Pages) functions() template.FuncMap {
 		"cost": func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
 		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
-		"flat": chart.Flat, "cell": p.cell, "isNumber": isNumber, "upper": strings.ToUpper,
+		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
 	}
 }
 

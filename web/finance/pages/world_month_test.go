@@ -254,6 +254,12 @@ func TestSigningIsRefused(t *testing.T) {
 		len(w.recorded) != 0 {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
+	// What was overridden is what stood against it then, and nothing that came since.
+	w.made[0].Details = []byte(`{"why":"аудиторы ждут","red":["Все рассчитано","Для всех услуг есть правило","Пакеты прежних месяцев отправлены"]}`)
+	got = r.Post(as(r, models.RoleController), "/finance/proposals/2/approve", nil)
+	if got.Status != http.StatusConflict || !strings.Contains(got.Body, "клиентов с поздними данными: 3.") || len(w.recorded) != 0 {
+		t.Errorf("late facts came after the proposal: %d %s", got.Status, got.Body)
+	}
 }
 
 // A signature is taken back by two persons, too.
