@@ -26,6 +26,15 @@ func (s *Service) Suspicions(ctx context.Context, seen bool) (found models.Suspi
 	return s.o.Store.Suspicions(ctx, seen, suspicionsShown)
 }
 
+// allSuspicions is more than a search keeps.
+const allSuspicions = 100_000
+
+// AllSuspicions is Suspicions without a limit.
+func (s *Service) AllSuspicions(ctx context.Context, seen bool) (found models.Suspicions, err error) {
+	found, _, err = s.o.Store.Suspicions(ctx, seen, allSuspicions)
+	return found, err
+}
+
 // MarkSuspicionSeen records that a member of staff has looked at a suspicion. found is
 // false when there is none; that somebody else has looked at it is no error.
 func (s *Service) MarkSuspicionSeen(ctx context.Context, staff *models.Staff, fingerprint models.Digest, note string) (found bool, err error) {

@@ -17,6 +17,8 @@ type liabilitiesView struct {
 	Made  bool
 	Bars  []costBar
 	Leads []string // heads of the columns of past forecasts
+
+	Exports []exportLink
 }
 
 // costBar is a month of the forecast, as a bar.
@@ -34,7 +36,7 @@ func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Sta
 	if err != nil {
 		return err
 	}
-	v := liabilitiesView{Liabilities: l, Made: made}
+	v := liabilitiesView{Liabilities: l, Made: made, Exports: exportLinks(pathLiabilities, nil)}
 	highest := models.Money(0)
 	for _, sum := range l.Totals {
 		highest = max(highest, -sum)

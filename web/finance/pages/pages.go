@@ -129,6 +129,9 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("POST /finance/suspicions/{fingerprint}/seen", markingRole, p.markSeen),
 		p.staff("GET /finance/liabilities", moneyRole, p.liabilities),
 		p.staff("GET /finance/simulate", moneyRole, p.simulate),
+		p.staff("GET /finance/suspicions/export", moneyRole, p.exportSuspicions),
+		p.staff("GET /finance/liabilities/export", moneyRole, p.exportLiabilities),
+		p.staff("GET /finance/simulate/export", moneyRole, p.exportSimulation),
 		auth.Route{Pattern: "GET " + PathPortalAssets + "{name}", Access: auth.Anyone, Handler: http.HandlerFunc(p.o.Portal.Asset)},
 		auth.Route{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
 	)

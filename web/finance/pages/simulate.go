@@ -22,6 +22,7 @@ type simulateView struct {
 	Problem  string // why nothing was calculated; empty for none
 	Most     int    // months
 	Minutes  int    // that a comparison may take
+	Exports  []exportLink
 
 	Result *whatif.Comparison // nil: nothing was asked, or a problem
 }
@@ -35,25 +36,35 @@ type termField struct {
 // simulate compares the present terms with others over past months. What is compared is
 // in the address, so that it can be kept and sent to others.
 func (p *Pages) simulate(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	months, err := p.o.Service.Months(r.Context())
+	v, status, err := p.simulated(w, r)
 	if err != nil {
 		return err
 	}
+	return p.render(w, r, status, "simulate", frame{Title: "Что, если", Here: pathSimulate, Body: v})
+}
+
+// simulated is the form, and what it asks for once it was sent.
+func (p *Pages) simulated(w http.ResponseWriter, r *http.Request) (v simulateView, status int, err error) {
+	months, err := p.o.Service.Months(r.Context())
+	if err != nil {
+		return v, 0, err
+	}
 	present := p.o.Service.PresentTerms()
-	v := simulateView{Present: present, Other: present, Most: finance.MaxSimulatedMonths, Minutes: int(finance.MaxSimulationTime.Minutes())}
+	v = simulateView{Present: present, Other: present, Most: finance.MaxSimulatedMonths, Minutes: int(finance.MaxSimulationTime.Minutes())}
 	for i := range months {
 		v.Known = append(v.Known, months[i].Period)
 	}
-	status := http.StatusOK
-	if len(v.Known) > 0 {
-		v.From, v.To = v.Known[min(2, len(v.Known)-1)], v.Known[0]
-		if query := r.URL.Query(); len(query) > 0 {
-			if status, err = p.fillSimulation(w, r, &v, query); err != nil {
-				return err
-			}
-		}
+	if len(v.Known) == 0 {
+		return v, http.StatusOK, nil
 	}
-	return p.render(w, r, status, "simulate", frame{Title: "Что, если", Here: pathSimulate, Body: v})
+	v.From, v.To = v.Known[min(2, len(v.Known)-1)], v.Known[0]
+	query := r.URL.Query()
+	if len(query) == 0 {
+		return v, http.StatusOK, nil
+	}
+	status, err = p.fillSimulation(w, r, &v, query)
+	v.Exports = exportLinks(pathSimulate, query)
+	return v, status, err
 }
 
 // What is said when nothing can be calculated.

@@ -3,6 +3,7 @@ package pages
 import (
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,7 @@ type suspicionsView struct {
 	MayAct   bool   // this person
 	Done     string // "seen" when one was just marked, "no-note" when it was not
 	Burst    int
+	Exports  []exportLink
 }
 
 type suspicionRow struct {
@@ -43,6 +45,11 @@ func (p *Pages) suspicions(w http.ResponseWriter, r *http.Request, staff models.
 	if v.Suspicions, v.Searched, err = p.o.Service.Suspicions(r.Context(), v.Seen); err != nil {
 		return err
 	}
+	asked := url.Values{}
+	if v.Seen {
+		asked.Set("seen", "yes")
+	}
+	v.Exports = exportLinks(pathSuspicions, asked)
 	for i := range v.List {
 		v.Rows = append(v.Rows, suspicionRowOf(&v.List[i]))
 	}

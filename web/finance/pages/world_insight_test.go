@@ -118,3 +118,33 @@ func TestLiabilitiesPage(t *testing.T) {
 		}
 	}
 }
+
+// What the pages show can be taken away, with the same sums.
+func TestInsightExports(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleAuditor)
+	for path, wants := range map[string][]string{
+		"/finance/suspicions":                                     {"ab00000000000000,\"Клиенты пригласили друг друга по кругу, один ИНН, один домен почты\",2,-1234.56,-5.00,", "885,", "ООО «Кольцо»"},
+		"/finance/suspicions?seen=yes":                            {"родственники", ",1029,"},
+		"/finance/liabilities":                                    {"Прогноз,inviter,2,-300.00,-50.00,", "Ожидали и вышло,2026-04,-110.00,-85.00,,-100.00"},
+		strings.Replace(asked, "percent-2=40", "percent-2=20", 1): {"По месяцам,2026-04,-1420.00,-1040.00,380.00,1,1,1", "По ступеням,inviter,3,-660.00,-660.00,0.00", "По начислениям,3000.00,10000.00,1,1,"},
+	} {
+		page := r.Get(browser, path).Body
+		_, link, _ := strings.Cut(page, "Выгрузить: <a href=\"")
+		link, _, _ = strings.Cut(link, "\"")
+		link = strings.Replace(strings.ReplaceAll(link, "&amp;", "&"), "format=xlsx", "format=csv", 1)
+		got := r.Get(browser, link)
+		for _, want := range wants {
+			if got.Status != http.StatusOK || !strings.Contains(got.Body, want) {
+				t.Errorf("%s leads to %s (%d), without %q: %s", path, link, got.Status, want, got.Body)
+			}
+		}
+		if got := r.Get(browser, strings.Replace(link, "format=csv", "format=xlsx", 1)); got.Status != http.StatusOK || !strings.HasPrefix(got.Body, "PK") {
+			t.Errorf("%s: %d", link, got.Status)
+		}
+		if got := r.Get(browser, strings.Replace(link, "format=csv", "format=pdf", 1)); got.Status != http.StatusNotFound {
+			t.Errorf("%s as a PDF: %d", link, got.Status)
+		}
+	}
+}
