@@ -199,7 +199,7 @@ func (s *Service) Checks(ctx context.Context, period models.Period) (c Checks, f
 		}
 	}
 	c.List = checksOf(&c.Month, s.o.Programme.PeriodOver(period, s.o.Now()), open, waiting)
-	c.Red = slices.ContainsFunc(c.List, func(check Check) bool { return !check.OK })
+	c.Red = len(c.red()) > 0
 	return c, true, nil
 }
 
