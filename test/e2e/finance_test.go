@@ -20,9 +20,9 @@ var staff = []string{"referral-support", "referral-finance", "referral-controlle
 func person(role string) int64 { return int64(slices.Index(staff, role) + 1) }
 
 // newStaffWorld makes a world and serves its staff pages.
-func newStaffWorld(t *testing.T) *portalWorld {
+func newStaffWorld(t *testing.T, overrides ...string) *portalWorld {
 	t.Helper()
-	c := &portalWorld{world: newWorld(t)}
+	c := &portalWorld{world: newWorld(t, overrides...)}
 	address := c.startProvider(t, "/finance", func(number int64) map[string]any {
 		return map[string]any{"name": "Анна Котова", "realm_access": map[string]any{"roles": []string{"offline_access", staff[number-1]}}}
 	})
