@@ -152,8 +152,8 @@ func (t *tx) namesOf(ctx context.Context, suspicions []models.Suspicion) (map[in
 }
 
 // MarkSuspicionSeen records that a person has looked at a suspicion, with the note that
-// is the reason of the act. found is false when there is no such suspicion; marked, when
-// somebody has looked at it before.
+// is the reason of the act. found is false when there is none; marked is false when
+// somebody has looked at it before, and then nothing is changed.
 func (s *Store) MarkSuspicionSeen(ctx context.Context, fingerprint models.Digest, who string, role models.Role, note string) (found, marked bool, err error) {
 	err = s.write(ctx, "marking a suspicion as seen", func(tx *tx) error {
 		rows, err := tx.change("marking a suspicion", `INSERT INTO suspicions_seen (fingerprint, seen_at, seen_by, note)

@@ -36,7 +36,7 @@ func (s *Service) AllSuspicions(ctx context.Context, seen bool) (found models.Su
 }
 
 // MarkSuspicionSeen records that a member of staff has looked at a suspicion. found is
-// false when there is none; that somebody else has looked at it is no error.
+// false when there is none; when somebody else has looked at it before, nothing is changed.
 func (s *Service) MarkSuspicionSeen(ctx context.Context, staff *models.Staff, fingerprint models.Digest, note string) (found bool, err error) {
 	found, _, err = s.o.Store.MarkSuspicionSeen(ctx, fingerprint, staff.Name, staff.Role(), note)
 	return found, err
