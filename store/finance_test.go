@@ -149,6 +149,10 @@ func TestRegisterFilters(t *testing.T) {
 	l := rejectedMonth(t)
 	l.facts(moved(april(885, 1, 300000), 202605, 200000))
 	l.calm()
+	posted := l.register(202604, 1000)
+	i := slices.IndexFunc(posted, func(e models.RegisterEntry) bool { return e.DocumentID != adjustment885 })
+	l.answer(posted[i].DocumentID, models.ResultRejected)
+	l.answer(posted[i].DocumentID, models.ResultApplied) // the later answer counts
 	all := l.register(202604, 1000)
 	amount := func(m models.Money) *models.Money { return &m }
 	for name, check := range map[string]struct {
@@ -164,6 +168,7 @@ func TestRegisterFilters(t *testing.T) {
 		"amount":        {models.RegisterFilter{AtMost: amount(-142000)}, func(e *models.RegisterEntry) bool { return e.Amount <= -142000 }},
 		"larger amount": {models.RegisterFilter{AtLeast: amount(-141999)}, func(e *models.RegisterEntry) bool { return e.Amount >= -141999 }},
 		"rejected":      {models.RegisterFilter{Answer: models.ResultRejected}, func(e *models.RegisterEntry) bool { return e.Answer == models.ResultRejected }},
+		"applied":       {models.RegisterFilter{Answer: models.ResultApplied}, func(e *models.RegisterEntry) bool { return e.Answer == models.ResultApplied }},
 		"unanswered":    {models.RegisterFilter{Answer: models.ResultNone}, func(e *models.RegisterEntry) bool { return e.Answer == "" }},
 		"several":       {models.RegisterFilter{AccountID: 885, Answer: models.ResultRejected, Reason: models.ReasonRun}, func(e *models.RegisterEntry) bool { return e.DocumentID == adjustment885 }},
 	} {

@@ -20,6 +20,21 @@ var registerParts = []string{
 	"posting_period = $1 AND period = $1 AND period <> storage_period",
 }
 
+// answeredWith selects documents by billing's answer that counts: a rejection does when
+// billing has not applied the document later. Written so that many documents are joined
+// at once.
+var answeredWith = map[models.ResultStatus]string{
+	models.ResultNone:     " AND NOT " + isAnswered,
+	models.ResultRejected: " AND " + isRejected,
+	models.ResultApplied:  " AND " + isAnswered + " AND NOT " + isRejected,
+}
+
+const (
+	isAnswered = "EXISTS (SELECT FROM results r WHERE r.adjustment_id = m.adjustment_id)"
+	isRejected = `EXISTS (SELECT FROM results r WHERE r.adjustment_id = m.adjustment_id AND r.status = 'rejected'
+		AND NOT EXISTS (SELECT FROM results later WHERE later.adjustment_id = r.adjustment_id AND later.status = 'applied' AND later.at > r.at))`
+)
+
 // registerDocuments selects the documents that a filter lets through, each part with
 // more added to it.
 func registerDocuments(f *models.RegisterFilter, more string) (query string, args []any) {
@@ -50,9 +65,7 @@ func registerDocuments(f *models.RegisterFilter, more string) (query string, arg
 	if f.AtMost != nil {
 		add("amount_minor <= $%d", *f.AtMost)
 	}
-	if f.Answer != "" {
-		add("coalesce((SELECT r.status FROM results r WHERE r.adjustment_id = m.adjustment_id ORDER BY r.at DESC, r.status DESC LIMIT 1), 'none') = $%d", f.Answer)
-	}
+	where.WriteString(answeredWith[f.Answer])
 	if c := f.After; c != (models.RegisterCursor{}) {
 		args = append(args, c.AccountID, c.InvoiceID, c.Sequence)
 		fmt.Fprintf(&where, " AND (account_id, invoice_id, sequence) > ($%d, $%d, $%d)", len(args)-2, len(args)-1, len(args))
