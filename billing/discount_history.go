@@ -34,11 +34,13 @@ const (
 	ChangeInviteeStart ChangeReason = "invitee_start" // the new client's discount has begun
 	ChangeInviteeEnd   ChangeReason = "invitee_end"   // it has run out
 	ChangeTermination  ChangeReason = "termination"   // the account has left
+	ChangeRevoked      ChangeReason = "revoked"       // a referral has no effect from that day on
 )
 
 // The order of what happens on one day: what ends makes room for what begins.
 const (
 	rankEnd = iota
+	rankRevoked
 	rankStart
 	rankFriend
 	rankTermination
@@ -66,6 +68,9 @@ func (p *Programme) Changes(c *models.AccountHistory, today models.Date) []Disco
 		next.Kept, next.Extended = friend && next.Percent == now.Percent && next.Step == now.Step, friend && next.End > now.End
 		if e.on > today || e.reason == ChangeTermination && now.Percent == 0 && now.Step == 0 {
 			break
+		}
+		if e.reason == ChangeRevoked && next.Percent == now.Percent && next.Step == now.Step && next.End == now.End {
+			continue
 		}
 		now = next
 		changes = append(changes, now)
@@ -104,15 +109,49 @@ func (p *Programme) inviteeEvents(c *models.AccountHistory) []changeEvent {
 	if !ok {
 		return nil
 	}
+	ends := ChangeInviteeEnd
+	if d.To == c.Accepted().RevokedFrom {
+		ends = ChangeRevoked
+	}
 	return []changeEvent{
 		{d.From, rankStart, ChangeInviteeStart, func(next *DiscountChange) { next.Invitee = d.Percent }},
-		{d.To, rankEnd, ChangeInviteeEnd, func(next *DiscountChange) { next.Invitee = 0 }},
+		{d.To, rankEnd, ends, func(next *DiscountChange) { next.Invitee = 0 }},
 	}
 }
 
 func (p *Programme) ladderEvents(c *models.AccountHistory) []changeEvent {
 	var events []changeEvent
-	steps := p.Ladder(c.Referrals)
+	for _, climb := range p.Climbs(c.Referrals) {
+		if climb.From != 0 {
+			events = append(events, p.revokedEvent(c, &climb))
+		}
+		for _, e := range p.climbEvents(c, climb.Steps) {
+			if climb.holds(e.on) {
+				events = append(events, e)
+			}
+		}
+	}
+	return events
+}
+
+// revokedEvent goes over to a climb with its first day.
+func (p *Programme) revokedEvent(c *models.AccountHistory, climb *Climb) changeEvent {
+	var at LadderStep
+	for _, r := range climb.Steps {
+		if r.On < climb.From && climb.From < r.End {
+			at = r
+		}
+	}
+	return changeEvent{climb.From, rankRevoked, ChangeRevoked, func(next *DiscountChange) {
+		next.Inviter, next.Step, next.End = at.Percent, at.Step, 0
+		if at.Step > 0 {
+			next.End = p.untilLeaving(c, at.End)
+		}
+	}}
+}
+
+func (p *Programme) climbEvents(c *models.AccountHistory, steps []LadderStep) []changeEvent {
+	var events []changeEvent
 	for i, r := range steps {
 		events = append(events, changeEvent{r.On, rankFriend, ChangeFriend, func(next *DiscountChange) {
 			next.Inviter, next.Step, next.Friend, next.End = r.Percent, r.Step, r.InviteeID, p.untilLeaving(c, r.End)

@@ -11,15 +11,11 @@ import (
 // packages it has earned. own is its accepted activation, nil when it has none;
 // referrals are those that it invited, in any order.
 func (p *Programme) Entitlements(a *models.Account, own *models.Activation, referrals []models.Referral) models.Entitlements {
-	steps := p.Ladder(referrals)
-	discounts := ladderDiscounts(a.ID, steps)
+	discounts, grants := entitledByLadder(a.ID, p.Climbs(referrals))
 	if d, ok := p.InviteeDiscount(a, own); ok {
 		discounts = append([]models.Discount{d}, discounts...)
 	}
-	return models.Entitlements{
-		Discounts: p.untilTermination(a, discounts),
-		Grants:    grants(a.ID, steps),
-	}
+	return models.Entitlements{Discounts: p.untilTermination(a, discounts), Grants: grants}
 }
 
 // EntitlementsOf is what the facts give the account of a history.
@@ -28,8 +24,8 @@ func (p *Programme) EntitlementsOf(c *models.AccountHistory) models.Entitlements
 }
 
 // InviteeDiscount is the new client's own discount; it is not there while the
-// end of the promo period is unknown. Source: docs/programme.md, "The invitee's
-// discount".
+// end of the promo period is unknown, and ends when its referral is revoked. Source:
+// docs/programme.md, "The invitee's discount".
 func (p *Programme) InviteeDiscount(a *models.Account, own *models.Activation) (models.Discount, bool) {
 	if own == nil || a.PromoEndedAt.IsZero() {
 		return models.Discount{}, false
@@ -37,15 +33,17 @@ func (p *Programme) InviteeDiscount(a *models.Account, own *models.Activation) (
 	activated := p.Local(ActivatedAt(own.RequestedAt, a))
 	terms := p.TermsOn(activated).Invitee
 	from := max(p.Local(a.PromoEndedAt), activated)
-	return models.Discount{
-		AccountID: a.ID, Kind: models.Invitee, From: from, To: from.AddMonths(terms.Months), Percent: terms.Percent,
-	}, true
+	to := from.AddMonths(terms.Months)
+	if own.RevokedFrom != 0 {
+		to = min(to, own.RevokedFrom)
+	}
+	return models.Discount{AccountID: a.ID, Kind: models.Invitee, From: from, To: to, Percent: terms.Percent}, from < to
 }
 
 // AwaitsPromoEnd tells whether an account has been granted a discount whose first
-// day is not known yet.
+// day is not known yet. One whose referral was revoked is promised nothing any more.
 func AwaitsPromoEnd(a *models.Account, own *models.Activation) bool {
-	return own != nil && a.PromoEndedAt.IsZero() && a.TerminatedAt.IsZero()
+	return own != nil && own.RevokedFrom == 0 && a.PromoEndedAt.IsZero() && a.TerminatedAt.IsZero()
 }
 
 // Terminated tells whether an account has left by a day. The local day of its

@@ -18,9 +18,11 @@ type Explanation struct {
 	PromoEndedAt time.Time             `json:"promo_ended_at,omitzero"`
 	TerminatedAt time.Time             `json:"terminated_at,omitzero"`
 	Provenance   ExplainedValues       `json:"provenance"`
-	Activations  []ExplainedActivation `json:"activations"` // its own requests, by arrival
-	Promised     bool                  `json:"promised"`    // a discount of its own waits for the promo end
-	Ladder       []LadderStep          `json:"ladder"`
+	Activations  []ExplainedActivation `json:"activations"`         // its own requests, by arrival
+	Promised     bool                  `json:"promised"`            // a discount of its own waits for the promo end
+	Decisions    []ExplainedDecision   `json:"decisions,omitempty"` // of staff, on its own referral and on those it invited
+	Ladder       []LadderStep          `json:"ladder"`              // without the referrals that were revoked
+	Climbs       []Climb               `json:"climbs,omitempty"`    // the ladder on the days before and after; only where some were
 	Discounts    []models.Discount     `json:"discounts"`
 	Packages     []ExplainedPackage    `json:"packages"`
 	Parked       []ExplainedParking    `json:"parked,omitempty"` // all of it; an invoice says so itself
@@ -65,6 +67,20 @@ type ExplainedActivation struct {
 	Words       string                  `json:"words"`
 	InviterID   int64                   `json:"inviter_id,omitempty"`
 	Provenance  *ExplainedProvenance    `json:"provenance,omitempty"`
+}
+
+// ExplainedDecision is what staff decided about a referral.
+type ExplainedDecision struct {
+	ID         models.UUID              `json:"decision_id"`
+	Kind       models.StaffDecisionKind `json:"kind"`
+	AccountID  int64                    `json:"account_id"`
+	InviterID  int64                    `json:"inviter_id"`
+	Undone     bool                     `json:"undone"`
+	Words      string                   `json:"words"`
+	DecidedAt  time.Time                `json:"decided_at"`
+	By         string                   `json:"by"`
+	ApprovedBy string                   `json:"approved_by"`
+	Reason     string                   `json:"reason"`
 }
 
 // ExplainedPackage is a package that was earned, or went out, or both.
@@ -140,8 +156,13 @@ func (p *Programme) Explain(c *models.AccountHistory) Explanation {
 			p.explainProvenance(a.Provenance.Registered), p.explainProvenance(a.Provenance.PromoEnded),
 			p.explainProvenance(a.Provenance.Terminated), p.explainProvenance(a.Provenance.Profile),
 		},
-		Activations: []ExplainedActivation{}, Promised: AwaitsPromoEnd(a, own), Ladder: p.Ladder(c.Referrals), Discounts: append([]models.Discount{}, entitlements.Discounts...),
+		Activations: []ExplainedActivation{}, Promised: AwaitsPromoEnd(a, own), Decisions: p.explainDecisions(c), Discounts: append([]models.Discount{}, entitlements.Discounts...),
 		Packages: p.explainPackages(c, entitlements), Invoices: []InvoiceSums{},
+	}
+	climbs := p.Climbs(c.Referrals)
+	e.Ladder = climbs[len(climbs)-1].Steps
+	if len(climbs) > 1 {
+		e.Climbs = climbs
 	}
 	for _, act := range c.Activations {
 		e.Activations = append(e.Activations, p.explainActivation(a, act))
@@ -195,9 +216,11 @@ func (p *Programme) explainActivation(a *models.Account, act *models.Activation)
 
 func (p *Programme) decisionInWords(a *models.Account, act *models.Activation, on models.Date) string {
 	if act.Status == models.ActivationAccepted {
-		return fmt.Sprintf("accepted: invited by account %d", act.InviterID)
+		return acceptedInWords(act)
 	}
 	switch act.Reason {
+	case models.Withdrawn:
+		return "refused: the account has not asked, and the decision to accept the code was undone"
 	case models.NotRegistered:
 		return "waits: the registration of the account has not arrived"
 	case models.UnknownCode:
@@ -212,6 +235,44 @@ func (p *Programme) decisionInWords(a *models.Account, act *models.Activation, o
 		return fmt.Sprintf("refused: entered too late; the last day, by the facts as they are now, is %s", p.LastActivationDay(a, p.TermsOn(on)))
 	}
 	return fmt.Sprintf("%s: %s", act.Status, act.Reason)
+}
+
+func acceptedInWords(act *models.Activation) string {
+	words := fmt.Sprintf("accepted: invited by account %d", act.InviterID)
+	switch act.Reason {
+	case "":
+	case models.Withdrawn:
+		words += "; by a decision of staff, the account has not asked"
+	default:
+		words += fmt.Sprintf("; by a decision of staff, the rules refuse it (%s)", act.Reason)
+	}
+	if act.RevokedFrom != 0 {
+		words += "; the referral is revoked " + SinceWords(act.RevokedFrom)
+	}
+	return words
+}
+
+func (p *Programme) explainDecisions(c *models.AccountHistory) []ExplainedDecision {
+	var list []ExplainedDecision
+	inForce := models.DecisionsInForce(c.Decisions)
+	for _, d := range c.Decisions {
+		isInForce := slices.ContainsFunc(inForce, func(o models.StaffDecision) bool { return o.ID == d.ID })
+		list = append(list, ExplainedDecision{
+			ID: d.ID, Kind: d.Kind, AccountID: d.AccountID, InviterID: d.InviterID, Undone: d.Kind != models.DecisionUndo && !isInForce,
+			Words: p.wordsOf(&d), DecidedAt: p.inZone(d.DecidedAt), By: d.By, ApprovedBy: d.ApprovedBy, Reason: d.Reason,
+		})
+	}
+	return list
+}
+
+func (p *Programme) wordsOf(d *models.StaffDecision) string {
+	switch d.Kind {
+	case models.DecisionAcceptCode:
+		return fmt.Sprintf("the code %s of account %d is accepted for account %d, as asked on %s", d.Code, d.InviterID, d.AccountID, p.Local(d.RequestedAt))
+	case models.DecisionUndo:
+		return fmt.Sprintf("decision %s is undone", d.Undoes)
+	}
+	return fmt.Sprintf("the referral of account %d by account %d is revoked %s", d.AccountID, d.InviterID, SinceWords(d.From))
 }
 
 // explainPackages pairs the packages earned with those that went out, by size

@@ -46,7 +46,7 @@ type FactApplier struct {
 	stale       map[int64]*models.Fact // whose entitlements are to be derived again, and why
 	settled     map[int64]bool         // whose promised discount has got its days, or will get none
 	activations []*models.Activation
-	referrals   []models.Referral
+	referrals   map[[2]int64]bool // that may have changed, by inviter and invitee
 	events      []models.OutboxEvent
 	codesIssued []*models.Account
 	taken       int   // facts so far
@@ -58,6 +58,7 @@ type FactApplier struct {
 func NewFactApplier(p *Programme, set *models.WorkingSet, newCode func() string) *FactApplier {
 	return &FactApplier{
 		programme: p, set: set, newCode: newCode, changed: map[int64]bool{}, stale: map[int64]*models.Fact{}, settled: map[int64]bool{},
+		referrals: map[[2]int64]bool{},
 	}
 }
 
@@ -75,6 +76,8 @@ func (fa *FactApplier) Apply(f *models.Fact) {
 		isNew = fa.keepEarliest(f, a, &a.TerminatedAt, data.TerminatedAt, &a.Provenance.Terminated)
 	case models.ActivationRequested:
 		isNew = fa.request(f, data)
+	case models.StaffDecision:
+		isNew = fa.decide(f, data)
 	}
 	if !isNew {
 		fa.repeated = append(fa.repeated, fa.taken)
@@ -137,58 +140,108 @@ func (fa *FactApplier) issueCode(f *models.Fact, a *models.Account) {
 }
 
 func (fa *FactApplier) request(f *models.Fact, data models.ActivationRequested) (isNew bool) {
-	key := data.Key()
-	if slices.ContainsFunc(fa.set.Activations[data.AccountID], func(known *models.Activation) bool { return known.Key() == key }) {
+	act := requestOf(fa.set.Activations[data.AccountID], data.Key())
+	switch {
+	case act == nil:
+		act = fa.addRequest(models.Activation{
+			AccountID: data.AccountID, Code: data.Code, RequestedAt: data.RequestedAt,
+			Status: models.ActivationPending, Reason: models.NotRegistered, Provenance: f.Provenance,
+		})
+	case act.Reason == models.Withdrawn:
+		fa.adoptRequest(act, f.Provenance)
+	default:
 		return false
 	}
-	act := &models.Activation{
-		AccountID: data.AccountID, Code: data.Code, RequestedAt: data.RequestedAt,
-		Status: models.ActivationPending, Reason: models.NotRegistered, Provenance: f.Provenance,
-	}
-	fa.set.Activations[act.AccountID] = append(fa.set.Activations[act.AccountID], act)
-	fa.activations = append(fa.activations, act)
 	fa.judge(f, fa.account(data.AccountID), act)
 	return true
 }
 
-func (fa *FactApplier) judgePending(f *models.Fact, a *models.Account) {
-	for _, act := range fa.set.Activations[a.ID] {
-		if act.Status != models.ActivationPending {
-			continue
+func requestOf(requests []*models.Activation, key models.ActivationKey) *models.Activation {
+	for _, known := range requests {
+		if known.Key() == key {
+			return known
 		}
-		if !slices.Contains(fa.activations, act) {
-			fa.activations = append(fa.activations, act)
-		}
-		fa.judge(f, a, act)
+	}
+	return nil
+}
+
+func (fa *FactApplier) addRequest(act models.Activation) *models.Activation {
+	fa.set.Activations[act.AccountID] = append(fa.set.Activations[act.AccountID], &act)
+	fa.save(&act)
+	return &act
+}
+
+// adoptRequest has a request that only a decision had made come from the client, who has
+// asked now: behind those that came before.
+func (fa *FactApplier) adoptRequest(act *models.Activation, from models.Provenance) {
+	others := slices.DeleteFunc(fa.set.Activations[act.AccountID], func(o *models.Activation) bool { return o == act })
+	fa.set.Activations[act.AccountID] = append(others, act)
+	act.Reason, act.Provenance = models.NotRegistered, from
+	fa.save(act)
+}
+
+func (fa *FactApplier) save(act *models.Activation) {
+	if !slices.Contains(fa.activations, act) {
+		fa.activations = append(fa.activations, act)
 	}
 }
 
-func (fa *FactApplier) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
-	inviter := fa.set.Accounts[fa.set.Codes[models.NormalCode(act.Code)]]
-	act.Reason = fa.programme.CheckEligibility(EligibilityRequest{
-		Invitee: invitee, Inviter: inviter, RequestedAt: act.RequestedAt,
-		Activated: models.Accepted(fa.set.Activations[invitee.ID]) != nil,
-	})
-	switch act.Reason {
-	case models.NotRegistered:
-	case "":
-		fa.accept(f, invitee, inviter, act)
-	default:
-		act.Status = models.ActivationRefused
-		fa.announce(f, models.Refused, invitee.ID, map[string]any{
-			"account_id": invitee.ID, "code": act.Code, "reason": act.Reason,
-		}, fmt.Sprint(act.Key()))
+func (fa *FactApplier) judgePending(f *models.Fact, a *models.Account) {
+	for _, act := range fa.set.Activations[a.ID] {
+		if act.Status == models.ActivationPending {
+			fa.save(act)
+			fa.judge(f, a, act)
+		}
 	}
+}
+
+// judge decides on a request. What staff decided goes before the rules, whose own
+// decision is the request's reason all the same.
+func (fa *FactApplier) judge(f *models.Fact, invitee *models.Account, act *models.Activation) {
+	granted := acceptedByStaff(fa.set.Decisions[invitee.ID])
+	byStaff := granted != nil && granted.Key() == act.Key()
+	if act.Reason != models.Withdrawn {
+		others := !byStaff && (granted != nil || models.Accepted(fa.set.Activations[invitee.ID]) != nil)
+		act.Reason = fa.checkEligibility(invitee, act, others)
+	}
+	switch {
+	case !invitee.Registered() || byStaff && act.Status == models.ActivationAccepted:
+	case byStaff:
+		fa.accept(f, invitee, fa.set.Accounts[granted.InviterID], act)
+	case act.Reason == "":
+		fa.accept(f, invitee, fa.ownerOf(act.Code), act)
+	default:
+		fa.refuse(f, act)
+	}
+}
+
+// checkEligibility is the rules' decision on a request; activated says that the account
+// has another accepted code.
+func (fa *FactApplier) checkEligibility(invitee *models.Account, act *models.Activation, activated bool) models.Reason {
+	return fa.programme.CheckEligibility(EligibilityRequest{
+		Invitee: invitee, Inviter: fa.ownerOf(act.Code), RequestedAt: act.RequestedAt, Activated: activated,
+	})
+}
+
+func (fa *FactApplier) ownerOf(code string) *models.Account {
+	return fa.set.Accounts[fa.set.Codes[models.NormalCode(code)]]
+}
+
+func (fa *FactApplier) refuse(f *models.Fact, act *models.Activation) {
+	act.Status = models.ActivationRefused
+	fa.announce(f, models.Refused, act.AccountID, map[string]any{
+		"account_id": act.AccountID, "code": act.Code, "reason": act.Reason,
+	}, fmt.Sprint(act.Key()))
 }
 
 func (fa *FactApplier) accept(f *models.Fact, invitee, inviter *models.Account, act *models.Activation) {
 	act.Status, act.InviterID = models.ActivationAccepted, inviter.ID
+	act.RevokedFrom = revokedFrom(fa.set.Decisions[invitee.ID], inviter.ID)
 	r := models.Referral{
-		InviterID: inviter.ID, InviteeID: invitee.ID, ActivatedAt: ActivatedAt(act.RequestedAt, invitee),
+		InviterID: inviter.ID, InviteeID: invitee.ID, ActivatedAt: ActivatedAt(act.RequestedAt, invitee), RevokedFrom: act.RevokedFrom,
 	}
 	fa.set.Referrals[inviter.ID] = append(fa.set.Referrals[inviter.ID], r)
-	fa.referrals = append(fa.referrals, r)
-	fa.deriveAgain(f, invitee.ID, inviter.ID)
+	fa.changeReferral(f, r.InviterID, r.InviteeID)
 	fa.announce(f, models.Activated, invitee.ID, map[string]any{
 		"account_id": invitee.ID, "inviter_id": inviter.ID, "code": inviter.Code,
 		"activated_on": fa.programme.Local(r.ActivatedAt),
@@ -196,6 +249,22 @@ func (fa *FactApplier) accept(f *models.Fact, invitee, inviter *models.Account, 
 	if AwaitsPromoEnd(invitee, act) {
 		fa.announcePromise(f, invitee.ID, r.ActivatedAt)
 	}
+}
+
+func (fa *FactApplier) changeReferral(f *models.Fact, inviter, invitee int64) {
+	fa.referrals[[2]int64{inviter, invitee}] = true
+	fa.deriveAgain(f, inviter, invitee)
+}
+
+// referral is the one that an accepted activation makes, to be changed in place; nil when
+// it is not in the set.
+func (fa *FactApplier) referral(act *models.Activation) *models.Referral {
+	siblings := fa.set.Referrals[act.InviterID]
+	i := slices.IndexFunc(siblings, func(r models.Referral) bool { return r.InviteeID == act.AccountID })
+	if i < 0 {
+		return nil
+	}
+	return &siblings[i]
 }
 
 // redate follows a registration that turns out to be earlier than was known:
@@ -206,17 +275,15 @@ func (fa *FactApplier) redate(f *models.Fact, invitee *models.Account) {
 		return
 	}
 	at := ActivatedAt(act.RequestedAt, invitee)
-	siblings := fa.set.Referrals[act.InviterID]
-	i := slices.IndexFunc(siblings, func(r models.Referral) bool { return r.InviteeID == invitee.ID })
-	if i < 0 || siblings[i].ActivatedAt.Equal(at) {
+	r := fa.referral(act)
+	if r == nil || r.ActivatedAt.Equal(at) {
 		return
 	}
-	if AwaitsPromoEnd(invitee, act) && fa.promised(at) != fa.promised(siblings[i].ActivatedAt) {
+	if AwaitsPromoEnd(invitee, act) && fa.promised(at) != fa.promised(r.ActivatedAt) {
 		fa.announcePromise(f, invitee.ID, at)
 	}
-	siblings[i].ActivatedAt = at
-	fa.referrals = append(fa.referrals, siblings[i])
-	fa.deriveAgain(f, invitee.ID, act.InviterID)
+	r.ActivatedAt = at
+	fa.changeReferral(f, r.InviterID, r.InviteeID)
 }
 
 func (fa *FactApplier) deriveAgain(cause *models.Fact, accounts ...int64) {
@@ -228,9 +295,10 @@ func (fa *FactApplier) deriveAgain(cause *models.Fact, accounts ...int64) {
 // Close derives again what the facts changed and says what is to be stored.
 func (fa *FactApplier) Close() models.Changes {
 	changes := models.Changes{
-		CodesIssued: fa.codesIssued, Activations: fa.activations, Referrals: fa.referrals,
+		CodesIssued: fa.codesIssued, Activations: fa.activations,
 		Entitlements: map[int64]models.Entitlements{}, Replaced: map[int64]models.Entitlements{}, Repeated: fa.repeated,
 	}
+	fa.sumUpReferrals(&changes)
 	for _, id := range sortedKeys(fa.stale) {
 		was := fa.set.Entitlements[id]
 		entitlements := fa.programme.Entitlements(fa.set.Accounts[id], models.Accepted(fa.set.Activations[id]), fa.set.Referrals[id])
@@ -245,6 +313,17 @@ func (fa *FactApplier) Close() models.Changes {
 	}
 	changes.OutboxEvents = fa.events
 	return changes
+}
+
+func (fa *FactApplier) sumUpReferrals(changes *models.Changes) {
+	for key := range fa.referrals {
+		r := models.Referral{InviterID: key[0], InviteeID: key[1]}
+		if now := fa.referral(&models.Activation{InviterID: r.InviterID, AccountID: r.InviteeID}); now != nil {
+			changes.Referrals = append(changes.Referrals, *now)
+		} else {
+			changes.NoReferrals = append(changes.NoReferrals, r)
+		}
+	}
 }
 
 func sameEntitlements(a, b models.Entitlements) bool {
@@ -273,6 +352,7 @@ func (fa *FactApplier) announceChanges(f *models.Fact, id int64, was, now models
 
 // announcePromise tells of a discount whose first day is not known yet.
 func (fa *FactApplier) announcePromise(f *models.Fact, id int64, activated time.Time) {
+	delete(fa.settled, id)
 	fa.announceDiscount(f, id, models.Invitee, fa.promised(activated), nil, nil, 0)
 }
 
@@ -330,6 +410,8 @@ func said(data models.FactData) string {
 		return fmt.Sprint("terminated ", d.AccountID, " ", d.TerminatedAt.UnixMicro())
 	case models.ActivationRequested:
 		return fmt.Sprintf("activation %v", d.Key())
+	case models.StaffDecision:
+		return fmt.Sprint("decision ", d.ID, " ", d.Subject())
 	case newTerms:
 		return fmt.Sprint("terms ", d.digest, " ", d.adopted.UnixMicro())
 	}

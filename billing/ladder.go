@@ -54,6 +54,91 @@ func (p *Programme) climb(last LadderStep, invitee int64, on models.Date) Ladder
 	return next
 }
 
+// Climb is the ladder as it holds on some days: walked with the referrals that are not
+// revoked by then. Where none is revoked there is one climb, of all days.
+type Climb struct {
+	From  models.Date  `json:"from,omitzero"` // zero for the first
+	To    models.Date  `json:"to,omitzero"`   // exclusive; zero for the last
+	Steps []LadderStep `json:"steps"`         // whole, also those of other days
+}
+
+// holds tells whether a day is one of the climb's.
+func (c *Climb) holds(day models.Date) bool {
+	return (c.From == 0 || day >= c.From) && (c.To == 0 || day < c.To)
+}
+
+// Climbs is the ladder of an inviter, by the days on which referrals are revoked.
+// Source: docs/rules.md, "Decisions of staff".
+func (p *Programme) Climbs(referrals []models.Referral) []Climb {
+	var days []models.Date
+	for _, r := range referrals {
+		if r.RevokedFrom != 0 {
+			days = append(days, r.RevokedFrom)
+		}
+	}
+	slices.Sort(days)
+	climbs := []Climb{{}}
+	for _, day := range slices.Compact(days) {
+		climbs[len(climbs)-1].To = day
+		climbs = append(climbs, Climb{From: day})
+	}
+	for i := range climbs {
+		c := &climbs[i]
+		counted := referrals
+		if len(climbs) > 1 {
+			counted = slices.DeleteFunc(slices.Clone(referrals), func(r models.Referral) bool {
+				return r.RevokedFrom != 0 && (c.To == 0 || r.RevokedFrom < c.To)
+			})
+		}
+		c.Steps = p.Ladder(counted)
+	}
+	return climbs
+}
+
+// climbOn is the climb that holds on a day.
+func (p *Programme) climbOn(referrals []models.Referral, day models.Date) Climb {
+	climbs := p.Climbs(referrals)
+	return climbs[slices.IndexFunc(climbs, func(c Climb) bool { return c.holds(day) })]
+}
+
+// entitledByLadder is the discounts and packages of the climbs, each on its days. A
+// package that several of them give is one, and the first of them dates it.
+func entitledByLadder(account int64, climbs []Climb) (discounts []models.Discount, grants []models.Grant) {
+	for i := range climbs {
+		c := &climbs[i]
+		for _, d := range ladderDiscounts(account, c.Steps) {
+			cut := d
+			if c.From != 0 {
+				cut.From = max(d.From, c.From)
+			}
+			if c.To != 0 {
+				cut.To = min(d.To, c.To)
+			}
+			if cut.From >= cut.To {
+				continue
+			}
+			last := len(discounts) - 1
+			if goesOn := cut.From != d.From && last >= 0 && discounts[last].To == cut.From; goesOn &&
+				discounts[last].Percent == d.Percent && discounts[last].Step == d.Step {
+				discounts[last].To = cut.To
+			} else {
+				discounts = append(discounts, cut)
+			}
+		}
+		for _, g := range packagesOf(account, c.Steps) {
+			again := slices.ContainsFunc(grants, func(o models.Grant) bool { return o.SMS == g.SMS && o.Ordinal == g.Ordinal })
+			if c.holds(g.GrantedOn) && !again {
+				grants = append(grants, g)
+			}
+		}
+	}
+	// The storage returns them so; in another order they would seem changed.
+	slices.SortFunc(grants, func(a, b models.Grant) int {
+		return cmp.Or(cmp.Compare(a.GrantedOn, b.GrantedOn), cmp.Compare(a.SMS, b.SMS), cmp.Compare(a.Ordinal, b.Ordinal))
+	})
+	return discounts, grants
+}
+
 // ladderDiscounts is the percents that the steps give, day by day: each holds
 // until the next activation or the end.
 func ladderDiscounts(account int64, steps []LadderStep) []models.Discount {
@@ -72,9 +157,8 @@ func ladderDiscounts(account int64, steps []LadderStep) []models.Discount {
 	return discounts
 }
 
-// grants is the packages earned on the steps, counted by size: by day, size and
-// number.
-func grants(account int64, steps []LadderStep) []models.Grant {
+// packagesOf is the packages earned on the steps, counted by size, in their order.
+func packagesOf(account int64, steps []LadderStep) []models.Grant {
 	var earned []models.Grant
 	count := map[int]int{}
 	for _, r := range steps {
@@ -86,9 +170,5 @@ func grants(account int64, steps []LadderStep) []models.Grant {
 			AccountID: account, SMS: r.SMS, Ordinal: count[r.SMS], GrantedOn: r.On, Step: r.Step,
 		})
 	}
-	// The storage returns them so; in another order they would seem changed.
-	slices.SortFunc(earned, func(a, b models.Grant) int {
-		return cmp.Or(cmp.Compare(a.GrantedOn, b.GrantedOn), cmp.Compare(a.SMS, b.SMS), cmp.Compare(a.Ordinal, b.Ordinal))
-	})
 	return earned
 }

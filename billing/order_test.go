@@ -148,6 +148,10 @@ func (r *registrar) possible(f *models.Fact) bool {
 		}
 		r.asked[data.AccountID]++
 		r.waiting[data.AccountID] = append(r.waiting[data.AccountID], owner)
+	case models.StaffDecision: // a code can be accepted once it exists
+		if data.Kind == models.DecisionAcceptCode && !r.registered[data.InviterID] {
+			return false
+		}
 	}
 	r.seen[f] = true
 	return true

@@ -27,7 +27,7 @@ type PortalView struct {
 	Offer        Offer            // what a friend's code entered today would bring
 	Promised     *PromisedInvitee // nil unless an own discount waits for the promo end
 	Invitee      *models.Discount // own discount as a new client, past, present or to come
-	Friends      int              // accepted activations of its code, all of them
+	Friends      int              // accepted activations of its code, but for those revoked by today
 	OnLadder     int              // friends on the climb that holds today; 0 without one
 	Next         NextFriend       // what one more friend today would bring
 	Steps        []PortalStep     // the customer's table of discounts
@@ -46,6 +46,7 @@ type JoinedBy struct {
 	On      models.Date
 	Percent int
 	Months  int
+	Revoked bool // today
 }
 
 // Window is until when a code may be entered.
@@ -120,15 +121,15 @@ func (p *Programme) PortalView(c *models.AccountHistory, today models.Date) Port
 	view := PortalView{
 		Today: today, AccountID: a.ID, Name: a.Profile.Name, Code: a.Code,
 		Registered: a.Registered(), Terminated: p.Terminated(a, today), Pending: pending(c.Activations),
-		Joined: p.joinedBy(a, own), Promised: p.promised(a, own, today), Invitee: inviteeOf(entitlements),
+		Joined: p.joinedBy(a, own, today), Promised: p.promised(a, own, today), Invitee: inviteeOf(entitlements),
 		Window: p.window(a, own, today), Current: currentDiscount(entitlements.Discounts, today),
-		Friends: len(c.Referrals), Packages: portalPackages(c, entitlements),
+		Friends: friends(c.Referrals, today), Packages: portalPackages(c, entitlements),
 	}
 	if !a.TerminatedAt.IsZero() {
 		view.TerminatedOn = p.Local(a.TerminatedAt)
 	}
 	view.Offer = Offer(p.TermsOn(today).Invitee)
-	climb := p.climbOn(c.Referrals, today)
+	climb := p.stepsUpTo(c.Referrals, today)
 	view.Next = p.nextFriend(climb, &view)
 	if view.Current.Step > 0 {
 		view.OnLadder = onClimb(climb)
@@ -137,25 +138,35 @@ func (p *Programme) PortalView(c *models.AccountHistory, today models.Date) Port
 	return view
 }
 
+func friends(referrals []models.Referral, today models.Date) (n int) {
+	for i := range referrals {
+		if referrals[i].CountsOn(today) {
+			n++
+		}
+	}
+	return n
+}
+
 func pending(activations []*models.Activation) bool {
 	return slices.ContainsFunc(activations, func(a *models.Activation) bool { return a.Status == models.ActivationPending })
 }
 
-func (p *Programme) joinedBy(a *models.Account, own *models.Activation) *JoinedBy {
+func (p *Programme) joinedBy(a *models.Account, own *models.Activation, today models.Date) *JoinedBy {
 	if own == nil {
 		return nil
 	}
 	on := p.Local(ActivatedAt(own.RequestedAt, a))
 	terms := p.TermsOn(on).Invitee
-	return &JoinedBy{On: on, Percent: terms.Percent, Months: terms.Months}
+	revoked := own.RevokedFrom != 0 && own.RevokedFrom <= today
+	return &JoinedBy{On: on, Percent: terms.Percent, Months: terms.Months, Revoked: revoked}
 }
 
 // promised is kept up until the account has left: the promo period may end before.
 func (p *Programme) promised(a *models.Account, own *models.Activation, today models.Date) *PromisedInvitee {
-	if own == nil || !a.PromoEndedAt.IsZero() || p.Terminated(a, today) {
+	if own == nil || own.RevokedFrom != 0 || !a.PromoEndedAt.IsZero() || p.Terminated(a, today) {
 		return nil
 	}
-	by := p.joinedBy(a, own)
+	by := p.joinedBy(a, own, today)
 	return &PromisedInvitee{Percent: by.Percent, Months: by.Months, PromoUntil: a.Profile.PromoUntil}
 }
 
@@ -226,9 +237,9 @@ func StepOn(discounts []models.Discount, day models.Date) int {
 	return 0
 }
 
-// climbOn is the steps up to a day.
-func (p *Programme) climbOn(referrals []models.Referral, day models.Date) []LadderStep {
-	steps := p.Ladder(referrals)
+// stepsUpTo is the steps up to a day, on the ladder as it holds then.
+func (p *Programme) stepsUpTo(referrals []models.Referral, day models.Date) []LadderStep {
+	steps := p.climbOn(referrals, day).Steps
 	later := slices.IndexFunc(steps, func(r LadderStep) bool { return r.On > day })
 	if later >= 0 {
 		steps = steps[:later]

@@ -35,7 +35,8 @@ const (
 	BreakDerivedMore      BreakKind = "derived-more-than-entitled"
 	BreakDerivedLess      BreakKind = "derived-less-than-entitled"
 	BreakDerivedOtherwise BreakKind = "derived-otherwise"
-	BreakNotCalculated    BreakKind = "not-calculated" // the arithmetic of an account failed
+	BreakDecision         BreakKind = "decided-otherwise" // what is kept of requests and referrals contradicts the decisions of staff
+	BreakNotCalculated    BreakKind = "not-calculated"    // the arithmetic of an account failed
 	// What was signed, with the corrections posted since, is not what the ledger holds.
 	BreakMoreThanSigned BreakKind = "posted-more-than-signed"
 	BreakLessThanSigned BreakKind = "posted-less-than-signed"
@@ -169,6 +170,9 @@ func (r *Reconciliation) account(c *models.AccountHistory) {
 	entitlements := r.programme.EntitlementsOf(c)
 	if !sameGrants(entitlements, c.Stored) {
 		r.fail(Break{Kind: derivedKind(entitlements, c.Stored), AccountID: c.Account.ID, Detail: "the discounts kept for this account are not those that its facts give"})
+	}
+	if detail := contradiction(c); detail != "" {
+		r.fail(Break{Kind: BreakDecision, AccountID: c.Account.ID, Detail: detail})
 	}
 	timeline := Timeline(entitlements.Discounts)
 	for i := range c.Invoices {

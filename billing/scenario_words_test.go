@@ -28,6 +28,9 @@ var verbs = sync.OnceValue(func() []verb {
 		form(`ACCOUNT leaves MOMENT`, (*teller).leaves),
 		form(`ACCOUNT enters the code of ACCOUNT MOMENT: (\w+)`, (*teller).entersCodeOf),
 		form(`ACCOUNT enters "([^"]*)" MOMENT: (\w+)`, (*teller).enters),
+		form(`decision (\d+): the referral of ACCOUNT is revoked from (the start|\d{4}-\d\d-\d\d)`, (*teller).revokes),
+		form(`decision (\d+): the code of ACCOUNT is accepted for ACCOUNT MOMENT`, (*teller).acceptsCode),
+		form(`decision (\d+): decision (\d+) on ACCOUNT is undone`, (*teller).undoes),
 		form(`the requests of ACCOUNT are`, (*teller).showRequests),
 		form(`the name of ACCOUNT is (\w+)`, (*teller).showName),
 		form(`ACCOUNT counts as registered MOMENT`, (*teller).showRegistered),
@@ -133,6 +136,8 @@ func (w *teller) enters(s *step, m []string) {
 
 func decisionOf(a models.Activation) string {
 	switch {
+	case a.Status == models.ActivationAccepted && a.Reason != "":
+		return fmt.Sprintf("accepted by staff, not by the rules (%s)", a.Reason)
 	case a.Status == models.ActivationPending && a.Reason == models.NotRegistered, a.Status == models.ActivationAccepted && a.Reason == "":
 		return string(a.Status)
 	case a.Status == models.ActivationRefused && a.InviterID == 0:
@@ -147,6 +152,39 @@ func (s *step) show(got []string) {
 		got = []string{"none"}
 	}
 	s.want, s.got = s.body, got
+}
+
+func (w *teller) revokes(s *step, m []string) {
+	from := models.FromTheStart
+	if m[2] != "the start" {
+		from = date(w, m[2])
+	}
+	w.decides(s, m[0], models.StaffDecision{Kind: models.DecisionRevoke, AccountID: w.number(m[1]), From: from})
+}
+
+func (w *teller) acceptsCode(s *step, m []string) {
+	w.decides(s, m[0], models.StaffDecision{
+		Kind: models.DecisionAcceptCode, AccountID: w.number(m[2]), Code: codeOf(w.number(m[1])), RequestedAt: w.moment(m[3]),
+	})
+}
+
+func (w *teller) undoes(s *step, m []string) {
+	w.decides(s, m[0], models.StaffDecision{Kind: models.DecisionUndo, AccountID: w.number(m[2]), Undoes: decisionID(m[1])})
+}
+
+func decisionID(number string) models.UUID { return models.HashUUID("decision", number) }
+
+// decides takes a decision that is possible, and otherwise says why it is not.
+func (w *teller) decides(s *step, number string, d models.StaffDecision) {
+	d.ID, d.DecidedAt = decisionID(number), time.Unix(int64(w.told+1), 0)
+	ask := []*models.Fact{{Data: d}}
+	d, err := w.programme.CheckDecision(w.lend(ask), d)
+	if err != nil {
+		s.show([]string{strings.ReplaceAll(err.Error(), d.Undoes.String(), "that")})
+		return
+	}
+	s.want, s.got = s.body, nil
+	w.fact(d)
 }
 
 func (w *teller) showRequests(s *step, m []string) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/models"
 )
@@ -19,7 +20,7 @@ func (p *Programme) Settle(run models.Run, c *models.SettlementInput) (out model
 		timeline := Timeline(c.Discounts)
 		for i := range c.Invoices {
 			invoice := &c.Invoices[i]
-			if cause := failure(func() { p.settleInvoice(&run, timeline, invoice, &out) }); cause != nil {
+			if cause := failure(func() { p.settleInvoice(&run, timeline, invoice, c.RevokedAt, &out) }); cause != nil {
 				out.Park(invoice.Invoice.ID, fmt.Errorf("it cannot be settled: %v", cause))
 			}
 		}
@@ -31,12 +32,12 @@ func (p *Programme) Settle(run models.Run, c *models.SettlementInput) (out model
 	return out
 }
 
-func (p *Programme) settleInvoice(run *models.Run, timeline []models.Segment, c *models.InvoiceInput, out *models.SettlementResult) {
+func (p *Programme) settleInvoice(run *models.Run, timeline []models.Segment, c *models.InvoiceInput, revoked time.Time, out *models.SettlementResult) {
 	if c.Damage != nil {
 		panic(c.Damage)
 	}
 	desired := p.Desire(timeline, &c.Invoice)
-	doc, differs := difference(run, c, desired.Items)
+	doc, differs := difference(run, c, revoked, desired.Items)
 	if differs {
 		out.Adjustments = append(out.Adjustments, doc)
 	}
@@ -101,7 +102,7 @@ func (d *Desired) add(l *models.Line, segments []models.Segment, lines int) {
 
 // difference is the document that brings the ledger from posted to desired;
 // there is none when they agree on every line.
-func difference(run *models.Run, c *models.InvoiceInput, desired []models.AdjustmentItem) (models.Adjustment, bool) {
+func difference(run *models.Run, c *models.InvoiceInput, revoked time.Time, desired []models.AdjustmentItem) (models.Adjustment, bool) {
 	items := changedLines(desired, c.Posted)
 	if len(items) == 0 {
 		return models.Adjustment{}, false
@@ -111,7 +112,7 @@ func difference(run *models.Run, c *models.InvoiceInput, desired []models.Adjust
 		Sequence:  c.Sequence + 1,
 		AccountID: c.Invoice.AccountID, InvoiceID: c.Invoice.ID, InvoiceRevision: c.Invoice.Revision,
 		Period: run.Period, PostingPeriod: run.PostingPeriod, Currency: c.Invoice.Currency,
-		Reason: reason(run, c), Items: items,
+		Reason: reason(run, c, revoked), Items: items,
 	}
 	for i := range items {
 		doc.Amount = doc.Amount.Add(items[i].Amount)
@@ -131,12 +132,16 @@ func checkAmount(amount models.Money) error {
 	return nil
 }
 
-func reason(run *models.Run, c *models.InvoiceInput) models.AdjustmentReason {
+// reason says what made a difference; revoked is when a referral of the account was last
+// revoked, or a revocation undone. Source: docs/rules.md, "Settlement and the brake".
+func reason(run *models.Run, c *models.InvoiceInput, revoked time.Time) models.AdjustmentReason {
 	switch {
 	case c.Sequence > 0 && c.Invoice.Revision > c.Revision:
 		return models.ReasonInvoiceRevised
 	case run.Kind == models.RunRegular && c.Sequence == 0:
 		return models.ReasonRun
+	case revoked.After(c.Settled):
+		return models.ReasonRevoked
 	}
 	return models.ReasonLateFact
 }

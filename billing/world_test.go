@@ -74,6 +74,7 @@ type world struct {
 	accounts     map[int64]models.Account
 	activations  map[int64][]models.Activation
 	referrals    map[int64]map[int64]models.Referral // by inviter and invitee
+	decisions    map[int64][]models.StaffDecision
 	entitlements map[int64]models.Entitlements
 	announced    []models.OutboxEvent
 
@@ -81,6 +82,10 @@ type world struct {
 
 	invoices  map[string]models.Invoice // at their highest revision
 	documents map[string][]models.Adjustment
+	posted    map[string]time.Time // when a document was last posted on an invoice
+	revokedAt map[int64]time.Time  // by account, of either side
+	clock     time.Time
+	settled   map[models.Period]time.Time
 	packages  map[int64][]models.SMSPackage
 	periods   map[models.Period]models.PeriodState
 }
@@ -90,9 +95,10 @@ func newWorld(t checker, p *billing.Programme) *world {
 		checker: t, programme: p,
 		accounts:    map[int64]models.Account{},
 		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
+		decisions: map[int64][]models.StaffDecision{}, posted: map[string]time.Time{},
 		entitlements: map[int64]models.Entitlements{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
 		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
-		periods: map[models.Period]models.PeriodState{},
+		periods: map[models.Period]models.PeriodState{}, settled: map[models.Period]time.Time{}, revokedAt: map[int64]time.Time{},
 	}
 }
 
@@ -111,6 +117,9 @@ func (w *world) take(batch ...*models.Fact) {
 	for _, f := range fresh {
 		registering = f.Data.Account()
 		book.Apply(f)
+		if d, ok := f.Data.(models.StaffDecision); ok {
+			w.keepDecision(d)
+		}
 	}
 	w.keep(book.Close())
 }
@@ -121,25 +130,46 @@ func (w *world) issue(inv models.Invoice) {
 	}
 }
 
-// lend is the working set of a batch: the accounts it names, the owners of the
-// codes entered now or waiting, and the inviters of all of them that have one.
+func (w *world) keepDecision(d models.StaffDecision) {
+	known := w.decisions[d.AccountID]
+	at := slices.IndexFunc(known, func(o models.StaffDecision) bool { return o.ID == d.Undoes })
+	if d.Kind == models.DecisionRevoke || at >= 0 && known[at].Kind == models.DecisionRevoke {
+		w.clock = w.clock.Add(time.Second)
+		w.revokedAt[d.AccountID], w.revokedAt[d.InviterID] = w.clock, w.clock
+	}
+	if !slices.ContainsFunc(known, func(o models.StaffDecision) bool { return o.ID == d.ID }) {
+		w.decisions[d.AccountID] = append(known, d)
+	}
+}
+
+// lend is the working set of a batch: the accounts it names, the owners of the codes
+// entered now or waiting or before a decision of staff, and the inviters of all of them
+// that have one.
 func (w *world) lend(batch []*models.Fact) *models.WorkingSet {
 	ids, set := map[int64]bool{}, models.NewWorkingSet()
 	var codes []string
+	decided := map[int64]bool{}
 	for _, f := range batch {
 		ids[f.Data.Account()] = true
+		if d, ok := f.Data.(models.StaffDecision); ok {
+			ids[d.InviterID], decided[d.AccountID] = true, true
+			codes = append(codes, models.NormalCode(d.Code))
+		}
 		if a, ok := f.Data.(models.ActivationRequested); ok {
 			codes = append(codes, models.NormalCode(a.Code))
 		}
 	}
 	for _, id := range slices.Collect(maps.Keys(ids)) {
 		for _, a := range w.activations[id] {
-			switch a.Status {
-			case models.ActivationAccepted:
+			if a.Status == models.ActivationAccepted {
 				ids[a.InviterID] = true
-			case models.ActivationPending:
+			}
+			if a.Status == models.ActivationPending || decided[id] {
 				codes = append(codes, models.NormalCode(a.Code))
 			}
+		}
+		for _, d := range w.decisions[id] {
+			ids[d.InviterID] = true
 		}
 	}
 	for _, a := range w.accounts {
@@ -161,6 +191,7 @@ func (w *world) lendAccount(set *models.WorkingSet, id int64) {
 	for _, a := range w.activations[id] {
 		set.Activations[id] = append(set.Activations[id], &a)
 	}
+	set.Decisions[id] = slices.Clone(w.decisions[id])
 	for _, r := range w.referrals[id] { // in no order, as the storage may
 		set.Referrals[id] = append(set.Referrals[id], r)
 	}
@@ -181,6 +212,9 @@ func (w *world) keep(c models.Changes) {
 			w.referrals[r.InviterID] = map[int64]models.Referral{}
 		}
 		w.referrals[r.InviterID][r.InviteeID] = r
+	}
+	for _, r := range c.NoReferrals {
+		delete(w.referrals[r.InviterID], r.InviteeID)
 	}
 	maps.Copy(w.entitlements, c.Entitlements)
 	for _, a := range c.OutboxEvents {
@@ -250,16 +284,20 @@ func (w *world) accepted(account int64) *models.Activation {
 
 func (w *world) keepActivation(a models.Activation) {
 	own := w.activations[a.AccountID]
-	if a.Seq == 0 {
+	at := slices.IndexFunc(own, func(o models.Activation) bool { return o.Key() == a.Key() })
+	if at < 0 {
 		a.Seq = int64(len(own)) + 1
 		w.activations[a.AccountID] = append(own, a)
 		return
 	}
-	was := own[a.Seq-1]
-	if was.Status != models.ActivationPending {
+	was := own[at]
+	if was.Status != models.ActivationPending && len(w.decisions[a.AccountID]) == 0 {
 		w.Errorf("the decision on request %d of %d was %s %s, and became %s %s", a.Seq, a.AccountID, was.Status, was.Reason, a.Status, a.Reason)
 	}
-	own[a.Seq-1] = a
+	own[at] = a
+	if was.Reason == models.Withdrawn && a.Reason != models.Withdrawn { // the client has asked now
+		w.activations[a.AccountID] = append(slices.Delete(own, at, at+1), a)
+	}
 }
 
 // adopt puts other terms in force, and derives every entitlements again.
@@ -289,6 +327,7 @@ func (w *world) open(account int64, period models.Period) *models.SettlementInpu
 	entitlements := w.entitlements[account]
 	c := &models.SettlementInput{
 		AccountID: account, Discounts: entitlements.Discounts, Packages: w.packages[account], Earned: map[int]int{},
+		RevokedAt: w.revokedAt[account],
 	}
 	for _, g := range entitlements.Grants {
 		c.Earned[g.SMS]++
@@ -306,7 +345,10 @@ func (w *world) open(account int64, period models.Period) *models.SettlementInpu
 }
 
 func (w *world) openInvoice(inv models.Invoice) models.InvoiceInput {
-	c := models.InvoiceInput{Invoice: inv}
+	c := models.InvoiceInput{Invoice: inv, Settled: w.settled[inv.Period]}
+	if at, known := w.posted[inv.ID]; known {
+		c.Settled = at
+	}
 	for _, doc := range w.documents[inv.ID] {
 		c.Sequence, c.Revision = doc.Sequence, doc.InvoiceRevision
 		for _, item := range doc.Items {
@@ -341,6 +383,7 @@ func (w *world) settle(period models.Period, regular bool) []models.SettlementRe
 	if regular {
 		posting.Kind = models.RunRegular
 	}
+	w.clock = w.clock.Add(time.Second)
 	var outcomes []models.SettlementResult
 	var totals models.Totals
 	for _, id := range w.everyone() {
@@ -354,6 +397,7 @@ func (w *world) settle(period models.Period, regular bool) []models.SettlementRe
 	w.checkTotals(outcomes, totals)
 	if w.periods[period] == "" || w.periods[period] == models.PeriodOpen {
 		w.periods[period] = models.PeriodRun
+		w.settled[period] = w.clock
 	}
 	return outcomes
 }
@@ -362,6 +406,7 @@ func (w *world) settle(period models.Period, regular bool) []models.SettlementRe
 func (w *world) post(out *models.SettlementResult) {
 	for _, doc := range out.Adjustments {
 		w.documents[doc.InvoiceID] = append(w.documents[doc.InvoiceID], doc)
+		w.posted[doc.InvoiceID] = w.clock
 	}
 	w.packages[out.AccountID] = append(slices.Clone(w.packages[out.AccountID]), out.Packages...)
 }

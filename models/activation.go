@@ -27,6 +27,9 @@ const (
 	OwnCompany       Reason = "own_company"
 	AlreadyActivated Reason = "already_activated"
 	WindowClosed     Reason = "window_closed"
+	// Withdrawn is checked by no rule: the client has not asked, and the decision of
+	// staff that made the request was undone.
+	Withdrawn Reason = "withdrawn"
 )
 
 // Activation is one request of an account to activate a code, with its decision.
@@ -36,8 +39,9 @@ type Activation struct {
 	Code        string // as it was entered
 	RequestedAt time.Time
 	Status      ActivationStatus
-	Reason      Reason // empty when accepted
+	Reason      Reason // by the rules alone, so that a decision of staff can be undone; empty when they accept it
 	InviterID   int64  // 0 unless accepted
+	RevokedFrom Date   // first day on which its referral has no effect; 0 while it is not revoked
 	Provenance  Provenance
 }
 
@@ -74,7 +78,11 @@ type Referral struct {
 	InviterID   int64
 	InviteeID   int64
 	ActivatedAt time.Time // never before the invitee's registration
+	RevokedFrom Date      // first day without effect; 0 while it is not revoked
 }
+
+// CountsOn tells whether a referral has an effect on a day, as far as it is not revoked.
+func (r Referral) CountsOn(day Date) bool { return r.RevokedFrom == 0 || day < r.RevokedFrom }
 
 // CodeAlphabet is the symbols of an invitation code: no two that look or sound
 // alike in print (0/O, 1/I/L are left out).

@@ -18,9 +18,10 @@ type AuditHead struct {
 // all of them): the facts, what was derived from them, and the ledger.
 type AccountHistory struct {
 	Account     Account
-	Activations []*Activation // its own requests, by arrival
-	Referrals   []Referral    // those it invited
-	Stored      Entitlements  // as derived when the facts arrived
+	Activations []*Activation   // its own requests, by arrival
+	Referrals   []Referral      // those it invited
+	Decisions   []StaffDecision // on its own referral and on those it invited, the oldest first
+	Stored      Entitlements    // as derived when the facts arrived
 	Invoices    []AuditInvoice
 	Packages    []AuditPackage  // of every period
 	Strays      []AuditDocument // documents of the period on invoices that are not there

@@ -34,8 +34,8 @@ func (a *Adjustment) ItemSum() Money {
 // AdjustmentReason says what made a difference that was posted.
 type AdjustmentReason string
 
-// The reasons a document can have. Revoked is reserved (asyncapi.yaml) for a
-// referral that is taken back.
+// The reasons a document can have. Revoked is for a referral that was revoked, and for a
+// revocation that was undone.
 const (
 	ReasonRun            AdjustmentReason = "run"
 	ReasonLateFact       AdjustmentReason = "late-fact"

@@ -26,7 +26,7 @@ type Provenance struct {
 }
 
 // FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
-// *Invoice or Result.
+// StaffDecision, *Invoice or Result.
 type FactData interface {
 	// Account is the account the fact is about; 0 when the message does not say.
 	Account() int64
@@ -83,7 +83,8 @@ type WorkingSet struct {
 	Codes        map[string]int64        // code -> owner
 	Activations  map[int64][]*Activation // an account's own requests, by arrival
 	Referrals    map[int64][]Referral    // by inviter
-	Entitlements map[int64]Entitlements  // as stored before the batch
+	Decisions    map[int64][]StaffDecision
+	Entitlements map[int64]Entitlements // as stored before the batch
 }
 
 // NewWorkingSet is an empty set.
@@ -93,6 +94,7 @@ func NewWorkingSet() *WorkingSet {
 		Codes:        map[string]int64{},
 		Activations:  map[int64][]*Activation{},
 		Referrals:    map[int64][]Referral{},
+		Decisions:    map[int64][]StaffDecision{},
 		Entitlements: map[int64]Entitlements{},
 	}
 }
@@ -106,7 +108,8 @@ type Changes struct {
 	Accounts     []*Account             // new or changed
 	CodesIssued  []*Account             // of them, those that have got their code
 	Activations  []*Activation          // new or newly judged
-	Referrals    []Referral             // new, or with another ActivatedAt
+	Referrals    []Referral             // new, or with another ActivatedAt or RevokedFrom
+	NoReferrals  []Referral             // of requests that are not accepted any more
 	Entitlements map[int64]Entitlements // those that have changed
 	Replaced     map[int64]Entitlements // what these were before
 	OutboxEvents []OutboxEvent

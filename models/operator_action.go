@@ -38,6 +38,13 @@ const (
 	ActionWriteOff OperatorActionKind = "write-off"
 )
 
+// The subject of these is what is decided: see [StaffDecision.Subject].
+const (
+	ActionRevoke     OperatorActionKind = "revoke"
+	ActionAcceptCode OperatorActionKind = "accept-code"
+	ActionUndo       OperatorActionKind = "undo"
+)
+
 // The subject of a sign-in is the provider's identifier of the person; that of a
 // configuration is its digest, and it is recorded by the service that starts with it.
 const (

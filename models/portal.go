@@ -26,6 +26,7 @@ type ReferredAccount struct {
 	InviteeID   int64
 	Name        string
 	ActivatedAt time.Time
+	RevokedFrom Date // first day without effect; 0 while the referral is not revoked
 }
 
 // ReferralCursor is a place in an inviter's list, which runs from the newest friend to

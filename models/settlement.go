@@ -1,6 +1,9 @@
 package models
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // SettlementInput is all that a settlement needs to know of one account.
 type SettlementInput struct {
@@ -10,14 +13,16 @@ type SettlementInput struct {
 	Packages  []SMSPackage // gone out so far, of every period
 	Earned    map[int]int  // packages earned by size, of every period
 	Invoices  []InvoiceInput
+	RevokedAt time.Time // when a referral of it was last revoked, or a revocation undone; zero for never
 }
 
 // InvoiceInput is one invoice at its current revision, and what the ledger
 // already holds on it.
 type InvoiceInput struct {
 	Invoice  Invoice
-	Sequence int // of the last document; 0 for none
-	Revision int // of the invoice when that document was posted
+	Sequence int       // of the last document; 0 for none
+	Revision int       // of the invoice when that document was posted
+	Settled  time.Time // when that was, or its period was first settled; zero for never
 	Posted   []PostedLine
 	Damage   error // why a document of it cannot be read; nil for none
 }

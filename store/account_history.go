@@ -74,6 +74,7 @@ func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
 	var revisions []revision
 	var batch pgcopy.Batch
 	set := queueWorkingSet(&batch, l.ids)
+	l.queueDecisionsOnInvitees(&batch)
 	all := l.ids
 	if l.period != 0 {
 		isWanted := func(id int64) bool { return l.allPeriods[id] }
@@ -106,6 +107,8 @@ func (l *historyLoader) assign(set *models.WorkingSet) {
 			c.Account = *a
 		}
 		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
+		c.Decisions = append(c.Decisions, set.Decisions[id]...)
+		models.SortDecisions(c.Decisions)
 	}
 }
 

@@ -36,9 +36,13 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 		set.Activations[a.AccountID] = append(set.Activations[a.AccountID], a)
 	}, "SELECT "+activationColumns+" FROM activations WHERE account_id = ANY($1) ORDER BY account_id, seq", ids)
 	batch.Each("referrals", func(v [][]byte) {
-		r := models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2])}
+		r := models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2]), RevokedFrom: readDay(v[3])}
 		set.Referrals[r.InviterID] = append(set.Referrals[r.InviterID], r)
-	}, "SELECT account_id, invitee_id, activated_at FROM referrals WHERE account_id = ANY($1) ORDER BY account_id, invitee_id", ids)
+	}, "SELECT account_id, invitee_id, activated_at, revoked_from FROM referrals WHERE account_id = ANY($1) ORDER BY account_id, invitee_id", ids)
+	batch.Each("decisions of staff", func(v [][]byte) {
+		d := readStaffDecision(v)
+		set.Decisions[d.AccountID] = append(set.Decisions[d.AccountID], d)
+	}, "SELECT "+staffDecisionColumns+" FROM staff_decisions WHERE account_id = ANY($1) ORDER BY decided_at, decision_id", ids)
 	texts := interner{}
 	batch.Each("discounts", func(v [][]byte) {
 		d := readDiscount(v, texts)
@@ -67,12 +71,13 @@ func readAccount(v [][]byte) *models.Account {
 	}
 }
 
-const activationColumns = "account_id, seq, code, requested_at, status, reason, inviter_id"
+const activationColumns = "account_id, seq, code, requested_at, status, reason, inviter_id, revoked_from"
 
 func readActivation(v [][]byte) *models.Activation {
 	return &models.Activation{
 		AccountID: pgcopy.Int8(v[0]), Seq: pgcopy.Int8(v[1]), Code: string(v[2]), RequestedAt: pgcopy.Time(v[3]),
 		Status: models.ActivationStatus(v[4]), Reason: models.Reason(v[5]), InviterID: pgcopy.Int8(v[6]),
+		RevokedFrom: readDay(v[7]),
 	}
 }
 
@@ -132,18 +137,25 @@ func saveAccounts(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
 }
 
 func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
-	// Decisions before new requests: an account has one accepted activation at a time.
-	for _, a := range c.Activations {
-		if a.Seq != 0 {
-			batch.Exec("saving a decision", "UPDATE activations SET status = $3, reason = $4, inviter_id = $5 WHERE account_id = $1 AND seq = $2",
-				a.AccountID, a.Seq, a.Status, a.Reason, a.InviterID)
+	// What is refused now before what is accepted now, and decisions before new requests:
+	// an account has one accepted activation at a time.
+	for _, accepted := range []bool{false, true} {
+		for _, a := range c.Activations {
+			if a.Seq != 0 && (a.Status == models.ActivationAccepted) == accepted {
+				batch.Exec("saving a decision", "UPDATE activations SET status = $3, reason = $4, inviter_id = $5, revoked_from = $6 WHERE account_id = $1 AND seq = $2",
+					a.AccountID, a.Seq, a.Status, a.Reason, a.InviterID, optionalDay(a.RevokedFrom))
+			}
 		}
 	}
 	for _, a := range c.Activations {
-		if a.Seq == 0 {
-			batch.Exec("saving an activation", `INSERT INTO activations (account_id, code, requested_at, status, reason, inviter_id, provenance)
-				VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				a.AccountID, a.Code, a.RequestedAt, a.Status, a.Reason, a.InviterID, numbers.pack(nil, a.Provenance))
+		switch {
+		case a.Seq == 0:
+			batch.Exec("saving an activation", `INSERT INTO activations (account_id, code, requested_at, status, reason, inviter_id, revoked_from, provenance)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+				a.AccountID, a.Code, a.RequestedAt, a.Status, a.Reason, a.InviterID, optionalDay(a.RevokedFrom), numbers.pack(nil, a.Provenance))
+		case a.Provenance != (models.Provenance{}): // a decision of staff had made it, and the client makes it now
+			batch.Exec("saving the arrival of a request", "UPDATE activations SET seq = DEFAULT, provenance = $3 WHERE account_id = $1 AND seq = $2",
+				a.AccountID, a.Seq, numbers.pack(nil, a.Provenance))
 		}
 	}
 }
@@ -151,13 +163,20 @@ func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers
 // saveReferrals saves them in the order of the keys, so that no two transactions lock
 // each other out.
 func saveReferrals(batch *pgcopy.Batch, c models.Changes) {
-	byKey := func(a, b models.Referral) int {
+	for _, r := range inOrder(c.NoReferrals) {
+		batch.Exec("removing a referral", "DELETE FROM referrals WHERE account_id = $1 AND invitee_id = $2", r.InviterID, r.InviteeID)
+	}
+	for _, r := range inOrder(c.Referrals) {
+		batch.Exec("saving a referral", `INSERT INTO referrals (account_id, invitee_id, activated_at, revoked_from) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (account_id, invitee_id) DO UPDATE SET activated_at = excluded.activated_at, revoked_from = excluded.revoked_from`,
+			r.InviterID, r.InviteeID, r.ActivatedAt, optionalDay(r.RevokedFrom))
+	}
+}
+
+func inOrder(referrals []models.Referral) []models.Referral {
+	return slices.SortedStableFunc(slices.Values(referrals), func(a, b models.Referral) int {
 		return cmp.Or(cmp.Compare(a.InviterID, b.InviterID), cmp.Compare(a.InviteeID, b.InviteeID))
-	}
-	for _, r := range slices.SortedStableFunc(slices.Values(c.Referrals), byKey) {
-		batch.Exec("saving a referral", `INSERT INTO referrals (account_id, invitee_id, activated_at) VALUES ($1, $2, $3)
-			ON CONFLICT (account_id, invitee_id) DO UPDATE SET activated_at = excluded.activated_at`, r.InviterID, r.InviteeID, r.ActivatedAt)
-	}
+	})
 }
 
 func saveEntitlements(batch *pgcopy.Batch, c models.Changes) {

@@ -14,7 +14,7 @@ import (
 // entitledAccounts is those that have a discount on the day $3 or later, or will have one
 // when their promo period ends.
 const entitledAccounts = `SELECT account_id FROM discounts WHERE to_day > $3::date
-	UNION SELECT v.account_id FROM activations v JOIN accounts a ON a.account_id = v.account_id WHERE v.status = 'accepted' AND a.promo_ended_at IS NULL`
+	UNION SELECT v.account_id FROM activations v JOIN accounts a ON a.account_id = v.account_id WHERE v.status = 'accepted' AND v.revoked_from IS NULL AND a.promo_ended_at IS NULL`
 
 // ForEachEntitled hands every account that has a discount from a day on to see, by id,
 // with its facts and its invoices of some months, and nothing of the ledger. Its memory

@@ -15,12 +15,12 @@ import (
 const portalQuery = `SELECT a.account_id IS NOT NULL, m.account_id IS NOT NULL,
 	coalesce(a.code, ''), coalesce(a.name, ''), coalesce(a.promo_until, ''), a.registered_at, a.promo_ended_at, a.terminated_at,
 	EXISTS (SELECT 1 FROM activations v WHERE v.account_id = q.id AND v.status = 'pending'),
-	(SELECT v.requested_at FROM activations v WHERE v.account_id = q.id AND v.status = 'accepted'),
-	r.invitees, r.activated, p.sms, p.ordinals, p.granted, p.periods, p.answers, p.answered, p.resent, p.written
+	v.requested_at, v.revoked_from, r.invitees, r.activated, r.revoked, p.sms, p.ordinals, p.granted, p.periods, p.answers, p.answered, p.resent, p.written
 FROM (SELECT $1::bigint AS id) q
 LEFT JOIN accounts a ON a.account_id = q.id
 LEFT JOIN memberships m ON m.account_id = q.id
-LEFT JOIN LATERAL (SELECT array_agg(f.invitee_id) AS invitees, array_agg(f.activated_at) AS activated
+LEFT JOIN activations v ON v.account_id = q.id AND v.status = 'accepted'
+LEFT JOIN LATERAL (SELECT array_agg(f.invitee_id) AS invitees, array_agg(f.activated_at) AS activated, array_agg(f.revoked_from) AS revoked
 	FROM referrals f WHERE f.account_id = q.id) r ON true
 LEFT JOIN LATERAL (SELECT array_agg(s.sms) AS sms, array_agg(s.ordinal) AS ordinals, array_agg(s.granted_on) AS granted, array_agg(s.period) AS periods,
 	array_agg(coalesce((SELECT x.status FROM results x WHERE x.adjustment_id = s.package_id ORDER BY x.at DESC, x.status DESC LIMIT 1), '')) AS answers,
@@ -36,9 +36,10 @@ type portalRow struct {
 	code, name, promoUntil       string
 	registered, promoEnded, left *time.Time
 	waits                        bool
-	accepted                     *time.Time
+	accepted, revokedFrom        *time.Time
 	invitees                     []int64
 	activated                    []time.Time
+	revoked                      []*time.Time
 	sms, ordinals                []int
 	granted                      []time.Time
 	periods                      []models.Period
@@ -49,8 +50,8 @@ type portalRow struct {
 
 func (r *portalRow) fields() []any {
 	return []any{
-		&r.known, &r.entered, &r.code, &r.name, &r.promoUntil, &r.registered, &r.promoEnded, &r.left, &r.waits, &r.accepted,
-		&r.invitees, &r.activated, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers, &r.answered, &r.resent, &r.written,
+		&r.known, &r.entered, &r.code, &r.name, &r.promoUntil, &r.registered, &r.promoEnded, &r.left, &r.waits, &r.accepted, &r.revokedFrom,
+		&r.invitees, &r.activated, &r.revoked, &r.sms, &r.ordinals, &r.granted, &r.periods, &r.answers, &r.answered, &r.resent, &r.written,
 	}
 }
 
@@ -73,7 +74,7 @@ func (r *portalRow) history(account int64) models.AccountHistory {
 	}}
 	if r.accepted != nil {
 		c.Activations = append(c.Activations, &models.Activation{
-			AccountID: account, RequestedAt: r.accepted.UTC(), Status: models.ActivationAccepted,
+			AccountID: account, RequestedAt: r.accepted.UTC(), Status: models.ActivationAccepted, RevokedFrom: nullDay(r.revokedFrom),
 		})
 	}
 	if r.waits {
@@ -82,7 +83,7 @@ func (r *portalRow) history(account int64) models.AccountHistory {
 		})
 	}
 	for i, invitee := range r.invitees {
-		c.Referrals = append(c.Referrals, models.Referral{InviterID: account, InviteeID: invitee, ActivatedAt: r.activated[i].UTC()})
+		c.Referrals = append(c.Referrals, models.Referral{InviterID: account, InviteeID: invitee, ActivatedAt: r.activated[i].UTC(), RevokedFrom: nullDay(r.revoked[i])})
 	}
 	for i := range r.sms {
 		c.Packages = append(c.Packages, r.smsPackage(account, i))
@@ -112,7 +113,7 @@ func (s *Store) JoinWithoutCode(ctx context.Context, account int64) error {
 	return s.exec(ctx, "noting that an account takes part", "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
 }
 
-const referredQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
+const referredQuery = `SELECT r.invitee_id, r.activated_at, r.revoked_from, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
 	WHERE r.account_id = $1 AND (r.activated_at, r.invitee_id) < (coalesce($2::timestamptz, 'infinity'), $3::bigint)
 	ORDER BY r.activated_at DESC, r.invitee_id DESC LIMIT $4`
 
@@ -120,8 +121,9 @@ const referredQuery = `SELECT r.invitee_id, r.activated_at, coalesce(a.name, '')
 // first.
 func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error) {
 	return list(ctx, s, "reading an inviter's invitees", func(row pgx.CollectableRow) (r models.ReferredAccount, err error) {
-		err = row.Scan(&r.InviteeID, &r.ActivatedAt, &r.Name)
-		r.ActivatedAt = r.ActivatedAt.UTC()
+		var revoked *time.Time
+		err = row.Scan(&r.InviteeID, &r.ActivatedAt, &revoked, &r.Name)
+		r.ActivatedAt, r.RevokedFrom = r.ActivatedAt.UTC(), nullDay(revoked)
 		return r, err
 	}, referredQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)
 }

@@ -46,7 +46,7 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle models.Se
 		if err := progress(i, len(bounds)); err != nil {
 			return run, err
 		}
-		c, err := t.loadInput(ctx, scope{record.Kind, q.Period, b[0], b[1], dayOf(period.MinDay), dayOf(period.MaxDay)})
+		c, err := t.loadInput(ctx, scope{record.Kind, q.Period, b[0], b[1], dayOf(period.MinDay), dayOf(period.MaxDay), zeroTime(period.SettledAt)})
 		if err != nil {
 			return run, err
 		}

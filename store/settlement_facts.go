@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -26,6 +27,7 @@ func (l *inputLoader) loadFacts(ctx context.Context) error {
 	queueRevisions(&batch, &l.revisions, l.texts, l.scope.period, l.ids)
 	l.queuePosted(&batch)
 	l.queueGrants(&batch)
+	l.queueRevocations(&batch)
 	if err := batch.Send(ctx, l.pgx); err != nil {
 		return err
 	}
@@ -43,7 +45,7 @@ func (l *inputLoader) chooseRevisions() {
 		switch {
 		case highest.Period == l.scope.period:
 			c := l.account(highest.AccountID)
-			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.Invoice})
+			c.Invoices = append(c.Invoices, models.InvoiceInput{Invoice: *highest.Invoice, Settled: l.scope.settled})
 			if highest.stored != l.scope.period {
 				l.input.elsewhere[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 			}
@@ -54,7 +56,7 @@ func (l *inputLoader) chooseRevisions() {
 }
 
 // ledgerColumns is what settling needs of the ledger.
-const ledgerColumns = "account_id, invoice_id, sequence, invoice_revision, items"
+const ledgerColumns = "account_id, invoice_id, sequence, invoice_revision, items, posted_at"
 
 // posting is a document of the ledger as settling needs it.
 type posting struct {
@@ -63,6 +65,7 @@ type posting struct {
 	sequence, revision int
 	items              []models.AdjustmentItem
 	damage             error
+	at                 time.Time
 }
 
 // queuePosted reads what the ledger holds on the invoices that are stored under the
@@ -88,7 +91,7 @@ func (l *inputLoader) loadMovedPostings(ctx context.Context) error {
 }
 
 func (l *inputLoader) readPosted(v [][]byte) {
-	p := posting{account: pgcopy.Int8(v[0]), invoice: string(v[1]), sequence: pgcopy.Int4(v[2]), revision: pgcopy.Int4(v[3])}
+	p := posting{account: pgcopy.Int8(v[0]), invoice: string(v[1]), sequence: pgcopy.Int4(v[2]), revision: pgcopy.Int4(v[3]), at: pgcopy.Time(v[5])}
 	p.items, p.damage = l.texts.itemsOf(v[4])
 	l.postings = append(l.postings, p)
 }
@@ -102,7 +105,7 @@ func (l *inputLoader) sumPosted() {
 		if inv == nil {
 			continue
 		}
-		inv.Sequence, inv.Revision = p.sequence, p.revision
+		inv.Sequence, inv.Revision, inv.Settled = p.sequence, p.revision, p.at
 		if p.damage != nil {
 			inv.Damage = fmt.Errorf("document %d of the ledger: %w", p.sequence, p.damage)
 		}
@@ -160,6 +163,17 @@ func (l *inputLoader) queueGrants(batch *pgcopy.Batch) {
 			c.Grants = append(c.Grants, g)
 		}
 	}, selectGrants, l.ids)
+}
+
+// queueRevocations reads when a referral of the accounts, of either side, was last
+// revoked, or a revocation undone.
+func (l *inputLoader) queueRevocations(batch *pgcopy.Batch) {
+	batch.Each("revocations", func(v [][]byte) { l.account(pgcopy.Int8(v[0])).RevokedAt = pgcopy.Time(v[1]) },
+		`WITH revocation AS (
+			SELECT account_id, inviter_id, decided_at FROM staff_decisions d WHERE kind = $2
+				OR EXISTS (SELECT FROM staff_decisions r WHERE r.account_id = d.account_id AND r.decision_id = d.undoes AND r.kind = $2))
+		SELECT id, max(decided_at) FROM (SELECT account_id AS id, decided_at FROM revocation UNION ALL SELECT inviter_id, decided_at FROM revocation) r
+		WHERE id = ANY($1) GROUP BY id`, l.ids, models.DecisionRevoke)
 }
 
 // loadSentPackages reads the packages that were posted for these accounts, of any period.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -16,6 +17,7 @@ type scope struct {
 	period   models.Period
 	from, to int64       // accounts, both inclusive
 	min, max models.Date // bounds of the service periods invoiced
+	settled  time.Time   // when its own run ended; zero until then
 }
 
 func (t *tx) loadScope(r *runRecord, from, to int64) (scope, error) {
@@ -23,7 +25,7 @@ func (t *tx) loadScope(r *runRecord, from, to int64) (scope, error) {
 	if err := t.Where("period = ?", r.Period).Limit(1).Find(&p).Error; err != nil {
 		return scope{}, fmt.Errorf("reading period %s: %w", r.Period, err)
 	}
-	return scope{r.Kind, r.Period, from, to, dayOf(p.MinDay), dayOf(p.MaxDay)}, nil
+	return scope{r.Kind, r.Period, from, to, dayOf(p.MinDay), dayOf(p.MaxDay), zeroTime(p.SettledAt)}, nil
 }
 
 // settlementInput is the accounts of a scope with all that a settlement needs of them.

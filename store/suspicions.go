@@ -30,7 +30,7 @@ func (s *Store) ReferralGraph(ctx context.Context, account func(id int64, p mode
 		}
 		return pgcopy.Each(ctx, tx.pgx, "the referrals", func(v [][]byte) {
 			referral(models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2])})
-		}, "SELECT account_id, invitee_id, activated_at FROM referrals")
+		}, "SELECT account_id, invitee_id, activated_at FROM referrals WHERE revoked_from IS NULL")
 	})
 	return wrap("reading the graph of referrals", err)
 }

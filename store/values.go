@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // validText is a text without what the database refuses: NUL and invalid UTF-8, which a
@@ -23,6 +24,31 @@ func convert[R, M any](records []R, to func(*R) M) []M {
 		list[i] = to(&records[i])
 	}
 	return list
+}
+
+// nullDay is the day of a date column; 0 for NULL.
+func nullDay(t *time.Time) models.Date {
+	if t == nil {
+		return 0
+	}
+	return dayOf(*t)
+}
+
+// readDay is the day of a date column in binary; 0 for NULL.
+func readDay(v []byte) models.Date {
+	if v == nil {
+		return 0
+	}
+	return pgcopy.Date(v)
+}
+
+// optionalDay is a day as a parameter; NULL for 0.
+func optionalDay(d models.Date) *time.Time {
+	if d == 0 {
+		return nil
+	}
+	at := d.Time()
+	return &at
 }
 
 func nullTime(t time.Time) *time.Time {

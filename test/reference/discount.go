@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"sort"
 	"time"
 )
@@ -36,10 +37,9 @@ type benefits struct {
 	earned  []earned
 }
 
-func (a *account) benefits() benefits {
-	l := benefits{percent: map[day]int{}}
-	a.applyFriends(&l)
-	a.applyOwnDiscount(&l)
+func (m *Model) benefits(a *account) benefits {
+	l := m.byFriends(a)
+	m.applyOwnDiscount(a, &l)
 	for d := range l.percent {
 		if !a.terminated.IsZero() && !d.Before(localDay(a.terminated)) {
 			delete(l.percent, d)
@@ -49,21 +49,59 @@ func (a *account) benefits() benefits {
 }
 
 // applyOwnDiscount adds the new client's own discount.
-func (a *account) applyOwnDiscount(l *benefits) {
-	if a.own == nil || a.promoEnded.IsZero() {
+func (m *Model) applyOwnDiscount(a *account, l *benefits) {
+	own, inviter := m.current(a)
+	if own == nil || a.promoEnded.IsZero() {
 		return
 	}
-	start := laterOf(localDay(a.promoEnded), localDay(laterOf(a.own.RequestedAt, a.registeredAt)))
-	for d := start; d.Before(monthsLater(start, 3)); d = dayAfter(d) {
+	until, revoked := m.revoked(a, inviter)
+	start := laterOf(localDay(a.promoEnded), localDay(laterOf(own.RequestedAt, a.registeredAt)))
+	for d := start; d.Before(monthsLater(start, 3)) && (!revoked || d.Before(until)); d = dayAfter(d) {
 		l.percent[d] = min(100, l.percent[d]+20)
 	}
 }
 
-// applyFriends walks through the days from the first friend on, and up the ladder.
-func (a *account) applyFriends(l *benefits) {
-	friends := a.friendsInOrder()
+// byFriends takes each day from the walk up the ladder with the friends who are not
+// revoked by that day.
+func (m *Model) byFriends(a *account) benefits {
+	friends := m.friendsInOrder(a)
+	l := benefits{percent: map[day]int{}}
 	if len(friends) == 0 {
-		return
+		return l
+	}
+	walks, given := map[string]benefits{}, map[numberedPackage]bool{}
+	first := localDay(friends[0].when())
+	for d := first; d.Before(monthsLater(first, horizonMonths)); d = dayAfter(d) {
+		var counted []invited
+		who := ""
+		for _, f := range friends {
+			if !f.revoked || d.Before(f.until) {
+				counted = append(counted, f)
+				who += fmt.Sprint(f.by.id, " ")
+			}
+		}
+		if _, known := walks[who]; !known {
+			walks[who] = a.walk(counted)
+		}
+		walk := walks[who]
+		if percent := walk.percent[d]; percent > 0 {
+			l.percent[d] = percent
+		}
+		for _, e := range walk.earned {
+			if e.on.Equal(d) && !given[e.numberedPackage] {
+				given[e.numberedPackage] = true
+				l.earned = append(l.earned, e)
+			}
+		}
+	}
+	return l
+}
+
+// walk goes through the days from the first friend on, and up the ladder.
+func (a *account) walk(friends []invited) benefits {
+	l := benefits{percent: map[day]int{}}
+	if len(friends) == 0 {
+		return l
 	}
 	steps, given := ladder(), map[int]int{}
 	at, end := 0, day{} // on no step
@@ -86,10 +124,20 @@ func (a *account) applyFriends(l *benefits) {
 			l.percent[d] = steps[at-1].percent
 		}
 	}
+	return l
 }
 
-func (a *account) friendsInOrder() []invited {
-	friends := append([]invited(nil), a.invited...)
+func (m *Model) friendsInOrder(a *account) []invited {
+	var friends []invited
+	for _, by := range m.accounts {
+		at, inviter := m.current(by)
+		if inviter != a {
+			continue
+		}
+		f := invited{by: by, at: at}
+		f.until, f.revoked = m.revoked(by, a)
+		friends = append(friends, f)
+	}
 	sort.Slice(friends, func(i, j int) bool {
 		if x, y := friends[i].when(), friends[j].when(); !x.Equal(y) {
 			return x.Before(y)

@@ -9,7 +9,7 @@ import (
 func (m *Model) Run(period string) error {
 	lives := map[int64]benefits{}
 	for id, a := range m.accounts {
-		lives[id] = a.benefits()
+		lives[id] = m.benefits(a)
 	}
 	for _, inv := range m.invoices {
 		if inv.Period != period {

@@ -18,6 +18,8 @@ type Model struct {
 	sent     map[numberedPackage]bool
 	refused  []Refusal
 	accepted []Acceptance
+
+	decisions map[string]Decision
 }
 
 // Line names a line of an invoice.
@@ -54,20 +56,21 @@ type account struct {
 	promoEnded   time.Time
 	terminated   time.Time
 	waiting      []activation
-	own          *activation // accepted
-	invited      []invited
+	possible     []possible // by arrival
 }
 
 type invited struct {
-	by *account // the friend
-	at *activation
+	by      *account // the friend
+	at      *activation
+	until   day // first day without effect, if it is revoked
+	revoked bool
 }
 
 // New makes an empty model. owner returns whose an invitation code is.
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
 		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
-		ledger: map[Line]int64{}, sent: map[numberedPackage]bool{},
+		ledger: map[Line]int64{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{},
 	}
 }
 

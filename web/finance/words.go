@@ -39,6 +39,7 @@ var states = map[any]status{
 	models.OwnCompany:       {"код той же компании (тот же ИНН)", ""},
 	models.AlreadyActivated: {"другой код уже принят", ""},
 	models.WindowClosed:     {"срок ввода кода закончился", ""},
+	models.Withdrawn:        {"клиент код не вводил, решение принять его отменено", ""},
 
 	models.InvitationQueued:    {"Ждет отправки", "wait"},
 	models.InvitationSending:   {"Отправляется", "wait"},
@@ -181,6 +182,7 @@ var breakTexts = map[billing.BreakKind]BreakText{
 	billing.BreakDerivedMore:      {"Сохраненные скидки больше положенных", "referral terms apply рассчитает их заново"},
 	billing.BreakDerivedLess:      {"Сохраненные скидки меньше положенных", "referral terms apply рассчитает их заново"},
 	billing.BreakDerivedOtherwise: {"Сохраненные скидки на другие дни", "referral terms apply рассчитает их заново"},
+	billing.BreakDecision:         {"Сохраненное не соответствует решениям сотрудников", "сравните решения и запросы на странице клиента; исправляет администратор базы данных"},
 	billing.BreakNotCalculated:    {"Рассчитать не удалось", "причина — в описании; счет или условия нужно исправить"},
 	billing.BreakMoreThanSigned:   {"Проведено больше, чем подписано, и исправления этого не объясняют", "сверить с резервной копией"},
 	billing.BreakLessThanSigned:   {"Проведено меньше, чем подписано, и исправления этого не объясняют", "сверить с резервной копией"},

@@ -46,8 +46,10 @@ func (r *reader) Friends(ctx context.Context, account int64, after string, limit
 	})
 	friends := make([]Friend, len(page.Items))
 	for i, f := range page.Items {
+		counts := models.Referral{RevokedFrom: f.RevokedFrom}.CountsOn(r.today())
 		friends[i] = Friend{
 			AccountID: f.InviteeID, Name: r.programme.FriendName(f.Name, r.today()), ActivatedOn: r.programme.Local(f.ActivatedAt),
+			Revoked: !counts,
 		}
 	}
 	return Page[Friend]{Items: friends, Next: page.Next}, err

@@ -69,6 +69,7 @@ type Friend struct {
 	AccountID   int64
 	Name        string // masked unless the terms allow it
 	ActivatedOn models.Date
+	Revoked     bool // counts no more
 }
 
 // InvitationRequest is an invitation to be sent.

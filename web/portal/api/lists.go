@@ -28,6 +28,7 @@ type Friend struct {
 	AccountID   int64       `json:"account_id"`
 	Name        string      `json:"name" doc:"Masked unless the terms show it"`
 	ActivatedOn models.Date `json:"activated_on" format:"date"`
+	Revoked     bool        `json:"revoked,omitempty" doc:"It counts no more, because the referral was revoked"`
 }
 
 // Changes is a page of the history of the account's percentage.
@@ -43,7 +44,7 @@ type Change struct {
 	Invitee int                  `json:"invitee_percent"`
 	Inviter int                  `json:"inviter_percent"`
 	Step    int                  `json:"step" doc:"Of the discount table from that day on; 0 for none"`
-	Reason  billing.ChangeReason `json:"reason" enum:"friend,ladder_end,invitee_start,invitee_end,termination"`
+	Reason  billing.ChangeReason `json:"reason" enum:"friend,ladder_end,invitee_start,invitee_end,termination,revoked"`
 	Friend  int64                `json:"friend_id,omitempty" doc:"The referred account, for the reason friend"`
 	EndsOn  models.Date          `json:"ends_on,omitempty" format:"date" doc:"First day without the inviter's discount, as known after this change; omitted when there is none"`
 }

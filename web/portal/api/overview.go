@@ -47,6 +47,7 @@ type Joined struct {
 	On      models.Date `json:"on" format:"date"`
 	Percent int         `json:"percent"`
 	Months  int         `json:"months"`
+	Revoked bool        `json:"revoked,omitempty" doc:"Its discount has ended, because the referral was revoked"`
 }
 
 // Discount is the percentage of a day.

@@ -109,6 +109,8 @@ func changeReason(c *billing.DiscountChange) string {
 		return "Начала действовать скидка новому клиенту по коду-приглашению"
 	case billing.ChangeInviteeEnd:
 		return "Закончился срок скидки новому клиенту"
+	case billing.ChangeRevoked:
+		return "Приглашение отозвано: за него скидка больше не действует"
 	case billing.ChangeTermination:
 		return "АТС отключена"
 	}

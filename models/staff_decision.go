@@ -1,0 +1,150 @@
+package models
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// StaffDecision is what two members of staff decided about a referral: it is revoked, a
+// code is accepted that the rules refuse, or an earlier decision is undone. It is a fact
+// like others: what is owed follows from the set of them, in whatever order they come.
+type StaffDecision struct {
+	ID          UUID
+	Kind        StaffDecisionKind
+	AccountID   int64 // the invitee
+	InviterID   int64 // as it was when it was decided
+	Code        string
+	RequestedAt time.Time // with AccountID and Code the key of the request to accept
+	From        Date      // of a revocation: first day without effect
+	Undoes      UUID      // the decision that is undone
+	DecidedAt   time.Time
+	By          string // who proposed it
+	ApprovedBy  string
+	Reason      string
+}
+
+// StaffDecisionKind is what a [StaffDecision] decides.
+type StaffDecisionKind string
+
+// The kinds of decision. They are named as the acts of staff that make them.
+const (
+	DecisionRevoke     = StaffDecisionKind(ActionRevoke)
+	DecisionAcceptCode = StaffDecisionKind(ActionAcceptCode)
+	DecisionUndo       = StaffDecisionKind(ActionUndo)
+)
+
+// FromTheStart is the first day of a revocation that leaves a referral no day at all:
+// 1 January of [FirstYear], before which no fact is dated.
+const FromTheStart Date = -25567
+
+// Account is the invitee.
+func (d StaffDecision) Account() int64 { return d.AccountID }
+
+// Key is what identifies the request that is accepted.
+func (d *StaffDecision) Key() ActivationKey {
+	return ActivationKey{d.AccountID, d.Code, d.RequestedAt.UnixMicro()}
+}
+
+// DecisionsInForce is the decisions that are not undone, the oldest first, without those
+// that undo others.
+func DecisionsInForce(all []StaffDecision) []StaffDecision {
+	undone := map[UUID]bool{}
+	for i := range all {
+		if all[i].Kind == DecisionUndo {
+			undone[all[i].Undoes] = true
+		}
+	}
+	var list []StaffDecision
+	for _, d := range all {
+		if d.Kind != DecisionUndo && !undone[d.ID] {
+			list = append(list, d)
+		}
+	}
+	SortDecisions(list)
+	return list
+}
+
+// SortDecisions puts the oldest first.
+func SortDecisions(list []StaffDecision) {
+	slices.SortFunc(list, func(a, b StaffDecision) int {
+		return cmp.Or(a.DecidedAt.Compare(b.DecidedAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+}
+
+const (
+	subjectFrom  = "from"
+	subjectStart = "the start"
+	subjectAt    = "at"
+	subjectUndo  = "decision"
+)
+
+// Subject says what is decided, as the act is proposed and recorded: "901 from
+// 2026-05-01", "901 from the start", "901 ABCDEFGHJ at 2026-02-15T09:00:00Z" or "901
+// decision 0d1c…".
+func (d *StaffDecision) Subject() string {
+	switch d.Kind {
+	case DecisionAcceptCode:
+		return fmt.Sprint(d.AccountID, " ", d.Code, " ", subjectAt, " ", d.RequestedAt.UTC().Format(time.RFC3339Nano))
+	case DecisionUndo:
+		return fmt.Sprint(d.AccountID, " ", subjectUndo, " ", d.Undoes)
+	}
+	from := d.From.String()
+	if d.From == FromTheStart {
+		from = subjectStart
+	}
+	return fmt.Sprint(d.AccountID, " ", subjectFrom, " ", from)
+}
+
+// ParseDecisionSubject is what an act decides, read from its subject: kind, account and
+// what is decided, and nothing else.
+func ParseDecisionSubject(what OperatorActionKind, subject string) (StaffDecision, error) {
+	d := StaffDecision{Kind: StaffDecisionKind(what)}
+	account, rest, _ := strings.Cut(subject, " ")
+	id, err := strconv.ParseInt(account, 10, 64)
+	d.AccountID = id
+	if err == nil {
+		switch what {
+		case ActionRevoke:
+			err = d.parseFrom(rest)
+		case ActionAcceptCode:
+			err = d.parseRequest(rest)
+		case ActionUndo:
+			d.Undoes, err = ParseUUID(strings.TrimPrefix(rest, subjectUndo+" "))
+		default:
+			err = fmt.Errorf("%s is not a decision on a referral", what)
+		}
+	}
+	if err == nil && d.Subject() != subject {
+		err = fmt.Errorf("it is written %q", d.Subject())
+	}
+	if err != nil {
+		return d, fmt.Errorf("%q is not the subject of %s: %w", subject, what, err)
+	}
+	return d, nil
+}
+
+func (d *StaffDecision) parseFrom(text string) (err error) {
+	text = strings.TrimPrefix(text, subjectFrom+" ")
+	if text == subjectStart {
+		d.From = FromTheStart
+		return nil
+	}
+	d.From, err = ParseDate(text)
+	return err
+}
+
+// parseRequest reads a code, which may have blanks as it was entered, and a time.
+func (d *StaffDecision) parseRequest(text string) (err error) {
+	i := strings.LastIndex(text, " "+subjectAt+" ")
+	if i < 0 {
+		return fmt.Errorf("it names no time")
+	}
+	d.Code = text[:i]
+	d.RequestedAt, err = time.Parse(time.RFC3339Nano, text[i+len(subjectAt)+2:])
+	return err
+}
