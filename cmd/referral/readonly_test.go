@@ -44,7 +44,7 @@ var looking = map[string]struct {
 	"referral dead-letters discard": {writes: "the dead letter"},
 	"referral resend":               {writes: "the document's publication"},
 	"referral write-off":            {writes: "the document's end"},
-	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}}},
+	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}, {"audit", "verify", "--period", "2026-04"}}},
 	"referral version":              {uses: [][]string{{"version"}}},
 }
 
