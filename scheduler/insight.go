@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"referral/billing"
 	"referral/billing/forecast"
 	"referral/billing/suspicion"
 	"referral/models"
@@ -48,9 +49,7 @@ func (s *Scheduler) Forecast(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("forecasting: %w", err)
 	}
-	for _, failed := range f.Failed[:min(len(f.Failed), breaksLogged)] {
-		s.Settler.Log.Error("left out of the forecast", "account", failed.AccountID, "error", failed.Error)
-	}
+	s.logFailures("left out of the forecast", f.Failures)
 	return s.Insight.ReplaceForecast(ctx, models.Forecast{MadeFor: today.Period(), MadeAt: at, Costs: f.Costs()})
 }
 
@@ -91,26 +90,39 @@ func (s *Scheduler) Suspect(ctx context.Context) error {
 
 // weigh says how much money each suspicion concerns.
 func (s *Scheduler) weigh(ctx context.Context, found []models.Suspicion) error {
-	concerned := map[int64][]*models.Suspicion{}
-	for i := range found {
-		for _, member := range found[i].Members() {
-			concerned[member] = append(concerned[member], &found[i])
-		}
+	type concern struct {
+		finding *models.Suspicion
+		side    suspicion.Side
 	}
 	p := s.Settler.Programme
+	concerns := map[int64][]concern{}
+	for i := range found {
+		for member, side := range suspicion.Sides(p, &found[i]) {
+			concerns[member] = append(concerns[member], concern{&found[i], side})
+		}
+	}
+	var failures billing.Failures
 	today := p.Local(s.Settler.Now())
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(concerned)), historiesChunk) {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(concerns)), historiesChunk) {
 		err := s.Insight.AccountHistories(ctx, ids, func(c *models.AccountHistory) error {
-			for _, f := range concerned[c.Account.ID] {
-				side := suspicion.SideOf(p, f, c.Account.ID)
-				f.Posted = f.Posted.Add(suspicion.Posted(c, side))
-				f.Ahead = f.Ahead.Add(suspicion.Ahead(p, c, side, today))
-			}
+			failures.Attempt(c.Account.ID, func() {
+				for _, of := range concerns[c.Account.ID] {
+					of.finding.Posted = of.finding.Posted.Add(suspicion.Posted(c, of.side))
+					of.finding.Ahead = of.finding.Ahead.Add(suspicion.Ahead(p, c, of.side, today))
+				}
+			})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
+	s.logFailures("left out of the money that suspicions concern", failures)
 	return nil
+}
+
+func (s *Scheduler) logFailures(what string, f billing.Failures) {
+	for _, failed := range f.Failed[:min(len(f.Failed), breaksLogged)] {
+		s.Settler.Log.Error(what, "account", failed.AccountID, "error", failed.Error)
+	}
 }

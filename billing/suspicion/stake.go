@@ -12,16 +12,21 @@ type Side struct {
 	From    models.Date // day of the first of its referrals that the account made; 0 when it made none
 }
 
-// SideOf is what an account has of a finding.
-func SideOf(p *billing.Programme, f *models.Suspicion, account int64) (s Side) {
+// Sides is what each account of a finding has of it.
+func Sides(p *billing.Programme, f *models.Suspicion) map[int64]Side {
+	sides := map[int64]Side{}
 	for i := range f.Referrals {
 		r := &f.Referrals[i]
-		s.Invited = s.Invited || r.InviteeID == account
-		if on := p.Local(r.ActivatedAt); r.InviterID == account && (s.From == 0 || on < s.From) {
-			s.From = on
+		invitee := sides[r.InviteeID]
+		invitee.Invited = true
+		sides[r.InviteeID] = invitee
+		inviter := sides[r.InviterID]
+		if on := p.Local(r.ActivatedAt); inviter.From == 0 || on < inviter.From {
+			inviter.From = on
 		}
+		sides[r.InviterID] = inviter
 	}
-	return s
+	return sides
 }
 
 // Posted is the discounts in the ledger of an account that a finding concerns, signed

@@ -144,7 +144,7 @@ func TestPosted(t *testing.T) {
 	}
 	programme := &billing.Programme{Zone: time.UTC}
 	found := search(nil, "1>2", "2>1")[0]
-	side := suspicion.SideOf(programme, &found, 2)
+	side := suspicion.Sides(programme, &found)[2]
 	if want := (suspicion.Side{Invited: true, From: programme.Local(referral("2>1").ActivatedAt)}); side != want {
 		t.Errorf("%+v, want %+v", side, want)
 	}
