@@ -144,8 +144,9 @@ func (o *RunOrder) Active() bool { return o.State == OrderWaiting || o.State == 
 // Rehearsal is what a rehearsed run would post, as it is kept. Amounts are those of the
 // documents: a discount is negative.
 type Rehearsal struct {
-	AsOf     time.Time           `json:"as_of"` // it has seen the facts up to here
-	Terms    string              `json:"terms"` // digest of the terms it was made by
+	AsOf     time.Time           `json:"as_of"`    // it has seen the facts up to here
+	Terms    string              `json:"terms"`    // digest of the terms it was made by
+	Accounts int64               `json:"accounts"` // that it looked at
 	Run      RehearsedRun        `json:"run"`
 	Before   Totals              `json:"before"`             // posted by the runs of the month before
 	Carried  []RehearsedRun      `json:"carried,omitempty"`  // differences of closed periods, posted along with it
@@ -199,6 +200,9 @@ type AccountChange struct {
 	Before    Money `json:"before_minor"`
 	Now       Money `json:"now_minor"`
 }
+
+// Difference is by how much the account's documents have changed.
+func (c *AccountChange) Difference() Money { return c.Now.Add(-c.Before) }
 
 // HeldService is the lines of a service that the terms do not name.
 type HeldService struct {

@@ -49,10 +49,16 @@ func (s *Scheduler) followOrders(ctx context.Context) {
 	wait := time.Duration(0)
 	for sleep.For(ctx, wait) {
 		wait = s.OrderPoll
-		if !s.attempt(ordering, "orders of persons", func() error { return errors.Join(s.workOrders(ctx), s.compareRehearsals(ctx)) }) {
+		if !s.attempt(ordering, "orders of persons", func() error { return s.CarryOutOrders(ctx) }) {
 			wait = max(wait, s.Poll)
 		}
 	}
+}
+
+// CarryOutOrders carries out the orders that wait, and compares rehearsals with the runs
+// that have followed.
+func (s *Scheduler) CarryOutOrders(ctx context.Context) error {
+	return errors.Join(s.workOrders(ctx), s.compareRehearsals(ctx))
 }
 
 func (s *Scheduler) workOrders(ctx context.Context) error {

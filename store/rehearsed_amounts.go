@@ -69,14 +69,14 @@ func (s *Store) RehearsedChanges(ctx context.Context, o models.RunOrder, limit i
 
 // UncomparedRehearsal is a rehearsal with the first run of its period that followed it
 // and has ended, if they were not compared yet. A rehearsal that was repeated before the
-// run is not compared.
+// run is not compared, nor one whose amounts are deleted.
 func (s *Store) UncomparedRehearsal(ctx context.Context) (o models.RunOrder, run models.Run, found bool, err error) {
 	var order, runID int64
 	found, err = s.scan(ctx, "looking for a rehearsal to compare", []any{&order, &runID}, `SELECT o.order_id, r.run_id
 		FROM run_orders o CROSS JOIN LATERAL (SELECT run_id, started_at, state FROM runs r
 			WHERE r.period = o.period AND r.started_at >= o.as_of AND r.state IN ('rehearsing', 'posting', 'done', 'incomplete') ORDER BY run_id LIMIT 1) r
 		WHERE o.what = 'rehearse' AND o.state = 'done' AND o.compared_run IS NULL AND r.state IN ('done', 'incomplete')
-			AND EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = o.order_id AND a.attempt = o.attempt)
+			AND (o.result->>'accounts' = '0' OR EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = o.order_id AND a.attempt = o.attempt))
 			AND NOT EXISTS (SELECT 1 FROM run_orders n WHERE n.period = o.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > o.order_id AND n.as_of <= r.started_at)
 		ORDER BY o.order_id LIMIT 1`)
 	if err != nil || !found {

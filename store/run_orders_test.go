@@ -252,6 +252,28 @@ func TestRunIsComparedWithItsRehearsal(t *testing.T) {
 	}
 }
 
+// A rehearsal that found no account is compared too; one whose amounts were deleted is not.
+func TestEmptyRehearsalIsCompared(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.facts(registered(885, "2025-06-01T09:00:00Z"), april(885, 1, 300000))
+	l.order(models.RunOrder{Period: 202604})
+	o := l.claim()
+	l.rehearse(o)
+	l.facts(registered(900, "2026-04-01T08:00:00+03:00"), activated(900, 885, "2026-04-01T09:00:00+03:00"))
+	run := l.settle(models.RunRequest{Period: 202604})
+	if _, compared, found, err := l.UncomparedRehearsal(t.Context()); err != nil || !found || compared.ID != run.ID {
+		t.Errorf("%+v, %t, %v", compared, found, err)
+	}
+	if named, all, err := l.RunDifferences(t.Context(), o, run.ID, 10); err != nil || all != 1 || named[0].Basis != nil {
+		t.Errorf("%+v of %d, %v", named, all, err)
+	}
+	l.exec("UPDATE run_orders SET result = jsonb_set(result, '{accounts}', '7')") // of which none is kept any more
+	if _, _, found, err := l.UncomparedRehearsal(t.Context()); err != nil || found {
+		t.Errorf("compared with what is deleted: %v", err)
+	}
+}
+
 // An account at 100 % is named in the month in which it reaches it, and not in the next.
 func TestRehearsalNamesAccountsNewAtFull(t *testing.T) {
 	t.Parallel()

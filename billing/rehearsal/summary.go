@@ -57,6 +57,7 @@ func basisOf(in *models.SettlementInput) models.SettlementBasis {
 
 // See adds one account of the run itself.
 func (s *Summary) See(out *models.SettlementResult) {
+	s.found.Accounts++
 	parked := out.AllParked()
 	amount := models.RehearsedAmount{AccountID: out.AccountID, Parked: int64(len(parked)), Full: out.Full, Basis: s.bases[out.AccountID]}
 	delete(s.bases, out.AccountID)

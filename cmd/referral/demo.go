@@ -331,6 +331,11 @@ func (d *demo) playMonth(ctx context.Context, phase int, row string) error {
 		return err
 	}
 	period := d.workload.Period(phase)
+	if phase == d.workload.Phases()-1 {
+		if err := d.rehearse(ctx, period); err != nil {
+			return err
+		}
+	}
 	own, late, err := d.settleMonth(ctx, period)
 	if err == nil {
 		// What the last night of the month would have expected; the months before are known.
@@ -366,6 +371,17 @@ func (d *demo) awaitCodes(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// rehearse has a month rehearsed for the staff pages, as if the accountant had ordered it.
+func (d *demo) rehearse(ctx context.Context, period models.Period) error {
+	accountant := models.Person{Subject: "1", Name: demoStaff[0].name}
+	_, _, err := d.store.OrderRun(ctx, models.RunOrder{Period: period, What: models.OrderRehearsal, By: accountant},
+		models.OperatorAction{Who: accountant.Name, Role: models.RoleFinance, What: models.ActionRehearse, Subject: period.String()})
+	if err != nil {
+		return err
+	}
+	return d.service.scheduler.CarryOutOrders(ctx)
 }
 
 // settleMonth runs a month and the differences of the earlier ones, and waits

@@ -33,7 +33,7 @@ func TestMonthIsRehearsedHeldAndRun(t *testing.T) {
 
 	p = c.visit(t, person("referral-finance"), here, browser.Options{})
 	p.WaitText("Последний проверочный расчет")
-	sees(t, p, rehearsed, number, "расчет был бы остановлен пределами", "subscription", "Отличается от прошлого месяца больше всего")
+	sees(t, p, rehearsed, number, "Расчет был бы остановлен пределами", "subscription", "Отличается от прошлого месяца больше всего")
 	if n := c.number("SELECT count(*) AS n FROM adjustments"); n != 0 {
 		t.Errorf("a rehearsal has posted %d documents", n)
 	}
