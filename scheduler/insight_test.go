@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,6 +158,26 @@ func TestNightlySearchFails(t *testing.T) {
 		stop()
 		if b.insight.forecasts != 1 || len(b.insight.suspicions) != 1 || r.Ready() == nil || r.failures(t) != 1 {
 			t.Errorf("%d forecasts, suspicions %v, %v, %v failures", b.insight.forecasts, b.insight.suspicions, r.Ready(), r.failures(t))
+		}
+	})
+}
+
+// An account whose sums overflow is named, and hides no suspicion.
+func TestSuspicionOfAnAbsurdAccount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks()
+		absurd := models.AuditDocument{Adjustment: models.Adjustment{Items: []models.AdjustmentItem{{LineID: "1", Amount: -1 << 62}, {LineID: "1", Amount: -1 << 62}, {LineID: "1", Amount: -1 << 62}}}}
+		b.insight.accounts = []*models.AccountHistory{{Account: models.Account{ID: 1}, Invoices: []models.AuditInvoice{{Documents: []models.AuditDocument{absurd}}}}}
+		b.insight.profiles = map[int64]models.Profile{1: {TaxID: "77"}, 2: {TaxID: "77"}}
+		b.insight.referrals = []models.Referral{{InviterID: 1, InviteeID: 2}}
+		r := newRig(t, b)
+		b.ahead = time.Until(time.Date(2026, 5, 9, 4, 0, 0, 0, moscow))
+		stop := r.run(t)
+		time.Sleep(time.Hour)
+		stop()
+		if len(b.insight.suspicions) != 1 || r.Ready() != nil || !strings.Contains(r.log.String(), "left out of the money that suspicions concern") {
+			t.Errorf("%+v, %v\n%s", b.insight.suspicions, r.Ready(), r.log)
 		}
 	})
 }
