@@ -159,20 +159,25 @@ type Basis struct {
 	Terms     string // digest of those in force
 }
 
-// Of is the report of a month.
-func Of(b Basis) *Report {
-	s, found := b.Signature, b.Found
-	r := &Report{
-		Format: Format, Period: s.Period, SignedAt: s.At.UTC(), SignedBy: s.Who, ProposedBy: s.ProposedBy, Reason: s.Reason, Override: s.Override,
-		Objections: append([]string{}, s.Objections...), ReconciledAt: found.CheckedAt.UTC(), LastRun: s.LastRun, Program: b.Program, TermsDigest: b.Terms,
-		Accounts: found.Accounts, Invoices: found.Invoices, Documents: found.Documents, Packages: found.Packages,
+// Found is the part of a report that says what a reconciliation has found.
+func Found(found *models.ReconciliationReport) *Report {
+	return &Report{
+		ReconciledAt: found.CheckedAt.UTC(), Accounts: found.Accounts, Invoices: found.Invoices, Documents: found.Documents, Packages: found.Packages,
 		Overall: totalsOf(found.Overall), Totals: totalsOf(found.Totals),
 		Services: list(found.Services, func(t models.ServiceTotal) Service { return Service{t.Service, t.Currency, controlOf(&t.Control)} }),
-		Into:     list(b.Ledger.Into, elsewhere), Away: list(b.Ledger.Away, elsewhere),
-		Steps:   list(found.Steps, func(c models.StepCount) Step { return Step(c) }),
-		Lacking: Sum(found.Lacking), Excess: Sum(found.Excess), BreakCount: found.Wrong, Breaks: list(found.Breaks, breakOf),
-		Waiting: waitingOf(b.Waiting, b.Packages), Register: RegisterOf(&b.Ledger.Register),
+		Steps:    list(found.Steps, func(c models.StepCount) Step { return Step(c) }),
+		Lacking:  Sum(found.Lacking), Excess: Sum(found.Excess), BreakCount: found.Wrong, Breaks: list(found.Breaks, breakOf),
 	}
+}
+
+// Of is the report of a month.
+func Of(b Basis) *Report {
+	s, r := b.Signature, Found(b.Found)
+	r.Format, r.Period, r.SignedAt, r.SignedBy, r.ProposedBy = Format, s.Period, s.At.UTC(), s.Who, s.ProposedBy
+	r.Reason, r.Override, r.Objections = s.Reason, s.Override, append([]string{}, s.Objections...)
+	r.LastRun, r.Program, r.TermsDigest = s.LastRun, b.Program, b.Terms
+	r.Into, r.Away = list(b.Ledger.Into, elsewhere), list(b.Ledger.Away, elsewhere)
+	r.Waiting, r.Register = waitingOf(b.Waiting, b.Packages), RegisterOf(&b.Ledger.Register)
 	if !s.ProposedAt.IsZero() {
 		at := s.ProposedAt.UTC()
 		r.ProposedAt = &at

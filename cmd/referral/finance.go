@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"referral/signoff"
 	"referral/store"
 	"referral/web/auth"
 	"referral/web/finance"
+	"referral/web/finance/api"
 	"referral/web/finance/pages"
 	"referral/web/portal"
 	portalpages "referral/web/portal/pages"
@@ -53,6 +55,10 @@ func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	handler, err := authenticator.Mux(front.Routes())
+	jsonAPI, err := api.New(service)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := authenticator.Mux(slices.Concat(front.Routes(), jsonAPI.Routes()))
 	return authenticator, handler, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"referral/models"
+	"referral/web/jsonapi"
 	"referral/web/portal"
 )
 
@@ -35,16 +36,16 @@ type activationInput struct {
 func (a *API) activate(ctx context.Context, account int64, in *activationInput) (ActivationResult, error) {
 	v, err := a.service.Activate(ctx, account, portal.ActivationRequest{Code: in.Body.Code, ClientIP: clientIP(ctx), Key: in.Key})
 	if err == nil && v.Wait > 0 {
-		err = problemAfter(tooManyCodes, v.Wait)
+		err = jsonapi.ProblemAfter(tooManyCodes, v.Wait)
 	}
 	return ActivationResult{Accepted: v.Accepted, Waiting: v.Waiting, Reason: v.Reason}, err
 }
 
 func (a *API) registerActivate() {
 	register(a, huma.Operation{
-		OperationID: "activate", Method: http.MethodPost, Path: Prefix + "/activations", Summary: "Enter an invitation code", Tags: []string{"Account"},
+		OperationID: "activate", Method: http.MethodPost, Path: "/activations", Summary: "Enter an invitation code", Tags: []string{"Account"},
 		Description: "A decision is final. Refused codes are limited by account, by client IP and overall: beyond a limit no code is checked, and the answer is the same for every code.",
-	}, []kind{tooManyCodes, underWay, keyReused}, a.activate)
+	}, []jsonapi.Kind{tooManyCodes, underWay, keyReused}, a.activate)
 }
 
 // Membership says whether the account takes part.
@@ -54,7 +55,7 @@ type Membership struct {
 
 func (a *API) registerJoin() {
 	register(a, huma.Operation{
-		OperationID: "enter", Method: http.MethodPost, Path: Prefix + "/membership", Summary: "Join the programme without a code", Tags: []string{"Account"},
+		OperationID: "enter", Method: http.MethodPost, Path: "/membership", Summary: "Join the programme without a code", Tags: []string{"Account"},
 		Description: "A repeat changes nothing, with or without an idempotency key.",
 	}, nil, func(ctx context.Context, account int64, _ *IdempotencyKey) (Membership, error) {
 		return Membership{Entered: true}, a.service.JoinWithoutCode(ctx, account)

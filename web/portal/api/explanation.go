@@ -9,6 +9,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/web/jsonapi"
 )
 
 // Explanation is how the discount on an invoice was calculated, to the minor unit.
@@ -81,12 +82,12 @@ type explanationInput struct {
 
 func (a *API) registerExplanation() {
 	register(a, huma.Operation{
-		OperationID: "explain-invoice", Method: http.MethodGet, Path: Prefix + "/invoices/{invoice_id}/explanation",
+		OperationID: "explain-invoice", Method: http.MethodGet, Path: "/invoices/{invoice_id}/explanation",
 		Summary: "Explain the discount on an invoice", Tags: []string{"Account"},
-	}, []kind{unknownInvoice}, func(ctx context.Context, account int64, in *explanationInput) (Explanation, error) {
+	}, []jsonapi.Kind{unknownInvoice}, func(ctx context.Context, account int64, in *explanationInput) (Explanation, error) {
 		e, found, err := a.service.ExplainInvoice(ctx, account, in.Invoice)
 		if err == nil && !found {
-			err = problem(unknownInvoice)
+			err = jsonapi.NewProblem(unknownInvoice)
 		}
 		return newExplanation(&e), err
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"referral/models"
+	"referral/web/jsonapi"
 	"referral/web/portal"
 )
 
@@ -36,7 +37,7 @@ type invitationInput struct {
 
 func (a *API) registerInvite() {
 	register(a, huma.Operation{
-		OperationID: "invite", Method: http.MethodPost, Path: Prefix + "/invitations", Summary: "Send an invitation", Tags: []string{"Account"},
+		OperationID: "invite", Method: http.MethodPost, Path: "/invitations", Summary: "Send an invitation", Tags: []string{"Account"},
 		DefaultStatus: http.StatusCreated,
 		Description:   "The invitations of an account are limited by day. A recipient gets one a day from all accounts together, and may opt out of all.",
 	}, append(slices.Collect(maps.Values(refusals)), underWay, keyReused), a.invite)
@@ -45,7 +46,7 @@ func (a *API) registerInvite() {
 func (a *API) invite(ctx context.Context, account int64, in *invitationInput) (Invitation, error) {
 	v, err := a.service.Invite(ctx, account, portal.InvitationRequest{Channel: in.Body.Channel, Recipient: in.Body.Recipient, Key: in.Key})
 	if err == nil && v.Refusal != "" {
-		err = problemAfter(refusals[v.Refusal], v.Wait)
+		err = jsonapi.ProblemAfter(refusals[v.Refusal], v.Wait)
 	}
 	return newInvitation(v.Invitation), err
 }

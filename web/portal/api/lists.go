@@ -8,6 +8,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/web/jsonapi"
 	"referral/web/portal"
 )
 
@@ -108,8 +109,8 @@ func registerList[T, O any](a *API, name, summary string,
 	read func(ctx context.Context, account int64, after string, limit int) (portal.Page[T], error), show func(portal.Page[T]) O,
 ) {
 	register(a, huma.Operation{
-		OperationID: "list-" + name, Method: http.MethodGet, Path: Prefix + "/" + name, Summary: summary, Tags: []string{"Lists"},
-	}, []kind{badCursor}, func(ctx context.Context, account int64, in *Paging) (O, error) {
+		OperationID: "list-" + name, Method: http.MethodGet, Path: "/" + name, Summary: summary, Tags: []string{"Lists"},
+	}, []jsonapi.Kind{badCursor}, func(ctx context.Context, account int64, in *Paging) (O, error) {
 		page, err := read(ctx, account, in.Cursor, in.Limit)
 		return show(page), err
 	})

@@ -9,6 +9,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/web/jsonapi"
 	"referral/web/portal"
 )
 
@@ -101,8 +102,8 @@ type Package struct {
 
 func (a *API) registerOverview() {
 	register(a, huma.Operation{
-		OperationID: "get-overview", Method: http.MethodGet, Path: Prefix + "/standing", Summary: "The state of the account today", Tags: []string{"Account"},
-	}, []kind{unknownAccount}, func(ctx context.Context, account int64, _ *struct{}) (Overview, error) {
+		OperationID: "get-overview", Method: http.MethodGet, Path: "/standing", Summary: "The state of the account today", Tags: []string{"Account"},
+	}, []jsonapi.Kind{unknownAccount}, func(ctx context.Context, account int64, _ *struct{}) (Overview, error) {
 		o, err := a.service.Overview(ctx, account)
 		return newOverview(&o), err
 	})
