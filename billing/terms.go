@@ -34,15 +34,15 @@ type Terms struct {
 
 // InviteeTerms is the new client's discount.
 type InviteeTerms struct {
-	Percent int
-	Months  int
+	Percent int `yaml:"percent"`
+	Months  int `yaml:"months"`
 }
 
 // StepTerms is one row of the customer's table of discounts.
 type StepTerms struct {
-	Percent int
-	Months  int
-	SMS     int // size of the package given on reaching the step; 0 for none
+	Percent int `yaml:"percent"`
+	Months  int `yaml:"months"`
+	SMS     int `yaml:"sms,omitempty"` // size of the package given on reaching the step; 0 for none
 }
 
 // maxMonths bounds a term: longer than any discount is meant to last, short

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/billing"
 	"referral/cmd/referral/config"
 	"referral/cmd/referral/report"
 	"referral/models"
@@ -52,7 +53,7 @@ func TestOtherTermsCostOtherwise(t *testing.T) {
 	// Half as much for the second step and the third, and the package a step
 	// earlier: in March, when the second friend came.
 	r := w.simulates(otherTerms(t, func(c *config.Terms) {
-		c.Ladder = []config.Step{{Percent: 20, Months: 3}, {Percent: 20, Months: 6, SMS: 500}, {Percent: 30, Months: 12}}
+		c.Ladder = []billing.StepTerms{{Percent: 20, Months: 3}, {Percent: 20, Months: 6, SMS: 500}, {Percent: 30, Months: 12}}
 	}), "2026-03", "2026-04")
 	march, april := r.Months[0], r.Months[1]
 	// 885: 142000 + 5843 become 71000 + 2922.

@@ -47,13 +47,10 @@ func (c *Cabinet) validate(found *findings) {
 			found.add("cabinet.public_url", "%v", err)
 		}
 	}
-	c.SignIn.validate(found)
+	s := &c.SignIn
+	checkSignIn(found, "cabinet.sign_in", s.withSecret("a secret"), s.ClientSecret, s.ClientSecretFile)
 	c.Limits.validate(found)
 	c.Session.validate(found, "cabinet.session")
-}
-
-func (s *SignIn) validate(found *findings) {
-	checkSignIn(found, "cabinet.sign_in", s.withSecret("a secret"), s.ClientSecret, s.ClientSecretFile)
 }
 
 func (s *SignIn) withSecret(secret string) auth.SignIn {
@@ -66,9 +63,6 @@ func (s *SignIn) withSecret(secret string) auth.SignIn {
 // Auth is the section as package auth uses it, with the secret read; an [*Error]
 // when its file cannot be read.
 func (s *SignIn) Auth() (auth.SignIn, error) {
-	if s.Issuer == "" {
-		return s.withSecret(string(s.ClientSecret)), nil
-	}
 	secret, err := readSecret("cabinet.sign_in.client_secret_file", s.ClientSecret, s.ClientSecretFile)
 	return s.withSecret(secret), err
 }

@@ -186,8 +186,8 @@ const inlineTerms = `[{effective_from: 2027-01-01, activation_window_months: 2, 
 func parsedInlineTerms() []Terms {
 	return []Terms{{
 		EffectiveFrom: models.NewDate(2027, 1, 1), ActivationWindowMonths: 2,
-		Invitee:  Invitee{Percent: 10, Months: 1},
-		Ladder:   []Step{{Percent: 5, Months: 6, SMS: 100}},
+		Invitee:  billing.InviteeTerms{Percent: 10, Months: 1},
+		Ladder:   []billing.StepTerms{{Percent: 5, Months: 6, SMS: 100}},
 		Services: Services{Discounted: []string{"subscription"}, Excluded: []string{}},
 		Brake:    Brake{LargestTotal: 50, LargestFullShare: 1, LargestChange: 2, SmallestCount: 3},
 	}}

@@ -82,9 +82,6 @@ func (s *StaffSignIn) withSecret(secret string) auth.SignIn {
 // Auth is the section as package auth uses it, with the secret read; an [*Error]
 // when its file cannot be.
 func (s *StaffSignIn) Auth() (auth.SignIn, error) {
-	if s.Issuer == "" {
-		return s.withSecret(string(s.ClientSecret)), nil
-	}
 	secret, err := readSecret("finance.sign_in.client_secret_file", s.ClientSecret, s.ClientSecretFile)
 	return s.withSecret(secret), err
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,12 +89,11 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // Names is the topics by their config key: registered, promo_ended …
 func (t *Topics) Names() map[string]string {
-	return map[string]string{
-		"registered": t.Registered, "promo_ended": t.PromoEnded, "terminated": t.Terminated,
-		"activation": t.Activation, "invoices": t.Invoices, "results": t.Results,
-		"discounts": t.Discounts, "packages": t.Packages, "events": t.Events, "dead_letters": t.DeadLetters,
-		"notifications": t.Notifications,
+	names, section := map[string]string{}, reflect.ValueOf(*t)
+	for field := range fieldsOf(section.Type()) {
+		names[field.key] = section.Field(field.index).String()
 	}
+	return names
 }
 
 func (t *Topics) validate(found *findings) {

@@ -23,8 +23,8 @@ func defaultProgramme() Programme {
 			EffectiveFrom:          models.NewDate(2020, 1, 1),
 			ActivationWindowMonths: 1,
 			RefuseOwnCompany:       true,
-			Invitee:                Invitee{Percent: 20, Months: 3},
-			Ladder: []Step{
+			Invitee:                billing.InviteeTerms{Percent: 20, Months: 3},
+			Ladder: []billing.StepTerms{
 				{Percent: 20, Months: 3},
 				{Percent: 40, Months: 6},
 				{Percent: 60, Months: 12, SMS: 1200},

@@ -11,27 +11,14 @@ import (
 // Terms is one version of the terms. In a file it is written out whole:
 // nothing of it is taken from another version or from the defaults.
 type Terms struct {
-	EffectiveFrom          models.Date `yaml:"effective_from"`
-	ActivationWindowMonths int         `yaml:"activation_window_months"`
-	RefuseOwnCompany       bool        `yaml:"refuse_own_company"`
-	ShowFriendNames        bool        `yaml:"show_friend_names,omitempty"`
-	Invitee                Invitee     `yaml:"invitee"`
-	Ladder                 []Step      `yaml:"ladder"`
-	Services               Services    `yaml:"services"`
-	Brake                  Brake       `yaml:"brake"`
-}
-
-// Invitee is the new client's discount.
-type Invitee struct {
-	Percent int `yaml:"percent"`
-	Months  int `yaml:"months"`
-}
-
-// Step is a step of the inviter's ladder.
-type Step struct {
-	Percent int `yaml:"percent"`
-	Months  int `yaml:"months"`
-	SMS     int `yaml:"sms,omitempty"` // 0 for no package
+	EffectiveFrom          models.Date          `yaml:"effective_from"`
+	ActivationWindowMonths int                  `yaml:"activation_window_months"`
+	RefuseOwnCompany       bool                 `yaml:"refuse_own_company"`
+	ShowFriendNames        bool                 `yaml:"show_friend_names,omitempty"`
+	Invitee                billing.InviteeTerms `yaml:"invitee"`
+	Ladder                 []billing.StepTerms  `yaml:"ladder"`
+	Services               Services             `yaml:"services"`
+	Brake                  Brake                `yaml:"brake"`
 }
 
 // Services is which services a discount applies to; one on neither list
@@ -63,17 +50,13 @@ func (t *Terms) validate(found *findings, path string) {
 }
 
 func (t *Terms) terms() billing.Terms {
-	ladder := make([]billing.StepTerms, len(t.Ladder))
-	for i, step := range t.Ladder {
-		ladder[i] = billing.StepTerms(step)
-	}
 	return billing.Terms{
 		EffectiveFrom:    t.EffectiveFrom,
 		WindowMonths:     t.ActivationWindowMonths,
 		RefuseOwnCompany: t.RefuseOwnCompany,
 		ShowFriendNames:  t.ShowFriendNames,
-		Invitee:          billing.InviteeTerms(t.Invitee),
-		Ladder:           ladder,
+		Invitee:          t.Invitee,
+		Ladder:           t.Ladder,
 		Discounted:       t.Services.Discounted,
 		Excluded:         t.Services.Excluded,
 		Brake: billing.Limits{
