@@ -61,26 +61,22 @@ func (s *Store) ReserveAttempt(ctx context.Context, counters []models.AttemptLim
 // them is.
 func (s *Store) lastAtLimit(ctx context.Context, counters []models.AttemptLimit) (over time.Time, err error) {
 	over = counters[0].Ends
-	a := arraysOf(counters)
 	_, err = s.scan(ctx, "asking how long a limit lasts", []any{&over}, `SELECT greatest($5, max(window_ends)) FROM code_tries t
 		JOIN unnest($1::text[], $2::text[], $3::timestamptz[], $4::int[]) AS u (scope, subject, window_ends, allowed) USING (scope, subject, window_ends)
-		WHERE t.tries >= u.allowed`, a.scopes, a.subjects, a.ends, a.allowed, over)
+		WHERE t.tries >= u.allowed`, append(arraysOf(counters), over)...)
 	return over.UTC(), err
 }
 
-// attemptArrays is counters as parameters, column by column.
-type attemptArrays struct {
-	scopes, subjects []string
-	ends             []time.Time
-	allowed          []int32
-}
-
-func arraysOf(counters []models.AttemptLimit) (a attemptArrays) {
+// arraysOf is counters as parameters, column by column.
+func arraysOf(counters []models.AttemptLimit) []any {
+	var scopes, subjects []string
+	var ends []time.Time
+	var allowed []int32
 	for _, c := range counters {
-		a.scopes, a.subjects = append(a.scopes, c.Scope), append(a.subjects, c.Subject)
-		a.ends, a.allowed = append(a.ends, c.Ends), append(a.allowed, int32(c.Allowed))
+		scopes, subjects = append(scopes, c.Scope), append(subjects, c.Subject)
+		ends, allowed = append(ends, c.Ends), append(allowed, int32(c.Allowed))
 	}
-	return a
+	return []any{scopes, subjects, ends, allowed}
 }
 
 const returnAttempt = withoutFlush + `INSERT INTO code_tries AS t (scope, subject, window_ends, tries, allowed)
@@ -94,6 +90,5 @@ func (s *Store) ReturnAttempt(ctx context.Context, counters []models.AttemptLimi
 	if len(counters) == 0 {
 		return nil
 	}
-	a := arraysOf(counters)
-	return s.exec(ctx, "returning an attempt", returnAttempt, a.scopes, a.subjects, a.ends, a.allowed)
+	return s.exec(ctx, "returning an attempt", returnAttempt, arraysOf(counters)...)
 }

@@ -67,7 +67,7 @@ func settled(t testing.TB, s *Sender, m *models.InvitationMessage) ([]string, er
 // An invitation has the format of the contract, the partition of its account, and the
 // same id when it is written again.
 func TestSend(t *testing.T) {
-	contract, err := asyncapi.Load()
+	contract, err := asyncapi.Load("../../asyncapi.yaml")
 	must(t, err)
 	const partitions = 6
 	topic := newTopic(t, partitions)

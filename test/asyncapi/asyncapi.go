@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -40,25 +39,11 @@ type Message struct {
 	Value   []byte
 }
 
-// Load reads the asyncapi.yaml of the module in which the program runs, that is
-// beside the go.mod found from the working directory upwards: a test's file.
-func Load() (*Contract, error) {
-	dir, err := os.Getwd()
+// Load reads an AsyncAPI document from a file.
+func Load(file string) (*Contract, error) {
+	document, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("looking for asyncapi.yaml: %w", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			return nil, errors.New("looking for asyncapi.yaml: no go.mod in any folder above")
-		}
-		dir = filepath.Dir(dir)
-	}
-	document, err := os.ReadFile(filepath.Join(dir, "asyncapi.yaml"))
-	if err != nil {
-		return nil, fmt.Errorf("reading asyncapi.yaml: %w", err)
+		return nil, fmt.Errorf("reading the contract: %w", err)
 	}
 	return Parse(document)
 }

@@ -24,7 +24,7 @@ import (
 
 func contract(t testing.TB) *asyncapi.Contract {
 	t.Helper()
-	c, err := asyncapi.Load()
+	c, err := asyncapi.Load("../../asyncapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

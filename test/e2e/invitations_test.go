@@ -202,7 +202,7 @@ func TestInvitationsWaitForTheirTopic(t *testing.T) {
 	if len(records) != 1 || string(records[0].Key) != "885" {
 		t.Fatalf("on the topic: %+v", records)
 	}
-	contract, err := asyncapi.Load()
+	contract, err := asyncapi.Load("../../asyncapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,25 +22,30 @@ const browserName = "browser"
 // Chromium finds a browser that starts without a screen, runs scripts and knows
 // Cyrillic letters. It returns the program's path.
 func Chromium(ctx context.Context, log io.Writer) (string, error) {
-	tool, err := toolcache.Spec{
+	return programPath(toolcache.Spec{
 		Name: "Chromium", Dir: "chromium", Size: "about 130 MB",
 		// The headless shell is the same engine without the windows, and without
 		// the sixty packages that these need.
 		Packages: [][]string{{"chromium-headless-shell", "chromium"}, {"fonts-dejavu-core"}},
 		// These draw on graphics cards, or open windows and other programs.
 		Without: regexp.MustCompile(`^(libllvm.*|libz3-.*|libicu.*|libgl1.*|libglx.*|libglvnd.*|libgl1-mesa.*|mesa-.*|libdrm-.*|libsensors.*|x11-.*|xdg-.*|adwaita-.*|hicolor-.*|gtk-update.*|systemd.*|dbus.*|fontconfig.*)$`),
-		System:  systemBrowsers,
+		System: func() []toolcache.Tool {
+			return programsOnPath("chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chromium-headless-shell")
+		},
 		Private: func(prefix string) []toolcache.Tool {
 			return []toolcache.Tool{program(filepath.Join(prefix, browserName))}
 		},
 		Finish: finishChromium,
 		Check:  checkChromium,
 		Remedy: "install Chromium or Chrome yourself (apt-get install chromium fonts-dejavu-core; where that brings a snap, Google's package)",
-	}.Get(ctx, log)
+	}.Get(ctx, log))
+}
+
+func programPath(t toolcache.Tool, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return tool.Path(tool.Program), nil
+	return t.Path(t.Program), nil
 }
 
 // program is a tool of one program, whose name varies.
@@ -48,9 +53,10 @@ func program(path string) toolcache.Tool {
 	return toolcache.Tool{BinDir: filepath.Dir(path), Program: filepath.Base(path)}
 }
 
-func systemBrowsers() []toolcache.Tool {
+// programsOnPath is those of some programs that are on PATH and are no snaps.
+func programsOnPath(names ...string) []toolcache.Tool {
 	var tools []toolcache.Tool
-	for _, name := range []string{"chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chromium-headless-shell"} {
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil && !isSnap(path) {
 			tools = append(tools, program(path))
 		}

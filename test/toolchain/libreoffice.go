@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,37 +16,23 @@ import (
 // LibreOffice finds an office suite that opens spreadsheets without a screen. It returns
 // the path of a program that starts it.
 func LibreOffice(ctx context.Context, log io.Writer) (string, error) {
-	tool, err := toolcache.Spec{
+	return programPath(toolcache.Spec{
 		Name: "LibreOffice", Dir: "libreoffice", Size: "about 90 MB",
 		Packages: [][]string{{"libreoffice-calc-nogui", "libreoffice-calc"}},
 		// These open windows, draw on graphics cards or run other programs.
 		Without: regexp.MustCompile(`^(libllvm.*|libz3-.*|libgl1.*|libglx.*|libglvnd.*|mesa-.*|libdrm.*|x11-.*|xdg-.*|fontconfig|fonts-.*|dbus.*|systemd.*|ucf|sensible-utils|python.*|default-jre.*|openjdk.*)$`),
-		System:  systemOffices,
+		System:  func() []toolcache.Tool { return programsOnPath("soffice", "libreoffice") },
 		Private: func(prefix string) []toolcache.Tool {
 			return []toolcache.Tool{program(filepath.Join(prefix, officeName))}
 		},
 		Finish: finishLibreOffice,
 		Check:  checkLibreOffice,
 		Remedy: "install LibreOffice Calc yourself (apt-get install libreoffice-calc-nogui)",
-	}.Get(ctx, log)
-	if err != nil {
-		return "", err
-	}
-	return tool.Path(tool.Program), nil
+	}.Get(ctx, log))
 }
 
 // officeName is the program in the BinDir of a private office.
 const officeName = "soffice"
-
-func systemOffices() []toolcache.Tool {
-	var tools []toolcache.Tool
-	for _, name := range []string{"soffice", "libreoffice"} {
-		if path, err := exec.LookPath(name); err == nil && !isSnap(path) {
-			tools = append(tools, program(path))
-		}
-	}
-	return tools
-}
 
 // finishLibreOffice writes what starts an unpacked office where it lies.
 func finishLibreOffice(prefix, final string, _ toolcache.Tool) error {

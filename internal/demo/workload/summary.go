@@ -39,14 +39,3 @@ func (s *Summary) countGood(m *Message) {
 		s.Activations[m.Expected.Decision]++
 	}
 }
-
-// Refused is how many activations are refused in the end.
-func (s *Summary) Refused() int64 {
-	var n int64
-	for reason, count := range s.Activations {
-		if reason != "" && reason != models.NotRegistered {
-			n += count
-		}
-	}
-	return n
-}
