@@ -96,8 +96,13 @@ func TestStaffPictures(t *testing.T) {
 	c := newStaffWorld(t)
 	c.halfAYear()
 	month := today().Period().Previous()
-	p := c.visit(t, person("referral-finance"), "/finance", browser.Options{LessMotion: true})
-	for name, path := range map[string]string{"staff-months": "/finance", "staff-register": "/finance/register?period=" + month.String()} {
+	p := c.visit(t, person("referral-finance"), "/finance/months/"+month.String()+"/run", browser.Options{LessMotion: true})
+	p.Follow(func() { p.Click("Проверочный расчет") })
+	p.WaitText("Последний проверочный расчет")
+	for name, path := range map[string]string{
+		"staff-months": "/finance", "staff-register": "/finance/register?period=" + month.String(), "staff-run": "/finance/months/" + month.String() + "/run",
+		"staff-sign": "/finance/months/" + month.String() + "/sign", "staff-client": fmt.Sprint("/finance/clients/", inviter),
+	} {
 		c.to(p, path)
 		c.picture(t, p, folder, name, "desk")
 	}
