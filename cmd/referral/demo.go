@@ -134,8 +134,8 @@ func (d *demo) startProvider(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s := &c.Cabinet.SignIn
-	s.Issuer, s.ClientID, s.ClientSecret = d.provider.Issuer(), d.provider.ClientID(), config.Secret(d.provider.ClientSecret())
-	s.AccountClaim, s.Audience = d.provider.AccountClaim(), d.provider.Audience()
+	s.Issuer, s.ClientID, s.ClientSecret = d.provider.Issuer(), fakeoidc.ClientID, config.Secret(d.provider.ClientSecret())
+	s.AccountClaim, s.Audience = fakeoidc.AccountClaim, fakeoidc.Audience
 	if err := c.Validate(); err != nil {
 		return errors.Join(err, d.provider.Stop())
 	}
@@ -179,7 +179,7 @@ func (d *demo) startStaffProvider(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s := &c.Finance.SignIn
-	s.Issuer, s.ClientID, s.ClientSecret = d.staff.Issuer(), d.staff.ClientID(), config.Secret(d.staff.ClientSecret())
+	s.Issuer, s.ClientID, s.ClientSecret = d.staff.Issuer(), fakeoidc.ClientID, config.Secret(d.staff.ClientSecret())
 	if err := c.Validate(); err != nil {
 		return errors.Join(err, d.staff.Stop())
 	}

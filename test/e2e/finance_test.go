@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/internal/demo/fakeoidc"
 	"referral/internal/ru"
 	"referral/models"
 	"referral/test/browser"
@@ -29,7 +30,7 @@ func newStaffWorld(t *testing.T, overrides ...string) *portalWorld {
 	c.server = c.launch([]string{
 		"REFERRAL_HTTP_FINANCE=" + address,
 		"REFERRAL_FINANCE_SIGN_IN_ISSUER=" + c.identity.Issuer(),
-		"REFERRAL_FINANCE_SIGN_IN_CLIENT_ID=" + c.identity.ClientID(),
+		"REFERRAL_FINANCE_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,
 		"REFERRAL_FINANCE_SIGN_IN_CLIENT_SECRET=" + c.identity.ClientSecret(),
 		"REFERRAL_FINANCE_SIGN_IN_ROLES_CLAIM=realm_access.roles",
 	})

@@ -95,7 +95,7 @@ func transports(t *testing.T, refuse func(string) error) (*fakesmtp.Server, *smp
 	return box, recorder, []string{
 		"REFERRAL_CABINET_PUBLIC_URL=https://lk.example.ru",
 		mail + "VIA=smtp", mail + "SMTP_HOST=" + host, mail + "SMTP_PORT=" + port, mail + "SMTP_CA_FILE=" + ca,
-		mail + "SMTP_USERNAME=" + box.User(), mail + "SMTP_PASSWORD=" + box.Password(), mail + "SMTP_FROM=referral@example.ru",
+		mail + "SMTP_USERNAME=" + fakesmtp.User, mail + "SMTP_PASSWORD=" + box.Password(), mail + "SMTP_FROM=referral@example.ru",
 		sms + "VIA=smpp", sms + "SMPP_ADDRESS=" + recorder.Addr(), sms + "SMPP_SYSTEM_ID=" + setting("REFERRAL_TEST_SMPP_USER"),
 		sms + "SMPP_PASSWORD=" + setting("REFERRAL_TEST_SMPP_PASSWORD"), sms + "SMPP_RECEIPT_IDS=decimal",
 	}

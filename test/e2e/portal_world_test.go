@@ -39,10 +39,10 @@ func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	c.server = c.launch([]string{
 		"REFERRAL_HTTP_CABINET=" + address,
 		"REFERRAL_CABINET_SIGN_IN_ISSUER=" + c.identity.Issuer(),
-		"REFERRAL_CABINET_SIGN_IN_CLIENT_ID=" + c.identity.ClientID(),
+		"REFERRAL_CABINET_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,
 		"REFERRAL_CABINET_SIGN_IN_CLIENT_SECRET=" + c.identity.ClientSecret(),
-		"REFERRAL_CABINET_SIGN_IN_ACCOUNT_CLAIM=" + c.identity.AccountClaim(),
-		"REFERRAL_CABINET_SIGN_IN_AUDIENCE=" + c.identity.Audience(),
+		"REFERRAL_CABINET_SIGN_IN_ACCOUNT_CLAIM=" + fakeoidc.AccountClaim,
+		"REFERRAL_CABINET_SIGN_IN_AUDIENCE=" + fakeoidc.Audience,
 	})
 	c.server.ready()
 	return c
@@ -142,7 +142,7 @@ func newFriends(t *testing.T) (*friends, []string) {
 	return &friends{box, recorder}, []string{
 		"REFERRAL_INVITATIONS_EMAIL_VIA=smtp", "REFERRAL_INVITATIONS_EMAIL_SMTP_HOST=" + host, "REFERRAL_INVITATIONS_EMAIL_SMTP_PORT=" + port,
 		"REFERRAL_INVITATIONS_EMAIL_SMTP_CA_FILE=" + authority, "REFERRAL_INVITATIONS_EMAIL_SMTP_FROM=referral@example.ru",
-		"REFERRAL_INVITATIONS_EMAIL_SMTP_USERNAME=" + box.User(), "REFERRAL_INVITATIONS_EMAIL_SMTP_PASSWORD=" + box.Password(),
+		"REFERRAL_INVITATIONS_EMAIL_SMTP_USERNAME=" + fakesmtp.User, "REFERRAL_INVITATIONS_EMAIL_SMTP_PASSWORD=" + box.Password(),
 		"REFERRAL_INVITATIONS_SMS_VIA=smpp", "REFERRAL_INVITATIONS_SMS_SMPP_ADDRESS=" + recorder.Addr(),
 		"REFERRAL_INVITATIONS_SMS_SMPP_SYSTEM_ID=" + setting(t, "REFERRAL_TEST_SMPP_USER"),
 		"REFERRAL_INVITATIONS_SMS_SMPP_PASSWORD=" + setting(t, "REFERRAL_TEST_SMPP_PASSWORD"),

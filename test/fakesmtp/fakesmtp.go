@@ -36,8 +36,10 @@ type Server struct {
 	changed chan struct{} // closed, and replaced, whenever a mail arrives
 }
 
+// User is the name that a server accepts.
+const User = "referral"
+
 const (
-	user        = "referral"
 	largestMail = 1 << 20
 	timeout     = time.Minute
 )
@@ -71,9 +73,6 @@ func Start(refuse func(recipient string) error) (*Server, error) {
 
 // Addr is the server's host:port.
 func (s *Server) Addr() string { return s.addr }
-
-// User is the name that the server accepts.
-func (s *Server) User() string { return user }
 
 // Password is the password for User.
 func (s *Server) Password() string { return s.password }
@@ -153,7 +152,7 @@ func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
 
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, name, password string) error {
-		if name != user || password != s.server.password {
+		if name != User || password != s.server.password {
 			return errWrongPassword
 		}
 		s.known = true

@@ -40,7 +40,8 @@ type Server struct {
 	address  string
 }
 
-const systemID = "referral"
+// SystemID is the name that a server accepts.
+const SystemID = "referral"
 
 // Start finds or downloads the server and returns when it answers. Progress goes
 // to log.
@@ -72,15 +73,12 @@ func (s *Server) command(ctx context.Context, _ string) *exec.Cmd {
 	_, port, _ := strings.Cut(s.address, ":")
 	return s.java.Command(ctx, "java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Dorg.slf4j.simpleLogger.log.org.jsmpp=info", "-Djsmpp.simulator.port="+port, "-Djsmpp.simulator.ssl=false",
-		"-Djsmpp.client.systemId="+systemID, "-Djsmpp.client.password="+s.password,
+		"-Djsmpp.client.systemId="+SystemID, "-Djsmpp.client.password="+s.password,
 		"-cp", filepath.Join(s.jars, "libs", "*"), "org.jsmpp.examples.SMPPServerSimulator")
 }
 
 // Addr is where clients reach the server.
 func (s *Server) Addr() string { return s.address }
-
-// SystemID is the name that the server accepts.
-func (s *Server) SystemID() string { return systemID }
 
 // Password is the password for SystemID.
 func (s *Server) Password() string { return s.password }
@@ -99,7 +97,7 @@ func (s *Server) ready(ctx context.Context) error {
 		return err
 	}
 	// Section 4.1.5: system_id, password, system_type, version 3.4, TON, NPI, address_range.
-	body := fmt.Appendf(nil, "%s\x00%s\x00\x00\x34\x00\x00\x00", systemID, s.password)
+	body := fmt.Appendf(nil, "%s\x00%s\x00\x00\x34\x00\x00\x00", SystemID, s.password)
 	if _, err := exchange(conn, pdu(BindTransceiver, 1, body), BindTransceiver|response); err != nil {
 		return err
 	}

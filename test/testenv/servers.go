@@ -33,13 +33,14 @@ type service struct {
 }
 
 func services() []service {
+	const chromium, axe, office = "REFERRAL_TEST_CHROMIUM", "REFERRAL_TEST_AXE", "REFERRAL_TEST_LIBREOFFICE"
 	return []service{
 		{"postgres", "REFERRAL_TEST_DSN", (*environment).postgres},
 		{"kafka", "REFERRAL_TEST_KAFKA", (*environment).kafka},
 		{"smpp", "REFERRAL_TEST_SMPP", (*environment).smpp},
-		{"browser", "REFERRAL_TEST_CHROMIUM", (*environment).browser},
-		{"browser", "REFERRAL_TEST_AXE", (*environment).axe},
-		{"office", "REFERRAL_TEST_LIBREOFFICE", (*environment).office},
+		{"browser", chromium, program(chromium, toolchain.Chromium)},
+		{"browser", axe, program(axe, toolchain.Axe)},
+		{"office", office, program(office, toolchain.LibreOffice)},
 		{"compiler", "", (*environment).compiler},
 	}
 }
@@ -140,26 +141,17 @@ func (e *environment) smpp(ctx context.Context, _ options, log io.Writer) error 
 		return err
 	}
 	e.add(server.Stop, "REFERRAL_TEST_SMPP="+server.Addr(),
-		"REFERRAL_TEST_SMPP_USER="+server.SystemID(), "REFERRAL_TEST_SMPP_PASSWORD="+server.Password())
+		"REFERRAL_TEST_SMPP_USER="+smppserver.SystemID, "REFERRAL_TEST_SMPP_PASSWORD="+server.Password())
 	return nil
 }
 
-func (e *environment) office(ctx context.Context, _ options, log io.Writer) error {
-	path, err := toolchain.LibreOffice(ctx, log)
-	e.add(nil, "REFERRAL_TEST_LIBREOFFICE="+path)
-	return err
-}
-
-func (e *environment) browser(ctx context.Context, _ options, log io.Writer) error {
-	path, err := toolchain.Chromium(ctx, log)
-	e.add(nil, "REFERRAL_TEST_CHROMIUM="+path)
-	return err
-}
-
-func (e *environment) axe(ctx context.Context, _ options, log io.Writer) error {
-	path, err := toolchain.Axe(ctx, log)
-	e.add(nil, "REFERRAL_TEST_AXE="+path)
-	return err
+// program finds a program or a script, whose path the variable gets.
+func program(variable string, find func(context.Context, io.Writer) (string, error)) func(*environment, context.Context, options, io.Writer) error {
+	return func(e *environment, ctx context.Context, _ options, log io.Writer) error {
+		path, err := find(ctx, log)
+		e.add(nil, variable+"="+path)
+		return err
+	}
 }
 
 func (e *environment) compiler(ctx context.Context, _ options, log io.Writer) error {

@@ -288,7 +288,7 @@ func TestRequestsForKeysAreThrottled(t *testing.T) {
 func TestIDTokenIsNotValidForTheAPI(t *testing.T) {
 	r := rig(t, authtest.Options{})
 	config := oauth2.Config{
-		ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + authtest.CallbackPath, Scopes: []string{"openid"},
+		ClientID: fakeoidc.ClientID, ClientSecret: r.Provider.ClientSecret(), RedirectURL: r.URL + authtest.CallbackPath, Scopes: []string{"openid"},
 		Endpoint: oauth2.Endpoint{AuthURL: r.Provider.Issuer() + "/authorize", TokenURL: r.Provider.Issuer() + "/oauth/token", AuthStyle: oauth2.AuthStyleInHeader},
 	}
 	verifier := oauth2.GenerateVerifier()

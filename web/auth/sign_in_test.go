@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"referral/internal/demo/fakeoidc"
 	"referral/web/auth"
 	"referral/web/auth/authtest"
 )
@@ -208,7 +209,7 @@ func TestSignOutAtTheProvider(t *testing.T) {
 	}
 	q := to.Query()
 	if !strings.HasPrefix(to.String(), r.Provider.Issuer()+"/end_session?") || !strings.HasPrefix(q.Get("id_token_hint"), "eyJ") ||
-		q.Get("client_id") != r.Provider.ClientID() || q.Get("post_logout_redirect_uri") != r.URL+authtest.SignedOutPath {
+		q.Get("client_id") != fakeoidc.ClientID || q.Get("post_logout_redirect_uri") != r.URL+authtest.SignedOutPath {
 		t.Errorf("led to %s", to)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // client is the one client that the provider knows: a server that keeps a secret.
 type client struct{ p *Provider }
 
-func (c client) GetID() string                       { return clientID }
+func (c client) GetID() string                       { return ClientID }
 func (c client) RedirectURIs() []string              { return c.p.o.RedirectURIs }
 func (c client) PostLogoutRedirectURIs() []string    { return c.p.o.PostLogoutURIs }
 func (c client) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
@@ -48,7 +48,7 @@ func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string {
 func (r *request) GetID() string          { return r.id }
 func (r *request) GetACR() string         { return "" }
 func (r *request) GetAMR() []string       { return nil }
-func (r *request) GetAudience() []string  { return []string{audience} }
+func (r *request) GetAudience() []string  { return []string{Audience} }
 func (r *request) GetAuthTime() time.Time { return r.began }
 func (r *request) GetClientID() string    { return r.ClientID }
 func (r *request) GetNonce() string       { return r.Nonce }

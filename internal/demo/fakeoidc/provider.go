@@ -19,12 +19,12 @@ import (
 	"golang.org/x/text/language"
 )
 
-// What the provider has one of: a client, an audience of access tokens, and a claim
-// of tokens that holds the account.
+// What the provider has one of: a client that it knows, an audience of its access
+// tokens, and a claim of its tokens that holds the account.
 const (
-	clientID     = "referral"
-	audience     = "referral-api"
-	accountClaim = "account_id"
+	ClientID     = "referral"
+	Audience     = "referral-api"
+	AccountClaim = "account_id"
 )
 
 // Options says who asks the provider, and whom it offers.
@@ -122,14 +122,5 @@ func (p *Provider) Stop() error {
 // Issuer is the provider's URL.
 func (p *Provider) Issuer() string { return p.issuer }
 
-// ClientID is the one client that it knows.
-func (p *Provider) ClientID() string { return clientID }
-
-// ClientSecret is that client's.
+// ClientSecret is the secret of [ClientID].
 func (p *Provider) ClientSecret() string { return p.secret }
-
-// Audience is that of its access tokens.
-func (p *Provider) Audience() string { return audience }
-
-// AccountClaim is the claim of its tokens that holds the account.
-func (p *Provider) AccountClaim() string { return accountClaim }

@@ -85,7 +85,7 @@ func (c *caller) post(target string, form url.Values, password string) answer {
 	if err == nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if password != "" {
-			r.SetBasicAuth(c.ClientID(), password)
+			r.SetBasicAuth(ClientID, password)
 		}
 	}
 	return c.ask(r, err)
@@ -96,7 +96,7 @@ func (c *caller) post(target string, form url.Values, password string) answer {
 func (c *caller) authorize(changes map[string]string) answer {
 	c.Helper()
 	q := map[string]string{
-		"client_id": c.ClientID(), "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "s", "nonce": "n",
+		"client_id": ClientID, "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "s", "nonce": "n",
 		"code_challenge": oauth2.S256ChallengeFromVerifier(c.verifier), "code_challenge_method": "S256",
 	}
 	maps.Copy(q, changes)
@@ -148,7 +148,7 @@ func TestSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for audience, token := range map[string]string{c.ClientID(): got.ID, c.Audience(): got.Access} {
+	for audience, token := range map[string]string{ClientID: got.ID, Audience: got.Access} {
 		verified, err := provider.Verifier(&oidc.Config{ClientID: audience}).Verify(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
@@ -206,7 +206,7 @@ func TestCodesThatAreRefused(t *testing.T) {
 			return c.tokens(code, c.ClientSecret(), map[string]string{"redirect_uri": out})
 		},
 		"another secret": func(code string) answer { return c.tokens(code, "guess", nil) },
-		"no secret":      func(code string) answer { return c.tokens(code, "", map[string]string{"client_id": c.ClientID()}) },
+		"no secret":      func(code string) answer { return c.tokens(code, "", map[string]string{"client_id": ClientID}) },
 		"a second time": func(code string) answer {
 			c.tokens(code, c.ClientSecret(), nil)
 			return c.tokens(code, c.ClientSecret(), nil)
@@ -283,7 +283,7 @@ func TestSignOut(t *testing.T) {
 	c := start(t, Options{})
 	leave := func(to string) answer {
 		return c.get(c.Issuer() + "/end_session?" + url.Values{
-			"id_token_hint": {c.Token(885, c.AsIDToken)}, "client_id": {c.ClientID()}, "post_logout_redirect_uri": {to},
+			"id_token_hint": {c.Token(885, c.AsIDToken)}, "client_id": {ClientID}, "post_logout_redirect_uri": {to},
 		}.Encode())
 	}
 	if got := leave(out); got.to.String() != out {

@@ -150,7 +150,7 @@ func (m *storage) CreateAccessToken(context.Context, op.TokenRequest) (string, t
 
 // GetClientByClientID knows one client.
 func (m *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
-	if id != clientID {
+	if id != ClientID {
 		return nil, fmt.Errorf("fakeoidc: no client %q", id)
 	}
 	return client{m.p}, nil
@@ -158,7 +158,7 @@ func (m *storage) GetClientByClientID(_ context.Context, id string) (op.Client, 
 
 // AuthorizeClientIDSecret checks that client's secret.
 func (m *storage) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
-	if id != clientID || subtle.ConstantTimeCompare([]byte(secret), []byte(m.p.secret)) != 1 {
+	if id != ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(m.p.secret)) != 1 {
 		return errors.New("fakeoidc: wrong client or secret")
 	}
 	return nil
@@ -180,7 +180,7 @@ func (m *storage) describe(info *oidc.UserInfo, subject string) error {
 		return err
 	}
 	info.Subject = subject
-	info.AppendClaims(accountClaim, account)
+	info.AppendClaims(AccountClaim, account)
 	if m.p.o.Claims != nil {
 		for name, value := range m.p.o.Claims(account) {
 			info.AppendClaims(name, value)
@@ -192,7 +192,7 @@ func (m *storage) describe(info *oidc.UserInfo, subject string) error {
 // GetPrivateClaimsFromScopes puts the account into access tokens.
 func (m *storage) GetPrivateClaimsFromScopes(_ context.Context, subject, _ string, _ []string) (map[string]any, error) {
 	account, err := accountOf(subject)
-	return map[string]any{accountClaim: account}, err
+	return map[string]any{AccountClaim: account}, err
 }
 
 func accountOf(subject string) (int64, error) {

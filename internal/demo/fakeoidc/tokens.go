@@ -32,8 +32,8 @@ func (p *Provider) Token(account int64, options ...TokenOption) string {
 	now := time.Now()
 	c := &token{
 		claims: map[string]any{
-			"iss": p.issuer, "sub": subjectPrefix + strconv.FormatInt(account, 10), "aud": []string{audience},
-			"iat": now.Unix(), "exp": now.Add(tokenFor).Unix(), "jti": rand.Text(), accountClaim: account,
+			"iss": p.issuer, "sub": subjectPrefix + strconv.FormatInt(account, 10), "aud": []string{Audience},
+			"iat": now.Unix(), "exp": now.Add(tokenFor).Unix(), "jti": rand.Text(), AccountClaim: account,
 		},
 		kind: "JWT", algorithm: algorithm, key: p.key,
 	}
@@ -85,8 +85,8 @@ func SignedWithPublicKey(c *token) {
 
 // AsIDToken makes it the ID token that the client gets at a sign-in.
 func (p *Provider) AsIDToken(c *token) {
-	c.claims["aud"] = []string{audience, clientID}
-	c.claims["azp"] = clientID
+	c.claims["aud"] = []string{Audience, ClientID}
+	c.claims["azp"] = ClientID
 	c.claims["nonce"] = rand.Text()
 	c.claims["at_hash"] = rand.Text()
 }

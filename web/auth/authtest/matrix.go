@@ -106,7 +106,7 @@ func (r *Rig) roles(m Matrix) []role {
 // badTokens returns invalid tokens by name.
 func (r *Rig) badTokens(account int64) map[string]string {
 	p := r.Provider
-	claim := p.AccountClaim()
+	claim := fakeoidc.AccountClaim
 	return map[string]string{
 		"no token":                     "",
 		"an expired token":             p.Token(account, fakeoidc.Expired),

@@ -109,8 +109,8 @@ func (r *Rig) options() auth.Options {
 		Site: "portal", Base: Base, Cookie: Cookie, Page: ErrorPage, PublicURL: r.URL, Sessions: r.Sessions, Idle: Idle, Lifetime: Lifetime, Now: r.Now,
 		Log: slog.New(slog.NewJSONHandler(r.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: r.Registry,
 		SignIn: auth.SignIn{
-			Issuer: r.Provider.Issuer(), ClientID: r.Provider.ClientID(), ClientSecret: r.Provider.ClientSecret(),
-			AccountClaim: r.Provider.AccountClaim(), Audience: r.Provider.Audience(), Scopes: []string{"openid"},
+			Issuer: r.Provider.Issuer(), ClientID: fakeoidc.ClientID, ClientSecret: r.Provider.ClientSecret(),
+			AccountClaim: fakeoidc.AccountClaim, Audience: fakeoidc.Audience, Scopes: []string{"openid"},
 		},
 	}
 }
