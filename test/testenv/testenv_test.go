@@ -51,7 +51,7 @@ func TestCommandIsRequired(t *testing.T) {
 
 func TestOnlyWhatIsAskedForIsStarted(t *testing.T) {
 	for flags, want := range map[string]string{
-		"":                      "postgres kafka smpp browser compiler",
+		"":                      "postgres kafka smpp browser office compiler",
 		"-bench":                "postgres kafka",
 		"-with=browser":         "browser",
 		"-with=smpp,postgres":   "smpp postgres",
