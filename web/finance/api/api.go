@@ -40,6 +40,8 @@ func New(service *finance.Service) (*API, error) {
 	a.registerQueue()
 	a.registerJournal()
 	a.registerProposals()
+	a.registerRuns()
+	a.registerInsight()
 	return a, a.Finish()
 }
 

@@ -114,6 +114,53 @@ func (w *world) CheckJournal(context.Context) (models.JournalCheck, error) {
 	return models.JournalCheck{Entries: 3}, w.err
 }
 
+func (w *world) OrderRun(_ context.Context, o models.RunOrder, act models.OperatorAction) (models.RunOrder, bool, error) {
+	w.recorded = append(w.recorded, act)
+	return o, true, w.err
+}
+
+func (w *world) RunsOf(context.Context, models.Period, int) ([]models.Run, error) {
+	return []models.Run{{ID: 3, State: models.RunBraked, Brake: "too much", Totals: models.Totals{Amount: -142000}}}, w.err
+}
+
+func (w *world) RunOrders(context.Context, models.Period, int) ([]models.RunOrder, error) {
+	return []models.RunOrder{{ID: 7, What: models.OrderRehearsal, State: models.OrderDone, By: models.Person{Name: "Анна"}}}, w.err
+}
+
+func (w *world) LastRehearsal(ctx context.Context, _ models.Period) (models.RunOrder, bool, error) {
+	return w.RunOrder(ctx, 7)
+}
+
+func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, error) {
+	return models.RunOrder{
+		ID: 7, What: models.OrderRehearsal, State: models.OrderDone, Rehearsal: &models.Rehearsal{AsOf: now(), Largest: []models.RehearsedDocument{{AccountID: 885, Amount: -142000}}},
+		Comparison: &models.RunComparison{Run: 3, Accounts: 1, Named: []models.AccountOutcomes{{AccountID: 885, Facts: []models.DifferenceFact{{Kind: models.DiffInvoiceCame}}}}},
+	}, id == 7, w.err
+}
+
+func (w *world) PostedTotals(context.Context, models.Period) (models.Totals, error) {
+	return models.Totals{}, w.err
+}
+
+func (w *world) SignedReports(context.Context, models.Period) ([]models.SignedReport, error) {
+	return []models.SignedReport{{Signature: 2, Canonical: []byte(`{"format":"referral.month-report.v1","period":"2026-04","signed_by":"Анна"}`)}}, w.err
+}
+
+func (w *world) Suspicions(context.Context, bool, int) (models.Suspicions, bool, error) {
+	return models.Suspicions{
+		Search: models.SuspicionSearch{At: now()}, Count: 1, List: []models.Suspicion{{Signs: []models.SuspicionSign{models.SuspiciousRing}, Posted: -5, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2}}}},
+	}, true, w.err
+}
+
+func (w *world) MarkSuspicionSeen(context.Context, models.Digest, string, models.Role, string) (found, marked bool, err error) {
+	return true, true, w.err
+}
+
+func (w *world) Forecasts(context.Context) (made []models.Forecast, actual []models.Cost, err error) {
+	key := models.CostKey{Month: 202604, Kind: models.Inviter, Step: 2}
+	return []models.Forecast{{MadeFor: 202604, MadeAt: now(), Costs: []models.Cost{{CostKey: key, Amount: -700}}}}, nil, w.err
+}
+
 func (w *world) LedgerDocument(_ context.Context, id models.UUID) (d models.LedgerDocument, found bool, err error) {
 	d = models.LedgerDocument{ID: id, AccountID: 885, InvoiceID: "INV-1", Period: 202604, Amount: -142000}
 	d.Published, d.Answers = true, []models.Result{{AdjustmentID: id, Status: models.ResultRejected, At: now()}}
@@ -236,6 +283,9 @@ func ask(t *testing.T, r *authtest.Rig, browser *http.Client, method, path, body
 
 var money = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
 
+// who may act, unless a second person has to decide.
+var accountant = []models.Role{models.RoleFinance}
+
 // access is who may use which operation. One that is not here fails the test.
 var access = map[string]struct {
 	path  string
@@ -250,15 +300,25 @@ var access = map[string]struct {
 	"GET /queue":                               {"/queue", money},
 	"GET /journal":                             {"/journal", money},
 	"GET /journal/check":                       {"/journal/check", money},
+	"GET /months/{period}/runs":                {"/months/2026-04/runs", money},
+	"POST /months/{period}/runs":               {"/months/2026-04/runs", accountant},
+	"POST /months/{period}/runs/accept":        {"/months/2026-05/runs/accept", accountant},
+	"POST /months/{period}/sign":               {"/months/2026-13/sign", accountant},
+	"POST /months/{period}/reopen":             {"/months/2026-13/reopen", accountant},
+	"GET /months/{period}/report":              {"/months/2026-04/report", money},
+	"GET /rehearsals/{order_id}":               {"/rehearsals/7", money},
+	"GET /suspicions":                          {"/suspicions", money},
+	"POST /suspicions/{fingerprint}/seen":      {"/suspicions/" + strings.Repeat("ab", 32) + "/seen", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /liabilities":                         {"/liabilities", money},
 	"GET /proposals":                           {"/proposals", models.Roles},
 	"GET /proposals/{proposal_id}":             {"/proposals/1", models.Roles},
 	"POST /proposals/{proposal_id}/approve":    {"/proposals/7/approve", []models.Role{models.RoleController}},
 	"POST /proposals/{proposal_id}/reject":     {"/proposals/7/reject", []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}},
-	"POST /acts/resend/{subject}":              {"/acts/resend/x", []models.Role{models.RoleFinance}},
-	"POST /acts/write-off/{subject}":           {"/acts/write-off/x", []models.Role{models.RoleFinance}},
-	"POST /acts/dead-letter-replay/{subject}":  {"/acts/dead-letter-replay/x", []models.Role{models.RoleFinance}},
-	"POST /acts/dead-letter-correct/{subject}": {"/acts/dead-letter-correct/x", []models.Role{models.RoleFinance}},
-	"POST /acts/dead-letter-discard/{subject}": {"/acts/dead-letter-discard/x", []models.Role{models.RoleFinance}},
+	"POST /acts/resend/{subject}":              {"/acts/resend/x", accountant},
+	"POST /acts/write-off/{subject}":           {"/acts/write-off/x", accountant},
+	"POST /acts/dead-letter-replay/{subject}":  {"/acts/dead-letter-replay/x", accountant},
+	"POST /acts/dead-letter-correct/{subject}": {"/acts/dead-letter-correct/x", accountant},
+	"POST /acts/dead-letter-discard/{subject}": {"/acts/dead-letter-discard/x", accountant},
 }
 
 // Every operation is tried as every role, and as nobody.
@@ -286,20 +346,31 @@ func TestOperationsByRole(t *testing.T) {
 		}
 		tried++
 		for _, role := range models.Roles {
-			status, answer := ask(t, r, as(r, role), method, api.Prefix+rule.path, `{"reason":"почему"}`)
+			status, answer := ask(t, r, as(r, role), method, api.Prefix+rule.path, body(path))
 			// What is allowed may ask for something that is not there.
 			allowed := slices.Contains(rule.roles, role)
-			if allowed && status != http.StatusOK && status != http.StatusNotFound || !allowed && status != http.StatusForbidden {
+			if allowed && status != http.StatusOK && status != http.StatusNotFound && status != http.StatusConflict || !allowed && status != http.StatusForbidden {
 				t.Errorf("%s at %s: %d %v, allowed: %v", role, route.Pattern, status, answer, allowed)
 			}
 		}
-		if status, answer := ask(t, r, r.Browser(), method, api.Prefix+rule.path, `{"reason":"почему"}`); status != http.StatusUnauthorized {
+		if status, answer := ask(t, r, r.Browser(), method, api.Prefix+rule.path, body(path)); status != http.StatusUnauthorized {
 			t.Errorf("nobody at %s: %d %v", route.Pattern, status, answer)
 		}
 	}
 	if tried != len(access) {
 		t.Errorf("%d operations were tried, the test knows %d", tried, len(access))
 	}
+}
+
+// body is what an operation at a path takes.
+func body(path string) string {
+	switch {
+	case strings.HasSuffix(path, "/runs"):
+		return `{"what":"rehearse"}`
+	case strings.HasSuffix(path, "/seen"):
+		return `{"note":"посмотрели"}`
+	}
+	return `{"reason":"почему"}`
 }
 
 // at is a value within an answer: "documents.0.amount_minor".
@@ -337,6 +408,12 @@ func TestAnswers(t *testing.T) {
 		"/journal?limit=2":                    {"entries.0.entry": 3.0, "next": 2.0},
 		"/journal?before=2":                   {"entries.0.entry": 1.0, "next": nil},
 		"/journal/check":                      {"entries": 3.0, "wrong": 0.0},
+		"/months/2026-04/runs":                {"runs.0.brake": "too much", "runs.0.totals.amount_minor": -142000.0, "orders.0.by": "Анна", "rehearsal": 7.0},
+		"/rehearsals/7":                       {"largest.0.amount_minor": -142000.0, "comparison.named.0.because.0": string(models.DiffInvoiceCame)},
+		"/rehearsals/8":                       {"code": "not_found"},
+		"/months/2026-04/report":              {"signature": 2.0, "report.signed_by": "Анна"},
+		"/suspicions":                         {"suspicions.0.signs.0": "ring", "suspicions.0.posted_minor": -5.0, "suspicions.0.referrals.0.invitee_id": 2.0},
+		"/liabilities":                        {"rows.0.amounts_minor.0": -700.0, "months.0": "2026-04"},
 		"/months/2026-05":                     {"code": "not_found"},
 		"/clients/901":                        {"code": "not_found"},
 		"/invoices/INV-2":                     {"code": "not_found"},

@@ -64,9 +64,9 @@ func (a *API) registerMonths() {
 	})
 	register(a, get("get-month", "/months/{period}", "A billing period with its last reconciliation", "Months", moneyRole, notFound),
 		func(ctx context.Context, _ models.Staff, in *monthInput) (MonthReport, error) {
-			period, err := models.ParsePeriod(in.Period)
+			period, err := periodOf(in.Period)
 			if err != nil {
-				return MonthReport{}, found(false, nil)
+				return MonthReport{}, err
 			}
 			m, known, err := a.service.Month(ctx, period, in.Skip, breaksPage)
 			return newMonthReport(&m), found(known, err)

@@ -6,18 +6,19 @@ import (
 	"slices"
 	"time"
 
+	"referral/billing/monthreport"
 	"referral/models"
 	"referral/web/finance"
 )
 
 // Queue is what waits for a person. Each list has at most limit entries.
 type Queue struct {
-	Rejected    []Rejected   `json:"rejected" nullable:"false" doc:"Documents that billing has rejected, the oldest first"`
-	Parked      []Parked     `json:"parked" nullable:"false" doc:"What the last run of a month could not settle"`
-	Held        []Held       `json:"held" nullable:"false" doc:"Services that the terms do not name"`
-	Packages    []Waiting    `json:"packages" nullable:"false" doc:"Packages of past months that no invoice has named"`
-	DeadLetters []DeadLetter `json:"dead_letters" nullable:"false" doc:"Without their bodies"`
-	Limit       int          `json:"limit"`
+	Rejected    []Rejected                   `json:"rejected" nullable:"false" doc:"Documents that billing has rejected, the oldest first"`
+	Parked      []ParkedAccount              `json:"parked" nullable:"false" doc:"What the last run of a month could not settle"`
+	Held        []monthreport.Held           `json:"held" nullable:"false" doc:"Services that the terms do not name"`
+	Packages    []monthreport.WaitingPackage `json:"packages" nullable:"false" doc:"Packages of past months that no invoice has named"`
+	DeadLetters []DeadLetter                 `json:"dead_letters" nullable:"false" doc:"Without their bodies"`
+	Limit       int                          `json:"limit"`
 }
 
 // Rejected is a document that billing has rejected and nobody has decided about.
@@ -32,25 +33,12 @@ type Rejected struct {
 	Reason     string        `json:"reason"`
 }
 
-// Parked is an account, or one invoice of it, that could not be settled.
-type Parked struct {
+// ParkedAccount is an account, or one invoice of it, that could not be settled.
+type ParkedAccount struct {
 	Period    models.Period `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
 	AccountID int64         `json:"account_id"`
 	InvoiceID string        `json:"invoice_id,omitempty" doc:"Omitted: all of the account"`
 	Error     string        `json:"error"`
-}
-
-// Held is the lines of a service that the terms do not name.
-type Held struct {
-	Service string       `json:"service"`
-	Lines   int64        `json:"lines"`
-	Amount  models.Money `json:"amount_minor"`
-}
-
-// Waiting is packages of a month that no invoice has named.
-type Waiting struct {
-	Period   models.Period `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
-	Packages int64         `json:"packages"`
 }
 
 // DeadLetter is a message that could not be used.
@@ -78,11 +66,15 @@ func newQueue(q *finance.Queue) Queue {
 		Rejected: each(q.Rejected, func(d *models.RejectedDocument) Rejected {
 			return Rejected{DocumentID: d.DocumentID, AccountID: d.AccountID, InvoiceID: d.InvoiceID, Period: d.Period, Amount: d.Amount, SMS: d.SMS, RejectedAt: d.RejectedAt, Reason: d.Reason}
 		}),
-		Parked: each(q.Parked, func(p *models.ParkedAccount) Parked {
-			return Parked{Period: p.Period, AccountID: p.AccountID, InvoiceID: p.InvoiceID, Error: p.Error}
+		Parked: each(q.Parked, func(p *models.ParkedAccount) ParkedAccount {
+			return ParkedAccount{Period: p.Period, AccountID: p.AccountID, InvoiceID: p.InvoiceID, Error: p.Error}
 		}),
-		Held:     each(slices.Sorted(maps.Keys(q.Held)), func(s *string) Held { return Held{Service: *s, Lines: q.Held[*s].Count, Amount: q.Held[*s].Amount} }),
-		Packages: each(slices.Sorted(maps.Keys(q.Packages)), func(p *models.Period) Waiting { return Waiting{Period: *p, Packages: q.Packages[*p]} }),
+		Held: each(slices.Sorted(maps.Keys(q.Held)), func(s *string) monthreport.Held {
+			return monthreport.Held{Service: *s, Lines: q.Held[*s].Count, Amount: q.Held[*s].Amount}
+		}),
+		Packages: each(slices.Sorted(maps.Keys(q.Packages)), func(p *models.Period) monthreport.WaitingPackage {
+			return monthreport.WaitingPackage{Period: *p, Packages: q.Packages[*p]}
+		}),
 		DeadLetters: each(q.DeadLetters, func(d *models.DeadLetterRecord) DeadLetter {
 			from := d.Message.Origin
 			return DeadLetter{ID: d.ID, At: d.At, Topic: from.Topic, Partition: from.Partition, Offset: from.Offset, Type: d.Type, Reason: d.Err.Reason, Detail: d.Err.Detail}

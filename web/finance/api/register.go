@@ -10,9 +10,9 @@ import (
 	"referral/web/finance"
 )
 
-// Register is a page of the documents posted into a period, with the totals of all that
+// RegisterPage is a page of the documents posted into a period, with the totals of all that
 // the filter lets through.
-type Register struct {
+type RegisterPage struct {
 	Documents []Document      `json:"documents" nullable:"false" doc:"By account, invoice and sequence"`
 	Totals    []CurrencyTotal `json:"totals" nullable:"false" doc:"Of all documents, by currency"`
 	Next      string          `json:"next,omitempty" doc:"The query of the next page; omitted on the last one"`
@@ -60,10 +60,10 @@ type registerInput struct {
 
 func (a *API) registerRegister() {
 	register(a, get("list-documents", "/register/{period}", "The documents posted into a billing period", "Register", moneyRole, notFound, badFilter),
-		func(ctx context.Context, _ models.Staff, in *registerInput) (r Register, err error) {
-			posted, err := models.ParsePeriod(in.Period)
+		func(ctx context.Context, _ models.Staff, in *registerInput) (r RegisterPage, err error) {
+			posted, err := periodOf(in.Period)
 			if err != nil {
-				return r, found(false, nil)
+				return r, err
 			}
 			filter, err := finance.ReadRegisterFilter(models.RegisterFilter{Posted: posted}, url.Values{
 				"month": {in.Month}, "client": {in.Client}, "answer": {in.Answer}, "reason": {in.Reason}, "currency": {in.Currency}, "from": {in.From}, "to": {in.To},
@@ -77,7 +77,7 @@ func (a *API) registerRegister() {
 				return r, err
 			}
 			totals, err := a.service.RegisterTotals(ctx, filter)
-			r = Register{Documents: each(page, newRegistered), Totals: each(totals, newCurrencyTotal)}
+			r = RegisterPage{Documents: each(page, newRegistered), Totals: each(totals, newCurrencyTotal)}
 			if next != nil {
 				r.Next = finance.RegisterQuery(filter, next).Encode()
 			}
