@@ -3,6 +3,7 @@ package billing
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -316,7 +317,8 @@ func (fa *FactApplier) Close() models.Changes {
 }
 
 func (fa *FactApplier) sumUpReferrals(changes *models.Changes) {
-	for key := range fa.referrals {
+	inOrder := func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) }
+	for _, key := range slices.SortedFunc(maps.Keys(fa.referrals), inOrder) {
 		r := models.Referral{InviterID: key[0], InviteeID: key[1]}
 		if now := fa.referral(&models.Activation{InviterID: r.InviterID, AccountID: r.InviteeID}); now != nil {
 			changes.Referrals = append(changes.Referrals, *now)
