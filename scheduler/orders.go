@@ -233,7 +233,11 @@ func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run
 		if err != nil {
 			return err
 		}
-		if c.Named[i].Facts = explainer.Explain(&c.Named[i], &history); len(c.Named[i].Facts) == 0 {
+		err = s.Settler.guard.Do(func() error { c.Named[i].Facts = explainer.Explain(&c.Named[i], &history); return nil })
+		if err != nil {
+			s.Settler.Log.Error("a difference cannot be explained", "account", c.Named[i].AccountID, "error", err)
+		}
+		if len(c.Named[i].Facts) == 0 {
 			c.Unexplained++
 		}
 	}

@@ -235,10 +235,10 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 	}
 	return []Check{
 		{What: checkOver, OK: over, Do: "дождаться конца месяца"},
-		{What: "Расчет проведен", OK: m.State != models.PeriodOpen && !running, Do: "дождаться ночного расчета или провести его: referral run " + m.Period.String()},
-		{What: checkBrake, OK: !m.Braked, Do: "проверить суммы и разрешить расчет", Link: MonthPath(m.Period)},
+		{What: "Расчет проведен", OK: m.State != models.PeriodOpen && !running, Do: "дождаться ночного расчета или провести его", Link: MonthPath(m.Period) + "/run"},
+		{What: checkBrake, OK: !m.Braked, Do: "проверить суммы и решить", Link: MonthPath(m.Period) + "/run"},
 		{What: checkParked, OK: m.Parked == 0, Now: counted(m.Parked, entries), Do: "устранить причины", Link: queue, Objection: objection(m.Parked, "parked accounts and invoices")},
-		{What: checkStale, OK: m.Stale == 0, Now: counted(m.Stale, clients), Do: "дождаться ближайшей ночи или рассчитать: referral run " + m.Period.String()},
+		{What: checkStale, OK: m.Stale == 0, Now: counted(m.Stale, clients), Do: "дождаться ближайшей ночи или рассчитать", Link: MonthPath(m.Period) + "/run"},
 		{What: "Сверка проведена после расчета", OK: fresh, Now: none, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
 		{What: checkTies, OK: m.Checked != nil && checked.Wrong == 0, Now: cmp.Or(counted(checked.Wrong, breaks), none), Do: "разобрать расхождения", Link: MonthPath(m.Period) + "#breaks"},
 		{What: "Биллинг ответил по всем документам", OK: m.Checked != nil && waits == 0, Now: cmp.Or(counted(waits, documents), none), Do: "отклоненные передать повторно или списать, об остальных узнать в биллинге", Link: queue},

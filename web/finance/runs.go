@@ -2,7 +2,6 @@ package finance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,11 +47,9 @@ const patience = 30 * time.Second
 // MonthRuns is what was run and ordered of a month. found is false when the month is not
 // known.
 func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthRuns, found bool, err error) {
-	months, err := s.o.Store.SomeMonths(ctx, period)
-	if err != nil || len(months) == 0 {
+	if m.MonthOverview, found, err = s.runnable(ctx, period); err != nil || !found {
 		return m, false, err
 	}
-	m.MonthOverview = months[0]
 	runs, err := s.o.Store.RunsOf(ctx, period, runsShown)
 	if err != nil {
 		return m, true, err
@@ -88,6 +85,21 @@ func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthR
 	}
 	m.Proposal, err = s.openAcceptance(ctx, period)
 	return m, true, err
+}
+
+// runnable is a month that may be run: one that is known, or one that no invoice has named
+// and in which packages were earned.
+func (s *Service) runnable(ctx context.Context, period models.Period) (m models.MonthOverview, found bool, err error) {
+	months, err := s.o.Store.SomeMonths(ctx, period)
+	if err != nil {
+		return m, false, err
+	}
+	if len(months) > 0 {
+		return months[0], true, nil
+	}
+	packages, err := s.o.Store.PendingPackages(ctx, s.o.Programme.Local(s.o.Now()).Period().First())
+	m.PeriodInfo = models.PeriodInfo{Period: period, State: models.PeriodOpen}
+	return m, packages[period] > 0, err
 }
 
 func (s *Service) openAcceptance(ctx context.Context, period models.Period) (*models.Proposal, error) {
@@ -146,8 +158,10 @@ func (s *Service) OrderRun(ctx context.Context, staff models.Staff, period model
 	if !known {
 		return Refusal("Выберите, что сделать: проверочный расчет или расчет.")
 	}
-	if months, err := s.o.Store.SomeMonths(ctx, period); err != nil || len(months) == 0 {
-		return errors.Join(err, fmt.Errorf("%w: month %s", ErrUnknownAct, period))
+	if _, found, err := s.runnable(ctx, period); err != nil {
+		return err
+	} else if !found {
+		return fmt.Errorf("%w: month %s", ErrUnknownAct, period)
 	}
 	if first := period.First(); first > s.o.Programme.Local(s.o.Now()) {
 		return Refusal("Месяц начнется " + ru.Date(first) + ": рассчитывать пока нечего.")

@@ -22,7 +22,6 @@ func (p *Pages) start(w http.ResponseWriter, r *http.Request, staff models.Staff
 type monthRow struct {
 	models.MonthOverview
 	State   any      // of its last run or of the period, whichever matters more
-	Brake   string   // why the run is held
 	Waiting []string // what a person has to look at before the month is signed
 }
 
@@ -34,9 +33,6 @@ func (p *Pages) months(w http.ResponseWriter, r *http.Request, _ models.Staff) e
 	rows := make([]monthRow, len(months))
 	for i := range months {
 		rows[i] = monthRow{MonthOverview: months[i], State: finance.MonthState(&months[i]), Waiting: waitingIn(&months[i])}
-		if months[i].Braked {
-			rows[i].Brake = months[i].LastRun.Brake
-		}
 	}
 	return p.render(w, r, http.StatusOK, "months", frame{Title: "Месяцы", Here: pathMonths, Body: rows})
 }

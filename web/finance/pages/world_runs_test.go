@@ -117,6 +117,9 @@ func TestRehearsalPages(t *testing.T) {
 	if !strings.Contains(plain, "INV-1,885,2026-04,run,RUB,-1420.00") || !strings.Contains(plain, "906,0.00,0,-5.00,0,ничем не объясняется") {
 		t.Errorf("CSV: %s", plain)
 	}
+	if got := r.Get(browser, "/finance/months/2026-02/run"); got.Status != http.StatusOK || !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "Расчет: февраль 2026") {
+		t.Errorf("a month without invoices, in which packages were earned: %d %s", got.Status, got.Body)
+	}
 	for _, path := range []string{"/finance/rehearsals/8", "/finance/rehearsals/x", "/finance/rehearsals/6/export?format=csv", "/finance/rehearsals/7/export?format=pdf", "/finance/months/2026-09/run"} {
 		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
