@@ -135,11 +135,18 @@ var states = map[any]status{
 	models.BadRefused:     {"отвергнуто базой или правилами", ""},
 }
 
-// Words names a role, a state or a reason in Russian; a value that has no words is
+// Words names a role or a list of them, a state or a reason in Russian; a value that has no words is
 // returned as it is written.
 func Words(value any) string {
 	if s, ok := states[value]; ok {
 		return s.words
+	}
+	if roles, ok := value.(models.Role); ok && strings.Contains(string(roles), ", ") {
+		var words []string
+		for role := range strings.SplitSeq(string(roles), ", ") {
+			words = append(words, Words(models.Role(role)))
+		}
+		return strings.Join(words, ", ")
 	}
 	return fmt.Sprint(value)
 }

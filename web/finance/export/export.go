@@ -1,10 +1,12 @@
 // Package export writes lists of the staff pages as files: XLSX with Russian heads,
-// CSV, and CSV as a Russian Excel opens it. Rows are streamed: memory does not grow
+// CSV, CSV as a Russian Excel opens it, and JSON. Rows are streamed: memory does not grow
 // with the list.
 package export
 
 import (
+	"bufio"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -18,21 +20,24 @@ import (
 	"referral/web/finance"
 )
 
-// Formats is what a list can be written as.
+// Formats is what the register and a report can be written as.
 var Formats = []string{"xlsx", "csv", "csv-excel"}
 
 // ContentType is the media type of a format.
 func ContentType(format string) string {
-	if format == "xlsx" {
+	switch format {
+	case "xlsx":
 		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	case "json":
+		return "application/json"
 	}
 	return "text/csv; charset=utf-8"
 }
 
 // Extension is the extension of a file of a format.
 func Extension(format string) string {
-	if format == "xlsx" {
-		return "xlsx"
+	if format == "xlsx" || format == "json" {
+		return format
 	}
 	return "csv"
 }
@@ -116,6 +121,8 @@ func (c *csvWriter) cell(value any) string {
 		return v.In(c.zone).Format(time.RFC3339)
 	case string:
 		return c.text(v)
+	case nil:
+		return ""
 	}
 	return fmt.Sprint(value)
 }
@@ -323,6 +330,118 @@ func (b *workbook) close() error {
 	}
 	if _, err := b.book.WriteTo(b.w); err != nil {
 		return fmt.Errorf("writing a workbook: %w", err)
+	}
+	return nil
+}
+
+// ListFormats is what a [List] can be written as.
+var ListFormats = append(slices.Clone(Formats), "json")
+
+// Column is a column of a [List]. The key of an amount ends in _minor.
+type Column struct {
+	Head  string // for people, in Russian
+	Key   string // for programs, in snake_case
+	Width float64
+}
+
+// List is a list that is handed over row by row.
+type List struct {
+	Title   string // at most 31 characters, as the name of a sheet
+	Columns []Column
+	// Each hands every row to a function, and ends with its first error. A value is text,
+	// a State, models.Money, a time, a whole number, or nil when it is not known.
+	Each func(row func(values ...any) error) error
+}
+
+// Write writes the list in one of [ListFormats]. Times are in zone.
+func (l *List) Write(w io.Writer, format string, zone *time.Location) error {
+	out, err := l.writer(w, format, zone)
+	if err != nil {
+		return err
+	}
+	if err := l.Each(func(values ...any) error { return out.row(values) }); err != nil {
+		return err
+	}
+	return out.close()
+}
+
+func (l *List) writer(w io.Writer, format string, zone *time.Location) (writer, error) {
+	if format == "json" {
+		return newJSON(w, l.Columns, zone)
+	}
+	columns := make([]column, len(l.Columns))
+	for i, c := range l.Columns {
+		columns[i] = column{c.Head, c.Width}
+	}
+	out, err := newWriter(w, format, l.Title, columns, zone)
+	if book, ok := out.(*workbook); ok && err == nil {
+		book.noTotals = true // amounts of a list need not be of one kind
+	}
+	return out, err
+}
+
+// jsonWriter writes an array of objects: amounts in minor units, times in RFC 3339, null
+// for what is not known.
+type jsonWriter struct {
+	out  *bufio.Writer
+	keys [][]byte
+	zone *time.Location
+	rows int
+}
+
+func newJSON(w io.Writer, columns []Column, zone *time.Location) (*jsonWriter, error) {
+	j := &jsonWriter{out: bufio.NewWriter(w), zone: zone}
+	for _, c := range columns {
+		key, err := json.Marshal(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("writing the key %q: %w", c.Key, err)
+		}
+		j.keys = append(j.keys, append(key, ':'))
+	}
+	return j, j.out.WriteByte('[')
+}
+
+func (j *jsonWriter) row(values []any) error {
+	line := []byte("\n{")
+	if j.rows > 0 {
+		line = []byte(",\n{")
+	}
+	j.rows++
+	for i, value := range values {
+		text, err := json.Marshal(j.value(value))
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", j.keys[i], err)
+		}
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = append(append(line, j.keys[i]...), text...)
+	}
+	_, err := j.out.Write(append(line, '}'))
+	return err
+}
+
+func (j *jsonWriter) value(value any) any {
+	switch v := value.(type) {
+	case models.Money:
+		return int64(v)
+	case state:
+		return fmt.Sprint(v.value)
+	case time.Time:
+		if v.IsZero() {
+			return nil
+		}
+		return v.In(j.zone).Format(time.RFC3339)
+	}
+	return value
+}
+
+func (j *jsonWriter) close() error {
+	if _, err := j.out.WriteString("\n]\n"); err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	if err := j.out.Flush(); err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
 	}
 	return nil
 }

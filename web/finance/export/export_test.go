@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -104,5 +105,50 @@ func BenchmarkRegister(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// JSON has integers of minor units, times with their zone and null for what is unknown.
+func TestListAsJSON(t *testing.T) {
+	t.Parallel()
+	list := List{
+		Title:   "Список",
+		Columns: []Column{{Head: "Кто", Key: "who"}, {Head: "Сумма", Key: "amount_minor"}, {Head: "Когда", Key: "at"}, {Head: "Почему", Key: "reason"}},
+		Each: func(row func(values ...any) error) error {
+			return errors.Join(
+				row("=1+1 \"я\"", models.Money(-9_007_199_254_740_993), time.Unix(0, 0), State(models.ReasonRun)),
+				row("", nil, time.Time{}, ""),
+			)
+		},
+	}
+	var file bytes.Buffer
+	if err := list.Write(&file, "json", time.FixedZone("", 3*3600)); err != nil {
+		t.Fatal(err)
+	}
+	want := `[
+{"who":"=1+1 \"я\"","amount_minor":-9007199254740993,"at":"1970-01-01T03:00:00+03:00","reason":"run"},
+{"who":"","amount_minor":null,"at":null,"reason":""}
+]
+`
+	if file.String() != want {
+		t.Errorf("%s", file.String())
+	}
+	file.Reset()
+	if err := list.Write(&file, "csv", time.UTC); err != nil || !strings.HasSuffix(file.String(), "\n,,,\n") {
+		t.Errorf("CSV: %s, %v", file.String(), err)
+	}
+}
+
+// A list that cannot be read to its end is an error in each format.
+func TestListFails(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("no connection")
+	list := List{Title: "Список", Columns: []Column{{Head: "Кто", Key: "who", Width: 10}}, Each: func(row func(values ...any) error) error {
+		return errors.Join(row("x"), gone)
+	}}
+	for _, format := range ListFormats {
+		if err := list.Write(&bytes.Buffer{}, format, time.UTC); !errors.Is(err, gone) {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/hex"
 	"mime"
 	"net/http"
@@ -14,16 +16,17 @@ import (
 	"referral/models"
 	"referral/web/finance"
 	"referral/web/finance/export"
+	"referral/web/middleware"
 )
 
 // exportLinks leads to a page's tables as files. The query is that of the page.
-func exportLinks(path string, query url.Values) (links []exportLink) {
-	for _, format := range export.Formats {
+func exportLinks(path string, query url.Values, formats []string) (links []exportLink) {
+	for _, format := range formats {
 		asked := url.Values{"format": {format}}
 		for name, values := range query {
 			asked[name] = values
 		}
-		links = append(links, exportLink{formatNames[format], path + "/export?" + asked.Encode()})
+		links = append(links, exportLink{cmp.Or(formatNames[format], strings.ToUpper(format)), path + "/export?" + asked.Encode()})
 	}
 	return links
 }
@@ -40,6 +43,32 @@ func (p *Pages) writeTables(w http.ResponseWriter, r *http.Request, name string,
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(file.Bytes()) // an error means that the browser has disconnected
 	return nil
+}
+
+// exportList streams a list to a file. What open returns an error for is answered as by
+// a page; what fails later ends the connection, so that no short file passes for a whole
+// one. name is that of the file, without its extension.
+func (p *Pages) exportList(open func(ctx context.Context, r *http.Request) (list export.List, name string, err error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+		format := r.URL.Query().Get("format")
+		if !slices.Contains(export.ListFormats, format) {
+			return errNotFound
+		}
+		ctx, cancel := longRequest(w, r)
+		defer cancel()
+		list, name, err := open(ctx, r)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", export.ContentType(format))
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + export.Extension(format)}))
+		w.Header().Set("Cache-Control", "no-store")
+		if err := list.Write(w, format, p.o.Zone); err != nil {
+			middleware.RecordError(r.Context(), err)
+			panic(http.ErrAbortHandler)
+		}
+		return nil
+	}
 }
 
 func knownFormat(r *http.Request) bool {

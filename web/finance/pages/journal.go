@@ -1,13 +1,18 @@
 package pages
 
 import (
+	"context"
 	"encoding/hex"
 	"net/http"
 
 	"referral/models"
+	"referral/web/finance/export"
 )
 
 const journalPage = 100
+
+// journalBatch is how many entries of the journal an export reads at a time.
+const journalBatch = 1000
 
 type journalView struct {
 	Check   models.JournalCheck
@@ -37,4 +42,29 @@ func (p *Pages) journal(w http.ResponseWriter, r *http.Request, _ models.Staff) 
 		v.Older = v.Entries[journalPage-1].Entry
 	}
 	return p.render(w, r, http.StatusOK, "journal", frame{Title: "Журнал", Here: pathJournal, Body: v})
+}
+
+// journalList is the whole journal, the newest entry first. Entries are never changed,
+// so that it is as of the moment of its first batch.
+func (p *Pages) journalList(ctx context.Context, _ *http.Request) (export.List, string, error) {
+	batch, err := p.o.Service.Journal(ctx, 0, journalBatch)
+	return export.List{
+		Title: "Журнал",
+		Columns: []export.Column{
+			{Head: "№", Key: "entry", Width: 10}, {Head: "Когда", Key: "at", Width: 17}, {Head: "Кто", Key: "who", Width: 26}, {Head: "Роль", Key: "role", Width: 18}, {Head: "Что", Key: "what", Width: 30},
+			{Head: "О чем", Key: "subject", Width: 38}, {Head: "Почему", Key: "reason", Width: 50}, {Head: "Контрольная сумма", Key: "hash", Width: 66},
+		},
+		Each: func(row func(values ...any) error) error {
+			for err == nil && len(batch) > 0 {
+				for i := range batch {
+					e := &batch[i]
+					if err := row(e.Entry, e.At, e.Who, export.State(e.Role), export.State(e.What), e.Subject, e.Reason, hex.EncodeToString(e.Hash[:])); err != nil {
+						return err
+					}
+				}
+				batch, err = p.o.Service.Journal(ctx, batch[len(batch)-1].Entry, journalBatch)
+			}
+			return err
+		},
+	}, "journal", err
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"html/template"
@@ -232,10 +233,7 @@ func (p *Pages) exportReport(w http.ResponseWriter, r *http.Request, _ models.St
 		return err
 	}
 	kind, extension := export.ContentType(format), export.Extension(format)
-	switch format {
-	case "json":
-		kind, extension = "application/json", "json"
-	case "html":
+	if format == "html" {
 		kind, extension = "text/html; charset=utf-8", "html"
 	}
 	name := fmt.Sprintf("month-report-%s-%d.%s", v.Period, v.Signature, extension)
@@ -267,4 +265,41 @@ func (p *Pages) cell(value any) string {
 		return v.Text()
 	}
 	return orDash(value != "", func() string { return fmt.Sprint(value) })
+}
+
+func breaksPath(period models.Period) string { return finance.MonthPath(period) + "/breaks" }
+
+// breakList is the breaks of a month that its last reconciliation has kept.
+func (p *Pages) breakList(ctx context.Context, r *http.Request) (list export.List, name string, err error) {
+	period, err := periodOf(r)
+	if err != nil {
+		return list, "", err
+	}
+	month, found, err := p.o.Service.Month(ctx, period, 0, billing.MaxNamed)
+	if err == nil && (!found || month.Checked == nil) {
+		err = errNotFound
+	}
+	return export.List{
+		Title: "Расхождения " + period.String(),
+		Columns: []export.Column{
+			{Head: "Что не сходится", Key: "description", Width: 40}, {Head: "Вид", Key: "kind", Width: 24}, {Head: "Клиент", Key: "account_id", Width: 14}, {Head: "Счет", Key: "invoice_id", Width: 22}, {Head: "Документ", Key: "document_id", Width: 38},
+			{Head: "Должно быть", Key: "expected_minor", Width: 16}, {Head: "Есть", Key: "actual_minor", Width: 16}, {Head: "Подробно", Key: "detail", Width: 60},
+		},
+		Each: func(row func(values ...any) error) error {
+			for i := range month.Checked.Breaks {
+				b := &month.Checked.Breaks[i]
+				var account, document any
+				if b.AccountID != 0 {
+					account = b.AccountID
+				}
+				if b.DocumentID != (models.UUID{}) {
+					document = b.DocumentID.String()
+				}
+				if err := row(finance.BreakWords(b.Kind).What, b.Kind, account, b.InvoiceID, document, b.Expected, b.Actual, b.Detail); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, "breaks-" + period.String(), err
 }

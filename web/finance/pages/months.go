@@ -1,12 +1,14 @@
 package pages
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
 	"referral/internal/ru"
 	"referral/models"
 	"referral/web/finance"
+	"referral/web/finance/export"
 )
 
 // start is the first page: what a person of support needs is the search.
@@ -56,4 +58,36 @@ func waitingIn(m *models.MonthOverview) []string {
 		waiting = append(waiting, "услуги без правила: "+lines.Count(int(m.Held.Count))+" на "+ru.Money(m.Held.Amount, ""))
 	}
 	return waiting
+}
+
+// monthList is the months, the newest first.
+func (p *Pages) monthList(ctx context.Context, _ *http.Request) (export.List, string, error) {
+	months, err := p.o.Service.Months(ctx)
+	return export.List{
+		Title: "Месяцы",
+		Columns: []export.Column{
+			{Head: "Месяц", Key: "period", Width: 11}, {Head: "Состояние", Key: "state", Width: 18}, {Head: "Документов", Key: "documents", Width: 12}, {Head: "Проведено скидок", Key: "posted_minor", Width: 18},
+			{Head: "Пакетов SMS", Key: "packages", Width: 12}, {Head: "Подписано", Key: "signed_minor", Width: 18}, {Head: "Подписал", Key: "signed_by", Width: 26}, {Head: "Когда подписан", Key: "signed_at", Width: 17},
+			{Head: "Исправления за закрытые месяцы", Key: "into_minor", Width: 18}, {Head: "Исправлено в других месяцах", Key: "away_minor", Width: 18},
+			{Head: "Сверка", Key: "reconciled_at", Width: 17}, {Head: "Расхождений", Key: "breaks", Width: 12},
+			{Head: "Клиентов с поздними данными", Key: "stale", Width: 14}, {Head: "Не рассчитано", Key: "parked", Width: 14},
+			{Head: "Строк услуг без правила", Key: "held_lines", Width: 14}, {Head: "На сумму", Key: "held_minor", Width: 18},
+		},
+		Each: func(row func(values ...any) error) error {
+			for i := range months {
+				m := &months[i]
+				var signed models.SignedMonth
+				var amount any
+				if m.Signed != nil {
+					signed, amount = *m.Signed, m.Signed.Posted
+				}
+				err := row(m.Period.String(), export.State(finance.MonthState(m)), m.Documents.Count, m.Documents.Amount, m.Packages, amount, signed.Who, signed.At,
+					m.Into.Amount, m.Away.Amount, m.CheckedAt, m.Breaks, m.Stale, m.Parked, m.Held.Count, m.Held.Amount)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, "months", err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type world struct {
 
 	err      error
 	tampered int64 // entries of the journal
+	late     error // of reading the journal behind its first entry
 }
 
 const payload = `<script>alert("1")</script>`
@@ -139,6 +141,8 @@ func (w *world) ListDeadLetters(context.Context, models.DeadLetterFilter, int64,
 func (w *world) Journal(_ context.Context, before int64, limit int) (page []models.JournalEntry, err error) {
 	if before == 0 {
 		before = 151
+	} else if w.late != nil {
+		return nil, w.late
 	}
 	for entry := before - 1; entry > 0 && len(page) < limit; entry-- {
 		page = append(page, models.JournalEntry{Entry: entry, OperatorAction: models.OperatorAction{
@@ -211,6 +215,9 @@ var access = map[string]struct {
 }{
 	"GET /finance":                                    {"/finance", models.Roles},
 	"GET /finance/months":                             {"/finance/months", money},
+	"GET /finance/months/export":                      {"/finance/months/export?format=csv", money},
+	"GET /finance/months/{period}/breaks/export":      {"/finance/months/2026-04/breaks/export?format=csv", money},
+	"GET /finance/journal/export":                     {"/finance/journal/export?format=csv", money},
 	"GET /finance/months/{period}":                    {"/finance/months/2026-04", money},
 	"GET /finance/months/{period}/report":             {"/finance/months/2026-03/report", money},
 	"GET /finance/months/{period}/report/export":      {"/finance/months/2026-03/report/export?format=csv", money},
@@ -467,6 +474,90 @@ func TestDatabaseAway(t *testing.T) {
 		defer answer.Body.Close()
 		if _, err := io.Copy(io.Discard, answer.Body); err == nil && answer.StatusCode == http.StatusOK {
 			t.Error("an export without the database ends as if it were whole")
+		}
+	}
+}
+
+// exportFormats is the formats of a list, as the addresses name them.
+var exportFormats = []string{"xlsx", "csv", "csv-excel", "json"}
+
+// The exports of a list hold all of it, not a page, and the amounts of its page.
+func TestExportsOfLists(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleAuditor)
+	for page, list := range map[string]struct {
+		path   string
+		rows   int
+		amount string // key of an amount
+		sum    int64  // of all rows
+		shown  string // of the amounts, on the page
+	}{
+		"/finance/months":         {"/finance/months/export", 2, "posted_minor", -250*142000 - 100, "−355 000,00"},
+		"/finance/months/2026-04": {"/finance/months/2026-04/breaks/export", 250, "expected_minor", -250 * 142000, "−1 420,00"},
+		"/finance/journal":        {"/finance/journal/export", 150, "", 0, "все сошлось"},
+	} {
+		body := strings.ReplaceAll(r.Get(browser, page).Body, "\u00a0", " ")
+		if !strings.Contains(body, list.shown) {
+			t.Errorf("%s: not %q", page, list.shown)
+		}
+		for _, format := range exportFormats {
+			if !strings.Contains(body, fmt.Sprintf(`href="%s?format=%s"`, list.path, format)) {
+				t.Errorf("%s: no link to %s", page, format)
+			}
+		}
+		var objects []map[string]any
+		text := r.Get(browser, list.path+"?format=json").Body
+		if err := json.Unmarshal([]byte(text), &objects); err != nil || len(objects) != list.rows {
+			t.Fatalf("%s: %d objects, %v in %.300s", list.path, len(objects), err, text)
+		}
+		var sum int64
+		for _, object := range objects {
+			if list.amount != "" {
+				sum += int64(object[list.amount].(float64))
+			}
+		}
+		if sum != list.sum {
+			t.Errorf("%s: the sum is %d, want %d", list.path, sum, list.sum)
+		}
+		plain, err := csv.NewReader(strings.NewReader(r.Get(browser, list.path+"?format=csv").Body)).ReadAll()
+		if err != nil || len(plain) != list.rows+1 || len(plain[0]) != len(objects[0]) {
+			t.Errorf("%s: %d records, %v", list.path, len(plain), err)
+		}
+		if got := r.Get(browser, list.path+"?format=pdf"); got.Status != http.StatusNotFound {
+			t.Errorf("%s as PDF: %d", list.path, got.Status)
+		}
+	}
+	if got := r.Get(browser, "/finance/months/2020-01/breaks/export?format=json"); got.Status != http.StatusNotFound {
+		t.Errorf("breaks of an unknown month: %d", got.Status)
+	}
+	if journal := r.Get(browser, "/finance/journal/export?format=csv-excel").Body; strings.Count(journal, ";финансы, контролер;") != 150 {
+		t.Errorf("roles are not in words: %.300s", journal)
+	}
+}
+
+// An export that cannot begin is answered as a page is, and one that fails later does not
+// end as a whole one does.
+func TestExportsWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	browser := as(r, models.RoleAuditor)
+	w.err = errors.New("no connection")
+	for _, path := range []string{"/finance/months/export", "/finance/months/2026-04/breaks/export", "/finance/journal/export"} {
+		if got := r.Get(browser, path+"?format=json"); got.Status != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+	w.err, w.late = nil, errors.New("connection lost")
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/finance/journal/export?format=json", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := browser.Do(q); err == nil {
+		defer answer.Body.Close()
+		if _, err := io.Copy(io.Discard, answer.Body); err == nil {
+			t.Errorf("a journal without its end is answered as a whole one: %d", answer.StatusCode)
 		}
 	}
 }

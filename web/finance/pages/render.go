@@ -14,6 +14,7 @@ import (
 	"referral/web/auth"
 	"referral/web/chart"
 	"referral/web/finance"
+	"referral/web/finance/export"
 )
 
 //go:embed templates
@@ -36,8 +37,9 @@ func (p *Pages) functions() template.FuncMap {
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
 		"cost": func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
 		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
-		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID, "roles": rolesInWords,
+		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
+		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil, export.ListFormats) }, "breaksOf": breaksPath,
 	}
 }
 
@@ -68,15 +70,6 @@ func sumOf(c models.CountedAmount, currency string) string {
 
 func documentID(id models.UUID) string {
 	return orDash(id != models.UUID{}, id.String)
-}
-
-// rolesInWords names the roles of an entry of the journal.
-func rolesInWords(roles models.Role) string {
-	var words []string
-	for role := range strings.SplitSeq(string(roles), ", ") {
-		words = append(words, finance.Words(models.Role(role)))
-	}
-	return strings.Join(words, ", ")
 }
 
 // frame is a page with what stands around it.

@@ -11,6 +11,7 @@ import (
 	"referral/billing/whatif"
 	"referral/models"
 	"referral/web/finance"
+	"referral/web/finance/export"
 )
 
 type simulateView struct {
@@ -63,7 +64,7 @@ func (p *Pages) simulated(w http.ResponseWriter, r *http.Request) (v simulateVie
 		return v, http.StatusOK, nil
 	}
 	status, err = p.fillSimulation(w, r, &v, query)
-	v.Exports = exportLinks(pathSimulate, query)
+	v.Exports = exportLinks(pathSimulate, query, export.Formats)
 	return v, status, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"referral/billing/suspicion"
 	"referral/models"
 	"referral/web/finance"
+	"referral/web/finance/export"
 )
 
 type suspicionsView struct {
@@ -49,7 +50,7 @@ func (p *Pages) suspicions(w http.ResponseWriter, r *http.Request, staff models.
 	if v.Seen {
 		asked.Set("seen", "yes")
 	}
-	v.Exports = exportLinks(pathSuspicions, asked)
+	v.Exports = exportLinks(pathSuspicions, asked, export.Formats)
 	for i := range v.List {
 		v.Rows = append(v.Rows, suspicionRowOf(&v.List[i]))
 	}
