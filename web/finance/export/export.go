@@ -4,6 +4,7 @@
 package export
 
 import (
+	"archive/zip"
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
@@ -328,7 +329,10 @@ func (b *workbook) close() error {
 	if err := b.endSheet(); err != nil {
 		return err
 	}
-	if _, err := b.book.WriteTo(b.w); err != nil {
+	// The archive goes out while it is compressed; WriteTo alone collects it in memory. In
+	// exchange, a sheet must stay below 4 GiB, because it could not be marked as ZIP64.
+	b.book.SetZipWriter(func(io.Writer) excelize.ZipWriter { return zip.NewWriter(b.w) })
+	if _, err := b.book.WriteTo(io.Discard); err != nil {
 		return fmt.Errorf("writing a workbook: %w", err)
 	}
 	return nil

@@ -113,3 +113,28 @@ func TestLibreOfficeOpensTheRegister(t *testing.T) {
 		}
 	}
 }
+
+// A report of several tables opens with a sheet for each, and sums up the amounts of
+// those that have totals.
+func TestLibreOfficeOpensAReport(t *testing.T) {
+	t.Parallel()
+	var file bytes.Buffer
+	err := Tables(&file, "xlsx", []Table{
+		{Title: "Всего", Columns: []string{"За что", "Сумма"}, Rows: [][]any{{State(models.Inviter), models.Money(-141999)}, {State(models.Invitee), models.Money(-4)}}, Totals: true},
+		{Title: "Расхождения", Columns: []string{"Счет", "Есть"}, Rows: [][]any{{"0077", models.Money(-5)}}},
+	}, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := opened(t, "report.xlsx", file.Bytes())
+	if sheets := book.GetSheetList(); len(sheets) != 2 {
+		t.Errorf("the sheets are %q", sheets)
+	}
+	for _, cell := range []struct{ sheet, name, want string }{
+		{"Всего", "B2", "-1419.99"}, {"Всего", "A4", "Итого"}, {"Всего", "B4", "-1420.03"}, {"Расхождения", "A2", "0077"}, {"Расхождения", "B2", "-0.05"}, {"Расхождения", "A3", ""},
+	} {
+		if got, err := book.GetCellValue(cell.sheet, cell.name, excelize.Options{RawCellValue: true}); err != nil || got != cell.want {
+			t.Errorf("%s: %s is %q, want %q: %v", cell.sheet, cell.name, got, cell.want, err)
+		}
+	}
+}

@@ -232,22 +232,18 @@ func (p *Pages) exportReport(w http.ResponseWriter, r *http.Request, _ models.St
 	if err != nil {
 		return err
 	}
-	kind, extension := export.ContentType(format), export.Extension(format)
-	if format == "html" {
-		kind, extension = "text/html; charset=utf-8", "html"
+	name := fmt.Sprintf("month-report-%s-%d", v.Period, v.Signature)
+	if format != "html" && format != "json" {
+		return p.writeTables(w, r, name, v.Tables)
 	}
-	name := fmt.Sprintf("month-report-%s-%d.%s", v.Period, v.Signature, extension)
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + format}))
 	if format == "html" {
 		return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Alone: template.CSS(style), Body: v}) //nolint:gosec // our own style
 	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", export.ContentType(format))
 	w.Header().Set("Cache-Control", "no-store")
-	if format == "json" {
-		_, err = w.Write(v.Canonical)
-		return err
-	}
-	return export.Tables(w, format, v.Tables, p.o.Zone)
+	_, _ = w.Write(v.Canonical) // an error means that the browser has disconnected
+	return nil
 }
 
 // cell is a value of a table of a report, as its page shows it.
