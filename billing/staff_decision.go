@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"referral/models"
 )
@@ -128,7 +129,7 @@ func (fa *FactApplier) follow(f *models.Fact, a *models.Account, act *models.Act
 func (p *Programme) CheckDecision(set *models.WorkingSet, d models.StaffDecision) (models.StaffDecision, error) {
 	a := set.Accounts[d.AccountID]
 	if a == nil || !a.Registered() {
-		return d, refuse("account %d is not registered", d.AccountID)
+		return d, refuse(ObstacleUnregistered, "account %d is not registered", d.AccountID)
 	}
 	var err error
 	switch d.Kind {
@@ -139,25 +140,55 @@ func (p *Programme) CheckDecision(set *models.WorkingSet, d models.StaffDecision
 	case models.DecisionUndo:
 		err = checkUndo(set, &d)
 	default:
-		err = refuse("%q is not a decision on a referral", d.Kind)
+		err = refuse(ObstacleUnknown, "%q is not a decision on a referral", d.Kind)
 	}
 	return d, err
 }
 
-func refuse(format string, args ...any) error { return Refusal(fmt.Sprintf(format, args...)) }
+// DecisionRefusal says why a decision on a referral is not possible.
+type DecisionRefusal struct {
+	Refusal
+	Why DecisionObstacle
+}
+
+// Unwrap is the text.
+func (e *DecisionRefusal) Unwrap() error { return e.Refusal }
+
+// DecisionObstacle is a reason of a [DecisionRefusal].
+type DecisionObstacle string
+
+// What stands against a decision.
+const (
+	ObstacleUnregistered DecisionObstacle = "unregistered"
+	ObstacleNoReferral   DecisionObstacle = "no-referral"
+	ObstacleRevoked      DecisionObstacle = "revoked"
+	ObstacleEarlier      DecisionObstacle = "earlier" // than the referral begins
+	ObstacleAccepted     DecisionObstacle = "accepted"
+	ObstacleUnknownCode  DecisionObstacle = "unknown-code"
+	ObstacleOwnCode      DecisionObstacle = "own-code"
+	ObstacleTime         DecisionObstacle = "time"
+	ObstacleNotEntered   DecisionObstacle = "not-entered"
+	ObstacleUndone       DecisionObstacle = "undone"
+	ObstacleUndo         DecisionObstacle = "undo" // the decision undoes another one
+	ObstacleUnknown      DecisionObstacle = "unknown"
+)
+
+func refuse(why DecisionObstacle, format string, args ...any) error {
+	return &DecisionRefusal{Refusal(fmt.Sprintf(format, args...)), why}
+}
 
 func (p *Programme) checkRevocation(set *models.WorkingSet, a *models.Account, d *models.StaffDecision) error {
 	act := models.Accepted(set.Activations[a.ID])
 	if act == nil {
-		return refuse("account %d has no accepted code: there is no referral to revoke", a.ID)
+		return refuse(ObstacleNoReferral, "account %d has no accepted code: there is no referral to revoke", a.ID)
 	}
 	d.InviterID = act.InviterID
 	on := p.Local(ActivatedAt(act.RequestedAt, a))
 	switch {
 	case act.RevokedFrom != 0 && act.RevokedFrom <= d.From:
-		return refuse("the referral of account %d is revoked already, %s", a.ID, SinceWords(act.RevokedFrom))
+		return refuse(ObstacleRevoked, "the referral of account %d is revoked already, %s", a.ID, SinceWords(act.RevokedFrom))
 	case d.From != models.FromTheStart && d.From < on:
-		return refuse("the referral of account %d begins on %s: revoke it from a day after that, or from the start", a.ID, on)
+		return refuse(ObstacleEarlier, "the referral of account %d begins on %s: revoke it from a day after that, or from the start", a.ID, on)
 	}
 	return nil
 }
@@ -175,30 +206,56 @@ func (p *Programme) checkAcceptance(set *models.WorkingSet, a *models.Account, d
 	d.InviterID = owner
 	switch accepted := models.Accepted(set.Activations[a.ID]); {
 	case accepted != nil:
-		return refuse("account %d has an accepted code already, that of account %d", a.ID, accepted.InviterID)
+		return refuse(ObstacleAccepted, "account %d has an accepted code already, that of account %d", a.ID, accepted.InviterID)
 	case !known:
-		return refuse("nobody owns the code %s", strconv.Quote(d.Code))
+		return refuse(ObstacleUnknownCode, "nobody owns the code %s", strconv.Quote(d.Code))
 	case owner == a.ID:
-		return refuse("%s is the own code of account %d", d.Code, a.ID)
+		return refuse(ObstacleOwnCode, "%s is the own code of account %d", d.Code, a.ID)
 	case !models.YearTaken(d.RequestedAt.UTC().Year()):
-		return refuse("the time of the request is beyond the years %d to %d", models.FirstYear, models.LastYear)
+		return refuse(ObstacleTime, "the time of the request is beyond the years %d to %d", models.FirstYear, models.LastYear)
 	}
 	return nil
+}
+
+// RequestToAccept is the request that staff means: that of the client for the code, which
+// on may narrow down to a day or a time, or else a new one that begins with that day or
+// at that time. The error is a Refusal when the client has not entered the code and no
+// day is given; any other says what is wrong with on.
+func (p *Programme) RequestToAccept(requests []*models.Activation, code, on string) (entered string, at time.Time, err error) {
+	day, isDay := models.Date(0), false
+	if on != "" {
+		if at, err = time.Parse(time.RFC3339, on); err != nil {
+			if day, err = models.ParseDate(on); err != nil {
+				return "", at, fmt.Errorf("%q is neither a day like 2026-04-20 nor a time like 2026-04-20T12:00:00+03:00", on)
+			}
+			at, isDay = p.Begins(day), true
+		}
+	}
+	code = models.NormalCode(code)
+	for _, act := range slices.Backward(requests) {
+		if models.NormalCode(act.Code) == code && (on == "" || act.RequestedAt.Equal(at) || isDay && p.Local(act.RequestedAt) == day) {
+			return act.Code, act.RequestedAt, nil
+		}
+	}
+	if on == "" {
+		return "", at, refuse(ObstacleNotEntered, "the account has not entered the code %s: say from which day it counts", strconv.Quote(code))
+	}
+	return code, at, nil
 }
 
 func checkUndo(set *models.WorkingSet, d *models.StaffDecision) error {
 	for _, other := range set.Decisions[d.AccountID] {
 		switch {
 		case other.ID == d.Undoes && other.Kind == models.DecisionUndo:
-			return refuse("decision %s undoes another one: decide again instead", d.Undoes)
+			return refuse(ObstacleUndo, "decision %s undoes another one: decide again instead", d.Undoes)
 		case other.Kind == models.DecisionUndo && other.Undoes == d.Undoes:
-			return refuse("decision %s was undone on %s", d.Undoes, stamp(other.DecidedAt))
+			return refuse(ObstacleUndone, "decision %s was undone on %s", d.Undoes, stamp(other.DecidedAt))
 		case other.ID == d.Undoes:
 			d.InviterID = other.InviterID
 		}
 	}
 	if d.InviterID == 0 {
-		return refuse("account %d has no decision %s", d.AccountID, d.Undoes)
+		return refuse(ObstacleUnknown, "account %d has no decision %s", d.AccountID, d.Undoes)
 	}
 	return nil
 }

@@ -128,6 +128,15 @@ func ParseDecisionSubject(what OperatorActionKind, subject string) (StaffDecisio
 	return d, nil
 }
 
+// DecisionOf is the decision that a proposal makes when a person approves it. Its id
+// follows from the proposal's number.
+func DecisionOf(p *Proposal, by Person) (StaffDecision, error) {
+	d, err := ParseDecisionSubject(p.What, p.Subject)
+	d.ID = HashUUID("decision", ProposalSubject(p.ID))
+	d.By, d.ApprovedBy, d.Reason = p.Proposer.Name, by.Name, p.Reason
+	return d, err
+}
+
 func (d *StaffDecision) parseFrom(text string) (err error) {
 	text = strings.TrimPrefix(text, subjectFrom+" ")
 	if text == subjectStart {

@@ -142,3 +142,13 @@ func (l *historyLoader) queueDecisionsOnInvitees(batch *pgcopy.Batch) {
 		}
 	}, "SELECT "+staffDecisionColumns+" FROM staff_decisions WHERE inviter_id = ANY($1)", l.ids)
 }
+
+// StaffDecision is a decision of staff. found is false when there is none of that id.
+func (s *Store) StaffDecision(ctx context.Context, id models.UUID) (d models.StaffDecision, found bool, err error) {
+	err = s.snapshot(ctx, "looking for decision "+id.String(), func(tx *tx) error {
+		found = false
+		return pgcopy.Each(ctx, tx.pgx, "decisions", func(v [][]byte) { d, found = readStaffDecision(v), true },
+			"SELECT "+staffDecisionColumns+" FROM staff_decisions WHERE decision_id = $1", [16]byte(id))
+	})
+	return d, found, err
+}

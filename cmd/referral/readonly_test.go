@@ -44,6 +44,8 @@ var looking = map[string]struct {
 	"referral dead-letters discard": {writes: "the dead letter"},
 	"referral resend":               {writes: "the document's publication"},
 	"referral write-off":            {writes: "the document's end"},
+	"referral revoke":               {uses: [][]string{{"revoke", "901", "--dry-run"}, {"revoke", "902", "--from", "2026-04-10", "--dry-run", "--format", "json"}, {"revoke", "1", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
+	"referral accept-code":          {uses: [][]string{{"accept-code", "885", "QQQQQQQQQ", "--on", "2026-04-10", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}, {"audit", "verify", "--period", "2026-04"}}},
 	"referral version":              {uses: [][]string{{"version"}}},
 }

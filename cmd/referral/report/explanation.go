@@ -33,6 +33,7 @@ func (w page) table(title, none string, head []string, rows [][]string) {
 func AccountText(out io.Writer, e *billing.Explanation) {
 	w := page{out}
 	w.facts(e)
+	w.decisions(e)
 	w.entitlements(e)
 	w.packages(e)
 	w.invoices(e)
@@ -55,27 +56,56 @@ func (w page) facts(e *billing.Explanation) {
 	w.table("Codes that it entered", "none", []string{"requested", "counts from", "decision", "came from"}, rows)
 }
 
-func (w page) entitlements(e *billing.Explanation) {
-	var steps, discounts [][]string
-	for _, r := range e.Ladder {
+// decisions is what staff decided; most accounts have none.
+func (w page) decisions(e *billing.Explanation) {
+	var rows [][]string
+	for _, d := range e.Decisions {
+		undone := ""
+		if d.Undone {
+			undone = "undone"
+		}
+		rows = append(rows, []string{moment(d.DecidedAt, ""), d.Words, undone, d.By, d.ApprovedBy, d.Reason, d.ID.String()})
+	}
+	if len(rows) > 0 {
+		w.table("Decisions of staff", "", []string{"decided", "decision", "", "proposed by", "approved by", "reason", "id"}, rows)
+	}
+}
+
+func (w page) ladder(title string, steps []billing.LadderStep) {
+	var rows [][]string
+	for _, r := range steps {
 		sms := ""
 		if r.SMS > 0 {
 			sms = fmt.Sprintf("%d SMS", r.SMS)
 		}
-		steps = append(steps, []string{
+		rows = append(rows, []string{
 			r.On.String(), fmt.Sprint(r.InviteeID), fmt.Sprint(r.Step), fmt.Sprintf("%d %%", r.Percent), r.End.String(), sms, restartText(r),
 		})
 	}
-	w.table("Ladder: the friends who activated its code", "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, steps)
-	for _, d := range e.Discounts {
-		discounts = append(discounts, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), orElse(d.Step, "")})
+	w.table(title, "none", []string{"day", "friend", "step", "percent", "until (excl.)", "package", ""}, rows)
+}
+
+func (w page) discounts(title, none string, list []models.Discount) {
+	var rows [][]string
+	for _, d := range list {
+		rows = append(rows, []string{string(d.Kind), d.From.String(), (d.To - 1).String(), fmt.Sprintf("%d %%", d.Percent), orElse(d.Step, "")})
 	}
+	w.table(title, none, []string{"kind", "first day", "last day", "percent", "step"}, rows)
+}
+
+func (w page) entitlements(e *billing.Explanation) {
+	for i := range e.Climbs {
+		if c := &e.Climbs[i]; c.To != 0 {
+			w.ladder(fmt.Sprintf("Ladder on the days before %s", c.To), c.Steps)
+		}
+	}
+	w.ladder("Ladder: the friends who activated its code", e.Ladder)
 	none := "none"
 	if e.Promised {
 		none = "promised; it begins when the promo period ends"
 	}
-	w.table("Discounts by day", none, []string{"kind", "first day", "last day", "percent", "step"}, discounts)
-	if e.Promised && len(discounts) > 0 {
+	w.discounts("Discounts by day", none, e.Discounts)
+	if e.Promised && len(e.Discounts) > 0 {
 		w.say("Its own discount as an invitee is promised; it begins when the promo period ends.")
 	}
 }
@@ -260,3 +290,30 @@ func orElse[T comparable](v T, zero string) string {
 func dayRange(from, to models.Date) string { return fmt.Sprintf("%s … %s", from, to-1) }
 
 func days(n int) string { return Quantity(int64(n), "day") }
+
+// DecisionText writes what a decision of staff would change.
+func DecisionText(out io.Writer, d *billing.DecisionPreview) {
+	w := page{out}
+	for i := range d.Accounts {
+		a := &d.Accounts[i]
+		var rows [][]string
+		for _, c := range a.Changes {
+			if c.SMS > 0 {
+				rows = append(rows, []string{c.Period.String(), c.InvoiceID, fmt.Sprintf("a package of %d SMS went out and would not be earned; it is not taken back", c.SMS), ""})
+			} else {
+				rows = append(rows, []string{c.Period.String(), c.InvoiceID, "discount", c.Amount.String() + " " + c.Currency})
+			}
+		}
+		for _, t := range a.Totals {
+			rows = append(rows, []string{"", "", "total", t.Amount.String() + " " + t.Currency})
+		}
+		w.table(fmt.Sprintf("Account %d: what would be posted, as added to the invoices", a.AccountID), "nothing", []string{"period", "invoice", "", "amount"}, rows)
+		w.discounts(fmt.Sprintf("Account %d: its discounts would be", a.AccountID), "none", a.Discounts)
+		if len(a.Ladder) > 0 {
+			w.ladder(fmt.Sprintf("Account %d: its ladder would be", a.AccountID), a.Ladder)
+		}
+	}
+	if len(d.Accounts) == 0 {
+		w.say("No discount and no package would change.")
+	}
+}
