@@ -26,6 +26,7 @@ type Store interface {
 	InsightStore
 	SimulationStore
 	RunStore
+	DecisionStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -87,7 +88,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{o: o}
-	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs())
+	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs(), s.decisionActs())
 	return s, nil
 }
 

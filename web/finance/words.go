@@ -77,6 +77,12 @@ var states = map[any]status{
 	models.ReasonRevoked:        {"приведение отозвано", ""},
 
 	models.ActionAcceptRun:       {"разрешил расчет сверх пределов", ""},
+	models.ActionRevoke:          {"отозвал приведение", ""},
+	models.ActionAcceptCode:      {"принял код", ""},
+	models.ActionUndo:            {"отменил решение", ""},
+	models.DecisionRevoke:        {"Приведение отозвано", "bad"},
+	models.DecisionAcceptCode:    {"Код принят", "good"},
+	models.DecisionUndo:          {"Решение отменено", "plain"},
 	models.ActionRehearse:        {"заказал проверочный расчет", ""},
 	models.ActionRun:             {"заказал расчет", ""},
 	models.ActionClose:           {"подписал месяц", ""},

@@ -318,6 +318,9 @@ var access = map[string]struct {
 	"POST /acts/write-off/{subject}":           {"/acts/write-off/x", accountant},
 	"POST /acts/dead-letter-replay/{subject}":  {"/acts/dead-letter-replay/x", accountant},
 	"POST /acts/dead-letter-correct/{subject}": {"/acts/dead-letter-correct/x", accountant},
+	"POST /acts/revoke/{subject}":              {"/acts/revoke/x", accountant},
+	"POST /acts/accept-code/{subject}":         {"/acts/accept-code/x", []models.Role{models.RoleSupport, models.RoleFinance}},
+	"POST /acts/undo/{subject}":                {"/acts/undo/x", accountant},
 	"POST /acts/dead-letter-discard/{subject}": {"/acts/dead-letter-discard/x", accountant},
 }
 

@@ -54,10 +54,16 @@ func (p *Pages) clientPortal(w http.ResponseWriter, r *http.Request, _ models.St
 	return err
 }
 
-func (p *Pages) client(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
+type clientView struct {
+	finance.Client
+	Joined               bool // it has an accepted code
+	MayRevoke, MayAccept bool // this person
+}
+
+func (p *Pages) client(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	account, err := accountOf(r)
 	if err != nil {
-		return errNotFound
+		return err
 	}
 	client, found, err := p.o.Service.Client(r.Context(), account)
 	if err != nil {
@@ -66,7 +72,11 @@ func (p *Pages) client(w http.ResponseWriter, r *http.Request, _ models.Staff) e
 	if !found {
 		return errNotFound
 	}
-	return p.render(w, r, http.StatusOK, "client", frame{Title: "Клиент " + strconv.FormatInt(account, 10), Here: pathClients, Body: client})
+	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole)}
+	for i := range client.Why.Activations {
+		v.Joined = v.Joined || client.Why.Activations[i].Status == models.ActivationAccepted
+	}
+	return p.render(w, r, http.StatusOK, "client", frame{Title: "Клиент " + strconv.FormatInt(account, 10), Here: pathClients, Body: v})
 }
 
 func (p *Pages) invoice(w http.ResponseWriter, r *http.Request, _ models.Staff) error {

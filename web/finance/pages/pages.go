@@ -89,6 +89,8 @@ var (
 	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
 	// Who proposes what moves money or closes a month.
 	financeRole = []models.Role{models.RoleFinance}
+	// Who may promise a client that a code is accepted.
+	promisingRole = []models.Role{models.RoleSupport, models.RoleFinance}
 	// Who proposes, or may reject what others have proposed.
 	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
 	// Who marks a suspicion as seen.
@@ -116,6 +118,8 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/clients/{account}", everyRole, p.client),
 		p.staff("GET /finance/clients/{account}/portal", everyRole, p.clientPortal),
 		p.staff("GET /finance/clients/{account}/portal/{page...}", everyRole, p.clientPortal),
+		p.staff("GET /finance/clients/{account}/revoke", financeRole, p.askRevocation),
+		p.staff("GET /finance/clients/{account}/accept-code", promisingRole, p.askAcceptance),
 		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),
 		p.staff("GET /finance/register", moneyRole, p.register),
 		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportRegister),

@@ -249,6 +249,14 @@ var access = map[string]struct {
 	"POST /finance/acts/dead-letter-correct/{subject}": {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
 	"GET /finance/acts/dead-letter-discard/{subject}":  {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
 	"POST /finance/acts/dead-letter-discard/{subject}": {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
+	"GET /finance/clients/{account}/revoke":            {"/finance/clients/901/revoke", acting},
+	"GET /finance/clients/{account}/accept-code":       {"/finance/clients/885/accept-code?code=QQQQQQQQQ", promising},
+	"GET /finance/acts/revoke/{subject}":               {"/finance/acts/revoke/901%20from%20the%20start", acting},
+	"POST /finance/acts/revoke/{subject}":              {"/finance/acts/revoke/901%20from%20the%20start", acting},
+	"GET /finance/acts/accept-code/{subject}":          {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
+	"POST /finance/acts/accept-code/{subject}":         {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
+	"GET /finance/acts/undo/{subject}":                 {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
+	"POST /finance/acts/undo/{subject}":                {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
 	"GET /finance/suspicions":                          {"/finance/suspicions", money},
 	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /finance/simulate":                            {"/finance/simulate", money},
@@ -261,6 +269,9 @@ var access = map[string]struct {
 	"POST /finance/proposals/{proposal}/approve":       {"/finance/proposals/1/approve", []models.Role{models.RoleController}},
 	"POST /finance/proposals/{proposal}/reject":        {"/finance/proposals/1/reject", []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}},
 }
+
+// who may promise a client that a code is accepted.
+var promising = []models.Role{models.RoleSupport, models.RoleFinance}
 
 // who may act, unless a second person has to decide.
 var acting = []models.Role{models.RoleFinance}

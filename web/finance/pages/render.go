@@ -33,7 +33,7 @@ func (p *Pages) functions() template.FuncMap {
 		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
-		"act":    actPath, "letterAct": deadLetterAct, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
+		"act":    actPath, "letterAct": deadLetterAct, "undoAct": undoPath, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
 		"cost": func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
 		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },

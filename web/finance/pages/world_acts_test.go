@@ -19,6 +19,7 @@ type worldActs struct {
 	made     []models.Proposal
 	recorded []models.OperatorAction
 	replayed []models.Message
+	decided  []models.StaffDecision
 	signed   []models.Signature
 }
 
