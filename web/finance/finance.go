@@ -191,16 +191,24 @@ type Queue struct {
 }
 
 // Queue is what waits for a person, at most 200 of each kind.
-func (s *Service) Queue(ctx context.Context) (q Queue, err error) {
-	q.Limit = queueLimit
+func (s *Service) Queue(ctx context.Context) (Queue, error) { return s.queue(ctx, queueLimit) }
+
+// wholeQueue is more than people could ever work off.
+const wholeQueue = 100_000
+
+// WholeQueue is Queue with 100 000 of each kind.
+func (s *Service) WholeQueue(ctx context.Context) (Queue, error) { return s.queue(ctx, wholeQueue) }
+
+func (s *Service) queue(ctx context.Context, limit int) (q Queue, err error) {
+	q.Limit = limit
 	today := s.o.Programme.Local(s.o.Now())
 	for _, read := range []func() error{
-		func() (err error) { q.Rejected, err = s.o.Store.Rejected(ctx, queueLimit); return err },
-		func() (err error) { q.Parked, err = s.o.Store.ParkedNow(ctx, queueLimit); return err },
+		func() (err error) { q.Rejected, err = s.o.Store.Rejected(ctx, limit); return err },
+		func() (err error) { q.Parked, err = s.o.Store.ParkedNow(ctx, limit); return err },
 		func() (err error) { q.Held, err = s.o.Store.HeldServices(ctx); return err },
 		func() (err error) {
 			waiting := models.DeadLetterFilter{States: []models.DeadLetterState{models.DeadLetterWaiting}}
-			q.DeadLetters, err = s.o.Store.ListDeadLetters(ctx, waiting, 0, queueLimit)
+			q.DeadLetters, err = s.o.Store.ListDeadLetters(ctx, waiting, 0, limit)
 			return err
 		},
 		func() (err error) {

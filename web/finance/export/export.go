@@ -352,6 +352,7 @@ type Column struct {
 type List struct {
 	Title   string // at most 31 characters, as the name of a sheet
 	Columns []Column
+	Totals  bool // a spreadsheet sums its amounts up, which are of one kind
 	// Each hands every row to a function, and ends with its first error. A value is text,
 	// a State, models.Money, a time, a whole number, or nil when it is not known.
 	Each func(row func(values ...any) error) error
@@ -379,7 +380,7 @@ func (l *List) writer(w io.Writer, format string, zone *time.Location) (writer, 
 	}
 	out, err := newWriter(w, format, l.Title, columns, zone)
 	if book, ok := out.(*workbook); ok && err == nil {
-		book.noTotals = true // amounts of a list need not be of one kind
+		book.noTotals = !l.Totals
 	}
 	return out, err
 }

@@ -14,6 +14,11 @@ import (
 	"referral/models"
 )
 
+func writeRegister(w io.Writer, format string, each func(see func(*models.RegisterEntry) error) error) error {
+	list := Register(202604, each)
+	return list.Write(w, format, time.UTC)
+}
+
 // entries hands n documents to a writer.
 func entries(n int) func(see func(*models.RegisterEntry) error) error {
 	return func(see func(*models.RegisterEntry) error) error {
@@ -37,7 +42,7 @@ func TestMoreRowsThanASheetHolds(t *testing.T) {
 	sheetRows = 100
 	t.Cleanup(func() { sheetRows = all })
 	var file bytes.Buffer
-	if err := Register(&file, "xlsx", 202604, time.UTC, entries(250)); err != nil {
+	if err := writeRegister(&file, "xlsx", entries(250)); err != nil {
 		t.Fatal(err)
 	}
 	book, err := excelize.OpenReader(&file)
@@ -69,7 +74,7 @@ func TestTextStaysText(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"csv", "csv-excel"} {
 		var file bytes.Buffer
-		err := Register(&file, format, 202604, time.UTC, func(see func(*models.RegisterEntry) error) error {
+		err := writeRegister(&file, format, func(see func(*models.RegisterEntry) error) error {
 			return see(&models.RegisterEntry{AccountID: 1, Name: "=HYPERLINK(\"http://x\")", TaxID: "0077", InvoiceID: "+7", Currency: "RUB", Amount: -5})
 		})
 		if err != nil || strings.Contains(file.String(), ",=") || strings.Contains(file.String(), ";=H") || strings.Contains(file.String(), `"=HYPER`) || strings.Contains(file.String(), ",+7") {
@@ -86,7 +91,7 @@ func TestExcelKeepsIdentifiers(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"1-2", "2026-04", "MAR1", "9007199254740993"} {
 		var file bytes.Buffer
-		err := Register(&file, "csv-excel", 202604, time.UTC, func(see func(*models.RegisterEntry) error) error {
+		err := writeRegister(&file, "csv-excel", func(see func(*models.RegisterEntry) error) error {
 			return see(&models.RegisterEntry{AccountID: 1, InvoiceID: id, Currency: "RUB"})
 		})
 		if err != nil || !strings.Contains(file.String(), `;"=""`+id+`""";`) {
@@ -100,7 +105,7 @@ func BenchmarkRegister(b *testing.B) {
 	for _, format := range Formats {
 		b.Run(format, func(b *testing.B) {
 			for b.Loop() {
-				if err := Register(io.Discard, format, 202604, time.UTC, entries(1_000_000)); err != nil {
+				if err := writeRegister(io.Discard, format, entries(1_000_000)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -78,7 +78,7 @@ func TestLibreOfficeOpensTheRegister(t *testing.T) {
 	t.Parallel()
 	write := func(format string) []byte {
 		var file bytes.Buffer
-		if err := Register(&file, format, 202604, time.UTC, uneven); err != nil {
+		if err := writeRegister(&file, format, uneven); err != nil {
 			t.Fatal(err)
 		}
 		return file.Bytes()

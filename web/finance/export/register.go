@@ -1,34 +1,29 @@
 package export
 
 import (
-	"io"
 	"strconv"
-	"time"
 
 	"referral/billing"
 	"referral/models"
 )
 
-var registerColumns = []column{
-	{"Клиент", 14}, {"Название", 34}, {"ИНН", 14}, {"Счет", 22}, {"Номер документа по счету", 10}, {"Документ", 38},
-	{"Месяц счета", 11}, {"Месяц проведения", 11}, {"Причина", 16}, {"Валюта", 8}, {"Сумма", 16}, {"Проведен в реестре", 17}, {"Состояние", 14}, {"Ответ биллинга", 17},
+var registerColumns = []Column{
+	{Head: "Клиент", Key: "account_id", Width: 14}, {Head: "Название", Key: "name", Width: 34}, {Head: "ИНН", Key: "tax_id", Width: 14}, {Head: "Счет", Key: "invoice_id", Width: 22},
+	{Head: "Номер документа по счету", Key: "sequence", Width: 10}, {Head: "Документ", Key: "adjustment_id", Width: 38}, {Head: "Месяц счета", Key: "period", Width: 11},
+	{Head: "Месяц проведения", Key: "posting_period", Width: 11}, {Head: "Причина", Key: "reason", Width: 16}, {Head: "Валюта", Key: "currency", Width: 8},
+	{Head: "Сумма", Key: "amount_minor", Width: 16}, {Head: "Проведен в реестре", Key: "posted_at", Width: 17}, {Head: "Состояние", Key: "state", Width: 14},
+	{Head: "Ответ биллинга", Key: "answered_at", Width: 17},
 }
 
-// Register writes the documents of a posting period, which each hands over one by one.
-// Times are in zone.
-func Register(w io.Writer, format string, posted models.Period, zone *time.Location, each func(see func(*models.RegisterEntry) error) error) error {
-	out, err := newWriter(w, format, "Реестр "+posted.String(), registerColumns, zone)
-	if err != nil {
-		return err
+// Register is the documents of a posting period, which each hands over one by one.
+func Register(posted models.Period, each func(see func(*models.RegisterEntry) error) error) List {
+	return List{
+		Title: "Реестр " + posted.String(), Columns: registerColumns, Totals: true,
+		Each: func(row func(values ...any) error) error {
+			return each(func(e *models.RegisterEntry) error {
+				return row(strconv.FormatInt(e.AccountID, 10), e.Name, e.TaxID, e.InvoiceID, e.Sequence, e.DocumentID.String(), e.Period.String(), e.PostingPeriod.String(),
+					state{e.Reason}, e.Currency, e.Amount, e.PostedAt, state{billing.RegisterState(e)}, e.AnsweredAt)
+			})
+		},
 	}
-	err = each(func(e *models.RegisterEntry) error {
-		return out.row([]any{
-			strconv.FormatInt(e.AccountID, 10), e.Name, e.TaxID, e.InvoiceID, e.Sequence, e.DocumentID.String(),
-			e.Period.String(), e.PostingPeriod.String(), state{e.Reason}, e.Currency, e.Amount, e.PostedAt, state{billing.RegisterState(e)}, e.AnsweredAt,
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return out.close()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"referral/models"
 	"referral/web/finance"
 	"referral/web/finance/export"
-	"referral/web/middleware"
 )
 
 const registerPage = 100
@@ -109,54 +107,35 @@ func (p *Pages) fillRegister(ctx context.Context, v *registerView) error {
 		v.Rows = append(v.Rows, registerRow{RegisterEntry: page[i], State: billing.RegisterState(&page[i])})
 	}
 	if v.Filter.After != (models.RegisterCursor{}) {
-		v.First = registerPath(pathRegister, v.Filter, nil)
+		v.First = registerPath(v.Filter, nil)
 	}
 	if next != nil {
-		v.Next = registerPath(pathRegister, v.Filter, next)
+		v.Next = registerPath(v.Filter, next)
 	}
-	for _, format := range export.Formats {
-		path := registerPath(pathRegister+"/"+v.Filter.Posted.String()+"/export", v.Filter, nil)
-		v.Exports = append(v.Exports, exportLink{formatNames[format], path + "&format=" + format})
-	}
+	v.Exports = exportLinks(pathRegister+"/"+v.Filter.Posted.String(), finance.RegisterQuery(v.Filter, nil), export.ListFormats)
 	return nil
 }
 
 var formatNames = map[string]string{"xlsx": "XLSX", "csv": "CSV", "csv-excel": "CSV для Excel"}
 
 // registerPath is the address of documents that a filter lets through.
-func registerPath(path string, f models.RegisterFilter, after *models.RegisterCursor) string {
+func registerPath(f models.RegisterFilter, after *models.RegisterCursor) string {
 	q := finance.RegisterQuery(f, after)
 	q.Set("period", f.Posted.String())
-	return path + "?" + q.Encode()
+	return pathRegister + "?" + q.Encode()
 }
 
-// exportRegister streams the documents of a month that a filter lets through to a file.
-// What fails after the first byte ends the connection, so that no short file passes for
-// a whole one.
-func (p *Pages) exportRegister(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+// registerList is the documents of a month that a filter lets through, as they are at one
+// moment.
+func (p *Pages) registerList(ctx context.Context, r *http.Request) (export.List, string, error) {
 	period, err := models.ParsePeriod(r.PathValue("period"))
-	format := r.URL.Query().Get("format")
-	if err != nil || !slices.Contains(export.Formats, format) {
-		return errNotFound
+	if err != nil {
+		return export.List{}, "", errNotFound
 	}
 	filter, err := finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query())
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", export.ContentType(format))
-	name := fmt.Sprintf("register-%s.%s", period, export.Extension(format))
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	w.Header().Set("Cache-Control", "no-store")
-	ctx, cancel := longRequest(w, r)
-	defer cancel()
-	err = export.Register(w, format, period, p.o.Zone, func(see func(*models.RegisterEntry) error) error {
+	return export.Register(period, func(see func(*models.RegisterEntry) error) error {
 		return p.o.Service.EachDocument(ctx, filter, see)
-	})
-	if err != nil {
-		middleware.RecordError(r.Context(), err)
-		panic(http.ErrAbortHandler)
-	}
-	return nil
+	}), fmt.Sprintf("register-%s", period), err
 }
 
 // exportTimeout bounds an export, or a decision, which may take longer than a page.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,10 @@ func (p *Pages) functions() template.FuncMap {
 		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
+		"tablesOf": func(path string) []exportLink { return exportLinks(path, nil, export.Formats) },
+		"foundOf": func(text string) []exportLink {
+			return exportLinks(pathClients, url.Values{"q": {text}}, export.ListFormats)
+		}, "clientPath": finance.ClientPath,
 		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil, export.ListFormats) }, "breaksOf": breaksPath,
 	}
 }

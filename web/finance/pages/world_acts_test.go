@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -252,6 +253,35 @@ func TestProposalPages(t *testing.T) {
 	finance := as(r, models.RoleFinance)
 	for _, path := range []string{"/finance/acts/resend/x", "/finance/acts/resend/019d4bd4-c400-8978-9e3d-d9083b9dc142", "/finance/acts/dead-letter-discard/12", "/finance/acts/dead-letter-discard/dead-letter%2013"} {
 		if got := r.Get(finance, path); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.Status)
+		}
+	}
+}
+
+// What waits, what was decided, what was found and what a client has are files too, and
+// say what the pages say.
+func TestListsAsFiles(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleFinance)
+	var proposals []map[string]any
+	if err := json.Unmarshal([]byte(r.Get(browser, "/finance/proposals/export?format=json").Body), &proposals); err != nil || len(proposals) != 60 || proposals[0]["state"] != "open" || proposals[59]["id"] != 2.0 {
+		t.Errorf("%d proposals, %v: %v", len(proposals), proposals, err)
+	}
+	for path, wants := range map[string][]string{
+		"/finance/queue/export?format=csv":         {"hologram,5,300.00", "2026-02,4", "the sum is absurd", "-1420.00"},
+		"/finance/clients/export?q=885&format=csv": {"885,", "7707083893"},
+		"/finance/clients/885/export?format=csv":   {"INV-1,2026-04,RUB,3000.00", "Ступени,", "Скидки по дням,inviter,"},
+	} {
+		got := r.Get(browser, path)
+		for _, want := range wants {
+			if got.Status != http.StatusOK || !strings.Contains(got.Body, want) {
+				t.Errorf("%s: %d, no %q in %s", path, got.Status, want, got.Body)
+			}
+		}
+	}
+	for _, path := range []string{"/finance/queue/export?format=pdf", "/finance/proposals/export", "/finance/clients/77/export?format=csv", "/finance/clients/885/export?format=json"} {
+		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
 		}
 	}

@@ -1,0 +1,140 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"referral/models"
+	"referral/web/finance/export"
+)
+
+// exportQueue is everything that waits for a person, as a file of a table for each kind.
+func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	if !knownFormat(r) {
+		return errNotFound
+	}
+	q, err := p.o.Service.WholeQueue(r.Context())
+	if err != nil {
+		return err
+	}
+	rejected := export.Table{Title: "Отклонено биллингом", Columns: []string{"Отклонен", "Клиент", "Счет", "Месяц", "Сумма", "SMS", "Причина", "Документ"}}
+	for i := range q.Rejected {
+		d := &q.Rejected[i]
+		rejected.Rows = append(rejected.Rows, []any{d.RejectedAt, fmt.Sprint(d.AccountID), d.InvoiceID, d.Period.String(), d.Amount, d.SMS, d.Reason, d.DocumentID.String()})
+	}
+	parked := export.Table{Title: "Не рассчитано", Columns: []string{"Месяц", "Клиент", "Счет", "Причина"}}
+	for _, k := range q.Parked {
+		parked.Rows = append(parked.Rows, []any{k.Period.String(), fmt.Sprint(k.AccountID), k.InvoiceID, k.Error})
+	}
+	held := export.Table{Title: "Услуг нет в условиях", Columns: []string{"Услуга", "Строк счетов", "На сумму"}}
+	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
+		held.Rows = append(held.Rows, []any{service, q.Held[service].Count, q.Held[service].Amount})
+	}
+	packages := export.Table{Title: "Пакеты месяцев без счетов", Columns: []string{"Месяц", "Пакетов"}}
+	for _, month := range slices.Sorted(maps.Keys(q.Packages)) {
+		packages.Rows = append(packages.Rows, []any{month.String(), q.Packages[month]})
+	}
+	letters := export.Table{Title: "Сообщения не учтены", Columns: []string{"№", "Отложено", "Тема", "Раздел", "Номер", "Событие", "Причина", "Подробно"}}
+	for i := range q.DeadLetters {
+		d := &q.DeadLetters[i]
+		from := d.Message.Origin
+		letters.Rows = append(letters.Rows, []any{fmt.Sprint(d.ID), d.At, from.Topic, from.Partition, from.Offset, d.Type, export.State(d.Err.Reason), d.Err.Detail})
+	}
+	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, held, packages, letters})
+}
+
+// proposalBatch is how many proposals an export reads at a time.
+const proposalBatch = 1000
+
+// proposalList is every proposal: the open ones, the oldest first, then those that are
+// decided, the newest first.
+func (p *Pages) proposalList(ctx context.Context, _ *http.Request) (export.List, string, error) {
+	open, decided, err := p.o.Service.Proposals(ctx, 0, proposalBatch)
+	return export.List{
+		Title: "Решения",
+		Columns: []export.Column{
+			{Head: "№", Key: "id", Width: 8}, {Head: "Что", Key: "what", Width: 30}, {Head: "О чем", Key: "subject", Width: 38}, {Head: "Причина", Key: "reason", Width: 50},
+			{Head: "Предложил", Key: "proposed_by", Width: 26}, {Head: "Когда", Key: "proposed_at", Width: 17}, {Head: "Состояние", Key: "state", Width: 14},
+			{Head: "Решил", Key: "decided_by", Width: 26}, {Head: "Когда решено", Key: "decided_at", Width: 17}, {Head: "Почему отклонено", Key: "answer", Width: 50},
+		},
+		Each: func(row func(values ...any) error) error {
+			for batch := slices.Concat(open, decided); len(batch) > 0; batch = decided {
+				for i := range batch {
+					d := &batch[i]
+					if err := row(d.ID, export.State(d.What), d.Subject, d.Reason, d.Proposer.Name, d.ProposedAt, export.State(d.State), d.Decider.Name, d.DecidedAt, d.Answer); err != nil {
+						return err
+					}
+				}
+				if len(decided) < proposalBatch {
+					return nil
+				}
+				var err error
+				if _, decided, err = p.o.Service.Proposals(ctx, decided[len(decided)-1].ID, proposalBatch); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, "proposals", err
+}
+
+// foundList is the clients that a search has found.
+func (p *Pages) foundList(ctx context.Context, r *http.Request) (export.List, string, error) {
+	found, err := p.o.Service.Find(ctx, r.URL.Query().Get("q"))
+	return export.List{
+		Title: "Клиенты",
+		Columns: []export.Column{
+			{Head: "Клиент", Key: "account_id", Width: 14}, {Head: "Название", Key: "name", Width: 34}, {Head: "ИНН", Key: "tax_id", Width: 14},
+			{Head: "Код", Key: "code", Width: 12}, {Head: "Зарегистрирован", Key: "registered_at", Width: 17}, {Head: "Счет", Key: "invoice_id", Width: 22},
+		},
+		Each: func(row func(values ...any) error) error {
+			for i := range found {
+				f := &found[i]
+				if err := row(f.AccountID, f.Name, f.TaxID, f.Code, f.RegisteredAt, f.InvoiceID); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, "clients", err
+}
+
+// exportClient is a client's ladder, discounts, packages and invoices, as a file.
+func (p *Pages) exportClient(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	if !knownFormat(r) {
+		return errNotFound
+	}
+	account, err := accountOf(r)
+	if err != nil {
+		return err
+	}
+	client, found, err := p.o.Service.Client(r.Context(), account)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	ladder := export.Table{Title: "Ступени", Columns: []string{"День", "Новый клиент", "Ступень", "Процент", "Конец", "SMS"}}
+	for _, s := range client.Why.Ladder {
+		ladder.Rows = append(ladder.Rows, []any{s.On.String(), fmt.Sprint(s.InviteeID), s.Step, s.Percent, s.End.String(), s.SMS})
+	}
+	discounts := export.Table{Title: "Скидки по дням", Columns: []string{"За что", "Ступень", "С", "До", "Процент"}}
+	for _, d := range client.Why.Discounts {
+		discounts.Rows = append(discounts.Rows, []any{export.State(d.Kind), step(d.Step), d.From.String(), d.To.String(), d.Percent})
+	}
+	packages := export.Table{Title: "Пакеты SMS", Columns: []string{"Документ", "SMS", "Заработан", "Месяц", "Состояние"}}
+	for i := range client.Why.Packages {
+		k := &client.Why.Packages[i]
+		packages.Rows = append(packages.Rows, []any{k.PackageID.String(), k.SMS, k.EarnedOn.String(), k.Period.String(), export.State(k.State)})
+	}
+	invoices := export.Table{Title: "Счета", Columns: []string{"Счет", "Месяц", "Валюта", "Начислено", "Скидка по расчету", "Проведено", "Отклонено", "Списано", "Будет проведено"}, Totals: true}
+	for i := range client.Why.Invoices {
+		s := &client.Why.Invoices[i]
+		invoices.Rows = append(invoices.Rows, []any{s.InvoiceID, s.Period.String(), s.Currency, s.Charged, s.Wanted, s.Posted, s.Rejected, s.WrittenOff, s.Difference})
+	}
+	return p.writeTables(w, r, fmt.Sprint("client-", account), []export.Table{ladder, discounts, packages, invoices})
+}
