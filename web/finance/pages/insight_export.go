@@ -46,8 +46,7 @@ func (p *Pages) writeTables(w http.ResponseWriter, r *http.Request, name string,
 }
 
 // exportList streams a list to a file. What open returns an error for is answered as by
-// a page; what fails later ends the connection, so that no short file passes for a whole
-// one. name is that of the file, without its extension.
+// a page. name is that of the file, without its extension.
 func (p *Pages) exportList(open func(ctx context.Context, r *http.Request) (list export.List, name string, err error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 		format := r.URL.Query().Get("format")
@@ -60,14 +59,20 @@ func (p *Pages) exportList(open func(ctx context.Context, r *http.Request) (list
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Content-Type", export.ContentType(format))
-		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + export.Extension(format)}))
-		w.Header().Set("Cache-Control", "no-store")
-		if err := list.Write(w, format, p.o.Zone); err != nil {
-			middleware.RecordError(r.Context(), err)
-			panic(http.ErrAbortHandler)
-		}
+		stream(w, r, export.ContentType(format), name+"."+export.Extension(format), func() error { return list.Write(w, format, p.o.Zone) })
 		return nil
+	}
+}
+
+// stream answers with a file that write writes. What fails on the way ends the
+// connection, so that no short file passes for a whole one.
+func stream(w http.ResponseWriter, r *http.Request, contentType, name string, write func() error) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	w.Header().Set("Cache-Control", "no-store")
+	if err := write(); err != nil {
+		middleware.RecordError(r.Context(), err)
+		panic(http.ErrAbortHandler)
 	}
 }
 

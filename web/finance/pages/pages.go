@@ -123,6 +123,7 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/invoices/{invoice}", everyRole, p.invoice),
 		p.staff("GET /finance/register", moneyRole, p.register),
 		p.staff("GET /finance/register/{period}/export", moneyRole, p.exportList(p.registerList)),
+		p.staff("GET /finance/register/{period}/1c", moneyRole, p.exportOneC),
 		p.staff("GET /finance/months/export", moneyRole, p.exportList(p.monthList)),
 		p.staff("GET /finance/months/{period}/breaks/export", moneyRole, p.exportList(p.breakList)),
 		p.staff("GET /finance/journal/export", moneyRole, p.exportList(p.journalList)),

@@ -261,6 +261,7 @@ var access = map[string]struct {
 	"GET /finance/proposals/export":                    {"/finance/proposals/export?format=json", models.Roles},
 	"GET /finance/clients/export":                      {"/finance/clients/export?q=885&format=csv-excel", models.Roles},
 	"GET /finance/clients/{account}/export":            {"/finance/clients/885/export?format=xlsx", models.Roles},
+	"GET /finance/register/{period}/1c":                {"/finance/register/2026-04/1c", money},
 	"GET /finance/suspicions":                          {"/finance/suspicions", money},
 	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /finance/simulate":                            {"/finance/simulate", money},
@@ -430,13 +431,17 @@ func TestRegisterAndItsExportsAgree(t *testing.T) {
 	if err != nil || failed != nil || wrong != nil || formula != "SUM(K2:K251)" || value != "0012345678" || sum != "-355000" {
 		t.Errorf("XLSX: %q = %q, tax id %q, %v, %v, %v", formula, sum, value, err, failed, wrong)
 	}
+	oneC := r.Get(browser, "/finance/register/2026-04/1c?client=17")
+	if !strings.Contains(oneC.Body, `<Итог Документов="1" Валюта="RUB">-1420.00</Итог>`) || !strings.Contains(oneC.Header.Get("Content-Disposition"), "register-2026-04.xml") {
+		t.Errorf("the exchange file: %v %s", oneC.Header, oneC.Body)
+	}
 	narrow := r.Get(browser, "/finance/register?period=2026-04&client=17&from=-1+420%2C00&answer=none&reason=run")
 	one, err := csv.NewReader(strings.NewReader(r.Get(browser, "/finance/register/2026-04/export?format=csv&client=17").Body)).ReadAll()
 	if body := strings.ReplaceAll(narrow.Body, "\u00a0", " "); strings.Count(body, "<th scope=\"row\">") != 1 || !strings.Contains(body, "<dd>−1 420,00 ₽</dd>") ||
 		!strings.Contains(body, `value="-1 420,00"`) || !strings.Contains(body, "client=17&amp;format=csv&amp;from=-1&#43;420%2C00&amp;reason=run") || err != nil || len(one) != 2 {
 		t.Errorf("one client: %d records exported, %v, %s", len(one), err, body)
 	}
-	for _, path := range []string{"/finance/register?answer=maybe", "/finance/register?from=much", "/finance/register/2026-04/export?format=csv&client=x", "/finance/register/2026-04/export?format=pdf", "/finance/register/2026-13/export?format=csv", "/finance/register?period=2020-01", "/finance/register?account=x"} {
+	for _, path := range []string{"/finance/register?answer=maybe", "/finance/register/2026-13/1c", "/finance/register/2026-04/1c?client=x", "/finance/register?from=much", "/finance/register/2026-04/export?format=csv&client=x", "/finance/register/2026-04/export?format=pdf", "/finance/register/2026-13/export?format=csv", "/finance/register?period=2020-01", "/finance/register?account=x"} {
 		if got := r.Get(browser, path); got.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.Status)
 		}
@@ -474,7 +479,7 @@ func TestDatabaseAway(t *testing.T) {
 	browser := as(r, models.RoleFinance)
 	w.err = errors.New("no connection")
 	for pattern, rule := range access {
-		if strings.HasSuffix(pattern, "/export") || strings.HasPrefix(pattern, "POST ") {
+		if strings.HasSuffix(pattern, "/export") || strings.HasSuffix(pattern, "/1c") || strings.HasPrefix(pattern, "POST ") {
 			continue
 		}
 		if got := r.Get(browser, rule.path); got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Body, "База данных не отвечает") {

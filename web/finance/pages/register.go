@@ -113,6 +113,8 @@ func (p *Pages) fillRegister(ctx context.Context, v *registerView) error {
 		v.Next = registerPath(v.Filter, next)
 	}
 	v.Exports = exportLinks(pathRegister+"/"+v.Filter.Posted.String(), finance.RegisterQuery(v.Filter, nil), export.ListFormats)
+	oneC := pathRegister + "/" + v.Filter.Posted.String() + "/1c?" + finance.RegisterQuery(v.Filter, nil).Encode()
+	v.Exports = append(v.Exports, exportLink{"1С", oneC})
 	return nil
 }
 
@@ -128,14 +130,35 @@ func registerPath(f models.RegisterFilter, after *models.RegisterCursor) string 
 // registerList is the documents of a month that a filter lets through, as they are at one
 // moment.
 func (p *Pages) registerList(ctx context.Context, r *http.Request) (export.List, string, error) {
+	filter, err := postedFilter(r)
+	return export.Register(filter.Posted, func(see func(*models.RegisterEntry) error) error {
+		return p.o.Service.EachDocument(ctx, filter, see)
+	}), fmt.Sprintf("register-%s", filter.Posted), err
+}
+
+// exportOneC is the same as an exchange file for 1С:Бухгалтерия.
+func (p *Pages) exportOneC(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	filter, err := postedFilter(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := longRequest(w, r)
+	defer cancel()
+	stream(w, r, "application/xml; charset=utf-8", fmt.Sprintf("register-%s.xml", filter.Posted), func() error {
+		return export.OneC(w, filter.Posted, p.o.Now().In(p.o.Zone), func(see func(*models.RegisterEntry) error) error {
+			return p.o.Service.EachDocument(ctx, filter, see)
+		})
+	})
+	return nil
+}
+
+// postedFilter is the filter of a request about the documents posted into a period.
+func postedFilter(r *http.Request) (models.RegisterFilter, error) {
 	period, err := models.ParsePeriod(r.PathValue("period"))
 	if err != nil {
-		return export.List{}, "", errNotFound
+		return models.RegisterFilter{}, errNotFound
 	}
-	filter, err := finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query())
-	return export.Register(period, func(see func(*models.RegisterEntry) error) error {
-		return p.o.Service.EachDocument(ctx, filter, see)
-	}), fmt.Sprintf("register-%s", period), err
+	return finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query())
 }
 
 // exportTimeout bounds an export, or a decision, which may take longer than a page.
