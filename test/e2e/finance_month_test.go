@@ -120,3 +120,49 @@ func (c *portalWorld) exported(t *testing.T, p *browser.Page, month models.Perio
 		t.Errorf("the export of %s has %q, billing received %q", month, got, want)
 	}
 }
+
+// TestSupportKeepsAPromise is a client whose code came too late: support has it accepted
+// with a controller's consent, the discount is posted, and an auditor finds out who
+// decided it, and why.
+func TestSupportKeepsAPromise(t *testing.T) {
+	c := newStaffWorld(t)
+	month := today().Period().Previous()
+	first := month.First()
+	c.send(client(inviter, "Резервация", noon(first-200)), client(invitee, "Новые окна", noon(first-100)))
+	c.learnCodes(inviter)
+	c.send(activation(invitee, c.codes[inviter], noon(first-3)), bill(inviter, month, deal))
+	c.drained()
+	c.must("run", month.String())
+	c.published()
+	if n := c.number("SELECT count(*) AS n FROM adjustments"); n != 0 {
+		t.Fatalf("%d documents for a code that was refused", n)
+	}
+
+	support := c.visit(t, person("referral-support"), "/finance/clients", browser.Options{})
+	support.Fill("ID клиента, код, ИНН, счет, документ или часть названия", "новые окна")
+	support.Follow(func() { support.Click("Найти") })
+	sees(t, support, "срок ввода кода закончился")
+	support.Fill("Принять код", c.codes[inviter])
+	support.Follow(func() { support.Click("Что изменится") })
+	sees(t, support, "Пригласил", fmt.Sprintf("INV-%s-%d", month, inviter), ru.Off(models.Money(-deal/5), "RUB"))
+	support.Fill("Причина", "обещали по телефону")
+	proposal := support.Follow(func() { support.Click("Отправить на утверждение") }).URL
+	if support.Shows("Утвердить и выполнить") {
+		t.Error("support approves its own promise")
+	}
+	controller := c.visit(t, person("referral-controller"), strings.TrimPrefix(proposal, c.site), browser.Options{})
+	controller.Follow(func() { controller.Click("Утвердить и выполнить") })
+	sees(t, controller, "Утверждено")
+	c.must("run", month.String())
+	c.settled(month, "late-fact")
+
+	auditor := c.visit(t, person("referral-auditor"), fmt.Sprint("/finance/clients/", invitee), browser.Options{})
+	sees(t, auditor, "Код принят", "обещали по телефону", "Принят")
+	for _, act := range []string{"Что изменится", "Отменить"} {
+		if auditor.Shows(act) {
+			t.Errorf("an auditor is offered %q", act)
+		}
+	}
+	auditor.Follow(func() { auditor.Click("Журнал") })
+	sees(t, auditor, "принял код", "предложил", "утвердил", "Записи целы")
+}
