@@ -1,8 +1,8 @@
 package pages
 
 import (
+	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"referral/models"
@@ -43,9 +43,9 @@ func pathOf(f *models.FoundAccount) string {
 // invitations are masked; all else is on the client's page for staff, or one click from
 // it, so that the look is not recorded.
 func (p *Pages) clientPortal(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
+	account, err := accountOf(r)
 	if err != nil {
-		return errNotFound
+		return err
 	}
 	found, err := p.o.Portal.Show(w, r, account, r.PathValue("page"), finance.ClientPath(account)+"/portal")
 	if err == nil && !found {
@@ -60,23 +60,29 @@ type clientView struct {
 	MayRevoke, MayAccept bool // this person
 }
 
-func (p *Pages) client(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+// clientOf is the client whose account a path names.
+func (p *Pages) clientOf(r *http.Request) (finance.Client, error) {
 	account, err := accountOf(r)
 	if err != nil {
-		return err
+		return finance.Client{}, err
 	}
 	client, found, err := p.o.Service.Client(r.Context(), account)
+	if err == nil && !found {
+		err = errNotFound
+	}
+	return client, err
+}
+
+func (p *Pages) client(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	client, err := p.clientOf(r)
 	if err != nil {
 		return err
-	}
-	if !found {
-		return errNotFound
 	}
 	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole)}
 	for i := range client.Why.Activations {
 		v.Joined = v.Joined || client.Why.Activations[i].Status == models.ActivationAccepted
 	}
-	return p.render(w, r, http.StatusOK, "client", frame{Title: "Клиент " + strconv.FormatInt(account, 10), Here: pathClients, Body: v})
+	return p.render(w, r, http.StatusOK, "client", frame{Title: fmt.Sprint("Клиент ", client.Why.AccountID), Here: pathClients, Body: v})
 }
 
 func (p *Pages) invoice(w http.ResponseWriter, r *http.Request, _ models.Staff) error {

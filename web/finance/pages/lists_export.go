@@ -107,16 +107,9 @@ func (p *Pages) exportClient(w http.ResponseWriter, r *http.Request, _ models.St
 	if !knownFormat(r) {
 		return errNotFound
 	}
-	account, err := accountOf(r)
+	client, err := p.clientOf(r)
 	if err != nil {
 		return err
-	}
-	client, found, err := p.o.Service.Client(r.Context(), account)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return errNotFound
 	}
 	ladder := export.Table{Title: "Ступени", Columns: []string{"День", "Новый клиент", "Ступень", "Процент", "Конец", "SMS"}}
 	for _, s := range client.Why.Ladder {
@@ -136,5 +129,5 @@ func (p *Pages) exportClient(w http.ResponseWriter, r *http.Request, _ models.St
 		s := &client.Why.Invoices[i]
 		invoices.Rows = append(invoices.Rows, []any{s.InvoiceID, s.Period.String(), s.Currency, s.Charged, s.Wanted, s.Posted, s.Rejected, s.WrittenOff, s.Difference})
 	}
-	return p.writeTables(w, r, fmt.Sprint("client-", account), []export.Table{ladder, discounts, packages, invoices})
+	return p.writeTables(w, r, fmt.Sprint("client-", client.Why.AccountID), []export.Table{ladder, discounts, packages, invoices})
 }
