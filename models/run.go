@@ -278,6 +278,7 @@ const (
 	DiffActivation     DifferenceKind = "activation"      // account Other entered the code on Day
 	DiffPromoEnded     DifferenceKind = "promo-ended"     // on Day
 	DiffTerminated     DifferenceKind = "terminated"      // on Day
+	DiffDecision       DifferenceKind = "decision"        // of staff, of the kind Detail, on account Other
 	DiffPackage        DifferenceKind = "package"         // From, then To packages of Other SMS earned
 	DiffParked         DifferenceKind = "parked"          // by the run; Detail says why
 	DiffWasParked      DifferenceKind = "was-parked"      // by the rehearsal

@@ -36,15 +36,13 @@ func (e *Explainer) Explain(o *models.AccountOutcomes, history *models.AccountHi
 	switch {
 	case o.Basis != nil:
 		facts = append(facts, e.invoices(o.Basis, history)...)
-		facts = append(facts, e.discounts(o.Basis, history)...)
-		facts = append(facts, packages(o.Basis.Earned, history)...)
+		facts = append(facts, e.entitlements(o.Basis, o.Basis.Earned, history)...)
 	case e.Kind == models.RunDifferences:
 		// It looked at those alone that a fact had touched.
 		facts = append(facts, e.since(history)...)
 	default:
 		// It looked at every account with a discount on a day invoiced, or a package.
-		facts = append(facts, e.discounts(&models.SettlementBasis{}, history)...)
-		facts = append(facts, packages(e.earnedBefore(history), history)...)
+		facts = append(facts, e.entitlements(&models.SettlementBasis{}, e.earnedBefore(history), history)...)
 		if len(facts) == 0 {
 			facts = e.since(history)
 		}
@@ -94,6 +92,26 @@ func (e *Explainer) postedBefore(inv *models.AuditInvoice) (sequence int) {
 		}
 	}
 	return sequence
+}
+
+// entitlements is how discounts and packages differ, with the decisions of staff that were
+// taken since.
+func (e *Explainer) entitlements(before *models.SettlementBasis, earned map[int]int, history *models.AccountHistory) []models.DifferenceFact {
+	facts := slices.Concat(e.discounts(before, history), packages(earned, history))
+	if len(facts) > 0 {
+		facts = append(facts, e.decisions(history)...)
+	}
+	return facts
+}
+
+// decisions is what staff has decided about the account's referrals since the rehearsal.
+func (e *Explainer) decisions(history *models.AccountHistory) (facts []models.DifferenceFact) {
+	for i := range history.Decisions {
+		if d := &history.Decisions[i]; d.DecidedAt.After(e.AsOf) {
+			facts = append(facts, models.DifferenceFact{Kind: models.DiffDecision, Day: e.day(d.DecidedAt), Other: d.AccountID, Detail: string(d.Kind)})
+		}
+	}
+	return facts
 }
 
 // discounts is how the percents differ, with the facts of the day on which they begin to.
@@ -221,7 +239,7 @@ func (e *Explainer) since(history *models.AccountHistory) (facts []models.Differ
 	if accepted := history.Accepted(); accepted != nil {
 		add(accepted.Provenance, models.DifferenceFact{Kind: models.DiffActivation, Day: e.day(accepted.RequestedAt), Other: a.ID})
 	}
-	return facts
+	return append(facts, e.decisions(history)...)
 }
 
 func (e *Explainer) day(at time.Time) models.Date {

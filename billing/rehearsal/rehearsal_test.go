@@ -91,6 +91,13 @@ func TestExplain(t *testing.T) {
 			Invoices: []models.AuditInvoice{inv(1, 0)}, Referrals: []models.Referral{{InviteeID: 9, ActivatedAt: at(10)}, {InviteeID: 8, ActivatedAt: at(1)}},
 			Stored: models.Entitlements{Discounts: []models.Discount{{Kind: models.Inviter, From: april.First(), To: april.First() + 9, Percent: 20}, percent(models.Inviter, 10, 40)}},
 		}, want: "[percent  20→40 activation  0→0]"},
+		"revoked": {basis: seen, account: models.AccountHistory{
+			Invoices: []models.AuditInvoice{inv(1, 0)}, Stored: models.Entitlements{Discounts: []models.Discount{percent(models.Inviter, 1, 0)}},
+			Decisions: []models.StaffDecision{{Kind: models.DecisionRevoke, DecidedAt: at(1)}, {Kind: models.DecisionRevoke, AccountID: 9, DecidedAt: at(3)}},
+		}, want: "[percent  20→0 decision  0→0]"},
+		"decision without effect": {basis: seen, account: models.AccountHistory{
+			Invoices: []models.AuditInvoice{inv(1, 0)}, Decisions: []models.StaffDecision{{Kind: models.DecisionRevoke, AccountID: 9, DecidedAt: at(3)}},
+		}, want: "[]"},
 		"terminated": {basis: seen, account: models.AccountHistory{
 			Account: models.Account{TerminatedAt: at(20)}, Invoices: []models.AuditInvoice{inv(1, 0)},
 			Stored: models.Entitlements{Discounts: []models.Discount{{Kind: models.Inviter, From: april.First(), To: april.First() + 19, Percent: 20}}},
