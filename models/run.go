@@ -68,6 +68,8 @@ const (
 	PeriodOpen   PeriodState = "open"
 	PeriodRun    PeriodState = "run"
 	PeriodClosed PeriodState = "closed"
+	// PeriodRehearsed is shown of an open period that has been rehearsed, and not run.
+	PeriodRehearsed PeriodState = "rehearsed"
 )
 
 // PeriodInfo is a period with its state.

@@ -46,16 +46,17 @@ func (s *Staff) Role() Role {
 // MonthOverview is a billing period in the list of months.
 type MonthOverview struct {
 	PeriodInfo
-	Documents CountedAmount // posted for the period, into whichever period
-	Packages  int64
-	Into      CountedAmount // posted into the period for other ones, which were closed
-	Away      CountedAmount // posted for the period into later ones, because it was closed
-	LastRun   *Run          // nil: none has been made
-	Signed    *SignedMonth  // nil: never signed
-	CheckedAt time.Time     // of the last reconciliation; zero: none has been made
-	Breaks    int64         // that it found
-	Held      CountedAmount // lines of services that the terms do not name
-	Parked    int64         // accounts and invoices that the last run could not settle
+	Documents   CountedAmount // posted for the period, into whichever period
+	Packages    int64
+	Into        CountedAmount // posted into the period for other ones, which were closed
+	Away        CountedAmount // posted for the period into later ones, because it was closed
+	LastRun     *Run          // nil: none has been made
+	Signed      *SignedMonth  // nil: never signed
+	CheckedAt   time.Time     // of the last reconciliation; zero: none has been made
+	RehearsedAt time.Time     // of the last rehearsal that a person ordered; zero: none
+	Breaks      int64         // that it found
+	Held        CountedAmount // lines of services that the terms do not name
+	Parked      int64         // accounts and invoices that the last run could not settle
 }
 
 // SignedMonth is what was signed under a period last.

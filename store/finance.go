@@ -22,7 +22,8 @@ SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by,
 	g.at, coalesce(g.who, ''), coalesce(g.amount, 0), c.checked_at, coalesce(c.breaks, 0),
 	(SELECT count(*) FROM held_lines h WHERE h.period = m.period), (SELECT coalesce(sum(h.amount_minor), 0)::bigint FROM held_lines h WHERE h.period = m.period),
 	r.run_id, r.state, r.kind, coalesce(r.brake, ''), r.started_at, r.finished_at,
-	(SELECT count(*) FROM parked_accounts k WHERE k.run_id = ended.run_id)
+	(SELECT count(*) FROM parked_accounts k WHERE k.run_id = ended.run_id),
+	(SELECT max(o.finished_at) FROM run_orders o WHERE o.period = m.period AND o.what = 'rehearse' AND o.state = 'done')
 FROM months m
 LEFT JOIN periods p ON p.period = m.period
 LEFT JOIN LATERAL (SELECT sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages,
@@ -55,7 +56,7 @@ func (s *Store) SomeMonths(ctx context.Context, periods ...models.Period) ([]mod
 
 func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 	var period periodStateRecord
-	var signedAt, checked, runStarted, runFinished *time.Time
+	var signedAt, checked, runStarted, runFinished, rehearsed *time.Time
 	var signed models.SignedMonth
 	var run struct {
 		id    *int64
@@ -66,12 +67,12 @@ func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 	err = row.Scan(&period.Period.Period, &period.Period.StartedAt, &period.Period.SettledAt, &period.Period.ClosedAt, &period.Period.ClosedBy, &period.Stale,
 		&m.Documents.Count, &m.Documents.Amount, &m.Packages, &m.Into.Count, &m.Into.Amount, &m.Away.Count, &m.Away.Amount,
 		&signedAt, &signed.Who, &signed.Posted, &checked, &m.Breaks, &m.Held.Count, &m.Held.Amount,
-		&run.id, &run.state, &run.kind, &run.brake, &runStarted, &runFinished, &m.Parked)
+		&run.id, &run.state, &run.kind, &run.brake, &runStarted, &runFinished, &m.Parked, &rehearsed)
 	if err != nil {
 		return m, err
 	}
 	period.Braked = run.state != nil && *run.state == models.RunBraked
-	m.PeriodInfo, m.CheckedAt = period.info(), zeroTime(checked)
+	m.PeriodInfo, m.CheckedAt, m.RehearsedAt = period.info(), zeroTime(checked), zeroTime(rehearsed)
 	if signedAt != nil {
 		signed.At = zeroTime(signedAt)
 		m.Signed = &signed

@@ -177,6 +177,11 @@ func (s *Service) CheckJournal(ctx context.Context) (models.JournalCheck, error)
 	return s.o.Store.CheckJournal(ctx)
 }
 
+// PendingPackages is the packages of past months that no invoice has named, by month.
+func (s *Service) PendingPackages(ctx context.Context) (map[models.Period]int64, error) {
+	return s.o.Store.PendingPackages(ctx, s.o.Programme.Local(s.o.Now()).Period().First())
+}
+
 // queueLimit is how much of each list of the queue is shown.
 const queueLimit = 200
 
@@ -201,7 +206,6 @@ func (s *Service) WholeQueue(ctx context.Context) (Queue, error) { return s.queu
 
 func (s *Service) queue(ctx context.Context, limit int) (q Queue, err error) {
 	q.Limit = limit
-	today := s.o.Programme.Local(s.o.Now())
 	for _, read := range []func() error{
 		func() (err error) { q.Rejected, err = s.o.Store.Rejected(ctx, limit); return err },
 		func() (err error) { q.Parked, err = s.o.Store.ParkedNow(ctx, limit); return err },
@@ -212,7 +216,7 @@ func (s *Service) queue(ctx context.Context, limit int) (q Queue, err error) {
 			return err
 		},
 		func() (err error) {
-			q.Packages, err = s.o.Store.PendingPackages(ctx, today.Period().First())
+			q.Packages, err = s.PendingPackages(ctx)
 			return err
 		},
 	} {

@@ -97,7 +97,7 @@ func (s *Service) runnable(ctx context.Context, period models.Period) (m models.
 	if len(months) > 0 {
 		return months[0], true, nil
 	}
-	packages, err := s.o.Store.PendingPackages(ctx, s.o.Programme.Local(s.o.Now()).Period().First())
+	packages, err := s.PendingPackages(ctx)
 	m.PeriodInfo = models.PeriodInfo{Period: period, State: models.PeriodOpen}
 	return m, packages[period] > 0, err
 }

@@ -18,9 +18,10 @@ var states = map[any]status{
 	models.RoleController: {"контролер", ""},
 	models.RoleAuditor:    {"аудитор", ""},
 
-	models.PeriodOpen:   {"Открыт", "plain"},
-	models.PeriodRun:    {"Рассчитан", "good"},
-	models.PeriodClosed: {"Закрыт", "plain"},
+	models.PeriodOpen:      {"Открыт", "plain"},
+	models.PeriodRehearsed: {"Есть проверочный расчет", "wait"},
+	models.PeriodRun:       {"Рассчитан", "good"},
+	models.PeriodClosed:    {"Закрыт", "plain"},
 
 	models.RunRehearsing: {"Идет проверочный расчет", "wait"},
 	models.RunBraked:     {"Остановлен пределами, ждет решения", "bad"},
@@ -170,6 +171,9 @@ func Look(value any) string {
 func MonthState(m *models.MonthOverview) any {
 	if m.LastRun != nil && m.LastRun.State != models.RunDone {
 		return m.LastRun.State
+	}
+	if m.State == models.PeriodOpen && !m.RehearsedAt.IsZero() {
+		return models.PeriodRehearsed
 	}
 	return m.State
 }

@@ -27,16 +27,25 @@ type monthRow struct {
 	Waiting []string // what a person has to look at before the month is signed
 }
 
+type monthsView struct {
+	Rows     []monthRow
+	Packages []pendingMonth // of months that no invoice has named
+}
+
 func (p *Pages) months(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 	months, err := p.o.Service.Months(r.Context())
 	if err != nil {
 		return err
 	}
-	rows := make([]monthRow, len(months))
-	for i := range months {
-		rows[i] = monthRow{MonthOverview: months[i], State: finance.MonthState(&months[i]), Waiting: waitingIn(&months[i])}
+	packages, err := p.o.Service.PendingPackages(r.Context())
+	if err != nil {
+		return err
 	}
-	return p.render(w, r, http.StatusOK, "months", frame{Title: "Месяцы", Here: pathMonths, Body: rows})
+	v := monthsView{Rows: make([]monthRow, len(months)), Packages: pendingMonths(packages)}
+	for i := range months {
+		v.Rows[i] = monthRow{MonthOverview: months[i], State: finance.MonthState(&months[i]), Waiting: waitingIn(&months[i])}
+	}
+	return p.render(w, r, http.StatusOK, "months", frame{Title: "Месяцы", Here: pathMonths, Body: v})
 }
 
 var (

@@ -28,6 +28,13 @@ type pendingMonth struct {
 	Count  int64
 }
 
+func pendingMonths(packages map[models.Period]int64) (list []pendingMonth) {
+	for _, period := range slices.Sorted(maps.Keys(packages)) {
+		list = append(list, pendingMonth{period, packages[period]})
+	}
+	return list
+}
+
 // queue is what waits for a person.
 func (p *Pages) queue(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
 	q, err := p.o.Service.Queue(r.Context())
@@ -41,9 +48,7 @@ func (p *Pages) queue(w http.ResponseWriter, r *http.Request, staff models.Staff
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
 		v.Services = append(v.Services, heldService{service, q.Held[service]})
 	}
-	for _, period := range slices.Sorted(maps.Keys(q.Packages)) {
-		v.Months = append(v.Months, pendingMonth{period, q.Packages[period]})
-	}
+	v.Months = pendingMonths(q.Packages)
 	v.Empty = len(q.Rejected)+len(q.Parked)+len(v.Services)+len(q.DeadLetters)+len(v.Months) == 0
 	return p.render(w, r, http.StatusOK, "queue", frame{Title: "Очередь", Here: pathQueue, Body: v})
 }

@@ -33,6 +33,7 @@ func (p *Pages) functions() template.FuncMap {
 		"date":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d) }) },
 		"last":   func(d models.Date) string { return orDash(d != 0, func() string { return ru.Date(d - 1) }) },
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
+		"age":    func(t time.Time) string { return ru.Wait(max(p.o.Now().Sub(t), time.Minute)) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
 		"act":    actPath, "letterAct": deadLetterAct, "undoAct": undoPath, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
