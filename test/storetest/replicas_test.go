@@ -55,13 +55,17 @@ type nightlyStore struct {
 	won  *atomic.Int64
 }
 
-// ClaimSlot is the last step of the nightly job.
+// ClaimSlot counts the reconciliations. Looking ahead is the last step of the nightly job:
+// nobody does it here.
 func (n nightlyStore) ClaimSlot(ctx context.Context, slot string) (bool, error) {
+	if strings.HasPrefix(slot, "look-ahead@") {
+		n.over <- struct{}{}
+		return false, nil
+	}
 	won, err := n.Store.ClaimSlot(ctx, slot)
 	if won {
 		n.won.Add(1)
 	}
-	n.over <- struct{}{}
 	return won, err
 }
 
@@ -117,7 +121,7 @@ func replica(t *testing.T, n nightlyStore, when cron.Schedule, now func() time.T
 		t.Fatal(err)
 	}
 	s, err := scheduler.New(scheduler.Options{
-		Settler: settler, Auditor: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
+		Settler: settler, Auditor: n, Insight: n, Orders: n, RunAt: monthly, CatchUp: when, Poll: time.Hour, OrderPoll: time.Hour, Quiet: time.Hour, LookEvery: 10 * time.Millisecond,
 		Retention: scheduler.Retention{Cleaner: n, Schedule: fireOnce{}}, // never
 	})
 	if err != nil {
