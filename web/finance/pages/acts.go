@@ -71,7 +71,11 @@ func (p *Pages) showAct(w http.ResponseWriter, r *http.Request, act *finance.Act
 	if form.Text != "" {
 		v.Prepared.Text = form.Text
 	}
-	return p.render(w, r, status, "act", frame{Title: act.Title, Here: pathQueue, Body: v})
+	here := pathQueue
+	if _, err := models.ParseDecisionSubject(act.What, subject); err == nil {
+		here = pathClients
+	}
+	return p.render(w, r, status, "act", frame{Title: act.Title, Here: here, Body: v})
 }
 
 func (p *Pages) submitAct(w http.ResponseWriter, r *http.Request, act *finance.Act, staff models.Staff) error {
