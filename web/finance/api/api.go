@@ -78,14 +78,25 @@ var (
 	refused   = jsonapi.Kind{Status: http.StatusConflict, Code: "refused", Title: "The act or the decision is not possible"}
 )
 
+// proposalProblems is what stands against a proposal or its decision. Which proposal
+// waits, the list of proposals says by its act and subject.
+var proposalProblems = map[models.ProposalObstacle]jsonapi.Kind{
+	models.ProposalUnknown:  notFound,
+	models.ProposalPending:  {Status: http.StatusConflict, Code: "proposal_pending", Title: "The same act is proposed already"},
+	models.ProposalDecided:  {Status: http.StatusConflict, Code: "proposal_decided", Title: "The proposal is not open any more"},
+	models.ProposalOwn:      {Status: http.StatusConflict, Code: "proposal_own", Title: "Another person has to approve the proposal"},
+	models.ProposalMismatch: {Status: http.StatusConflict, Code: "proposal_mismatch", Title: "The proposal is about another act"},
+}
+
 // problemOf converts the errors of the service.
 func problemOf(err error) *jsonapi.Problem {
-	var proposal *models.ProposalRefusal
-	if errors.As(err, &proposal) && proposal.Why == models.ProposalUnknown {
-		return jsonapi.NewProblem(notFound)
-	}
 	if text, ok := finance.Obstacle(err); ok {
-		p := jsonapi.NewProblem(refused)
+		kind := refused
+		var proposal *models.ProposalRefusal
+		if errors.As(err, &proposal) {
+			kind = proposalProblems[proposal.Why]
+		}
+		p := jsonapi.NewProblem(kind)
 		p.Detail = text
 		return p
 	}

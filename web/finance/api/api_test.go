@@ -452,7 +452,7 @@ func TestTwoPersons(t *testing.T) {
 	if status != http.StatusOK || at(answer, "proposal.state") != "open" || at(answer, "proposal.preview.changes.0.amount_minor") != -142000.0 || len(w.recorded) != 0 {
 		t.Fatalf("%d %v", status, answer)
 	}
-	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":"еще раз"}`); status != http.StatusConflict || !strings.Contains(fmt.Sprint(answer["detail"]), "№ 1") {
+	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":"еще раз"}`); status != http.StatusConflict || answer["code"] != "proposal_pending" || !strings.Contains(fmt.Sprint(answer["detail"]), "№ 1") {
 		t.Errorf("proposed twice: %d %v", status, answer)
 	}
 	if status, _ := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusOK || len(w.recorded) != 1 || w.recorded[0].Role != models.RoleController || w.recorded[0].Reason != "выплачено" {
@@ -462,7 +462,7 @@ func TestTwoPersons(t *testing.T) {
 		t.Errorf("withdrawing: %d %+v", status, w.made[0])
 	}
 	w.made[0].Proposer = w.recorded[0].Approval.By
-	if status, answer := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "refused" || len(w.recorded) != 1 {
+	if status, answer := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "proposal_own" || len(w.recorded) != 1 {
 		t.Errorf("an own proposal: %d %v", status, answer)
 	}
 }
