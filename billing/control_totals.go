@@ -11,7 +11,8 @@ import (
 // The kinds of bucket that are no kind of discount. What is unexplained belongs
 // to no day of a discount: an answer to a document that is missing, say.
 const (
-	bucketBoth        = "both"
+	bucketBoth        = "both"  // as a new client and as an inviter
+	bucketMixed       = "mixed" // an agreed discount and others
 	bucketUnexplained = "unexplained"
 	bucketPackage     = "sms"
 	bucketDiscounts   = "discounts"
@@ -46,7 +47,7 @@ func overallBucket(b models.TotalKey) models.TotalKey {
 
 func inFixedOrder(controls map[models.TotalKey]models.Control) []models.ControlTotal {
 	kinds := []string{
-		string(models.Invitee), string(models.Inviter), bucketBoth, bucketUnexplained, bucketDiscounts, bucketPackage, bucketPackages,
+		string(models.Invitee), string(models.Inviter), bucketBoth, string(models.Agreed), bucketMixed, bucketUnexplained, bucketDiscounts, bucketPackage, bucketPackages,
 	}
 	buckets := slices.SortedFunc(maps.Keys(controls), func(a, b models.TotalKey) int {
 		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
@@ -232,11 +233,12 @@ func (r *Reconciliation) Steps() []models.StepCount {
 // at the average percent of the period before. What no cause explains is the change of
 // the invoices themselves.
 const (
-	CauseNewInviter   = "new-inviter"   // no ladder in the period before
-	CauseStepUp       = "step-up"       // a higher percent of the ladder, or on more days
-	CauseLadderEnded  = "ladder-ended"  // a lower percent of the ladder, or on fewer days
-	CauseNewClient    = "new-client"    // a discount of an invitee began, or held on more days
-	CauseClientsEnded = "clients-ended" // a discount of an invitee ended, or held on fewer days
+	CauseNewInviter   = "new-inviter"    // no ladder in the period before
+	CauseStepUp       = "step-up"        // a higher percent of the ladder, or on more days
+	CauseLadderEnded  = "ladder-ended"   // a lower percent of the ladder, or on fewer days
+	CauseNewClient    = "new-client"     // a discount of an invitee began, or held on more days
+	CauseClientsEnded = "clients-ended"  // a discount of an invitee ended, or held on fewer days
+	CauseAgreed       = "agreed-changed" // an agreed discount began or ended, or held on more or fewer days
 )
 
 // causeOf is empty when the percents are those of the period before.
@@ -249,7 +251,10 @@ func (r *Reconciliation) causeOf(discounts []models.Discount) string {
 	}
 	had, ladder := weigh(models.Inviter)
 	_, invitee := weigh(models.Invitee)
+	_, agreed := weigh(models.Agreed)
 	switch {
+	case max(agreed, -agreed) > max(ladder, -ladder, invitee, -invitee):
+		return CauseAgreed
 	case max(ladder, -ladder) >= max(invitee, -invitee) && ladder > 0 && had == 0:
 		return CauseNewInviter
 	case max(ladder, -ladder) >= max(invitee, -invitee) && ladder > 0:
@@ -364,6 +369,10 @@ func (r *Reconciliation) add(b models.TotalKey, c models.Control) {
 
 func kindOfDays(s models.Segment) string {
 	switch {
+	case s.Agreed > 0 && s.Invitee+s.Inviter > 0:
+		return bucketMixed
+	case s.Agreed > 0:
+		return string(models.Agreed)
 	case s.Invitee > 0 && s.Inviter > 0:
 		return bucketBoth
 	case s.Invitee > 0:
@@ -398,7 +407,11 @@ func PostedLines(inv *models.AuditInvoice) map[string]PostedLine {
 func DaysByStep(month models.Period, discounts []models.Discount, segments []models.Segment) map[models.CostKey][]models.Segment {
 	keyed := map[models.CostKey][]models.Segment{}
 	for _, s := range segments {
-		invitee, inviter := ByKind(s)
+		agreed, invitee, inviter := ByKind(s)
+		if agreed > 0 {
+			key := models.CostKey{Month: month, Kind: models.Agreed}
+			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Agreed: agreed})
+		}
 		if invitee > 0 {
 			key := models.CostKey{Month: month, Kind: models.Invitee}
 			keyed[key] = append(keyed[key], models.Segment{From: s.From, To: s.To, Invitee: invitee})

@@ -12,9 +12,10 @@ import (
 // a change too, because the end moves.
 type DiscountChange struct {
 	On      models.Date
-	Percent int // from that day on, both kinds together
+	Percent int // from that day on, all kinds together
 	Invitee int
 	Inviter int
+	Agreed  int
 	Step    int // of the ladder from that day on; 0 when off it
 	Reason  ChangeReason
 	Friend  int64       // whose activation it was, for ChangeFriend; else 0
@@ -33,6 +34,8 @@ const (
 	ChangeLadderEnd    ChangeReason = "ladder_end"    // the discount for friends has run out
 	ChangeInviteeStart ChangeReason = "invitee_start" // the new client's discount has begun
 	ChangeInviteeEnd   ChangeReason = "invitee_end"   // it has run out
+	ChangeAgreedStart  ChangeReason = "agreed_start"  // an agreed discount has begun
+	ChangeAgreedEnd    ChangeReason = "agreed_end"    // it has run out
 	ChangeTermination  ChangeReason = "termination"   // the account has left
 	ChangeRevoked      ChangeReason = "revoked"       // a referral has no effect from that day on
 )
@@ -63,7 +66,7 @@ func (p *Programme) Changes(c *models.AccountHistory, today models.Date) []Disco
 		next := now
 		next.On, next.Reason, next.Friend = e.on, e.reason, 0
 		e.apply(&next)
-		next.Percent = models.Segment{Invitee: next.Invitee, Inviter: next.Inviter}.Percent()
+		next.Percent = models.Segment{Invitee: next.Invitee, Inviter: next.Inviter, Agreed: next.Agreed}.Percent()
 		friend := e.reason == ChangeFriend
 		next.Kept, next.Extended = friend && next.Percent == now.Percent && next.Step == now.Step, friend && next.End > now.End
 		if e.on > today || e.reason == ChangeTermination && now.Percent == 0 && now.Step == 0 {
@@ -82,10 +85,10 @@ func (p *Programme) Changes(c *models.AccountHistory, today models.Date) []Disco
 // changeEvents is what happens to an account's percentage, in order; after the
 // termination nothing does.
 func (p *Programme) changeEvents(c *models.AccountHistory) []changeEvent {
-	events := append(p.inviteeEvents(c), p.ladderEvents(c)...)
+	events := slices.Concat(agreedEvents(c.Agreed), p.inviteeEvents(c), p.ladderEvents(c))
 	if left := c.Account.TerminatedAt; !left.IsZero() {
 		events = append(events, changeEvent{p.Local(left), rankTermination, ChangeTermination, func(d *DiscountChange) {
-			d.Invitee, d.Inviter, d.Step, d.End = 0, 0, 0, 0
+			d.Invitee, d.Inviter, d.Agreed, d.Step, d.End = 0, 0, 0, 0, 0
 		}})
 		events = beforeLeaving(events, p.Local(left))
 	}
@@ -102,6 +105,15 @@ func beforeLeaving(events []changeEvent, left models.Date) []changeEvent {
 	return slices.DeleteFunc(events, func(e changeEvent) bool {
 		return e.on > left || e.on == left && (e.rank == rankStart || e.rank == rankFriend)
 	})
+}
+
+func agreedEvents(agreed []models.Discount) (events []changeEvent) {
+	for _, d := range agreed {
+		events = append(events,
+			changeEvent{d.From, rankStart, ChangeAgreedStart, func(next *DiscountChange) { next.Agreed += d.Percent }},
+			changeEvent{d.To, rankEnd, ChangeAgreedEnd, func(next *DiscountChange) { next.Agreed -= d.Percent }})
+	}
+	return events
 }
 
 func (p *Programme) inviteeEvents(c *models.AccountHistory) []changeEvent {

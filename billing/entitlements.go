@@ -9,18 +9,20 @@ import (
 
 // Entitlements is what the facts give one account: its discounts by day, and the
 // packages it has earned. own is its accepted activation, nil when it has none;
-// referrals are those that it invited, in any order.
-func (p *Programme) Entitlements(a *models.Account, own *models.Activation, referrals []models.Referral) models.Entitlements {
+// referrals are those that it invited, in any order; agreed is the discounts that an
+// older system agreed with it, by day.
+func (p *Programme) Entitlements(a *models.Account, own *models.Activation, referrals []models.Referral, agreed []models.Discount) models.Entitlements {
 	discounts, grants := entitledByLadder(a.ID, p.Climbs(referrals))
 	if d, ok := p.InviteeDiscount(a, own); ok {
 		discounts = append([]models.Discount{d}, discounts...)
 	}
+	discounts = slices.Concat(agreed, discounts)
 	return models.Entitlements{Discounts: p.untilTermination(a, discounts), Grants: grants}
 }
 
 // EntitlementsOf is what the facts give the account of a history.
 func (p *Programme) EntitlementsOf(c *models.AccountHistory) models.Entitlements {
-	return p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+	return p.Entitlements(&c.Account, c.Accepted(), c.Referrals, c.Agreed)
 }
 
 // InviteeDiscount is the new client's own discount; it is not there while the

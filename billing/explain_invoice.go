@@ -43,7 +43,8 @@ type ExplainedDays struct {
 	Days        int         `json:"days"`
 	Invitee     int         `json:"invitee_percent"`
 	Inviter     int         `json:"inviter_percent"`
-	Percent     int         `json:"percent"` // both together, at most 100
+	Agreed      int         `json:"agreed_percent,omitempty"`
+	Percent     int         `json:"percent"` // all together, at most 100
 	PercentDays int         `json:"percent_days"`
 }
 
@@ -169,7 +170,7 @@ func (c ServiceClass) String() string {
 func explainDays(segments []models.Segment) []ExplainedDays {
 	days := make([]ExplainedDays, len(segments))
 	for i, s := range segments {
-		days[i] = ExplainedDays{s.From, s.To, s.Days(), s.Invitee, s.Inviter, s.Percent(), s.PercentDays()}
+		days[i] = ExplainedDays{s.From, s.To, s.Days(), s.Invitee, s.Inviter, s.Agreed, s.Percent(), s.PercentDays()}
 	}
 	return days
 }

@@ -302,7 +302,7 @@ func (fa *FactApplier) Close() models.Changes {
 	fa.sumUpReferrals(&changes)
 	for _, id := range sortedKeys(fa.stale) {
 		was := fa.set.Entitlements[id]
-		entitlements := fa.programme.Entitlements(fa.set.Accounts[id], models.Accepted(fa.set.Activations[id]), fa.set.Referrals[id])
+		entitlements := fa.programme.Entitlements(fa.set.Accounts[id], models.Accepted(fa.set.Activations[id]), fa.set.Referrals[id], fa.set.Agreed[id])
 		if !sameEntitlements(was, entitlements) {
 			fa.set.Entitlements[id] = entitlements
 			changes.Entitlements[id], changes.Replaced[id] = entitlements, was

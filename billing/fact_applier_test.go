@@ -304,7 +304,7 @@ func TestGrantsAreInTheOrderOfTheStorage(t *testing.T) {
 	at := time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC)
 	entitlements := newProgramme(t, terms).Entitlements(&models.Account{ID: 885}, nil, []models.Referral{
 		{InviterID: 885, InviteeID: 901, ActivatedAt: at}, {InviterID: 885, InviteeID: 902, ActivatedAt: at}, {InviterID: 885, InviteeID: 903, ActivatedAt: at},
-	})
+	}, nil)
 	on := models.NewDate(2026, 4, 20)
 	want := []models.Grant{
 		{AccountID: 885, SMS: 1200, Ordinal: 1, GrantedOn: on, Step: 2},

@@ -194,7 +194,7 @@ func (w *world) state() string {
 
 // derive is an account's entitlements from its facts alone.
 func (w *world) derive(a *models.Account) models.Entitlements {
-	return w.programme.Entitlements(a, w.accepted(a.ID), slices.Collect(maps.Values(w.referrals[a.ID])))
+	return w.programme.Entitlements(a, w.accepted(a.ID), slices.Collect(maps.Values(w.referrals[a.ID])), nil)
 }
 
 func afterFacts(t checker, p *billing.Programme, batches ...[]*models.Fact) *world {

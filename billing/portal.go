@@ -59,9 +59,10 @@ type Window struct {
 
 // CurrentDiscount is the percentage of a day and where it comes from.
 type CurrentDiscount struct {
-	Percent int // both together, at most 100
+	Percent int // all together, at most 100
 	Invitee int
 	Inviter int
+	Agreed  int
 	Step    int         // of the ladder; 0 when off it
 	Until   models.Date // first day on which Percent is another, going by the facts of today; zero when Percent is 0
 }
@@ -219,7 +220,7 @@ func currentDiscount(discounts []models.Discount, today models.Date) CurrentDisc
 	for _, s := range Timeline(discounts) {
 		switch {
 		case s.From <= today && today < s.To:
-			now.Percent, now.Invitee, now.Inviter, now.Until = s.Percent(), s.Invitee, s.Inviter, s.To
+			now.Percent, now.Invitee, now.Inviter, now.Agreed, now.Until = s.Percent(), s.Invitee, s.Inviter, s.Agreed, s.To
 		case s.From == now.Until && s.Percent() == now.Percent && now.Percent > 0:
 			now.Until = s.To
 		}

@@ -326,7 +326,7 @@ func TestWhatIsShownIsWhatIsReckoned(t *testing.T) {
 	p := newProgramme(t, customerTerms())
 	rapid.Check(t, func(t *rapid.T) {
 		c := someVisit(t)
-		entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals)
+		entitlements := p.Entitlements(&c.Account, c.Accepted(), c.Referrals, c.Agreed)
 		timeline := billing.Timeline(entitlements.Discounts)
 		first := p.Local(c.Account.RegisteredAt)
 		changes := p.Changes(c, first+2000)

@@ -7,7 +7,7 @@ import (
 	"referral/models"
 )
 
-// Timeline lays an account's discounts of both kinds over one another:
+// Timeline lays an account's discounts of all kinds over one another:
 // stretches of days in order, without overlap and without days that have none.
 func Timeline(discounts []models.Discount) []models.Segment {
 	var room [16]models.Date
@@ -37,11 +37,14 @@ func Timeline(discounts []models.Discount) []models.Segment {
 }
 
 func addPercent(s *models.Segment, d models.Discount) {
-	if d.Kind == models.Invitee {
+	switch d.Kind {
+	case models.Agreed:
+		s.Agreed += d.Percent
+	case models.Invitee:
 		s.Invitee += d.Percent
-		return
+	default:
+		s.Inviter += d.Percent
 	}
-	s.Inviter += d.Percent
 }
 
 // Within is the part of a timeline that a line's service period sees. The
@@ -74,11 +77,12 @@ func Share(discount models.Money, percentDaysOfPart int, segments []models.Segme
 	return share(discount, percentDaysOfPart, whole)
 }
 
-// ByKind divides the percent of a segment between the kinds: where both together are
-// more than 100, the new client's discount comes first.
-func ByKind(s models.Segment) (invitee, inviter int) {
-	invitee = min(100, s.Invitee)
-	return invitee, s.Percent() - invitee
+// ByKind divides the percent of a segment between the kinds: where all together are more
+// than 100, an agreed discount comes first, then the new client's.
+func ByKind(s models.Segment) (agreed, invitee, inviter int) {
+	agreed = min(100, s.Agreed)
+	invitee = min(100-agreed, s.Invitee)
+	return agreed, invitee, s.Percent() - agreed - invitee
 }
 
 func percentDays(segments []models.Segment) int {

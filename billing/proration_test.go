@@ -71,17 +71,13 @@ func TestMoreDaysThanTheLineHasStopTheWork(t *testing.T) {
 
 // percentOn is the percent of one day, by the words of the programme.
 func percentOn(discounts []models.Discount, day models.Date) int64 {
-	var invitee, inviter int64
+	percents := int64(0)
 	for _, d := range discounts {
 		if day >= d.From && day < d.To {
-			if d.Kind == models.Invitee {
-				invitee += int64(d.Percent)
-			} else {
-				inviter += int64(d.Percent)
-			}
+			percents += int64(d.Percent)
 		}
 	}
-	return min(100, invitee+inviter)
+	return min(100, percents)
 }
 
 // dayByDay is the discount of a line, day by day: amount × Σ percent / (100 × N),
@@ -111,7 +107,7 @@ func someDiscounts(t *rapid.T, most int) []models.Discount {
 	for range rapid.IntRange(0, most).Draw(t, "discounts") {
 		from := models.Date(rapid.IntRange(19_000, 19_400).Draw(t, "from"))
 		discounts = append(discounts, models.Discount{
-			Kind: rapid.SampledFrom([]models.DiscountKind{models.Invitee, models.Inviter}).Draw(t, "kind"),
+			Kind: rapid.SampledFrom([]models.DiscountKind{models.Agreed, models.Invitee, models.Inviter}).Draw(t, "kind"),
 			From: from, To: from + models.Date(400-rapid.IntRange(0, 400).Draw(t, "days less")),
 			Percent: rapid.SampledFrom([]int{20, 40, 33, 1, 60, 80, 99, 100, 0}).Draw(t, "percent"),
 		})
@@ -175,7 +171,7 @@ func checkWithin(t checker, timeline, segments []models.Segment, l *models.Line)
 			t.Fatalf("%v lies outside %s to %s", s, l.From, l.End())
 		}
 		if !slices.ContainsFunc(timeline, func(o models.Segment) bool {
-			return o.From <= s.From && s.To <= o.To && o.Invitee == s.Invitee && o.Inviter == s.Inviter
+			return o.From <= s.From && s.To <= o.To && o.Invitee == s.Invitee && o.Inviter == s.Inviter && o.Agreed == s.Agreed
 		}) {
 			t.Fatalf("%v is not of the timeline %v", s, timeline)
 		}
@@ -194,7 +190,7 @@ func checkWithin(t checker, timeline, segments []models.Segment, l *models.Line)
 
 // Two discounts of one kind on one day add up like two of different kinds.
 func TestTimelineAddsUp(t *testing.T) {
-	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
+	for _, kind := range []models.DiscountKind{models.Agreed, models.Invitee, models.Inviter} {
 		got := billing.Timeline([]models.Discount{{Kind: kind, From: 1, To: 5, Percent: 20}, {Kind: kind, From: 3, To: 9, Percent: 30}, {Kind: kind, From: 9, To: 12}})
 		var percents []int
 		for _, s := range got {

@@ -34,7 +34,7 @@ func newAudited(t *testing.T) audited {
 func (a audited) friendly(id int64) *models.AccountHistory {
 	account := models.Account{ID: id, RegisteredAt: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
 	referrals := []models.Referral{{InviterID: id, InviteeID: id + 1_000_000, ActivatedAt: time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)}}
-	c := &models.AccountHistory{Account: account, Referrals: referrals, Stored: a.p.Entitlements(&account, nil, referrals)}
+	c := &models.AccountHistory{Account: account, Referrals: referrals, Stored: a.p.Entitlements(&account, nil, referrals, nil)}
 	inv := models.Invoice{AccountID: id, ID: fmt.Sprint("INV-", id), Revision: 1, Period: 202604, Currency: "RUB", Lines: []models.Line{
 		{ID: "1", Service: "subscription", From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 5, 1), Amount: 30000},
 	}}
@@ -300,7 +300,7 @@ func TestAPackageOnItsWay(t *testing.T) {
 		a := audited{t: t, p: newProgramme(t, terms), patience: billing.AnswerGrace{Now: posted.Add(c.age), Grace: time.Hour, Strict: c.strict}}
 		account := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{
 			{InviterID: 1, InviteeID: 2, ActivatedAt: time.Date(2026, 4, 10, 9, 0, 0, 0, time.UTC)}}}
-		account.Stored = a.p.Entitlements(&account.Account, nil, account.Referrals)
+		account.Stored = a.p.Entitlements(&account.Account, nil, account.Referrals, nil)
 		account.Packages = []models.AuditPackage{{DocumentHistory: models.DocumentHistory{PostedAt: posted, Published: c.published}, SMSPackage: models.SMSPackage{
 			ID: billing.PackageID(1, 500, 1), AccountID: 1, SMS: 500, Ordinal: 1, GrantedOn: models.NewDate(2026, 4, 10), Period: 202604, PostingPeriod: 202604}}}
 		r := a.reconcile(models.AuditHead{}, account)
@@ -335,7 +335,7 @@ func TestPackagesOfOneDayInAnotherOrder(t *testing.T) {
 	}
 	day := time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)
 	c := &models.AccountHistory{Account: models.Account{ID: 1}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2, ActivatedAt: day}, {InviterID: 1, InviteeID: 3, ActivatedAt: day}}}
-	c.Stored = p.Entitlements(&c.Account, nil, c.Referrals)
+	c.Stored = p.Entitlements(&c.Account, nil, c.Referrals, nil)
 	slices.Reverse(c.Stored.Grants)
 	r := audited{t: t, p: p}.reconcile(models.AuditHead{}, c)
 	if !r.Ties() {
@@ -350,7 +350,7 @@ func TestWhatAMonthComesTo(t *testing.T) {
 	since := func(id int64, on time.Time) *models.AccountHistory {
 		c := a.friendly(id)
 		c.Referrals[0].ActivatedAt = on
-		c.Stored = a.p.Entitlements(&c.Account, nil, c.Referrals)
+		c.Stored = a.p.Entitlements(&c.Account, nil, c.Referrals, nil)
 		c.Invoices[0].Documents = nil
 		return c
 	}

@@ -68,7 +68,7 @@ func TestTheLongestTermsAtTheLastDay(t *testing.T) {
 	account := models.Account{ID: 885, RegisteredAt: last, PromoEndedAt: last}
 	entitlements := p.Entitlements(&account, &models.Activation{AccountID: 885, RequestedAt: last}, []models.Referral{
 		{InviterID: 885, InviteeID: 901, ActivatedAt: last}, {InviterID: 885, InviteeID: 902, ActivatedAt: last},
-	})
+	}, nil)
 	ends := []models.Date{p.LastActivationDay(&account, p.TermsOn(p.Local(last)))}
 	for _, d := range entitlements.Discounts {
 		ends = append(ends, d.To)

@@ -21,6 +21,7 @@ type AccountHistory struct {
 	Activations []*Activation   // its own requests, by arrival
 	Referrals   []Referral      // those it invited
 	Decisions   []StaffDecision // on its own referral and on those it invited, the oldest first
+	Agreed      []Discount      // agreed by an older system, by day
 	Stored      Entitlements    // as derived when the facts arrived
 	Invoices    []AuditInvoice
 	Packages    []AuditPackage  // of every period

@@ -26,7 +26,7 @@ func (t CountedAmount) Add(o CountedAmount) CountedAmount {
 // TotalKey is a line of the control totals: which kind of discount (or package),
 // and how much.
 type TotalKey struct {
-	Kind     string // "invitee", "inviter", "both", "unexplained" or "sms"; "discounts" or "packages" overall; "moved" in a signature
+	Kind     string // "invitee", "inviter", "both", "agreed", "mixed", "unexplained" or "sms"; "discounts" or "packages" overall; "moved" in a signature
 	Percent  int    // of the discount, or the size of the package; 0 overall
 	Currency string // empty for packages
 }

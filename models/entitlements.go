@@ -2,11 +2,13 @@ package models
 
 import "slices"
 
-// DiscountKind says which side of a referral a discount belongs to.
+// DiscountKind says what a discount is for.
 type DiscountKind string
 
-// A new client's own discount, and an inviter's ladder.
+// A new client's own discount, an inviter's ladder, and what an older system has agreed
+// with the client outside the rules.
 const (
+	Agreed  DiscountKind = "agreed"
 	Invitee DiscountKind = "invitee"
 	Inviter DiscountKind = "inviter"
 )
@@ -18,7 +20,7 @@ type Discount struct {
 	From      Date         `json:"from"`
 	To        Date         `json:"to"` // exclusive
 	Percent   int          `json:"percent"`
-	Step      int          `json:"step,omitempty"` // of the ladder, from 1; 0 for an invitee
+	Step      int          `json:"step,omitempty"` // of the ladder, from 1; 0 for other kinds
 }
 
 // Segment is a stretch of days of one line's service period with the percents
@@ -27,10 +29,11 @@ type Segment struct {
 	From, To Date // [From, To)
 	Invitee  int  // percent
 	Inviter  int  // percent
+	Agreed   int  // percent
 }
 
-// Percent is what a day of the segment gets: both kinds together, at most 100.
-func (s Segment) Percent() int { return min(100, s.Invitee+s.Inviter) }
+// Percent is what a day of the segment gets: all kinds together, at most 100.
+func (s Segment) Percent() int { return min(100, s.Agreed+s.Invitee+s.Inviter) }
 
 // Days is the length of the segment.
 func (s Segment) Days() int { return int(s.To - s.From) }

@@ -84,6 +84,7 @@ type WorkingSet struct {
 	Activations  map[int64][]*Activation // an account's own requests, by arrival
 	Referrals    map[int64][]Referral    // by inviter
 	Decisions    map[int64][]StaffDecision
+	Agreed       map[int64][]Discount   // agreed by an older system, by day
 	Entitlements map[int64]Entitlements // as stored before the batch
 }
 
@@ -95,6 +96,7 @@ func NewWorkingSet() *WorkingSet {
 		Activations:  map[int64][]*Activation{},
 		Referrals:    map[int64][]Referral{},
 		Decisions:    map[int64][]StaffDecision{},
+		Agreed:       map[int64][]Discount{},
 		Entitlements: map[int64]Entitlements{},
 	}
 }

@@ -31,12 +31,13 @@ func TestDaysOfALine(t *testing.T) {
 }
 
 func TestPercentOfASegment(t *testing.T) {
-	for _, c := range []struct{ invitee, inviter, want int }{
-		{0, 20, 20}, {20, 0, 20}, {20, 40, 60}, {20, 80, 100}, {20, 100, 100}, {100, 100, 100}, {0, 0, 0},
+	for _, c := range []struct{ invitee, inviter, agreed, want int }{
+		{0, 20, 0, 20}, {20, 0, 0, 20}, {20, 40, 0, 60}, {20, 80, 0, 100}, {20, 100, 0, 100}, {100, 100, 0, 100}, {0, 0, 0, 0},
+		{0, 0, 15, 15}, {20, 40, 15, 75}, {20, 60, 30, 100},
 	} {
-		s := models.Segment{From: 10, To: 15, Invitee: c.invitee, Inviter: c.inviter}
+		s := models.Segment{From: 10, To: 15, Invitee: c.invitee, Inviter: c.inviter, Agreed: c.agreed}
 		if s.Percent() != c.want || s.Days() != 5 {
-			t.Errorf("%d %% and %d %%: %d %% on %d days, want %d %% on 5", c.invitee, c.inviter, s.Percent(), s.Days(), c.want)
+			t.Errorf("%d %%, %d %% and %d %%: %d %% on %d days, want %d %% on 5", c.invitee, c.inviter, c.agreed, s.Percent(), s.Days(), c.want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestTwentyFriendsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entitlements := l.p.Entitlements(&d.Account, nil, want)
+	entitlements := l.p.Entitlements(&d.Account, nil, want, nil)
 	if len(d.Referrals) != friends || fmt.Sprint(d.Stored) != fmt.Sprint(entitlements) {
 		t.Errorf("%d referrals, entitlements %v; want %d, %v", len(d.Referrals), d.Stored, friends, entitlements)
 	}

@@ -211,9 +211,10 @@ func TestSegmentsAsText(t *testing.T) {
 	t.Parallel()
 	segments := []models.Segment{
 		{From: models.NewDate(2026, 4, 1), To: models.NewDate(2026, 4, 20), Inviter: 40}, {From: models.NewDate(2026, 4, 20), To: models.NewDate(2026, 5, 1), Invitee: 20, Inviter: 100},
+		{From: models.NewDate(2026, 5, 1), To: models.NewDate(2026, 5, 2), Agreed: 15},
 	}
 	text := string(appendSegments(nil, segments))
-	if text != "2026-04-01/2026-04-20@0+40 2026-04-20/2026-05-01@20+100" {
+	if text != "2026-04-01/2026-04-20@0+40 2026-04-20/2026-05-01@20+100 2026-05-01/2026-05-02@0+0+15" {
 		t.Errorf("kept as %q", text)
 	}
 	if got, err := parseSegments(text); err != nil || fmt.Sprint(got) != fmt.Sprint(segments) {
@@ -222,7 +223,7 @@ func TestSegmentsAsText(t *testing.T) {
 	if got, err := parseSegments(""); err != nil || got != nil {
 		t.Errorf("none is read as %v, %v", got, err)
 	}
-	for _, bad := range []string{"x", "2026-04-01", "2026-04-01/2026-04-31@0+1", "2026-04-01/2026-04-20@0", "2026-04-01/2026-04-20@+", "2026-04-01/2026-04-20@0+4o"} {
+	for _, bad := range []string{"x", "2026-04-01", "2026-04-01/2026-04-31@0+1", "2026-04-01/2026-04-20@0", "2026-04-01/2026-04-20@+", "2026-04-01/2026-04-20@0+4o", "2026-04-01/2026-04-20@0+40+", "2026-04-01/2026-04-20@0+40+1+1"} {
 		if got, err := parseSegments(bad); err == nil {
 			t.Errorf("%q was read as %v", bad, got)
 		}

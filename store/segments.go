@@ -11,7 +11,8 @@ import (
 )
 
 // Segments are kept as text, "2026-04-01/2026-04-20@0+40 2026-04-20/…": a person
-// at a database prompt can read them, and they cost a third of jsonb.
+// at a database prompt can read them, and they cost a third of jsonb. The percents are
+// those of the invitee, the inviter and, where there is one, of an agreed discount.
 
 func appendSegments(dst []byte, segments []models.Segment) []byte {
 	for i, s := range segments {
@@ -23,6 +24,9 @@ func appendSegments(dst []byte, segments []models.Segment) []byte {
 		dst = strconv.AppendInt(dst, int64(s.Invitee), 10)
 		dst = append(dst, '+')
 		dst = strconv.AppendInt(dst, int64(s.Inviter), 10)
+		if s.Agreed > 0 {
+			dst = strconv.AppendInt(append(dst, '+'), int64(s.Agreed), 10)
+		}
 	}
 	return dst
 }
@@ -89,7 +93,8 @@ func parseSegments(text string) ([]models.Segment, error) {
 func parseSegment(text string) (s models.Segment, err error) {
 	days, percents, _ := strings.Cut(text, "@")
 	from, to, _ := strings.Cut(days, "/")
-	invitee, inviter, _ := strings.Cut(percents, "+")
+	invitee, others, _ := strings.Cut(percents, "+")
+	inviter, agreed, isAgreed := strings.Cut(others, "+")
 	if s.From, err = models.ParseDate(from); err != nil {
 		return s, err
 	}
@@ -99,6 +104,9 @@ func parseSegment(text string) (s models.Segment, err error) {
 	if s.Invitee, err = strconv.Atoi(invitee); err != nil {
 		return s, err
 	}
-	s.Inviter, err = strconv.Atoi(inviter)
+	if s.Inviter, err = strconv.Atoi(inviter); err != nil || !isAgreed {
+		return s, err
+	}
+	s.Agreed, err = strconv.Atoi(agreed)
 	return s, err
 }

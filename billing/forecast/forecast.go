@@ -91,7 +91,7 @@ func granted(p *billing.Programme, c *models.AccountHistory, today models.Date) 
 		begins = max(begins, planned)
 	}
 	account.PromoEndedAt = p.Begins(begins)
-	return p.Entitlements(&account, own, c.Referrals).Discounts
+	return p.Entitlements(&account, own, c.Referrals, c.Agreed).Discounts
 }
 
 // spendOf is the mean of an account's discounted lines in the last three months that are

@@ -117,7 +117,7 @@ func (e *Explainer) decisions(history *models.AccountHistory) (facts []models.Di
 // discounts is how the percents differ, with the facts of the day on which they begin to.
 func (e *Explainer) discounts(before *models.SettlementBasis, history *models.AccountHistory) (facts []models.DifferenceFact) {
 	from, to := e.days(history)
-	for _, kind := range []models.DiscountKind{models.Invitee, models.Inviter} {
+	for _, kind := range []models.DiscountKind{models.Agreed, models.Invitee, models.Inviter} {
 		day, was, is, differs := firstDifference(before.Discounts, history.Stored.Discounts, kind, from, to)
 		if !differs {
 			continue

@@ -61,7 +61,7 @@ func Ahead(p *billing.Programme, c *models.AccountHistory, s Side, today models.
 
 // percentDays is those of a segment that a finding concerns.
 func (s Side) percentDays(segment models.Segment) (sum int) {
-	invitee, inviter := billing.ByKind(segment)
+	_, invitee, inviter := billing.ByKind(segment)
 	if s.Invited {
 		sum = invitee * segment.Days()
 	}

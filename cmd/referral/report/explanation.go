@@ -201,13 +201,17 @@ func classText(class string) string {
 	return class
 }
 
-// percents is the two kinds of discount, and what they come to.
+// percents is the kinds of discount, and what they come to.
 func percents(s billing.ExplainedDays) string {
-	both := fmt.Sprintf("(%d %% invitee + %d %% inviter)", s.Invitee, s.Inviter)
-	if s.Invitee+s.Inviter > s.Percent {
-		both += fmt.Sprintf(" held to %d %%", s.Percent)
+	kinds := fmt.Sprintf("%d %% invitee + %d %% inviter", s.Invitee, s.Inviter)
+	if s.Agreed > 0 {
+		kinds += fmt.Sprintf(" + %d %% agreed", s.Agreed)
 	}
-	return both
+	kinds = "(" + kinds + ")"
+	if s.Invitee+s.Inviter+s.Agreed > s.Percent {
+		kinds += fmt.Sprintf(" held to %d %%", s.Percent)
+	}
+	return kinds
 }
 
 func (w page) documents(e *billing.InvoiceExplanation) {

@@ -29,7 +29,7 @@ type costBar struct {
 	Parts []chart.Part
 }
 
-var costClasses = []string{"bar-invitee", "bar-inviter"}
+var costClasses = []string{"bar-invitee", "bar-inviter", "bar-agreed"}
 
 // liabilities is what granted discounts will cost, and how well past forecasts did.
 func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
@@ -43,15 +43,18 @@ func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Sta
 		highest = max(highest, -sum)
 	}
 	for i, month := range l.Months {
-		var invitee, inviter models.Money
+		var invitee, inviter, agreed models.Money
 		for _, row := range l.Rows {
-			if row.Kind == models.Invitee {
+			switch row.Kind {
+			case models.Agreed:
+				agreed = agreed.Add(-row.Amounts[i])
+			case models.Invitee:
 				invitee = invitee.Add(-row.Amounts[i])
-			} else {
+			default:
 				inviter = inviter.Add(-row.Amounts[i])
 			}
 		}
-		v.Bars = append(v.Bars, costBar{month, l.Totals[i], chart.Bar(highest, costClasses, max(0, invitee), max(0, inviter))})
+		v.Bars = append(v.Bars, costBar{month, l.Totals[i], chart.Bar(highest, costClasses, max(0, invitee), max(0, inviter), max(0, agreed))})
 	}
 	for _, lead := range finance.ForecastLeads {
 		v.Leads = append(v.Leads, "Ожидали за "+ru.Months.Count(lead))

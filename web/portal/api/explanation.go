@@ -45,7 +45,8 @@ type Segment struct {
 	Days    int         `json:"days"`
 	Invitee int         `json:"invitee_percent"`
 	Inviter int         `json:"inviter_percent"`
-	Percent int         `json:"percent" doc:"The sum of both, at most 100"`
+	Agreed  int         `json:"agreed_percent,omitempty" doc:"Agreed with the client outside the rules"`
+	Percent int         `json:"percent" doc:"The sum of all, at most 100"`
 }
 
 // Document is an adjustment that was posted on the invoice.
@@ -109,7 +110,7 @@ func newLine(l billing.ExplainedLine) Line {
 }
 
 func newSegment(d billing.ExplainedDays) Segment {
-	return Segment{From: d.From, To: d.To, Days: d.Days, Invitee: d.Invitee, Inviter: d.Inviter, Percent: d.Percent}
+	return Segment{From: d.From, To: d.To, Days: d.Days, Invitee: d.Invitee, Inviter: d.Inviter, Agreed: d.Agreed, Percent: d.Percent}
 }
 
 func newDocument(d billing.ExplainedDocument) Document {

@@ -41,11 +41,12 @@ type Changes struct {
 // Change is one change of the account's percentage.
 type Change struct {
 	On      models.Date          `json:"on" format:"date"`
-	Percent int                  `json:"percent" doc:"From that day on; the sum of both, at most 100"`
+	Percent int                  `json:"percent" doc:"From that day on; the sum of all, at most 100"`
 	Invitee int                  `json:"invitee_percent"`
 	Inviter int                  `json:"inviter_percent"`
+	Agreed  int                  `json:"agreed_percent,omitempty" doc:"Agreed with the client outside the rules"`
 	Step    int                  `json:"step" doc:"Of the discount table from that day on; 0 for none"`
-	Reason  billing.ChangeReason `json:"reason" enum:"friend,ladder_end,invitee_start,invitee_end,termination,revoked"`
+	Reason  billing.ChangeReason `json:"reason" enum:"friend,ladder_end,invitee_start,invitee_end,agreed_start,agreed_end,termination,revoked"`
 	Friend  int64                `json:"friend_id,omitempty" doc:"The referred account, for the reason friend"`
 	EndsOn  models.Date          `json:"ends_on,omitempty" format:"date" doc:"First day without the inviter's discount, as known after this change; omitted when there is none"`
 }
@@ -117,7 +118,7 @@ func registerList[T, O any](a *API, name, summary string,
 }
 
 func newChange(c billing.DiscountChange) Change {
-	return Change{On: c.On, Percent: c.Percent, Invitee: c.Invitee, Inviter: c.Inviter, Step: c.Step, Reason: c.Reason, Friend: c.Friend, EndsOn: c.End}
+	return Change{On: c.On, Percent: c.Percent, Invitee: c.Invitee, Inviter: c.Inviter, Agreed: c.Agreed, Step: c.Step, Reason: c.Reason, Friend: c.Friend, EndsOn: c.End}
 }
 
 func newMonth(m billing.MonthMoney) Month {

@@ -53,9 +53,10 @@ type Joined struct {
 
 // Discount is the percentage of a day.
 type Discount struct {
-	Percent int         `json:"percent" doc:"The sum of both, at most 100"`
+	Percent int         `json:"percent" doc:"The sum of all, at most 100"`
 	Invitee int         `json:"invitee_percent" doc:"As a new client"`
 	Inviter int         `json:"inviter_percent" doc:"For referred accounts"`
+	Agreed  int         `json:"agreed_percent,omitempty" doc:"Agreed with the client outside the rules"`
 	Step    int         `json:"step" doc:"Of the discount table; 0 for none"`
 	Until   models.Date `json:"until,omitempty" format:"date" doc:"The first day with another percentage; omitted when there is no discount today"`
 }

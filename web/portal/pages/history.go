@@ -93,9 +93,7 @@ func changeRowOf(c *billing.DiscountChange, end models.Date) changeRow {
 	if c.Kept {
 		row.Percent = "без изменений"
 	}
-	if c.Invitee > 0 && c.Inviter > 0 {
-		row.Parts = bothWords(c.Invitee, c.Inviter)
-	}
+	row.Parts = kindsWords(c.Invitee, c.Inviter, c.Agreed)
 	return row
 }
 
@@ -109,6 +107,10 @@ func changeReason(c *billing.DiscountChange) string {
 		return "Начала действовать скидка новому клиенту по коду-приглашению"
 	case billing.ChangeInviteeEnd:
 		return "Закончился срок скидки новому клиенту"
+	case billing.ChangeAgreedStart:
+		return "Начала действовать скидка по отдельной договоренности"
+	case billing.ChangeAgreedEnd:
+		return "Закончился срок скидки по отдельной договоренности"
 	case billing.ChangeRevoked:
 		return "Приглашение отозвано: за него скидка больше не действует"
 	case billing.ChangeTermination:

@@ -167,6 +167,9 @@ func discountOf(s *portal.Overview) discountView {
 	if c.Invitee > 0 {
 		v.Parts = append(v.Parts, ru.Percent(c.Invitee)+" новому клиенту по коду-приглашению")
 	}
+	if c.Agreed > 0 {
+		v.Parts = append(v.Parts, ru.Percent(c.Agreed)+" по отдельной договоренности")
+	}
 	return v
 }
 

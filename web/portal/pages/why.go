@@ -80,20 +80,33 @@ func lineNote(l *billing.ExplainedLine) string {
 	return ""
 }
 
-// partsWords is the two discounts of days with both; otherwise empty.
+// partsWords is the discounts of days with several, or with an agreed one; otherwise
+// empty.
 func partsWords(s billing.ExplainedDays) string {
-	if s.Invitee == 0 || s.Inviter == 0 {
-		return ""
-	}
-	words := bothWords(s.Invitee, s.Inviter)
-	if s.Invitee+s.Inviter > s.Percent {
+	words := kindsWords(s.Invitee, s.Inviter, s.Agreed)
+	if s.Invitee+s.Inviter+s.Agreed > s.Percent {
 		words += ", вместе не больше " + ru.Percent(s.Percent)
 	}
 	return words
 }
 
-func bothWords(invitee, inviter int) string {
-	return ru.Percent(inviter) + " за приведенных клиентов и " + ru.Percent(invitee) + " новому клиенту"
+// kindsWords names the discounts that make up a percentage, unless it is one of the
+// programme's own.
+func kindsWords(invitee, inviter, agreed int) string {
+	var kinds []string
+	if inviter > 0 {
+		kinds = append(kinds, ru.Percent(inviter)+" за приведенных клиентов")
+	}
+	if invitee > 0 {
+		kinds = append(kinds, ru.Percent(invitee)+" новому клиенту")
+	}
+	if agreed > 0 {
+		kinds = append(kinds, ru.Percent(agreed)+" по отдельной договоренности")
+	}
+	if len(kinds) < 2 && agreed == 0 {
+		return ""
+	}
+	return enumerated(kinds)
 }
 
 // inWords is the calculation in words: "19 дней по 40% и 11 дней по 60% — это
