@@ -9,7 +9,7 @@ import (
 )
 
 // lockDocuments lets one decision on a rejected document be taken at a time.
-const lockDocuments = 0x7265660006
+const lockDocuments advisoryLock = 0x7265660006
 
 // Resend requests that a document be published again, if may allows it, and
 // records who did it. found is false when the ledger has no such document.

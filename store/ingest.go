@@ -15,8 +15,8 @@ import (
 // start exclusively. So a fact is either visible to every chunk of the run or knows
 // that the period has started, and marks what it touches.
 const (
-	lockIngest    = 0x7265660001
-	lockPublisher = 0x7265660002
+	lockIngest    advisoryLock = 0x7265660001
+	lockPublisher advisoryLock = 0x7265660002
 )
 
 // Ingest stores a batch of messages in one transaction and returns what it did with each:

@@ -46,7 +46,7 @@ func (b *ingestion) lookUp(ctx context.Context) error {
 	b.known = lookups{invoices: map[string]knownInvoice{}, answers: map[answerKey]models.Money{}, periods: map[models.Period]periodBounds{}}
 	var batch pgcopy.Batch
 	batch.Exec("beginning a transaction", beginReadCommitted)
-	batch.Exec("passing the ingest barrier", passBarrier, int64(lockIngest))
+	batch.Exec("passing the ingest barrier", passBarrier, lockIngest.in(b.schema))
 	if len(b.facts.list) > 0 {
 		b.queueHoldTerms(&batch, readTerms)
 		b.facts.affected.queue(&batch)

@@ -31,7 +31,7 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 		_ = conn.Close()
 		return ctx, nil, false, err
 	}
-	l := leaderLock{conn: conn, raw: raw, token: rand.Text()}
+	l := leaderLock{conn: conn, raw: raw, key: lockPublisher.in(s.schema), token: rand.Text()}
 	if ok, err = l.acquire(ctx); err != nil || !ok {
 		_ = conn.Close()
 		if err != nil {
@@ -57,12 +57,13 @@ func (s *Store) Lead(ctx context.Context) (led context.Context, release func(), 
 type leaderLock struct {
 	conn  *sql.Conn
 	raw   *pgx.Conn
+	key   int64
 	token string
 }
 
 func (l leaderLock) acquire(ctx context.Context) (ok bool, err error) {
 	err = l.raw.QueryRow(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
-		int64(lockPublisher), l.token).Scan(&ok)
+		l.key, l.token).Scan(&ok)
 	return ok, err
 }
 
@@ -89,7 +90,7 @@ func (l leaderLock) held(ctx context.Context) (held bool, err error) {
 	defer cancel()
 	err = l.raw.QueryRow(ctx, `SELECT coalesce(current_setting('referral.leader', true), '') = $2 AND EXISTS (
 		SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-		AND classid = $1::bigint >> 32 AND objid = $1::bigint & 4294967295 AND objsubid = 1)`, int64(lockPublisher), l.token).Scan(&held)
+		AND classid = $1::bigint >> 32 AND objid = $1::bigint & 4294967295 AND objsubid = 1)`, l.key, l.token).Scan(&held)
 	return held, err
 }
 
@@ -98,6 +99,6 @@ func (l leaderLock) held(ctx context.Context) (held bool, err error) {
 func (l leaderLock) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), leadCheck)
 	defer cancel()
-	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1)", int64(lockPublisher))
+	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1)", l.key)
 	release(l.conn, l.raw)
 }

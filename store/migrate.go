@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
-	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,14 +16,14 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-func provider(db *sql.DB) (*goose.Provider, error) {
-	files, err := fs.Sub(migrations, "migrations")
+func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := s.schema.migrations()
 	if err != nil {
 		return nil, fmt.Errorf("opening the migrations: %w", err)
 	}
 	// Without the lock, half of several processes that start at once fail. They ask
 	// for it every second, for two hours: so long an index may take.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 7200))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 7200), lock.WithLockID(advisoryLock(lock.DefaultLockID).in(s.schema)))
 	if err != nil {
 		return nil, fmt.Errorf("making the migration lock: %w", err)
 	}
@@ -40,17 +40,26 @@ type Roles struct {
 
 // reportingViews is what people may read at a database prompt: documented in
 // docs/database.md.
-const reportingViews = "invoice_lines, adjustment_items, finance.months, finance.documents, finance.lines, finance.entitlements, finance.referrals, finance.audit"
+func (n schemaName) reportingViews() string {
+	views := []string{"invoice_lines", "adjustment_items"}
+	for _, view := range []string{"months", "documents", "lines", "entitlements", "referrals", "audit"} {
+		views = append(views, n.reporting()+"."+view)
+	}
+	return strings.Join(views, ", ")
+}
 
 // Migrate brings the schema to the newest version and returns it. Any number of
 // processes may do so at once. A newer schema is left as it is, and refused.
 func (s *Store) Migrate(ctx context.Context, roles Roles) (int64, error) {
+	if err := s.createSchema(ctx); err != nil {
+		return 0, err
+	}
 	if err := s.checkDatabase(ctx, toMigrate); err != nil {
 		return 0, err
 	}
 	db := stdlib.OpenDB(*s.unlimited)
 	defer db.Close() //nolint:errcheck // nothing is pending on it
-	p, err := provider(db)
+	p, err := s.provider(db)
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +78,7 @@ func (s *Store) Migrate(ctx context.Context, roles Roles) (int64, error) {
 // CheckSchema refuses a database whose schema is older or newer than this
 // program knows.
 func (s *Store) CheckSchema(ctx context.Context) error {
-	p, err := provider(s.sql)
+	p, err := s.provider(s.sql)
 	if err != nil {
 		return err
 	}
@@ -111,7 +120,7 @@ const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, 
 
 // lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
 // to change the rights of a table in two sessions.
-const lockGrants = 0x7265660004
+const lockGrants advisoryLock = 0x7265660004
 
 // grant gives the rights and takes back the excess in one step, so that there is
 // no moment at which the role could change the ledger.
@@ -119,7 +128,7 @@ func (s *Store) grant(ctx context.Context, roles Roles) error {
 	for _, role := range []struct {
 		name       string
 		statements func(string) []string
-	}{{roles.Service, serviceRights}, {roles.Reporting, reportingRights}} {
+	}{{roles.Service, s.schema.serviceRights}, {roles.Reporting, s.schema.reportingRights}} {
 		if role.name == "" {
 			continue
 		}
@@ -141,22 +150,22 @@ func (s *Store) grant(ctx context.Context, roles Roles) error {
 	return nil
 }
 
-func serviceRights(role string) []string {
+func (n schemaName) serviceRights(role string) []string {
 	return []string{
-		"GRANT USAGE ON SCHEMA public TO " + role,
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + role,
-		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + role,
+		"GRANT USAGE ON SCHEMA " + string(n) + " TO " + role,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + string(n) + " TO " + role,
+		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA " + string(n) + " TO " + role,
 		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + role,
 		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + role,
 	}
 }
 
-func reportingRights(role string) []string {
+func (n schemaName) reportingRights(role string) []string {
 	return []string{
-		"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM " + role,
-		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM " + role,
-		"GRANT USAGE ON SCHEMA public, finance TO " + role,
+		"REVOKE ALL ON ALL TABLES IN SCHEMA " + string(n) + " FROM " + role,
+		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA " + string(n) + " FROM " + role,
+		"GRANT USAGE ON SCHEMA " + string(n) + ", " + n.reporting() + " TO " + role,
 		"GRANT EXECUTE ON FUNCTION packed_field TO " + role,
-		"GRANT SELECT ON " + reportingViews + " TO " + role,
+		"GRANT SELECT ON " + n.reportingViews() + " TO " + role,
 	}
 }

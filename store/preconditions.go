@@ -37,7 +37,7 @@ type precondition struct {
 
 // preconditions are all that the program relies on and does not set itself. It needs no
 // extension.
-func preconditions() []precondition {
+func preconditions(schema schemaName) []precondition {
 	return []precondition{
 		{"version", anyPurpose, "current_setting('server_version_num')", checkVersion},
 		{"encoding", anyPurpose, "current_setting('server_encoding')", mustEqual("UTF8",
@@ -56,11 +56,11 @@ func preconditions() []precondition {
 			"standard_conforming_strings is %s; reset it for this role and database")},
 		{"timestamps", anyPurpose, "current_setting('integer_datetimes')", mustEqual("on",
 			"its timestamps are not integers (integer_datetimes is %s); use a server of the usual build")},
-		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", mustEqual("public",
-			"search_path leads to schema %s; it must lead to public, where the tables are")},
-		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false)::text", mustEqual("true",
-			"the role may not create tables in schema public (%s); run `referral migrate` as the owner of the schema")},
-		{"rights", toWork, missingRights, func(missing string) string {
+		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", mustEqual(string(schema),
+			"search_path leads to schema %s; it must lead to "+string(schema)+", where the tables are")},
+		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", mustEqual("true",
+			"the role may not create tables in schema "+string(schema)+" (%s); run `referral migrate` as the owner of the schema")},
+		{"rights", toWork, missingRights(schema), func(missing string) string {
 			if missing == "" {
 				return ""
 			}
@@ -94,17 +94,19 @@ func checkVersion(number string) string {
 
 // missingRights names the rights on tables and on the sequence that the role
 // lacks. Tables that are not there are for the check of the schema's version.
-var missingRights = fmt.Sprintf(`CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'USAGE') THEN
+func missingRights(schema schemaName) string {
+	return fmt.Sprintf(`CASE WHEN has_schema_privilege(to_regnamespace('%[1]s')::oid, 'USAGE') THEN
 	(SELECT coalesce(string_agg(lacking, ', '), '') FROM (
-		SELECT r || ' on ' || t AS lacking FROM unnest(string_to_array('%s', ' ')) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r
-		WHERE to_regclass('public.' || t) IS NOT NULL AND NOT has_table_privilege(to_regclass('public.' || t), r)
-			AND NOT (t = ANY (string_to_array('%s', ', ')) AND r IN ('UPDATE', 'DELETE'))
+		SELECT r || ' on ' || t AS lacking FROM unnest(string_to_array('%[2]s', ' ')) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r
+		WHERE to_regclass('%[1]s.' || t) IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.' || t), r)
+			AND NOT (t = ANY (string_to_array('%[3]s', ', ')) AND r IN ('UPDATE', 'DELETE'))
 		UNION ALL SELECT 'SELECT on goose_db_version'
-		WHERE to_regclass('public.goose_db_version') IS NOT NULL AND NOT has_table_privilege(to_regclass('public.goose_db_version'), 'SELECT')
+		WHERE to_regclass('%[1]s.goose_db_version') IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.goose_db_version'), 'SELECT')
 		UNION ALL SELECT 'USAGE on postings'
-		WHERE to_regclass('public.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('public.postings'), 'USAGE')
+		WHERE to_regclass('%[1]s.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('%[1]s.postings'), 'USAGE')
 		ORDER BY 1) l)
-	ELSE 'USAGE on schema public' END`, strings.Join(tablesOf(migrations), " "), appendOnlyTables)
+	ELSE 'USAGE on schema %[1]s' END`, schema, strings.Join(tablesOf(migrations), " "), appendOnlyTables)
+}
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
 
@@ -159,7 +161,7 @@ func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
 	defer closeQuietly(conn)
-	if err := checkSettings(ctx, conn, to); err != nil {
+	if err := s.checkSettings(ctx, conn, to); err != nil {
 		return err
 	}
 	return checkPooler(ctx, conn, config)
@@ -167,13 +169,13 @@ func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
 
 // CheckSettings is CheckDatabase for a scrape: it uses a connection of the pool.
 func (s *Store) CheckSettings(ctx context.Context) error {
-	err := s.statement(ctx, func(conn *pgx.Conn) error { return checkSettings(ctx, conn, toWork) })
+	err := s.statement(ctx, func(conn *pgx.Conn) error { return s.checkSettings(ctx, conn, toWork) })
 	s.dropSessionsOfUnfitDatabase(err)
 	return err
 }
 
-func checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
-	list := slices.DeleteFunc(preconditions(), func(p precondition) bool { return p.when&to == 0 })
+func (s *Store) checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
+	list := slices.DeleteFunc(preconditions(s.schema), func(p precondition) bool { return p.when&to == 0 })
 	queries := make([]string, len(list))
 	found, into := make([]string, len(list)), make([]any, len(list))
 	for i, p := range list {

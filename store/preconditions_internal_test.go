@@ -23,14 +23,14 @@ func TestVersionsAreJudged(t *testing.T) {
 func TestPreconditionsSayWhatIsWrong(t *testing.T) {
 	const found = "found-that"
 	names := map[string]bool{}
-	for _, p := range preconditions() {
+	for _, p := range preconditions(public) {
 		err := evaluate([]precondition{p}, []string{found})
 		if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), found) || names[p.name] || p.when == 0 {
 			t.Errorf("%s: %v", p.name, err)
 		}
 		names[p.name] = true
 	}
-	if err := evaluate(preconditions()[:1], []string{"150000"}); err != nil {
+	if err := evaluate(preconditions(public)[:1], []string{"150000"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -34,7 +34,7 @@ func (s *Store) Decide(ctx context.Context, d models.StaffDecision, act models.O
 	}
 	err = s.write(ctx, "deciding "+string(d.Kind)+" of "+d.Subject(), func(tx *tx) error {
 		var batch pgcopy.Batch
-		batch.Exec("passing the ingest barrier", passBarrier, int64(lockIngest))
+		batch.Exec("passing the ingest barrier", passBarrier, lockIngest.in(tx.schema))
 		tx.queueHoldTerms(&batch, readTerms)
 		var now time.Time // by the clock that dates the documents of the ledger
 		batch.Each("the time", func(v [][]byte) { now = pgcopy.Time(v[0]) }, "SELECT now()")

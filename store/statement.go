@@ -80,6 +80,6 @@ func (t *tx) scan(what string, into []any, sql string, args ...any) (found bool,
 }
 
 // lock takes one of the advisory locks that end with the transaction.
-func (t *tx) lock(what string, key int64) error {
-	return t.exec("locking "+what, "SELECT pg_advisory_xact_lock($1)", key)
+func (t *tx) lock(what string, lock advisoryLock) error {
+	return t.exec("locking "+what, "SELECT pg_advisory_xact_lock($1)", lock.in(t.schema))
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // Options say which database to use.
 type Options struct {
 	DSN              string
+	Schema           string // of the tables: lower case letters, digits and _; public when empty
 	MaxConnections   int
 	StatementTimeout time.Duration    // none when zero
 	ReadOnly         bool             // the database refuses every write
@@ -45,6 +47,7 @@ type Store struct {
 
 	topics atomic.Pointer[topicNumbers] // as far as this process has needed them
 
+	schema    schemaName
 	idle      int // connections kept
 	readOnly  bool
 	unfit     atomic.Bool     // when it was last looked at
@@ -65,9 +68,10 @@ func Open(o Options) (*Store, error) {
 		config.RuntimeParams["application_name"] = "referral"
 	}
 	config.OnPgError = onError(config.OnPgError, o.Rejected)
+	schema := schemaName(cmp.Or(o.Schema, string(public)))
 	direct, unlimited := config.Copy(), config.Copy()
-	direct.AfterConnect, unlimited.AfterConnect = settings(o.StatementTimeout, false), settings(0, false)
-	config.AfterConnect = settings(o.StatementTimeout, o.ReadOnly)
+	direct.AfterConnect, unlimited.AfterConnect = settings(schema, o.StatementTimeout, false), settings(schema, 0, false)
+	config.AfterConnect = settings(schema, o.StatementTimeout, o.ReadOnly)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))
 	idle := max(o.MaxConnections, 4)
@@ -86,7 +90,10 @@ func Open(o Options) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{sql: db, gorm: g, now: now, rehearsalCache: rehearsalCache{fault: o.RehearsalFault, room: rehearsalMemory}, idle: idle, readOnly: o.ReadOnly, direct: direct, unlimited: unlimited}, nil
+	return &Store{
+		sql: db, gorm: g, now: now, schema: schema, rehearsalCache: rehearsalCache{fault: o.RehearsalFault, room: rehearsalMemory}, idle: idle,
+		readOnly: o.ReadOnly, direct: direct, unlimited: unlimited,
+	}, nil
 }
 
 // onError reports rejections, and otherwise does what the driver does. A session
@@ -105,8 +112,11 @@ const readOnlyTransaction = "25006"
 
 // settings are made once a connection is open: a pooler refuses them as start
 // parameters. A timeout of zero is none.
-func settings(timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
+func settings(schema schemaName, timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
 	set := fmt.Sprintf("SET statement_timeout = %d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
+	if schema != public { // a search_path that leads elsewhere than to public is a mistake, and refused
+		set += "; SET search_path = " + string(schema)
+	}
 	if readOnly {
 		set += "; SET default_transaction_read_only = on"
 	}

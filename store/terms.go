@@ -16,7 +16,7 @@ const adoptChunk = 1000
 // lockTerms is held shared by what works by the terms in force, and exclusively to
 // change them. A lock of the row would not do: while shared locks overlap, an exclusive
 // one never gets through.
-const lockTerms = 0x7265660003
+const lockTerms advisoryLock = 0x7265660003
 
 // ErrOtherTerms says that another process has adopted other terms since this one
 // did: what it would derive and post by its own is not what is owed.
@@ -164,7 +164,7 @@ func (t *tx) queueHoldTerms(batch *pgcopy.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
-	batch.Exec("locking the terms", shareTerms, int64(lockTerms))
+	batch.Exec("locking the terms", shareTerms, lockTerms.in(t.schema))
 	batch.Query("asking for the terms in force", func(rows pgx.Rows) error {
 		inForce, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
 		if err == nil && inForce != *t.terms {
@@ -185,7 +185,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive models.Deriv
 		var n int
 		var last *int64
 		err := s.write(ctx, "deriving entitlements again", func(tx *tx) (err error) {
-			if err = tx.exec("locking the terms", shareTerms, int64(lockTerms)); err == nil {
+			if err = tx.exec("locking the terms", shareTerms, lockTerms.in(tx.schema)); err == nil {
 				err = tx.stillAdopting(digest)
 			}
 			if err == nil {

@@ -21,9 +21,10 @@ import (
 // tx is one transaction, seen by GORM and by pgx alike.
 type tx struct {
 	*gorm.DB
-	pgx   *pgx.Conn
-	now   time.Time
-	terms *string // that the process works by; nil for any
+	pgx    *pgx.Conn
+	schema schemaName
+	now    time.Time
+	terms  *string // that the process works by; nil for any
 }
 
 // The isolation levels in use. In read committed, each statement sees what has been
@@ -94,7 +95,7 @@ func (s *Store) session(ctx context.Context, fn func(*tx) error) error {
 	return s.onConnection(ctx, func(conn *sql.Conn, raw *pgx.Conn) error {
 		g := s.gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
 		g.Statement.ConnPool = conn
-		err := fn(&tx{DB: g, pgx: raw, now: s.now(), terms: s.terms.Load()})
+		err := fn(&tx{DB: g, pgx: raw, schema: s.schema, now: s.now(), terms: s.terms.Load()})
 		if rollBack(ctx, raw) && err == nil {
 			err = errors.New("a transaction was not committed")
 		}

@@ -90,7 +90,7 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.store, err = store.Open(store.Options{
-		DSN: string(c.Database.DSN), MaxConnections: c.Database.MaxConnections, StatementTimeout: c.Database.StatementTimeout,
+		DSN: string(c.Database.DSN), Schema: c.Database.Schema, MaxConnections: c.Database.MaxConnections, StatementTimeout: c.Database.StatementTimeout,
 		ReadOnly: readOnly, Now: a.now, RehearsalFault: a.countRehearsalCacheErrors(), Rejected: a.countRejectedStatements(),
 	})
 	if err != nil {

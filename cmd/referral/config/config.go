@@ -47,7 +47,7 @@ type Publisher struct {
 func Default() *Config {
 	return &Config{
 		Kafka:       defaultKafka(),
-		Database:    Database{MaxConnections: 10, StatementTimeout: time.Minute},
+		Database:    Database{Schema: "public", MaxConnections: 10, StatementTimeout: time.Minute},
 		HTTP:        HTTP{Cabinet: "127.0.0.1:8080", Finance: "127.0.0.1:8081", Admin: "127.0.0.1:9090"},
 		Cabinet:     defaultCabinet(),
 		Finance:     defaultFinance(),

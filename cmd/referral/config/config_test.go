@@ -344,6 +344,8 @@ func TestValidation(t *testing.T) {
 		{"kafka: {batch_size: 0}", "kafka.batch_size: 0 must be 1 to 10000"},
 		{"kafka: {linger: 1m}", "kafka.linger: 1m0s must be 0s to 10s"},
 		{"database: {max_connections: 2}", "database.max_connections: 2 is too few"},
+		{"database: {schema: Brand}", `database.schema: "Brand" is not the name of a schema`},
+		{"database: {schema: pg_brand}", `database.schema: "pg_brand" is not the name of a schema`},
 		{"database: {dsn: \"postgres://u:geheim@h:port/d\"}", "database.dsn: it cannot be read"},
 		{"database: {role: Robert'; drop}", "database.role:"},
 		{"database: {statement_timeout: 1ms}", "database.statement_timeout: 1ms must be 1s to 24h0m0s"},

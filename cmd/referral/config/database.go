@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,11 +12,14 @@ import (
 // Database is where the facts and the ledger are kept.
 type Database struct {
 	DSN              DSN           `yaml:"dsn"`
+	Schema           string        `yaml:"schema"`
 	MaxConnections   int           `yaml:"max_connections"`
 	Role             string        `yaml:"role"`           // that migrate grants to; empty for none
 	ReportingRole    string        `yaml:"reporting_role"` // that migrate lets read the views; empty for none
 	StatementTimeout time.Duration `yaml:"statement_timeout"`
 }
+
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,50}$`) // room is left for a suffix
 
 var roleName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
@@ -25,6 +29,9 @@ func (d *Database) validate(found *findings) {
 	// The error of pgx quotes what it cannot read, passwords included, so it is not shown.
 	if _, err := pgx.ParseConfig(string(d.DSN)); d.DSN != "" && err != nil {
 		found.add("database.dsn", "it cannot be read (and is not shown, because it may hold a password); %s", dsnExample)
+	}
+	if !schemaName.MatchString(d.Schema) || strings.HasPrefix(d.Schema, "pg_") {
+		found.add("database.schema", "%q is not the name of a schema: lower case letters, digits and _, at most 51, and not pg_…", d.Schema)
 	}
 	found.inRange("database.max_connections", d.MaxConnections, 2, 1000)
 	for setting, role := range map[string]string{"database.role": d.Role, "database.reporting_role": d.ReportingRole} {
