@@ -89,3 +89,13 @@ func Answer(answers []Result) (Result, bool) {
 	}
 	return last, len(answers) > 0
 }
+
+// LoneRow is a revision of an invoice, or an answer of billing, that only one of two
+// schemas has.
+type LoneRow struct {
+	AccountID  int64
+	What       string // revision or answer
+	Row        string // its key and its content, as a text
+	Elsewhere  bool   // the other schema has it
+	Provenance Provenance
+}

@@ -18,7 +18,7 @@ func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.Acc
 		l.uninvoiced = true
 		known, err := l.loadFacts(ctx)
 		if err == nil {
-			err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances)
+			err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances, l.queueProvenancesOfInvoices)
 		}
 		c = l.list[0]
 		found = known > 0 || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0
@@ -250,7 +250,7 @@ func (l *historyLoader) queueParked(batch *pgcopy.Batch) {
 	}, "SELECT "+parkedColumns+" FROM parked_accounts a WHERE account_id = ANY($1) AND "+parkedByLastRun+" ORDER BY account_id, period, invoice_id", l.ids)
 }
 
-// queueProvenances finds where the facts of the accounts came from.
+// queueProvenances finds where the facts of the accounts came from, but for invoices.
 func (l *historyLoader) queueProvenances(batch *pgcopy.Batch) {
 	l.topics = topicNames{}
 	batch.Each("topics", func(v [][]byte) { l.topics[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }, selectTopics)
@@ -268,6 +268,9 @@ func (l *historyLoader) queueProvenances(batch *pgcopy.Batch) {
 	}
 	batch.Each("the provenance of activations", func(v [][]byte) { activations[pgcopy.Int8(v[0])].Provenance = l.topics.unpack(v[1]) },
 		"SELECT seq, provenance FROM activations WHERE account_id = ANY($1)", l.ids)
+}
+
+func (l *historyLoader) queueProvenancesOfInvoices(batch *pgcopy.Batch) {
 	batch.Each("the provenance of invoices", func(v [][]byte) {
 		if inv := l.invoice(pgcopy.Int8(v[0]), string(v[1])); inv != nil && inv.Invoice.Revision == pgcopy.Int4(v[2]) {
 			inv.Provenance = l.topics.unpack(v[3])

@@ -33,38 +33,25 @@ func (s *Store) Decide(ctx context.Context, d models.StaffDecision, act models.O
 		return d, errors.New("a decision on a referral needs the approval of a second person")
 	}
 	err = s.write(ctx, "deciding "+string(d.Kind)+" of "+d.Subject(), func(tx *tx) error {
-		var batch pgcopy.Batch
-		batch.Exec("passing the ingest barrier", passBarrier, lockIngest.in(tx.schema))
-		tx.queueHoldTerms(&batch, readTerms)
-		var now time.Time // by the clock that dates the documents of the ledger
-		batch.Each("the time", func(v [][]byte) { now = pgcopy.Time(v[0]) }, "SELECT now()")
-		if err := batch.Send(ctx, tx.pgx); err != nil {
-			return err
-		}
-		concerned, err := tx.concernedBy(ctx, &d)
+		set, now, err := tx.lockConcerned(ctx, &d)
 		if err != nil {
 			return err
 		}
-		set := queueLocked(&batch, concerned.ids)
-		if err := batch.Send(ctx, tx.pgx); err != nil {
-			return err
-		}
-		// What was read before the locks may have changed until they were held.
-		if still, err := tx.concernedBy(ctx, &d); err != nil || !maps.Equal(still.ids, concerned.ids) || !maps.Equal(still.codes, concerned.codes) {
-			return errors.Join(err, errRetry)
-		}
-		set.Codes = concerned.codes
 		decided, err = check(set, d)
 		if err != nil {
 			return err
 		}
 		decided.DecidedAt = now
-		return tx.carryOut(ctx, set, decided, act, derive)
+		if err := tx.carryOut(ctx, set, decided, derive); err != nil {
+			return err
+		}
+		return tx.recordAction(act)
 	})
 	return decided, err
 }
 
-func (t *tx) carryOut(ctx context.Context, set *models.WorkingSet, d models.StaffDecision, act models.OperatorAction, derive models.DeriveFunc) error {
+// carryOut saves a decision and what it makes of the facts.
+func (t *tx) carryOut(ctx context.Context, set *models.WorkingSet, d models.StaffDecision, derive models.DeriveFunc) error {
 	var undoes *[16]byte
 	if d.Kind == models.DecisionUndo {
 		undoes = (*[16]byte)(&d.Undoes)
@@ -77,10 +64,33 @@ func (t *tx) carryOut(ctx context.Context, set *models.WorkingSet, d models.Staf
 		return err
 	}
 	markChanged(&batch, changes)
+	return batch.Send(ctx, t.pgx)
+}
+
+// lockConcerned locks what a decision may change behind the ingest barrier, and reads it
+// with the time by the clock that dates the documents of the ledger.
+func (t *tx) lockConcerned(ctx context.Context, d *models.StaffDecision) (set *models.WorkingSet, now time.Time, err error) {
+	var batch pgcopy.Batch
+	batch.Exec("passing the ingest barrier", passBarrier, lockIngest.in(t.schema))
+	t.queueHoldTerms(&batch, readTerms)
+	batch.Each("the time", func(v [][]byte) { now = pgcopy.Time(v[0]) }, "SELECT now()")
 	if err := batch.Send(ctx, t.pgx); err != nil {
-		return err
+		return nil, now, err
 	}
-	return t.recordAction(act)
+	concerned, err := t.concernedBy(ctx, d)
+	if err != nil {
+		return nil, now, err
+	}
+	set = queueLocked(&batch, concerned.ids)
+	if err := batch.Send(ctx, t.pgx); err != nil {
+		return nil, now, err
+	}
+	// What was read before the locks may have changed until they were held.
+	if still, err := t.concernedBy(ctx, d); err != nil || !maps.Equal(still.ids, concerned.ids) || !maps.Equal(still.codes, concerned.codes) {
+		return nil, now, errors.Join(err, errRetry)
+	}
+	set.Codes = concerned.codes
+	return set, now, nil
 }
 
 // concerned is the accounts that a decision may change: its own, its inviter, and the

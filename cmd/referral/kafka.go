@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -167,14 +166,14 @@ func (k cluster) awaitConsumed(ctx context.Context) error {
 		return err
 	}
 	defer closeClient()
-	var ends map[string]map[int]int64
+	var bounds map[string]map[int]offsetBounds
 	for {
 		consumed := false
-		if ends == nil {
-			ends, err = k.topicEnds(ctx, client)
+		if bounds == nil {
+			bounds, err = k.topicBounds(ctx, client)
 		}
-		if ends != nil {
-			consumed, err = k.consumed(ctx, client, ends)
+		if bounds != nil {
+			consumed, err = k.consumed(ctx, client, bounds)
 		}
 		if consumed {
 			return nil
@@ -195,8 +194,11 @@ func (k cluster) factTopics() decode.Topics {
 	}
 }
 
-// topicEnds is where the partitions of the topics end now, without empty partitions.
-func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (map[string]map[int]int64, error) {
+// offsetBounds is what a partition holds: the offsets from first to before end.
+type offsetBounds struct{ first, end int64 }
+
+// topicBounds is what the partitions of the topics hold now.
+func (k cluster) topicBounds(ctx context.Context, client *kafka.Client) (map[string]map[int]offsetBounds, error) {
 	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: k.factTopics().All()})
 	if err != nil {
 		return nil, fmt.Errorf("asking for the partitions: %w", err)
@@ -211,28 +213,30 @@ func (k cluster) topicEnds(ctx context.Context, client *kafka.Client) (map[strin
 	if err != nil {
 		return nil, fmt.Errorf("asking where the topics end: %w", err)
 	}
-	ends := map[string]map[int]int64{}
+	bounds := map[string]map[int]offsetBounds{}
 	for topic, partitions := range response.Topics {
-		ends[topic] = map[int]int64{}
+		bounds[topic] = map[int]offsetBounds{}
 		for _, p := range partitions {
 			if p.Error != nil {
 				return nil, fmt.Errorf("asking where %s/%d ends: %w", topic, p.Partition, p.Error)
 			}
-			if p.LastOffset > p.FirstOffset {
-				ends[topic][p.Partition] = p.LastOffset
-			}
+			bounds[topic][p.Partition] = offsetBounds{p.FirstOffset, p.LastOffset}
 		}
 	}
-	return ends, nil
+	return bounds, nil
 }
 
-// consumed tells whether the group has committed everything before the ends.
-func (k cluster) consumed(ctx context.Context, client *kafka.Client, ends map[string]map[int]int64) (bool, error) {
+// consumed tells whether the group has committed everything that the partitions hold.
+func (k cluster) consumed(ctx context.Context, client *kafka.Client, bounds map[string]map[int]offsetBounds) (bool, error) {
 	request := &kafka.OffsetFetchRequest{GroupID: k.Group, Topics: map[string][]int{}}
 	behind := 0 // partitions
-	for topic, partitions := range ends {
-		request.Topics[topic] = slices.Collect(maps.Keys(partitions))
-		behind += len(partitions)
+	for topic, partitions := range bounds {
+		for number, b := range partitions {
+			if b.end > b.first {
+				request.Topics[topic] = append(request.Topics[topic], number)
+				behind++
+			}
+		}
 	}
 	response, err := client.OffsetFetch(ctx, request)
 	if err != nil {
@@ -240,7 +244,7 @@ func (k cluster) consumed(ctx context.Context, client *kafka.Client, ends map[st
 	}
 	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
-			if end, asked := ends[topic][p.Partition]; asked && p.CommittedOffset >= end {
+			if p.CommittedOffset >= bounds[topic][p.Partition].end {
 				behind--
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -158,7 +159,11 @@ func (a *app) build(only []string) (*service, error) {
 }
 
 func (a *app) consumer() (*consumer.Consumer, error) {
-	k := a.kafka()
+	return a.consumerOf(a.kafka(), a.store, a.registry)
+}
+
+// consumerOf takes what arrives on the topics of a cluster to a store.
+func (a *app) consumerOf(k cluster, s consumer.Store, registerer prometheus.Registerer) (*consumer.Consumer, error) {
 	dialer, err := k.dialer()
 	if err != nil {
 		return nil, err
@@ -169,8 +174,8 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 		Currency: a.config.Programme.Currency,
 		Workers:  k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
 		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
-		Store:  a.store, Derive: a.programme.Derive(newCode),
-		Log: a.log, Registerer: a.registry, Now: a.now,
+		Store:  s, Derive: a.programme.Derive(newCode),
+		Log: a.log, Registerer: registerer, Now: a.now,
 	})
 }
 

@@ -13,11 +13,16 @@ import (
 
 	"referral/contact"
 	"referral/models"
+	"referral/signoff"
+	"referral/store"
 	"referral/web"
 	"referral/web/auth"
+	"referral/web/finance"
+	financeapi "referral/web/finance/api"
+	financepages "referral/web/finance/pages"
 	"referral/web/portal"
-	"referral/web/portal/api"
-	"referral/web/portal/pages"
+	portalapi "referral/web/portal/api"
+	portalpages "referral/web/portal/pages"
 )
 
 // servePortal serves the personal account until ctx is done.
@@ -54,11 +59,11 @@ func (a *app) portal(public string) (*auth.Authenticator, []auth.Route, http.Han
 		return nil, nil, nil, err
 	}
 	proxies := a.config.Cabinet.Limits.Proxies()
-	site, err := pages.New(pages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Proxies: proxies})
+	site, err := portalpages.New(portalpages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Proxies: proxies})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	jsonAPI, err := api.New(service, proxies)
+	jsonAPI, err := portalapi.New(service, proxies)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -88,7 +93,7 @@ func (a *app) portalService(public string) (portal.Service, error) {
 	})
 }
 
-func (a *app) authenticator(public string, site *pages.Pages) (*auth.Authenticator, error) {
+func (a *app) authenticator(public string, site *portalpages.Pages) (*auth.Authenticator, error) {
 	c := &a.config.Cabinet
 	signIn, err := c.SignIn.Auth()
 	if err != nil {
@@ -98,4 +103,52 @@ func (a *app) authenticator(public string, site *pages.Pages) (*auth.Authenticat
 		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: a.store, Page: site.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
+}
+
+// serveFinance serves the staff pages until ctx is done, if their sign-in is
+// configured.
+func (a *app) serveFinance(ctx context.Context) error {
+	if a.config.Finance.SignIn.Issuer == "" {
+		return nil
+	}
+	return serveSite(ctx, "http.finance", a.config.HTTP.Finance, a.finance)
+}
+
+// finance returns the staff pages: the authenticator and the handler of its routes.
+func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
+	c := &a.config.Finance
+	signer := a.signer()
+	signer.Progress = signoff.NoProgress
+	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne, Sign: signer.Close})
+	if err != nil {
+		return nil, nil, err
+	}
+	viewer, err := portalpages.NewViewer(portalpages.ViewerOptions{
+		Reader: portal.NewStaffReader(a.store, a.programme, a.config.Cabinet.Public(a.config.HTTP.Cabinet), a.now),
+		Now:    a.now, Zone: a.programme.Zone, Assets: financepages.PathPortalAssets,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	front, err := financepages.New(financepages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Portal: viewer})
+	if err != nil {
+		return nil, nil, err
+	}
+	signIn, err := c.SignIn.Auth()
+	if err != nil {
+		return nil, nil, err
+	}
+	authenticator, err := auth.New(auth.Options{
+		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Sessions: store.StaffSessions{Store: a.store}, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	jsonAPI, err := financeapi.New(service)
+	if err != nil {
+		return nil, nil, err
+	}
+	handler, err := authenticator.Mux(slices.Concat(front.Routes(), jsonAPI.Routes()))
+	return authenticator, handler, err
 }

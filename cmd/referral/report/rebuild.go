@@ -1,0 +1,40 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"referral/rebuild"
+)
+
+// RebuildTable writes what a comparison with the rebuilt state found.
+func RebuildTable(w io.Writer, r *rebuild.Result) {
+	fmt.Fprintf(w, "%s compared\n\n", Quantity(r.Accounts, "account"))
+	if len(r.Differences) == 0 {
+		fmt.Fprintln(w, "All facts, what was derived from them, and the ledger follow from the messages.")
+		return
+	}
+	meaning := []struct {
+		kind rebuild.Kind
+		text string
+	}{
+		{rebuild.Fact, "facts that differ: a message was lost, altered or never taken"},
+		{rebuild.Derived, "results that do not follow from the facts"},
+		{rebuild.Ledger, "breaks of the ledger with the rebuilt facts alone"},
+		{rebuild.Removed, "facts whose messages retention has removed, and no archive has"},
+		{rebuild.Unproven, "results that depend on such facts"},
+	}
+	var rows [][]string
+	for _, m := range meaning {
+		if n := r.Counts[m.kind]; n > 0 {
+			rows = append(rows, []string{string(m.kind), Count(n), m.text})
+		}
+	}
+	printTable(w, "Differences", []string{"kind", "number", "meaning"}, rows)
+	rows = nil
+	for i := range r.Differences {
+		d := &r.Differences[i]
+		rows = append(rows, []string{string(d.Kind), fmt.Sprint(d.AccountID), d.Subject, d.Living, d.Rebuilt, d.Source})
+	}
+	printTable(w, fmt.Sprintf("The first %s", Quantity(int64(len(rows)), "difference")), []string{"kind", "account", "what", "living", "rebuilt", "message"}, rows)
+}

@@ -1,0 +1,159 @@
+// Package rebuild makes the state again from the messages, in a schema of its own, and
+// compares it with the living one: whether what is owed follows from what was said.
+package rebuild
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"referral/archive"
+	"referral/consumer/decode"
+	"referral/models"
+)
+
+// Target is the schema that is rebuilt.
+type Target interface {
+	BeginRebuild(ctx context.Context, of string) (fresh bool, err error)
+	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
+	RebuiltSegments(ctx context.Context) ([]string, error)
+	RecordSegment(ctx context.Context, segment string) error
+	RepeatDecisions(ctx context.Context, from string, derive models.DeriveFunc) error
+	CopyLedger(ctx context.Context, from string) error
+}
+
+// Living is the schema that is rebuilt beside.
+type Living interface {
+	PortalRequests(ctx context.Context, see func(f models.Fact, late bool) error) error
+}
+
+// Options is what a rebuild works with. All fields are required.
+type Options struct {
+	Target  Target
+	Living  Living
+	Schema  string // of the living tables
+	Archive *archive.Reader
+	Topics  decode.Topics
+	Decoder *decode.Decoder
+	Derive  models.DeriveFunc
+	// Progress is told how many of the archive's messages have been taken.
+	Progress func(done, all int64)
+}
+
+// batchSize is how many messages go into one transaction.
+const batchSize = 2000
+
+// Run takes all messages of the archive. One that was ended before its end is continued
+// with the segment that it was at: facts are a set, so that taking some twice is harmless.
+//
+// Registrations come first, because requests to activate a code are judged by them, and
+// promo ends, terminations, invoices and answers last. The requests of one account keep
+// their order. Those that were made at the personal account, which no topic has, come
+// before or after those of the topic, as they did.
+func Run(ctx context.Context, o Options) error {
+	if _, err := o.Target.BeginRebuild(ctx, o.Schema); err != nil {
+		return err
+	}
+	r := rebuild{Options: o}
+	for _, s := range o.Archive.Segments {
+		r.all += s.Messages
+	}
+	done, err := o.Target.RebuiltSegments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		r.topic(done, o.Topics.Registered), r.requests(false), r.topic(done, o.Topics.Activation), r.requests(true),
+		r.topic(done, o.Topics.PromoEnded), r.topic(done, o.Topics.Terminated), r.topic(done, o.Topics.Invoices), r.topic(done, o.Topics.Results),
+		func(ctx context.Context) error { return o.Target.RepeatDecisions(ctx, o.Schema, o.Derive) },
+		func(ctx context.Context) error { return o.Target.CopyLedger(ctx, o.Schema) },
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type rebuild struct {
+	Options
+	done, all int64
+}
+
+func (r *rebuild) topic(done []string, topic string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, s := range r.Archive.Of(topic) {
+			if !slices.Contains(done, s.SHA256) {
+				if err := r.segment(ctx, s); err != nil {
+					return err
+				}
+			}
+			r.done += s.Messages
+			r.Progress(r.done, r.all)
+		}
+		return nil
+	}
+}
+
+func (r *rebuild) segment(ctx context.Context, s archive.Segment) error {
+	b := batch{ctx: ctx, rebuild: r}
+	err := r.Archive.Read(s, func(m models.Message) error {
+		b.taken++
+		return b.add(r.Decoder.Decode(m))
+	})
+	if err == nil {
+		err = b.send()
+	}
+	if err == nil {
+		err = r.Target.RecordSegment(ctx, s.SHA256)
+	}
+	if err != nil {
+		return fmt.Errorf("rebuilding from %s: %w", s.File, err)
+	}
+	return nil
+}
+
+func (r *rebuild) requests(late bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		b := batch{ctx: ctx, rebuild: r}
+		err := r.Living.PortalRequests(ctx, func(f models.Fact, isLate bool) error {
+			if isLate != late {
+				return nil
+			}
+			return b.add(models.DecodedMessage{Fact: &f})
+		})
+		if err == nil {
+			err = b.send()
+		}
+		if err != nil {
+			return fmt.Errorf("rebuilding from the requests at the personal account: %w", err)
+		}
+		return nil
+	}
+}
+
+// batch collects messages for one transaction.
+type batch struct {
+	*rebuild
+	ctx      context.Context //nolint:containedctx // it lives for one segment
+	messages []models.DecodedMessage
+	taken    int64 // of the segment
+}
+
+func (b *batch) add(m models.DecodedMessage) error {
+	b.messages = append(b.messages, m)
+	if len(b.messages) < batchSize {
+		return nil
+	}
+	return b.send()
+}
+
+func (b *batch) send() error {
+	if len(b.messages) == 0 {
+		return nil
+	}
+	_, err := b.Target.Ingest(b.ctx, b.messages, b.Derive)
+	b.messages = b.messages[:0]
+	b.Progress(b.done+b.taken, b.all)
+	return err
+}
