@@ -31,17 +31,21 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	b := startFaultServers(t)
 	undisturbed := b.play(t, fault{})
-	play := func(t *testing.T, f fault) {
+	play := func(t *testing.T, b *faultServers, f fault) {
+		t.Helper()
 		got := b.play(t, f)
 		if !maps.Equal(got.lines, undisturbed.lines) || !maps.Equal(got.packages, undisturbed.packages) {
 			t.Error("the ledger is not that of the undisturbed life")
 		}
 	}
 	for _, f := range serverFaults() {
-		t.Run(f.name, func(t *testing.T) { play(t, f) })
+		t.Run(f.name, func(t *testing.T) { play(t, b, f) })
 	}
+	t.Run("the primary database server fails over to its standby", func(t *testing.T) {
+		play(t, b.onPair(t), fault{breakOnce: (*faultyRun).failOver})
+	})
 	for _, f := range otherFaults() {
-		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, f) })
+		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, b, f) })
 	}
 }
 
@@ -58,6 +62,7 @@ type faultServers struct {
 	database *postgres.Server
 	broker   *kafkaserver.Broker
 	via      *cutproxy.Proxy
+	pair     *pair // in place of database; nil for none
 }
 
 func startFaultServers(t *testing.T) *faultServers {
@@ -76,6 +81,23 @@ func startFaultServers(t *testing.T) *faultServers {
 	closing(t, b.broker.Stop)
 	b.via.ForwardTo(b.broker.SASLAddr())
 	return b
+}
+
+func (b *faultServers) dsn(database string) string {
+	if b.pair != nil {
+		return b.pair.dsn(database)
+	}
+	return b.database.DSN(database)
+}
+
+// proxyTo is a proxy before the database of a life. One that has two servers is reached
+// directly.
+func (b *faultServers) proxyTo(t *testing.T, dsn string) *pgproxy.Proxy {
+	t.Helper()
+	if b.pair != nil {
+		return nil
+	}
+	return pgproxy.New(t, dsn)
 }
 
 func closing(t *testing.T, stop func() error) {
@@ -126,6 +148,7 @@ type faultyRun struct {
 	b        *faultServers
 	fault    fault
 	database *pgproxy.Proxy
+	serving  *server // the newest
 	r        *rand.Rand
 	broken   bool   // in this phase
 	clock    string // file that moves the clock of processes; empty for none
@@ -136,7 +159,7 @@ const twoMonths = 2
 // play lets the life go by, and gives what came out.
 func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	t.Helper()
-	w := newWorldOn(t, servers{b.database.DSN("postgres"), b.broker.Addr()})
+	w := newWorldOn(t, servers{b.dsn("postgres"), b.broker.Addr()})
 	w.must("migrate")
 	life, err := workload.New(workload.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
 	if err != nil {
@@ -144,7 +167,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	}
 	p := &faultyRun{
 		generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}, b: b, fault: f,
-		database: pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
+		database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 	}
 	w.deliver = p.send
 	before := b.via.Cuts()
@@ -156,9 +179,13 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 		f.between(p)
 	}
 	p.secondMonth()
-	p.database.DropPlan()
 	b.via.DropPlan()
-	if cuts := p.database.Cuts() + b.via.Cuts() - before; f.cutConnections != nil && cuts == 0 {
+	cuts := b.via.Cuts() - before
+	if p.database != nil {
+		p.database.DropPlan()
+		cuts += p.database.Cuts()
+	}
+	if f.cutConnections != nil && cuts == 0 {
 		t.Error("no connection was cut")
 	} else {
 		t.Logf("%d connections were cut", cuts)
@@ -239,12 +266,17 @@ func (p *faultyRun) taken() {
 // ends unasked.
 func (p *faultyRun) launch(args ...string) *server {
 	p.w.t.Helper()
+	dsn := p.w.setting("REFERRAL_DATABASE_DSN")
+	if p.database != nil {
+		dsn = p.database.DSN()
+	}
 	s := p.w.launch([]string{
-		"REFERRAL_DATABASE_DSN=" + p.database.DSN(), "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
+		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.broker.User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.broker.Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,
 	}, args...)
+	p.serving = s
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)

@@ -26,7 +26,11 @@ import (
 // Options say how to run a server.
 type Options struct {
 	Settings map[string]string // added to the server's configuration
-	Log      io.Writer         // gets progress; nil means none
+	Address  string            // host:port; a free one of this machine when empty
+	// StandbyOf has the server begin as a copy of another one that runs, and follow it
+	// until it is promoted.
+	StandbyOf *Server
+	Log       io.Writer // gets progress; nil means none
 }
 
 // Server is a running PostgreSQL.
@@ -45,17 +49,24 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	s := &Server{settings: o.Settings, password: rand.Text()}
+	s := &Server{settings: o.Settings, password: rand.Text(), address: o.Address}
 	var err error
 	if s.tool, err = toolcache.PostgreSQL(ctx, o.Log); err != nil {
 		return nil, err
 	}
-	if s.address, err = subprocess.FreeAddress(); err != nil {
-		return nil, err
+	if s.address == "" {
+		if s.address, err = subprocess.FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	prepare := s.initialise
+	if o.StandbyOf != nil {
+		s.password = o.StandbyOf.password
+		prepare = s.copyOf(o.StandbyOf)
 	}
 	s.Server, err = subprocess.StartServer(ctx, subprocess.Options{
 		Name: "postgres", Unprivileged: true,
-		Prepare: s.initialise, Command: s.server, Ready: s.ready,
+		Prepare: prepare, Command: s.server, Ready: s.ready,
 		// SIGINT disconnects the clients and writes a checkpoint, SIGQUIT does not.
 		Interrupt: syscall.SIGINT, Abort: syscall.SIGQUIT,
 	})
@@ -82,6 +93,48 @@ func (s *Server) initialise(ctx context.Context, dir string) error {
 		return fmt.Errorf("make a database cluster: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// copyOf makes a copy of a running server, which follows it once it is started.
+func (s *Server) copyOf(primary *Server) func(context.Context, string) error {
+	return func(ctx context.Context, dir string) error {
+		cmd := s.command(ctx, "pg_basebackup", "--pgdata="+dataIn(dir), "--dbname="+primary.DSN("postgres"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+		cmd.Dir, cmd.SysProcAttr = dir, subprocess.Unprivileged()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("copy the primary: %w\n%s", err, out)
+		}
+		return nil
+	}
+}
+
+// Address is the host:port of the server.
+func (s *Server) Address() string { return s.address }
+
+// Promote makes a standby a primary of its own.
+func (s *Server) Promote(ctx context.Context) error {
+	return s.execute(ctx, "SELECT pg_promote()")
+}
+
+// AwaitStandbys has every commit wait until that many standbys have it on their disks.
+func (s *Server) AwaitStandbys(ctx context.Context, n int) error {
+	names := ""
+	if n > 0 {
+		names = fmt.Sprintf("FIRST %d (*)", n)
+	}
+	return s.execute(ctx, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'", "SELECT pg_reload_conf()")
+}
+
+func (s *Server) execute(ctx context.Context, statements ...string) error {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
+		if _, err = conn.Exec(ctx, statement); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
 func (s *Server) server(ctx context.Context, dir string) *exec.Cmd {
