@@ -23,6 +23,8 @@ const (
 	DocumentRejected   DocumentState = "rejected"
 	DocumentResent     DocumentState = "resent"
 	DocumentWrittenOff DocumentState = "written_off"
+	// DocumentGivenBefore is a package that an older system has given.
+	DocumentGivenBefore DocumentState = "given_before"
 )
 
 // track is what happened to a document since it was posted.

@@ -312,6 +312,11 @@ func (p *Programme) pairPackage(list []ExplainedPackage, gone *models.AuditPacka
 			Words: "went out; the facts as they are now do not give it, and it is not taken back"})
 	}
 	e := &list[i]
+	if gone.Imported {
+		e.PackageID, e.GoneOut, e.Period, e.State = models.UUID{}, true, gone.Period, DocumentGivenBefore
+		e.Words = "an older system gave it on " + gone.GrantedOn.String()
+		return list
+	}
 	e.PackageID, e.GoneOut, e.Period, e.PostingPeriod = gone.ID, true, gone.Period, gone.PostingPeriod
 	e.InvoiceID, e.Published, e.Answer = gone.InvoiceID, gone.Published, p.answerOf(gone.Answers)
 	t := trackOf(&gone.DocumentHistory)

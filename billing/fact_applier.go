@@ -50,6 +50,8 @@ type FactApplier struct {
 	referrals   map[[2]int64]bool // that may have changed, by inviter and invitee
 	events      []models.OutboxEvent
 	codesIssued []*models.Account
+	codesTold   []*models.Account
+	noRequests  []*models.Activation
 	taken       int   // facts so far
 	repeated    []int // those that changed nothing
 }
@@ -71,14 +73,20 @@ func (fa *FactApplier) Apply(f *models.Fact) {
 		isNew = fa.register(f, data)
 	case models.PromoEnded:
 		a := fa.account(data.AccountID)
-		isNew = fa.keepEarliest(f, a, &a.PromoEndedAt, data.EndedAt, &a.Provenance.PromoEnded)
+		isNew = fa.keepEarliest(f, a, promoEndOf(a), data.EndedAt)
 	case models.Terminated:
 		a := fa.account(data.AccountID)
-		isNew = fa.keepEarliest(f, a, &a.TerminatedAt, data.TerminatedAt, &a.Provenance.Terminated)
+		isNew = fa.keepEarliest(f, a, terminationOf(a), data.TerminatedAt)
 	case models.ActivationRequested:
 		isNew = fa.request(f, data)
 	case models.StaffDecision:
 		isNew = fa.decide(f, data)
+	case models.ImportedAccount:
+		fa.importAccount(f, data)
+	case models.ImportedReferral:
+		fa.importReferral(f, data)
+	case models.AgreedDiscount:
+		fa.agree(f, data)
 	}
 	if !isNew {
 		fa.repeated = append(fa.repeated, fa.taken)
@@ -86,16 +94,44 @@ func (fa *FactApplier) Apply(f *models.Fact) {
 	fa.taken++
 }
 
-// keepEarliest keeps the earliest of the times heard of one kind, and where it was
-// heard.
-func (fa *FactApplier) keepEarliest(f *models.Fact, a *models.Account, known *time.Time, heard time.Time, from *models.Provenance) (isNew bool) {
-	kept := earliest(*known, heard)
-	if kept.Equal(*known) {
-		return false
+// accountTime is a time that is known of an account, and where it was heard.
+type accountTime struct {
+	known    *time.Time
+	from     *models.Provenance
+	imported models.Imported
+}
+
+func registrationOf(a *models.Account) accountTime {
+	return accountTime{&a.RegisteredAt, &a.Provenance.Registered, models.ImportedRegistration}
+}
+
+func promoEndOf(a *models.Account) accountTime {
+	return accountTime{&a.PromoEndedAt, &a.Provenance.PromoEnded, models.ImportedPromoEnd}
+}
+
+func terminationOf(a *models.Account) accountTime {
+	return accountTime{&a.TerminatedAt, &a.Provenance.Terminated, models.ImportedTermination}
+}
+
+// keepEarliest keeps the earliest of the times heard of one kind. Any message goes before
+// what an older system has told.
+func (fa *FactApplier) keepEarliest(f *models.Fact, a *models.Account, t accountTime, heard time.Time) (isNew bool) {
+	kept := heard
+	if a.Imported&t.imported == 0 {
+		kept = earliest(*t.known, heard)
+		if kept.Equal(*t.known) {
+			return false
+		}
 	}
+	a.Imported &^= t.imported
+	return fa.keep(f, a, t, kept)
+}
+
+// keep keeps a time and where it was heard.
+func (fa *FactApplier) keep(f *models.Fact, a *models.Account, t accountTime, kept time.Time) (isNew bool) {
 	own := models.Accepted(fa.set.Activations[a.ID])
 	promised := AwaitsPromoEnd(a, own)
-	*known, *from = kept, f.Provenance
+	*t.known, *t.from = kept, f.Provenance
 	if promised && !AwaitsPromoEnd(a, own) {
 		fa.settled[a.ID] = true
 	}
@@ -117,9 +153,10 @@ func (fa *FactApplier) account(id int64) *models.Account {
 func (fa *FactApplier) register(f *models.Fact, data models.Registered) (isNew bool) {
 	a := fa.account(data.AccountID)
 	first := !a.Registered()
-	isNew = fa.keepEarliest(f, a, &a.RegisteredAt, data.RegisteredAt, &a.Provenance.Registered)
-	if first || data.Profile.NewerThan(a.Profile) {
+	isNew = fa.keepEarliest(f, a, registrationOf(a), data.RegisteredAt)
+	if first || a.Imported&models.ImportedProfile != 0 || data.Profile.NewerThan(a.Profile) {
 		a.Profile, a.Provenance.Profile = data.Profile, f.Provenance
+		a.Imported &^= models.ImportedProfile
 		fa.changed[a.ID] = true
 		isNew = true
 	}
@@ -296,7 +333,7 @@ func (fa *FactApplier) deriveAgain(cause *models.Fact, accounts ...int64) {
 // Close derives again what the facts changed and says what is to be stored.
 func (fa *FactApplier) Close() models.Changes {
 	changes := models.Changes{
-		CodesIssued: fa.codesIssued, Activations: fa.activations,
+		CodesIssued: fa.codesIssued, CodesTold: fa.codesTold, Activations: fa.activations, NoRequests: fa.noRequests,
 		Entitlements: map[int64]models.Entitlements{}, Replaced: map[int64]models.Entitlements{}, Repeated: fa.repeated,
 	}
 	fa.sumUpReferrals(&changes)
@@ -383,6 +420,9 @@ func (fa *FactApplier) announceDiscount(f *models.Fact, id int64, kind models.Di
 // announce queues an event. Its id follows from what the fact that caused it says,
 // so that the same fact taken twice announces the same thing.
 func (fa *FactApplier) announce(f *models.Fact, kind models.OutboxEventType, id int64, data map[string]any, detail ...string) {
+	if isImported(f.Data) && kind != models.CodeIssued {
+		return // the client was told by the older system
+	}
 	name := fmt.Sprint(said(f.Data), kind, id, detail)
 	fa.events = append(fa.events, models.OutboxEvent{
 		ID: models.UUID(uuid.NewSHA1(namespace, []byte(name))), Type: kind, AccountID: id, At: f.At, Data: data,
@@ -414,6 +454,8 @@ func said(data models.FactData) string {
 		return fmt.Sprintf("activation %v", d.Key())
 	case models.StaffDecision:
 		return fmt.Sprint("decision ", d.ID, " ", d.Subject())
+	case models.ImportedAccount:
+		return fmt.Sprint("imported account ", d.AccountID)
 	case newTerms:
 		return fmt.Sprint("terms ", d.digest, " ", d.adopted.UnixMicro())
 	}

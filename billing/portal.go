@@ -311,6 +311,9 @@ func portalPackages(c *models.AccountHistory, entitlements models.Entitlements) 
 
 func packageState(p *models.AuditPackage) PackageState {
 	t := trackOf(&p.DocumentHistory)
+	if p.Imported {
+		return PackageCredited
+	}
 	switch t.state() {
 	case DocumentApplied:
 		return PackageCredited

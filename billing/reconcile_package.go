@@ -21,10 +21,11 @@ func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.
 		}
 	}
 	for i := range c.Packages {
-		p := &c.Packages[i]
-		if p.Period == r.period {
+		switch p := &c.Packages[i]; {
+		case p.Imported:
+		case p.Period == r.period:
 			r.onePackage(p, counts)
-		} else {
+		default:
 			r.leaveToOwnPeriod(PackageID(p.AccountID, p.SMS, p.Ordinal))
 		}
 	}

@@ -78,7 +78,7 @@ func (fa *FactApplier) choose(a *models.Account) *models.Activation {
 		return nil
 	}
 	for _, act := range fa.set.Activations[a.ID] {
-		if act.Reason == models.AlreadyActivated && fa.checkEligibility(a, act, false) == "" {
+		if act.Reason == models.AlreadyActivated && (fa.wasTold(act) || fa.checkEligibility(a, act, false) == "") {
 			act.Reason = ""
 		}
 		if act.Reason == "" {

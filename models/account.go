@@ -16,9 +16,22 @@ type Account struct {
 	RegisteredAt time.Time // earliest wins
 	PromoEndedAt time.Time // earliest wins
 	TerminatedAt time.Time // earliest wins
+	Imported     Imported  // which of these an older system has told
 
 	Provenance AccountProvenance
 }
+
+// Imported says which values of an account are those of an older system: they count until
+// a message says otherwise. As a number it has a bit for each.
+type Imported uint8
+
+// The values that an import has.
+const (
+	ImportedRegistration Imported = 1 << iota
+	ImportedPromoEnd
+	ImportedTermination
+	ImportedProfile
+)
 
 // AccountProvenance is where each value that counts came from. In a working set
 // it holds only what the batch has changed.

@@ -75,7 +75,8 @@ type AuditDocument struct {
 type AuditPackage struct {
 	SMSPackage
 	DocumentHistory
-	RunID int64
+	RunID    int64
+	Imported bool // an older system has given it: no run, and no answer of billing
 }
 
 // Answer is the answer that counts among several: the latest, and of two with the same

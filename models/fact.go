@@ -26,7 +26,8 @@ type Provenance struct {
 }
 
 // FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
-// StaffDecision, *Invoice or Result.
+// StaffDecision, *Invoice or Result, or what an older system has told: ImportedAccount,
+// ImportedReferral, ImportedPackage or AgreedDiscount.
 type FactData interface {
 	// Account is the account the fact is about; 0 when the message does not say.
 	Account() int64
@@ -58,6 +59,78 @@ type ActivationRequested struct {
 	RequestedAt time.Time
 }
 
+// ImportedAccount is what an older system knew of an account. What is zero it did not
+// say. Any message about the account goes before it.
+type ImportedAccount struct {
+	AccountID    int64
+	Name         string
+	TaxID        string
+	RegisteredAt time.Time
+	PromoEndsAt  time.Time // also one that is still to come
+	TerminatedAt time.Time
+	Code         string // in its normal form
+}
+
+// ImportedReferral says that an older system has accepted an account's code for another
+// one. It is not judged again.
+type ImportedReferral struct {
+	InviterID   int64
+	InviteeID   int64
+	ActivatedAt time.Time
+	Withdrawn   bool // it was told before, and is not any more
+}
+
+// ImportedPackage is an SMS package that an older system has given.
+type ImportedPackage struct {
+	AccountID int64
+	SMS       int
+	GivenOn   Date
+	Withdrawn bool
+}
+
+// AgreedDiscount is a discount that an older system has agreed with a client outside the
+// rules. Those of one account do not overlap.
+type AgreedDiscount struct {
+	AccountID int64
+	From, To  Date // [From, To)
+	Percent   int
+	Withdrawn bool
+}
+
+// Account is the account that was imported.
+func (f ImportedAccount) Account() int64 { return f.AccountID }
+
+// Account is the invitee.
+func (f ImportedReferral) Account() int64 { return f.InviteeID }
+
+// Account is the account that was given the package.
+func (f ImportedPackage) Account() int64 { return f.AccountID }
+
+// Account is the account that the discount was agreed with.
+func (f AgreedDiscount) Account() int64 { return f.AccountID }
+
+// Discount is the discount as entitlements hold it.
+func (f AgreedDiscount) Discount() Discount {
+	return Discount{AccountID: f.AccountID, Kind: Agreed, From: f.From, To: f.To, Percent: f.Percent}
+}
+
+// ImportCounts is what became of rows of an older system's files.
+type ImportCounts struct{ New, Changed, Same int64 }
+
+// ImportTotals is what an older system has told, by all imports.
+type ImportTotals struct {
+	Accounts    int64
+	Referrals   int64
+	Discounts   int64
+	PercentDays int64         // of the discounts
+	Packages    map[int]int64 // by size
+}
+
+// Add sums two parts.
+func (c ImportCounts) Add(o ImportCounts) ImportCounts {
+	return ImportCounts{c.New + o.New, c.Changed + o.Changed, c.Same + o.Same}
+}
+
 // Account is the registered account.
 func (f Registered) Account() int64 { return f.AccountID }
 
@@ -84,8 +157,9 @@ type WorkingSet struct {
 	Activations  map[int64][]*Activation // an account's own requests, by arrival
 	Referrals    map[int64][]Referral    // by inviter
 	Decisions    map[int64][]StaffDecision
-	Agreed       map[int64][]Discount   // agreed by an older system, by day
-	Entitlements map[int64]Entitlements // as stored before the batch
+	Agreed       map[int64][]Discount       // agreed by an older system, by day
+	Imported     map[int64]ImportedReferral // by invitee, as told before; only of a batch that imports
+	Entitlements map[int64]Entitlements     // as stored before the batch
 }
 
 // NewWorkingSet is an empty set.
@@ -97,6 +171,7 @@ func NewWorkingSet() *WorkingSet {
 		Referrals:    map[int64][]Referral{},
 		Decisions:    map[int64][]StaffDecision{},
 		Agreed:       map[int64][]Discount{},
+		Imported:     map[int64]ImportedReferral{},
 		Entitlements: map[int64]Entitlements{},
 	}
 }
@@ -109,9 +184,11 @@ type DeriveFunc = func(*WorkingSet, []*Fact) Changes
 type Changes struct {
 	Accounts     []*Account             // new or changed
 	CodesIssued  []*Account             // of them, those that have got their code
+	CodesTold    []*Account             // of them, those whose code an older system has issued
 	Activations  []*Activation          // new or newly judged
 	Referrals    []Referral             // new, or with another ActivatedAt or RevokedFrom
 	NoReferrals  []Referral             // of requests that are not accepted any more
+	NoRequests   []*Activation          // that an older system had told, and tells no more
 	Entitlements map[int64]Entitlements // those that have changed
 	Replaced     map[int64]Entitlements // what these were before
 	OutboxEvents []OutboxEvent

@@ -60,6 +60,9 @@ const (
 	ActionWithdraw OperatorActionKind = "withdraw"
 )
 
+// ActionImport has the digest of the files as its subject.
+const ActionImport OperatorActionKind = "import"
+
 // ActionSuspicionSeen has the beginning of the fingerprint of a suspicion as its subject,
 // and the note as its reason.
 const ActionSuspicionSeen OperatorActionKind = "suspicion-seen"

@@ -16,6 +16,7 @@ import (
 type Target interface {
 	BeginRebuild(ctx context.Context, of string) (fresh bool, err error)
 	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
+	Import(ctx context.Context, rows []models.Fact, derive models.DeriveFunc) (models.ImportCounts, error)
 	RebuiltSegments(ctx context.Context) ([]string, error)
 	RecordSegment(ctx context.Context, segment string) error
 	RepeatDecisions(ctx context.Context, from string, derive models.DeriveFunc) error
@@ -25,6 +26,7 @@ type Target interface {
 // Living is the schema that is rebuilt beside.
 type Living interface {
 	PortalRequests(ctx context.Context, see func(f models.Fact, late bool) error) error
+	ForEachImported(ctx context.Context, see func(models.Fact) error) error
 }
 
 // Options is what a rebuild works with. All fields are required.
@@ -46,7 +48,7 @@ const batchSize = 2000
 // Run takes all messages of the archive. One that was ended before its end is continued
 // with the segment that it was at: facts are a set, so that taking some twice is harmless.
 //
-// Registrations come first, because requests to activate a code are judged by them, and
+// What an older system told comes first. Then come registrations, because requests to activate a code are judged by them, and
 // promo ends, terminations, invoices and answers last. The requests of one account keep
 // their order. Those that were made at the personal account, which no topic has, come
 // before or after those of the topic, as they did.
@@ -63,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		r.topic(done, o.Topics.Registered), r.requests(false), r.topic(done, o.Topics.Activation), r.requests(true),
+		r.imports, r.topic(done, o.Topics.Registered), r.requests(false), r.topic(done, o.Topics.Activation), r.requests(true),
 		r.topic(done, o.Topics.PromoEnded), r.topic(done, o.Topics.Terminated), r.topic(done, o.Topics.Invoices), r.topic(done, o.Topics.Results),
 		func(ctx context.Context) error { return o.Target.RepeatDecisions(ctx, o.Schema, o.Derive) },
 		func(ctx context.Context) error { return o.Target.CopyLedger(ctx, o.Schema) },
@@ -78,6 +80,29 @@ func Run(ctx context.Context, o Options) error {
 type rebuild struct {
 	Options
 	done, all int64
+}
+
+// imports takes what an older system told, which no topic has. A repeat changes nothing.
+func (r *rebuild) imports(ctx context.Context) error {
+	var rows []models.Fact
+	send := func() error {
+		_, err := r.Target.Import(ctx, rows, r.Derive)
+		rows = rows[:0]
+		return err
+	}
+	err := r.Living.ForEachImported(ctx, func(f models.Fact) error {
+		if rows = append(rows, f); len(rows) < batchSize {
+			return nil
+		}
+		return send()
+	})
+	if err == nil && len(rows) > 0 {
+		err = send()
+	}
+	if err != nil {
+		return fmt.Errorf("rebuilding from what an older system told: %w", err)
+	}
+	return nil
 }
 
 func (r *rebuild) topic(done []string, topic string) func(context.Context) error {

@@ -107,6 +107,7 @@ func (l *historyLoader) assign(set *models.WorkingSet) {
 			c.Account = *a
 		}
 		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
+		c.Agreed = set.Agreed[id]
 		c.Decisions = append(c.Decisions, set.Decisions[id]...)
 		models.SortDecisions(c.Decisions)
 	}
@@ -227,6 +228,12 @@ func (l *historyLoader) queuePackages(batch *pgcopy.Batch) {
 		})
 	}, "SELECT "+packageColumns+", "+isPublished+`, posted_at, run_id
 		FROM sms_packages a WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
+	batch.Each("packages given before", func(v [][]byte) {
+		on := pgcopy.Date(v[3])
+		l.packages = append(l.packages, models.AuditPackage{Imported: true, SMSPackage: models.SMSPackage{
+			AccountID: pgcopy.Int8(v[0]), SMS: pgcopy.Int4(v[1]), Ordinal: pgcopy.Int4(v[2]), GrantedOn: on, Period: on.Period(), PostingPeriod: on.Period(),
+		}})
+	}, "SELECT account_id, sms, ordinal, given_on FROM imported_packages WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal", l.ids)
 }
 
 // queueUnnamedMonths reads the months in which an account has earned a package and that

@@ -43,6 +43,10 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 		d := readStaffDecision(v)
 		set.Decisions[d.AccountID] = append(set.Decisions[d.AccountID], d)
 	}, "SELECT "+staffDecisionColumns+" FROM staff_decisions WHERE account_id = ANY($1) ORDER BY decided_at, decision_id", ids)
+	batch.Each("agreed discounts", func(v [][]byte) {
+		d := readAgreed(v)
+		set.Agreed[d.AccountID] = append(set.Agreed[d.AccountID], d)
+	}, selectAgreed, ids)
 	texts := interner{}
 	batch.Each("discounts", func(v [][]byte) {
 		d := readDiscount(v, texts)
@@ -59,7 +63,7 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 	return set
 }
 
-const accountColumns = "account_id, code, name, tax_id, email, phone, promo_until, profile_at, registered_at, promo_ended_at, terminated_at"
+const accountColumns = "account_id, code, name, tax_id, email, phone, promo_until, profile_at, registered_at, promo_ended_at, terminated_at, imported"
 
 func readAccount(v [][]byte) *models.Account {
 	return &models.Account{
@@ -67,7 +71,7 @@ func readAccount(v [][]byte) *models.Account {
 		Profile: models.Profile{
 			Name: string(v[2]), TaxID: string(v[3]), Email: string(v[4]), Phone: string(v[5]), PromoUntil: string(v[6]), At: pgcopy.Time(v[7]),
 		},
-		RegisteredAt: pgcopy.Time(v[8]), PromoEndedAt: pgcopy.Time(v[9]), TerminatedAt: pgcopy.Time(v[10]),
+		RegisteredAt: pgcopy.Time(v[8]), PromoEndedAt: pgcopy.Time(v[9]), TerminatedAt: pgcopy.Time(v[10]), Imported: models.Imported(pgcopy.Int2(v[11])),
 	}
 }
 
@@ -113,11 +117,12 @@ func saveChanges(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) er
 // that have changed.
 const saveAccount = "INSERT INTO accounts (" + accountColumns + `,
 		registered_provenance, promo_ended_provenance, terminated_provenance, profile_provenance)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 	ON CONFLICT (account_id) DO UPDATE SET code = excluded.code,
 		name = excluded.name, tax_id = excluded.tax_id, email = excluded.email, phone = excluded.phone,
 		promo_until = excluded.promo_until, profile_at = excluded.profile_at,
 		registered_at = excluded.registered_at, promo_ended_at = excluded.promo_ended_at, terminated_at = excluded.terminated_at,
+		imported = excluded.imported,
 		registered_provenance = coalesce(excluded.registered_provenance, accounts.registered_provenance),
 		promo_ended_provenance = coalesce(excluded.promo_ended_provenance, accounts.promo_ended_provenance),
 		terminated_provenance = coalesce(excluded.terminated_provenance, accounts.terminated_provenance),
@@ -127,16 +132,23 @@ func saveAccounts(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
 	for _, a := range c.Accounts {
 		p, from := &a.Profile, &a.Provenance
 		batch.Exec("saving an account", saveAccount, a.ID, a.Code, p.Name, p.TaxID, p.Email, p.Phone, p.PromoUntil, nullTime(p.At),
-			nullTime(a.RegisteredAt), nullTime(a.PromoEndedAt), nullTime(a.TerminatedAt),
+			nullTime(a.RegisteredAt), nullTime(a.PromoEndedAt), nullTime(a.TerminatedAt), a.Imported,
 			numbers.pack(nil, from.Registered), numbers.pack(nil, from.PromoEnded), numbers.pack(nil, from.Terminated), numbers.pack(nil, from.Profile))
 	}
 	for _, a := range c.CodesIssued {
 		// A code that another account has violates the key, and the batch draws again.
 		batch.Exec("saving a code", "INSERT INTO codes (code, account_id) VALUES ($1, $2)", a.Code, a.ID)
 	}
+	for _, a := range c.CodesTold {
+		// One that the account had before, and that was replaced since, is there already.
+		batch.Exec("saving a code of an older system", "INSERT INTO codes (code, account_id) VALUES ($1, $2) ON CONFLICT (code) DO NOTHING", a.Code, a.ID)
+	}
 }
 
 func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
+	for _, a := range c.NoRequests {
+		batch.Exec("removing a request", "DELETE FROM activations WHERE account_id = $1 AND seq = $2", a.AccountID, a.Seq)
+	}
 	// What is refused now before what is accepted now, and decisions before new requests:
 	// an account has one accepted activation at a time.
 	for _, accepted := range []bool{false, true} {

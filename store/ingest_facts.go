@@ -78,8 +78,13 @@ func newAffectedAccounts() *affectedAccounts {
 func (r *affectedAccounts) addSubject(f *models.Fact) {
 	id := f.Data.Account()
 	r.subjects[id], r.ids[id] = true, true
-	if a, ok := f.Data.(models.ActivationRequested); ok {
-		r.addCode(a.Code, 0)
+	switch data := f.Data.(type) {
+	case models.ActivationRequested:
+		r.addCode(data.Code, 0)
+	case models.ImportedAccount:
+		r.addCode(data.Code, 0)
+	case models.ImportedReferral:
+		r.ids[data.InviterID] = true
 	}
 }
 
@@ -124,11 +129,11 @@ func (r *affectedAccounts) hasAsked(codes map[string]bool) bool {
 
 // lockWorkingSet reads the accounts that the facts may touch, locked, with their
 // records.
-func (b *ingestion) lockWorkingSet(ctx context.Context, r *affectedAccounts) (*models.WorkingSet, error) {
+func (t *tx) lockWorkingSet(ctx context.Context, r *affectedAccounts) (*models.WorkingSet, error) {
 	var batch pgcopy.Batch
 	if len(r.asked) > r.looked { // an account had entered other codes before
 		r.queueOwners(&batch, r)
-		if err := batch.Send(ctx, b.pgx); err != nil {
+		if err := batch.Send(ctx, t.pgx); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +141,7 @@ func (b *ingestion) lockWorkingSet(ctx context.Context, r *affectedAccounts) (*m
 	maps.Copy(locked.ids, r.subjects)
 	set := queueLocked(&batch, r.ids)
 	r.queueOwners(&batch, locked)
-	if err := batch.Send(ctx, b.pgx); err != nil {
+	if err := batch.Send(ctx, t.pgx); err != nil {
 		return nil, err
 	}
 	for id := range r.subjects {

@@ -19,11 +19,11 @@ const pendingPackages = "SELECT " + grantedMonth + ` AS month, count(*)
 	FROM package_grants g
 	WHERE g.granted_on < $1
 		AND NOT EXISTS (SELECT 1 FROM periods p WHERE p.period = ` + grantedMonth + `)
-		AND NOT EXISTS (SELECT 1 FROM sms_packages s WHERE s.account_id = g.account_id AND s.sms = g.sms AND s.ordinal = g.ordinal)
-		AND (SELECT count(*) FROM sms_packages s WHERE s.account_id = g.account_id AND s.sms = g.sms)
+		AND NOT EXISTS (SELECT 1 FROM given_packages s WHERE s.account_id = g.account_id AND s.sms = g.sms AND s.ordinal = g.ordinal)
+		AND (SELECT count(*) FROM given_packages s WHERE s.account_id = g.account_id AND s.sms = g.sms)
 			+ (SELECT count(*) FROM package_grants e WHERE e.account_id = g.account_id AND e.sms = g.sms
 				AND (e.granted_on, e.ordinal) < (g.granted_on, g.ordinal)
-				AND NOT EXISTS (SELECT 1 FROM sms_packages s WHERE s.account_id = e.account_id AND s.sms = e.sms AND s.ordinal = e.ordinal))
+				AND NOT EXISTS (SELECT 1 FROM given_packages s WHERE s.account_id = e.account_id AND s.sms = e.sms AND s.ordinal = e.ordinal))
 			< (SELECT count(*) FROM package_grants e WHERE e.account_id = g.account_id AND e.sms = g.sms)
 	GROUP BY 1`
 

@@ -184,5 +184,5 @@ func (l *inputLoader) loadSentPackages(ctx context.Context) error {
 	return pgcopy.Each(ctx, l.pgx, "posted packages", func(v [][]byte) {
 		c := l.account(pgcopy.Int8(v[0]))
 		c.Packages = append(c.Packages, models.SMSPackage{AccountID: c.AccountID, SMS: pgcopy.Int4(v[1]), Ordinal: pgcopy.Int4(v[2])})
-	}, "SELECT account_id, sms, ordinal FROM sms_packages WHERE account_id = ANY($1)", l.granted)
+	}, "SELECT account_id, sms, ordinal FROM given_packages WHERE account_id = ANY($1)", l.granted)
 }

@@ -90,7 +90,8 @@ func (t *tx) lockConcerned(ctx context.Context, d *models.StaffDecision) (set *m
 		return nil, now, errors.Join(err, errRetry)
 	}
 	set.Codes = concerned.codes
-	return set, now, nil
+	batch.Each("imported referrals", func(v [][]byte) { set.Imported[d.AccountID] = readImportedReferral(v) }, selectImportedReferrals, []int64{d.AccountID})
+	return set, now, batch.Send(ctx, t.pgx)
 }
 
 // concerned is the accounts that a decision may change: its own, its inviter, and the

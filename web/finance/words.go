@@ -64,12 +64,13 @@ var states = map[any]status{
 	"discounts":   {"Скидки", ""},
 	"packages":    {"Пакеты SMS", ""},
 
-	billing.DocumentPosted:     {"Не передан", "wait"},
-	billing.DocumentPublished:  {"Передан, ответа нет", "wait"},
-	billing.DocumentApplied:    {"Проведен", "good"},
-	billing.DocumentRejected:   {"Отклонен", "bad"},
-	billing.DocumentResent:     {"Передан повторно", "wait"},
-	billing.DocumentWrittenOff: {"Списан", "plain"},
+	billing.DocumentPosted:      {"Не передан", "wait"},
+	billing.DocumentPublished:   {"Передан, ответа нет", "wait"},
+	billing.DocumentApplied:     {"Проведен", "good"},
+	billing.DocumentRejected:    {"Отклонен", "bad"},
+	billing.DocumentResent:      {"Передан повторно", "wait"},
+	billing.DocumentWrittenOff:  {"Списан", "plain"},
+	billing.DocumentGivenBefore: {"Выдан прежней системой", "good"},
 
 	models.ResultNone:     {"ответа нет", ""},
 	models.ResultApplied:  {"проведен", ""},
@@ -103,6 +104,7 @@ var states = map[any]status{
 	models.ActionReject:          {"отклонил предложение", ""},
 	models.ActionWithdraw:        {"отозвал предложение", ""},
 	models.ActionSuspicionSeen:   {"посмотрел подозрение", ""},
+	models.ActionImport:          {"загрузил данные прежней системы", ""},
 	models.ActionSignIn:          {"вход", ""},
 	models.ActionConfiguration:   {"запуск с другими настройками", ""},
 
