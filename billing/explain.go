@@ -42,7 +42,14 @@ type ExplainedValues struct {
 type ExplainedProvenance struct {
 	Message *ExplainedMessage `json:"message,omitempty"`
 	Request *models.UUID      `json:"request,omitempty"`
-	At      time.Time         `json:"at"` // when the message was written, or the request first made
+	Row     *ExplainedRow     `json:"row,omitempty"` // of an older system's file
+	At      time.Time         `json:"at"`            // when the message was written, or the request first made
+}
+
+// ExplainedRow is a row of an older system's file.
+type ExplainedRow struct {
+	File string `json:"file"`
+	Line int64  `json:"line"`
 }
 
 // ExplainedMessage is the place of a message.
@@ -194,9 +201,12 @@ func (p *Programme) explainProvenance(from models.Provenance) *ExplainedProvenan
 		return nil
 	}
 	e := &ExplainedProvenance{At: p.inZone(from.At)}
-	if from.Topic == "" {
+	switch file := from.File(); {
+	case from.Topic == "":
 		e.Request = &from.Request
-	} else {
+	case file != "":
+		e.Row = &ExplainedRow{file, from.Offset}
+	default:
 		e.Message = &ExplainedMessage{from.Topic, from.Partition, from.Offset}
 	}
 	return e

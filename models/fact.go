@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Fact is something that happened. What it says identifies it, not the event that
 // brought it: the same fact in another event is a repeat.
@@ -23,6 +26,22 @@ type Provenance struct {
 	Origin            // of the message; zero for a request
 	Request UUID      // zero for a message
 	At      time.Time // when the message was written, or the request first made
+}
+
+// ImportedFrom is the topic of a fact that came in a file of an older system; its offset
+// is the line.
+func ImportedFrom(file string) string { return importTopic + file }
+
+const importTopic = "import:"
+
+// File is the file of an older system that a fact came in; empty for one that came
+// otherwise.
+func (o Origin) File() string {
+	file, imported := strings.CutPrefix(o.Topic, importTopic)
+	if !imported {
+		return ""
+	}
+	return file
 }
 
 // FactData is one of Registered, PromoEnded, Terminated, ActivationRequested,
@@ -124,6 +143,20 @@ type ImportTotals struct {
 	Discounts   int64
 	PercentDays int64         // of the discounts
 	Packages    map[int]int64 // by size
+}
+
+// ImportQuery is what rows of an older system's files ask of what is stored.
+type ImportQuery struct {
+	Accounts []int64  // whether they are known
+	Codes    []string // whose they are, in their normal form
+	Invitees []int64  // whose code they have used
+}
+
+// ImportKnown is the answers.
+type ImportKnown struct {
+	Accounts map[int64]bool
+	Owners   map[string]int64
+	Inviters map[int64]int64 // of codes that were accepted otherwise than by an import
 }
 
 // Add sums two parts.

@@ -31,6 +31,46 @@ func (s *Store) Import(ctx context.Context, rows []models.Fact, derive models.De
 	return m.counts, err
 }
 
+// PreviewImport says what Import would do with rows, and stores nothing.
+func (s *Store) PreviewImport(ctx context.Context, rows []models.Fact) (models.ImportCounts, error) {
+	for i := range rows {
+		rows[i].Data = inStoredForm(rows[i].Data)
+	}
+	var m importation
+	err := s.snapshot(ctx, "comparing rows of an older system", func(tx *tx) error {
+		m = importation{tx: tx, before: map[importKey]models.FactData{}}
+		affected := newAffectedAccounts()
+		for i := range rows {
+			affected.addSubject(&rows[i])
+		}
+		var batch pgcopy.Batch
+		m.queueBefore(&batch, sortedIDs(affected.subjects))
+		if err := batch.Send(ctx, tx.pgx); err != nil {
+			return err
+		}
+		m.compare(rows)
+		return nil
+	})
+	return m.counts, err
+}
+
+// ImportKnown answers what rows of an older system's files ask of what is stored.
+func (s *Store) ImportKnown(ctx context.Context, q models.ImportQuery) (known models.ImportKnown, err error) {
+	err = s.snapshot(ctx, "comparing an older system's files with what is stored", func(tx *tx) error {
+		known = models.ImportKnown{Accounts: map[int64]bool{}, Owners: map[string]int64{}, Inviters: map[int64]int64{}}
+		var batch pgcopy.Batch
+		batch.Each("known accounts", func(v [][]byte) { known.Accounts[pgcopy.Int8(v[0])] = true },
+			"SELECT account_id FROM accounts WHERE account_id = ANY($1)", q.Accounts)
+		batch.Each("owners of codes", func(v [][]byte) { known.Owners[string(v[0])] = pgcopy.Int8(v[1]) },
+			"SELECT code, account_id FROM codes WHERE code = ANY($1)", q.Codes)
+		batch.Each("inviters", func(v [][]byte) { known.Inviters[pgcopy.Int8(v[0])] = pgcopy.Int8(v[1]) },
+			`SELECT a.account_id, a.inviter_id FROM activations a WHERE a.account_id = ANY($1) AND a.status = 'accepted'
+			AND NOT EXISTS (SELECT FROM imported_referrals i WHERE i.account_id = a.account_id AND i.inviter_id = a.inviter_id AND i.activated_at = a.requested_at)`, q.Invitees)
+		return batch.Send(ctx, tx.pgx)
+	})
+	return known, err
+}
+
 // importation is a batch of rows on its way into the database.
 type importation struct {
 	*tx
@@ -104,7 +144,7 @@ func (m *importation) take(ctx context.Context, rows []models.Fact, derive model
 	}
 	for _, before := range m.before { // also the inviter that was told before
 		if r, ok := before.(models.ImportedReferral); ok {
-			affected.ids[r.InviterID] = true
+			affected.name(r.InviterID)
 		}
 	}
 	set, err := m.lockWorkingSet(ctx, affected)

@@ -64,6 +64,7 @@ func needsRules(f *models.Fact) bool {
 // of the codes that they enter now or have entered before.
 type affectedAccounts struct {
 	subjects map[int64]bool
+	named    map[int64]bool // by the facts, besides their subjects
 	ids      map[int64]bool
 	asked    map[string]bool  // codes, in their normal form
 	codes    map[string]int64 // their owners
@@ -71,7 +72,7 @@ type affectedAccounts struct {
 }
 
 func newAffectedAccounts() *affectedAccounts {
-	return &affectedAccounts{subjects: map[int64]bool{}, ids: map[int64]bool{}, asked: map[string]bool{}, codes: map[string]int64{}}
+	return &affectedAccounts{subjects: map[int64]bool{}, named: map[int64]bool{}, ids: map[int64]bool{}, asked: map[string]bool{}, codes: map[string]int64{}}
 }
 
 // addSubject adds the account that a fact is about, and the code that it enters.
@@ -84,9 +85,12 @@ func (r *affectedAccounts) addSubject(f *models.Fact) {
 	case models.ImportedAccount:
 		r.addCode(data.Code, 0)
 	case models.ImportedReferral:
-		r.ids[data.InviterID] = true
+		r.name(data.InviterID)
 	}
 }
+
+// name adds an account that a fact names besides its subject.
+func (r *affectedAccounts) name(id int64) { r.named[id], r.ids[id] = true, true }
 
 // addCode adds a code that an account enters, whose owner is known once it was accepted.
 func (r *affectedAccounts) addCode(code string, inviter int64) {
@@ -139,6 +143,7 @@ func (t *tx) lockWorkingSet(ctx context.Context, r *affectedAccounts) (*models.W
 	}
 	locked := newAffectedAccounts()
 	maps.Copy(locked.ids, r.subjects)
+	maps.Copy(locked.ids, r.named)
 	set := queueLocked(&batch, r.ids)
 	r.queueOwners(&batch, locked)
 	if err := batch.Send(ctx, t.pgx); err != nil {

@@ -47,6 +47,7 @@ var looking = map[string]struct {
 	"referral revoke":               {uses: [][]string{{"revoke", "901", "--dry-run"}, {"revoke", "902", "--from", "2026-04-10", "--dry-run", "--format", "json"}, {"revoke", "1", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral accept-code":          {uses: [][]string{{"accept-code", "885", "QQQQQQQQQ", "--on", "2026-04-10", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}, {"audit", "verify", "--period", "2026-04"}}},
+	"referral import":               {uses: [][]string{{"import", "testdata/import", "--dry-run"}, {"import", "testdata/import", "--dry-run", "--format", "json"}}, writes: "what an older system told, without --dry-run"},
 	"referral archive":              {writes: "the archive, or the topics"},
 	"referral rebuild":              {writes: "a schema of its own, and the archive"},
 	"referral version":              {uses: [][]string{{"version"}}},

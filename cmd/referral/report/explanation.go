@@ -121,7 +121,7 @@ func (w page) packages(e *billing.Explanation) {
 	var rows [][]string
 	for _, g := range e.Packages {
 		rows = append(rows, []string{
-			Count(int64(g.SMS)), fmt.Sprint(g.Ordinal), orElse(g.EarnedOn, "-"), orElse(g.Period, ""), g.InvoiceID, packageID(&g), delivery(g.GoneOut, g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
+			Count(int64(g.SMS)), fmt.Sprint(g.Ordinal), orElse(g.EarnedOn, "-"), orElse(g.Period, ""), g.InvoiceID, packageID(&g), delivery(packageID(&g) != "", g.Published, g.Answer, g.Decisions), g.Words, answerProvenance(g.Answer),
 		})
 	}
 	w.table("SMS packages", "none", []string{"SMS", "number", "earned on", "period", "invoice", "package", "billing", "", "answer came from"}, rows)
@@ -130,6 +130,9 @@ func (w page) packages(e *billing.Explanation) {
 func packageID(g *billing.ExplainedPackage) string {
 	if !g.GoneOut {
 		return ""
+	}
+	if g.PackageID == (models.UUID{}) {
+		return "" // an older system gave it
 	}
 	return g.PackageID.String()
 }
@@ -257,13 +260,16 @@ func delivery(gone, published bool, answer *billing.Answered, decided []billing.
 	return said
 }
 
-// provenance is the message or the request that a fact came in.
+// provenance is the message, the file or the request that a fact came in.
 func provenance(from *billing.ExplainedProvenance) string {
 	switch {
 	case from == nil:
 		return ""
 	case from.Message != nil:
 		return fmt.Sprintf("%s, partition %d, offset %d, %s", from.Message.Topic, from.Message.Partition, from.Message.Offset, moment(from.At, "no time"))
+	}
+	if from.Row != nil {
+		return fmt.Sprintf("%s, line %d, imported %s", from.Row.File, from.Row.Line, moment(from.At, "at no time"))
 	}
 	return fmt.Sprintf("personal account, request %s, %s", from.Request, moment(from.At, "no time"))
 }

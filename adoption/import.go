@@ -1,0 +1,303 @@
+package adoption
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"referral/models"
+)
+
+// Store is the methods of the storage that an import uses.
+type Store interface {
+	ImportKnown(ctx context.Context, q models.ImportQuery) (models.ImportKnown, error)
+	PreviewImport(ctx context.Context, rows []models.Fact) (models.ImportCounts, error)
+	Import(ctx context.Context, rows []models.Fact, derive models.DeriveFunc) (models.ImportCounts, error)
+	ForEachImported(ctx context.Context, see func(models.Fact) error) error
+	ImportTotals(ctx context.Context) (models.ImportTotals, error)
+}
+
+// Options is how files are imported. All fields but SkipBad are required.
+type Options struct {
+	Directory string
+	Store     Store
+	Derive    models.DeriveFunc
+	Zone      *time.Location
+	Now       time.Time
+	Sizes     []int // of the packages that the terms give
+	DryRun    bool  // nothing is stored
+	Remove    bool  // rows of earlier imports that the files do not have are withdrawn
+	// SkipBad gets the bad rows as CSV, and the others are imported; nil imports nothing
+	// when there is a bad one.
+	SkipBad io.Writer
+	// Progress is told what is done and how many rows it has come to.
+	Progress func(what string, rows int64)
+}
+
+// FileResult is what became of a file.
+type FileResult struct {
+	File    string `json:"file"`
+	Rows    int64  `json:"rows"`
+	New     int64  `json:"new"`
+	Changed int64  `json:"changed"`
+	Same    int64  `json:"same"`
+	Bad     int64  `json:"bad"`
+	// Missing is the rows of earlier imports that the file does not have any more. They
+	// stay, unless they are to be removed: then they are withdrawn, accounts excepted.
+	Missing int64 `json:"missing"`
+}
+
+// Result is what an import did.
+type Result struct {
+	DryRun      bool          `json:"dry_run"`
+	Imported    bool          `json:"imported"` // false when a bad row kept everything from being stored
+	Files       []FileResult  `json:"files"`
+	Packages    map[int]int64 `json:"packages,omitempty"` // in the database, by size
+	PercentDays int64         `json:"percent_days"`       // of the agreed discounts in the database
+	FaultCount  int64         `json:"fault_count"`
+	Faults      []Fault       `json:"faults"` // the first thousand
+}
+
+// Import checks the files as a whole and takes them. An error is of the directory, the
+// storage or a file that cannot be read at all; what is wrong in rows is in the result.
+func Import(ctx context.Context, o Options) (*Result, error) {
+	c := &check{o: &o, seed: maphash.MakeSeed()}
+	c.parser = parser{zone: o.Zone, today: models.DateOf(o.Now, o.Zone), sizes: map[int]bool{}}
+	for _, size := range o.Sizes {
+		c.parser.sizes[size] = true
+	}
+	if err := c.run(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(c.faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(kindNamed(a.File), kindNamed(b.File)), cmp.Compare(a.Line, b.Line))
+	})
+	r := &Result{DryRun: o.DryRun, FaultCount: c.count, Faults: c.faults}
+	for k := range kinds {
+		r.Files = append(r.Files, FileResult{File: files[k].name, Rows: c.rows[k], Bad: int64(len(c.bad[k]))})
+	}
+	if c.count > 0 && o.SkipBad == nil {
+		return r, nil
+	}
+	if err := o.writeBad(c); err != nil {
+		return nil, err
+	}
+	r.Imported = !o.DryRun
+	for k := range kinds {
+		if c.there[k] {
+			if err := o.take(ctx, k, c, &r.Files[k]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := o.missing(ctx, c, r); err != nil {
+		return nil, err
+	}
+	return r, o.totals(ctx, c, r)
+}
+
+// storeBatch is how many rows are stored in one transaction.
+const storeBatch = 1000
+
+// take stores the rows of a file that have no fault.
+func (o *Options) take(ctx context.Context, k kind, c *check, r *FileResult) error {
+	var batch []models.Fact
+	send := func() error {
+		counts, err := o.store(ctx, batch)
+		r.New, r.Changed, r.Same = r.New+counts.New, r.Changed+counts.Changed, r.Same+counts.Same
+		batch = batch[:0]
+		o.Progress("importing "+files[k].name, r.New+r.Changed+r.Same)
+		return err
+	}
+	err := o.each(k, &c.parser, func(row Row, data models.FactData, fault *Fault) error {
+		if fault != nil || c.bad[k][int32(row.Line)] { //nolint:gosec // as when it was checked
+			c.parser.faults = c.parser.faults[:0]
+			return nil
+		}
+		from := models.Provenance{Origin: models.Origin{Topic: models.ImportedFrom(files[k].name), Offset: int64(row.Line)}, At: o.Now}
+		if batch = append(batch, models.Fact{At: o.Now, Provenance: from, Data: data}); len(batch) < storeBatch {
+			return nil
+		}
+		return send()
+	})
+	if err == nil && len(batch) > 0 {
+		err = send()
+	}
+	return err
+}
+
+func (o *Options) store(ctx context.Context, rows []models.Fact) (models.ImportCounts, error) {
+	if o.DryRun {
+		return o.Store.PreviewImport(ctx, rows)
+	}
+	return o.Store.Import(ctx, rows, o.Derive)
+}
+
+// missing counts, and perhaps withdraws, what earlier imports have told and the files do
+// not. A file that is not there says nothing about its rows.
+func (o *Options) missing(ctx context.Context, c *check, r *Result) error {
+	for k := range kinds {
+		slices.SortFunc(c.entries[k], byEntry)
+	}
+	var gone []models.Fact
+	send := func() error {
+		_, err := o.store(ctx, gone)
+		gone = gone[:0]
+		return err
+	}
+	err := o.Store.ForEachImported(ctx, func(f models.Fact) error {
+		k := kindOf(f.Data)
+		if !c.there[k] || c.has(k, f.Data) {
+			return nil
+		}
+		r.Files[k].Missing++
+		if !o.Remove || k == accounts {
+			return nil
+		}
+		gone = append(gone, models.Fact{At: o.Now, Provenance: models.Provenance{Origin: models.Origin{Topic: models.ImportedFrom(files[k].name)}, At: o.Now}, Data: withdrawn(f.Data)})
+		if len(gone) < storeBatch {
+			return nil
+		}
+		return send()
+	})
+	if err == nil && len(gone) > 0 {
+		err = send()
+	}
+	return err
+}
+
+func kindOf(data models.FactData) kind {
+	switch data.(type) {
+	case models.ImportedAccount:
+		return accounts
+	case models.ImportedReferral:
+		return referrals
+	case models.ImportedPackage:
+		return packages
+	}
+	return discounts
+}
+
+func withdrawn(data models.FactData) models.FactData {
+	switch d := data.(type) {
+	case models.ImportedReferral:
+		d.Withdrawn = true
+		return d
+	case models.ImportedPackage:
+		d.Withdrawn = true
+		return d
+	case models.AgreedDiscount:
+		d.Withdrawn = true
+		return d
+	}
+	return data
+}
+
+// has tells whether a file has a row with the key of a stored one.
+func (c *check) has(k kind, data models.FactData) bool {
+	want := c.entryOf(data)
+	i, _ := slices.BinarySearchFunc(c.entries[k], want.account, func(e entry, id int64) int {
+		if e.account < id {
+			return -1
+		}
+		return 1
+	})
+	for ; i < len(c.entries[k]) && c.entries[k][i].account == want.account; i++ {
+		e := c.entries[k][i]
+		if k == accounts || k == referrals || e.day == want.day && (k == discounts || e.other == want.other) {
+			return true
+		}
+	}
+	return false
+}
+
+// totals counts again what the database holds, and compares it with the files.
+func (o *Options) totals(ctx context.Context, c *check, r *Result) error {
+	held, err := o.Store.ImportTotals(ctx)
+	if err != nil {
+		return err
+	}
+	r.Packages, r.PercentDays = held.Packages, held.PercentDays
+	if o.DryRun {
+		return nil
+	}
+	var given int64
+	for _, n := range held.Packages {
+		given += n
+	}
+	for k, n := range [kinds]int64{held.Accounts, held.Referrals, given, held.Discounts} {
+		f := r.Files[k]
+		expected := f.New + f.Changed + f.Same
+		if !o.Remove || kind(k) == accounts {
+			expected += f.Missing
+		}
+		if c.there[k] && n != expected {
+			return fmt.Errorf("the database holds %d rows of %s, and the files give %d: another import has run at the same time; import again", n, f.File, expected)
+		}
+	}
+	return nil
+}
+
+// writeBad writes the bad rows with what is wrong with them.
+func (o *Options) writeBad(c *check) error {
+	if o.SkipBad == nil || c.count == 0 {
+		return nil
+	}
+	why := map[[2]any]string{}
+	for _, f := range c.faults {
+		key := [2]any{f.File, f.Line}
+		if why[key] == "" {
+			why[key] = f.Text
+		}
+	}
+	out := csv.NewWriter(o.SkipBad)
+	if err := out.Write([]string{"file", "line", "fault", "row"}); err != nil {
+		return err
+	}
+	for k := range kinds {
+		err := o.each(k, &c.parser, func(row Row, _ models.FactData, _ *Fault) error {
+			c.parser.faults = c.parser.faults[:0]
+			if !c.bad[k][int32(row.Line)] { //nolint:gosec // as when it was checked
+				return nil
+			}
+			return out.Write(append([]string{files[k].name, fmt.Sprint(row.Line), why[[2]any{files[k].name, row.Line}]}, row.Fields()...))
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// Digest is the SHA-256 of the files, by which an import is recorded.
+func Digest(directory string) (string, error) {
+	whole := sha256.New()
+	for _, f := range files {
+		one := sha256.New()
+		file, err := os.Open(filepath.Join(directory, f.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(one, file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(whole, "%s %x\n", f.name, one.Sum(nil))
+	}
+	return hex.EncodeToString(whole.Sum(nil)), nil
+}
