@@ -314,7 +314,10 @@ type Stats struct {
 	Breaks             map[Period]int64         // of the last reconciliation
 	Lacking            map[Period]CountedAmount // accounts, and kopecks, entitled but not discounted, by the last reconciliation
 	Excess             map[Period]CountedAmount // accounts, and kopecks, discounted but not entitled
+	Parked             int64                    // accounts and invoices, by the last run of each period
+	Rejected           int64                    // documents whose rejection waits for a person
 	LastSuccess        time.Time
+	LastSettled        Period                  // the newest that was over when a run settled it with nothing parked; zero without any
 	RunOrders          map[RunOrderState]int64 // that have not ended
 	OldestOrder        time.Time               // of those; zero without any
 }

@@ -80,6 +80,9 @@ var (
 	descStale       = description("stale_accounts", "Accounts, counted once a period, that the nightly catch-up will settle again.")
 	descLetters     = description("dead_letters", "Dead letters that wait for a person: neither replayed nor discarded, or replayed and failed again.")
 	descLastSuccess = description("last_successful_run_timestamp_seconds", "When a run last ended without parked accounts, in any process.")
+	descLastSettled = description("last_settled_month_end_timestamp_seconds", "The end, a midnight of UTC, of the newest month that a run has settled since it was over, with nothing parked.")
+	descParked      = description("parked", "Accounts, and single invoices of other accounts, that the newest run of their period could not settle.")
+	descRejected    = description("rejected_documents", "Documents that billing has rejected and nobody has sent again or settled by hand.")
 	descHeld        = description("held_lines", "Invoice lines without a discount because their service is neither discounted nor excluded in the terms.", "service")
 	descRuns        = description("runs", "Runs by state: rehearsing, posting, braked or incomplete.", "state")
 	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of the period found. Commands do not change it.", "period")
@@ -95,7 +98,7 @@ var (
 // Describe names the gauges.
 func (g *Gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descHeld, descRuns, descBreaks,
+		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descLastSettled, descParked, descRejected, descHeld, descRuns, descBreaks,
 		descLackingN, descLacking, descExcessN, descExcess, descOrders, descOldestOrder, descWaiting,
 	} {
 		to <- d
@@ -121,8 +124,13 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	show(descPromised, f.Promised)
 	show(descStale, f.Stale)
 	show(descLetters, f.DeadLetters)
+	show(descParked, f.Parked)
+	show(descRejected, f.Rejected)
 	if !f.LastSuccess.IsZero() {
 		show(descLastSuccess, f.LastSuccess.Unix())
+	}
+	if f.LastSettled != 0 {
+		show(descLastSettled, f.LastSettled.End().Time().Unix())
 	}
 	for service, n := range f.Held {
 		show(descHeld, n, service)

@@ -43,7 +43,7 @@ func (s *figureSource) set(figures models.Stats, fails func() error) {
 
 var watched = []string{
 	"referral_programme_stats_timestamp_seconds", "referral_programme_stale_accounts", "referral_programme_last_successful_run_timestamp_seconds", "referral_programme_runs",
-	"referral_programme_reconciliation_breaks", "referral_programme_entitled_not_discounted_accounts", "referral_programme_entitled_not_discounted_kopecks",
+	"referral_programme_last_settled_month_end_timestamp_seconds", "referral_programme_reconciliation_breaks", "referral_programme_entitled_not_discounted_accounts", "referral_programme_entitled_not_discounted_kopecks",
 	"referral_programme_discounted_not_entitled_kopecks", "referral_panics_total",
 }
 
@@ -89,6 +89,7 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 		until(t, "2026-05-01 15:02")
 		shows("after a panic", panics("1")+read)
 
+		figures.LastSettled = 202604
 		figures.LastSuccess = time.Date(2026, 5, 1, 0, 10, 0, 0, time.UTC)
 		source.set(figures, nil)
 		until(t, "2026-05-01 15:03")
@@ -98,6 +99,9 @@ func TestFiguresSayWhenTheyWereRead(t *testing.T) {
 # HELP referral_programme_last_successful_run_timestamp_seconds When a run last ended without parked accounts, in any process.
 # TYPE referral_programme_last_successful_run_timestamp_seconds gauge
 referral_programme_last_successful_run_timestamp_seconds 1.7775942e+09
+# HELP referral_programme_last_settled_month_end_timestamp_seconds The end, a midnight of UTC, of the newest month that a run has settled since it was over, with nothing parked.
+# TYPE referral_programme_last_settled_month_end_timestamp_seconds gauge
+referral_programme_last_settled_month_end_timestamp_seconds 1.7775936e+09
 `)
 		if !strings.Contains(log.String(), "connection refused") || !strings.Contains(log.String(), "gauges_test.go") {
 			t.Errorf("logged: %s", log.String())

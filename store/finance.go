@@ -122,14 +122,13 @@ func (s *Store) FindAccounts(ctx context.Context, text string, account int64, do
 	}, searchQuery, text, account, owner.AccountID, owner.InvoiceID, searchLimit)
 }
 
-// rejectedQuery is documents whose latest answer is a rejection that nobody has
+// rejectedDocuments selects those whose latest answer is a rejection that nobody has
 // decided about: neither written off nor sent again since.
-const rejectedQuery = `SELECT r.account_id, r.adjustment_id, r.at, r.reason FROM results r
+const rejectedDocuments = `SELECT r.account_id, r.adjustment_id, r.at, r.reason FROM results r
 WHERE r.status = 'rejected'
 	AND NOT EXISTS (SELECT FROM results n WHERE n.adjustment_id = r.adjustment_id AND n.at > r.at)
 	AND NOT EXISTS (SELECT FROM document_write_offs w WHERE w.document_id = r.adjustment_id)
-	AND NOT EXISTS (SELECT FROM document_resends d WHERE d.document_id = r.adjustment_id AND d.rejected_at >= r.at)
-ORDER BY r.at, r.adjustment_id LIMIT $1`
+	AND NOT EXISTS (SELECT FROM document_resends d WHERE d.document_id = r.adjustment_id AND d.rejected_at >= r.at)`
 
 // Rejected is up to limit documents that billing has rejected and that wait for a
 // decision, the oldest first. Answers to documents that the ledger does not hold are
@@ -139,7 +138,7 @@ func (s *Store) Rejected(ctx context.Context, limit int) ([]models.RejectedDocum
 		err = row.Scan(&d.AccountID, (*[16]byte)(&d.DocumentID), &d.RejectedAt, &d.Reason)
 		d.RejectedAt = d.RejectedAt.UTC()
 		return d, err
-	}, rejectedQuery, limit)
+	}, rejectedDocuments+" ORDER BY r.at, r.adjustment_id LIMIT $1", limit)
 	if err != nil {
 		return nil, err
 	}

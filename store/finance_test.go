@@ -218,6 +218,9 @@ func TestRejectedDocumentsWaitForADecision(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if figures, err := l.Stats(t.Context()); err != nil || figures.Rejected != int64(len(list)) {
+			t.Errorf("the figures say that %d of %d wait, %v", figures.Rejected, len(list), err)
+		}
 		for _, d := range list {
 			if d.AccountID != 885 || d.Period != 202604 || d.Reason != "the invoice is closed" {
 				t.Errorf("found %+v", d)
@@ -342,7 +345,17 @@ func TestWhatIsParkedAndHeld(t *testing.T) {
 	if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].Period != 202604 || parked[0].Error == "" {
 		t.Errorf("parked are %+v, %v", parked, err)
 	}
+	if figures, err := l.Stats(t.Context()); err != nil || figures.Parked != 1 || figures.LastSettled != 0 {
+		t.Errorf("the figures say that %d are parked and %s is settled, %v", figures.Parked, figures.LastSettled, err)
+	}
 	l.settle(models.RunRequest{Period: 202604})
+	if figures, err := l.Stats(t.Context()); err != nil || figures.Parked != 0 || figures.LastSettled != 202604 {
+		t.Errorf("after a good run the figures say that %d are parked and %s is settled, %v", figures.Parked, figures.LastSettled, err)
+	}
+	l.exec("UPDATE runs SET started_at = '2026-04-30 11:00Z'")
+	if figures, err := l.Stats(t.Context()); err != nil || figures.LastSettled != 0 {
+		t.Errorf("a run before the end of the month settled %s, %v", figures.LastSettled, err)
+	}
 	if parked, err = l.ParkedNow(t.Context(), 10); err != nil || len(parked) != 0 {
 		t.Errorf("after a good run %+v are parked, %v", parked, err)
 	}

@@ -23,6 +23,8 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 			{&f.Promised, `SELECT count(*) FROM activations v JOIN accounts a USING (account_id)
 				WHERE v.status = 'accepted' AND v.revoked_from IS NULL AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL`},
 			{&f.Stale, "SELECT count(*) FROM stale s JOIN periods p USING (period) WHERE p.settled_at IS NOT NULL"},
+			{&f.Parked, "SELECT count(*) FROM parked_accounts a WHERE " + parkedByLastRun},
+			{&f.Rejected, "SELECT count(*) FROM (" + rejectedDocuments + ") r"},
 			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE state = 'waiting'"},
 			{&f.Accounts, "SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},
 		} {
@@ -34,6 +36,11 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 		batch.Each("runs", func(v [][]byte) { f.Runs[models.RunState(v[0])] = pgcopy.Int8(v[1]) },
 			"SELECT state, count(*) FROM runs WHERE state IN ('rehearsing', 'posting', 'braked', 'incomplete') GROUP BY state")
 		batch.Each("the last run", func(v [][]byte) { f.LastSuccess = pgcopy.Time(v[0]) }, "SELECT max(finished_at) FROM runs WHERE state = 'done'")
+		// The days here are those of UTC, and a month ends up to twelve hours before them
+		// where the programme is.
+		batch.Each("the last month settled", func(v [][]byte) { f.LastSettled = pgcopy.Period(v[0]) }, `SELECT max(period) FROM runs
+			WHERE state = 'done' AND started_at >= make_timestamptz(period / 100, period % 100, 1, 0, 0, 0) + interval '1 month' - interval '12 hours'
+			HAVING max(period) IS NOT NULL`)
 		batch.Each("reconciliations", func(v [][]byte) {
 			p := pgcopy.Period(v[0])
 			f.Breaks[p] = pgcopy.Int8(v[1])

@@ -24,7 +24,9 @@ type Options struct {
 	// Advisory checks are reported in the same way and do not make the process unready:
 	// what they check waits, while all other work goes on.
 	Advisory map[string]func(context.Context) error
-	Log      *slog.Logger
+	// Certificates are the files of certificates, by the setting that names them.
+	Certificates map[string]string
+	Log          *slog.Logger
 	// CheckTimeout is how long one check may take; 0 means 3 seconds.
 	CheckTimeout time.Duration
 }
@@ -64,6 +66,9 @@ func NewAdmin(o Options) (http.Handler, error) {
 	ready := newReadiness(o)
 	if err := o.Registerer.Register(ready); err != nil {
 		return nil, fmt.Errorf("web: registering the readiness metric: %w", err)
+	}
+	if err := o.Registerer.Register(certificates{o.Certificates, o.Log}); err != nil {
+		return nil, fmt.Errorf("web: registering the metric of certificates: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(o))

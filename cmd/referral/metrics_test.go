@@ -24,6 +24,7 @@ func scrape(t *testing.T) (*app, string) {
 	t.Helper()
 	a, _ := shut(t)
 	a.config.Kafka.Brokers = []string{"127.0.0.1:1"}
+	a.config.Cabinet.SignIn.Issuer, a.config.Cabinet.SignIn.ClientID, a.config.Cabinet.SignIn.ClientSecret = "http://127.0.0.1:1", "referral", "secret"
 	allRoutes(t, a)
 	if _, _, err := a.finance("127.0.0.1:8081"); err != nil {
 		t.Fatal(err)

@@ -119,7 +119,8 @@ func (a *app) serveHTTP(ctx context.Context, s *service, only []string) error {
 
 func (a *app) admin(s *service, only []string) (http.Handler, error) {
 	return web.NewAdmin(web.Options{
-		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(s, only), Advisory: advisoryChecks(s, only), Log: a.log,
+		Gatherer: a.registry, Registerer: a.registry, Checks: a.checks(s, only), Advisory: advisoryChecks(s, only),
+		Certificates: a.config.Certificates(), Log: a.log,
 	})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +88,26 @@ func TestOperatorTextIsOneLine(t *testing.T) {
 	} {
 		if status, _, complaint := said(t, args...); status != exitError || !strings.Contains(complaint, "must be one line of UTF-8 text") || strings.Count(complaint, "\n") != 1 {
 			t.Errorf("%q: status %d, %q", args, status, complaint)
+		}
+	}
+}
+
+// The commands of the runbook exist, with their flags and as many arguments.
+func TestTheRunbookNamesCommandsThatExist(t *testing.T) {
+	commands := regexp.MustCompile("`referral ([a-z][^`]*)`").FindAllStringSubmatch(projectFile(t, "docs", "runbook.md"), -1)
+	if len(commands) < 20 {
+		t.Fatalf("only %d commands are found", len(commands))
+	}
+	for _, command := range commands {
+		found, rest, err := newRoot(process{}).Find(strings.Fields(command[1]))
+		if err == nil {
+			err = found.ParseFlags(rest)
+		}
+		if err == nil {
+			err = found.ValidateArgs(found.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("docs/runbook.md names `referral %s`: %v", command[1], err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		options: o, public: strings.TrimSuffix(o.PublicURL, "/"), secure: strings.HasPrefix(o.PublicURL, "https://"),
 		client: newClient(), exchanges: make(chan struct{}, maxExchanges), seen: make(chan models.Session, maxSeenQueue),
-		metrics: newMetrics(o.Site, o.Registerer), log: o.Log,
+		metrics: newMetrics(o.Site, o.SignIn.Issuer != "", o.Registerer), log: o.Log,
 	}
 	a.health = health.New(health.Options{
 		Log: o.Log, Failing: "the OpenID provider cannot be reached, trying again", Recovered: "the OpenID provider answers again",

@@ -12,7 +12,9 @@ type metrics struct {
 	dropped  prometheus.Counter
 }
 
-func newMetrics(site string, r prometheus.Registerer) *metrics {
+// newMetrics registers the metrics of a site. That of the provider is there when one is
+// configured: without one, none is unavailable.
+func newMetrics(site string, configured bool, r prometheus.Registerer) *metrics {
 	m := &metrics{
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "referral_auth_rejected_requests_total", Help: "Requests that authentication or authorisation rejected, by reason.",
@@ -34,6 +36,10 @@ func newMetrics(site string, r prometheus.Registerer) *metrics {
 	for _, f := range signInFailures {
 		m.signIns.WithLabelValues(f.reason)
 	}
-	prometheus.WrapRegistererWith(prometheus.Labels{"site": site}, r).MustRegister(m.rejected, m.signIns, m.provider, m.dropped)
+	r = prometheus.WrapRegistererWith(prometheus.Labels{"site": site}, r)
+	r.MustRegister(m.rejected, m.signIns, m.dropped)
+	if configured {
+		r.MustRegister(m.provider)
+	}
 	return m
 }

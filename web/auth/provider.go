@@ -30,7 +30,7 @@ type providerMetadata struct {
 }
 
 const (
-	refreshInterval = time.Hour
+	refreshInterval = time.Minute
 	minBackoff      = time.Second
 	maxBackoff      = 30 * time.Second
 )

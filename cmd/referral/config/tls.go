@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"os"
 
 	"go.yaml.in/yaml/v3"
@@ -27,6 +28,17 @@ func (t *TLS) UnmarshalYAML(node *yaml.Node) error {
 	}
 	type section TLS
 	return node.Decode((*section)(t))
+}
+
+// Certificates are the files of certificates that the settings name, by setting.
+func (c *Config) Certificates() map[string]string {
+	smtp, smpp := &c.Invitations.Email.SMTP, &c.Invitations.SMS.SMPP.TLS
+	files := map[string]string{
+		"kafka.tls.ca_file": c.Kafka.TLS.CAFile, "kafka.tls.cert_file": c.Kafka.TLS.CertFile, "invitations.email.smtp.ca_file": smtp.CAFile,
+		"invitations.sms.smpp.tls.ca_file": smpp.CAFile, "invitations.sms.smpp.tls.cert_file": smpp.CertFile,
+	}
+	maps.DeleteFunc(files, func(_, file string) bool { return file == "" })
+	return files
 }
 
 // validate checks the section at a path.
