@@ -153,6 +153,9 @@ func (fa *FactApplier) account(id int64) *models.Account {
 func (fa *FactApplier) register(f *models.Fact, data models.Registered) (isNew bool) {
 	a := fa.account(data.AccountID)
 	first := !a.Registered()
+	if !a.ErasedAt.IsZero() {
+		data.Profile = models.Profile{}
+	}
 	isNew = fa.keepEarliest(f, a, registrationOf(a), data.RegisteredAt)
 	if first || a.Imported&models.ImportedProfile != 0 || data.Profile.NewerThan(a.Profile) {
 		a.Profile, a.Provenance.Profile = data.Profile, f.Provenance

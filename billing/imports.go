@@ -25,6 +25,9 @@ func (fa *FactApplier) importAccount(f *models.Fact, data models.ImportedAccount
 	fa.importTime(f, a, promoEndOf(a), data)
 	fa.importTime(f, a, terminationOf(a), data)
 	profile := models.Profile{Name: data.Name, TaxID: data.TaxID, At: data.RegisteredAt}
+	if !a.ErasedAt.IsZero() {
+		profile = models.Profile{}
+	}
 	replaceable := a.Profile == (models.Profile{}) || a.Imported&models.ImportedProfile != 0
 	if replaceable && profile != a.Profile {
 		a.Profile, a.Provenance.Profile = profile, f.Provenance

@@ -17,6 +17,7 @@ type Account struct {
 	PromoEndedAt time.Time // earliest wins
 	TerminatedAt time.Time // earliest wins
 	Imported     Imported  // which of these an older system has told
+	ErasedAt     time.Time // when its personal data were erased; no message brings them back
 
 	Provenance AccountProvenance
 }

@@ -63,6 +63,12 @@ const (
 // ActionImport has the digest of the files as its subject.
 const ActionImport OperatorActionKind = "import"
 
+// The subject of these is an account: its personal data are erased for good, or handed out.
+const (
+	ActionErase        OperatorActionKind = "erase"
+	ActionExportPerson OperatorActionKind = "export-personal-data"
+)
+
 // ActionSuspicionSeen has the beginning of the fingerprint of a suspicion as its subject,
 // and the note as its reason.
 const ActionSuspicionSeen OperatorActionKind = "suspicion-seen"

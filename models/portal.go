@@ -25,6 +25,7 @@ type Session struct {
 type ReferredAccount struct {
 	InviteeID   int64
 	Name        string
+	Erased      bool // its personal data were erased, the name among them
 	ActivatedAt time.Time
 	RevokedFrom Date // first day without effect; 0 while the referral is not revoked
 }

@@ -26,7 +26,7 @@ func (r *Retention) register(registerer prometheus.Registerer) {
 	vec := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "retention", Name: name, Help: help}, []string{"table"})
 	}
-	r.deleted = vec("deleted_rows_total", "Rows deleted because of their age, by table; invitations.recipient counts addresses erased.")
+	r.deleted = vec("deleted_rows_total", "Rows deleted because of their age, by table; invitations.recipient counts addresses erased, accounts.personal_data accounts whose personal data were.")
 	r.failures = vec("errors_total", "Failed deletions of old rows, by table. The next hour tries again.")
 	for table := range r.Keep {
 		r.deleted.WithLabelValues(table)

@@ -63,7 +63,7 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 	return set
 }
 
-const accountColumns = "account_id, code, name, tax_id, email, phone, promo_until, profile_at, registered_at, promo_ended_at, terminated_at, imported"
+const accountColumns = "account_id, code, name, tax_id, email, phone, promo_until, profile_at, registered_at, promo_ended_at, terminated_at, imported, erased_at"
 
 func readAccount(v [][]byte) *models.Account {
 	return &models.Account{
@@ -71,7 +71,7 @@ func readAccount(v [][]byte) *models.Account {
 		Profile: models.Profile{
 			Name: string(v[2]), TaxID: string(v[3]), Email: string(v[4]), Phone: string(v[5]), PromoUntil: string(v[6]), At: pgcopy.Time(v[7]),
 		},
-		RegisteredAt: pgcopy.Time(v[8]), PromoEndedAt: pgcopy.Time(v[9]), TerminatedAt: pgcopy.Time(v[10]), Imported: models.Imported(pgcopy.Int2(v[11])),
+		RegisteredAt: pgcopy.Time(v[8]), PromoEndedAt: pgcopy.Time(v[9]), TerminatedAt: pgcopy.Time(v[10]), Imported: models.Imported(pgcopy.Int2(v[11])), ErasedAt: pgcopy.Time(v[12]),
 	}
 }
 
@@ -117,7 +117,7 @@ func saveChanges(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) er
 // that have changed.
 const saveAccount = "INSERT INTO accounts (" + accountColumns + `,
 		registered_provenance, promo_ended_provenance, terminated_provenance, profile_provenance)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 	ON CONFLICT (account_id) DO UPDATE SET code = excluded.code,
 		name = excluded.name, tax_id = excluded.tax_id, email = excluded.email, phone = excluded.phone,
 		promo_until = excluded.promo_until, profile_at = excluded.profile_at,
@@ -132,7 +132,7 @@ func saveAccounts(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
 	for _, a := range c.Accounts {
 		p, from := &a.Profile, &a.Provenance
 		batch.Exec("saving an account", saveAccount, a.ID, a.Code, p.Name, p.TaxID, p.Email, p.Phone, p.PromoUntil, nullTime(p.At),
-			nullTime(a.RegisteredAt), nullTime(a.PromoEndedAt), nullTime(a.TerminatedAt), a.Imported,
+			nullTime(a.RegisteredAt), nullTime(a.PromoEndedAt), nullTime(a.TerminatedAt), a.Imported, nullTime(a.ErasedAt),
 			numbers.pack(nil, from.Registered), numbers.pack(nil, from.PromoEnded), numbers.pack(nil, from.Terminated), numbers.pack(nil, from.Profile))
 	}
 	for _, a := range c.CodesIssued {

@@ -44,11 +44,11 @@ func (s *Store) PreviewImport(ctx context.Context, rows []models.Fact) (models.I
 			affected.addSubject(&rows[i])
 		}
 		var batch pgcopy.Batch
-		m.queueBefore(&batch, sortedIDs(affected.subjects))
+		erased := m.queueBefore(&batch, sortedIDs(affected.subjects))
 		if err := batch.Send(ctx, tx.pgx); err != nil {
 			return err
 		}
-		m.compare(rows)
+		m.compare(rows, erased)
 		return nil
 	})
 	return m.counts, err
@@ -133,12 +133,12 @@ func (m *importation) take(ctx context.Context, rows []models.Fact, derive model
 		affected.addSubject(&rows[i])
 	}
 	ids := sortedIDs(affected.subjects)
-	m.queueBefore(&batch, ids)
+	erased := m.queueBefore(&batch, ids)
 	affected.queue(&batch)
 	if err := batch.Send(ctx, m.pgx); err != nil {
 		return err
 	}
-	changed := m.compare(rows)
+	changed := m.compare(rows, erased)
 	if len(changed) == 0 {
 		return nil
 	}
@@ -167,8 +167,12 @@ func (m *importation) take(ctx context.Context, rows []models.Fact, derive model
 	return m.writes.Send(ctx, m.pgx)
 }
 
-// queueBefore reads what was told of the accounts before.
-func (m *importation) queueBefore(batch *pgcopy.Batch, ids []int64) {
+// queueBefore reads what was told of the accounts before, and whose personal data were
+// erased.
+func (m *importation) queueBefore(batch *pgcopy.Batch, ids []int64) (erased map[int64]bool) {
+	erased = map[int64]bool{}
+	batch.Each("erased accounts", func(v [][]byte) { erased[pgcopy.Int8(v[0])] = true },
+		"SELECT account_id FROM accounts WHERE account_id = ANY($1) AND erased_at IS NOT NULL", ids)
 	known := func(data models.FactData) { m.before[keyOf(data)] = data }
 	batch.Each("imported accounts", func(v [][]byte) { known(readImportedAccount(v)) },
 		"SELECT account_id, name, tax_id, registered_at, promo_ends_at, terminated_at, code FROM imported_accounts WHERE account_id = ANY($1)", ids)
@@ -179,6 +183,7 @@ func (m *importation) queueBefore(batch *pgcopy.Batch, ids []int64) {
 		d := readAgreed(v)
 		known(models.AgreedDiscount{AccountID: d.AccountID, From: d.From, To: d.To, Percent: d.Percent})
 	}, selectAgreed, ids)
+	return erased
 }
 
 // selectImportedReferrals selects those of the invitees $1.
@@ -191,9 +196,14 @@ func readAgreed(v [][]byte) models.Discount {
 	return models.Discount{AccountID: pgcopy.Int8(v[0]), Kind: models.Agreed, From: pgcopy.Date(v[1]), To: pgcopy.Date(v[2]), Percent: pgcopy.Int2(v[3])}
 }
 
-// compare counts the rows, and returns those that say something else than before.
-func (m *importation) compare(rows []models.Fact) (changed []*models.Fact) {
+// compare counts the rows, and returns those that say something else than before. What
+// was erased is not told again.
+func (m *importation) compare(rows []models.Fact, erased map[int64]bool) (changed []*models.Fact) {
 	for i := range rows {
+		if a, ok := rows[i].Data.(models.ImportedAccount); ok && erased[a.AccountID] {
+			a.Name, a.TaxID = "", ""
+			rows[i].Data = a
+		}
 		data := rows[i].Data
 		before, known := m.before[keyOf(data)]
 		switch {
@@ -265,11 +275,6 @@ func (m *importation) save(f *models.Fact) {
 			ON CONFLICT (account_id, from_day) DO UPDATE SET to_day = excluded.to_day, percent = excluded.percent, provenance = excluded.provenance`,
 			d.AccountID, d.From.Time(), d.To.Time(), d.Percent, from)
 	}
-}
-
-// RecordImport records that a person has imported files.
-func (s *Store) RecordImport(ctx context.Context, act models.OperatorAction) error {
-	return s.write(ctx, "recording an import", func(tx *tx) error { return tx.recordAction(act) })
 }
 
 // ImportTotals counts what was imported by all imports.

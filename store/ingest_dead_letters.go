@@ -64,7 +64,8 @@ func (b *ingestion) storeReplayOutcome(i int, letter int64) {
 		letter, m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.At.UTC(), b.now, !failed, string(fault.Reason), validText(fault.Detail))
 }
 
-// storeDeadLetters keeps the messages that were rejected. A message delivered again, or
+// storeDeadLetters keeps the messages that were rejected. Of one about an account whose
+// personal data were erased the body is not kept. A message delivered again, or
 // replayed by a person, is the same dead letter.
 func (b *ingestion) storeDeadLetters(context.Context) error {
 	for i := range b.messages {
@@ -82,10 +83,12 @@ func (b *ingestion) storeDeadLetters(context.Context) error {
 			return fmt.Errorf("encoding the headers of a message: %w", err)
 		}
 		b.writes.Exec("storing a dead letter", `INSERT INTO dead_letters
-				(topic, partition, "offset", key, value, headers, sent_at, reason, detail, set_aside_at, event_type, state)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+				(topic, partition, "offset", key, value, headers, sent_at, reason, detail, set_aside_at, event_type, state, published_at)
+			SELECT $1::text, $2::integer, $3::bigint, $4::bytea, CASE WHEN erased THEN NULL ELSE $5::bytea END, CASE WHEN erased THEN '[]' ELSE $6::jsonb END,
+				$7::timestamptz, $8::text, $9::text, $10::timestamptz, $11::text, CASE WHEN erased THEN 'discarded' ELSE $12 END, CASE WHEN erased THEN $10 END
+			FROM (SELECT EXISTS (SELECT FROM accounts WHERE account_id = $13 AND erased_at IS NOT NULL) AS erased) e ON CONFLICT DO NOTHING`,
 			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, m.Value, headers, m.At, fault.Reason, validText(fault.Detail),
-			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting)
+			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting, models.KeyAccount(m.Key))
 	}
 	return nil
 }

@@ -114,3 +114,9 @@ func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	err := db.Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
 	return convert(records, (*operatorActionRecord).action), wrap(fmt.Sprintf("reading the recorded actions on %v", subjects), err)
 }
+
+// RecordAct records an act that changes nothing else, or that other transactions have
+// carried out.
+func (s *Store) RecordAct(ctx context.Context, act models.OperatorAction) error {
+	return s.write(ctx, "recording an act", func(tx *tx) error { return tx.recordAction(act) })
+}

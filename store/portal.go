@@ -113,7 +113,7 @@ func (s *Store) JoinWithoutCode(ctx context.Context, account int64) error {
 	return s.exec(ctx, "noting that an account takes part", "INSERT INTO memberships (account_id, entered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", account, s.now())
 }
 
-const referredQuery = `SELECT r.invitee_id, r.activated_at, r.revoked_from, coalesce(a.name, '') FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
+const referredQuery = `SELECT r.invitee_id, r.activated_at, r.revoked_from, coalesce(a.name, ''), a.erased_at IS NOT NULL FROM referrals r LEFT JOIN accounts a ON a.account_id = r.invitee_id
 	WHERE r.account_id = $1 AND (r.activated_at, r.invitee_id) < (coalesce($2::timestamptz, 'infinity'), $3::bigint)
 	ORDER BY r.activated_at DESC, r.invitee_id DESC LIMIT $4`
 
@@ -122,7 +122,7 @@ const referredQuery = `SELECT r.invitee_id, r.activated_at, r.revoked_from, coal
 func (s *Store) ReferredAccounts(ctx context.Context, inviter int64, after models.ReferralCursor, limit int) ([]models.ReferredAccount, error) {
 	return list(ctx, s, "reading an inviter's invitees", func(row pgx.CollectableRow) (r models.ReferredAccount, err error) {
 		var revoked *time.Time
-		err = row.Scan(&r.InviteeID, &r.ActivatedAt, &revoked, &r.Name)
+		err = row.Scan(&r.InviteeID, &r.ActivatedAt, &revoked, &r.Name, &r.Erased)
 		r.ActivatedAt, r.RevokedFrom = r.ActivatedAt.UTC(), nullDay(revoked)
 		return r, err
 	}, referredQuery, inviter, nullTime(after.ActivatedAt), after.InviteeID, limit)

@@ -45,7 +45,7 @@ func (s *Store) BeginRebuild(ctx context.Context, of string) (fresh bool, err er
 		if err := tx.copyTables(ctx, of, toldByNoTopic); err != nil {
 			return err
 		}
-		err := tx.exec("copying the codes of accounts", fmt.Sprintf("INSERT INTO accounts (account_id, code) SELECT account_id, code FROM %s.accounts WHERE code <> ''", of))
+		err := tx.exec("copying the codes of accounts and what was erased", fmt.Sprintf("INSERT INTO accounts (account_id, code, erased_at) SELECT account_id, code, erased_at FROM %s.accounts WHERE code <> '' OR erased_at IS NOT NULL", of))
 		if err != nil {
 			return err
 		}

@@ -71,14 +71,15 @@ func deleteOld(table, key, where, age string) retentionRule {
 }
 
 // RetentionTables is the names under which [Store.DeleteExpired] is told how long
-// to keep rows: those of the tables, and "invitations.recipient" for the addresses
-// of invitations, which are erased before the invitations are deleted.
+// to keep rows: those of the tables, "invitations.recipient" for the addresses of
+// invitations, which are erased before the invitations are deleted, and
+// "accounts.personal_data" for the personal data of accounts that left.
 func RetentionTables() []string {
 	var names []string
 	for _, r := range retentionRules {
 		names = append(names, r.table)
 	}
-	return names
+	return append(names, terminatedAccounts)
 }
 
 // DeleteExpired deletes the rows that are older than keep says of their table; 0
@@ -97,7 +98,15 @@ func (s *Store) DeleteExpired(ctx context.Context, keep map[string]time.Duration
 			note(r.table, rows, err)
 		}
 	}
+	if age := keep[terminatedAccounts]; age > 0 {
+		accounts, err := s.eraseTerminated(ctx, now.Add(-age))
+		note(terminatedAccounts, accounts, err)
+	}
 }
+
+// terminatedAccounts is the name under which DeleteExpired is told how long the personal
+// data of accounts that left are kept.
+const terminatedAccounts = "accounts.personal_data"
 
 func (s *Store) deleteOlder(ctx context.Context, r retentionRule, before time.Time) (rows int64, err error) {
 	for batch := int64(retentionBatch); batch == retentionBatch; rows += batch {

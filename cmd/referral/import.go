@@ -109,7 +109,7 @@ func (a *app) importFiles(ctx context.Context, directory string, f *importFlags)
 		return fmt.Errorf("import: %w", err)
 	}
 	if result.Imported {
-		if err := a.store.RecordImport(ctx, f.operator.action(models.ActionImport, digest)); err != nil {
+		if err := a.store.RecordAct(ctx, f.operator.action(models.ActionImport, digest)); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ type Store interface {
 	SimulationStore
 	RunStore
 	DecisionStore
+	PrivacyStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -88,7 +89,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{o: o}
-	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs(), s.decisionActs())
+	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs(), s.decisionActs(), s.privacyActs())
 	return s, nil
 }
 
@@ -118,6 +119,7 @@ func (s *Service) Find(ctx context.Context, text string) ([]models.FoundAccount,
 // Client is everything that support tells a client about.
 type Client struct {
 	Profile models.Profile
+	Erased  bool // its personal data were
 	Code    string
 	Today   billing.PortalView // what the client sees today
 	Why     billing.Explanation
@@ -147,7 +149,7 @@ func (s *Service) Client(ctx context.Context, account int64) (c Client, found bo
 	}
 	return Client{
 		Invitations: invitations, MoreInvitations: more,
-		Profile: history.Account.Profile, Code: history.Account.Code,
+		Profile: history.Account.Profile, Erased: !history.Account.ErasedAt.IsZero(), Code: history.Account.Code,
 		Today: s.o.Programme.PortalView(&history, s.o.Programme.Local(s.o.Now())), Why: s.o.Programme.Explain(&history),
 	}, true, nil
 }

@@ -105,6 +105,8 @@ var states = map[any]status{
 	models.ActionWithdraw:        {"отозвал предложение", ""},
 	models.ActionSuspicionSeen:   {"посмотрел подозрение", ""},
 	models.ActionImport:          {"загрузил данные прежней системы", ""},
+	models.ActionErase:           {"стер персональные данные", ""},
+	models.ActionExportPerson:    {"выгрузил персональные данные", ""},
 	models.ActionSignIn:          {"вход", ""},
 	models.ActionConfiguration:   {"запуск с другими настройками", ""},
 

@@ -48,11 +48,21 @@ func (r *reader) Friends(ctx context.Context, account int64, after string, limit
 	for i, f := range page.Items {
 		counts := models.Referral{RevokedFrom: f.RevokedFrom}.CountsOn(r.today())
 		friends[i] = Friend{
-			AccountID: f.InviteeID, Name: r.programme.FriendName(f.Name, r.today()), ActivatedOn: r.programme.Local(f.ActivatedAt),
+			AccountID: f.InviteeID, Name: r.friendName(&f), ActivatedOn: r.programme.Local(f.ActivatedAt),
 			Revoked: !counts,
 		}
 	}
 	return Page[Friend]{Items: friends, Next: page.Next}, err
+}
+
+// erasedName stands for the name of a client whose personal data were erased.
+const erasedName = "клиент удален"
+
+func (r *reader) friendName(f *models.ReferredAccount) string {
+	if f.Erased {
+		return erasedName
+	}
+	return r.programme.FriendName(f.Name, r.today())
 }
 
 func (r *reader) Changes(ctx context.Context, account int64, after string, limit int) (Page[billing.DiscountChange], error) {

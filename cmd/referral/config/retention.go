@@ -22,6 +22,7 @@ type Retention struct {
 	ParkedAccounts      time.Duration `yaml:"parked_accounts"`
 	RunOrders           time.Duration `yaml:"run_orders"`
 	RehearsedAmounts    time.Duration `yaml:"rehearsed_amounts"`
+	TerminatedAccounts  time.Duration `yaml:"terminated_accounts"` // their personal data
 }
 
 const day = 24 * time.Hour
@@ -31,6 +32,7 @@ func defaultRetention() Retention {
 		At: "15 * * * *", Sessions: day, ThrottlingCounters: day, AnsweredRequests: day, UnmatchedReceipts: day,
 		InvitationAddresses: 90 * day, Invitations: 400 * day, DeadLetters: 400 * day,
 		ScheduleSlots: 100 * day, Reconciliations: 400 * day, ParkedAccounts: 400 * day, RunOrders: 400 * day, RehearsedAmounts: 60 * day,
+		TerminatedAccounts: 3 * 365 * day,
 	}
 }
 
@@ -49,7 +51,7 @@ func (r *Retention) validate(found *findings, s *Schedule) {
 	for path, d := range map[string]time.Duration{
 		"retention.dead_letters": r.DeadLetters, "retention.schedule_slots": r.ScheduleSlots,
 		"retention.reconciliations": r.Reconciliations, "retention.parked_accounts": r.ParkedAccounts,
-		"retention.run_orders": r.RunOrders, "retention.rehearsed_amounts": r.RehearsedAmounts,
+		"retention.run_orders": r.RunOrders, "retention.rehearsed_amounts": r.RehearsedAmounts, "retention.terminated_accounts": r.TerminatedAccounts,
 	} {
 		if d != 0 {
 			found.lasts(path, d, 30*day, longest)
@@ -71,5 +73,6 @@ func (r *Retention) ByTable() map[string]time.Duration {
 		"sessions": r.Sessions, "staff_sessions": r.Sessions, "code_tries": r.ThrottlingCounters, "invitation_days": r.ThrottlingCounters, "client_requests": r.AnsweredRequests,
 		"invitation_parts": r.UnmatchedReceipts, "invitations.recipient": r.InvitationAddresses, "invitations": r.Invitations, "recipients": r.Invitations,
 		"dead_letters": r.DeadLetters, "slots": r.ScheduleSlots, "reconciliations": r.Reconciliations, "parked_accounts": r.ParkedAccounts, "run_orders": r.RunOrders, "rehearsed_amounts": r.RehearsedAmounts,
+		"accounts.personal_data": r.TerminatedAccounts,
 	}
 }

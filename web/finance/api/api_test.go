@@ -320,6 +320,7 @@ var access = map[string]struct {
 	"POST /acts/dead-letter-correct/{subject}": {"/acts/dead-letter-correct/x", accountant},
 	"POST /acts/revoke/{subject}":              {"/acts/revoke/x", accountant},
 	"POST /acts/accept-code/{subject}":         {"/acts/accept-code/x", []models.Role{models.RoleSupport, models.RoleFinance}},
+	"POST /acts/erase/{subject}":               {"/acts/erase/x", []models.Role{models.RoleSupport, models.RoleFinance}},
 	"POST /acts/undo/{subject}":                {"/acts/undo/x", accountant},
 	"POST /acts/dead-letter-discard/{subject}": {"/acts/dead-letter-discard/x", accountant},
 }

@@ -56,8 +56,8 @@ func (p *Pages) clientPortal(w http.ResponseWriter, r *http.Request, _ models.St
 
 type clientView struct {
 	finance.Client
-	Joined               bool // it has an accepted code
-	MayRevoke, MayAccept bool // this person
+	Joined                         bool // it has an accepted code
+	MayRevoke, MayAccept, MayErase bool // this person
 }
 
 // clientOf is the client whose account a path names.
@@ -78,7 +78,7 @@ func (p *Pages) client(w http.ResponseWriter, r *http.Request, staff models.Staf
 	if err != nil {
 		return err
 	}
-	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole)}
+	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole), MayErase: staff.HasAny(promisingRole)}
 	for i := range client.Why.Activations {
 		v.Joined = v.Joined || client.Why.Activations[i].Status == models.ActivationAccepted
 	}

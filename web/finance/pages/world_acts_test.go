@@ -21,6 +21,7 @@ type worldActs struct {
 	recorded []models.OperatorAction
 	replayed []models.Message
 	decided  []models.StaffDecision
+	erased   []int64
 	signed   []models.Signature
 }
 
