@@ -35,15 +35,19 @@ type check struct {
 	parser  parser
 	seed    maphash.Seed
 	entries [kinds][]entry
-	rows    [kinds]int64          // read
-	bad     [kinds]map[int32]bool // lines with faults
-	there   [kinds]bool           // whether the file exists
-	faults  []Fault               // the first maxFaults
-	count   int64                 // of all faults
+	rows    [kinds]int64            // read
+	bad     [kinds]map[int32]string // lines with faults, and the first of them
+	there   [kinds]bool             // whether the file exists
+	faults  []Fault                 // the first maxFaults
+	count   int64                   // of all faults
+	sums    sums                    // of what is stored in the end
 }
 
 func (c *check) add(f Fault) {
-	c.bad[kindNamed(f.File)][int32(f.Line)] = true //nolint:gosec // a file of so many lines is not read
+	line := int32(f.Line) //nolint:gosec // a file of so many lines is not read
+	if bad := c.bad[kindNamed(f.File)]; bad[line] == "" {
+		bad[line] = f.Text
+	}
 	if c.count++; len(c.faults) < maxFaults {
 		c.faults = append(c.faults, f)
 	}
@@ -57,7 +61,7 @@ func kindNamed(name string) kind {
 func (c *check) run(ctx context.Context) error {
 	found := false
 	for k := range kinds {
-		c.bad[k] = map[int32]bool{}
+		c.bad[k] = map[int32]string{}
 		if err := c.file(ctx, k); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -117,10 +121,20 @@ func (c *check) file(ctx context.Context, k kind) error {
 		return err
 	}
 	c.compare(k)
-	// What is bad does not count for the files behind.
-	c.entries[k] = slices.DeleteFunc(c.entries[k], func(e entry) bool { return c.bad[k][e.line] })
-	slices.SortFunc(c.entries[k], func(a, b entry) int { return cmp.Compare(a.account, b.account) })
+	slices.SortFunc(c.entries[k], byEntry)
+	c.leaveOutBad(k)
+	if k == discounts && !c.o.Remove {
+		if err := c.compareStored(ctx); err != nil {
+			return err
+		}
+		c.leaveOutBad(k)
+	}
 	return nil
+}
+
+// leaveOutBad forgets rows with faults: they do not count for what follows.
+func (c *check) leaveOutBad(k kind) {
+	c.entries[k] = slices.DeleteFunc(c.entries[k], func(e entry) bool { return c.bad[k][e.line] != "" })
 }
 
 func (c *check) entryOf(data models.FactData) entry {
@@ -259,6 +273,25 @@ func (c *check) adjacent(k kind, list []entry, contradict func(a, b entry) bool,
 			c.add(Fault{File: files[k].name, Line: int(b.line), Column: column, Text: fmt.Sprintf(text, a.line)})
 		}
 	}
+}
+
+// compareStored finds agreed discounts that have days in common with one that an earlier
+// import told, and that stays although the file does not have it.
+func (c *check) compareStored(ctx context.Context) error {
+	const k = discounts
+	return c.o.Store.ForEachImported(ctx, func(f models.Fact) error {
+		stored, ok := f.Data.(models.AgreedDiscount)
+		if !ok || c.has(k, stored) {
+			return nil
+		}
+		for _, e := range c.of(k, stored.AccountID) {
+			if e.day < stored.To && stored.From < models.Date(e.other) {
+				c.add(Fault{File: files[k].name, Line: int(e.line), Column: "first_day", Text: fmt.Sprintf(
+					"an earlier import has told a discount of %d %% from %s to %s, which stays: leave out its days, or use --remove-missing", stored.Percent, stored.From, stored.To-1)})
+			}
+		}
+		return nil
+	})
 }
 
 // cycles names referrals that lead back to where they began. Each invitee has one inviter

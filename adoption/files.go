@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"referral/models"
 )
@@ -55,6 +57,15 @@ var files = [kinds]file{
 		{"first_day", true, "first day with the discount"},
 		{"last_day", true, "last day with the discount"},
 	}, []string{"901,10,2026-03-01,2026-08-31"}, (*parser).discount},
+}
+
+// Columns is what the files may hold, by name.
+func Columns(see func(file string, c Column)) {
+	for _, f := range files {
+		for _, c := range f.columns {
+			see(f.name, c)
+		}
+	}
 }
 
 // Template is the files with their headers and example rows, by name.
@@ -112,10 +123,14 @@ func (p *parser) moment(row Row, column string) time.Time {
 		p.fault(row, column, "it must be a day such as 2026-04-20 or 20.04.2026, or a time such as 2026-04-20T12:00:00+03:00")
 		return time.Time{}
 	}
+	p.year(row, column, at)
+	return at
+}
+
+func (p *parser) year(row Row, column string, at time.Time) {
 	if !models.YearTaken(at.Year()) {
 		p.fault(row, column, "its year must be %d to %d", models.FirstYear, models.LastYear)
 	}
-	return at
 }
 
 // dayLayouts is how days are written: as here, and as a Russian spreadsheet does.
@@ -129,6 +144,7 @@ func (p *parser) day(row Row, column string) models.Date {
 	}
 	for _, layout := range dayLayouts {
 		if at, err := time.Parse(layout, text); err == nil {
+			p.year(row, column, at)
 			return models.DateOf(at, time.UTC)
 		}
 	}
@@ -136,19 +152,40 @@ func (p *parser) day(row Row, column string) models.Date {
 	return 0
 }
 
+// text is a field of at most so many characters.
+func (p *parser) text(row Row, column string, longest int) string {
+	text := row.Value(column)
+	if utf8.RuneCountInString(text) > longest {
+		p.fault(row, column, "it must have at most %d characters", longest)
+	}
+	return text
+}
+
+// The longest texts: of a name and a tax id as in messages, of a code as the personal
+// account takes it.
+const (
+	longestName  = 1000
+	longestTaxID = 200
+	longestCode  = 32
+)
+
 // code is the existing code in its normal form.
 func (p *parser) code(row Row) string {
-	const column, longest = "existing_code", 40
-	code := models.NormalCode(row.Value(column))
-	if len([]rune(code)) > longest {
-		p.fault(row, column, "it must have at most %d letters and digits", longest)
+	const column = "existing_code"
+	typed := p.text(row, column, longestCode)
+	code := models.NormalCode(typed)
+	switch {
+	case typed != "" && code == "":
+		p.fault(row, column, "it has no letter or digit")
+	case strings.ContainsFunc(code, func(r rune) bool { return !unicode.IsGraphic(r) }):
+		p.fault(row, column, "it has a character that cannot be typed")
 	}
 	return code
 }
 
 func (p *parser) account(row Row) models.FactData {
 	a := models.ImportedAccount{
-		AccountID: p.number(row, "account"), Name: row.Value("name"), TaxID: row.Value("tax_id"), RegisteredAt: p.moment(row, "registered"),
+		AccountID: p.number(row, "account"), Name: p.text(row, "name", longestName), TaxID: p.text(row, "tax_id", longestTaxID), RegisteredAt: p.moment(row, "registered"),
 		PromoEndsAt: p.moment(row, "promo_end"), TerminatedAt: p.moment(row, "terminated"), Code: p.code(row),
 	}
 	if !a.TerminatedAt.IsZero() && a.TerminatedAt.Before(a.RegisteredAt) {

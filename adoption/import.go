@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"time"
 
 	"referral/models"
@@ -72,7 +73,7 @@ type Result struct {
 // Import checks the files as a whole and takes them. An error is of the directory, the
 // storage or a file that cannot be read at all; what is wrong in rows is in the result.
 func Import(ctx context.Context, o Options) (*Result, error) {
-	c := &check{o: &o, seed: maphash.MakeSeed()}
+	c := &check{o: &o, seed: maphash.MakeSeed(), sums: sums{packages: map[int]int64{}}}
 	c.parser = parser{zone: o.Zone, today: models.DateOf(o.Now, o.Zone), sizes: map[int]bool{}}
 	for _, size := range o.Sizes {
 		c.parser.sizes[size] = true
@@ -121,11 +122,12 @@ func (o *Options) take(ctx context.Context, k kind, c *check, r *FileResult) err
 		return err
 	}
 	err := o.each(k, &c.parser, func(row Row, data models.FactData, fault *Fault) error {
-		if fault != nil || c.bad[k][int32(row.Line)] { //nolint:gosec // as when it was checked
+		if fault != nil || c.bad[k][int32(row.Line)] != "" { //nolint:gosec // as when it was checked
 			c.parser.faults = c.parser.faults[:0]
 			return nil
 		}
 		from := models.Provenance{Origin: models.Origin{Topic: models.ImportedFrom(files[k].name), Offset: int64(row.Line)}, At: o.Now}
+		c.sums.add(data)
 		if batch = append(batch, models.Fact{At: o.Now, Provenance: from, Data: data}); len(batch) < storeBatch {
 			return nil
 		}
@@ -147,9 +149,6 @@ func (o *Options) store(ctx context.Context, rows []models.Fact) (models.ImportC
 // missing counts, and perhaps withdraws, what earlier imports have told and the files do
 // not. A file that is not there says nothing about its rows.
 func (o *Options) missing(ctx context.Context, c *check, r *Result) error {
-	for k := range kinds {
-		slices.SortFunc(c.entries[k], byEntry)
-	}
 	var gone []models.Fact
 	send := func() error {
 		_, err := o.store(ctx, gone)
@@ -163,6 +162,7 @@ func (o *Options) missing(ctx context.Context, c *check, r *Result) error {
 		}
 		r.Files[k].Missing++
 		if !o.Remove || k == accounts {
+			c.sums.add(f.Data)
 			return nil
 		}
 		gone = append(gone, models.Fact{At: o.Now, Provenance: models.Provenance{Origin: models.Origin{Topic: models.ImportedFrom(files[k].name)}, At: o.Now}, Data: withdrawn(f.Data)})
@@ -207,19 +207,20 @@ func withdrawn(data models.FactData) models.FactData {
 // has tells whether a file has a row with the key of a stored one.
 func (c *check) has(k kind, data models.FactData) bool {
 	want := c.entryOf(data)
-	i, _ := slices.BinarySearchFunc(c.entries[k], want.account, func(e entry, id int64) int {
-		if e.account < id {
-			return -1
-		}
-		return 1
+	return slices.ContainsFunc(c.of(k, want.account), func(e entry) bool {
+		return k == accounts || k == referrals || e.day == want.day && (k == discounts || e.other == want.other)
 	})
-	for ; i < len(c.entries[k]) && c.entries[k][i].account == want.account; i++ {
-		e := c.entries[k][i]
-		if k == accounts || k == referrals || e.day == want.day && (k == discounts || e.other == want.other) {
-			return true
-		}
+}
+
+// of is the rows of an account. They are sorted by it.
+func (c *check) of(k kind, account int64) []entry {
+	all := c.entries[k]
+	first := sort.Search(len(all), func(i int) bool { return all[i].account >= account })
+	end := first
+	for end < len(all) && all[end].account == account {
+		end++
 	}
-	return false
+	return all[first:end]
 }
 
 // totals counts again what the database holds, and compares it with the files.
@@ -238,28 +239,48 @@ func (o *Options) totals(ctx context.Context, c *check, r *Result) error {
 	}
 	for k, n := range [kinds]int64{held.Accounts, held.Referrals, given, held.Discounts} {
 		f := r.Files[k]
-		expected := f.New + f.Changed + f.Same
+		expected := f.Rows - f.Bad
 		if !o.Remove || kind(k) == accounts {
 			expected += f.Missing
 		}
 		if c.there[k] && n != expected {
-			return fmt.Errorf("the database holds %d rows of %s, and the files give %d: another import has run at the same time; import again", n, f.File, expected)
+			return differs(f.File, "rows", n, expected)
 		}
 	}
+	for size, n := range held.Packages {
+		if expected := c.sums.packages[size]; c.there[packages] && n != expected {
+			return differs(files[packages].name, fmt.Sprintf("packages of %d SMS", size), n, expected)
+		}
+	}
+	if c.there[discounts] && held.PercentDays != c.sums.percentDays {
+		return differs(files[discounts].name, "percent-days", held.PercentDays, c.sums.percentDays)
+	}
 	return nil
+}
+
+func differs(file, what string, held, expected int64) error {
+	return fmt.Errorf("the database holds %d %s of %s, and the files give %d: a file was changed meanwhile, or another import has run at the same time; import again", held, what, file, expected)
+}
+
+// sums is what rows come to.
+type sums struct {
+	packages    map[int]int64 // by size
+	percentDays int64
+}
+
+func (s *sums) add(data models.FactData) {
+	switch d := data.(type) {
+	case models.ImportedPackage:
+		s.packages[d.SMS]++
+	case models.AgreedDiscount:
+		s.percentDays += int64(d.Percent) * int64(d.To-d.From)
+	}
 }
 
 // writeBad writes the bad rows with what is wrong with them.
 func (o *Options) writeBad(c *check) error {
 	if o.SkipBad == nil || c.count == 0 {
 		return nil
-	}
-	why := map[[2]any]string{}
-	for _, f := range c.faults {
-		key := [2]any{f.File, f.Line}
-		if why[key] == "" {
-			why[key] = f.Text
-		}
 	}
 	out := csv.NewWriter(o.SkipBad)
 	if err := out.Write([]string{"file", "line", "fault", "row"}); err != nil {
@@ -268,10 +289,11 @@ func (o *Options) writeBad(c *check) error {
 	for k := range kinds {
 		err := o.each(k, &c.parser, func(row Row, _ models.FactData, _ *Fault) error {
 			c.parser.faults = c.parser.faults[:0]
-			if !c.bad[k][int32(row.Line)] { //nolint:gosec // as when it was checked
+			fault := c.bad[k][int32(row.Line)] //nolint:gosec // as when it was checked
+			if fault == "" {
 				return nil
 			}
-			return out.Write(append([]string{files[k].name, fmt.Sprint(row.Line), why[[2]any{files[k].name, row.Line}]}, row.Fields()...))
+			return out.Write(append([]string{files[k].name, fmt.Sprint(row.Line), fault}, row.Fields()...))
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

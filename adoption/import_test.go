@@ -166,6 +166,18 @@ func TestFaults(t *testing.T) {
 			`accounts.csv line 5, terminated "2026-01-01": the account left before it was registered, on 2026-01-02`, `accounts.csv line 6, registered "2027-01-01": it is later than today`,
 			`accounts.csv line 7, registered "3026-01-01": its year must be 1900 to 2999`, `accounts.csv line 7, registered "3026-01-01": it is later than today`,
 		}},
+		{"texts", map[string]string{"accounts.csv": "account,name,tax_id,existing_code\n885," + strings.Repeat("я", 1001) + ",,\n886,," + strings.Repeat("7", 201) + ",\n887,,," + strings.Repeat("K", 33) + "\n888,,,--\n889,,,\"A\nB\"\n"}, []string{
+			`accounts.csv line 2, name "` + strings.Repeat("я", 60) + `…": it must have at most 1000 characters`, `accounts.csv line 3, tax_id "` + strings.Repeat("7", 60) + `…": it must have at most 200 characters`,
+			`accounts.csv line 4, existing_code "` + strings.Repeat("K", 33) + `": it must have at most 32 characters`, `accounts.csv line 5, existing_code "--": it has no letter or digit`,
+			`accounts.csv line 6, existing_code "A\nB": it has a character that cannot be typed`,
+		}},
+		{"quotes", map[string]string{"accounts.csv": "account,name\n885,ООО \"Ромашка\"\n886,\"Лютик\" 2\n887,\"ООО \"\"Василек\"\"\"\n"}, []string{
+			`accounts.csv line 2: there is a quote in the field at byte 12: put the whole field in quotes, and double each one in it`,
+			`accounts.csv line 3: there is a quote in the field at byte 16: put the whole field in quotes, and double each one in it`,
+		}},
+		{"years", map[string]string{"accounts.csv": goodAccounts, "discounts.csv": "account,percent,first_day,last_day\n901,10,2026-03-01,9999-12-31\n"}, []string{
+			`discounts.csv line 2, last_day "9999-12-31": its year must be 1900 to 2999`,
+		}},
 		{"rows", map[string]string{"accounts.csv": "account,name\n885\n886,\xff\n"}, []string{
 			`accounts.csv line 2: the row has 1 fields, the header 2`, `accounts.csv line 3: the row is not UTF-8: save the file as CSV in UTF-8`,
 		}},
@@ -237,6 +249,68 @@ func TestBadRowsAreSkipped(t *testing.T) {
 		t.Errorf("%d rows are stored: %+v", len(m.rows), r)
 	}
 }
+
+// A bad row is written with its fault also where the fault is not named any more.
+func TestManyBadRows(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	var bad strings.Builder
+	r := run(t, newMemory(), map[string]string{"accounts.csv": "account\n" + strings.Repeat("x\n", rows)}, func(o *Options) { o.SkipBad = &bad })
+	if r.FaultCount != rows || len(r.Faults) != maxFaults || strings.Count(bad.String(), "it must be a whole number above zero,x\n") != rows {
+		t.Errorf("%d faults, %d are named, and the last bad rows are %q", r.FaultCount, len(r.Faults), bad.String()[bad.Len()-200:])
+	}
+}
+
+// A correction that begins a discount on another day would leave the one that was told
+// before beside it: the client would have both.
+func TestDiscountBesideAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	file := func(rows string) map[string]string {
+		return map[string]string{"accounts.csv": goodAccounts, "discounts.csv": "account,percent,first_day,last_day\n" + rows}
+	}
+	run(t, m, file("901,10,2026-03-01,2026-03-31\n"), nothing)
+	r := run(t, m, file("901,10,2026-04-01,2026-04-30\n901,10,2026-03-05,2026-03-31\n"), nothing)
+	want := "discounts.csv line 3, first_day: an earlier import has told a discount of 10 % from 2026-03-01 to 2026-03-31, which stays: leave out its days, or use --remove-missing"
+	if r.Imported || len(r.Faults) != 1 || r.Faults[0].String() != want {
+		t.Errorf("got %v, want %s", r.Faults, want)
+	}
+	var bad strings.Builder
+	if r := run(t, m, file("901,10,2026-04-01,2026-04-30\n901,10,2026-03-05,2026-03-31\n"), func(o *Options) { o.SkipBad = &bad }); r.PercentDays != 10*31+10*30 {
+		t.Errorf("the bad row is skipped: %+v", r)
+	}
+	if r := run(t, m, file("901,10,2026-03-05,2026-03-31\n"), func(o *Options) { o.Remove = true }); !r.Imported || r.PercentDays != 10*27 {
+		t.Errorf("the earlier one is removed: %+v", r)
+	}
+}
+
+// What the database holds in the end is counted again.
+func TestTotalsThatDiffer(t *testing.T) {
+	t.Parallel()
+	for what, broken := range map[string]models.ImportTotals{
+		"2 rows of accounts.csv, and the files give 3":                 {Accounts: 2, Packages: map[int]int64{1200: 1}, Discounts: 1, PercentDays: 310},
+		"1 packages of 3200 SMS of packages.csv, and the files give 0": {Accounts: 3, Packages: map[int]int64{3200: 1}, Discounts: 1, PercentDays: 310},
+		"300 percent-days of discounts.csv, and the files give 310":    {Accounts: 3, Packages: map[int]int64{1200: 1}, Discounts: 1, PercentDays: 300},
+	} {
+		o := Options{Directory: t.TempDir(), Store: forgetful{newMemory(), broken}, Zone: moscow, Now: time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC), Sizes: []int{1200}, Progress: func(string, int64) {}}
+		for name, text := range map[string]string{"accounts.csv": goodAccounts, "packages.csv": "account,sms,given\n885,1200,2026-03-02\n", "discounts.csv": "account,percent,first_day,last_day\n901,10,2026-03-01,2026-03-31\n"} {
+			if err := os.WriteFile(filepath.Join(o.Directory, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Import(t.Context(), o); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want %q", err, what)
+		}
+	}
+}
+
+// forgetful is a storage that holds something else than it took.
+type forgetful struct {
+	*memory
+	totals models.ImportTotals
+}
+
+func (f forgetful) ImportTotals(context.Context) (models.ImportTotals, error) { return f.totals, nil }
 
 func TestFilesThatCannotBeRead(t *testing.T) {
 	t.Parallel()

@@ -134,20 +134,29 @@ func (t *Table) names() string {
 }
 
 // Each hands over the rows, empty ones left out. A row that has another number of fields
-// than the header, or is not UTF-8, comes with a fault. An error is of the file.
+// than the header, a wrong quote, or is not UTF-8, comes with a fault. An error is of the
+// file.
 func (t *Table) Each(see func(Row, *Fault) error) error {
 	for {
 		fields, err := t.rows.Read()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
+		var wrong *csv.ParseError
+		if err != nil && (!errors.As(err, &wrong) || wrong.Line != wrong.StartLine) {
 			return fmt.Errorf("%s cannot be read any further: %w", t.Name, err)
 		}
-		line, _ := t.rows.FieldPos(0)
-		row := Row{table: t, Line: line, fields: fields}
+		row := Row{table: t, fields: fields}
+		if wrong != nil {
+			row.Line = wrong.StartLine
+		} else {
+			row.Line, _ = t.rows.FieldPos(0)
+		}
+		line := row.Line
 		var fault *Fault
 		switch {
+		case wrong != nil:
+			fault = &Fault{File: t.Name, Line: line, Text: fmt.Sprintf("there is a quote in the field at byte %d: put the whole field in quotes, and double each one in it", wrong.Column)}
 		case len(fields) != t.width:
 			fault = &Fault{File: t.Name, Line: line, Text: fmt.Sprintf("the row has %d fields, the header %d", len(fields), t.width)}
 		case slices.ContainsFunc(fields, func(f string) bool { return !utf8.ValidString(f) || strings.ContainsRune(f, 0) }):

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,16 +31,24 @@ func newImport(p process) *cobra.Command {
 		Use:   "import DIRECTORY --by NAME",
 		Short: "Take accounts, referrals, packages and discounts of an older system from CSV files",
 		Long: `Takes what an older system kept from the files accounts.csv, referrals.csv, packages.csv and
-discounts.csv in DIRECTORY; --template writes examples there. All files are checked first, and
-every bad row is named; nothing is stored unless all rows are good, or --skip-bad FILE takes
-the bad ones. To import again changes nothing, and a corrected file changes the
-difference. What the messages of the topics say goes before what the files say.
+discounts.csv in DIRECTORY; --template explains their columns, and writes examples there or to the
+current directory. All files are checked first, and every bad row is named; nothing is stored
+unless all rows are good, or --skip-bad FILE takes the bad ones. To import again changes
+nothing, and a corrected file changes the difference. What the messages of the topics say goes before what the files say.
 
 The exit status is 1 when bad rows kept everything from being stored, or would.`,
-		Args: oneArgument,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.template && len(args) == 0 {
+				return nil
+			}
+			return oneArgument(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.template {
-				return writeTemplate(p, args[0])
+				return writeTemplate(p, strings.Join(args, ""))
+			}
+			if f.remove && f.skipBad != "" {
+				return misuse(cmd, "--remove-missing and --skip-bad do not go together: what a bad row stands for would be removed")
 			}
 			needed := nameRequired
 			if f.dryRun {
@@ -63,6 +72,7 @@ The exit status is 1 when bad rows kept everything from being stored, or would.`
 
 // writeTemplate writes the example files, over none that is there.
 func writeTemplate(p process, directory string) error {
+	directory = filepath.Clean(directory) // "." for none
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
@@ -77,6 +87,7 @@ func writeTemplate(p process, directory string) error {
 			return fmt.Errorf("import: %w", err)
 		}
 	}
+	report.ImportColumns(p.out)
 	fmt.Fprintf(p.out, "%s written to %s\n", report.Quantity(int64(len(template)), "example file"), directory)
 	return nil
 }

@@ -18,9 +18,11 @@ func TestImportCommand(t *testing.T) {
 		status int
 		says   []string
 	}{
-		{[]string{"import", directory, "--template"}, exitOK, []string{"4 example files written"}},
+		{[]string{"import", directory, "--template"}, exitOK, []string{"4 example files written", "the invitation code that the client has"}},
 		{[]string{"import", directory, "--template"}, exitError, []string{"exists"}},
 		{[]string{"import", directory}, exitError, []string{"--by"}},
+		{[]string{"import"}, exitError, []string{"DIRECTORY"}},
+		{[]string{"import", directory, "--by", "Anna", "--skip-bad", "bad.csv", "--remove-missing"}, exitError, []string{"do not go together"}},
 		{[]string{"import", directory, "--dry-run"}, exitOK, []string{"Nothing is stored: this would be imported", "accounts.csv"}},
 		{[]string{"explain", "account", "885"}, exitNegative, nil},
 		{[]string{"import", directory, "--by", "Anna"}, exitOK, []string{"Imported", "1 package of 1200 SMS given before", "1 840 percent-days of agreed discounts"}},

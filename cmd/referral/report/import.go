@@ -9,6 +9,19 @@ import (
 	"referral/adoption"
 )
 
+// ImportColumns writes what the columns of an older system's files mean.
+func ImportColumns(w io.Writer) {
+	var rows [][]string
+	adoption.Columns(func(file string, c adoption.Column) {
+		required := "required"
+		if !c.Required {
+			required = ""
+		}
+		rows = append(rows, []string{file, c.Name, required, c.Meaning})
+	})
+	printTable(w, "Columns", []string{"file", "column", "", "meaning"}, rows)
+}
+
 // ImportTable writes what an import of an older system's files did.
 func ImportTable(w io.Writer, r *adoption.Result) {
 	for _, f := range r.Faults {
