@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,8 +221,8 @@ func TestFirstMonthAfterAnImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes := 0
-	derive := programme.Derive(func() string { codes++; return fmt.Sprint("NEW", codes) })
+	var codes atomic.Int64
+	derive := programme.Derive(func() string { return fmt.Sprint("NEW", codes.Add(1)) })
 	result, err := adoption.Import(t.Context(), adoption.Options{
 		Directory: directory, Store: db, Derive: derive, Zone: zone, Now: now, Sizes: []int{1200, 3200}, Progress: func(string, int64) {},
 	})

@@ -35,6 +35,7 @@ type check struct {
 	parser  parser
 	seed    maphash.Seed
 	entries [kinds][]entry
+	held    []int64                 // the accounts of the files without fault, sorted
 	rows    [kinds]int64            // read
 	bad     [kinds]map[int32]string // lines with faults, and the first of them
 	there   [kinds]bool             // whether the file exists
@@ -92,8 +93,13 @@ func (o *Options) each(k kind, p *parser, see func(row Row, data models.FactData
 }
 
 func (c *check) file(ctx context.Context, k kind) error {
+	lines, err := countLines(filepath.Join(c.o.Directory, files[k].name))
+	if err != nil {
+		return err
+	}
+	c.entries[k] = make([]entry, 0, lines)
 	var asked question
-	err := c.o.each(k, &c.parser, func(row Row, data models.FactData, fault *Fault) error {
+	err = c.o.each(k, &c.parser, func(row Row, data models.FactData, fault *Fault) error {
 		c.rows[k]++
 		if fault != nil {
 			c.add(*fault)
@@ -123,6 +129,13 @@ func (c *check) file(ctx context.Context, k kind) error {
 	c.compare(k)
 	slices.SortFunc(c.entries[k], byEntry)
 	c.leaveOutBad(k)
+	if k == accounts { // of a million only the numbers are needed now
+		c.held = make([]int64, len(c.entries[k]))
+		for i, e := range c.entries[k] {
+			c.held[i] = e.account
+		}
+		c.entries[k] = nil
+	}
 	if k == discounts && !c.o.Remove {
 		if err := c.compareStored(ctx); err != nil {
 			return err
@@ -157,7 +170,7 @@ func (c *check) entryOf(data models.FactData) entry {
 
 // holds tells whether the files have an account, without fault.
 func (c *check) holds(account int64) bool {
-	_, found := slices.BinarySearchFunc(c.entries[accounts], account, func(e entry, id int64) int { return cmp.Compare(e.account, id) })
+	_, found := slices.BinarySearch(c.held, account)
 	return found
 }
 

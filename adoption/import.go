@@ -15,7 +15,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"referral/models"
 )
@@ -108,18 +111,31 @@ func Import(ctx context.Context, o Options) (*Result, error) {
 	return r, o.totals(ctx, c, r)
 }
 
-// storeBatch is how many rows are stored in one transaction.
-const storeBatch = 1000
+// storeBatch is how many rows are stored in one transaction, and storeWorkers how many
+// transactions at once: the program prepares one while the database works on others.
+const (
+	storeBatch   = 500
+	storeWorkers = 4
+)
 
 // take stores the rows of a file that have no fault.
 func (o *Options) take(ctx context.Context, k kind, c *check, r *FileResult) error {
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(storeWorkers)
+	var lock sync.Mutex // of the result and the progress
 	var batch []models.Fact
 	send := func() error {
-		counts, err := o.store(ctx, batch)
-		r.New, r.Changed, r.Same = r.New+counts.New, r.Changed+counts.Changed, r.Same+counts.Same
-		batch = batch[:0]
-		o.Progress("importing "+files[k].name, r.New+r.Changed+r.Same)
-		return err
+		rows := batch
+		batch = nil
+		workers.Go(func() error {
+			counts, err := o.store(ctx, rows)
+			lock.Lock()
+			defer lock.Unlock()
+			r.New, r.Changed, r.Same = r.New+counts.New, r.Changed+counts.Changed, r.Same+counts.Same
+			o.Progress("importing "+files[k].name, r.New+r.Changed+r.Same)
+			return err
+		})
+		return ctx.Err()
 	}
 	err := o.each(k, &c.parser, func(row Row, data models.FactData, fault *Fault) error {
 		if fault != nil || c.bad[k][int32(row.Line)] != "" { //nolint:gosec // as when it was checked
@@ -135,6 +151,9 @@ func (o *Options) take(ctx context.Context, k kind, c *check, r *FileResult) err
 	})
 	if err == nil && len(batch) > 0 {
 		err = send()
+	}
+	if failed := workers.Wait(); failed != nil { // the first failure ends the others
+		return failed
 	}
 	return err
 }
@@ -206,9 +225,12 @@ func withdrawn(data models.FactData) models.FactData {
 
 // has tells whether a file has a row with the key of a stored one.
 func (c *check) has(k kind, data models.FactData) bool {
+	if k == accounts {
+		return c.holds(data.Account())
+	}
 	want := c.entryOf(data)
 	return slices.ContainsFunc(c.of(k, want.account), func(e entry) bool {
-		return k == accounts || k == referrals || e.day == want.day && (k == discounts || e.other == want.other)
+		return k == referrals || e.day == want.day && (k == discounts || e.other == want.other)
 	})
 }
 

@@ -2,12 +2,15 @@ package adoption
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 
 // memory is a storage that keeps rows by their keys.
 type memory struct {
+	lock  sync.Mutex
 	rows  map[string]models.FactData
 	known models.ImportKnown
 }
@@ -51,6 +55,8 @@ func (m *memory) PreviewImport(_ context.Context, rows []models.Fact) (c models.
 }
 
 func (m *memory) Import(ctx context.Context, rows []models.Fact, _ models.DeriveFunc) (models.ImportCounts, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
 	counts, err := m.PreviewImport(ctx, rows)
 	for _, f := range rows {
 		m.rows[key(f.Data)] = f.Data
@@ -284,6 +290,48 @@ func TestDiscountBesideAnEarlierOne(t *testing.T) {
 	}
 }
 
+// An import that ends in the middle tells why, and is repeated from the beginning.
+func TestImportThatFails(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	var text strings.Builder
+	text.WriteString("account\n")
+	for id := range rows {
+		fmt.Fprintln(&text, id+1)
+	}
+	m := newMemory()
+	o := Options{Directory: t.TempDir(), Store: &full{memory: m, room: 2}, Zone: moscow, Now: time.Now(), Progress: func(string, int64) {}}
+	if err := os.WriteFile(filepath.Join(o.Directory, "accounts.csv"), []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(t.Context(), o); !errors.Is(err, errFull) {
+		t.Errorf("%v, want %v", err, errFull)
+	}
+	if len(m.rows) == 0 || len(m.rows) == rows {
+		t.Errorf("%d rows are stored", len(m.rows))
+	}
+	o.Store = m
+	if r, err := Import(t.Context(), o); err != nil || r.Files[0].New+r.Files[0].Same != rows || r.Files[0].Same == 0 || len(m.rows) != rows {
+		t.Errorf("repeated: %+v, %v, %d rows are stored", r, err, len(m.rows))
+	}
+}
+
+var errFull = errors.New("no room")
+
+// full is a storage that has room for some transactions.
+type full struct {
+	*memory
+	room int64
+	used atomic.Int64
+}
+
+func (f *full) Import(ctx context.Context, rows []models.Fact, derive models.DeriveFunc) (models.ImportCounts, error) {
+	if f.used.Add(1) > f.room {
+		return models.ImportCounts{}, errFull
+	}
+	return f.memory.Import(ctx, rows, derive)
+}
+
 // What the database holds in the end is counted again.
 func TestTotalsThatDiffer(t *testing.T) {
 	t.Parallel()
@@ -350,6 +398,8 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Add("account;percent;first_day;last_day\n1;1;0001-01-01;9999-12-31\n\"")
 	f.Add("inviter,invitee,activated\n1,2,2026-01-01\n2,1,2026-01-01\n")
+	f.Add("\ufeffAccount;Name\r\n1;ООО \"Ромашка\"\r\n\r\n2;\"a\nb\"\r\n")
+	f.Add("account,name\n1,\xce\xce\xce\n2\n3,\x00\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, name := range []string{"accounts.csv", "discounts.csv", "referrals.csv", "packages.csv"} {
 			m := newMemory()

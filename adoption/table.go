@@ -5,6 +5,7 @@ package adoption
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -74,6 +75,26 @@ func OpenTable(path string, columns []Column) (*Table, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", t.Name, err), file.Close())
 	}
 	return t, nil
+}
+
+// countLines counts the lines of a file, which has no more rows.
+func countLines(path string) (lines int, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close() //nolint:errcheck // it is only read
+	part := make([]byte, 1<<16)
+	for {
+		n, err := file.Read(part)
+		lines += bytes.Count(part[:n], []byte{'\n'})
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }
 
 const byteOrderMark = "\ufeff"

@@ -93,5 +93,7 @@ const CodeLength = 9
 
 // NormalCode is a code as people type it, brought to its stored form.
 func NormalCode(typed string) string {
-	return strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimSpace(typed)))
+	return strings.ToUpper(withoutSeparators.Replace(strings.TrimSpace(typed)))
 }
+
+var withoutSeparators = strings.NewReplacer(" ", "", "-", "")
