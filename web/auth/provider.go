@@ -30,7 +30,7 @@ type providerMetadata struct {
 }
 
 const (
-	refreshInterval = time.Minute
+	refreshInterval = 30 * time.Second
 	minBackoff      = time.Second
 	maxBackoff      = 30 * time.Second
 )

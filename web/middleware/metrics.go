@@ -29,8 +29,9 @@ func newMetrics(site string, r prometheus.Registerer) *metrics {
 	return m
 }
 
-// initialise creates the counters of a route at 0.
+// initialise creates the metrics of a route at 0.
 func (m *metrics) initialise(route string) {
+	m.seconds.WithLabelValues(route)
 	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", classClosed} {
 		m.requests.WithLabelValues(route, class)
 	}
