@@ -191,6 +191,12 @@ func (t *Table) Each(see func(Row, *Fault) error) error {
 	}
 }
 
+// Has tells whether the file has a column.
+func (t *Table) Has(column string) bool {
+	i := slices.IndexFunc(t.columns, func(c Column) bool { return c.Name == column })
+	return i >= 0 && t.at[i] >= 0
+}
+
 // Close closes the file.
 func (t *Table) Close() error { return t.file.Close() }
 

@@ -23,6 +23,8 @@ const (
 	DocumentRejected   DocumentState = "rejected"
 	DocumentResent     DocumentState = "resent"
 	DocumentWrittenOff DocumentState = "written_off"
+	// DocumentShadow is a document of the shadow mode: it is never published.
+	DocumentShadow DocumentState = "shadow"
 	// DocumentGivenBefore is a package that an older system has given.
 	DocumentGivenBefore DocumentState = "given_before"
 )
@@ -35,11 +37,12 @@ type track struct {
 	isAnswered bool
 	resends    []models.Resend
 	writeOff   *models.WriteOff
+	shadow     bool
 }
 
 func trackOf(h *models.DocumentHistory) track {
 	answer, ok := models.Answer(h.Answers)
-	return track{h.PostedAt, h.Published, answer, ok, h.Resends, h.WriteOff}
+	return track{h.PostedAt, h.Published, answer, ok, h.Resends, h.WriteOff, h.Shadow}
 }
 
 // applied tells whether billing has booked the document. Only the latest answer
@@ -60,7 +63,7 @@ func (t *track) pending() *models.Resend {
 }
 
 func (t *track) state() DocumentState {
-	return stateOf(t.answer.Status, t.published, t.pending() != nil, t.writeOff != nil)
+	return stateOf(t.answer.Status, t.published, t.shadow, t.pending() != nil, t.writeOff != nil)
 }
 
 // StateOf is how far a document of the ledger has got.
@@ -71,12 +74,12 @@ func StateOf(h *models.DocumentHistory) DocumentState {
 
 // RegisterState is how far a document of the register has got.
 func RegisterState(e *models.RegisterEntry) DocumentState {
-	return stateOf(e.Answer, e.Published, e.Resent, e.WrittenOff)
+	return stateOf(e.Answer, e.Published, e.Shadow, e.Resent, e.WrittenOff)
 }
 
 // stateOf is the state by billing's answer that counts, empty without one, and by what
 // else has happened. resent is a resend that billing has not answered.
-func stateOf(answer models.ResultStatus, published, resent, writtenOff bool) DocumentState {
+func stateOf(answer models.ResultStatus, published, shadow, resent, writtenOff bool) DocumentState {
 	switch {
 	case answer == models.ResultApplied:
 		return DocumentApplied
@@ -88,6 +91,8 @@ func stateOf(answer models.ResultStatus, published, resent, writtenOff bool) Doc
 		return DocumentRejected
 	case published:
 		return DocumentPublished
+	case shadow:
+		return DocumentShadow
 	}
 	return DocumentPosted
 }

@@ -66,6 +66,10 @@ const (
 	NoticeHeld       NoticeKind = "held-line"
 	NoticeWaiting    NoticeKind = "packages-waiting"
 	NoticeWrittenOff NoticeKind = "written-off"
+	// In a period of the shadow mode: a package that is owed and not imported as given; and,
+	// once it is closed, an invoice on which the older system has given another amount.
+	NoticeShadowPackage NoticeKind = "shadow-package"
+	NoticeElsewhere     NoticeKind = "booked-elsewhere"
 )
 
 // Notice is something that ties but that finance should know.
@@ -97,6 +101,7 @@ type Reconciliation struct {
 	period    models.Period
 	grace     AnswerGrace
 	closed    bool                          // the period is signed off
+	shadow    bool                          // an older system has billed it
 	before    bool                          // and so is the one before it
 	orphans   map[models.UUID]models.Result // answers to documents that the ledger does not hold, not explained yet
 	orphaned  []models.Period               // that the identifiers of these begin with
@@ -120,6 +125,7 @@ type Reconciliation struct {
 	Excess      models.CountedAmount            // accounts, and kopecks, discounted but not entitled
 
 	kinds    map[string]int64 // breaks by kind
+	noticed  map[NoticeKind]int64
 	services map[serviceKey]models.Control
 	steps    map[models.StepCount]int64
 	causes   map[string]models.CountedAmount
@@ -129,10 +135,10 @@ type Reconciliation struct {
 // NewReconciliation begins the reconciliation of a period.
 func NewReconciliation(p *Programme, period models.Period, head models.AuditHead, grace AnswerGrace) *Reconciliation {
 	r := &Reconciliation{
-		programme: p, period: period, grace: grace, closed: head.Closed, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
+		programme: p, period: period, grace: grace, closed: head.Closed, shadow: head.Shadow, before: head.PreviousClosed, orphans: map[models.UUID]models.Result{},
 		Controls: map[models.TotalKey]models.Control{}, Held: map[string]models.CountedAmount{},
 		Foreign: models.Counted(head.ForeignDocuments, head.ForeignAmount), sums: newLedgerSums(&head),
-		kinds: map[string]int64{}, services: map[serviceKey]models.Control{}, steps: map[models.StepCount]int64{}, causes: map[string]models.CountedAmount{},
+		kinds: map[string]int64{}, noticed: map[NoticeKind]int64{}, services: map[serviceKey]models.Control{}, steps: map[models.StepCount]int64{}, causes: map[string]models.CountedAmount{},
 	}
 	for _, o := range head.Orphans {
 		latest := []models.Result{o}
@@ -263,6 +269,7 @@ func (r *Reconciliation) find(f finding) {
 
 func (r *Reconciliation) note(n Notice) {
 	r.NoticeCount++
+	r.noticed[n.Kind]++
 	if len(r.Notices) < MaxNamed {
 		r.Notices = append(r.Notices, n)
 	}
@@ -286,6 +293,7 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 	desired := r.programme.Desire(timeline, &inv.Invoice)
 	r.addAsBefore(timeline, &inv.Invoice)
 	r.hold(desired.Held)
+	desired.Items = r.orBooked(inv, desired.Items)
 	entries := r.entries(inv)
 	findings, lost := r.gaps(inv)
 	for i := range entries {
@@ -302,6 +310,31 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 	}
 	r.control(inv, entries, desired.Items, lost)
 }
+
+// orBooked is what an invoice must hold: what the facts give or, in a closed period of the
+// shadow mode, what the older system has given, with a notice where that differs.
+func (r *Reconciliation) orBooked(inv *models.AuditInvoice, desired []models.AdjustmentItem) []models.AdjustmentItem {
+	if !r.shadow || !r.closed {
+		return desired
+	}
+	off, differs := lineDifferences(inv, desired)
+	if !differs {
+		return desired
+	}
+	r.note(Notice{Kind: NoticeElsewhere, AccountID: inv.Invoice.AccountID, InvoiceID: inv.Invoice.ID, Amount: off.Expected.Add(-off.Actual),
+		Detail: fmt.Sprintf("the facts give %s, the older system has given %s", off.Expected, off.Actual)})
+	var booked []models.AdjustmentItem
+	lines := PostedLines(inv)
+	for _, id := range slices.Sorted(maps.Keys(lines)) {
+		if lines[id].Amount != 0 {
+			booked = append(booked, models.AdjustmentItem{LineID: id, Service: serviceOn(inv, id), Amount: lines[id].Amount, Segments: lines[id].Segments})
+		}
+	}
+	return booked
+}
+
+// NoticesOf is how many notices of a kind there are.
+func (r *Reconciliation) NoticesOf(kind NoticeKind) int64 { return r.noticed[kind] }
 
 func (r *Reconciliation) noteDocument(e *entry) {
 	r.noteWriteOff(&e.progress, Notice{AccountID: e.AccountID, InvoiceID: e.InvoiceID, Amount: e.Amount}, fmt.Sprintf("document %d (%s)", e.Sequence, e.id))

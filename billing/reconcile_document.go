@@ -34,6 +34,9 @@ func (r *Reconciliation) progress(t track) progress {
 	p.isExcused = p.isRecent && !r.grace.Strict
 	// A document is marked as published when all of its chunk is: billing may be faster.
 	p.isPublished = t.published || p.resend != nil || p.isRecent && t.isAnswered
+	if t.shadow { // an older system bills it: nothing is published, and nobody answers
+		p.isPublished, p.isExcused = true, true
+	}
 	return p
 }
 
@@ -47,6 +50,8 @@ func (p *progress) inTotals() (published, answered bool) {
 // that is, or that is settled by hand.
 func (p *progress) unfinished(name string) (kind BreakKind, detail string, onTheWay bool) {
 	switch {
+	case p.shadow && !p.isAnswered:
+		return "", "", false
 	case !p.isPublished:
 		return BreakUnpublished, name + " has not been published", p.isRecent
 	case p.resend != nil && !p.resend.Published:

@@ -16,7 +16,11 @@ func (r *Reconciliation) packages(c *models.AccountHistory, entitlements models.
 		switch {
 		case g.GrantedOn.Period() != r.period:
 			r.leaveToOwnPeriod(PackageID(g.AccountID, g.SMS, g.Ordinal))
-		case counts.takeOwed(g):
+		case !counts.takeOwed(g):
+		case r.shadow:
+			r.note(Notice{Kind: NoticeShadowPackage, AccountID: g.AccountID,
+				Detail: fmt.Sprintf("a package of %d SMS earned on %s is not imported as given: it goes out when the period is closed and shadow mode has ended", g.SMS, g.GrantedOn)})
+		default:
 			r.notPosted(g, r.packageInvoice(c))
 		}
 	}

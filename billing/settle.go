@@ -24,7 +24,9 @@ func (p *Programme) Settle(run models.Run, c *models.SettlementInput) (out model
 				out.Park(invoice.Invoice.ID, fmt.Errorf("it cannot be settled: %v", cause))
 			}
 		}
-		out.Packages = duePackages(&run, c)
+		if !run.Shadow { // the older system gives packages, or says that it has not
+			out.Packages = duePackages(&run, c)
+		}
 	})
 	if cause != nil {
 		return models.SettlementResult{AccountID: c.AccountID, Err: fmt.Errorf("settling account %d: %v", c.AccountID, cause)}
@@ -206,4 +208,69 @@ func reversed(desired []models.AdjustmentItem, posted []models.PostedLine) []mod
 		}
 	}
 	return items
+}
+
+// Book is a settlement that brings the ledger to what an older system has given, whatever
+// the facts give: on an invoice, or on all of an account's together. What it was not told
+// about has been given nothing.
+func Book(onInvoice func(invoice string) models.Money, onAccount func(account int64) (models.Money, bool)) models.SettleFunc {
+	return func(run models.Run, c *models.SettlementInput) (out models.SettlementResult) {
+		out.AccountID = c.AccountID
+		whole, together := onAccount(c.AccountID)
+		for i := range c.Invoices {
+			whole = whole.Add(-postedOn(&c.Invoices[i]))
+		}
+		for i := range c.Invoices {
+			invoice := &c.Invoices[i]
+			delta := whole
+			if !together {
+				delta = onInvoice(invoice.Invoice.ID).Add(-postedOn(invoice))
+			} else if line, _ := bookedLine(invoice); line == "" {
+				continue
+			}
+			if together {
+				whole = 0
+			}
+			if delta == 0 {
+				continue
+			}
+			line, service := bookedLine(invoice)
+			if line == "" || invoice.Damage != nil {
+				out.Park(invoice.Invoice.ID, fmt.Errorf("the older system has given %s on it, and it has no line to book that on", onInvoice(invoice.Invoice.ID)))
+				continue
+			}
+			out.Adjustments = append(out.Adjustments, models.Adjustment{
+				ID: AdjustmentID(run.Period, invoice.Invoice.ID, invoice.Sequence+1), Sequence: invoice.Sequence + 1,
+				AccountID: c.AccountID, InvoiceID: invoice.Invoice.ID, InvoiceRevision: invoice.Invoice.Revision,
+				Period: run.Period, PostingPeriod: run.PostingPeriod, Currency: invoice.Invoice.Currency,
+				Reason: models.ReasonBookedElsewhere, Amount: delta, Items: []models.AdjustmentItem{{LineID: line, Service: service, Amount: delta}},
+			})
+			out.Discounted = true
+		}
+		return out
+	}
+}
+
+func postedOn(c *models.InvoiceInput) (sum models.Money) {
+	for _, l := range c.Posted {
+		sum = sum.Add(l.Amount)
+	}
+	return sum
+}
+
+// bookedLine is the line that a difference is booked on: the one with the largest
+// discount, else the one with the largest charge.
+func bookedLine(c *models.InvoiceInput) (line, service string) {
+	var most models.Money
+	for _, l := range c.Posted {
+		if size := max(l.Amount, -l.Amount); size > most {
+			line, service, most = l.LineID, l.Service, size
+		}
+	}
+	for i := range c.Invoice.Lines {
+		if l := &c.Invoice.Lines[i]; len(c.Posted) == 0 && (line == "" || l.Amount > most) {
+			line, service, most = l.ID, l.Service, l.Amount
+		}
+	}
+	return line, service
 }

@@ -3,6 +3,7 @@ package models
 // AuditHead is what an audit finds that is not about one account.
 type AuditHead struct {
 	Closed           bool     // the period is signed off
+	Shadow           bool     // and was settled beside an older system, if it is
 	PreviousClosed   bool     // and so is the one before it
 	Orphans          []Result // billing's answers to documents that the ledger does not hold
 	ForeignDocuments int64    // posted into the period for others, which are closed

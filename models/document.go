@@ -37,10 +37,11 @@ type AdjustmentReason string
 // The reasons a document can have. Revoked is for a referral that was revoked, and for a
 // revocation that was undone.
 const (
-	ReasonRun            AdjustmentReason = "run"
-	ReasonLateFact       AdjustmentReason = "late-fact"
-	ReasonInvoiceRevised AdjustmentReason = "invoice-revised"
-	ReasonRevoked        AdjustmentReason = "revoked"
+	ReasonRun             AdjustmentReason = "run"
+	ReasonLateFact        AdjustmentReason = "late-fact"
+	ReasonInvoiceRevised  AdjustmentReason = "invoice-revised"
+	ReasonRevoked         AdjustmentReason = "revoked"
+	ReasonBookedElsewhere AdjustmentReason = "booked-elsewhere" // what an older system gave; never published
 )
 
 // AdjustmentItem is the difference on one line.
@@ -91,6 +92,7 @@ const ResultNone ResultStatus = "none"
 type DocumentHistory struct {
 	PostedAt  time.Time // zero when it was not asked for
 	Published bool
+	Shadow    bool     // an older system bills its period: it is never published
 	Answers   []Result // of billing
 	Resends   []Resend // by time
 	WriteOff  *WriteOff

@@ -18,6 +18,7 @@ const (
 	// ActionCloseOverride closes in spite of objections, which its reason names.
 	ActionCloseOverride OperatorActionKind = "close-override"
 	ActionReopen        OperatorActionKind = "reopen"
+	ActionBook          OperatorActionKind = "book" // what an older system has given in a period of the shadow mode
 	ActionApplyTerms    OperatorActionKind = "apply-terms"
 	// These order a rehearsal and a run on the staff pages.
 	ActionRehearse OperatorActionKind = "rehearse"

@@ -14,6 +14,9 @@ const (
 	RunRegular     RunKind = "regular"
 	RunDifferences RunKind = "differences"
 	RunFull        RunKind = "full"
+	// RunBooked brings the ledger of a period of the shadow mode to what an older system
+	// has given.
+	RunBooked RunKind = "booked"
 )
 
 // RunState is how far a run has got.
@@ -40,6 +43,7 @@ type Run struct {
 	State         RunState
 	Accepted      bool // by a person, who lets it pass the brake
 	Brake         string
+	Shadow        bool // nothing of it is published: an older system bills the period
 	StartedAt     time.Time
 	FinishedAt    time.Time
 	Totals        Totals
@@ -57,7 +61,28 @@ type RunRequest struct {
 	By     string
 	Reason string
 	Needed bool // make no run when there is nothing to look at
+	Shadow bool // settle beside an older system
+	Booked bool // bring the ledger to what that one has given
 	Chunk  int  // accounts per chunk
+}
+
+// ErrOtherMode says that a period is settled in the other mode: what an older system bills
+// is never published, and what was published is never settled in shadow mode.
+type ErrOtherMode struct {
+	Period Period
+	Shadow bool // the period was settled in shadow mode
+	Closed bool
+}
+
+// Error says what to do.
+func (e *ErrOtherMode) Error() string {
+	if e.Shadow && e.Closed {
+		return fmt.Sprintf("%s is closed: what has changed in it since is posted when shadow mode has ended", e.Period)
+	}
+	if e.Shadow {
+		return fmt.Sprintf("%s was settled in shadow mode: close it with what the older system has given, `referral close %[1]s --booked FILE --by NAME`", e.Period)
+	}
+	return fmt.Sprintf("%s was settled to be published: shadow mode settles only periods that were not; switch publisher.shadow off", e.Period)
 }
 
 // PeriodState is how far a period has got.
@@ -82,6 +107,7 @@ type PeriodInfo struct {
 	ClosedBy  string
 	Stale     int64 // accounts to settle again
 	Braked    bool  // a run of it waits for a person
+	Shadow    bool  // settled beside an older system
 }
 
 // ParkedAccount is an account that a run could not settle, or one invoice of it.

@@ -91,6 +91,7 @@ type RegisterEntry struct {
 	Reason        AdjustmentReason
 	PostedAt      time.Time
 	Published     bool
+	Shadow        bool         // it is never published
 	Answer        ResultStatus // the one that counts; empty: none yet
 	AnsweredAt    time.Time
 	Resent        bool // after that answer, and not answered since

@@ -29,3 +29,12 @@ func TestWhatIsPublishedAgainGoesAlone(t *testing.T) {
 		}
 	}
 }
+
+// In shadow mode the ledger is not even asked what to publish.
+func TestShadowModePublishesNoDocument(t *testing.T) {
+	t.Parallel()
+	d := documents{leaderSession: &leaderSession{options: Options{Shadow: true}}}
+	if more, err := d.round(t.Context()); more || err != nil {
+		t.Errorf("%t, %v", more, err)
+	}
+}

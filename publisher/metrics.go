@@ -39,7 +39,7 @@ type metrics struct {
 	incomplete prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
+func newMetrics(reg prometheus.Registerer, t Topics, shadow bool) *metrics {
 	auto := promauto.With(reg)
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "referral", Subsystem: "publisher", Name: name, Help: help}
@@ -66,6 +66,10 @@ func newMetrics(reg prometheus.Registerer, t Topics) *metrics {
 		heldNames: gauge("held_document_info", "1 for what is held back, with the document that was refused; the first 50.", "stream", "id", "document"),
 		incomplete: auto.NewGauge(prometheus.GaugeOpts(opts("incomplete_chunks",
 			"Chunks that are not published because the ledger holds less than their run posted."))),
+	}
+	inShadow := auto.NewGauge(prometheus.GaugeOpts(opts("shadow", "Whether this process runs in shadow mode, in which no document is published: 1 or 0.")))
+	if shadow {
+		inShadow.Set(1)
 	}
 	m.begin(t)
 	return m

@@ -29,6 +29,7 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+	Shadow     bool // no document is published, only events and dead letters
 
 	PollInterval time.Duration // between looks for work, and for the lead; 500 ms
 	BacklogEvery time.Duration // between readings of the backlog; 10 s

@@ -44,7 +44,7 @@ func New(o Options) (*Publisher, error) {
 	p := &Publisher{options: o.withDefaults()}
 	p.encoder = NewEncoder(source)
 	reg := promregister.New(o.Registerer)
-	p.metrics = newMetrics(reg, o.Topics)
+	p.metrics = newMetrics(reg, o.Topics, o.Shadow)
 	err := reg.Err()
 	if err != nil {
 		return nil, fmt.Errorf("publisher: registering metrics: %w", err)

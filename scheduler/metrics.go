@@ -33,7 +33,7 @@ const (
 )
 
 var (
-	kinds  = []models.RunKind{models.RunRegular, models.RunDifferences, models.RunFull}
+	kinds  = []models.RunKind{models.RunRegular, models.RunDifferences, models.RunFull, models.RunBooked}
 	states = []models.RunState{models.RunBraked, models.RunIncomplete, models.RunDone}
 )
 

@@ -213,6 +213,10 @@ func (s *Scheduler) runPeriods(ctx context.Context, slot string, periods []model
 		if errors.Is(err, ErrNotOver) {
 			continue // a person ran the month before its end; what changed since waits for that
 		}
+		if other := (*models.ErrOtherMode)(nil); errors.As(err, &other) {
+			s.Settler.Log.Warn("a period is not run", "period", p, "error", err)
+			continue
+		}
 		if err == nil && run.ID != 0 {
 			_, err = s.Settler.Work(ctx, run)
 		}

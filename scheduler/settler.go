@@ -37,8 +37,9 @@ type SettlerOptions struct {
 	Runs      Runs
 	Calendar  Calendar
 	Programme *billing.Programme
-	Workers   int // chunks worked on at once by this process
-	Chunk     int // accounts per chunk
+	Workers   int  // chunks worked on at once by this process
+	Chunk     int  // accounts per chunk
+	Shadow    bool // runs settle beside an older system, and nothing of them is published
 	Log       *slog.Logger
 	Metrics   *Metrics
 	Now       func() time.Time
@@ -51,6 +52,7 @@ type Settler struct {
 	// guard keeps an assertion on money from stopping more than the run that it
 	// concerns: the consumer and the pages share the process.
 	guard *recovering.Guard
+	book  models.SettleFunc // in place of the rules; nil for them
 }
 
 // NewSettler checks the options.
@@ -62,7 +64,7 @@ func NewSettler(o SettlerOptions) (*Settler, error) {
 		return nil, errors.New("settler: workers and accounts per chunk must be at least 1")
 	}
 	guard, err := recovering.New(o.Log, o.Metrics.registerer, "scheduler")
-	return &Settler{o, guard}, err
+	return &Settler{SettlerOptions: o, guard: guard}, err
 }
 
 // Run settles a period now, and then the differences of closed periods that are
@@ -81,6 +83,9 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 	for _, p := range billing.PeriodsPostedTo(periods, q.Period) {
 		// The person accepted what is posted into q.Period: that is recorded once, there.
 		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
+		if other := (*models.ErrOtherMode)(nil); errors.As(err, &other) {
+			continue // it waits for the end of the shadow mode
+		}
 		if err != nil {
 			return runs, err
 		}
@@ -103,6 +108,7 @@ func (s *Settler) start(ctx context.Context, q models.RunRequest) (_ models.Run,
 	case q.Period.First() > s.Programme.Local(now):
 		return models.Run{}, false, fmt.Errorf("%w: %s begins on %s; run it from that day on", ErrNotOver, q.Period, q.Period.First())
 	}
+	q.Shadow = s.Shadow
 	return s.Runs.StartRun(ctx, q)
 }
 
@@ -113,11 +119,29 @@ func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, 
 		if err != nil {
 			return run, err
 		}
+		if run.Kind == models.RunBooked && run.Active() {
+			return run, fmt.Errorf("what an older system has given in %s is being booked: `referral close %[1]s --booked FILE` goes on with it", run.Period)
+		}
 		run, err = s.Work(ctx, run)
 		if err != nil || started || run.State == models.RunBraked {
 			return run, err
 		}
 	}
+}
+
+// Book brings the ledger of a period of the shadow mode to what an older system has given,
+// which book says of each account.
+func (s *Settler) Book(ctx context.Context, period models.Period, book models.SettleFunc) (models.Run, error) {
+	run, started, err := s.Runs.StartRun(ctx, models.RunRequest{Period: period, Accept: true, Booked: true, Shadow: true, Chunk: s.Chunk})
+	if err == nil && !started && run.Kind != models.RunBooked { // one that was killed goes on
+		err = fmt.Errorf("a run of %s is under way; try again when it has ended", period)
+	}
+	if err != nil {
+		return run, err
+	}
+	own := *s
+	own.book = book
+	return own.Work(ctx, run)
 }
 
 // advancePoll is how long to wait for chunks that other workers have in hands.
@@ -127,6 +151,9 @@ const advancePoll = 100 * time.Millisecond
 // person. Called for an ended run it does nothing.
 func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) {
 	check := func(totals, before models.Totals) []string { return s.Programme.LimitsFor(run).Check(totals, before) }
+	if run.Kind == models.RunBooked && s.book == nil {
+		return run, nil // only the command that has the file knows what to post
+	}
 	for run.Active() {
 		if err := s.workPhase(ctx, run); err != nil {
 			return run, fmt.Errorf("run %d of %s stopped halfway and goes on when it is taken up again: %w", run.ID, run.Period, err)
@@ -153,9 +180,16 @@ func (s *Settler) workPhase(ctx context.Context, run models.Run) error {
 	return group.Wait()
 }
 
+func (s *Settler) settleFunc() models.SettleFunc {
+	if s.book != nil {
+		return s.book
+	}
+	return s.Programme.Settle
+}
+
 func (s *Settler) workChunks(ctx context.Context, run models.Run) error {
 	for {
-		totals, worked, err := s.Runs.WorkChunk(ctx, run, s.Programme.Settle)
+		totals, worked, err := s.Runs.WorkChunk(ctx, run, s.settleFunc())
 		if err != nil || !worked {
 			return err
 		}

@@ -179,11 +179,14 @@ func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Bat
 const isPublished = `EXISTS (SELECT 1 FROM run_chunks c
 	WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)`
 
+// isShadow tells whether the chunk of a row is never published.
+const isShadow = "EXISTS (SELECT 1 FROM run_chunks c WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.shadow)"
+
 // queueDocuments reads, in any order, the documents of the accounts that were posted
 // for the period, and those that are stored where an invoice of theirs is.
 func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]models.AuditDocument) {
 	texts := newUnpacker()
-	const columns = "SELECT " + documentColumns + ", " + isPublished + ", a.posted_at, a.run_id FROM "
+	const columns = "SELECT " + documentColumns + ", " + isPublished + ", a.posted_at, a.run_id, " + isShadow + " FROM "
 	periods, accounts := l.storedUnder()
 	everywhere := []int64{}
 	if l.period == 0 && l.uninvoiced {
@@ -193,7 +196,7 @@ func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]models.Audit
 		v, more := v[:documentWidth], v[documentWidth:]
 		*list = append(*list, models.AuditDocument{
 			Adjustment: readDocument(v, texts), RunID: pgcopy.Int8(more[2]),
-			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(more[0]), PostedAt: pgcopy.Time(more[1])},
+			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(more[0]), PostedAt: pgcopy.Time(more[1]), Shadow: pgcopy.Bool(more[3])},
 		})
 	}, `WITH k (storage_period, account_id) AS (
 			SELECT * FROM unnest($2::int[], $3::bigint[]) UNION SELECT period, account_id FROM periods, unnest($4::bigint[]) account_id)

@@ -128,6 +128,7 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 		signed := pgcopy.Period(v[0])
 		head.Closed, head.PreviousClosed = head.Closed || signed == period, head.PreviousClosed || signed == period.Previous()
 	}, "SELECT period FROM periods WHERE period = ANY($1) AND closed_at IS NOT NULL", []int32{int32(period), int32(period.Previous())})
+	batch.Each("periods of the shadow mode", func([][]byte) { head.Shadow = true }, "SELECT period FROM periods WHERE period = $1 AND shadow", period)
 	// Only a period that was closed posts into another one; the ledger is not searched in vain.
 	batch.Each("differences of closed periods", func(v [][]byte) {
 		head.ForeignDocuments, head.ForeignAmount = pgcopy.Int8(v[0]), pgcopy.Money(v[1])

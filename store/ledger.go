@@ -19,7 +19,7 @@ import (
 // account's documents lie in it in ledger order, whichever runs posted them at once.
 func (s *Store) UnpublishedChunks(ctx context.Context, limit int) ([]models.ChunkRef, error) {
 	return list(ctx, s, "looking for documents to publish", pgx.RowToStructByPos[models.ChunkRef], `SELECT run_id, chunk, resend FROM (
-			SELECT posting, run_id, chunk_no AS chunk, 0 AS resend FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL
+			SELECT posting, run_id, chunk_no AS chunk, 0 AS resend FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL AND NOT shadow
 			UNION ALL SELECT posting, 0, 0, resend_id FROM document_resends WHERE published_at IS NULL) u
 		ORDER BY posting, run_id, chunk, resend LIMIT $1`, limit)
 }
@@ -120,11 +120,11 @@ func (s *Store) MarkPublished(ctx context.Context, ref models.ChunkRef, at time.
 func (s *Store) Backlog(ctx context.Context) (documents, announcements, deadLetters int64, oldest time.Time, err error) {
 	var since *time.Time
 	_, err = s.scan(ctx, "measuring the publisher's backlog", []any{&documents, &announcements, &deadLetters, &since}, `SELECT
-		(SELECT coalesce(sum(documents + packages), 0)::bigint FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL)
+		(SELECT coalesce(sum(documents + packages), 0)::bigint FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL AND NOT shadow)
 			+ (SELECT count(*) FROM document_resends WHERE published_at IS NULL),
 		(SELECT count(*) FROM outbox),
 		(SELECT count(*) FROM dead_letters WHERE published_at IS NULL),
-		LEAST((SELECT min(posted_at) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL),
+		LEAST((SELECT min(posted_at) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL AND NOT shadow),
 			(SELECT min(requested_at) FROM document_resends WHERE published_at IS NULL),
 			(SELECT min(set_aside_at) FROM dead_letters WHERE published_at IS NULL))`)
 	return documents, announcements, deadLetters, zeroTime(since), err

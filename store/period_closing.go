@@ -60,10 +60,29 @@ func (t *tx) findObstacles(s *models.Signature) (*models.NotClosed, error) {
 	if record.SettledAt == nil {
 		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it has not been run: `referral run %s` first", s.Period))
 	}
+	if err := t.checkBooked(&record, no); err != nil {
+		return nil, err
+	}
 	if err := t.checkRuns(s, no); err != nil {
 		return nil, err
 	}
 	return no, t.checkWaiting(s.Period, no)
+}
+
+// checkBooked makes sure that a period of the shadow mode holds what the older system has
+// given, and that nothing was posted to it since.
+func (t *tx) checkBooked(p *periodRecord, no *models.NotClosed) error {
+	if !p.Shadow {
+		return nil
+	}
+	var booked bool
+	_, err := t.scan("looking for what the older system has given", []any{&booked}, `SELECT coalesce(
+		(SELECT kind = 'booked' FROM runs WHERE period = $1 AND state IN ('done', 'incomplete') AND documents > 0 OR period = $1 AND state = 'done' AND kind = 'booked'
+			ORDER BY run_id DESC LIMIT 1), false)`, p.Period)
+	if err == nil && !booked {
+		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it was settled in shadow mode: `referral close %s --booked FILE` books what the older system has given", p.Period))
+	}
+	return err
 }
 
 // checkRuns makes sure that what is signed is final: nothing is being posted to the

@@ -16,6 +16,7 @@ type periodRecord struct {
 	SettledAt *time.Time
 	ClosedAt  *time.Time
 	ClosedBy  *string
+	Shadow    bool
 }
 
 func (periodRecord) TableName() string { return "periods" }
@@ -31,7 +32,7 @@ func (r *periodStateRecord) info() models.PeriodInfo {
 	p := &r.Period
 	info := models.PeriodInfo{
 		Period: p.Period, State: models.PeriodOpen,
-		StartedAt: zeroTime(p.StartedAt), SettledAt: zeroTime(p.SettledAt), ClosedAt: zeroTime(p.ClosedAt), Stale: r.Stale, Braked: r.Braked,
+		StartedAt: zeroTime(p.StartedAt), SettledAt: zeroTime(p.SettledAt), ClosedAt: zeroTime(p.ClosedAt), Stale: r.Stale, Braked: r.Braked, Shadow: p.Shadow,
 	}
 	if p.SettledAt != nil {
 		info.State = models.PeriodRun
@@ -52,16 +53,23 @@ func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 
 // startPeriod makes a period known and started: whatever arrives from now on
 // marks what it touches.
-func (t *tx) startPeriod(p models.Period) (*periodRecord, error) {
-	err := t.exec("starting the period", `INSERT INTO periods (period, min_day, max_day, started_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at)`,
-		p, p.First().Time(), p.End().Time(), t.now)
+func (t *tx) startPeriod(p models.Period, shadow bool) (*periodRecord, error) {
+	err := t.exec("starting the period", `INSERT INTO periods (period, min_day, max_day, started_at, shadow) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (period) DO UPDATE SET started_at = coalesce(periods.started_at, excluded.started_at),
+			shadow = CASE WHEN periods.started_at IS NULL THEN excluded.shadow ELSE periods.shadow END`,
+		p, p.First().Time(), p.End().Time(), t.now, shadow)
 	if err != nil {
 		return nil, err
 	}
 	var record periodRecord
 	if err := t.Where("period = ?", p).Take(&record).Error; err != nil {
 		return nil, fmt.Errorf("reading period %s: %w", p, err)
+	}
+	// What changes in a closed period of the shadow mode waits for its end: then it is
+	// posted to an open period, and published.
+	closed := record.ClosedAt != nil
+	if shadow && (closed || !record.Shadow) || !shadow && record.Shadow && !closed {
+		return nil, &models.ErrOtherMode{Period: p, Shadow: record.Shadow, Closed: closed}
 	}
 	return &record, nil
 }

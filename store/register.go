@@ -79,7 +79,7 @@ func registerDocuments(f *models.RegisterFilter, more string) (query string, arg
 
 // registerEntries is the documents of page as entries of the register.
 const registerEntries = `SELECT d.account_id, coalesce(a.name, ''), coalesce(a.tax_id, ''), d.adjustment_id, d.invoice_id, d.sequence, d.period, d.posting_period,
-	d.currency, d.amount_minor, d.reason, d.posted_at, c.published_at IS NOT NULL, coalesce(r.status, ''), r.at,
+	d.currency, d.amount_minor, d.reason, d.posted_at, c.published_at IS NOT NULL, coalesce(c.shadow, false), coalesce(r.status, ''), r.at,
 	EXISTS (SELECT FROM document_resends s WHERE s.account_id = d.account_id AND s.document_id = d.adjustment_id AND s.rejected_at >= r.at),
 	EXISTS (SELECT FROM document_write_offs w WHERE w.account_id = d.account_id AND w.document_id = d.adjustment_id)
 FROM page d
@@ -140,7 +140,7 @@ func (s *Store) EachRegisterEntry(ctx context.Context, f models.RegisterFilter, 
 func scanRegisterEntry(row pgx.CollectableRow) (e models.RegisterEntry, err error) {
 	var answered *time.Time
 	err = row.Scan(&e.AccountID, &e.Name, &e.TaxID, (*[16]byte)(&e.DocumentID), &e.InvoiceID, &e.Sequence, &e.Period, &e.PostingPeriod,
-		&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Answer, &answered, &e.Resent, &e.WrittenOff)
+		&e.Currency, &e.Amount, &e.Reason, &e.PostedAt, &e.Published, &e.Shadow, &e.Answer, &answered, &e.Resent, &e.WrittenOff)
 	e.PostedAt, e.AnsweredAt = e.PostedAt.UTC(), zeroTime(answered)
 	return e, err
 }

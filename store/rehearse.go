@@ -36,7 +36,7 @@ func (t *tx) rehearse(ctx context.Context, q models.RunRequest, settle models.Se
 	if err != nil {
 		return models.Run{}, err
 	}
-	record := runRecord{Period: q.Period, PostingPeriod: into, Kind: kindOf(&period, q.Full), State: models.RunRehearsing, StartedAt: t.now}
+	record := runRecord{Period: q.Period, PostingPeriod: into, Kind: kindOf(&period, &q), Shadow: q.Shadow || period.Shadow && period.ClosedAt == nil, State: models.RunRehearsing, StartedAt: t.now}
 	run := record.run()
 	bounds, err := t.chunkBounds(ctx, &record, &period, q.Chunk)
 	if err != nil {

@@ -29,6 +29,7 @@ type runRecord struct {
 	State         models.RunState
 	Accepted      bool
 	Brake         string
+	Shadow        bool
 	StartedAt     time.Time
 	FinishedAt    *time.Time
 	Totals        models.Totals `gorm:"embedded"`
@@ -39,7 +40,7 @@ func (runRecord) TableName() string { return "runs" }
 func (r *runRecord) run() models.Run {
 	return models.Run{
 		ID: r.RunID, Period: r.Period, PostingPeriod: r.PostingPeriod, Kind: r.Kind, State: r.State, Accepted: r.Accepted,
-		Brake: r.Brake, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals,
+		Brake: r.Brake, Shadow: r.Shadow, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals,
 	}
 }
 
@@ -95,7 +96,7 @@ func (t *tx) newRun(ctx context.Context, q models.RunRequest) (models.Run, bool,
 			return models.Run{}, false, err
 		}
 	}
-	period, err := t.startPeriod(q.Period)
+	period, err := t.startPeriod(q.Period, q.Shadow)
 	if err != nil {
 		return models.Run{}, false, err
 	}
@@ -107,7 +108,7 @@ func (t *tx) newRun(ctx context.Context, q models.RunRequest) (models.Run, bool,
 		return models.Run{}, false, err
 	}
 	record := runRecord{
-		Period: q.Period, PostingPeriod: into, Kind: kindOf(period, q.Full),
+		Period: q.Period, PostingPeriod: into, Kind: kindOf(period, &q), Shadow: q.Shadow,
 		State: models.RunRehearsing, Accepted: q.Accept, StartedAt: t.now,
 	}
 	if q.Slot != "" {
@@ -143,11 +144,13 @@ func (t *tx) needed(p models.Period) (bool, error) {
 	return needed, err
 }
 
-func kindOf(p *periodRecord, full bool) models.RunKind {
+func kindOf(p *periodRecord, q *models.RunRequest) models.RunKind {
 	switch {
+	case q.Booked:
+		return models.RunBooked
 	case p.SettledAt == nil:
 		return models.RunRegular
-	case full:
+	case q.Full:
 		return models.RunFull
 	}
 	return models.RunDifferences
@@ -180,6 +183,9 @@ func chunkQuery(r *runRecord, p *periodRecord, size int) (string, []any) {
 func (t *tx) cutChunks(ctx context.Context, r *runRecord, p *periodRecord, size int) error {
 	query, args := chunkQuery(r, p, size)
 	_, err := t.pgx.Exec(ctx, "INSERT INTO run_chunks (run_id, chunk_no, from_account, to_account) "+query, args...)
+	if err == nil && r.Shadow {
+		_, err = t.pgx.Exec(ctx, "UPDATE run_chunks SET shadow = true WHERE run_id = $1", r.RunID)
+	}
 	return wrap(fmt.Sprintf("cutting run %d into chunks", r.RunID), err)
 }
 
@@ -191,7 +197,7 @@ func candidatesOf(kind models.RunKind, p *periodRecord) (string, []any) {
 	}
 	all := marked + ` UNION SELECT account_id FROM discounts WHERE to_day > $4 AND from_day < $5
 		UNION SELECT account_id FROM package_grants WHERE granted_on >= $6 AND granted_on < $7`
-	if kind == models.RunFull {
+	if kind == models.RunFull || kind == models.RunBooked {
 		all += " UNION " + postedIn
 	}
 	return all, []any{

@@ -109,7 +109,7 @@ func (l *inputLoader) findAccounts(ctx context.Context) error {
 			"SELECT account_id FROM package_grants WHERE account_id >= $1 AND account_id <= $2 AND granted_on >= $3 AND granted_on < $4",
 			s.from, s.to, s.period.First().Time(), s.period.End().Time())
 	}
-	if s.kind == models.RunFull {
+	if s.kind == models.RunFull || s.kind == models.RunBooked {
 		batch.Each("accounts posted to", func(v [][]byte) { l.add(pgcopy.Int8(v[0])) },
 			"SELECT account_id FROM ("+postedIn+") p WHERE account_id >= $1 AND account_id <= $2", s.from, s.to, s.period)
 	}

@@ -149,13 +149,18 @@ func (a *app) prepareDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !a.config.Publisher.Shadow {
+		if err := a.store.LeaveShadowMode(ctx); err != nil {
+			return err
+		}
+	}
 	return a.store.RecordConfiguration(ctx, fmt.Sprintf("%x", sha256.Sum256([]byte(a.config.String()))))
 }
 
 func (a *app) settler(log *slog.Logger) (*scheduler.Settler, error) {
 	return scheduler.NewSettler(scheduler.SettlerOptions{
 		Runs: a.store, Calendar: a.store, Programme: a.programme,
-		Workers: a.config.Settle.Workers, Chunk: a.config.Settle.ChunkAccounts,
+		Workers: a.config.Settle.Workers, Chunk: a.config.Settle.ChunkAccounts, Shadow: a.config.Publisher.Shadow,
 		Log: log, Metrics: scheduler.NewMetrics(a.registry), Now: a.now,
 	})
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"referral/adoption"
+	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/models"
 	"referral/signoff"
@@ -16,14 +18,19 @@ import (
 func newClose(p process) *cobra.Command {
 	var operator operatorFlags
 	var override string
+	var shadow shadowFlags
 	cmd := &cobra.Command{
-		Use:   "close PERIOD --by NAME [--reason TEXT] [--override REASON]",
+		Use:   "close PERIOD --by NAME [--reason TEXT] [--override REASON] [--booked FILE]",
 		Short: "Sign a period off: later differences are posted to the open period",
 		Long: `Signs a period off and keeps the totals that were signed. The period must have been run,
 and no run may be under way. A period that is not over, that does not tie, that has
 accounts to be settled again, or that follows an open one is not closed: the answer names
 every reason, and the exit status is 1. --override REASON closes it all the same; who did
-so, why, and against which objections is recorded and shown by ` + "`referral reconcile`" + `.`,
+so, why, and against which objections is recorded and shown by ` + "`referral reconcile`" + `.
+
+A period that was settled in shadow mode needs --booked FILE: what the older system has given,
+by invoice or by account. The ledger is brought to that before the period is closed, so that
+later differences are posted to what clients have got.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			period, err := parsePeriod(args[0])
@@ -37,13 +44,99 @@ so, why, and against which objections is recorded and shown by ` + "`referral re
 				return err
 			}
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
+				if shadow.booked != "" {
+					if err := a.bookShadow(ctx, period, &shadow, operator.action(models.ActionBook, period.String())); err != nil {
+						return err
+					}
+				}
 				return a.closePeriod(ctx, models.Signature{Period: period, Who: operator.by, Reason: operator.reason, Override: override})
 			})
 		},
 	}
 	operator.add(cmd, nameRequired)
+	shadow.add(cmd)
 	cmd.Flags().StringVar(&override, "override", "", "close in spite of the objections, for this `reason`")
 	return cmd
+}
+
+// shadowFlags says what an older system has given in a period of the shadow mode.
+type shadowFlags struct {
+	booked string
+	sign   adoption.Sign
+	owed   bool
+}
+
+func (f *shadowFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.booked, "booked", "", "the CSV `file` of what the older system has given: invoice or account, and amount or amount_minor")
+	f.sign = adoption.SignAuto
+	choiceFlag(cmd, &f.sign, "sign", "whether a discount in the file is positive (`discount`), or negative as added to the invoice (invoice); auto goes by the sum", adoption.Signs...)
+	cmd.Flags().BoolVar(&f.owed, "packages-still-owed", false, "packages of the period that were not imported as given go out when shadow mode has ended")
+}
+
+// readBooked reads what an older system has given, and names rows that cannot be read.
+func (a *app) readBooked(f *shadowFlags) (*adoption.Booked, error) {
+	booked, faults, err := adoption.ReadBooked(f.booked, f.sign)
+	if err != nil {
+		return nil, err
+	}
+	for _, fault := range faults {
+		fmt.Fprintln(a.out, report.Printable(fault.String()))
+	}
+	if len(faults) > 0 {
+		return nil, negativeResult(fmt.Sprintf("%s cannot be read: %s", f.booked, report.Quantity(int64(len(faults)), "bad row")))
+	}
+	return booked, nil
+}
+
+// bookShadow brings the ledger of a period of the shadow mode to what an older system has
+// given.
+func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFlags, act models.OperatorAction) error {
+	if err := a.requireTerms(ctx); err != nil {
+		return err
+	}
+	info, err := a.periodInfo(ctx, period)
+	switch {
+	case err != nil:
+		return err
+	case !info.Shadow || info.State != models.PeriodRun:
+		return negativeResult(fmt.Sprintf("--booked is for a period that was settled in shadow mode and is open; %s is not", period))
+	}
+	booked, err := a.readBooked(f)
+	if err != nil {
+		return err
+	}
+	found, _, err := a.signer().Reconcile(ctx, period)
+	if err != nil {
+		return err
+	}
+	if owed := found.NoticesOf(billing.NoticeShadowPackage); owed > 0 && !f.owed {
+		return negativeResult(fmt.Sprintf("%s of %s are not imported as given: import packages.csv first, or say --packages-still-owed if the older system has not given them", report.Quantity(owed, "package"), period))
+	}
+	unknown := 0
+	err = booked.EachKey(func(invoices []string, accounts []int64) error {
+		missing, err := a.store.MarkBooked(ctx, period, invoices, accounts)
+		for _, invoice := range missing {
+			if unknown++; unknown <= maxParkedShown {
+				fmt.Fprintf(a.out, "invoice %s is not known here: what the older system has given on it, %s, is not booked\n", report.Printable(invoice), booked.OnInvoice(invoice))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	settler, err := a.settler(a.log)
+	if err != nil {
+		return err
+	}
+	run, err := settler.Book(ctx, period, billing.Book(booked.OnInvoice, booked.OnAccount))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "booked in %s: %s given by the older system in %s; %s brought the ledger to that, %s together\n",
+		period, booked.Total, report.Quantity(booked.Rows, "row"), report.Quantity(run.Totals.Documents, "document"), run.Totals.Amount)
+	act.Reason = fmt.Sprintf("%s in %d rows, %d of invoices that are not known; %s", booked.Total, booked.Rows, unknown, act.Reason)
+	return a.store.RecordAct(ctx, act)
 }
 
 func (a *app) closePeriod(ctx context.Context, s models.Signature) error {

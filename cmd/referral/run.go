@@ -77,7 +77,7 @@ func (a *app) runNow(ctx context.Context, q models.RunRequest, format string) er
 	stop := a.showRunProgress(ctx, q.Period)
 	runs, err := settler.Run(ctx, q)
 	stop()
-	if errors.Is(err, scheduler.ErrNotOver) {
+	if other := (*models.ErrOtherMode)(nil); errors.Is(err, scheduler.ErrNotOver) || errors.As(err, &other) {
 		return negativeResult(err.Error())
 	}
 	runs = slices.DeleteFunc(runs, func(run models.Run) bool { return run.ID == 0 || run.Active() })

@@ -38,6 +38,7 @@ var allComponents = []string{componentConsumer, componentScheduler, componentPub
 
 func newServe(p process) *cobra.Command {
 	var only []string
+	var shadow bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service until SIGTERM: consume, settle, publish, send invitations, serve HTTP",
@@ -57,9 +58,11 @@ of them.`,
 				return err
 			}
 			defer a.close()
+			a.config.Publisher.Shadow = a.config.Publisher.Shadow || shadow
 			return a.serve(cmd.Context(), only)
 		},
 	}
+	cmd.Flags().BoolVar(&shadow, "shadow", false, "settle beside an older system, and publish no document (publisher.shadow)")
 	cmd.Flags().StringSliceVar(&only, "only", allComponents, "the `components` to run")
 	return cmd
 }
@@ -93,6 +96,9 @@ func (a *app) serve(ctx context.Context, only []string) error {
 			return err
 		}
 		a.log.Info("serving", "components", strings.Join(only, ","))
+		if a.config.Publisher.Shadow {
+			a.log.Warn("shadow mode: months are settled beside an older system, and no document is published")
+		}
 		return a.runComponents(ctx, s, only)
 	})
 	err = group.Wait()
@@ -191,7 +197,7 @@ func (a *app) publisher() (*publisher.Publisher, error) {
 		Topics: publisher.Topics{
 			Discounts: k.Topics.Discounts, Packages: k.Topics.Packages, Events: k.Topics.Events, DeadLetters: k.Topics.DeadLetters,
 		},
-		PollInterval: a.config.Publisher.Poll, Log: a.log, Registerer: a.registry, Now: a.now,
+		Shadow: a.config.Publisher.Shadow, PollInterval: a.config.Publisher.Poll, Log: a.log, Registerer: a.registry, Now: a.now,
 	})
 }
 

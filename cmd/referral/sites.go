@@ -130,7 +130,7 @@ func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	front, err := financepages.New(financepages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Portal: viewer})
+	front, err := financepages.New(financepages.Options{Service: service, Now: a.now, Zone: a.programme.Zone, Portal: viewer, Shadow: a.config.Publisher.Shadow})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -24,7 +24,7 @@ func TestWrongUseSaysWhatToDo(t *testing.T) {
 		{"bogus", "referral: there is no command \"bogus\"; see `referral --help`\n"},
 		{"explain bogus", "referral: there is no command \"explain bogus\"; see `referral explain --help`\n"},
 		{"migrate now", "referral: migrate: takes no arguments, but got \"now\"; see `referral migrate --help`\n"},
-		{"close", "referral: close: takes one PERIOD, not 0 arguments; usage: referral close PERIOD --by NAME [--reason TEXT] [--override REASON] [flags]\n"},
+		{"close", "referral: close: takes one PERIOD, not 0 arguments; usage: referral close PERIOD --by NAME [--reason TEXT] [--override REASON] [--booked FILE] [flags]\n"},
 		{"explain account 1 2", "referral: explain account: takes one ID, not 2 arguments; usage: referral explain account ID [flags]\n"},
 		{"run --bogus", "referral: unknown flag: --bogus; see `referral run --help`\n"},
 		{"dead-letters list --account x", "referral: invalid argument \"x\" for \"--account\" flag; see `referral dead-letters list --help`\n"},
@@ -43,6 +43,7 @@ func TestHelpSaysWhatIsRequired(t *testing.T) {
 	demanding := map[string][]string{
 		"close": {"2026-04"}, "reopen": {"2026-04"}, "resend": {document}, "write-off": {document},
 		"terms apply": {}, "dead-letters discard": {"1"}, "revoke": {"901"}, "accept-code": {"901", "ABCDEFGHJ"},
+		"import": {"nowhere"}, "privacy export": {"901"}, "privacy erase": {"901"},
 	}
 	seen := 0
 	var visit func(*cobra.Command)

@@ -128,7 +128,7 @@ func (w *world) published() {
 		var events, chunks, letters int
 		err := w.db.QueryRow(w.t.Context(), `SELECT
 			(SELECT count(*) FROM outbox),
-			(SELECT count(*) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL)
+			(SELECT count(*) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL AND NOT shadow)
 				+ (SELECT count(*) FROM document_resends WHERE published_at IS NULL),
 			(SELECT count(*) FROM dead_letters WHERE published_at IS NULL)`).Scan(&events, &chunks, &letters)
 		if err != nil {

@@ -49,7 +49,7 @@ var ErrBadFilter = errors.New("finance: no such filter of the register")
 // Reasons is the reasons of documents, and Answers the answers of billing, that the
 // register can be filtered by.
 var (
-	Reasons = []models.AdjustmentReason{models.ReasonRun, models.ReasonLateFact, models.ReasonInvoiceRevised, models.ReasonRevoked}
+	Reasons = []models.AdjustmentReason{models.ReasonRun, models.ReasonLateFact, models.ReasonInvoiceRevised, models.ReasonRevoked, models.ReasonBookedElsewhere}
 	Answers = []models.ResultStatus{models.ResultNone, models.ResultApplied, models.ResultRejected}
 )
 

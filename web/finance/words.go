@@ -70,16 +70,18 @@ var states = map[any]status{
 	billing.DocumentRejected:    {"Отклонен", "bad"},
 	billing.DocumentResent:      {"Передан повторно", "wait"},
 	billing.DocumentWrittenOff:  {"Списан", "plain"},
+	billing.DocumentShadow:      {"Теневой: не передается", "plain"},
 	billing.DocumentGivenBefore: {"Выдан прежней системой", "good"},
 
 	models.ResultNone:     {"ответа нет", ""},
 	models.ResultApplied:  {"проведен", ""},
 	models.ResultRejected: {"отклонен", ""},
 
-	models.ReasonRun:            {"расчет за месяц", ""},
-	models.ReasonLateFact:       {"данные поступили позже", ""},
-	models.ReasonInvoiceRevised: {"счет изменился", ""},
-	models.ReasonRevoked:        {"приведение отозвано", ""},
+	models.ReasonRun:             {"расчет за месяц", ""},
+	models.ReasonLateFact:        {"данные поступили позже", ""},
+	models.ReasonInvoiceRevised:  {"счет изменился", ""},
+	models.ReasonRevoked:         {"приведение отозвано", ""},
+	models.ReasonBookedElsewhere: {"дала прежняя система", ""},
 
 	models.ActionAcceptRun:       {"разрешил расчет сверх пределов", ""},
 	models.ActionRevoke:          {"отозвал приведение", ""},
@@ -105,6 +107,7 @@ var states = map[any]status{
 	models.ActionWithdraw:        {"отозвал предложение", ""},
 	models.ActionSuspicionSeen:   {"посмотрел подозрение", ""},
 	models.ActionImport:          {"загрузил данные прежней системы", ""},
+	models.ActionBook:            {"учел скидки прежней системы", ""},
 	models.ActionErase:           {"стер персональные данные", ""},
 	models.ActionExportPerson:    {"выгрузил персональные данные", ""},
 	models.ActionSignIn:          {"вход", ""},
@@ -121,6 +124,7 @@ var states = map[any]status{
 	models.RunRegular:     {"весь месяц", ""},
 	models.RunDifferences: {"изменения после расчета", ""},
 	models.RunFull:        {"все клиенты заново", ""},
+	models.RunBooked:      {"по данным прежней системы", ""},
 
 	models.ProposalOpen:      {"Ждет решения", "wait"},
 	models.ProposalApproved:  {"Утверждено", "good"},

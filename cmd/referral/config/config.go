@@ -39,7 +39,8 @@ type Settle struct {
 
 // Publisher is how the ledger is published.
 type Publisher struct {
-	Poll time.Duration `yaml:"poll"`
+	Poll   time.Duration `yaml:"poll"`
+	Shadow bool          `yaml:"shadow"` // settle beside an older system, and publish no document
 }
 
 // Default is what holds where neither the file nor the environment says

@@ -86,6 +86,7 @@ type frame struct {
 	Roles   []string // in words
 	Tabs    []tab
 	SignOut string
+	Shadow  bool         // no document is published
 	Alone   template.CSS // a page that is kept as a file has its style within it
 	Body    any
 }
@@ -121,6 +122,7 @@ func tabsOf(staff models.Staff, here string) []tab {
 
 // render writes a page whole or, when its template fails, not at all.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
+	f.Shadow = p.o.Shadow
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
 		f.Staff, f.SignOut, f.Tabs = principal.Staff, pathMonths+auth.SignOutPath, tabsOf(principal.Staff, f.Here)
 		for _, role := range principal.Staff.Roles {

@@ -112,10 +112,11 @@ var unbookedWords = map[billing.DocumentState]string{
 }
 
 var documentReasons = map[models.AdjustmentReason]string{
-	models.ReasonRun:            "Расчет за месяц",
-	models.ReasonLateFact:       "Уточнение: данные поступили позже",
-	models.ReasonInvoiceRevised: "Перерасчет: счет изменился",
-	models.ReasonRevoked:        "Отмена скидки",
+	models.ReasonRun:             "Расчет за месяц",
+	models.ReasonLateFact:        "Уточнение: данные поступили позже",
+	models.ReasonInvoiceRevised:  "Перерасчет: счет изменился",
+	models.ReasonRevoked:         "Отмена скидки",
+	models.ReasonBookedElsewhere: "Скидка по данным прежней системы",
 }
 
 // serviceNames is the services of the default programme; others are shown with the name
