@@ -81,11 +81,11 @@ func joined(prefix, key string) string {
 
 var itemNumber = regexp.MustCompile(`\[\d+\]`)
 
-// nearestKey is the known key that path most likely means: a similar one of its section,
-// or else one of the same name in another section.
-func nearestKey(path string) string {
-	path = itemNumber.ReplaceAllString(path, "[]")
-	section, name := split(path)
+// nearestKey is the known key that a name in a section most likely means: a similar one
+// of the section, or else one of the same name in another.
+func nearestKey(section, name string) string {
+	section = itemNumber.ReplaceAllString(section, "[]")
+	path := joined(section, name)
 	var siblings, namesakes []string
 	for _, s := range settings() {
 		switch in, called := split(s.path); {

@@ -49,6 +49,11 @@ func (s *source) parse() error {
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s holds more than one YAML document: keep one", s.name)
 	}
+	// Anchors may contain themselves, or grow without bound. The library sees it when it decodes.
+	var anything any
+	if err := document.Decode(&anything); err != nil {
+		return fmt.Errorf("%s: %s", s.name, oneLine(err))
+	}
 	s.root = document.Content[0]
 	return nil
 }
@@ -129,7 +134,7 @@ func (in *inspection) section(n *yaml.Node, t reflect.Type, path string) {
 			continue
 		}
 		in.origins[inner] = in.source.position(p.key)
-		in.add(inner, "unknown key; the nearest known one is %s", nearestKey(inner))
+		in.add(inner, "unknown key; the nearest known one is %s", nearestKey(path, p.key.Value))
 	}
 	in.missing(t, given, path)
 }
