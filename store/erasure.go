@@ -24,7 +24,8 @@ import (
 // known of the account.
 func (s *Store) Erase(ctx context.Context, account int64, act models.OperatorAction) (erased bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("erasing the personal data of account %d", account), func(tx *tx) error {
-		if erased, err = tx.erase(ctx, account); err != nil || !erased {
+		accounts, err := tx.erase(ctx, account)
+		if erased = len(accounts) > 0; err != nil || !erased {
 			return err
 		}
 		return tx.recordAction(act)
@@ -32,20 +33,33 @@ func (s *Store) Erase(ctx context.Context, account int64, act models.OperatorAct
 	return erased, err
 }
 
-func (t *tx) erase(ctx context.Context, account int64) (erased bool, err error) {
+// erase erases the personal data of those accounts of which there are some. It keeps out
+// new messages: one that is being stored could otherwise become a dead letter unseen.
+func (t *tx) erase(ctx context.Context, accounts ...int64) (erased []int64, err error) {
+	if err := t.lock("out new messages", lockIngest); err != nil {
+		return nil, err
+	}
+	ids := map[int64]bool{}
+	for _, id := range accounts {
+		ids[id] = true
+	}
 	var batch pgcopy.Batch
-	batch.Exec("passing the ingest barrier", passBarrier, lockIngest.in(t.schema))
-	set := queueLocked(&batch, map[int64]bool{account: true})
+	set := queueLocked(&batch, ids)
 	if err := batch.Send(ctx, t.pgx); err != nil {
-		return false, err
+		return nil, err
 	}
-	a := set.Accounts[account]
-	if a == nil || !a.ErasedAt.IsZero() {
-		return false, nil
+	about := map[int64][][]byte{} // what a message about an account may quote
+	for id, a := range set.Accounts {
+		if a.ErasedAt.IsZero() {
+			erased, about[id] = append(erased, id), quotesOf(&a.Profile)
+		}
 	}
-	letters, err := t.deadLettersAbout(ctx, a)
+	if len(erased) == 0 {
+		return nil, nil
+	}
+	letters, err := t.deadLettersAbout(ctx, about)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	subjects := make([]string, len(letters))
 	for i, id := range letters {
@@ -56,21 +70,21 @@ func (t *tx) erase(ctx context.Context, account int64) (erased bool, err error) 
 		args      []any
 	}{
 		{"the profile", `UPDATE accounts SET erased_at = $2, name = '', tax_id = '', email = '', phone = '', promo_until = '', profile_at = NULL,
-			imported = imported & ~8 WHERE account_id = $1`, []any{account, t.now}},
-		{"what an older system told", "UPDATE imported_accounts SET name = '', tax_id = '' WHERE account_id = $1", []any{account}},
+			imported = imported & ~8 WHERE account_id = ANY($1)`, []any{erased, t.now}},
+		{"what an older system told", "UPDATE imported_accounts SET name = '', tax_id = '' WHERE account_id = ANY($1)", []any{erased}},
 		{"the recipients of its invitations", `UPDATE invitations SET recipient = '', token = '', changed_at = $2,
-			state = CASE WHEN state = 'queued' THEN 'failed' ELSE state END WHERE account_id = $1`, []any{account, t.now}},
-		{"its sessions", "DELETE FROM sessions WHERE account_id = $1", []any{account}},
-		{"its answered requests", "DELETE FROM client_requests WHERE account_id = $1", []any{account}},
+			state = CASE WHEN state <> 'queued' THEN state WHEN in_doubt THEN 'unknown' ELSE 'failed' END WHERE account_id = ANY($1)`, []any{erased, t.now}},
+		{"its sessions", "DELETE FROM sessions WHERE account_id = ANY($1)", []any{erased}},
+		{"its answered requests", "DELETE FROM client_requests WHERE account_id = ANY($1)", []any{erased}},
 		{"dead letters about it", `UPDATE dead_letters SET value = NULL, corrected = NULL, headers = '[]', published_at = coalesce(published_at, $2),
 			state = CASE WHEN state = 'waiting' THEN 'discarded' ELSE state END WHERE id = ANY($1)`, []any{letters, t.now}},
 		{"what proposals quote", "UPDATE proposals SET details = NULL WHERE details IS NOT NULL AND subject = ANY($1)", []any{subjects}},
 	} {
 		if err := t.exec("erasing "+step.what, step.sql, step.args...); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	return true, nil
+	return erased, nil
 }
 
 // terminatedBefore selects the accounts that left before $1 and have got no document
@@ -96,72 +110,79 @@ func (s *Store) eraseTerminated(ctx context.Context, before time.Time) (accounts
 		if err != nil || len(ids) == 0 {
 			return accounts, err
 		}
-		var erased int64
+		var erased []int64
 		err = s.write(ctx, "erasing the personal data of accounts that left", func(tx *tx) error {
-			erased = 0
-			for _, id := range ids {
-				done, err := tx.erase(ctx, id)
-				if err != nil {
-					return err
-				}
-				if done {
-					erased++
-				}
-			}
-			if erased == 0 { // another process has erased them
-				return nil
+			if erased, err = tx.erase(ctx, ids...); err != nil || len(erased) == 0 { // another process has erased them
+				return err
 			}
 			return tx.recordAction(models.OperatorAction{
-				Who: "retention", What: models.ActionErase, Subject: fmt.Sprintf("%d accounts", erased), Reason: "they left before " + before.UTC().Format(time.DateOnly),
+				Who: "retention", What: models.ActionErase, Subject: fmt.Sprintf("%d accounts", len(erased)), Reason: "they left before " + before.UTC().Format(time.DateOnly),
 			})
 		})
-		accounts += erased
+		accounts += int64(len(erased))
 		if err != nil {
 			return accounts, err
 		}
 	}
 }
 
-// deadLettersAbout is the dead letters whose key or body names an account, or whose body
-// quotes its profile.
-func (t *tx) deadLettersAbout(ctx context.Context, a *models.Account) (ids []int64, err error) {
-	about := messagesAbout(a)
-	err = pgcopy.Each(ctx, t.pgx, "dead letters", func(v [][]byte) {
-		if models.KeyAccount(v[1]) == a.ID || about(v[2]) || about(v[3]) || about(v[4]) {
-			ids = append(ids, pgcopy.Int8(v[0]))
-		}
-	}, "SELECT id, key, value, corrected, headers::text FROM dead_letters WHERE value IS NOT NULL OR corrected IS NOT NULL")
-	return ids, err
-}
-
-// messagesAbout tells whether a message names the account or quotes its profile. The
-// message need not be readable.
-func messagesAbout(a *models.Account) func(body []byte) bool {
-	named := regexp.MustCompile(`account_id"?\s*:\s*"?` + strconv.FormatInt(a.ID, 10) + `(\D|$)`)
-	var quoted [][]byte
-	for _, text := range []string{a.Profile.Name, a.Profile.TaxID, a.Profile.Email, a.Profile.Phone} {
-		if text == "" {
-			continue
-		}
-		asJSON, _ := json.Marshal(text) // a string can always be written
-		quoted = append(quoted, []byte(text), asJSON[1:len(asJSON)-1], []byte(strings.Trim(strings.ToLower(strconv.QuoteToASCII(text)), `"`)))
-	}
-	return func(body []byte) bool {
-		if named.Match(body) {
-			return true
-		}
-		lower := bytes.ToLower(body)
-		for _, text := range quoted {
-			if bytes.Contains(body, text) || bytes.Contains(lower, text) {
-				return true
+// deadLettersAbout is the dead letters whose key or body names one of the accounts, or
+// whose body quotes its profile.
+func (t *tx) deadLettersAbout(ctx context.Context, accounts map[int64][][]byte) (ids []int64, err error) {
+	concerns := func(bodies [][]byte) bool {
+		for _, body := range bodies {
+			for _, id := range accountsNamed(body) {
+				if _, found := accounts[id]; found {
+					return true
+				}
+			}
+			lower := bytes.ToLower(body)
+			for _, quotes := range accounts {
+				for _, text := range quotes {
+					if bytes.Contains(body, text) || bytes.Contains(lower, text) {
+						return true
+					}
+				}
 			}
 		}
 		return false
 	}
+	err = pgcopy.Each(ctx, t.pgx, "dead letters", func(v [][]byte) {
+		if _, named := accounts[models.KeyAccount(v[1])]; named || concerns(v[2:]) {
+			ids = append(ids, pgcopy.Int8(v[0]))
+		}
+	}, "SELECT id, key, value, corrected, headers::text FROM dead_letters")
+	return ids, err
 }
 
-// AccountTables is all rows that belong to an account, by their tables: for the client to
-// have.
+// quotesOf is the texts of a profile as a message may have them: as they are, as JSON, and
+// as JSON in ASCII in lower case.
+func quotesOf(p *models.Profile) (quotes [][]byte) {
+	for _, text := range []string{p.Name, p.TaxID, p.Email, p.Phone} {
+		if text == "" {
+			continue
+		}
+		asJSON, _ := json.Marshal(text) // a string can always be written
+		quotes = append(quotes, []byte(text), asJSON[1:len(asJSON)-1], []byte(strings.Trim(strings.ToLower(strconv.QuoteToASCII(text)), `"`)))
+	}
+	return quotes
+}
+
+var namedAccount = regexp.MustCompile(`account_id[\\"]*\s*:\s*[\\"]*(\d+)`)
+
+// accountsNamed is the accounts that a body names. It need not be readable.
+func accountsNamed(body []byte) (ids []int64) {
+	for _, found := range namedAccount.FindAllSubmatch(body, -1) {
+		if id := models.KeyAccount(found[1]); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// AccountTables is all rows that belong to an account, by their tables, with the dead
+// letters that name it: for the client to have. Of suspicions and of what staff did the
+// names of others are left out.
 func (s *Store) AccountTables(ctx context.Context, account int64) (map[string][]json.RawMessage, error) {
 	var tables map[string][]json.RawMessage
 	err := s.snapshot(ctx, fmt.Sprintf("collecting the data of account %d", account), func(tx *tx) error {
@@ -173,17 +194,31 @@ func (s *Store) AccountTables(ctx context.Context, account int64) (map[string][]
 		if err != nil {
 			return err
 		}
-		read := func(table, where string) error {
+		read := func(table, columns, where string, args ...any) error {
 			return pgcopy.Each(ctx, tx.pgx, table, func(v [][]byte) {
 				tables[table] = append(tables[table], json.RawMessage(bytes.Clone(v[0])))
-			}, "SELECT to_jsonb(t)::text FROM "+table+" t WHERE "+where, account)
+			}, "SELECT ("+columns+")::text FROM "+table+" t WHERE "+where, args...)
 		}
 		for _, table := range names {
-			if err := read(table, "account_id = $1"); err != nil {
+			if err := read(table, withoutSecrets, "account_id = $1", account); err != nil {
 				return err
 			}
 		}
-		return read("dead_letters", "key = convert_to($1::bigint::text, 'UTF8')")
+		letters, err := tx.deadLettersAbout(ctx, map[int64][][]byte{account: nil})
+		if err != nil {
+			return err
+		}
+		if err := read("dead_letters", withoutSecrets, "id = ANY($1)", letters); err != nil {
+			return err
+		}
+		if err := read("suspicions", "jsonb_build_object('signs', signs, 'found_at', found_at)", "$1 = ANY(inviters) OR $1 = ANY(invitees)", account); err != nil {
+			return err
+		}
+		return read("operator_actions", "jsonb_build_object('at', at, 'what', what)", "subject = $1 OR starts_with(subject, $1 || ' ')", strconv.FormatInt(account, 10))
 	})
 	return tables, err
 }
+
+// withoutSecrets is a row as JSON without what would let its reader act for somebody else,
+// and without the names of staff.
+const withoutSecrets = "to_jsonb(t) - ARRAY['token', 'token_hash', 'recipient_key', 'hint', 'decided_by', 'approved_by', 'requested_by', CASE WHEN t.tableoid = 'sessions'::regclass THEN 'id' ELSE '' END]"

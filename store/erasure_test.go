@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -38,7 +39,8 @@ func TestErasedDataLeaveNoTrace(t *testing.T) {
 	l.take(append(letters(), letter("902", `{"data":{"account_id":9010,"name":"another one"}}`))...)
 	l.exec(`INSERT INTO invitations (account_id, invitation_id, channel, recipient, recipient_key, code, day, state, next_try_at, token, token_hash, created_at, changed_at)
 		VALUES (901, gen_random_uuid(), 'email', 'friend-of-canary@example.ru', '\x01', 'C', '2026-04-01', 'queued', now(), 'secret', '\x02', now(), now()),
-			(901, gen_random_uuid(), 'sms', '79990003344', '\x03', 'C', '2026-04-01', 'sent', now(), '', '\x04', now(), now())`)
+			(901, gen_random_uuid(), 'sms', '79990003344', '\x03', 'C', '2026-04-01', 'sent', now(), '', '\x04', now(), now()),
+			(901, '00000000-0000-0000-0000-000000000901', 'sms', '79990003344', sha256('x'), 'C', '2026-04-01', 'sending', now(), 'secret', '\x05', now(), now())`)
 	l.exec(`INSERT INTO client_requests VALUES (901, gen_random_uuid(), gen_random_uuid(), now(), now(), convert_to('{"to":"79990003344"}', 'UTF8'))`)
 	l.exec(`INSERT INTO sessions VALUES (sha256('x'), 901, convert_to('canary@example.ru', 'UTF8'), now(), now(), now(), now())`)
 	if _, err := l.Propose(t.Context(), models.Proposal{
@@ -86,8 +88,16 @@ func TestErasedDataLeaveNoTrace(t *testing.T) {
 	newer.RegisteredAt = at("2026-02-28T09:00:00Z")
 	l.facts(newer)
 	l.imports(imported)
-	l.take(letters()[0])
+	l.take(letters()[:2]...)
 	check("after they came again")
+	id, err := models.ParseUUID("00000000-0000-0000-0000-000000000901")
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := models.InvitationOutcome{State: models.InvitationQueued, RetryAt: l.now, Deferrals: 1}
+	if err := l.RecordInvitationOutcome(t.Context(), models.InvitationClaim{AccountID: 901, ID: id}, later); err != nil {
+		t.Fatal(err)
+	}
 	if got, want := l.dump("SELECT registered_at::date, name FROM accounts WHERE account_id = 901"), `(2026-02-28,"")`; got != want {
 		t.Errorf("the account is %s, want %s: its registration still counts", got, want)
 	}
@@ -102,9 +112,9 @@ func TestErasedDataLeaveNoTrace(t *testing.T) {
 		t.Errorf("the inviter sees %+v, %v", friends, err)
 	}
 	for query, want := range map[string]string{
-		"SELECT state, recipient FROM invitations":                                       "(failed,\"\")\n(sent,\"\")",
+		"SELECT state, recipient FROM invitations ORDER BY 1":                            "(failed,\"\")\n(failed,\"\")\n(sent,\"\")",
 		"SELECT count(*) FROM sessions":                                                  "(0)",
-		"SELECT state, count(*) FROM dead_letters GROUP BY 1":                            "(discarded,5)\n(waiting,1)",
+		"SELECT state, count(*) FROM dead_letters GROUP BY 1":                            "(discarded,6)\n(waiting,1)",
 		"SELECT who, subject, reason FROM operator_actions WHERE what = 'erase'":         `(Anna,901,"the client's request")`,
 		"SELECT count(*) FROM dead_letters WHERE published_at IS NULL AND value IS NULL": "(0)",
 	} {
@@ -117,8 +127,9 @@ func TestErasedDataLeaveNoTrace(t *testing.T) {
 	}
 
 	tables, err := l.AccountTables(t.Context(), 901)
-	if err != nil || len(tables["accounts"]) != 1 || len(tables["invitations"]) != 2 || len(tables["adjustments"]) == 0 || len(tables["dead_letters"]) != 2 {
-		t.Errorf("the data of the account: %v, %v", tables, err)
+	if err != nil || len(tables["accounts"]) != 1 || len(tables["invitations"]) != 3 || len(tables["adjustments"]) == 0 || len(tables["dead_letters"]) != 2 ||
+		len(tables["operator_actions"]) != 1 || bytes.Contains(tables["operator_actions"][0], []byte("Anna")) || bytes.Contains(tables["invitations"][0], []byte("token")) {
+		t.Errorf("the data of the account: %s, %v", tables, err)
 	}
 }
 

@@ -86,9 +86,9 @@ func (b *ingestion) storeDeadLetters(context.Context) error {
 				(topic, partition, "offset", key, value, headers, sent_at, reason, detail, set_aside_at, event_type, state, published_at)
 			SELECT $1::text, $2::integer, $3::bigint, $4::bytea, CASE WHEN erased THEN NULL ELSE $5::bytea END, CASE WHEN erased THEN '[]' ELSE $6::jsonb END,
 				$7::timestamptz, $8::text, $9::text, $10::timestamptz, $11::text, CASE WHEN erased THEN 'discarded' ELSE $12 END, CASE WHEN erased THEN $10 END
-			FROM (SELECT EXISTS (SELECT FROM accounts WHERE account_id = $13 AND erased_at IS NOT NULL) AS erased) e ON CONFLICT DO NOTHING`,
+			FROM (SELECT EXISTS (SELECT FROM accounts WHERE account_id = ANY($13) AND erased_at IS NOT NULL) AS erased) e ON CONFLICT DO NOTHING`,
 			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, m.Value, headers, m.At, fault.Reason, validText(fault.Detail),
-			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting, models.KeyAccount(m.Key))
+			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting, append(accountsNamed(m.Value), models.KeyAccount(m.Key)))
 	}
 	return nil
 }

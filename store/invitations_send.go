@@ -97,6 +97,8 @@ func (t *tx) settle(r *invitationRecord, o models.InvitationOutcome) error {
 		r.NextTryAt, r.PutOff = o.RetryAt, o.Deferrals
 		if out {
 			r.State = models.InvitationOptedOut
+		} else if r.Recipient == "" { // it was erased meanwhile
+			r.State = models.InvitationFailed
 		}
 	}
 	if r.State == models.InvitationFailed && r.InDoubt {

@@ -33,7 +33,7 @@ func TestPrivacyCommands(t *testing.T) {
 	if a := w.asks("privacy", "export", "901", "--by", "Anna", "--format", "html", "--output", page); a.status != exitOK {
 		t.Errorf("%+v", a)
 	}
-	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "<dd>ООО «Канарейка»</dd>") || !strings.Contains(string(text), "<h2>Код-приглашение</h2>") {
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "<dt>Название</dt><dd>ООО «Канарейка»</dd>") || !strings.Contains(string(text), "<dt>АТС подключена</dt><dd>01.03.2026") || strings.Contains(string(text), "account_id") || !strings.Contains(string(text), "<h2>Код-приглашение</h2>") {
 		t.Errorf("the page is %s, %v", text, err)
 	}
 

@@ -42,12 +42,13 @@ func (w *world) prove(args ...string) {
 }
 
 // The state of a season follows from its messages; whatever is altered behind the
-// program's back is named; a rebuild that is killed is continued; what retention removes
+// program's back is named; what was erased stays erased; a rebuild that is killed is continued; what retention removes
 // is named, and an archive that was kept completes it.
 func TestTheStateIsRebuiltFromTheMessages(t *testing.T) {
 	w, s := newWorld(t), loadSpring(t)
 	server := w.serve()
 	s.play(w, asItIs)
+	w.must("privacy", "erase", fmt.Sprint(w.number("SELECT min(account_id) FROM accounts WHERE tax_id <> ''")), "--by", "Anna", "--reason", "a request")
 	w.prove()
 	archive := filepath.Join(t.TempDir(), "archive")
 	w.must("archive", archive)

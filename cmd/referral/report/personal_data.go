@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/internal/ru"
 )
 
 // PersonalData is all that is stored about one client, for the client to have.
@@ -51,6 +53,15 @@ var tableTitles = []struct{ table, title string }{
 	{"client_requests", "Запросы в личном кабинете"},
 	{"staff_decisions", "Решения сотрудников"},
 	{"dead_letters", "Сообщения, которые не удалось обработать"},
+	{"document_resends", "Документы, отправленные в биллинг повторно"},
+	{"document_write_offs", "Документы, списанные после отказа биллинга"},
+	{"parked_accounts", "Расчеты, которые не удались"},
+	{"rehearsed_amounts", "Проверочные расчеты"},
+	{"invoice_ids", "Номера счетов"},
+	{"stale", "Сведения, которые ждут расчета"},
+	{"outbox", "События, которые ждут отправки"},
+	{"operator_actions", "Действия сотрудников"},
+	{"suspicions", "Проверки приглашений"},
 }
 
 type personalDataSection struct {
@@ -65,7 +76,7 @@ func PersonalDataHTML(w io.Writer, d *PersonalData) error {
 	var sections []personalDataSection
 	rest := maps.Clone(d.Tables)
 	add := func(table, title string) error {
-		section, err := personalDataRows(title, rest[table])
+		section, err := personalDataRows(title, rest[table], d.At.Location())
 		delete(rest, table)
 		if len(section.Rows) > 0 {
 			sections = append(sections, section)
@@ -86,11 +97,12 @@ func PersonalDataHTML(w io.Writer, d *PersonalData) error {
 		AccountID int64
 		At        string
 		Sections  []personalDataSection
-	}{d.AccountID, d.At.Format("02.01.2006 15:04"), sections})
+	}{d.AccountID, ru.Moment(d.At, d.At.Location()), sections})
 }
 
-// personalDataRows is the fields of the rows that hold something, in the order of their names.
-func personalDataRows(title string, rows []json.RawMessage) (personalDataSection, error) {
+// personalDataRows is the fields of the rows that hold something, in the order of the names
+// of their columns.
+func personalDataRows(title string, rows []json.RawMessage, zone *time.Location) (personalDataSection, error) {
 	section := personalDataSection{Title: title}
 	for _, row := range rows {
 		var values map[string]any
@@ -101,11 +113,14 @@ func personalDataRows(title string, rows []json.RawMessage) (personalDataSection
 		}
 		var fields []personalDataField
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			if values[name] != nil && values[name] != "" {
-				fields = append(fields, personalDataField{name, fmt.Sprint(values[name])})
+			text := shown(name, values[name], zone)
+			if title, known := columnTitles[name]; text != "" && (!known || title != "") {
+				fields = append(fields, personalDataField{cmp.Or(title, name), text})
 			}
 		}
-		section.Rows = append(section.Rows, fields)
+		if len(fields) > 0 {
+			section.Rows = append(section.Rows, fields)
+		}
 	}
 	return section, nil
 }
