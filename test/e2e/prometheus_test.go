@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"referral/internal/subprocess"
+	"referral/internal/toolcache"
+	"referral/test/toolchain"
+)
+
+// watch is a Prometheus that scrapes the program and evaluates the rules of
+// deploy/observability.
+type watch struct {
+	w       *world
+	tool    toolcache.Tool
+	address string
+	targets string    // the file that names the process to scrape
+	since   time.Time // when alerts cleared last
+}
+
+const rulesFolder = "../../deploy/observability/rules"
+
+// A scrape waits for the checks of /readyz, which may take three seconds each.
+const prometheusConfiguration = `global: {scrape_interval: 4s, scrape_timeout: 4s, evaluation_interval: 1s}
+rule_files: [rules/*.yaml]
+scrape_configs:
+  - job_name: referral
+    file_sd_configs: [{files: [targets.json]}]
+`
+
+// hasten gives the rules other times, so that an alert fires and clears within seconds:
+// it waits for a second, looks back for 15 seconds, and a minute of a threshold is 4
+// seconds. The 2nd begins with the month.
+func hasten(rules string) string {
+	for _, change := range [][2]string{
+		{`for: \d+[mhd]`, "for: 1s"}, {`\[\d+[mhd]\]`, "[15s]"}, {`offset \d+[mhd]`, "offset 15s"}, {`\* 60\b`, "* 4"}, {`>= 21 \* 3600`, ">= 0"},
+	} {
+		rules = regexp.MustCompile(change[0]).ReplaceAllString(rules, change[1])
+	}
+	return rules
+}
+
+func startWatch(t *testing.T, w *world) *watch {
+	t.Helper()
+	tool, err := toolchain.Prometheus(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &watch{w: w, tool: tool, address: freeAddress(w), targets: filepath.Join(t.TempDir(), "targets.json"), since: time.Now()}
+	server, err := subprocess.StartServer(t.Context(), subprocess.Options{
+		Name: "prometheus", Prepare: p.prepare, Interrupt: syscall.SIGTERM, Abort: syscall.SIGKILL,
+		Command: func(ctx context.Context, dir string) *exec.Cmd {
+			cmd := tool.Command(ctx, "prometheus", "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+				"--web.listen-address="+p.address, "--log.level=warn")
+			cmd.Dir = dir
+			return cmd
+		},
+		Ready: func(ctx context.Context) error {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/-/ready", http.NoBody)
+			if err != nil {
+				return err
+			}
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode != http.StatusOK {
+				return errors.New(answer.Status)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, server.Stop)
+	return p
+}
+
+// prepare writes the configuration with the rules, hastened.
+func (p *watch) prepare(_ context.Context, dir string) error {
+	files := map[string]string{"prometheus.yaml": strings.Replace(prometheusConfiguration, "targets.json", p.targets, 1)}
+	rules, err := filepath.Glob(rulesFolder + "/*.yaml")
+	if err != nil || len(rules) == 0 {
+		return fmt.Errorf("no rules: %w", err)
+	}
+	for _, file := range rules {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		files["rules/"+filepath.Base(file)] = hasten(string(text))
+	}
+	if err := os.Mkdir(filepath.Join(dir, "rules"), 0o700); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scrape has it scrape a process from now on, in place of the one before.
+func (p *watch) scrape(s *server) {
+	p.w.t.Helper()
+	text := fmt.Sprintf(`[{"targets": [%q]}]`, s.admin)
+	if err := os.WriteFile(p.targets+".new", []byte(text), 0o600); err != nil {
+		p.w.t.Fatal(err)
+	}
+	if err := os.Rename(p.targets+".new", p.targets); err != nil {
+		p.w.t.Fatal(err)
+	}
+}
+
+// names is the alerts that a query finds.
+func (p *watch) names(query string) (names []string, err error) {
+	answer, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape("count by (alertname) ("+query+")"))
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var found struct {
+		Status, Error string
+		Data          struct {
+			Result []struct{ Metric struct{ Alertname string } }
+		}
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
+		return nil, err
+	}
+	if found.Status != "success" {
+		return nil, errors.New(found.Error)
+	}
+	for _, r := range found.Data.Result {
+		names = append(names, r.Metric.Alertname)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// fired is the alerts that have fired since some cleared last.
+func (p *watch) fired() ([]string, error) {
+	return p.names(fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing"}[%.0fs])`, math.Ceil(time.Since(p.since).Seconds())))
+}
+
+// fires waits until alerts have fired since some cleared last.
+func (p *watch) fires(alerts ...string) {
+	p.w.t.Helper()
+	p.await("firing", p.fired, func(fired []string) (missing []string) {
+		return slices.DeleteFunc(slices.Clone(alerts), func(name string) bool { return slices.Contains(fired, name) })
+	})
+}
+
+// clears waits until none of some alerts fires; of all of them, when none is named.
+func (p *watch) clears(alerts ...string) {
+	p.w.t.Helper()
+	firing := func() ([]string, error) { return p.names(`ALERTS{alertstate="firing"}`) }
+	p.await("clearing", firing, func(firing []string) (left []string) {
+		return slices.DeleteFunc(firing, func(name string) bool { return len(alerts) > 0 && !slices.Contains(alerts, name) })
+	})
+	p.since = time.Now()
+}
+
+func (p *watch) await(what string, alerts func() ([]string, error), left func([]string) []string) {
+	p.w.t.Helper()
+	p.w.until(what, func() (bool, string) {
+		names, err := alerts()
+		if err != nil {
+			return false, err.Error()
+		}
+		rest := left(names)
+		return len(rest) == 0, strings.Join(rest, ", ")
+	})
+}
