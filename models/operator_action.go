@@ -23,6 +23,8 @@ const (
 	// These order a rehearsal and a run on the staff pages.
 	ActionRehearse OperatorActionKind = "rehearse"
 	ActionRun      OperatorActionKind = "run"
+	// ActionWhatIf orders a comparison of terms there; its subject is the months.
+	ActionWhatIf OperatorActionKind = "what-if"
 )
 
 // The subject of these is a dead letter; see DeadLetterSubject.

@@ -134,6 +134,7 @@ const (
 	OrderRehearsal   RunOrderKind = "rehearse"
 	OrderRun         RunOrderKind = "run"
 	OrderAcceptedRun RunOrderKind = "accept-run"
+	OrderWhatIf      RunOrderKind = "what-if" // compares months with what they would have cost under other terms
 )
 
 // RunOrderState is what became of an order.
@@ -147,10 +148,13 @@ const (
 	OrderFailed  RunOrderState = "failed"
 )
 
-// RunOrder is a person's order for a run or a rehearsal, which a scheduler carries out.
+// RunOrder is a person's order for a run, a rehearsal or a what-if, which a scheduler
+// carries out.
 type RunOrder struct {
 	ID         int64
-	Period     Period
+	Period     Period // the last month of a what-if
+	From       Period // the first month of a what-if; 0 in other orders
+	Terms      string // the other terms of a what-if, as JSON
 	What       RunOrderKind
 	Full       bool // look at every account again
 	By         Person
@@ -158,12 +162,21 @@ type RunOrder struct {
 	State      RunOrderState
 	Attempt    int       // how often a process has taken it up
 	Seen       time.Time // when the process that works on it last said so
-	Through    int       // chunks of a rehearsal that are done
-	All        int       // chunks of the rehearsal; 0 until they are known
+	Through    int       // chunks of a rehearsal, or months of a what-if, that are done
+	All        int       // chunks or months; 0 until they are known
 	FinishedAt time.Time
 	Error      string         // why it failed
 	Rehearsal  *Rehearsal     // what a rehearsal found; nil until it is done, and in lists
 	Comparison *RunComparison // with the run that followed; nil until that has ended, and in lists
+	WhatIf     []byte         // what a what-if found, as JSON; nil until it is done, and in lists
+}
+
+// Months is the months of a what-if, the first one first.
+func (o *RunOrder) Months() (months []Period) {
+	for p := o.From; p <= o.Period; p = p.Next() {
+		months = append(months, p)
+	}
+	return months
 }
 
 // Active tells whether the order has not ended.

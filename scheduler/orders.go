@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"referral/billing"
 	"referral/billing/rehearsal"
+	"referral/billing/whatif"
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -20,6 +22,9 @@ type Orders interface {
 	NoteRunOrder(context.Context, models.RunOrder) (held bool, err error)
 	ReleaseRunOrder(context.Context, models.RunOrder) error
 	EndRunOrder(context.Context, models.RunOrder) error
+
+	// ForEachAccount hands every account with its invoices of a month to see.
+	ForEachAccount(ctx context.Context, month models.Period, see func(*models.AccountHistory) error) error
 
 	Rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error, progress func(through, all int) error) (run models.Run, before models.Totals, err error)
 	KeepRehearsed(context.Context, models.RunOrder, []models.RehearsedAmount) error
@@ -83,11 +88,16 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 	if o.Attempt <= orderAttempts {
 		failed = s.whileHeld(ctx, o, func(ctx context.Context, progress func(through, all int)) error {
 			return s.Settler.guard.Do(func() (err error) {
-				if o.What == models.OrderRehearsal {
+				switch o.What {
+				case models.OrderRehearsal:
 					o.Rehearsal, err = s.rehearse(ctx, o, progress)
-					return err
+				case models.OrderWhatIf:
+					o.WhatIf, err = s.whatIf(ctx, o, progress)
+				case models.OrderRun, models.OrderAcceptedRun:
+					_, err = s.Settler.Run(ctx, models.RunRequest{Period: o.Period, Full: o.Full, Accept: o.What == models.OrderAcceptedRun})
+				default:
+					err = fmt.Errorf("this version of the service does not know an order for %q: update it, and order again", o.What)
 				}
-				_, err = s.Settler.Run(ctx, models.RunRequest{Period: o.Period, Full: o.Full, Accept: o.What == models.OrderAcceptedRun})
 				return err
 			})
 		})
@@ -129,6 +139,32 @@ func (s *Scheduler) whileHeld(ctx context.Context, o models.RunOrder, work func(
 	end(nil)
 	<-signing
 	return err
+}
+
+// whatIf compares months with what they would have cost under the other terms of an order.
+func (s *Scheduler) whatIf(ctx context.Context, o models.RunOrder, progress func(through, all int)) ([]byte, error) {
+	var terms billing.Terms
+	if err := json.Unmarshal([]byte(o.Terms), &terms); err != nil {
+		return nil, fmt.Errorf("reading the terms of order %d: %w", o.ID, err)
+	}
+	other, err := whatif.Programme(s.Settler.Programme, terms)
+	if err != nil {
+		return nil, err
+	}
+	c := whatif.New(s.Settler.Programme, other)
+	months := o.Months()
+	for i, month := range months {
+		progress(i, len(months))
+		c.Begin(month)
+		err := s.Orders.ForEachAccount(ctx, month, func(h *models.AccountHistory) error {
+			c.Account(h)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(c.Found())
 }
 
 // rehearse rehearses a period and the closed ones whose differences are posted to it, and

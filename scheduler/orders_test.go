@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"referral/billing/whatif"
 	"referral/models"
 	"referral/scheduler"
 )
@@ -296,6 +298,72 @@ func TestComparisonIsKept(t *testing.T) {
 		}
 		if !strings.Contains(r.log.String(), "no fact explains it") || !slices.ContainsFunc(c.Named, func(o models.AccountOutcomes) bool { return o.AccountID == 2 && len(o.Facts) == 0 }) {
 			t.Errorf("%+v\n%s", c, r.log)
+		}
+	})
+}
+
+func (b *books) ForEachAccount(_ context.Context, month models.Period, see func(*models.AccountHistory) error) error {
+	b.mu.Lock()
+	accounts, slow, fails := b.desk.accounts, b.desk.slow, b.desk.fails
+	b.mu.Unlock()
+	for i := range accounts {
+		time.Sleep(slow)
+		id := accounts[i].AccountID
+		h := models.AccountHistory{Account: models.Account{ID: id}, Referrals: []models.Referral{{InviterID: id, InviteeID: 900 + id, ActivatedAt: accounts[i].Discounts[0].From.Time()}}}
+		if month == accounts[i].Invoices[0].Invoice.Period {
+			h.Invoices = []models.AuditInvoice{{Invoice: accounts[i].Invoices[0].Invoice}}
+		}
+		if err := see(&h); err != nil {
+			return err
+		}
+	}
+	return fails
+}
+
+// A comparison of terms looks at each of its months, says how far it is, and keeps what it
+// has found; terms that cannot be read fail it.
+func TestWhatIfIsOrdered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-03 12:00")
+		b := newBooks(202604)
+		b.periods[202604].State = models.PeriodRun
+		b.desk.accounts, b.desk.slow = clients(20), time.Second
+		r := newRig(t, b, quickly)
+		stop := r.run(t)
+		terms := *r.Settler.Programme.TermsOn(models.NewDate(2026, 4, 1))
+		terms.Ladder = slices.Clone(terms.Ladder)
+		terms.Ladder[0].Percent = 50
+		text, err := json.Marshal(terms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.ordered(models.RunOrder{What: models.OrderWhatIf, From: 202603, Terms: string(text)})
+		time.Sleep(25 * time.Second)
+		b.change(func() {
+			if o := b.desk.orders[0]; o.Through != 1 || o.All != 2 || o.State != models.OrderWorking {
+				t.Errorf("in the second month: %+v", o)
+			}
+		})
+		time.Sleep(time.Minute)
+		b.ordered(models.RunOrder{What: models.OrderWhatIf, From: 202604, Terms: "{"})
+		b.ordered(models.RunOrder{What: "settle-twice"})
+		time.Sleep(time.Minute)
+		b.change(func() { b.desk.fails = errors.New("the disk is full") })
+		b.ordered(models.RunOrder{What: models.OrderWhatIf, From: 202604, Terms: string(text)})
+		time.Sleep(time.Minute)
+		stop()
+		var found whatif.Found
+		if err := json.Unmarshal(b.desk.orders[0].WhatIf, &found); err != nil || b.desk.orders[0].State != models.OrderDone || len(b.runs) != 0 {
+			t.Fatalf("%+v, %d runs: %v", b.desk.orders[0], len(b.runs), err)
+		}
+		if len(found.Months) != 2 || found.Months[0].Discounts != (whatif.Pair{}) || found.Months[1].Affected != 20 || found.Total() != (whatif.Pair{Present: -20 * 20000, Other: -20 * 50000}) {
+			t.Errorf("%+v", found)
+		}
+		for i, want := range []string{"reading the terms of order 2", `does not know an order for "settle-twice"`, "the disk is full"} {
+			if o := b.desk.orders[i+1]; o.State != models.OrderFailed || o.WhatIf != nil || !strings.Contains(o.Error, want) {
+				t.Errorf("want %q: %+v", want, o)
+			}
 		}
 	})
 }

@@ -12,12 +12,12 @@ import (
 )
 
 // orderColumns is an order without what it found.
-const orderColumns = `order_id, period, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
+const orderColumns = `order_id, period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
 	chunks_through, chunks_all, finished_at, error`
 
 func orderFields(o *models.RunOrder, seen, finished **time.Time) []any {
 	return []any{
-		&o.ID, &o.Period, &o.What, &o.Full, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
+		&o.ID, &o.Period, &o.From, &o.Terms, &o.What, &o.Full, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
 		&o.Through, &o.All, finished, &o.Error,
 	}
 }
@@ -31,7 +31,7 @@ func scanOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 
 func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 	var seen, finished *time.Time
-	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison)...)
+	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison, &o.WhatIf)...)
 	o.At, o.Seen, o.FinishedAt = o.At.UTC(), zeroTime(seen), zeroTime(finished)
 	return o, err
 }
@@ -41,8 +41,8 @@ func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 // the act uses up an approval.
 func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("ordering %s of %s", o.What, o.Period), func(tx *tx) error {
-		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, what, "full", requested_by, requester_subject, requested_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, o.Period, o.What, o.Full, o.By.Name, o.By.Subject, tx.now)
+		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", requested_by, requester_subject, requested_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.By.Name, o.By.Subject, tx.now)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,8 @@ func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.Oper
 				return err
 			}
 		}
-		found, err := tx.pgx.Query(ctx, "SELECT "+orderColumns+" FROM run_orders WHERE period = $1 AND what = $2 AND state IN ('waiting', 'working')", o.Period, o.What)
+		found, err := tx.pgx.Query(ctx, "SELECT "+orderColumns+` FROM run_orders WHERE period = $1 AND what = $2 AND from_period = $3 AND terms = $4
+			AND state IN ('waiting', 'working')`, o.Period, o.What, o.From, o.Terms)
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,8 @@ func (s *Store) ReleaseRunOrder(ctx context.Context, o models.RunOrder) error {
 	return err
 }
 
-// EndRunOrder keeps what an order has come to: its rehearsal if it was one, or its Error.
+// EndRunOrder keeps what an order has come to: what its rehearsal or what-if found, or
+// its Error.
 func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
 	state := models.OrderDone
 	if o.Error != "" {
@@ -120,7 +122,13 @@ func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
 	if o.Rehearsal != nil {
 		asOf = &o.Rehearsal.AsOf
 	}
-	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7", state, s.now(), validText(o.Error), o.Rehearsal, asOf)
+	var whatIf *string
+	if o.WhatIf != nil {
+		text := string(o.WhatIf)
+		whatIf = &text
+	}
+	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7, what_if = $8",
+		state, s.now(), validText(o.Error), o.Rehearsal, asOf, whatIf)
 	return err
 }
 
@@ -129,11 +137,18 @@ func (s *Store) changeOrder(ctx context.Context, o models.RunOrder, what, set st
 	return rows == 1, err
 }
 
-// RunOrders is up to limit orders about a period, the newest first, without what they
-// found.
+// RunOrders is up to limit orders for runs and rehearsals of a period, the newest first,
+// without what they found.
 func (s *Store) RunOrders(ctx context.Context, p models.Period, limit int) ([]models.RunOrder, error) {
 	return list(ctx, s, fmt.Sprintf("reading the orders of %s", p), scanOrder,
-		"SELECT "+orderColumns+" FROM run_orders WHERE period = $1 ORDER BY order_id DESC LIMIT $2", p, limit)
+		"SELECT "+orderColumns+" FROM run_orders WHERE period = $1 AND what <> 'what-if' ORDER BY order_id DESC LIMIT $2", p, limit)
+}
+
+// WhatIfs is up to limit orders for comparisons of terms, the newest first, without what
+// they found.
+func (s *Store) WhatIfs(ctx context.Context, limit int) ([]models.RunOrder, error) {
+	return list(ctx, s, "reading the comparisons of terms", scanOrder,
+		"SELECT "+orderColumns+" FROM run_orders WHERE what = 'what-if' ORDER BY order_id DESC LIMIT $1", limit)
 }
 
 // RunOrder is one order with what it found. found is false when there is none.
@@ -149,7 +164,7 @@ func (s *Store) LastRehearsal(ctx context.Context, p models.Period) (o models.Ru
 
 func (s *Store) wholeOrder(ctx context.Context, which string, value any) (o models.RunOrder, found bool, err error) {
 	orders, err := list(ctx, s, "reading an order", scanWholeOrder,
-		"SELECT "+orderColumns+", result, comparison FROM run_orders WHERE "+which+" ORDER BY order_id DESC LIMIT 1", value)
+		"SELECT "+orderColumns+", result, comparison, what_if FROM run_orders WHERE "+which+" ORDER BY order_id DESC LIMIT 1", value)
 	if err != nil || len(orders) == 0 {
 		return o, false, err
 	}

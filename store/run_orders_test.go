@@ -69,6 +69,47 @@ func (l *life) rehearse(o models.RunOrder) models.Rehearsal {
 	return found
 }
 
+// Comparisons of the same terms over the same months that have not ended are one order;
+// what one has found is kept, and it is not among the orders of its month.
+func TestWhatIfIsKept(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	what := models.RunOrder{Period: 202604, From: 202602, What: models.OrderWhatIf, Terms: `{"Ladder":[{"Percent":10}]}`}
+	first, made := l.order(what)
+	again, twice := l.order(what)
+	if !made || twice || again.ID != first.ID || first.Terms != what.Terms || first.From != 202602 {
+		t.Errorf("made %+v and %+v", first, again)
+	}
+	otherTerms, otherMonths := what, what
+	otherTerms.Terms, otherMonths.From = `{"Ladder":[{"Percent":20}]}`, 202603
+	second, _ := l.order(otherTerms)
+	third, _ := l.order(otherMonths)
+	if second.ID == first.ID || third.ID == first.ID || third.ID == second.ID {
+		t.Errorf("other comparisons are %d and %d, the first is %d", second.ID, third.ID, first.ID)
+	}
+	o := l.claim()
+	if o.ID != first.ID || o.Terms != what.Terms || o.From != 202602 {
+		t.Errorf("taken up: %+v", o)
+	}
+	o.WhatIf = []byte(`{"failed": 7}`)
+	if err := l.EndRunOrder(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := l.RunOrder(t.Context(), first.ID); err != nil || !found || got.State != models.OrderDone || string(got.WhatIf) != `{"failed": 7}` || got.Rehearsal != nil {
+		t.Errorf("kept: %+v, %v", got, err)
+	}
+	list, err := l.WhatIfs(t.Context(), 2)
+	if err != nil || len(list) != 2 || list[0].ID != third.ID || list[1].ID != second.ID {
+		t.Errorf("listed: %+v, %v", list, err)
+	}
+	if orders, err := l.RunOrders(t.Context(), 202604, 10); err != nil || len(orders) != 0 {
+		t.Errorf("orders of the month: %+v, %v", orders, err)
+	}
+	if repeated, made := l.order(what); !made || repeated.ID == first.ID {
+		t.Errorf("after it has ended: %+v", repeated)
+	}
+}
+
 // An order is made once however often it is asked for, is taken up once, and is taken up
 // again when its process has died; that one can then change nothing.
 func TestOrdersAreCarriedOutOnce(t *testing.T) {

@@ -12,7 +12,10 @@ import (
 
 // Pair is a sum under the present terms and under the others, signed as added to
 // invoices.
-type Pair struct{ Present, Other models.Money }
+type Pair struct {
+	Present models.Money `json:"present_minor"`
+	Other   models.Money `json:"other_minor"`
+}
 
 // Difference is what the others add.
 func (p Pair) Difference() models.Money { return p.Other.Add(-p.Present) }
@@ -22,26 +25,27 @@ func (p Pair) Add(q Pair) Pair { return Pair{p.Present.Add(q.Present), p.Other.A
 
 // Month is a month under both terms.
 type Month struct {
-	Period    models.Period
-	Accounts  int64 // looked at
-	Affected  int64 // of them, owed something else by the other terms
-	Discounts Pair
-	Packages  [2]int64 // under the present terms and the others
+	Period    models.Period `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
+	Accounts  int64         `json:"accounts"` // looked at
+	Affected  int64         `json:"affected"` // of them, owed something else by the other terms
+	Discounts Pair          `json:"discounts"`
+	Packages  [2]int64      `json:"packages"` // under the present terms and the others
 }
 
 // Step is the discounts of a kind and step under both terms, over all months.
 type Step struct {
-	Kind models.DiscountKind
-	Step int // of the ladder, of either terms; 0 of a new client's discount
-	Pair
+	Kind models.DiscountKind `json:"kind"`
+	Step int                 `json:"step"` // of the ladder, of either terms; 0 of a new client's discount
+	Pair `json:"discounts"`
 }
 
 // Band is the accounts that are charged alike in a month.
 type Band struct {
-	From, To models.Money // of the charges of a month, From inclusive; To is 0 for no limit
-	Invoiced int64        // accounts in the band, counted once a month
-	Affected int64
-	Pair
+	From     models.Money `json:"from_minor"`         // of the charges of a month, inclusive
+	To       models.Money `json:"to_minor,omitempty"` // exclusive; 0 for no limit
+	Invoiced int64        `json:"invoiced"`           // accounts in the band, counted once a month
+	Affected int64        `json:"affected"`
+	Pair     `json:"discounts"`
 }
 
 // bandLimits is where one band ends and the next begins, in kopecks.
@@ -56,6 +60,25 @@ type Comparison struct {
 	present, other *billing.Programme
 
 	billing.Failures // of accounts, which count on neither side
+}
+
+// Found is a whole comparison, as it is kept.
+type Found struct {
+	Months []Month `json:"months"`
+	Steps  []Step  `json:"steps"`
+	Bands  []Band  `json:"bands"`
+	Failed int64   `json:"failed"` // accounts that could not be calculated, which count on neither side
+}
+
+// Programme has other terms from the very beginning. The error says what is wrong with
+// them.
+func Programme(present *billing.Programme, terms billing.Terms) (*billing.Programme, error) {
+	for i := range present.Versions {
+		if from := present.Versions[i].EffectiveFrom; i == 0 || from < terms.EffectiveFrom {
+			terms.EffectiveFrom = from
+		}
+	}
+	return billing.NewProgramme(present.Zone, []billing.Terms{terms})
 }
 
 // New begins a comparison.
@@ -110,10 +133,15 @@ func (c *Comparison) band(charged models.Money) *Band {
 	return nil // the last band has no limit
 }
 
+// Found is what the comparison has come to.
+func (c *Comparison) Found() *Found {
+	return &Found{Months: c.Months, Steps: c.Steps(), Bands: c.Bands, Failed: c.FailedCount}
+}
+
 // Total is all months.
-func (c *Comparison) Total() (sum Pair) {
-	for i := range c.Months {
-		sum = sum.Add(c.Months[i].Discounts)
+func (f *Found) Total() (sum Pair) {
+	for i := range f.Months {
+		sum = sum.Add(f.Months[i].Discounts)
 	}
 	return sum
 }

@@ -47,6 +47,7 @@ func TestStaffSeeWhatAClientSees(t *testing.T) {
 		p.Follow(func() { p.Click("Что, если") })
 		p.Fill("Процент ступени 1", "10")
 		p.Follow(func() { p.Click("Сравнить") })
+		p.WaitText("По видам и ступеням")
 		sees(t, p, "сейчас 20", "По видам и ступеням", "По нынешним условиям", ru.Off(models.Money(-deal/5), ""), ru.Off(models.Money(-deal/10), ""))
 	})
 }

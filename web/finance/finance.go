@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"referral/billing"
@@ -24,7 +23,7 @@ type Store interface {
 	QueueStore
 	RegisterStore
 	InsightStore
-	SimulationStore
+	WhatIfStore
 	RunStore
 	DecisionStore
 	PrivacyStore
@@ -79,8 +78,6 @@ func (o *Options) validate() error {
 type Service struct {
 	o    Options
 	acts []Act
-
-	simulating sync.Mutex // held while terms are compared
 }
 
 // New makes the service. The error says which option is missing.

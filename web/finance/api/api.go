@@ -42,6 +42,7 @@ func New(service *finance.Service) (*API, error) {
 	a.registerProposals()
 	a.registerRuns()
 	a.registerInsight()
+	a.registerWhatIf()
 	return a, a.Finish()
 }
 

@@ -33,6 +33,7 @@ type world struct {
 	err      error
 	made     []models.Proposal
 	recorded []models.OperatorAction
+	ordered  *models.RunOrder // the last what-if
 }
 
 func (w *world) Months(context.Context) ([]models.MonthOverview, error) {
@@ -116,7 +117,14 @@ func (w *world) CheckJournal(context.Context) (models.JournalCheck, error) {
 
 func (w *world) OrderRun(_ context.Context, o models.RunOrder, act models.OperatorAction) (models.RunOrder, bool, error) {
 	w.recorded = append(w.recorded, act)
+	if o.ID = 8; o.What == models.OrderWhatIf {
+		o.ID, w.ordered = 9, &o
+	}
 	return o, true, w.err
+}
+
+func (w *world) WhatIfs(context.Context, int) ([]models.RunOrder, error) {
+	return []models.RunOrder{{ID: 9, From: 202603, Period: 202604, What: models.OrderWhatIf, State: models.OrderWorking, Through: 1, All: 2}}, w.err
 }
 
 func (w *world) RunsOf(context.Context, models.Period, int) ([]models.Run, error) {
@@ -132,6 +140,9 @@ func (w *world) LastRehearsal(ctx context.Context, _ models.Period) (models.RunO
 }
 
 func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, error) {
+	if id == 9 && w.ordered != nil {
+		return *w.ordered, true, w.err
+	}
 	return models.RunOrder{
 		ID: 7, What: models.OrderRehearsal, State: models.OrderDone, Rehearsal: &models.Rehearsal{AsOf: now(), Largest: []models.RehearsedDocument{{AccountID: 885, Amount: -142000}}},
 		Comparison: &models.RunComparison{Run: 3, Accounts: 1, Named: []models.AccountOutcomes{{AccountID: 885, Facts: []models.DifferenceFact{{Kind: models.DiffInvoiceCame}}}}},
@@ -310,6 +321,9 @@ var access = map[string]struct {
 	"GET /suspicions":                          {"/suspicions", money},
 	"POST /suspicions/{fingerprint}/seen":      {"/suspicions/" + strings.Repeat("ab", 32) + "/seen", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /liabilities":                         {"/liabilities", money},
+	"GET /what-if":                             {"/what-if", money},
+	"GET /what-if/{order_id}":                  {"/what-if/9", money},
+	"POST /what-if":                            {"/what-if", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /proposals":                           {"/proposals", models.Roles},
 	"GET /proposals/{proposal_id}":             {"/proposals/1", models.Roles},
 	"POST /proposals/{proposal_id}/approve":    {"/proposals/7/approve", []models.Role{models.RoleController}},
@@ -371,6 +385,8 @@ func body(path string) string {
 	switch {
 	case strings.HasSuffix(path, "/runs"):
 		return `{"what":"rehearse"}`
+	case strings.HasSuffix(path, "/what-if"):
+		return `{"from":"2026-03","to":"2026-04","terms":{"invitee":{"percent":10,"months":3},"ladder":[{"percent":30,"months":6,"sms":100}]}}`
 	case strings.HasSuffix(path, "/seen"):
 		return `{"note":"посмотрели"}`
 	}
@@ -417,6 +433,8 @@ func TestAnswers(t *testing.T) {
 		"/rehearsals/8":                       {"code": "not_found"},
 		"/months/2026-04/report":              {"signature": 2.0, "report.signed_by": "Анна"},
 		"/suspicions":                         {"suspicions.0.signs.0": "ring", "suspicions.0.posted_minor": -5.0, "suspicions.0.referrals.0.invitee_id": 2.0},
+		"/what-if":                            {"orders.0.from": "2026-03", "orders.0.to": "2026-04", "orders.0.chunks_through": 1.0},
+		"/what-if/7":                          {"code": "not_found"},
 		"/liabilities":                        {"rows.0.amounts_minor.0": -700.0, "months.0": "2026-04"},
 		"/months/2026-05":                     {"code": "not_found"},
 		"/clients/901":                        {"code": "not_found"},
@@ -465,5 +483,35 @@ func TestTwoPersons(t *testing.T) {
 	w.made[0].Proposer = w.recorded[0].Approval.By
 	if status, answer := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "proposal_own" || len(w.recorded) != 1 {
 		t.Errorf("an own proposal: %d %v", status, answer)
+	}
+}
+
+// A comparison of terms is an order, and its answer what a scheduler has found.
+func TestWhatIf(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	browser, path := as(r, models.RoleController), api.Prefix+"/what-if"
+	status, answer := ask(t, r, browser, http.MethodPost, path, body(path))
+	if status != http.StatusOK || answer["from"] != "2026-03" || answer["to"] != "2026-04" || at(answer, "terms.ladder.0.sms") != 100.0 || answer["found"] != nil {
+		t.Fatalf("%d %v", status, answer)
+	}
+	if act := w.recorded[0]; act.What != models.ActionWhatIf || act.Subject != "2026-03 2026-04" || act.Role != models.RoleController {
+		t.Errorf("recorded: %+v", act)
+	}
+	var terms billing.Terms
+	if err := json.Unmarshal([]byte(w.ordered.Terms), &terms); err != nil || terms.Invitee.Percent != 10 || terms.Ladder[0].Months != 6 || terms.Discounted[0] != "subscription" {
+		t.Errorf("ordered with %s: %v", w.ordered.Terms, err)
+	}
+	w.ordered.State, w.ordered.WhatIf = models.OrderDone, []byte(`{"months":[{"period":"2026-03","affected":7,"discounts":{"present_minor":-500,"other_minor":-300}}]}`)
+	_, answer = ask(t, r, browser, http.MethodGet, path+"/9", "")
+	if at(answer, "found.months.0.discounts.other_minor") != -300.0 || at(answer, "found.months.0.affected") != 7.0 || answer["state"] != "done" {
+		t.Errorf("%v", answer)
+	}
+	for _, months := range []string{`"from":"2026-04","to":"2026-03"`, `"from":"2025-04","to":"2026-04"`, `"from":"2026-05","to":"2026-06"`} {
+		wrong := strings.Replace(body(path), `"from":"2026-03","to":"2026-04"`, months, 1)
+		if status, answer := ask(t, r, browser, http.MethodPost, path, wrong); status != http.StatusConflict || answer["code"] != "refused" || !strings.Contains(fmt.Sprint(answer["detail"]), "от одного до двенадцати") {
+			t.Errorf("%s: %d %v", months, status, answer)
+		}
 	}
 }

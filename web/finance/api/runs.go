@@ -45,15 +45,16 @@ type Totals struct {
 	Parked    int64        `json:"parked"`
 }
 
-// Order is a person's order for a run or a rehearsal, which a scheduler carries out.
+// Order is a person's order for a run, a rehearsal or a what-if, which a scheduler carries
+// out.
 type Order struct {
 	ID         int64                `json:"id"`
-	What       models.RunOrderKind  `json:"what" enum:"rehearse,run,accept-run"`
+	What       models.RunOrderKind  `json:"what" enum:"rehearse,run,accept-run,what-if"`
 	Full       bool                 `json:"full" doc:"Look at every account again"`
 	By         string               `json:"by"`
 	At         time.Time            `json:"at"`
 	State      models.RunOrderState `json:"state" enum:"waiting,working,done,failed"`
-	Through    int                  `json:"chunks_through" doc:"Of a rehearsal"`
+	Through    int                  `json:"chunks_through" doc:"Of a rehearsal; months of a what-if"`
 	All        int                  `json:"chunks_all"`
 	FinishedAt *time.Time           `json:"finished_at,omitempty"`
 	Error      string               `json:"error,omitempty"`

@@ -164,33 +164,30 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 	return p.writeTables(w, r, "suspicions", []export.Table{list, referrals})
 }
 
-// exportSimulation is a comparison of terms as a file. It is calculated again.
-func (p *Pages) exportSimulation(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	if !knownFormat(r) {
-		return errNotFound
+// exportWhatIf is a comparison of terms as a file.
+func (p *Pages) exportWhatIf(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
+	o, err := p.whatIfAt(r)
+	if err == nil && (!knownFormat(r) || o.Found == nil) {
+		err = errNotFound
 	}
-	v, status, err := p.simulated(w, r)
 	if err != nil {
 		return err
 	}
-	if v.Result == nil {
-		return p.render(w, r, status, "simulate", frame{Title: "Что, если", Here: pathSimulate, Body: v})
-	}
 	months := export.Table{Title: "По месяцам", Columns: []string{"Месяц", "Нынешние условия", "Новые условия", "Разница", "Клиентов, у которых иначе", "Пакетов сейчас", "Пакетов стало бы"}, Totals: true}
-	for _, m := range v.Result.Months {
+	for _, m := range o.Found.Months {
 		months.Rows = append(months.Rows, []any{m.Period.String(), m.Discounts.Present, m.Discounts.Other, m.Discounts.Difference(), m.Affected, m.Packages[0], m.Packages[1]})
 	}
 	steps := export.Table{Title: "По ступеням", Columns: []string{"За что", "Ступень", "Нынешние условия", "Новые условия", "Разница"}, Totals: true}
-	for _, s := range v.Result.Steps() {
+	for _, s := range o.Found.Steps {
 		steps.Rows = append(steps.Rows, []any{export.State(s.Kind), step(s.Step), s.Present, s.Other, s.Difference()})
 	}
 	bands := export.Table{Title: "По начислениям", Columns: []string{"Начислено от", "до", "Клиентов со счетом", "Из них иначе", "Нынешние условия", "Новые условия", "Разница"}}
-	for _, b := range v.Result.Bands {
+	for _, b := range o.Found.Bands {
 		to := any(b.To)
 		if b.To == 0 {
 			to = ""
 		}
 		bands.Rows = append(bands.Rows, []any{b.From, to, b.Invoiced, b.Affected, b.Present, b.Other, b.Difference()})
 	}
-	return p.writeTables(w, r, "simulation-"+v.From.String()+"-"+v.To.String(), []export.Table{months, steps, bands})
+	return p.writeTables(w, r, "simulation-"+o.From.String()+"-"+o.Period.String(), []export.Table{months, steps, bands})
 }

@@ -96,6 +96,8 @@ var (
 	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
 	// Who marks a suspicion as seen.
 	markingRole = []models.Role{models.RoleFinance, models.RoleController}
+	// Who compares other terms with the present ones.
+	comparingRole = []models.Role{models.RoleFinance, models.RoleController}
 )
 
 // Routes are the ways to the pages, each with the roles that may use it.
@@ -142,9 +144,11 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("POST /finance/suspicions/{fingerprint}/seen", markingRole, p.markSeen),
 		p.staff("GET /finance/liabilities", moneyRole, p.liabilities),
 		p.staff("GET /finance/simulate", moneyRole, p.simulate),
+		p.staff("POST /finance/simulate", comparingRole, p.orderWhatIf),
+		p.staff("GET /finance/simulate/{order}", moneyRole, p.whatIf),
 		p.staff("GET /finance/suspicions/export", moneyRole, p.exportSuspicions),
 		p.staff("GET /finance/liabilities/export", moneyRole, p.exportLiabilities),
-		p.staff("GET /finance/simulate/export", moneyRole, p.exportSimulation),
+		p.staff("GET /finance/simulate/{order}/export", moneyRole, p.exportWhatIf),
 		auth.Route{Pattern: "GET " + PathPortalAssets + "{name}", Access: auth.Anyone, Handler: http.HandlerFunc(p.o.Portal.Asset)},
 		auth.Route{Pattern: "GET " + pathStyle, Access: auth.Anyone, Handler: styleSheet},
 	)

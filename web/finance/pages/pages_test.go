@@ -35,7 +35,7 @@ type world struct {
 	worldActs
 	worldRuns
 	worldInsight
-	worldSimulation
+	worldWhatIf
 
 	err      error
 	tampered int64 // entries of the journal
@@ -267,7 +267,9 @@ var access = map[string]struct {
 	"GET /finance/suspicions":                          {"/finance/suspicions", money},
 	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /finance/simulate":                            {"/finance/simulate", money},
-	"GET /finance/simulate/export":                     {"/finance/simulate/export?format=csv" + strings.Replace(asked, "/finance/simulate?", "&", 1), money},
+	"POST /finance/simulate":                           {"/finance/simulate", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /finance/simulate/{order}":                    {"/finance/simulate/5", money},
+	"GET /finance/simulate/{order}/export":             {"/finance/simulate/5/export?format=csv", money},
 	"GET /finance/suspicions/export":                   {"/finance/suspicions/export?format=csv", money},
 	"GET /finance/liabilities/export":                  {"/finance/liabilities/export?format=csv", money},
 	"GET /finance/liabilities":                         {"/finance/liabilities", money},

@@ -24,7 +24,7 @@ func (w *world) OrderRun(_ context.Context, o models.RunOrder, act models.Operat
 		return o, false, w.err
 	}
 	same := slices.IndexFunc(w.orders, func(other models.RunOrder) bool {
-		return other.Period == o.Period && other.What == o.What && other.Active()
+		return other.Period == o.Period && other.From == o.From && other.Terms == o.Terms && other.What == o.What && other.Active()
 	})
 	if same < 0 || act.Approval != nil {
 		if err := w.record(act); err != nil {
@@ -46,6 +46,12 @@ func (w *world) RunOrders(context.Context, models.Period, int) ([]models.RunOrde
 func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, error) {
 	if id == 6 {
 		return models.RunOrder{ID: 6, Period: 202604, What: models.OrderRehearsal, State: models.OrderWorking, Through: 3, All: 12}, true, w.err
+	}
+	if id == 5 {
+		return w.whatIf(), true, w.err
+	}
+	if i := slices.IndexFunc(w.orders, func(o models.RunOrder) bool { return o.ID == id }); i >= 0 {
+		return w.orders[i], true, w.err
 	}
 	return rehearsal(), id == 7, w.err
 }
