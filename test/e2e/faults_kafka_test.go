@@ -33,8 +33,9 @@ func (p *faultyRun) recreateTopics() {
 	w.must("migrate")
 }
 
-// sendAgain sends messages until they are all there: who has just sent to a topic
-// that was deleted may not know the new one yet. Repeats change nothing.
+// sendAgain sends messages until they are all there: the writer gives up soon on a topic
+// that was deleted and made again, and on a leader that has just died. Repeats change
+// nothing.
 func (p *faultyRun) sendAgain(batch []message) {
 	p.w.t.Helper()
 	p.w.until("sending", func() (bool, string) {
@@ -74,7 +75,7 @@ func (p *faultyRun) sendInTransactions(batch []message) {
 func (p *faultyRun) producer(id string) *kgo.Client {
 	p.w.t.Helper()
 	const large = 16 << 20
-	client, err := kgo.NewClient(kgo.SeedBrokers(p.w.servers.broker), kgo.TransactionalID(p.w.name+"-"+id), kgo.ProducerBatchMaxBytes(large))
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.w.servers.brokers()...), kgo.TransactionalID(p.w.name+"-"+id), kgo.ProducerBatchMaxBytes(large))
 	if err != nil {
 		p.w.t.Fatal(err)
 	}

@@ -44,6 +44,12 @@ func TestFaults(t *testing.T) {
 	t.Run("the primary database server fails over to its standby", func(t *testing.T) {
 		play(t, b.onPair(t), fault{breakOnce: (*faultyRun).failOver})
 	})
+	t.Run("a cluster of brokers", func(t *testing.T) {
+		c := b.onCluster(t)
+		for _, f := range clusterFaults() {
+			t.Run(f.name, func(t *testing.T) { play(t, c, f) })
+		}
+	})
 	for _, f := range otherFaults() {
 		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, b, f) })
 	}
@@ -62,7 +68,8 @@ type faultServers struct {
 	database *postgres.Server
 	broker   *kafkaserver.Broker
 	via      *cutproxy.Proxy
-	pair     *pair // in place of database; nil for none
+	pair     *pair                // in place of database; nil for none
+	cluster  *kafkaserver.Cluster // in place of broker, without the proxy; nil for none
 }
 
 func startFaultServers(t *testing.T) *faultServers {
@@ -115,6 +122,8 @@ type fault struct {
 	// cut breaks connections all the time.
 	breakOnce      func(*faultyRun)
 	cutConnections func(*faultyRun)
+	// heal, unless it is nil, ends what breakOnce began once work goes on.
+	heal func(*faultyRun)
 	// settle has the first month settled otherwise than at a start.
 	settleFirstMonth func(*faultyRun)
 	// between the two months something may be changed in peace.
@@ -151,6 +160,7 @@ type faultyRun struct {
 	serving  *server // the newest
 	r        *rand.Rand
 	broken   bool   // in this phase
+	killed   int    // nodes of the cluster so far, in turn
 	clock    string // file that moves the clock of processes; empty for none
 }
 
@@ -159,7 +169,7 @@ const twoMonths = 2
 // play lets the life go by, and gives what came out.
 func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	t.Helper()
-	w := newWorldOn(t, servers{b.dsn("postgres"), b.broker.Addr()})
+	w := newWorldOn(t, b.servers(), b.overrides()...)
 	w.must("migrate")
 	life, err := workload.New(workload.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
 	if err != nil {
@@ -271,9 +281,9 @@ func (p *faultyRun) launch(args ...string) *server {
 		dsn = p.database.DSN()
 	}
 	s := p.w.launch([]string{
-		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_KAFKA_BROKERS=" + p.b.via.Addr(),
-		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.broker.User(),
-		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.broker.Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
+		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
+		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.node().User(),
+		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.node().Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,
 	}, args...)
 	p.serving = s
@@ -350,6 +360,9 @@ func (p *faultyRun) strikeWhileBlocked(release func()) {
 	})
 	p.fault.breakOnce(p)
 	release()
+	if p.fault.heal != nil {
+		p.fault.heal(p)
+	}
 }
 
 // maybe reads a number from a database that may be away; 0 then.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"referral/test/browser"
@@ -25,8 +26,10 @@ const clockVariable = "E2E_CLOCK"
 // servers are those that a world is on.
 type servers struct {
 	dsn    string // of a superuser, to a database in which nothing is touched
-	broker string // host:port
+	broker string // host:port, of a cluster several with commas
 }
+
+func (s servers) brokers() []string { return strings.Split(s.broker, ",") }
 
 func TestMain(m *testing.M) {
 	flag.Parse()

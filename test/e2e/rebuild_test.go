@@ -135,7 +135,7 @@ const toEnd = -1
 // does.
 func (w *world) deleteRecords(topic string, first int64) {
 	w.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.servers.broker))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.servers.brokers()...))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (w *world) reconcile(period string) reconciled {
 func (w *world) startBilling() *fakebilling.Billing {
 	w.t.Helper()
 	r, err := fakebilling.Start(context.Background(), fakebilling.Options{
-		Brokers: []string{w.servers.broker}, Group: w.name + "-billing",
+		Brokers: w.servers.brokers(), Group: w.name + "-billing",
 		Discounts: w.topics["discounts"], Packages: w.topics["packages"], Results: w.topics["results"],
 	})
 	if err != nil {

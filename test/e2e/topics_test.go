@@ -176,7 +176,7 @@ func (t *topicReader) read(partition int, end int64) {
 		return
 	}
 	reader := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{t.w.servers.broker}, Topic: t.w.topics[t.key], Partition: partition,
+		Brokers: t.w.servers.brokers(), Topic: t.w.topics[t.key], Partition: partition,
 		MinBytes: 1, MaxBytes: 32 << 20, MaxWait: 500 * time.Millisecond,
 	})
 	defer func() { _ = reader.Close() }() // what it has read is in memory

@@ -147,9 +147,9 @@ func (w *world) connect(dsn string) {
 		w.t.Fatal(err)
 	}
 	transport := &kafka.Transport{ClientID: w.name, MetadataTTL: time.Second}
-	w.client = &kafka.Client{Addr: kafka.TCP(w.servers.broker), Timeout: 20 * time.Second, Transport: transport}
+	w.client = &kafka.Client{Addr: kafka.TCP(w.servers.brokers()...), Timeout: 20 * time.Second, Transport: transport}
 	w.writer = &kafka.Writer{
-		Addr: kafka.TCP(w.servers.broker), Transport: transport, Balancer: kafka.Murmur2Balancer{Consistent: true},
+		Addr: kafka.TCP(w.servers.brokers()...), Transport: transport, Balancer: kafka.Murmur2Balancer{Consistent: true},
 		RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond, BatchSize: 500,
 		// A message over 1 MiB passes the broker's limit only compressed.
 		BatchBytes: 16 << 20, Compression: kafka.Gzip,

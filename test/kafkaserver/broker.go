@@ -1,5 +1,5 @@
-// Package kafkaserver runs a private Apache Kafka, the real one, as a single node
-// for tests: what an imitation accepts, a broker may refuse.
+// Package kafkaserver runs a private Apache Kafka, the real one, as a single node or
+// as a cluster, for tests: what an imitation accepts, a broker may refuse.
 package kafkaserver
 
 import (
@@ -14,10 +14,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"text/template"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"referral/internal/subprocess"
 	"referral/internal/toolcache"
@@ -45,47 +47,91 @@ type Options struct {
 	Throughput bool
 }
 
-// Broker is a running Kafka.
+// Broker is a running Kafka, or one node of it.
 type Broker struct {
 	*subprocess.Server
 	o         Options
 	java      toolcache.Tool
 	jars      string
-	password  string
+	cluster   *cluster
+	id        int // from 1
 	addresses addresses
 }
 
 type addresses struct{ Plain, SASL, Controller string }
 
+// cluster is what all nodes know.
+type cluster struct {
+	id, password string
+	nodes        []addresses
+}
+
+// inSync is how many replicas must have a message before it is acknowledged: all but
+// one, so that a node may be missing.
+func (c *cluster) inSync() int { return max(1, len(c.nodes)-1) }
+
 const user = "referral"
 
 // Start finds or downloads Kafka and returns when the broker answers.
 func Start(ctx context.Context, o Options) (*Broker, error) {
+	nodes, err := start(ctx, o, 1)
+	if err != nil {
+		return nil, err
+	}
+	return nodes[0], nil
+}
+
+// start starts nodes at once: none is ready before most of them are there.
+func start(ctx context.Context, o Options, nodes int) ([]*Broker, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	b := &Broker{o: o, password: rand.Text()}
-	var err error
-	if b.java, err = toolchain.Java(ctx, o.Log); err != nil {
-		return nil, err
-	}
-	b.jars, err = toolchain.Jars{Name: "Apache Kafka", Dir: "kafka", Size: "about 65 MB", Pom: pom}.Get(ctx, b.java, o.Log)
+	java, err := toolchain.Java(ctx, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	for _, address := range []*string{&b.addresses.Plain, &b.addresses.SASL, &b.addresses.Controller} {
-		if *address, err = subprocess.FreeAddress(); err != nil {
-			return nil, err
+	jars, err := toolchain.Jars{Name: "Apache Kafka", Dir: "kafka", Size: "about 65 MB", Pom: pom}.Get(ctx, java, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	id := uuid.New()
+	c := &cluster{id: base64.RawURLEncoding.EncodeToString(id[:]), password: rand.Text(), nodes: make([]addresses, nodes)}
+	brokers := make([]*Broker, nodes)
+	for i := range brokers {
+		at := &c.nodes[i]
+		for _, address := range []*string{&at.Plain, &at.SASL, &at.Controller} {
+			if *address, err = subprocess.FreeAddress(); err != nil {
+				return nil, err
+			}
+		}
+		brokers[i] = &Broker{o: o, java: java, jars: jars, cluster: c, id: i + 1, addresses: *at}
+	}
+	starting, ctx := errgroup.WithContext(ctx)
+	for _, b := range brokers {
+		starting.Go(func() (err error) {
+			b.Server, err = subprocess.StartServer(ctx, subprocess.Options{
+				Name: "kafka", Prepare: b.prepare, Command: b.server, Ready: b.ready,
+				Interrupt: syscall.SIGTERM, Abort: syscall.SIGKILL,
+			})
+			return err
+		})
+	}
+	if err := starting.Wait(); err != nil {
+		return nil, errors.Join(err, stop(brokers))
+	}
+	return brokers, nil
+}
+
+// stop ends the nodes that have started. They are killed: the last ones would wait for
+// the others to let them go.
+func stop(brokers []*Broker) error {
+	var errs []error
+	for _, b := range brokers {
+		if b.Server != nil {
+			errs = append(errs, b.Kill(), b.Stop())
 		}
 	}
-	b.Server, err = subprocess.StartServer(ctx, subprocess.Options{
-		Name: "kafka", Prepare: b.prepare, Command: b.server, Ready: b.ready,
-		Interrupt: syscall.SIGTERM, Abort: syscall.SIGKILL,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
+	return errors.Join(errs...)
 }
 
 func configIn(dir string) string  { return filepath.Join(dir, "server.properties") }
@@ -97,11 +143,10 @@ func (b *Broker) prepare(ctx context.Context, dir string) error {
 	if err := errors.Join(b.configure(dir), os.WriteFile(loggingIn(dir), logging, 0o644)); err != nil {
 		return fmt.Errorf("write the broker's configuration: %w", err)
 	}
-	id := uuid.New()
 	args := append(quick("128m"), "kafka.tools.StorageTool", "format",
-		"--cluster-id="+base64.RawURLEncoding.EncodeToString(id[:]), "--config="+configIn(dir))
+		"--cluster-id="+b.cluster.id, "--config="+configIn(dir))
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, user, b.password))
+		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, user, b.cluster.password))
 	}
 	if out, err := b.command(ctx, dir, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data directory: %w\n%s", err, out)
@@ -121,8 +166,20 @@ func (b *Broker) configure(dir string) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	return parsed.Execute(file, struct {
 		addresses
-		LogDir, SASLVia string
-	}{b.addresses, filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL)})
+		ID, Replicas, InSync    int
+		Voters, LogDir, SASLVia string
+	}{
+		b.addresses, b.id, len(b.cluster.nodes), b.cluster.inSync(),
+		b.cluster.voters(), filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL),
+	})
+}
+
+func (c *cluster) voters() string {
+	var voters []string
+	for i, at := range c.nodes {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, at.Controller))
+	}
+	return strings.Join(voters, ",")
 }
 
 // quick are settings under which a JVM starts with half the work: the first
@@ -158,4 +215,4 @@ func (b *Broker) SASLAddr() string { return b.addresses.SASL }
 func (b *Broker) User() string { return user }
 
 // Password is the password for SASLAddr.
-func (b *Broker) Password() string { return b.password }
+func (b *Broker) Password() string { return b.cluster.password }

@@ -20,7 +20,7 @@ func (b *Broker) ready(ctx context.Context) error {
 	if err := b.readyPlain(ctx); err != nil {
 		return err
 	}
-	return b.Authenticate(ctx, b.password)
+	return b.Authenticate(ctx, b.Password())
 }
 
 // Authenticate tries a password of User at SASLAddr.
