@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -147,6 +148,7 @@ func TestNoInvoiceHarmsAnother(t *testing.T) {
 }
 
 func TestTheReasonOfADocument(t *testing.T) {
+	noonOf := func(day int) time.Time { return time.Date(2026, 5, day, 12, 0, 0, 0, time.UTC) }
 	p := newProgramme(t, customerTerms())
 	for _, c := range []struct {
 		name             string
@@ -165,10 +167,16 @@ func TestTheReasonOfADocument(t *testing.T) {
 		{"later, the invoice revised", false, 1, 1, 2, models.ReasonInvoiceRevised, 2},
 		{"the run again, the invoice revised", true, 3, 1, 2, models.ReasonInvoiceRevised, 4},
 		{"later, revised and settled since", false, 5, 2, 2, models.ReasonLateFact, 6},
+		{"a referral revoked since", false, 5, 2, 2, models.ReasonRevoked, 6},
+		{"a referral revoked since, and the invoice revised", false, 1, 1, 2, models.ReasonInvoiceRevised, 2},
 	} {
 		account := case885(aprilLine("1", 300_000))
 		inv := &account.Invoices[0]
 		inv.Invoice.Revision, inv.Sequence, inv.Revision = c.revision, c.sequence, c.posted
+		inv.Settled, account.RevokedAt = noonOf(2), noonOf(1)
+		if strings.HasPrefix(c.name, "a referral revoked since") {
+			account.RevokedAt = noonOf(3)
+		}
 		posting := april
 		if !c.regular {
 			posting.Kind = models.RunDifferences

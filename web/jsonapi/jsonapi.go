@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -18,14 +19,16 @@ import (
 	"referral/web/auth"
 )
 
-// Options says what an API is. All fields are required.
+// Options says what an API is. All fields but the last are required.
 type Options struct {
 	Title, Description string
 	Prefix             string // path under which the API is
 	Cookie             string // that holds the session of the pages
 	MaxBody            int64  // more than any request needs, in bytes
 	// Problem converts the errors of the service; nil for one that nobody expected.
-	Problem func(error) *Problem
+	Problem func(error) huma.StatusError
+	// ProblemType is the type of those that say more than a Problem; nil for none.
+	ProblemType reflect.Type
 }
 
 // API is a JSON API. Its routes are to be served by an auth.Authenticator.
@@ -147,8 +150,8 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 	if errors.As(err, &p) {
 		return p
 	}
-	if p = a.o.Problem(err); p != nil {
-		return p
+	if known := a.o.Problem(err); known != nil {
+		return known
 	}
 	return unexpected(ctx, err)
 }

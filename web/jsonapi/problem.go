@@ -122,7 +122,11 @@ func (a *API) problemResponses(method string, roles bool, own []Kind) map[string
 		kinds = append(kinds, crossSite) // package auth returns it
 		kinds = slices.AppendSeq(kinds, maps.Values(invalidRequest))
 	}
-	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	kind := reflect.TypeFor[Problem]()
+	if a.o.ProblemType != nil {
+		kind = a.o.ProblemType
+	}
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(kind, true, "Problem")
 	responses := map[string]*huma.Response{}
 	for _, k := range kinds {
 		r := &huma.Response{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -33,6 +34,7 @@ func New(service *finance.Service) (*API, error) {
 		Description: "What the operator's staff see and do. Amounts are integers in minor units of their currency, signed as added to an invoice; " +
 			"days are days of the programme's time zone; unknown fields are ignored. Each operation says which roles may use it.",
 		Prefix: Prefix, Cookie: "__Host-referral-staff", MaxBody: maxBody, Problem: problemOf,
+		ProblemType: reflect.TypeFor[Problem](),
 	})}
 	a.registerMonths()
 	a.registerRegister()
@@ -79,8 +81,13 @@ var (
 	refused   = jsonapi.Kind{Status: http.StatusConflict, Code: "refused", Title: "The act or the decision is not possible"}
 )
 
-// proposalProblems is what stands against a proposal or its decision. Which proposal
-// waits, the list of proposals says by its act and subject.
+// Problem is a problem with what only the staff's API knows.
+type Problem struct {
+	jsonapi.Problem
+	Proposal int64 `json:"proposal,omitempty" example:"12" doc:"The proposal that stands against it, or that it is about"`
+}
+
+// proposalProblems is what stands against a proposal or its decision.
 var proposalProblems = map[models.ProposalObstacle]jsonapi.Kind{
 	models.ProposalUnknown:  notFound,
 	models.ProposalPending:  {Status: http.StatusConflict, Code: "proposal_pending", Title: "The same act is proposed already"},
@@ -90,16 +97,16 @@ var proposalProblems = map[models.ProposalObstacle]jsonapi.Kind{
 }
 
 // problemOf converts the errors of the service.
-func problemOf(err error) *jsonapi.Problem {
+func problemOf(err error) huma.StatusError {
 	if text, ok := finance.Obstacle(err); ok {
-		kind := refused
+		kind, number := refused, int64(0)
 		var proposal *models.ProposalRefusal
 		if errors.As(err, &proposal) {
-			kind = proposalProblems[proposal.Why]
+			kind, number = proposalProblems[proposal.Why], proposal.Proposal
 		}
-		p := jsonapi.NewProblem(kind)
+		p := Problem{*jsonapi.NewProblem(kind), number}
 		p.Detail = text
-		return p
+		return &p
 	}
 	switch {
 	case errors.Is(err, finance.ErrUnknownAct):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"referral/billing"
+	"referral/internal/demo/fakeoidc"
 	"referral/models"
 	"referral/web/auth"
 	"referral/web/auth/authtest"
@@ -464,14 +465,14 @@ func TestTwoPersons(t *testing.T) {
 	r := site(t, w)
 	accountant, controller := as(r, models.RoleFinance), as(r, models.RoleController)
 	act, approve := api.Prefix+"/acts/write-off/"+rejectedDocument, api.Prefix+"/proposals/1/approve"
-	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":" "}`); status != http.StatusConflict || answer["code"] != "refused" {
+	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":" "}`); status != http.StatusConflict || answer["code"] != "refused" || answer["proposal"] != nil {
 		t.Errorf("without a reason: %d %v", status, answer)
 	}
 	status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":"выплачено"}`)
 	if status != http.StatusOK || at(answer, "proposal.state") != "open" || at(answer, "proposal.preview.changes.0.amount_minor") != -142000.0 || len(w.recorded) != 0 {
 		t.Fatalf("%d %v", status, answer)
 	}
-	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":"еще раз"}`); status != http.StatusConflict || answer["code"] != "proposal_pending" || !strings.Contains(fmt.Sprint(answer["detail"]), "№ 1") {
+	if status, answer := ask(t, r, accountant, http.MethodPost, act, `{"reason":"еще раз"}`); status != http.StatusConflict || answer["code"] != "proposal_pending" || answer["proposal"] != 1.0 || !strings.Contains(fmt.Sprint(answer["detail"]), "№ 1") {
 		t.Errorf("proposed twice: %d %v", status, answer)
 	}
 	if status, _ := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusOK || len(w.recorded) != 1 || w.recorded[0].Role != models.RoleController || w.recorded[0].Reason != "выплачено" {
@@ -481,7 +482,7 @@ func TestTwoPersons(t *testing.T) {
 		t.Errorf("withdrawing: %d %+v", status, w.made[0])
 	}
 	w.made[0].Proposer = w.recorded[0].Approval.By
-	if status, answer := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "proposal_own" || len(w.recorded) != 1 {
+	if status, answer := ask(t, r, controller, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "proposal_own" || answer["proposal"] != 1.0 || len(w.recorded) != 1 {
 		t.Errorf("an own proposal: %d %v", status, answer)
 	}
 }
@@ -512,6 +513,45 @@ func TestWhatIf(t *testing.T) {
 		wrong := strings.Replace(body(path), `"from":"2026-03","to":"2026-04"`, months, 1)
 		if status, answer := ask(t, r, browser, http.MethodPost, path, wrong); status != http.StatusConflict || answer["code"] != "refused" || !strings.Contains(fmt.Sprint(answer["detail"]), "от одного до двенадцати") {
 			t.Errorf("%s: %d %v", months, status, answer)
+		}
+	}
+}
+
+// A program of the staff uses a token of the provider with the roles of its person.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	claims := func(roles []string, twists ...fakeoidc.TokenOption) string {
+		return r.Provider.Token(1, append([]fakeoidc.TokenOption{fakeoidc.WithClaim("name", "Программа"), fakeoidc.WithClaim("roles", roles)}, twists...)...)
+	}
+	finance := []string{string(models.RoleFinance)}
+	for name, c := range map[string]struct {
+		token  string
+		status int
+	}{
+		"a good one":             {claims(finance), http.StatusOK},
+		"of another role":        {claims([]string{string(models.RoleSupport)}), http.StatusForbidden},
+		"without a known role":   {claims([]string{"gardener"}), http.StatusUnauthorized},
+		"without roles":          {claims(nil), http.StatusUnauthorized},
+		"that has expired":       {claims(finance, fakeoidc.Expired), http.StatusUnauthorized},
+		"for another audience":   {claims(finance, fakeoidc.WithAudience("somebody-else")), http.StatusUnauthorized},
+		"signed by another key":  {claims(finance, fakeoidc.SignedByOtherKey), http.StatusUnauthorized},
+		"of a sign-in":           {claims(finance, r.Provider.AsIDToken), http.StatusUnauthorized},
+		"that cannot be a token": {"x.y.z", http.StatusUnauthorized},
+	} {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+api.Prefix+"/months", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+c.token)
+		got, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer map[string]any
+		err = json.NewDecoder(got.Body).Decode(&answer)
+		if _ = got.Body.Close(); err != nil || got.StatusCode != c.status || (at(answer, "months.0.period") != nil) != (c.status == http.StatusOK) {
+			t.Errorf("a token %s: %d %v %v", name, got.StatusCode, answer, err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"referral/web/jsonapi"
 	"referral/web/portal"
 )
@@ -31,7 +33,7 @@ var refusals = map[portal.InviteRefusal]jsonapi.Kind{
 }
 
 // problemOf converts the errors of the service.
-func problemOf(err error) *jsonapi.Problem {
+func problemOf(err error) huma.StatusError {
 	switch {
 	case errors.Is(err, portal.ErrUnknownAccount):
 		return jsonapi.NewProblem(unknownAccount)
