@@ -116,6 +116,7 @@ type ParkedAccount struct {
 	InvoiceID string // empty: all of the account
 	Period    Period // of the run; zero in what has not been kept
 	Error     string
+	Since     time.Time `json:",omitzero"` // when a run of the period first parked it; zero except in ParkedNow
 }
 
 // String says what is parked, and why.

@@ -161,9 +161,15 @@ func (s *Store) Rejected(ctx context.Context, limit int) ([]models.RejectedDocum
 }
 
 // ParkedNow is up to limit accounts and invoices that the last run of their period
-// could not settle, the newest periods first.
+// could not settle, the newest periods first, with the time when a run first could not.
 func (s *Store) ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error) {
-	return list(ctx, s, "reading what is parked", pgx.RowToStructByPos[models.ParkedAccount], "SELECT "+parkedColumns+" FROM parked_accounts a WHERE "+parkedByLastRun+" ORDER BY period DESC, account_id, invoice_id LIMIT $1", limit)
+	return list(ctx, s, "reading what is parked", func(row pgx.CollectableRow) (p models.ParkedAccount, err error) {
+		err = row.Scan(&p.AccountID, &p.InvoiceID, &p.Period, &p.Error, &p.Since)
+		p.Since = p.Since.UTC()
+		return p, err
+	}, "WITH a AS MATERIALIZED (SELECT "+parkedColumns+" FROM parked_accounts a WHERE "+parkedByLastRun+` ORDER BY period DESC, account_id, invoice_id LIMIT $1)
+		SELECT a.*, min(b.parked_at) FROM a JOIN parked_accounts b USING (account_id, invoice_id, period)
+		GROUP BY a.account_id, a.invoice_id, a.period, a.error ORDER BY a.period DESC, a.account_id, a.invoice_id`, limit)
 }
 
 // HeldServices is the services that the terms do not name, with the lines and the sum

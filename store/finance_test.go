@@ -345,6 +345,13 @@ func TestWhatIsParkedAndHeld(t *testing.T) {
 	if err != nil || len(parked) != 1 || parked[0].AccountID != 885 || parked[0].Period != 202604 || parked[0].Error == "" {
 		t.Errorf("parked are %+v, %v", parked, err)
 	}
+	// Parked again, it waits since it was parked first.
+	first := parked[0].Since.Add(-72 * time.Hour)
+	l.exec("UPDATE parked_accounts SET parked_at = $1", first)
+	l.finish(l.start(models.RunRequest{Period: 202604}), l.spoiled(885, func(r *models.SettlementResult) { r.Adjustments[0].Amount++ }))
+	if again, err := l.ParkedNow(t.Context(), 10); err != nil || len(again) != 1 || l.number("SELECT count(*) FROM parked_accounts") != 2 || !again[0].Since.Equal(first) {
+		t.Errorf("parked twice are %+v, %v, since %s", again, err, first)
+	}
 	if figures, err := l.Stats(t.Context()); err != nil || figures.Parked != 1 || figures.LastSettled != 0 {
 		t.Errorf("the figures say that %d are parked and %s is settled, %v", figures.Parked, figures.LastSettled, err)
 	}

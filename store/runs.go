@@ -317,7 +317,10 @@ func (t *tx) saveRun(r *runRecord) error {
 
 // ParkedAccounts is the accounts and invoices that a run could not settle, by id.
 func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error) {
-	return list(ctx, s, "reading parked accounts", pgx.RowToStructByPos[models.ParkedAccount],
+	return list(ctx, s, "reading parked accounts", func(row pgx.CollectableRow) (p models.ParkedAccount, err error) {
+		err = row.Scan(&p.AccountID, &p.InvoiceID, &p.Period, &p.Error)
+		return p, err
+	},
 		"SELECT "+parkedColumns+" FROM parked_accounts WHERE run_id = $1 ORDER BY account_id, invoice_id LIMIT $2", run, limit)
 }
 

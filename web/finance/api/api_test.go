@@ -88,7 +88,9 @@ func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error
 	return []models.RejectedDocument{{AccountID: 885, Amount: -142000}}, w.err
 }
 
-func (w *world) ParkedNow(context.Context, int) ([]models.ParkedAccount, error) { return nil, w.err }
+func (w *world) ParkedNow(context.Context, int) ([]models.ParkedAccount, error) {
+	return []models.ParkedAccount{{AccountID: 885, Period: 202604, Since: now().UTC()}}, w.err
+}
 
 func (w *world) HeldServices(context.Context) (map[string]models.CountedAmount, error) {
 	return map[string]models.CountedAmount{"hologram": models.Counted(5, 30000)}, w.err
@@ -425,7 +427,7 @@ func TestAnswers(t *testing.T) {
 		"/clients?q=885":                      {"accounts.0.name": "Резервация"},
 		"/clients/885":                        {"code": "K7M2QX9PA", "explanation.ladder.0.step": 1.0},
 		"/invoices/INV-1":                     {"invoice_id": "INV-1", "wanted_minor": -60000.0},
-		"/queue":                              {"rejected.0.amount_minor": -142000.0, "held.0.service": "hologram", "packages.0.period": "2026-02"},
+		"/queue":                              {"rejected.0.amount_minor": -142000.0, "parked.0.parked_at": "2026-05-03T09:00:00Z", "held.0.service": "hologram", "packages.0.period": "2026-02"},
 		"/journal?limit=2":                    {"entries.0.entry": 3.0, "next": 2.0},
 		"/journal?before=2":                   {"entries.0.entry": 1.0, "next": nil},
 		"/journal/check":                      {"entries": 3.0, "wrong": 0.0},

@@ -39,6 +39,7 @@ type ParkedAccount struct {
 	AccountID int64         `json:"account_id"`
 	InvoiceID string        `json:"invoice_id,omitempty" doc:"Omitted: all of the account"`
 	Error     string        `json:"error"`
+	ParkedAt  time.Time     `json:"parked_at" doc:"When a run of the month first could not settle it"`
 }
 
 // DeadLetter is a message that could not be used.
@@ -67,7 +68,7 @@ func newQueue(q *finance.Queue) Queue {
 			return Rejected{DocumentID: d.DocumentID, AccountID: d.AccountID, InvoiceID: d.InvoiceID, Period: d.Period, Amount: d.Amount, SMS: d.SMS, RejectedAt: d.RejectedAt, Reason: d.Reason}
 		}),
 		Parked: each(q.Parked, func(p *models.ParkedAccount) ParkedAccount {
-			return ParkedAccount{Period: p.Period, AccountID: p.AccountID, InvoiceID: p.InvoiceID, Error: p.Error}
+			return ParkedAccount{Period: p.Period, AccountID: p.AccountID, InvoiceID: p.InvoiceID, Error: p.Error, ParkedAt: p.Since}
 		}),
 		Held: each(slices.Sorted(maps.Keys(q.Held)), func(s *string) monthreport.Held {
 			return monthreport.Held{Service: *s, Lines: q.Held[*s].Count, Amount: q.Held[*s].Amount}

@@ -25,9 +25,9 @@ func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Sta
 		d := &q.Rejected[i]
 		rejected.Rows = append(rejected.Rows, []any{d.RejectedAt, fmt.Sprint(d.AccountID), d.InvoiceID, d.Period.String(), d.Amount, d.SMS, d.Reason, d.DocumentID.String()})
 	}
-	parked := export.Table{Title: "Не рассчитано", Columns: []string{"Месяц", "Клиент", "Счет", "Причина"}}
+	parked := export.Table{Title: "Не рассчитано", Columns: []string{"Месяц", "Клиент", "Счет", "Причина", "Ждет с"}}
 	for _, k := range q.Parked {
-		parked.Rows = append(parked.Rows, []any{k.Period.String(), fmt.Sprint(k.AccountID), k.InvoiceID, k.Error})
+		parked.Rows = append(parked.Rows, []any{k.Period.String(), fmt.Sprint(k.AccountID), k.InvoiceID, k.Error, k.Since})
 	}
 	held := export.Table{Title: "Услуг нет в условиях", Columns: []string{"Услуга", "Строк счетов", "На сумму"}}
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {

@@ -127,7 +127,7 @@ func (w *world) Rejected(context.Context, int) ([]models.RejectedDocument, error
 }
 
 func (w *world) ParkedNow(context.Context, int) ([]models.ParkedAccount, error) {
-	return []models.ParkedAccount{{AccountID: 885, Period: 202604, Error: "the sum is absurd"}}, w.err
+	return []models.ParkedAccount{{AccountID: 885, Period: 202604, Error: "the sum is absurd", Since: now().AddDate(0, 0, -3)}}, w.err
 }
 
 func (w *world) HeldServices(context.Context) (map[string]models.CountedAmount, error) {
@@ -352,7 +352,7 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 		"/finance/clients/885":     {"60% по", "K7M2QX9PA", "pbx.registered, раздел 2, № 71", "такого кода нет", "INV-1", "Отклонен"},
 		"/finance/invoices/INV-1":  {"3 000,00 ₽", "Почему столько", "Документов по этому счету нет", "Будет проведено"},
 		"/finance/register":        {"250", "−355 000,00 ₽", "ООО «Клиент»", "Передан, ответа нет", "Дальше"},
-		"/finance/queue":           {"INV-1", "the sum is absurd", "hologram", "Февраль 2026", "неверное значение поля"},
+		"/finance/queue":           {"INV-1", "the sum is absurd", "ждет 3 дня", "hologram", "Февраль 2026", "неверное значение поля"},
 		"/finance/clients?q=окна":  {"Новые окна", "7707083893"},
 		"/finance/clients?q=никто": {"Ничего не найдено"},
 	} {

@@ -270,7 +270,7 @@ func TestListsAsFiles(t *testing.T) {
 		t.Errorf("%d proposals, %v: %v", len(proposals), proposals, err)
 	}
 	for path, wants := range map[string][]string{
-		"/finance/queue/export?format=csv":         {"hologram,5,300.00", "2026-02,4", "the sum is absurd", "-1420.00"},
+		"/finance/queue/export?format=csv":         {"hologram,5,300.00", "2026-02,4", "the sum is absurd,2026-04-30", "-1420.00"},
 		"/finance/clients/export?q=885&format=csv": {"885,", "7707083893"},
 		"/finance/clients/885/export?format=csv":   {"INV-1,2026-04,RUB,3000.00", "Ступени,", "Скидки по дням,inviter,"},
 	} {
