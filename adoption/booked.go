@@ -102,23 +102,81 @@ func (b *Booked) summed(rows []bookedRow) []bookedRow {
 	return list
 }
 
-func find(list []bookedRow, key uint64) (models.Money, bool) {
+// find is the row of a key; -1 when there is none.
+func find(list []bookedRow, key uint64) int {
 	i, found := slices.BinarySearchFunc(list, key, func(r bookedRow, key uint64) int { return cmp.Compare(r.key, key) })
 	if !found {
-		return 0, false
+		return -1
 	}
-	return list[i].amount, true
+	return i
+}
+
+func amountOf(list []bookedRow, key uint64) (models.Money, bool) {
+	if i := find(list, key); i >= 0 {
+		return list[i].amount, true
+	}
+	return 0, false
 }
 
 // OnInvoice is what was given on an invoice; 0 when the file does not name it.
 func (b *Booked) OnInvoice(invoice string) models.Money {
-	amount, _ := find(b.byInvoice, maphash.String(b.seed, invoice))
+	amount, _ := amountOf(b.byInvoice, maphash.String(b.seed, invoice))
 	return amount
 }
 
 // OnAccount is what was given to an account, where the file names no invoice of it.
 func (b *Booked) OnAccount(account int64) (models.Money, bool) {
-	return find(b.byAccount, uint64(account)) //nolint:gosec // as it was kept
+	return amountOf(b.byAccount, uint64(account)) //nolint:gosec // as it was kept
+}
+
+// Marked is a file that remembers what it was asked about, for one goroutine.
+type Marked struct {
+	*Booked
+	invoices, accounts []bool // rows that were asked about
+}
+
+// Mark begins to remember.
+func (b *Booked) Mark() *Marked {
+	return &Marked{b, make([]bool, len(b.byInvoice)), make([]bool, len(b.byAccount))}
+}
+
+// OnInvoice is what was given on an invoice; 0 when the file does not name it.
+func (m *Marked) OnInvoice(invoice string) models.Money {
+	if i := find(m.byInvoice, maphash.String(m.seed, invoice)); i >= 0 {
+		m.invoices[i] = true
+	}
+	return m.Booked.OnInvoice(invoice)
+}
+
+// OnAccount is what was given to an account, where the file names no invoice of it.
+func (m *Marked) OnAccount(account int64) (models.Money, bool) {
+	if i := find(m.byAccount, uint64(account)); i >= 0 { //nolint:gosec // as it was kept
+		m.accounts[i] = true
+	}
+	return m.Booked.OnAccount(account)
+}
+
+// EachRest hands over what the file names and nobody has asked about, each once.
+func (m *Marked) EachRest(see func(invoice string, account int64, given models.Money) error) error {
+	return m.EachKey(func(invoices []string, accounts []int64) error {
+		for _, invoice := range invoices {
+			if i := find(m.byInvoice, maphash.String(m.seed, invoice)); !m.invoices[i] {
+				m.invoices[i] = true
+				if err := see(invoice, 0, m.byInvoice[i].amount); err != nil {
+					return err
+				}
+			}
+		}
+		for _, account := range accounts {
+			if i := find(m.byAccount, uint64(account)); !m.accounts[i] { //nolint:gosec // as it was kept
+				m.accounts[i] = true
+				if err := see("", account, m.byAccount[i].amount); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // EachKey hands over the invoices and the accounts that the file names, some at a time.

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"referral/adoption"
+	"referral/billing/comparison"
+	"referral/cmd/referral/report"
+	"referral/models"
+)
+
+func newCompare(p process) *cobra.Command {
+	var file string
+	sign := adoption.SignAuto
+	cmd := &cobra.Command{
+		Use:   "compare PERIOD --file FILE",
+		Short: "Compare what an older system has given in a month with what the facts give here",
+		Long: `Holds what an older system has given, by invoice or by account, against what the facts and
+the terms give here: totals, and every difference with what would explain it, grouped by
+cause. FILE is CSV with a column invoice or account, and amount in roubles or amount_minor in
+kopecks. Nothing is written. The exit status is 1 when something differs.`,
+		Args: oneArgument,
+	}
+	format := formatFlag(cmd, "table", "json", "csv")
+	cmd.Flags().StringVar(&file, "file", "", "the CSV `file` of what the older system has given")
+	choiceFlag(cmd, &sign, "sign", "whether a discount in the file is positive (`discount`), or negative as added to the invoice (invoice); auto goes by the sum", adoption.Signs...)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		period, err := parsePeriod(args[0])
+		if err != nil {
+			return err
+		}
+		if file == "" {
+			return misuse(cmd, "give --file FILE: what the older system has given")
+		}
+		return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error {
+			booked, err := a.readBooked(&shadowFlags{booked: file, sign: sign})
+			if err != nil {
+				return err
+			}
+			result, err := a.compare(ctx, period, booked.Mark())
+			if err != nil {
+				return err
+			}
+			switch *format {
+			case "json":
+				err = report.JSON(a.out, result)
+			case "csv":
+				err = report.ComparisonCSV(a.out, result)
+			default:
+				report.ComparisonTable(a.out, result, booked.AsAdded)
+			}
+			if err == nil && result.Different > 0 {
+				err = negativeResult(fmt.Sprintf("%s of %s", report.Quantity(result.Different, "difference"), period))
+			}
+			return err
+		})
+	}
+	return cmd
+}
+
+func (a *app) compare(ctx context.Context, period models.Period, booked *adoption.Marked) (*comparison.Result, error) {
+	c := comparison.New(a.programme, period, booked)
+	each, stop := a.countAccounts(ctx, period, c.Account)
+	err := a.store.ForEachAccount(ctx, period, each)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	// What is left concerns accounts that do not take part in the programme, or none.
+	compared := map[int64]bool{}
+	err = booked.EachRest(func(invoice string, account int64, given models.Money) error {
+		if invoice != "" {
+			if account, _, err = a.store.InvoiceOwner(ctx, invoice); err != nil {
+				return err
+			}
+		}
+		history, found, err := a.store.AccountHistory(ctx, account)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			c.NotKnown(account, invoice, given)
+		case !compared[account]:
+			compared[account] = true
+			c.Account(&history)
+		}
+		return nil
+	})
+	return c.Close(), err
+}
