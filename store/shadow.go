@@ -22,20 +22,30 @@ func (s *Store) LeaveShadowMode(ctx context.Context) error {
 }
 
 // MarkBooked has the accounts looked at by the run that books what an older system has
-// given in a period: those of the invoices, and those given. It returns the invoices that
-// are not known.
-func (s *Store) MarkBooked(ctx context.Context, period models.Period, invoices []string, accounts []int64) (unknown []string, err error) {
+// given in a period: those of the invoices, and those given. It returns what nothing can be
+// booked on: invoices that are not of the period, and accounts that have none in it.
+func (s *Store) MarkBooked(ctx context.Context, period models.Period, invoices []string, accounts []int64) (notInvoices []string, notAccounts []int64, err error) {
 	err = s.write(ctx, "marking what an older system has given in "+period.String(), func(tx *tx) error {
 		if err := tx.exec("marking accounts", `INSERT INTO stale (period, account_id)
 			SELECT DISTINCT $1::integer, account_id FROM (SELECT account_id FROM invoice_ids WHERE invoice_id = ANY($2) UNION SELECT unnest($3::bigint[])) a`, period, invoices, accounts); err != nil {
 			return err
 		}
-		rows, err := tx.pgx.Query(ctx, "SELECT i FROM unnest($1::text[]) i WHERE NOT EXISTS (SELECT FROM invoice_ids k WHERE k.invoice_id = i)", invoices)
+		const newest = `SELECT v.period FROM invoices v WHERE (v.storage_period, v.account_id, v.invoice_id) = (k.storage_period, k.account_id, k.invoice_id)
+			ORDER BY v.revision DESC LIMIT 1`
+		rows, err := tx.pgx.Query(ctx, `SELECT i FROM unnest($1::text[]) i WHERE NOT EXISTS (
+			SELECT FROM invoice_ids k WHERE k.invoice_id = i AND (`+newest+`) = $2)`, invoices, period)
 		if err != nil {
 			return err
 		}
-		unknown, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		if notInvoices, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		if rows, err = tx.pgx.Query(ctx, `SELECT a FROM unnest($1::bigint[]) a WHERE NOT EXISTS (
+			SELECT FROM invoices k WHERE k.account_id = a AND k.period = $2 AND (`+newest+`) = $2)`, accounts, period); err != nil {
+			return err
+		}
+		notAccounts, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})
-	return unknown, err
+	return notInvoices, notAccounts, err
 }

@@ -114,11 +114,18 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	}
 	unknown := 0
 	err = booked.EachKey(func(invoices []string, accounts []int64) error {
-		missing, err := a.store.MarkBooked(ctx, period, invoices, accounts)
-		for _, invoice := range missing {
+		notInvoices, notAccounts, err := a.store.MarkBooked(ctx, period, invoices, accounts)
+		notBooked := func(format string, args ...any) {
 			if unknown++; unknown <= maxParkedShown {
-				fmt.Fprintf(a.out, "invoice %s is not known here: what the older system has given on it, %s, is not booked\n", report.Printable(invoice), booked.OnInvoice(invoice))
+				fmt.Fprintf(a.out, format+": what the older system has given, %s, is not booked\n", args...)
 			}
+		}
+		for _, invoice := range notInvoices {
+			notBooked("%s is not an invoice of the period here", report.Printable(invoice), booked.OnInvoice(invoice))
+		}
+		for _, account := range notAccounts {
+			given, _ := booked.OnAccount(account)
+			notBooked("account %d has no invoice of the period here", account, given)
 		}
 		return err
 	})
@@ -129,14 +136,17 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	if err != nil {
 		return err
 	}
+	act.Reason = fmt.Sprintf("%s in %d rows, %d of them on nothing that is known here; %s", booked.Total, booked.Rows, unknown, act.Reason)
+	if err := a.store.RecordAct(ctx, act); err != nil {
+		return err
+	}
 	run, err := settler.Book(ctx, period, billing.Book(booked.OnInvoice, booked.OnAccount))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "booked in %s: %s given by the older system in %s; %s brought the ledger to that, %s together\n",
 		period, booked.Total, report.Quantity(booked.Rows, "row"), report.Quantity(run.Totals.Documents, "document"), run.Totals.Amount)
-	act.Reason = fmt.Sprintf("%s in %d rows, %d of invoices that are not known; %s", booked.Total, booked.Rows, unknown, act.Reason)
-	return a.store.RecordAct(ctx, act)
+	return nil
 }
 
 func (a *app) closePeriod(ctx context.Context, s models.Signature) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/models"
 )
@@ -67,7 +68,20 @@ func (a *app) personalData(ctx context.Context, account int64) (*report.Personal
 	if err != nil {
 		return nil, err
 	}
-	return &report.PersonalData{AccountID: account, At: a.now().In(a.programme.Zone), Tables: tables, Explanation: a.programme.Explain(&history)}, nil
+	return &report.PersonalData{AccountID: account, At: a.now().In(a.programme.Zone), Tables: tables, Explanation: withoutStaff(a.programme.Explain(&history))}, nil
+}
+
+// withoutStaff leaves out who of the staff decided: a client is told what, when and why.
+func withoutStaff(e billing.Explanation) billing.Explanation {
+	for i := range e.Decisions {
+		e.Decisions[i].By, e.Decisions[i].ApprovedBy = "", ""
+	}
+	for i := range e.Packages {
+		for j := range e.Packages[i].Decisions {
+			e.Packages[i].Decisions[j].By = ""
+		}
+	}
+	return e
 }
 
 func newPrivacyErase(p process) *cobra.Command {
