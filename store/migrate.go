@@ -116,7 +116,10 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 }
 
 // appendOnlyTables can only be read and added to: the ledger, and what persons did.
-const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports"
+const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports, staff_decisions"
+
+// undeletableTables can be read, added to, and changed in some columns.
+const undeletableTables = "document_resends, proposals"
 
 // lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
 // to change the rights of a table in two sessions.
@@ -156,6 +159,7 @@ func (n schemaName) serviceRights(role string) []string {
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + string(n) + " TO " + role,
 		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA " + string(n) + " TO " + role,
 		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + role,
+		"REVOKE DELETE, TRUNCATE ON " + undeletableTables + " FROM " + role,
 		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + role,
 	}
 }

@@ -209,6 +209,24 @@ func second[T any](_ T, err error) error { return err }
 func third[T, U any](_ T, _ U, err error) error { return err }
 
 // Nobody changes what was posted: not the service, nor the owner of the tables.
+// The role of the service has no right that a trigger of a table would refuse.
+func TestRightsFollowTheTriggers(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	name := role(t, l.dsn)
+	if _, err := l.Migrate(t.Context(), store.Roles{Service: name}); err != nil {
+		t.Fatal(err)
+	}
+	const guarded = `SELECT count(*), coalesce(string_agg(tgrelid::regclass::text, ' ') FILTER (WHERE
+			has_table_privilege($1, tgrelid, 'DELETE') OR has_table_privilege($1, tgrelid, 'TRUNCATE') OR cardinality(tgattr::smallint[]) = 0 AND has_table_privilege($1, tgrelid, 'UPDATE')), '')
+		FROM pg_trigger WHERE tgname = 'append_only'`
+	var tables int
+	var excess string
+	if err := l.db.QueryRow(guarded, name).Scan(&tables, &excess); err != nil || tables < 11 || excess != "" {
+		t.Errorf("of %d tables that cannot be changed the service may change: %s (%v)", tables, excess, err)
+	}
+}
+
 func TestLedgerIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)

@@ -100,12 +100,13 @@ func missingRights(schema schemaName) string {
 		SELECT r || ' on ' || t AS lacking FROM unnest(string_to_array('%[2]s', ' ')) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r
 		WHERE to_regclass('%[1]s.' || t) IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.' || t), r)
 			AND NOT (t = ANY (string_to_array('%[3]s', ', ')) AND r IN ('UPDATE', 'DELETE'))
+			AND NOT (t = ANY (string_to_array('%[4]s', ', ')) AND r = 'DELETE')
 		UNION ALL SELECT 'SELECT on goose_db_version'
 		WHERE to_regclass('%[1]s.goose_db_version') IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.goose_db_version'), 'SELECT')
 		UNION ALL SELECT 'USAGE on postings'
 		WHERE to_regclass('%[1]s.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('%[1]s.postings'), 'USAGE')
 		ORDER BY 1) l)
-	ELSE 'USAGE on schema %[1]s' END`, schema, strings.Join(tablesOf(migrations), " "), appendOnlyTables)
+	ELSE 'USAGE on schema %[1]s' END`, schema, strings.Join(tablesOf(migrations), " "), appendOnlyTables, undeletableTables)
 }
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
