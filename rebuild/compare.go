@@ -20,8 +20,8 @@ type Difference struct {
 	Kind      Kind   `json:"kind"`
 	AccountID int64  `json:"account_id,omitempty"`
 	Subject   string `json:"subject"` // what differs: "promo end", "invoice INV-1 revision 2"
-	Living    string `json:"living"`  // empty when only the rebuilt schema has it
-	Rebuilt   string `json:"rebuilt"` // empty when only the living schema has it
+	Live      string `json:"live"`    // empty when only the rebuilt schema has it
+	Rebuilt   string `json:"rebuilt"` // empty when only the live schema has it
 	Source    string `json:"source,omitempty"`
 }
 
@@ -36,7 +36,7 @@ const (
 	// Derived is something that should follow from the facts, which are the same.
 	Derived Kind = "derived"
 	// Ledger is a break that the reconciliation of the ledger with the rebuilt facts finds,
-	// and that with the living ones does not.
+	// and that with the live ones does not.
 	Ledger Kind = "ledger"
 	// Removed is a fact whose message retention has removed from the topic, and which no
 	// archive has. It cannot be proven.
@@ -87,12 +87,12 @@ type Rebuilt interface {
 
 // Compare compares the facts of two schemas, and what was derived from them. Facts whose
 // messages are newer than the archive are left out, with what depends on them.
-func Compare(ctx context.Context, living Histories, rebuilt Rebuilt, schema string, held *archive.Manifest) (Result, error) {
+func Compare(ctx context.Context, live Histories, rebuilt Rebuilt, schema string, held *archive.Manifest) (Result, error) {
 	c := comparison{held: held, own: map[int64]archive.Whereabouts{}}
 	c.incomplete = map[int64]archive.Whereabouts{}
-	err := living.ForEachHistory(ctx, func(h *models.AccountHistory) error { c.classify(h); return nil })
+	err := live.ForEachHistory(ctx, func(h *models.AccountHistory) error { c.classify(h); return nil })
 	if err == nil {
-		err = c.accounts(ctx, living, rebuilt)
+		err = c.accounts(ctx, live, rebuilt)
 	}
 	if err == nil {
 		err = rebuilt.LoneRows(ctx, schema, func(row models.LoneRow) error { c.loneRow(row); return nil })
@@ -132,16 +132,16 @@ func (c *comparison) find(p models.Provenance) archive.Whereabouts {
 }
 
 // accounts merges the two schemas, both of which come by the id of the account.
-func (c *comparison) accounts(ctx context.Context, living, rebuilt Histories) error {
-	nextLiving, stopLiving := iter.Pull2(each(ctx, living))
-	defer stopLiving()
+func (c *comparison) accounts(ctx context.Context, live, rebuilt Histories) error {
+	nextLive, stopLive := iter.Pull2(each(ctx, live))
+	defer stopLive()
 	nextRebuilt, stopRebuilt := iter.Pull2(each(ctx, rebuilt))
 	defer stopRebuilt()
 	var l, r *models.AccountHistory
 	var err error
 	for {
 		if l == nil {
-			if l, err = pull(nextLiving); err != nil {
+			if l, err = pull(nextLive); err != nil {
 				return err
 			}
 		}
@@ -203,34 +203,34 @@ func (c *comparison) account(l, r *models.AccountHistory) {
 	c.activations(l, r)
 	depends := c.dependsOn(l, r)
 	c.derived(a.ID, depends, "code", a.Code, b.Code)
-	compareLists(l.Referrals, r.Referrals, referralOf, func(key, living, rebuilt string) { c.derived(a.ID, depends, key, living, rebuilt) })
-	compareLists(l.Stored.Discounts, r.Stored.Discounts, discountOf, func(key, living, rebuilt string) { c.derived(a.ID, depends, key, living, rebuilt) })
-	compareLists(l.Stored.Grants, r.Stored.Grants, grantOf, func(key, living, rebuilt string) { c.derived(a.ID, depends, key, living, rebuilt) })
+	compareLists(l.Referrals, r.Referrals, referralOf, func(key, live, rebuilt string) { c.derived(a.ID, depends, key, live, rebuilt) })
+	compareLists(l.Stored.Discounts, r.Stored.Discounts, discountOf, func(key, live, rebuilt string) { c.derived(a.ID, depends, key, live, rebuilt) })
+	compareLists(l.Stored.Grants, r.Stored.Grants, grantOf, func(key, live, rebuilt string) { c.derived(a.ID, depends, key, live, rebuilt) })
 }
 
 func (c *comparison) activations(l, r *models.AccountHistory) {
 	from := map[bool]map[string]models.Provenance{}
-	for living, h := range map[bool]*models.AccountHistory{true: l, false: r} {
-		from[living] = map[string]models.Provenance{}
+	for live, h := range map[bool]*models.AccountHistory{true: l, false: r} {
+		from[live] = map[string]models.Provenance{}
 		for _, a := range h.Activations {
 			key, _ := activationOf(a)
-			from[living][key] = a.Provenance
+			from[live][key] = a.Provenance
 		}
 	}
 	depends := c.dependsOn(l, r)
-	compareLists(l.Activations, r.Activations, activationOf, func(key, living, rebuilt string) {
-		if living == "" || rebuilt == "" {
-			c.fact(l.Account.ID, key, living, rebuilt, from[true][key], from[false][key])
+	compareLists(l.Activations, r.Activations, activationOf, func(key, live, rebuilt string) {
+		if live == "" || rebuilt == "" {
+			c.fact(l.Account.ID, key, live, rebuilt, from[true][key], from[false][key])
 		} else {
-			c.derived(l.Account.ID, depends, key, living, rebuilt)
+			c.derived(l.Account.ID, depends, key, live, rebuilt)
 		}
 	})
 }
 
 // compareLists hands over what differs, by the keys and texts of the elements.
-func compareLists[T any](living, rebuilt []T, describe func(T) (key, text string), differs func(key, living, rebuilt string)) {
+func compareLists[T any](live, rebuilt []T, describe func(T) (key, text string), differs func(key, live, rebuilt string)) {
 	texts := map[string]*[2]string{}
-	for i, list := range [][]T{living, rebuilt} {
+	for i, list := range [][]T{live, rebuilt} {
 		for _, element := range list {
 			key, text := describe(element)
 			if texts[key] == nil {
@@ -268,22 +268,22 @@ func (r *Result) depends(account int64, at archive.Whereabouts) {
 	}
 }
 
-func (c *comparison) derived(account int64, depends archive.Whereabouts, subject, living, rebuilt string) {
-	if living == rebuilt || depends == archive.Later {
+func (c *comparison) derived(account int64, depends archive.Whereabouts, subject, live, rebuilt string) {
+	if live == rebuilt || depends == archive.Later {
 		return
 	}
 	kind := Derived
 	if depends == archive.Removed {
 		kind = Unproven
 	}
-	c.Add(Difference{Kind: kind, AccountID: account, Subject: subject, Living: living, Rebuilt: rebuilt})
+	c.Add(Difference{Kind: kind, AccountID: account, Subject: subject, Live: live, Rebuilt: rebuilt})
 }
 
-func (c *comparison) fact(account int64, subject, living, rebuilt string, from, rebuiltFrom models.Provenance) {
-	if living == rebuilt {
+func (c *comparison) fact(account int64, subject, live, rebuilt string, from, rebuiltFrom models.Provenance) {
+	if live == rebuilt {
 		return
 	}
-	d := Difference{Kind: Fact, AccountID: account, Subject: subject, Living: living, Rebuilt: rebuilt, Source: source(from)}
+	d := Difference{Kind: Fact, AccountID: account, Subject: subject, Live: live, Rebuilt: rebuilt, Source: source(from)}
 	switch c.find(from) {
 	case archive.Later:
 		return
@@ -297,7 +297,7 @@ func (c *comparison) fact(account int64, subject, living, rebuilt string, from, 
 func (c *comparison) loneRow(row models.LoneRow) {
 	d := Difference{Kind: Fact, AccountID: row.AccountID, Subject: row.What, Rebuilt: row.Row, Source: source(row.Provenance)}
 	if row.Elsewhere {
-		d.Living, d.Rebuilt = row.Row, ""
+		d.Live, d.Rebuilt = row.Row, ""
 		at := c.find(row.Provenance)
 		c.depends(row.AccountID, at)
 		switch at {

@@ -64,9 +64,9 @@ func account(id, offset, friend int64, percent int) models.AccountHistory {
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name            string
-		living, rebuilt schema
-		want            []string
+		name          string
+		live, rebuilt schema
+		want          []string
 	}{
 		{"the same", schema{accounts: []models.AccountHistory{account(1, 10, 2, 20), account(2, 11, 0, 0)}},
 			schema{accounts: []models.AccountHistory{account(1, 10, 2, 20), account(2, 11, 0, 0)}}, nil},
@@ -89,7 +89,7 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := rebuild.Compare(t.Context(), c.living, c.rebuilt, "public", &held)
+			r, err := rebuild.Compare(t.Context(), c.live, c.rebuilt, "public", &held)
 			if err != nil {
 				t.Fatal(err)
 			}

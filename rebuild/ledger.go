@@ -15,11 +15,11 @@ type Auditor interface {
 }
 
 // Ledger reconciles the ledger of a period with the rebuilt facts, and adds the breaks
-// that the reconciliation with the living facts does not find.
-func (r *Result) Ledger(ctx context.Context, living, rebuilt Auditor, programme *billing.Programme, period models.Period, grace billing.AnswerGrace) error {
+// that the reconciliation with the live facts does not find.
+func (r *Result) Ledger(ctx context.Context, live, rebuilt Auditor, programme *billing.Programme, period models.Period, grace billing.AnswerGrace) error {
 	known := map[string]bool{}
 	var beyond int64
-	for _, schema := range []Auditor{living, rebuilt} {
+	for _, schema := range []Auditor{live, rebuilt} {
 		found, err := reconcile(ctx, schema, programme, period, grace)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (r *Result) Ledger(ctx context.Context, living, rebuilt Auditor, programme 
 		beyond = found.BreakCount - int64(len(found.Breaks)) - beyond
 	}
 	if beyond != 0 {
-		r.Add(Difference{Kind: Ledger, Subject: period.String(), Rebuilt: fmt.Sprintf("%d more breaks than with the living facts, beyond those that are named", beyond)})
+		r.Add(Difference{Kind: Ledger, Subject: period.String(), Rebuilt: fmt.Sprintf("%d more breaks than with the live facts, beyond those that are named", beyond)})
 	}
 	return nil
 }

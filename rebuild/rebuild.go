@@ -1,5 +1,5 @@
 // Package rebuild makes the state again from the messages, in a schema of its own, and
-// compares it with the living one: whether what is owed follows from what was said.
+// compares it with the live one: whether what is owed follows from what was said.
 package rebuild
 
 import (
@@ -23,8 +23,8 @@ type Target interface {
 	CopyLedger(ctx context.Context, from string) error
 }
 
-// Living is the schema that is rebuilt beside.
-type Living interface {
+// Live is the schema that is rebuilt beside.
+type Live interface {
 	PortalRequests(ctx context.Context, see func(f models.Fact, late bool) error) error
 	ForEachImported(ctx context.Context, see func(models.Fact) error) error
 }
@@ -32,8 +32,8 @@ type Living interface {
 // Options is what a rebuild works with. All fields are required.
 type Options struct {
 	Target  Target
-	Living  Living
-	Schema  string // of the living tables
+	Live    Live
+	Schema  string // of the live tables
 	Archive *archive.Reader
 	Topics  decode.Topics
 	Decoder *decode.Decoder
@@ -90,7 +90,7 @@ func (r *rebuild) imports(ctx context.Context) error {
 		rows = rows[:0]
 		return err
 	}
-	err := r.Living.ForEachImported(ctx, func(f models.Fact) error {
+	err := r.Live.ForEachImported(ctx, func(f models.Fact) error {
 		if rows = append(rows, f); len(rows) < batchSize {
 			return nil
 		}
@@ -141,7 +141,7 @@ func (r *rebuild) segment(ctx context.Context, s archive.Segment) error {
 func (r *rebuild) requests(late bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		b := batch{ctx: ctx, rebuild: r}
-		err := r.Living.PortalRequests(ctx, func(f models.Fact, isLate bool) error {
+		err := r.Live.PortalRequests(ctx, func(f models.Fact, isLate bool) error {
 			if isLate != late {
 				return nil
 			}

@@ -25,12 +25,12 @@ func newRebuild(p process) *cobra.Command {
 	var f rebuildFlags
 	cmd := &cobra.Command{
 		Use:   "rebuild --verify",
-		Short: "Make the state again from the messages, in a schema of its own, and compare it with the living one",
+		Short: "Make the state again from the messages, in a schema of its own, and compare it with the live one",
 		Long: `Reads the input topics from their beginning into an archive, takes its messages into a
-schema of its own, and compares facts, discounts, packages and the ledger with the living
-schema. Every difference is named. The living schema is only read.
+schema of its own, and compares facts, discounts, packages and the ledger with the live
+schema. Every difference is named. The live schema is only read.
 
-What no topic has is taken from the living schema: codes, requests at the personal
+What no topic has is taken from the live schema: codes, requests at the personal
 account, decisions of staff and the terms in force. Messages that retention has removed
 are named as such; an archive that was kept since (--archive) completes them.
 
@@ -39,15 +39,15 @@ something differs, or cannot be proven because retention has removed its message
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !f.verify {
-				return misuse(cmd, "give --verify: the living schema is never replaced")
+				return misuse(cmd, "give --verify: the live schema is never replaced")
 			}
 			return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error { return a.rebuild(ctx, &f) })
 		},
 	}
-	cmd.Flags().BoolVar(&f.verify, "verify", false, "compare the rebuilt state with the living one")
+	cmd.Flags().BoolVar(&f.verify, "verify", false, "compare the rebuilt state with the live one")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rebuilt schema, to look into it")
 	cmd.Flags().StringVar(&f.archive, "archive", "", "the `directory` of an archive, which is completed first; without it, a temporary one is made")
-	cmd.Flags().StringVar(&f.schema, "schema", "", "the `schema` to rebuild in; without it, the living one's name with _rebuild")
+	cmd.Flags().StringVar(&f.schema, "schema", "", "the `schema` to rebuild in; without it, the live one's name with _rebuild")
 	f.format = formatFlag(cmd, "table", "json")
 	return cmd
 }
@@ -56,13 +56,13 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 	if err := a.requireTerms(ctx); err != nil {
 		return err
 	}
-	living := a.config.Database.Schema
+	live := a.config.Database.Schema
 	schema := f.schema
 	if schema == "" {
-		schema = living + "_rebuild"
+		schema = live + "_rebuild"
 	}
-	if schema == living {
-		return fmt.Errorf("--schema: %s holds the living tables; name another one", schema)
+	if schema == live {
+		return fmt.Errorf("--schema: %s holds the live tables; name another one", schema)
 	}
 	out := a.out
 	if *f.format == "json" {
@@ -81,7 +81,7 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 		return err
 	}
 	defer target.Close() //nolint:errcheck // nothing is pending on it
-	result, err := a.rebuildAndCompare(ctx, target, living, held)
+	result, err := a.rebuildAndCompare(ctx, target, live, held)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 	case err != nil:
 		return err
 	case !result.Same():
-		return negativeResult("the living state does not follow from the messages: see the differences")
+		return negativeResult("the live state does not follow from the messages: see the differences")
 	case !result.Proven():
 		return negativeResult("nothing contradicts the messages, but retention has removed some: complete them with --archive")
 	}
@@ -126,7 +126,7 @@ func (a *app) openRebuild(ctx context.Context, schema string) (*store.Store, err
 	return target, nil
 }
 
-func (a *app) rebuildAndCompare(ctx context.Context, target *store.Store, living string, held *archive.Reader) (*rebuild.Result, error) {
+func (a *app) rebuildAndCompare(ctx context.Context, target *store.Store, live string, held *archive.Reader) (*rebuild.Result, error) {
 	topics := a.kafka().factTopics()
 	decoder, err := decode.New(topics, a.config.Programme.Currency)
 	if err != nil {
@@ -135,7 +135,7 @@ func (a *app) rebuildAndCompare(ctx context.Context, target *store.Store, living
 	bar := newBar(a.err)
 	bar.Describe("rebuilding")
 	err = rebuild.Run(ctx, rebuild.Options{
-		Target: target, Living: a.store, Schema: living, Archive: held, Topics: topics, Decoder: decoder, Derive: a.programme.Derive(newCode),
+		Target: target, Live: a.store, Schema: live, Archive: held, Topics: topics, Decoder: decoder, Derive: a.programme.Derive(newCode),
 		Progress: func(done, all int64) {
 			bar.ChangeMax64(max(all, 1))
 			_ = bar.Set64(done)
@@ -145,7 +145,7 @@ func (a *app) rebuildAndCompare(ctx context.Context, target *store.Store, living
 	if err != nil {
 		return nil, err
 	}
-	result, err := rebuild.Compare(ctx, a.store, target, living, &held.Manifest)
+	result, err := rebuild.Compare(ctx, a.store, target, live, &held.Manifest)
 	if err != nil {
 		return nil, err
 	}

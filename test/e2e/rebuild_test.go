@@ -93,7 +93,7 @@ func TestTheStateIsRebuiltFromTheMessages(t *testing.T) {
 	found := w.rebuilt(1, "--archive", archive)
 	for subject, account := range accounts {
 		if !slices.ContainsFunc(found.Differences, func(d rebuild.Difference) bool {
-			return d.AccountID == int64(account) && strings.HasPrefix(d.Subject, subject) && d.Living != d.Rebuilt
+			return d.AccountID == int64(account) && strings.HasPrefix(d.Subject, subject) && d.Live != d.Rebuilt
 		}) {
 			t.Errorf("the %s of account %d is not named in %v", subject, account, found.Differences)
 		}

@@ -34,7 +34,7 @@ func RebuildTable(w io.Writer, r *rebuild.Result) {
 	rows = nil
 	for i := range r.Differences {
 		d := &r.Differences[i]
-		rows = append(rows, []string{string(d.Kind), fmt.Sprint(d.AccountID), d.Subject, d.Living, d.Rebuilt, d.Source})
+		rows = append(rows, []string{string(d.Kind), fmt.Sprint(d.AccountID), d.Subject, d.Live, d.Rebuilt, d.Source})
 	}
-	printTable(w, fmt.Sprintf("The first %s", Quantity(int64(len(rows)), "difference")), []string{"kind", "account", "what", "living", "rebuilt", "message"}, rows)
+	printTable(w, fmt.Sprintf("The first %s", Quantity(int64(len(rows)), "difference")), []string{"kind", "account", "what", "live", "rebuilt", "message"}, rows)
 }
