@@ -276,7 +276,7 @@ func TestEnumsOfTheDocument(t *testing.T) {
 	s := readSchemas(t)
 	for path, want := range map[string][]string{
 		"ActivationResult.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
-		"Change.reason":           {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeTermination), string(billing.ChangeRevoked)},
+		"Change.reason":           {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeAgreedStart), string(billing.ChangeAgreedEnd), string(billing.ChangeTermination), string(billing.ChangeRevoked)},
 		"Package.state":           {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
 		"Document.state": {string(billing.DocumentPosted), string(billing.DocumentPublished), string(billing.DocumentApplied), string(billing.DocumentRejected),
 			string(billing.DocumentResent), string(billing.DocumentWrittenOff)},
