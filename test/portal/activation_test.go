@@ -278,8 +278,9 @@ func TestEnumsOfTheDocument(t *testing.T) {
 		"ActivationResult.reason": {string(models.UnknownCode), string(models.OwnCode), string(models.OwnCompany), string(models.AlreadyActivated), string(models.WindowClosed)},
 		"Change.reason":           {string(billing.ChangeFriend), string(billing.ChangeLadderEnd), string(billing.ChangeInviteeStart), string(billing.ChangeInviteeEnd), string(billing.ChangeAgreedStart), string(billing.ChangeAgreedEnd), string(billing.ChangeTermination), string(billing.ChangeRevoked)},
 		"Package.state":           {string(billing.PackageEarned), string(billing.PackageOrdered), string(billing.PackageCredited), string(billing.PackageRejected), string(billing.PackageWrittenOff)},
+		"Document.reason":         {string(models.ReasonRun), string(models.ReasonLateFact), string(models.ReasonInvoiceRevised), string(models.ReasonRevoked), string(models.ReasonBookedElsewhere)},
 		"Document.state": {string(billing.DocumentPosted), string(billing.DocumentPublished), string(billing.DocumentApplied), string(billing.DocumentRejected),
-			string(billing.DocumentResent), string(billing.DocumentWrittenOff)},
+			string(billing.DocumentResent), string(billing.DocumentWrittenOff), string(billing.DocumentShadow)},
 	} {
 		name, field, _ := strings.Cut(path, ".")
 		at := any(s.document)

@@ -46,7 +46,7 @@ type Liabilities struct {
 
 // Liability is what discounts of a kind and step will cost.
 type Liability struct {
-	Kind    models.DiscountKind `json:"kind" enum:"invitee,inviter"`
+	Kind    models.DiscountKind `json:"kind" enum:"invitee,inviter,agreed"`
 	Step    int                 `json:"step" doc:"0 of a new client's discount"`
 	Amounts []models.Money      `json:"amounts_minor" nullable:"false" doc:"By month"`
 }

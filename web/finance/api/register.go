@@ -37,9 +37,9 @@ type Document struct {
 	PostingPeriod models.Period           `json:"posting_period" pattern:"^[0-9]{4}-[0-9]{2}$"`
 	Currency      string                  `json:"currency"`
 	Amount        models.Money            `json:"amount_minor"`
-	Reason        models.AdjustmentReason `json:"reason" enum:"run,late-fact,invoice-revised,revoked"`
+	Reason        models.AdjustmentReason `json:"reason" enum:"run,late-fact,invoice-revised,revoked,booked-elsewhere"`
 	PostedAt      time.Time               `json:"posted_at"`
-	State         billing.DocumentState   `json:"state" enum:"posted,published,applied,rejected,resent,written_off"`
+	State         billing.DocumentState   `json:"state" enum:"posted,published,applied,rejected,resent,written_off,shadow"`
 	AnsweredAt    *time.Time              `json:"answered_at,omitempty" doc:"When billing answered; omitted until it has"`
 }
 
@@ -48,7 +48,7 @@ type registerInput struct {
 	Month    string `query:"month" doc:"Period of the invoice" example:"2026-03"`
 	Client   string `query:"client" maxLength:"20" doc:"The number of an account, or a tax id"`
 	Answer   string `query:"answer" enum:"none,applied,rejected" doc:"Billing's answer that counts"`
-	Reason   string `query:"reason" enum:"run,late-fact,invoice-revised,revoked"`
+	Reason   string `query:"reason" enum:"run,late-fact,invoice-revised,revoked,booked-elsewhere"`
 	Currency string `query:"currency" maxLength:"20"`
 	From     string `query:"from" maxLength:"20" doc:"Smallest amount in rubles, signed" example:"-5000.00"`
 	To       string `query:"to" maxLength:"20" doc:"Largest amount in rubles, signed"`

@@ -53,12 +53,12 @@ type Segment struct {
 type Document struct {
 	AdjustmentID  models.UUID             `json:"adjustment_id" format:"uuid"`
 	Sequence      int                     `json:"sequence"`
-	Reason        models.AdjustmentReason `json:"reason" enum:"run,late-fact,invoice-revised,revoked"`
+	Reason        models.AdjustmentReason `json:"reason" enum:"run,late-fact,invoice-revised,revoked,booked-elsewhere" doc:"booked-elsewhere: brings the ledger to what an older system has given in the month"`
 	Revision      int                     `json:"invoice_revision"`
 	PostingPeriod models.Period           `json:"posting_period" pattern:"^[0-9]{4}-[0-9]{2}$"`
 	Amount        models.Money            `json:"amount_minor"`
 	Items         []Item                  `json:"items" nullable:"false"`
-	State         billing.DocumentState   `json:"state" enum:"posted,published,applied,rejected,resent,written_off" doc:"resent: published again after billing rejected it, and not answered since; written_off: rejected, and settled outside of the invoice"`
+	State         billing.DocumentState   `json:"state" enum:"posted,published,applied,rejected,resent,written_off,shadow" doc:"shadow: an older system bills the month, and it is not published; resent: published again after billing rejected it, and not answered since; written_off: rejected, and settled outside of the invoice"`
 	Answer        *Answer                 `json:"answer,omitempty" doc:"Billing's latest; omitted until there is one"`
 }
 

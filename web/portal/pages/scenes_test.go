@@ -234,6 +234,7 @@ func explanation() billing.InvoiceExplanation {
 			{Sequence: 6, Reason: models.ReasonRun, PostingPeriod: 202605, Amount: -3, Published: true, State: billing.DocumentWrittenOff,
 				Answer:    &billing.Answered{Status: models.ResultRejected, Reason: "internal words", At: now},
 				Decisions: []billing.Decision{{What: "written off", By: "internal name", Reason: "internal words", At: now}}},
+			{Sequence: 7, Reason: models.ReasonBookedElsewhere, PostingPeriod: 202605, Amount: -4, State: billing.DocumentShadow},
 		},
 	}
 }

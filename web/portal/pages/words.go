@@ -102,6 +102,7 @@ var documentStates = map[billing.DocumentState]status{
 	billing.DocumentRejected:   {"Не проведено, мы разбираемся", "bad"},
 	billing.DocumentResent:     {"Передано в расчеты повторно", "wait"},
 	billing.DocumentWrittenOff: {"Не проведено, вопрос решен отдельно", "plain"},
+	billing.DocumentShadow:     {"Скидку дает прежняя система расчетов", "plain"},
 }
 
 // unbookedWords is the same after a sum.
