@@ -142,18 +142,22 @@ func (b *Booked) Mark() *Marked {
 
 // OnInvoice is what was given on an invoice; 0 when the file does not name it.
 func (m *Marked) OnInvoice(invoice string) models.Money {
-	if i := find(m.byInvoice, maphash.String(m.seed, invoice)); i >= 0 {
-		m.invoices[i] = true
+	i := find(m.byInvoice, maphash.String(m.seed, invoice))
+	if i < 0 {
+		return 0
 	}
-	return m.Booked.OnInvoice(invoice)
+	m.invoices[i] = true
+	return m.byInvoice[i].amount
 }
 
 // OnAccount is what was given to an account, where the file names no invoice of it.
 func (m *Marked) OnAccount(account int64) (models.Money, bool) {
-	if i := find(m.byAccount, uint64(account)); i >= 0 { //nolint:gosec // as it was kept
-		m.accounts[i] = true
+	i := find(m.byAccount, uint64(account)) //nolint:gosec // as it was kept
+	if i < 0 {
+		return 0, false
 	}
-	return m.Booked.OnAccount(account)
+	m.accounts[i] = true
+	return m.byAccount[i].amount, true
 }
 
 // EachRest hands over what the file names and nobody has asked about, each once.

@@ -28,7 +28,7 @@ func (l Limits) validate() error {
 // 0 when there was none.
 func (l Limits) Check(run, before models.Totals) []string {
 	var broken []string
-	if size := magnitude(run.Amount); l.LargestTotal > 0 && size > l.LargestTotal {
+	if size := run.Amount.Abs(); l.LargestTotal > 0 && size > l.LargestTotal {
 		broken = append(broken, fmt.Sprintf("the discounts total %s, more than the %s allowed (largest_total)", size, l.LargestTotal))
 	}
 	if run.Accounts < max(l.SmallestCount, 1) {
@@ -41,7 +41,7 @@ func (l Limits) Check(run, before models.Totals) []string {
 	if l.LargestChange > 0 && before.Accounts >= max(l.SmallestCount, 1) {
 		if change := changePercent(run.Amount, before.Amount); change > float64(l.LargestChange) {
 			broken = append(broken, fmt.Sprintf("the discounts changed by %.0f %% against the month before (%s, then %s), more than the %d %% allowed (largest_change)",
-				change, magnitude(before.Amount), magnitude(run.Amount), l.LargestChange))
+				change, before.Amount.Abs(), run.Amount.Abs(), l.LargestChange))
 		}
 	}
 	return broken
@@ -55,11 +55,4 @@ func changePercent(now, before models.Money) float64 {
 	}
 	change := 100 * (float64(now) - float64(before)) / float64(before)
 	return max(change, -change)
-}
-
-func magnitude(m models.Money) models.Money {
-	if m < 0 {
-		return -m
-	}
-	return m
 }

@@ -109,26 +109,32 @@ func difference(run *models.Run, c *models.InvoiceInput, revoked time.Time, desi
 	if len(items) == 0 {
 		return models.Adjustment{}, false
 	}
-	doc := models.Adjustment{
-		ID:        AdjustmentID(run.Period, c.Invoice.ID, c.Sequence+1),
-		Sequence:  c.Sequence + 1,
-		AccountID: c.Invoice.AccountID, InvoiceID: c.Invoice.ID, InvoiceRevision: c.Invoice.Revision,
-		Period: run.Period, PostingPeriod: run.PostingPeriod, Currency: c.Invoice.Currency,
-		Reason: reason(run, c, revoked), Items: items,
-	}
-	for i := range items {
-		doc.Amount = doc.Amount.Add(items[i].Amount)
-	}
+	doc := document(run, c, reason(run, c, revoked), items)
 	if err := checkAmount(doc.Amount); err != nil {
 		panic(err)
 	}
 	return doc, true
 }
 
+// document is the next document on an invoice.
+func document(run *models.Run, c *models.InvoiceInput, why models.AdjustmentReason, items []models.AdjustmentItem) models.Adjustment {
+	doc := models.Adjustment{
+		ID:        AdjustmentID(run.Period, c.Invoice.ID, c.Sequence+1),
+		Sequence:  c.Sequence + 1,
+		AccountID: c.Invoice.AccountID, InvoiceID: c.Invoice.ID, InvoiceRevision: c.Invoice.Revision,
+		Period: run.Period, PostingPeriod: run.PostingPeriod, Currency: c.Invoice.Currency,
+		Reason: why, Items: items,
+	}
+	for i := range items {
+		doc.Amount = doc.Amount.Add(items[i].Amount)
+	}
+	return doc
+}
+
 // checkAmount refuses a document whose amount billing could not answer: answers are
 // limited to models.MaxAmount.
 func checkAmount(amount models.Money) error {
-	if magnitude(amount) > models.MaxAmount {
+	if amount.Abs() > models.MaxAmount {
 		return fmt.Errorf("the document comes to %s, beyond any amount that is taken", amount)
 	}
 	return nil
@@ -222,29 +228,24 @@ func Book(onInvoice func(invoice string) models.Money, onAccount func(account in
 		}
 		for i := range c.Invoices {
 			invoice := &c.Invoices[i]
-			delta := whole
-			if !together {
-				delta = onInvoice(invoice.Invoice.ID).Add(-postedOn(invoice))
-			} else if line, _ := bookedLine(invoice); line == "" {
+			line, service := bookedLine(invoice)
+			if together && line == "" {
 				continue
 			}
+			delta := whole
 			if together {
 				whole = 0
+			} else {
+				delta = onInvoice(invoice.Invoice.ID).Add(-postedOn(invoice))
 			}
 			if delta == 0 {
 				continue
 			}
-			line, service := bookedLine(invoice)
 			if line == "" || invoice.Damage != nil {
 				out.Park(invoice.Invoice.ID, fmt.Errorf("the older system has given %s on it, and it has no line to book that on", onInvoice(invoice.Invoice.ID)))
 				continue
 			}
-			out.Adjustments = append(out.Adjustments, models.Adjustment{
-				ID: AdjustmentID(run.Period, invoice.Invoice.ID, invoice.Sequence+1), Sequence: invoice.Sequence + 1,
-				AccountID: c.AccountID, InvoiceID: invoice.Invoice.ID, InvoiceRevision: invoice.Invoice.Revision,
-				Period: run.Period, PostingPeriod: run.PostingPeriod, Currency: invoice.Invoice.Currency,
-				Reason: models.ReasonBookedElsewhere, Amount: delta, Items: []models.AdjustmentItem{{LineID: line, Service: service, Amount: delta}},
-			})
+			out.Adjustments = append(out.Adjustments, document(&run, invoice, models.ReasonBookedElsewhere, []models.AdjustmentItem{{LineID: line, Service: service, Amount: delta}}))
 			out.Discounted = true
 		}
 		return out
@@ -263,7 +264,7 @@ func postedOn(c *models.InvoiceInput) (sum models.Money) {
 func bookedLine(c *models.InvoiceInput) (line, service string) {
 	var most models.Money
 	for _, l := range c.Posted {
-		if size := max(l.Amount, -l.Amount); size > most {
+		if size := l.Amount.Abs(); size > most {
 			line, service, most = l.LineID, l.Service, size
 		}
 	}

@@ -22,6 +22,9 @@ func (m Money) Add(n Money) Money {
 	return sum
 }
 
+// Abs is the size of an amount, without its sign.
+func (m Money) Abs() Money { return max(m, -m) }
+
 // String is "-1 420.00": grouped by thousands, two decimals.
 func (m Money) String() string {
 	sign, u := "", uint64(m)

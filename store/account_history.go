@@ -263,7 +263,7 @@ func (l *historyLoader) queueParked(batch *pgcopy.Batch) {
 // queueProvenances finds where the facts of the accounts came from, but for invoices.
 func (l *historyLoader) queueProvenances(batch *pgcopy.Batch) {
 	l.topics = topicNames{}
-	batch.Each("topics", func(v [][]byte) { l.topics[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }, selectTopics)
+	batch.Each("topics", l.topics.read, selectTopics)
 	batch.Each("the provenance of accounts", func(v [][]byte) {
 		l.account(pgcopy.Int8(v[0])).Account.Provenance = models.AccountProvenance{
 			Registered: l.topics.unpack(v[1]), PromoEnded: l.topics.unpack(v[2]), Terminated: l.topics.unpack(v[3]), Profile: l.topics.unpack(v[4]),

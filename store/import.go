@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"referral/models"
@@ -173,24 +172,37 @@ func (m *importation) queueBefore(batch *pgcopy.Batch, ids []int64) (erased map[
 	erased = map[int64]bool{}
 	batch.Each("erased accounts", func(v [][]byte) { erased[pgcopy.Int8(v[0])] = true },
 		"SELECT account_id FROM accounts WHERE account_id = ANY($1) AND erased_at IS NOT NULL", ids)
-	known := func(data models.FactData) { m.before[keyOf(data)] = data }
-	batch.Each("imported accounts", func(v [][]byte) { known(readImportedAccount(v)) },
-		"SELECT account_id, name, tax_id, registered_at, promo_ends_at, terminated_at, code FROM imported_accounts WHERE account_id = ANY($1)", ids)
-	batch.Each("imported referrals", func(v [][]byte) { known(readImportedReferral(v)) }, selectImportedReferrals, ids)
-	batch.Each("imported packages", func(v [][]byte) { known(readImportedPackage(v)) },
-		"SELECT account_id, sms, given_on FROM imported_packages WHERE account_id = ANY($1)", ids)
-	batch.Each("imported discounts", func(v [][]byte) {
-		d := readAgreed(v)
-		known(models.AgreedDiscount{AccountID: d.AccountID, From: d.From, To: d.To, Percent: d.Percent})
-	}, selectAgreed, ids)
+	for _, t := range importedTables {
+		batch.Each(t.name, func(v [][]byte) {
+			data := t.read(v)
+			m.before[keyOf(data)] = data
+		}, "SELECT "+t.columns+" FROM "+t.name+" WHERE account_id = ANY($1)", ids)
+	}
 	return erased
 }
 
+// importedTables is where the rows of an older system's files are kept, each with its
+// provenance.
+var importedTables = []struct {
+	name, columns string
+	read          func(v [][]byte) models.FactData
+}{
+	{"imported_accounts", "account_id, name, tax_id, registered_at, promo_ends_at, terminated_at, code", readImportedAccount},
+	{"imported_referrals", importedReferralColumns, func(v [][]byte) models.FactData { return readImportedReferral(v) }},
+	{"imported_packages", "account_id, sms, given_on", readImportedPackage},
+	{"imported_discounts", agreedColumns, readImportedDiscount},
+}
+
+const (
+	importedReferralColumns = "account_id, inviter_id, activated_at"
+	agreedColumns           = "account_id, from_day, to_day, percent"
+)
+
 // selectImportedReferrals selects those of the invitees $1.
-const selectImportedReferrals = "SELECT account_id, inviter_id, activated_at FROM imported_referrals WHERE account_id = ANY($1)"
+const selectImportedReferrals = "SELECT " + importedReferralColumns + " FROM imported_referrals WHERE account_id = ANY($1)"
 
 // selectAgreed selects the discounts that were agreed with the accounts $1.
-const selectAgreed = "SELECT account_id, from_day, to_day, percent FROM imported_discounts WHERE account_id = ANY($1) ORDER BY account_id, from_day"
+const selectAgreed = "SELECT " + agreedColumns + " FROM imported_discounts WHERE account_id = ANY($1) ORDER BY account_id, from_day"
 
 func readAgreed(v [][]byte) models.Discount {
 	return models.Discount{AccountID: pgcopy.Int8(v[0]), Kind: models.Agreed, From: pgcopy.Date(v[1]), To: pgcopy.Date(v[2]), Percent: pgcopy.Int2(v[3])}
@@ -299,30 +311,16 @@ func (s *Store) ForEachImported(ctx context.Context, see func(models.Fact) error
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
-		names := topicNames{}
-		if err := pgcopy.Each(ctx, tx.pgx, "topics", func(v [][]byte) { names[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }, selectTopics); err != nil {
+		names, err := tx.topicNames(ctx)
+		if err != nil {
 			return err
 		}
-		for _, table := range []struct {
-			query string
-			read  func(v [][]byte) models.FactData
-		}{
-			{"SELECT provenance, account_id, name, tax_id, registered_at, promo_ends_at, terminated_at, code FROM imported_accounts", readImportedAccount},
-			{"SELECT provenance, account_id, inviter_id, activated_at FROM imported_referrals", func(v [][]byte) models.FactData { return readImportedReferral(v) }},
-			{"SELECT provenance, account_id, sms, given_on FROM imported_packages", readImportedPackage},
-			{"SELECT provenance, account_id, from_day, to_day, percent FROM imported_discounts", func(v [][]byte) models.FactData {
-				d := readAgreed(v)
-				return models.AgreedDiscount{AccountID: d.AccountID, From: d.From, To: d.To, Percent: d.Percent}
-			}},
-		} {
-			var failed error
-			err := pgcopy.Each(ctx, tx.pgx, "imported rows", func(v [][]byte) {
-				if failed == nil {
-					from := names.unpack(v[0])
-					failed = see(models.Fact{At: from.At, Provenance: from, Data: table.read(v[1:])})
-				}
-			}, table.query)
-			if err := errors.Join(err, failed); err != nil {
+		for _, t := range importedTables {
+			err := pgcopy.Visit(ctx, tx.pgx, t.name, func(v [][]byte) error {
+				from := names.unpack(v[len(v)-1])
+				return see(models.Fact{At: from.At, Provenance: from, Data: t.read(v)})
+			}, "SELECT "+t.columns+", provenance FROM "+t.name)
+			if err != nil {
 				return err
 			}
 		}
@@ -343,4 +341,9 @@ func readImportedReferral(v [][]byte) models.ImportedReferral {
 
 func readImportedPackage(v [][]byte) models.FactData {
 	return models.ImportedPackage{AccountID: pgcopy.Int8(v[0]), SMS: pgcopy.Int4(v[1]), GivenOn: pgcopy.Date(v[2])}
+}
+
+func readImportedDiscount(v [][]byte) models.FactData {
+	d := readAgreed(v)
+	return models.AgreedDiscount{AccountID: d.AccountID, From: d.From, To: d.To, Percent: d.Percent}
 }

@@ -46,6 +46,12 @@ func (s *Store) topicNumbers(ctx context.Context, batch []models.DecodedMessage)
 	return known, nil
 }
 
+// topicNames is the names of all topics.
+func (t *tx) topicNames(ctx context.Context) (topicNames, error) {
+	names := topicNames{}
+	return names, pgcopy.Each(ctx, t.pgx, "topics", names.read, selectTopics)
+}
+
 const selectTopics = "SELECT topic_no, name FROM topics"
 
 // pack appends a provenance in a few bytes: the number of the topic, the partition
@@ -67,6 +73,9 @@ func (n topicNumbers) pack(buf []byte, p models.Provenance) []byte {
 
 // topicNames is the topics by the numbers that stand for them.
 type topicNames map[uint64]string
+
+// read takes a row of selectTopics.
+func (n topicNames) read(v [][]byte) { n[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }
 
 // unpack reads what [topicNumbers.pack] wrote. Bytes that it did not write are of
 // unknown provenance.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,19 +93,14 @@ func (s *Store) PortalRequests(ctx context.Context, see func(f models.Fact, late
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
-		var failed error
-		err := pgcopy.Each(ctx, tx.pgx, "requests at the personal account", func(v [][]byte) {
-			if failed != nil {
-				return
-			}
+		return pgcopy.Visit(ctx, tx.pgx, "requests at the personal account", func(v [][]byte) error {
 			from := topicNames{}.unpack(v[3])
-			failed = see(models.Fact{At: from.At, Provenance: from, Data: models.ActivationRequested{
+			return see(models.Fact{At: from.At, Provenance: from, Data: models.ActivationRequested{
 				AccountID: pgcopy.Int8(v[0]), Code: string(v[1]), RequestedAt: pgcopy.Time(v[2]),
 			}}, pgcopy.Bool(v[4]))
 		}, `SELECT account_id, code, requested_at, provenance, EXISTS (SELECT 1 FROM activations o
 				WHERE o.account_id = a.account_id AND o.seq < a.seq AND get_byte(o.provenance, 0) <> 0)
 			FROM activations a WHERE get_byte(provenance, 0) = 0 ORDER BY account_id, seq`)
-		return errors.Join(err, failed)
 	})
 }
 
@@ -195,19 +189,16 @@ func (s *Store) LoneRows(ctx context.Context, other string, see func(models.Lone
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
-		names := topicNames{}
-		if err := pgcopy.Each(ctx, tx.pgx, "topics", func(v [][]byte) { names[uint64(pgcopy.Int4(v[0]))] = string(v[1]) }, selectTopics); err != nil {
+		names, err := tx.topicNames(ctx)
+		if err != nil {
 			return err
 		}
 		for _, what := range slices.Sorted(maps.Keys(comparedRows)) {
 			elsewhere, here := fmt.Sprintf(comparedRows[what], other), fmt.Sprintf(comparedRows[what], s.schema)
-			var failed error
-			err := pgcopy.Each(ctx, tx.pgx, "rows of one schema alone", func(v [][]byte) {
-				if failed == nil {
-					failed = see(models.LoneRow{AccountID: pgcopy.Int8(v[3]), What: what, Row: string(v[0]), Elsewhere: pgcopy.Bool(v[1]), Provenance: names.unpack(v[2])})
-				}
+			err := pgcopy.Visit(ctx, tx.pgx, "rows of one schema alone", func(v [][]byte) error {
+				return see(models.LoneRow{AccountID: pgcopy.Int8(v[3]), What: what, Row: string(v[0]), Elsewhere: pgcopy.Bool(v[1]), Provenance: names.unpack(v[2])})
 			}, loneIn("true", elsewhere, here)+" UNION ALL "+loneIn("false", here, elsewhere)+" ORDER BY 1")
-			if err := errors.Join(err, failed); err != nil {
+			if err != nil {
 				return err
 			}
 		}

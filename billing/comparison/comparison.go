@@ -116,12 +116,10 @@ func (c *Comparison) Close() *Result {
 		c.Causes = append(c.Causes, *c.causes[cause])
 	}
 	slices.SortStableFunc(c.Causes, func(a, b OfCause) int {
-		return cmp.Compare(size(b.Theirs.Add(-b.Ours)), size(a.Theirs.Add(-a.Ours)))
+		return cmp.Compare(b.Theirs.Add(-b.Ours).Abs(), a.Theirs.Add(-a.Ours).Abs())
 	})
 	return &c.Result
 }
-
-func size(m models.Money) models.Money { return max(m, -m) }
 
 func (c *Comparison) add(d Difference) {
 	c.Different++
@@ -137,8 +135,8 @@ func (c *Comparison) add(d Difference) {
 }
 
 func (c *Comparison) compare(h *models.AccountHistory, invoice string, invoices []*models.Invoice, theirs models.Money) {
-	s := subject{programme: c.programme, history: h, invoices: invoices}
-	ours := s.amount(c.programme.EntitlementsOf(h).Discounts)
+	s := subject{programme: c.programme, history: h, invoices: invoices, timeline: billing.Timeline(c.programme.EntitlementsOf(h).Discounts)}
+	ours := s.amountOf(s.timeline, billing.Discounted)
 	c.Theirs, c.Ours = c.Theirs.Add(theirs), c.Ours.Add(ours)
 	switch {
 	case ours == 0 && theirs == 0:
@@ -156,11 +154,7 @@ type subject struct {
 	programme *billing.Programme
 	history   *models.AccountHistory
 	invoices  []*models.Invoice
-}
-
-// amount is what discounts come to on the invoices.
-func (s *subject) amount(discounts []models.Discount) models.Money {
-	return s.amountOf(billing.Timeline(discounts), billing.Discounted)
+	timeline  []models.Segment // of the account's discounts, as they are
 }
 
 // amountOf is what a timeline comes to, on lines of the discounted services and of others
@@ -185,12 +179,12 @@ func (s *subject) eachLine(also billing.ServiceClass, see func(*models.Line)) {
 	}
 }
 
-// with is the entitlements of the account with changed facts.
-func (s *subject) with(change func(*models.AccountHistory)) []models.Discount {
+// with is what the discounts come to with changed facts.
+func (s *subject) with(change func(*models.AccountHistory)) models.Money {
 	h := *s.history
 	h.Referrals = slices.Clone(h.Referrals)
 	change(&h)
-	return s.programme.EntitlementsOf(&h).Discounts
+	return s.amountOf(billing.Timeline(s.programme.EntitlementsOf(&h).Discounts), billing.Discounted)
 }
 
 func (s *subject) lines() (n models.Money) {
@@ -200,7 +194,7 @@ func (s *subject) lines() (n models.Money) {
 
 // explain finds the first cause that leads to the older system's amount exactly.
 func (s *subject) explain(ours, theirs models.Money) (Cause, string) {
-	if size(ours.Add(-theirs)) <= s.lines() {
+	if ours.Add(-theirs).Abs() <= s.lines() {
 		return Rounding, "the amounts differ by no more than a kopeck for each line"
 	}
 	if theirs == 0 {
@@ -223,14 +217,14 @@ func (s *subject) friends(theirs models.Money) (Cause, string) {
 	for i, r := range s.history.Referrals {
 		on := s.programme.Local(r.ActivatedAt)
 		without := s.with(func(h *models.AccountHistory) { h.Referrals = slices.Delete(h.Referrals, i, i+1) })
-		if s.amount(without) == theirs {
+		if without == theirs {
 			return FriendMissing, fmt.Sprintf("without the referral of account %d, activated on %s, the rules give this amount", r.InviteeID, on)
 		}
 	}
 	for i, r := range s.history.Referrals {
 		for _, shift := range []time.Duration{-day, day} {
 			moved := s.with(func(h *models.AccountHistory) { h.Referrals[i].ActivatedAt = r.ActivatedAt.Add(shift) })
-			if s.amount(moved) == theirs {
+			if moved == theirs {
 				return FriendDay, fmt.Sprintf("with the referral of account %d activated on %s instead of %s the rules give this amount",
 					r.InviteeID, s.programme.Local(r.ActivatedAt.Add(shift)), s.programme.Local(r.ActivatedAt))
 			}
@@ -242,7 +236,7 @@ func (s *subject) friends(theirs models.Money) (Cause, string) {
 // own tries what concerns the account's own discounts.
 func (s *subject) own(theirs models.Money) (Cause, string) {
 	ended := s.history.Account.PromoEndedAt
-	try := func(change func(*models.AccountHistory)) bool { return s.amount(s.with(change)) == theirs }
+	try := func(change func(*models.AccountHistory)) bool { return s.with(change) == theirs }
 	switch {
 	case try(func(h *models.AccountHistory) { h.Account.PromoEndedAt = time.Time{} }):
 		return InviteeMissing, "without the discount of a new client the rules give this amount"
@@ -260,7 +254,7 @@ func (s *subject) own(theirs models.Money) (Cause, string) {
 
 // summed tries the highest discount of each day in place of their sum.
 func (s *subject) summed(theirs models.Money) (Cause, string) {
-	timeline := slices.Clone(billing.Timeline(s.programme.EntitlementsOf(s.history).Discounts))
+	timeline := slices.Clone(s.timeline)
 	for i, seg := range timeline {
 		timeline[i] = models.Segment{From: seg.From, To: seg.To, Inviter: max(seg.Agreed, seg.Invitee, seg.Inviter)}
 	}
@@ -272,9 +266,8 @@ func (s *subject) summed(theirs models.Money) (Cause, string) {
 
 // byDays tries one percentage for the whole of each line.
 func (s *subject) byDays(theirs models.Money) (Cause, string) {
-	timeline := billing.Timeline(s.programme.EntitlementsOf(s.history).Discounts)
 	percentOn := func(d models.Date) int {
-		for _, seg := range timeline {
+		for _, seg := range s.timeline {
 			if seg.From <= d && d < seg.To {
 				return seg.Percent()
 			}
@@ -288,7 +281,7 @@ func (s *subject) byDays(theirs models.Money) (Cause, string) {
 		{"the percentage of the first day", func(l *models.Line) int { return percentOn(l.From) }},
 		{"the percentage of the last day", func(l *models.Line) int { return percentOn(l.End() - 1) }},
 		{"the highest percentage", func(l *models.Line) (most int) {
-			for _, seg := range billing.Within(nil, timeline, l) {
+			for _, seg := range billing.Within(nil, s.timeline, l) {
 				most = max(most, seg.Percent())
 			}
 			return most
@@ -307,11 +300,10 @@ func (s *subject) byDays(theirs models.Money) (Cause, string) {
 
 // services tries lines that get no discount here.
 func (s *subject) services(theirs models.Money) (Cause, string) {
-	timeline := billing.Timeline(s.programme.EntitlementsOf(s.history).Discounts)
 	switch {
-	case s.amountOf(timeline, billing.Held) == theirs:
+	case s.amountOf(s.timeline, billing.Held) == theirs:
 		return HeldService, "with the lines whose service the terms do not name the rules give this amount"
-	case s.amountOf(timeline, billing.Excluded) == theirs:
+	case s.amountOf(s.timeline, billing.Excluded) == theirs:
 		return ExcludedService, "with the lines whose service the terms exclude the rules give this amount"
 	}
 	return "", ""

@@ -97,10 +97,8 @@ func (s *Summary) SeeDocuments(out *models.SettlementResult) {
 }
 
 func bySize(a, b models.RehearsedDocument) int {
-	return cmp.Or(cmp.Compare(magnitude(b.Amount), magnitude(a.Amount)), cmp.Compare(a.AccountID, b.AccountID), strings.Compare(a.InvoiceID, b.InvoiceID))
+	return cmp.Or(cmp.Compare(b.Amount.Abs(), a.Amount.Abs()), cmp.Compare(a.AccountID, b.AccountID), strings.Compare(a.InvoiceID, b.InvoiceID))
 }
-
-func magnitude(m models.Money) models.Money { return max(m, -m) }
 
 func largestPercent(segments []models.Segment) int {
 	largest := 0
@@ -137,7 +135,7 @@ func (s *Summary) Found() models.Rehearsal {
 		r.Services = append(r.Services, models.ServiceSum{Service: service, Lines: sum.Count, Amount: sum.Amount})
 	}
 	slices.SortFunc(r.Services, func(a, b models.ServiceSum) int {
-		return cmp.Or(cmp.Compare(magnitude(b.Amount), magnitude(a.Amount)), strings.Compare(a.Service, b.Service))
+		return cmp.Or(cmp.Compare(b.Amount.Abs(), a.Amount.Abs()), strings.Compare(a.Service, b.Service))
 	})
 	for _, percent := range slices.Sorted(maps.Keys(s.percents)) {
 		r.Percents = append(r.Percents, models.PercentSum{Percent: percent, Lines: s.percents[percent].Count, Amount: s.percents[percent].Amount})

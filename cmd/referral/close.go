@@ -44,7 +44,7 @@ later differences are posted to what clients have got.`,
 				return err
 			}
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
-				if shadow.booked != "" {
+				if shadow.booked.file != "" {
 					if err := a.bookShadow(ctx, period, &shadow, operator.action(models.ActionBook, period.String())); err != nil {
 						return err
 					}
@@ -59,23 +59,33 @@ later differences are posted to what clients have got.`,
 	return cmd
 }
 
-// shadowFlags says what an older system has given in a period of the shadow mode.
+// bookedFlags names a file of what an older system has given.
+type bookedFlags struct {
+	file string
+	sign adoption.Sign
+}
+
+// add adds the flag of the file under a name, and --sign.
+func (f *bookedFlags) add(cmd *cobra.Command, name string) {
+	cmd.Flags().StringVar(&f.file, name, "", "the CSV `file` of what the older system has given: invoice or account, and amount or amount_minor")
+	f.sign = adoption.SignAuto
+	choiceFlag(cmd, &f.sign, "sign", "whether a discount in the file is positive (`discount`), or negative as added to the invoice (invoice); auto goes by the sum", adoption.Signs...)
+}
+
+// shadowFlags says how a period of the shadow mode is closed.
 type shadowFlags struct {
-	booked string
-	sign   adoption.Sign
+	booked bookedFlags
 	owed   bool
 }
 
 func (f *shadowFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.booked, "booked", "", "the CSV `file` of what the older system has given: invoice or account, and amount or amount_minor")
-	f.sign = adoption.SignAuto
-	choiceFlag(cmd, &f.sign, "sign", "whether a discount in the file is positive (`discount`), or negative as added to the invoice (invoice); auto goes by the sum", adoption.Signs...)
+	f.booked.add(cmd, "booked")
 	cmd.Flags().BoolVar(&f.owed, "packages-still-owed", false, "packages of the period that were not imported as given go out when shadow mode has ended")
 }
 
 // readBooked reads what an older system has given, and names rows that cannot be read.
-func (a *app) readBooked(f *shadowFlags) (*adoption.Booked, error) {
-	booked, faults, err := adoption.ReadBooked(f.booked, f.sign)
+func (a *app) readBooked(f bookedFlags) (*adoption.Booked, error) {
+	booked, faults, err := adoption.ReadBooked(f.file, f.sign)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +93,7 @@ func (a *app) readBooked(f *shadowFlags) (*adoption.Booked, error) {
 		fmt.Fprintln(a.out, report.Printable(fault.String()))
 	}
 	if len(faults) > 0 {
-		return nil, negativeResult(fmt.Sprintf("%s cannot be read: %s", f.booked, report.Quantity(int64(len(faults)), "bad row")))
+		return nil, negativeResult(fmt.Sprintf("%s cannot be read: %s", f.file, report.Quantity(int64(len(faults)), "bad row")))
 	}
 	return booked, nil
 }
@@ -101,7 +111,7 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	case !info.Shadow || info.State != models.PeriodRun:
 		return negativeResult(fmt.Sprintf("--booked is for a period that was settled in shadow mode and is open; %s is not", period))
 	}
-	booked, err := a.readBooked(f)
+	booked, err := a.readBooked(f.booked)
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,7 @@ import (
 )
 
 func newCompare(p process) *cobra.Command {
-	var file string
-	sign := adoption.SignAuto
+	var given bookedFlags
 	cmd := &cobra.Command{
 		Use:   "compare PERIOD --file FILE",
 		Short: "Compare what an older system has given in a month with what the facts give here",
@@ -25,18 +24,17 @@ kopecks. Nothing is written. The exit status is 1 when something differs.`,
 		Args: oneArgument,
 	}
 	format := formatFlag(cmd, "table", "json", "csv")
-	cmd.Flags().StringVar(&file, "file", "", "the CSV `file` of what the older system has given")
-	choiceFlag(cmd, &sign, "sign", "whether a discount in the file is positive (`discount`), or negative as added to the invoice (invoice); auto goes by the sum", adoption.Signs...)
+	given.add(cmd, "file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		period, err := parsePeriod(args[0])
 		if err != nil {
 			return err
 		}
-		if file == "" {
+		if given.file == "" {
 			return misuse(cmd, "give --file FILE: what the older system has given")
 		}
 		return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error {
-			booked, err := a.readBooked(&shadowFlags{booked: file, sign: sign})
+			booked, err := a.readBooked(given)
 			if err != nil {
 				return err
 			}

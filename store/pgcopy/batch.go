@@ -2,6 +2,7 @@ package pgcopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,18 @@ func Each(ctx context.Context, conn *pgx.Conn, what string, fn func(values [][]b
 		return fmt.Errorf("reading %s: %w", what, err)
 	}
 	return nil
+}
+
+// Visit is [Each] with an fn that may fail. After that it is not called again, and its
+// error is returned.
+func Visit(ctx context.Context, conn *pgx.Conn, what string, fn func(values [][]byte) error, sql string, args ...any) error {
+	var failed error
+	err := Each(ctx, conn, what, func(values [][]byte) {
+		if failed == nil {
+			failed = fn(values)
+		}
+	}, sql, args...)
+	return errors.Join(err, failed)
 }
 
 func each(rows pgx.Rows, fn func(values [][]byte)) error {

@@ -236,7 +236,7 @@ func (s *Service) brakeWords(run models.Run, exceeded []string) []string {
 	for i, why := range exceeded {
 		switch {
 		case strings.HasSuffix(why, "(largest_total)"):
-			words[i] = fmt.Sprintf("скидок на %s, предел — %s", ru.Money(max(run.Totals.Amount, -run.Totals.Amount), ""), ru.Money(limits.LargestTotal, ""))
+			words[i] = fmt.Sprintf("скидок на %s, предел — %s", ru.Money(run.Totals.Amount.Abs(), ""), ru.Money(limits.LargestTotal, ""))
 		case strings.HasSuffix(why, "(largest_full_share)"):
 			words[i] = fmt.Sprintf("скидка 100 %% у %s из %s клиентов, предел — %d %%", ru.Number(int(run.Totals.Full)), ru.Number(int(run.Totals.Accounts)), limits.LargestFull)
 		case strings.HasSuffix(why, "(largest_change)"):

@@ -130,7 +130,7 @@ func (c *csvWriter) cell(value any) string {
 
 // decimal is an amount in major units, without spaces between its digits.
 func decimal(m models.Money, point string) string {
-	digits := fmt.Sprintf("%03d", max(m, -m))
+	digits := fmt.Sprintf("%03d", m.Abs())
 	whole, kopecks := digits[:len(digits)-2], digits[len(digits)-2:]
 	if m < 0 {
 		whole = "-" + whole

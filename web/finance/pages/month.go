@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -134,14 +135,13 @@ func (v *monthView) addCauses() {
 	for _, c := range v.Change.Causes {
 		rows = append(rows, causeRow{Words: finance.Words(c.Cause), Accounts: c.Accounts, Amount: c.Amount})
 	}
-	size := func(row causeRow) models.Money { return max(row.Amount, -row.Amount) }
-	slices.SortStableFunc(rows, func(a, b causeRow) int { return int(min(1, max(-1, size(b)-size(a)))) })
+	slices.SortStableFunc(rows, func(a, b causeRow) int { return cmp.Compare(b.Amount.Abs(), a.Amount.Abs()) })
 	for i := range rows {
 		class := "bar"
 		if rows[i].Amount > 0 {
 			class = "bar-back"
 		}
-		rows[i].Bar = chart.Bar(size(rows[0]), []string{class}, size(rows[i]))
+		rows[i].Bar = chart.Bar(rows[0].Amount.Abs(), []string{class}, rows[i].Amount.Abs())
 	}
 	v.Causes = rows
 }
