@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -57,7 +56,7 @@ func (s *Store) Migrate(ctx context.Context, roles Roles) (int64, error) {
 	if err := s.checkDatabase(ctx, toMigrate); err != nil {
 		return 0, err
 	}
-	db := stdlib.OpenDB(*s.unlimited)
+	db := s.dial.pool(s.unlimited)
 	defer db.Close() //nolint:errcheck // nothing is pending on it
 	p, err := s.provider(db)
 	if err != nil {

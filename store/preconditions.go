@@ -155,7 +155,7 @@ func (s *Store) dropSessionsOfUnfitDatabase(err error) {
 func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
 	// A connection of its own, for the pool does not tell how it is connected. Without
 	// prepared statements, any pooler lets the questions through.
-	config := s.direct.Copy()
+	config := s.dial.config(s.direct)
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

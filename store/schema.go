@@ -88,7 +88,7 @@ func (s *Store) createSchema(ctx context.Context) error {
 	if s.schema == public {
 		return nil
 	}
-	conn, err := pgx.ConnectConfig(ctx, s.unlimited.Copy())
+	conn, err := pgx.ConnectConfig(ctx, s.dial.config(s.unlimited))
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}

@@ -9,9 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -22,7 +20,8 @@ import (
 // Options say which database to use.
 type Options struct {
 	DSN              string
-	Schema           string // of the tables: lower case letters, digits and _; public when empty
+	CurrentDSN       func() string // DSN for a connection that is opened now; always DSN when nil
+	Schema           string        // of the tables: lower case letters, digits and _; public when empty
 	MaxConnections   int
 	StatementTimeout time.Duration    // none when zero
 	ReadOnly         bool             // the database refuses every write
@@ -50,29 +49,21 @@ type Store struct {
 	schema    schemaName
 	idle      int // connections kept
 	readOnly  bool
-	unfit     atomic.Bool     // when it was last looked at
-	direct    *pgx.ConnConfig // as the server is found, before anything is made read-only
-	unlimited *pgx.ConnConfig // of a migration, which may build an index for hours
+	unfit     atomic.Bool // when it was last looked at
+	dial      *dial
+	direct    pgconn.AfterConnectFunc // the usual settings, before anything is made read-only
+	unlimited pgconn.AfterConnectFunc // of a migration, which may build an index for hours
 }
 
 // Open prepares the connections. It does not connect yet, so that a service may start
 // before its database.
 func Open(o Options) (*Store, error) {
-	config, err := pgx.ParseConfig(o.DSN)
+	d, err := newDial(&o)
 	if err != nil {
-		return nil, errors.New("database.dsn cannot be read: give it as postgres://user:password@host:5432/name")
+		return nil, err
 	}
-	config.RuntimeParams["timezone"] = "UTC"
-	config.RuntimeParams["client_encoding"] = "UTF8" // a database may set another one for its clients
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "referral"
-	}
-	config.OnPgError = onError(config.OnPgError, o.Rejected)
 	schema := schemaName(cmp.Or(o.Schema, string(public)))
-	direct, unlimited := config.Copy(), config.Copy()
-	direct.AfterConnect, unlimited.AfterConnect = settings(schema, o.StatementTimeout, false), settings(schema, 0, false)
-	config.AfterConnect = settings(schema, o.StatementTimeout, o.ReadOnly)
-	db := stdlib.OpenDB(*config)
+	db := d.pool(settings(schema, o.StatementTimeout, o.ReadOnly))
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))
 	idle := max(o.MaxConnections, 4)
 	db.SetMaxIdleConns(idle)
@@ -92,7 +83,7 @@ func Open(o Options) (*Store, error) {
 	}
 	return &Store{
 		sql: db, gorm: g, now: now, schema: schema, rehearsalCache: rehearsalCache{fault: o.RehearsalFault, room: rehearsalMemory}, idle: idle,
-		readOnly: o.ReadOnly, direct: direct, unlimited: unlimited,
+		readOnly: o.ReadOnly, dial: d, direct: settings(schema, o.StatementTimeout, false), unlimited: settings(schema, 0, false),
 	}, nil
 }
 

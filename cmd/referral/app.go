@@ -22,6 +22,7 @@ import (
 
 	"referral/billing"
 	"referral/cmd/referral/config"
+	"referral/internal/renewal"
 	"referral/internal/sleep"
 	"referral/models"
 	"referral/scheduler"
@@ -92,15 +93,36 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 		in: p.in, out: p.out, err: p.err,
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	a.store, err = store.Open(store.Options{
-		DSN: string(c.Database.DSN), Schema: c.Database.Schema, MaxConnections: c.Database.MaxConnections, StatementTimeout: c.Database.StatementTimeout,
-		ReadOnly: readOnly, Now: a.now, RehearsalFault: a.countRehearsalCacheErrors(), Rejected: a.countRejectedStatements(),
-	})
+	options, err := a.storeOptions(c.Database.Schema)
 	if err != nil {
+		return nil, err
+	}
+	options.ReadOnly, options.RehearsalFault, options.Rejected = readOnly, a.countRehearsalCacheErrors(), a.countRejectedStatements()
+	if a.store, err = store.Open(options); err != nil {
 		return nil, err
 	}
 	a.registry.MustRegister(a.store.PoolStats())
 	return a, nil
+}
+
+// storeOptions are how to open a schema of the database.
+func (a *app) storeOptions(schema string) (store.Options, error) {
+	d := &a.config.Database
+	dsn, err := renewal.New(d.Connection, []string{d.DSNFile}, a.reportRenewal("database.dsn_file"))
+	return store.Options{
+		DSN: dsn.Get(), CurrentDSN: dsn.Get, Schema: schema, MaxConnections: d.MaxConnections, StatementTimeout: d.StatementTimeout, Now: a.now,
+	}, err
+}
+
+// reportRenewal hears of a file that a setting names and that has changed.
+func (a *app) reportRenewal(setting string) func(error) {
+	return func(err error) {
+		if err != nil {
+			a.log.Error("a file has changed and cannot be used; what it held before stays in use", "setting", setting, "error", err)
+			return
+		}
+		a.log.Info("a file has changed and was read again", "setting", setting)
+	}
 }
 
 func (a *app) countRehearsalCacheErrors() func(models.ChunkRef, error) {

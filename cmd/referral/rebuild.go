@@ -113,9 +113,11 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 
 // openRebuild opens the schema to rebuild in, with the newest tables.
 func (a *app) openRebuild(ctx context.Context, schema string) (*store.Store, error) {
-	target, err := store.Open(store.Options{
-		DSN: string(a.config.Database.DSN), Schema: schema, MaxConnections: a.config.Database.MaxConnections, StatementTimeout: a.config.Database.StatementTimeout, Now: a.now,
-	})
+	options, err := a.storeOptions(schema)
+	if err != nil {
+		return nil, err
+	}
+	target, err := store.Open(options)
 	if err != nil {
 		return nil, err
 	}

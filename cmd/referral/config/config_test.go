@@ -517,6 +517,56 @@ func TestRequireDatabase(t *testing.T) {
 	}
 }
 
+// A secret that a file cannot hold would have to be in the environment.
+func TestEverySecretHasAFile(t *testing.T) {
+	paths, secrets := map[string]bool{}, 0
+	for _, s := range settings() {
+		paths[s.path] = true
+	}
+	for _, s := range settings() {
+		if s.typ == reflect.TypeFor[Secret]() || s.typ == reflect.TypeFor[DSN]() {
+			secrets++
+			if !paths[s.path+"_file"] {
+				t.Errorf("%s has no %[1]s_file", s.path)
+			}
+		}
+	}
+	if secrets == 0 {
+		t.Error("no setting is a secret")
+	}
+}
+
+func TestDSNFile(t *testing.T) {
+	for _, c := range []struct{ given, problem string }{
+		{"postgres://u:geheim@h/d\n", ""},
+		{"\n", "is empty"},
+		{"postgres://u:ge:heim@h:po rt/d", "it cannot be read"},
+	} {
+		d := Database{DSNFile: fileOf(t, c.given)}
+		got, err := d.Connection()
+		if c.problem == "" {
+			if err != nil || got != "postgres://u:geheim@h/d" {
+				t.Errorf("got %q, %v", got, err)
+			}
+			continue
+		}
+		wantError(t, err, "database.dsn_file", d.DSNFile, c.problem)
+		if strings.Contains(err.Error(), "heim") {
+			t.Error(err)
+		}
+	}
+	_, err := (&Database{DSNFile: "/absent"}).Connection()
+	wantError(t, err, "database.dsn_file", "/absent")
+
+	c := Default()
+	c.Database.DSNFile = "/absent"
+	if err := errors.Join(c.RequireDatabase(), c.Validate()); err != nil {
+		t.Error(err)
+	}
+	c.Database.DSN = "postgres://u@h/d"
+	wantError(t, c.Validate(), "give either database.dsn or database.dsn_file")
+}
+
 func TestPasswordFile(t *testing.T) {
 	s := SASL{PasswordFile: fileOf(t, "geheim\r\n")}
 	if got, err := s.Secret(); err != nil || got != "geheim" {
