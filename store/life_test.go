@@ -305,7 +305,7 @@ const sums = `SELECT account_id, invoice_id, line_id, sum(amount_minor) AS amoun
 func (l *life) everything() string {
 	l.Helper()
 	var out []string
-	tables := strings.NewReplacer("(", "", ")", "").Replace(l.dump("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('goose_db_version', 'programme_state')"))
+	tables := strings.NewReplacer("(", "", ")", "").Replace(l.dump("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('goose_db_version', 'programme_state', 'schema_programs')"))
 	for table := range strings.FieldsSeq(tables) {
 		out = append(out, table+":\n"+l.dump("SELECT * FROM "+table))
 	}

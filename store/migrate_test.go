@@ -119,6 +119,21 @@ func TestCheckSchema(t *testing.T) {
 	if _, err := s.Migrate(t.Context(), store.Roles{}); err == nil || !strings.Contains(err.Error(), "newer program") {
 		t.Errorf("migrating a newer schema: %v", err)
 	}
+
+	// One that a later release of this minor version has made, and one of the next.
+	if _, err := db.Exec("INSERT INTO schema_programs (version, oldest_program) VALUES (999, $1)", version); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckSchema(t.Context()); err != nil {
+		t.Errorf("a schema that this program works on: %v", err)
+	}
+	if got, err := s.Migrate(t.Context(), store.Roles{}); err != nil || got != 999 {
+		t.Errorf("migrating it: version %d, %v", got, err)
+	}
+	if _, err := db.Exec("INSERT INTO schema_programs (version, oldest_program) VALUES (1000, 1000)"); err != nil {
+		t.Fatal(err)
+	}
+	check("a schema on its way to one that this program does not work on", "version 999", "newer program")
 }
 
 // The role that serves can do all that the service does, and nothing else.

@@ -31,7 +31,7 @@ var keptTables = map[string]string{
 	"periods": "a row a month", "runs": "a few rows a month", "run_chunks": "tells which documents are published",
 	"stale": "deleted by the run that settles the account", "held_lines": "replaced by the run that settles the account",
 	"outbox": "deleted when the broker has it", "dead_letter_outcomes": "deleted with its dead letter",
-	"topic_ids": "a row a topic", "programme_state": "one row", "goose_db_version": "a row a migration",
+	"topic_ids": "a row a topic", "programme_state": "one row", "goose_db_version": "a row a migration", "schema_programs": "a row a release",
 }
 
 // A table is made with a decision about how long its rows stay, in the program and

@@ -21,7 +21,7 @@ var distributedBy = map[string]string{
 }
 
 var localTables = strings.Fields(`dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version operator_actions periods programme_state
-	proposals reconciliations run_chunks run_orders runs signatures signed_reports signed_totals slots suspicion_searches suspicions suspicions_seen topic_ids topics`)
+	proposals reconciliations run_chunks run_orders runs schema_programs signatures signed_reports signed_totals slots suspicion_searches suspicions suspicions_seen topic_ids topics`)
 
 // Every unique key of a table that grows with the clients contains the column that
 // the table would be distributed by.

@@ -50,6 +50,9 @@ func TestFaults(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) { play(t, c, f) })
 		}
 	})
+	for name, from := range map[string]func(*testing.T) *upgrade{"this release replaces the last one": fromRelease, "a later release replaces this one": toNextRelease} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); play(t, b, fault{upgrade: from(t), send: (*faultyRun).sendInSteps}) })
+	}
 	for _, f := range otherFaults() {
 		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, b, f) })
 	}
@@ -130,6 +133,8 @@ type fault struct {
 	between func(*faultyRun)
 	// send sends messages otherwise than plainly.
 	send func(*faultyRun, []message)
+	// upgrade, unless it is nil, is of a release that the life begins with.
+	upgrade *upgrade
 }
 
 // serverFaults are those that affect every program on the servers.
@@ -159,9 +164,10 @@ type faultyRun struct {
 	database *pgproxy.Proxy
 	serving  *server // the newest
 	r        *rand.Rand
-	broken   bool   // in this phase
-	killed   int    // nodes of the cluster so far, in turn
-	clock    string // file that moves the clock of processes; empty for none
+	broken   bool     // in this phase
+	killed   int      // nodes of the cluster so far, in turn
+	clock    string   // file that moves the clock of processes; empty for none
+	steps    []func() // of an upgrade, which are still to be taken
 }
 
 const twoMonths = 2
@@ -170,6 +176,9 @@ const twoMonths = 2
 func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	t.Helper()
 	w := newWorldOn(t, b.servers(), b.overrides()...)
+	if f.upgrade != nil {
+		w.use(f.upgrade.program)
+	}
 	w.must("migrate")
 	life, err := workload.New(workload.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
 	if err != nil {
@@ -184,11 +193,15 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	if f.cutConnections != nil {
 		f.cutConnections(p)
 	}
-	p.firstMonth()
-	if f.between != nil {
-		f.between(p)
+	if f.upgrade != nil {
+		p.replaceRelease()
+	} else {
+		p.firstMonth()
+		if f.between != nil {
+			f.between(p)
+		}
+		p.secondMonth()
 	}
-	p.secondMonth()
 	b.via.DropPlan()
 	cuts := b.via.Cuts() - before
 	if p.database != nil {
@@ -333,6 +346,12 @@ func (p *faultyRun) hold(tables string) (release func()) {
 	if p.fault.breakOnce == nil {
 		return func() {}
 	}
+	return p.lock(tables)
+}
+
+// lock keeps programs from writing to tables.
+func (p *faultyRun) lock(tables string) (release func()) {
+	p.w.t.Helper()
 	ctx := context.WithoutCancel(p.w.t.Context())
 	conn, err := pgx.Connect(ctx, p.w.setting("REFERRAL_DATABASE_DSN"))
 	if err != nil {
@@ -355,14 +374,20 @@ func (p *faultyRun) strikeWhileBlocked(release func()) {
 	if p.fault.breakOnce == nil {
 		return
 	}
-	p.w.until("a program in the middle of its work", func() (bool, string) {
-		return p.maybe(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0, "none waits"
-	})
+	p.awaitBlocked()
 	p.fault.breakOnce(p)
 	release()
 	if p.fault.heal != nil {
 		p.fault.heal(p)
 	}
+}
+
+// awaitBlocked waits until a program waits for what is held.
+func (p *faultyRun) awaitBlocked() {
+	p.w.t.Helper()
+	p.w.until("a program in the middle of its work", func() (bool, string) {
+		return p.maybe(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0, "none waits"
+	})
 }
 
 // maybe reads a number from a database that may be away; 0 then.

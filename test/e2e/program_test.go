@@ -28,7 +28,7 @@ type outcome struct {
 
 // command prepares the program with the world's configuration and overrides.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, environment.program, append(args, "--config", w.config)...)
+	cmd := exec.CommandContext(ctx, w.binary, append(args, "--config", w.config)...)
 	cmd.Env = w.variables
 	return cmd
 }

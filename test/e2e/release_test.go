@@ -71,16 +71,8 @@ func TestUpgrade(t *testing.T) {
 
 // Every release that the changelog names has a fixture, and the other way round.
 func TestEveryReleaseHasAFixture(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "CHANGELOG.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var released, kept []string
-	for line := range strings.Lines(string(text)) {
-		if version, _, dated := strings.Cut(strings.TrimPrefix(line, "## "), " - "); dated && strings.HasPrefix(line, "## ") {
-			released = append(released, version)
-		}
-	}
+	released := releases(t)
+	var kept []string
 	folders, err := os.ReadDir(releaseFolder(""))
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +85,21 @@ func TestEveryReleaseHasAFixture(t *testing.T) {
 	if !slices.Equal(released, kept) {
 		t.Errorf("CHANGELOG.md names the releases %v, testdata/releases has %v", released, kept)
 	}
+}
+
+// releases is those that the changelog names, the newest first.
+func releases(t *testing.T) (versions []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "CHANGELOG.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if version, _, dated := strings.Cut(strings.TrimPrefix(line, "## "), " - "); dated && strings.HasPrefix(line, "## ") {
+			versions = append(versions, version)
+		}
+	}
+	return versions
 }
 
 // restore fills the world's empty database from a dump, as if the release had read

@@ -37,6 +37,7 @@ type world struct {
 	writer    *kafka.Writer
 	deliver   func([]message)   // sends in place of the writer; nil for none
 	topics    map[string]string // by config key
+	binary    string            // the built program
 	config    string            // the configuration file
 	variables []string
 	taps      map[string]*topicReader
@@ -63,7 +64,7 @@ func newBareWorld(t *testing.T, overrides ...string) *world {
 // newWorldOn makes a bare world on servers of its own.
 func newWorldOn(t *testing.T, on servers, overrides ...string) *world {
 	t.Helper()
-	w := &world{t: t, servers: on, name: "e2e_" + random(t), config: filepath.Join("..", "..", "config.yaml"), topics: map[string]string{}, taps: map[string]*topicReader{}, codes: map[int64]string{}}
+	w := &world{t: t, servers: on, name: "e2e_" + random(t), config: ourConfig(), binary: environment.program, topics: map[string]string{}, taps: map[string]*topicReader{}, codes: map[int64]string{}}
 	dsn := w.createDatabase()
 	w.connect(dsn)
 	w.variables = append([]string{
@@ -83,6 +84,12 @@ func newWorldOn(t *testing.T, on servers, overrides ...string) *world {
 	t.Cleanup(w.deleteTopics)
 	return w
 }
+
+// ourConfig is the configuration file of this program.
+func ourConfig() string { return filepath.Join("..", "..", "config.yaml") }
+
+// use has commands run by another program, with its own configuration file.
+func (w *world) use(p program) { w.binary, w.config = p.path, p.config }
 
 // rarely is a cron line that does not come about while a test runs, or hardly.
 const rarely = "0 0 29 2 *"
