@@ -77,13 +77,27 @@ type Signature struct {
 	// Of a signature of two persons, Who has approved it; of a command's, these are empty.
 	ProposedBy string
 	ProposedAt time.Time
-	Role       Role      // of the person who approves
-	Approval   *Approval // checked and used up when it is signed; not kept
+	Role       Role // of the person who approves
+
+	// These are not kept with the signature.
+	Against []string  // how the objections begin that Override is about; nil: it is about all
+	Order   *RunOrder // that it carries out; nil for none
+}
+
+// Overrides tells whether the period is closed in spite of objections.
+func (s *Signature) Overrides(objections []string) bool {
+	meant := func(objection string) bool {
+		return s.Against == nil || slices.ContainsFunc(s.Against, func(begins string) bool { return strings.HasPrefix(objection, begins) })
+	}
+	return len(objections) == 0 || s.Override != "" && !slices.ContainsFunc(objections, func(objection string) bool { return !meant(objection) })
 }
 
 // ErrPostedMeanwhile says that a run has posted to a period since the totals to be
 // signed were taken: they have to be taken again.
 var ErrPostedMeanwhile = errors.New("a run has posted to it since its totals were taken")
+
+// ErrOrderLost says that another process carries an order out.
+var ErrOrderLost = errors.New("another process has taken the order up")
 
 // NotClosed says why a period is not closed.
 type NotClosed struct {

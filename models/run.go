@@ -136,6 +136,7 @@ const (
 	OrderRun         RunOrderKind = "run"
 	OrderAcceptedRun RunOrderKind = "accept-run"
 	OrderWhatIf      RunOrderKind = "what-if" // compares months with what they would have cost under other terms
+	OrderSign        RunOrderKind = "sign"    // signs a month, to which two persons have agreed
 )
 
 // RunOrderState is what became of an order.
@@ -149,8 +150,8 @@ const (
 	OrderFailed  RunOrderState = "failed"
 )
 
-// RunOrder is a person's order for a run, a rehearsal or a what-if, which a scheduler
-// carries out.
+// RunOrder is a person's order for a run, a rehearsal, a what-if or a signature, which a
+// scheduler carries out.
 type RunOrder struct {
 	ID         int64
 	Period     Period // the last month of a what-if
@@ -163,13 +164,27 @@ type RunOrder struct {
 	State      RunOrderState
 	Attempt    int       // how often a process has taken it up
 	Seen       time.Time // when the process that works on it last said so
-	Through    int       // chunks of a rehearsal, or months of a what-if, that are done
-	All        int       // chunks or months; 0 until they are known
+	Through    int       // chunks of a rehearsal, months of a what-if or accounts of a signature that are done
+	All        int       // chunks, months or accounts; 0 until they are known
 	FinishedAt time.Time
 	Error      string         // why it failed
 	Rehearsal  *Rehearsal     // what a rehearsal found; nil until it is done, and in lists
 	Comparison *RunComparison // with the run that followed; nil until that has ended, and in lists
 	WhatIf     []byte         // what a what-if found, as JSON; nil until it is done, and in lists
+	Signing    *Signing       // what is to be signed; nil in other orders, and in lists
+}
+
+// Signing is what two persons have agreed on: the month of the order is signed by the
+// person who orders, unless something stands against it.
+type Signing struct {
+	Role       Role      `json:"role"` // of the person who orders
+	Reason     string    `json:"reason"`
+	ProposedBy string    `json:"proposed_by"`
+	ProposedAt time.Time `json:"proposed_at"`
+	Override   string    `json:"override,omitempty"`   // why in spite of objections; empty for in spite of none
+	Against    []string  `json:"against,omitempty"`    // how these begin
+	Objections []string  `json:"objections,omitempty"` // known when it was ordered
+	Refused    []string  `json:"refused,omitempty"`    // why the month was not signed, as far as it is the month
 }
 
 // Months is the months of a what-if, the first one first.

@@ -288,7 +288,7 @@ func newRig(t testing.TB, b *books, change ...func(*scheduler.Options)) *rig {
 		t.Fatal(err)
 	}
 	o := scheduler.Options{
-		Settler: settler, Auditor: b, Insight: b, Orders: b, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute, OrderPoll: time.Minute,
+		Settler: settler, Auditor: b, Insight: b, Orders: b, Sign: b.sign, RunAt: schedule(t, "0 3 1 * *"), CatchUp: schedule(t, "30 4 * * *"), Poll: time.Minute, OrderPoll: time.Minute,
 		Retention: scheduler.Retention{
 			Cleaner: b, Schedule: schedule(t, "0 12 31 12 *"), Keep: map[string]time.Duration{"sessions": time.Hour, "slots": 2 * time.Hour},
 		},

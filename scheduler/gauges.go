@@ -90,7 +90,7 @@ var (
 	descLacking     = description("entitled_not_discounted_kopecks", "By how much these accounts got less discount, in kopecks.", "period")
 	descExcessN     = description("discounted_not_entitled_accounts", "Accounts that got more discount in the period than their facts give, by the last nightly reconciliation.", "period")
 	descExcess      = description("discounted_not_entitled_kopecks", "By how much these accounts got more discount, in kopecks.", "period")
-	descOrders      = description("run_orders", "Orders of persons for runs, rehearsals and comparisons of terms that have not ended, by state.", "state")
+	descOrders      = description("run_orders", "Orders of persons for runs, rehearsals, comparisons of terms and signatures that have not ended, by state.", "state")
 	descOldestOrder = description("oldest_run_order_timestamp_seconds", "When the oldest order of a person that has not ended was made; absent without one.")
 	descWaiting     = description("pending_packages", "SMS packages earned in a past month for which no invoice has arrived, so that the schedule does not run it.", "period")
 )

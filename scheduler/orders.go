@@ -91,6 +91,8 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 				switch o.What {
 				case models.OrderRehearsal:
 					o.Rehearsal, err = s.rehearse(ctx, o, progress)
+				case models.OrderSign:
+					err = s.Sign(ctx, &o, progress)
 				case models.OrderWhatIf:
 					o.WhatIf, err = s.whatIf(ctx, o, progress)
 				case models.OrderRun, models.OrderAcceptedRun:
@@ -103,7 +105,7 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 		})
 	}
 	switch {
-	case errors.Is(failed, errOrderLost):
+	case errors.Is(failed, models.ErrOrderLost):
 		return nil // another process works on it
 	case failed != nil && ctx.Err() != nil:
 		return s.Orders.ReleaseRunOrder(context.WithoutCancel(ctx), o)
@@ -113,8 +115,6 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 	}
 	return s.Orders.EndRunOrder(ctx, o)
 }
-
-var errOrderLost = errors.New("another process has taken the order up")
 
 // whileHeld works on an order, and says so at intervals. The work's context ends when
 // another process has taken the order up.
@@ -128,13 +128,13 @@ func (s *Scheduler) whileHeld(ctx context.Context, o models.RunOrder, work func(
 		for sleep.For(ctx, orderSign) {
 			o.Through, o.All = int(through.Load()), int(all.Load())
 			if held, err := s.Orders.NoteRunOrder(ctx, o); err == nil && !held {
-				end(errOrderLost)
+				end(models.ErrOrderLost)
 			}
 		}
 	}()
 	err := work(ctx, func(t, a int) { through.Store(int64(t)); all.Store(int64(a)) })
-	if err != nil && errors.Is(context.Cause(ctx), errOrderLost) {
-		err = errOrderLost
+	if err != nil && errors.Is(context.Cause(ctx), models.ErrOrderLost) {
+		err = models.ErrOrderLost
 	}
 	end(nil)
 	<-signing

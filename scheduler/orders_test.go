@@ -28,6 +28,7 @@ type desk struct {
 	fails      error
 	uncompared bool
 	compared   *models.RunComparison
+	signed     []models.RunOrder
 }
 
 func (b *books) ClaimRunOrder(context.Context) (o models.RunOrder, found bool, err error) {
@@ -69,6 +70,28 @@ func (b *books) EndRunOrder(_ context.Context, o models.RunOrder) error {
 		o.State = models.OrderFailed
 	}
 	*b.desk.orders[o.ID-1] = o
+	return nil
+}
+
+// sign looks at each account, and refuses when it is to fail.
+func (b *books) sign(ctx context.Context, o *models.RunOrder, progress func(through, all int)) error {
+	b.mu.Lock()
+	accounts, slow, fails := len(b.desk.accounts), b.desk.slow, b.desk.fails
+	b.mu.Unlock()
+	for i := range accounts {
+		progress(i, accounts)
+		time.Sleep(slow)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if fails != nil {
+		o.Signing.Refused = []string{"it does not tie: 2 breaks"}
+		return fails
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desk.signed = append(b.desk.signed, *o)
 	return nil
 }
 
@@ -364,6 +387,51 @@ func TestWhatIfIsOrdered(t *testing.T) {
 			if o := b.desk.orders[i+1]; o.State != models.OrderFailed || o.WhatIf != nil || !strings.Contains(o.Error, want) {
 				t.Errorf("want %q: %+v", want, o)
 			}
+		}
+	})
+}
+
+// A month is signed as ordered, with its progress; what stood against it is kept with an
+// order that has failed, and one that another process has taken up is left to that one.
+func TestSignatureIsOrdered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-05-03 12:00")
+		b := newBooks(202604)
+		b.periods[202604].State = models.PeriodRun
+		b.desk.accounts, b.desk.slow = clients(60), time.Second
+		r := newRig(t, b, quickly)
+		stop := r.run(t)
+		sign := func() models.RunOrder {
+			return models.RunOrder{What: models.OrderSign, Signing: &models.Signing{Reason: "it ties"}}
+		}
+		b.ordered(sign())
+		time.Sleep(40 * time.Second)
+		b.change(func() {
+			if o := b.desk.orders[0]; o.State != models.OrderWorking || o.All != 60 || o.Through < 30 || len(b.desk.signed) != 0 {
+				t.Errorf("under way: %+v", o)
+			}
+		})
+		time.Sleep(time.Minute)
+		b.change(func() {
+			if o := b.desk.orders[0]; o.State != models.OrderDone || len(b.desk.signed) != 1 || b.desk.signed[0].Signing.Reason != "it ties" {
+				t.Errorf("signed: %+v, %+v", o, b.desk.signed)
+			}
+			b.desk.fails = &models.NotClosed{Period: 202604, Objections: []string{"it does not tie: 2 breaks"}}
+		})
+		b.ordered(sign())
+		time.Sleep(2 * time.Minute)
+		b.change(func() {
+			if o := b.desk.orders[1]; o.State != models.OrderFailed || o.Error != "period 2026-04 cannot be closed: it does not tie: 2 breaks" || len(o.Signing.Refused) != 1 {
+				t.Errorf("refused: %+v", o)
+			}
+			b.desk.fails = fmt.Errorf("closing: %w", models.ErrOrderLost)
+		})
+		b.ordered(sign())
+		time.Sleep(2 * time.Minute)
+		stop()
+		if o := b.desk.orders[2]; o.State != models.OrderWorking || len(b.desk.signed) != 1 {
+			t.Errorf("another process signs it: %+v", o)
 		}
 	})
 }

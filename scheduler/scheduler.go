@@ -25,9 +25,12 @@ type Options struct {
 	Insight   Insight
 	Orders    Orders
 	Retention Retention
-	RunAt     cron.Schedule // of the month's own run
-	CatchUp   cron.Schedule // of the differences
-	Poll      time.Duration // how often to look for a run that has work left
+	// Sign signs the month of an order, ends the order with it, and says how many accounts
+	// of how many are reconciled.
+	Sign    func(ctx context.Context, o *models.RunOrder, progress func(through, all int)) error
+	RunAt   cron.Schedule // of the month's own run
+	CatchUp cron.Schedule // of the differences
+	Poll    time.Duration // how often to look for a run that has work left
 
 	// OrderPoll is how often to look for an order of a person, who waits for it. 0 means 2
 	// seconds.
@@ -71,7 +74,7 @@ const (
 
 // New checks the options.
 func New(o Options) (*Scheduler, error) {
-	if o.Settler == nil || o.Auditor == nil || o.Insight == nil || o.Orders == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
+	if o.Settler == nil || o.Auditor == nil || o.Insight == nil || o.Orders == nil || o.Sign == nil || o.RunAt == nil || o.CatchUp == nil || o.Poll <= 0 ||
 		o.Retention.Cleaner == nil || o.Retention.Schedule == nil {
 		return nil, errors.New("scheduler: an option is missing")
 	}

@@ -374,7 +374,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*scheduler.Options){
 		"settler": func(o *scheduler.Options) { o.Settler = nil }, "auditor": func(o *scheduler.Options) { o.Auditor = nil },
 		"insight": func(o *scheduler.Options) { o.Insight = nil }, "orders": func(o *scheduler.Options) { o.Orders = nil },
-		"run": func(o *scheduler.Options) { o.RunAt = nil }, "catch-up": func(o *scheduler.Options) { o.CatchUp = nil },
+		"sign": func(o *scheduler.Options) { o.Sign = nil },
+		"run":  func(o *scheduler.Options) { o.RunAt = nil }, "catch-up": func(o *scheduler.Options) { o.CatchUp = nil },
 		"poll": func(o *scheduler.Options) { o.Poll = 0 }, "retention": func(o *scheduler.Options) { o.Retention.Cleaner = nil },
 		"its schedule": func(o *scheduler.Options) { o.Retention.Schedule = nil },
 	} {

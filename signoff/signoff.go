@@ -20,10 +20,11 @@ type Store interface {
 	Periods(ctx context.Context) ([]models.PeriodInfo, error)
 	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error
 	Ledger(ctx context.Context, p models.Period) (models.Ledger, error)
+	AuditSize(ctx context.Context, p models.Period) (accounts int64, err error)
 	ClosePeriod(ctx context.Context, s models.Signature, freeze models.FreezeFunc) (models.Signature, error)
 }
 
-// Signer signs periods off. All fields are required.
+// Signer signs periods off. All fields but Progress are required.
 type Signer struct {
 	Store        Store
 	Programme    *billing.Programme
@@ -32,13 +33,9 @@ type Signer struct {
 	Program      string                      // which program this is, as reports name it
 	RequireTerms func(context.Context) error // an error when other terms are in force
 
-	// Progress wraps what sees each account. Its function stop is called at the end.
+	// Progress wraps what sees each account. Its function stop is called at the end. Nil
+	// shows nothing.
 	Progress func(ctx context.Context, period models.Period, see func(*models.AccountHistory)) (each func(*models.AccountHistory) error, stop func())
-}
-
-// NoProgress is a Progress that shows nothing.
-func NoProgress(_ context.Context, _ models.Period, see func(*models.AccountHistory)) (each func(*models.AccountHistory) error, stop func()) {
-	return func(c *models.AccountHistory) error { see(c); return nil }, func() {}
 }
 
 // attempts limits how often the totals are taken again because a run posted in the
@@ -54,6 +51,40 @@ func (g *Signer) Close(ctx context.Context, s models.Signature) (signed models.S
 		}
 	}
 	return signed, err
+}
+
+// CarryOut signs the period of an order, and ends the order with it. progress is told how
+// many accounts of how many are reconciled. The error is that of Close, with what it says
+// of the period kept in the order, or models.ErrOrderLost.
+func (g *Signer) CarryOut(ctx context.Context, o *models.RunOrder, progress func(through, all int)) error {
+	size, err := g.Store.AuditSize(ctx, o.Period)
+	if err != nil {
+		return err
+	}
+	o.All = int(size)
+	counting := *g
+	counting.Progress = func(_ context.Context, _ models.Period, see func(*models.AccountHistory)) (func(*models.AccountHistory) error, func()) {
+		through := 0
+		return func(c *models.AccountHistory) error {
+			see(c)
+			through++
+			progress(min(through, o.All), o.All)
+			return nil
+		}, func() {}
+	}
+	s := o.Signing
+	_, err = counting.Close(ctx, models.Signature{
+		Period: o.Period, Who: o.By.Name, Role: s.Role, Reason: s.Reason, ProposedBy: s.ProposedBy, ProposedAt: s.ProposedAt,
+		Override: s.Override, Against: append([]string{}, s.Against...), Objections: s.Objections, Order: o,
+	})
+	var no *models.NotClosed
+	switch {
+	case errors.As(err, &no) && no.Already == nil:
+		s.Refused = slices.Concat(no.Obstacles, no.Objections)
+	case errors.Is(err, models.ErrPostedMeanwhile):
+		s.Refused = []string{models.ErrPostedMeanwhile.Error()}
+	}
+	return err
 }
 
 // close signs a period with its totals. The store refuses one that has not been run or is
@@ -104,8 +135,12 @@ func (g *Signer) takeTotals(ctx context.Context, s *models.Signature, basis *mon
 // Reconcile reconciles a period. Unlike the nightly reconciliation it counts what is not
 // answered yet as a break, however young it is.
 func (g *Signer) Reconcile(ctx context.Context, period models.Period) (r *billing.Reconciliation, head models.AuditHead, err error) {
-	each, stop := g.Progress(ctx, period, func(c *models.AccountHistory) { r.Account(c) })
-	defer stop()
+	each := func(c *models.AccountHistory) error { r.Account(c); return nil }
+	if g.Progress != nil {
+		wrapped, stop := g.Progress(ctx, period, func(c *models.AccountHistory) { r.Account(c) })
+		defer stop()
+		each = wrapped
+	}
 	grace := billing.AnswerGrace{Now: g.Now(), Grace: g.Grace, Strict: true}
 	err = g.Store.Audit(ctx, period, func(h models.AuditHead) error {
 		head, r = h, billing.NewReconciliation(g.Programme, period, h, grace)

@@ -35,6 +35,8 @@ func (b *books) Audit(_ context.Context, _ models.Period, begin func(models.Audi
 	return see(&models.AccountHistory{Account: models.Account{ID: 885}})
 }
 
+func (b *books) AuditSize(context.Context, models.Period) (int64, error) { return 3, nil }
+
 func (b *books) Ledger(context.Context, models.Period) (models.Ledger, error) {
 	return models.Ledger{Register: models.Register{Packages: 7}}, nil
 }
@@ -61,7 +63,7 @@ func signer(t *testing.T, b *books, now time.Time) *signoff.Signer {
 		t.Fatal(err)
 	}
 	return &signoff.Signer{
-		Store: b, Programme: p, Now: func() time.Time { return now }, Program: "1.2.3", Progress: signoff.NoProgress,
+		Store: b, Programme: p, Now: func() time.Time { return now }, Program: "1.2.3",
 		RequireTerms: func(context.Context) error { return nil },
 	}
 }
@@ -122,5 +124,38 @@ func TestOtherTermsSignNothing(t *testing.T) {
 	g.RequireTerms = func(context.Context) error { return other }
 	if _, err := g.Close(t.Context(), models.Signature{Period: 202604, Who: "Anna"}); !errors.Is(err, other) || len(b.asked) != 0 {
 		t.Errorf("%v, asked %+v", err, b.asked)
+	}
+}
+
+// An order is carried out with what two persons have agreed on, says how far it is, and
+// keeps what stands against the month.
+func TestOrderIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	b := &books{state: models.PeriodRun, head: models.AuditHead{LastRun: 12}}
+	proposed := may.Add(-time.Hour)
+	o := models.RunOrder{ID: 8, Attempt: 2, Period: 202604, By: models.Person{Name: "Boris"}, Signing: &models.Signing{
+		Role: models.RoleController, Reason: "it ties", ProposedBy: "Anna", ProposedAt: proposed, Override: "it has to be", Objections: []string{"parked accounts and invoices: 1"},
+	}}
+	var all, through int
+	progress := func(t, a int) { through, all = t, a }
+	if err := signer(t, b, may).CarryOut(t.Context(), &o, progress); err != nil {
+		t.Fatal(err)
+	}
+	s := b.asked[0]
+	if s.Who != "Boris" || s.Role != models.RoleController || s.Reason != "it ties" || s.ProposedBy != "Anna" || !s.ProposedAt.Equal(proposed) || s.Override != "it has to be" ||
+		s.Against == nil || s.Order != &o || o.All != 3 || all != 3 || through != 1 || len(s.Objections) != 1 || o.Signing.Refused != nil {
+		t.Errorf("asked to sign %+v, %d of %d accounts", s, through, all)
+	}
+	r, err := monthreport.Read(b.frozen)
+	if err != nil || r.SignedBy != "Boris" || r.ProposedBy != "Anna" {
+		t.Errorf("frozen %s, %v", b.frozen, err)
+	}
+	b.state = models.PeriodOpen
+	if err := signer(t, b, may).CarryOut(t.Context(), &o, progress); err == nil || !slices.Equal(o.Signing.Refused, []string{"it has not been run", "parked accounts and invoices: 1"}) {
+		t.Errorf("%v, refused: %q", err, o.Signing.Refused)
+	}
+	b.state, b.posted = models.PeriodRun, 99
+	if err := signer(t, b, may).CarryOut(t.Context(), &o, progress); !errors.Is(err, models.ErrPostedMeanwhile) || len(o.Signing.Refused) != 1 {
+		t.Errorf("%v, refused: %q", err, o.Signing.Refused)
 	}
 }

@@ -17,12 +17,17 @@ import (
 // shows is added. With an override they are recorded, without one they hold: the
 // error is then a *models.NotClosed with every reason.
 //
-// In the same transaction the report that freeze makes is kept, and an event announces
-// its digest together with the hash of the newest entry of the journal.
+// In the same transaction the report that freeze makes is kept, an event announces its
+// digest together with the hash of the newest entry of the journal, and the order that
+// the signature carries out ends. The error is models.ErrOrderLost when another process
+// has taken the order up.
 func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature, freeze models.FreezeFunc) (signed models.Signature, err error) {
 	p := signature.Period
 	err = s.write(ctx, fmt.Sprintf("closing period %s", p), func(tx *tx) error {
 		if err := tx.lock("out new facts", lockIngest); err != nil {
+			return err
+		}
+		if err := tx.endSigning(signature.Order); err != nil {
 			return err
 		}
 		signed = signature
@@ -31,7 +36,7 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature, fre
 		if err != nil {
 			return err
 		}
-		if no.Already != nil || len(no.Obstacles) > 0 || len(no.Objections) > 0 && signed.Override == "" {
+		if no.Already != nil || len(no.Obstacles) > 0 || !signed.Overrides(no.Objections) {
 			return no
 		}
 		if signed.Objections = no.Objections; len(signed.Objections) == 0 {
@@ -152,11 +157,11 @@ func (t *tx) signOff(s *models.Signature, freeze models.FreezeFunc) error {
 		return err
 	}
 	act := models.OperatorAction{
-		At: s.At, Who: s.Who, Role: s.Role, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason, Approval: s.Approval,
+		At: s.At, Who: s.Who, Role: s.Role, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason,
 	}
 	if s.Override != "" {
 		act.Reason = s.Override + " (against: " + strings.Join(s.Objections, "; ") + ")"
-		if s.Approval == nil { // what two persons do is recorded as it was proposed
+		if s.ProposedBy == "" { // what two persons do is recorded as it was proposed
 			act.What = models.ActionCloseOverride
 		}
 	}

@@ -15,6 +15,8 @@ import (
 const orderColumns = `order_id, period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
 	chunks_through, chunks_all, finished_at, error`
 
+const wholeOrderColumns = orderColumns + ", result, comparison, what_if, signing"
+
 func orderFields(o *models.RunOrder, seen, finished **time.Time) []any {
 	return []any{
 		&o.ID, &o.Period, &o.From, &o.Terms, &o.What, &o.Full, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
@@ -31,23 +33,28 @@ func scanOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 
 func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 	var seen, finished *time.Time
-	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison, &o.WhatIf)...)
+	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison, &o.WhatIf, &o.Signing)...)
 	o.At, o.Seen, o.FinishedAt = o.At.UTC(), zeroTime(seen), zeroTime(finished)
 	return o, err
 }
 
 // OrderRun keeps a person's order for a scheduler and records the act. The same order
 // that has not ended is found instead: made is then false, and nothing is recorded unless
-// the act uses up an approval.
+// the act uses up an approval. That a month is signed is recorded when it is: of an order
+// to sign it, this records the approval.
 func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("ordering %s of %s", o.What, o.Period), func(tx *tx) error {
-		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", requested_by, requester_subject, requested_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.By.Name, o.By.Subject, tx.now)
+		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, signing)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.By.Name, o.By.Subject, tx.now, o.Signing)
 		if err != nil {
 			return err
 		}
 		if made = rows == 1; made || act.Approval != nil {
-			if err := tx.recordAction(act); err != nil {
+			record := tx.recordAction
+			if o.What == models.OrderSign {
+				record = func(act models.OperatorAction) error { return tx.approve(&act) }
+			}
+			if err := record(act); err != nil {
 				return err
 			}
 		}
@@ -79,11 +86,11 @@ func (s *Store) ClaimRunOrder(ctx context.Context) (o models.RunOrder, found boo
 				ORDER BY order_id LIMIT 1 FOR UPDATE SKIP LOCKED)
 			UPDATE run_orders SET state = 'working', attempt = attempt + 1, seen_at = clock_timestamp(), chunks_through = 0, chunks_all = 0
 			WHERE order_id = (SELECT order_id FROM free)
-			RETURNING `+orderColumns)
+			RETURNING `+wholeOrderColumns)
 		if err != nil {
 			return err
 		}
-		o, err = pgx.CollectExactlyOneRow(rows, scanOrder)
+		o, err = pgx.CollectExactlyOneRow(rows, scanWholeOrder)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -111,8 +118,8 @@ func (s *Store) ReleaseRunOrder(ctx context.Context, o models.RunOrder) error {
 	return err
 }
 
-// EndRunOrder keeps what an order has come to: what its rehearsal or what-if found, or
-// its Error.
+// EndRunOrder keeps what an order has come to: what its rehearsal or what-if found, why a
+// month was not signed, or its Error.
 func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
 	state := models.OrderDone
 	if o.Error != "" {
@@ -127,8 +134,22 @@ func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
 		text := string(o.WhatIf)
 		whatIf = &text
 	}
-	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7, what_if = $8",
-		state, s.now(), validText(o.Error), o.Rehearsal, asOf, whatIf)
+	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7, what_if = $8, signing = $9",
+		state, s.now(), validText(o.Error), o.Rehearsal, asOf, whatIf, o.Signing)
+	return err
+}
+
+// endSigning ends the order that a signature carries out. Its process may have been taken
+// for dead in the meantime: one of them signs.
+func (t *tx) endSigning(o *models.RunOrder) error {
+	if o == nil {
+		return nil
+	}
+	rows, err := t.change("ending the order", "UPDATE run_orders SET state = 'done', finished_at = $3, chunks_through = $4, chunks_all = $4"+ownedOrder,
+		o.ID, o.Attempt, t.now, o.All)
+	if err == nil && rows == 0 {
+		err = models.ErrOrderLost
+	}
 	return err
 }
 
@@ -141,7 +162,7 @@ func (s *Store) changeOrder(ctx context.Context, o models.RunOrder, what, set st
 // without what they found.
 func (s *Store) RunOrders(ctx context.Context, p models.Period, limit int) ([]models.RunOrder, error) {
 	return list(ctx, s, fmt.Sprintf("reading the orders of %s", p), scanOrder,
-		"SELECT "+orderColumns+" FROM run_orders WHERE period = $1 AND what <> 'what-if' ORDER BY order_id DESC LIMIT $2", p, limit)
+		"SELECT "+orderColumns+" FROM run_orders WHERE period = $1 AND what NOT IN ('what-if', 'sign') ORDER BY order_id DESC LIMIT $2", p, limit)
 }
 
 // WhatIfs is up to limit orders for comparisons of terms, the newest first, without what
@@ -162,9 +183,14 @@ func (s *Store) LastRehearsal(ctx context.Context, p models.Period) (o models.Ru
 	return s.wholeOrder(ctx, "period = $1 AND what = 'rehearse' AND state = 'done'", p)
 }
 
+// LastSigning is the newest order to sign a period. found is false when there is none.
+func (s *Store) LastSigning(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error) {
+	return s.wholeOrder(ctx, "period = $1 AND what = 'sign'", p)
+}
+
 func (s *Store) wholeOrder(ctx context.Context, which string, value any) (o models.RunOrder, found bool, err error) {
 	orders, err := list(ctx, s, "reading an order", scanWholeOrder,
-		"SELECT "+orderColumns+", result, comparison, what_if FROM run_orders WHERE "+which+" ORDER BY order_id DESC LIMIT 1", value)
+		"SELECT "+wholeOrderColumns+" FROM run_orders WHERE "+which+" ORDER BY order_id DESC LIMIT 1", value)
 	if err != nil || len(orders) == 0 {
 		return o, false, err
 	}

@@ -62,7 +62,7 @@ func TestShadowMonth(t *testing.T) {
 	l.refusesToRun(models.RunRequest{Period: 202604})
 	signature := models.Signature{Period: 202604, Who: "Anna", Override: "a test"}
 	signer := &signoff.Signer{
-		Store: l.Store, Programme: l.p, Now: func() time.Time { return l.now }, RequireTerms: func(context.Context) error { return nil }, Progress: signoff.NoProgress,
+		Store: l.Store, Programme: l.p, Now: func() time.Time { return l.now }, RequireTerms: func(context.Context) error { return nil },
 	}
 	var no *models.NotClosed
 	if _, err := signer.Close(t.Context(), signature); !errors.As(err, &no) || len(no.Obstacles) != 1 {

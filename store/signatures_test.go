@@ -1,14 +1,17 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"referral/billing"
 	"referral/billing/monthreport"
 	"referral/models"
+	"referral/signoff"
 )
 
 // closes signs a period with its totals as an audit finds them.
@@ -187,5 +190,89 @@ func TestAcceptingIsRecorded(t *testing.T) {
 	acts, err := l.Actions(t.Context(), "2026-04")
 	if err != nil || len(acts) != 2 || acts[0].Who != "Anna" || acts[0].Reason != "looked at it" || acts[1].Who != "Boris" || acts[1].What != models.ActionAcceptRun {
 		t.Errorf("recorded: %+v, %v", acts, err)
+	}
+}
+
+// The approval orders the signature. A process that was taken for dead, and the one that
+// has taken the order up after it, sign the month once; what stands against it ends the
+// order, and nothing that nobody has meant is overridden.
+func TestSignatureIsOrderedWithItsApproval(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.calm()
+	boris := models.Person{Subject: "f:8", Name: "Борис Лебедев"}
+	order := func(signing models.Signing) models.RunOrder {
+		t.Helper()
+		p, err := l.Propose(t.Context(), models.Proposal{What: models.ActionClose, Subject: "2026-04", Reason: "it ties", Proposer: anna}, models.RoleFinance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signing.Role, signing.Reason, signing.ProposedBy, signing.ProposedAt = models.RoleController, p.Reason, anna.Name, p.ProposedAt
+		_, made, err := l.OrderRun(t.Context(), models.RunOrder{Period: 202604, What: models.OrderSign, By: boris, Signing: &signing}, models.OperatorAction{
+			Who: boris.Name, Role: models.RoleController, What: models.ActionClose, Subject: "2026-04", Reason: p.Reason, Approval: &models.Approval{Proposal: p.ID, By: boris},
+		})
+		if err != nil || !made {
+			t.Fatalf("made: %t, %v", made, err)
+		}
+		if p, _, err = l.Proposal(t.Context(), p.ID); err != nil || p.State != models.ProposalApproved || p.Decider != boris {
+			t.Errorf("%+v, %v", p, err)
+		}
+		return l.claim()
+	}
+	sign := func(o *models.RunOrder) error {
+		g := signoff.Signer{Store: l.Store, Programme: l.p, Now: func() time.Time { return l.now }, RequireTerms: func(context.Context) error { return nil }}
+		return g.CarryOut(t.Context(), o, func(int, int) {})
+	}
+	closed := func() int64 {
+		return l.number("SELECT count(*) FROM signatures") + 100*l.number("SELECT count(*) FROM operator_actions WHERE what = 'close'") + 10000*l.number("SELECT count(*) FROM signed_reports")
+	}
+
+	l.facts(april(885, 2, 100))
+	refused := order(models.Signing{Override: "the auditors wait", Against: []string{"it does not tie:"}})
+	if err := sign(&refused); !isNotClosed(err, "accounts to be settled again: 1") || len(refused.Signing.Refused) == 0 || closed() != 0 {
+		t.Fatalf("overridden is what nobody has meant: %v, %+v", err, refused.Signing)
+	}
+	refused.Error = "x"
+	if err := l.EndRunOrder(t.Context(), refused); err != nil {
+		t.Fatal(err)
+	}
+	if last, found, err := l.LastSigning(t.Context(), 202604); err != nil || !found || last.State != models.OrderFailed || !slices.Equal(last.Signing.Refused, refused.Signing.Refused) {
+		t.Errorf("%+v, %v", last.Signing, err)
+	}
+	l.settle(models.RunRequest{Period: 202604})
+	l.calm()
+
+	dead := order(models.Signing{Override: "billing has not answered yet", Against: []string{"it does not tie:"}})
+	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds' WHERE order_id = $1", dead.ID)
+	next := l.claim()
+	if err := sign(&dead); !errors.Is(err, models.ErrOrderLost) || closed() != 0 {
+		t.Errorf("a process that was taken for dead signs: %v", err)
+	}
+	if err := sign(&next); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []models.RunOrder{dead, next} {
+		if err := sign(&o); !errors.Is(err, models.ErrOrderLost) {
+			t.Errorf("signed again: %v", err)
+		}
+		o.Error = "too late"
+		if err := l.EndRunOrder(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, _, err := l.LastSigning(t.Context(), 202604)
+	if err != nil || last.State != models.OrderDone || last.Error != "" || last.Through != last.All || last.All == 0 || closed() != 10101 {
+		t.Errorf("%+v, %v: %d", last, err, closed())
+	}
+	acts, err := l.Actions(t.Context(), "2026-04")
+	if err != nil || len(acts) != 1 || acts[0].Who != boris.Name || acts[0].Role != models.RoleController || !strings.HasPrefix(acts[0].Reason, "billing has not answered yet (against: it does not tie: ") {
+		t.Errorf("recorded: %+v, %v", acts, err)
+	}
+	if n := l.number("SELECT count(*) FROM signatures WHERE who = $1 AND proposed_by = $2", boris.Name, anna.Name); n != 1 {
+		t.Errorf("%d signatures of two persons", n)
+	}
+	if orders, err := l.RunOrders(t.Context(), 202604, 10); err != nil || len(orders) != 0 {
+		t.Errorf("among the runs: %+v, %v", orders, err)
 	}
 }

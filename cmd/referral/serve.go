@@ -220,7 +220,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 		return nil, err
 	}
 	return scheduler.New(scheduler.Options{
-		Settler: settler, Auditor: a.store, Insight: a.store, Orders: a.store, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
+		Settler: settler, Auditor: a.store, Insight: a.store, Orders: a.store, Sign: a.signer().CarryOut, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
 		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.kafka().awaitConsumed,
 	})
 }

@@ -13,7 +13,6 @@ import (
 
 	"referral/contact"
 	"referral/models"
-	"referral/signoff"
 	"referral/store"
 	"referral/web"
 	"referral/web/auth"
@@ -117,9 +116,7 @@ func (a *app) serveFinance(ctx context.Context) error {
 // finance returns the staff pages: the authenticator and the handler of its routes.
 func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	c := &a.config.Finance
-	signer := a.signer()
-	signer.Progress = signoff.NoProgress
-	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne, Sign: signer.Close})
+	service, err := finance.New(finance.Options{Store: a.store, Programme: a.programme, Now: a.now, Replay: a.replayOne})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 // TestTwoPersonsSignAMonth is the end of a month on the pages: an accountant proposes to
-// sign it, a controller signs, the report is taken away as it was hashed, and what comes
-// late is shown beside it.
+// sign it, a controller signs although the service is killed in between, the report is
+// taken away as it was hashed, and what comes late is shown beside it.
 func TestTwoPersonsSignAMonth(t *testing.T) {
 	c := newStaffWorld(t)
 	month := today().Period().Previous()
@@ -43,8 +43,15 @@ func TestTwoPersonsSignAMonth(t *testing.T) {
 	sees(t, p, "Ждет решения", "месяц сошелся", "ночной сверки еще не было")
 
 	p = c.visit(t, person("referral-controller"), strings.TrimPrefix(proposal, c.site), browser.Options{})
-	p.Follow(func() { p.Click("Утвердить и выполнить") })
-	sees(t, p, "Утверждено")
+	c.killedWhileSigning(month, func() {
+		p.Follow(func() { p.Click("Утвердить и выполнить") })
+		sees(t, p, "Месяц подписывается")
+	})
+	c.to(p, "/finance/months/"+month.String()+"/sign")
+	p.WaitText("Месяц подписан")
+	if n := c.number("SELECT count(*) AS n FROM signatures"); n != 1 {
+		t.Errorf("%d signatures", n)
+	}
 	c.reconciled(month)
 	c.reconciled(month.Previous())
 	c.to(p, "/finance/months/"+month.String())
@@ -80,6 +87,28 @@ func TestTwoPersonsSignAMonth(t *testing.T) {
 	if !strings.Contains(verified.stdout, digest) {
 		t.Errorf("the audit says %s", verified.stdout)
 	}
+}
+
+// killedWhileSigning kills the service when it is about to mark a month as signed, and
+// starts it again. The order is then a minute older.
+func (c *portalWorld) killedWhileSigning(month models.Period, approve func()) {
+	c.t.Helper()
+	conn, err := c.db.Acquire(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Release()
+	c.exec(conn, "BEGIN")
+	c.exec(conn, fmt.Sprintf("SELECT 1 FROM periods WHERE period = %d FOR UPDATE", month))
+	approve()
+	c.until("the month is about to be signed", func() (bool, string) {
+		n := c.number("SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+		return n > 0, "nobody waits for the month"
+	})
+	c.server.kill()
+	c.exec(conn, "ROLLBACK")
+	c.execute("UPDATE run_orders SET seen_at = seen_at - interval '1 minute'")
+	c.serveStaff()
 }
 
 // reconciled keeps what a night might have found.

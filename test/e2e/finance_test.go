@@ -24,18 +24,24 @@ func person(role string) int64 { return int64(slices.Index(staff, role) + 1) }
 func newStaffWorld(t *testing.T, overrides ...string) *portalWorld {
 	t.Helper()
 	c := &portalWorld{world: newWorld(t, overrides...)}
-	address := c.startProvider(t, "/finance", func(number int64) map[string]any {
+	c.startProvider(t, "/finance", func(number int64) map[string]any {
 		return map[string]any{"name": "Анна Котова", "realm_access": map[string]any{"roles": []string{"offline_access", staff[number-1]}}}
 	})
+	c.serveStaff()
+	return c
+}
+
+// serveStaff serves the staff pages.
+func (c *portalWorld) serveStaff() {
+	c.t.Helper()
 	c.server = c.launch([]string{
-		"REFERRAL_HTTP_FINANCE=" + address,
+		"REFERRAL_HTTP_FINANCE=" + strings.TrimPrefix(c.site, "http://"),
 		"REFERRAL_FINANCE_SIGN_IN_ISSUER=" + c.identity.Issuer(),
 		"REFERRAL_FINANCE_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,
 		"REFERRAL_FINANCE_SIGN_IN_CLIENT_SECRET=" + c.identity.ClientSecret(),
 		"REFERRAL_FINANCE_SIGN_IN_ROLES_CLAIM=realm_access.roles",
 	})
 	c.server.ready()
-	return c
 }
 
 // TestStaffPagesShowAMonth is a month as an accountant and a person of support look at it:

@@ -27,6 +27,18 @@ type Act struct {
 	// Apply carries it out and records it by the action. Its error is a Refusal or a
 	// *models.ProposalRefusal when it is not possible.
 	Apply func(ctx context.Context, p *models.Proposal, action models.OperatorAction) error
+	// Then is the page that shows what becomes of it once it is approved; nil for that of
+	// the proposal.
+	Then func(subject string) string
+}
+
+// Follow is the page that shows what has become of a proposal that was approved; empty
+// for none.
+func (v *ProposalView) Follow() string {
+	if v.Act == nil || v.Act.Then == nil || v.State != models.ProposalApproved {
+		return ""
+	}
+	return v.Act.Then(v.Subject)
 }
 
 // Prepared is what a person sees before deciding on an act.
@@ -188,22 +200,26 @@ func (s *Service) Proposal(ctx context.Context, id int64) (v ProposalView, found
 	return v, true, err
 }
 
-// Approve carries out what another person has proposed.
-func (s *Service) Approve(ctx context.Context, staff models.Staff, id int64) error {
+// Approve carries out what another person has proposed. follow is the page that shows what
+// becomes of it; empty for that of the proposal.
+func (s *Service) Approve(ctx context.Context, staff models.Staff, id int64) (follow string, err error) {
 	p, found, err := s.o.Store.Proposal(ctx, id)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !found {
-		return &models.ProposalRefusal{Why: models.ProposalUnknown, Proposal: id}
+		return "", &models.ProposalRefusal{Why: models.ProposalUnknown, Proposal: id}
 	}
 	act, err := s.act(p.What)
 	if err != nil {
-		return err
+		return "", err
 	}
 	action := actionOf(staff, &p)
 	action.Approval = &models.Approval{Proposal: id, By: PersonOf(staff)}
-	return act.Apply(ctx, &p, action)
+	if act.Then != nil {
+		follow = act.Then(p.Subject)
+	}
+	return follow, act.Apply(ctx, &p, action)
 }
 
 // Reject ends a proposal without carrying it out; its own proposer withdraws it.

@@ -25,6 +25,7 @@ type Store interface {
 	InsightStore
 	WhatIfStore
 	RunStore
+	SigningStore
 	DecisionStore
 	PrivacyStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
@@ -53,9 +54,6 @@ type Options struct {
 	// Replay puts the message of a dead letter back on its topic, and returns when the
 	// broker has it.
 	Replay func(ctx context.Context, deadLetter int64, m *models.Message) error
-	// Sign signs a month off. The error is a *models.NotClosed or
-	// models.ErrPostedMeanwhile when it is not possible.
-	Sign func(ctx context.Context, s models.Signature) (models.Signature, error)
 }
 
 func (o *Options) validate() error {
@@ -68,8 +66,6 @@ func (o *Options) validate() error {
 		return errors.New("finance: no Now")
 	case o.Replay == nil:
 		return errors.New("finance: no Replay")
-	case o.Sign == nil:
-		return errors.New("finance: no Sign")
 	}
 	return nil
 }

@@ -70,11 +70,7 @@ func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthR
 		return m, true, err
 	}
 	for i := range m.Orders {
-		if o := &m.Orders[i]; o.State == models.OrderWaiting {
-			if waits := s.o.Now().Sub(o.At); waits > patience {
-				m.Idle = max(m.Idle, waits)
-			}
-		}
+		m.Idle = max(m.Idle, s.idle(&m.Orders[i]))
 	}
 	last, rehearsed, err := s.o.Store.LastRehearsal(ctx, period)
 	if err != nil {
@@ -85,6 +81,14 @@ func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthR
 	}
 	m.Proposal, err = s.openAcceptance(ctx, period)
 	return m, true, err
+}
+
+// idle is how long an order waits that no scheduler takes up; 0 for not at all.
+func (s *Service) idle(o *models.RunOrder) time.Duration {
+	if waits := s.o.Now().Sub(o.At); o.State == models.OrderWaiting && waits > patience {
+		return waits
+	}
+	return 0
 }
 
 // runnable is a month that may be run: one that is known, or one that no invoice has named

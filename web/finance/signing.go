@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"referral/internal/ru"
 	"referral/models"
@@ -18,11 +19,16 @@ type Overriding struct {
 	Red []string `json:"red"` // what stood against it; nothing else is overridden
 }
 
+// SigningStore is the methods of the storage that signing uses beside those of the month.
+type SigningStore interface {
+	LastSigning(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error)
+}
+
 // signingActs is signing a month, and taking the signature back.
 func (s *Service) signingActs() []Act {
 	finance := []models.Role{models.RoleFinance}
 	return []Act{
-		{What: models.ActionClose, Roles: finance, Title: "Подписать месяц", OwnPage: true, Prepare: s.prepareClose, Apply: s.closeMonth},
+		{What: models.ActionClose, Roles: finance, Title: "Подписать месяц", OwnPage: true, Prepare: s.prepareClose, Apply: s.closeMonth, Then: signPage},
 		{What: models.ActionReopen, Roles: finance, Title: "Отозвать подпись месяца", OwnPage: true, Prepare: s.prepareReopen, Apply: s.reopenMonth},
 	}
 }
@@ -47,6 +53,9 @@ func (s *Service) ProposeClose(ctx context.Context, staff models.Staff, period m
 	return s.Submit(ctx, staff, r)
 }
 
+// signPage is the page of the signature of a month that an act is about.
+func signPage(subject string) string { return BasePath + "/months/" + subject + "/sign" }
+
 // subjectChecks is the checks of the month that an act is about.
 func (s *Service) subjectChecks(ctx context.Context, subject string) (Checks, error) {
 	period, err := models.ParsePeriod(subject)
@@ -70,6 +79,11 @@ func (s *Service) prepareClose(ctx context.Context, subject string) (p Prepared,
 	case c.State == models.PeriodOpen:
 		return p, Refusal("Месяц еще не рассчитан: подписывать нечего.")
 	}
+	if o, _, err := s.Signing(ctx, c.Period); err != nil {
+		return p, err
+	} else if o != nil && o.Active() {
+		return p, Refusal("Месяц уже подписывается.")
+	}
 	p.Facts = []PreparedFact{{Name: "Месяц", Value: ru.MonthTitle(c.Period), Link: MonthPath(c.Period) + "/sign"}}
 	for _, check := range c.List {
 		if !check.OK {
@@ -88,7 +102,7 @@ func (s *Service) prepareClose(ctx context.Context, subject string) (p Prepared,
 	return p, nil
 }
 
-// closeMonth signs a month by two persons.
+// closeMonth orders the signature of a month, by two persons.
 func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action models.OperatorAction) error {
 	c, err := s.subjectChecks(ctx, p.Subject)
 	if err != nil {
@@ -100,38 +114,57 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
 		}
 	}
-	signature := models.Signature{
-		Period: c.Period, Who: action.Who, Role: action.Role, Reason: p.Reason, Objections: c.Objections(),
-		ProposedBy: p.Proposer.Name, ProposedAt: p.ProposedAt, Approval: action.Approval,
-	}
-	_, err = s.o.Sign(ctx, signature)
-	var no *models.NotClosed
-	if errors.As(err, &no) && override.covers(no) {
-		signature.Override = override.Why
-		_, err = s.o.Sign(ctx, signature)
-	}
+	known := models.Signature{Objections: c.Objections(), Override: override.Why, Against: override.objections()}
 	switch {
-	case errors.As(err, &no) && no.Already != nil:
-		return Refusal("Месяц уже подписан: " + no.Already.Who + ", " + ru.Moment(no.Already.At, s.o.Programme.Zone) + ".")
-	case errors.As(err, &no):
-		var reasons []string
-		for _, reason := range slices.Concat(no.Obstacles, no.Objections) {
-			reasons = append(reasons, ObjectionWords(reason))
-		}
-		return Refusal("Подписать нельзя: " + strings.Join(reasons, "; ") + ".")
-	case errors.Is(err, models.ErrPostedMeanwhile):
-		return Refusal("Пока месяц сверяли, расчет провел в него документы. Попробуйте еще раз.")
+	case c.State == models.PeriodClosed && c.Signed != nil:
+		return Refusal("Месяц уже подписан: " + c.Signed.Who + ", " + ru.Moment(c.Signed.At, s.o.Programme.Zone) + ".")
+	case !known.Overrides(known.Objections):
+		return Refusal("Подписать нельзя: " + objectionList(known.Objections) + ".")
 	}
+	_, _, err = s.o.Store.OrderRun(ctx, models.RunOrder{Period: c.Period, What: models.OrderSign, By: action.Approval.By, Signing: &models.Signing{
+		Role: action.Role, Reason: p.Reason, ProposedBy: p.Proposer.Name, ProposedAt: p.ProposedAt,
+		Override: known.Override, Against: known.Against, Objections: known.Objections,
+	}}, action)
 	return err
 }
 
-// covers tells whether a month may be signed against what has been found: all of it
-// stood against it when it was proposed.
-func (o *Overriding) covers(no *models.NotClosed) bool {
-	if o.Why == "" || no.Already != nil || len(no.Obstacles) > 0 {
-		return false
+// objections is how the objections begin that the month is signed in spite of: all that
+// stood against it when that was proposed.
+func (o *Overriding) objections() []string {
+	begin := []string{}
+	for _, objection := range objections {
+		if objection.check != "" && slices.Contains(o.Red, objection.check) {
+			begin = append(begin, objection.recorded)
+		}
 	}
-	return !slices.ContainsFunc(no.Objections, func(recorded string) bool { return !slices.Contains(o.Red, checkOf(recorded)) })
+	return begin
+}
+
+func objectionList(recorded []string) string {
+	var words []string
+	for _, reason := range recorded {
+		words = append(words, ObjectionWords(reason))
+	}
+	return strings.Join(words, "; ")
+}
+
+// SigningFailed is in Russian why a month was not signed by an order.
+func SigningFailed(o *models.RunOrder) string {
+	if o.Signing != nil && len(o.Signing.Refused) > 0 {
+		return objectionList(o.Signing.Refused)
+	}
+	return o.Error
+}
+
+// Signing is the newest order to sign a month while it has not ended, and when it has
+// failed; nil otherwise. idle is how long it waits that no scheduler takes it up; 0 for
+// not at all.
+func (s *Service) Signing(ctx context.Context, period models.Period) (o *models.RunOrder, idle time.Duration, err error) {
+	last, found, err := s.o.Store.LastSigning(ctx, period)
+	if err != nil || !found || last.State == models.OrderDone {
+		return nil, 0, err
+	}
+	return &last, s.idle(&last), nil
 }
 
 func (s *Service) prepareReopen(ctx context.Context, subject string) (p Prepared, err error) {

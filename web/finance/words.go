@@ -118,6 +118,7 @@ var states = map[any]status{
 	models.OrderRun:         {"Расчет", ""},
 	models.OrderAcceptedRun: {"Расчет сверх пределов", ""},
 	models.OrderWhatIf:      {"Сравнение условий", ""},
+	models.OrderSign:        {"Подпись месяца", ""},
 	models.OrderWaiting:     {"Ждет службы расчета", "wait"},
 	models.OrderWorking:     {"Выполняется", "wait"},
 	models.OrderDone:        {"Выполнен", "good"},
@@ -241,6 +242,7 @@ var objections = []struct{ recorded, words, check string }{
 	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:", checkPackets},
 	{"it has not been run", "расчет не проведен", ""},
 	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц", ""},
+	{models.ErrPostedMeanwhile.Error(), "пока месяц сверяли, расчет провел в него документы", ""},
 	// Against taking a signature back.
 	{"it is not closed", "месяц не подписан", ""},
 	{"later periods are closed:", "подписаны более поздние месяцы:", ""},
@@ -265,14 +267,4 @@ func ObjectionWords(recorded string) string {
 		return o.words + rest
 	}
 	return recorded
-}
-
-// checkOf is the check that shows an objection before it is found; empty for none.
-func checkOf(recorded string) string {
-	for _, o := range objections {
-		if strings.HasPrefix(recorded, o.recorded) {
-			return o.check
-		}
-	}
-	return ""
 }

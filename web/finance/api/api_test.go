@@ -152,6 +152,10 @@ func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, er
 	}, id == 7, w.err
 }
 
+func (w *world) LastSigning(context.Context, models.Period) (models.RunOrder, bool, error) {
+	return models.RunOrder{ID: 8, What: models.OrderSign, State: models.OrderFailed, Signing: &models.Signing{Refused: []string{"it does not tie: 2 breaks"}}}, true, w.err
+}
+
 func (w *world) PostedTotals(context.Context, models.Period) (models.Totals, error) {
 	return models.Totals{}, w.err
 }
@@ -234,7 +238,6 @@ func service(t *testing.T, w *world) *finance.Service {
 	}
 	s, err := finance.New(finance.Options{
 		Store: w, Programme: programme, Now: now, Replay: func(context.Context, int64, *models.Message) error { return nil },
-		Sign: func(_ context.Context, s models.Signature) (models.Signature, error) { return s, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -317,6 +320,7 @@ var access = map[string]struct {
 	"GET /months/{period}/runs":                {"/months/2026-04/runs", money},
 	"POST /months/{period}/runs":               {"/months/2026-04/runs", accountant},
 	"POST /months/{period}/runs/accept":        {"/months/2026-05/runs/accept", accountant},
+	"GET /months/{period}/sign":                {"/months/2026-04/sign", money},
 	"POST /months/{period}/sign":               {"/months/2026-13/sign", accountant},
 	"POST /months/{period}/reopen":             {"/months/2026-13/reopen", accountant},
 	"GET /months/{period}/report":              {"/months/2026-04/report", money},

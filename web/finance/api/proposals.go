@@ -71,7 +71,7 @@ func (a *API) registerProposals() {
 	})
 	register(a, post("approve-proposal", "/proposals/{proposal_id}/approve", "Carry out what another person has proposed", tag, finance.MayApprove, notFound, refused),
 		func(ctx context.Context, staff models.Staff, in *proposalInput) (Proposal, error) {
-			if err := a.service.Approve(ctx, staff, in.ID); err != nil {
+			if _, err := a.service.Approve(ctx, staff, in.ID); err != nil {
 				return Proposal{}, err
 			}
 			return a.proposal(ctx, in.ID)

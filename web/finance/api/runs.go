@@ -45,16 +45,16 @@ type Totals struct {
 	Parked    int64        `json:"parked"`
 }
 
-// Order is a person's order for a run, a rehearsal or a what-if, which a scheduler carries
-// out.
+// Order is a person's order for a run, a rehearsal, a what-if or a signature, which a
+// scheduler carries out.
 type Order struct {
 	ID         int64                `json:"id"`
-	What       models.RunOrderKind  `json:"what" enum:"rehearse,run,accept-run,what-if"`
+	What       models.RunOrderKind  `json:"what" enum:"rehearse,run,accept-run,what-if,sign"`
 	Full       bool                 `json:"full" doc:"Look at every account again"`
 	By         string               `json:"by"`
 	At         time.Time            `json:"at"`
 	State      models.RunOrderState `json:"state" enum:"waiting,working,done,failed"`
-	Through    int                  `json:"chunks_through" doc:"Of a rehearsal; months of a what-if"`
+	Through    int                  `json:"chunks_through" doc:"Of a rehearsal; months of a what-if; accounts of a signature"`
 	All        int                  `json:"chunks_all"`
 	FinishedAt *time.Time           `json:"finished_at,omitempty"`
 	Error      string               `json:"error,omitempty"`
@@ -90,6 +90,12 @@ type Difference struct {
 	Rehearsed models.Outcome          `json:"rehearsed"`
 	Posted    models.Outcome          `json:"posted"`
 	Because   []models.DifferenceKind `json:"because" nullable:"false" doc:"The kinds of facts that explain it"`
+}
+
+// Signing is an order to sign a month, to which two persons have agreed.
+type Signing struct {
+	Order
+	Refused []string `json:"refused" nullable:"false" doc:"What stood against signing, as it is recorded"`
 }
 
 // SignedReport is the report that was signed under a month.
@@ -157,6 +163,18 @@ func (a *API) registerRuns() {
 				return r, err
 			}
 			return SignedReport{Signature: signed.Signature, SHA256: hex.EncodeToString(signed.SHA256[:]), Report: *signed.Report}, nil
+		})
+	register(a, get("get-signing", "/months/{period}/sign", "The order to sign a month that has not ended, or has failed", tag, moneyRole, notFound),
+		func(ctx context.Context, _ models.Staff, in *periodInput) (Signing, error) {
+			period, err := periodOf(in.Period)
+			if err != nil {
+				return Signing{}, err
+			}
+			o, _, err := a.service.Signing(ctx, period)
+			if err := found(o != nil, err); err != nil {
+				return Signing{}, err
+			}
+			return Signing{Order: newOrder(o), Refused: append([]string{}, o.Signing.Refused...)}, nil
 		})
 	for _, act := range []struct {
 		what          models.OperatorActionKind

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,24 +171,23 @@ func (p *Pages) showProposal(w http.ResponseWriter, r *http.Request, staff model
 		}
 		v.Corrected = string(corrected)
 	}
-	return p.render(w, r, status, "proposal", frame{Title: fmt.Sprint("Предложение № ", id), Here: pathProposals, Body: v})
+	return p.render(w, r, status, "proposal", frame{Title: fmt.Sprint("Предложение № ", id), Here: pathProposals, Body: &v})
 }
 
 // approve carries a proposal out.
 func (p *Pages) approve(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
-	long, cancel := longRequest(w, r) // a month is reconciled before it is signed
-	defer cancel()
-	return p.decide(w, r, staff, func(_ context.Context, id int64) error { return p.o.Service.Approve(long, staff, id) })
+	return p.decide(w, r, staff, func(ctx context.Context, id int64) (string, error) { return p.o.Service.Approve(ctx, staff, id) })
 }
 
 // reject ends a proposal; its own proposer withdraws it.
 func (p *Pages) reject(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
-	return p.decide(w, r, staff, func(ctx context.Context, id int64) error {
-		return p.o.Service.Reject(ctx, staff, id, r.PostForm.Get("reason"))
+	return p.decide(w, r, staff, func(ctx context.Context, id int64) (string, error) {
+		return "", p.o.Service.Reject(ctx, staff, id, r.PostForm.Get("reason"))
 	})
 }
 
-func (p *Pages) decide(w http.ResponseWriter, r *http.Request, staff models.Staff, decide func(context.Context, int64) error) error {
+// decide decides on a proposal, and leads to the page that shows what becomes of it.
+func (p *Pages) decide(w http.ResponseWriter, r *http.Request, staff models.Staff, decide func(context.Context, int64) (follow string, err error)) error {
 	id, err := proposalID(r)
 	if err != nil {
 		return err
@@ -195,12 +195,12 @@ func (p *Pages) decide(w http.ResponseWriter, r *http.Request, staff models.Staf
 	if err := readForm(r); err != nil {
 		return err
 	}
-	err = decide(r.Context(), id)
+	follow, err := decide(r.Context(), id)
 	if text, ok := finance.Obstacle(err); ok {
 		return p.showProposal(w, r, staff, id, http.StatusConflict, text)
 	}
 	if err == nil {
-		http.Redirect(w, r, proposalPath(id), http.StatusSeeOther)
+		http.Redirect(w, r, cmp.Or(follow, proposalPath(id)), http.StatusSeeOther)
 	}
 	return err
 }

@@ -171,7 +171,7 @@ func site(t *testing.T, w *world) *authtest.Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := finance.New(finance.Options{Store: w, Programme: programme, Now: now, Replay: w.replay, Sign: w.sign})
+	service, err := finance.New(finance.Options{Store: w, Programme: programme, Now: now, Replay: w.replay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ var money = []models.Role{models.RoleFinance, models.RoleController, models.Role
 func TestRoutesByRole(t *testing.T) {
 	t.Parallel()
 	r := site(t, &world{})
-	service, err := finance.New(finance.Options{Store: &world{}, Programme: &billing.Programme{}, Now: now, Replay: (&world{}).replay, Sign: (&world{}).sign})
+	service, err := finance.New(finance.Options{Store: &world{}, Programme: &billing.Programme{}, Now: now, Replay: (&world{}).replay})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,11 @@ import (
 type signView struct {
 	finance.Checks
 
+	Order      *models.RunOrder // to sign the month, that has not ended or has failed; nil for none
+	Waits      string           // how long it waits that no scheduler takes it up
+	Failed     string           // why it has failed
+	Through    int64            // accounts that it has reconciled
+	All        int64            // 0 until that is known
 	MayPropose bool
 	Reason     string // as entered
 	Override   string
@@ -35,7 +40,22 @@ func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models
 	if !found {
 		return errNotFound
 	}
-	v.MayPropose = staff.HasAny(financeRole)
+	order, idle, err := p.o.Service.Signing(r.Context(), period)
+	if err != nil {
+		return err
+	}
+	v.Order, v.MayPropose = order, staff.HasAny(financeRole)
+	if idle > 0 {
+		v.Waits = lasting(idle)
+	}
+	switch {
+	case order == nil:
+	case order.Active():
+		v.MayPropose, v.Through, v.All = false, int64(order.Through), int64(order.All)
+		w.Header().Set("Refresh", refreshEvery)
+	default:
+		v.Failed = finance.SigningFailed(order)
+	}
 	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Body: v})
 }
 

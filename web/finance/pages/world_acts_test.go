@@ -22,7 +22,6 @@ type worldActs struct {
 	replayed []models.Message
 	decided  []models.StaffDecision
 	erased   []int64
-	signed   []models.Signature
 }
 
 var openProposal = models.Proposal{

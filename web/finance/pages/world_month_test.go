@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xuri/excelize/v2"
 
@@ -181,18 +182,6 @@ func TestSignedReport(t *testing.T) {
 	}
 }
 
-// sign refuses April when nobody overrides what stands against it.
-func (w *world) sign(_ context.Context, s models.Signature) (models.Signature, error) {
-	if s.Override == "" {
-		return s, &models.NotClosed{Period: s.Period, Objections: append(s.Objections, "accounts to be settled again: 3 (`referral run 2026-04`)")}
-	}
-	err := w.record(models.OperatorAction{Who: s.Who, Role: s.Role, What: models.ActionClose, Subject: s.Period.String(), Reason: s.Reason, Approval: s.Approval})
-	if err == nil {
-		w.signed = append(w.signed, s)
-	}
-	return s, err
-}
-
 func (w *world) ReopenPeriod(_ context.Context, p models.Period, by models.OperatorAction) error {
 	if by.Reason == "рано" {
 		return &models.NotReopened{Why: "later periods are closed: 2026-04"}
@@ -224,41 +213,68 @@ func TestSigningAMonth(t *testing.T) {
 		t.Errorf("without a reason: %d", got.Status)
 	}
 	got := r.Post(finance, path, url.Values{"reason": {"пора"}, "override": {"аудиторы ждут"}})
-	if got.URL.Path != "/finance/proposals/2" || !strings.Contains(got.Body, "Вопреки возражениям: аудиторы ждут") || strings.Contains(got.Body, "Утвердить и выполнить") || len(w.signed) != 0 {
+	if got.URL.Path != "/finance/proposals/2" || !strings.Contains(got.Body, "Вопреки возражениям: аудиторы ждут") || strings.Contains(got.Body, "Утвердить и выполнить") || len(w.orders) != 0 {
 		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)
 	}
 	got = r.Post(controller, "/finance/proposals/2/approve", nil)
-	if got.Status != http.StatusOK || !strings.Contains(got.Body, "Утверждено") || len(w.signed) != 1 {
-		t.Fatalf("%d %s", got.Status, got.Body)
+	if got.URL.Path != path || got.Header.Get("Refresh") == "" || !strings.Contains(got.Body, "Месяц подписывается") || len(w.orders) != 1 || w.made[0].State != models.ProposalApproved {
+		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)
 	}
-	s := w.signed[0]
+	o := &w.orders[0]
 	want := []string{"parked accounts and invoices: 1", "lines of services that the terms do not name: 5", "packages of earlier months that no invoice has named: 4"}
-	if s.Period != 202604 || s.ProposedBy != "Анна Котова" || s.ProposedAt.IsZero() || s.Reason != "пора" || s.Override != "аудиторы ждут" || s.Role != models.RoleController ||
-		s.Approval == nil || !slices.Equal(s.Objections, want) {
-		t.Errorf("signed %+v", s)
+	against := []string{
+		"it does not tie:", "accounts to be settled again:", "parked accounts and invoices:",
+		"lines of services that the terms do not name:", "packages of earlier months that no invoice has named:",
+	}
+	if s := o.Signing; o.What != models.OrderSign || o.Period != 202604 || s.ProposedBy != "Анна Котова" || s.ProposedAt.IsZero() || s.Reason != "пора" || s.Override != "аудиторы ждут" ||
+		s.Role != models.RoleController || !slices.Equal(s.Objections, want) || !slices.Equal(s.Against, against) {
+		t.Errorf("ordered %+v of %+v", s, o)
+	}
+	if got := r.Post(finance, path, url.Values{"reason": {"x"}, "override": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц уже подписывается") || strings.Contains(got.Body, "Предложить подпись") {
+		t.Errorf("while it is signed: %d %s", got.Status, got.Body)
+	}
+	o.State, o.Through, o.All = models.OrderWorking, 1200, 3400
+	if got := r.Get(finance, path); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "сверено клиентов — 1 200 из 3 400") {
+		t.Errorf("under way: %s", got.Body)
+	}
+	o.State, o.Through, o.At = models.OrderWaiting, 0, now().Add(-3*time.Hour)
+	if got := r.Get(finance, path); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "ждет уже 3 часа: служба расчета, видимо, не работает") {
+		t.Errorf("nobody carries it out: %s", got.Body)
+	}
+	o.State, o.FinishedAt, o.Error, o.Signing.Refused = models.OrderFailed, now(), "not closed", []string{"accounts to be settled again: 3 (`referral run 2026-04`)", models.ErrPostedMeanwhile.Error()}
+	failed := r.Get(finance, path)
+	if !strings.Contains(failed.Body, "Подпись не состоялась: клиентов с поздними данными: 3; пока месяц сверяли, расчет провел в него документы.") || !strings.Contains(failed.Body, "Предложить подпись") || failed.Header.Get("Refresh") != "" {
+		t.Errorf("failed: %s", failed.Body)
+	}
+	o.Signing.Refused, o.Error = nil, "the disk is full"
+	if got := r.Get(finance, path); !strings.Contains(got.Body, "Подпись не состоялась: the disk is full.") {
+		t.Errorf("failed: %s", got.Body)
+	}
+	o.State = models.OrderDone
+	if got := r.Get(finance, path); strings.Contains(got.Body, "Подпись не состоялась") || !strings.Contains(r.Get(finance, "/finance/proposals/2").Body, `href="`+path+`"`) {
+		t.Errorf("done: %s", got.Body)
 	}
 	if got := r.Post(finance, "/finance/months/2026-03/sign", url.Values{"reason": {"x"}, "override": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц уже подписан") {
 		t.Errorf("signed twice: %d", got.Status)
 	}
 }
 
-// What signing itself finds is said in Russian, and the proposal stays open.
+// What is known to stand against signing is said in Russian, and the proposal stays open.
 func TestSigningIsRefused(t *testing.T) {
 	t.Parallel()
 	w := &world{worldActs: worldActs{made: []models.Proposal{{
 		ID: 2, What: models.ActionClose, Subject: "2026-04", Proposer: models.Person{Subject: "9", Name: "Борис"}, Reason: "x", State: models.ProposalOpen,
 	}}}}
 	r := site(t, w)
-	got := r.Post(as(r, models.RoleController), "/finance/proposals/2/approve", nil)
-	if got.Status != http.StatusConflict || !strings.Contains(got.Body, "Подписать нельзя: не рассчитано клиентов и счетов: 1;") || !strings.Contains(got.Body, "клиентов с поздними данными: 3.") ||
-		len(w.recorded) != 0 {
-		t.Errorf("%d %s", got.Status, got.Body)
-	}
 	// What was overridden is what stood against it then, and nothing that came since.
-	w.made[0].Details = []byte(`{"why":"аудиторы ждут","red":["Все рассчитано","Для всех услуг есть правило","Пакеты прежних месяцев отправлены"]}`)
-	got = r.Post(as(r, models.RoleController), "/finance/proposals/2/approve", nil)
-	if got.Status != http.StatusConflict || !strings.Contains(got.Body, "клиентов с поздними данными: 3.") || len(w.recorded) != 0 {
-		t.Errorf("late facts came after the proposal: %d %s", got.Status, got.Body)
+	for _, details := range []string{"", `{"why":"аудиторы ждут","red":["Для всех услуг есть правило","Пакеты прежних месяцев отправлены"]}`} {
+		if details != "" {
+			w.made[0].Details = []byte(details)
+		}
+		got := r.Post(as(r, models.RoleController), "/finance/proposals/2/approve", nil)
+		if got.Status != http.StatusConflict || !strings.Contains(got.Body, "Подписать нельзя: не рассчитано клиентов и счетов: 1;") || len(w.recorded)+len(w.orders) != 0 || w.made[0].State != models.ProposalOpen {
+			t.Errorf("overridden by %q: %d %s", details, got.Status, got.Body)
+		}
 	}
 }
 

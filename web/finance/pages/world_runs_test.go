@@ -56,6 +56,15 @@ func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, er
 	return rehearsal(), id == 7, w.err
 }
 
+func (w *world) LastSigning(_ context.Context, p models.Period) (models.RunOrder, bool, error) {
+	for _, o := range w.orders {
+		if o.What == models.OrderSign && o.Period == p {
+			return o, true, w.err
+		}
+	}
+	return models.RunOrder{}, false, w.err
+}
+
 func (w *world) LastRehearsal(_ context.Context, p models.Period) (models.RunOrder, bool, error) {
 	return rehearsal(), p == 202604, w.err
 }
