@@ -1,8 +1,10 @@
 package models
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,6 +78,9 @@ const (
 // and the note as its reason.
 const ActionSuspicionSeen OperatorActionKind = "suspicion-seen"
 
+// ActionCheckJournal has the number of entries as its subject.
+const ActionCheckJournal OperatorActionKind = "check-journal"
+
 const deadLetterSubject = "dead-letter "
 
 // DeadLetterSubject names a dead letter in the records of acts.
@@ -129,11 +134,67 @@ const maxJournalFaults = 100
 
 // JournalCheck verifies a journal, entry by entry in the order of their numbers.
 type JournalCheck struct {
+	At      time.Time // when it was kept; zero for one that is not
+	Who     string    // who asked for it; empty for the nightly one
 	Entries int64
+	Last    int64             // number of the last entry
 	Head    [sha256.Size]byte // hash of the last entry: published, it proves all before it
-	Faults  []string          // the first of what is wrong
+	Faults  []JournalFault    // the first of what is wrong
 	Wrong   int64             // how much is
-	last    int64
+
+	resumed  int64          // number of the entry that the check began with, when it did not begin with the first
+	known    []JournalCheck // earlier checks whose last entry has not come yet, in the order of these
+	replaced bool           // an entry was named that is not the one an earlier check saw
+}
+
+// JournalFault is what is wrong with an entry of a journal, or with several.
+type JournalFault struct {
+	Kind    JournalFaultKind   `json:"kind"`
+	From    int64              `json:"from"` // the first entry
+	To      int64              `json:"to"`   // the last entry
+	At      time.Time          `json:"at,omitzero"`
+	Who     string             `json:"who,omitempty"`
+	What    OperatorActionKind `json:"what,omitempty"`
+	Subject string             `json:"subject,omitempty"`
+}
+
+// JournalFaultKind is a kind of fault.
+type JournalFaultKind string
+
+// The kinds of faults.
+const (
+	JournalMissing  JournalFaultKind = "missing"
+	JournalAltered  JournalFaultKind = "altered"  // it is not what was written, or does not follow the entry before
+	JournalReplaced JournalFaultKind = "replaced" // it follows, and an earlier check, at At, saw another one in its place
+)
+
+// String describes a fault in a line.
+func (f *JournalFault) String() string {
+	const layout = "2006-01-02 15:04:05"
+	switch {
+	case f.Kind == JournalMissing && f.From == f.To:
+		return fmt.Sprintf("entry %d is missing", f.From)
+	case f.Kind == JournalMissing:
+		return fmt.Sprintf("entries %d to %d are missing", f.From, f.To)
+	case f.Kind == JournalReplaced:
+		return fmt.Sprintf("entry %d is not the one that the check of %s saw: it, or an entry before it, was written again", f.From, f.At.UTC().Format(layout))
+	default:
+		return fmt.Sprintf("entry %d, of %s by %s (%s of %s), is not what was written, or does not follow the entry before", f.From, f.At.UTC().Format(layout), f.Who, f.What, f.Subject)
+	}
+}
+
+// CheckJournal begins a check of a whole journal. Earlier checks that found nothing wrong
+// say which entries there were.
+func CheckJournal(earlier []JournalCheck) JournalCheck {
+	known := slices.Clone(earlier)
+	slices.SortStableFunc(known, func(a, b JournalCheck) int { return cmp.Compare(a.Last, b.Last) })
+	return JournalCheck{known: known}
+}
+
+// Resume begins a check of what has been added since another check, whose last entry is
+// the first to be given to Add.
+func (c *JournalCheck) Resume() JournalCheck {
+	return JournalCheck{Last: max(c.Last-1, 0), resumed: c.Last, known: []JournalCheck{*c}}
 }
 
 // Add checks the next entry. An entry that was altered shows in its own hash; one that
@@ -141,23 +202,37 @@ type JournalCheck struct {
 // follows.
 func (c *JournalCheck) Add(e *JournalEntry) {
 	var previous []byte
-	if c.Entries > 0 {
+	if c.Last > 0 {
 		previous = c.Head[:]
 	}
 	switch {
-	case e.Entry != c.last+1 && e.Entry-1 == c.last+1:
-		c.fail("entry %d is missing", c.last+1)
-	case e.Entry != c.last+1:
-		c.fail("entries %d to %d are missing", c.last+1, e.Entry-1)
-	case e.chained(previous) != e.Hash:
-		c.fail("entry %d, of %s by %s (%s of %s), is not what was written, or does not follow the entry before", e.Entry, e.At.UTC().Format("2006-01-02 15:04:05"), e.Who, e.What, e.Subject)
+	case e.Entry > c.Last+1:
+		c.fail(JournalFault{Kind: JournalMissing, From: c.Last + 1, To: e.Entry - 1})
+	case e.Entry <= c.Last || e.Entry != c.resumed && e.chained(previous) != e.Hash:
+		c.fail(JournalFault{Kind: JournalAltered, From: e.Entry, To: e.Entry, At: e.At, Who: e.Who, What: e.What, Subject: e.Subject})
 	}
-	c.Entries, c.last, c.Head = c.Entries+1, e.Entry, e.Hash
+	for ; len(c.known) > 0 && c.known[0].Last <= e.Entry; c.known = c.known[1:] {
+		if k := &c.known[0]; k.Last == e.Entry && k.Head != e.Hash && !c.replaced {
+			c.replaced = true
+			c.fail(JournalFault{Kind: JournalReplaced, From: e.Entry, To: e.Entry, At: k.At})
+		}
+	}
+	if e.Entry != c.resumed {
+		c.Entries++
+	}
+	c.Last, c.Head = e.Entry, e.Hash
 }
 
-func (c *JournalCheck) fail(format string, args ...any) {
+// End names the entries that were cut off at the end since an earlier check.
+func (c *JournalCheck) End() {
+	if n := len(c.known); n > 0 && c.known[n-1].Last > c.Last {
+		c.fail(JournalFault{Kind: JournalMissing, From: c.Last + 1, To: c.known[n-1].Last})
+	}
+}
+
+func (c *JournalCheck) fail(f JournalFault) {
 	c.Wrong++
 	if len(c.Faults) < maxJournalFaults {
-		c.Faults = append(c.Faults, fmt.Sprintf(format, args...))
+		c.Faults = append(c.Faults, f)
 	}
 }

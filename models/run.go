@@ -375,4 +375,6 @@ type Stats struct {
 	LastSettled        Period                  // the newest that was over when a run settled it with nothing parked; zero without any
 	RunOrders          map[RunOrderState]int64 // that have not ended
 	OldestOrder        time.Time               // of those; zero without any
+	JournalChecked     time.Time               // when the whole journal was last verified; zero before the first time
+	JournalFaults      int64                   // that were found then
 }

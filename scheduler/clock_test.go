@@ -72,7 +72,7 @@ func TestAJumpFiresAScheduleOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		r.change(func() {
-			if len(r.reconciled) != 1 || len(r.claimed) != 2 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
+			if len(r.reconciled) != 1 || len(r.claimed) != 3 || !r.claimed["reconcile@2026-05-09T22:10:00Z"] {
 				t.Errorf("reconciled %v, by %v", r.reconciled, r.claimed)
 			}
 		})
@@ -140,7 +140,7 @@ func TestReplicasAgreeOnTheSlotAfterAJump(t *testing.T) {
 		stopOther()
 		one.sawJumps(t, 1, 0)
 		other.sawJumps(t, 1, 0)
-		if len(b.reconciled) != 1 || len(b.claimed) != 2 {
+		if len(b.reconciled) != 1 || len(b.claimed) != 3 {
 			t.Errorf("reconciled %v, by %v", b.reconciled, b.claimed)
 		}
 	})

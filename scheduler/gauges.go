@@ -92,6 +92,8 @@ var (
 	descExcess      = description("discounted_not_entitled_kopecks", "By how much these accounts got more discount, in kopecks.", "period")
 	descOrders      = description("run_orders", "Orders of persons for runs, rehearsals, comparisons of terms and signatures that have not ended, by state.", "state")
 	descOldestOrder = description("oldest_run_order_timestamp_seconds", "When the oldest order of a person that has not ended was made; absent without one.")
+	descJournal     = description("journal_faults", "Faults that the last check of the whole journal found, the nightly one or that of a person; absent before the first.")
+	descJournalAt   = description("journal_check_timestamp_seconds", "When the whole journal was last verified.")
 	descWaiting     = description("pending_packages", "SMS packages earned in a past month for which no invoice has arrived, so that the schedule does not run it.", "period")
 )
 
@@ -99,7 +101,7 @@ var (
 func (g *Gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descReadAt, descAccounts, descPending, descPromised, descStale, descLetters, descLastSuccess, descLastSettled, descParked, descRejected, descHeld, descRuns, descBreaks,
-		descLackingN, descLacking, descExcessN, descExcess, descOrders, descOldestOrder, descWaiting,
+		descLackingN, descLacking, descExcessN, descExcess, descOrders, descOldestOrder, descJournal, descJournalAt, descWaiting,
 	} {
 		to <- d
 	}
@@ -143,6 +145,10 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	}
 	if !f.OldestOrder.IsZero() {
 		show(descOldestOrder, f.OldestOrder.Unix())
+	}
+	if !f.JournalChecked.IsZero() {
+		show(descJournal, f.JournalFaults)
+		show(descJournalAt, f.JournalChecked.Unix())
 	}
 	for period, n := range f.Breaks {
 		show(descBreaks, n, period.String())

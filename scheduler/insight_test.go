@@ -181,3 +181,23 @@ func TestSuspicionOfAnAbsurdAccount(t *testing.T) {
 		}
 	})
 }
+
+// Each night the whole journal is verified: once, however many replicas there are. What
+// was found is kept, and the log says where without naming persons.
+func TestNightlyCheckOfTheJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks()
+		b.faults = []models.JournalFault{{Kind: models.JournalAltered, From: 3, To: 3, Who: "Anna"}}
+		b.ahead = time.Until(time.Date(2026, 5, 9, 4, 0, 0, 0, moscow))
+		r, replica := newRig(t, b), newRig(t, b)
+		stop, end := r.run(t), replica.run(t)
+		time.Sleep(25 * time.Hour)
+		stop()
+		end()
+		log := r.log.String() + replica.log.String()
+		if len(b.checks) != 2 || b.checks[0].Wrong != 1 || strings.Count(log, "kind=altered from=3") != 2 || strings.Contains(log, "Anna") || r.Ready() != nil {
+			t.Errorf("%+v, %v\n%s", b.checks, r.Ready(), log)
+		}
+	})
+}

@@ -14,10 +14,12 @@ import (
 type Auditor interface {
 	Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error
 	RecordReconciliation(ctx context.Context, period models.Period, report models.ReconciliationReport) error
+	CheckJournal(context.Context) (models.JournalCheck, error)
+	KeepJournalCheck(ctx context.Context, c *models.JournalCheck, act *models.OperatorAction) error
 	ClaimSlot(ctx context.Context, slot string) (bool, error)
 }
 
-// breaksLogged is how many breaks the log names; the command names all.
+// breaksLogged is how many breaks, or faults of the journal, the log names; the command names all.
 const breaksLogged = 20
 
 // reconcile reconciles every period that is run and not closed. Of replicas that fire
@@ -68,4 +70,22 @@ func (s *Scheduler) ReconcilePeriod(ctx context.Context, period models.Period) e
 	}
 	return errors.Join(
 		s.Auditor.RecordReconciliation(ctx, period, r.Report(s.Settler.Now())), s.Insight.ReplaceActualCosts(ctx, period, actual.Costs()))
+}
+
+// checkJournal verifies the whole journal, and keeps what it finds.
+func (s *Scheduler) checkJournal(ctx context.Context, slot string) error {
+	mine, err := s.Auditor.ClaimSlot(ctx, "journal@"+slot)
+	if err != nil || !mine {
+		return err
+	}
+	c, err := s.Auditor.CheckJournal(ctx)
+	if err != nil {
+		return fmt.Errorf("verifying the journal: %w", err)
+	}
+	for i := range c.Faults[:min(len(c.Faults), breaksLogged)] {
+		// Without its text, which names persons.
+		s.Settler.Log.Error("the journal was changed behind the back of the service; see `referral audit verify`",
+			"kind", c.Faults[i].Kind, "from", c.Faults[i].From, "to", c.Faults[i].To)
+	}
+	return s.Auditor.KeepJournalCheck(ctx, &c, nil)
 }

@@ -69,6 +69,7 @@ const (
 	reconciling = "reconciling"
 	resuming    = "resuming runs"
 	ordering    = "carrying out orders"
+	verifying   = "verifying the journal"
 	forecasting = "forecasting"
 )
 
@@ -121,6 +122,7 @@ func (s *Scheduler) nightly(ctx context.Context, slot string) {
 		return errors.Join(s.runMissed(ctx, slot), s.runStale(ctx, slot), s.warnOfPendingPackages(ctx))
 	})
 	s.attempt(reconciling, "nightly reconciliation", func() error { return s.reconcile(ctx, slot) })
+	s.attempt(verifying, "nightly check of the journal", func() error { return s.checkJournal(ctx, slot) })
 	s.attempt(forecasting, "nightly forecast and search for suspicions", func() error { return s.lookAhead(ctx, slot) })
 }
 

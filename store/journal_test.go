@@ -83,15 +83,82 @@ func TestTamperedJournalIsNamed(t *testing.T) {
 				l.exec(statement)
 			}
 			found := l.journal()
-			if len(found.Faults) != len(c.want) || found.Wrong != int64(len(c.want)) {
-				t.Fatalf("found %q, want %q", found.Faults, c.want)
+			l.found(&found, c.want)
+		})
+	}
+}
+
+// After a check that was kept, only what has been added since is read: what was done to
+// entries before it is found by the next check of the whole journal, also when all that
+// follows was written again, or was cut off at the end.
+func TestJournalIsVerifiedFromTheLastCheckOn(t *testing.T) {
+	t.Parallel()
+	rewrite := []string{"UPDATE operator_actions SET reason = 'x' WHERE entry = 2"}
+	for entry := 2; entry <= 4; entry++ {
+		rewrite = append(rewrite, fmt.Sprintf("UPDATE operator_actions o SET hash = journal_hash((SELECT hash FROM operator_actions p WHERE p.entry = %d), o) WHERE entry = %d", entry-1, entry))
+	}
+	const check = "is not the one that the check of "
+	for name, c := range map[string]struct {
+		tamper       []string
+		since, whole []string // what is found
+	}{
+		"nothing":           {nil, nil, nil},
+		"altered before":    {[]string{"UPDATE operator_actions SET reason = 'x' WHERE entry = 2"}, nil, []string{"entry 2, of"}},
+		"removed before":    {[]string{"DELETE FROM operator_actions WHERE entry = 2"}, nil, []string{"entry 2 is missing"}},
+		"altered since":     {[]string{"UPDATE operator_actions SET reason = 'x' WHERE entry = 4"}, []string{"entry 4, of"}, []string{"entry 4, of"}},
+		"the last one seen": {[]string{"DELETE FROM operator_actions WHERE entry = 3"}, []string{"entry 3 is missing"}, []string{"entry 3 is missing"}},
+		"cut off":           {[]string{"DELETE FROM operator_actions WHERE entry > 1"}, []string{"entry 3 is missing"}, []string{"entries 2 to 3 are missing"}},
+		"written again":     {rewrite, []string{"entry 3 " + check}, []string{"entry 3 " + check}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t)
+			l.acts(3)
+			first := l.journal()
+			if err := l.KeepJournalCheck(t.Context(), &first, &models.OperatorAction{Who: "Anna", What: models.ActionCheckJournal, Subject: "3"}); err != nil {
+				t.Fatal(err)
 			}
-			for i, want := range c.want {
-				if !strings.HasPrefix(found.Faults[i], want) {
-					t.Errorf("found %q, want %q", found.Faults[i], want)
+			l.behindTriggers(append([]string{"GRANT UPDATE, DELETE ON operator_actions TO CURRENT_USER"}, c.tamper...)...)
+			for range 2 { // what was found does not cover up what was done
+				kept, since, err := l.LastJournalCheck(t.Context())
+				if err != nil || kept.Who != "Anna" || kept.Last != 3 || kept.Head != first.Head || !kept.At.Equal(l.now) {
+					t.Fatalf("kept is %+v, %v", kept, err)
+				}
+				l.found(&since, c.since)
+				whole := l.journal()
+				l.found(&whole, c.whole)
+				if entries := since.Entries; len(c.tamper) == 0 && entries != 1 {
+					t.Errorf("%d entries were read", entries)
 				}
 			}
+			again := l.journal()
+			if err := l.KeepJournalCheck(t.Context(), &again, nil); err != nil {
+				t.Fatal(err)
+			}
+			again = l.journal()
+			l.found(&again, c.whole)
+			if kept, _, err := l.LastJournalCheck(t.Context()); err != nil || kept.Who != "" || kept.Wrong != int64(len(c.whole)) || len(kept.Faults) != len(c.whole) {
+				t.Errorf("kept is %+v, %v", kept, err)
+			}
+			stats, err := l.Stats(t.Context())
+			if err != nil || !stats.JournalChecked.Equal(l.now) || stats.JournalFaults != int64(len(c.whole)) {
+				t.Errorf("the gauges show %s, %d, %v", stats.JournalChecked, stats.JournalFaults, err)
+			}
 		})
+	}
+}
+
+// found holds what a check of the journal names.
+func (l *life) found(c *models.JournalCheck, want []string) {
+	l.Helper()
+	if len(c.Faults) != len(want) || c.Wrong != int64(len(want)) {
+		l.Errorf("found %+v, want %q", c.Faults, want)
+		return
+	}
+	for i := range want {
+		if !strings.HasPrefix(c.Faults[i].String(), want[i]) {
+			l.Errorf("found %q, want %q", c.Faults[i].String(), want[i])
+		}
 	}
 }
 

@@ -183,6 +183,7 @@ func TestServiceRoleCanServe(t *testing.T) {
 			Fingerprint: models.Digest{1}, Signs: []models.SuspicionSign{models.SuspiciousRing}, Referrals: []models.Referral{{InviterID: 885, InviteeID: 886}},
 		}}),
 		"MarkSuspicionSeen": third(l.MarkSuspicionSeen(ctx, models.Digest{1}, "Anna", models.RoleFinance, "a test")),
+		"KeepJournalCheck":  l.KeepJournalCheck(ctx, &models.JournalCheck{Entries: 1, Last: 1}, &models.OperatorAction{Who: "Anna", What: models.ActionCheckJournal, Subject: "1"}),
 		"CheckSchema":       l.CheckSchema(ctx),
 		"LoadChunk":         second(l.LoadChunk(ctx, refs[0])),
 		"ClosePeriod":       second(l.closes(202604, "Anna", "test")),
@@ -262,10 +263,10 @@ func TestLedgerIsAppendOnly(t *testing.T) {
 	}
 	before := l.everything()
 	for who, db := range map[string]*sql.DB{"the owner": l.db, "the service": storetest.SQL(t, as(t, l.dsn, name))} {
-		for _, table := range []string{"adjustments", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals", "signed_reports"} {
+		for _, table := range []string{"adjustments", "sms_packages", "results", "operator_actions", "document_write_offs", "signatures", "signed_totals", "signed_reports", "journal_checks"} {
 			column := "account_id = 1"
 			switch table {
-			case "operator_actions", "signatures":
+			case "operator_actions", "signatures", "journal_checks":
 				column = "who = 'nobody'"
 			case "signed_totals":
 				column = "posted_amount = 0"

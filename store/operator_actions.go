@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,21 +79,77 @@ func (s *Store) JournalEntryOf(ctx context.Context, hash []byte) (entry int64, f
 // journalBatch is how many entries a check holds in memory.
 const journalBatch = 5000
 
-// CheckJournal verifies the whole journal.
+// CheckJournal verifies the whole journal, also against what earlier checks saw.
 func (s *Store) CheckJournal(ctx context.Context) (c models.JournalCheck, err error) {
-	for last := int64(-1); ; {
-		part, err := list(ctx, s, "reading the journal", scanJournalEntry, journalEntries+" WHERE entry > $1 ORDER BY entry LIMIT $2", last, journalBatch)
+	earlier, err := list(ctx, s, "reading the checks of the journal", scanJournalCheck, journalChecks+" WHERE wrong = 0 ORDER BY check_id")
+	if err != nil {
+		return c, err
+	}
+	c = models.CheckJournal(earlier)
+	return c, s.checkJournal(ctx, &c, math.MinInt64)
+}
+
+// LastJournalCheck is the last check of the whole journal that was kept, and what has been
+// added since, verified: of a journal that was never verified, all.
+func (s *Store) LastJournalCheck(ctx context.Context) (kept, since models.JournalCheck, err error) {
+	last, err := list(ctx, s, "reading the last check of the journal", scanJournalCheck, journalChecks+" ORDER BY check_id DESC LIMIT 1")
+	if err != nil {
+		return kept, since, err
+	}
+	from := int64(math.MinInt64)
+	if len(last) > 0 {
+		kept, from = last[0], last[0].Last
+	}
+	since = kept.Resume()
+	return kept, since, s.checkJournal(ctx, &since, from)
+}
+
+// KeepJournalCheck keeps a check of the whole journal. act is that of the person who has
+// asked for it; nil for the nightly one.
+func (s *Store) KeepJournalCheck(ctx context.Context, c *models.JournalCheck, act *models.OperatorAction) error {
+	return s.write(ctx, "keeping a check of the journal", func(tx *tx) error {
+		faults, err := json.Marshal(append([]models.JournalFault{}, c.Faults...))
 		if err != nil {
-			return c, err
+			return err
+		}
+		who := ""
+		if act != nil {
+			who = act.Who
+			if err := tx.recordAction(*act); err != nil {
+				return err
+			}
+		}
+		return tx.exec("keeping a check of the journal", `INSERT INTO journal_checks (checked_at, who, entries, last_entry, head, wrong, faults)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, tx.now, who, c.Entries, c.Last, c.Head[:], c.Wrong, string(faults))
+	})
+}
+
+// checkJournal has a check see the entries of the journal from one on.
+func (s *Store) checkJournal(ctx context.Context, c *models.JournalCheck, from int64) error {
+	for {
+		part, err := list(ctx, s, "reading the journal", scanJournalEntry, journalEntries+" WHERE entry >= $1 ORDER BY entry LIMIT $2", from, journalBatch)
+		if err != nil {
+			return err
 		}
 		for i := range part {
 			c.Add(&part[i])
-			last = part[i].Entry
+			from = part[i].Entry + 1
 		}
 		if len(part) < journalBatch {
-			return c, nil
+			c.End()
+			return nil
 		}
 	}
+}
+
+const journalChecks = "SELECT checked_at, who, entries, last_entry, head, wrong, faults FROM journal_checks"
+
+func scanJournalCheck(row pgx.CollectableRow) (c models.JournalCheck, err error) {
+	var head []byte
+	err = row.Scan(&c.At, &c.Who, &c.Entries, &c.Last, &head, &c.Wrong, &c.Faults)
+	copy(c.Head[:], head)
+	c.At = c.At.UTC()
+	return c, err
 }
 
 const journalEntries = "SELECT entry, hash, at, who, role, what, subject, reason FROM operator_actions"

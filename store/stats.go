@@ -48,6 +48,8 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 			f.Excess[p] = models.Counted(pgcopy.Int8(v[4]), pgcopy.Money(v[5]))
 		}, `SELECT DISTINCT ON (period) period, breaks, lacking_accounts, lacking_amount, excess_accounts, excess_amount
 			FROM reconciliations ORDER BY period, checked_at DESC`)
+		batch.Each("the last check of the journal", func(v [][]byte) { f.JournalChecked, f.JournalFaults = pgcopy.Time(v[0]), pgcopy.Int8(v[1]) },
+			"SELECT checked_at, wrong FROM journal_checks ORDER BY check_id DESC LIMIT 1")
 		queueRunOrders(&batch, f.RunOrders, &f.OldestOrder)
 		return batch.Send(ctx, tx.pgx)
 	})

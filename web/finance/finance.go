@@ -28,6 +28,7 @@ type Store interface {
 	SigningStore
 	DecisionStore
 	PrivacyStore
+	JournalStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -38,8 +39,6 @@ type Store interface {
 	ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error)
 	HeldServices(ctx context.Context) (map[string]models.CountedAmount, error)
 	ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error)
-	Journal(ctx context.Context, before int64, limit int) ([]models.JournalEntry, error)
-	CheckJournal(ctx context.Context) (models.JournalCheck, error)
 	PendingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
 }
 
@@ -159,17 +158,6 @@ func (s *Service) Invoice(ctx context.Context, invoice string) (e billing.Invoic
 	}
 	e, found = s.o.Programme.ExplainInvoice(&history, invoice)
 	return e, found, nil
-}
-
-// Journal is up to limit entries of the journal before an entry, the newest first; the
-// newest of all before 0.
-func (s *Service) Journal(ctx context.Context, before int64, limit int) ([]models.JournalEntry, error) {
-	return s.o.Store.Journal(ctx, before, limit)
-}
-
-// CheckJournal verifies the whole journal.
-func (s *Service) CheckJournal(ctx context.Context) (models.JournalCheck, error) {
-	return s.o.Store.CheckJournal(ctx)
 }
 
 // PendingPackages is the packages of past months that no invoice has named, by month.

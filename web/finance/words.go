@@ -111,6 +111,7 @@ var states = map[any]status{
 	models.ActionBook:            {"учел скидки прежней системы", ""},
 	models.ActionErase:           {"стер персональные данные", ""},
 	models.ActionExportPerson:    {"выгрузил персональные данные", ""},
+	models.ActionCheckJournal:    {"проверил журнал", ""},
 	models.ActionSignIn:          {"вход", ""},
 	models.ActionConfiguration:   {"запуск с другими настройками", ""},
 

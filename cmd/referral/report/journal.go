@@ -37,7 +37,11 @@ type SignedReport struct {
 
 // JournalOf is the result of a check as it is printed.
 func JournalOf(c *models.JournalCheck) Journal {
-	return Journal{Entries: c.Entries, Head: hex.EncodeToString(c.Head[:]), Wrong: c.Wrong, Faults: append([]string{}, c.Faults...)}
+	j := Journal{Entries: c.Entries, Head: hex.EncodeToString(c.Head[:]), Wrong: c.Wrong, Faults: []string{}}
+	for i := range c.Faults {
+		j.Faults = append(j.Faults, c.Faults[i].String())
+	}
+	return j
 }
 
 // JournalText prints the result of a check.

@@ -118,6 +118,15 @@ func (w *world) CheckJournal(context.Context) (models.JournalCheck, error) {
 	return models.JournalCheck{Entries: 3}, w.err
 }
 
+func (w *world) LastJournalCheck(context.Context) (kept, since models.JournalCheck, err error) {
+	return models.JournalCheck{At: now(), Entries: 2, Wrong: 1, Faults: []models.JournalFault{{Kind: models.JournalMissing, From: 1, To: 2}}}, models.JournalCheck{Entries: 1}, w.err
+}
+
+func (w *world) KeepJournalCheck(_ context.Context, _ *models.JournalCheck, act *models.OperatorAction) error {
+	w.recorded = append(w.recorded, *act)
+	return w.err
+}
+
 func (w *world) OrderRun(_ context.Context, o models.RunOrder, act models.OperatorAction) (models.RunOrder, bool, error) {
 	w.recorded = append(w.recorded, act)
 	if o.ID = 8; o.What == models.OrderWhatIf {
@@ -278,6 +287,22 @@ func as(r *authtest.Rig, role models.Role) *http.Client {
 	return browser
 }
 
+// withToken is a program that shows a bearer token with every request.
+func withToken(token string) *http.Client { return &http.Client{Transport: bearer(token)} }
+
+type bearer string
+
+func (b bearer) RoundTrip(q *http.Request) (*http.Response, error) {
+	q = q.Clone(q.Context())
+	q.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(q)
+}
+
+// token is an access token of a person with roles.
+func token(r *authtest.Rig, number int64, roles ...models.Role) string {
+	return r.Provider.Token(number, fakeoidc.WithClaim("name", fmt.Sprint("Person ", number)), fakeoidc.WithClaim("roles", roles))
+}
+
 // ask sends a request with a JSON body, and reads the JSON of the answer.
 func ask(t *testing.T, r *authtest.Rig, browser *http.Client, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
@@ -317,6 +342,8 @@ var access = map[string]struct {
 	"GET /queue":                               {"/queue", money},
 	"GET /journal":                             {"/journal", money},
 	"GET /journal/check":                       {"/journal/check", money},
+	"GET /journal/last-check":                  {"/journal/last-check", money},
+	"POST /journal/check":                      {"/journal/check", money},
 	"GET /months/{period}/runs":                {"/months/2026-04/runs", money},
 	"POST /months/{period}/runs":               {"/months/2026-04/runs", accountant},
 	"POST /months/{period}/runs/accept":        {"/months/2026-05/runs/accept", accountant},
@@ -371,11 +398,13 @@ func TestOperationsByRole(t *testing.T) {
 		}
 		tried++
 		for _, role := range models.Roles {
-			status, answer := ask(t, r, as(r, role), method, api.Prefix+rule.path, body(path))
-			// What is allowed may ask for something that is not there.
-			allowed := slices.Contains(rule.roles, role)
-			if allowed && status != http.StatusOK && status != http.StatusNotFound && status != http.StatusConflict || !allowed && status != http.StatusForbidden {
-				t.Errorf("%s at %s: %d %v, allowed: %v", role, route.Pattern, status, answer, allowed)
+			for name, client := range map[string]*http.Client{"a session": as(r, role), "a token": withToken(token(r, 7, role))} {
+				status, answer := ask(t, r, client, method, api.Prefix+rule.path, body(path))
+				// What is allowed may ask for something that is not there.
+				allowed := slices.Contains(rule.roles, role)
+				if allowed && status != http.StatusOK && status != http.StatusNotFound && status != http.StatusConflict || !allowed && status != http.StatusForbidden {
+					t.Errorf("%s with %s at %s: %d %v, allowed: %v", role, name, route.Pattern, status, answer, allowed)
+				}
 			}
 		}
 		if status, answer := ask(t, r, r.Browser(), method, api.Prefix+rule.path, body(path)); status != http.StatusUnauthorized {
@@ -435,6 +464,7 @@ func TestAnswers(t *testing.T) {
 		"/journal?limit=2":                    {"entries.0.entry": 3.0, "next": 2.0},
 		"/journal?before=2":                   {"entries.0.entry": 1.0, "next": nil},
 		"/journal/check":                      {"entries": 3.0, "wrong": 0.0},
+		"/journal/last-check":                 {"at": "2026-05-03T12:00:00+03:00", "who": nil, "kept.faults.0": "entries 1 to 2 are missing", "since.entries": 1.0},
 		"/months/2026-04/runs":                {"runs.0.brake": "too much", "runs.0.totals.amount_minor": -142000.0, "orders.0.by": "Анна", "rehearsal": 7.0},
 		"/rehearsals/7":                       {"largest.0.amount_minor": -142000.0, "comparison.named.0.because.0": string(models.DiffInvoiceCame)},
 		"/rehearsals/8":                       {"code": "not_found"},
@@ -545,19 +575,30 @@ func TestTokens(t *testing.T) {
 		"of a sign-in":           {claims(finance, r.Provider.AsIDToken), http.StatusUnauthorized},
 		"that cannot be a token": {"x.y.z", http.StatusUnauthorized},
 	} {
-		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+api.Prefix+"/months", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
+		if status, answer := ask(t, r, withToken(c.token), http.MethodGet, api.Prefix+"/months", ""); status != c.status || (at(answer, "months.0.period") != nil) != (c.status == http.StatusOK) {
+			t.Errorf("a token %s: %d %v", name, status, answer)
 		}
-		q.Header.Set("Authorization", "Bearer "+c.token)
-		got, err := http.DefaultClient.Do(q)
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// What one program proposes another approves. A person is the same with a token as with a
+// session, so that nobody approves what he has proposed in the other way.
+func TestTwoPersonsWithTokens(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	act, approve := api.Prefix+"/acts/write-off/"+rejectedDocument, api.Prefix+"/proposals/1/approve"
+	both := []models.Role{models.RoleFinance, models.RoleController}
+	proposer := int64(slices.Index(models.Roles, models.RoleController) + 1)
+	if status, answer := ask(t, r, withToken(token(r, proposer, both...)), http.MethodPost, act, `{"reason":"выплачено"}`); status != http.StatusOK || at(answer, "proposal.state") != "open" {
+		t.Fatalf("%d %v", status, answer)
+	}
+	for name, client := range map[string]*http.Client{"token": withToken(token(r, proposer, both...)), "session": as(r, models.RoleController)} {
+		if status, answer := ask(t, r, client, http.MethodPost, approve, ""); status != http.StatusConflict || answer["code"] != "proposal_own" || len(w.recorded) != 0 {
+			t.Errorf("his own proposal, with a %s: %d %v", name, status, answer)
 		}
-		var answer map[string]any
-		err = json.NewDecoder(got.Body).Decode(&answer)
-		if _ = got.Body.Close(); err != nil || got.StatusCode != c.status || (at(answer, "months.0.period") != nil) != (c.status == http.StatusOK) {
-			t.Errorf("a token %s: %d %v %v", name, got.StatusCode, answer, err)
-		}
+	}
+	if status, answer := ask(t, r, withToken(token(r, 9, models.RoleController)), http.MethodPost, approve, ""); status != http.StatusOK || len(w.recorded) != 1 || w.recorded[0].Who != "Person 9" || w.recorded[0].Role != models.RoleController {
+		t.Errorf("%d %v, recorded %+v", status, answer, w.recorded)
 	}
 }

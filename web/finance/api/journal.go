@@ -34,6 +34,14 @@ type JournalCheck struct {
 	Faults  []string `json:"faults" nullable:"false" doc:"The first of them"`
 }
 
+// KeptJournalCheck is the last check of the whole journal that was kept.
+type KeptJournalCheck struct {
+	At    *time.Time   `json:"at,omitempty" doc:"Omitted until a check was kept"`
+	Who   string       `json:"who,omitempty" doc:"Omitted of the nightly one"`
+	Kept  JournalCheck `json:"kept"`
+	Since JournalCheck `json:"since" doc:"Of what has been added since, made now; of all when no check was kept"`
+}
+
 type pageInput struct {
 	Before int64 `query:"before" minimum:"0" doc:"Only what has a lower number; 0 for the newest"`
 	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -51,8 +59,32 @@ func (a *API) registerJournal() {
 	})
 	register(a, get("check-journal", "/journal/check", "Verify the whole journal", "Journal", moneyRole), func(ctx context.Context, _ models.Staff, _ *struct{}) (JournalCheck, error) {
 		c, err := a.service.CheckJournal(ctx)
-		return JournalCheck{Entries: c.Entries, Head: hex.EncodeToString(c.Head[:]), Wrong: c.Wrong, Faults: append([]string{}, c.Faults...)}, err
+		return newJournalCheck(&c), err
 	})
+	register(a, get("last-journal-check", "/journal/last-check", "The last check of the whole journal that was kept, and what has been added since", "Journal", moneyRole),
+		func(ctx context.Context, _ models.Staff, _ *struct{}) (KeptJournalCheck, error) {
+			return a.lastJournalCheck(ctx)
+		})
+	register(a, post("keep-journal-check", "/journal/check", "Verify the whole journal, and keep what is found", "Journal", moneyRole),
+		func(ctx context.Context, staff models.Staff, _ *struct{}) (KeptJournalCheck, error) {
+			if err := a.service.KeepJournalCheck(ctx, &staff); err != nil {
+				return KeptJournalCheck{}, err
+			}
+			return a.lastJournalCheck(ctx)
+		})
+}
+
+func (a *API) lastJournalCheck(ctx context.Context) (KeptJournalCheck, error) {
+	kept, since, err := a.service.LastJournalCheck(ctx)
+	c := KeptJournalCheck{Who: kept.Who, Kept: newJournalCheck(&kept), Since: newJournalCheck(&since)}
+	if !kept.At.IsZero() {
+		c.At = &kept.At
+	}
+	return c, err
+}
+
+func newJournalCheck(c *models.JournalCheck) JournalCheck {
+	return JournalCheck{Entries: c.Entries, Head: hex.EncodeToString(c.Head[:]), Wrong: c.Wrong, Faults: each(c.Faults, (*models.JournalFault).String)}
 }
 
 func newEntry(e *models.JournalEntry) Entry {

@@ -15,33 +15,44 @@ const journalPage = 100
 const journalBatch = 1000
 
 type journalView struct {
-	Check   models.JournalCheck
+	Kept    models.JournalCheck // the last one of the whole journal; without a time when there is none
+	Since   models.JournalCheck // of what has been added since, made now
 	Head    string
+	Checked bool // a person has just had it verified
 	Entries []models.JournalEntry
 	Older   int64 // entry that the next page begins before; 0 on the last
 	First   bool
 }
 
 // journal is who did what, when and why, the newest first, and whether the chain of the
-// entries is whole.
+// entries is whole: as the last check of all of it found, and what was added since.
 func (p *Pages) journal(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 	before, err := before(r)
 	if err != nil {
 		return err
 	}
-	v := journalView{First: before == 0}
+	v := journalView{First: before == 0, Checked: r.URL.Query().Has("checked")}
 	if v.Entries, err = p.o.Service.Journal(r.Context(), before, journalPage+1); err != nil {
 		return err
 	}
-	if v.Check, err = p.o.Service.CheckJournal(r.Context()); err != nil {
+	if v.Kept, v.Since, err = p.o.Service.LastJournalCheck(r.Context()); err != nil {
 		return err
 	}
-	v.Head = hex.EncodeToString(v.Check.Head[:])
+	v.Head = hex.EncodeToString(v.Since.Head[:])
 	if len(v.Entries) > journalPage {
 		v.Entries = v.Entries[:journalPage]
 		v.Older = v.Entries[journalPage-1].Entry
 	}
 	return p.render(w, r, http.StatusOK, "journal", frame{Title: "Журнал", Here: pathJournal, Body: v})
+}
+
+// checkJournal verifies the whole journal, and keeps what is found for the page.
+func (p *Pages) checkJournal(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	if err := p.o.Service.KeepJournalCheck(r.Context(), &staff); err != nil {
+		return err
+	}
+	http.Redirect(w, r, pathJournal+"?checked", http.StatusSeeOther)
+	return nil
 }
 
 // journalList is the whole journal, the newest entry first. Entries are never changed,

@@ -70,6 +70,8 @@ const (
 	pathQueue    = "/finance/queue"
 	pathJournal  = "/finance/journal"
 
+	pathCheckJournal = "/finance/journal/check"
+
 	pathRehearsals  = "/finance/rehearsals/"
 	pathSuspicions  = "/finance/suspicions"
 	pathLiabilities = "/finance/liabilities"
@@ -136,6 +138,7 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/clients/export", everyRole, p.exportList(p.foundList)),
 		p.staff("GET /finance/clients/{account}/export", everyRole, p.exportClient),
 		p.staff("GET /finance/journal", moneyRole, p.journal),
+		p.staff("POST "+pathCheckJournal, moneyRole, p.checkJournal),
 		p.staff("GET /finance/proposals", everyRole, p.proposals),
 		p.staff("GET /finance/proposals/{proposal}", everyRole, p.proposal),
 		p.staff("POST /finance/proposals/{proposal}/approve", finance.MayApprove, p.approve),

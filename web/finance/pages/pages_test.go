@@ -36,10 +36,10 @@ type world struct {
 	worldRuns
 	worldInsight
 	worldWhatIf
+	worldJournal
 
-	err      error
-	tampered int64 // entries of the journal
-	late     error // of reading the journal behind its first entry
+	err  error
+	late error // of reading the journal behind its first entry
 }
 
 const payload = `<script>alert("1")</script>`
@@ -152,10 +152,6 @@ func (w *world) Journal(_ context.Context, before int64, limit int) (page []mode
 	return page, w.err
 }
 
-func (w *world) CheckJournal(context.Context) (models.JournalCheck, error) {
-	return models.JournalCheck{Entries: 150, Wrong: w.tampered, Faults: []string{"entry 3 is missing"}}, w.err
-}
-
 func (w *world) PendingPackages(context.Context, models.Date) (map[models.Period]int64, error) {
 	return map[models.Period]int64{202602: 4}, w.err
 }
@@ -238,6 +234,7 @@ var access = map[string]struct {
 	"GET /finance/register/{period}/export":           {"/finance/register/2026-04/export?format=csv", money},
 	"GET /finance/queue":                              {"/finance/queue", money},
 	"GET /finance/journal":                            {"/finance/journal", money},
+	"POST /finance/journal/check":                     {"/finance/journal/check", money},
 
 	"GET /finance/acts/resend/{subject}":               {"/finance/acts/resend/" + rejectedDocument, acting},
 	"POST /finance/acts/resend/{subject}":              {"/finance/acts/resend/" + rejectedDocument, acting},
@@ -465,9 +462,21 @@ func TestJournalPages(t *testing.T) {
 	if !strings.Contains(first, "before=51") || strings.Contains(second, "rel=\"next\"") || !strings.Contains(first, "финансы, контролер") || !strings.Contains(first, "Записи целы") {
 		t.Errorf("the first page is %s", first)
 	}
-	w.tampered = 1
-	if got := r.Get(browser, "/finance/journal").Body; !strings.Contains(got, "Журнал изменен в обход службы") || !strings.Contains(got, "entry 3 is missing") || strings.Contains(got, "Записи целы") {
-		t.Errorf("a tampered journal: %s", got)
+	if !strings.Contains(first, "ночная проверка") {
+		t.Errorf("who has verified it: %s", first)
+	}
+	w.checked = []models.JournalFault{{Kind: models.JournalMissing, From: 3, To: 3}}
+	if got := r.Post(browser, "/finance/journal/check", nil).Body; !strings.Contains(got, "Весь журнал проверен.") || !strings.Contains(got, "03.05.2026\u00a012:00, Анна Котова") ||
+		!strings.Contains(got, "Журнал изменен в обход службы") || !strings.Contains(got, "Записи № 3 нет.") || strings.Contains(got, "Записи целы") {
+		t.Errorf("a journal that lacks an entry: %s", got)
+	}
+	if len(w.acts) != 1 || w.acts[0].What != models.ActionCheckJournal || w.acts[0].Role != models.RoleAuditor || w.acts[0].Subject != "150" {
+		t.Errorf("recorded is %+v", w.acts)
+	}
+	w.checked, w.added = nil, []models.JournalFault{{Kind: models.JournalAltered, From: 151, To: 151, At: now(), Who: payload, What: models.ActionClose, Subject: "2026-04"}}
+	r.Post(browser, "/finance/journal/check", nil)
+	if got := r.Get(browser, "/finance/journal").Body; !strings.Contains(got, "Запись № 151 (03.05.2026") || strings.Contains(got, "Записи целы") || strings.Contains(got, payload) {
+		t.Errorf("an entry that was altered since: %s", got)
 	}
 	if got := r.Get(browser, "/finance/journal?before=x"); got.Status != http.StatusNotFound {
 		t.Errorf("%d", got.Status)

@@ -46,6 +46,7 @@ func (p *Pages) functions() template.FuncMap {
 			return exportLinks(pathClients, url.Values{"q": {text}}, export.ListFormats)
 		}, "clientPath": finance.ClientPath,
 		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil, export.ListFormats) }, "breaksOf": breaksPath,
+		"fault": func(f models.JournalFault) string { return finance.FaultWords(&f, p.o.Zone) },
 	}
 }
 
