@@ -15,8 +15,12 @@ help: ## show what can be made
 # What `referral version` says beside the version; a build without a repository gives it.
 COMMIT ?= $(shell git describe --always --abbrev=40 --exclude '*' --dirty=-modified 2>/dev/null)
 
-build: ## build bin/referral
-	$(GO) build -ldflags '-X main.buildCommit=$(COMMIT)' -o bin/referral ./cmd/referral
+# The same sources give the same bytes, whatever the directory: no path of this machine
+# and nothing of its C library is in the program.
+PROGRAM ?= bin/referral
+
+build: ## build bin/referral, a static program
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.buildCommit=$(COMMIT)' -o $(PROGRAM) ./cmd/referral
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -49,9 +50,8 @@ reconciliation, retention), publisher (the ledger to Kafka), notify (invitations
 of them.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			unknown := slices.IndexFunc(only, func(name string) bool { return !slices.Contains(allComponents, name) })
-			if len(only) == 0 || unknown >= 0 {
-				return misuse(cmd, "--only takes one or more of %s, not %q", strings.Join(allComponents, ", "), strings.Join(only, ","))
+			if err := checkComponents(cmd, only); err != nil {
+				return err
 			}
 			a, err := openApp(cmd, p, readWrite)
 			if err != nil {
@@ -65,6 +65,60 @@ of them.`,
 	cmd.Flags().BoolVar(&shadow, "shadow", false, "settle beside an older system, and publish no document (publisher.shadow)")
 	cmd.Flags().StringSliceVar(&only, "only", allComponents, "the `components` to run")
 	return cmd
+}
+
+func checkComponents(cmd *cobra.Command, only []string) error {
+	unknown := slices.IndexFunc(only, func(name string) bool { return !slices.Contains(allComponents, name) })
+	if len(only) == 0 || unknown >= 0 {
+		return misuse(cmd, "--only takes one or more of %s, not %q", strings.Join(allComponents, ", "), strings.Join(only, ","))
+	}
+	return nil
+}
+
+func newCheckConfig(p process) *cobra.Command {
+	var only []string
+	cmd := &cobra.Command{
+		Use:   "check-config",
+		Short: "Check the configuration as `serve` would use it, and print it without its secrets",
+		Long: `Reads the configuration, the environment, and the files of secrets and certificates
+that they name, and builds the components of the service without running them: nothing
+is connected to. Then it prints all settings, without secrets.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkComponents(cmd, only); err != nil {
+				return err
+			}
+			a, err := openApp(cmd, p, readOnly)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			if _, err := a.build(only); err != nil {
+				return err
+			}
+			if slices.Contains(only, componentWeb) {
+				if err := a.buildSites(); err != nil {
+					return err
+				}
+			}
+			fmt.Fprint(p.out, a.config)
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", allComponents, "the `components` that this configuration is for")
+	return cmd
+}
+
+// buildSites builds what serveHTTP would serve.
+func (a *app) buildSites() error {
+	if _, _, _, err := a.portal(a.config.Cabinet.Public(a.config.HTTP.Cabinet)); err != nil {
+		return err
+	}
+	if a.config.Finance.SignIn.Issuer == "" {
+		return nil
+	}
+	_, _, err := a.finance(a.config.HTTP.Finance)
+	return err
 }
 
 // service is the components, before they run.

@@ -52,7 +52,8 @@ func prepareAndRun(m *testing.M) (status int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	environment.program = filepath.Join(folder, "referral")
-	build := exec.Command("go", "build", "-ldflags", "-X main.clockVariable="+clockVariable, "-o", environment.program, "referral/cmd/referral")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-X main.clockVariable="+clockVariable, "-o", environment.program, "referral/cmd/referral")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` has it
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		return 0, fmt.Errorf("building the program: %w", err)
