@@ -14,13 +14,13 @@ import (
 // dial is how the server is reached. Its address, password and certificates may change
 // while the program runs.
 type dial struct {
-	current func() string
-	hear    func(sqlState string)
-	last    atomic.Pointer[pgx.ConnConfig] // that could be read
+	current           func() string
+	rejected, limited func(sqlState string)
+	last              atomic.Pointer[pgx.ConnConfig] // that could be read
 }
 
 func newDial(o *Options) (*dial, error) {
-	d := &dial{current: o.CurrentDSN, hear: o.Rejected}
+	d := &dial{current: o.CurrentDSN, rejected: o.Rejected, limited: o.Limited}
 	if d.current == nil {
 		d.current = func() string { return o.DSN }
 	}
@@ -39,7 +39,7 @@ func (d *dial) parse(dsn string) (*pgx.ConnConfig, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "referral"
 	}
-	config.OnPgError = onError(config.OnPgError, d.hear)
+	config.OnPgError = onError(config.OnPgError, d.rejected, d.limited)
 	return config, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Rejected is called for every statement that the database rejects whatever the data
 	// (see [models.ErrStatementRejected]). It may be nil.
 	Rejected func(sqlState string)
+	// Limited is called for every statement and connection that fails because the database
+	// has reached one of its [LimitStates]. It may be nil.
+	Limited func(sqlState string)
 }
 
 // Store is the programme's database. It is safe for concurrent use.
@@ -87,13 +91,20 @@ func Open(o Options) (*Store, error) {
 	}, nil
 }
 
-// onError reports rejections, and otherwise does what the driver does. A session
+// LimitStates is the SQLSTATE of each limit of a database that a statement may come upon,
+// and that may not be there the next time: disk, memory, connections, time.
+func LimitStates() []string { return []string{"53100", "53200", "53300", "57014"} }
+
+// onError reports rejections and limits, and otherwise does what the driver does. A session
 // that is read-only is closed: it may have been opened before the database was made
 // writable again.
-func onError(usual pgconn.PgErrorHandler, hear func(sqlState string)) pgconn.PgErrorHandler {
+func onError(usual pgconn.PgErrorHandler, rejected, limited func(sqlState string)) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
-		if state, rejected := models.RejectedState(err); rejected && !outdatedPlan(err) && hear != nil {
-			hear(state)
+		if state, lasting := models.RejectedState(err); lasting && !outdatedPlan(err) && rejected != nil {
+			rejected(state)
+		}
+		if slices.Contains(LimitStates(), err.Code) && limited != nil {
+			limited(err.Code)
 		}
 		return usual(conn, err) && err.Code != readOnlyTransaction
 	}

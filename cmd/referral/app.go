@@ -97,7 +97,7 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	options.ReadOnly, options.RehearsalFault, options.Rejected = readOnly, a.countRehearsalCacheErrors(), a.countRejectedStatements()
+	options.ReadOnly, options.RehearsalFault, options.Rejected, options.Limited = readOnly, a.countRehearsalCacheErrors(), a.countRejectedStatements(), a.countLimitErrors()
 	if a.store, err = store.Open(options); err != nil {
 		return nil, err
 	}
@@ -136,13 +136,24 @@ func (a *app) countRehearsalCacheErrors() func(models.ChunkRef, error) {
 }
 
 func (a *app) countRejectedStatements() func(sqlstate string) {
-	rejected := promauto.With(a.registry).NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: "rejected_statements_total",
-		Help: "Statements that the database rejects at every attempt, by SQLSTATE: the schema, a privilege or the server is not what the program needs."},
-		[]string{"sqlstate"})
-	for _, state := range []string{"42501", "42703", "42P01"} { // those to expect start at 0
-		rejected.WithLabelValues(state)
+	return a.countBySQLState("rejected_statements_total",
+		"Statements that the database rejects at every attempt, by SQLSTATE: the schema, a privilege or the server is not what the program needs.",
+		"42501", "42703", "42P01")
+}
+
+func (a *app) countLimitErrors() func(sqlstate string) {
+	return a.countBySQLState("limit_errors_total",
+		"Statements and connections that failed because a limit of the database was reached, by SQLSTATE: disk (53100), memory (53200), connections (53300), database.statement_timeout (57014). They are tried again.",
+		store.LimitStates()...)
+}
+
+// countBySQLState counts errors of the database. Those to expect start at 0.
+func (a *app) countBySQLState(name, help string, expected ...string) func(sqlstate string) {
+	errs := promauto.With(a.registry).NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "database", Name: name, Help: help}, []string{"sqlstate"})
+	for _, state := range expected {
+		errs.WithLabelValues(state)
 	}
-	return func(state string) { rejected.WithLabelValues(state).Inc() }
+	return func(state string) { errs.WithLabelValues(state).Inc() }
 }
 
 func (a *app) close() {

@@ -50,6 +50,13 @@ func TestFaults(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) { play(t, c, f) })
 		}
 	})
+	for _, f := range limitFaults() {
+		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, b, f) })
+	}
+	t.Run("the disk of the database is full", func(t *testing.T) {
+		t.Parallel()
+		play(t, b.onSmallDisk(t), fault{breakOnce: (*faultyRun).fillDisk, heal: (*faultyRun).freeDisk})
+	})
 	for name, from := range map[string]func(*testing.T) *upgrade{"this release replaces the last one": fromRelease, "a later release replaces this one": toNextRelease} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); play(t, b, fault{upgrade: from(t), send: (*faultyRun).sendInSteps}) })
 	}
@@ -73,6 +80,7 @@ type faultServers struct {
 	via      *cutproxy.Proxy
 	pair     *pair                // in place of database; nil for none
 	cluster  *kafkaserver.Cluster // in place of broker, without the proxy; nil for none
+	disk     *smallDisk           // that the database is on; nil for that of its server
 }
 
 func startFaultServers(t *testing.T) *faultServers {
@@ -135,6 +143,10 @@ type fault struct {
 	send func(*faultyRun, []message)
 	// upgrade, unless it is nil, is of a release that the life begins with.
 	upgrade *upgrade
+	// settings are further ones of the programs that serve.
+	settings []string
+	// limitedRole has them be a role of the database server of their own.
+	limitedRole bool
 }
 
 // serverFaults are those that affect every program on the servers.
@@ -159,15 +171,17 @@ func otherFaults() []fault {
 // faultyRun is a life under a fault.
 type faultyRun struct {
 	generator
-	b        *faultServers
-	fault    fault
-	database *pgproxy.Proxy
-	serving  *server // the newest
-	r        *rand.Rand
-	broken   bool     // in this phase
-	killed   int      // nodes of the cluster so far, in turn
-	clock    string   // file that moves the clock of processes; empty for none
-	steps    []func() // of an upgrade, which are still to be taken
+	b          *faultServers
+	fault      fault
+	database   *pgproxy.Proxy
+	serving    *server // the newest
+	r          *rand.Rand
+	broken     bool     // in this phase
+	publishing bool     // is what the first month is in the middle of
+	killed     int      // nodes of the cluster so far, in turn
+	clock      string   // file that moves the clock of processes; empty for none
+	steps      []func() // of an upgrade, which are still to be taken
+	role       string   // of the programs that serve; empty for the superuser
 }
 
 const twoMonths = 2
@@ -179,6 +193,10 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	if f.upgrade != nil {
 		w.use(f.upgrade.program)
 	}
+	role := ""
+	if f.limitedRole {
+		role = w.ownRole()
+	}
 	w.must("migrate")
 	life, err := workload.New(workload.Options{Seed: faultsSeed, Accounts: faultsAccounts, First: 202601, Months: twoMonths})
 	if err != nil {
@@ -187,6 +205,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	p := &faultyRun{
 		generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}, b: b, fault: f,
 		database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
+		role: role,
 	}
 	w.deliver = p.send
 	before := b.via.Cuts()
@@ -234,11 +253,13 @@ func (p *faultyRun) firstMonth() {
 		p.settleAtStart()
 	}
 
+	p.publishing = true
 	release := p.hold("run_chunks")
 	publishing := p.launch("--only=publisher,web")
 	p.strikeWhileBlocked(release)
 	p.w.published()
 	p.stop(publishing)
+	p.publishing = false
 	p.check("the first month")
 }
 
@@ -293,12 +314,15 @@ func (p *faultyRun) launch(args ...string) *server {
 	if p.database != nil {
 		dsn = p.database.DSN()
 	}
-	s := p.w.launch([]string{
+	if p.role != "" {
+		dsn = asRole(p.w.t, dsn, p.role)
+	}
+	s := p.w.launch(append([]string{
 		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.node().User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.node().Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,
-	}, args...)
+	}, p.fault.settings...), args...)
 	p.serving = s
 	watched := make(chan struct{})
 	go func() {

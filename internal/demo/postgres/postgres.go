@@ -30,6 +30,7 @@ type Options struct {
 	// StandbyOf has the server begin as a copy of another one that runs, and follow it
 	// until it is promoted.
 	StandbyOf *Server
+	Env       []string  // added to the environment of the server
 	Log       io.Writer // gets progress; nil means none
 }
 
@@ -38,6 +39,7 @@ type Server struct {
 	*subprocess.Server
 	tool     toolcache.Tool
 	settings map[string]string
+	env      []string
 	password string
 	address  string
 }
@@ -49,7 +51,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	s := &Server{settings: o.Settings, password: rand.Text(), address: o.Address}
+	s := &Server{settings: o.Settings, env: o.Env, password: rand.Text(), address: o.Address}
 	var err error
 	if s.tool, err = toolcache.PostgreSQL(ctx, o.Log); err != nil {
 		return nil, err
@@ -152,7 +154,9 @@ func (s *Server) server(ctx context.Context, dir string) *exec.Cmd {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
 	}
-	return s.command(ctx, "postgres", args...)
+	cmd := s.command(ctx, "postgres", args...)
+	cmd.Env = append(cmd.Env, s.env...)
+	return cmd
 }
 
 // command prepares a program without the user's own PG… variables, which must not
