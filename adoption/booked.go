@@ -2,8 +2,11 @@ package adoption
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,8 +26,9 @@ var bookedColumns = []Column{
 // Booked is what an older system has given in a month, by invoice or by account, as added
 // to the invoices: a discount is negative. It keeps a few bytes of each row.
 type Booked struct {
-	Rows  int64
-	Total models.Money
+	Rows   int64
+	Total  models.Money
+	SHA256 string // of the file, in hexadecimal digits
 	// AsAdded says that the file gives amounts as they are added to the invoices. Otherwise
 	// a discount is positive there.
 	AsAdded bool
@@ -36,9 +40,13 @@ type Booked struct {
 }
 
 type bookedRow struct {
-	key    uint64
-	amount models.Money
+	key     uint64
+	amount  models.Money
+	account int64 // that a row of an invoice names; 0 for none, otherAccounts for several
 }
+
+// otherAccounts is not the number of any account.
+const otherAccounts = -1
 
 // Sign says how a file writes a discount.
 type Sign string
@@ -58,45 +66,62 @@ var Signs = []Sign{SignAuto, SignDiscount, SignInvoice}
 func ReadBooked(path string, sign Sign) (*Booked, []Fault, error) {
 	b := &Booked{seed: maphash.MakeSeed(), path: path}
 	var faults []Fault
-	err := b.each(func(row Row, invoice string, account int64, amount models.Money, fault *Fault) error {
-		switch b.Rows++; {
-		case fault != nil:
+	var size models.Money // of all amounts: no sum of some of them is larger
+	digest, err := b.each(func(row models.BookedRow, fault *Fault) error {
+		if b.Rows++; fault != nil {
 			if len(faults) < maxFaults {
 				faults = append(faults, *fault)
 			}
-		case invoice != "":
-			b.byInvoice = append(b.byInvoice, bookedRow{maphash.String(b.seed, invoice), amount})
-		default:
-			b.byAccount = append(b.byAccount, bookedRow{uint64(account), amount}) //nolint:gosec // an account is above zero
+			return nil
 		}
-		b.Total = b.Total.Add(amount)
+		if size > math.MaxInt64-row.Amount.Abs() {
+			return fmt.Errorf("%s: the amounts up to line %d sum to more than can be kept: are they in kopecks, in the column amount_minor?", filepath.Base(path), row.Line)
+		}
+		size += row.Amount.Abs()
+		if row.InvoiceID != "" {
+			b.byInvoice = append(b.byInvoice, bookedRow{maphash.String(b.seed, row.InvoiceID), row.Amount, row.AccountID})
+		} else {
+			b.byAccount = append(b.byAccount, bookedRow{key: uint64(row.AccountID), amount: row.Amount}) //nolint:gosec // an account is above zero
+		}
+		b.Total += row.Amount
 		return nil
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	b.SHA256 = digest
 	b.AsAdded = sign == SignInvoice || sign == SignAuto && b.Total < 0
-	for _, list := range []*[]bookedRow{&b.byInvoice, &b.byAccount} {
-		*list = b.summed(*list)
-	}
-	if !b.AsAdded {
-		b.Total = -b.Total
-	}
+	b.byInvoice, b.byAccount = b.summed(b.byInvoice), b.summed(b.byAccount)
+	b.Total = b.added(b.Total)
 	return b, faults, nil
+}
+
+// added is an amount of the file as it is added to invoices.
+func (b *Booked) added(amount models.Money) models.Money {
+	if b.AsAdded {
+		return amount
+	}
+	return -amount
 }
 
 // summed is rows in the order of their keys, one a key, as added to invoices.
 func (b *Booked) summed(rows []bookedRow) []bookedRow {
 	slices.SortFunc(rows, func(x, y bookedRow) int { return cmp.Compare(x.key, y.key) })
-	var list []bookedRow
+	list := rows[:0]
 	for _, r := range rows {
-		if !b.AsAdded {
-			r.amount = -r.amount
-		}
-		if last := len(list) - 1; last >= 0 && list[last].key == r.key {
-			list[last].amount = list[last].amount.Add(r.amount)
-		} else {
+		r.amount = b.added(r.amount)
+		last := len(list) - 1
+		if last < 0 || list[last].key != r.key {
 			list = append(list, r)
+			continue
+		}
+		sum := &list[last]
+		sum.amount += r.amount
+		switch {
+		case sum.account == 0:
+			sum.account = r.account
+		case r.account != 0 && r.account != sum.account:
+			sum.account = otherAccounts
 		}
 	}
 	return list
@@ -111,138 +136,197 @@ func find(list []bookedRow, key uint64) int {
 	return i
 }
 
-func amountOf(list []bookedRow, key uint64) (models.Money, bool) {
-	if i := find(list, key); i >= 0 {
-		return list[i].amount, true
+func (b *Booked) findInvoice(invoice string) int {
+	return find(b.byInvoice, maphash.String(b.seed, invoice))
+}
+
+func (b *Booked) findAccount(account int64) int {
+	return find(b.byAccount, uint64(account)) //nolint:gosec // as it was kept
+}
+
+// OnInvoice is what was given on an invoice, and the account that the file names with it:
+// 0 for none. named is false when the file does not name the invoice.
+func (b *Booked) OnInvoice(invoice string) (amount models.Money, account int64, named bool) {
+	i := b.findInvoice(invoice)
+	if i < 0 {
+		return 0, 0, false
 	}
-	return 0, false
+	return b.byInvoice[i].amount, b.byInvoice[i].account, true
 }
 
-// OnInvoice is what was given on an invoice; 0 when the file does not name it.
-func (b *Booked) OnInvoice(invoice string) models.Money {
-	amount, _ := amountOf(b.byInvoice, maphash.String(b.seed, invoice))
-	return amount
-}
-
-// OnAccount is what was given to an account, where the file names no invoice of it.
-func (b *Booked) OnAccount(account int64) (models.Money, bool) {
-	return amountOf(b.byAccount, uint64(account)) //nolint:gosec // as it was kept
+// OnAccount is what was given on the invoices of an account together.
+func (b *Booked) OnAccount(account int64) (amount models.Money, named bool) {
+	i := b.findAccount(account)
+	if i < 0 {
+		return 0, false
+	}
+	return b.byAccount[i].amount, true
 }
 
 // Marked is a file that remembers what it was asked about, for one goroutine.
 type Marked struct {
 	*Booked
-	invoices, accounts []bool // rows that were asked about
+	invoices, accounts []mark // of each row
 }
+
+// mark is what has become of a row.
+type mark uint8
+
+const (
+	handed mark = iota + 1 // it was handed to EachRest
+	asked
+)
 
 // Mark begins to remember.
 func (b *Booked) Mark() *Marked {
-	return &Marked{b, make([]bool, len(b.byInvoice)), make([]bool, len(b.byAccount))}
+	return &Marked{b, make([]mark, len(b.byInvoice)), make([]mark, len(b.byAccount))}
 }
 
-// OnInvoice is what was given on an invoice; 0 when the file does not name it.
-func (m *Marked) OnInvoice(invoice string) models.Money {
-	i := find(m.byInvoice, maphash.String(m.seed, invoice))
-	if i < 0 {
-		return 0
+// OnInvoice is that of the file.
+func (m *Marked) OnInvoice(invoice string) (amount models.Money, account int64, named bool) {
+	if i := m.findInvoice(invoice); i >= 0 {
+		m.invoices[i] = asked
 	}
-	m.invoices[i] = true
-	return m.byInvoice[i].amount
+	return m.Booked.OnInvoice(invoice)
 }
 
-// OnAccount is what was given to an account, where the file names no invoice of it.
-func (m *Marked) OnAccount(account int64) (models.Money, bool) {
-	i := find(m.byAccount, uint64(account)) //nolint:gosec // as it was kept
-	if i < 0 {
-		return 0, false
+// OnAccount is that of the file.
+func (m *Marked) OnAccount(account int64) (amount models.Money, named bool) {
+	if i := m.findAccount(account); i >= 0 {
+		m.accounts[i] = asked
 	}
-	m.accounts[i] = true
-	return m.byAccount[i].amount, true
+	return m.Booked.OnAccount(account)
 }
 
-// EachRest hands over what the file names and nobody has asked about, each once.
-func (m *Marked) EachRest(see func(invoice string, account int64, given models.Money) error) error {
-	return m.EachKey(func(invoices []string, accounts []int64) error {
-		for _, invoice := range invoices {
-			if i := find(m.byInvoice, maphash.String(m.seed, invoice)); !m.invoices[i] {
-				m.invoices[i] = true
-				if err := see(invoice, 0, m.byInvoice[i].amount); err != nil {
-					return err
-				}
+// Rest is what the file names and nobody had asked about when it was handed over.
+type Rest struct {
+	InvoiceID string
+	AccountID int64 // where no invoice is named
+	Given     models.Money
+	mark      *mark
+}
+
+// Asked tells whether somebody has asked about it since.
+func (r *Rest) Asked() bool { return *r.mark == asked }
+
+// EachRest hands over what the file names and nobody has asked about, each once, some at a
+// time.
+func (m *Marked) EachRest(see func([]Rest) error) error {
+	return m.EachRow(func(rows []models.BookedRow) error {
+		var rest []Rest
+		for _, row := range rows {
+			r := Rest{InvoiceID: row.InvoiceID}
+			if r.InvoiceID != "" {
+				i := m.findInvoice(r.InvoiceID)
+				r.mark, r.Given = &m.invoices[i], m.byInvoice[i].amount
+			} else {
+				i := m.findAccount(row.AccountID)
+				r.AccountID, r.mark, r.Given = row.AccountID, &m.accounts[i], m.byAccount[i].amount
+			}
+			if *r.mark == 0 {
+				*r.mark = handed
+				rest = append(rest, r)
 			}
 		}
-		for _, account := range accounts {
-			if i := find(m.byAccount, uint64(account)); !m.accounts[i] { //nolint:gosec // as it was kept
-				m.accounts[i] = true
-				if err := see("", account, m.byAccount[i].amount); err != nil {
-					return err
-				}
-			}
+		if len(rest) == 0 {
+			return nil
 		}
-		return nil
+		return see(rest)
 	})
 }
 
-// EachKey hands over the invoices and the accounts that the file names, some at a time.
-func (b *Booked) EachKey(see func(invoices []string, accounts []int64) error) error {
-	var invoices []string
-	var accounts []int64
-	send := func() error {
-		err := see(invoices, accounts)
-		invoices, accounts = invoices[:0], accounts[:0]
+// EachRow reads the file once more and hands its rows over, as they are added to invoices,
+// some at a time.
+func (b *Booked) EachRow(see func([]models.BookedRow) error) error {
+	var rows []models.BookedRow
+	digest, err := b.each(func(row models.BookedRow, fault *Fault) error {
+		if fault != nil || row.InvoiceID != "" && b.findInvoice(row.InvoiceID) < 0 || row.InvoiceID == "" && b.findAccount(row.AccountID) < 0 {
+			return b.changed()
+		}
+		row.Amount = b.added(row.Amount)
+		if rows = append(rows, row); len(rows) < askBatch {
+			return nil
+		}
+		err := see(rows)
+		rows = rows[:0]
 		return err
-	}
-	err := b.each(func(_ Row, invoice string, account int64, _ models.Money, fault *Fault) error {
-		switch {
-		case fault != nil:
-			return nil
-		case invoice != "":
-			invoices = append(invoices, invoice)
-		default:
-			accounts = append(accounts, account)
-		}
-		if len(invoices)+len(accounts) < askBatch {
-			return nil
-		}
-		return send()
 	})
-	if err == nil && len(invoices)+len(accounts) > 0 {
-		err = send()
+	if err == nil && len(rows) > 0 {
+		err = see(rows)
+	}
+	if err == nil && digest != b.SHA256 {
+		err = b.changed()
 	}
 	return err
 }
 
-func (b *Booked) each(see func(row Row, invoice string, account int64, amount models.Money, fault *Fault) error) error {
+func (b *Booked) changed() error {
+	return fmt.Errorf("%s was changed while it was read: begin again", filepath.Base(b.path))
+}
+
+// each reads the file, and returns its digest.
+func (b *Booked) each(see func(row models.BookedRow, fault *Fault) error) (digest string, err error) {
 	t, err := OpenTable(b.path, bookedColumns)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer t.Close() //nolint:errcheck // it is only read
 	if !t.Has("invoice") && !t.Has("account") || !t.Has("amount") && !t.Has("amount_minor") {
-		return fmt.Errorf("%s: it needs the column invoice or account, and the column amount or amount_minor", t.Name)
+		return "", fmt.Errorf("%s: it needs the column invoice or account, and the column amount or amount_minor", t.Name)
 	}
-	return t.Each(func(row Row, fault *Fault) error {
-		if fault != nil {
-			return see(row, "", 0, 0, fault)
+	err = t.Each(func(row Row, fault *Fault) error {
+		booked := models.BookedRow{Line: row.Line}
+		if fault == nil {
+			fault = readBookedRow(row, &booked)
 		}
-		invoice, text := row.Value("invoice"), row.Value("account")
-		account, err := strconv.ParseInt(text, 10, 64)
-		if invoice == "" && (err != nil || account <= 0) {
-			return see(row, "", 0, 0, row.Fault("account", "it must be the number of an account, or the row must name an invoice"))
-		}
-		column, amount := "amount_minor", models.Money(0)
-		if row.Value(column) != "" {
-			minor, parseErr := strconv.ParseInt(row.Value(column), 10, 64)
-			amount, err = models.Money(minor), parseErr
-		} else {
-			column = "amount"
-			amount, err = roubles(row.Value(column))
-		}
-		if err != nil || amount > models.MaxAmount || amount < -models.MaxAmount {
-			return see(row, "", 0, 0, row.Fault(column, "it must be an amount such as 1420.00 in roubles, or 142000 in amount_minor"))
-		}
-		return see(row, invoice, account, amount, nil)
+		return see(booked, fault)
 	})
+	return t.SHA256(), err
+}
+
+func readBookedRow(row Row, booked *models.BookedRow) *Fault {
+	booked.InvoiceID = row.Value("invoice")
+	if text := row.Value("account"); text != "" || booked.InvoiceID == "" {
+		account, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || account <= 0 {
+			return row.Fault("account", "it must be the number of an account, or empty where the row names an invoice")
+		}
+		booked.AccountID = account
+	}
+	minor, roubles := row.Value("amount_minor"), row.Value("amount")
+	column := "amount_minor"
+	if minor == "" {
+		column = "amount"
+	}
+	amount, err := bookedAmount(minor, roubles)
+	switch {
+	case errors.Is(err, errTwoAmounts):
+		return row.Fault(column, "it is not the same as the amount in roubles: keep one of the two")
+	case err != nil || amount.Abs() > models.MaxAmount:
+		return row.Fault(column, "it must be an amount such as 1420.00 in roubles, or 142000 in amount_minor")
+	}
+	booked.Amount = amount
+	return nil
+}
+
+var errTwoAmounts = errors.New("the two amounts differ")
+
+// bookedAmount is the amount of a row in kopecks, which has one of the two or both.
+func bookedAmount(minor, inRoubles string) (amount models.Money, err error) {
+	if minor == "" {
+		return roubles(inRoubles)
+	}
+	n, err := strconv.ParseInt(minor, 10, 64)
+	if err != nil || n == math.MinInt64 {
+		return 0, strconv.ErrSyntax
+	}
+	if amount = models.Money(n); inRoubles == "" {
+		return amount, nil
+	}
+	if other, err := roubles(inRoubles); err != nil || other != amount {
+		return 0, errTwoAmounts
+	}
+	return amount, nil
 }
 
 var decimalAmount = regexp.MustCompile(`^-?[0-9]{1,13}([.,][0-9]{1,2})?$`)

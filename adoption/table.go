@@ -6,9 +6,12 @@ package adoption
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -54,6 +57,7 @@ type Table struct {
 	at      []int // of each column in a row; -1 for one that the file does not have
 	width   int
 	file    *os.File
+	digest  hash.Hash // of what was read
 	rows    *csv.Reader
 }
 
@@ -70,7 +74,7 @@ func OpenTable(path string, columns []Column) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Name: filepath.Base(path), columns: columns, file: file}
+	t := &Table{Name: filepath.Base(path), columns: columns, file: file, digest: sha256.New()}
 	if err := t.readHeader(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", t.Name, err), file.Close())
 	}
@@ -100,7 +104,7 @@ func countLines(path string) (lines int, err error) {
 const byteOrderMark = "\ufeff"
 
 func (t *Table) readHeader() error {
-	text := bufio.NewReader(t.file)
+	text := bufio.NewReader(io.TeeReader(t.file, t.digest))
 	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
 		_, _ = text.Discard(len(byteOrderMark))
 	}
@@ -196,6 +200,9 @@ func (t *Table) Has(column string) bool {
 	i := slices.IndexFunc(t.columns, func(c Column) bool { return c.Name == column })
 	return i >= 0 && t.at[i] >= 0
 }
+
+// SHA256 is the digest of the file in hexadecimal digits, once all its rows were read.
+func (t *Table) SHA256() string { return hex.EncodeToString(t.digest.Sum(nil)) }
 
 // Close closes the file.
 func (t *Table) Close() error { return t.file.Close() }

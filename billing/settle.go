@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -217,39 +218,103 @@ func reversed(desired []models.AdjustmentItem, posted []models.PostedLine) []mod
 }
 
 // Book is a settlement that brings the ledger to what an older system has given, whatever
-// the facts give: on an invoice, or on all of an account's together. What it was not told
-// about has been given nothing.
-func Book(onInvoice func(invoice string) models.Money, onAccount func(account int64) (models.Money, bool)) models.SettleFunc {
+// the facts give. An invoice that is named neither itself nor by its account has been given
+// nothing. What cannot be booked is parked, and the ledger is left there as it is.
+func Book(given models.Given) models.SettleFunc {
 	return func(run models.Run, c *models.SettlementInput) (out models.SettlementResult) {
 		out.AccountID = c.AccountID
-		whole, together := onAccount(c.AccountID)
-		for i := range c.Invoices {
-			whole = whole.Add(-postedOn(&c.Invoices[i]))
+		var refused error
+		cause := failure(func() {
+			if whole, together := given.OnAccount(c.AccountID); together {
+				refused = bookTogether(given, &run, c, whole, &out)
+				return
+			}
+			for i := range c.Invoices {
+				bookInvoice(given, &run, &c.Invoices[i], &out)
+			}
+		})
+		if cause != nil {
+			refused = fmt.Errorf("what the older system has given cannot be booked: %v", cause)
 		}
-		for i := range c.Invoices {
-			invoice := &c.Invoices[i]
-			line, service := bookedLine(invoice)
-			if together && line == "" {
-				continue
-			}
-			delta := whole
-			if together {
-				whole = 0
-			} else {
-				delta = onInvoice(invoice.Invoice.ID).Add(-postedOn(invoice))
-			}
-			if delta == 0 {
-				continue
-			}
-			if line == "" || invoice.Damage != nil {
-				out.Park(invoice.Invoice.ID, fmt.Errorf("the older system has given %s on it, and it has no line to book that on", onInvoice(invoice.Invoice.ID)))
-				continue
-			}
-			out.Adjustments = append(out.Adjustments, document(&run, invoice, models.ReasonBookedElsewhere, []models.AdjustmentItem{{LineID: line, Service: service, Amount: delta}}))
-			out.Discounted = true
+		if refused != nil {
+			return models.SettlementResult{AccountID: c.AccountID, Err: refused}
 		}
 		return out
 	}
+}
+
+// bookInvoice books what was given on one invoice.
+func bookInvoice(given models.Given, run *models.Run, c *models.InvoiceInput, out *models.SettlementResult) {
+	amount, account, _ := given.OnInvoice(c.Invoice.ID)
+	refused := unreadable(c)
+	switch {
+	case refused != nil:
+	case account != 0 && account != c.Invoice.AccountID:
+		refused = errors.New("the older system names another account with it")
+	default:
+		if cause := failure(func() { refused = bookOn(run, c, amount.Add(-postedOn(c)), out) }); cause != nil {
+			refused = fmt.Errorf("%v", cause)
+		}
+	}
+	if refused != nil {
+		out.Park(c.Invoice.ID, fmt.Errorf("the older system has given %s on it, which cannot be booked: %w", amount, refused))
+	}
+}
+
+// bookTogether books what was given on all invoices of an account on one of them.
+func bookTogether(given models.Given, run *models.Run, c *models.SettlementInput, whole models.Money, out *models.SettlementResult) error {
+	delta, on := whole, -1
+	for i := range c.Invoices {
+		invoice := &c.Invoices[i]
+		_, _, named := given.OnInvoice(invoice.Invoice.ID)
+		refused := unreadable(invoice)
+		switch {
+		case refused != nil:
+			return fmt.Errorf("what the older system has given, %s, cannot be booked: invoice %s: %w", whole, invoice.Invoice.ID, refused)
+		case named:
+			return fmt.Errorf("the older system has given %s to the account, and something on its invoice %s: which of them counts must be decided", whole, invoice.Invoice.ID)
+		case invoice.Invoice.Currency != c.Invoices[0].Invoice.Currency:
+			return fmt.Errorf("the older system has given %s on invoices in %s and in %s: it must name the invoices", whole, c.Invoices[0].Invoice.Currency, invoice.Invoice.Currency)
+		}
+		if line, _ := bookedLine(invoice); on < 0 && line != "" {
+			on = i
+		}
+		delta = delta.Add(-postedOn(invoice))
+	}
+	switch {
+	case len(c.Invoices) == 0:
+		return nil // it has none by now: the caller looks at what the ledger holds
+	case on < 0 && delta != 0:
+		return fmt.Errorf("the older system has given %s, and no invoice has a line to book that on", whole)
+	case on < 0:
+		return nil
+	}
+	return bookOn(run, &c.Invoices[on], delta, out)
+}
+
+// bookOn posts a difference on an invoice.
+func bookOn(run *models.Run, c *models.InvoiceInput, delta models.Money, out *models.SettlementResult) error {
+	if delta == 0 {
+		return nil
+	}
+	line, service := bookedLine(c)
+	if line == "" {
+		return errors.New("it has no line to book that on")
+	}
+	if err := checkAmount(delta); err != nil {
+		return err
+	}
+	out.Adjustments = append(out.Adjustments, document(run, c, models.ReasonBookedElsewhere, []models.AdjustmentItem{{LineID: line, Service: service, Amount: delta}}))
+	out.Discounted = true
+	return nil
+}
+
+// unreadable is why the lines of an invoice, or what the ledger holds on it, cannot be read.
+func unreadable(c *models.InvoiceInput) error {
+	if c.Damage != nil {
+		return c.Damage
+	}
+	return c.Invoice.Damage
 }
 
 func postedOn(c *models.InvoiceInput) (sum models.Money) {
@@ -260,7 +325,7 @@ func postedOn(c *models.InvoiceInput) (sum models.Money) {
 }
 
 // bookedLine is the line that a difference is booked on: the one with the largest
-// discount, else the one with the largest charge.
+// discount, else the one with the largest charge, else any that the ledger names.
 func bookedLine(c *models.InvoiceInput) (line, service string) {
 	var most models.Money
 	for _, l := range c.Posted {
@@ -268,10 +333,16 @@ func bookedLine(c *models.InvoiceInput) (line, service string) {
 			line, service, most = l.LineID, l.Service, size
 		}
 	}
+	if line != "" {
+		return line, service
+	}
 	for i := range c.Invoice.Lines {
-		if l := &c.Invoice.Lines[i]; len(c.Posted) == 0 && (line == "" || l.Amount > most) {
+		if l := &c.Invoice.Lines[i]; line == "" || l.Amount > most {
 			line, service, most = l.ID, l.Service, l.Amount
 		}
+	}
+	if line == "" && len(c.Posted) > 0 {
+		return c.Posted[0].LineID, c.Posted[0].Service
 	}
 	return line, service
 }

@@ -1,8 +1,10 @@
 package billing_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -365,4 +367,96 @@ func checkItems(t checker, out *models.SettlementResult, discounts []models.Disc
 			t.Fatalf("line %s of %s with discount days %t: held is %t", id, l.Service, hasDay, held)
 		}
 	}
+}
+
+// oldSystem is what an older system has given.
+type oldSystem struct {
+	invoices map[string]models.Money
+	accounts map[int64]models.Money
+	named    map[string]int64 // accounts that it names with invoices
+}
+
+func (o oldSystem) OnInvoice(id string) (models.Money, int64, bool) {
+	amount, named := o.invoices[id]
+	return amount, o.named[id], named
+}
+
+func (o oldSystem) OnAccount(id int64) (models.Money, bool) {
+	amount, named := o.accounts[id]
+	return amount, named
+}
+
+// Whatever is stored, and whatever an older system has given: each invoice holds that
+// afterwards, or all invoices of the account together, or it is named as parked and holds
+// what it did. What is booked and what is not make up what the older system has given.
+func TestWhatIsBookedAndWhatIsNotMakeUpTheFile(t *testing.T) {
+	amounts := rapid.OneOf(rapid.Int64Range(-500, 500), rapid.SampledFrom([]int64{
+		int64(models.MaxAmount), -int64(models.MaxAmount), math.MaxInt64 / 3, -math.MaxInt64 / 3, math.MaxInt64, math.MinInt64,
+	}))
+	amount := rapid.Custom(func(t *rapid.T) models.Money { return models.Money(amounts.Draw(t, "amount")) })
+	lines := rapid.Custom(func(t *rapid.T) []models.Line {
+		var lines []models.Line
+		for i := range rapid.IntRange(0, 2).Draw(t, "lines") {
+			lines = append(lines, aprilLine(fmt.Sprint(i), amount.Draw(t, "charge")))
+		}
+		return lines
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		c := &models.SettlementInput{AccountID: 885}
+		given := oldSystem{invoices: map[string]models.Money{}, accounts: map[int64]models.Money{}, named: map[string]int64{}}
+		holds := map[string]*big.Int{} // the ledger before
+		for i := range rapid.IntRange(0, 3).Draw(t, "invoices") {
+			in := models.InvoiceInput{Invoice: models.Invoice{AccountID: 885, ID: fmt.Sprint("INV-", i), Revision: 1, Period: 202604, Lines: lines.Draw(t, "lines")}}
+			in.Invoice.Currency = rapid.SampledFrom([]string{"RUB", "RUB", "RUB", "USD"}).Draw(t, "currency")
+			holds[in.Invoice.ID] = new(big.Int)
+			for n := range rapid.IntRange(0, 2).Draw(t, "posted") {
+				posted := rapid.OneOf(amount, rapid.Just(models.Money(0))).Draw(t, "posted")
+				in.Posted = append(in.Posted, models.PostedLine{LineID: fmt.Sprint(n), Amount: posted})
+				holds[in.Invoice.ID].Add(holds[in.Invoice.ID], big.NewInt(int64(posted)))
+				in.Sequence = 1
+			}
+			if rapid.IntRange(0, 9).Draw(t, "damage") == 0 {
+				in.Damage = errors.New("it cannot be read")
+			}
+			c.Invoices = append(c.Invoices, in)
+			if rapid.Bool().Draw(t, "named") {
+				given.invoices[in.Invoice.ID] = amount.Draw(t, "given")
+				given.named[in.Invoice.ID] = rapid.SampledFrom([]int64{0, 0, 885, 901}).Draw(t, "owner")
+			}
+		}
+		together := rapid.IntRange(0, 2).Draw(t, "together") == 0
+		if together {
+			given.accounts[885] = amount.Draw(t, "given together")
+		}
+
+		out := billing.Book(given)(april, c)
+		parked := map[string]bool{}
+		for _, p := range out.Parked {
+			parked[p.InvoiceID] = true
+		}
+		if out.Err != nil && len(out.Adjustments)+len(out.Parked) > 0 {
+			t.Fatalf("the account is parked, and something is posted: %+v", out)
+		}
+		ledger := new(big.Int)
+		for i := range c.Invoices {
+			id := c.Invoices[i].Invoice.ID
+			held := holds[id]
+			for _, a := range out.Adjustments {
+				if a.InvoiceID == id {
+					held.Add(held, big.NewInt(int64(a.Amount)))
+					if a.Amount.Abs() > models.MaxAmount || a.ItemSum() != a.Amount || a.Reason != models.ReasonBookedElsewhere || parked[id] {
+						t.Fatalf("posted is %+v, parked are %v", a, out.Parked)
+					}
+				}
+			}
+			ledger.Add(ledger, held)
+			amount := given.invoices[id]
+			if out.Err == nil && !together && !parked[id] && held.Cmp(big.NewInt(int64(amount))) != 0 {
+				t.Fatalf("%s holds %s, given was %d, and it is not parked", id, held, amount)
+			}
+		}
+		if whole := given.accounts[885]; together && out.Err == nil && len(c.Invoices) > 0 && (ledger.Cmp(big.NewInt(int64(whole))) != 0 || len(given.invoices) > 0) {
+			t.Fatalf("the account holds %s, given was %d beside %v, and it is not parked", ledger, whole, given.invoices)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -12,11 +13,11 @@ type Money int64
 // (docs/contract.md, "Bad input"): ten trillion roubles.
 const MaxAmount Money = 1_000_000_000_000_000
 
-// Add is a checked sum: a total that no longer fits is a defect somewhere, and
-// must stop the work rather than wrap around.
+// Add is a checked sum: a total that no longer fits, or whose negative does not, is a
+// defect somewhere, and must stop the work rather than wrap around.
 func (m Money) Add(n Money) Money {
 	sum := m + n
-	if (n > 0 && sum < m) || (n < 0 && sum > m) {
+	if (n > 0 && sum < m) || (n < 0 && sum > m) || sum == math.MinInt64 {
 		panic(fmt.Sprintf("money overflow: %d + %d kopecks", int64(m), int64(n)))
 	}
 	return sum

@@ -34,7 +34,7 @@ func TestMoneyAdds(t *testing.T) {
 	for _, c := range []struct{ a, b, want models.Money }{
 		{1, 2, 3}, {-5, 3, -2}, {5, -5, 0}, {0, 0, 0},
 		{math.MaxInt64, 0, math.MaxInt64}, {math.MaxInt64 - 1, 1, math.MaxInt64},
-		{math.MinInt64, 0, math.MinInt64}, {math.MinInt64 + 1, -1, math.MinInt64},
+		{math.MinInt64 + 1, 0, math.MinInt64 + 1}, {math.MinInt64 + 2, -1, math.MinInt64 + 1},
 		{math.MaxInt64, math.MinInt64, -1},
 	} {
 		if got := c.a.Add(c.b); got != c.want {
@@ -52,6 +52,7 @@ func TestMoneyNeverWrapsAround(t *testing.T) {
 	for _, c := range [][2]models.Money{
 		{math.MaxInt64, 1}, {1, math.MaxInt64}, {math.MaxInt64, math.MaxInt64},
 		{math.MinInt64, -1}, {-1, math.MinInt64}, {math.MinInt64, math.MinInt64},
+		{math.MinInt64, 0}, {math.MinInt64 + 1, -1}, // it has no negative
 	} {
 		func() {
 			defer func() {

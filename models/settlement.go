@@ -136,3 +136,58 @@ func (t *Totals) Count(o *SettlementResult) {
 	}
 	t.HeldLines += int64(len(o.Held))
 }
+
+// BookedRow is a row of a file of what an older system has given in a month.
+type BookedRow struct {
+	Line      int    `json:"line"`
+	InvoiceID string `json:"invoice_id,omitempty"` // empty when the row names an account alone
+	AccountID int64  `json:"account_id,omitempty"` // 0 when the row names an invoice alone
+	Amount    Money  `json:"amount_minor"`         // as added to the invoice
+}
+
+// Given is what an older system has given in a month, as added to the invoices.
+type Given interface {
+	// OnInvoice is what it has given on an invoice, and the account that it names with it: 0
+	// for none. named is false when it does not name the invoice.
+	OnInvoice(invoice string) (amount Money, account int64, named bool)
+	// OnAccount is what it has given on the invoices of an account together.
+	OnAccount(account int64) (amount Money, named bool)
+}
+
+// BookedRows is a file of what an older system has given. Given sums its rows.
+type BookedRows interface {
+	Given
+	EachRow(see func([]BookedRow) error) error // some at a time
+}
+
+// BookedFile is what became of a file of what an older system has given in a month.
+type BookedFile struct {
+	Period          Period    `json:"period"`
+	RunID           int64     `json:"run"` // that has booked it
+	SHA256          string    `json:"sha256"`
+	Rows            int64     `json:"rows"`
+	Amount          Money     `json:"amount_minor"` // of all rows, as added to invoices
+	NotBooked       int64     `json:"not_booked"`   // rows
+	NotBookedAmount Money     `json:"not_booked_minor"`
+	At              time.Time `json:"at"`
+}
+
+// NotBookedReason is why a row of such a file is not booked.
+type NotBookedReason string
+
+// The reasons.
+const (
+	NotBookedUnknownInvoice NotBookedReason = "unknown-invoice"
+	NotBookedUnknownAccount NotBookedReason = "unknown-account"
+	NotBookedOtherMonth     NotBookedReason = "other-month" // the invoice is of the month that Detail names
+	NotBookedNoInvoice      NotBookedReason = "no-invoice"  // the account has no invoice in the month
+	NotBookedRefused        NotBookedReason = "refused"     // the account or the invoice is parked: Detail says why
+	NotBookedMeanwhile      NotBookedReason = "meanwhile"   // something has come while it was booked: the ledger holds Detail
+)
+
+// NotBooked is a row that is not booked.
+type NotBooked struct {
+	BookedRow
+	Reason NotBookedReason `json:"reason"`
+	Detail string          `json:"detail,omitempty"`
+}

@@ -130,18 +130,23 @@ func (s *Settler) settle(ctx context.Context, q models.RunRequest) (models.Run, 
 }
 
 // Book brings the ledger of a period of the shadow mode to what an older system has given,
-// which book says of each account.
+// which book says of each account. A run that a killed command left behind may have booked
+// something else: it is ended, and another one follows.
 func (s *Settler) Book(ctx context.Context, period models.Period, book models.SettleFunc) (models.Run, error) {
-	run, started, err := s.Runs.StartRun(ctx, models.RunRequest{Period: period, Accept: true, Booked: true, Shadow: true, Chunk: s.Chunk})
-	if err == nil && !started && run.Kind != models.RunBooked { // one that was killed goes on
-		err = fmt.Errorf("a run of %s is under way; try again when it has ended", period)
-	}
-	if err != nil {
-		return run, err
-	}
 	own := *s
 	own.book = book
-	return own.Work(ctx, run)
+	for {
+		run, started, err := s.Runs.StartRun(ctx, models.RunRequest{Period: period, Accept: true, Booked: true, Shadow: true, Chunk: s.Chunk})
+		if err == nil && run.Kind != models.RunBooked {
+			err = fmt.Errorf("a run of %s is under way; try again when it has ended", period)
+		}
+		if err != nil {
+			return run, err
+		}
+		if run, err = own.Work(ctx, run); err != nil || started {
+			return run, err
+		}
+	}
 }
 
 // advancePoll is how long to wait for chunks that other workers have in hands.

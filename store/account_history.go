@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/models"
 	"referral/store/pgcopy"
 )
@@ -16,12 +18,12 @@ func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.Acc
 	err = s.snapshot(ctx, fmt.Sprintf("collecting the facts of account %d", account), func(tx *tx) error {
 		l := newHistoryLoader(tx, []int64{account}, 0)
 		l.uninvoiced = true
-		known, err := l.loadFacts(ctx)
+		err := l.loadFacts(ctx)
 		if err == nil {
 			err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances, l.queueProvenancesOfInvoices)
 		}
 		c = l.list[0]
-		found = known > 0 || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0
+		found = l.known[account] || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0
 		return err
 	})
 	return c, found, err
@@ -32,6 +34,39 @@ func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.Acc
 func (s *Store) InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error) {
 	found, err = s.scan(ctx, "looking for invoice "+invoice, []any{&account}, "SELECT account_id FROM invoice_ids WHERE invoice_id = $1", invoice)
 	return account, found, err
+}
+
+// InvoiceOwners is the accounts that invoices belong to, without those that are not known.
+func (s *Store) InvoiceOwners(ctx context.Context, invoices []string) (map[string]int64, error) {
+	type owned struct {
+		Invoice string
+		Account int64
+	}
+	rows, err := list(ctx, s, "looking for the owners of invoices", pgx.RowToStructByPos[owned],
+		"SELECT invoice_id, account_id FROM invoice_ids WHERE invoice_id = ANY($1)", invoices)
+	owners := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		owners[row.Invoice] = row.Account
+	}
+	return owners, err
+}
+
+// ForTheseAccounts hands accounts to see, by id, with their facts and their invoices of the
+// period, and nothing of the ledger. One that is not known is left out. It is never repeated.
+func (s *Store) ForTheseAccounts(ctx context.Context, period models.Period, accounts []int64, see func(*models.AccountHistory) error) error {
+	err := s.once(ctx, beginReadOnly, func(tx *tx) error {
+		l := newHistoryLoader(tx, slices.Sorted(slices.Values(accounts)), period)
+		if err := l.loadFacts(ctx); err != nil {
+			return err
+		}
+		return l.each(func(c *models.AccountHistory) error {
+			if !l.known[c.Account.ID] && len(c.Invoices) == 0 {
+				return nil
+			}
+			return see(c)
+		})
+	})
+	return wrap(fmt.Sprintf("reading %d accounts in %s", len(accounts), period), err)
 }
 
 // historyLoader collects the histories of some accounts, in three round trips: facts
@@ -46,13 +81,14 @@ type historyLoader struct {
 
 	list     []models.AccountHistory
 	index    map[int64]int
+	known    map[int64]bool               // accounts that are stored
 	stored   map[invoiceKey]models.Period // what the invoices are stored under
 	packages []models.AuditPackage
 	topics   topicNames // nil while no provenance is wanted
 }
 
 func newHistoryLoader(t *tx, ids []int64, period models.Period) *historyLoader {
-	l := &historyLoader{tx: t, ids: ids, period: period, list: make([]models.AccountHistory, len(ids)), index: map[int64]int{}, stored: map[invoiceKey]models.Period{}}
+	l := &historyLoader{tx: t, ids: ids, period: period, list: make([]models.AccountHistory, len(ids)), index: map[int64]int{}, known: map[int64]bool{}, stored: map[invoiceKey]models.Period{}}
 	for i, id := range ids {
 		// An account whose row is gone is still to be named.
 		l.index[id], l.list[i].Account.ID = i, id
@@ -66,10 +102,10 @@ func (l *historyLoader) account(id int64) *models.AccountHistory { return &l.lis
 const anyPeriod = "ANY(ARRAY(SELECT period FROM periods))"
 
 // loadFacts finds the facts of the accounts and the highest revision of every invoice,
-// in the period or in all. It returns how many accounts are known. An invoice that
+// in the period or in all. An invoice that
 // moved to another period comes too, because its documents are still those of the
 // period.
-func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
+func (l *historyLoader) loadFacts(ctx context.Context) error {
 	texts := newUnpacker()
 	var revisions []revision
 	var batch pgcopy.Batch
@@ -86,7 +122,7 @@ func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
 			"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = "+anyPeriod+" AND account_id = ANY($1)", all)
 	}
 	if err := batch.Send(ctx, l.pgx); err != nil {
-		return 0, err
+		return err
 	}
 	l.assign(set)
 	eachInvoice(revisions, func(highest revision, periods []models.Period) {
@@ -96,7 +132,7 @@ func (l *historyLoader) loadFacts(ctx context.Context) (known int, err error) {
 			l.stored[invoiceKey{highest.AccountID, highest.ID}] = highest.stored
 		}
 	})
-	return len(set.Accounts), nil
+	return nil
 }
 
 // assign gives the accounts what is known of them besides their invoices.
@@ -104,7 +140,7 @@ func (l *historyLoader) assign(set *models.WorkingSet) {
 	for i, id := range l.ids {
 		c := &l.list[i]
 		if a := set.Accounts[id]; a != nil {
-			c.Account = *a
+			c.Account, l.known[id] = *a, true
 		}
 		c.Activations, c.Referrals, c.Stored = set.Activations[id], set.Referrals[id], set.Entitlements[id]
 		c.Agreed = set.Agreed[id]

@@ -43,7 +43,7 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 		}
 		return tx.audit(ctx, period, see, func(l *historyLoader) error {
 			l.allPeriods, l.uninvoiced = unmatched, true
-			if _, err := l.loadFacts(ctx); err != nil {
+			if err := l.loadFacts(ctx); err != nil {
 				return err
 			}
 			return l.loadLedger(ctx, l.queuePackages)
@@ -60,8 +60,7 @@ func (s *Store) ForEachAccount(ctx context.Context, period models.Period, see fu
 			return err
 		}
 		return tx.audit(ctx, period, see, func(l *historyLoader) error {
-			_, err := l.loadFacts(ctx)
-			return err
+			return l.loadFacts(ctx)
 		})
 	})
 	return wrap(fmt.Sprintf("surveying %s", period), err)

@@ -82,8 +82,8 @@ func (t *tx) checkBooked(p *periodRecord, no *models.NotClosed) error {
 	}
 	var booked bool
 	_, err := t.scan("looking for what the older system has given", []any{&booked}, `SELECT coalesce(
-		(SELECT kind = 'booked' FROM runs WHERE period = $1 AND state IN ('done', 'incomplete') AND documents > 0 OR period = $1 AND state = 'done' AND kind = 'booked'
-			ORDER BY run_id DESC LIMIT 1), false)`, p.Period)
+		(SELECT EXISTS (SELECT FROM booked_files f WHERE f.period = $1 AND f.run_id = r.run_id)
+			FROM runs r WHERE period = $1 AND state IN ('done', 'incomplete') AND (documents > 0 OR kind = 'booked') ORDER BY run_id DESC LIMIT 1), false)`, p.Period)
 	if err == nil && !booked {
 		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it was settled in shadow mode: `referral close %s --booked FILE` books what the older system has given", p.Period))
 	}
@@ -109,15 +109,26 @@ func (t *tx) checkRuns(s *models.Signature, no *models.NotClosed) error {
 }
 
 func (t *tx) checkWaiting(p models.Period, no *models.NotClosed) error {
-	var stale int64
-	var braked bool
-	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked}, `SELECT (SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
-		EXISTS (SELECT 1 FROM runs WHERE posting_period = $1 AND state = 'braked')`, p)
+	var stale, notBooked int64
+	var notBookedAmount models.Money
+	var braked, shadow bool
+	_, err := t.scan("looking for what waits in the period", []any{&stale, &braked, &shadow, &notBooked, &notBookedAmount}, `SELECT
+		(SELECT count(DISTINCT account_id) FROM stale WHERE period = $1),
+		EXISTS (SELECT 1 FROM runs WHERE posting_period = $1 AND state = 'braked'),
+		EXISTS (SELECT 1 FROM periods WHERE period = $1 AND shadow),
+		coalesce((SELECT not_booked FROM booked_files WHERE period = $1), 0), coalesce((SELECT not_booked_minor FROM booked_files WHERE period = $1), 0)`, p)
 	if err != nil {
 		return err
 	}
 	if stale > 0 {
-		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (`referral run %s`)", stale, p))
+		again := fmt.Sprintf("`referral run %s`", p)
+		if shadow { // a run would bring the ledger to what the facts give
+			again = fmt.Sprintf("`referral close %s --booked FILE`", p)
+		}
+		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (%s)", stale, again))
+	}
+	if notBooked > 0 {
+		no.Objections = append(no.Objections, fmt.Sprintf("rows of the older system that are not booked: %d, %s together (`referral booked %s`)", notBooked, notBookedAmount, p))
 	}
 	if braked {
 		no.Objections = append(no.Objections, "the brake holds a run that would post to it")

@@ -30,7 +30,7 @@ func (s *Store) PortalInvoice(ctx context.Context, account int64, invoice string
 func (s *Store) historyWith(ctx context.Context, account int64, choose func([]models.AuditInvoice) []models.AuditInvoice) (c models.AccountHistory, err error) {
 	err = s.snapshot(ctx, "reading an account's invoices", func(tx *tx) error {
 		l := newHistoryLoader(tx, []int64{account}, 0)
-		if _, err := l.loadFacts(ctx); err != nil {
+		if err := l.loadFacts(ctx); err != nil {
 			return err
 		}
 		l.list[0].Invoices = choose(l.list[0].Invoices)

@@ -27,6 +27,7 @@ var keptTables = map[string]string{
 	"imported_accounts": "facts", "imported_referrals": "facts", "imported_packages": "facts", "imported_discounts": "facts",
 	"signatures": "what finance signed", "signed_totals": "what finance signed", "signed_reports": "what finance signed",
 	"suspicions": "replaced by each search", "suspicion_searches": "replaced by each search", "suspicions_seen": "what persons did",
+	"booked_files": "a row a month", "not_booked": "replaced when the period is booked again",
 	"forecasts": "a few hundred rows a month", "forecast_actuals": "a few rows a month",
 	"periods": "a row a month", "runs": "a few rows a month", "run_chunks": "tells which documents are published",
 	"stale": "deleted by the run that settles the account", "held_lines": "replaced by the run that settles the account",

@@ -20,7 +20,7 @@ var distributedBy = map[string]string{
 	"invitation_parts": "carrier_id", "code_tries": "subject",
 }
 
-var localTables = strings.Fields(`dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version journal_checks operator_actions periods programme_state
+var localTables = strings.Fields(`booked_files dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version journal_checks not_booked operator_actions periods programme_state
 	proposals reconciliations run_chunks run_orders runs schema_programs signatures signed_reports signed_totals slots suspicion_searches suspicions suspicions_seen topic_ids topics`)
 
 // Every unique key of a table that grows with the clients contains the column that

@@ -3,7 +3,11 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,11 +16,54 @@ import (
 	"referral/signoff"
 )
 
-// given is what an older system has given, as added to invoices.
-type given map[string]models.Money
+// oldFile is the rows of what an older system has given, as added to invoices.
+type oldFile []models.BookedRow
 
-func (g given) book() models.SettleFunc {
-	return billing.Book(func(invoice string) models.Money { return g[invoice] }, func(int64) (models.Money, bool) { return 0, false })
+func (f oldFile) OnInvoice(invoice string) (amount models.Money, account int64, named bool) {
+	for _, row := range f {
+		if row.InvoiceID == invoice {
+			amount, named = amount+row.Amount, true
+			switch {
+			case account == 0:
+				account = row.AccountID
+			case row.AccountID != 0 && row.AccountID != account:
+				account = -1
+			}
+		}
+	}
+	return amount, account, named
+}
+
+func (f oldFile) OnAccount(account int64) (amount models.Money, named bool) {
+	for _, row := range f {
+		if row.InvoiceID == "" && row.AccountID == account {
+			amount, named = amount+row.Amount, true
+		}
+	}
+	return amount, named
+}
+
+func (f oldFile) EachRow(see func([]models.BookedRow) error) error {
+	for part := range slices.Chunk(f, 7) {
+		if err := see(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// book brings the ledger of a period to what a file says.
+func (l *life) book(period models.Period, file oldFile) (models.Run, models.BookedFile) {
+	l.Helper()
+	if err := file.EachRow(func(rows []models.BookedRow) error { return l.MarkBooked(l.Context(), period, rows) }); err != nil {
+		l.Fatal(err)
+	}
+	run := l.finish(l.start(models.RunRequest{Period: period, Shadow: true, Booked: true, Accept: true}), billing.Book(file))
+	tally, err := l.TallyBooked(l.Context(), models.BookedFile{Period: period, RunID: run.ID, SHA256: "abc"}, file)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return run, tally
 }
 
 func (l *life) toPublish() (documents int64) {
@@ -72,17 +119,24 @@ func TestShadowMonth(t *testing.T) {
 	// The older system has given 20.00 less to the inviter, and 10.00 to a client who has
 	// nothing by the rules.
 	facts := l.number("SELECT -sum(amount_minor) FROM adjustments WHERE account_id = 885")
-	old := given{"INV-2026-04-885": -models.Money(facts) + 2000, "INV-2026-04-901": -1000}
-	for period, not := range map[models.Period]int{202603: 3, 202604: 1} {
-		invoices, accounts, err := l.MarkBooked(t.Context(), period, []string{"INV-2026-04-885", "INV-2026-04-901", "INV-?"}, []int64{885, 901, 999})
-		if err != nil || len(invoices) != not || len(accounts) != not {
-			t.Errorf("%s: nothing can be booked on %v and %v, %v", period, invoices, accounts, err)
-		}
+	old := oldFile{
+		{Line: 2, InvoiceID: "INV-2026-04-885", Amount: -models.Money(facts) + 2000}, {Line: 3, AccountID: 901, Amount: -1000},
+		{Line: 4, InvoiceID: "INV-?", Amount: -700}, {Line: 5, AccountID: 903, Amount: -30}, {Line: 6, AccountID: 999, Amount: -1},
 	}
-	booked := l.finish(l.start(models.RunRequest{Period: 202604, Shadow: true, Booked: true, Accept: true}), old.book())
-	if booked.State != models.RunDone || booked.Totals.Documents != 2 || l.toPublish() != 0 {
-		t.Errorf("the booking: %+v", booked)
+	booked, tally := l.book(202604, old)
+	if tally.Rows != 5 || tally.NotBooked != 3 || tally.NotBookedAmount != -731 {
+		l.Errorf("the tally: %+v", tally)
 	}
+	l.notBooked(202604, "4 unknown-invoice, 5 no-invoice, 6 unknown-account")
+	if _, err := signer.Close(t.Context(), models.Signature{Period: 202604, Who: "Anna"}); !errors.As(err, &no) || !slices.ContainsFunc(no.Objections, func(o string) bool { return strings.Contains(o, "not booked: 3, -7.31 together") }) {
+		t.Errorf("it is closed although rows are not booked: %v", err)
+	}
+	// A corrected file books what was not.
+	booked, tally = l.book(202604, old[:2])
+	if booked.State != models.RunDone || tally.NotBooked != 0 || l.toPublish() != 0 || l.number("SELECT count(*) FROM adjustments WHERE reason = 'booked-elsewhere'") != 2 {
+		t.Errorf("the booking: %+v %+v", booked, tally)
+	}
+	l.notBooked(202604, "")
 	if _, err := signer.Close(t.Context(), signature); err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +168,27 @@ func TestShadowMonth(t *testing.T) {
 	l.refusesToRun(models.RunRequest{Period: 202605, Shadow: true})
 }
 
-// Whatever an older system gave, the ledger holds just that on every invoice once it is
-// booked, and a run of all accounts afterwards brings it to what the facts give.
+// notBooked compares what is kept of rows that are not booked with lines and reasons.
+func (l *life) notBooked(period models.Period, want string) (rows []models.NotBooked) {
+	l.Helper()
+	rows, err := l.NotBooked(l.Context(), period, 1000)
+	if err != nil {
+		l.Fatal(err)
+	}
+	var got []string
+	for _, n := range rows {
+		got = append(got, fmt.Sprint(n.Line, " ", n.Reason))
+	}
+	if strings.Join(got, ", ") != want {
+		l.Errorf("not booked are %+v, want %s", rows, want)
+	}
+	return rows
+}
+
+// Whatever an older system says to have given, to invoices and accounts of this month, of
+// others and of none, each amount is in the ledger or named with its reason: both together
+// are the file, to the kopeck. A run of all accounts afterwards brings the ledger to what
+// the facts give.
 func TestBookedIsWhatWasGiven(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -123,47 +196,140 @@ func TestBookedIsWhatWasGiven(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	l := newLife(t)
 	l.facts(someFacts(r)...)
+	for id := int64(1); id <= 20; id++ { // further invoices, and some that are cancelled, move or overflow
+		second := april(id, 1, models.Money(r.IntN(1000)))
+		second.ID += "-2"
+		l.facts(second)
+	}
 	l.settle(models.RunRequest{Period: 202604, Shadow: true, Accept: true})
+	for id := int64(1); id <= 20; id++ {
+		inv := april(id, 1)
+		inv.ID += "-2"
+		switch r.IntN(4) {
+		case 0:
+			inv.Revision = 2
+			l.facts(inv)
+		case 1:
+			l.facts(moved(inv, 202605, 500))
+		}
+	}
+	for id := int64(201); id <= 203; id++ { // accounts without any line in the month
+		l.facts(models.Registered{AccountID: id, RegisteredAt: at("2026-03-01T09:00:00Z")}, april(id, 1))
+	}
 	l.settle(models.RunRequest{Period: 202604, Shadow: true, Accept: true, Full: true})
-	desired := l.dump("SELECT invoice_id, sum(amount_minor) AS amount FROM adjustments WHERE period = 202604 GROUP BY 1 HAVING sum(amount_minor) <> 0")
+	perInvoice := "SELECT invoice_id, sum(amount_minor) AS amount FROM adjustments WHERE period = 202604 GROUP BY 1 HAVING sum(amount_minor) <> 0"
+	desired := l.dump(perInvoice)
 
-	old := given{}
-	rows, err := l.db.Query("SELECT DISTINCT invoice_id FROM invoices i WHERE period = 202604 AND revision = (SELECT max(revision) FROM invoices n WHERE n.invoice_id = i.invoice_id)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var invoices []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		invoices = append(invoices, id)
-		if r.IntN(3) > 0 {
-			old[id] = models.Money(r.IntN(2000) - 1500)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := l.MarkBooked(t.Context(), 202604, invoices, nil); err != nil {
-		t.Fatal(err)
-	}
-	l.finish(l.start(models.RunRequest{Period: 202604, Shadow: true, Booked: true, Accept: true}), old.book())
-	for _, id := range invoices {
-		if got := l.number("SELECT coalesce(sum(amount_minor), 0) FROM adjustments WHERE period = 202604 AND invoice_id = $1", id); models.Money(got) != old[id] {
-			t.Errorf("invoice %s holds %d, want %d", id, got, old[id])
-		}
+	file := l.oldFile(r)
+	run, tally := l.book(202604, file)
+	l.balances(file, tally)
+	if run.State == models.RunDone && l.number("SELECT count(*) FROM not_booked WHERE reason = 'refused'") > 0 {
+		t.Errorf("%+v is done, but something was refused", run)
 	}
 	if n := l.toPublish(); n != 0 {
 		t.Errorf("%d documents wait to be published", n)
 	}
+	// Repeated, it books the same.
+	before := l.dump(perInvoice)
+	_, again := l.book(202604, file)
+	if again.NotBooked != tally.NotBooked || again.NotBookedAmount != tally.NotBookedAmount || l.dump(perInvoice) != before {
+		t.Errorf("repeated, the tally is %+v, before it was %+v", again, tally)
+	}
 	l.exec("UPDATE periods SET closed_at = now(), closed_by = 'Anna' WHERE period = 202604")
 	l.tie(202604)
 	l.settle(models.RunRequest{Period: 202604, Accept: true, Full: true})
-	if got := l.dump("SELECT invoice_id, sum(amount_minor) AS amount FROM adjustments WHERE period = 202604 GROUP BY 1 HAVING sum(amount_minor) <> 0"); got != desired {
+	if got := l.dump(perInvoice); got != desired {
 		t.Errorf("after shadow mode the ledger holds\n%s\nthe facts give\n%s", got, desired)
 	}
 	l.tie(202604)
+}
+
+// oldFile makes rows about what the database knows, and about what it does not.
+func (l *life) oldFile(r *rand.Rand) (file oldFile) {
+	l.Helper()
+	add := func(invoice string, account int64, amount models.Money) {
+		file = append(file, models.BookedRow{Line: len(file) + 2, InvoiceID: invoice, AccountID: account, Amount: amount})
+	}
+	for line := range strings.SplitSeq(l.dump("SELECT DISTINCT invoice_id, account_id FROM invoice_ids"), "\n") {
+		invoice, number, _ := strings.Cut(strings.Trim(line, "()"), ",")
+		account, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			l.Fatal(err)
+		}
+		amount := models.Money(r.IntN(2000) - 1500)
+		switch r.IntN(9) {
+		case 0, 1, 2:
+			add(invoice, 0, amount)
+		case 3:
+			add(invoice, account, amount)
+		case 4:
+			add("", account, amount)
+		case 5: // two rows of one invoice
+			add(invoice, account, amount)
+			add(invoice, 0, -amount/2)
+		case 6:
+			if r.IntN(3) == 0 { // another account's number
+				add(invoice, account+1, amount)
+			}
+		}
+	}
+	add("INV-?", 0, -123)
+	add("INV-?", 885, -77)
+	add("", 999, -45)
+	add("", 998, 0)
+	add("", 201, -500) // it has an invoice without lines
+	add("INV-2026-04-202", 0, -600)
+	add("INV-2026-04-1", 0, models.MaxAmount)
+	add("INV-2026-04-1", 0, models.MaxAmount)
+	return file
+}
+
+// balances makes sure that each row of a file is in the ledger, with all of its invoice or
+// account, or is kept as not booked.
+func (l *life) balances(file oldFile, tally models.BookedFile) {
+	l.Helper()
+	rows, err := l.NotBooked(l.Context(), 202604, len(file)+1)
+	if err != nil {
+		l.Fatal(err)
+	}
+	missing := map[int]models.NotBooked{}
+	var sum, booked, notBooked models.Money
+	for _, n := range rows {
+		missing[n.Line] = n
+		notBooked += n.Amount
+		if n.Reason == models.NotBookedMeanwhile || n.Amount != file[n.Line-2].Amount {
+			l.Errorf("not booked is %+v", n)
+		}
+	}
+	held := map[string]models.Money{} // by the ledger, of the rows that are booked
+	for _, row := range file {
+		sum += row.Amount
+		if _, named := missing[row.Line]; named {
+			continue
+		}
+		key, of, arg := row.InvoiceID, "invoice_id = $1", any(row.InvoiceID)
+		if key == "" {
+			key, of, arg = fmt.Sprint(row.AccountID), "account_id = $1", row.AccountID
+		}
+		held[key] = models.Money(l.number(`SELECT coalesce(sum(amount_minor), 0) FROM adjustments a WHERE `+of+` AND 202604 = (
+			SELECT period FROM invoices v WHERE v.invoice_id = a.invoice_id ORDER BY revision DESC LIMIT 1)`, arg))
+	}
+	for _, amount := range held {
+		booked += amount
+	}
+	if booked+notBooked != sum {
+		l.Errorf("booked are %d and not booked %d, of %d", booked, notBooked, sum)
+	}
+	if tally.Rows != int64(len(file)) || tally.Amount != sum || tally.NotBooked != int64(len(rows)) || tally.NotBookedAmount != notBooked {
+		l.Errorf("the tally says %+v of %d rows and %d; not booked are %d and %d", tally, len(file), sum, len(rows), notBooked)
+	}
+	reasons := map[models.NotBookedReason]bool{}
+	for _, n := range rows {
+		reasons[n.Reason] = true
+	}
+	for _, want := range []models.NotBookedReason{models.NotBookedUnknownInvoice, models.NotBookedUnknownAccount, models.NotBookedRefused} {
+		if !reasons[want] {
+			l.Errorf("nothing is not booked because of %s", want)
+		}
+	}
 }

@@ -134,7 +134,7 @@ func (s *Store) ConcernedBy(ctx context.Context, d models.StaffDecision) (histor
 			return err
 		}
 		l := newHistoryLoader(tx, sortedIDs(c.ids), 0)
-		if _, err := l.loadFacts(ctx); err != nil {
+		if err := l.loadFacts(ctx); err != nil {
 			return err
 		}
 		histories, codes = l.list, c.codes

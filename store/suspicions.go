@@ -43,7 +43,7 @@ func (s *Store) AccountHistories(ctx context.Context, ids []int64, see func(*mod
 			return err
 		}
 		l := newHistoryLoader(tx, slices.Sorted(slices.Values(ids)), 0)
-		if _, err := l.loadFacts(ctx); err != nil {
+		if err := l.loadFacts(ctx); err != nil {
 			return err
 		}
 		if err := l.loadLedger(ctx); err != nil {

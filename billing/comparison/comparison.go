@@ -32,6 +32,10 @@ const (
 	ExcludedService Cause = "excluded-service"  // … discounts a service that the terms exclude
 	OnlyTheirs      Cause = "nothing-owed"      // … gives something where nothing is owed
 	Unknown         Cause = "not-known"         // … names an invoice or account that is not known here
+	NotInMonth      Cause = "not-in-month"      // … names an invoice of another month, or one that cannot be read
+	NamedTwice      Cause = "named-twice"       // … names an account, and an invoice of it
+	OtherAccount    Cause = "other-account"     // … names another account with the invoice
+	NotCalculated   Cause = "not-calculated"    // what is owed cannot be calculated here
 	Unexplained     Cause = "unexplained"
 )
 
@@ -68,46 +72,68 @@ type Result struct {
 // MaxNamed is how many differences are named. All are counted and summed.
 const MaxNamed = 10_000
 
-// Given is what an older system has given.
-type Given interface {
-	OnInvoice(invoice string) models.Money
-	OnAccount(account int64) (models.Money, bool) // where no invoice of it is named
-}
-
 // Comparison compares one account after another. Its size depends on what differs.
 type Comparison struct {
 	Result
 	programme *billing.Programme
-	given     Given
+	given     models.Given
 	causes    map[Cause]*OfCause
 }
 
 // New begins a comparison.
-func New(p *billing.Programme, period models.Period, given Given) *Comparison {
+func New(p *billing.Programme, period models.Period, given models.Given) *Comparison {
 	return &Comparison{Result: Result{Period: period}, programme: p, given: given, causes: map[Cause]*OfCause{}}
 }
 
-// Account compares an account with its invoices of the period.
-func (c *Comparison) Account(h *models.AccountHistory) {
-	var invoices []*models.Invoice
+// Invoices is the invoices of an account that are compared: those of the period whose lines
+// can be read.
+func (c *Comparison) Invoices(h *models.AccountHistory) (invoices []*models.Invoice) {
 	for i := range h.Invoices {
 		if inv := &h.Invoices[i].Invoice; inv.Period == c.Period && inv.Damage == nil {
 			invoices = append(invoices, inv)
 		}
 	}
+	return invoices
+}
+
+// Account compares an account with its invoices of the period.
+func (c *Comparison) Account(h *models.AccountHistory) {
+	invoices := c.Invoices(h)
 	if whole, together := c.given.OnAccount(h.Account.ID); together {
-		c.compare(h, "", invoices, whole)
+		c.together(h, invoices, whole)
 		return
 	}
 	for _, inv := range invoices {
-		c.compare(h, inv.ID, []*models.Invoice{inv}, c.given.OnInvoice(inv.ID))
+		theirs, account, _ := c.given.OnInvoice(inv.ID)
+		cause, words := Cause(""), ""
+		if account != 0 && account != inv.AccountID {
+			cause, words = OtherAccount, "the older system names another account with this invoice"
+		}
+		c.compare(h, inv.ID, []*models.Invoice{inv}, theirs, cause, words)
 	}
 }
 
-// NotKnown adds what the older system names and this one does not know.
-func (c *Comparison) NotKnown(account int64, invoice string, theirs models.Money) {
+// together compares the invoices of an account that is named itself.
+func (c *Comparison) together(h *models.AccountHistory, invoices []*models.Invoice, theirs models.Money) {
+	cause, words := Cause(""), ""
+	for _, inv := range invoices {
+		if more, _, named := c.given.OnInvoice(inv.ID); named {
+			theirs = theirs.Add(more)
+			cause, words = NamedTwice, "the older system names the account, and its invoice "+inv.ID
+		}
+	}
+	c.compare(h, "", invoices, theirs, cause, words)
+}
+
+// NotCompared adds what the older system names and what is not an invoice of the period
+// here, or an account: account is the owner of the invoice, 0 when that is not known.
+func (c *Comparison) NotCompared(account int64, invoice string, theirs models.Money) {
 	c.Theirs = c.Theirs.Add(theirs)
-	c.add(Difference{AccountID: account, InvoiceID: invoice, Theirs: theirs, Cause: Unknown, Words: "it is not known here"})
+	d := Difference{AccountID: account, InvoiceID: invoice, Theirs: theirs, Cause: Unknown, Words: "it is not known here"}
+	if account != 0 && invoice != "" {
+		d.Cause, d.Words = NotInMonth, "it is not an invoice of the month here, or cannot be read"
+	}
+	c.add(d)
 }
 
 // Close ends the comparison.
@@ -134,18 +160,29 @@ func (c *Comparison) add(d Difference) {
 	}
 }
 
-func (c *Comparison) compare(h *models.AccountHistory, invoice string, invoices []*models.Invoice, theirs models.Money) {
-	s := subject{programme: c.programme, history: h, invoices: invoices, timeline: billing.Timeline(c.programme.EntitlementsOf(h).Discounts)}
-	ours := s.amountOf(s.timeline, billing.Discounted)
+// compare compares some invoices of an account. A cause that is given makes a difference
+// of them, whatever the amounts are.
+func (c *Comparison) compare(h *models.AccountHistory, invoice string, invoices []*models.Invoice, theirs models.Money, cause Cause, words string) {
+	var ours models.Money
+	var failures billing.Failures
+	failures.Attempt(h.Account.ID, func() {
+		s := subject{programme: c.programme, history: h, invoices: invoices, timeline: billing.Timeline(c.programme.EntitlementsOf(h).Discounts)}
+		if ours = s.amountOf(s.timeline, billing.Discounted); ours.Abs() > models.MaxAmount {
+			panic(fmt.Sprintf("it comes to %s, beyond any amount that is taken", ours))
+		}
+		if cause == "" && ours != theirs {
+			cause, words = s.explain(ours, theirs)
+		}
+	})
+	for _, f := range failures.Failed {
+		ours, cause, words = 0, NotCalculated, "what is owed cannot be calculated: "+f.Error
+	}
 	c.Theirs, c.Ours = c.Theirs.Add(theirs), c.Ours.Add(ours)
 	switch {
-	case ours == 0 && theirs == 0:
-	case ours == theirs:
+	case cause != "":
+		c.add(Difference{AccountID: h.Account.ID, InvoiceID: invoice, Theirs: theirs, Ours: ours, Cause: cause, Words: words})
+	case ours != 0:
 		c.Equal++
-	default:
-		d := Difference{AccountID: h.Account.ID, InvoiceID: invoice, Theirs: theirs, Ours: ours}
-		d.Cause, d.Words = s.explain(ours, theirs)
-		c.add(d)
 	}
 }
 

@@ -122,23 +122,7 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	if owed := found.NoticesOf(billing.NoticeShadowPackage); owed > 0 && !f.owed {
 		return negativeResult(fmt.Sprintf("%s of %s are not imported as given: import packages.csv first, or say --packages-still-owed if the older system has not given them", report.Quantity(owed, "package"), period))
 	}
-	unknown := 0
-	err = booked.EachKey(func(invoices []string, accounts []int64) error {
-		notInvoices, notAccounts, err := a.store.MarkBooked(ctx, period, invoices, accounts)
-		notBooked := func(format string, args ...any) {
-			if unknown++; unknown <= maxParkedShown {
-				fmt.Fprintf(a.out, format+": what the older system has given, %s, is not booked\n", args...)
-			}
-		}
-		for _, invoice := range notInvoices {
-			notBooked("%s is not an invoice of the period here", report.Printable(invoice), booked.OnInvoice(invoice))
-		}
-		for _, account := range notAccounts {
-			given, _ := booked.OnAccount(account)
-			notBooked("account %d has no invoice of the period here", account, given)
-		}
-		return err
-	})
+	err = booked.EachRow(func(rows []models.BookedRow) error { return a.store.MarkBooked(ctx, period, rows) })
 	if err != nil {
 		return err
 	}
@@ -146,17 +130,69 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	if err != nil {
 		return err
 	}
-	act.Reason = fmt.Sprintf("%s in %d rows, %d of them on nothing that is known here; %s", booked.Total, booked.Rows, unknown, act.Reason)
+	act.Reason = fmt.Sprintf("%s in %d rows, SHA-256 %s; %s", booked.Total, booked.Rows, booked.SHA256, act.Reason)
 	if err := a.store.RecordAct(ctx, act); err != nil {
 		return err
 	}
-	run, err := settler.Book(ctx, period, billing.Book(booked.OnInvoice, booked.OnAccount))
+	run, err := settler.Book(ctx, period, billing.Book(booked))
+	if err != nil {
+		return err
+	}
+	tally, err := a.store.TallyBooked(ctx, models.BookedFile{Period: period, RunID: run.ID, SHA256: booked.SHA256}, booked)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "booked in %s: %s given by the older system in %s; %s brought the ledger to that, %s together\n",
 		period, booked.Total, report.Quantity(booked.Rows, "row"), report.Quantity(run.Totals.Documents, "document"), run.Totals.Amount)
-	return nil
+	rows, err := a.store.NotBooked(ctx, period, maxParkedShown)
+	report.NotBookedTable(a.out, &tally, rows)
+	return err
+}
+
+func newBooked(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "booked PERIOD",
+		Short: "Show what an older system has given in a month, and what of it is not booked",
+		Long: `Shows the file that ` + "`referral close PERIOD --booked FILE`" + ` has booked last, and names the
+rows of it that the ledger does not hold, each with its reason. The exit status is 1 when there is one.`,
+		Args: oneArgument,
+	}
+	format := formatFlag(cmd, "table", "json", "csv")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		period, err := parsePeriod(args[0])
+		if err != nil {
+			return err
+		}
+		return onDatabase(cmd, p, readOnly, func(ctx context.Context, a *app) error {
+			files, err := a.store.BookedFiles(ctx, period)
+			if err != nil {
+				return err
+			}
+			if len(files) == 0 {
+				return negativeResult(fmt.Sprintf("no file of an older system is booked in %s", period))
+			}
+			rows, err := a.store.NotBooked(ctx, period, billing.MaxNamed)
+			if err != nil {
+				return err
+			}
+			switch *format {
+			case "json":
+				err = report.JSON(a.out, struct {
+					models.BookedFile
+					NotBookedRows []models.NotBooked `json:"not_booked_rows"`
+				}{files[0], rows})
+			case "csv":
+				err = report.NotBookedCSV(a.out, rows)
+			default:
+				report.BookedTable(a.out, &files[0], rows)
+			}
+			if n := files[0].NotBooked; err == nil && n > 0 {
+				err = negativeResult(fmt.Sprintf("not booked in %s: %s", period, report.Quantity(n, "row")))
+			}
+			return err
+		})
+	}
+	return cmd
 }
 
 func (a *app) closePeriod(ctx context.Context, s models.Signature) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -67,25 +69,55 @@ func (a *app) compare(ctx context.Context, period models.Period, booked *adoptio
 	if err != nil {
 		return nil, err
 	}
-	// What is left concerns accounts that do not take part in the programme, or none.
-	compared := map[int64]bool{}
-	err = booked.EachRest(func(invoice string, account int64, given models.Money) error {
-		if invoice != "" {
-			if account, _, err = a.store.InvoiceOwner(ctx, invoice); err != nil {
-				return err
-			}
+	// What is left concerns accounts that do not take part in the programme, other months, or
+	// nothing that is known.
+	err = booked.EachRest(func(rest []adoption.Rest) error { return a.compareRest(ctx, c, rest) })
+	return c.Close(), err
+}
+
+// compareRest compares what no account of the programme has answered for.
+func (a *app) compareRest(ctx context.Context, c *comparison.Comparison, rest []adoption.Rest) error {
+	var invoices []string
+	for i := range rest {
+		if rest[i].InvoiceID != "" {
+			invoices = append(invoices, rest[i].InvoiceID)
 		}
-		history, found, err := a.store.AccountHistory(ctx, account)
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			c.NotKnown(account, invoice, given)
-		case !compared[account]:
-			compared[account] = true
-			c.Account(&history)
+	}
+	owners, err := a.store.InvoiceOwners(ctx, invoices)
+	if err != nil {
+		return err
+	}
+	byInvoice, byAccount := map[string]*adoption.Rest{}, map[int64]*adoption.Rest{}
+	accounts := map[int64]bool{}
+	for i := range rest {
+		r := &rest[i]
+		if r.InvoiceID == "" {
+			byAccount[r.AccountID] = r
+		} else {
+			r.AccountID = owners[r.InvoiceID]
+			byInvoice[r.InvoiceID] = r
+		}
+		if r.AccountID != 0 {
+			accounts[r.AccountID] = true
+		}
+	}
+	// An account that was compared already has answered for its invoices of the month.
+	err = a.store.ForTheseAccounts(ctx, c.Period, slices.Collect(maps.Keys(accounts)), func(h *models.AccountHistory) error {
+		r := byAccount[h.Account.ID]
+		left := r != nil && !r.Asked()
+		for _, inv := range c.Invoices(h) {
+			r := byInvoice[inv.ID]
+			left = left || r != nil && !r.Asked()
+		}
+		if left {
+			c.Account(h)
 		}
 		return nil
 	})
-	return c.Close(), err
+	for i := range rest {
+		if r := &rest[i]; err == nil && !r.Asked() {
+			c.NotCompared(r.AccountID, r.InvoiceID, r.Given)
+		}
+	}
+	return err
 }

@@ -48,6 +48,7 @@ var looking = map[string]struct {
 	"referral accept-code":          {uses: [][]string{{"accept-code", "885", "QQQQQQQQQ", "--on", "2026-04-10", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}, {"audit", "verify", "--period", "2026-04"}}},
 	"referral compare":              {uses: [][]string{{"compare", "2026-04", "--file", "testdata/old.csv"}, {"compare", "2026-05", "--file", "testdata/old.csv", "--format", "json"}, {"compare", "2026-04", "--file", "testdata/old.csv", "--format", "csv"}}},
+	"referral booked":               {uses: [][]string{{"booked", "2026-04"}, {"booked", "2026-04", "--format", "json"}, {"booked", "2026-05", "--format", "csv"}}},
 	"referral privacy export":       {writes: "that the data were handed out"},
 	"referral privacy due":          {uses: [][]string{{"privacy", "due"}, {"privacy", "due", "--format", "json"}}},
 	"referral privacy erase":        {writes: "the data of an account"},
