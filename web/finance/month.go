@@ -29,6 +29,10 @@ type Month struct {
 	Change  *Change                      // against the month before; nil when one of them has not been reconciled
 }
 
+// CauseInvoices is the cause of a change that no other explains: invoices have grown,
+// shrunk or come.
+const CauseInvoices = "invoices"
+
 // Change is by how much the discounts that the facts give differ from those of the month
 // before, and why. Causes and Invoices come to the difference of Now and Before.
 type Change struct {

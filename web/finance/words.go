@@ -53,6 +53,7 @@ var states = map[any]status{
 	models.Invitee: {"Новый клиент", ""},
 	models.Inviter: {"За приведенных клиентов", ""},
 	models.Agreed:  {"По отдельной договоренности", ""},
+	CauseInvoices:  {"Счета выросли, уменьшились или появились", ""},
 	// The kinds of control totals.
 	"invitee":     {"Новый клиент", ""},
 	"inviter":     {"За приведенных клиентов", ""},

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 	"referral/web/finance"
 )
 
-// Formats is what the register and a report can be written as.
-var Formats = []string{"xlsx", "csv", "csv-excel"}
+// Formats is what a [List] and tables can be written as.
+var Formats = []string{"xlsx", "csv", "csv-excel", "json"}
 
 // ContentType is the media type of a format.
 func ContentType(format string) string {
@@ -46,8 +47,22 @@ func Extension(format string) string {
 // state is a state or a reason: in words for people, as it is written for programs.
 type state struct{ value any }
 
-// column is a column of a list. A value is text, a state, models.Money, a time or a
-// whole number.
+// ID is the number of an account or of something else: text for people, so that no
+// spreadsheet adds it up, and a number for programs. 0 is one that is not known.
+func ID(number int64) any {
+	if number == 0 {
+		return nil
+	}
+	return id(number)
+}
+
+type id int64
+
+// Text is the number as it is shown.
+func (n id) Text() string { return strconv.FormatInt(int64(n), 10) }
+
+// column is a column of a list. A value is text, a state, an id, models.Money, a time, a
+// whole number, or nil when it is not known.
 type column struct {
 	head  string
 	width float64
@@ -122,6 +137,8 @@ func (c *csvWriter) cell(value any) string {
 		return v.In(c.zone).Format(time.RFC3339)
 	case string:
 		return c.text(v)
+	case id:
+		return c.text(v.Text())
 	case nil:
 		return ""
 	}
@@ -295,6 +312,8 @@ func (b *workbook) cell(column int, value any) any {
 		return finance.Words(v.value)
 	case string:
 		return excelize.Cell{StyleID: b.styles.text, Value: v}
+	case id:
+		return excelize.Cell{StyleID: b.styles.text, Value: v.Text()}
 	}
 	return value
 }
@@ -338,14 +357,11 @@ func (b *workbook) close() error {
 	return nil
 }
 
-// ListFormats is what a [List] can be written as.
-var ListFormats = append(slices.Clone(Formats), "json")
-
-// Column is a column of a [List]. The key of an amount ends in _minor.
+// Column is a column of a [List] or a [Table]. The key of an amount ends in _minor.
 type Column struct {
-	Head  string // for people, in Russian
-	Key   string // for programs, in snake_case
-	Width float64
+	Head  string  // for people, in Russian
+	Key   string  // for programs, in snake_case
+	Width float64 // 0 in a Table, which takes that of its texts
 }
 
 // List is a list that is handed over row by row.
@@ -354,11 +370,11 @@ type List struct {
 	Columns []Column
 	Totals  bool // a spreadsheet sums its amounts up, which are of one kind
 	// Each hands every row to a function, and ends with its first error. A value is text,
-	// a State, models.Money, a time, a whole number, or nil when it is not known.
+	// a State, an ID, models.Money, a time, a whole number, or nil when it is not known.
 	Each func(row func(values ...any) error) error
 }
 
-// Write writes the list in one of [ListFormats]. Times are in zone.
+// Write writes the list in one of [Formats]. Times are in zone.
 func (l *List) Write(w io.Writer, format string, zone *time.Location) error {
 	out, err := l.writer(w, format, zone)
 	if err != nil {
@@ -432,6 +448,8 @@ func (j *jsonWriter) value(value any) any {
 		return int64(v)
 	case state:
 		return fmt.Sprint(v.value)
+	case id:
+		return int64(v)
 	case time.Time:
 		if v.IsZero() {
 			return nil

@@ -151,7 +151,7 @@ func TestListFails(t *testing.T) {
 	list := List{Title: "Список", Columns: []Column{{Head: "Кто", Key: "who", Width: 10}}, Each: func(row func(values ...any) error) error {
 		return errors.Join(row("x"), gone)
 	}}
-	for _, format := range ListFormats {
+	for _, format := range Formats {
 		if err := list.Write(&bytes.Buffer{}, format, time.UTC); !errors.Is(err, gone) {
 			t.Errorf("%s: %v", format, err)
 		}

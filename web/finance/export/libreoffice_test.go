@@ -120,8 +120,8 @@ func TestLibreOfficeOpensAReport(t *testing.T) {
 	t.Parallel()
 	var file bytes.Buffer
 	err := Tables(&file, "xlsx", []Table{
-		{Title: "Всего", Columns: []string{"За что", "Сумма"}, Rows: [][]any{{State(models.Inviter), models.Money(-141999)}, {State(models.Invitee), models.Money(-4)}}, Totals: true},
-		{Title: "Расхождения", Columns: []string{"Счет", "Есть"}, Rows: [][]any{{"0077", models.Money(-5)}}},
+		{Title: "Всего", Columns: []Column{{Head: "За что"}, {Head: "Сумма"}}, Rows: [][]any{{State(models.Inviter), models.Money(-141999)}, {State(models.Invitee), models.Money(-4)}}, Totals: true},
+		{Title: "Расхождения", Columns: []Column{{Head: "Счет"}, {Head: "Есть"}}, Rows: [][]any{{"0077", models.Money(-5)}}},
 	}, time.UTC)
 	if err != nil {
 		t.Fatal(err)

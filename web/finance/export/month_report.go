@@ -36,16 +36,26 @@ func signature(r *monthreport.Report, digest string) Table {
 		{"Сверка", r.ReconciledAt}, {"Последний расчет", r.LastRun}, {"Клиентов", r.Accounts}, {"Счетов", r.Invoices}, {"Документов", r.Documents},
 		{"Пакетов", r.Packages}, {"Расхождений", r.BreakCount}, {"Программа", r.Program}, {"Условия", r.TermsDigest}, {"SHA-256 отчета", digest},
 	}...)
-	return Table{Title: "Подпись", Columns: []string{"Что", "Значение"}, Rows: rows}
+	return Table{Title: "Подпись", Columns: headed("Что", "Значение"), Rows: rows}
 }
 
 var stages = []string{"Положено", "Проведено", "Передано", "Проведено биллингом", "Списано"}
 
-func controlColumns(first ...string) []string {
+func controlColumns(first ...string) []Column {
 	for _, stage := range stages {
 		first = append(first, stage+", число", stage)
 	}
-	return first
+	return headed(first...)
+}
+
+// headed is columns of a report that is never written as JSON: a signed report has a
+// canonical form.
+func headed(names ...string) []Column {
+	columns := make([]Column, len(names))
+	for i, name := range names {
+		columns[i].Head = name
+	}
+	return columns
 }
 
 func control(row []any, c *monthreport.Control) []any {
@@ -72,7 +82,7 @@ func services(r *monthreport.Report) Table {
 }
 
 func elsewhere(title, month string, list []monthreport.Elsewhere) Table {
-	t := Table{Title: title, Columns: []string{month, "Документов", "Сумма", "Пакетов"}, Totals: true}
+	t := Table{Title: title, Columns: headed(month, "Документов", "Сумма", "Пакетов"), Totals: true}
 	for _, e := range list {
 		t.Rows = append(t.Rows, []any{e.Period.String(), e.Documents, e.Amount, e.Packages})
 	}
@@ -80,7 +90,7 @@ func elsewhere(title, month string, list []monthreport.Elsewhere) Table {
 }
 
 func steps(r *monthreport.Report) Table {
-	t := Table{Title: "Ступени в последний день", Columns: []string{"За что", "Ступень", "Процент", "Клиентов"}}
+	t := Table{Title: "Ступени в последний день", Columns: headed("За что", "Ступень", "Процент", "Клиентов")}
 	for _, s := range r.Steps {
 		t.Rows = append(t.Rows, []any{State(s.Kind), s.Step, s.Percent, s.Accounts})
 	}
@@ -88,28 +98,21 @@ func steps(r *monthreport.Report) Table {
 }
 
 func received(r *monthreport.Report) Table {
-	return Table{Title: "Положено и получено", Columns: []string{"Что", "Клиентов", "Сумма"}, Rows: [][]any{
+	return Table{Title: "Положено и получено", Columns: headed("Что", "Клиентов", "Сумма"), Rows: [][]any{
 		{"Положено, но не получено", r.Lacking.Count, r.Lacking.Amount}, {"Получено, но не положено", r.Excess.Count, r.Excess.Amount},
 	}}
 }
 
 func breaks(r *monthreport.Report) Table {
-	t := Table{Title: "Расхождения", Columns: []string{"Что не сходится", "Клиент", "Счет", "Документ", "Должно быть", "Есть", "Подробно"}}
+	t := Table{Title: "Расхождения", Columns: headed("Что не сходится", "Клиент", "Счет", "Документ", "Должно быть", "Есть", "Подробно")}
 	for _, b := range r.Breaks {
-		t.Rows = append(t.Rows, []any{finance.BreakWords(b.Kind).What, account(b.AccountID), b.InvoiceID, b.DocumentID, b.Expected, b.Actual, b.Detail})
+		t.Rows = append(t.Rows, []any{finance.BreakWords(b.Kind).What, ID(b.AccountID), b.InvoiceID, b.DocumentID, b.Expected, b.Actual, b.Detail})
 	}
 	return t
 }
 
-func account(id int64) any {
-	if id == 0 {
-		return ""
-	}
-	return id
-}
-
 func waiting(r *monthreport.Report) Table {
-	t := Table{Title: "Что ждет", Columns: []string{"Что", "О чем", "Число", "Сумма"}}
+	t := Table{Title: "Что ждет", Columns: headed("Что", "О чем", "Число", "Сумма")}
 	if r.Waiting.Stale > 0 {
 		t.Rows = append(t.Rows, []any{"Клиенты с поздними данными", "", r.Waiting.Stale, models.Money(0)})
 	}
@@ -127,7 +130,7 @@ func waiting(r *monthreport.Report) Table {
 
 func register(r *monthreport.Report) Table {
 	g := &r.Register
-	return Table{Title: "Реестр месяца", Columns: []string{"Что", "Число", "Сумма или SMS", "SHA-256 списка"}, Rows: [][]any{
+	return Table{Title: "Реестр месяца", Columns: headed("Что", "Число", "Сумма или SMS", "SHA-256 списка"), Rows: [][]any{
 		{"Документы", g.Documents, g.Amount, g.DocumentsSHA256}, {"Пакеты SMS", g.Packages, g.SMS, g.PackagesSHA256},
 	}}
 }

@@ -1,8 +1,6 @@
 package export
 
 import (
-	"strconv"
-
 	"referral/billing"
 	"referral/models"
 )
@@ -21,7 +19,7 @@ func Register(posted models.Period, each func(see func(*models.RegisterEntry) er
 		Title: "Реестр " + posted.String(), Columns: registerColumns, Totals: true,
 		Each: func(row func(values ...any) error) error {
 			return each(func(e *models.RegisterEntry) error {
-				return row(strconv.FormatInt(e.AccountID, 10), e.Name, e.TaxID, e.InvoiceID, e.Sequence, e.DocumentID.String(), e.Period.String(), e.PostingPeriod.String(),
+				return row(ID(e.AccountID), e.Name, e.TaxID, e.InvoiceID, e.Sequence, e.DocumentID.String(), e.Period.String(), e.PostingPeriod.String(),
 					state{e.Reason}, e.Currency, e.Amount, e.PostedAt, state{billing.RegisterState(e)}, e.AnsweredAt)
 			})
 		},

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -10,10 +11,11 @@ import (
 )
 
 // Table is a table of a report: on a page, on a sheet of a workbook, or a part of a CSV
-// file. A value is text, a State, models.Money, a time or a whole number.
+// file. A value is as in a [List].
 type Table struct {
 	Title   string // at most 31 characters, as the name of a sheet
-	Columns []string
+	Key     string // for programs; empty in a report that is never written as JSON
+	Columns []Column
 	Rows    [][]any
 	Totals  bool // a spreadsheet sums its amounts up
 }
@@ -35,17 +37,21 @@ func State(value any) any { return state{value} }
 // Text is the state in words.
 func (s state) Text() string { return finance.Words(s.value) }
 
-// Tables writes a report. In CSV each row begins with the title of its table.
+// Tables writes a report. In CSV each row begins with the title of its table; JSON is an
+// object of lists, by the keys of the tables.
 func Tables(w io.Writer, format string, tables []Table, zone *time.Location) error {
-	if format == "xlsx" {
+	switch format {
+	case "xlsx":
 		return writeBook(w, tables, zone)
+	case "json":
+		return writeJSON(w, tables, zone)
 	}
 	out, err := newCSV(w, format == "csv-excel", nil, zone)
 	if err != nil {
 		return err
 	}
 	for _, t := range tables {
-		if err := out.row(append([]any{t.Title}, texts(t.Columns)...)); err != nil {
+		if err := out.row(append([]any{t.Title}, heads(t.Columns)...)); err != nil {
 			return err
 		}
 		for _, row := range t.Rows {
@@ -57,20 +63,44 @@ func Tables(w io.Writer, format string, tables []Table, zone *time.Location) err
 	return out.close()
 }
 
-func texts(list []string) []any {
-	values := make([]any, len(list))
-	for i := range list {
-		values[i] = list[i]
+func heads(columns []Column) []any {
+	values := make([]any, len(columns))
+	for i := range columns {
+		values[i] = columns[i].Head
 	}
 	return values
+}
+
+func writeJSON(w io.Writer, tables []Table, zone *time.Location) error {
+	before := "{"
+	for _, t := range tables {
+		if _, err := fmt.Fprintf(w, "%s%q:", before, t.Key); err != nil {
+			return fmt.Errorf("writing JSON: %w", err)
+		}
+		out, err := newJSON(w, t.Columns, zone)
+		if err != nil {
+			return err
+		}
+		for _, row := range t.Rows {
+			if err := out.row(row); err != nil {
+				return err
+			}
+		}
+		if err := out.close(); err != nil {
+			return err
+		}
+		before = ","
+	}
+	_, err := io.WriteString(w, "}\n")
+	return err
 }
 
 func writeBook(w io.Writer, tables []Table, zone *time.Location) error {
 	var book *workbook
 	for _, t := range tables {
 		columns := make([]column, len(t.Columns))
-		for i, head := range t.Columns {
-			columns[i] = column{head, widthOf(&t, i)}
+		for i := range t.Columns {
+			columns[i] = column{t.Columns[i].Head, widthOf(&t, i)}
 		}
 		var err error
 		if book == nil {
@@ -93,7 +123,7 @@ func writeBook(w io.Writer, tables []Table, zone *time.Location) error {
 
 // widthOf makes a column as wide as its longest text, within limits.
 func widthOf(t *Table, i int) float64 {
-	width := max(14, min(len([]rune(t.Columns[i])), 20))
+	width := max(14, min(len([]rune(t.Columns[i].Head)), 20))
 	for _, row := range t.Rows {
 		if text, ok := row[i].(string); ok {
 			width = max(width, len([]rune(text))+2)

@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"referral/internal/ru"
@@ -20,8 +20,8 @@ import (
 )
 
 // exportLinks leads to a page's tables as files. The query is that of the page.
-func exportLinks(path string, query url.Values, formats []string) (links []exportLink) {
-	for _, format := range formats {
+func exportLinks(path string, query url.Values) (links []exportLink) {
+	for _, format := range export.Formats {
 		asked := url.Values{"format": {format}}
 		for name, values := range query {
 			asked[name] = values
@@ -50,7 +50,7 @@ func (p *Pages) writeTables(w http.ResponseWriter, r *http.Request, name string,
 func (p *Pages) exportList(open func(ctx context.Context, r *http.Request) (list export.List, name string, err error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
 		format := r.URL.Query().Get("format")
-		if !slices.Contains(export.ListFormats, format) {
+		if !slices.Contains(export.Formats, format) {
 			return errNotFound
 		}
 		ctx, cancel := longRequest(w, r)
@@ -83,7 +83,7 @@ func knownFormat(r *http.Request) bool {
 // step is a step of the ladder as a value of a table; a new client's discount has none.
 func step(n int) any {
 	if n == 0 {
-		return ""
+		return nil
 	}
 	return n
 }
@@ -100,11 +100,11 @@ func (p *Pages) exportLiabilities(w http.ResponseWriter, r *http.Request, _ mode
 	if err != nil {
 		return err
 	}
-	ahead := export.Table{Title: "Прогноз", Columns: []string{"За что", "Ступень"}, Totals: true}
+	ahead := export.Table{Title: "Прогноз", Key: "forecast", Columns: []export.Column{{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}}, Totals: true}
 	for _, month := range l.Months {
-		ahead.Columns = append(ahead.Columns, month.String())
+		ahead.Columns = append(ahead.Columns, export.Column{Head: month.String(), Key: month.String() + "_minor"})
 	}
-	ahead.Columns = append(ahead.Columns, "Всего")
+	ahead.Columns = append(ahead.Columns, export.Column{Head: "Всего", Key: "sum_minor"})
 	for _, row := range l.Rows {
 		values := []any{export.State(row.Kind), step(row.Step)}
 		for _, amount := range row.Amounts {
@@ -112,18 +112,18 @@ func (p *Pages) exportLiabilities(w http.ResponseWriter, r *http.Request, _ mode
 		}
 		ahead.Rows = append(ahead.Rows, append(values, row.Sum))
 	}
-	past := export.Table{Title: "Ожидали и вышло", Columns: []string{"Месяц"}}
+	past := export.Table{Title: "Ожидали и вышло", Key: "past", Columns: []export.Column{{Head: "Месяц", Key: "period"}}}
 	for _, lead := range finance.ForecastLeads {
-		past.Columns = append(past.Columns, "Ожидали за "+ru.Months.Count(lead))
+		past.Columns = append(past.Columns, export.Column{Head: "Ожидали за " + ru.Months.Count(lead), Key: fmt.Sprintf("expected_%d_before_minor", lead)})
 	}
-	past.Columns = append(past.Columns, "Вышло")
+	past.Columns = append(past.Columns, export.Column{Head: "Вышло", Key: "actual_minor"})
 	for _, cost := range l.Past {
 		values := []any{cost.Month.String()}
 		for _, e := range cost.Expected {
 			if e.Known {
 				values = append(values, e.Amount)
 			} else {
-				values = append(values, "")
+				values = append(values, nil)
 			}
 		}
 		past.Rows = append(past.Rows, append(values, cost.Actual))
@@ -140,8 +140,12 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 	if err != nil {
 		return err
 	}
-	list := export.Table{Title: "Подозрения", Columns: []string{"Подозрение", "Признаки", "Клиентов", "Проведено скидок", "Ожидается за год", "Найдено", "Посмотрел", "Когда", "Что выяснили"}}
-	referrals := export.Table{Title: "Приведения", Columns: []string{"Подозрение", "Код введен", "Пригласил", "Название", "Новый клиент", "Название нового клиента"}}
+	list := export.Table{Title: "Подозрения", Key: "suspicions", Columns: []export.Column{
+		{Head: "Подозрение", Key: "suspicion"}, {Head: "Признаки", Key: "signs"}, {Head: "Клиентов", Key: "clients"}, {Head: "Проведено скидок", Key: "posted_minor"}, {Head: "Ожидается за год", Key: "ahead_minor"}, {Head: "Найдено", Key: "found_at"}, {Head: "Посмотрел", Key: "seen_by"}, {Head: "Когда", Key: "seen_at"}, {Head: "Что выяснили", Key: "note"},
+	}}
+	referrals := export.Table{Title: "Приведения", Key: "referrals", Columns: []export.Column{
+		{Head: "Подозрение", Key: "suspicion"}, {Head: "Код введен", Key: "activated_at"}, {Head: "Пригласил", Key: "inviter_id"}, {Head: "Название", Key: "inviter_name"}, {Head: "Новый клиент", Key: "invitee_id"}, {Head: "Название нового клиента", Key: "invitee_name"},
+	}}
 	for i := range found.List {
 		s := &found.List[i]
 		id := hex.EncodeToString(s.Fingerprint[:8])
@@ -156,8 +160,8 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 		list.Rows = append(list.Rows, []any{id, strings.Join(signs, ", "), len(s.Members()), s.Posted, s.Ahead, s.FoundAt, seen.Who, seen.At, seen.Note})
 		for _, referral := range s.Referrals {
 			referrals.Rows = append(referrals.Rows, []any{
-				id, referral.ActivatedAt, strconv.FormatInt(referral.InviterID, 10), found.Names[referral.InviterID],
-				strconv.FormatInt(referral.InviteeID, 10), found.Names[referral.InviteeID],
+				id, referral.ActivatedAt, export.ID(referral.InviterID), found.Names[referral.InviterID],
+				export.ID(referral.InviteeID), found.Names[referral.InviteeID],
 			})
 		}
 	}
@@ -173,19 +177,25 @@ func (p *Pages) exportWhatIf(w http.ResponseWriter, r *http.Request, _ models.St
 	if err != nil {
 		return err
 	}
-	months := export.Table{Title: "По месяцам", Columns: []string{"Месяц", "Нынешние условия", "Новые условия", "Разница", "Клиентов, у которых иначе", "Пакетов сейчас", "Пакетов стало бы"}, Totals: true}
+	months := export.Table{Title: "По месяцам", Key: "months", Columns: []export.Column{
+		{Head: "Месяц", Key: "period"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"}, {Head: "Клиентов, у которых иначе", Key: "affected"}, {Head: "Пакетов сейчас", Key: "packages_now"}, {Head: "Пакетов стало бы", Key: "packages_then"},
+	}, Totals: true}
 	for _, m := range o.Found.Months {
 		months.Rows = append(months.Rows, []any{m.Period.String(), m.Discounts.Present, m.Discounts.Other, m.Discounts.Difference(), m.Affected, m.Packages[0], m.Packages[1]})
 	}
-	steps := export.Table{Title: "По ступеням", Columns: []string{"За что", "Ступень", "Нынешние условия", "Новые условия", "Разница"}, Totals: true}
+	steps := export.Table{Title: "По ступеням", Key: "steps", Columns: []export.Column{
+		{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"},
+	}, Totals: true}
 	for _, s := range o.Found.Steps {
 		steps.Rows = append(steps.Rows, []any{export.State(s.Kind), step(s.Step), s.Present, s.Other, s.Difference()})
 	}
-	bands := export.Table{Title: "По начислениям", Columns: []string{"Начислено от", "до", "Клиентов со счетом", "Из них иначе", "Нынешние условия", "Новые условия", "Разница"}}
+	bands := export.Table{Title: "По начислениям", Key: "bands", Columns: []export.Column{
+		{Head: "Начислено от", Key: "from_minor"}, {Head: "до", Key: "to_minor"}, {Head: "Клиентов со счетом", Key: "invoiced"}, {Head: "Из них иначе", Key: "affected"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"},
+	}}
 	for _, b := range o.Found.Bands {
 		to := any(b.To)
 		if b.To == 0 {
-			to = ""
+			to = nil
 		}
 		bands.Rows = append(bands.Rows, []any{b.From, to, b.Invoiced, b.Affected, b.Present, b.Other, b.Difference()})
 	}

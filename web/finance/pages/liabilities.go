@@ -9,7 +9,6 @@ import (
 	"referral/models"
 	"referral/web/chart"
 	"referral/web/finance"
-	"referral/web/finance/export"
 )
 
 type liabilitiesView struct {
@@ -37,7 +36,7 @@ func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Sta
 	if err != nil {
 		return err
 	}
-	v := liabilitiesView{Liabilities: l, Made: made, Exports: exportLinks(pathLiabilities, nil, export.Formats)}
+	v := liabilitiesView{Liabilities: l, Made: made, Exports: exportLinks(pathLiabilities, nil)}
 	highest := models.Money(0)
 	for _, sum := range l.Totals {
 		highest = max(highest, -sum)

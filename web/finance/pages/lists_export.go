@@ -20,28 +20,38 @@ func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Sta
 	if err != nil {
 		return err
 	}
-	rejected := export.Table{Title: "Отклонено биллингом", Columns: []string{"Отклонен", "Клиент", "Счет", "Месяц", "Сумма", "SMS", "Причина", "Документ"}}
+	rejected := export.Table{Title: "Отклонено биллингом", Key: "rejected", Columns: []export.Column{
+		{Head: "Отклонен", Key: "rejected_at"}, {Head: "Клиент", Key: "account_id"}, {Head: "Счет", Key: "invoice_id"}, {Head: "Месяц", Key: "period"}, {Head: "Сумма", Key: "amount_minor"}, {Head: "SMS", Key: "sms"}, {Head: "Причина", Key: "reason"}, {Head: "Документ", Key: "document_id"},
+	}}
 	for i := range q.Rejected {
 		d := &q.Rejected[i]
-		rejected.Rows = append(rejected.Rows, []any{d.RejectedAt, fmt.Sprint(d.AccountID), d.InvoiceID, d.Period.String(), d.Amount, d.SMS, d.Reason, d.DocumentID.String()})
+		rejected.Rows = append(rejected.Rows, []any{d.RejectedAt, export.ID(d.AccountID), d.InvoiceID, d.Period.String(), d.Amount, d.SMS, d.Reason, d.DocumentID.String()})
 	}
-	parked := export.Table{Title: "Не рассчитано", Columns: []string{"Месяц", "Клиент", "Счет", "Причина", "Ждет с"}}
+	parked := export.Table{Title: "Не рассчитано", Key: "parked", Columns: []export.Column{
+		{Head: "Месяц", Key: "period"}, {Head: "Клиент", Key: "account_id"}, {Head: "Счет", Key: "invoice_id"}, {Head: "Причина", Key: "error"}, {Head: "Ждет с", Key: "parked_at"},
+	}}
 	for _, k := range q.Parked {
-		parked.Rows = append(parked.Rows, []any{k.Period.String(), fmt.Sprint(k.AccountID), k.InvoiceID, k.Error, k.Since})
+		parked.Rows = append(parked.Rows, []any{k.Period.String(), export.ID(k.AccountID), k.InvoiceID, k.Error, k.Since})
 	}
-	held := export.Table{Title: "Услуг нет в условиях", Columns: []string{"Услуга", "Строк счетов", "На сумму"}}
+	held := export.Table{Title: "Услуг нет в условиях", Key: "held", Columns: []export.Column{
+		{Head: "Услуга", Key: "service"}, {Head: "Строк счетов", Key: "lines"}, {Head: "На сумму", Key: "amount_minor"},
+	}}
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
 		held.Rows = append(held.Rows, []any{service, q.Held[service].Count, q.Held[service].Amount})
 	}
-	packages := export.Table{Title: "Пакеты месяцев без счетов", Columns: []string{"Месяц", "Пакетов"}}
+	packages := export.Table{Title: "Пакеты месяцев без счетов", Key: "packages", Columns: []export.Column{
+		{Head: "Месяц", Key: "period"}, {Head: "Пакетов", Key: "packages"},
+	}}
 	for _, month := range slices.Sorted(maps.Keys(q.Packages)) {
 		packages.Rows = append(packages.Rows, []any{month.String(), q.Packages[month]})
 	}
-	letters := export.Table{Title: "Сообщения не учтены", Columns: []string{"№", "Отложено", "Тема", "Раздел", "Номер", "Событие", "Причина", "Подробно"}}
+	letters := export.Table{Title: "Сообщения не учтены", Key: "dead_letters", Columns: []export.Column{
+		{Head: "№", Key: "id"}, {Head: "Отложено", Key: "set_aside_at"}, {Head: "Тема", Key: "topic"}, {Head: "Раздел", Key: "partition"}, {Head: "Номер", Key: "offset"}, {Head: "Событие", Key: "event"}, {Head: "Причина", Key: "reason"}, {Head: "Подробно", Key: "detail"},
+	}}
 	for i := range q.DeadLetters {
 		d := &q.DeadLetters[i]
 		from := d.Message.Origin
-		letters.Rows = append(letters.Rows, []any{fmt.Sprint(d.ID), d.At, from.Topic, from.Partition, from.Offset, d.Type, export.State(d.Err.Reason), d.Err.Detail})
+		letters.Rows = append(letters.Rows, []any{export.ID(d.ID), d.At, from.Topic, from.Partition, from.Offset, d.Type, export.State(d.Err.Reason), d.Err.Detail})
 	}
 	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, held, packages, letters})
 }
@@ -93,7 +103,7 @@ func (p *Pages) foundList(ctx context.Context, r *http.Request) (export.List, st
 		Each: func(row func(values ...any) error) error {
 			for i := range found {
 				f := &found[i]
-				if err := row(f.AccountID, f.Name, f.TaxID, f.Code, f.RegisteredAt, f.InvoiceID); err != nil {
+				if err := row(export.ID(f.AccountID), f.Name, f.TaxID, f.Code, f.RegisteredAt, f.InvoiceID); err != nil {
 					return err
 				}
 			}
@@ -111,20 +121,28 @@ func (p *Pages) exportClient(w http.ResponseWriter, r *http.Request, _ models.St
 	if err != nil {
 		return err
 	}
-	ladder := export.Table{Title: "Ступени", Columns: []string{"День", "Новый клиент", "Ступень", "Процент", "Конец", "SMS"}}
+	ladder := export.Table{Title: "Ступени", Key: "ladder", Columns: []export.Column{
+		{Head: "День", Key: "on"}, {Head: "Новый клиент", Key: "invitee_id"}, {Head: "Ступень", Key: "step"}, {Head: "Процент", Key: "percent"}, {Head: "Конец", Key: "ends_on"}, {Head: "SMS", Key: "sms"},
+	}}
 	for _, s := range client.Why.Ladder {
-		ladder.Rows = append(ladder.Rows, []any{s.On.String(), fmt.Sprint(s.InviteeID), s.Step, s.Percent, s.End.String(), s.SMS})
+		ladder.Rows = append(ladder.Rows, []any{s.On.String(), export.ID(s.InviteeID), s.Step, s.Percent, s.End.String(), s.SMS})
 	}
-	discounts := export.Table{Title: "Скидки по дням", Columns: []string{"За что", "Ступень", "С", "До", "Процент"}}
+	discounts := export.Table{Title: "Скидки по дням", Key: "discounts", Columns: []export.Column{
+		{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}, {Head: "С", Key: "from"}, {Head: "До", Key: "to"}, {Head: "Процент", Key: "percent"},
+	}}
 	for _, d := range client.Why.Discounts {
 		discounts.Rows = append(discounts.Rows, []any{export.State(d.Kind), step(d.Step), d.From.String(), d.To.String(), d.Percent})
 	}
-	packages := export.Table{Title: "Пакеты SMS", Columns: []string{"Документ", "SMS", "Заработан", "Месяц", "Состояние"}}
+	packages := export.Table{Title: "Пакеты SMS", Key: "packages", Columns: []export.Column{
+		{Head: "Документ", Key: "package_id"}, {Head: "SMS", Key: "sms"}, {Head: "Заработан", Key: "earned_on"}, {Head: "Месяц", Key: "period"}, {Head: "Состояние", Key: "state"},
+	}}
 	for i := range client.Why.Packages {
 		k := &client.Why.Packages[i]
 		packages.Rows = append(packages.Rows, []any{k.PackageID.String(), k.SMS, k.EarnedOn.String(), k.Period.String(), export.State(k.State)})
 	}
-	invoices := export.Table{Title: "Счета", Columns: []string{"Счет", "Месяц", "Валюта", "Начислено", "Скидка по расчету", "Проведено", "Отклонено", "Списано", "Будет проведено"}, Totals: true}
+	invoices := export.Table{Title: "Счета", Key: "invoices", Columns: []export.Column{
+		{Head: "Счет", Key: "invoice_id"}, {Head: "Месяц", Key: "period"}, {Head: "Валюта", Key: "currency"}, {Head: "Начислено", Key: "charged_minor"}, {Head: "Скидка по расчету", Key: "wanted_minor"}, {Head: "Проведено", Key: "posted_minor"}, {Head: "Отклонено", Key: "rejected_minor"}, {Head: "Списано", Key: "written_off_minor"}, {Head: "Будет проведено", Key: "difference_minor"},
+	}, Totals: true}
 	for i := range client.Why.Invoices {
 		s := &client.Why.Invoices[i]
 		invoices.Rows = append(invoices.Rows, []any{s.InvoiceID, s.Period.String(), s.Currency, s.Charged, s.Wanted, s.Posted, s.Rejected, s.WrittenOff, s.Difference})

@@ -30,6 +30,7 @@ const (
 type monthView struct {
 	finance.Month
 
+	Path        string
 	State       any
 	Waiting     []string
 	Breaks      []breakRow
@@ -89,7 +90,7 @@ func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) er
 	if !found {
 		return errNotFound
 	}
-	v := monthView{Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
+	v := monthView{Path: finance.MonthPath(period), Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
 	v.addChecked(skip)
 	if month.State == models.PeriodClosed {
 		if err := p.addSignature(r, &v); err != nil {
@@ -131,7 +132,7 @@ func (v *monthView) addCauses() {
 	if v.Change == nil {
 		return
 	}
-	rows := []causeRow{{Words: "Счета выросли, уменьшились или появились", Amount: v.Change.Invoices}}
+	rows := []causeRow{{Words: finance.Words(finance.CauseInvoices), Amount: v.Change.Invoices}}
 	for _, c := range v.Change.Causes {
 		rows = append(rows, causeRow{Words: finance.Words(c.Cause), Accounts: c.Accounts, Amount: c.Amount})
 	}
@@ -183,7 +184,7 @@ type reportView struct {
 }
 
 // reportFormats is what a signed report can be taken away as, besides being printed.
-var reportFormats = append(slices.Clone(export.Formats), "html", "json")
+var reportFormats = append(slices.Clone(export.Formats), "html")
 
 func (p *Pages) readReport(r *http.Request) (v reportView, err error) {
 	period, err := periodOf(r)
@@ -260,7 +261,7 @@ func (p *Pages) cell(value any) string {
 	case interface{ Text() string }:
 		return v.Text()
 	}
-	return orDash(value != "", func() string { return fmt.Sprint(value) })
+	return orDash(value != nil && value != "", func() string { return fmt.Sprint(value) })
 }
 
 func breaksPath(period models.Period) string { return finance.MonthPath(period) + "/breaks" }
@@ -284,14 +285,11 @@ func (p *Pages) breakList(ctx context.Context, r *http.Request) (list export.Lis
 		Each: func(row func(values ...any) error) error {
 			for i := range month.Checked.Breaks {
 				b := &month.Checked.Breaks[i]
-				var account, document any
-				if b.AccountID != 0 {
-					account = b.AccountID
-				}
+				var document any
 				if b.DocumentID != (models.UUID{}) {
 					document = b.DocumentID.String()
 				}
-				if err := row(finance.BreakWords(b.Kind).What, b.Kind, account, b.InvoiceID, document, b.Expected, b.Actual, b.Detail); err != nil {
+				if err := row(finance.BreakWords(b.Kind).What, b.Kind, export.ID(b.AccountID), b.InvoiceID, document, b.Expected, b.Actual, b.Detail); err != nil {
 					return err
 				}
 			}

@@ -2,15 +2,19 @@ package pages_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +216,9 @@ var access = map[string]struct {
 	"GET /finance":                                    {"/finance", models.Roles},
 	"GET /finance/months":                             {"/finance/months", money},
 	"GET /finance/months/export":                      {"/finance/months/export?format=csv", money},
+	"GET /finance/months/{period}/export":             {"/finance/months/2026-04/export?format=csv", money},
+	"GET /finance/months/{period}/run/export":         {"/finance/months/2026-04/run/export?format=csv", money},
+	"GET /finance/invoices/{invoice}/export":          {"/finance/invoices/INV-1/export?format=csv", models.Roles},
 	"GET /finance/months/{period}/breaks/export":      {"/finance/months/2026-04/breaks/export?format=csv", money},
 	"GET /finance/journal/export":                     {"/finance/journal/export?format=csv", money},
 	"GET /finance/months/{period}":                    {"/finance/months/2026-04", money},
@@ -566,6 +573,125 @@ func TestExportsOfLists(t *testing.T) {
 	}
 	if journal := r.Get(browser, "/finance/journal/export?format=csv-excel").Body; strings.Count(journal, ";финансы, контролер;") != 150 {
 		t.Errorf("roles are not in words: %.300s", journal)
+	}
+}
+
+// pageOf is the page that leads to an export, where that is not the address before it.
+var pageOf = map[string]string{
+	"GET /finance/months/{period}/breaks/export": "/finance/months/2026-04", "GET /finance/register/{period}/export": "/finance/register?period=2026-04",
+	"GET /finance/clients/export": "/finance/clients?q=%D0%BE%D0%BA%D0%BD%D0%B0",
+}
+
+// Every list and report is exported in every format, its page leads to each, and the JSON
+// is what the CSV is: the same rows, and the same amounts.
+func TestEveryExportInEveryFormat(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	w.runs = []models.Run{{ID: 3, State: models.RunDone, Totals: models.Totals{Documents: 250, Amount: -35500000}}}
+	r := site(t, w)
+	browser := as(r, models.RoleAuditor)
+	for pattern, rule := range access {
+		if !strings.HasSuffix(pattern, "/export") {
+			continue
+		}
+		path, _, _ := strings.Cut(rule.path, "format=")
+		address, _, _ := strings.Cut(path, "?")
+		page := cmp.Or(pageOf[pattern], strings.TrimSuffix(address, "/export"))
+		body := r.Get(browser, page).Body
+		answers := map[string]string{}
+		for _, format := range exportFormats {
+			if !regexp.MustCompile(`href="` + regexp.QuoteMeta(address) + `\?([^"]*&amp;)?format=` + format + `["&]`).MatchString(body) {
+				t.Errorf("%s has no link to %s as %s", page, address, format)
+			}
+			got := r.Get(browser, path+"format="+format)
+			if _, named, err := mime.ParseMediaType(got.Header.Get("Content-Disposition")); got.Status != http.StatusOK || err != nil || named["filename"] == "" {
+				t.Errorf("%s as %s: %d %v", path, format, got.Status, got.Header)
+			}
+			answers[format] = got.Body
+		}
+		if strings.HasSuffix(pattern, "/report/export") {
+			continue // a signed report is JSON in its canonical form
+		}
+		reader := csv.NewReader(strings.NewReader(answers["csv"]))
+		reader.FieldsPerRecord = -1
+		records, err := reader.ReadAll()
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		lists := listsOf(t, answers["json"])
+		rows, sum := 0, int64(0)
+		for _, list := range lists {
+			for _, object := range list {
+				rows++
+				for key, value := range object {
+					if amount, ok := value.(float64); ok && strings.HasSuffix(key, "_minor") {
+						sum += int64(amount)
+					}
+				}
+			}
+		}
+		if rows == 0 || rows != len(records)-len(lists) || sum != amountsIn(records) {
+			t.Errorf("%s: %d rows of %d as JSON, %d records as CSV of as many lists and heads; the amounts of the CSV are %d", path, rows, sum, len(records), amountsIn(records))
+		}
+	}
+}
+
+// listsOf is the lists of an export as JSON: one, or several by name.
+func listsOf(t *testing.T, text string) map[string][]map[string]any {
+	t.Helper()
+	lists := map[string][]map[string]any{}
+	into := any(&lists)
+	if strings.HasPrefix(text, "[") {
+		var list []map[string]any
+		into = &list
+		defer func() { lists[""] = list }()
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Errorf("%v in %.300s", err, text)
+	}
+	return lists
+}
+
+var decimals = regexp.MustCompile(`^-?\d+\.\d\d$`)
+
+// amountsIn is the sum of all amounts of a CSV file, in kopecks.
+func amountsIn(records [][]string) (sum int64) {
+	for _, record := range records {
+		for _, cell := range record {
+			if !decimals.MatchString(cell) {
+				continue
+			}
+			kopecks, err := strconv.ParseInt(strings.Replace(cell, ".", "", 1), 10, 64)
+			if err == nil {
+				sum += kopecks
+			}
+		}
+	}
+	return sum
+}
+
+// The queue and a client as JSON are what their pages show.
+func TestQueueAndClientAsJSON(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{})
+	browser := as(r, models.RoleFinance)
+	queue, client := listsOf(t, r.Get(browser, "/finance/queue/export?format=json").Body), listsOf(t, r.Get(browser, "/finance/clients/885/export?format=json").Body)
+	if got := queue["rejected"][0]; got["account_id"] != 885.0 || got["amount_minor"] != -142000.0 || got["period"] != "2026-04" || got["reason"] != payload {
+		t.Errorf("rejected: %v", got)
+	}
+	if parked, held := queue["parked"][0], queue["held"][0]; parked["parked_at"] != "2026-04-30T12:00:00+03:00" || parked["error"] != "the sum is absurd" || held["service"] != "hologram" || held["amount_minor"] != 30000.0 {
+		t.Errorf("parked: %v, held: %v", parked, held)
+	}
+	if packages, letters := queue["packages"][0], queue["dead_letters"][0]; packages["period"] != "2026-02" || packages["packages"] != 4.0 || letters["id"] != 12.0 || letters["reason"] != string(models.BadField) {
+		t.Errorf("packages: %v, dead letters: %v", packages, letters)
+	}
+	page := strings.ReplaceAll(r.Get(browser, "/finance/clients/885").Body, "\u00a0", " ")
+	if got := client["invoices"]; len(got) != 1 || got[0]["charged_minor"] != 300000.0 || got[0]["currency"] != "RUB" || !strings.Contains(page, "3 000,00 ₽") {
+		t.Errorf("invoices: %v", got)
+	}
+	if got := client["ladder"]; len(got) != 3 || got[0]["invitee_id"] != 900.0 || got[2]["percent"] != 60.0 || len(client["discounts"]) == 0 || client["discounts"][0]["kind"] != "inviter" {
+		t.Errorf("ladder: %v, discounts: %v", got, client["discounts"])
 	}
 }
 

@@ -112,7 +112,7 @@ func (p *Pages) fillRegister(ctx context.Context, v *registerView) error {
 	if next != nil {
 		v.Next = registerPath(v.Filter, next)
 	}
-	v.Exports = exportLinks(pathRegister+"/"+v.Filter.Posted.String(), finance.RegisterQuery(v.Filter, nil), export.ListFormats)
+	v.Exports = exportLinks(pathRegister+"/"+v.Filter.Posted.String(), finance.RegisterQuery(v.Filter, nil))
 	oneC := pathRegister + "/" + v.Filter.Posted.String() + "/1c?" + finance.RegisterQuery(v.Filter, nil).Encode()
 	v.Exports = append(v.Exports, exportLink{"1С", oneC})
 	return nil

@@ -15,7 +15,6 @@ import (
 	"referral/web/auth"
 	"referral/web/chart"
 	"referral/web/finance"
-	"referral/web/finance/export"
 )
 
 //go:embed templates
@@ -41,11 +40,10 @@ func (p *Pages) functions() template.FuncMap {
 		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
-		"tablesOf": func(path string) []exportLink { return exportLinks(path, nil, export.Formats) },
 		"foundOf": func(text string) []exportLink {
-			return exportLinks(pathClients, url.Values{"q": {text}}, export.ListFormats)
-		}, "clientPath": finance.ClientPath,
-		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil, export.ListFormats) }, "breaksOf": breaksPath,
+			return exportLinks(pathClients, url.Values{"q": {text}})
+		}, "clientPath": finance.ClientPath, "invoicePath": finance.InvoicePath,
+		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil) }, "breaksOf": breaksPath,
 		"fault": func(f models.JournalFault) string { return finance.FaultWords(&f, p.o.Zone) },
 	}
 }

@@ -3,9 +3,7 @@ package pages
 import (
 	"cmp"
 	"fmt"
-	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +21,7 @@ const refreshEvery = "5"
 type runView struct {
 	finance.MonthRuns
 
+	Path      string
 	MayOrder  bool
 	Rehearsal *rehearsalView // the newest one; nil for none
 	Waits     string         // how long an order waits that no scheduler takes up
@@ -48,7 +47,7 @@ func (p *Pages) showRuns(w http.ResponseWriter, r *http.Request, staff models.St
 	if !found {
 		return errNotFound
 	}
-	v.MayOrder = staff.HasAny(financeRole)
+	v.Path, v.MayOrder = finance.MonthPath(period)+"/run", staff.HasAny(financeRole)
 	if v.Last != nil {
 		v.Rehearsal = p.rehearsalOf(v.Last)
 	}
@@ -185,34 +184,31 @@ func (p *Pages) rehearsal(w http.ResponseWriter, r *http.Request, _ models.Staff
 // exportRehearsal is the largest documents of a rehearsal and the accounts for which the
 // run differs, as a file.
 func (p *Pages) exportRehearsal(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	format := r.URL.Query().Get("format")
 	o, err := p.rehearsalAt(r)
+	if err == nil && (!knownFormat(r) || o.Rehearsal == nil) {
+		err = errNotFound
+	}
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(export.Formats, format) || o.Rehearsal == nil {
-		return errNotFound
-	}
-	w.Header().Set("Content-Type", export.ContentType(format))
-	name := fmt.Sprintf("rehearsal-%s-%d.%s", o.Period, o.ID, export.Extension(format))
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	w.Header().Set("Cache-Control", "no-store")
-	return export.Tables(w, format, p.rehearsalOf(&o).tables(), p.o.Zone)
+	return p.writeTables(w, r, fmt.Sprintf("rehearsal-%s-%d", o.Period, o.ID), p.rehearsalOf(&o).tables())
 }
 
 func (v *rehearsalView) tables() []export.Table {
-	largest := export.Table{Title: "Самые большие документы", Columns: []string{"Счет", "Клиент", "Месяц", "Причина", "Валюта", "Сумма"}, Totals: true}
+	largest := export.Table{Title: "Самые большие документы", Key: "largest", Columns: []export.Column{
+		{Head: "Счет", Key: "invoice_id"}, {Head: "Клиент", Key: "account_id"}, {Head: "Месяц", Key: "period"}, {Head: "Причина", Key: "reason"}, {Head: "Валюта", Key: "currency"}, {Head: "Сумма", Key: "amount_minor"},
+	}, Totals: true}
 	for i := range v.Rehearsal.Largest {
 		d := &v.Rehearsal.Largest[i]
-		largest.Rows = append(largest.Rows, []any{d.InvoiceID, strconv.FormatInt(d.AccountID, 10), d.Period.String(), export.State(d.Reason), d.Currency, d.Amount})
+		largest.Rows = append(largest.Rows, []any{d.InvoiceID, export.ID(d.AccountID), d.Period.String(), export.State(d.Reason), d.Currency, d.Amount})
 	}
 	tables := []export.Table{largest}
 	if v.Comparison == nil {
 		return tables
 	}
-	differs := export.Table{
-		Title:   "Отличия расчета",
-		Columns: []string{"Клиент", "В проверочном", "Пакетов SMS в проверочном", "Проведено", "Пакетов SMS проведено", "Что изменилось"}, Totals: true,
+	differs := export.Table{Title: "Отличия расчета", Key: "differs", Columns: []export.Column{
+		{Head: "Клиент", Key: "account_id"}, {Head: "В проверочном", Key: "rehearsed_minor"}, {Head: "Пакетов SMS в проверочном", Key: "rehearsed_packages"}, {Head: "Проведено", Key: "posted_minor"}, {Head: "Пакетов SMS проведено", Key: "posted_packages"}, {Head: "Что изменилось", Key: "facts"},
+	}, Totals: true,
 	}
 	for _, row := range v.Differs {
 		var facts []string
@@ -220,7 +216,7 @@ func (v *rehearsalView) tables() []export.Table {
 			facts = append(facts, fact.Words)
 		}
 		differs.Rows = append(differs.Rows, []any{
-			strconv.FormatInt(row.AccountID, 10), row.Rehearsed.Amount, row.Rehearsed.Packages, row.Posted.Amount, row.Posted.Packages,
+			export.ID(row.AccountID), row.Rehearsed.Amount, row.Rehearsed.Packages, row.Posted.Amount, row.Posted.Packages,
 			cmp.Or(strings.Join(facts, "; "), unexplained),
 		})
 	}

@@ -10,7 +10,6 @@ import (
 	"referral/billing/suspicion"
 	"referral/models"
 	"referral/web/finance"
-	"referral/web/finance/export"
 )
 
 type suspicionsView struct {
@@ -50,7 +49,7 @@ func (p *Pages) suspicions(w http.ResponseWriter, r *http.Request, staff models.
 	if v.Seen {
 		asked.Set("seen", "yes")
 	}
-	v.Exports = exportLinks(pathSuspicions, asked, export.Formats)
+	v.Exports = exportLinks(pathSuspicions, asked)
 	for i := range v.List {
 		v.Rows = append(v.Rows, suspicionRowOf(&v.List[i]))
 	}

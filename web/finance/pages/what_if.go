@@ -9,7 +9,6 @@ import (
 	"referral/billing"
 	"referral/models"
 	"referral/web/finance"
-	"referral/web/finance/export"
 )
 
 type whatIfView struct {
@@ -149,7 +148,7 @@ func (p *Pages) whatIf(w http.ResponseWriter, r *http.Request, staff models.Staf
 		v.Other = o.Other
 	}
 	if o.Found != nil {
-		v.Exports = exportLinks(whatIfPath(o.ID), nil, export.Formats)
+		v.Exports = exportLinks(whatIfPath(o.ID), nil)
 	}
 	if o.Active() {
 		w.Header().Set("Refresh", refreshEvery)
