@@ -209,22 +209,10 @@ func TestFirstMonthAfterAnImport(t *testing.T) {
 	directory := files(t, r, clients)
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	db, dsn := storetest.Open(t, func() time.Time { return now })
-	zone, err := time.LoadLocation("Europe/Moscow")
-	if err != nil {
-		t.Fatal(err)
-	}
-	programme, err := billing.NewProgramme(zone, []billing.Terms{{
-		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, RefuseOwnCompany: true, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
-		Ladder:     []billing.StepTerms{{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200}, {Percent: 80, Months: 12}, {Percent: 100, Months: 12, SMS: 3200}},
-		Discounted: []string{"subscription"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var codes atomic.Int64
-	derive := programme.Derive(func() string { return fmt.Sprint("NEW", codes.Add(1)) })
+	programme := terms(t)
+	derive := deriving(programme)
 	result, err := adoption.Import(t.Context(), adoption.Options{
-		Directory: directory, Store: db, Derive: derive, Zone: zone, Now: now, Sizes: []int{1200, 3200}, Progress: func(string, int64) {},
+		Directory: directory, Store: db, Derive: derive, Zone: programme.Zone, Now: now, Sizes: []int{1200, 3200}, Progress: func(string, int64) {},
 	})
 	if err != nil || !result.Imported {
 		t.Fatalf("%+v, %v", result, err)
@@ -285,6 +273,29 @@ func TestFirstMonthAfterAnImport(t *testing.T) {
 	if n := number(t, plain, "SELECT count(*) FROM sms_packages"); n != due {
 		t.Errorf("%d packages go out, want %d", n, due)
 	}
+}
+
+func terms(t *testing.T) *billing.Programme {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Moscow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programme, err := billing.NewProgramme(zone, []billing.Terms{{
+		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, RefuseOwnCompany: true, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
+		Ladder:     []billing.StepTerms{{Percent: 20, Months: 3}, {Percent: 40, Months: 6}, {Percent: 60, Months: 12, SMS: 1200}, {Percent: 80, Months: 12}, {Percent: 100, Months: 12, SMS: 3200}},
+		Discounted: []string{"subscription"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return programme
+}
+
+// deriving is the rules with codes that are told apart.
+func deriving(p *billing.Programme) models.DeriveFunc {
+	var codes atomic.Int64
+	return p.Derive(func() string { return fmt.Sprint("NEW", codes.Add(1)) })
 }
 
 func settle(t *testing.T, db *store.Store, p *billing.Programme) {

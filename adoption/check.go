@@ -27,6 +27,7 @@ type entry struct {
 	other   int64 // the inviter, the hash of the code, the size of the package or the end of the discount
 	day     models.Date
 	line    int32
+	stored  bool // as an earlier import has told it; only of packages
 }
 
 // check is the examination of the files as a whole.
@@ -42,6 +43,9 @@ type check struct {
 	faults  []Fault                 // the first maxFaults
 	count   int64                   // of all faults
 	sums    sums                    // of what is stored in the end
+	// corrected is the days that lines of packages.csv replace, and replaced those packages.
+	corrected map[int32]models.Date
+	replaced  map[entry]bool
 }
 
 func (c *check) add(f Fault) {
@@ -129,18 +133,17 @@ func (c *check) file(ctx context.Context, k kind) error {
 	c.compare(k)
 	slices.SortFunc(c.entries[k], byEntry)
 	c.leaveOutBad(k)
+	if k == referrals {
+		if err := c.cycles(ctx); err != nil {
+			return err
+		}
+	}
 	if k == accounts { // of a million only the numbers are needed now
 		c.held = make([]int64, len(c.entries[k]))
 		for i, e := range c.entries[k] {
 			c.held[i] = e.account
 		}
 		c.entries[k] = nil
-	}
-	if k == discounts && !c.o.Remove {
-		if err := c.compareStored(ctx); err != nil {
-			return err
-		}
-		c.leaveOutBad(k)
 	}
 	return nil
 }
@@ -234,8 +237,8 @@ func (c *check) ask(ctx context.Context, k kind, q *question) error {
 		case models.ImportedReferral:
 			unknown("inviter", d.InviterID)
 			unknown("invitee", d.InviteeID)
-			if inviter := known.Inviters[d.InviteeID]; inviter != 0 && inviter != d.InviterID {
-				f.Column, f.Value, f.Text = "invitee", strconv.FormatInt(d.InviteeID, 10), fmt.Sprintf("the account has used the code of account %d already", inviter)
+			if inviter, invited := known.Inviters[d.InviteeID]; invited && !inviter.Imported && inviter.ID != d.InviterID {
+				f.Column, f.Value, f.Text = "invitee", strconv.FormatInt(d.InviteeID, 10), fmt.Sprintf("the account has used the code of account %d already", inviter.ID)
 				c.add(f)
 			}
 		default:
@@ -257,7 +260,6 @@ func (c *check) compare(k kind) {
 		c.adjacent(k, list, func(a, b entry) bool { return a.other != 0 && a.other == b.other }, "existing_code", "line %d has the same code", true)
 	case referrals:
 		c.pairs(k, list, func(a, b entry) bool { return a.account == b.account }, "invitee", "line %d has the same invitee: an account uses one code, once")
-		c.cycles(list)
 	case packages:
 		slices.SortFunc(list, byEntry)
 		c.adjacent(k, list, func(a, b entry) bool { return a.account == b.account && a.other == b.other && a.day == b.day }, "given", "line %d gives the same package", false)
@@ -285,64 +287,5 @@ func (c *check) adjacent(k kind, list []entry, contradict func(a, b entry) bool,
 			}
 			c.add(Fault{File: files[k].name, Line: int(b.line), Column: column, Text: fmt.Sprintf(text, a.line)})
 		}
-	}
-}
-
-// compareStored finds agreed discounts that have days in common with one that an earlier
-// import told, and that stays although the file does not have it.
-func (c *check) compareStored(ctx context.Context) error {
-	const k = discounts
-	return c.o.Store.ForEachImported(ctx, func(f models.Fact) error {
-		stored, ok := f.Data.(models.AgreedDiscount)
-		if !ok || c.has(k, stored) {
-			return nil
-		}
-		for _, e := range c.of(k, stored.AccountID) {
-			if e.day < stored.To && stored.From < models.Date(e.other) {
-				c.add(Fault{File: files[k].name, Line: int(e.line), Column: "first_day", Text: fmt.Sprintf(
-					"an earlier import has told a discount of %d %% from %s to %s, which stays: leave out its days, or use --remove-missing", stored.Percent, stored.From, stored.To-1)})
-			}
-		}
-		return nil
-	})
-}
-
-// cycles names referrals that lead back to where they began. Each invitee has one inviter
-// here, so a walk along the inviters ends, or comes to an account that it has seen.
-func (c *check) cycles(list []entry) {
-	slices.SortFunc(list, byEntry)
-	walked := make([]int32, len(list)) // the walk that came by; 0 for none
-	find := func(account int64) int {
-		i, found := slices.BinarySearchFunc(list, account, func(e entry, id int64) int { return cmp.Compare(e.account, id) })
-		if !found {
-			return -1
-		}
-		return i
-	}
-	for start := range list {
-		walk := int32(start + 1) //nolint:gosec // a file of so many lines is not read
-		i := start
-		for i >= 0 && walked[i] == 0 {
-			walked[i] = walk
-			i = find(list[i].other)
-		}
-		if i >= 0 && walked[i] == walk {
-			c.cycle(list, i, find)
-		}
-	}
-}
-
-func (c *check) cycle(list []entry, first int, find func(int64) int) {
-	text := strconv.FormatInt(list[first].account, 10)
-	members := []int{first}
-	for i := find(list[first].other); i != first; i = find(list[i].other) {
-		members = append(members, i)
-		if len(members) <= 10 {
-			text += " was invited by " + strconv.FormatInt(list[i].account, 10)
-		}
-	}
-	text += " was invited by " + strconv.FormatInt(list[first].account, 10)
-	for _, i := range members {
-		c.add(Fault{File: files[referrals].name, Line: int(list[i].line), Column: "inviter", Value: strconv.FormatInt(list[i].other, 10), Text: "the referrals go round in a circle: " + text})
 	}
 }

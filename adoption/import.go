@@ -32,7 +32,7 @@ type Store interface {
 	ImportTotals(ctx context.Context) (models.ImportTotals, error)
 }
 
-// Options is how files are imported. All fields but SkipBad are required.
+// Options is how files are imported. All fields but SkipBad and Begin are required.
 type Options struct {
 	Directory string
 	Store     Store
@@ -45,6 +45,8 @@ type Options struct {
 	// SkipBad gets the bad rows as CSV, and the others are imported; nil imports nothing
 	// when there is a bad one.
 	SkipBad io.Writer
+	// Begin is called once the files are checked, before the first row is stored.
+	Begin func(ctx context.Context) error
 	// Progress is told what is done and how many rows it has come to.
 	Progress func(what string, rows int64)
 }
@@ -70,7 +72,16 @@ type Result struct {
 	Packages    map[int]int64 `json:"packages,omitempty"` // in the database, by size
 	PercentDays int64         `json:"percent_days"`       // of the agreed discounts in the database
 	FaultCount  int64         `json:"fault_count"`
-	Faults      []Fault       `json:"faults"` // the first thousand
+	// Unfinished is an earlier import that has not come to its end; nil for none.
+	Unfinished *Unfinished `json:"unfinished,omitempty"`
+	Faults     []Fault     `json:"faults"` // the first thousand
+}
+
+// Unfinished is an import that was begun, and that was interrupted or still runs.
+type Unfinished struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Digest string    `json:"digest"` // of its files
 }
 
 // Import checks the files as a whole and takes them. An error is of the directory, the
@@ -97,9 +108,18 @@ func Import(ctx context.Context, o Options) (*Result, error) {
 	if err := o.writeBad(c); err != nil {
 		return nil, err
 	}
-	r.Imported = !o.DryRun
+	if r.Imported = !o.DryRun; r.Imported && o.Begin != nil {
+		if err := o.Begin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for k := range kinds {
 		if c.there[k] {
+			if k == packages { // after the referrals, by which they are earned
+				if err := c.corrections(ctx); err != nil {
+					return nil, err
+				}
+			}
 			if err := o.take(ctx, k, c, &r.Files[k]); err != nil {
 				return nil, err
 			}
@@ -143,6 +163,10 @@ func (o *Options) take(ctx context.Context, k kind, c *check, r *FileResult) err
 			return nil
 		}
 		from := models.Provenance{Origin: models.Origin{Topic: models.ImportedFrom(files[k].name), Offset: int64(row.Line)}, At: o.Now}
+		if p, ok := data.(models.ImportedPackage); ok {
+			p.Replaces = c.corrected[int32(row.Line)] //nolint:gosec // as when it was checked
+			data = p
+		}
 		c.sums.add(data)
 		if batch = append(batch, models.Fact{At: o.Now, Provenance: from, Data: data}); len(batch) < storeBatch {
 			return nil
@@ -176,7 +200,7 @@ func (o *Options) missing(ctx context.Context, c *check, r *Result) error {
 	}
 	err := o.Store.ForEachImported(ctx, func(f models.Fact) error {
 		k := kindOf(f.Data)
-		if !c.there[k] || c.has(k, f.Data) {
+		if !c.there[k] || c.has(k, f.Data) || c.corrects(k, f.Data) {
 			return nil
 		}
 		r.Files[k].Missing++
@@ -232,6 +256,18 @@ func (c *check) has(k kind, data models.FactData) bool {
 	return slices.ContainsFunc(c.of(k, want.account), func(e entry) bool {
 		return k == referrals || e.day == want.day && (k == discounts || e.other == want.other)
 	})
+}
+
+// corrects tells whether a row of a file replaces a stored one that it does not have. Only
+// a dry run finds such a row stored when it has come to the end.
+func (c *check) corrects(k kind, data models.FactData) bool {
+	switch d := data.(type) {
+	case models.ImportedPackage:
+		return c.replaced[c.entryOf(d)]
+	case models.AgreedDiscount:
+		return slices.ContainsFunc(c.of(k, d.AccountID), func(e entry) bool { return d.Overlaps(models.AgreedDiscount{From: e.day, To: models.Date(e.other)}) })
+	}
+	return false
 }
 
 // of is the rows of an account. They are sorted by it.

@@ -219,7 +219,7 @@ func TestFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := newMemory()
-			m.known = models.ImportKnown{Owners: map[string]int64{"TAKEN": 5, "MINE": 886}, Accounts: map[int64]bool{6: true, 7: true}, Inviters: map[int64]int64{6: 5, 7: 885}}
+			m.known = models.ImportKnown{Owners: map[string]int64{"TAKEN": 5, "MINE": 886}, Accounts: map[int64]bool{6: true, 7: true}, Inviters: map[int64]models.KnownInviter{6: {ID: 5}, 7: {ID: 885}}}
 			r := run(t, m, c.texts, nothing)
 			var got []string
 			for _, f := range r.Faults {
@@ -264,29 +264,6 @@ func TestManyBadRows(t *testing.T) {
 	r := run(t, newMemory(), map[string]string{"accounts.csv": "account\n" + strings.Repeat("x\n", rows)}, func(o *Options) { o.SkipBad = &bad })
 	if r.FaultCount != rows || len(r.Faults) != maxFaults || strings.Count(bad.String(), "it must be a whole number above zero,x\n") != rows {
 		t.Errorf("%d faults, %d are named, and the last bad rows are %q", r.FaultCount, len(r.Faults), bad.String()[bad.Len()-200:])
-	}
-}
-
-// A correction that begins a discount on another day would leave the one that was told
-// before beside it: the client would have both.
-func TestDiscountBesideAnEarlierOne(t *testing.T) {
-	t.Parallel()
-	m := newMemory()
-	file := func(rows string) map[string]string {
-		return map[string]string{"accounts.csv": goodAccounts, "discounts.csv": "account,percent,first_day,last_day\n" + rows}
-	}
-	run(t, m, file("901,10,2026-03-01,2026-03-31\n"), nothing)
-	r := run(t, m, file("901,10,2026-04-01,2026-04-30\n901,10,2026-03-05,2026-03-31\n"), nothing)
-	want := "discounts.csv line 3, first_day: an earlier import has told a discount of 10 % from 2026-03-01 to 2026-03-31, which stays: leave out its days, or use --remove-missing"
-	if r.Imported || len(r.Faults) != 1 || r.Faults[0].String() != want {
-		t.Errorf("got %v, want %s", r.Faults, want)
-	}
-	var bad strings.Builder
-	if r := run(t, m, file("901,10,2026-04-01,2026-04-30\n901,10,2026-03-05,2026-03-31\n"), func(o *Options) { o.SkipBad = &bad }); r.PercentDays != 10*31+10*30 {
-		t.Errorf("the bad row is skipped: %+v", r)
-	}
-	if r := run(t, m, file("901,10,2026-03-05,2026-03-31\n"), func(o *Options) { o.Remove = true }); !r.Imported || r.PercentDays != 10*27 {
-		t.Errorf("the earlier one is removed: %+v", r)
 	}
 }
 

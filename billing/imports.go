@@ -126,9 +126,12 @@ func (fa *FactApplier) forget(f *models.Fact, act *models.Activation) {
 	}
 }
 
-// agree takes a discount that an older system has agreed with a client.
+// agree takes a discount that an older system has agreed with a client. It replaces those
+// with which it has days in common.
 func (fa *FactApplier) agree(f *models.Fact, data models.AgreedDiscount) {
-	agreed := slices.DeleteFunc(slices.Clone(fa.set.Agreed[data.AccountID]), func(d models.Discount) bool { return d.From == data.From })
+	agreed := slices.DeleteFunc(slices.Clone(fa.set.Agreed[data.AccountID]), func(d models.Discount) bool {
+		return d.From == data.From || !data.Withdrawn && data.Overlaps(models.AgreedDiscount{From: d.From, To: d.To})
+	})
 	if !data.Withdrawn {
 		agreed = append(agreed, data.Discount())
 		slices.SortFunc(agreed, func(a, b models.Discount) int { return int(a.From - b.From) })

@@ -104,6 +104,7 @@ type ImportedPackage struct {
 	AccountID int64
 	SMS       int
 	GivenOn   Date
+	Replaces  Date // the day that was told for it before; 0 for none
 	Withdrawn bool
 }
 
@@ -128,6 +129,9 @@ func (f ImportedPackage) Account() int64 { return f.AccountID }
 // Account is the account that the discount was agreed with.
 func (f AgreedDiscount) Account() int64 { return f.AccountID }
 
+// Overlaps tells whether two discounts have days in common.
+func (f AgreedDiscount) Overlaps(o AgreedDiscount) bool { return f.From < o.To && o.From < f.To }
+
 // Discount is the discount as entitlements hold it.
 func (f AgreedDiscount) Discount() Discount {
 	return Discount{AccountID: f.AccountID, Kind: Agreed, From: f.From, To: f.To, Percent: f.Percent}
@@ -149,14 +153,28 @@ type ImportTotals struct {
 type ImportQuery struct {
 	Accounts []int64  // whether they are known
 	Codes    []string // whose they are, in their normal form
-	Invitees []int64  // whose code they have used
+	Invitees []int64  // who has invited them
+	Given    []int64  // how many packages they have been given beyond those that they have earned
 }
 
 // ImportKnown is the answers.
 type ImportKnown struct {
 	Accounts map[int64]bool
 	Owners   map[string]int64
-	Inviters map[int64]int64 // of codes that were accepted otherwise than by an import
+	Inviters map[int64]KnownInviter
+	Surplus  map[GivenSize]int // below zero where packages are owed
+}
+
+// KnownInviter is who has invited an account.
+type KnownInviter struct {
+	ID       int64
+	Imported bool // as an import has told
+}
+
+// GivenSize is the packages of one size that an account has been given.
+type GivenSize struct {
+	AccountID int64
+	SMS       int
 }
 
 // Add sums two parts.

@@ -65,8 +65,12 @@ const (
 	ActionWithdraw OperatorActionKind = "withdraw"
 )
 
-// ActionImport has the digest of the files as its subject.
-const ActionImport OperatorActionKind = "import"
+// These have the digest of the files as their subject: an import begins to store rows, and
+// comes to its end.
+const (
+	ActionBeginImport OperatorActionKind = "import-begin"
+	ActionImport      OperatorActionKind = "import"
+)
 
 // The subject of these is an account: its personal data are erased for good, or handed out.
 const (

@@ -16,17 +16,20 @@ import (
 // nothing is.
 func (s *Store) AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
 	err = s.snapshot(ctx, fmt.Sprintf("collecting the facts of account %d", account), func(tx *tx) error {
-		l := newHistoryLoader(tx, []int64{account}, 0)
-		l.uninvoiced = true
-		err := l.loadFacts(ctx)
-		if err == nil {
-			err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances, l.queueProvenancesOfInvoices)
-		}
-		c = l.list[0]
-		found = l.known[account] || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0
+		c, found, err = tx.accountHistory(ctx, account)
 		return err
 	})
 	return c, found, err
+}
+
+func (t *tx) accountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error) {
+	l := newHistoryLoader(t, []int64{account}, 0)
+	l.uninvoiced = true
+	if err = l.loadFacts(ctx); err == nil {
+		err = l.loadLedger(ctx, l.queuePackages, l.queueUnnamedMonths, l.queueParked, l.queueProvenances, l.queueProvenancesOfInvoices)
+	}
+	c = l.list[0]
+	return c, l.known[account] || len(c.Invoices)+len(c.Strays)+len(c.Packages) > 0, err
 }
 
 // InvoiceOwner is the account that an invoice belongs to. found is false when the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -113,11 +114,12 @@ func saveChanges(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) er
 	return saveOutboxEvents(batch, c)
 }
 
-// saveAccount writes an account as it is now, and the provenance of those of its values
+// saveAccount writes accounts as they are now, and the provenance of those of their values
 // that have changed.
 const saveAccount = "INSERT INTO accounts (" + accountColumns + `,
 		registered_provenance, promo_ended_provenance, terminated_provenance, profile_provenance)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+		$9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::smallint[], $13::timestamptz[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[])
 	ON CONFLICT (account_id) DO UPDATE SET code = excluded.code,
 		name = excluded.name, tax_id = excluded.tax_id, email = excluded.email, phone = excluded.phone,
 		promo_until = excluded.promo_until, profile_at = excluded.profile_at,
@@ -129,20 +131,36 @@ const saveAccount = "INSERT INTO accounts (" + accountColumns + `,
 		profile_provenance = coalesce(excluded.profile_provenance, accounts.profile_provenance)`
 
 func saveAccounts(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
-	for _, a := range c.Accounts {
-		p, from := &a.Profile, &a.Provenance
-		batch.Exec("saving an account", saveAccount, a.ID, a.Code, p.Name, p.TaxID, p.Email, p.Phone, p.PromoUntil, nullTime(p.At),
-			nullTime(a.RegisteredAt), nullTime(a.PromoEndedAt), nullTime(a.TerminatedAt), a.Imported, nullTime(a.ErasedAt),
-			numbers.pack(nil, from.Registered), numbers.pack(nil, from.PromoEnded), numbers.pack(nil, from.Terminated), numbers.pack(nil, from.Profile))
-	}
-	for _, a := range c.CodesIssued {
-		// A code that another account has violates the key, and the batch draws again.
-		batch.Exec("saving a code", "INSERT INTO codes (code, account_id) VALUES ($1, $2)", a.Code, a.ID)
-	}
-	for _, a := range c.CodesTold {
-		// One that the account had before, and that was replaced since, is there already.
-		batch.Exec("saving a code of an older system", "INSERT INTO codes (code, account_id) VALUES ($1, $2) ON CONFLICT (code) DO NOTHING", a.Code, a.ID)
-	}
+	type account = *models.Account
+	id, code := func(a account) int64 { return a.ID }, func(a account) string { return a.Code }
+	saveRows(batch, "saving accounts", saveAccount, c.Accounts, func(accounts []account) []any {
+		text := func(field func(p *models.Profile) string) []string {
+			return column(accounts, func(a account) string { return field(&a.Profile) })
+		}
+		at := func(field func(a account) time.Time) []*time.Time {
+			return column(accounts, func(a account) *time.Time { return nullTime(field(a)) })
+		}
+		from := func(field func(p *models.AccountProvenance) models.Provenance) [][]byte {
+			return column(accounts, func(a account) []byte { return numbers.pack(nil, field(&a.Provenance)) })
+		}
+		return []any{
+			column(accounts, id), column(accounts, code),
+			text(func(p *models.Profile) string { return p.Name }), text(func(p *models.Profile) string { return p.TaxID }),
+			text(func(p *models.Profile) string { return p.Email }), text(func(p *models.Profile) string { return p.Phone }),
+			text(func(p *models.Profile) string { return p.PromoUntil }), at(func(a account) time.Time { return a.Profile.At }),
+			at(func(a account) time.Time { return a.RegisteredAt }), at(func(a account) time.Time { return a.PromoEndedAt }),
+			at(func(a account) time.Time { return a.TerminatedAt }), column(accounts, func(a account) int16 { return int16(a.Imported) }),
+			at(func(a account) time.Time { return a.ErasedAt }),
+			from(func(p *models.AccountProvenance) models.Provenance { return p.Registered }), from(func(p *models.AccountProvenance) models.Provenance { return p.PromoEnded }),
+			from(func(p *models.AccountProvenance) models.Provenance { return p.Terminated }), from(func(p *models.AccountProvenance) models.Provenance { return p.Profile }),
+		}
+	})
+	codes := func(accounts []account) []any { return []any{column(accounts, code), column(accounts, id)} }
+	const insert = "INSERT INTO codes (code, account_id) SELECT * FROM unnest($1::text[], $2::bigint[])"
+	// A code that another account has violates the key, and the batch draws again.
+	saveRows(batch, "saving codes", insert, c.CodesIssued, codes)
+	// One that the account had before, and that was replaced since, is there already.
+	saveRows(batch, "saving codes of an older system", insert+" ON CONFLICT (code) DO NOTHING", c.CodesTold, codes)
 }
 
 func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers) {
@@ -159,17 +177,33 @@ func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers
 			}
 		}
 	}
+	// The requests are numbered by their arrival.
+	var requests []*models.Activation
 	for _, a := range c.Activations {
 		switch {
 		case a.Seq == 0:
-			batch.Exec("saving an activation", `INSERT INTO activations (account_id, code, requested_at, status, reason, inviter_id, revoked_from, provenance)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-				a.AccountID, a.Code, a.RequestedAt, a.Status, a.Reason, a.InviterID, optionalDay(a.RevokedFrom), numbers.pack(nil, a.Provenance))
+			requests = append(requests, a)
 		case a.Provenance != (models.Provenance{}): // a decision of staff had made it, and the client makes it now
+			saveRequests(batch, requests, numbers)
+			requests = nil
 			batch.Exec("saving the arrival of a request", "UPDATE activations SET seq = DEFAULT, provenance = $3 WHERE account_id = $1 AND seq = $2",
 				a.AccountID, a.Seq, numbers.pack(nil, a.Provenance))
 		}
 	}
+	saveRequests(batch, requests, numbers)
+}
+
+func saveRequests(batch *pgcopy.Batch, requests []*models.Activation, numbers topicNumbers) {
+	type activation = *models.Activation
+	saveRows(batch, "saving activations", `INSERT INTO activations (account_id, code, requested_at, status, reason, inviter_id, revoked_from, provenance)
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::date[], $8::bytea[])`, requests, func(list []activation) []any {
+		return []any{
+			column(list, func(a activation) int64 { return a.AccountID }), column(list, func(a activation) string { return a.Code }),
+			column(list, func(a activation) time.Time { return a.RequestedAt }), column(list, func(a activation) string { return string(a.Status) }),
+			column(list, func(a activation) string { return string(a.Reason) }), column(list, func(a activation) int64 { return a.InviterID }),
+			column(list, func(a activation) *time.Time { return optionalDay(a.RevokedFrom) }), column(list, func(a activation) []byte { return numbers.pack(nil, a.Provenance) }),
+		}
+	})
 }
 
 // saveReferrals saves them in the order of the keys, so that no two transactions lock
@@ -178,11 +212,15 @@ func saveReferrals(batch *pgcopy.Batch, c models.Changes) {
 	for _, r := range inOrder(c.NoReferrals) {
 		batch.Exec("removing a referral", "DELETE FROM referrals WHERE account_id = $1 AND invitee_id = $2", r.InviterID, r.InviteeID)
 	}
-	for _, r := range inOrder(c.Referrals) {
-		batch.Exec("saving a referral", `INSERT INTO referrals (account_id, invitee_id, activated_at, revoked_from) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (account_id, invitee_id) DO UPDATE SET activated_at = excluded.activated_at, revoked_from = excluded.revoked_from`,
-			r.InviterID, r.InviteeID, r.ActivatedAt, optionalDay(r.RevokedFrom))
-	}
+	saveRows(batch, "saving referrals", `INSERT INTO referrals (account_id, invitee_id, activated_at, revoked_from)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::date[])
+		ON CONFLICT (account_id, invitee_id) DO UPDATE SET activated_at = excluded.activated_at, revoked_from = excluded.revoked_from`,
+		inOrder(c.Referrals), func(list []models.Referral) []any {
+			return []any{
+				column(list, func(r models.Referral) int64 { return r.InviterID }), column(list, func(r models.Referral) int64 { return r.InviteeID }),
+				column(list, func(r models.Referral) time.Time { return r.ActivatedAt }), column(list, func(r models.Referral) *time.Time { return optionalDay(r.RevokedFrom) }),
+			}
+		})
 }
 
 func inOrder(referrals []models.Referral) []models.Referral {
@@ -198,16 +236,44 @@ func saveEntitlements(batch *pgcopy.Batch, c models.Changes) {
 	ids := slices.Sorted(maps.Keys(c.Entitlements))
 	batch.Exec("replacing discounts", "DELETE FROM discounts WHERE account_id = ANY($1)", ids)
 	batch.Exec("replacing package grants", "DELETE FROM package_grants WHERE account_id = ANY($1)", ids)
+	var discounts []models.Discount
+	var grants []models.Grant
 	for _, id := range ids {
-		for _, d := range c.Entitlements[id].Discounts {
-			batch.Exec("saving a discount", "INSERT INTO discounts ("+discountColumns+") VALUES ($1, $2, $3, $4, $5, $6)",
-				d.AccountID, d.Kind, d.From.Time(), d.To.Time(), d.Percent, d.Step)
-		}
-		for _, g := range c.Entitlements[id].Grants {
-			batch.Exec("saving a package grant", "INSERT INTO package_grants (account_id, sms, ordinal, granted_on, step) VALUES ($1, $2, $3, $4, $5)",
-				g.AccountID, g.SMS, g.Ordinal, g.GrantedOn.Time(), g.Step)
-		}
+		discounts, grants = append(discounts, c.Entitlements[id].Discounts...), append(grants, c.Entitlements[id].Grants...)
 	}
+	saveRows(batch, "saving discounts", "INSERT INTO discounts ("+discountColumns+") SELECT * FROM unnest($1::bigint[], $2::text[], $3::date[], $4::date[], $5::smallint[], $6::smallint[])",
+		discounts, func(list []models.Discount) []any {
+			return []any{
+				column(list, func(d models.Discount) int64 { return d.AccountID }), column(list, func(d models.Discount) string { return string(d.Kind) }),
+				column(list, func(d models.Discount) time.Time { return d.From.Time() }), column(list, func(d models.Discount) time.Time { return d.To.Time() }),
+				column(list, func(d models.Discount) int16 { return int16(d.Percent) }), column(list, func(d models.Discount) int16 { return int16(d.Step) }),
+			}
+		})
+	saveRows(batch, "saving package grants", `INSERT INTO package_grants (account_id, sms, ordinal, granted_on, step)
+		SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::date[], $5::smallint[])`, grants, func(list []models.Grant) []any {
+		return []any{
+			column(list, func(g models.Grant) int64 { return g.AccountID }), column(list, func(g models.Grant) int32 { return int32(g.SMS) }),
+			column(list, func(g models.Grant) int32 { return int32(g.Ordinal) }), column(list, func(g models.Grant) time.Time { return g.GrantedOn.Time() }),
+			column(list, func(g models.Grant) int16 { return int16(g.Step) }),
+		}
+	})
+}
+
+// saveRows queues a statement that takes rows as arrays, one a column: a statement for each
+// row would cost the database more than the row. No rows need no statement.
+func saveRows[T any](batch *pgcopy.Batch, what, sql string, rows []T, columns func([]T) []any) {
+	if len(rows) > 0 {
+		batch.Exec(what, sql, columns(rows)...)
+	}
+}
+
+// column is one value of every row.
+func column[T, V any](rows []T, value func(T) V) []V {
+	values := make([]V, len(rows))
+	for i := range rows {
+		values[i] = value(rows[i])
+	}
+	return values
 }
 
 func saveOutboxEvents(batch *pgcopy.Batch, c models.Changes) error {

@@ -180,43 +180,51 @@ func accountsNamed(body []byte) (ids []int64) {
 	return ids
 }
 
-// AccountTables is all rows that belong to an account, by their tables, with the dead
-// letters that name it: for the client to have. Of suspicions and of what staff did the
-// names of others are left out.
-func (s *Store) AccountTables(ctx context.Context, account int64) (map[string][]json.RawMessage, error) {
-	var tables map[string][]json.RawMessage
-	err := s.snapshot(ctx, fmt.Sprintf("collecting the data of account %d", account), func(tx *tx) error {
-		tables = map[string][]json.RawMessage{}
-		var names []string
-		err := pgcopy.Each(ctx, tx.pgx, "tables with accounts", func(v [][]byte) { names = append(names, string(v[0])) }, `
-			SELECT c.relname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-			WHERE a.attname = 'account_id' AND c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace ORDER BY 1`)
-		if err != nil {
+// PersonalData is everything known of one account, and all rows that belong to it, by
+// their tables, with the dead letters that name it: for the client to have. Of suspicions and
+// of what staff did the names of others are left out. All of it is one state of the database.
+// found is false when nothing is known of the account.
+func (s *Store) PersonalData(ctx context.Context, account int64) (h models.AccountHistory, tables map[string][]json.RawMessage, found bool, err error) {
+	err = s.snapshot(ctx, fmt.Sprintf("collecting the data of account %d", account), func(tx *tx) error {
+		if h, found, err = tx.accountHistory(ctx, account); err != nil || !found {
 			return err
 		}
-		read := func(table, columns, where string, args ...any) error {
-			return pgcopy.Each(ctx, tx.pgx, table, func(v [][]byte) {
-				tables[table] = append(tables[table], json.RawMessage(bytes.Clone(v[0])))
-			}, "SELECT ("+columns+")::text FROM "+table+" t WHERE "+where, args...)
-		}
-		for _, table := range names {
-			if err := read(table, withoutSecrets, "account_id = $1", account); err != nil {
-				return err
-			}
-		}
-		letters, err := tx.deadLettersAbout(ctx, map[int64][][]byte{account: nil})
-		if err != nil {
-			return err
-		}
-		if err := read("dead_letters", withoutSecrets, "id = ANY($1)", letters); err != nil {
-			return err
-		}
-		if err := read("suspicions", "jsonb_build_object('signs', signs, 'found_at', found_at)", "$1 = ANY(inviters) OR $1 = ANY(invitees)", account); err != nil {
-			return err
-		}
-		return read("operator_actions", "jsonb_build_object('at', at, 'what', what)", "subject = $1 OR starts_with(subject, $1 || ' ')", strconv.FormatInt(account, 10))
+		tables, err = tx.accountTables(ctx, account)
+		return err
 	})
-	return tables, err
+	return h, tables, found, err
+}
+
+func (t *tx) accountTables(ctx context.Context, account int64) (map[string][]json.RawMessage, error) {
+	tables := map[string][]json.RawMessage{}
+	var names []string
+	err := pgcopy.Each(ctx, t.pgx, "tables with accounts", func(v [][]byte) { names = append(names, string(v[0])) }, `
+		SELECT c.relname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE a.attname = 'account_id' AND c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	read := func(table, columns, where string, args ...any) error {
+		return pgcopy.Each(ctx, t.pgx, table, func(v [][]byte) {
+			tables[table] = append(tables[table], json.RawMessage(bytes.Clone(v[0])))
+		}, "SELECT ("+columns+")::text FROM "+table+" t WHERE "+where, args...)
+	}
+	for _, table := range names {
+		if err := read(table, withoutSecrets, "account_id = $1", account); err != nil {
+			return nil, err
+		}
+	}
+	letters, err := t.deadLettersAbout(ctx, map[int64][][]byte{account: nil})
+	if err != nil {
+		return nil, err
+	}
+	if err := read("dead_letters", withoutSecrets, "id = ANY($1)", letters); err != nil {
+		return nil, err
+	}
+	if err := read("suspicions", "jsonb_build_object('signs', signs, 'found_at', found_at)", "$1 = ANY(inviters) OR $1 = ANY(invitees)", account); err != nil {
+		return nil, err
+	}
+	return tables, read("operator_actions", "jsonb_build_object('at', at, 'what', what)", "subject = $1 OR starts_with(subject, $1 || ' ')", strconv.FormatInt(account, 10))
 }
 
 // withoutSecrets is a row as JSON without what would let its reader act for somebody else,

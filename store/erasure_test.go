@@ -126,8 +126,8 @@ func TestErasedDataLeaveNoTrace(t *testing.T) {
 		t.Errorf("the message of another account is gone")
 	}
 
-	tables, err := l.AccountTables(t.Context(), 901)
-	if err != nil || len(tables["accounts"]) != 1 || len(tables["invitations"]) != 3 || len(tables["adjustments"]) == 0 || len(tables["dead_letters"]) != 2 ||
+	history, tables, _, err := l.PersonalData(t.Context(), 901)
+	if err != nil || history.Account.ErasedAt.IsZero() || len(tables["accounts"]) != 1 || len(tables["invitations"]) != 3 || len(tables["adjustments"]) == 0 || len(tables["dead_letters"]) != 2 ||
 		len(tables["operator_actions"]) != 1 || bytes.Contains(tables["operator_actions"][0], []byte("Anna")) || bytes.Contains(tables["invitations"][0], []byte("token")) {
 		t.Errorf("the data of the account: %s, %v", tables, err)
 	}

@@ -24,7 +24,7 @@ func (s *Store) Import(ctx context.Context, rows []models.Fact, derive models.De
 	}
 	var m importation
 	err = s.write(ctx, "importing rows of an older system", func(tx *tx) error {
-		m = importation{tx: tx, numbers: numbers, before: map[importKey]models.FactData{}}
+		m = newImportation(tx, numbers)
 		return m.take(ctx, rows, derive)
 	})
 	return m.counts, err
@@ -37,7 +37,7 @@ func (s *Store) PreviewImport(ctx context.Context, rows []models.Fact) (models.I
 	}
 	var m importation
 	err := s.snapshot(ctx, "comparing rows of an older system", func(tx *tx) error {
-		m = importation{tx: tx, before: map[importKey]models.FactData{}}
+		m = newImportation(tx, nil)
 		affected := newAffectedAccounts()
 		for i := range rows {
 			affected.addSubject(&rows[i])
@@ -56,27 +56,50 @@ func (s *Store) PreviewImport(ctx context.Context, rows []models.Fact) (models.I
 // ImportKnown answers what rows of an older system's files ask of what is stored.
 func (s *Store) ImportKnown(ctx context.Context, q models.ImportQuery) (known models.ImportKnown, err error) {
 	err = s.snapshot(ctx, "comparing an older system's files with what is stored", func(tx *tx) error {
-		known = models.ImportKnown{Accounts: map[int64]bool{}, Owners: map[string]int64{}, Inviters: map[int64]int64{}}
+		known = models.ImportKnown{Accounts: map[int64]bool{}, Owners: map[string]int64{}, Inviters: map[int64]models.KnownInviter{}, Surplus: map[models.GivenSize]int{}}
 		var batch pgcopy.Batch
 		batch.Each("known accounts", func(v [][]byte) { known.Accounts[pgcopy.Int8(v[0])] = true },
 			"SELECT account_id FROM accounts WHERE account_id = ANY($1)", q.Accounts)
 		batch.Each("owners of codes", func(v [][]byte) { known.Owners[string(v[0])] = pgcopy.Int8(v[1]) },
 			"SELECT code, account_id FROM codes WHERE code = ANY($1)", q.Codes)
-		batch.Each("inviters", func(v [][]byte) { known.Inviters[pgcopy.Int8(v[0])] = pgcopy.Int8(v[1]) },
-			`SELECT a.account_id, a.inviter_id FROM activations a WHERE a.account_id = ANY($1) AND a.status = 'accepted'
-			AND NOT EXISTS (SELECT FROM imported_referrals i WHERE i.account_id = a.account_id AND i.inviter_id = a.inviter_id AND i.activated_at = a.requested_at)`, q.Invitees)
+		batch.Each("inviters", func(v [][]byte) {
+			known.Inviters[pgcopy.Int8(v[0])] = models.KnownInviter{ID: pgcopy.Int8(v[1]), Imported: pgcopy.Bool(v[2])}
+		}, `SELECT a.account_id, a.inviter_id,
+				EXISTS (SELECT FROM imported_referrals i WHERE i.account_id = a.account_id AND i.inviter_id = a.inviter_id AND i.activated_at = a.requested_at)
+			FROM activations a WHERE a.account_id = ANY($1) AND a.status = 'accepted'`, q.Invitees)
+		batch.Each("surplus packages", func(v [][]byte) {
+			known.Surplus[models.GivenSize{AccountID: pgcopy.Int8(v[0]), SMS: pgcopy.Int4(v[1])}] = int(pgcopy.Int8(v[2]))
+		}, `SELECT account_id, sms, sum(n) FROM (SELECT account_id, sms, 1 AS n FROM given_packages WHERE account_id = ANY($1)
+				UNION ALL SELECT account_id, sms, -1 FROM package_grants WHERE account_id = ANY($1)) g GROUP BY account_id, sms`, q.Given)
 		return batch.Send(ctx, tx.pgx)
 	})
 	return known, err
+}
+
+// UnfinishedImport is the import that was begun last, if it has not come to its end; nil for
+// none.
+func (s *Store) UnfinishedImport(ctx context.Context) (*models.OperatorAction, error) {
+	last, err := list(ctx, s, "reading the last import", scanJournalEntry,
+		journalEntries+" WHERE what IN ($1, $2) ORDER BY entry DESC LIMIT 1", models.ActionBeginImport, models.ActionImport)
+	if err != nil || len(last) == 0 || last[0].What == models.ActionImport {
+		return nil, err
+	}
+	return &last[0].OperatorAction, nil
 }
 
 // importation is a batch of rows on its way into the database.
 type importation struct {
 	*tx
 	numbers topicNumbers
-	before  map[importKey]models.FactData // by key, as they were told before
+	before  map[importKey]models.FactData     // by key, as they were told before
+	agreed  map[int64][]models.AgreedDiscount // of them, by account
+	gone    []models.AgreedDiscount           // that rows of this batch replace
 	counts  models.ImportCounts
 	writes  pgcopy.Batch
+}
+
+func newImportation(tx *tx, numbers topicNumbers) importation {
+	return importation{tx: tx, numbers: numbers, before: map[importKey]models.FactData{}, agreed: map[int64][]models.AgreedDiscount{}}
 }
 
 // importKey identifies a row of the files. kind is a value of its type, which tells the
@@ -156,9 +179,7 @@ func (m *importation) take(ctx context.Context, rows []models.Fact, derive model
 		}
 	}
 	changes := derive(set, changed)
-	for _, f := range changed {
-		m.save(f)
-	}
+	m.save(changed)
 	if err := saveChanges(&m.writes, changes, m.numbers); err != nil {
 		return err
 	}
@@ -176,6 +197,9 @@ func (m *importation) queueBefore(batch *pgcopy.Batch, ids []int64) (erased map[
 		batch.Each(t.name, func(v [][]byte) {
 			data := t.read(v)
 			m.before[keyOf(data)] = data
+			if d, ok := data.(models.AgreedDiscount); ok {
+				m.agreed[d.AccountID] = append(m.agreed[d.AccountID], d)
+			}
 		}, "SELECT "+t.columns+" FROM "+t.name+" WHERE account_id = ANY($1)", ids)
 	}
 	return erased
@@ -216,22 +240,65 @@ func (m *importation) compare(rows []models.Fact, erased map[int64]bool) (change
 			a.Name, a.TaxID = "", ""
 			rows[i].Data = a
 		}
-		data := rows[i].Data
+		data := m.correction(rows[i].Data)
+		rows[i].Data = data
 		before, known := m.before[keyOf(data)]
-		switch {
-		case withdrawn(data) && known:
-			m.counts.Changed++
-		case withdrawn(data) || known && before == data:
+		if !known && withdrawn(data) || known && before == data {
 			m.counts.Same++
 			continue
-		case known:
+		}
+		if m.replace(data) || known {
 			m.counts.Changed++
-		default:
+		} else {
 			m.counts.New++
 		}
 		changed = append(changed, &rows[i])
 	}
 	return changed
+}
+
+// correction is a row without the day that it replaces, unless a package was told for that
+// day and for no other of the two.
+func (m *importation) correction(data models.FactData) models.FactData {
+	p, ok := data.(models.ImportedPackage)
+	if !ok || p.Replaces == 0 {
+		return data
+	}
+	was, now := p, p
+	was.GivenOn, was.Replaces, now.Replaces = p.Replaces, 0, 0
+	if _, there := m.before[keyOf(now)]; there || m.before[keyOf(was)] == nil {
+		return now
+	}
+	return data
+}
+
+// replace forgets what was told before and cannot stand beside a row: the package of
+// another day, and the discounts that have days in common with it. It tells whether there
+// was anything.
+func (m *importation) replace(data models.FactData) bool {
+	switch d := data.(type) {
+	case models.ImportedPackage:
+		return d.Replaces != 0
+	case models.AgreedDiscount:
+		var beside []models.AgreedDiscount
+		replaced := false
+		for _, told := range m.agreed[d.AccountID] {
+			switch {
+			case told.From == d.From:
+			case !d.Withdrawn && d.Overlaps(told):
+				delete(m.before, keyOf(told))
+				m.gone, replaced = append(m.gone, told), true
+			default:
+				beside = append(beside, told)
+			}
+		}
+		if !d.Withdrawn {
+			beside = append(beside, d)
+		}
+		m.agreed[d.AccountID] = beside
+		return replaced
+	}
+	return false
 }
 
 // inStoredForm is a row as it is read again.
@@ -255,37 +322,98 @@ func stored(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-func (m *importation) save(f *models.Fact) {
-	from := m.numbers.pack(nil, f.Provenance)
-	switch d := f.Data.(type) {
-	case models.ImportedAccount:
-		m.writes.Exec("saving an imported account", `INSERT INTO imported_accounts VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (account_id) DO UPDATE SET name = excluded.name, tax_id = excluded.tax_id, registered_at = excluded.registered_at,
-				promo_ends_at = excluded.promo_ends_at, terminated_at = excluded.terminated_at, code = excluded.code, provenance = excluded.provenance`,
-			d.AccountID, d.Name, d.TaxID, nullTime(d.RegisteredAt), nullTime(d.PromoEndsAt), nullTime(d.TerminatedAt), d.Code, from)
+// told is a row of a file with its provenance.
+type told[T models.FactData] struct {
+	data T
+	from []byte
+}
+
+func (t told[T]) account() int64     { return t.data.Account() }
+func (t told[T]) provenance() []byte { return t.from }
+
+// save queues what the changed rows say. What they replace or withdraw is removed first.
+func (m *importation) save(changed []*models.Fact) {
+	var accounts []told[models.ImportedAccount]
+	var referrals []told[models.ImportedReferral]
+	var packages []told[models.ImportedPackage]
+	var discounts []told[models.AgreedDiscount]
+	for _, d := range m.gone {
+		m.remove(d)
+	}
+	for _, f := range changed {
+		from := m.numbers.pack(nil, f.Provenance)
+		if withdrawn(f.Data) {
+			m.remove(f.Data)
+			continue
+		}
+		switch d := f.Data.(type) {
+		case models.ImportedAccount:
+			accounts = append(accounts, told[models.ImportedAccount]{d, from})
+		case models.ImportedReferral:
+			referrals = append(referrals, told[models.ImportedReferral]{d, from})
+		case models.AgreedDiscount:
+			discounts = append(discounts, told[models.AgreedDiscount]{d, from})
+		case models.ImportedPackage:
+			if d.Replaces == 0 {
+				packages = append(packages, told[models.ImportedPackage]{d, from})
+				continue
+			}
+			m.writes.Exec("correcting the day of an imported package", "UPDATE imported_packages SET given_on = $4, provenance = $5 WHERE account_id = $1 AND sms = $2 AND given_on = $3",
+				d.AccountID, d.SMS, d.Replaces.Time(), d.GivenOn.Time(), from)
+		}
+	}
+	saveRows(&m.writes, "saving imported accounts", `INSERT INTO imported_accounts
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bytea[])
+		ON CONFLICT (account_id) DO UPDATE SET name = excluded.name, tax_id = excluded.tax_id, registered_at = excluded.registered_at,
+			promo_ends_at = excluded.promo_ends_at, terminated_at = excluded.terminated_at, code = excluded.code, provenance = excluded.provenance`,
+		accounts, func(list []told[models.ImportedAccount]) []any {
+			type row = told[models.ImportedAccount]
+			return []any{
+				column(list, row.account), column(list, func(r row) string { return r.data.Name }), column(list, func(r row) string { return r.data.TaxID }),
+				column(list, func(r row) *time.Time { return nullTime(r.data.RegisteredAt) }), column(list, func(r row) *time.Time { return nullTime(r.data.PromoEndsAt) }),
+				column(list, func(r row) *time.Time { return nullTime(r.data.TerminatedAt) }), column(list, func(r row) string { return r.data.Code }), column(list, row.provenance),
+			}
+		})
+	saveRows(&m.writes, "saving imported referrals", `INSERT INTO imported_referrals SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bytea[])
+		ON CONFLICT (account_id) DO UPDATE SET inviter_id = excluded.inviter_id, activated_at = excluded.activated_at, provenance = excluded.provenance`,
+		referrals, func(list []told[models.ImportedReferral]) []any {
+			type row = told[models.ImportedReferral]
+			return []any{
+				column(list, row.account), column(list, func(r row) int64 { return r.data.InviterID }),
+				column(list, func(r row) time.Time { return r.data.ActivatedAt }), column(list, row.provenance),
+			}
+		})
+	saveRows(&m.writes, "saving imported packages", `INSERT INTO imported_packages
+		SELECT account_id, sms, given_on, coalesce(g.given, 0) + row_number() OVER (PARTITION BY account_id, sms ORDER BY given_on), provenance
+		FROM unnest($1::bigint[], $2::integer[], $3::date[], $4::bytea[]) AS u (account_id, sms, given_on, provenance)
+		LEFT JOIN (SELECT account_id, sms, max(ordinal) AS given FROM given_packages WHERE account_id = ANY($1) GROUP BY account_id, sms) g USING (account_id, sms)`,
+		packages, func(list []told[models.ImportedPackage]) []any {
+			type row = told[models.ImportedPackage]
+			return []any{
+				column(list, row.account), column(list, func(r row) int32 { return int32(r.data.SMS) }),
+				column(list, func(r row) time.Time { return r.data.GivenOn.Time() }), column(list, row.provenance),
+			}
+		})
+	saveRows(&m.writes, "saving agreed discounts", `INSERT INTO imported_discounts SELECT * FROM unnest($1::bigint[], $2::date[], $3::date[], $4::smallint[], $5::bytea[])
+		ON CONFLICT (account_id, from_day) DO UPDATE SET to_day = excluded.to_day, percent = excluded.percent, provenance = excluded.provenance`,
+		discounts, func(list []told[models.AgreedDiscount]) []any {
+			type row = told[models.AgreedDiscount]
+			return []any{
+				column(list, row.account), column(list, func(r row) time.Time { return r.data.From.Time() }), column(list, func(r row) time.Time { return r.data.To.Time() }),
+				column(list, func(r row) int16 { return int16(r.data.Percent) }), column(list, row.provenance),
+			}
+		})
+}
+
+// remove queues the removal of what is not told any more.
+func (m *importation) remove(data models.FactData) {
+	switch d := data.(type) {
 	case models.ImportedReferral:
-		if d.Withdrawn {
-			m.writes.Exec("withdrawing an imported referral", "DELETE FROM imported_referrals WHERE account_id = $1", d.InviteeID)
-			return
-		}
-		m.writes.Exec("saving an imported referral", `INSERT INTO imported_referrals VALUES ($1, $2, $3, $4)
-			ON CONFLICT (account_id) DO UPDATE SET inviter_id = excluded.inviter_id, activated_at = excluded.activated_at, provenance = excluded.provenance`,
-			d.InviteeID, d.InviterID, d.ActivatedAt, from)
+		m.writes.Exec("withdrawing an imported referral", "DELETE FROM imported_referrals WHERE account_id = $1", d.InviteeID)
 	case models.ImportedPackage:
-		if d.Withdrawn {
-			m.writes.Exec("withdrawing an imported package", "DELETE FROM imported_packages WHERE account_id = $1 AND sms = $2 AND given_on = $3", d.AccountID, d.SMS, d.GivenOn.Time())
-			return
-		}
-		m.writes.Exec("saving an imported package", `INSERT INTO imported_packages
-			SELECT $1::bigint, $2::integer, $3::date, 1 + coalesce((SELECT max(ordinal) FROM given_packages WHERE account_id = $1 AND sms = $2), 0), $4::bytea`, d.AccountID, d.SMS, d.GivenOn.Time(), from)
+		m.writes.Exec("withdrawing an imported package", "DELETE FROM imported_packages WHERE account_id = $1 AND sms = $2 AND given_on = $3", d.AccountID, d.SMS, d.GivenOn.Time())
 	case models.AgreedDiscount:
-		if d.Withdrawn {
-			m.writes.Exec("withdrawing an agreed discount", "DELETE FROM imported_discounts WHERE account_id = $1 AND from_day = $2", d.AccountID, d.From.Time())
-			return
-		}
-		m.writes.Exec("saving an agreed discount", `INSERT INTO imported_discounts VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (account_id, from_day) DO UPDATE SET to_day = excluded.to_day, percent = excluded.percent, provenance = excluded.provenance`,
-			d.AccountID, d.From.Time(), d.To.Time(), d.Percent, from)
+		m.writes.Exec("withdrawing an agreed discount", "DELETE FROM imported_discounts WHERE account_id = $1 AND from_day = $2", d.AccountID, d.From.Time())
 	}
 }
 

@@ -43,7 +43,8 @@ func (t *tx) recordAction(a models.OperatorAction) error {
 	return wrap(fmt.Sprintf("recording that %s did %s of %s", a.Who, a.What, a.Subject), t.Create(&record).Error)
 }
 
-// RecordAction records an act that changes nothing else.
+// RecordAction records an act that changes nothing else, or that other transactions carry
+// out.
 func (s *Store) RecordAction(ctx context.Context, a models.OperatorAction) error {
 	return s.write(ctx, "recording an act", func(tx *tx) error { return tx.recordAction(a) })
 }
@@ -171,10 +172,4 @@ func actions(db *gorm.DB, subjects ...string) ([]models.OperatorAction, error) {
 	var records []operatorActionRecord
 	err := db.Where("subject IN ?", subjects).Order("action_id").Find(&records).Error
 	return convert(records, (*operatorActionRecord).action), wrap(fmt.Sprintf("reading the recorded actions on %v", subjects), err)
-}
-
-// RecordAct records an act that changes nothing else, or that other transactions have
-// carried out.
-func (s *Store) RecordAct(ctx context.Context, act models.OperatorAction) error {
-	return s.write(ctx, "recording an act", func(tx *tx) error { return tx.recordAction(act) })
 }

@@ -131,7 +131,7 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 		return err
 	}
 	act.Reason = fmt.Sprintf("%s in %d rows, SHA-256 %s; %s", booked.Total, booked.Rows, booked.SHA256, act.Reason)
-	if err := a.store.RecordAct(ctx, act); err != nil {
+	if err := a.store.RecordAction(ctx, act); err != nil {
 		return err
 	}
 	run, err := settler.Book(ctx, period, billing.Book(booked))

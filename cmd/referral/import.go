@@ -109,18 +109,28 @@ func (a *app) importFiles(ctx context.Context, directory string, f *importFlags)
 		defer func() { err = errors.Join(err, file.Close()) }()
 		bad = file
 	}
+	unfinished, err := a.store.UnfinishedImport(ctx)
+	if err != nil {
+		return err
+	}
 	bar := newBar(a.err)
 	result, err := adoption.Import(ctx, adoption.Options{
 		Directory: directory, Store: a.store, Derive: a.programme.Derive(newCode), Zone: a.programme.Zone, Now: a.now(), Sizes: a.packageSizes(),
 		DryRun: f.dryRun, Remove: f.remove, SkipBad: bad,
+		Begin: func(ctx context.Context) error {
+			return a.store.RecordAction(ctx, f.operator.action(models.ActionBeginImport, digest))
+		},
 		Progress: func(what string, rows int64) { bar.Describe(fmt.Sprintf("%s: %s", what, report.Count(rows))) },
 	})
 	_ = bar.Clear()
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
+	if unfinished != nil {
+		result.Unfinished = &adoption.Unfinished{At: unfinished.At, By: unfinished.Who, Digest: unfinished.Subject}
+	}
 	if result.Imported {
-		if err := a.store.RecordAct(ctx, f.operator.action(models.ActionImport, digest)); err != nil {
+		if err := a.store.RecordAction(ctx, f.operator.action(models.ActionImport, digest)); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"referral/models"
 )
 
 // An older system's files are written from the template, checked, imported, repeated and
@@ -45,6 +47,23 @@ func TestImportCommand(t *testing.T) {
 	w.one("SELECT count(*) FROM operator_actions WHERE what = 'import' AND who = 'Anna' AND length(subject) = 64", &recorded)
 	if recorded != 2 {
 		t.Errorf("%d imports are recorded, want 2", recorded)
+	}
+
+	// An import that dies midway is in the journal, and the next ones say so until one ends.
+	begun := models.OperatorAction{Who: "Boris", What: models.ActionBeginImport, Subject: "digest-of-files"}
+	if err := w.store.RecordAction(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args []string
+		says bool
+	}{
+		{[]string{"import", directory, "--dry-run"}, true}, {[]string{"import", directory, "--by", "Anna", "--format", "json"}, true}, {[]string{"import", directory, "--by", "Anna"}, false},
+	} {
+		got := w.asks(step.args...)
+		if told := strings.Contains(got.out, "Boris") && strings.Contains(got.out, "digest-of-files"); got.status != exitOK || told != step.says {
+			t.Errorf("%v: status %d, and tells of the unfinished import: %t\n%s%s", step.args, got.status, told, got.out, got.err)
+		}
 	}
 
 	if err := os.WriteFile(filepath.Join(directory, "referrals.csv"), []byte("inviter,invitee,activated\n885,777,2026-02-11\n"), 0o600); err != nil {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/models"
+	"referral/privacy"
 )
 
 func newPrivacy(p process) *cobra.Command {
@@ -28,7 +28,7 @@ account, and why it has its discounts. JSON is for programs, HTML a page in Russ
 client to read. Who handed the data out is recorded.`,
 		Args: oneArgument,
 	}
-	format := formatFlag(cmd, "json", "html")
+	format := formatFlag(cmd, privacy.Formats...)
 	cmd.Flags().StringVar(&output, "output", "", "write to a `file` instead of standard output")
 	operator.add(cmd, nameRequired)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -37,51 +37,20 @@ client to read. Who handed the data out is recorded.`,
 			return err
 		}
 		return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error {
-			data, err := a.personalData(ctx, account)
+			data, found, err := privacy.Collect(ctx, a.store, a.programme, account, a.now())
 			if err != nil {
 				return err
 			}
-			if err := a.store.RecordAct(ctx, operator.action(models.ActionExportPerson, strconv.FormatInt(account, 10))); err != nil {
+			if !found {
+				return negativeResult(fmt.Sprintf("account %d is not known", account))
+			}
+			if err := a.store.RecordAction(ctx, operator.action(models.ActionExportPerson, strconv.FormatInt(account, 10))); err != nil {
 				return err
 			}
-			return writeOutput(a.out, output, func(w io.Writer) error {
-				if *format == "html" {
-					return report.PersonalDataHTML(w, data)
-				}
-				return report.JSON(w, data)
-			})
+			return writeOutput(a.out, output, func(w io.Writer) error { return data.Write(w, *format) })
 		})
 	}
 	return cmd
-}
-
-// personalData is all that is stored about an account.
-func (a *app) personalData(ctx context.Context, account int64) (*report.PersonalData, error) {
-	history, found, err := a.store.AccountHistory(ctx, account)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, negativeResult(fmt.Sprintf("account %d is not known", account))
-	}
-	tables, err := a.store.AccountTables(ctx, account)
-	if err != nil {
-		return nil, err
-	}
-	return &report.PersonalData{AccountID: account, At: a.now().In(a.programme.Zone), Tables: tables, Explanation: withoutStaff(a.programme.Explain(&history))}, nil
-}
-
-// withoutStaff leaves out who of the staff decided: a client is told what, when and why.
-func withoutStaff(e billing.Explanation) billing.Explanation {
-	for i := range e.Decisions {
-		e.Decisions[i].By, e.Decisions[i].ApprovedBy = "", ""
-	}
-	for i := range e.Packages {
-		for j := range e.Packages[i].Decisions {
-			e.Packages[i].Decisions[j].By = ""
-		}
-	}
-	return e
 }
 
 func newPrivacyErase(p process) *cobra.Command {

@@ -6,10 +6,13 @@ import (
 	"strconv"
 
 	"referral/models"
+	"referral/privacy"
 )
 
-// PrivacyStore is the methods of the storage that erasing personal data uses.
+// PrivacyStore is the methods of the storage that erasing and handing out personal data use.
 type PrivacyStore interface {
+	privacy.Store
+	RecordAction(ctx context.Context, a models.OperatorAction) error
 	Erase(ctx context.Context, account int64, act models.OperatorAction) (erased bool, err error)
 }
 
@@ -19,6 +22,17 @@ func (s *Service) privacyActs() []Act {
 		What: models.ActionErase, Roles: []models.Role{models.RoleSupport, models.RoleFinance}, Title: "Стереть персональные данные",
 		Prepare: s.prepareErasure, Apply: s.erase,
 	}}
+}
+
+// PersonalData is all that is stored about a client, for the client to have. Who asked for
+// it is recorded before it is handed out. found is false when nothing is known of the
+// account.
+func (s *Service) PersonalData(ctx context.Context, account int64, staff *models.Staff) (d *privacy.Data, found bool, err error) {
+	if d, found, err = privacy.Collect(ctx, s.o.Store, s.o.Programme, account, s.o.Now()); err != nil || !found {
+		return nil, false, err
+	}
+	err = s.o.Store.RecordAction(ctx, models.OperatorAction{Who: staff.Name, Role: staff.Role(), What: models.ActionExportPerson, Subject: strconv.FormatInt(account, 10)})
+	return d, err == nil, err
 }
 
 const nothingToErase = Refusal("Данных этого клиента нет, или они уже стерты.")

@@ -108,6 +108,7 @@ var states = map[any]status{
 	models.ActionReject:          {"отклонил предложение", ""},
 	models.ActionWithdraw:        {"отозвал предложение", ""},
 	models.ActionSuspicionSeen:   {"посмотрел подозрение", ""},
+	models.ActionBeginImport:     {"начал загрузку данных прежней системы", ""},
 	models.ActionImport:          {"загрузил данные прежней системы", ""},
 	models.ActionBook:            {"учел скидки прежней системы", ""},
 	models.ActionErase:           {"стер персональные данные", ""},

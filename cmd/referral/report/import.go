@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"referral/adoption"
 )
@@ -32,6 +33,10 @@ func ImportTable(w io.Writer, r *adoption.Result) {
 	}
 	if len(r.Faults) > 0 {
 		fmt.Fprintln(w)
+	}
+	if u := r.Unfinished; u != nil {
+		fmt.Fprintf(w, "The import that %s began at %s, of files with the digest %s, has not come to its end: it was interrupted, or is running. What it has stored stays.\n\n",
+			Printable(u.By), u.At.Format(time.RFC3339), u.Digest)
 	}
 	var rows [][]string
 	missing := int64(0)

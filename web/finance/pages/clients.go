@@ -3,9 +3,11 @@ package pages
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"referral/models"
+	"referral/privacy"
 	"referral/web/finance"
 )
 
@@ -56,8 +58,9 @@ func (p *Pages) clientPortal(w http.ResponseWriter, r *http.Request, _ models.St
 
 type clientView struct {
 	finance.Client
-	Joined                         bool // it has an accepted code
-	MayRevoke, MayAccept, MayErase bool // this person
+	Joined               bool // it has an accepted code
+	MayRevoke, MayAccept bool // this person
+	MayHandOut           bool // the personal data to the client, or erase them
 }
 
 // clientOf is the client whose account a path names.
@@ -78,11 +81,39 @@ func (p *Pages) client(w http.ResponseWriter, r *http.Request, staff models.Staf
 	if err != nil {
 		return err
 	}
-	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole), MayErase: staff.HasAny(promisingRole)}
+	v := clientView{Client: client, MayRevoke: staff.HasAny(financeRole), MayAccept: staff.HasAny(promisingRole), MayHandOut: staff.HasAny(promisingRole)}
 	for i := range client.Why.Activations {
 		v.Joined = v.Joined || client.Why.Activations[i].Status == models.ActivationAccepted
 	}
 	return p.render(w, r, http.StatusOK, "client", frame{Title: fmt.Sprint("Клиент ", client.Why.AccountID), Here: pathClients, Body: v})
+}
+
+// exportPersonalData is all that is stored about a client as a file, for the client to
+// have. It is recorded, and therefore posted.
+func (p *Pages) exportPersonalData(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
+	account, err := accountOf(r)
+	if err != nil {
+		return err
+	}
+	format := r.FormValue("format")
+	if !slices.Contains(privacy.Formats, format) {
+		return errBadForm
+	}
+	ctx, cancel := longRequest(w, r)
+	defer cancel()
+	data, found, err := p.o.Service.PersonalData(ctx, account, &staff)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errNotFound
+	}
+	contentType := "application/json"
+	if format == "html" {
+		contentType = "text/html; charset=utf-8"
+	}
+	stream(w, r, contentType, fmt.Sprintf("client-%d.%s", account, format), func() error { return data.Write(w, format) })
+	return nil
 }
 
 func (p *Pages) invoice(w http.ResponseWriter, r *http.Request, _ models.Staff) error {

@@ -92,7 +92,7 @@ var (
 	moneyRole = []models.Role{models.RoleFinance, models.RoleController, models.RoleAuditor}
 	// Who proposes what moves money or closes a month.
 	financeRole = []models.Role{models.RoleFinance}
-	// Who may promise a client that a code is accepted.
+	// Who deals with clients: may promise that a code is accepted, and answers what is stored.
 	promisingRole = []models.Role{models.RoleSupport, models.RoleFinance}
 	// Who proposes, or may reject what others have proposed.
 	actingRole = []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}
@@ -140,6 +140,7 @@ func (p *Pages) Routes() []auth.Route {
 		p.staff("GET /finance/proposals/export", everyRole, p.exportList(p.proposalList)),
 		p.staff("GET /finance/clients/export", everyRole, p.exportList(p.foundList)),
 		p.staff("GET /finance/clients/{account}/export", everyRole, p.exportClient),
+		p.staff("POST /finance/clients/{account}/personal-data", promisingRole, p.exportPersonalData),
 		p.staff("GET /finance/journal", moneyRole, p.journal),
 		p.staff("POST "+pathCheckJournal, moneyRole, p.checkJournal),
 		p.staff("GET /finance/proposals", everyRole, p.proposals),

@@ -267,6 +267,7 @@ var access = map[string]struct {
 	"GET /finance/proposals/export":                    {"/finance/proposals/export?format=json", models.Roles},
 	"GET /finance/clients/export":                      {"/finance/clients/export?q=885&format=csv-excel", models.Roles},
 	"GET /finance/clients/{account}/export":            {"/finance/clients/885/export?format=xlsx", models.Roles},
+	"POST /finance/clients/{account}/personal-data":    {"/finance/clients/885/personal-data?format=html", promising},
 	"GET /finance/register/{period}/1c":                {"/finance/register/2026-04/1c", money},
 	"GET /finance/suspicions":                          {"/finance/suspicions", money},
 	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},

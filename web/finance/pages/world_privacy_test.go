@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +17,49 @@ func (w *world) Erase(_ context.Context, account int64, act models.OperatorActio
 	}
 	w.erased = append(w.erased, account)
 	return true, w.record(act)
+}
+
+func (w *world) PersonalData(_ context.Context, account int64) (h models.AccountHistory, tables map[string][]json.RawMessage, found bool, err error) {
+	if account != 885 {
+		return h, nil, false, nil
+	}
+	h.Account.ID = account
+	return h, map[string][]json.RawMessage{"accounts": {json.RawMessage(`{"account_id": 885, "name": "<b>Ромашка"}`)}}, true, nil
+}
+
+func (w *world) RecordAction(_ context.Context, a models.OperatorAction) error { return w.record(a) }
+
+// All that is stored about a client is taken away as a file, which is recorded.
+func TestHandingOutPersonalData(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	r := site(t, w)
+	support := as(r, models.RoleSupport)
+	const path = "/finance/clients/885/personal-data"
+	if got := r.Get(support, "/finance/clients/885"); !strings.Contains(got.Body, `action="`+path+`"`) {
+		t.Error("the client's page does not offer the data")
+	}
+	for format, want := range map[string]string{"html": "<dd>&lt;b&gt;Ромашка</dd>", "json": `"account_id": 885`} {
+		got := r.Post(support, path, url.Values{"format": {format}})
+		if got.Status != http.StatusOK || !strings.Contains(got.Body, want) || !strings.Contains(got.Header.Get("Content-Disposition"), "client-885."+format) {
+			t.Errorf("%s: %d %v %s", format, got.Status, got.Header, got.Body)
+		}
+	}
+	if got := r.Post(support, path, url.Values{"format": {"exe"}}); got.Status != http.StatusBadRequest {
+		t.Errorf("an unknown format: %d", got.Status)
+	}
+	if got := r.Post(support, "/finance/clients/999/personal-data", url.Values{"format": {"json"}}); got.Status != http.StatusNotFound {
+		t.Errorf("an unknown client: %d", got.Status)
+	}
+	recorded := 0
+	for _, a := range w.recorded {
+		if a.What == models.ActionExportPerson && a.Subject == "885" && a.Role == models.RoleSupport && a.Who != "" {
+			recorded++
+		}
+	}
+	if recorded != 2 {
+		t.Errorf("%d acts are recorded: %+v", recorded, w.recorded)
+	}
 }
 
 // The personal data of a client are erased when a second person agrees, once.

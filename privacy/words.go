@@ -1,4 +1,4 @@
-package report
+package privacy
 
 import (
 	"encoding/hex"

@@ -1,4 +1,4 @@
-package report
+package privacy
 
 import (
 	"bytes"
@@ -12,22 +12,13 @@ import (
 	"slices"
 	"time"
 
-	"referral/billing"
 	"referral/internal/ru"
 )
 
-// PersonalData is all that is stored about one client, for the client to have.
-type PersonalData struct {
-	AccountID   int64                        `json:"account_id"`
-	At          time.Time                    `json:"at"`
-	Tables      map[string][]json.RawMessage `json:"tables"` // the rows of the client by their tables
-	Explanation billing.Explanation          `json:"explanation"`
-}
+//go:embed page.html
+var pageText string
 
-//go:embed personal_data.html
-var personalDataText string
-
-var personalDataPage = template.Must(template.New("personal data").Parse(personalDataText))
+var page = template.Must(template.New("personal data").Parse(pageText))
 
 // tableTitles is what the tables hold, in Russian, in the order of the page. A table that
 // is not named here comes last, under its own name.
@@ -64,22 +55,22 @@ var tableTitles = []struct{ table, title string }{
 	{"suspicions", "Проверки приглашений"},
 }
 
-type personalDataSection struct {
+type section struct {
 	Title string
-	Rows  [][]personalDataField
+	Rows  [][]field
 }
 
-type personalDataField struct{ Name, Value string }
+type field struct{ Name, Value string }
 
-// PersonalDataHTML writes the data as a page in Russian for the client to read.
-func PersonalDataHTML(w io.Writer, d *PersonalData) error {
-	var sections []personalDataSection
+// writeHTML writes the data as a page in Russian for the client to read.
+func (d *Data) writeHTML(w io.Writer) error {
+	var sections []section
 	rest := maps.Clone(d.Tables)
 	add := func(table, title string) error {
-		section, err := personalDataRows(title, rest[table], d.At.Location())
+		found, err := rowsOf(title, rest[table], d.At.Location())
 		delete(rest, table)
-		if len(section.Rows) > 0 {
-			sections = append(sections, section)
+		if len(found.Rows) > 0 {
+			sections = append(sections, found)
 		}
 		return err
 	}
@@ -93,34 +84,34 @@ func PersonalDataHTML(w io.Writer, d *PersonalData) error {
 			return err
 		}
 	}
-	return personalDataPage.Execute(w, struct {
+	return page.Execute(w, struct {
 		AccountID int64
 		At        string
-		Sections  []personalDataSection
+		Sections  []section
 	}{d.AccountID, ru.Moment(d.At, d.At.Location()), sections})
 }
 
-// personalDataRows is the fields of the rows that hold something, in the order of the names
+// rowsOf is the fields of the rows that hold something, in the order of the names
 // of their columns.
-func personalDataRows(title string, rows []json.RawMessage, zone *time.Location) (personalDataSection, error) {
-	section := personalDataSection{Title: title}
+func rowsOf(title string, rows []json.RawMessage, zone *time.Location) (section, error) {
+	s := section{Title: title}
 	for _, row := range rows {
 		var values map[string]any
 		decoder := json.NewDecoder(bytes.NewReader(row))
 		decoder.UseNumber()
 		if err := decoder.Decode(&values); err != nil {
-			return section, fmt.Errorf("reading a row of %s: %w", title, err)
+			return s, fmt.Errorf("reading a row of %s: %w", title, err)
 		}
-		var fields []personalDataField
+		var fields []field
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			text := shown(name, values[name], zone)
 			if title, known := columnTitles[name]; text != "" && (!known || title != "") {
-				fields = append(fields, personalDataField{cmp.Or(title, name), text})
+				fields = append(fields, field{cmp.Or(title, name), text})
 			}
 		}
 		if len(fields) > 0 {
-			section.Rows = append(section.Rows, fields)
+			s.Rows = append(s.Rows, fields)
 		}
 	}
-	return section, nil
+	return s, nil
 }
