@@ -27,11 +27,12 @@ func TestAMonthFromRehearsalToRevocation(t *testing.T) {
 	page, run := "/finance/months/"+month.String(), "/finance/months/"+month.String()+"/run"
 	accountant := c.visit(t, person("referral-finance"), run, browser.Options{})
 	controller := c.visit(t, person("referral-controller"), "/finance", browser.Options{})
-	approve := func(proposal string) {
+	approve := func(proposal, outcome string) {
 		t.Helper()
 		controller.Goto(proposal)
 		controller.Follow(func() { controller.Click("Утвердить и выполнить") })
-		sees(t, controller, "Утверждено")
+		controller.WaitText(outcome)
+		sees(t, controller)
 	}
 
 	accountant.Follow(func() { accountant.Click("Проверочный расчет") })
@@ -39,7 +40,7 @@ func TestAMonthFromRehearsalToRevocation(t *testing.T) {
 	accountant.Follow(func() { accountant.Click("Рассчитать и провести") })
 	accountant.WaitText("Почему расчет верен")
 	accountant.Fill("Почему расчет верен", "первый месяц программы")
-	approve(accountant.Follow(func() { accountant.Click("Предложить провести сверх пределов") }).URL)
+	approve(accountant.Follow(func() { accountant.Click("Предложить провести сверх пределов") }).URL, "Утверждено")
 	c.to(controller, run)
 	controller.WaitText("Рассчитан")
 	c.settled(month, "run")
@@ -48,7 +49,7 @@ func TestAMonthFromRehearsalToRevocation(t *testing.T) {
 	c.to(accountant, page+"/sign")
 	accountant.Fill("Причина", "месяц сошелся")
 	accountant.Fill("Почему подписать, хотя не все готово", "ночной сверки еще не было")
-	approve(accountant.Follow(func() { accountant.Click("Отправить на утверждение") }).URL)
+	approve(accountant.Follow(func() { accountant.Click("Отправить на утверждение") }).URL, "Месяц подписан")
 	c.to(accountant, page)
 	sees(t, accountant, "Закрыт")
 	digest := c.signedDigest()
@@ -65,7 +66,7 @@ func TestAMonthFromRehearsalToRevocation(t *testing.T) {
 	back := ru.Off(models.Money(2*deal/5), "RUB")
 	sees(t, accountant, "Отозвать приведение", "с самого начала", number, back)
 	accountant.Fill("Причина", "клиент пригласил сам себя")
-	approve(accountant.Follow(func() { accountant.Click("Отправить на утверждение") }).URL)
+	approve(accountant.Follow(func() { accountant.Click("Отправить на утверждение") }).URL, "Утверждено")
 	c.must("run", month.String(), "--accept")
 	c.settled(month, "revoked")
 
