@@ -7,7 +7,7 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint vet bench screenshots release-fixture clean $(TESTENV)
+.PHONY: help build deb demo test lint vet bench screenshots release-fixture clean $(TESTENV)
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,16 @@ PROGRAM ?= bin/referral
 
 build: ## build bin/referral, a static program
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.buildCommit=$(COMMIT)' -o $(PROGRAM) ./cmd/referral
+
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/referral/main.go)
+ARCH    := $(shell $(GO) env GOARCH)
+DIST    ?= bin
+# The time of every file in a package or image, so that the same commit gives the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+deb: build ## build a Debian package of it
+	@PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) CGO_ENABLED=0 $(GO) tool -modfile=tools/nfpm.mod nfpm package \
+		--config deploy/debian/nfpm.yaml --packager deb --target $(DIST)/referral_$(VERSION)_$(ARCH).deb
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)
