@@ -187,6 +187,7 @@ const (
 
 // NotBooked is a row that is not booked.
 type NotBooked struct {
+	Period Period `json:"period"`
 	BookedRow
 	Reason NotBookedReason `json:"reason"`
 	Detail string          `json:"detail,omitempty"`

@@ -128,7 +128,7 @@ func (t *tx) checkWaiting(p models.Period, no *models.NotClosed) error {
 		no.Objections = append(no.Objections, fmt.Sprintf("accounts to be settled again: %d (%s)", stale, again))
 	}
 	if notBooked > 0 {
-		no.Objections = append(no.Objections, fmt.Sprintf("rows of the older system that are not booked: %d, %s together (`referral booked %s`)", notBooked, notBookedAmount, p))
+		no.Objections = append(no.Objections, fmt.Sprintf("rows of the older system that are not booked: %d (%s together; `referral booked %s`)", notBooked, notBookedAmount, p))
 	}
 	if braked {
 		no.Objections = append(no.Objections, "the brake holds a run that would post to it")

@@ -184,10 +184,12 @@ func (s *Store) BookedFiles(ctx context.Context, period models.Period) ([]models
 		FROM booked_files WHERE $1 IN (0, period) ORDER BY period`, period)
 }
 
-// NotBooked is the first rows of the file of a period that are not booked, by line.
+// NotBooked is the first rows that are not booked of the file of a period, or with 0 of
+// those of all periods that are not closed, by period and line.
 func (s *Store) NotBooked(ctx context.Context, period models.Period, limit int) ([]models.NotBooked, error) {
-	return list(ctx, s, "reading what is not booked in "+period.String(), func(row pgx.CollectableRow) (n models.NotBooked, err error) {
-		err = row.Scan(&n.Line, &n.InvoiceID, &n.AccountID, &n.Amount, &n.Reason, &n.Detail)
+	return list(ctx, s, "reading what is not booked", func(row pgx.CollectableRow) (n models.NotBooked, err error) {
+		err = row.Scan(&n.Period, &n.Line, &n.InvoiceID, &n.AccountID, &n.Amount, &n.Reason, &n.Detail)
 		return n, err
-	}, "SELECT line, invoice_id, account_id, amount_minor, reason, detail FROM not_booked WHERE period = $1 ORDER BY line LIMIT $2", period, limit)
+	}, `SELECT period, line, invoice_id, account_id, amount_minor, reason, detail FROM not_booked
+		WHERE period = ANY(CASE WHEN $1 = 0 THEN ARRAY(SELECT period FROM periods WHERE closed_at IS NULL) ELSE ARRAY[$1::integer] END) ORDER BY period, line LIMIT $2`, period, limit)
 }

@@ -128,7 +128,7 @@ func TestShadowMonth(t *testing.T) {
 		l.Errorf("the tally: %+v", tally)
 	}
 	l.notBooked(202604, "4 unknown-invoice, 5 no-invoice, 6 unknown-account")
-	if _, err := signer.Close(t.Context(), models.Signature{Period: 202604, Who: "Anna"}); !errors.As(err, &no) || !slices.ContainsFunc(no.Objections, func(o string) bool { return strings.Contains(o, "not booked: 3, -7.31 together") }) {
+	if _, err := signer.Close(t.Context(), models.Signature{Period: 202604, Who: "Anna"}); !errors.As(err, &no) || !slices.ContainsFunc(no.Objections, func(o string) bool { return strings.Contains(o, "not booked: 3 (-7.31 together") }) {
 		t.Errorf("it is closed although rows are not booked: %v", err)
 	}
 	// A corrected file books what was not.
@@ -181,6 +181,9 @@ func (l *life) notBooked(period models.Period, want string) (rows []models.NotBo
 	}
 	if strings.Join(got, ", ") != want {
 		l.Errorf("not booked are %+v, want %s", rows, want)
+	}
+	if open, err := l.NotBooked(l.Context(), 0, 1000); err != nil || !slices.Equal(open, rows) { // the period is open
+		l.Errorf("waiting are %+v, %v, want %+v", open, err, rows)
 	}
 	return rows
 }

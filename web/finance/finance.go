@@ -29,6 +29,7 @@ type Store interface {
 	DecisionStore
 	PrivacyStore
 	JournalStore
+	BookedStore
 	Months(ctx context.Context) ([]models.MonthOverview, error)
 	monthStore
 	FindAccounts(ctx context.Context, text string, account int64, document models.UUID) ([]models.FoundAccount, error)
@@ -175,6 +176,7 @@ type Queue struct {
 	Held        map[string]models.CountedAmount // by service
 	DeadLetters []models.DeadLetterRecord
 	Packages    map[models.Period]int64 // of months that no invoice has named
+	NotBooked   []models.NotBooked      // rows of older systems in months that are not closed
 	Limit       int                     // of each list: as many may stand for more
 }
 
@@ -198,6 +200,7 @@ func (s *Service) queue(ctx context.Context, limit int) (q Queue, err error) {
 			q.DeadLetters, err = s.o.Store.ListDeadLetters(ctx, waiting, 0, limit)
 			return err
 		},
+		func() (err error) { q.NotBooked, err = s.o.Store.NotBooked(ctx, 0, limit); return err },
 		func() (err error) {
 			q.Packages, err = s.PendingPackages(ctx)
 			return err

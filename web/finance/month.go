@@ -27,6 +27,7 @@ type Month struct {
 	Before  *models.MonthOverview        // the month before; nil when it is not known
 	Checked *models.ReconciliationReport // nil: not reconciled yet
 	Change  *Change                      // against the month before; nil when one of them has not been reconciled
+	Booked  *Booked                      // what an older system has given in the month; nil for none
 }
 
 // CauseInvoices is the cause of a change that no other explains: invoices have grown,
@@ -58,6 +59,9 @@ func (s *Service) Month(ctx context.Context, period models.Period, skip, limit i
 	}
 	if !found {
 		return m, false, nil
+	}
+	if m.Booked, err = s.booked(ctx, period); err != nil {
+		return m, true, err
 	}
 	report, checked, err := s.o.Store.LastReconciliation(ctx, period, skip, limit)
 	if err != nil || !checked {
@@ -221,6 +225,7 @@ const (
 	checkHeld    = "Для всех услуг есть правило"
 	checkPackets = "Пакеты прежних месяцев отправлены"
 	checkEarlier = "Прежние месяцы подписаны"
+	checkBooked  = "Все, что дала прежняя система, проведено"
 )
 
 func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check {
@@ -237,7 +242,7 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 	for _, kind := range unfinished {
 		waits += checked.Kinds[string(kind)]
 	}
-	return []Check{
+	list := []Check{
 		{What: checkOver, OK: over, Do: "дождаться конца месяца"},
 		{What: "Расчет проведен", OK: m.State != models.PeriodOpen && !running, Do: "дождаться ночного расчета или провести его", Link: MonthPath(m.Period) + "/run"},
 		{What: checkBrake, OK: !m.Braked, Do: "проверить суммы и решить", Link: MonthPath(m.Period) + "/run"},
@@ -250,6 +255,10 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 		{What: checkPackets, OK: packages == 0, Now: counted(packages, packets), Do: "рассчитать эти месяцы", Link: queue, Objection: objection(packages, "packages of earlier months that no invoice has named")},
 		{What: checkEarlier, OK: len(open) == 0, Now: monthNames(open), Do: "сначала подписать их", Link: BasePath},
 	}
+	if b := m.Booked; b != nil { // signing finds it again
+		list = append(list, Check{What: checkBooked, OK: b.NotBooked == 0, Now: counted(b.NotBooked, lines), Do: "исправить файл и закрыть месяц с ним командой", Link: MonthPath(m.Period) + "#older"})
+	}
+	return list
 }
 
 // What the checks count.

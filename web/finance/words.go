@@ -153,6 +153,13 @@ var states = map[any]status{
 	models.SuspiciousPayer:  {"Пригласивший и новый клиент — один плательщик", ""},
 	models.SuspiciousBurst:  {"Много клиентов по одному коду за час", ""},
 
+	models.NotBookedUnknownInvoice: {"такого счета нет", ""},
+	models.NotBookedUnknownAccount: {"такого клиента нет", ""},
+	models.NotBookedOtherMonth:     {"это счет другого месяца", ""},
+	models.NotBookedNoInvoice:      {"у клиента нет счета за этот месяц", ""},
+	models.NotBookedRefused:        {"провести нельзя", ""},
+	models.NotBookedMeanwhile:      {"пока проводили, данные изменились", ""},
+
 	models.BadUnreadable:  {"сообщение не читается", ""},
 	models.BadUnknownType: {"неизвестный вид события", ""},
 	models.BadField:       {"неверное значение поля", ""},
@@ -239,6 +246,7 @@ var objections = []struct{ recorded, words, check string }{
 	{"it does not tie:", "не сходится, расхождений:", checkTies},
 	{"accounts to be settled again:", "клиентов с поздними данными:", checkStale},
 	{"the brake holds a run that would post to it", "расчет остановлен пределами", checkBrake},
+	{"rows of the older system that are not booked:", "не проведено строк прежней системы:", checkBooked},
 	{"earlier periods are open:", "не подписаны прежние месяцы:", checkEarlier},
 	{"parked accounts and invoices:", "не рассчитано клиентов и счетов:", checkParked},
 	{"lines of services that the terms do not name:", "строк услуг, которых нет в условиях:", checkHeld},

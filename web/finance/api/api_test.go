@@ -92,6 +92,14 @@ func (w *world) ParkedNow(context.Context, int) ([]models.ParkedAccount, error) 
 	return []models.ParkedAccount{{AccountID: 885, Period: 202604, Since: now().UTC()}}, w.err
 }
 
+func (w *world) BookedFiles(_ context.Context, p models.Period) ([]models.BookedFile, error) {
+	return []models.BookedFile{{Period: p, SHA256: "ab", Rows: 3, Amount: -5000, NotBooked: 1, NotBookedAmount: -700, At: now().UTC()}}, w.err
+}
+
+func (w *world) NotBooked(context.Context, models.Period, int) ([]models.NotBooked, error) {
+	return []models.NotBooked{{Period: 202604, BookedRow: models.BookedRow{Line: 4, InvoiceID: "INV-9", Amount: -700}, Reason: models.NotBookedUnknownInvoice}}, w.err
+}
+
 func (w *world) HeldServices(context.Context) (map[string]models.CountedAmount, error) {
 	return map[string]models.CountedAmount{"hologram": models.Counted(5, 30000)}, w.err
 }
@@ -454,13 +462,13 @@ func TestAnswers(t *testing.T) {
 	browser := as(r, models.RoleFinance)
 	for path, wants := range map[string]map[string]any{
 		"/months":                             {"months.0.period": "2026-04", "months.0.documents.amount_minor": -250 * 142000.0, "months.0.run": "incomplete", "months.0.stale_accounts": 3.0},
-		"/months/2026-04":                     {"period": "2026-04", "named_breaks.0.account_id": 885.0},
+		"/months/2026-04":                     {"period": "2026-04", "named_breaks.0.account_id": 885.0, "older_system.not_booked_rows.0.line": 4.0},
 		"/register/2026-04?limit=2":           {"documents.1.account_id": 2.0, "totals.0.amount_minor": -3 * 142000.0, "next": "account=2&invoice=INV&sequence=1"},
 		"/register/2026-04?account=2&limit=2": {"documents.0.account_id": 3.0, "next": nil},
 		"/clients?q=885":                      {"accounts.0.name": "Резервация"},
 		"/clients/885":                        {"code": "K7M2QX9PA", "explanation.ladder.0.step": 1.0},
 		"/invoices/INV-1":                     {"invoice_id": "INV-1", "wanted_minor": -60000.0},
-		"/queue":                              {"rejected.0.amount_minor": -142000.0, "parked.0.parked_at": "2026-05-03T09:00:00Z", "held.0.service": "hologram", "packages.0.period": "2026-02"},
+		"/queue":                              {"rejected.0.amount_minor": -142000.0, "parked.0.parked_at": "2026-05-03T09:00:00Z", "held.0.service": "hologram", "packages.0.period": "2026-02", "not_booked.0.amount_minor": -700.0},
 		"/journal?limit=2":                    {"entries.0.entry": 3.0, "next": 2.0},
 		"/journal?before=2":                   {"entries.0.entry": 1.0, "next": nil},
 		"/journal/check":                      {"entries": 3.0, "wrong": 0.0},

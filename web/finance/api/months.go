@@ -48,6 +48,7 @@ type MonthReport struct {
 	Services []monthreport.Service `json:"services" nullable:"false"`
 	Steps    []monthreport.Step    `json:"steps" nullable:"false" doc:"Accounts with a discount on the last day"`
 	Breaks   []monthreport.Break   `json:"named_breaks" nullable:"false" doc:"Up to 200, from skip on"`
+	Booked   *BookedFile           `json:"older_system,omitempty" doc:"What an older system has given in the month, which was settled in shadow mode"`
 }
 
 const breaksPage = 200
@@ -93,7 +94,14 @@ func newMonthReport(m *finance.Month) MonthReport {
 		checked = &models.ReconciliationReport{}
 	}
 	r := monthreport.Found(checked)
-	return MonthReport{Month: newMonth(&m.MonthOverview), Totals: r.Totals, Overall: r.Overall, Services: r.Services, Steps: r.Steps, Breaks: r.Breaks}
+	out := MonthReport{Month: newMonth(&m.MonthOverview), Totals: r.Totals, Overall: r.Overall, Services: r.Services, Steps: r.Steps, Breaks: r.Breaks}
+	if b := m.Booked; b != nil {
+		out.Booked = &BookedFile{
+			SHA256: b.SHA256, BookedAt: b.At, Rows: b.Rows, Amount: b.Amount,
+			NotBooked: b.NotBooked, NotBookedAmount: b.NotBookedAmount, Missing: each(b.Missing, newNotBooked),
+		}
+	}
+	return out
 }
 
 // known is a time; nil for none.

@@ -17,6 +17,7 @@ type Queue struct {
 	Parked      []ParkedAccount              `json:"parked" nullable:"false" doc:"What the last run of a month could not settle"`
 	Held        []monthreport.Held           `json:"held" nullable:"false" doc:"Services that the terms do not name"`
 	Packages    []monthreport.WaitingPackage `json:"packages" nullable:"false" doc:"Packages of past months that no invoice has named"`
+	NotBooked   []NotBooked                  `json:"not_booked" nullable:"false" doc:"Rows of what older systems have given, in months that are not closed, that are not booked"`
 	DeadLetters []DeadLetter                 `json:"dead_letters" nullable:"false" doc:"Without their bodies"`
 	Limit       int                          `json:"limit"`
 }
@@ -40,6 +41,32 @@ type ParkedAccount struct {
 	InvoiceID string        `json:"invoice_id,omitempty" doc:"Omitted: all of the account"`
 	Error     string        `json:"error"`
 	ParkedAt  time.Time     `json:"parked_at" doc:"When a run of the month first could not settle it"`
+}
+
+// NotBooked is a row of what an older system has given in a month that is not booked.
+type NotBooked struct {
+	Period    models.Period          `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
+	Line      int                    `json:"line" doc:"Of the file"`
+	AccountID int64                  `json:"account_id,omitempty" doc:"Omitted when the row names an invoice alone"`
+	InvoiceID string                 `json:"invoice_id,omitempty" doc:"Omitted when the row names an account alone"`
+	Amount    models.Money           `json:"amount_minor" doc:"As it is added to the invoice"`
+	Reason    models.NotBookedReason `json:"reason" enum:"unknown-invoice,unknown-account,other-month,no-invoice,refused,meanwhile"`
+	Detail    string                 `json:"detail,omitempty" doc:"The month of the invoice, why it is refused, or what the ledger holds"`
+}
+
+func newNotBooked(n *models.NotBooked) NotBooked {
+	return NotBooked{Period: n.Period, Line: n.Line, AccountID: n.AccountID, InvoiceID: n.InvoiceID, Amount: n.Amount, Reason: n.Reason, Detail: n.Detail}
+}
+
+// BookedFile is a file of what an older system has given in a month.
+type BookedFile struct {
+	SHA256          string       `json:"sha256"`
+	BookedAt        time.Time    `json:"booked_at"`
+	Rows            int64        `json:"rows"`
+	Amount          models.Money `json:"amount_minor" doc:"Of all rows, as added to invoices"`
+	NotBooked       int64        `json:"not_booked" doc:"Rows"`
+	NotBookedAmount models.Money `json:"not_booked_minor"`
+	Missing         []NotBooked  `json:"not_booked_rows" nullable:"false" doc:"Up to 200"`
 }
 
 // DeadLetter is a message that could not be used.
@@ -76,6 +103,7 @@ func newQueue(q *finance.Queue) Queue {
 		Packages: each(slices.Sorted(maps.Keys(q.Packages)), func(p *models.Period) monthreport.WaitingPackage {
 			return monthreport.WaitingPackage{Period: *p, Packages: q.Packages[*p]}
 		}),
+		NotBooked: each(q.NotBooked, newNotBooked),
 		DeadLetters: each(q.DeadLetters, func(d *models.DeadLetterRecord) DeadLetter {
 			from := d.Message.Origin
 			return DeadLetter{ID: d.ID, At: d.At, Topic: from.Topic, Partition: from.Partition, Offset: from.Offset, Type: d.Type, Reason: d.Err.Reason, Detail: d.Err.Detail}

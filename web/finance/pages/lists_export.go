@@ -53,7 +53,18 @@ func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Sta
 		from := d.Message.Origin
 		letters.Rows = append(letters.Rows, []any{export.ID(d.ID), d.At, from.Topic, from.Partition, from.Offset, d.Type, export.State(d.Err.Reason), d.Err.Detail})
 	}
-	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, held, packages, letters})
+	older := export.Table{Title: "Прежняя система, не проведено", Key: "not_booked", Columns: []export.Column{
+		{Head: "Месяц", Key: "period"}, {Head: "Строка файла", Key: "line"}, {Head: "Клиент", Key: "account_id"}, {Head: "Счет", Key: "invoice_id"}, {Head: "Сумма", Key: "amount_minor"}, {Head: "Причина", Key: "reason"}, {Head: "Подробно", Key: "detail"},
+	}}
+	for i := range q.NotBooked {
+		n := &q.NotBooked[i]
+		var account any
+		if n.AccountID != 0 {
+			account = export.ID(n.AccountID)
+		}
+		older.Rows = append(older.Rows, []any{n.Period.String(), n.Line, account, n.InvoiceID, n.Amount, export.State(n.Reason), n.Detail})
+	}
+	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, older, held, packages, letters})
 }
 
 // proposalBatch is how many proposals an export reads at a time.

@@ -49,6 +49,6 @@ func (p *Pages) queue(w http.ResponseWriter, r *http.Request, staff models.Staff
 		v.Services = append(v.Services, heldService{service, q.Held[service]})
 	}
 	v.Months = pendingMonths(q.Packages)
-	v.Empty = len(q.Rejected)+len(q.Parked)+len(v.Services)+len(q.DeadLetters)+len(v.Months) == 0
+	v.Empty = len(q.Rejected)+len(q.Parked)+len(v.Services)+len(q.DeadLetters)+len(v.Months)+len(q.NotBooked) == 0
 	return p.render(w, r, http.StatusOK, "queue", frame{Title: "Очередь", Here: pathQueue, Body: v})
 }
