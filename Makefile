@@ -7,7 +7,7 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb demo test lint vet bench screenshots release-fixture clean $(TESTENV)
+.PHONY: help build deb image demo test lint vet bench screenshots release-fixture clean $(TESTENV)
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 deb: build ## build a Debian package of it
 	@PROGRAM=$(PROGRAM) VERSION=$(VERSION) ARCH=$(ARCH) CGO_ENABLED=0 $(GO) tool -modfile=tools/nfpm.mod nfpm package \
 		--config deploy/debian/nfpm.yaml --packager deb --target $(DIST)/referral_$(VERSION)_$(ARCH).deb
+
+BUILDAH ?= buildah
+
+image: build ## build a container image of it with buildah, as an OCI layout
+	@$(BUILDAH) bud --quiet --format oci --layers=false --timestamp $(SOURCE_DATE_EPOCH) --tag referral:$(VERSION) -f deploy/image/Containerfile $(dir $(PROGRAM))
+	@$(BUILDAH) push --quiet referral:$(VERSION) oci:$(DIST)/image:$(VERSION)
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)

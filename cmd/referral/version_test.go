@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -89,4 +90,14 @@ func TestCommitOfABuild(t *testing.T) {
 			t.Errorf("%v: %q, want %q", c.settings, got, c.want)
 		}
 	}
+}
+
+// In an image without certificate authorities the program has its own.
+func TestCertificateAuthoritiesAreBuiltIn(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no other package has set certificate authorities for a machine without any")
+		}
+	}()
+	x509.SetFallbackRoots(x509.NewCertPool())
 }
