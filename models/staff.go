@@ -168,10 +168,26 @@ type Suspicion struct {
 	Fingerprint Digest
 	Signs       []SuspicionSign
 	Referrals   []Referral // by time
-	Posted      Money      // discounts in the ledger that they concern, as added to invoices
-	Ahead       Money      // what is granted for them in the next twelve months, by the forecast
+	Stakes      []Stake    // by currency; none when no money is concerned
 	FoundAt     time.Time
 	Seen        *SuspicionSeen // nil: nobody has looked at it
+}
+
+// Stake is the discounts in one currency that a suspicion concerns, as added to invoices.
+type Stake struct {
+	Currency string `json:"currency"`
+	Posted   Money  `json:"posted_minor"` // in the ledger
+	Ahead    Money  `json:"ahead_minor"`  // granted for the next twelve months, by the forecast
+}
+
+// AddStake adds discounts in a currency.
+func (s *Suspicion) AddStake(currency string, posted, ahead Money) {
+	at, known := slices.BinarySearchFunc(s.Stakes, currency, func(k Stake, c string) int { return cmp.Compare(k.Currency, c) })
+	if !known {
+		s.Stakes = slices.Insert(s.Stakes, at, Stake{Currency: currency})
+	}
+	k := &s.Stakes[at]
+	k.Posted, k.Ahead = k.Posted.Add(posted), k.Ahead.Add(ahead)
 }
 
 // SuspicionSeen is that a person has looked at a suspicion.
@@ -212,16 +228,17 @@ type Suspicions struct {
 	Names  map[int64]string // of the accounts
 }
 
-// CostKey is what a cost is for: a kind of discount, in a month.
+// CostKey is what a cost is for: a kind of discount, in a month and a currency.
 type CostKey struct {
-	Month Period
-	Kind  DiscountKind
-	Step  int // of the ladder; 0 of a new client's discount
+	Month    Period
+	Currency string // of the invoices
+	Kind     DiscountKind
+	Step     int // of the ladder; 0 of a new client's discount
 }
 
-// Compare orders costs by month, kind and step.
+// Compare orders costs by month, currency, kind and step.
 func (k CostKey) Compare(other CostKey) int {
-	return cmp.Or(cmp.Compare(k.Month, other.Month), cmp.Compare(k.Kind, other.Kind), cmp.Compare(k.Step, other.Step))
+	return cmp.Or(cmp.Compare(k.Month, other.Month), cmp.Compare(k.Currency, other.Currency), cmp.Compare(k.Kind, other.Kind), cmp.Compare(k.Step, other.Step))
 }
 
 // Cost is what discounts cost, or are expected to cost, signed as added to invoices.

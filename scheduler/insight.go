@@ -107,8 +107,12 @@ func (s *Scheduler) weigh(ctx context.Context, found []models.Suspicion) error {
 		err := s.Insight.AccountHistories(ctx, ids, func(c *models.AccountHistory) error {
 			failures.Attempt(c.Account.ID, func() {
 				for _, of := range concerns[c.Account.ID] {
-					of.finding.Posted = of.finding.Posted.Add(suspicion.Posted(c, of.side))
-					of.finding.Ahead = of.finding.Ahead.Add(suspicion.Ahead(p, c, of.side, today))
+					for currency, amount := range suspicion.Posted(c, of.side) {
+						of.finding.AddStake(currency, amount, 0)
+					}
+					for currency, amount := range suspicion.Ahead(p, c, of.side, today) {
+						of.finding.AddStake(currency, 0, amount)
+					}
 				}
 			})
 			return nil

@@ -67,8 +67,8 @@ func (s *Store) ReplaceForecast(ctx context.Context, f models.Forecast) error {
 		var batch pgcopy.Batch
 		batch.Exec("forgetting the forecast before", "DELETE FROM forecasts WHERE made_for = $1", f.MadeFor)
 		for _, c := range f.Costs {
-			batch.Exec("keeping a forecast", "INSERT INTO forecasts (made_for, target, kind, step, amount_minor, made_at) VALUES ($1, $2, $3, $4, $5, $6)",
-				f.MadeFor, c.Month, c.Kind, c.Step, c.Amount, f.MadeAt)
+			batch.Exec("keeping a forecast", "INSERT INTO forecasts (made_for, target, currency, kind, step, amount_minor, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+				f.MadeFor, c.Month, c.Currency, c.Kind, c.Step, c.Amount, f.MadeAt)
 		}
 		return batch.Send(ctx, tx.pgx)
 	})
@@ -81,25 +81,25 @@ func (s *Store) ReplaceActualCosts(ctx context.Context, month models.Period, cos
 		var batch pgcopy.Batch
 		batch.Exec("forgetting the costs before", "DELETE FROM forecast_actuals WHERE target = $1", month)
 		for _, c := range costs {
-			batch.Exec("keeping a cost", "INSERT INTO forecast_actuals (target, kind, step, amount_minor) VALUES ($1, $2, $3, $4)", month, c.Kind, c.Step, c.Amount)
+			batch.Exec("keeping a cost", "INSERT INTO forecast_actuals (target, currency, kind, step, amount_minor) VALUES ($1, $2, $3, $4, $5)", month, c.Currency, c.Kind, c.Step, c.Amount)
 		}
 		return batch.Send(ctx, tx.pgx)
 	})
 }
 
 // Forecasts is the forecasts that are kept, the newest first, and what months have come
-// to, by month, kind and step.
+// to, by month, currency, kind and step.
 func (s *Store) Forecasts(ctx context.Context) (made []models.Forecast, actual []models.Cost, err error) {
 	err = s.snapshot(ctx, "reading the forecasts", func(tx *tx) error {
 		made, actual = nil, nil
-		rows, err := tx.pgx.Query(ctx, "SELECT made_for, made_at, target, kind, step, amount_minor FROM forecasts ORDER BY made_for DESC, target, kind, step")
+		rows, err := tx.pgx.Query(ctx, "SELECT made_for, made_at, target, currency, kind, step, amount_minor FROM forecasts ORDER BY made_for DESC, target, currency, kind, step")
 		if err != nil {
 			return err
 		}
 		var period models.Period
 		var at time.Time
 		var c models.Cost
-		_, err = pgx.ForEachRow(rows, []any{&period, &at, &c.Month, &c.Kind, &c.Step, &c.Amount}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&period, &at, &c.Month, &c.Currency, &c.Kind, &c.Step, &c.Amount}, func() error {
 			if len(made) == 0 || made[len(made)-1].MadeFor != period {
 				made = append(made, models.Forecast{MadeFor: period, MadeAt: at.UTC()})
 			}
@@ -110,11 +110,11 @@ func (s *Store) Forecasts(ctx context.Context) (made []models.Forecast, actual [
 		if err != nil {
 			return err
 		}
-		rows, err = tx.pgx.Query(ctx, "SELECT target, kind, step, amount_minor FROM forecast_actuals ORDER BY target, kind, step")
+		rows, err = tx.pgx.Query(ctx, "SELECT target, currency, kind, step, amount_minor FROM forecast_actuals ORDER BY target, currency, kind, step")
 		if err != nil {
 			return err
 		}
-		_, err = pgx.ForEachRow(rows, []any{&c.Month, &c.Kind, &c.Step, &c.Amount}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&c.Month, &c.Currency, &c.Kind, &c.Step, &c.Amount}, func() error {
 			actual = append(actual, c)
 			return nil
 		})

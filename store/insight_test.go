@@ -154,9 +154,12 @@ func TestForecasts(t *testing.T) {
 	l.climb()
 	l.settle(models.RunRequest{Period: 202604})
 	cost := func(month models.Period, kind models.DiscountKind, step int, amount models.Money) models.Cost {
-		return models.Cost{CostKey: models.CostKey{Month: month, Kind: kind, Step: step}, Amount: amount}
+		return models.Cost{CostKey: models.CostKey{Month: month, Currency: "RUB", Kind: kind, Step: step}, Amount: amount}
 	}
 	march := models.Forecast{MadeFor: 202603, MadeAt: l.now, Costs: []models.Cost{cost(202604, models.Inviter, 2, -100), cost(202604, models.Inviter, 1, -5)}}
+	tenge := cost(202604, models.Inviter, 1, -7)
+	tenge.Currency = "KZT"
+	march.Costs = append(march.Costs, tenge)
 	april := models.Forecast{MadeFor: 202604, MadeAt: l.now, Costs: []models.Cost{cost(202604, models.Inviter, 2, -120)}}
 	for _, f := range []models.Forecast{march, {MadeFor: 202604, MadeAt: l.now, Costs: []models.Cost{cost(202612, models.Invitee, 0, -1)}}, april} {
 		if err := l.ReplaceForecast(t.Context(), f); err != nil {
@@ -198,7 +201,7 @@ func TestAccountHistories(t *testing.T) {
 	l.settle(models.RunRequest{Period: 202604})
 	got := map[int64]models.Money{}
 	err := l.AccountHistories(t.Context(), []int64{885, 2}, func(c *models.AccountHistory) error {
-		got[c.Account.ID] = suspicion.Posted(c, suspicion.Side{Invited: true, From: 1})
+		got[c.Account.ID] = suspicion.Posted(c, suspicion.Side{Invited: true, From: 1})["RUB"]
 		return nil
 	})
 	if posted := l.number("SELECT sum(amount_minor)::bigint FROM adjustments WHERE account_id = 885"); err != nil || len(got) != 2 || int64(got[885]) != posted || got[2] != 0 {

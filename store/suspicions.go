@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -64,10 +65,15 @@ func (s *Store) ReplaceSuspicions(ctx context.Context, search models.SuspicionSe
 			f := &found[i]
 			prints[i] = f.Fingerprint[:]
 			inviters, invitees, activated := columnsOf(f.Referrals)
-			batch.Exec("keeping a suspicion", `INSERT INTO suspicions (fingerprint, signs, inviters, invitees, activated, posted_minor, ahead_minor, found_at)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-				ON CONFLICT (fingerprint) DO UPDATE SET posted_minor = excluded.posted_minor, ahead_minor = excluded.ahead_minor`,
-				f.Fingerprint[:], f.Signs, inviters, invitees, activated, f.Posted, f.Ahead, search.At)
+			stakes, err := json.Marshal(append([]models.Stake{}, f.Stakes...))
+			if err != nil {
+				return err
+			}
+			most := largest(f.Stakes)
+			batch.Exec("keeping a suspicion", `INSERT INTO suspicions (fingerprint, signs, inviters, invitees, activated, posted_minor, ahead_minor, stakes, found_at)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+				ON CONFLICT (fingerprint) DO UPDATE SET posted_minor = excluded.posted_minor, ahead_minor = excluded.ahead_minor, stakes = excluded.stakes`,
+				f.Fingerprint[:], f.Signs, inviters, invitees, activated, most.Posted, most.Ahead, string(stakes), search.At)
 		}
 		batch.Exec("forgetting suspicions", "DELETE FROM suspicions WHERE NOT fingerprint = ANY($1)", prints)
 		batch.Exec("forgetting the search before", "DELETE FROM suspicion_searches")
@@ -75,6 +81,17 @@ func (s *Store) ReplaceSuspicions(ctx context.Context, search models.SuspicionSe
 			search.At, search.Accounts, search.Referrals, search.Found)
 		return batch.Send(ctx, tx.pgx)
 	})
+}
+
+// largest is the stake that a suspicion is ranked by: amounts of several currencies are
+// not added up.
+func largest(stakes []models.Stake) (most models.Stake) {
+	for _, k := range stakes {
+		if k.Posted < most.Posted || k.Posted == most.Posted && k.Ahead < most.Ahead {
+			most = k
+		}
+	}
+	return most
 }
 
 func columnsOf(referrals []models.Referral) (inviters, invitees []int64, activated []time.Time) {
@@ -86,7 +103,7 @@ func columnsOf(referrals []models.Referral) (inviters, invitees []int64, activat
 	return inviters, invitees, activated
 }
 
-const suspicionsQuery = `SELECT s.fingerprint, s.signs, s.inviters, s.invitees, s.activated, s.posted_minor, s.ahead_minor, s.found_at,
+const suspicionsQuery = `SELECT s.fingerprint, s.signs, s.inviters, s.invitees, s.activated, s.stakes, s.found_at,
 	n.seen_at, coalesce(n.seen_by, ''), coalesce(n.note, '')
 FROM suspicions s LEFT JOIN suspicions_seen n USING (fingerprint) `
 
@@ -96,7 +113,7 @@ func scanSuspicion(row pgx.CollectableRow) (f models.Suspicion, err error) {
 	var activated []time.Time
 	var seen models.SuspicionSeen
 	var at *time.Time
-	err = row.Scan(&digest, &f.Signs, &inviters, &invitees, &activated, &f.Posted, &f.Ahead, &f.FoundAt, &at, &seen.Who, &seen.Note)
+	err = row.Scan(&digest, &f.Signs, &inviters, &invitees, &activated, &f.Stakes, &f.FoundAt, &at, &seen.Who, &seen.Note)
 	copy(f.Fingerprint[:], digest)
 	f.FoundAt = f.FoundAt.UTC()
 	for i := range inviters {

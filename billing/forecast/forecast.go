@@ -16,7 +16,7 @@ const Months = 12
 // spendMonths is from how many months an account's spend is taken.
 const spendMonths = 3
 
-// Forecast is the cost of granted discounts by month, kind and step.
+// Forecast is the cost of granted discounts by month, currency, kind and step.
 type Forecast struct {
 	programme *billing.Programme
 	today     models.Date
@@ -53,7 +53,7 @@ func (f *Forecast) Account(c *models.AccountHistory) {
 	})
 }
 
-// Costs is the forecast, by month, kind and step.
+// Costs is the forecast, by month, currency, kind and step.
 func (f *Forecast) Costs() []models.Cost { return inOrder(f.costs) }
 
 // Of is what the discounts that an account is granted by a day will cost, signed as
@@ -62,18 +62,21 @@ func (f *Forecast) Costs() []models.Cost { return inOrder(f.costs) }
 // was planned, or on this day when that has passed or is unknown.
 func Of(p *billing.Programme, c *models.AccountHistory, today models.Date) map[models.CostKey]models.Money {
 	costs := map[models.CostKey]models.Money{}
-	spend := spendOf(p, c, today.Period())
-	if spend == 0 {
+	spends := spendOf(p, c, today.Period())
+	if len(spends) == 0 {
 		return costs
 	}
 	discounts := granted(p, c, today)
 	timeline := billing.Timeline(discounts)
 	month := today.Period()
 	for range Months {
-		line := models.Line{From: month.First(), To: month.End(), Amount: spend}
-		for key, days := range billing.DaysByStep(month, discounts, billing.Within(nil, timeline, &line)) {
-			if amount := billing.DiscountOn(&line, days); amount != 0 {
-				costs[key] = -amount
+		for currency, spend := range spends {
+			line := models.Line{From: month.First(), To: month.End(), Amount: spend}
+			for key, days := range billing.DaysByStep(month, discounts, billing.Within(nil, timeline, &line)) {
+				if amount := billing.DiscountOn(&line, days); amount != 0 {
+					key.Currency = currency
+					costs[key] = -amount
+				}
 			}
 		}
 		month = month.Next()
@@ -95,32 +98,47 @@ func granted(p *billing.Programme, c *models.AccountHistory, today models.Date) 
 }
 
 // spendOf is the mean of an account's discounted lines in the last three months that are
-// over and for which it was invoiced; 0 where it never was.
-func spendOf(p *billing.Programme, c *models.AccountHistory, present models.Period) models.Money {
-	sums := map[models.Period]models.Money{}
+// over and for which it was invoiced, in each currency of the newest of them: one that it
+// is not invoiced in any more costs nothing.
+func spendOf(p *billing.Programme, c *models.AccountHistory, present models.Period) map[string]models.Money {
+	sums := map[string]map[models.Period]models.Money{}
+	var newest models.Period
 	for i := range c.Invoices {
 		inv := &c.Invoices[i].Invoice
 		if inv.Period >= present || len(inv.Lines) == 0 {
 			continue
 		}
-		sum := sums[inv.Period]
+		newest = max(newest, inv.Period)
+		if sums[inv.Currency] == nil {
+			sums[inv.Currency] = map[models.Period]models.Money{}
+		}
+		sum := sums[inv.Currency][inv.Period]
 		for j := range inv.Lines {
 			if l := &inv.Lines[j]; p.Class(l.Service, l.From) == billing.Discounted {
 				sum = sum.Add(l.Amount)
 			}
 		}
-		sums[inv.Period] = sum
+		sums[inv.Currency][inv.Period] = sum
 	}
-	months := slices.Sorted(maps.Keys(sums))
-	months = months[max(0, len(months)-spendMonths):]
-	var sum models.Money
-	for _, month := range months {
-		sum = sum.Add(sums[month])
+	means := map[string]models.Money{}
+	for currency, byMonth := range sums {
+		if _, used := byMonth[newest]; !used {
+			continue
+		}
+		months := slices.Sorted(maps.Keys(byMonth))
+		months = months[max(0, len(months)-spendMonths):]
+		var sum models.Money
+		for _, month := range months {
+			sum = sum.Add(byMonth[month])
+		}
+		if mean := sum / models.Money(len(months)); mean != 0 {
+			means[currency] = mean
+		}
 	}
-	return sum / models.Money(max(1, len(months)))
+	return means
 }
 
-// Actual is what the ledger holds for the invoices of a month, by kind and step.
+// Actual is what the ledger holds for the invoices of a month, by currency, kind and step.
 type Actual struct {
 	month models.Period
 	costs map[models.CostKey]models.Money
@@ -143,6 +161,7 @@ func (a *Actual) Account(c *models.AccountHistory) {
 			}
 			for _, line := range billing.PostedLines(&c.Invoices[i]) {
 				for key, amount := range billing.ByStep(a.month, c.Stored.Discounts, line) {
+					key.Currency = c.Invoices[i].Invoice.Currency
 					a.costs[key] = a.costs[key].Add(amount)
 				}
 			}
@@ -150,7 +169,7 @@ func (a *Actual) Account(c *models.AccountHistory) {
 	})
 }
 
-// Costs is the sums by kind and step.
+// Costs is the sums by currency, kind and step.
 func (a *Actual) Costs() []models.Cost { return inOrder(a.costs) }
 
 func inOrder(costs map[models.CostKey]models.Money) []models.Cost {

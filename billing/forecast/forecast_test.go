@@ -3,6 +3,7 @@ package forecast_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,9 +36,15 @@ func invoice(p models.Period, amount models.Money) models.AuditInvoice {
 	}}}
 }
 
+func in(currency string, inv models.AuditInvoice) models.AuditInvoice {
+	inv.Invoice.Currency = currency
+	return inv
+}
+
 func inWords(costs []models.Cost) (words []string) {
 	for _, c := range costs {
-		words = append(words, fmt.Sprintf("%s %s %d: %s", c.Month, c.Kind, c.Step, c.Amount))
+		currency := strings.TrimSuffix(" "+c.Currency, " RUB")
+		words = append(words, fmt.Sprintf("%s %s %d: %s%s", c.Month, c.Kind, c.Step, c.Amount, currency))
 	}
 	return words
 }
@@ -63,6 +70,13 @@ func TestForecast(t *testing.T) {
 		"one invoice is enough": {models.AccountHistory{
 			Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: on(2, 5)}}, Invoices: []models.AuditInvoice{invoice(202603, 200000)},
 		}, []string{"2026-05 inviter 1: -51.61"}},
+		"another currency since": {models.AccountHistory{
+			Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: on(2, 5)}}, Invoices: []models.AuditInvoice{invoice(202603, 900000), in("KZT", invoice(202604, 200000))},
+		}, []string{"2026-05 inviter 1: -51.61 KZT"}},
+		"two currencies": {models.AccountHistory{
+			Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: on(2, 5)}},
+			Invoices:  []models.AuditInvoice{invoice(202603, 300000), invoice(202604, 100000), in("KZT", invoice(202604, 400000))},
+		}, []string{"2026-05 inviter 1: -103.23 KZT", "2026-05 inviter 1: -51.61"}},
 		"never invoiced": {models.AccountHistory{Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: on(2, 5)}}}, nil},
 		"two steps and a new client's discount": {models.AccountHistory{
 			Account:     models.Account{RegisteredAt: on(1, 10), PromoEndedAt: on(3, 11)},
@@ -148,12 +162,14 @@ func TestActual(t *testing.T) {
 		}}},
 		{Adjustment: models.Adjustment{Items: []models.AdjustmentItem{{LineID: "1", Amount: -1, Segments: []models.Segment{{From: first, To: middle, Invitee: 20}, {From: middle, To: april.End(), Invitee: 20, Inviter: 20}}}}}},
 	}
+	tenge := in("KZT", invoice(april, 500))
+	tenge.Documents = []models.AuditDocument{{Adjustment: models.Adjustment{Items: []models.AdjustmentItem{{LineID: "1", Amount: -100, Segments: []models.Segment{{From: first, To: middle, Invitee: 20}}}}}}}
 	a := forecast.NewActual(april)
 	a.Account(&models.AccountHistory{
-		Invoices: []models.AuditInvoice{inv, invoice(202605, 1)},
+		Invoices: []models.AuditInvoice{inv, invoice(202605, 1), tenge},
 		Stored:   models.Entitlements{Discounts: []models.Discount{{Kind: models.Inviter, From: middle, To: april.End(), Percent: 20, Step: 1}}},
 	})
-	if got := inWords(a.Costs()); !slices.Equal(got, []string{"2026-04 invitee 0: -300.01", "2026-04 inviter 1: -200.00", "2026-04 unexplained 0: -0.07"}) {
+	if got := inWords(a.Costs()); !slices.Equal(got, []string{"2026-04 invitee 0: -1.00 KZT", "2026-04 invitee 0: -300.01", "2026-04 inviter 1: -200.00", "2026-04 unexplained 0: -0.07"}) {
 		t.Errorf("%q", got)
 	}
 }

@@ -29,34 +29,39 @@ func Sides(p *billing.Programme, f *models.Suspicion) map[int64]Side {
 	return sides
 }
 
-// Posted is the discounts in the ledger of an account that a finding concerns, signed
-// as added to invoices: its discount as a new client, when one of the referrals brought
+// Posted is the discounts in the ledger of an account that a finding concerns, by currency,
+// signed as added to invoices: its discount as a new client, when one of the referrals brought
 // it, and its discount as an inviter from the day of the first of them that it made. What
 // it has for other clients since that day is part of that: a ladder cannot be divided
 // between its clients.
-func Posted(c *models.AccountHistory, s Side) (sum models.Money) {
+func Posted(c *models.AccountHistory, s Side) map[string]models.Money {
+	sums := map[string]models.Money{}
 	for i := range c.Invoices {
 		for _, line := range billing.PostedLines(&c.Invoices[i]) {
 			days := 0
 			for _, segment := range line.Segments {
 				days += s.percentDays(segment)
 			}
-			sum = sum.Add(billing.Share(line.Amount, days, line.Segments))
+			if share := billing.Share(line.Amount, days, line.Segments); share != 0 {
+				currency := c.Invoices[i].Invoice.Currency
+				sums[currency] = sums[currency].Add(share)
+			}
 		}
 	}
-	return sum
+	return sums
 }
 
 // Ahead is what an account that a finding concerns is granted in the next twelve months,
-// by the forecast, signed as added to invoices: its discount as a new client, and as an
+// by the forecast, by currency and signed as added to invoices: its discount as a new client, and as an
 // inviter, as in Posted.
-func Ahead(p *billing.Programme, c *models.AccountHistory, s Side, today models.Date) (sum models.Money) {
+func Ahead(p *billing.Programme, c *models.AccountHistory, s Side, today models.Date) map[string]models.Money {
+	sums := map[string]models.Money{}
 	for key, amount := range forecast.Of(p, c, today) {
 		if key.Kind == models.Invitee && s.Invited || key.Kind == models.Inviter && s.From != 0 {
-			sum = sum.Add(amount)
+			sums[key.Currency] = sums[key.Currency].Add(amount)
 		}
 	}
-	return sum
+	return sums
 }
 
 // percentDays is those of a segment that a finding concerns.

@@ -122,11 +122,17 @@ func TestPosted(t *testing.T) {
 	document := func(sequence int, amount models.Money, segments ...models.Segment) models.AuditDocument {
 		return models.AuditDocument{Adjustment: models.Adjustment{Sequence: sequence, Items: []models.AdjustmentItem{{LineID: "1", Amount: amount, Segments: segments}}}}
 	}
-	c := &models.AccountHistory{Invoices: []models.AuditInvoice{{Documents: []models.AuditDocument{
+	c := &models.AccountHistory{Invoices: []models.AuditInvoice{{Invoice: models.Invoice{Currency: "RUB"}, Documents: []models.AuditDocument{
 		document(1, -50000, models.Segment{From: april.First(), To: april.End(), Invitee: 20, Inviter: 20}),
 		document(2, -10000, models.Segment{From: april.First(), To: middle, Invitee: 20, Inviter: 20}, models.Segment{From: middle, To: april.End(), Invitee: 20, Inviter: 40}),
 		document(3, 0),
+	}}, {Invoice: models.Invoice{Currency: "KZT"}, Documents: []models.AuditDocument{
+		document(1, -700, models.Segment{From: april.First(), To: april.End(), Invitee: 20}),
 	}}}}
+	// Amounts of several currencies are not added up.
+	if got := suspicion.Posted(c, suspicion.Side{Invited: true}); len(got) != 2 || got["KZT"] != -700 {
+		t.Errorf("%v", got)
+	}
 	for name, want := range map[string]struct {
 		side suspicion.Side
 		sum  models.Money
@@ -138,7 +144,7 @@ func TestPosted(t *testing.T) {
 		"as an inviter later":           {suspicion.Side{From: april.End()}, 0},
 		"both":                          {suspicion.Side{Invited: true, From: 1}, -60000},
 	} {
-		if got := suspicion.Posted(c, want.side); got != want.sum {
+		if got := suspicion.Posted(c, want.side)["RUB"]; got != want.sum {
 			t.Errorf("%s: %s, want %s", name, got, want.sum)
 		}
 	}
@@ -157,10 +163,10 @@ func TestPostedOfAFullDay(t *testing.T) {
 	c := &models.AccountHistory{Invoices: []models.AuditInvoice{{Documents: []models.AuditDocument{{Adjustment: models.Adjustment{Items: []models.AdjustmentItem{
 		{LineID: "1", Amount: -10000, Segments: []models.Segment{{From: april.First(), To: april.End(), Invitee: 20, Inviter: 100}}},
 	}}}}}}}
-	if got := suspicion.Posted(c, suspicion.Side{Invited: true}); got != -2000 {
+	if got := suspicion.Posted(c, suspicion.Side{Invited: true})[""]; got != -2000 {
 		t.Errorf("%s", got)
 	}
-	if got := suspicion.Posted(c, suspicion.Side{From: 1}); got != -8000 {
+	if got := suspicion.Posted(c, suspicion.Side{From: 1})[""]; got != -8000 {
 		t.Errorf("%s", got)
 	}
 }

@@ -4,6 +4,8 @@
 package whatif
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"referral/billing"
@@ -26,21 +28,39 @@ func (p Pair) Add(q Pair) Pair { return Pair{p.Present.Add(q.Present), p.Other.A
 // Month is a month under both terms.
 type Month struct {
 	Period    models.Period `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
-	Accounts  int64         `json:"accounts"` // looked at
-	Affected  int64         `json:"affected"` // of them, owed something else by the other terms
-	Discounts Pair          `json:"discounts"`
-	Packages  [2]int64      `json:"packages"` // under the present terms and the others
+	Accounts  int64         `json:"accounts"`                   // looked at
+	Affected  int64         `json:"affected"`                   // of them, owed something else by the other terms
+	Discounts []DiscountSum `json:"discounts" nullable:"false"` // by currency
+	Packages  [2]int64      `json:"packages"`                   // under the present terms and the others
+}
+
+// DiscountSum is the discounts in a currency under both terms.
+type DiscountSum struct {
+	Currency string `json:"currency"`
+	Pair
+}
+
+// addTo adds discounts in a currency to sums by currency.
+func addTo(sums []DiscountSum, currency string, p Pair) []DiscountSum {
+	at, known := slices.BinarySearchFunc(sums, currency, func(s DiscountSum, c string) int { return cmp.Compare(s.Currency, c) })
+	if !known {
+		sums = slices.Insert(sums, at, DiscountSum{Currency: currency})
+	}
+	sums[at].Pair = sums[at].Add(p)
+	return sums
 }
 
 // Step is the discounts of a kind and step under both terms, over all months.
 type Step struct {
-	Kind models.DiscountKind `json:"kind"`
-	Step int                 `json:"step"` // of the ladder, of either terms; 0 of a new client's discount
-	Pair `json:"discounts"`
+	Currency string              `json:"currency"`
+	Kind     models.DiscountKind `json:"kind"`
+	Step     int                 `json:"step"` // of the ladder, of either terms; 0 of a new client's discount
+	Pair     `json:"discounts"`
 }
 
-// Band is the accounts that are charged alike in a month.
+// Band is the accounts that are charged alike in a month, in one currency.
 type Band struct {
+	Currency string       `json:"currency"`
 	From     models.Money `json:"from_minor"`         // of the charges of a month, inclusive
 	To       models.Money `json:"to_minor,omitempty"` // exclusive; 0 for no limit
 	Invoiced int64        `json:"invoiced"`           // accounts in the band, counted once a month
@@ -54,7 +74,7 @@ var bandLimits = []models.Money{100_000, 300_000, 1_000_000, 3_000_000, 10_000_0
 // Comparison compares two versions of the terms.
 type Comparison struct {
 	Months []Month
-	Bands  []Band
+	bands  map[string][]Band // by currency
 	steps  map[models.CostKey]Pair
 
 	present, other *billing.Programme
@@ -83,18 +103,22 @@ func Programme(present *billing.Programme, terms billing.Terms) (*billing.Progra
 
 // New begins a comparison.
 func New(present, other *billing.Programme) *Comparison {
-	c := &Comparison{present: present, other: other, steps: map[models.CostKey]Pair{}}
+	return &Comparison{present: present, other: other, bands: map[string][]Band{}, steps: map[models.CostKey]Pair{}}
+}
+
+func newBands(currency string) (bands []Band) {
 	from := models.Money(0)
 	for _, to := range bandLimits {
-		c.Bands = append(c.Bands, Band{From: from, To: to})
+		bands = append(bands, Band{Currency: currency, From: from, To: to})
 		from = to
 	}
-	c.Bands = append(c.Bands, Band{From: from})
-	return c
+	return append(bands, Band{Currency: currency, From: from})
 }
 
 // Begin begins the next month.
-func (c *Comparison) Begin(p models.Period) { c.Months = append(c.Months, Month{Period: p}) }
+func (c *Comparison) Begin(p models.Period) {
+	c.Months = append(c.Months, Month{Period: p, Discounts: []DiscountSum{}})
+}
 
 // Account takes in an account with its invoices of the month. A panic in its arithmetic
 // is counted and named.
@@ -102,31 +126,37 @@ func (c *Comparison) Account(h *models.AccountHistory) {
 	month := &c.Months[len(c.Months)-1]
 	month.Accounts++
 	c.Attempt(h.Account.ID, func() {
-		invoiced, charged := charges(h, month.Period)
+		charged := charges(h, month.Period)
 		present, other := costOf(c.present, h, month.Period), costOf(c.other, h, month.Period)
-		affected := int64(0)
-		if !present.equal(&other) {
-			affected = 1
+		packages := !slices.Equal(present.grants, other.grants)
+		if packages || !maps.Equal(present.sums, other.sums) {
+			month.Affected++
 		}
-		both := Pair{present.sum, other.sum}
-		month.Affected += affected
-		month.Discounts = month.Discounts.Add(both)
+		for currency, sum := range charged {
+			both := Pair{present.sums[currency], other.sums[currency]}
+			if both != (Pair{}) {
+				month.Discounts = addTo(month.Discounts, currency, both)
+			}
+			band := c.band(currency, sum)
+			if band.Invoiced, band.Pair = band.Invoiced+1, band.Add(both); packages || both.Present != both.Other {
+				band.Affected++
+			}
+		}
 		month.Packages[0], month.Packages[1] = month.Packages[0]+present.packages, month.Packages[1]+other.packages
 		for _, key := range slices.Concat(keysOf(present.steps), keysOf(other.steps)) {
 			c.steps[key] = Pair{c.steps[key].Present.Add(present.steps[key]), c.steps[key].Other.Add(other.steps[key])}
 			delete(present.steps, key)
 			delete(other.steps, key)
 		}
-		if invoiced {
-			band := c.band(charged)
-			band.Invoiced, band.Affected, band.Pair = band.Invoiced+1, band.Affected+affected, band.Add(both)
-		}
 	})
 }
 
-func (c *Comparison) band(charged models.Money) *Band {
-	for i := range c.Bands {
-		if b := &c.Bands[i]; charged < b.To || b.To == 0 {
+func (c *Comparison) band(currency string, charged models.Money) *Band {
+	if c.bands[currency] == nil {
+		c.bands[currency] = newBands(currency)
+	}
+	for i := range c.bands[currency] {
+		if b := &c.bands[currency][i]; charged < b.To || b.To == 0 {
 			return b
 		}
 	}
@@ -135,21 +165,31 @@ func (c *Comparison) band(charged models.Money) *Band {
 
 // Found is what the comparison has come to.
 func (c *Comparison) Found() *Found {
-	return &Found{Months: c.Months, Steps: c.Steps(), Bands: c.Bands, Failed: c.FailedCount}
+	return &Found{Months: c.Months, Steps: c.Steps(), Bands: c.Bands(), Failed: c.FailedCount}
 }
 
-// Total is all months.
-func (f *Found) Total() (sum Pair) {
+// Total is all months, by currency.
+func (f *Found) Total() (sums []DiscountSum) {
 	for i := range f.Months {
-		sum = sum.Add(f.Months[i].Discounts)
+		for _, s := range f.Months[i].Discounts {
+			sums = addTo(sums, s.Currency, s.Pair)
+		}
 	}
-	return sum
+	return sums
 }
 
-// Steps is the discounts by kind and step.
+// Bands is the accounts by what they are charged for a month, by currency.
+func (c *Comparison) Bands() (list []Band) {
+	for _, currency := range slices.Sorted(maps.Keys(c.bands)) {
+		list = append(list, c.bands[currency]...)
+	}
+	return list
+}
+
+// Steps is the discounts by currency, kind and step.
 func (c *Comparison) Steps() (list []Step) {
 	for _, key := range slices.SortedFunc(slices.Values(keysOf(c.steps)), models.CostKey.Compare) {
-		list = append(list, Step{key.Kind, key.Step, c.steps[key]})
+		list = append(list, Step{key.Currency, key.Kind, key.Step, c.steps[key]})
 	}
 	return list
 }
@@ -161,31 +201,29 @@ func keysOf[V any](m map[models.CostKey]V) (keys []models.CostKey) {
 	return keys
 }
 
-// charges is what an account is charged for a month, of all services.
-func charges(h *models.AccountHistory, p models.Period) (invoiced bool, sum models.Money) {
+// charges is what an account is charged for a month, of all services, by currency.
+func charges(h *models.AccountHistory, p models.Period) map[string]models.Money {
+	sums := map[string]models.Money{}
 	for i := range h.Invoices {
 		if inv := &h.Invoices[i].Invoice; inv.Period == p {
-			invoiced = invoiced || len(inv.Lines) > 0
 			for j := range inv.Lines {
-				sum = sum.Add(inv.Lines[j].Amount)
+				sums[inv.Currency] = sums[inv.Currency].Add(inv.Lines[j].Amount)
 			}
 		}
 	}
-	return invoiced, sum
+	return sums
 }
 
 // cost is what terms give an account in a month.
 type cost struct {
-	sum      models.Money
+	sums     map[string]models.Money         // by currency; none is zero
 	steps    map[models.CostKey]models.Money // the month left out
 	packages int64
 	grants   []models.Grant
 }
 
-func (a *cost) equal(b *cost) bool { return a.sum == b.sum && slices.Equal(a.grants, b.grants) }
-
 func costOf(p *billing.Programme, h *models.AccountHistory, month models.Period) cost {
-	c := cost{steps: map[models.CostKey]models.Money{}}
+	c := cost{sums: map[string]models.Money{}, steps: map[models.CostKey]models.Money{}}
 	entitlements := p.EntitlementsOf(h)
 	for _, g := range entitlements.Grants {
 		if g.GrantedOn.Period() == month {
@@ -200,11 +238,13 @@ func costOf(p *billing.Programme, h *models.AccountHistory, month models.Period)
 			continue
 		}
 		for _, item := range p.Desire(timeline, inv).Items {
-			c.sum = c.sum.Add(item.Amount)
+			c.sums[inv.Currency] = c.sums[inv.Currency].Add(item.Amount)
 			for key, amount := range billing.ByStep(0, entitlements.Discounts, billing.PostedLine{Amount: item.Amount, Segments: item.Segments}) {
+				key.Currency = inv.Currency
 				c.steps[key] = c.steps[key].Add(amount)
 			}
 		}
 	}
+	maps.DeleteFunc(c.sums, func(_ string, sum models.Money) bool { return sum == 0 })
 	return c
 }

@@ -66,7 +66,7 @@ func TestStaffLookAtWhatTheNightFound(t *testing.T) {
 	t.Cleanup(func() { _ = db.Close() })
 	month, now := first.Period(), time.Now()
 	cost := func(m models.Period, kind models.DiscountKind, step int, amount models.Money) models.Cost {
-		return models.Cost{CostKey: models.CostKey{Month: m, Kind: kind, Step: step}, Amount: amount}
+		return models.Cost{CostKey: models.CostKey{Month: m, Currency: "RUB", Kind: kind, Step: step}, Amount: amount}
 	}
 	past := month.Previous()
 	for _, err := range []error{
@@ -74,7 +74,7 @@ func TestStaffLookAtWhatTheNightFound(t *testing.T) {
 		db.ReplaceForecast(t.Context(), models.Forecast{MadeFor: month, MadeAt: now, Costs: []models.Cost{cost(month, models.Inviter, 1, -80000), cost(month, models.Invitee, 0, -40000), cost(month.Next(), models.Inviter, 2, -10000)}}),
 		db.ReplaceActualCosts(t.Context(), past, []models.Cost{cost(past, models.Inviter, 1, -100000)}),
 		db.ReplaceSuspicions(t.Context(), models.SuspicionSearch{At: now, Accounts: 2, Referrals: 2, Found: 2}, []models.Suspicion{{
-			Fingerprint: models.Digest{7}, Signs: []models.SuspicionSign{models.SuspiciousRing, models.SuspiciousTaxID}, Posted: -123400,
+			Fingerprint: models.Digest{7}, Signs: []models.SuspicionSign{models.SuspiciousRing, models.SuspiciousTaxID}, Stakes: []models.Stake{{Currency: "RUB", Posted: -123400}},
 			Referrals: []models.Referral{{InviterID: inviter, InviteeID: invitee, ActivatedAt: now}, {InviterID: invitee, InviteeID: inviter, ActivatedAt: now}},
 		}, {
 			Fingerprint: models.Digest{8}, Signs: []models.SuspicionSign{models.SuspiciousRing}, Referrals: []models.Referral{{InviterID: inviter, InviteeID: 902, ActivatedAt: now}},

@@ -44,13 +44,19 @@ func (s *Service) MarkSuspicionSeen(ctx context.Context, staff *models.Staff, fi
 
 // Liabilities is what granted discounts will cost, and how well past forecasts did.
 type Liabilities struct {
-	MadeAt time.Time
-	Months []models.Period // from the present one on
-	Rows   []LiabilityRow  // by kind and step
-	Totals []models.Money  // by month
-	Sum    models.Money
-	Past   []PastCost // months that are reconciled, the newest first
-	Last   []PastCost // the newest of them, by kind and step
+	MadeAt     time.Time
+	Months     []models.Period // from the present one on
+	Currencies []CurrencyLiabilities
+}
+
+// CurrencyLiabilities is those in one currency.
+type CurrencyLiabilities struct {
+	Currency string
+	Rows     []LiabilityRow // by kind and step
+	Totals   []models.Money // by month
+	Sum      models.Money
+	Past     []PastCost // months that are reconciled, the newest first
+	Last     []PastCost // the newest of them, by kind and step
 }
 
 // LiabilityRow is what discounts of a kind and step will cost, by month.
@@ -85,28 +91,38 @@ func (s *Service) Liabilities(ctx context.Context) (l Liabilities, found bool, e
 	if err != nil || len(made) == 0 {
 		return l, false, err
 	}
-	l.expect(&made[0])
-	l.compare(made, actual)
+	const months = 12
+	l.MadeAt = made[0].MadeAt
+	for month := made[0].MadeFor; len(l.Months) < months; month = month.Next() {
+		l.Months = append(l.Months, month)
+	}
+	currencies := map[string]bool{}
+	for _, costs := range [][]models.Cost{made[0].Costs, actual} {
+		for _, c := range costs {
+			currencies[c.Currency] = true
+		}
+	}
+	for _, currency := range slices.Sorted(maps.Keys(currencies)) {
+		c := CurrencyLiabilities{Currency: currency}
+		c.expect(&made[0], l.Months)
+		c.compare(made, actual)
+		l.Currencies = append(l.Currencies, c)
+	}
 	return l, true, nil
 }
 
 // expect fills in a forecast, by month, kind and step.
-func (l *Liabilities) expect(f *models.Forecast) {
-	const months = 12
-	l.MadeAt = f.MadeAt
-	for month := f.MadeFor; len(l.Months) < months; month = month.Next() {
-		l.Months = append(l.Months, month)
-	}
-	l.Totals = make([]models.Money, months)
+func (l *CurrencyLiabilities) expect(f *models.Forecast, months []models.Period) {
+	l.Totals = make([]models.Money, len(months))
 	for _, c := range f.Costs {
-		at := slices.Index(l.Months, c.Month)
-		if at < 0 {
+		at := slices.Index(months, c.Month)
+		if at < 0 || c.Currency != l.Currency {
 			continue
 		}
 		row := slices.IndexFunc(l.Rows, func(r LiabilityRow) bool { return r.Kind == c.Kind && r.Step == c.Step })
 		if row < 0 {
 			row = len(l.Rows)
-			l.Rows = append(l.Rows, LiabilityRow{Kind: c.Kind, Step: c.Step, Amounts: make([]models.Money, months)})
+			l.Rows = append(l.Rows, LiabilityRow{Kind: c.Kind, Step: c.Step, Amounts: make([]models.Money, len(months))})
 		}
 		r := &l.Rows[row]
 		r.Amounts[at], r.Sum = r.Amounts[at].Add(c.Amount), r.Sum.Add(c.Amount)
@@ -116,7 +132,7 @@ func (l *Liabilities) expect(f *models.Forecast) {
 }
 
 // compare fills in what past months came to, and what was expected of them.
-func (l *Liabilities) compare(made []models.Forecast, actual []models.Cost) {
+func (l *CurrencyLiabilities) compare(made []models.Forecast, actual []models.Cost) {
 	expected := map[models.Period]map[models.CostKey]models.Money{} // by the month in which it was made
 	for i := range made {
 		expected[made[i].MadeFor] = summedUp(made[i].Costs)
@@ -134,6 +150,7 @@ func (l *Liabilities) compare(made []models.Forecast, actual []models.Cost) {
 		}
 		return p
 	}
+	maps.DeleteFunc(came, func(key models.CostKey, _ models.Money) bool { return key.Currency != l.Currency })
 	keys := slices.SortedFunc(maps.Keys(came), func(a, b models.CostKey) int {
 		return cmp.Or(cmp.Compare(b.Month, a.Month), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Step, b.Step))
 	})
@@ -147,11 +164,11 @@ func (l *Liabilities) compare(made []models.Forecast, actual []models.Cost) {
 	}
 }
 
-// summedUp is costs by month, kind and step, and by month alone.
+// summedUp is costs by month, currency, kind and step, and by month and currency alone.
 func summedUp(costs []models.Cost) map[models.CostKey]models.Money {
 	sums := map[models.CostKey]models.Money{}
 	for _, c := range costs {
-		for _, key := range []models.CostKey{c.CostKey, {Month: c.Month}} {
+		for _, key := range []models.CostKey{c.CostKey, {Month: c.Month, Currency: c.Currency}} {
 			sums[key] = sums[key].Add(c.Amount)
 		}
 	}

@@ -183,7 +183,7 @@ func (w *world) SignedReports(context.Context, models.Period) ([]models.SignedRe
 
 func (w *world) Suspicions(context.Context, bool, int) (models.Suspicions, bool, error) {
 	return models.Suspicions{
-		Search: models.SuspicionSearch{At: now()}, Count: 1, List: []models.Suspicion{{Signs: []models.SuspicionSign{models.SuspiciousRing}, Posted: -5, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2}}}},
+		Search: models.SuspicionSearch{At: now()}, Count: 1, List: []models.Suspicion{{Signs: []models.SuspicionSign{models.SuspiciousRing}, Stakes: []models.Stake{{Currency: "RUB", Posted: -5}}, Referrals: []models.Referral{{InviterID: 1, InviteeID: 2}}}},
 	}, true, w.err
 }
 
@@ -192,7 +192,7 @@ func (w *world) MarkSuspicionSeen(context.Context, models.Digest, string, models
 }
 
 func (w *world) Forecasts(context.Context) (made []models.Forecast, actual []models.Cost, err error) {
-	key := models.CostKey{Month: 202604, Kind: models.Inviter, Step: 2}
+	key := models.CostKey{Month: 202604, Currency: "RUB", Kind: models.Inviter, Step: 2}
 	return []models.Forecast{{MadeFor: 202604, MadeAt: now(), Costs: []models.Cost{{CostKey: key, Amount: -700}}}}, nil, w.err
 }
 
@@ -477,10 +477,10 @@ func TestAnswers(t *testing.T) {
 		"/rehearsals/7":                       {"largest.0.amount_minor": -142000.0, "comparison.named.0.because.0": string(models.DiffInvoiceCame)},
 		"/rehearsals/8":                       {"code": "not_found"},
 		"/months/2026-04/report":              {"signature": 2.0, "report.signed_by": "Анна"},
-		"/suspicions":                         {"suspicions.0.signs.0": "ring", "suspicions.0.posted_minor": -5.0, "suspicions.0.referrals.0.invitee_id": 2.0},
+		"/suspicions":                         {"suspicions.0.signs.0": "ring", "suspicions.0.stakes.0.posted_minor": -5.0, "suspicions.0.referrals.0.invitee_id": 2.0},
 		"/what-if":                            {"orders.0.from": "2026-03", "orders.0.to": "2026-04", "orders.0.chunks_through": 1.0},
 		"/what-if/7":                          {"code": "not_found"},
-		"/liabilities":                        {"rows.0.amounts_minor.0": -700.0, "months.0": "2026-04"},
+		"/liabilities":                        {"currencies.0.currency": "RUB", "currencies.0.rows.0.amounts_minor.0": -700.0, "months.0": "2026-04"},
 		"/months/2026-05":                     {"code": "not_found"},
 		"/clients/901":                        {"code": "not_found"},
 		"/invoices/INV-2":                     {"code": "not_found"},
@@ -548,9 +548,9 @@ func TestWhatIf(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.ordered.Terms), &terms); err != nil || terms.Invitee.Percent != 10 || terms.Ladder[0].Months != 6 || terms.Discounted[0] != "subscription" {
 		t.Errorf("ordered with %s: %v", w.ordered.Terms, err)
 	}
-	w.ordered.State, w.ordered.WhatIf = models.OrderDone, []byte(`{"months":[{"period":"2026-03","affected":7,"discounts":{"present_minor":-500,"other_minor":-300}}]}`)
+	w.ordered.State, w.ordered.WhatIf = models.OrderDone, []byte(`{"months":[{"period":"2026-03","affected":7,"discounts":[{"currency":"RUB","present_minor":-500,"other_minor":-300}]}]}`)
 	_, answer = ask(t, r, browser, http.MethodGet, path+"/9", "")
-	if at(answer, "found.months.0.discounts.other_minor") != -300.0 || at(answer, "found.months.0.affected") != 7.0 || answer["state"] != "done" {
+	if at(answer, "found.months.0.discounts.0.other_minor") != -300.0 || at(answer, "found.months.0.affected") != 7.0 || answer["state"] != "done" {
 		t.Errorf("%v", answer)
 	}
 	for _, months := range []string{`"from":"2026-04","to":"2026-03"`, `"from":"2025-04","to":"2026-04"`, `"from":"2026-05","to":"2026-06"`} {

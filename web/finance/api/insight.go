@@ -21,8 +21,7 @@ type Suspicion struct {
 	Fingerprint string                 `json:"fingerprint" doc:"Of what was found: one that grows has another"`
 	Signs       []models.SuspicionSign `json:"signs" nullable:"false"`
 	Referrals   []Referral             `json:"referrals" nullable:"false" doc:"By time"`
-	Posted      models.Money           `json:"posted_minor" doc:"Discounts in the ledger that they concern"`
-	Ahead       models.Money           `json:"ahead_minor" doc:"Granted for the next twelve months, by the forecast"`
+	Stakes      []models.Stake         `json:"stakes" nullable:"false" doc:"Discounts that they concern, by currency: in the ledger, and granted for the next twelve months by the forecast"`
 	FoundAt     time.Time              `json:"found_at"`
 	SeenBy      string                 `json:"seen_by,omitempty"`
 	Note        string                 `json:"note,omitempty"`
@@ -39,9 +38,16 @@ type Referral struct {
 type Liabilities struct {
 	MadeAt time.Time       `json:"made_at"`
 	Months []models.Period `json:"months" nullable:"false" doc:"Twelve, from the present one on"`
-	Rows   []Liability     `json:"rows" nullable:"false" doc:"By kind and step"`
-	Totals []models.Money  `json:"totals_minor" nullable:"false" doc:"By month"`
-	Past   []PastCost      `json:"past" nullable:"false" doc:"Months that are reconciled, the newest first"`
+
+	Currencies []CurrencyLiabilities `json:"currencies" nullable:"false"`
+}
+
+// CurrencyLiabilities is those in one currency.
+type CurrencyLiabilities struct {
+	Currency string         `json:"currency"`
+	Rows     []Liability    `json:"rows" nullable:"false" doc:"By kind and step"`
+	Totals   []models.Money `json:"totals_minor" nullable:"false" doc:"By month"`
+	Past     []PastCost     `json:"past" nullable:"false" doc:"Months that are reconciled, the newest first"`
 }
 
 // Liability is what discounts of a kind and step will cost.
@@ -109,7 +115,7 @@ func (a *API) suspicions(ctx context.Context, seen bool) (Suspicions, error) {
 
 func newSuspicion(s *models.Suspicion) Suspicion {
 	out := Suspicion{
-		Fingerprint: hex.EncodeToString(s.Fingerprint[:]), Signs: append([]models.SuspicionSign{}, s.Signs...), Posted: s.Posted, Ahead: s.Ahead, FoundAt: s.FoundAt,
+		Fingerprint: hex.EncodeToString(s.Fingerprint[:]), Signs: append([]models.SuspicionSign{}, s.Signs...), Stakes: append([]models.Stake{}, s.Stakes...), FoundAt: s.FoundAt,
 		Referrals: each(s.Referrals, func(r *models.Referral) Referral {
 			return Referral{InviterID: r.InviterID, InviteeID: r.InviteeID, ActivatedAt: r.ActivatedAt}
 		}),
@@ -122,7 +128,13 @@ func newSuspicion(s *models.Suspicion) Suspicion {
 
 func newLiabilities(l *finance.Liabilities) Liabilities {
 	return Liabilities{
-		MadeAt: l.MadeAt, Months: append([]models.Period{}, l.Months...), Totals: append([]models.Money{}, l.Totals...),
+		MadeAt: l.MadeAt, Months: append([]models.Period{}, l.Months...), Currencies: each(l.Currencies, newCurrencyLiabilities),
+	}
+}
+
+func newCurrencyLiabilities(l *finance.CurrencyLiabilities) CurrencyLiabilities {
+	return CurrencyLiabilities{
+		Currency: l.Currency, Totals: append([]models.Money{}, l.Totals...),
 		Rows: each(l.Rows, func(r *finance.LiabilityRow) Liability {
 			return Liability{Kind: r.Kind, Step: r.Step, Amounts: r.Amounts}
 		}),

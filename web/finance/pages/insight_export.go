@@ -100,33 +100,37 @@ func (p *Pages) exportLiabilities(w http.ResponseWriter, r *http.Request, _ mode
 	if err != nil {
 		return err
 	}
-	ahead := export.Table{Title: "Прогноз", Key: "forecast", Columns: []export.Column{{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}}, Totals: true}
+	currency := export.Column{Head: "Валюта", Key: "currency"}
+	ahead := export.Table{Title: "Прогноз", Key: "forecast", Columns: []export.Column{{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}, currency}, Totals: len(l.Currencies) == 1}
 	for _, month := range l.Months {
 		ahead.Columns = append(ahead.Columns, export.Column{Head: month.String(), Key: month.String() + "_minor"})
 	}
 	ahead.Columns = append(ahead.Columns, export.Column{Head: "Всего", Key: "sum_minor"})
-	for _, row := range l.Rows {
-		values := []any{export.State(row.Kind), step(row.Step)}
-		for _, amount := range row.Amounts {
-			values = append(values, amount)
-		}
-		ahead.Rows = append(ahead.Rows, append(values, row.Sum))
-	}
-	past := export.Table{Title: "Ожидали и вышло", Key: "past", Columns: []export.Column{{Head: "Месяц", Key: "period"}}}
+	past := export.Table{Title: "Ожидали и вышло", Key: "past", Columns: []export.Column{{Head: "Месяц", Key: "period"}, currency}}
 	for _, lead := range finance.ForecastLeads {
 		past.Columns = append(past.Columns, export.Column{Head: "Ожидали за " + ru.Months.Count(lead), Key: fmt.Sprintf("expected_%d_before_minor", lead)})
 	}
 	past.Columns = append(past.Columns, export.Column{Head: "Вышло", Key: "actual_minor"})
-	for _, cost := range l.Past {
-		values := []any{cost.Month.String()}
-		for _, e := range cost.Expected {
-			if e.Known {
-				values = append(values, e.Amount)
-			} else {
-				values = append(values, nil)
+	for i := range l.Currencies {
+		c := &l.Currencies[i]
+		for _, row := range c.Rows {
+			values := []any{export.State(row.Kind), step(row.Step), c.Currency}
+			for _, amount := range row.Amounts {
+				values = append(values, amount)
 			}
+			ahead.Rows = append(ahead.Rows, append(values, row.Sum))
 		}
-		past.Rows = append(past.Rows, append(values, cost.Actual))
+		for _, cost := range c.Past {
+			values := []any{cost.Month.String(), c.Currency}
+			for _, e := range cost.Expected {
+				if e.Known {
+					values = append(values, e.Amount)
+				} else {
+					values = append(values, nil)
+				}
+			}
+			past.Rows = append(past.Rows, append(values, cost.Actual))
+		}
 	}
 	return p.writeTables(w, r, "liabilities-"+l.Months[0].String(), []export.Table{ahead, past})
 }
@@ -141,7 +145,11 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 		return err
 	}
 	list := export.Table{Title: "Подозрения", Key: "suspicions", Columns: []export.Column{
-		{Head: "Подозрение", Key: "suspicion"}, {Head: "Признаки", Key: "signs"}, {Head: "Клиентов", Key: "clients"}, {Head: "Проведено скидок", Key: "posted_minor"}, {Head: "Ожидается за год", Key: "ahead_minor"}, {Head: "Найдено", Key: "found_at"}, {Head: "Посмотрел", Key: "seen_by"}, {Head: "Когда", Key: "seen_at"}, {Head: "Что выяснили", Key: "note"},
+		{Head: "Подозрение", Key: "suspicion"}, {Head: "Признаки", Key: "signs"}, {Head: "Клиентов", Key: "clients"}, {Head: "Найдено", Key: "found_at"}, {Head: "Посмотрел", Key: "seen_by"},
+		{Head: "Когда", Key: "seen_at"}, {Head: "Что выяснили", Key: "note"},
+	}}
+	stakes := export.Table{Title: "Суммы", Key: "stakes", Columns: []export.Column{
+		{Head: "Подозрение", Key: "suspicion"}, {Head: "Валюта", Key: "currency"}, {Head: "Проведено скидок", Key: "posted_minor"}, {Head: "Ожидается за год", Key: "ahead_minor"},
 	}}
 	referrals := export.Table{Title: "Приведения", Key: "referrals", Columns: []export.Column{
 		{Head: "Подозрение", Key: "suspicion"}, {Head: "Код введен", Key: "activated_at"}, {Head: "Пригласил", Key: "inviter_id"}, {Head: "Название", Key: "inviter_name"}, {Head: "Новый клиент", Key: "invitee_id"}, {Head: "Название нового клиента", Key: "invitee_name"},
@@ -157,7 +165,10 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 		if s.Seen != nil {
 			seen = *s.Seen
 		}
-		list.Rows = append(list.Rows, []any{id, strings.Join(signs, ", "), len(s.Members()), s.Posted, s.Ahead, s.FoundAt, seen.Who, seen.At, seen.Note})
+		list.Rows = append(list.Rows, []any{id, strings.Join(signs, ", "), len(s.Members()), s.FoundAt, seen.Who, seen.At, seen.Note})
+		for _, k := range s.Stakes {
+			stakes.Rows = append(stakes.Rows, []any{id, k.Currency, k.Posted, k.Ahead})
+		}
 		for _, referral := range s.Referrals {
 			referrals.Rows = append(referrals.Rows, []any{
 				id, referral.ActivatedAt, export.ID(referral.InviterID), found.Names[referral.InviterID],
@@ -165,7 +176,7 @@ func (p *Pages) exportSuspicions(w http.ResponseWriter, r *http.Request, _ model
 			})
 		}
 	}
-	return p.writeTables(w, r, "suspicions", []export.Table{list, referrals})
+	return p.writeTables(w, r, "suspicions", []export.Table{list, stakes, referrals})
 }
 
 // exportWhatIf is a comparison of terms as a file.
@@ -177,27 +188,31 @@ func (p *Pages) exportWhatIf(w http.ResponseWriter, r *http.Request, _ models.St
 	if err != nil {
 		return err
 	}
-	months := export.Table{Title: "По месяцам", Key: "months", Columns: []export.Column{
-		{Head: "Месяц", Key: "period"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"}, {Head: "Клиентов, у которых иначе", Key: "affected"}, {Head: "Пакетов сейчас", Key: "packages_now"}, {Head: "Пакетов стало бы", Key: "packages_then"},
-	}, Totals: true}
-	for _, m := range o.Found.Months {
-		months.Rows = append(months.Rows, []any{m.Period.String(), m.Discounts.Present, m.Discounts.Other, m.Discounts.Difference(), m.Affected, m.Packages[0], m.Packages[1]})
-	}
-	steps := export.Table{Title: "По ступеням", Key: "steps", Columns: []export.Column{
-		{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"},
-	}, Totals: true}
-	for _, s := range o.Found.Steps {
-		steps.Rows = append(steps.Rows, []any{export.State(s.Kind), step(s.Step), s.Present, s.Other, s.Difference()})
-	}
-	bands := export.Table{Title: "По начислениям", Key: "bands", Columns: []export.Column{
-		{Head: "Начислено от", Key: "from_minor"}, {Head: "до", Key: "to_minor"}, {Head: "Клиентов со счетом", Key: "invoiced"}, {Head: "Из них иначе", Key: "affected"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"},
+	one := len(o.Found.Total()) == 1 // currency
+	sums := []export.Column{{Head: "Валюта", Key: "currency"}, {Head: "Нынешние условия", Key: "present_minor"}, {Head: "Новые условия", Key: "other_minor"}, {Head: "Разница", Key: "difference_minor"}}
+	months := export.Table{Title: "По месяцам", Key: "months", Columns: append([]export.Column{{Head: "Месяц", Key: "period"}}, sums...), Totals: one}
+	changed := export.Table{Title: "Клиенты и пакеты", Key: "changed", Columns: []export.Column{
+		{Head: "Месяц", Key: "period"}, {Head: "Клиентов, у которых иначе", Key: "affected"}, {Head: "Пакетов сейчас", Key: "packages_now"}, {Head: "Пакетов стало бы", Key: "packages_then"},
 	}}
+	for _, m := range o.Found.Months {
+		changed.Rows = append(changed.Rows, []any{m.Period.String(), m.Affected, m.Packages[0], m.Packages[1]})
+		for _, sum := range m.Discounts {
+			months.Rows = append(months.Rows, []any{m.Period.String(), sum.Currency, sum.Present, sum.Other, sum.Difference()})
+		}
+	}
+	steps := export.Table{Title: "По ступеням", Key: "steps", Columns: append([]export.Column{{Head: "За что", Key: "kind"}, {Head: "Ступень", Key: "step"}}, sums...), Totals: one}
+	for _, s := range o.Found.Steps {
+		steps.Rows = append(steps.Rows, []any{export.State(s.Kind), step(s.Step), s.Currency, s.Present, s.Other, s.Difference()})
+	}
+	bands := export.Table{Title: "По начислениям", Key: "bands", Columns: append([]export.Column{
+		{Head: "Начислено от", Key: "from_minor"}, {Head: "до", Key: "to_minor"}, {Head: "Клиентов со счетом", Key: "invoiced"}, {Head: "Из них иначе", Key: "affected"},
+	}, sums...)}
 	for _, b := range o.Found.Bands {
 		to := any(b.To)
 		if b.To == 0 {
 			to = nil
 		}
-		bands.Rows = append(bands.Rows, []any{b.From, to, b.Invoiced, b.Affected, b.Present, b.Other, b.Difference()})
+		bands.Rows = append(bands.Rows, []any{b.From, to, b.Invoiced, b.Affected, b.Currency, b.Present, b.Other, b.Difference()})
 	}
-	return p.writeTables(w, r, "simulation-"+o.From.String()+"-"+o.Period.String(), []export.Table{months, steps, bands})
+	return p.writeTables(w, r, "simulation-"+o.From.String()+"-"+o.Period.String(), []export.Table{months, changed, steps, bands})
 }

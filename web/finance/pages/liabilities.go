@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"referral/internal/ru"
 	"referral/models"
@@ -12,13 +13,21 @@ import (
 )
 
 type liabilitiesView struct {
-	finance.Liabilities
+	Made       bool
+	MadeAt     time.Time
+	Currencies []currencyView
+	Exports    []exportLink
+}
 
-	Made  bool
-	Bars  []costBar
-	Leads []string // heads of the columns of past forecasts
+// currencyView is the liabilities in a currency.
+type currencyView struct {
+	finance.CurrencyLiabilities
 
-	Exports []exportLink
+	Months []models.Period
+	Bars   []costBar
+	Leads  []string // heads of the columns of past forecasts
+	Of     string   // ends the headings: which currency, when there are several
+	ID     string   // ends the names of the sections, likewise
 }
 
 // costBar is a month of the forecast, as a bar.
@@ -36,12 +45,24 @@ func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Sta
 	if err != nil {
 		return err
 	}
-	v := liabilitiesView{Liabilities: l, Made: made, Exports: exportLinks(pathLiabilities, nil)}
+	v := liabilitiesView{Made: made, MadeAt: l.MadeAt, Exports: exportLinks(pathLiabilities, nil)}
+	for i := range l.Currencies {
+		c := currencyViewOf(&l.Currencies[i], l.Months)
+		if len(l.Currencies) > 1 {
+			c.Of, c.ID = ", "+c.Currency, "-"+c.Currency
+		}
+		v.Currencies = append(v.Currencies, c)
+	}
+	return p.render(w, r, http.StatusOK, "liabilities", frame{Title: "Обязательства", Here: pathLiabilities, Body: v})
+}
+
+func currencyViewOf(l *finance.CurrencyLiabilities, months []models.Period) currencyView {
+	v := currencyView{CurrencyLiabilities: *l, Months: months}
 	highest := models.Money(0)
 	for _, sum := range l.Totals {
 		highest = max(highest, -sum)
 	}
-	for i, month := range l.Months {
+	for i, month := range months {
 		var invitee, inviter, agreed models.Money
 		for _, row := range l.Rows {
 			switch row.Kind {
@@ -58,7 +79,7 @@ func (p *Pages) liabilities(w http.ResponseWriter, r *http.Request, _ models.Sta
 	for _, lead := range finance.ForecastLeads {
 		v.Leads = append(v.Leads, "Ожидали за "+ru.Months.Count(lead))
 	}
-	return p.render(w, r, http.StatusOK, "liabilities", frame{Title: "Обязательства", Here: pathLiabilities, Body: v})
+	return v
 }
 
 // deviation is by how many percent a forecast was above or below what came, in tenths.

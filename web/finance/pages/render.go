@@ -36,8 +36,10 @@ func (p *Pages) functions() template.FuncMap {
 		"count":  func(n int64) string { return ru.Number(int(n)) },
 		"act":    actPath, "letterAct": deadLetterAct, "undoAct": undoPath, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
-		"cost": func(m models.Money) string { return orDash(m != 0, func() string { return ru.Off(m, "") }) },
-		"add":  func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
+		"cost": func(m models.Money, currency string) string {
+			return orDash(m != 0, func() string { return ru.Off(m, currency) })
+		},
+		"add": func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
 		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
 		"foundOf": func(text string) []exportLink {

@@ -23,7 +23,8 @@ func (w *world) Suspicions(_ context.Context, seen bool, _ int) (models.Suspicio
 	found := models.Suspicions{
 		Search: models.SuspicionSearch{At: now(), Accounts: 900, Referrals: 600, Found: 2}, Count: 1, Names: map[int64]string{885: payload, 901: "ООО «Кольцо»"},
 		List: []models.Suspicion{{
-			Fingerprint: suspicious, Signs: []models.SuspicionSign{models.SuspiciousRing, models.SuspiciousTaxID, models.SuspiciousDomain}, Posted: -123456, Ahead: -500, FoundAt: now(),
+			Fingerprint: suspicious, Signs: []models.SuspicionSign{models.SuspiciousRing, models.SuspiciousTaxID, models.SuspiciousDomain}, FoundAt: now(),
+			Stakes:    []models.Stake{{Currency: "KZT", Posted: -700}, {Currency: "RUB", Posted: -123456, Ahead: -500}},
 			Referrals: []models.Referral{{InviterID: 885, InviteeID: 901, ActivatedAt: now()}, {InviterID: 901, InviteeID: 885, ActivatedAt: now()}},
 		}},
 	}
@@ -47,10 +48,12 @@ func (w *world) MarkSuspicionSeen(_ context.Context, fingerprint models.Digest, 
 
 func (w *world) Forecasts(context.Context) (made []models.Forecast, actual []models.Cost, err error) {
 	cost := func(month models.Period, kind models.DiscountKind, step int, amount models.Money) models.Cost {
-		return models.Cost{CostKey: models.CostKey{Month: month, Kind: kind, Step: step}, Amount: amount}
+		return models.Cost{CostKey: models.CostKey{Month: month, Currency: "RUB", Kind: kind, Step: step}, Amount: amount}
 	}
+	tenge := cost(202605, models.Inviter, 1, -90000)
+	tenge.Currency = "KZT"
 	return []models.Forecast{
-			{MadeFor: 202605, MadeAt: now(), Costs: []models.Cost{cost(202605, models.Invitee, 0, -10000), cost(202605, models.Inviter, 2, -30000), cost(202606, models.Inviter, 2, -5000)}},
+			{MadeFor: 202605, MadeAt: now(), Costs: []models.Cost{tenge, cost(202605, models.Invitee, 0, -10000), cost(202605, models.Inviter, 2, -30000), cost(202606, models.Inviter, 2, -5000)}},
 			{MadeFor: 202603, MadeAt: now(), Costs: []models.Cost{cost(202604, models.Inviter, 1, -11000)}},
 			{MadeFor: 202601, MadeAt: now(), Costs: []models.Cost{cost(202604, models.Inviter, 1, -8000), cost(202604, models.Invitee, 0, -500)}},
 		},
@@ -64,7 +67,7 @@ func TestSuspicionsPage(t *testing.T) {
 	r := site(t, w)
 	finance, auditor := as(r, models.RoleFinance), as(r, models.RoleAuditor)
 	page := r.Get(finance, "/finance/suspicions").Body
-	for _, want := range []string{"Клиенты пригласили друг друга по кругу: один ИНН, один домен почты", "−1 234,56 ₽", "−5,00 ₽", "ООО «Кольцо»", "Не просмотренные: 1", "приведений 600"} {
+	for _, want := range []string{"Клиенты пригласили друг друга по кругу: один ИНН, один домен почты", "−7,00 KZT, −1 234,56 ₽", "0,00 KZT, −5,00 ₽", "ООО «Кольцо»", "Не просмотренные: 1", "приведений 600"} {
 		if !strings.Contains(strings.ReplaceAll(page, "\u00a0", " "), want) {
 			t.Errorf("not %q in %s", want, page)
 		}
@@ -106,7 +109,7 @@ func TestLiabilitiesPage(t *testing.T) {
 	r := site(t, &world{})
 	page := strings.NewReplacer("\u00a0", " ", "&#43;", "+").Replace(r.Get(as(r, models.RoleController), "/finance/liabilities").Body)
 	for _, want := range []string{
-		"−450,00 ₽", "Май 2026", "Апрель 2027", "За приведенных клиентов, ступень 2", "−350,00 ₽", "Ожидали за 1 месяц", "Ожидали за 3 месяца", "Ожидали за 6 месяцев",
+		"−450,00 ₽", "−900,00 KZT", "которые уже положены, KZT", "что вышло, RUB", "Май 2026", "Апрель 2027", "За приведенных клиентов, ступень 2", "−350,00 ₽", "Ожидали за 1 месяц", "Ожидали за 3 месяца", "Ожидали за 6 месяцев",
 		`<th scope="row">Апрель 2026</th><td class="num">−110,00 ₽</td><td class="num">+10,0%</td><td class="num">−85,00 ₽</td><td class="num">−15,0%</td><td class="num">—</td><td class="num">—</td><td class="num">−100,00 ₽</td>`,
 		`<th scope="row">За приведенных клиентов, ступень 1</th><td class="num">−110,00 ₽</td><td class="num">+22,2%</td><td class="num">−80,00 ₽</td><td class="num">−11,1%</td>`,
 		`<th scope="row">Новый клиент</th><td class="num">0,00 ₽</td><td class="num">−100,0%</td>`,
@@ -125,10 +128,10 @@ func TestInsightExports(t *testing.T) {
 	r := site(t, &world{})
 	browser := as(r, models.RoleAuditor)
 	for path, wants := range map[string][]string{
-		"/finance/suspicions":          {"ab00000000000000,\"Клиенты пригласили друг друга по кругу, один ИНН, один домен почты\",2,-1234.56,-5.00,", "885,", "ООО «Кольцо»"},
+		"/finance/suspicions":          {"ab00000000000000,\"Клиенты пригласили друг друга по кругу, один ИНН, один домен почты\",2,2026-05-03", "Суммы,ab00000000000000,KZT,-7.00,0.00", "Суммы,ab00000000000000,RUB,-1234.56,-5.00", "885,", "ООО «Кольцо»"},
 		"/finance/suspicions?seen=yes": {"родственники", ",1029,"},
-		"/finance/liabilities":         {"Прогноз,inviter,2,-300.00,-50.00,", "Ожидали и вышло,2026-04,-110.00,-85.00,,-100.00"},
-		"/finance/simulate/5":          {"По месяцам,2026-04,-1420.00,-1040.00,380.00,1,0,0", "По ступеням,inviter,2,-760.00,-380.00,380.00", "По начислениям,3000.00,10000.00,1,1,"},
+		"/finance/liabilities":         {"Прогноз,inviter,2,RUB,-300.00,-50.00,", "Прогноз,inviter,1,KZT,-900.00,", "Ожидали и вышло,2026-04,RUB,-110.00,-85.00,,-100.00"},
+		"/finance/simulate/5":          {"По месяцам,2026-04,RUB,-1420.00,-1040.00,380.00", "По месяцам,2026-04,KZT,-2.00,-1.00,1.00", "Клиенты и пакеты,2026-04,1,0,0", "По ступеням,inviter,2,RUB,-760.00,-380.00,380.00", "По начислениям,3000.00,10000.00,1,1,"},
 	} {
 		page := r.Get(browser, path).Body
 		_, link, _ := strings.Cut(page, "Выгрузить: <a href=\"")

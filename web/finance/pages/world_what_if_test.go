@@ -37,9 +37,9 @@ func (w *world) whatIf() models.RunOrder {
 	}
 	april := whatif.Pair{Present: -142000, Other: -104000}
 	o.WhatIf, _ = json.Marshal(whatif.Found{ // never fails
-		Months: []whatif.Month{{Period: 202603}, {Period: 202604, Accounts: 1, Affected: 1, Discounts: april}},
-		Steps:  []whatif.Step{{Kind: models.Inviter, Step: 2, Pair: whatif.Pair{Present: -76000, Other: -38000}}},
-		Bands:  []whatif.Band{{To: 300000}, {From: 300000, To: 1000000, Invoiced: 1, Affected: 1, Pair: april}},
+		Months: []whatif.Month{{Period: 202603}, {Period: 202604, Accounts: 1, Affected: 1, Discounts: []whatif.DiscountSum{{Currency: "KZT", Pair: whatif.Pair{Present: -200, Other: -100}}, {Currency: "RUB", Pair: april}}}},
+		Steps:  []whatif.Step{{Currency: "RUB", Kind: models.Inviter, Step: 2, Pair: whatif.Pair{Present: -76000, Other: -38000}}},
+		Bands:  []whatif.Band{{Currency: "RUB", To: 300000}, {Currency: "RUB", From: 300000, To: 1000000, Invoiced: 1, Affected: 1, Pair: april}},
 		Failed: 3,
 	})
 	return o
@@ -75,7 +75,8 @@ func TestWhatIfPages(t *testing.T) {
 	shows("/finance/simulate", `name="percent-2" aria-label="Процент ступени 2" type="number" min="0" max="100000" required value="40"`, `<option value="2026-04" selected>`, "Не больше 12 месяцев",
 		`<a href="/finance/simulate/5">Март 2026 — Апрель 2026</a>`)
 	shows("/finance/simulate/5", "сейчас 40", "ступень 2 — 20%",
-		`<th scope="row">Апрель 2026</th><td class="num">−1 420,00 ₽</td><td class="num">−1 040,00 ₽</td><td class="num">+380,00 ₽</td><td class="num">1</td>`,
+		`<th scope="row">Апрель 2026</th><td class="num">−1 420,00 ₽</td><td class="num">−1 040,00 ₽</td><td class="num">+380,00 ₽</td><td></td>`,
+		`<th scope="row">Апрель 2026</th><td class="num">−2,00 KZT</td><td class="num">−1,00 KZT</td><td class="num">+1,00 KZT</td><td class="num">1</td>`,
 		`<th scope="row">За приведенных клиентов, ступень 2</th><td class="num">−760,00 ₽</td><td class="num">−380,00 ₽</td><td class="num">+380,00 ₽</td>`,
 		`<th scope="row">от 3 000,00 ₽ до 10 000,00 ₽</th><td class="num">1</td><td class="num">1</td>`, "Не удалось рассчитать клиентов: 3", "/finance/simulate/5/export?format=xlsx")
 	got := r.Post(browser, "/finance/simulate", asked())
