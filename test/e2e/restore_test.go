@@ -2,29 +2,75 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/demo/fakebilling"
+	"referral/internal/demo/postgres"
+	"referral/internal/subprocess"
 	"referral/internal/toolcache"
 )
 
-// A database that is lost after a month was settled and published is restored from a dump
-// of before, as docs/operations.md says: the group's offsets go back, and everything is
-// taken, settled and published again, with the same ids.
-func TestDatabaseIsRestoredFromADump(t *testing.T) {
-	w, s := newWorld(t), loadSpring(t)
+// A database that is lost after two months were settled and published is restored to
+// what it was after the first, as docs/operations.md says: the group's offsets go back, and
+// everything is taken, settled and published again, with the same ids.
+func TestDatabaseIsRestored(t *testing.T) {
+	t.Parallel()
+	t.Run("from a dump", func(t *testing.T) {
+		w := newWorld(t)
+		m := w.manual("A dump")
+		m.isRestored(func() {}, func() { m.follow() }, func() {
+			w.db.Reset()
+			w.asAdmin("DROP DATABASE "+w.name+" WITH (FORCE)", "CREATE DATABASE "+w.name+" TEMPLATE template0")
+		})
+	})
+	t.Run("from a base backup and archived WAL", func(t *testing.T) {
+		t.Parallel()
+		m := (&world{t: t}).manual("A base backup and archived WAL")
+		database, err := postgres.Start(t.Context(), postgres.Options{Settings: m.settings()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closing(t, database.Stop)
+		m.w = newWorldOn(t, servers{database.DSN("postgres"), environment.broker})
+		m.w.must("migrate")
+		m.shell = append(m.shell, "PGDATA="+m.w.text("SHOW data_directory"))
+		m.isRestored(func() { m.follow() }, func() { m.shell = append(m.shell, "MOMENT="+m.w.text("SELECT clock_timestamp()::text")) }, func() {
+			if _, err := m.w.db.Exec(t.Context(), "DROP TABLE adjustments CASCADE"); err != nil {
+				t.Fatal(err)
+			}
+			m.follow()
+			m.w.db.Reset()
+			if err := database.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m.w.until("the end of the recovery", func() (bool, string) { return m.w.text("SELECT pg_is_in_recovery()::text") == "false", "" })
+		})
+	})
+}
+
+// isRestored plays a season. The database is backed up at a time of its own, and lost
+// after the second phase; what it is restored to is the end of the first.
+func (m *manual) isRestored(atStart, afterFirst, lose func()) {
+	w, s := m.w, loadSpring(m.w.t)
 	first, second := &s.phases[0], &s.phases[1]
+	m.billing = w.startBilling()
+	atStart()
 	server := w.serve()
 	w.send(w.messages(first.registrations)...)
 	w.send(w.messages(first.rest)...)
 	w.drained()
 	w.must("run", "2026-03")
 	w.published()
-	dump := filepath.Join(t.TempDir(), "dump")
-	w.postgresTool("pg_dump", "--format=custom", "--file="+dump, w.setting("REFERRAL_DATABASE_DSN"))
+	afterFirst()
 
 	w.send(w.messages(append(second.registrations, second.rest...))...)
 	w.drained()
@@ -34,27 +80,142 @@ func TestDatabaseIsRestoredFromADump(t *testing.T) {
 	w.published()
 	lost := w.documentContents()
 	if status := server.stop(); status != 0 {
-		t.Fatalf("stopped with status %d", status)
+		w.t.Fatalf("stopped with status %d", status)
 	}
-
-	w.db.Reset()
-	w.asAdmin("DROP DATABASE "+w.name+" WITH (FORCE)", "CREATE DATABASE "+w.name+" TEMPLATE template0")
-	w.postgresTool("pg_restore", "--dbname="+w.setting("REFERRAL_DATABASE_DSN"), dump)
-	w.rewindGroup()
-	w.serve()
-	w.drained()
-	for _, period := range runs(1) {
-		w.must("run", period)
+	lose()
+	if n := m.follow(); n == 0 || len(m.blocks) > 0 {
+		w.t.Errorf("%d commands were the last, %d blocks are left", n, len(m.blocks))
 	}
-	w.published()
 	want := s.wanted(w, 1)
 	if !maps.Equal(w.insideLines(), want.lines) || !maps.Equal(w.insidePackages(), want.packages) {
-		t.Error("the ledger is not that of the undisturbed life")
+		w.t.Error("the ledger is not that of the undisturbed life")
 	}
 	if again := w.documentContents(); !maps.Equal(again, lost) {
-		t.Errorf("%d documents had been published, %d are posted after it was restored, not all with the same ids and contents", len(lost), len(again))
+		w.t.Errorf("%d documents had been published, %d are posted after it was restored, not all with the same ids and contents", len(lost), len(again))
 	}
-	w.prove()
+}
+
+// manual is the commands of a section of docs/operations.md.
+type manual struct {
+	w       *world
+	folder  string               // in place of /srv
+	blocks  []string             // still to be carried out
+	shell   []string             // its environment
+	billing *fakebilling.Billing // that the restored program reconciles with
+}
+
+var codeBlock = regexp.MustCompile("(?s)```(ini|sh)\n(.*?)```")
+
+func (w *world) manual(section string) *manual {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, commands, found := strings.Cut(string(text), "\n### "+section+"\n")
+	commands, _, _ = strings.Cut(commands, "\n##")
+	folder, err := os.MkdirTemp("", "referral-srv-") // the server's user must get there
+	if err != nil || !found {
+		w.t.Fatalf("section %q: %t, %v", section, found, err)
+	}
+	w.t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			w.t.Error(err)
+		}
+	})
+	tool, err := toolcache.PostgreSQL(w.t.Context(), w.t.Output())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m := &manual{w: w, folder: folder, shell: append(tool.Env, "PATH="+tool.BinDir+":"+os.Getenv("PATH"))}
+	for _, path := range []string{folder, filepath.Join(folder, "wal"), filepath.Join(folder, "backup")} {
+		if err := errors.Join(os.MkdirAll(path, 0o700), os.Chmod(path, 0o777)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, block := range codeBlock.FindAllStringSubmatch(commands, -1) {
+		m.blocks = append(m.blocks, strings.ReplaceAll(block[2], "/srv/", folder+"/"))
+	}
+	return m
+}
+
+// next is the block that is carried out now.
+func (m *manual) next() string {
+	m.w.t.Helper()
+	if len(m.blocks) == 0 {
+		m.w.t.Fatal("the manual has no further commands")
+	}
+	block := m.blocks[0]
+	m.blocks = m.blocks[1:]
+	return block
+}
+
+// settings is a block of settings of the database server.
+func (m *manual) settings() map[string]string {
+	m.w.t.Helper()
+	settings := map[string]string{"fsync": "off"}
+	for line := range strings.Lines(m.next()) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " = ")
+		settings[name] = strings.Trim(value, "'")
+	}
+	return settings
+}
+
+// follow carries out the next block: what is for the shell by the shell, as the user
+// of the database server. It gives the number of the program's own commands.
+func (m *manual) follow() (ours int) {
+	w := m.w
+	w.t.Helper()
+	var script strings.Builder
+	for line := range strings.Lines(m.next()) {
+		command, _, _ := strings.Cut(line, " #")
+		switch args := strings.Fields(command); {
+		case strings.HasPrefix(command, "kafka-consumer-groups "):
+			m.run(script.String())
+			script.Reset()
+			w.rewindGroup()
+		case strings.HasPrefix(command, "referral serve"):
+			w.serve()
+			w.drained()
+			ours++
+		case strings.HasPrefix(command, "referral rebuild"):
+			w.prove()
+			ours++
+		case strings.HasPrefix(command, "referral "):
+			for _, period := range runs(1) {
+				w.must(args[1], period)
+			}
+			w.published()
+			w.answered(m.billing, w.number("SELECT (SELECT count(*) FROM adjustments) + (SELECT count(*) FROM sms_packages)"))
+			ours++
+		default:
+			script.WriteString(line)
+		}
+	}
+	m.run(script.String())
+	return ours
+}
+
+func (m *manual) run(script string) {
+	m.w.t.Helper()
+	if strings.TrimSpace(script) == "" {
+		return
+	}
+	cmd := exec.CommandContext(m.w.t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir, cmd.SysProcAttr = m.folder, subprocess.Unprivileged()
+	cmd.Env = append(m.shell, "LC_ALL=C.UTF-8", "REFERRAL_DATABASE_DSN="+m.w.setting("REFERRAL_DATABASE_DSN"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.w.t.Fatalf("%v of the manual's\n%s\n%s", err, script, out)
+	}
+}
+
+// text is what a query gives.
+func (w *world) text(sql string) (text string) {
+	w.t.Helper()
+	if err := w.db.QueryRow(w.t.Context(), sql).Scan(&text); err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return text
 }
 
 // documentContents is what all documents of the ledger say, by their ids.
@@ -67,19 +228,6 @@ func (w *world) documentContents() map[string]string {
 		contents[row.ID] = row.Content
 	}
 	return contents
-}
-
-// postgresTool runs a program of PostgreSQL.
-func (w *world) postgresTool(name string, args ...string) {
-	w.t.Helper()
-	tool, err := toolcache.PostgreSQL(w.t.Context(), w.t.Output())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	cmd := tool.Command(w.t.Context(), name, args...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		w.t.Fatalf("%s: %v\n%s", name, err, out)
-	}
 }
 
 // rewindGroup sets the offsets of the stopped group back to the beginning.
