@@ -57,8 +57,15 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		play(t, b.onSmallDisk(t), fault{breakOnce: (*faultyRun).fillDisk, heal: (*faultyRun).freeDisk})
 	})
+	t.Run("members of each kind are killed", func(t *testing.T) {
+		t.Parallel()
+		play(t, b, fault{live: (*faultyRun).spread, send: (*faultyRun).sendInSteps})
+	})
 	for name, from := range map[string]func(*testing.T) *upgrade{"this release replaces the last one": fromRelease, "a later release replaces this one": toNextRelease} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); play(t, b, fault{upgrade: from(t), send: (*faultyRun).sendInSteps}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, b, fault{upgrade: from(t), live: (*faultyRun).replaceRelease, send: (*faultyRun).sendInSteps})
+		})
 	}
 	for _, f := range otherFaults() {
 		t.Run(f.name, func(t *testing.T) { t.Parallel(); play(t, b, f) })
@@ -141,6 +148,8 @@ type fault struct {
 	between func(*faultyRun)
 	// send sends messages otherwise than plainly.
 	send func(*faultyRun, []message)
+	// live, unless it is nil, is the whole life in place of the two months.
+	live func(*faultyRun)
 	// upgrade, unless it is nil, is of a release that the life begins with.
 	upgrade *upgrade
 	// settings are further ones of the programs that serve.
@@ -212,8 +221,8 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	if f.cutConnections != nil {
 		f.cutConnections(p)
 	}
-	if f.upgrade != nil {
-		p.replaceRelease()
+	if f.live != nil {
+		f.live(p)
 	} else {
 		p.firstMonth()
 		if f.between != nil {
@@ -310,6 +319,13 @@ func (p *faultyRun) taken() {
 // ends unasked.
 func (p *faultyRun) launch(args ...string) *server {
 	p.w.t.Helper()
+	return p.launchAs("referral", nil, args...)
+}
+
+// launchAs is launch of a process that the database knows by a name, with settings of
+// its own.
+func (p *faultyRun) launchAs(name string, settings []string, args ...string) *server {
+	p.w.t.Helper()
 	dsn := p.w.setting("REFERRAL_DATABASE_DSN")
 	if p.database != nil {
 		dsn = p.database.DSN()
@@ -318,11 +334,11 @@ func (p *faultyRun) launch(args ...string) *server {
 		dsn = asRole(p.w.t, dsn, p.role)
 	}
 	s := p.w.launch(append([]string{
-		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
+		"REFERRAL_DATABASE_DSN=" + dsn + "&application_name=" + name, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.node().User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.node().Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,
-	}, p.fault.settings...), args...)
+	}, slices.Concat(p.fault.settings, settings)...), args...)
 	p.serving = s
 	watched := make(chan struct{})
 	go func() {

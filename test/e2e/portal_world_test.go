@@ -36,16 +36,20 @@ func newPortalWorld(t *testing.T, overrides ...string) *portalWorld {
 	t.Helper()
 	c := &portalWorld{world: newWorld(t, overrides...)}
 	address := c.startProvider(t, "/referral", nil)
-	c.server = c.launch([]string{
-		"REFERRAL_HTTP_CABINET=" + address,
-		"REFERRAL_CABINET_SIGN_IN_ISSUER=" + c.identity.Issuer(),
-		"REFERRAL_CABINET_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,
-		"REFERRAL_CABINET_SIGN_IN_CLIENT_SECRET=" + c.identity.ClientSecret(),
-		"REFERRAL_CABINET_SIGN_IN_ACCOUNT_CLAIM=" + fakeoidc.AccountClaim,
-		"REFERRAL_CABINET_SIGN_IN_AUDIENCE=" + fakeoidc.Audience,
-	})
+	c.server = c.launch(append(signInAt(c.identity), "REFERRAL_HTTP_CABINET="+address))
 	c.server.ready()
 	return c
+}
+
+// signInAt is the settings of a personal account with that provider.
+func signInAt(identity *fakeoidc.Provider) []string {
+	return []string{
+		"REFERRAL_CABINET_SIGN_IN_ISSUER=" + identity.Issuer(),
+		"REFERRAL_CABINET_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,
+		"REFERRAL_CABINET_SIGN_IN_CLIENT_SECRET=" + identity.ClientSecret(),
+		"REFERRAL_CABINET_SIGN_IN_ACCOUNT_CLAIM=" + fakeoidc.AccountClaim,
+		"REFERRAL_CABINET_SIGN_IN_AUDIENCE=" + fakeoidc.Audience,
+	}
 }
 
 // startProvider starts the OpenID provider of a site at base, which will be served at

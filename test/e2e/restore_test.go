@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -203,7 +204,7 @@ func (m *manual) run(script string) {
 	}
 	cmd := exec.CommandContext(m.w.t.Context(), "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir, cmd.SysProcAttr = m.folder, subprocess.Unprivileged()
-	cmd.Env = append(m.shell, "LC_ALL=C.UTF-8", "REFERRAL_DATABASE_DSN="+m.w.setting("REFERRAL_DATABASE_DSN"))
+	cmd.Env = slices.Concat(m.shell, []string{"LC_ALL=C.UTF-8", "REFERRAL_DATABASE_DSN=" + m.w.setting("REFERRAL_DATABASE_DSN")})
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.w.t.Fatalf("%v of the manual's\n%s\n%s", err, script, out)
 	}
