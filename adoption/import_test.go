@@ -368,7 +368,8 @@ func TestTemplateIsImported(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, it is read to its end or refused, and never half imported.
+// Whatever a file holds, it is read to its end or refused, never half imported, and changes
+// nothing when it is imported again.
 func FuzzImport(f *testing.F) {
 	for _, text := range Template() {
 		f.Add(text)
@@ -380,7 +381,9 @@ func FuzzImport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, name := range []string{"accounts.csv", "discounts.csv", "referrals.csv", "packages.csv"} {
 			m := newMemory()
-			o := Options{Directory: t.TempDir(), Store: m, Zone: moscow, Now: time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC), Progress: func(string, int64) {}}
+			o := Options{
+				Directory: t.TempDir(), Store: m, Zone: moscow, Now: time.Date(2026, 4, 20, 12, 0, 0, 0, time.UTC), Sizes: []int{1200}, Progress: func(string, int64) {},
+			}
 			m.known.Accounts = map[int64]bool{1: true, 2: true}
 			if err := os.WriteFile(filepath.Join(o.Directory, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -389,6 +392,38 @@ func FuzzImport(f *testing.F) {
 			if err == nil && (r.FaultCount == 0) != r.Imported || (err != nil || r.FaultCount > 0) && len(m.rows) > 0 {
 				t.Errorf("%s: %+v, %v, %d rows are stored", name, r, err, len(m.rows))
 			}
+			if err != nil || !r.Imported {
+				continue
+			}
+			if again, err := Import(t.Context(), o); err != nil || !again.Imported || slices.ContainsFunc(again.Files, func(f FileResult) bool { return f.New+f.Changed+f.Missing > 0 }) {
+				t.Errorf("%s, imported again: %+v, %v", name, again, err)
+			}
+		}
+	})
+}
+
+// Whatever a file of an older system's amounts holds, its rows sum to its total, or each
+// bad one is named.
+func FuzzBooked(f *testing.F) {
+	f.Add("invoice,amount\nINV-1,12.50\n")
+	f.Add("account,amount_minor\n885,-1250\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "old.csv")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, faults, err := ReadBooked(path, SignInvoice)
+		if err != nil || len(faults) > 0 {
+			return
+		}
+		var sum models.Money
+		for _, list := range [][]bookedRow{b.byInvoice, b.byAccount} {
+			for _, row := range list {
+				sum = sum.Add(row.amount)
+			}
+		}
+		if sum != b.Total {
+			t.Errorf("the rows sum to %s, the total is %s", sum, b.Total)
 		}
 	})
 }
