@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/segmentio/kafka-go"
+
+	"referral/internal/tracing"
 )
 
 // assignment is the partitions of one generation, and what works on them: a reader
@@ -21,6 +23,7 @@ type assignment struct {
 	workers     []*worker
 	ended       chan struct{}         // closed when the generation is over
 	failure     atomic.Pointer[error] // of one of them, which ends the generation
+	outer       context.Context       // of the consumer, with its tracer; kafka-go makes another one
 }
 
 func (c *Consumer) newAssignment(ctx context.Context, g *kafka.Generation, client *kafka.Client) (*assignment, error) {
@@ -30,7 +33,7 @@ func (c *Consumer) newAssignment(ctx context.Context, g *kafka.Generation, clien
 	if err != nil {
 		return nil, fmt.Errorf("asking for the group's offsets: %w", err)
 	}
-	a := &assignment{c: c, generation: g, connections: newConnections(ctx, c.o.Dialer), ended: make(chan struct{})}
+	a := &assignment{c: c, generation: g, connections: newConnections(ctx, c.o.Dialer), ended: make(chan struct{}), outer: ctx}
 	for i := range c.o.Workers {
 		a.workers = append(a.workers, newWorker(c, group, i))
 	}
@@ -56,7 +59,7 @@ func (c *Consumer) notedTopics(ctx context.Context) map[string]topicID {
 	defer cancel()
 	ids, err := c.o.Store.TopicIDs(ctx)
 	if err != nil {
-		c.log.Warn("asking the database for the ids of the topics read before", "error", err)
+		c.log.WarnContext(ctx, "asking the database for the ids of the topics read before", "error", err)
 	}
 	noted := map[string]topicID{}
 	for topic, id := range ids {
@@ -104,7 +107,7 @@ func (a *assignment) start() {
 // again.
 func (a *assignment) run(do func(context.Context)) {
 	a.generation.Start(func(ctx context.Context) {
-		err := a.c.guard.Do(func() error { do(ctx); return nil })
+		err := a.c.guard.Do(func() error { do(tracing.Inherit(ctx, a.outer)); return nil })
 		if err != nil {
 			a.failure.Store(&err)
 		}

@@ -92,7 +92,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		pause, _ := wait.Next()
 		c.metrics.joinErrors.Inc()
 		c.health.Report(onBroker, err)
-		c.log.Error("not in the consumer group; trying again", "error", err, "in", pause.String())
+		c.log.ErrorContext(ctx, "not in the consumer group; trying again", "error", err, "in", pause.String())
 		if !sleep.For(ctx, pause) {
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"referral/internal/sleep"
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -61,7 +62,7 @@ func (w *worker) failed(ctx context.Context, part []models.DecodedMessage, pause
 	smaller := w.batchSize.fails(len(part))
 	w.c.metrics.ingestErrors.WithLabelValues("failed").Inc()
 	w.c.health.Report(w.subject, err)
-	w.c.log.Error("storing failed; nothing is committed, trying again",
+	w.c.log.ErrorContext(ctx, "storing failed; nothing is committed, trying again",
 		"error", err, "messages", len(part), "fewer", smaller, "in", pause.String())
 	if !sleep.For(ctx, pause) {
 		return ctx.Err()
@@ -90,7 +91,7 @@ func (w *worker) ingest(ctx context.Context, batch []models.DecodedMessage) (dis
 	defer cancel()
 	began := w.c.o.Now()
 	defer func() {
-		w.c.metrics.ingestSeconds.Observe(w.c.o.Now().Sub(began).Seconds())
+		tracing.Observe(ctx, w.c.metrics.ingestSeconds, w.c.o.Now().Sub(began).Seconds())
 		w.c.metrics.batchMessages.Observe(float64(len(batch)))
 	}()
 	inRules := false

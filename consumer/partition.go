@@ -66,7 +66,7 @@ func (r *partitionReader) run(ctx context.Context) {
 		pause, _ := wait.Next()
 		r.c.metrics.fetchErrors.WithLabelValues(r.topic).Inc()
 		r.c.health.Report(r.name(), err)
-		r.log.Warn("fetching failed; connecting again", "error", err, "offset", r.next, "in", pause.String())
+		r.log.WarnContext(ctx, "fetching failed; connecting again", "error", err, "offset", r.next, "in", pause.String())
 		sleep.For(ctx, pause)
 	}
 }

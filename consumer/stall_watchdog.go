@@ -19,7 +19,7 @@ func (a *assignment) watch(ctx context.Context) {
 		for _, r := range a.readers {
 			if r.stalled() {
 				r.c.metrics.stalls.WithLabelValues(r.topic).Inc()
-				r.log.Error("no progress though messages wait; joining the group again", "waiting", r.position.stats(r.c.o.Now()).lag)
+				r.log.ErrorContext(ctx, "no progress though messages wait; joining the group again", "waiting", r.position.stats(r.c.o.Now()).lag)
 				return
 			}
 			r.nameOpenTransaction()
@@ -41,7 +41,7 @@ func (a *assignment) refreshLag(ctx context.Context, r *partitionReader) {
 	}
 	end, err := a.c.endOffset(ctx, a.connections, r.topicPartition)
 	if err != nil {
-		r.log.Warn("asking for the lag", "error", err)
+		r.log.WarnContext(ctx, "asking for the lag", "error", err)
 		return
 	}
 	r.position.heardEnd(r.c.o.Now(), end)

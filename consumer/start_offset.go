@@ -66,7 +66,7 @@ func (r *partitionReader) noteTopic(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.c.o.Timing.AnswerTimeout)
 	defer cancel()
 	if err := r.c.o.Store.RecordTopicID(ctx, r.topic, r.id.String()); err != nil {
-		r.log.Warn("keeping the id of the topic", "error", err)
+		r.log.WarnContext(ctx, "keeping the id of the topic", "error", err)
 		return
 	}
 	r.noted = r.id

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"referral/internal/sleep"
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -114,14 +115,31 @@ func (w *worker) process(ctx, writing context.Context, batch []item) error {
 			deliveries = append(deliveries, batch[i].delivery)
 		}
 	}
-	dispositions, err := w.store(ctx, writing, deliveries)
-	if err != nil {
-		return err
+	if len(deliveries) > 0 {
+		ctx, span := tracing.Start(ctx, tracing.Consumer, "ingest messages", causes(ctx, deliveries)...)
+		span.Number("messaging.batch.message_count", int64(len(deliveries)))
+		dispositions, err := w.store(ctx, span.In(writing), deliveries)
+		span.End(err)
+		if err != nil {
+			return err
+		}
+		w.count(ctx, deliveries, dispositions)
 	}
-	w.count(deliveries, dispositions)
 	w.done(batch)
 	w.commits.flush()
 	return nil
+}
+
+// causes is the trace that each message belongs to.
+func causes(ctx context.Context, batch []models.DecodedMessage) []tracing.Context {
+	if !tracing.On(ctx) {
+		return nil
+	}
+	all := make([]tracing.Context, len(batch))
+	for i := range batch {
+		all[i] = tracing.OfMessage(&batch[i].Message)
+	}
+	return all
 }
 
 // done gives the room back, and notes the last offset of each partition.
@@ -137,24 +155,29 @@ func (w *worker) done(batch []item) {
 }
 
 // count counts what became of the messages.
-func (w *worker) count(deliveries []models.DecodedMessage, dispositions []models.Disposition) {
+func (w *worker) count(ctx context.Context, deliveries []models.DecodedMessage, dispositions []models.Disposition) {
 	for i, became := range dispositions {
 		if became == models.DeadLettered {
-			w.logDeadLetter(&deliveries[i])
+			w.logDeadLetter(ctx, &deliveries[i])
 		}
 		event := w.c.decoder.EventType(deliveries[i].Message.Origin.Topic)
 		w.c.metrics.messages.WithLabelValues(event, string(became)).Inc()
 	}
 }
 
-func (w *worker) logDeadLetter(d *models.DecodedMessage) {
+// logDeadLetter names the trace of the message, if it belongs to one and traces are
+// recorded here.
+func (w *worker) logDeadLetter(ctx context.Context, d *models.DecodedMessage) {
+	if tracing.On(ctx) {
+		ctx = tracing.Continue(ctx, tracing.OfMessage(&d.Message))
+	}
 	reason, detail := models.BadConflict, "another body under an identity that is already known"
 	if d.Err != nil {
 		reason, detail = d.Err.Reason, d.Err.Detail
 	}
 	w.c.metrics.deadLetters.WithLabelValues(string(reason)).Inc()
 	origin := d.Message.Origin
-	w.c.log.Warn("a message became a dead letter", "reason", reason, "detail", detail,
+	w.c.log.WarnContext(ctx, "a message became a dead letter", "reason", reason, "detail", detail,
 		"topic", origin.Topic, "partition", origin.Partition, "offset", origin.Offset)
 }
 

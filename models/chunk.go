@@ -27,6 +27,7 @@ type ChunkDocuments struct {
 	From, To    int64     // the chunk's accounts, both ends included
 	Posted      ChunkSize // as the run has noted it
 	PostedAt    time.Time
+	Trace       string // context of the trace of its posting; empty for none
 	Adjustments []Adjustment
 	Packages    []SMSPackage
 }

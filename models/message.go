@@ -17,13 +17,16 @@ type Message struct {
 
 // DeadLetterOf is the id of the dead letter that a message says it is a replay of;
 // 0 when it says nothing. Anyone may say so.
-func (m *Message) DeadLetterOf() int64 {
+func (m *Message) DeadLetterOf() int64 { return decimal(m.Header(DeadLetterHeader)) }
+
+// Header is the value of a header; nil without one. Of several of the name the last counts.
+func (m *Message) Header(key string) []byte {
 	for i := len(m.Headers) - 1; i >= 0; i-- {
-		if m.Headers[i].Key == DeadLetterHeader {
-			return decimal(m.Headers[i].Value)
+		if m.Headers[i].Key == key {
+			return m.Headers[i].Value
 		}
 	}
-	return 0
+	return nil
 }
 
 // Header is one header of a message.

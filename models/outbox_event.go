@@ -23,4 +23,5 @@ type OutboxEvent struct {
 	AccountID int64
 	At        time.Time
 	Data      map[string]any
+	Trace     string // context of the trace that it belongs to; empty for none
 }

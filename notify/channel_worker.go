@@ -141,7 +141,7 @@ func (w *channelWorker) send(ctx, sending context.Context, c *models.ClaimedInvi
 	outcome.InDoubt = repeat
 	w.metrics.messages.WithLabelValues(string(c.Channel), w.transport.Name, name).Inc()
 	if err != nil && name != outcomeUnreachable { // logged once for all of them
-		w.options.Log.Warn("an invitation was not sent", "invitation", c.Claim.ID.String(), "channel", string(c.Channel),
+		w.options.Log.WarnContext(ctx, "an invitation was not sent", "invitation", c.Claim.ID.String(), "channel", string(c.Channel),
 			"transport", w.transport.Name, "outcome", name, "error", err)
 	}
 	w.record(ctx, c.Claim, outcome)
@@ -197,7 +197,7 @@ func (w *channelWorker) record(ctx context.Context, claim models.InvitationClaim
 			sleep.For(ctx, wait)
 			continue
 		}
-		w.options.Log.Error("the outcome of an invitation could not be recorded; it will count as unknown",
+		w.options.Log.ErrorContext(ctx, "the outcome of an invitation could not be recorded; it will count as unknown",
 			"invitation", claim.ID.String(), "channel", string(w.transport.Channel), "state", string(o.State), "error", err)
 		return
 	}

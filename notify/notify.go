@@ -110,7 +110,7 @@ func (n *Notifier) release(ctx context.Context) error {
 	unknown, err := n.options.Queue.ReleaseInvitations(ctx, n.options.Now().Add(-n.options.ClaimTimeout), n.repeatable())
 	for channel, count := range unknown {
 		n.metrics.abandoned.WithLabelValues(string(channel)).Add(float64(count))
-		n.options.Log.Error("senders died while sending invitations; it is unknown whether they were sent, and they are not sent again",
+		n.options.Log.ErrorContext(ctx, "senders died while sending invitations; it is unknown whether they were sent, and they are not sent again",
 			"channel", string(channel), "invitations", count)
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 
+	"github.com/segmentio/kafka-go"
+
 	"referral/internal/sleep"
 	"referral/models"
 )
@@ -20,6 +22,8 @@ type chunk struct {
 	docs   models.ChunkDocuments
 	rest   leftover // what is still to go out; nil when all of it
 	left   leftover // what does not go out this time
+
+	headers []kafka.Header // of all its messages
 }
 
 // load reads a chunk; whole is false while less is there than its run has posted. In a
@@ -91,7 +95,7 @@ func (c *chunk) sendPart(ctx context.Context, p part, wanted func(document) bool
 	buf := c.stream.buffer()
 	for i := range p.len {
 		if doc := p.at(i); wanted(doc) {
-			buf.add(doc.account, i, c.stream.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
+			buf.add(doc.account, i, c.headers, func(dst []byte) ([]byte, error) { return p.write(dst, i) })
 			if len(buf.messages) == 1 {
 				buf.reserve(p.len)
 			}

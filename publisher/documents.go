@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -82,6 +83,16 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 	if whole, err := c.load(ctx, ref); err != nil || !whole {
 		return err
 	}
+	ctx, span := tracing.Start(ctx, tracing.Producer, "publish documents", tracing.Context(c.docs.Trace))
+	span.Number("messaging.batch.message_count", int64(len(c.docs.Adjustments)+len(c.docs.Packages)))
+	err := d.publishLoaded(ctx, ref, c)
+	span.End(err)
+	return err
+}
+
+// publishLoaded publishes the documents of a chunk that was loaded.
+func (d *documents) publishLoaded(ctx context.Context, ref models.ChunkRef, c *chunk) error {
+	c.headers = d.traced(ctx)
 	if err := c.send(ctx); err != nil {
 		return err
 	}
@@ -97,7 +108,7 @@ func (d *documents) publishChunk(ctx context.Context, ref models.ChunkRef) error
 func (d *documents) finish(ctx context.Context, ref models.ChunkRef, left leftover) error {
 	if len(left) > 0 {
 		d.setLeft(ref, left)
-		d.log.Warn("a chunk is published except for held accounts", "run", ref.RunID, "chunk", ref.Chunk, "accounts", len(left))
+		d.log.WarnContext(ctx, "a chunk is published except for held accounts", "run", ref.RunID, "chunk", ref.Chunk, "accounts", len(left))
 		return nil
 	}
 	err := d.keep(ctx, "marking a chunk as published", func(ctx context.Context) error {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"referral/internal/sleep"
+	"referral/internal/tracing"
 )
 
 // leaderSession is the time during which this replica leads. What it learns, such as
@@ -27,6 +29,15 @@ type leaderSession struct {
 
 	quarantines []*quarantine
 	incomplete  *incompleteChunks
+}
+
+// traced is the headers of a message with the span of ctx.
+func (s *leaderSession) traced(ctx context.Context) []kafka.Header {
+	headers := slices.Clip(s.headers)
+	for _, h := range tracing.Headers(ctx) {
+		headers = append(headers, kafka.Header{Key: h.Key, Value: h.Value})
+	}
+	return headers
 }
 
 // stream is one kind of thing that is published. None waits for another.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -21,7 +22,7 @@ type outbox[T any] struct {
 	left       int // rows that were not published last time
 
 	read  func(ctx context.Context, limit int) ([]T, error)
-	write func(buf *buffer, row *T, i int)
+	write func(buf *buffer, row *T, headers []kafka.Header, i int)
 	row   func(row *T) entry
 	done  func(ctx context.Context, ids []int64) error
 }
@@ -32,6 +33,7 @@ type entry struct {
 	hold     int64  // what to hold with it
 	kind     string // for the metric
 	document string // for people
+	trace    string // context of the trace that a message continues; empty for none
 }
 
 // round publishes the rows that are there now. more says that there are more
@@ -61,10 +63,22 @@ func (o *outbox[T]) round(ctx context.Context) (more bool, err error) {
 // send returns the identifiers of the rows that were sent.
 func (o *outbox[T]) send(ctx context.Context, rows []T) (sent []int64, err error) {
 	o.buffer.reset()
-	for i := range rows {
-		if !o.quarantine.blocks(o.row(&rows[i]).hold) {
-			o.write(o.buffer, &rows[i], i)
+	var spans []tracing.Span
+	defer func() {
+		for _, span := range spans {
+			span.End(err)
 		}
+	}()
+	for i := range rows {
+		e, headers := o.row(&rows[i]), o.headers
+		if o.quarantine.blocks(e.hold) {
+			continue
+		}
+		if e.trace != "" {
+			traced, span := tracing.Start(ctx, tracing.Producer, "publish "+e.kind, tracing.Context(e.trace))
+			headers, spans = o.traced(traced), append(spans, span)
+		}
+		o.write(o.buffer, &rows[i], headers, i)
 	}
 	messages := o.buffer.messages
 	reusable, err := o.sender.send(ctx, o.topic, messages, func(l *message, err error) bool {
@@ -100,10 +114,10 @@ func newEvents(s *leaderSession) *outbox[models.OutboxEvent] {
 		read: s.ledger.OutboxEvents,
 		done: s.ledger.DropOutboxEvents,
 		row: func(a *models.OutboxEvent) entry {
-			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String()}
+			return entry{id: a.Seq, hold: a.AccountID, kind: string(a.Type), document: a.ID.String(), trace: a.Trace}
 		},
-		write: func(buf *buffer, a *models.OutboxEvent, i int) {
-			buf.add(a.AccountID, i, s.headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendEvent(dst, a) })
+		write: func(buf *buffer, a *models.OutboxEvent, headers []kafka.Header, i int) {
+			buf.add(a.AccountID, i, headers, func(dst []byte) ([]byte, error) { return s.encoder.AppendEvent(dst, a) })
 		},
 	}
 }
@@ -122,7 +136,7 @@ func newDeadLetters(s *leaderSession) *outbox[models.DeadLetter] {
 			o := a.Message.Origin
 			return entry{id: a.ID, hold: a.ID, kind: deadLetter, document: fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)}
 		},
-		write: func(buf *buffer, a *models.DeadLetter, i int) {
+		write: func(buf *buffer, a *models.DeadLetter, _ []kafka.Header, i int) {
 			buf.messages = append(buf.messages, message{
 				key: a.Message.Key, value: a.Message.Value, headers: deadLetterHeaders(a), hold: a.ID, row: i,
 			})

@@ -94,7 +94,7 @@ func (p *Publisher) serve(ctx context.Context) {
 		p.retrier.note(streamsTask, err)
 		sleep.For(ctx, p.options.RetryMax)
 	default:
-		p.options.Log.Warn("the lead is lost; trying to take it again", "error", err)
+		p.options.Log.WarnContext(ctx, "the lead is lost; trying to take it again", "error", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func (p *Publisher) lead(ctx context.Context, work func(*leaderSession, context.
 	defer release()
 	p.metrics.leads.Set(1)
 	defer p.metrics.leads.Set(0)
-	p.options.Log.Info("publishing: this replica leads")
+	p.options.Log.InfoContext(ctx, "publishing: this replica leads")
 	s := p.newLeaderSession()
 	defer s.end()
 	return work(s, led)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
+
+	"referral/internal/tracing"
 )
 
 // sender writes messages to topics. It calls the Produce request itself, because
@@ -229,7 +231,7 @@ func (w *partitionWriter) request(ctx context.Context, batch []*message) error {
 		Topic: w.topic, Partition: w.partition, RequiredAcks: kafka.RequireAll,
 		Compression: w.compression, Records: &records{messages: batch, at: start},
 	})
-	w.metrics.writes.WithLabelValues(w.topic).Observe(w.now().Sub(start).Seconds())
+	tracing.Observe(ctx, w.metrics.writes.WithLabelValues(w.topic), w.now().Sub(start).Seconds())
 	if err != nil {
 		// The transport may still be reading the bytes of a request that it was
 		// too slow to send.

@@ -51,7 +51,7 @@ func NewGauges(r prometheus.Registerer, source StatsSource, log *slog.Logger, no
 func (g *Gauges) Follow(ctx context.Context, every time.Duration) {
 	for {
 		if err := g.guard.Do(func() error { return g.read(ctx) }); err != nil && ctx.Err() == nil {
-			g.log.Error("the figures of the programme could not be read; the gauges show the last ones", "error", err)
+			g.log.ErrorContext(ctx, "the figures of the programme could not be read; the gauges show the last ones", "error", err)
 		}
 		if !sleep.For(ctx, every) {
 			return

@@ -78,7 +78,7 @@ func (s *Scheduler) Suspect(ctx context.Context) error {
 	found := graph.Findings()
 	search.Found = int64(len(found))
 	if len(found) > maxSuspicions {
-		s.Settler.Log.Warn("more suspicions than are kept: those with the fewest referrals are left out", "found", len(found), "kept", maxSuspicions)
+		s.Settler.Log.WarnContext(ctx, "more suspicions than are kept: those with the fewest referrals are left out", "found", len(found), "kept", maxSuspicions)
 		slices.SortStableFunc(found, func(a, b models.Suspicion) int { return len(b.Referrals) - len(a.Referrals) })
 		found = found[:maxSuspicions]
 	}

@@ -1,11 +1,13 @@
 package scheduler
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -94,10 +96,10 @@ func (m *Metrics) settled(t models.Totals) {
 	}
 }
 
-func (m *Metrics) ended(run models.Run, now time.Time) {
+func (m *Metrics) ended(ctx context.Context, run models.Run, now time.Time) {
 	m.runs.WithLabelValues(string(run.Kind), string(run.State)).Inc()
 	if !run.StartedAt.IsZero() && !run.FinishedAt.IsZero() {
-		m.took.WithLabelValues(string(run.Kind)).Observe(max(0, run.FinishedAt.Sub(run.StartedAt).Seconds())) // the clock may have been set back
+		tracing.Observe(ctx, m.took.WithLabelValues(string(run.Kind)), max(0, run.FinishedAt.Sub(run.StartedAt).Seconds())) // the clock may have been set back
 	}
 	if run.State == models.RunDone {
 		m.success.WithLabelValues().Set(float64(now.Unix()))

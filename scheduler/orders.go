@@ -83,7 +83,7 @@ func (s *Scheduler) workOrders(ctx context.Context) error {
 // which the person who ordered it is told; the error is that of keeping this.
 func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 	log := s.Settler.Log.With("order", o.ID, "what", o.What, "period", o.Period)
-	log.Info("carrying out an order", "attempt", o.Attempt)
+	log.InfoContext(ctx, "carrying out an order", "attempt", o.Attempt)
 	failed := fmt.Errorf("given up: %d processes have ended while they worked on it", o.Attempt-1)
 	if o.Attempt <= orderAttempts {
 		failed = s.whileHeld(ctx, o, func(ctx context.Context, progress func(through, all int)) error {
@@ -111,7 +111,7 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 		return s.Orders.ReleaseRunOrder(context.WithoutCancel(ctx), o)
 	case failed != nil:
 		o.Error = models.NameRejection(failed).Error()
-		log.Error("an order has failed", "error", failed)
+		log.ErrorContext(ctx, "an order has failed", "error", failed)
 	}
 	return s.Orders.EndRunOrder(ctx, o)
 }
@@ -271,7 +271,7 @@ func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run
 		}
 		err = s.Settler.guard.Do(func() error { c.Named[i].Facts = explainer.Explain(&c.Named[i], &history); return nil })
 		if err != nil {
-			s.Settler.Log.Error("a difference cannot be explained", "account", c.Named[i].AccountID, "error", err)
+			s.Settler.Log.ErrorContext(ctx, "a difference cannot be explained", "account", c.Named[i].AccountID, "error", err)
 		}
 		if len(c.Named[i].Facts) == 0 {
 			c.Unexplained++
@@ -279,9 +279,9 @@ func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run
 	}
 	log := s.Settler.Log.With("order", o.ID, "period", o.Period, "run", run.ID, "accounts", c.Accounts)
 	if c.Unexplained > 0 {
-		log.Error("the run differs from its rehearsal, and no fact explains it; see the rehearsal's page", "unexplained", c.Unexplained)
+		log.ErrorContext(ctx, "the run differs from its rehearsal, and no fact explains it; see the rehearsal's page", "unexplained", c.Unexplained)
 	} else {
-		log.Info("compared a run with its rehearsal")
+		log.InfoContext(ctx, "compared a run with its rehearsal")
 	}
 	return s.Orders.KeepComparison(ctx, o.ID, &c)
 }

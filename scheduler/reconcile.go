@@ -62,11 +62,11 @@ func (s *Scheduler) ReconcilePeriod(ctx context.Context, period models.Period) e
 	r.Close()
 	for _, b := range r.Breaks[:min(len(r.Breaks), breaksLogged)] {
 		// Without the detail, which may quote billing's own words about a client.
-		s.Settler.Log.Error("does not tie; see `referral reconcile`", "period", period, "kind", b.Kind, "account", b.AccountID,
+		s.Settler.Log.ErrorContext(ctx, "does not tie; see `referral reconcile`", "period", period, "kind", b.Kind, "account", b.AccountID,
 			"invoice", b.InvoiceID, "document", b.DocumentID)
 	}
 	if r.OnTheWay > 0 {
-		s.Settler.Log.Info("posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
+		s.Settler.Log.InfoContext(ctx, "posted a short while ago and not answered yet; the next night expects them", "period", period, "documents", r.OnTheWay)
 	}
 	return errors.Join(
 		s.Auditor.RecordReconciliation(ctx, period, r.Report(s.Settler.Now())), s.Insight.ReplaceActualCosts(ctx, period, actual.Costs()))
@@ -84,7 +84,7 @@ func (s *Scheduler) checkJournal(ctx context.Context, slot string) error {
 	}
 	for i := range c.Faults[:min(len(c.Faults), breaksLogged)] {
 		// Without its text, which names persons.
-		s.Settler.Log.Error("the journal was changed behind the back of the service; see `referral audit verify`",
+		s.Settler.Log.ErrorContext(ctx, "the journal was changed behind the back of the service; see `referral audit verify`",
 			"kind", c.Faults[i].Kind, "from", c.Faults[i].From, "to", c.Faults[i].To)
 	}
 	return s.Auditor.KeepJournalCheck(ctx, &c, nil)

@@ -48,17 +48,17 @@ func (s *Scheduler) deleteExpired(ctx context.Context, slot string) {
 	})
 	if err != nil && ctx.Err() == nil {
 		s.Settler.Metrics.failures.Inc()
-		s.Settler.Log.Error("old rows were not deleted; the next time does it", "error", err)
+		s.Settler.Log.ErrorContext(ctx, "old rows were not deleted; the next time does it", "error", err)
 	}
 }
 
 func (s *Scheduler) noteDeleted(ctx context.Context, table string, rows int64, err error) {
 	s.Retention.deleted.WithLabelValues(table).Add(float64(rows))
 	if rows > 0 {
-		s.Settler.Log.Info("old rows were deleted", "table", table, "rows", rows)
+		s.Settler.Log.InfoContext(ctx, "old rows were deleted", "table", table, "rows", rows)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.Retention.failures.WithLabelValues(table).Inc()
-		s.Settler.Log.Error("not all old rows were deleted; the next time does it", "table", table, "error", err)
+		s.Settler.Log.ErrorContext(ctx, "not all old rows were deleted; the next time does it", "table", table, "error", err)
 	}
 }

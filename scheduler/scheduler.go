@@ -143,7 +143,7 @@ func (s *Scheduler) awaitFacts(ctx context.Context) {
 	waiting, cancel := context.WithTimeout(ctx, s.AwaitTimeout)
 	defer cancel()
 	if err := s.AwaitFacts(waiting); err != nil && ctx.Err() == nil {
-		s.Settler.Log.Warn("settling although not all facts that have arrived are consumed; they will be settled as late facts", "error", err)
+		s.Settler.Log.WarnContext(ctx, "settling although not all facts that have arrived are consumed; they will be settled as late facts", "error", err)
 	}
 }
 
@@ -200,7 +200,7 @@ func (s *Scheduler) warnOfPendingPackages(ctx context.Context) error {
 	month := s.Settler.Programme.Local(s.Settler.Now()).Period()
 	waiting, err := s.Settler.Calendar.PendingPackages(ctx, month.First())
 	for _, p := range slices.Sorted(maps.Keys(waiting)) {
-		s.Settler.Log.Warn("packages wait for the run of a month that no invoice has named: `referral run "+p.String()+"` sends them",
+		s.Settler.Log.WarnContext(ctx, "packages wait for the run of a month that no invoice has named: `referral run "+p.String()+"` sends them",
 			"period", p, "packages", waiting[p])
 	}
 	return err
@@ -219,7 +219,7 @@ func (s *Scheduler) runPeriods(ctx context.Context, slot string, periods []model
 			continue // a person ran the month before its end; what changed since waits for that
 		}
 		if other := (*models.ErrOtherMode)(nil); errors.As(err, &other) {
-			s.Settler.Log.Warn("a period is not run", "period", p, "error", err)
+			s.Settler.Log.WarnContext(ctx, "a period is not run", "period", p, "error", err)
 			continue
 		}
 		if err == nil && run.ID != 0 {

@@ -12,6 +12,7 @@ import (
 	"referral/billing"
 	"referral/internal/recovering"
 	"referral/internal/sleep"
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -155,10 +156,21 @@ const advancePoll = 100 * time.Millisecond
 // Work does a process's share of a run until the run has ended, or waits for a
 // person. Called for an ended run it does nothing.
 func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) {
-	check := func(totals, before models.Totals) []string { return s.Programme.LimitsFor(run).Check(totals, before) }
-	if run.Kind == models.RunBooked && s.book == nil {
-		return run, nil // only the command that has the file knows what to post
+	if !run.Active() || run.Kind == models.RunBooked && s.book == nil {
+		return run, nil // what to book is known only to the command that has the file
 	}
+	ctx, span := tracing.Start(ctx, tracing.Internal, "settle period")
+	span.Number("referral.run", run.ID)
+	span.Text("referral.period", run.Period.String())
+	span.Text("referral.run_kind", string(run.Kind))
+	done, err := s.work(ctx, run)
+	span.Text("referral.run_state", string(done.State))
+	span.End(err)
+	return done, err
+}
+
+func (s *Settler) work(ctx context.Context, run models.Run) (models.Run, error) {
+	check := func(totals, before models.Totals) []string { return s.Programme.LimitsFor(run).Check(totals, before) }
 	for run.Active() {
 		if err := s.workPhase(ctx, run); err != nil {
 			return run, fmt.Errorf("run %d of %s stopped halfway and goes on when it is taken up again: %w", run.ID, run.Period, err)
@@ -211,18 +223,18 @@ func (s *Settler) report(ctx context.Context, was, run models.Run) {
 	t := run.Totals
 	switch run.State {
 	case models.RunPosting:
-		log.Info("rehearsed", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages)
+		log.InfoContext(ctx, "rehearsed", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages)
 		return
 	case models.RunBraked:
-		log.Error("the brake holds this run: nothing is posted until it is accepted with `referral run "+run.Period.String()+" --accept`", "why", run.Brake)
+		log.ErrorContext(ctx, "the brake holds this run: nothing is posted until it is accepted with `referral run "+run.Period.String()+" --accept`", "why", run.Brake)
 	case models.RunIncomplete:
-		log.Error("incomplete: what is parked will be tried again", "parked", t.Parked, "documents", t.Documents, "amount_minor", int64(t.Amount))
+		log.ErrorContext(ctx, "incomplete: what is parked will be tried again", "parked", t.Parked, "documents", t.Documents, "amount_minor", int64(t.Amount))
 		s.nameParked(ctx, log, run)
 	case models.RunDone:
-		log.Info("done", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages, "held_lines", t.HeldLines)
+		log.InfoContext(ctx, "done", "accounts", t.Accounts, "documents", t.Documents, "amount_minor", int64(t.Amount), "packages", t.Packages, "held_lines", t.HeldLines)
 	}
 	if was.State != run.State {
-		s.Metrics.ended(run, s.Now())
+		s.Metrics.ended(ctx, run, s.Now())
 	}
 }
 
@@ -232,9 +244,9 @@ const parkedNamed = 100
 func (s *Settler) nameParked(ctx context.Context, log *slog.Logger, run models.Run) {
 	parked, err := s.Runs.ParkedAccounts(ctx, run.ID, parkedNamed)
 	if err != nil {
-		log.Warn("what is parked cannot be named", "error", err)
+		log.WarnContext(ctx, "what is parked cannot be named", "error", err)
 	}
 	for _, p := range parked {
-		log.Error("parked", "account", p.AccountID, "invoice", p.InvoiceID, "error", p.Error)
+		log.ErrorContext(ctx, "parked", "account", p.AccountID, "invoice", p.InvoiceID, "error", p.Error)
 	}
 }

@@ -282,8 +282,8 @@ func saveOutboxEvents(batch *pgcopy.Batch, c models.Changes) error {
 		if err != nil {
 			return fmt.Errorf("encoding an event of the outbox: %w", err)
 		}
-		batch.Exec("saving an event of the outbox", "INSERT INTO outbox (account_id, event_id, type, data, at) VALUES ($1, $2, $3, $4, $5)",
-			e.AccountID, [16]byte(e.ID), e.Type, data, e.At)
+		batch.Exec("saving an event of the outbox", "INSERT INTO outbox (account_id, event_id, type, data, at, trace_context) VALUES ($1, $2, $3, $4, $5, $6)",
+			e.AccountID, [16]byte(e.ID), e.Type, data, e.At, e.Trace)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm/clause"
 
+	"referral/internal/tracing"
 	"referral/models"
 	"referral/store/pgcopy"
 )
@@ -19,6 +20,8 @@ import (
 // false when no chunk is left. Any number of workers in any number of processes may
 // call it at once.
 func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle models.SettleFunc) (totals models.Totals, worked bool, err error) {
+	ctx, span := tracing.Start(ctx, tracing.Internal, "settle chunk")
+	defer func() { span.End(err) }()
 	var ref models.ChunkRef
 	buffers := chunkBufferPool.Get().(*chunkBuffers)
 	defer chunkBufferPool.Put(buffers)
@@ -40,6 +43,9 @@ func (s *Store) WorkChunk(ctx context.Context, run models.Run, settle models.Set
 	if err == nil && run.State == models.RunPosting && worked {
 		s.rehearsalCache.drop(ref)
 	}
+	span.Number("referral.run", ref.RunID)
+	span.Number("referral.chunk", int64(ref.Chunk))
+	span.Text("referral.phase", string(run.State))
 	return totals, worked && err == nil, wrap(fmt.Sprintf("settling a chunk of run %d", run.ID), err)
 }
 
@@ -53,6 +59,7 @@ type chunkRecord struct {
 	Posting     int64         // grows with every chunk posted, of whatever run
 	PostedAt    *time.Time
 	PublishedAt *time.Time
+	Trace       tracing.Context `gorm:"column:trace_context"` // of the posting
 }
 
 func (chunkRecord) TableName() string { return "run_chunks" }
@@ -98,7 +105,7 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, w.finishChunk(w.run, w.chunk, w.totals)
+	return true, w.finishChunk(ctx, w.run, w.chunk, w.totals)
 }
 
 // rehearse settles the chunk and caches the result for the posting. Its commit does not
@@ -198,10 +205,10 @@ func sumTotalsOf(results []models.SettlementResult) models.Totals {
 	return totals
 }
 
-func (t *tx) finishChunk(run models.Run, c *chunkRecord, totals models.Totals) error {
+func (t *tx) finishChunk(ctx context.Context, run models.Run, c *chunkRecord, totals models.Totals) error {
 	c.State, c.Totals = "rehearsed", totals
 	if run.State == models.RunPosting {
-		c.State, c.PostedAt = "posted", &t.now
+		c.State, c.PostedAt, c.Trace = "posted", &t.now, tracing.Current(ctx)
 		if _, err := t.scan("numbering the chunk", []any{&c.Posting}, "SELECT nextval('postings')"); err != nil {
 			return err
 		}

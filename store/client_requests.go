@@ -23,7 +23,7 @@ const claimRequest = withoutFlush + `INSERT INTO client_requests AS r (account_i
 // dead.
 func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, patience time.Duration) (models.RequestClaim, error) {
 	claim := models.RequestClaim{ClientRequest: r}
-	err := s.statement(ctx, func(conn *pgx.Conn) error {
+	err := s.statement(ctx, "claiming a client's request", func(conn *pgx.Conn) error {
 		for {
 			now := s.now()
 			err := conn.QueryRow(ctx, claimRequest, r.AccountID, [16]byte(r.Key), [16]byte(r.Digest), now, now.Add(-keep), now.Add(-patience)).
@@ -37,7 +37,7 @@ func (s *Store) ClaimRequest(ctx context.Context, r models.ClientRequest, keep, 
 			}
 		}
 	})
-	return claim, wrap("claiming a client's request", err)
+	return claim, err
 }
 
 // claimStatus is the status of a request that another process has claimed.

@@ -62,7 +62,7 @@ func (s *Store) PanicInTransaction(ctx context.Context) error {
 
 // PanicInStatement panics outside a transaction with answers unread.
 func (s *Store) PanicInStatement(ctx context.Context) error {
-	return s.statement(ctx, func(conn *pgx.Conn) error { return panicking(ctx, conn) })
+	return s.statement(ctx, "panicking", func(conn *pgx.Conn) error { return panicking(ctx, conn) })
 }
 
 // CheckedTables is the tables whose rights are checked, with spaces between.

@@ -44,6 +44,7 @@ func (b *ingestion) applyAccountFacts(ctx context.Context, derive models.DeriveF
 	for _, n := range changes.Repeated {
 		b.dispositions[b.facts.at[n]] = models.Repeated
 	}
+	b.setTraces(ctx, changes.OutboxEvents)
 	if err := saveChanges(&b.writes, changes, b.numbers); err != nil {
 		return err
 	}

@@ -43,8 +43,9 @@ func (t *tx) loadChunk(ctx context.Context, doc *models.ChunkDocuments) error {
 	batch.Each("the size of the chunk", func(v [][]byte) {
 		doc.From, doc.To = pgcopy.Int8(v[0]), pgcopy.Int8(v[1])
 		doc.Posted = models.ChunkSize{Documents: pgcopy.Int8(v[2]), Packages: pgcopy.Int8(v[3])}
+		doc.Trace = string(v[4])
 		doc.Adjustments = make([]models.Adjustment, 0, doc.Posted.Documents)
-	}, "SELECT from_account, to_account, documents, packages FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
+	}, "SELECT from_account, to_account, documents, packages, trace_context FROM run_chunks WHERE run_id = $1 AND chunk_no = $2", doc.Ref.RunID, doc.Ref.Chunk)
 	const ofChunk = "run_id = $1 AND chunk_no = $2"
 	queueDocuments(&batch, doc, ofChunk, doc.Ref.RunID, doc.Ref.Chunk)
 	queuePackages(&batch, doc, ofChunk, doc.Ref.RunID, doc.Ref.Chunk)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -19,6 +20,7 @@ type outboxRecord struct {
 	Type      models.OutboxEventType
 	Data      string `gorm:"type:jsonb"`
 	At        time.Time
+	Trace     tracing.Context `gorm:"column:trace_context"`
 }
 
 func (outboxRecord) TableName() string { return "outbox" }
@@ -31,7 +33,7 @@ func (s *Store) OutboxEvents(ctx context.Context, limit int) ([]models.OutboxEve
 	}
 	list := make([]models.OutboxEvent, len(records))
 	for i, r := range records {
-		list[i] = models.OutboxEvent{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC()}
+		list[i] = models.OutboxEvent{Seq: r.Seq, ID: models.UUID(r.EventID), Type: r.Type, AccountID: r.AccountID, At: r.At.UTC(), Trace: string(r.Trace)}
 		// As text: a float would round large account ids.
 		numbers := json.NewDecoder(strings.NewReader(r.Data))
 		numbers.UseNumber()

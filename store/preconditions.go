@@ -170,7 +170,7 @@ func (s *Store) checkDatabase(ctx context.Context, to purpose) (err error) {
 
 // CheckSettings is CheckDatabase for a scrape: it uses a connection of the pool.
 func (s *Store) CheckSettings(ctx context.Context) error {
-	err := s.statement(ctx, func(conn *pgx.Conn) error { return s.checkSettings(ctx, conn, toWork) })
+	err := s.statement(ctx, "checking the settings of the database", func(conn *pgx.Conn) error { return s.checkSettings(ctx, conn, toWork) })
 	s.dropSessionsOfUnfitDatabase(err)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"referral/internal/tracing"
 	"referral/models"
 	"referral/store/pgcopy"
 )
@@ -46,7 +47,7 @@ func (t *tx) keepReport(signature int64, s *models.Signature, freeze models.Free
 	if err != nil {
 		return fmt.Errorf("encoding the event of the signature: %w", err)
 	}
-	event := outboxRecord{EventID: uuid.NewSHA1(uuid.Nil, digest[:]), Type: models.MonthSigned, Data: string(data), At: s.At}
+	event := outboxRecord{EventID: uuid.NewSHA1(uuid.Nil, digest[:]), Type: models.MonthSigned, Data: string(data), At: s.At, Trace: tracing.Current(t.Statement.Context)}
 	return wrap("saving the event of the signature", t.Create(&event).Error)
 }
 

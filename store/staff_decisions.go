@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"referral/internal/tracing"
 	"referral/models"
 	"referral/store/pgcopy"
 )
@@ -60,6 +61,9 @@ func (t *tx) carryOut(ctx context.Context, set *models.WorkingSet, d models.Staf
 	var batch pgcopy.Batch
 	batch.Exec("saving a decision of staff", "INSERT INTO staff_decisions ("+staffDecisionColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 		d.AccountID, [16]byte(d.ID), d.Kind, d.InviterID, d.Code, nullTime(d.RequestedAt), optionalDay(d.From), undoes, d.DecidedAt, d.By, d.ApprovedBy, d.Reason)
+	for i := range changes.OutboxEvents {
+		changes.OutboxEvents[i].Trace = string(tracing.Current(ctx))
+	}
 	if err := saveChanges(&batch, changes, nil); err != nil {
 		return err
 	}

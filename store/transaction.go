@@ -46,7 +46,9 @@ func (s *Store) write(ctx context.Context, what string, fn func(*tx) error) erro
 // writeBatches is write for an fn that sends beginReadCommitted with its first
 // statements and COMMIT with its last ones, which saves two round trips.
 func (s *Store) writeBatches(ctx context.Context, what string, fn func(*tx) error) error {
+	ctx, span := startOperation(ctx, what)
 	err := retryConflicts(ctx, func() error { return s.session(ctx, fn) })
+	span.End(err)
 	if isRetryable(err) {
 		return wrap(what, models.NameRejection(err)) // a conflict, however long it lasts, is not an error of the data
 	}
@@ -56,7 +58,10 @@ func (s *Store) writeBatches(ctx context.Context, what string, fn func(*tx) erro
 // snapshot runs fn in a transaction that sees one state of the database and writes
 // nothing. It is retried like write.
 func (s *Store) snapshot(ctx context.Context, what string, fn func(*tx) error) error {
-	return wrap(what, classify(retryConflicts(ctx, func() error { return s.once(ctx, beginReadOnly, fn) })))
+	ctx, span := startOperation(ctx, what)
+	err := retryConflicts(ctx, func() error { return s.once(ctx, beginReadOnly, fn) })
+	span.End(err)
+	return wrap(what, classify(err))
 }
 
 func wrap(what string, err error) error {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -24,6 +25,7 @@ import (
 	"referral/cmd/referral/config"
 	"referral/internal/renewal"
 	"referral/internal/sleep"
+	"referral/internal/tracing"
 	"referral/models"
 	"referral/scheduler"
 	"referral/store"
@@ -36,6 +38,7 @@ type app struct {
 	store     *store.Store
 	log       *slog.Logger
 	registry  *prometheus.Registry
+	traces    *tracing.Provider
 	now       func() time.Time
 	in        io.Reader
 	out, err  io.Writer
@@ -57,10 +60,11 @@ func onDatabase(cmd *cobra.Command, p process, readOnly bool, work func(context.
 		return err
 	}
 	defer a.close()
-	if err := a.checkDatabase(cmd.Context()); err != nil {
+	ctx := a.traces.Context(cmd.Context())
+	if err := a.checkDatabase(ctx); err != nil {
 		return err
 	}
-	return work(cmd.Context(), a)
+	return work(ctx, a)
 }
 
 // openApp is for a command that waits for the database, or makes its schema.
@@ -93,6 +97,9 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 		in: p.in, out: p.out, err: p.err,
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	if err := a.startTracing(); err != nil {
+		return nil, err
+	}
 	options, err := a.storeOptions(c.Database.Schema)
 	if err != nil {
 		return nil, err
@@ -123,6 +130,23 @@ func (a *app) reportRenewal(setting string) func(error) {
 		}
 		a.log.Info("a file has changed and was read again", "setting", setting)
 	}
+}
+
+func (a *app) startTracing() error {
+	t := &a.config.Tracing
+	secured, err := t.Client()
+	if err != nil {
+		return err
+	}
+	headers, err := t.Headers()
+	if err != nil {
+		return err
+	}
+	a.traces, err = tracing.New(tracing.Options{
+		Endpoint: t.Endpoint, Sampling: t.Sampling, Headers: headers, TLS: secured, Version: version, Instance: uuid.NewString(),
+		Log: a.log, Registerer: a.registry,
+	})
+	return err
 }
 
 func (a *app) countRehearsalCacheErrors() func(models.ChunkRef, error) {
@@ -157,6 +181,7 @@ func (a *app) countBySQLState(name, help string, expected ...string) func(sqlsta
 }
 
 func (a *app) close() {
+	a.traces.Close()
 	if err := a.store.Close(); err != nil {
 		a.log.Warn("closing the database", "error", err)
 	}
@@ -177,7 +202,7 @@ func (a *app) prepareDatabase(ctx context.Context) error {
 	}
 	changed, err := a.store.AdoptTerms(ctx, a.programme.Digest(), a.programme.Rederive(a.now()))
 	if changed > 0 {
-		a.log.Warn("the terms have changed: entitlements were derived again, and the next runs post the differences", "accounts", changed)
+		a.log.WarnContext(ctx, "the terms have changed: entitlements were derived again, and the next runs post the differences", "accounts", changed)
 	}
 	if err != nil {
 		return err

@@ -190,7 +190,7 @@ func (d *demo) startStaffProvider(ctx context.Context, c *config.Config) error {
 func (d *demo) offeredClients(ctx context.Context) ([]fakeoidc.Client, error) {
 	found, err := d.store.DemoAccounts(ctx, d.programme.Local(d.now()))
 	if err != nil {
-		d.log.Error("the sign-in page cannot offer clients", "error", err)
+		d.log.ErrorContext(ctx, "the sign-in page cannot offer clients", "error", err)
 		return nil, err
 	}
 	var offered []fakeoidc.Client

@@ -72,7 +72,7 @@ func (a *app) runNow(ctx context.Context, q models.RunRequest, format string) er
 		return err
 	}
 	if today := a.programme.Local(a.now()); q.Period.First() <= today && today < q.Period.End() {
-		a.log.Warn("the period has not ended: later runs will correct what is posted now", "period", q.Period, "ends", q.Period.End())
+		a.log.WarnContext(ctx, "the period has not ended: later runs will correct what is posted now", "period", q.Period, "ends", q.Period.End())
 	}
 	stop := a.showRunProgress(ctx, q.Period)
 	runs, err := settler.Run(ctx, q)

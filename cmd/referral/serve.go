@@ -59,7 +59,7 @@ of them.`,
 			}
 			defer a.close()
 			a.config.Publisher.Shadow = a.config.Publisher.Shadow || shadow
-			return a.serve(cmd.Context(), only)
+			return a.serve(a.traces.Context(cmd.Context()), only)
 		},
 	}
 	cmd.Flags().BoolVar(&shadow, "shadow", false, "settle beside an older system, and publish no document (publisher.shadow)")
@@ -149,9 +149,9 @@ func (a *app) serve(ctx context.Context, only []string) error {
 		if err := a.awaitReady(ctx); err != nil {
 			return err
 		}
-		a.log.Info("serving", "components", strings.Join(only, ","))
+		a.log.InfoContext(ctx, "serving", "components", strings.Join(only, ","))
 		if a.config.Publisher.Shadow {
-			a.log.Warn("shadow mode: months are settled beside an older system, and no document is published")
+			a.log.WarnContext(ctx, "shadow mode: months are settled beside an older system, and no document is published")
 		}
 		return a.runComponents(ctx, s, only)
 	})
@@ -159,7 +159,7 @@ func (a *app) serve(ctx context.Context, only []string) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	a.log.Info("stopped", "because", context.Cause(whole))
+	a.log.InfoContext(ctx, "stopped", "because", context.Cause(whole))
 	return nil
 }
 
@@ -299,7 +299,7 @@ func (a *app) awaitReady(ctx context.Context) error {
 			return err
 		}
 		waited = true
-		a.log.Error("the database is not ready; trying again", "error", err)
+		a.log.ErrorContext(ctx, "the database is not ready; trying again", "error", err)
 		if !sleep.Next(ctx, waits) {
 			return ctx.Err()
 		}

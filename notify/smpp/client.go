@@ -151,7 +151,7 @@ func (c *Client) unbind(ctx context.Context, s *session) {
 func (c *Client) deliver(ctx context.Context, p *pdu, receipts receiptHandler) status {
 	d, err := readDelivery(p.body)
 	if err != nil {
-		c.options.Log.Warn("smpp: a delivery of the SMSC cannot be read", "error", err)
+		c.options.Log.WarnContext(ctx, "smpp: a delivery of the SMSC cannot be read", "error", err)
 		return statusSystemError
 	}
 	if !d.isReceipt() {

@@ -87,7 +87,7 @@ func (c *Client) tryPart(ctx context.Context, to Address, p part) (string, error
 	id, err := submitted(reply.body)
 	if err != nil {
 		// It was accepted; only its receipt cannot be matched.
-		c.options.Log.Warn("smpp: the SMSC has accepted a message without a readable id", "error", err)
+		c.options.Log.WarnContext(ctx, "smpp: the SMSC has accepted a message without a readable id", "error", err)
 		return "", nil
 	}
 	return c.options.IDs.submitted(id), nil

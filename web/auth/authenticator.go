@@ -80,7 +80,7 @@ func (a *Authenticator) Run(ctx context.Context) error {
 	if a.Configured() {
 		group.Go(func() error { return a.supervise(ctx, a.watchProvider) })
 	} else {
-		a.log.Warn("sign-in is not configured: pages and API answer 503", "site", a.options.Site)
+		a.log.WarnContext(ctx, "sign-in is not configured: pages and API answer 503", "site", a.options.Site)
 	}
 	group.Go(func() error { return a.supervise(ctx, a.recordSeen) })
 	return group.Wait()

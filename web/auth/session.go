@@ -81,7 +81,7 @@ func (a *Authenticator) recordSeen(ctx context.Context) error {
 		case seen := <-a.seen:
 			if err := a.options.Sessions.TouchSession(ctx, seen, seen.SeenAt.Add(-seenInterval)); err != nil && ctx.Err() == nil {
 				a.metrics.dropped.Inc()
-				a.log.Warn("the use of a session could not be recorded", "error", err)
+				a.log.WarnContext(ctx, "the use of a session could not be recorded", "error", err)
 			}
 		}
 	}

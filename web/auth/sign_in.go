@@ -150,7 +150,7 @@ func (a *Authenticator) replaceSession(w http.ResponseWriter, r *http.Request, p
 func (a *Authenticator) failSignIn(w http.ResponseWriter, r *http.Request, err error) {
 	f := errRefused
 	if !errors.As(err, &f) {
-		a.log.Warn("a sign-in was refused", "error", err)
+		a.log.WarnContext(r.Context(), "a sign-in was refused", "error", err)
 	}
 	a.metrics.signIns.WithLabelValues(f.reason).Inc()
 	middleware.RecordError(r.Context(), err)

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"referral/internal/tracing"
 )
 
 // request is the state of a request while it is answered.
@@ -48,13 +50,15 @@ func (s *Stack) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		v := &request{route: noRoute}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestKey{}, v), requestTimeout)
+		traced, span := tracing.Start(r.Context(), tracing.Server, noRoute, tracing.OfRequest(r))
+		ctx, cancel := context.WithTimeout(context.WithValue(traced, requestKey{}, v), requestTimeout)
 		defer cancel()
 		answer := &recorder{ResponseWriter: w}
 		broken := s.recoverPanic(answer, r.WithContext(ctx), v, next)
 		v.disconnected = r.Context().Err() != nil
-		s.count(answer.Status(), v, time.Since(began))
-		s.logFailure(answer.Status(), v, time.Since(began))
+		s.count(ctx, answer.Status(), v, time.Since(began))
+		s.logFailure(ctx, answer.Status(), v, time.Since(began))
+		s.endSpan(span, r.Method, answer.Status(), v)
 		if broken {
 			panic(http.ErrAbortHandler) // a partial answer must not look complete
 		}
@@ -93,19 +97,33 @@ func panicError(p any) error {
 	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
 }
 
-func (s *Stack) count(status int, v *request, took time.Duration) {
+func (s *Stack) count(ctx context.Context, status int, v *request, took time.Duration) {
 	class := strconv.Itoa(status/100) + "xx"
 	if v.abandoned(status) {
 		class = classClosed
 	}
 	s.metrics.requests.WithLabelValues(v.route, class).Inc()
-	s.metrics.seconds.WithLabelValues(v.route).Observe(took.Seconds())
+	tracing.Observe(ctx, s.metrics.seconds.WithLabelValues(v.route), took.Seconds())
 }
 
-func (s *Stack) logFailure(status int, v *request, took time.Duration) {
+func (s *Stack) logFailure(ctx context.Context, status int, v *request, took time.Duration) {
 	if v.panicked || status >= http.StatusInternalServerError && !v.suppressed && !v.abandoned(status) {
-		s.o.Log.Error("a request failed", "route", v.route, "status", status, "error", v.err, "took", took)
+		s.o.Log.ErrorContext(ctx, "a request failed", "route", v.route, "status", status, "error", v.err, "took", took)
 	}
+}
+
+// endSpan names the span by the route: the path may contain personal data.
+func (s *Stack) endSpan(span tracing.Span, method string, status int, v *request) {
+	span.Name(v.route)
+	span.Text("referral.site", s.o.Site)
+	span.Text("http.route", v.route)
+	span.Text("http.request.method", method)
+	span.Number("http.response.status_code", int64(status))
+	if v.panicked || status >= http.StatusInternalServerError {
+		span.Fail(strconv.Itoa(status))
+		return
+	}
+	span.End(nil)
 }
 
 // abandoned reports whether a request failed because its client had disconnected:

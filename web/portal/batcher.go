@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"referral/internal/recovering"
+	"referral/internal/tracing"
 	"referral/models"
 )
 
@@ -66,7 +67,8 @@ func (g *batcher) run() {
 		if batch == nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+		// In the trace of one of the requests; what becomes of each code is in its own.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), batchTimeout)
 		g.process(ctx, batch)
 		cancel()
 		for _, e := range batch {
@@ -120,7 +122,7 @@ func (g *batcher) process(ctx context.Context, batch []*batchEntry) {
 func (g *batcher) transaction(ctx context.Context, batch []*batchEntry) (decisions map[models.ActivationKey]models.Activation, err error) {
 	messages := make([]models.DecodedMessage, len(batch))
 	for i, e := range batch {
-		messages[i].Fact = e.fact
+		messages[i].Fact, messages[i].Message.Headers = e.fact, tracing.Headers(e.ctx)
 	}
 	_, err = g.store.Ingest(ctx, messages, func(set *models.WorkingSet, facts []*models.Fact) models.Changes {
 		changes := g.derive(set, facts)

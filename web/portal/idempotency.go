@@ -95,6 +95,6 @@ func (s *service) saveAnswer(ctx context.Context, claim models.RequestClaim, ans
 		}
 	}
 	if err != nil {
-		s.options.Log.Warn("the answer to a request was not stored; a repeat is refused until the claim times out", "error", err)
+		s.options.Log.WarnContext(ctx, "the answer to a request was not stored; a repeat is refused until the claim times out", "error", err)
 	}
 }

@@ -70,6 +70,6 @@ func (s *service) returnAttempt(ctx context.Context, counters []models.AttemptLi
 	ctx, cancel := forCleanup(ctx)
 	defer cancel()
 	if err := s.options.Store.ReturnAttempt(ctx, counters); err != nil {
-		s.options.Log.Warn("an attempt stays counted as a wrong code", "error", err)
+		s.options.Log.WarnContext(ctx, "an attempt stays counted as a wrong code", "error", err)
 	}
 }

@@ -29,6 +29,7 @@ type Config struct {
 	Retention   Retention   `yaml:"retention"`
 	Reports     Reports     `yaml:"reports"`
 	Log         Log         `yaml:"log"`
+	Tracing     Tracing     `yaml:"tracing"`
 }
 
 // Settle is how a monthly run is divided.
@@ -60,6 +61,7 @@ func Default() *Config {
 		Retention:   defaultRetention(),
 		Reports:     Reports{CSV: report.CSVPlain},
 		Log:         Log{Level: "info", Format: "json"},
+		Tracing:     Tracing{Sampling: 0.1},
 	}
 }
 
@@ -103,6 +105,7 @@ func (c *Config) validate(where origins) error {
 	c.Retention.validate(found, &c.Schedule)
 	c.Reports.validate(found)
 	c.Log.validate(found)
+	c.Tracing.validate(found)
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)

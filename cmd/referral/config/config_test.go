@@ -160,6 +160,9 @@ func another(t *testing.T, s setting) (string, any) {
 	case s.typ.Kind() == reflect.Int:
 		want.SetInt(now.Int() + 1)
 		text = fmt.Sprint(want.Int())
+	case s.typ.Kind() == reflect.Float64:
+		want.SetFloat(now.Float() + 0.25)
+		text = fmt.Sprint(want.Float())
 	case s.typ.Kind() == reflect.Bool:
 		want.SetBool(!now.Bool())
 		text = fmt.Sprint(want.Bool())

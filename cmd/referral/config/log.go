@@ -3,6 +3,8 @@ package config
 import (
 	"io"
 	"log/slog"
+
+	"referral/internal/tracing"
 )
 
 // Log is how much is logged, and in which form.
@@ -23,8 +25,9 @@ func (l *Log) Logger(w io.Writer) *slog.Logger {
 		level = slog.LevelInfo
 	}
 	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
 	if l.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
+		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(tracing.LogHandler(handler))
 }

@@ -36,6 +36,7 @@ func (c *Config) Certificates() map[string]string {
 	files := map[string]string{
 		"kafka.tls.ca_file": c.Kafka.TLS.CAFile, "kafka.tls.cert_file": c.Kafka.TLS.CertFile, "invitations.email.smtp.ca_file": smtp.CAFile,
 		"invitations.sms.smpp.tls.ca_file": smpp.CAFile, "invitations.sms.smpp.tls.cert_file": smpp.CertFile,
+		"tracing.ca_file": c.Tracing.CAFile, "tracing.cert_file": c.Tracing.CertFile,
 	}
 	maps.DeleteFunc(files, func(_, file string) bool { return file == "" })
 	return files
