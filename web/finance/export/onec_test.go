@@ -38,6 +38,14 @@ func TestOneCFile(t *testing.T) {
 			}
 			return nil
 		},
+		"every reason, in shadow mode": func(see func(*models.RegisterEntry) error) error {
+			for i, reason := range []models.AdjustmentReason{models.ReasonRun, models.ReasonLateFact, models.ReasonInvoiceRevised, models.ReasonRevoked, models.ReasonBookedElsewhere} {
+				if err := see(&models.RegisterEntry{DocumentID: models.UUID{byte(i)}, AccountID: 885, InvoiceID: "INV-1", Period: 202604, Currency: "RUB", Reason: reason, Shadow: true}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 		"none": func(func(*models.RegisterEntry) error) error { return nil },
 	} {
 		var file bytes.Buffer
@@ -51,7 +59,7 @@ func TestOneCFile(t *testing.T) {
 		if out, err := tool.Command(t.Context(), "xmllint", "--noout", "--schema", "onec.xsd", path).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v %s\n%s", name, err, out, file.String())
 		}
-		if name == "none" {
+		if name != "several" {
 			continue
 		}
 		for _, want := range []string{`<Итог Документов="2" Валюта="RUB">-2839.90</Итог>`, `<Итог Документов="1" Валюта="USD">-1419.95</Итог>`, "ООО «A &amp; B» &lt;\ufffd&gt;\ufffd", "&lt;1&amp;2&gt;", `ИНН="0077123456"`} {
