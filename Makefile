@@ -7,7 +7,7 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb image demo test lint vet bench screenshots release-fixture clean $(TESTENV)
+.PHONY: help build deb image demo test lint vet soak bench screenshots release-fixture clean $(TESTENV)
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ vet:
 lint: ## run golangci-lint (built from source the first time: some minutes)
 	@echo "== golangci-lint (built from source the first time: some minutes)"
 	$(LINT) run ./...
+
+# Everything breaks at random; the first life and how long: SOAK_FLAGS="--hours 2 --seed 7".
+SOAK_FLAGS ?= --hours 1
+soak: $(TESTENV) ## play made-up lives under random faults for hours, against the reference model
+	$(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./test/e2e -args $(SOAK_FLAGS)
 
 bench: $(TESTENV) ## measure, on durable servers
 	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...

@@ -458,17 +458,17 @@ func (p *faultyRun) killBroker() {
 	}
 }
 
-func (p *faultyRun) cutDatabase() { p.database.CutAgain(p.cuts(50)) }
+func (p *faultyRun) cutDatabase() { p.database.CutAgain(cuts(p.r, 50)) }
 
-func (p *faultyRun) cutBroker() { p.b.via.CutAgain(p.cuts(0)) }
+func (p *faultyRun) cutBroker() { p.b.via.CutAgain(cuts(p.r, 0)) }
 
 // cuts breaks a connection every so many messages, and every other one in the middle
 // of a message. More and more messages pass in between: what takes many of them, a
 // chunk or a group that is joined by all its readers, must get through some time.
-func (p *faultyRun) cuts(pass int) func() (n int, inside bool) {
+func cuts(r *rand.Rand, pass int) func() (n int, inside bool) {
 	return func() (int, bool) {
 		pass += 30 + pass/20
-		return pass/2 + p.r.IntN(pass), p.r.IntN(2) == 0
+		return pass/2 + r.IntN(pass), r.IntN(2) == 0
 	}
 }
 

@@ -65,6 +65,7 @@ func (w *world) must(args ...string) outcome {
 type server struct {
 	w      *world
 	cmd    *exec.Cmd
+	args   []string
 	admin  string // address of the admin pages
 	log    *transcript
 	exited chan struct{}
@@ -98,7 +99,7 @@ func (l *transcript) all() string {
 // launch starts serving and does not wait for anything.
 func (w *world) launch(overrides []string, args ...string) *server {
 	w.t.Helper()
-	s := &server{w: w, admin: freeAddress(w), log: &transcript{}, exited: make(chan struct{})}
+	s := &server{w: w, args: args, admin: freeAddress(w), log: &transcript{}, exited: make(chan struct{})}
 	s.cmd = w.command(context.Background(), append([]string{"serve"}, args...)...)
 	s.cmd.Env = append(append(s.cmd.Env, "REFERRAL_HTTP_ADMIN="+s.admin, "REFERRAL_HTTP_CABINET=127.0.0.1:0"), overrides...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

@@ -188,7 +188,7 @@ func (t *topicReader) read(partition int, end int64) {
 	for t.next[partition] < end {
 		m, err := reader.ReadMessage(ctx)
 		if err != nil {
-			t.w.t.Fatalf("reading %s: %v", t.key, err)
+			t.w.t.Fatalf("reading %s, partition %d, at %d of %d: %v", t.key, partition, t.next[partition], end, err)
 		}
 		t.next[partition] = m.Offset + 1
 		r := record{Message: m, header: map[string]string{}}
