@@ -167,11 +167,12 @@ type RunOrder struct {
 	Through    int       // chunks of a rehearsal, months of a what-if or accounts of a signature that are done
 	All        int       // chunks, months or accounts; 0 until they are known
 	FinishedAt time.Time
-	Error      string         // why it failed
-	Rehearsal  *Rehearsal     // what a rehearsal found; nil until it is done, and in lists
-	Comparison *RunComparison // with the run that followed; nil until that has ended, and in lists
-	WhatIf     []byte         // what a what-if found, as JSON; nil until it is done, and in lists
-	Signing    *Signing       // what is to be signed; nil in other orders, and in lists
+	Error      string          // why it failed
+	Rehearsal  *Rehearsal      // what a rehearsal found; nil until it is done, and in lists
+	Comparison *RunComparison  // with the run that followed; nil until that has ended, and in lists
+	Corrected  []RunComparison // with the runs of signed months that followed, by month; none in lists
+	WhatIf     []byte          // what a what-if found, as JSON; nil until it is done, and in lists
+	Signing    *Signing        // what is to be signed; nil in other orders, and in lists
 }
 
 // Signing is what two persons have agreed on: the month of the order is signed by the
@@ -270,13 +271,15 @@ type HeldService struct {
 
 // RehearsedAmount is what a rehearsal would post for one account, and by what.
 type RehearsedAmount struct {
+	Period    Period // the signed month that is corrected; 0 for the month of the rehearsal
 	AccountID int64
 	Documents int64
 	Amount    Money
 	Packages  int64
-	Parked    int64 // the account, or invoices of it
-	Full      bool  // a day of a line has 100 %
-	Basis     SettlementBasis
+	Parked    int64              // the account, or invoices of it
+	Full      bool               // a day of a line has 100 %
+	Reasons   []AdjustmentReason // of the documents, each once
+	Basis     SettlementBasis    // not in lists
 }
 
 // SettlementBasis is what a settlement went by: another outcome has another basis.
@@ -296,6 +299,7 @@ type BasisInvoice struct {
 // RunComparison is a rehearsal beside the run that followed it.
 type RunComparison struct {
 	Run         int64             `json:"run"`
+	Period      Period            `json:"period,omitempty"` // the signed month that the run has corrected; 0 for the month of the rehearsal
 	StartedAt   time.Time         `json:"started_at"`
 	Kind        RunKind           `json:"kind"`
 	Posted      Totals            `json:"posted"`

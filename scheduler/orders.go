@@ -28,11 +28,12 @@ type Orders interface {
 
 	Rehearse(ctx context.Context, q models.RunRequest, settle models.SettleFunc, see func(*models.SettlementResult) error, progress func(through, all int) error) (run models.Run, before models.Totals, err error)
 	KeepRehearsed(context.Context, models.RunOrder, []models.RehearsedAmount) error
-	ForgetRehearsed(context.Context, models.RunOrder) error
+	ForgetRehearsed(ctx context.Context, o models.RunOrder, month models.Period) error
 	RehearsedChanges(ctx context.Context, o models.RunOrder, limit int) (changed []models.AccountChange, full []int64, more int64, err error)
 
 	UncomparedRehearsal(context.Context) (o models.RunOrder, run models.Run, found bool, err error)
-	RunDifferences(ctx context.Context, o models.RunOrder, run int64, limit int) (named []models.AccountOutcomes, all int64, err error)
+	UncomparedCorrections(context.Context) (o models.RunOrder, run models.Run, found bool, err error)
+	RunDifferences(ctx context.Context, o models.RunOrder, month models.Period, run int64, limit int) (named []models.AccountOutcomes, all int64, err error)
 	AccountHistory(ctx context.Context, account int64) (c models.AccountHistory, found bool, err error)
 	KeepComparison(ctx context.Context, order int64, c *models.RunComparison) error
 }
@@ -190,7 +191,7 @@ func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress fu
 			return nil
 		}
 		summary.Reset()
-		return s.Orders.ForgetRehearsed(ctx, o)
+		return s.Orders.ForgetRehearsed(ctx, o, 0)
 	})
 	if err != nil {
 		return nil, err
@@ -199,7 +200,7 @@ func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress fu
 		return nil, err
 	}
 	own := s.rehearsed(run, before)
-	carried, err := s.rehearseCarried(ctx, own, &summary)
+	carried, err := s.rehearseCarried(ctx, o, &summary, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -211,20 +212,32 @@ func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress fu
 	return &found, err
 }
 
-// rehearseCarried rehearses the closed periods whose differences a run carries.
-func (s *Scheduler) rehearseCarried(ctx context.Context, own models.RehearsedRun, summary *rehearsal.Summary) (carried []models.RehearsedRun, err error) {
-	if len(own.Brake) > 0 {
-		return nil, nil
-	}
+// rehearseCarried rehearses the closed periods whose differences a run carries, and keeps
+// what each account would get. A run that the brake holds carries them once it is let pass.
+func (s *Scheduler) rehearseCarried(ctx context.Context, o models.RunOrder, summary *rehearsal.Summary, keep func() error) (carried []models.RehearsedRun, err error) {
 	periods, err := s.Settler.Calendar.Periods(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, closed := range billing.PeriodsPostedTo(periods, own.Period) {
-		run, before, err := s.Orders.Rehearse(ctx, models.RunRequest{Period: closed, Chunk: s.Settler.Chunk}, s.Settler.Programme.Settle, func(out *models.SettlementResult) error {
-			summary.SeeDocuments(out)
-			return nil
-		}, nil)
+	for _, closed := range billing.PeriodsPostedTo(periods, o.Period) {
+		run, before, err := s.Orders.Rehearse(ctx, models.RunRequest{Period: closed, Chunk: s.Settler.Chunk}, func(run models.Run, in *models.SettlementInput) models.SettlementResult {
+			return summary.Settle(s.Settler.Programme.Settle)(run, in)
+		}, func(out *models.SettlementResult) error {
+			summary.SeeCorrection(closed, out)
+			if summary.Waiting() < keepBatch {
+				return nil
+			}
+			return keep()
+		}, func(through, _ int) error {
+			if through > 0 {
+				return nil
+			}
+			summary.ForgetAmounts()
+			return s.Orders.ForgetRehearsed(ctx, o, closed)
+		})
+		if err == nil {
+			err = keep()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -240,28 +253,40 @@ func (s *Scheduler) rehearsed(run models.Run, before models.Totals) models.Rehea
 	}
 }
 
-// compareRehearsals compares rehearsals with the runs that have followed and ended.
+// compareRehearsals compares rehearsals with the runs that have followed and ended: those of
+// their own months, and those of the signed months that were corrected along with them.
 func (s *Scheduler) compareRehearsals(ctx context.Context) error {
-	for {
-		o, run, found, err := s.Orders.UncomparedRehearsal(ctx)
-		if err != nil || !found {
-			return err
-		}
-		if err := s.compareRehearsal(ctx, o, run); err != nil {
-			return fmt.Errorf("comparing rehearsal %d with run %d: %w", o.ID, run.ID, err)
+	for _, uncompared := range []func(context.Context) (models.RunOrder, models.Run, bool, error){s.Orders.UncomparedRehearsal, s.Orders.UncomparedCorrections} {
+		for {
+			o, run, found, err := uncompared(ctx)
+			if err != nil {
+				return err
+			}
+			if !found {
+				break
+			}
+			if err := s.compareRehearsal(ctx, o, run); err != nil {
+				return fmt.Errorf("comparing rehearsal %d with run %d: %w", o.ID, run.ID, err)
+			}
 		}
 	}
+	return nil
 }
 
 func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run models.Run) error {
+	var corrected models.Period
+	kind := o.Rehearsal.Run.Kind
+	if run.Period != o.Period {
+		corrected, kind = run.Period, models.RunDifferences
+	}
 	c := models.RunComparison{
-		Run: run.ID, StartedAt: run.StartedAt, Kind: run.Kind, Posted: run.Totals, OtherTerms: o.Rehearsal.Terms != s.Settler.Programme.Digest(),
+		Run: run.ID, Period: corrected, StartedAt: run.StartedAt, Kind: run.Kind, Posted: run.Totals, OtherTerms: o.Rehearsal.Terms != s.Settler.Programme.Digest(),
 	}
 	explainer := rehearsal.Explainer{
-		Period: o.Period, Run: run.ID, Kind: o.Rehearsal.Run.Kind, AsOf: o.Rehearsal.AsOf, OtherTerms: c.OtherTerms, Local: s.Settler.Programme.Local,
+		Period: run.Period, Run: run.ID, Kind: kind, AsOf: o.Rehearsal.AsOf, OtherTerms: c.OtherTerms, Local: s.Settler.Programme.Local,
 	}
 	var err error
-	if c.Named, c.Accounts, err = s.Orders.RunDifferences(ctx, o, run.ID, differencesNamed); err != nil {
+	if c.Named, c.Accounts, err = s.Orders.RunDifferences(ctx, o, corrected, run.ID, differencesNamed); err != nil {
 		return err
 	}
 	for i := range c.Named {
@@ -277,7 +302,7 @@ func (s *Scheduler) compareRehearsal(ctx context.Context, o models.RunOrder, run
 			c.Unexplained++
 		}
 	}
-	log := s.Settler.Log.With("order", o.ID, "period", o.Period, "run", run.ID, "accounts", c.Accounts)
+	log := s.Settler.Log.With("order", o.ID, "period", run.Period, "run", run.ID, "accounts", c.Accounts)
 	if c.Unexplained > 0 {
 		log.ErrorContext(ctx, "the run differs from its rehearsal, and no fact explains it; see the rehearsal's page", "unexplained", c.Unexplained)
 	} else {

@@ -18,17 +18,18 @@ import (
 
 // desk is the orders of persons, and what was kept of them.
 type desk struct {
-	orders     []*models.RunOrder
-	notes      int                      // signs of a process at work
-	lost       bool                     // another process has taken the order up
-	accounts   []models.SettlementInput // that a rehearsal settles
-	slow       time.Duration            // that each of them takes
-	kept       []models.RehearsedAmount
-	begun      int // rehearsals
-	fails      error
-	uncompared bool
-	compared   *models.RunComparison
-	signed     []models.RunOrder
+	orders      []*models.RunOrder
+	notes       int                      // signs of a process at work
+	lost        bool                     // another process has taken the order up
+	accounts    []models.SettlementInput // that a rehearsal settles
+	slow        time.Duration            // that each of them takes
+	kept        []models.RehearsedAmount
+	begun       int // rehearsals
+	fails       error
+	uncompared  bool
+	compared    *models.RunComparison
+	corrections []models.RunComparison // of signed months
+	signed      []models.RunOrder
 }
 
 func (b *books) ClaimRunOrder(context.Context) (o models.RunOrder, found bool, err error) {
@@ -127,10 +128,10 @@ func (b *books) KeepRehearsed(_ context.Context, _ models.RunOrder, amounts []mo
 	return nil
 }
 
-func (b *books) ForgetRehearsed(context.Context, models.RunOrder) error {
+func (b *books) ForgetRehearsed(_ context.Context, _ models.RunOrder, month models.Period) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.desk.kept = nil
+	b.desk.kept = slices.DeleteFunc(b.desk.kept, func(a models.RehearsedAmount) bool { return a.Period == month })
 	return nil
 }
 
@@ -150,7 +151,23 @@ func (b *books) UncomparedRehearsal(context.Context) (o models.RunOrder, run mod
 	return *b.desk.orders[0], models.Run{ID: 5, Period: 202604}, true, nil
 }
 
-func (b *books) RunDifferences(context.Context, models.RunOrder, int64, int) ([]models.AccountOutcomes, int64, error) {
+// UncomparedCorrections is the run of March that has followed the rehearsal.
+func (b *books) UncomparedCorrections(context.Context) (o models.RunOrder, run models.Run, found bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return o, run, false, errDown
+	}
+	if !b.desk.uncompared || len(b.desk.corrections) > 0 {
+		return o, run, false, nil
+	}
+	return *b.desk.orders[0], models.Run{ID: 6, Period: 202603, PostingPeriod: 202604}, true, nil
+}
+
+func (b *books) RunDifferences(_ context.Context, _ models.RunOrder, month models.Period, _ int64, _ int) ([]models.AccountOutcomes, int64, error) {
+	if month != 0 {
+		return []models.AccountOutcomes{{AccountID: 3, Parked: true}}, 1, nil
+	}
 	return []models.AccountOutcomes{{AccountID: 1, Parked: true}, {AccountID: 2}}, 2, nil
 }
 
@@ -161,6 +178,10 @@ func (b *books) AccountHistory(_ context.Context, account int64) (models.Account
 func (b *books) KeepComparison(_ context.Context, _ int64, c *models.RunComparison) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if c.Period != 0 {
+		b.desk.corrections = append(b.desk.corrections, *c)
+		return nil
+	}
 	b.desk.compared = c
 	return nil
 }
@@ -198,6 +219,7 @@ func TestRehearsalIsOrdered(t *testing.T) {
 		until(t, "2026-05-03 12:00")
 		b := newBooks(202604)
 		b.periods[202604].State = models.PeriodRun
+		b.periods[202603] = &models.PeriodInfo{Period: 202603, State: models.PeriodClosed, Stale: 1}
 		b.desk.accounts, b.desk.slow = clients(150), time.Second
 		r := newRig(t, b, quickly)
 		stop := r.run(t)
@@ -209,18 +231,21 @@ func TestRehearsalIsOrdered(t *testing.T) {
 				t.Errorf("after a minute: %+v", o)
 			}
 		})
-		time.Sleep(2 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		stop()
 		o := b.desk.orders[0]
 		if o.State != models.OrderDone || o.Rehearsal == nil {
 			t.Fatalf("%+v", o)
 		}
 		found := o.Rehearsal
-		if found.Run.Totals.Documents != 150 || found.Run.Totals.Amount != -150*20000 || len(found.Largest) != 100 || len(b.desk.kept) != 150 ||
+		if found.Run.Totals.Documents != 150 || found.Run.Totals.Amount != -150*20000 || len(found.Largest) != 100 || len(b.desk.kept) != 300 || found.Accounts != 150 || len(found.Carried) != 1 ||
 			len(found.Changed) != 1 || found.FullMore != 7 || found.Terms != r.Settler.Programme.Digest() || found.Percents[0].Lines != 150 {
 			t.Errorf("%+v, %d accounts are kept", found, len(b.desk.kept))
 		}
-		if k := b.desk.kept[0]; k.Amount != -20000 || k.Basis.Invoices[0].ID != "INV-1" || k.Basis.Discounts[0].Percent != 20 {
+		if k := b.desk.kept[299]; k.Period != 202603 || k.AccountID != 150 || k.Amount != -20000 || len(k.Reasons) != 1 || len(k.Basis.Invoices) != 1 {
+			t.Errorf("kept of the signed month: %+v", k)
+		}
+		if k := b.desk.kept[0]; k.Period != 0 || k.Amount != -20000 || k.Basis.Invoices[0].ID != "INV-1" || k.Basis.Discounts[0].Percent != 20 {
 			t.Errorf("kept of the first account: %+v", k)
 		}
 	})
@@ -315,6 +340,9 @@ func TestComparisonIsKept(t *testing.T) {
 		stop := r.run(t)
 		time.Sleep(5 * time.Second)
 		stop()
+		if c := b.desk.corrections; len(c) != 1 || c[0].Period != 202603 || c[0].Run != 6 || c[0].Accounts != 1 || c[0].Unexplained != 0 || c[0].Named[0].AccountID != 3 {
+			t.Errorf("of March: %+v", c)
+		}
 		c := b.desk.compared
 		if c == nil || c.Run != 5 || c.Accounts != 2 || c.Unexplained != 1 || c.OtherTerms || len(c.Named[0].Facts) != 1 {
 			t.Fatalf("%+v", c)

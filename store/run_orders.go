@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +17,7 @@ import (
 const orderColumns = `order_id, period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
 	chunks_through, chunks_all, finished_at, error`
 
-const wholeOrderColumns = orderColumns + ", result, comparison, what_if, signing"
+const wholeOrderColumns = orderColumns + ", result, comparison, what_if, signing, compared_corrections"
 
 func orderFields(o *models.RunOrder, seen, finished **time.Time) []any {
 	return []any{
@@ -33,7 +35,8 @@ func scanOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 
 func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 	var seen, finished *time.Time
-	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison, &o.WhatIf, &o.Signing)...)
+	err = row.Scan(append(orderFields(&o, &seen, &finished), &o.Rehearsal, &o.Comparison, &o.WhatIf, &o.Signing, &o.Corrected)...)
+	slices.SortFunc(o.Corrected, func(a, b models.RunComparison) int { return cmp.Compare(a.Period, b.Period) })
 	o.At, o.Seen, o.FinishedAt = o.At.UTC(), zeroTime(seen), zeroTime(finished)
 	return o, err
 }
@@ -134,7 +137,8 @@ func (s *Store) EndRunOrder(ctx context.Context, o models.RunOrder) error {
 		text := string(o.WhatIf)
 		whatIf = &text
 	}
-	_, err := s.changeOrder(ctx, o, "ending", "state = $3, finished_at = $4, error = $5, result = $6, as_of = $7, what_if = $8, signing = $9",
+	_, err := s.changeOrder(ctx, o, "ending", `state = $3, finished_at = $4, error = $5, result = $6, as_of = $7, what_if = $8, signing = $9,
+			compared_corrections = CASE WHEN what = 'rehearse' THEN '[]'::jsonb END`,
 		state, s.now(), validText(o.Error), o.Rehearsal, asOf, whatIf, o.Signing)
 	return err
 }

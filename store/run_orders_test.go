@@ -49,7 +49,7 @@ func (l *life) rehearse(o models.RunOrder) models.Rehearsal {
 				return nil
 			}
 			s.Reset()
-			return l.ForgetRehearsed(l.Context(), o)
+			return l.ForgetRehearsed(l.Context(), o, 0)
 		})
 	if err == nil {
 		err = l.KeepRehearsed(l.Context(), o, s.Amounts())
@@ -249,7 +249,7 @@ func TestRunIsComparedWithItsRehearsal(t *testing.T) {
 	if err != nil || !ready || got.ID != o.ID || compared.ID != run.ID {
 		t.Fatalf("%+v with %+v, %t, %v", got, compared, ready, err)
 	}
-	named, all, err := l.RunDifferences(t.Context(), got, run.ID, 1000)
+	named, all, err := l.RunDifferences(t.Context(), got, 0, run.ID, 1000)
 	if err != nil || int(all) != len(named) {
 		t.Fatal(all, err)
 	}
@@ -279,7 +279,7 @@ func TestRunIsComparedWithItsRehearsal(t *testing.T) {
 	if !slices.Equal(explained, want) {
 		t.Errorf("explained:\n%s\nwant\n%s", strings.Join(explained, "\n"), strings.Join(want, "\n"))
 	}
-	if some, count, err := l.RunDifferences(t.Context(), got, run.ID, 2); err != nil || len(some) != 2 || count != all {
+	if some, count, err := l.RunDifferences(t.Context(), got, 0, run.ID, 2); err != nil || len(some) != 2 || count != all {
 		t.Errorf("%d of %d, %v", len(some), count, err)
 	}
 	if err := l.KeepComparison(t.Context(), o.ID, &models.RunComparison{Run: run.ID, Accounts: all, Named: named}); err != nil {
@@ -306,7 +306,7 @@ func TestEmptyRehearsalIsCompared(t *testing.T) {
 	if _, compared, found, err := l.UncomparedRehearsal(t.Context()); err != nil || !found || compared.ID != run.ID {
 		t.Errorf("%+v, %t, %v", compared, found, err)
 	}
-	if named, all, err := l.RunDifferences(t.Context(), o, run.ID, 10); err != nil || all != 1 || named[0].Basis != nil {
+	if named, all, err := l.RunDifferences(t.Context(), o, 0, run.ID, 10); err != nil || all != 1 || named[0].Basis != nil {
 		t.Errorf("%+v of %d, %v", named, all, err)
 	}
 	l.exec("UPDATE run_orders SET result = jsonb_set(result, '{accounts}', '7')") // of which none is kept any more
@@ -327,5 +327,87 @@ func TestRehearsalNamesAccountsNewAtFull(t *testing.T) {
 		if found := l.rehearse(l.claim()); len(found.NewFull) != want || found.Run.Totals.Full != 1 {
 			t.Errorf("%s: %v of %d", period, found.NewFull, found.Run.Totals.Full)
 		}
+	}
+}
+
+// What a rehearsal would correct in signed months is kept account by account, and each of
+// their runs is compared with it: every difference is explained by a named fact.
+func TestCorrectionsAreComparedWithTheirRehearsal(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.calm()
+	if _, err := l.closes(202604, "Anna", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	l.facts(april(885, 2, 500000), april(700, 2, 100000)) // late, for a signed month
+	rehearse := func() (models.RunOrder, []models.RehearsedAmount) {
+		t.Helper()
+		l.order(models.RunOrder{Period: 202605})
+		o := l.claim()
+		l.rehearse(o)
+		var s rehearsal.Summary
+		s.Reset()
+		_, _, err := l.Rehearse(t.Context(), models.RunRequest{Period: 202604, Chunk: 2}, func(run models.Run, in *models.SettlementInput) models.SettlementResult {
+			return s.Settle(l.pay)(run, in)
+		}, func(out *models.SettlementResult) error { s.SeeCorrection(202604, out); return nil }, nil)
+		if err == nil {
+			err = l.KeepRehearsed(t.Context(), o, s.Amounts())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, all, err := l.RehearsedCorrections(t.Context(), o, 10)
+		if err != nil || int(all) != len(kept) {
+			t.Fatal(all, err)
+		}
+		return o, kept
+	}
+	_, kept := rehearse()
+	if len(kept) != 2 || kept[0].AccountID != 885 || kept[1].AccountID != 700 || kept[0].Period != 202604 || kept[0].Documents != 1 || kept[0].Amount >= 0 || kept[1].Amount <= 0 ||
+		!slices.Equal(kept[0].Reasons, []models.AdjustmentReason{models.ReasonInvoiceRevised}) {
+		t.Fatalf("kept %+v", kept)
+	}
+	o, _ := rehearse() // the newer one counts
+	if _, _, early, err := l.UncomparedCorrections(t.Context()); err != nil || early {
+		t.Errorf("compared before the run: %v", err)
+	}
+	l.now = l.now.Add(time.Hour)
+	l.facts(april(700, 3, 200000), april(900, 2, 900000)) // one that was rehearsed, one that was not
+	run := l.settle(models.RunRequest{Period: 202604})
+	got, compared, found, err := l.UncomparedCorrections(t.Context())
+	if err != nil || !found || got.ID != o.ID || compared.ID != run.ID || compared.PostingPeriod != 202605 {
+		t.Fatalf("%+v with %+v, %t, %v", got, compared, found, err)
+	}
+	named, all, err := l.RunDifferences(t.Context(), got, 202604, run.ID, 10)
+	if err != nil || all != 2 {
+		t.Fatalf("%+v of %d, %v", named, all, err)
+	}
+	e := rehearsal.Explainer{Period: 202604, Run: run.ID, Kind: models.RunDifferences, AsOf: got.Rehearsal.AsOf, Local: l.p.Local}
+	var explained []string
+	for i := range named {
+		history, _, err := l.AccountHistory(t.Context(), named[i].AccountID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range e.Explain(&named[i], &history) {
+			explained = append(explained, fmt.Sprintf("%d %s %s %d→%d", named[i].AccountID, f.Kind, f.InvoiceID, f.From, f.To))
+		}
+	}
+	slices.Sort(explained)
+	if want := []string{"700 invoice-revised INV-2026-04-700 2→3", "900 invoice-came INV-2026-04-900 0→2"}; !slices.Equal(explained, want) {
+		t.Errorf("explained %q, want %q", explained, want)
+	}
+	for range 2 { // by two processes
+		if err := l.KeepComparison(t.Context(), o.ID, &models.RunComparison{Run: run.ID, Period: 202604, Accounts: all, Named: named}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, _, err := l.RunOrder(t.Context(), o.ID)
+	if err != nil || len(whole.Corrected) != 1 || whole.Corrected[0].Period != 202604 || len(whole.Corrected[0].Named) != 2 || whole.Comparison != nil {
+		t.Errorf("kept is %+v, %v", whole.Corrected, err)
+	}
+	if _, _, more, err := l.UncomparedCorrections(t.Context()); err != nil || more {
+		t.Errorf("compared again: %v", err)
 	}
 }

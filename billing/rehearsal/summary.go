@@ -58,13 +58,9 @@ func basisOf(in *models.SettlementInput) models.SettlementBasis {
 // See adds one account of the run itself.
 func (s *Summary) See(out *models.SettlementResult) {
 	s.found.Accounts++
-	parked := out.AllParked()
-	amount := models.RehearsedAmount{AccountID: out.AccountID, Parked: int64(len(parked)), Full: out.Full, Basis: s.bases[out.AccountID]}
-	delete(s.bases, out.AccountID)
+	parked := s.keep(0, out)
 	for i := range out.Adjustments {
 		doc := &out.Adjustments[i]
-		amount.Documents++
-		amount.Amount = amount.Amount.Add(doc.Amount)
 		for j := range doc.Items {
 			item := &doc.Items[j]
 			add(s.services, item.Service, item.Amount)
@@ -72,17 +68,40 @@ func (s *Summary) See(out *models.SettlementResult) {
 			s.percents[percent] = s.percents[percent].Add(models.Counted(1, item.Amount))
 		}
 	}
-	amount.Packages = int64(len(out.Packages))
-	s.amounts = append(s.amounts, amount)
 	for i := range out.Held {
 		add(s.held, out.Held[i].Service, out.Held[i].Amount)
 	}
 	s.found.Parked = append(s.found.Parked, parked[:min(len(parked), MaxParked-len(s.found.Parked))]...)
-	s.SeeDocuments(out)
+	s.seeDocuments(out)
 }
 
-// SeeDocuments looks for the largest documents in an account, of whichever run.
-func (s *Summary) SeeDocuments(out *models.SettlementResult) {
+// SeeCorrection adds one account of a signed month whose differences the run carries.
+func (s *Summary) SeeCorrection(month models.Period, out *models.SettlementResult) {
+	s.keep(month, out)
+	s.seeDocuments(out)
+}
+
+// keep notes what an account would get.
+func (s *Summary) keep(month models.Period, out *models.SettlementResult) (parked []models.ParkedAccount) {
+	parked = out.AllParked()
+	amount := models.RehearsedAmount{
+		Period: month, AccountID: out.AccountID, Packages: int64(len(out.Packages)), Parked: int64(len(parked)), Full: out.Full, Basis: s.bases[out.AccountID],
+	}
+	delete(s.bases, out.AccountID)
+	for i := range out.Adjustments {
+		doc := &out.Adjustments[i]
+		amount.Documents++
+		amount.Amount = amount.Amount.Add(doc.Amount)
+		if !slices.Contains(amount.Reasons, doc.Reason) {
+			amount.Reasons = append(amount.Reasons, doc.Reason)
+		}
+	}
+	s.amounts = append(s.amounts, amount)
+	return parked
+}
+
+// seeDocuments looks for the largest documents in an account, of whichever run.
+func (s *Summary) seeDocuments(out *models.SettlementResult) {
 	for i := range out.Adjustments {
 		doc := &out.Adjustments[i]
 		d := models.RehearsedDocument{
@@ -117,6 +136,9 @@ func add(sums map[string]models.CountedAmount, service string, amount models.Mon
 	}
 	sums[service] = sums[service].Add(models.Counted(1, amount))
 }
+
+// ForgetAmounts drops what Amounts would hand over.
+func (s *Summary) ForgetAmounts() { s.amounts = nil }
 
 // Amounts hands over what was seen of each account since the last call.
 func (s *Summary) Amounts() []models.RehearsedAmount {

@@ -15,6 +15,7 @@ type RunStore interface {
 	OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error)
 	RunOrders(ctx context.Context, p models.Period, limit int) ([]models.RunOrder, error)
 	RunOrder(ctx context.Context, id int64) (o models.RunOrder, found bool, err error)
+	RehearsedCorrections(ctx context.Context, o models.RunOrder, limit int) (corrections []models.RehearsedAmount, all int64, err error)
 	LastRehearsal(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error)
 	RunsOf(ctx context.Context, p models.Period, limit int) ([]models.Run, error)
 	Progress(ctx context.Context, run models.Run) (through, all int, err error)
@@ -151,6 +152,12 @@ func (m *MonthRuns) Active(what models.RunOrderKind) *models.RunOrder {
 func (s *Service) Rehearsal(ctx context.Context, id int64) (o models.RunOrder, found bool, err error) {
 	o, found, err = s.o.Store.RunOrder(ctx, id)
 	return o, found && o.What == models.OrderRehearsal, err
+}
+
+// RehearsedCorrections is what a rehearsal would post for signed months, account by
+// account: up to limit, the largest first, and how many there are.
+func (s *Service) RehearsedCorrections(ctx context.Context, o *models.RunOrder, limit int) (corrections []models.RehearsedAmount, all int64, err error) {
+	return s.o.Store.RehearsedCorrections(ctx, *o, limit)
 }
 
 var orderActs = map[models.RunOrderKind]models.OperatorActionKind{models.OrderRehearsal: models.ActionRehearse, models.OrderRun: models.ActionRun}

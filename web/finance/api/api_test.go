@@ -169,6 +169,10 @@ func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, er
 	}, id == 7, w.err
 }
 
+func (w *world) RehearsedCorrections(context.Context, models.RunOrder, int) ([]models.RehearsedAmount, int64, error) {
+	return []models.RehearsedAmount{{Period: 202603, AccountID: 911, Documents: 1, Amount: 4300, Reasons: []models.AdjustmentReason{models.ReasonRevoked}}}, 7, w.err
+}
+
 func (w *world) LastSigning(context.Context, models.Period) (models.RunOrder, bool, error) {
 	return models.RunOrder{ID: 8, What: models.OrderSign, State: models.OrderFailed, Signing: &models.Signing{Refused: []string{"it does not tie: 2 breaks"}}}, true, w.err
 }

@@ -63,21 +63,39 @@ type Order struct {
 // Rehearsal is what a run would have posted when it was rehearsed.
 type Rehearsal struct {
 	Order
-	AsOf       *time.Time                 `json:"as_of,omitempty" doc:"It has seen the facts up to here; omitted until it is done"`
-	Totals     Totals                     `json:"totals"`
-	Before     Totals                     `json:"before" doc:"Posted by the runs of the month before"`
-	Brake      []string                   `json:"brake" nullable:"false" doc:"The limits that it exceeds"`
-	Services   []models.ServiceSum        `json:"services" nullable:"false"`
-	Percents   []models.PercentSum        `json:"percents" nullable:"false"`
-	Largest    []models.RehearsedDocument `json:"largest" nullable:"false" doc:"Of all documents"`
-	Changed    []models.AccountChange     `json:"changed" nullable:"false" doc:"Against the month before, the largest first"`
-	NewFull    []int64                    `json:"new_full" nullable:"false" doc:"Accounts at 100 % that had less a month before"`
-	Comparison *Comparison                `json:"comparison,omitempty" doc:"With the run that followed; omitted until that has ended"`
+	AsOf           *time.Time                 `json:"as_of,omitempty" doc:"It has seen the facts up to here; omitted until it is done"`
+	Totals         Totals                     `json:"totals"`
+	Before         Totals                     `json:"before" doc:"Posted by the runs of the month before"`
+	Brake          []string                   `json:"brake" nullable:"false" doc:"The limits that it exceeds"`
+	Services       []models.ServiceSum        `json:"services" nullable:"false"`
+	Percents       []models.PercentSum        `json:"percents" nullable:"false"`
+	Largest        []models.RehearsedDocument `json:"largest" nullable:"false" doc:"Of all documents"`
+	Changed        []models.AccountChange     `json:"changed" nullable:"false" doc:"Against the month before, the largest first"`
+	NewFull        []int64                    `json:"new_full" nullable:"false" doc:"Accounts at 100 % that had less a month before"`
+	Comparison     *Comparison                `json:"comparison,omitempty" doc:"With the run that followed; omitted until that has ended"`
+	Corrections    []Correction               `json:"corrections" nullable:"false" doc:"Of signed months, the thousand largest"`
+	AllCorrections int64                      `json:"all_corrections"`
+	Corrected      []Comparison               `json:"corrected" nullable:"false" doc:"With the runs of signed months that followed"`
 }
+
+// Correction is what a rehearsal would post for an account in a signed month.
+type Correction struct {
+	AccountID int64                     `json:"account_id"`
+	Period    models.Period             `json:"period" pattern:"^[0-9]{4}-[0-9]{2}$"`
+	Documents int64                     `json:"documents"`
+	Amount    models.Money              `json:"amount_minor"`
+	Packages  int64                     `json:"packages"`
+	Parked    int64                     `json:"parked" doc:"The account, or invoices of it"`
+	Reasons   []models.AdjustmentReason `json:"reasons" nullable:"false"`
+}
+
+// maxCorrections is how many corrections a rehearsal names.
+const maxCorrections = 1000
 
 // Comparison is a run held against its rehearsal.
 type Comparison struct {
 	Run         int64        `json:"run"`
+	Period      string       `json:"period,omitempty" doc:"The signed month that the run has corrected"`
 	Posted      Totals       `json:"posted"`
 	Accounts    int64        `json:"accounts" doc:"That differ"`
 	Unexplained int64        `json:"unexplained" doc:"Of those named, without a fact that explains them"`
@@ -150,7 +168,13 @@ func (a *API) registerRuns() {
 	register(a, get("get-rehearsal", "/rehearsals/{order_id}", "A rehearsal, and how the run differed", tag, moneyRole, notFound),
 		func(ctx context.Context, _ models.Staff, in *rehearsalInput) (Rehearsal, error) {
 			o, known, err := a.service.Rehearsal(ctx, in.Order)
-			return newRehearsal(&o), found(known, err)
+			if err := found(known, err); err != nil {
+				return Rehearsal{}, err
+			}
+			r := newRehearsal(&o)
+			corrections, all, err := a.service.RehearsedCorrections(ctx, &o, maxCorrections)
+			r.Corrections, r.AllCorrections = each(corrections, newCorrection), all
+			return r, err
 		})
 	register(a, get("get-signed-report", "/months/{period}/report", "The report that was signed last under a month", tag, moneyRole, notFound),
 		func(ctx context.Context, _ models.Staff, in *periodInput) (r SignedReport, err error) {
@@ -250,16 +274,33 @@ func newRehearsal(o *models.RunOrder) Rehearsal {
 		Services: append([]models.ServiceSum{}, r.Services...), Percents: append([]models.PercentSum{}, r.Percents...),
 		Largest: append([]models.RehearsedDocument{}, r.Largest...), Changed: append([]models.AccountChange{}, r.Changed...), NewFull: append([]int64{}, r.NewFull...),
 	}
-	if c := o.Comparison; c != nil {
-		out.Comparison = &Comparison{
-			Run: c.Run, Posted: Totals(c.Posted), Accounts: c.Accounts, Unexplained: c.Unexplained,
-			Named: each(c.Named, func(d *models.AccountOutcomes) Difference {
-				return Difference{
-					AccountID: d.AccountID, Rehearsed: d.Rehearsed, Posted: d.Posted,
-					Because: each(d.Facts, func(f *models.DifferenceFact) models.DifferenceKind { return f.Kind }),
-				}
-			}),
-		}
+	if o.Comparison != nil {
+		c := newComparison(o.Comparison)
+		out.Comparison = &c
+	}
+	out.Corrected = each(o.Corrected, newComparison)
+	return out
+}
+
+func newComparison(c *models.RunComparison) Comparison {
+	out := Comparison{
+		Run: c.Run, Posted: Totals(c.Posted), Accounts: c.Accounts, Unexplained: c.Unexplained,
+		Named: each(c.Named, func(d *models.AccountOutcomes) Difference {
+			return Difference{
+				AccountID: d.AccountID, Rehearsed: d.Rehearsed, Posted: d.Posted,
+				Because: each(d.Facts, func(f *models.DifferenceFact) models.DifferenceKind { return f.Kind }),
+			}
+		}),
+	}
+	if c.Period != 0 {
+		out.Period = c.Period.String()
 	}
 	return out
+}
+
+func newCorrection(a *models.RehearsedAmount) Correction {
+	return Correction{
+		AccountID: a.AccountID, Period: a.Period, Documents: a.Documents, Amount: a.Amount, Packages: a.Packages, Parked: a.Parked,
+		Reasons: append([]models.AdjustmentReason{}, a.Reasons...),
+	}
 }

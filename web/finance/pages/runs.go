@@ -2,6 +2,7 @@ package pages
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -49,7 +50,9 @@ func (p *Pages) showRuns(w http.ResponseWriter, r *http.Request, staff models.St
 	}
 	v.Path, v.MayOrder = finance.MonthPath(period)+"/run", staff.HasAny(financeRole)
 	if v.Last != nil {
-		v.Rehearsal = p.rehearsalOf(v.Last)
+		if v.Rehearsal, err = p.rehearsalOf(r.Context(), v.Last, correctionsShown); err != nil {
+			return err
+		}
 	}
 	if v.Idle > 0 {
 		v.Waits = lasting(v.Idle)
@@ -114,8 +117,24 @@ func (p *Pages) atRuns(w http.ResponseWriter, r *http.Request, staff models.Staf
 type rehearsalView struct {
 	*models.RunOrder
 
-	Path    string
-	Runs    []rehearsedRun
+	Path        string
+	Runs        []rehearsedRun
+	Compared    []comparedRun            // the month's own first
+	Corrections []models.RehearsedAmount // of signed months, the largest first
+	Corrected   int64                    // how many there are
+}
+
+// correctionsShown is how many corrections a page shows, and correctionsExported how many
+// a file has.
+const (
+	correctionsShown    = 100
+	correctionsExported = 100_000
+)
+
+// comparedRun is how a run differs from its rehearsal.
+type comparedRun struct {
+	*models.RunComparison
+
 	Differs []differenceRow
 }
 
@@ -134,26 +153,36 @@ type factRow struct {
 	From  *models.Provenance
 }
 
-func (p *Pages) rehearsalOf(o *models.RunOrder) *rehearsalView {
+func (p *Pages) rehearsalOf(ctx context.Context, o *models.RunOrder, corrections int) (*rehearsalView, error) {
 	v := rehearsalView{RunOrder: o, Path: pathRehearsals + strconv.FormatInt(o.ID, 10)}
 	if o.Rehearsal == nil {
-		return &v
+		return &v, nil
 	}
 	for _, run := range append([]models.RehearsedRun{o.Rehearsal.Run}, o.Rehearsal.Carried...) {
 		v.Runs = append(v.Runs, rehearsedRun{run, p.o.Service.BrakeWords(&run)})
 	}
-	if o.Comparison == nil {
-		return &v
+	if o.Comparison != nil {
+		v.Compared = append(v.Compared, comparedOf(o.Comparison))
 	}
-	for i := range o.Comparison.Named {
-		row := differenceRow{AccountOutcomes: o.Comparison.Named[i]}
+	for i := range o.Corrected {
+		v.Compared = append(v.Compared, comparedOf(&o.Corrected[i]))
+	}
+	var err error
+	v.Corrections, v.Corrected, err = p.o.Service.RehearsedCorrections(ctx, o, corrections)
+	return &v, err
+}
+
+func comparedOf(c *models.RunComparison) comparedRun {
+	v := comparedRun{RunComparison: c}
+	for i := range c.Named {
+		row := differenceRow{AccountOutcomes: c.Named[i]}
 		for j := range row.AccountOutcomes.Facts {
 			fact := &row.AccountOutcomes.Facts[j]
 			row.Facts = append(row.Facts, factRow{finance.DifferenceWords(fact), fact.Provenance})
 		}
 		v.Differs = append(v.Differs, row)
 	}
-	return &v
+	return v
 }
 
 // rehearsalAt is the rehearsal that the path names.
@@ -178,7 +207,11 @@ func (p *Pages) rehearsal(w http.ResponseWriter, r *http.Request, _ models.Staff
 	if o.Active() {
 		w.Header().Set("Refresh", refreshEvery)
 	}
-	return p.render(w, r, http.StatusOK, "rehearsal", frame{Title: "Проверочный расчет: " + ru.Month(o.Period), Here: pathMonths, Body: p.rehearsalOf(&o)})
+	v, err := p.rehearsalOf(r.Context(), &o, correctionsShown)
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, http.StatusOK, "rehearsal", frame{Title: "Проверочный расчет: " + ru.Month(o.Period), Here: pathMonths, Body: v})
 }
 
 // exportRehearsal is the largest documents of a rehearsal and the accounts for which the
@@ -191,7 +224,11 @@ func (p *Pages) exportRehearsal(w http.ResponseWriter, r *http.Request, _ models
 	if err != nil {
 		return err
 	}
-	return p.writeTables(w, r, fmt.Sprintf("rehearsal-%s-%d", o.Period, o.ID), p.rehearsalOf(&o).tables())
+	v, err := p.rehearsalOf(r.Context(), &o, correctionsExported)
+	if err != nil {
+		return err
+	}
+	return p.writeTables(w, r, fmt.Sprintf("rehearsal-%s-%d", o.Period, o.ID), v.tables())
 }
 
 func (v *rehearsalView) tables() []export.Table {
@@ -203,24 +240,51 @@ func (v *rehearsalView) tables() []export.Table {
 		largest.Rows = append(largest.Rows, []any{d.InvoiceID, export.ID(d.AccountID), d.Period.String(), export.State(d.Reason), d.Currency, d.Amount})
 	}
 	tables := []export.Table{largest}
-	if v.Comparison == nil {
+	if len(v.Corrections) > 0 {
+		corrections := export.Table{Title: "Исправления", Key: "corrections", Columns: []export.Column{
+			{Head: "Клиент", Key: "account_id"}, {Head: "Месяц", Key: "period"}, {Head: "Документов", Key: "documents"}, {Head: "Сумма", Key: "amount_minor"}, {Head: "Пакетов SMS", Key: "packages"},
+			{Head: "Не рассчитано", Key: "parked"}, {Head: "Причины", Key: "reasons"},
+		}, Totals: true}
+		for i := range v.Corrections {
+			c := &v.Corrections[i]
+			var reasons []string
+			for _, reason := range c.Reasons {
+				reasons = append(reasons, finance.Words(reason))
+			}
+			corrections.Rows = append(corrections.Rows, []any{export.ID(c.AccountID), c.Period.String(), c.Documents, c.Amount, c.Packages, c.Parked, strings.Join(reasons, ", ")})
+		}
+		tables = append(tables, corrections)
+	}
+	if len(v.Compared) == 0 {
 		return tables
 	}
 	differs := export.Table{Title: "Отличия расчета", Key: "differs", Columns: []export.Column{
-		{Head: "Клиент", Key: "account_id"}, {Head: "В проверочном", Key: "rehearsed_minor"}, {Head: "Пакетов SMS в проверочном", Key: "rehearsed_packages"}, {Head: "Проведено", Key: "posted_minor"}, {Head: "Пакетов SMS проведено", Key: "posted_packages"}, {Head: "Что изменилось", Key: "facts"},
+		{Head: "Клиент", Key: "account_id"}, {Head: "Исправление за", Key: "corrected_period"}, {Head: "В проверочном", Key: "rehearsed_minor"}, {Head: "Пакетов SMS в проверочном", Key: "rehearsed_packages"}, {Head: "Проведено", Key: "posted_minor"}, {Head: "Пакетов SMS проведено", Key: "posted_packages"}, {Head: "Что изменилось", Key: "facts"},
 	}, Totals: true,
 	}
-	for _, row := range v.Differs {
+	for i := range v.Compared {
+		differs.Rows = append(differs.Rows, v.Compared[i].rows()...)
+	}
+	return append(tables, differs)
+}
+
+// rows is the differences as rows of a file.
+func (c *comparedRun) rows() (rows [][]any) {
+	month := ""
+	if c.Period != 0 {
+		month = c.Period.String()
+	}
+	for _, row := range c.Differs {
 		var facts []string
 		for _, fact := range row.Facts {
 			facts = append(facts, fact.Words)
 		}
-		differs.Rows = append(differs.Rows, []any{
-			export.ID(row.AccountID), row.Rehearsed.Amount, row.Rehearsed.Packages, row.Posted.Amount, row.Posted.Packages,
+		rows = append(rows, []any{
+			export.ID(row.AccountID), month, row.Rehearsed.Amount, row.Rehearsed.Packages, row.Posted.Amount, row.Posted.Packages,
 			cmp.Or(strings.Join(facts, "; "), unexplained),
 		})
 	}
-	return append(tables, differs)
+	return rows
 }
 
 const unexplained = "ничем не объясняется"

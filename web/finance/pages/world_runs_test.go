@@ -65,6 +65,14 @@ func (w *world) LastSigning(_ context.Context, p models.Period) (models.RunOrder
 	return models.RunOrder{}, false, w.err
 }
 
+// RehearsedCorrections is two accounts in March, of which a page has room for less.
+func (w *world) RehearsedCorrections(context.Context, models.RunOrder, int) ([]models.RehearsedAmount, int64, error) {
+	return []models.RehearsedAmount{
+		{Period: 202603, AccountID: 911, Documents: 2, Amount: 4300, Reasons: []models.AdjustmentReason{models.ReasonRevoked, models.ReasonInvoiceRevised}},
+		{Period: 202603, AccountID: 912, Amount: 0, Packages: 1, Parked: 1},
+	}, 1500, w.err
+}
+
 func (w *world) LastRehearsal(_ context.Context, p models.Period) (models.RunOrder, bool, error) {
 	return rehearsal(), p == 202604, w.err
 }
@@ -100,6 +108,9 @@ func rehearsal() models.RunOrder {
 				{AccountID: 906, Posted: models.Outcome{Amount: -500}},
 			},
 		},
+		Corrected: []models.RunComparison{{Run: 4, Period: 202603, StartedAt: now(), Accounts: 1, Named: []models.AccountOutcomes{
+			{AccountID: 913, Posted: models.Outcome{Documents: 1, Amount: 700}, Facts: []models.DifferenceFact{{Kind: models.DiffDecision, Day: models.NewDate(2026, 5, 1), Other: 914, Detail: string(models.DecisionRevoke)}}},
+		}}},
 	}
 }
 
@@ -116,6 +127,8 @@ func TestRehearsalPages(t *testing.T) {
 			"−355 000,00 ₽", "−300 000,00 ₽", "скидка 100 % у 7 из 90 клиентов, предел", "Март 2026", "42,00 ₽", "60%", "снятие проведенного", `href="/finance/invoices/INV-1"`,
 			"−777,00 ₽", "и еще 41", "hologram", "расчет № 3", "Отличается по клиентам: 1 200", "Ничем не объясняется: 1", "счет INV-905 изменен: редакция 2 вместо 1",
 			"billing.invoices, раздел 1, № 77", "с 20.04.2026", "60 % вместо 40 %", "клиент 917 ввел код", "ничем не объясняется", "пакетов SMS: 1",
+			`href="/finance/clients/911"`, "43,00 ₽", "приведение отозвано, счет изменился", "рассчитать не удалось", "Всего исправлений: 1 500",
+			"Исправления за март 2026: что провел расчет № 4", "решение сотрудников от 01.05.2026 о клиенте 914",
 		} {
 			if got.Status != http.StatusOK || !strings.Contains(body, want) {
 				t.Errorf("%s: %d, and not %q in %s", path, got.Status, want, body)
@@ -129,7 +142,8 @@ func TestRehearsalPages(t *testing.T) {
 		t.Errorf("a rehearsal under way: %v %s", got.Header, got.Body)
 	}
 	plain := r.Get(browser, "/finance/rehearsals/7/export?format=csv").Body
-	if !strings.Contains(plain, "INV-1,885,2026-04,run,RUB,-1420.00") || !strings.Contains(plain, "906,0.00,0,-5.00,0,ничем не объясняется") {
+	if !strings.Contains(plain, "INV-1,885,2026-04,run,RUB,-1420.00") || !strings.Contains(plain, "906,,0.00,0,-5.00,0,ничем не объясняется") ||
+		!strings.Contains(plain, "911,2026-03,2,43.00,0,0,") || !strings.Contains(plain, "913,2026-03,0.00,0,7.00,0,решение сотрудников") {
 		t.Errorf("CSV: %s", plain)
 	}
 	if got := r.Get(browser, "/finance/months/2026-02/run"); got.Status != http.StatusOK || !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "Расчет: февраль 2026") {
