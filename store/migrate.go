@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
-	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -30,31 +28,18 @@ func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
 	return p, wrap("reading the migrations", err)
 }
 
-// Roles is the database roles that a migration grants rights to; one that is empty
-// is granted nothing.
-type Roles struct {
-	Service   string // what the service needs, and nothing more
-	Reporting string // reads the views that [reportingViews] lists, and nothing else
-}
-
-// reportingViews is what people may read at a database prompt: documented in
-// docs/database.md.
-func (n schemaName) reportingViews() string {
-	views := []string{"invoice_lines", "adjustment_items"}
-	for _, view := range []string{"months", "documents", "lines", "entitlements", "referrals", "audit"} {
-		views = append(views, n.reporting()+"."+view)
-	}
-	return strings.Join(views, ", ")
-}
-
 // Migrate brings the schema to the newest version and returns it. Any number of
 // processes may do so at once. A newer schema is left as it is: it is refused, unless
-// the program that made it says that this one works on it.
+// the program that made it says that this one works on it. Roles that are missing are made, and
+// exactly their rights are granted.
 func (s *Store) Migrate(ctx context.Context, roles Roles) (int64, error) {
 	if err := s.createSchema(ctx); err != nil {
 		return 0, err
 	}
 	if err := s.checkDatabase(ctx, toMigrate); err != nil {
+		return 0, err
+	}
+	if err := s.createRoles(ctx, roles); err != nil {
 		return 0, err
 	}
 	db := s.dial.pool(s.unlimited)
@@ -156,63 +141,4 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 		_, err = s.scan(ctx, what, []any{&version}, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied")
 	}
 	return version, err
-}
-
-// appendOnlyTables can only be read and added to: the ledger, and what persons did.
-const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports, staff_decisions, journal_checks"
-
-// undeletableTables can be read, added to, and changed in some columns.
-const undeletableTables = "document_resends, proposals"
-
-// lockGrants keeps the programs that migrate at once apart: PostgreSQL refuses
-// to change the rights of a table in two sessions.
-const lockGrants advisoryLock = 0x7265660004
-
-// grant gives the rights and takes back the excess in one step, so that there is
-// no moment at which the role could change the ledger.
-func (s *Store) grant(ctx context.Context, roles Roles) error {
-	for _, role := range []struct {
-		name       string
-		statements func(string) []string
-	}{{roles.Service, s.schema.serviceRights}, {roles.Reporting, s.schema.reportingRights}} {
-		if role.name == "" {
-			continue
-		}
-		err := s.write(ctx, fmt.Sprintf("granting the role %s its rights", role.name), func(tx *tx) error {
-			if err := tx.lock("the rights", lockGrants); err != nil {
-				return err
-			}
-			for _, statement := range role.statements(pgx.Identifier{role.name}.Sanitize()) {
-				if err := tx.exec("granting rights", statement); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n schemaName) serviceRights(role string) []string {
-	return []string{
-		"GRANT USAGE ON SCHEMA " + string(n) + " TO " + role,
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + string(n) + " TO " + role,
-		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA " + string(n) + " TO " + role,
-		"REVOKE UPDATE, DELETE, TRUNCATE ON " + appendOnlyTables + " FROM " + role,
-		"REVOKE DELETE, TRUNCATE ON " + undeletableTables + " FROM " + role,
-		"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM " + role,
-	}
-}
-
-func (n schemaName) reportingRights(role string) []string {
-	return []string{
-		"REVOKE ALL ON ALL TABLES IN SCHEMA " + string(n) + " FROM " + role,
-		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA " + string(n) + " FROM " + role,
-		"GRANT USAGE ON SCHEMA " + string(n) + ", " + n.reporting() + " TO " + role,
-		"GRANT EXECUTE ON FUNCTION packed_field TO " + role,
-		"GRANT SELECT ON " + n.reportingViews() + " TO " + role,
-	}
 }

@@ -60,12 +60,17 @@ func preconditions(schema schemaName) []precondition {
 			"search_path leads to schema %s; it must lead to "+string(schema)+", where the tables are")},
 		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", mustEqual("true",
 			"the role may not create tables in schema "+string(schema)+" (%s); run `referral migrate` as the owner of the schema")},
-		{"rights", toWork, missingRights(schema), func(missing string) string {
-			if missing == "" {
-				return ""
-			}
-			return "the role lacks rights: " + missing + "; name it in database.role and run `referral migrate` as the owner of the schema"
-		}},
+		{"rights", toWork, missingRights(schema, false), lacks("database.role")},
+		{"rights to read", toRead, missingRights(schema, true), lacks("database.role or database.reader_role")},
+	}
+}
+
+func lacks(setting string) func(missing string) string {
+	return func(missing string) string {
+		if missing == "" {
+			return ""
+		}
+		return "the role lacks rights: " + missing + "; name it in " + setting + " and run `referral migrate` as the owner of the schema"
 	}
 }
 
@@ -93,20 +98,22 @@ func checkVersion(number string) string {
 }
 
 // missingRights names the rights on tables and on the sequence that the role
-// lacks. Tables that are not there are for the check of the schema's version.
-func missingRights(schema schemaName) string {
+// lacks, for all work or to look only. Tables that are not there are for the check of the
+// schema's version.
+func missingRights(schema schemaName, toLook bool) string {
 	return fmt.Sprintf(`CASE WHEN has_schema_privilege(to_regnamespace('%[1]s')::oid, 'USAGE') THEN
 	(SELECT coalesce(string_agg(lacking, ', '), '') FROM (
 		SELECT r || ' on ' || t AS lacking FROM unnest(string_to_array('%[2]s', ' ')) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r
 		WHERE to_regclass('%[1]s.' || t) IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.' || t), r)
 			AND NOT (t = ANY (string_to_array('%[3]s', ', ')) AND r IN ('UPDATE', 'DELETE'))
 			AND NOT (t = ANY (string_to_array('%[4]s', ', ')) AND r = 'DELETE')
+			AND NOT (%[5]t AND (r <> 'SELECT' OR t = ANY (string_to_array('%[6]s', ', '))))
 		UNION ALL SELECT 'SELECT on goose_db_version'
 		WHERE to_regclass('%[1]s.goose_db_version') IS NOT NULL AND NOT has_table_privilege(to_regclass('%[1]s.goose_db_version'), 'SELECT')
 		UNION ALL SELECT 'USAGE on postings'
-		WHERE to_regclass('%[1]s.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('%[1]s.postings'), 'USAGE')
+		WHERE NOT %[5]t AND to_regclass('%[1]s.postings') IS NOT NULL AND NOT has_sequence_privilege(to_regclass('%[1]s.postings'), 'USAGE')
 		ORDER BY 1) l)
-	ELSE 'USAGE on schema %[1]s' END`, schema, strings.Join(tablesOf(migrations), " "), appendOnlyTables, undeletableTables)
+	ELSE 'USAGE on schema %[1]s' END`, schema, strings.Join(tablesOf(migrations), " "), appendOnlyTables, undeletableTables, toLook, unreadTables)
 }
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)

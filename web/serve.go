@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -19,21 +21,23 @@ const (
 	maxHeaderBytes  = 64 << 10
 )
 
-// Serve listens on addr (host:port) and serves until ctx ends; then it accepts no
-// new connection, lets requests finish for up to ten seconds, and returns nil. Any other
-// end is an error.
-func Serve(ctx context.Context, addr string, handler http.Handler) error {
+// Listen listens on the address (host:port) of a setting.
+func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s (does another process use it?): %w", addr, err)
+		return nil, fmt.Errorf("listening on %s (%s; does another process use it?): %w", addr, setting, err)
 	}
-	return ServeOn(ctx, listener, handler)
+	return listener, nil
 }
 
-// ServeOn is [Serve] on a listener that is open already; it closes it.
-func ServeOn(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// ServeOn serves until ctx ends; then it accepts no new connection, lets requests finish
+// for up to ten seconds, and returns nil. Any other end is an error. It closes the
+// listener. security may be nil, for plain HTTP.
+func ServeOn(ctx context.Context, listener net.Listener, security *tls.Config, log *slog.Logger, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,
+		TLSConfig:         security,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // connections that end early
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -43,7 +47,13 @@ func ServeOn(ctx context.Context, listener net.Listener, handler http.Handler) e
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if security != nil {
+			served <- server.ServeTLS(listener, "", "")
+			return
+		}
+		served <- server.Serve(listener)
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving %s: %w", listener.Addr(), err)

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -27,7 +28,7 @@ func TestServeStopsGracefully(t *testing.T) {
 	})
 	listener := listen(t)
 	served, answered := make(chan error, 1), make(chan string, 1)
-	go func() { served <- ServeOn(ctx, listener, handler) }()
+	go func() { served <- ServeOn(ctx, listener, nil, slog.New(slog.DiscardHandler), handler) }()
 	go func() { answered <- fetch(t, "http://"+listener.Addr().String()) }()
 	<-arrived
 	stop()
@@ -40,10 +41,10 @@ func TestServeStopsGracefully(t *testing.T) {
 	}
 }
 
-func TestServeNamesATakenAddress(t *testing.T) {
+func TestListenNamesATakenAddress(t *testing.T) {
 	taken := listen(t).Addr().String()
-	err := Serve(t.Context(), taken, http.NotFoundHandler())
-	if err == nil || !strings.Contains(err.Error(), taken) {
+	_, err := Listen(t.Context(), "http.admin", taken)
+	if err == nil || !strings.Contains(err.Error(), taken) || !strings.Contains(err.Error(), "http.admin") {
 		t.Errorf("got %v, want an error that names %s", err, taken)
 	}
 }
@@ -53,7 +54,7 @@ func TestServeReportsADeadListener(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ServeOn(t.Context(), listener, http.NotFoundHandler()); err == nil {
+	if err := ServeOn(t.Context(), listener, nil, slog.New(slog.DiscardHandler), http.NotFoundHandler()); err == nil {
 		t.Error("got no error")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ type app struct {
 	now       func() time.Time
 	in        io.Reader
 	out, err  io.Writer
+	renewals  *prometheus.CounterVec
+	security  func() (*kafkaSecurity, error)
 	notReady  atomic.Pointer[error] // why the database was not usable when it was last checked
 }
 
@@ -100,6 +103,10 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 	if err := a.startTracing(); err != nil {
 		return nil, err
 	}
+	a.renewals = promauto.With(a.registry).NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "files", Name: "renewals_total",
+		Help: "Files of certificates and secrets that have changed while the program ran, by the setting that names them: renewed, or failed, and what they held before stays in use."},
+		[]string{"result", "setting"})
+	a.security = sync.OnceValues(a.secureKafka)
 	options, err := a.storeOptions(c.Database.Schema)
 	if err != nil {
 		return nil, err
@@ -115,7 +122,8 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 // storeOptions are how to open a schema of the database.
 func (a *app) storeOptions(schema string) (store.Options, error) {
 	d := &a.config.Database
-	dsn, err := renewal.New(d.Connection, []string{d.DSNFile}, a.reportRenewal("database.dsn_file"))
+	authorities, own, key := d.Certificates()
+	dsn, err := renewal.New(d.Connection, []string{d.DSNFile, authorities, own, key}, a.reportRenewal("database.dsn_file"))
 	return store.Options{
 		DSN: dsn.Get(), CurrentDSN: dsn.Get, Schema: schema, MaxConnections: d.MaxConnections, StatementTimeout: d.StatementTimeout, Now: a.now,
 	}, err
@@ -123,11 +131,14 @@ func (a *app) storeOptions(schema string) (store.Options, error) {
 
 // reportRenewal hears of a file that a setting names and that has changed.
 func (a *app) reportRenewal(setting string) func(error) {
+	renewed, failed := a.renewals.WithLabelValues("renewed", setting), a.renewals.WithLabelValues("failed", setting)
 	return func(err error) {
 		if err != nil {
+			failed.Inc()
 			a.log.Error("a file has changed and cannot be used; what it held before stays in use", "setting", setting, "error", err)
 			return
 		}
+		renewed.Inc()
 		a.log.Info("a file has changed and was read again", "setting", setting)
 	}
 }

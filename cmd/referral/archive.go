@@ -90,7 +90,7 @@ func (a *app) fillArchive(ctx context.Context, w *archive.Writer) error {
 	k := a.kafka()
 	own := *k.Kafka
 	own.Group += "-archive-" + w.ID()
-	k = cluster{&own}
+	k.Kafka = &own
 	client, closeClient, err := k.client()
 	if err != nil {
 		return err

@@ -216,7 +216,8 @@ func (d *demo) open(ctx context.Context, c *config.Config, dsn, broker string) e
 		return err
 	}
 	c.Kafka.Brokers, c.Database.DSN, c.HTTP.Admin = []string{broker}, config.DSN(dsn), admin
-	c.Kafka.TLS, c.Kafka.SASL = config.TLS{}, config.SASL{}
+	c.Kafka.TLS, c.Kafka.SASL, c.Database.DSNFile = config.TLS{}, config.SASL{}, ""
+	c.HTTP.CabinetTLS, c.HTTP.FinanceTLS, c.HTTP.AdminTLS = config.ServerTLS{}, config.ServerTLS{}, config.ServerTLS{}
 	c.Log = config.Log{Level: "error", Format: "text"}
 	d.environment = []string{
 		"REFERRAL_KAFKA_BROKERS=" + broker, "REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_HTTP_ADMIN=" + admin,

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -14,8 +15,10 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
+	"referral/cmd/referral/advice"
 	"referral/cmd/referral/config"
 	"referral/consumer/decode"
+	"referral/internal/renewal"
 	"referral/internal/sleep"
 )
 
@@ -23,50 +26,99 @@ import (
 const kafkaTimeout = 15 * time.Second
 
 // cluster is the Kafka cluster of the configuration.
-type cluster struct{ *config.Kafka }
+type cluster struct {
+	*config.Kafka
+	security func() (*kafkaSecurity, error)
+}
 
-func (a *app) kafka() cluster { return cluster{&a.config.Kafka} }
+func (a *app) kafka() cluster { return cluster{&a.config.Kafka, a.security} }
 
-// security is how connections are secured, and how the program logs in on them.
-func (k cluster) security() (*tls.Config, sasl.Mechanism, error) {
-	security, err := k.TLS.Client("kafka.tls")
+// kafkaSecurity is how connections to brokers are secured, and how the program logs in
+// on them: each connection with the certificates and the password of its time.
+type kafkaSecurity struct {
+	tls   *renewal.Value[*tls.Config] // of nil for plain text
+	login *renewal.Value[sasl.Mechanism]
+}
+
+func (a *app) secureKafka() (*kafkaSecurity, error) {
+	k := &a.config.Kafka
+	security, err := renewal.New(func() (*tls.Config, error) { return k.TLS.Client("kafka.tls") }, k.TLS.Files(), a.reportRenewal("kafka.tls"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	password, err := k.SASL.Secret()
+	login, err := renewal.New(func() (sasl.Mechanism, error) { return loginOf(&k.SASL) }, []string{k.SASL.PasswordFile}, a.reportRenewal("kafka.sasl.password_file"))
+	return &kafkaSecurity{security, login}, err
+}
+
+// loginOf is nil for none.
+func loginOf(s *config.SASL) (mechanism sasl.Mechanism, err error) {
+	password, err := s.Secret()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var mechanism sasl.Mechanism
-	switch k.SASL.Mechanism {
+	switch s.Mechanism {
 	case "plain":
-		mechanism = plain.Mechanism{Username: k.SASL.Username, Password: password}
+		mechanism = plain.Mechanism{Username: s.Username, Password: password}
 	case "scram-sha-256":
-		mechanism, err = scram.Mechanism(scram.SHA256, k.SASL.Username, password)
+		mechanism, err = scram.Mechanism(scram.SHA256, s.Username, password)
 	case "scram-sha-512":
-		mechanism, err = scram.Mechanism(scram.SHA512, k.SASL.Username, password)
+		mechanism, err = scram.Mechanism(scram.SHA512, s.Username, password)
 	}
 	if err != nil {
 		err = fmt.Errorf("kafka.sasl: %w", err)
 	}
-	return security, mechanism, err
+	return mechanism, err
+}
+
+func (s *kafkaSecurity) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: kafkaTimeout}
+	if c := s.tls.Get(); c != nil {
+		return (&tls.Dialer{NetDialer: plain, Config: c}).DialContext(ctx, network, address)
+	}
+	return plain.DialContext(ctx, network, address)
+}
+
+// mechanism is nil for no login.
+func (s *kafkaSecurity) mechanism() sasl.Mechanism {
+	if s.login.Get() == nil {
+		return nil
+	}
+	return currentLogin{s.login}
+}
+
+// currentLogin logs in as the configuration says at the moment.
+type currentLogin struct{ *renewal.Value[sasl.Mechanism] }
+
+func (l currentLogin) Name() string { return l.Get().Name() }
+
+func (l currentLogin) Start(ctx context.Context) (sasl.StateMachine, []byte, error) {
+	return l.Get().Start(ctx)
 }
 
 // dialer and transport are the two ways in which kafka-go connects.
 func (k cluster) dialer() (*kafka.Dialer, error) {
-	security, mechanism, err := k.security()
-	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DualStack: true, TLS: security, SASLMechanism: mechanism}, err
+	s, err := k.security()
+	if err != nil {
+		return nil, err
+	}
+	return &kafka.Dialer{ClientID: "referral", Timeout: kafkaTimeout, DialFunc: s.dial, SASLMechanism: s.mechanism()}, nil
 }
 
 func (k cluster) transport() (*kafka.Transport, error) {
-	security, mechanism, err := k.security()
-	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, TLS: security, SASL: mechanism}, err
+	s, err := k.security()
+	if err != nil {
+		return nil, err
+	}
+	return &kafka.Transport{ClientID: "referral", DialTimeout: kafkaTimeout, Dial: s.dial, SASL: s.mechanism()}, nil
 }
 
 // client is for requests to the cluster. The function closes its connections.
 func (k cluster) client() (*kafka.Client, func(), error) {
 	transport, err := k.transport()
-	return &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}, transport.CloseIdleConnections, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return &kafka.Client{Addr: kafka.TCP(k.Brokers...), Timeout: kafkaTimeout, Transport: transport}, transport.CloseIdleConnections, nil
 }
 
 // ping is nil when a broker answers.
@@ -85,7 +137,7 @@ func (k cluster) ping(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		failed = errors.Join(failed, fmt.Errorf("asking broker %s: %w", broker, err))
+		failed = errors.Join(failed, fmt.Errorf("asking broker %s: %w", broker, advice.OfKafka(err)))
 	}
 	return failed
 }
@@ -125,7 +177,7 @@ func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []
 func (k cluster) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {
 	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("asking %s for its topics: %w", strings.Join(k.Brokers, ", "), err)
+		return nil, fmt.Errorf("asking %s for its topics: %w", strings.Join(k.Brokers, ", "), advice.OfKafka(err))
 	}
 	var missing []string
 	for _, name := range k.Topics.Names() {

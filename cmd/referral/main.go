@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // an image may hold no certificate authorities
 
+	"referral/cmd/referral/advice"
 	"referral/cmd/referral/report"
 	"referral/store"
 )
@@ -80,6 +81,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil {
 		return exitOK
 	}
+	err = advice.OfDatabase(err)
 	fmt.Fprintln(p.err, "referral: "+strings.ReplaceAll(err.Error(), "\n", " "))
 	if negative := negativeResult(""); errors.As(err, &negative) {
 		return exitNegative

@@ -20,11 +20,20 @@ func newMigrate(p process) *cobra.Command {
 				return err
 			}
 			defer a.close()
-			version, err := a.store.Migrate(cmd.Context(), store.Roles{Service: a.config.Database.Role, Reporting: a.config.Database.ReportingRole})
+			d := &a.config.Database
+			roles := store.Roles{Service: d.Role, Reader: d.ReaderRole, Reporting: d.ReportingRole}
+			version, err := a.store.Migrate(cmd.Context(), roles)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(p.out, "schema version %d\n", version)
+			excess, err := a.store.ExcessRights(cmd.Context(), roles)
+			if err != nil {
+				return err
+			}
+			for _, e := range excess {
+				fmt.Fprintln(p.err, e)
+			}
 			created, absent, err := a.kafka().ensureTopics(cmd.Context(), a.config.Invitations.UsesTopic())
 			if len(created) > 0 && err == nil {
 				fmt.Fprintf(p.out, "topics created: %s\n", strings.Join(created, ", "))

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 
 	"referral/cmd/referral/config"
 	"referral/internal/recovering"
+	"referral/internal/renewal"
 	"referral/models"
 	"referral/notify"
 	notifykafka "referral/notify/kafka"
@@ -76,17 +78,18 @@ func (a *app) sender(via string) (notify.Sender, error) {
 
 func (a *app) smtpSender() (notify.Sender, error) {
 	s := &a.config.Invitations.Email.SMTP
-	password, err := s.Secret()
+	password, err := renewal.New(s.Secret, []string{s.PasswordFile}, a.reportRenewal("invitations.email.smtp.password_file"))
 	if err != nil {
 		return nil, err
 	}
-	security, err := s.Client()
+	security, err := renewal.New(s.Client, []string{s.CAFile}, a.reportRenewal("invitations.email.smtp.ca_file"))
 	if err != nil {
 		return nil, err
 	}
 	sender, err := smtp.New(smtp.Options{
-		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security), Username: s.Username, Password: password,
-		From: s.From, FromName: s.FromName, HELO: s.HELO, TLS: security, Timeout: s.Timeout, Now: a.now,
+		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security), Username: s.Username, Password: password.Get(),
+		From: s.From, FromName: s.FromName, HELO: s.HELO, TLS: security.Get(), Timeout: s.Timeout, Now: a.now,
+		Renew: func(o *smtp.Options) { o.Password, o.TLS = password.Get(), security.Get() },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("invitations.email.smtp: %w", err)
@@ -96,11 +99,12 @@ func (a *app) smtpSender() (notify.Sender, error) {
 
 func (a *app) smppSender() (notify.Sender, error) {
 	s := &a.config.Invitations.SMS.SMPP
-	password, err := s.Secret()
+	password, err := renewal.New(s.Secret, []string{s.PasswordFile}, a.reportRenewal("invitations.sms.smpp.password_file"))
 	if err != nil {
 		return nil, err
 	}
-	security, err := s.TLS.Client("invitations.sms.smpp.tls")
+	const tlsPath = "invitations.sms.smpp.tls"
+	security, err := renewal.New(func() (*tls.Config, error) { return s.TLS.Client(tlsPath) }, s.TLS.Files(), a.reportRenewal(tlsPath))
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +113,10 @@ func (a *app) smppSender() (notify.Sender, error) {
 		return nil, err
 	}
 	client, err := smpp.New(smpp.Options{
-		Address: s.Address, TLS: security, SystemID: s.SystemID, Password: password, SystemType: s.SystemType, ServiceType: s.ServiceType,
+		Address: s.Address, TLS: security.Get(), SystemID: s.SystemID, Password: password.Get(), SystemType: s.SystemType, ServiceType: s.ServiceType,
 		Source: smpp.Address{TON: byte(s.SourceTON), NPI: byte(s.SourceNPI), Text: s.Source}, IDs: smpp.IDs(s.ReceiptIDs),
 		Window: s.Window, Timeout: s.Timeout, Log: a.log, Guard: guard,
+		Renew: func(o *smpp.Options) { o.Password, o.TLS = password.Get(), security.Get() },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("invitations.sms.smpp: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"referral/cmd/referral/config"
 	"referral/internal/sleep"
 	"referral/models"
+	"referral/store"
 )
 
 // looking is the commands that only look, each as it is used, and everything else
@@ -83,7 +85,8 @@ func TestEveryCommandSaysWhetherItWrites(t *testing.T) {
 }
 
 // A command that looks changes nothing: no row, no sequence, no topic. Neither
-// does it with terms that are not in force, nor before any are.
+// does it with terms that are not in force, nor before any are. The role that may only
+// read gets the same answers.
 func TestLookingWritesNothing(t *testing.T) {
 	w := spring(t)
 	topics := w.onTopics()
@@ -93,6 +96,7 @@ func TestLookingWritesNothing(t *testing.T) {
 		Err:     &models.InputError{Reason: models.BadUnreadable, Detail: "not JSON"},
 	})
 	foreign := otherTerms(t, func(c *config.Terms) { c.Invitee.Percent = 90 })
+	owner, reader := w.dsn, w.reader()
 	for _, path := range slices.Sorted(maps.Keys(looking)) {
 		for _, use := range looking[path].uses {
 			for i, arg := range use {
@@ -104,6 +108,11 @@ func TestLookingWritesNothing(t *testing.T) {
 			for what, args := range map[string][]string{"as it is": use, "with other terms": append([]string{"--config", foreign}, use...)} {
 				before := w.dump() + topics()
 				a := w.asks(args...)
+				w.dsn = reader
+				if as := w.asks(args...); as.status != a.status || strings.Contains(as.err, "permission denied") || strings.Contains(as.err, "lacks rights") {
+					t.Errorf("%v %s: the reader gets status %d and %s, the owner %d and %s", use, what, as.status, as.err, a.status, a.err)
+				}
+				w.dsn = owner
 				if after := w.dump() + topics(); after != before {
 					t.Errorf("%v %s has written:\n%s", use, what, difference(before, after))
 				}
@@ -151,6 +160,29 @@ func TestAReadOnlySessionCannotWrite(t *testing.T) {
 }
 
 // dump is every row of every table and where every sequence stands.
+// reader is the connection string of the role that may only read.
+func (w *town) reader() string {
+	w.Helper()
+	role := w.name() + "_reader"
+	if _, err := w.store.Migrate(w.Context(), store.Roles{Reader: role}); err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() {
+		if _, err := w.db.Exec("DROP OWNED BY " + role + "; DROP ROLE " + role); err != nil {
+			w.Error(err)
+		}
+	})
+	if _, err := w.db.Exec("ALTER ROLE " + role + " PASSWORD 'geheim'"); err != nil {
+		w.Fatal(err)
+	}
+	u, err := url.Parse(w.dsn)
+	if err != nil {
+		w.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "geheim")
+	return u.String()
+}
+
 func (w *town) dump() string {
 	w.Helper()
 	var tables, out []string

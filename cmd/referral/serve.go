@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"referral/cmd/referral/advice"
 	"referral/consumer"
 	"referral/internal/sleep"
 	"referral/notify"
@@ -170,7 +171,7 @@ func (a *app) serveHTTP(ctx context.Context, s *service, only []string) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return web.Serve(ctx, a.config.HTTP.Admin, handler) })
+	group.Go(func() error { return a.serveAdmin(ctx, handler) })
 	group.Go(func() error { s.gauges.Follow(ctx, statsInterval); return nil })
 	group.Go(func() error { return a.servePortal(ctx) })
 	group.Go(func() error { return a.serveFinance(ctx) })
@@ -299,7 +300,7 @@ func (a *app) awaitReady(ctx context.Context) error {
 			return err
 		}
 		waited = true
-		a.log.ErrorContext(ctx, "the database is not ready; trying again", "error", err)
+		a.log.ErrorContext(ctx, "the database is not ready; trying again", "error", advice.OfDatabase(err))
 		if !sleep.Next(ctx, waits) {
 			return ctx.Err()
 		}
@@ -340,7 +341,7 @@ func (a *app) checks(s *service, only []string) map[string]func(context.Context)
 // needs, which may change when another server takes its place.
 func (a *app) databaseReady(ctx context.Context) error {
 	if err := a.store.Ping(ctx); err != nil {
-		return err
+		return advice.OfDatabase(err)
 	}
 	if err := a.notReady.Load(); err != nil && errors.Is(*err, store.ErrUnfit) {
 		return *err

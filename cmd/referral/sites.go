@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"slices"
@@ -11,7 +11,9 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"referral/cmd/referral/config"
 	"referral/contact"
+	"referral/internal/renewal"
 	"referral/models"
 	"referral/store"
 	"referral/web"
@@ -26,7 +28,7 @@ import (
 
 // servePortal serves the personal account until ctx is done.
 func (a *app) servePortal(ctx context.Context) error {
-	return serveSite(ctx, "http.cabinet", a.config.HTTP.Cabinet, func(addr string) (*auth.Authenticator, http.Handler, error) {
+	return a.serveSite(ctx, "http.cabinet", a.config.HTTP.Cabinet, &a.config.HTTP.CabinetTLS, func(addr string) (*auth.Authenticator, http.Handler, error) {
 		authenticator, _, handler, err := a.portal(a.config.Cabinet.Public(addr))
 		return authenticator, handler, err
 	})
@@ -34,10 +36,16 @@ func (a *app) servePortal(ctx context.Context) error {
 
 // serveSite listens on the address of a setting and serves what build returns for it,
 // until ctx is done.
-func serveSite(ctx context.Context, setting, address string, build func(addr string) (*auth.Authenticator, http.Handler, error)) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+func (a *app) serveSite(
+	ctx context.Context, setting, address string, certificate *config.ServerTLS, build func(addr string) (*auth.Authenticator, http.Handler, error),
+) error {
+	security, err := a.serverTLS(setting+"_tls", certificate)
 	if err != nil {
-		return fmt.Errorf("listening on %s (%s; does another process use it?): %w", address, setting, err)
+		return err
+	}
+	listener, err := web.Listen(ctx, setting, address)
+	if err != nil {
+		return err
 	}
 	authenticator, handler, err := build(listener.Addr().String())
 	if err != nil {
@@ -46,8 +54,45 @@ func serveSite(ctx context.Context, setting, address string, build func(addr str
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return authenticator.Run(ctx) })
-	group.Go(func() error { return web.ServeOn(ctx, listener, handler) })
+	group.Go(func() error { return web.ServeOn(ctx, listener, security, a.log, handler) })
 	return group.Wait()
+}
+
+// serverTLS has connections secured with the certificate of the section at a path, as it
+// is when they are made; nil when the section is empty.
+func (a *app) serverTLS(path string, t *config.ServerTLS) (*tls.Config, error) {
+	if t.CertFile == "" {
+		return nil, nil
+	}
+	current, err := renewal.New(func() (*tls.Certificate, error) { return t.Certificate(path) }, []string{t.CertFile, t.KeyFile}, a.reportRenewal(path+".cert_file"))
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
+	}, nil
+}
+
+// serveAdmin serves metrics and health until ctx is done.
+func (a *app) serveAdmin(ctx context.Context, handler http.Handler) error {
+	h := &a.config.HTTP
+	security, err := a.serverTLS("http.admin_tls", &h.AdminTLS)
+	if err != nil {
+		return err
+	}
+	listener, err := web.Listen(ctx, "http.admin", h.Admin)
+	if err != nil {
+		return err
+	}
+	own, err := net.InterfaceAddrs()
+	if err == nil {
+		err = h.CheckAdmin(listener.Addr().(*net.TCPAddr).IP, own)
+	}
+	if err != nil {
+		_ = listener.Close() // no connection was accepted yet
+		return err
+	}
+	return web.ServeOn(ctx, listener, security, a.log, handler)
 }
 
 // portal is the personal account at a public URL: the authenticator, the routes but
@@ -94,14 +139,21 @@ func (a *app) portalService(public string) (portal.Service, error) {
 
 func (a *app) authenticator(public string, site *portalpages.Pages) (*auth.Authenticator, error) {
 	c := &a.config.Cabinet
-	signIn, err := c.SignIn.Auth()
+	signIn, secret, err := a.signIn("cabinet.sign_in.client_secret_file", c.SignIn.ClientSecretFile, c.SignIn.Auth)
 	if err != nil {
 		return nil, err
 	}
 	return auth.New(auth.Options{
-		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, ClientSecret: secret, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: a.store, Page: site.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
+}
+
+// signIn reads the section of a sign-in. secret is the client secret at the moment, from
+// the file that a setting names.
+func (a *app) signIn(setting, file string, read func() (auth.SignIn, error)) (signIn auth.SignIn, secret func() string, err error) {
+	current, err := renewal.New(read, []string{file}, a.reportRenewal(setting))
+	return current.Get(), func() string { return current.Get().ClientSecret }, err
 }
 
 // serveFinance serves the staff pages until ctx is done, if their sign-in is
@@ -110,7 +162,7 @@ func (a *app) serveFinance(ctx context.Context) error {
 	if a.config.Finance.SignIn.Issuer == "" {
 		return nil
 	}
-	return serveSite(ctx, "http.finance", a.config.HTTP.Finance, a.finance)
+	return a.serveSite(ctx, "http.finance", a.config.HTTP.Finance, &a.config.HTTP.FinanceTLS, a.finance)
 }
 
 // finance returns the staff pages: the authenticator and the handler of its routes.
@@ -131,12 +183,12 @@ func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	signIn, err := c.SignIn.Auth()
+	signIn, secret, err := a.signIn("finance.sign_in.client_secret_file", c.SignIn.ClientSecretFile, c.SignIn.Auth)
 	if err != nil {
 		return nil, nil, err
 	}
 	authenticator, err := auth.New(auth.Options{
-		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, ClientSecret: secret, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: store.StaffSessions{Store: a.store}, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 	if err != nil {

@@ -121,14 +121,24 @@ func (c *Client) backoff() retry.Backoff {
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	if c.options.TLS == nil {
+	security := c.current().TLS
+	if security == nil {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", c.options.Address)
 	}
-	return (&tls.Dialer{Config: c.options.TLS}).DialContext(ctx, "tcp", c.options.Address)
+	return (&tls.Dialer{Config: security}).DialContext(ctx, "tcp", c.options.Address)
+}
+
+// current is the options with the secrets of the moment.
+func (c *Client) current() *Options {
+	o := c.options
+	if o.Renew != nil {
+		o.Renew(&o)
+	}
+	return &o
 }
 
 func (c *Client) bind(ctx context.Context, s *session) error {
-	p, err := s.request(ctx, bindTransceiver, bindBody(&c.options))
+	p, err := s.request(ctx, bindTransceiver, bindBody(c.current()))
 	if err != nil {
 		return fmt.Errorf("binding: %w", err)
 	}

@@ -275,11 +275,22 @@ func TestTLS(t *testing.T) {
 		t.Errorf("got %q, %v", ids, err)
 	}
 	binds := p.count(bindTransceiver)
-	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	c := running(t, o, newReceipts())
-	until(t, "it says why", func() bool { return strings.Contains(c.Ready().Error(), "unknown authority") })
+	for says, security := range map[string]*tls.Config{
+		"unknown authority": {MinVersion: tls.VersionTLS12},
+		"not smsc.example":  {MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: "smsc.example"},
+		"has expired":       {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return server.Certificate().NotAfter.Add(time.Hour) }},
+	} {
+		o.TLS = security
+		c := running(t, o, newReceipts())
+		until(t, "it says "+says, func() bool { return strings.Contains(c.Ready().Error(), says) })
+	}
 	if p.count(bindTransceiver) != binds {
 		t.Error("a password was sent to an untrusted server")
+	}
+	// An authority that is replaced is used by the next connection.
+	o.TLS, o.Renew = nil, func(o *Options) { o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} }
+	if ids, err := send(t, client(t, o, newReceipts()), "x"); err != nil || len(ids) != 1 {
+		t.Errorf("got %q, %v", ids, err)
 	}
 }
 

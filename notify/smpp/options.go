@@ -21,7 +21,8 @@ type Options struct {
 	SystemType  string
 	ServiceType string
 	Source      Address
-	IDs         IDs // IDsAlike
+	IDs         IDs            // IDsAlike
+	Renew       func(*Options) // brings Password and TLS up to date for a connection; may be nil
 	Log         *slog.Logger
 	Guard       *recovering.Guard // of the handling of what the SMSC sends
 

@@ -40,6 +40,7 @@ type Options struct {
 	TLS      *tls.Config   // nil: the system's authorities and the server's name
 	Timeout  time.Duration // of connecting, and of each step; 30 s
 	Now      func() time.Time
+	Renew    func(*Options) // brings Password and TLS up to date for a message; may be nil
 }
 
 // Sender sends e-mails, each on a connection of its own.
@@ -86,6 +87,10 @@ func (s *Sender) Send(ctx context.Context, m *models.InvitationMessage) ([]strin
 	msg, err := s.compose(m)
 	if err != nil {
 		return nil, err
+	}
+	if s.o.Renew != nil {
+		s = &Sender{o: s.o, from: s.from}
+		s.o.Renew(&s.o)
 	}
 	var raw net.Conn
 	client, err := s.client(ctx, &raw)

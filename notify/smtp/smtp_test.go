@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"mime"
@@ -203,9 +204,12 @@ func TestUnreachable(t *testing.T) {
 		"a wrong password":     func(_ *server, o *Options) { o.Password = "wrong" },
 		"an unknown authority": func(_ *server, o *Options) { o.TLS = nil },
 		"another name":         func(_ *server, o *Options) { o.Host = "127.0.0.1" },
-		"no STARTTLS":          func(s *server, _ *Options) { s.TLSConfig = nil },
-		"no login":             func(s *server, _ *Options) { s.logins = nil },
-		"a login we lack":      func(s *server, _ *Options) { s.logins = []string{"GSSAPI"} },
+		"an expired one": func(s *server, o *Options) {
+			o.TLS = &tls.Config{RootCAs: s.roots, Time: func() time.Time { return time.Now().Add(2 * time.Hour) }}
+		},
+		"no STARTTLS":     func(s *server, _ *Options) { s.TLSConfig = nil },
+		"no login":        func(s *server, _ *Options) { s.logins = nil },
+		"a login we lack": func(s *server, _ *Options) { s.logins = []string{"GSSAPI"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var o Options
@@ -218,6 +222,26 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("got %v, and the server %v", err, s.got())
 			}
 		})
+	}
+}
+
+// A password and an authority that are replaced are used from the next message on.
+func TestSecretsAreRenewed(t *testing.T) {
+	s := newServer(t)
+	good := s.options()
+	o, renewed := good, false
+	o.Password, o.TLS = "wrong", nil
+	o.Renew = func(o *Options) {
+		if renewed {
+			o.Password, o.TLS = good.Password, good.TLS
+		}
+	}
+	mail := sender(t, o)
+	ids, err := mail.Send(t.Context(), message("ok@example.com"))
+	is(t, ids, err, models.ErrTransportUnreachable)
+	renewed = true
+	if _, err := mail.Send(t.Context(), message("ok@example.com")); err != nil {
+		t.Error(err)
 	}
 }
 

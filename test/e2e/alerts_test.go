@@ -76,7 +76,7 @@ func newAlarms(t *testing.T) *alarms {
 	a.certify(365)
 	site := a.startProvider(t, "/referral", nil)
 	a.settings = []string{
-		"REFERRAL_DATABASE_DSN=" + a.database.DSN(), "REFERRAL_KAFKA_BROKERS=" + via.Addr(),
+		"REFERRAL_DATABASE_DSN=" + asRole(t, a.database.DSN(), serviceRole), "REFERRAL_KAFKA_BROKERS=" + via.Addr(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + broker.User(), "REFERRAL_KAFKA_SASL_PASSWORD=" + broker.Password(),
 		"REFERRAL_SCHEDULE_CATCH_UP=* * * * *", "REFERRAL_SCHEDULE_ANSWER_GRACE=0s",
 		"REFERRAL_HTTP_CABINET=" + site, "REFERRAL_CABINET_SIGN_IN_ISSUER=" + a.identity.Issuer(), "REFERRAL_CABINET_SIGN_IN_CLIENT_ID=" + fakeoidc.ClientID,

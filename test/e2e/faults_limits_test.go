@@ -31,7 +31,7 @@ func limitFaults() []fault {
 func (w *world) ownRole() string {
 	w.t.Helper()
 	role := "r_" + w.name
-	w.asAdmin("CREATE ROLE "+role+" LOGIN PASSWORD 'secret'", "ALTER ROLE "+role+" SET statement_timeout = '1ms'")
+	w.asAdmin("CREATE ROLE "+role+" LOGIN PASSWORD '"+role+"'", "ALTER ROLE "+role+" SET statement_timeout = '1ms'")
 	w.t.Cleanup(func() {
 		if _, err := w.db.Exec(context.Background(), "DROP OWNED BY "+role); err != nil {
 			w.t.Error(err)
@@ -42,13 +42,14 @@ func (w *world) ownRole() string {
 	return role
 }
 
+// asRole is a connection string with another role, whose password is its name.
 func asRole(t *testing.T, dsn, role string) string {
 	t.Helper()
 	at, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at.User = url.UserPassword(role, "secret")
+	at.User = url.UserPassword(role, role)
 	return at.String()
 }
 

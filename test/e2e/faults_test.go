@@ -190,7 +190,7 @@ type faultyRun struct {
 	killed     int      // nodes of the cluster so far, in turn
 	clock      string   // file that moves the clock of processes; empty for none
 	steps      []func() // of an upgrade, which are still to be taken
-	role       string   // of the programs that serve; empty for the superuser
+	role       string   // of the programs that serve
 }
 
 const twoMonths = 2
@@ -202,7 +202,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	if f.upgrade != nil {
 		w.use(f.upgrade.program)
 	}
-	role := ""
+	role := serviceRole
 	if f.limitedRole {
 		role = w.ownRole()
 	}
@@ -330,11 +330,8 @@ func (p *faultyRun) launchAs(name string, settings []string, args ...string) *se
 	if p.database != nil {
 		dsn = p.database.DSN()
 	}
-	if p.role != "" {
-		dsn = asRole(p.w.t, dsn, p.role)
-	}
 	s := p.w.launch(append([]string{
-		"REFERRAL_DATABASE_DSN=" + dsn + "&application_name=" + name, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
+		"REFERRAL_DATABASE_DSN=" + asRole(p.w.t, dsn, p.role) + "&application_name=" + name, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.node().User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.node().Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,

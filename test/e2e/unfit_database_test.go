@@ -97,7 +97,7 @@ func TestUnfitDatabaseIsReportedAtRuntime(t *testing.T) {
 	w := newWorld(t)
 	proxy := pgproxy.New(t, w.dsn())
 	proxy.SetUnavailable(true)
-	s := w.launch([]string{"REFERRAL_DATABASE_DSN=" + proxy.DSN()})
+	s := w.launch([]string{"REFERRAL_DATABASE_DSN=" + asRole(t, proxy.DSN(), serviceRole)})
 	s.answers("/readyz", http.StatusServiceUnavailable)
 	w.readOnly("on")
 	proxy.SetUnavailable(false)
@@ -139,9 +139,10 @@ func TestServiceBehindAPooler(t *testing.T) {
 			t.Errorf("%v: status %d, %v: %s", args, got, err, stderr.String())
 		}
 	}
-	w.variables = append(w.variables, "REFERRAL_DATABASE_DSN="+pgbouncer.Start(t, w.dsn(), pgbouncer.Session))
+	pooled := "REFERRAL_DATABASE_DSN=" + pgbouncer.Start(t, w.dsn(), pgbouncer.Session)
+	w.variables = append(w.variables, pooled)
 	w.must("migrate")
-	w.serve()
+	w.launch([]string{pooled}).ready() // the pooler knows one role
 	w.send(registration(885, "2026-01-10T09:00:00Z"), invoice(885, 1000))
 	w.drained()
 	w.must("run", "2026-03")

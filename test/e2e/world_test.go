@@ -66,10 +66,11 @@ func newWorldOn(t *testing.T, on servers, overrides ...string) *world {
 	t.Helper()
 	w := &world{t: t, servers: on, name: "e2e_" + random(t), config: ourConfig(), binary: environment.program, topics: map[string]string{}, taps: map[string]*topicReader{}, codes: map[int64]string{}}
 	dsn := w.createDatabase()
+	w.asAdmin(fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s LOGIN PASSWORD '%[1]s'; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, serviceRole))
 	w.connect(dsn)
 	w.variables = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + t.TempDir(),
-		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_DATABASE_MAX_CONNECTIONS=6",
+		"REFERRAL_DATABASE_DSN=" + dsn, "REFERRAL_DATABASE_MAX_CONNECTIONS=6", "REFERRAL_DATABASE_ROLE=" + serviceRole,
 		"REFERRAL_KAFKA_BROKERS=" + on.broker, "REFERRAL_KAFKA_GROUP=" + w.name,
 		"REFERRAL_KAFKA_CREATE_TOPICS=true", fmt.Sprintf("REFERRAL_KAFKA_PARTITIONS=%d", partitions),
 		"REFERRAL_PUBLISHER_POLL=50ms",
@@ -124,6 +125,9 @@ func (w *world) createDatabase() string {
 	at.Path = "/" + w.name
 	return at.String()
 }
+
+// serviceRole is the role that `referral serve` runs as, in the databases of all worlds.
+const serviceRole = "referral_e2e_service"
 
 // asAdmin executes statements from outside of the world's database.
 func (w *world) asAdmin(statements ...string) {

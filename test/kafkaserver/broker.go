@@ -17,12 +17,14 @@ import (
 	"strings"
 	"syscall"
 	"text/template"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"referral/internal/subprocess"
 	"referral/internal/toolcache"
+	"referral/test/pki"
 	"referral/test/toolchain"
 )
 
@@ -56,9 +58,10 @@ type Broker struct {
 	cluster   *cluster
 	id        int // from 1
 	addresses addresses
+	authority []byte
 }
 
-type addresses struct{ Plain, SASL, Controller string }
+type addresses struct{ Plain, SASL, TLS, Controller string }
 
 // cluster is what all nodes know.
 type cluster struct {
@@ -99,7 +102,7 @@ func start(ctx context.Context, o Options, nodes int) ([]*Broker, error) {
 	brokers := make([]*Broker, nodes)
 	for i := range brokers {
 		at := &c.nodes[i]
-		for _, address := range []*string{&at.Plain, &at.SASL, &at.Controller} {
+		for _, address := range []*string{&at.Plain, &at.SASL, &at.TLS, &at.Controller} {
 			if *address, err = subprocess.FreeAddress(); err != nil {
 				return nil, err
 			}
@@ -140,7 +143,7 @@ func loggingIn(dir string) string { return filepath.Join(dir, "log4j2.properties
 // prepare writes the configuration, and gives the data directory its identity and
 // its user.
 func (b *Broker) prepare(ctx context.Context, dir string) error {
-	if err := errors.Join(b.configure(dir), os.WriteFile(loggingIn(dir), logging, 0o644)); err != nil {
+	if err := errors.Join(b.certify(dir), b.configure(dir), os.WriteFile(loggingIn(dir), logging, 0o644)); err != nil {
 		return fmt.Errorf("write the broker's configuration: %w", err)
 	}
 	args := append(quick("128m"), "kafka.tools.StorageTool", "format",
@@ -152,6 +155,22 @@ func (b *Broker) prepare(ctx context.Context, dir string) error {
 		return fmt.Errorf("format the data directory: %w\n%s", err, out)
 	}
 	return nil
+}
+
+func keyStoreIn(dir string) string { return filepath.Join(dir, "keystore.pem") }
+
+// certify makes an authority, and a certificate for this machine that it has signed.
+func (b *Broker) certify(dir string) error {
+	authority, err := pki.New()
+	if err != nil {
+		return err
+	}
+	certificate, key, err := authority.Issue(time.Now().Add(24*time.Hour), "127.0.0.1", "localhost")
+	if err != nil {
+		return err
+	}
+	b.authority = authority.PEM()
+	return os.WriteFile(keyStoreIn(dir), append(key, certificate...), 0o600)
 }
 
 func (b *Broker) configure(dir string) (err error) {
@@ -168,9 +187,10 @@ func (b *Broker) configure(dir string) (err error) {
 		addresses
 		ID, Replicas, InSync    int
 		Voters, LogDir, SASLVia string
+		KeyStore                string
 	}{
 		b.addresses, b.id, len(b.cluster.nodes), b.cluster.inSync(),
-		b.cluster.voters(), filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL),
+		b.cluster.voters(), filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL), keyStoreIn(dir),
 	})
 }
 
@@ -210,6 +230,13 @@ func (b *Broker) Addr() string { return b.addresses.Plain }
 // SASLAddr is where clients reach the broker with User and Password, by
 // SCRAM-SHA-256 or SCRAM-SHA-512.
 func (b *Broker) SASLAddr() string { return b.addresses.SASL }
+
+// TLSAddr is SASLAddr over TLS, by a certificate for 127.0.0.1 and localhost that
+// Authority has signed.
+func (b *Broker) TLSAddr() string { return b.addresses.TLS }
+
+// Authority is the authority's certificate, in PEM.
+func (b *Broker) Authority() []byte { return b.authority }
 
 // User is the name for SASLAddr.
 func (b *Broker) User() string { return user }

@@ -131,7 +131,8 @@ func (e *environment) kafka(ctx context.Context, o options, log io.Writer) error
 		return err
 	}
 	e.add(broker.Stop, "REFERRAL_TEST_KAFKA="+broker.Addr(), "REFERRAL_TEST_KAFKA_SASL="+broker.SASLAddr(),
-		"REFERRAL_TEST_KAFKA_USER="+broker.User(), "REFERRAL_TEST_KAFKA_PASSWORD="+broker.Password())
+		"REFERRAL_TEST_KAFKA_USER="+broker.User(), "REFERRAL_TEST_KAFKA_PASSWORD="+broker.Password(),
+		"REFERRAL_TEST_KAFKA_TLS="+broker.TLSAddr(), "REFERRAL_TEST_KAFKA_AUTHORITY="+string(broker.Authority()))
 	return nil
 }
 

@@ -49,10 +49,12 @@ type Options struct {
 	// loopback host.
 	PublicURL string
 	// SignIn without an Issuer: every route that needs a principal answers 503.
-	SignIn   SignIn
-	Idle     time.Duration // a session ends after this long without a request
-	Lifetime time.Duration // and after this long in any case
-	Sessions Sessions
+	SignIn SignIn
+	// ClientSecret is the client secret at the moment; nil when SignIn has it for good.
+	ClientSecret func() string
+	Idle         time.Duration // a session ends after this long without a request
+	Lifetime     time.Duration // and after this long in any case
+	Sessions     Sessions
 	// Page writes an error page in the layout of the site; Link is an absolute path.
 	Page       func(w http.ResponseWriter, r *http.Request, p middleware.ErrorPage)
 	Now        func() time.Time

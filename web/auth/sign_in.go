@@ -107,7 +107,11 @@ func (a *Authenticator) exchange(ctx context.Context, p *provider, code, verifie
 	default:
 		return "", errTooManySignIns
 	}
-	got, err := p.oauth.Exchange(oidc.ClientContext(ctx, a.client), code, oauth2.VerifierOption(verifier))
+	client := p.oauth
+	if a.options.ClientSecret != nil {
+		client.ClientSecret = a.options.ClientSecret()
+	}
+	got, err := client.Exchange(oidc.ClientContext(ctx, a.client), code, oauth2.VerifierOption(verifier))
 	// The error of the library quotes the answer of the provider.
 	if no := (*oauth2.RetrieveError)(nil); errors.As(err, &no) {
 		return "", fmt.Errorf("the provider refused the code: %s", shortCode(no.ErrorCode))

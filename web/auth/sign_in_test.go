@@ -2,9 +2,13 @@ package auth_test
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"referral/internal/demo/fakeoidc"
@@ -73,6 +77,36 @@ func TestSignIn(t *testing.T) {
 }
 
 // Every sign-in creates a new token and invalidates the one that the browser had.
+// A client secret that is replaced is used by the next sign-in.
+func TestClientSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	var current atomic.Value
+	r := authtest.New(t, authtest.Options{Change: func(o *auth.Options) {
+		current.Store("of last year")
+		o.ClientSecret = func() string { return current.Load().(string) }
+	}})
+	if got := r.SignIn(r.Browser(), 885, ""); got.Status < http.StatusBadRequest {
+		t.Errorf("signed in with a wrong secret: %+v", got)
+	}
+	current.Store(r.Provider.ClientSecret())
+	r.SignedIn(885)
+}
+
+// Nothing is told to a provider whose certificate nobody vouches for.
+func TestProviderWithAnUnknownAuthority(t *testing.T) {
+	t.Parallel()
+	asked := false
+	provider := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	provider.Config.ErrorLog = log.New(io.Discard, "", 0)
+	provider.StartTLS()
+	t.Cleanup(provider.Close)
+	r := authtest.New(t, authtest.Options{Change: func(o *auth.Options) { o.SignIn.Issuer = provider.URL }})
+	err := r.Auth.Connect(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "unknown authority") || asked {
+		t.Errorf("got %v, asked: %t", err, asked)
+	}
+}
+
 func TestNewTokenAtEverySignIn(t *testing.T) {
 	memory := authtest.NewMemory()
 	r := rig(t, authtest.Options{Sessions: memory})

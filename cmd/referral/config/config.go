@@ -109,6 +109,13 @@ func (c *Config) validate(where origins) error {
 	found.inRange("settle.workers", c.Settle.Workers, 1, 64)
 	found.inRange("settle.chunk_accounts", c.Settle.ChunkAccounts, 1, 20_000)
 	found.lasts("publisher.poll", c.Publisher.Poll, 10*time.Millisecond, time.Hour)
+	for _, site := range []struct{ name, url, file string }{
+		{"cabinet", c.Cabinet.PublicURL, c.HTTP.CabinetTLS.CertFile}, {"finance", c.Finance.PublicURL, c.HTTP.FinanceTLS.CertFile},
+	} {
+		if site.file != "" && site.url == "" {
+			found.add(site.name+".public_url", "needed with http.%s_tls: a certificate is for the name that browsers use; write for example https://%[1]s.example.ru", site.name)
+		}
+	}
 	if c.Finance.SignIn.Issuer != "" && c.Finance.PublicURL == "" {
 		if err := auth.CheckPublicURL(c.Finance.Public(c.HTTP.Finance)); err != nil {
 			found.add("finance.public_url", "needed for signing in, because http.finance is not a loopback address; write for example https://referral.example.ru")

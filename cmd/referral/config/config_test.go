@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -351,6 +352,7 @@ func TestValidation(t *testing.T) {
 		{"database: {schema: pg_brand}", `database.schema: "pg_brand" is not the name of a schema`},
 		{"database: {dsn: \"postgres://u:geheim@h:port/d\"}", "database.dsn: it cannot be read"},
 		{"database: {role: Robert'; drop}", "database.role:"},
+		{"database: {role: referral, reader_role: referral}", "database.reader_role: \"referral\" is the role of database.role too"},
 		{"database: {statement_timeout: 1ms}", "database.statement_timeout: 1ms must be 1s to 24h0m0s"},
 		{"http: {admin: \"9090\"}", `http.admin: "9090" is not host:port`},
 		{"http: {admin: \"h:http\"}", `http.admin: "h:http" has no port`},
@@ -472,6 +474,54 @@ func TestAnchorsSpareRepetition(t *testing.T) {
 	}
 	if len(rules.Versions) != 2 || !slices.Equal(rules.Versions[0].Ladder, rules.Versions[1].Ladder) {
 		t.Errorf("got %+v", rules.Versions)
+	}
+}
+
+func TestPasswordsOfExamplesAreRefused(t *testing.T) {
+	for yaml, setting := range map[string]string{
+		"database: {dsn: \"postgres://u:changeme@h/d\"}":                                                                                     "database.dsn",
+		"database: {dsn: \"host=h user=u password=Secret\"}":                                                                                 "database.dsn",
+		"kafka: {sasl: {mechanism: plain, username: u, password: xxxxx}}":                                                                    "kafka.sasl.password",
+		"invitations: {email: {smtp: {username: u, password: password}}}":                                                                    "invitations.email.smtp.password",
+		"cabinet: {sign_in: {issuer: \"https://id.example.ru\", client_id: c, client_secret: secret}, public_url: \"https://a.example.ru\"}": "cabinet.sign_in.client_secret",
+	} {
+		_, err := Load(fileOf(t, yaml), true, nil)
+		wantError(t, err, setting, "the word of an example")
+	}
+	file := fileOf(t, "changeme\n")
+	_, err := (&SASL{PasswordFile: file}).Secret()
+	wantError(t, err, "kafka.sasl.password_file", file, "the word of an example")
+}
+
+func TestAdminAddressIsNotPublic(t *testing.T) {
+	for _, c := range []struct {
+		at      string
+		own     []string
+		allowed bool
+		public  string // what the error names
+	}{
+		{at: "127.0.0.1"}, {at: "::1"}, {at: "10.1.2.3"}, {at: "100.64.0.1"}, {at: "fd00::1"}, {at: "fe80::1"},
+		{at: "203.0.113.5", public: "203.0.113.5"}, {at: "2001:db8::1", public: "2001:db8::1"}, {at: "203.0.113.5", allowed: true},
+		{at: "0.0.0.0", own: []string{"127.0.0.1/8", "192.168.1.2/24"}},
+		{at: "::", own: []string{"127.0.0.1/8", "192.168.1.2/24", "203.0.113.5/24"}, public: "203.0.113.5"},
+		{at: "::", own: []string{"203.0.113.5/24"}, allowed: true},
+	} {
+		var own []net.Addr
+		for _, cidr := range c.own {
+			ip, network, err := net.ParseCIDR(cidr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own = append(own, &net.IPNet{IP: ip, Mask: network.Mask})
+		}
+		err := (&HTTP{Admin: "host:9090", AdminPublic: c.allowed}).CheckAdmin(net.ParseIP(c.at), own)
+		if c.public == "" {
+			if err != nil {
+				t.Errorf("%+v: %v", c, err)
+			}
+			continue
+		}
+		wantError(t, err, "http.admin: host:9090", c.public, "http.admin_public")
 	}
 }
 

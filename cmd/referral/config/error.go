@@ -100,6 +100,15 @@ func (f *findings) login(path, user string, password Secret, file string) {
 		f.add(path+".password", "a password is given but no user")
 	case user != "" && (password == "") == (file == ""):
 		f.add(path+".password", "give either %s.password or %s.password_file", path, path)
+	default:
+		f.secret(path+".password", password)
+	}
+}
+
+// secret refuses one that everybody knows.
+func (f *findings) secret(path string, secret Secret) {
+	if err := notSecret(string(secret)); err != nil {
+		f.add(path, "%v", err)
 	}
 }
 

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -73,6 +75,20 @@ func (d DSN) GoString() string { return `"` + d.String() + `"` }
 // MarshalText hides the passwords from JSON, YAML and slog.
 func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// placeholders are passwords of examples and of fresh installations: everybody knows them.
+var placeholders = []string{
+	hidden, "admin", "change-me", "change_me", "changeit", "changeme", "default", "demo", "example", "kafka", "pass", "passwd", "password",
+	"postgres", "qwerty", "referral", "replace-me", "secret", "test", "your-password",
+}
+
+// notSecret says what is wrong with a secret that everybody knows; nil for another one.
+func notSecret(secret string) error {
+	if slices.Contains(placeholders, strings.ToLower(secret)) {
+		return errors.New("it is the word of an example and not a secret: make one, for example with `openssl rand -base64 24`")
+	}
+	return nil
+}
+
 // readSecret is a secret from its setting, or from its file without the last line break.
 // path is the setting that names the file.
 func readSecret(path string, given Secret, file string) (string, error) {
@@ -86,6 +102,9 @@ func readSecret(path string, given Secret, file string) (string, error) {
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
 		return "", newError(path, fmt.Errorf("%s is empty", file))
+	}
+	if err := notSecret(secret); err != nil {
+		return "", newError(path, fmt.Errorf("%s: %w", file, err))
 	}
 	return secret, nil
 }

@@ -28,6 +28,7 @@ func checkSignIn(found *findings, path string, s auth.SignIn, secret Secret, fil
 	if (secret == "") == (file == "") {
 		found.add(path+".client_secret", "give either %[1]s.client_secret or %[1]s.client_secret_file", path)
 	}
+	found.secret(path+".client_secret", secret)
 	if err := s.Validate(); err != nil {
 		found.add(path, "%s", strings.TrimPrefix(err.Error(), "auth: "))
 	}

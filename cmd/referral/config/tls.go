@@ -30,10 +30,35 @@ func (t *TLS) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*section)(t))
 }
 
+// ServerTLS is the certificate of an address that is listened on; without one it
+// speaks plain HTTP.
+type ServerTLS struct {
+	CertFile string `yaml:"cert_file"` // PEM: the certificate, then those between it and the authority
+	KeyFile  string `yaml:"key_file"`
+}
+
+func (t *ServerTLS) validate(found *findings, path string) {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		found.add(path+".cert_file", "%s.cert_file and %[1]s.key_file go together: give both or neither", path)
+	}
+}
+
+// Certificate reads the files of the section at a path; an [*Error].
+func (t *ServerTLS) Certificate(path string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	return &pair, newError(path+".cert_file", err)
+}
+
+// Files are the files that the section names.
+func (t *TLS) Files() []string { return []string{t.CAFile, t.CertFile, t.KeyFile} }
+
 // Certificates are the files of certificates that the settings name, by setting.
 func (c *Config) Certificates() map[string]string {
 	smtp, smpp := &c.Invitations.Email.SMTP, &c.Invitations.SMS.SMPP.TLS
+	root, own, _ := c.Database.Certificates()
 	files := map[string]string{
+		"database.dsn.sslrootcert": root, "database.dsn.sslcert": own,
+		"http.cabinet_tls.cert_file": c.HTTP.CabinetTLS.CertFile, "http.finance_tls.cert_file": c.HTTP.FinanceTLS.CertFile, "http.admin_tls.cert_file": c.HTTP.AdminTLS.CertFile,
 		"kafka.tls.ca_file": c.Kafka.TLS.CAFile, "kafka.tls.cert_file": c.Kafka.TLS.CertFile, "invitations.email.smtp.ca_file": smtp.CAFile,
 		"invitations.sms.smpp.tls.ca_file": smpp.CAFile, "invitations.sms.smpp.tls.cert_file": smpp.CertFile,
 		"tracing.ca_file": c.Tracing.CAFile, "tracing.cert_file": c.Tracing.CertFile,
