@@ -35,8 +35,19 @@ deb: build ## build a Debian package of it
 BUILDAH ?= buildah
 
 image: build ## build a container image of it with buildah, as an OCI layout
-	@$(BUILDAH) bud --quiet --format oci --layers=false --timestamp $(SOURCE_DATE_EPOCH) --tag referral:$(VERSION) -f deploy/image/Containerfile $(dir $(PROGRAM))
-	@$(BUILDAH) push --quiet referral:$(VERSION) oci:$(DIST)/image:$(VERSION)
+	@$(BUILDAH) bud --quiet --format oci --layers=false --timestamp $(SOURCE_DATE_EPOCH) --tag localhost/referral:$(VERSION) -f deploy/image/Containerfile $(dir $(PROGRAM))
+	@$(BUILDAH) push --quiet localhost/referral:$(VERSION) oci:$(DIST)/image:$(VERSION)
+
+.PHONY: sbom vuln
+
+sbom: build ## list the modules in it as CycloneDX
+	@CGO_ENABLED=0 $(GO) tool -modfile=tools/sbom.mod cyclonedx-gomod bin -json -noserial -version $(VERSION) -output $(DIST)/referral_$(VERSION).cdx.json $(PROGRAM)
+
+# A URL, file:// too, of a vulnerability database in the format of Go's own.
+VULNDB ?= https://vuln.go.dev
+
+vuln: build ## look for known vulnerabilities of the modules in it
+	@CGO_ENABLED=0 $(GO) tool -modfile=tools/vuln.mod govulncheck -db $(VULNDB) -mode binary -scan module $(PROGRAM)
 
 # Without a terminal nobody can look at the demo or end it, so it runs through once.
 demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for more)

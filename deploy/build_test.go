@@ -90,6 +90,22 @@ func output(t *testing.T, name string, args ...string) string {
 	return stdout.String()
 }
 
+// asRoot is the command line of a program that needs to be root: where this user is not,
+// in a namespace in which it seems to be.
+func asRoot(args ...string) []string {
+	if os.Geteuid() == 0 {
+		return args
+	}
+	return append([]string{"unshare", "--map-root-user", "--mount"}, args...)
+}
+
+// canBeRoot tells whether this machine lets its users make such namespaces.
+func canBeRoot(t *testing.T) bool {
+	t.Helper()
+	command := asRoot("true")
+	return exec.CommandContext(t.Context(), command[0], command[1:]...).Run() == nil
+}
+
 // copied is the sources in another folder.
 func copied(t *testing.T) string {
 	t.Helper()
@@ -108,6 +124,8 @@ func copied(t *testing.T) string {
 			return nil
 		case entry.IsDir():
 			return os.Mkdir(filepath.Join(to, relative), 0o755)
+		case entry.Type()&os.ModeSymlink != 0:
+			return nil // the rules in the chart
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {

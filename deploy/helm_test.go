@@ -73,6 +73,21 @@ func kinds(objects []object) map[string]int {
 	return count
 }
 
+// The chart and the compose file are of the program's version.
+func TestVersionsAgree(t *testing.T) {
+	t.Parallel()
+	first, _, _ := strings.Cut(output(t, built(t), "version"), "\n")
+	version := strings.TrimPrefix(first, "referral ")
+	for file, line := range map[string]string{
+		"helm/referral/Chart.yaml": "\nversion: " + version + "\nappVersion: " + version + "\n",
+		"compose/compose.yaml":     "image: ${REFERRAL_IMAGE:-referral:" + version + "}\n",
+	} {
+		if !strings.Contains(string(read(t, file)), line) {
+			t.Errorf("%s is not of %s", file, first)
+		}
+	}
+}
+
 // The chart gives objects whose every field Kubernetes knows, and a configuration that
 // the program accepts, with its own values and with each file in ci.
 func TestTheChart(t *testing.T) {
@@ -128,7 +143,7 @@ func acceptsConfiguration(t *testing.T, text string) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, secret := range secretFile.FindAllStringSubmatch(text, -1) {
-		value := "secret"
+		value := "k3Yq9Zr2"
 		if secret[1] == "database-dsn" {
 			value = "postgres://referral@db.example/referral"
 		}

@@ -43,7 +43,8 @@ func image(t *testing.T) string {
 	}
 	// Go's cache is below the HOME that it is started with, so only buildah gets another.
 	made(t, root, "-o", "build", "image", "PROGRAM="+built(t), "DIST="+dist,
-		"BUILDAH=HOME="+home+" CONTAINERS_STORAGE_CONF="+filepath.Join(home, "storage.conf")+" BUILDAH_ISOLATION=chroot "+tool.Path("buildah"))
+		"BUILDAH=HOME="+home+" CONTAINERS_STORAGE_CONF="+filepath.Join(home, "storage.conf")+" BUILDAH_ISOLATION=chroot _CONTAINERS_USERNS_CONFIGURED=done "+
+			strings.Join(asRoot(tool.Path("buildah")), " "))
 	return filepath.Join(dist, "image")
 }
 
@@ -139,8 +140,8 @@ func unpack(t *testing.T, layer io.Reader, dir string) (names []string) {
 // root is the image's and cannot be written to, the user has no privileges.
 func contained(ctx context.Context, t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		// Another user can neither mount nor change the root, and is unprivileged already.
+	if !canBeRoot(t) {
+		// This user can neither mount nor change the root, and is unprivileged already.
 		cmd := exec.CommandContext(ctx, filepath.Join(dir, "usr/bin/referral"), args...)
 		cmd.Dir, cmd.Env = filepath.Join(dir, "etc/referral"), []string{}
 		return cmd
@@ -149,9 +150,14 @@ func contained(ctx context.Context, t *testing.T, dir string, args ...string) *e
 mount --make-rprivate /
 mount --bind "$0" "$0"
 mount -o remount,bind,ro "$0"
-exec chroot --userspec=65532:65532 --groups=65532 "$0" /usr/bin/referral "$@"`
-	cmd := exec.CommandContext(ctx, "unshare", append([]string{"--mount", "sh", "-c", script, dir}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+exec chroot $CHANGE "$0" /usr/bin/referral "$@"`
+	command, change := []string{"unshare", "--mount"}, "--userspec=65532:65532 --groups=65532"
+	if os.Geteuid() != 0 {
+		command, change = asRoot(), "" // root of the namespace alone
+	}
+	command = append(append(command, "sh", "-c", script, dir), args...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CHANGE=" + change}
 	return cmd
 }
 
@@ -159,6 +165,10 @@ exec chroot --userspec=65532:65532 --groups=65532 "$0" /usr/bin/referral "$@"`
 // works in a root that it cannot write to.
 func TestTheImage(t *testing.T) {
 	t.Parallel()
+	if !canBeRoot(t) {
+		runsContained(t, assembled(t))
+		return
+	}
 	layout := image(t)
 	digest, m := opened(t, layout)
 	if again, _ := opened(t, image(t)); again != digest {
@@ -179,6 +189,27 @@ func TestTheImage(t *testing.T) {
 		t.Errorf("the image holds\n%s", got)
 	}
 
+	runsContained(t, dir)
+}
+
+// assembled is what the image holds, put together without its own tool.
+func assembled(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, folder := range []string{"usr/bin", "etc/referral"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "usr/bin/referral"), read(t, built(t)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// runsContained has the program say which it is, check a configuration and serve.
+func runsContained(t *testing.T, dir string) {
+	t.Helper()
 	if out, err := contained(t.Context(), t, dir, "version").CombinedOutput(); err != nil || !strings.Contains(string(out), commit) {
 		t.Errorf("version: %v\n%s", err, out)
 	}

@@ -2,12 +2,8 @@ package toolchain
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
-	"strings"
 
 	"referral/internal/toolcache"
 )
@@ -24,20 +20,10 @@ func Buildah(ctx context.Context, log io.Writer) (toolcache.Tool, error) {
 		Private: func(prefix string) []toolcache.Tool {
 			return []toolcache.Tool{{BinDir: prefix, Program: "buildah"}}
 		},
-		Finish: finishBuildah,
+		Finish: func(prefix, final string, _ toolcache.Tool) error { return writeWrapper(prefix, final, "buildah") },
 		Check: func(ctx context.Context, t toolcache.Tool) error {
 			return toolcache.Run(t.Command(ctx, "buildah", "--version"))
 		},
 		Remedy: "install Buildah yourself (apt-get install buildah)",
 	}.Get(ctx, log)
-}
-
-// finishBuildah writes what starts an unpacked buildah with its libraries.
-func finishBuildah(prefix, final string, _ toolcache.Tool) error {
-	libraries := strings.ReplaceAll(strings.Join(toolcache.LibraryDirs(prefix), ":"), prefix, final)
-	script := fmt.Sprintf("#!/bin/sh\nLD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n", libraries, filepath.Join(final, "usr/bin/buildah"))
-	if err := os.WriteFile(filepath.Join(prefix, "buildah"), []byte(script), 0o755); err != nil {
-		return fmt.Errorf("write the wrapper of buildah: %w", err)
-	}
-	return nil
 }
