@@ -20,7 +20,7 @@ func newMetrics(site string, r prometheus.Registerer) *metrics {
 			Name: "referral_web_requests_total", Help: "Requests to a site, by route and class of status; client_closed when the client closed the connection first.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "referral_web_request_duration_seconds", Help: "Duration of requests to a site, by route.",
+			Name: "referral_web_request_duration_seconds", Help: "Duration of requests to a site that did not fail, by route.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 	}

@@ -103,7 +103,9 @@ func (s *Stack) count(ctx context.Context, status int, v *request, took time.Dur
 		class = classClosed
 	}
 	s.metrics.requests.WithLabelValues(v.route, class).Inc()
-	tracing.Observe(ctx, s.metrics.seconds.WithLabelValues(v.route), took.Seconds())
+	if status < http.StatusInternalServerError { // or one that fails late would miss the service level twice
+		tracing.Observe(ctx, s.metrics.seconds.WithLabelValues(v.route), took.Seconds())
+	}
 }
 
 func (s *Stack) logFailure(ctx context.Context, status int, v *request, took time.Duration) {
