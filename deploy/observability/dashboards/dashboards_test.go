@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	"referral/internal/toolcache"
 	"referral/test/toolchain"
@@ -42,6 +47,39 @@ func TestDashboardsAreWritten(t *testing.T) {
 	if len(written) > 0 {
 		t.Errorf("the code does not build %s", written)
 	}
+}
+
+// Every field is one that Grafana's schema has, with a value that it allows: what Grafana
+// does not know it would leave out without a word.
+func TestDashboardsFitTheSchema(t *testing.T) {
+	t.Parallel()
+	plugins.RegisterDefaultPlugins()
+	for _, p := range pages() {
+		text, err := p.json()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read dashboard.Dashboard
+		if err := strict(&read, text); err != nil {
+			t.Errorf("%s: %v", p.uid, err)
+		}
+		if err := read.Validate(); err != nil {
+			t.Errorf("%s: %v", p.uid, err)
+		}
+		wrong := strings.Replace(string(text), `"graphMode"`, `"graphModes"`, 1)
+		if err := strict(new(dashboard.Dashboard), []byte(wrong)); wrong == string(text) || err == nil {
+			t.Errorf("%s: an unknown field is taken", p.uid)
+		}
+	}
+}
+
+// strict reads a dashboard. The package of Grafana may give an error that lists nothing.
+func strict(into *dashboard.Dashboard, text []byte) error {
+	err := into.UnmarshalJSONStrict(text)
+	if list := (cog.BuildErrors)(nil); errors.As(err, &list) && len(list) == 0 {
+		return nil
+	}
+	return err
 }
 
 // expressions is every expression, as Prometheus reads it.
