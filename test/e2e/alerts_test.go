@@ -187,6 +187,7 @@ func (a *alarms) checkMetrics() {
 		"referral_programme_discounted_not_entitled_kopecks", "referral_programme_entitled_not_discounted_kopecks", "referral_programme_last_successful_run_timestamp_seconds",
 		"referral_programme_held_lines", "referral_programme_pending_packages", "referral_programme_oldest_run_order_timestamp_seconds",
 		"referral_programme_last_settled_month_end_timestamp_seconds", "referral_database_rejected_statements_total",
+		"referral_programme_journal_faults",
 	}
 	for _, pattern := range []string{rulesFolder + "/*.yaml", rulesFolder + "/../dashboards/*.json"} {
 		files, err := filepath.Glob(pattern)
@@ -305,6 +306,7 @@ func (a *alarms) settleWithFindings() {
 	a.execute(`INSERT INTO parked_accounts (run_id, account_id, period, error, parked_at)
 		SELECT max(run_id), $1, period, 'a test', now() FROM runs WHERE state = 'done' GROUP BY period`, invitee)
 	a.watch.fires("ReferralClockJump", "ReferralHeldLines", "ReferralParked", "ReferralRejectedDocuments", "ReferralReconciliationBreaks", "ReferralEntitledNotDiscounted")
+	a.watch.showsPanels("referral_programme_pending_packages") // none waits
 
 	revised := bill(inviter, a.month, deal)
 	revised.value = bytes.Replace(revised.value, []byte(`"revision":1`), []byte(`"revision":2`), 1)
@@ -369,7 +371,8 @@ func (a *alarms) brokerFails() {
 	a.send(answer(document.ID, inviter, document.Amount, "applied", noon(today())))
 }
 
-// messagesAreLost removes messages while nothing runs.
+// messagesAreLost removes messages, and sets an offset that its topic does not reach,
+// while nothing runs.
 func (a *alarms) messagesAreLost() {
 	a.t.Helper()
 	a.drained()
@@ -381,6 +384,12 @@ func (a *alarms) messagesAreLost() {
 		a.send(client(1000+account, "Лес", noon(today()-1)))
 	}
 	a.deleteRecords(a.topics["registered"], toEnd)
+	_, err := a.client.OffsetCommit(a.t.Context(), &kafka.OffsetCommitRequest{
+		GroupID: a.name, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{a.topics["terminated"]: {{Partition: 0, Offset: 1000}}},
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
 	a.start()
-	a.watch.fires("ReferralMessagesLost")
+	a.watch.fires("ReferralMessagesLost", "ReferralOffsetReset")
 }

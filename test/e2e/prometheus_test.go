@@ -130,18 +130,18 @@ func (p *watch) scrape(s *server) {
 	}
 }
 
-// names is the alerts that a query finds.
-func (p *watch) names(query string) (names []string, err error) {
-	answer, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape("count by (alertname) ("+query+")"))
+// sample is a series that a query finds.
+type sample struct{ Metric struct{ Alertname string } }
+
+func (p *watch) query(expr string) ([]sample, error) {
+	answer, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape(expr))
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
 	var found struct {
 		Status, Error string
-		Data          struct {
-			Result []struct{ Metric struct{ Alertname string } }
-		}
+		Data          struct{ Result []sample }
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
 		return nil, err
@@ -149,11 +149,52 @@ func (p *watch) names(query string) (names []string, err error) {
 	if found.Status != "success" {
 		return nil, errors.New(found.Error)
 	}
-	for _, r := range found.Data.Result {
-		names = append(names, r.Metric.Alertname)
+	return found.Data.Result, nil
+}
+
+// names is the alerts that a query finds.
+func (p *watch) names(query string) (names []string, err error) {
+	found, err := p.query("count by (alertname) (" + query + ")")
+	for _, s := range found {
+		names = append(names, s.Metric.Alertname)
 	}
 	slices.Sort(names)
-	return names, nil
+	return names, err
+}
+
+// showsPanels asks for what every panel of the dashboards shows. Those whose expression
+// has one of some words may show nothing.
+func (p *watch) showsPanels(mayBeEmpty ...string) {
+	p.w.t.Helper()
+	files, err := filepath.Glob(rulesFolder + "/../dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		p.w.t.Fatalf("no dashboards: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			p.w.t.Fatal(err)
+		}
+		var page struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(text, &page); err != nil {
+			p.w.t.Fatal(err)
+		}
+		for _, panel := range page.Panels {
+			for _, target := range panel.Targets {
+				expr := hasten(strings.ReplaceAll(target.Expr, "$__rate_interval", "15s"))
+				found, err := p.query(expr)
+				empty := len(found) == 0 && !slices.ContainsFunc(mayBeEmpty, func(word string) bool { return strings.Contains(expr, word) })
+				if err != nil || empty {
+					p.w.t.Errorf("%s, %q: %d series of %s, %v", filepath.Base(file), panel.Title, len(found), expr, err)
+				}
+			}
+		}
+	}
 }
 
 // fired is the alerts that have fired since some cleared last.
