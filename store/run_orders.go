@@ -106,6 +106,17 @@ func (s *Store) ClaimRunOrder(ctx context.Context) (o models.RunOrder, found boo
 	return o, found, err
 }
 
+// OrderInWork is an order that a process works on, by the database's clock. found is false
+// when no process has said so within a minute.
+func (s *Store) OrderInWork(ctx context.Context) (o models.RunOrder, found bool, err error) {
+	orders, err := list(ctx, s, "looking for an order in work", scanOrder, "SELECT "+orderColumns+` FROM run_orders
+		WHERE state = 'working' AND seen_at >= clock_timestamp() - interval '1 minute' ORDER BY order_id LIMIT 1`)
+	if err != nil || len(orders) == 0 {
+		return o, false, err
+	}
+	return orders[0], true, nil
+}
+
 // ownedOrder is the order while this attempt works on it: $1 and $2.
 const ownedOrder = " WHERE order_id = $1 AND attempt = $2 AND state = 'working'"
 

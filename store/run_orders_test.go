@@ -147,7 +147,14 @@ func TestOrdersAreCarriedOutOnce(t *testing.T) {
 	if got, _, err := l.RunOrder(t.Context(), first.ID); err != nil || got.Through != 3 || got.All != 7 || got.State != models.OrderWorking || got.Seen.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds' WHERE order_id = $1", first.ID)
+	if o, found, err := l.OrderInWork(t.Context()); err != nil || !found || o.ID != first.ID {
+		t.Errorf("in work is %+v, %t, %v", o, found, err)
+	}
+	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds'")
+	if o, found, err := l.OrderInWork(t.Context()); err != nil || found {
+		t.Errorf("after a minute of silence %+v is in work, %v", o, err)
+	}
+	l.exec("UPDATE run_orders SET seen_at = clock_timestamp() WHERE order_id = $1", other.ID)
 	if o := l.claim(); o.ID != first.ID || o.Attempt != 2 || o.All != 0 {
 		t.Errorf("after a minute of silence: %+v", o)
 	}

@@ -18,6 +18,7 @@ type RunStore interface {
 	RehearsedCorrections(ctx context.Context, o models.RunOrder, limit int) (corrections []models.RehearsedAmount, all int64, err error)
 	LastRehearsal(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error)
 	RunsOf(ctx context.Context, p models.Period, limit int) ([]models.Run, error)
+	OrderInWork(ctx context.Context) (o models.RunOrder, found bool, err error)
 	Progress(ctx context.Context, run models.Run) (through, all int, err error)
 }
 
@@ -28,7 +29,13 @@ type MonthRuns struct {
 	Orders   []models.RunOrder // the newest first, without what they found
 	Last     *models.RunOrder  // the newest rehearsal that is done; nil for none
 	Proposal *models.Proposal  // to let the braked run pass; nil for none
-	Idle     time.Duration     // how long an order waits that no scheduler takes up; 0 for none
+	Idle     Idle
+}
+
+// Idle is that an order waits and no scheduler works on it.
+type Idle struct {
+	For  time.Duration    // 0: no order waits for long
+	Busy *models.RunOrder // that a scheduler works on meanwhile; nil when none seems to run
 }
 
 // RunView is a run, with how far it is.
@@ -41,9 +48,13 @@ type RunView struct {
 // runsShown is how many runs and orders of a month are shown.
 const runsShown = 20
 
-// patience is how long an order may wait for a scheduler before the page says that none
-// seems to run.
-const patience = 30 * time.Second
+// patience is how long an order may wait for a scheduler before its page says so. One that
+// a scheduler works on is signed every few seconds, and taken up by another scheduler a
+// minute after the last sign; deadAfter is when that should have happened.
+const (
+	patience  = 30 * time.Second
+	deadAfter = 90 * time.Second
+)
 
 // MonthRuns is what was run and ordered of a month. found is false when the month is not
 // known.
@@ -70,8 +81,8 @@ func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthR
 	if m.Orders, err = s.o.Store.RunOrders(ctx, period, runsShown); err != nil {
 		return m, true, err
 	}
-	for i := range m.Orders {
-		m.Idle = max(m.Idle, s.idle(&m.Orders[i]))
+	if m.Idle, err = s.Idle(ctx, m.Orders...); err != nil {
+		return m, true, err
 	}
 	last, rehearsed, err := s.o.Store.LastRehearsal(ctx, period)
 	if err != nil {
@@ -84,12 +95,29 @@ func (s *Service) MonthRuns(ctx context.Context, period models.Period) (m MonthR
 	return m, true, err
 }
 
-// idle is how long an order waits that no scheduler takes up; 0 for not at all.
-func (s *Service) idle(o *models.RunOrder) time.Duration {
-	if waits := s.o.Now().Sub(o.At); o.State == models.OrderWaiting && waits > patience {
-		return waits
+// Idle is how long the oldest of some orders waits that no scheduler works on, and why.
+func (s *Service) Idle(ctx context.Context, orders ...models.RunOrder) (idle Idle, err error) {
+	for i := range orders {
+		since, longest := orders[i].At, patience
+		switch orders[i].State {
+		case models.OrderWaiting:
+		case models.OrderWorking:
+			since, longest = orders[i].Seen, deadAfter
+		default:
+			continue
+		}
+		if waits := s.o.Now().Sub(since); waits > longest {
+			idle.For = max(idle.For, waits)
+		}
 	}
-	return 0
+	if idle.For == 0 {
+		return idle, nil
+	}
+	o, found, err := s.o.Store.OrderInWork(ctx)
+	if found {
+		idle.Busy = &o
+	}
+	return idle, err
 }
 
 // runnable is a month that may be run: one that is known, or one that no invoice has named

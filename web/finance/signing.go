@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"referral/internal/ru"
 	"referral/models"
@@ -157,14 +156,14 @@ func SigningFailed(o *models.RunOrder) string {
 }
 
 // Signing is the newest order to sign a month while it has not ended, and when it has
-// failed; nil otherwise. idle is how long it waits that no scheduler takes it up; 0 for
-// not at all.
-func (s *Service) Signing(ctx context.Context, period models.Period) (o *models.RunOrder, idle time.Duration, err error) {
+// failed; nil otherwise.
+func (s *Service) Signing(ctx context.Context, period models.Period) (o *models.RunOrder, idle Idle, err error) {
 	last, found, err := s.o.Store.LastSigning(ctx, period)
 	if err != nil || !found || last.State == models.OrderDone {
-		return nil, 0, err
+		return nil, idle, err
 	}
-	return &last, s.idle(&last), nil
+	idle, err = s.Idle(ctx, last)
+	return &last, idle, err
 }
 
 func (s *Service) prepareReopen(ctx context.Context, subject string) (p Prepared, err error) {

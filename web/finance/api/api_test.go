@@ -151,6 +151,10 @@ func (w *world) RunsOf(context.Context, models.Period, int) ([]models.Run, error
 	return []models.Run{{ID: 3, State: models.RunBraked, Brake: "too much", Totals: models.Totals{Amount: -142000}}}, w.err
 }
 
+func (w *world) OrderInWork(context.Context) (models.RunOrder, bool, error) {
+	return models.RunOrder{}, false, w.err
+}
+
 func (w *world) RunOrders(context.Context, models.Period, int) ([]models.RunOrder, error) {
 	return []models.RunOrder{{ID: 7, What: models.OrderRehearsal, State: models.OrderDone, By: models.Person{Name: "Анна"}}}, w.err
 }

@@ -45,7 +45,7 @@ func (p *Pages) functions() template.FuncMap {
 		"foundOf": func(text string) []exportLink {
 			return exportLinks(pathClients, url.Values{"q": {text}})
 		}, "clientPath": finance.ClientPath, "invoicePath": finance.InvoicePath,
-		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil) }, "breaksOf": breaksPath,
+		"exportsOf": func(path string) []exportLink { return exportLinks(path, nil) }, "breaksOf": breaksPath, "lasting": lasting,
 		"fault": func(f models.JournalFault) string { return finance.FaultWords(&f, p.o.Zone) },
 	}
 }

@@ -25,7 +25,6 @@ type runView struct {
 	Path      string
 	MayOrder  bool
 	Rehearsal *rehearsalView // the newest one; nil for none
-	Waits     string         // how long an order waits that no scheduler takes up
 	Reason    string         // of a proposal, as entered
 	Wrong     string         // why it is not proposed or ordered
 }
@@ -54,22 +53,14 @@ func (p *Pages) showRuns(w http.ResponseWriter, r *http.Request, staff models.St
 			return err
 		}
 	}
-	if v.Idle > 0 {
-		v.Waits = lasting(v.Idle)
-	}
 	if v.Working() && v.Wrong == "" {
 		w.Header().Set("Refresh", refreshEvery)
 	}
 	return p.render(w, r, status, "run", frame{Title: "Расчет: " + ru.Month(period), Here: pathMonths, Body: &v})
 }
 
-// lasting is a duration to the minute.
-func lasting(d time.Duration) string {
-	if d < time.Hour {
-		return ru.Minutes.Count(max(1, int(d.Minutes())))
-	}
-	return ru.Hours.Count(int(d.Hours()))
-}
+// lasting is how long something has lasted, to the minute.
+func lasting(d time.Duration) string { return ru.Wait(max(d.Truncate(time.Minute), time.Minute)) }
 
 // orderRun orders what the button that was pressed says. Pressed twice, or sent again by
 // the browser, it orders the same.
@@ -118,6 +109,7 @@ type rehearsalView struct {
 	*models.RunOrder
 
 	Path        string
+	Idle        finance.Idle
 	Runs        []rehearsedRun
 	Compared    []comparedRun            // the month's own first
 	Corrections []models.RehearsedAmount // of signed months, the largest first
@@ -204,12 +196,15 @@ func (p *Pages) rehearsal(w http.ResponseWriter, r *http.Request, _ models.Staff
 	if err != nil {
 		return err
 	}
-	if o.Active() {
-		w.Header().Set("Refresh", refreshEvery)
-	}
 	v, err := p.rehearsalOf(r.Context(), &o, correctionsShown)
 	if err != nil {
 		return err
+	}
+	if v.Idle, err = p.o.Service.Idle(r.Context(), o); err != nil {
+		return err
+	}
+	if o.Active() {
+		w.Header().Set("Refresh", refreshEvery)
 	}
 	return p.render(w, r, http.StatusOK, "rehearsal", frame{Title: "Проверочный расчет: " + ru.Month(o.Period), Here: pathMonths, Body: v})
 }

@@ -12,10 +12,10 @@ type signView struct {
 	finance.Checks
 
 	Order      *models.RunOrder // to sign the month, that has not ended or has failed; nil for none
-	Waits      string           // how long it waits that no scheduler takes it up
-	Failed     string           // why it has failed
-	Through    int64            // accounts that it has reconciled
-	All        int64            // 0 until that is known
+	Idle       finance.Idle
+	Failed     string // why it has failed
+	Through    int64  // accounts that it has reconciled
+	All        int64  // 0 until that is known
 	MayPropose bool
 	Reason     string // as entered
 	Override   string
@@ -44,10 +44,7 @@ func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models
 	if err != nil {
 		return err
 	}
-	v.Order, v.MayPropose = order, staff.HasAny(financeRole)
-	if idle > 0 {
-		v.Waits = lasting(idle)
-	}
+	v.Order, v.Idle, v.MayPropose = order, idle, staff.HasAny(financeRole)
 	switch {
 	case order == nil:
 	case order.Active():

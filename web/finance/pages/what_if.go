@@ -24,6 +24,7 @@ type whatIfView struct {
 
 	Orders []models.RunOrder // the last ones; none on the page of one
 	Order  *finance.WhatIf   // nil on the page of all
+	Idle   finance.Idle      // of that order
 }
 
 // termField is a number of the form, and what it is in the present terms.
@@ -149,6 +150,9 @@ func (p *Pages) whatIf(w http.ResponseWriter, r *http.Request, staff models.Staf
 	}
 	if o.Found != nil {
 		v.Exports = exportLinks(whatIfPath(o.ID), nil)
+	}
+	if v.Idle, err = p.o.Service.Idle(r.Context(), o.RunOrder); err != nil {
+		return err
 	}
 	if o.Active() {
 		w.Header().Set("Refresh", refreshEvery)

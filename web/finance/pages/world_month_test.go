@@ -233,12 +233,12 @@ func TestSigningAMonth(t *testing.T) {
 	if got := r.Post(finance, path, url.Values{"reason": {"x"}, "override": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц уже подписывается") || strings.Contains(got.Body, "Предложить подпись") {
 		t.Errorf("while it is signed: %d %s", got.Status, got.Body)
 	}
-	o.State, o.Through, o.All = models.OrderWorking, 1200, 3400
+	o.State, o.Seen, o.Through, o.All = models.OrderWorking, now(), 1200, 3400
 	if got := r.Get(finance, path); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "сверено клиентов — 1 200 из 3 400") {
 		t.Errorf("under way: %s", got.Body)
 	}
 	o.State, o.Through, o.At = models.OrderWaiting, 0, now().Add(-3*time.Hour)
-	if got := r.Get(finance, path); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "ждет уже 3 часа: служба расчета, видимо, не работает") {
+	if got := r.Get(finance, path); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "ждет уже 3 часа. Служба расчета его не берет: она не работает") {
 		t.Errorf("nobody carries it out: %s", got.Body)
 	}
 	o.State, o.FinishedAt, o.Error, o.Signing.Refused = models.OrderFailed, now(), "not closed", []string{"accounts to be settled again: 3 (`referral run 2026-04`)", models.ErrPostedMeanwhile.Error()}

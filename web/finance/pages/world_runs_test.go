@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,14 @@ import (
 type worldRuns struct {
 	runs   []models.Run
 	orders []models.RunOrder
+	busy   *models.RunOrder // that a scheduler works on; nil: none seems to run
+}
+
+func (w *world) OrderInWork(context.Context) (models.RunOrder, bool, error) {
+	if w.busy == nil {
+		return models.RunOrder{}, false, w.err
+	}
+	return *w.busy, true, w.err
 }
 
 func (w *world) OrderRun(_ context.Context, o models.RunOrder, act models.OperatorAction) (models.RunOrder, bool, error) {
@@ -45,7 +54,7 @@ func (w *world) RunOrders(context.Context, models.Period, int) ([]models.RunOrde
 
 func (w *world) RunOrder(_ context.Context, id int64) (models.RunOrder, bool, error) {
 	if id == 6 {
-		return models.RunOrder{ID: 6, Period: 202604, What: models.OrderRehearsal, State: models.OrderWorking, Through: 3, All: 12}, true, w.err
+		return models.RunOrder{ID: 6, Period: 202604, What: models.OrderRehearsal, State: models.OrderWorking, Seen: now(), Through: 3, All: 12}, true, w.err
 	}
 	if id == 5 {
 		return w.whatIf(), true, w.err
@@ -174,8 +183,26 @@ func TestRunsAreOrdered(t *testing.T) {
 		t.Errorf("ordered %+v, recorded %+v", w.orders, w.recorded)
 	}
 	w.orders[0].At = now().Add(-3 * time.Hour)
-	if got := r.Get(browser, "/finance/months/2026-04/run"); !strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "ждет уже 3 часа: служба расчета, видимо, не работает") {
-		t.Errorf("nobody carries it out: %s", got.Body)
+	waits := func(path, says string) {
+		t.Helper()
+		if got := strings.ReplaceAll(r.Get(browser, path).Body, "\u00a0", " "); !strings.Contains(got, says) {
+			t.Errorf("%s: not %q in %s", path, says, got)
+		}
+	}
+	w.orders[1].At = w.orders[0].At
+	paths := []string{"/finance/months/2026-04/run", fmt.Sprint("/finance/rehearsals/", w.orders[1].ID)}
+	for _, path := range paths {
+		waits(path, "ждет уже 3 часа. Служба расчета его не берет: она не работает")
+	}
+	w.busy = &models.RunOrder{What: models.OrderWhatIf, At: now(), By: models.Person{Name: "Борис"}}
+	for _, path := range paths {
+		waits(path, "ждет уже 3 часа. Служба расчета занята: Сравнение условий, заказ от 03.05.2026 12:00, Борис.")
+	}
+	w.busy, w.orders[1].State, w.orders[1].Seen = nil, models.OrderWorking, now().Add(-2*time.Minute)
+	waits(paths[1], "ждет уже 2 минуты. Служба расчета его не берет")
+	w.orders[1].Seen = now().Add(-time.Minute)
+	if got := r.Get(browser, paths[1]); strings.Contains(got.Body, "ждет уже") {
+		t.Errorf("another scheduler is about to take it up: %s", got.Body)
 	}
 	w.orders[0].State, w.orders[0].Error = models.OrderFailed, "the disk is full"
 	w.runs = []models.Run{{ID: 4, Period: 202604, State: models.RunPosting}}

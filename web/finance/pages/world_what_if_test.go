@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"referral/billing"
 	"referral/billing/whatif"
@@ -32,7 +33,7 @@ func (w *world) whatIf() models.RunOrder {
 		o.State = models.OrderDone
 	}
 	if o.State != models.OrderDone {
-		o.Through, o.All = 1, 2
+		o.Seen, o.Through, o.All = now(), 1, 2
 		return o
 	}
 	april := whatif.Pair{Present: -142000, Other: -104000}
@@ -102,6 +103,13 @@ func TestWhatIfPages(t *testing.T) {
 		if got := r.Post(browser, "/finance/simulate", form); got.Status != http.StatusConflict || !strings.Contains(got.Body, c.says) || len(w.orders) != 1 {
 			t.Errorf("%s: %d %s", name, got.Status, got.Body)
 		}
+	}
+	w.orders[0].At = now().Add(-time.Minute)
+	shows("/finance/simulate/8", "ждет уже 1 минуту. Служба расчета его не берет")
+	w.busy = &w.orders[0]
+	w.busy.State, w.busy.Seen = models.OrderWorking, now()
+	if got := r.Get(browser, "/finance/simulate/8"); strings.Contains(got.Body, "ждет уже") {
+		t.Errorf("a scheduler works on it: %s", got.Body)
 	}
 	w.whatIfState = models.OrderWorking
 	shows("/finance/simulate/5", "1 из 2 месяцев", "Страница обновляется сама")
