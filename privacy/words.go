@@ -14,14 +14,15 @@ import (
 )
 
 // columnTitles is what the columns hold, in Russian. Those without a title are for the
-// program alone and not on the page. A column that is not named here has its own name.
+// program alone and not on the page. A test demands that
+// each is named.
 var columnTitles = map[string]string{
 	"account_id": "", "imported": "", "storage_period": "", "adjustment_id": "", "package_id": "", "invitation_id": "", "decision_id": "", "id": "", "key": "",
 	"digest": "", "provenance": "", "registered_provenance": "", "promo_ended_provenance": "", "terminated_provenance": "", "profile_provenance": "",
 	"run_id": "", "chunk_no": "", "seq": "", "sequence": "", "attempts": "", "put_off": "", "next_try_at": "", "claimed_at": "", "carrier": "", "carrier_id": "",
 	"in_doubt": "", "topic": "", "partition": "", "offset": "", "published_at": "", "replayed_at": "", "event_type": "", "headers": "", "items": "", "lines": "",
 	"invoice_revision": "", "step": "", "ordinal": "", "part": "", "posting": "", "resend_id": "", "undoes": "",
-	"data": "", "event_id": "", "document_id": "",
+	"data": "", "event_id": "", "document_id": "", "attempt": "", "order_id": "", "basis": "",
 
 	"name": "Название", "tax_id": "ИНН", "email": "Электронная почта", "phone": "Телефон", "profile_at": "Сведения на",
 	"promo_until": "Окончание промопериода по регистрации", "promo_ends_at": "Окончание промопериода", "promo_ended_at": "Промопериод закончился",
@@ -34,6 +35,8 @@ var columnTitles = map[string]string{
 	"seen_at": "Последнее действие", "expires_at": "Истекает", "ends_at": "Заканчивается не позднее", "taken_at": "Время запроса", "answer": "Ответ",
 	"value": "Сообщение", "corrected": "Исправленное сообщение", "sent_at": "Отправлено", "set_aside_at": "Отложено", "detail": "Подробности", "what": "Действие",
 	"latest_reason": "Последняя причина", "latest_detail": "Последние подробности", "decided_at": "Решено",
+	"service": "Услуга", "line_id": "Строка счета", "documents": "Документов", "packages": "Пакетов SMS", "reaches_full": "Скидка 100%", "error": "Ошибка",
+	"parked": "Рассчитать не удалось", "parked_at": "Рассчитать не удалось", "rejected_at": "Отклонено", "written_off_at": "Списано", "noted_at": "Отмечено",
 	"signs": "Признаки", "found_at": "Найдено", "file": "Файл", "line": "Строка", "source": "Источник", "type": "Событие",
 }
 

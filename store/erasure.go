@@ -229,4 +229,4 @@ func (t *tx) accountTables(ctx context.Context, account int64) (map[string][]jso
 
 // withoutSecrets is a row as JSON without what would let its reader act for somebody else,
 // and without the names of staff.
-const withoutSecrets = "to_jsonb(t) - ARRAY['token', 'token_hash', 'recipient_key', 'hint', 'decided_by', 'approved_by', 'requested_by', CASE WHEN t.tableoid = 'sessions'::regclass THEN 'id' ELSE '' END]"
+const withoutSecrets = "to_jsonb(t) - ARRAY['token', 'token_hash', 'recipient_key', 'hint', 'decided_by', 'approved_by', 'requested_by', 'written_off_by', CASE WHEN t.tableoid = 'sessions'::regclass THEN 'id' ELSE '' END]"

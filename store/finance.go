@@ -15,7 +15,7 @@ const monthsQuery = `WITH posted AS (
 	SELECT period, posting_period, sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages
 	FROM runs WHERE state IN ('done', 'incomplete') AND ($1::integer[] IS NULL OR period = ANY($1) OR posting_period = ANY($1)) GROUP BY period, posting_period),
 months AS (SELECT period FROM (SELECT period FROM periods UNION SELECT posting_period FROM posted) m WHERE $1::integer[] IS NULL OR period = ANY($1))
-SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by,
+SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by, coalesce(p.shadow, false),
 	(SELECT count(DISTINCT s.account_id) FROM stale s WHERE s.period = m.period),
 	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
 	coalesce(others.documents, 0), coalesce(others.amount, 0), coalesce(own.documents_away, 0), coalesce(own.amount_away, 0),
@@ -64,7 +64,7 @@ func scanMonth(row pgx.CollectableRow) (m models.MonthOverview, err error) {
 		kind  *models.RunKind
 		brake string
 	}
-	err = row.Scan(&period.Period.Period, &period.Period.StartedAt, &period.Period.SettledAt, &period.Period.ClosedAt, &period.Period.ClosedBy, &period.Stale,
+	err = row.Scan(&period.Period.Period, &period.Period.StartedAt, &period.Period.SettledAt, &period.Period.ClosedAt, &period.Period.ClosedBy, &period.Period.Shadow, &period.Stale,
 		&m.Documents.Count, &m.Documents.Amount, &m.Packages, &m.Into.Count, &m.Into.Amount, &m.Away.Count, &m.Away.Amount,
 		&signedAt, &signed.Who, &signed.Posted, &checked, &m.Breaks, &m.Held.Count, &m.Held.Amount,
 		&run.id, &run.state, &run.kind, &run.brake, &runStarted, &runFinished, &m.Parked, &rehearsed)

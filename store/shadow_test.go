@@ -99,7 +99,7 @@ func TestShadowMonth(t *testing.T) {
 	}
 	l.facts(april(885, 1, 300000), april(901, 1, 100000), april(902, 1, 100000))
 	shadow := models.RunRequest{Period: 202604, Shadow: true}
-	if run := l.settle(shadow); run.State != models.RunDone || !run.Shadow || run.Totals.Documents != 1 || run.Totals.Packages != 0 {
+	if run := l.settle(shadow); run.State != models.RunDone || !run.Shadow || run.Totals.Documents != 1 || run.Totals.Packages != 0 || !l.month(202604).Shadow {
 		t.Errorf("the run: %+v", run)
 	}
 	if n := l.toPublish(); n != 0 {

@@ -75,6 +75,29 @@ func (s *Service) Month(ctx context.Context, period models.Period, skip, limit i
 	return m, true, err
 }
 
+// Mode is how a month was settled.
+type Mode string
+
+// The modes.
+const (
+	ModePublished Mode = "published"
+	ModeShadow    Mode = "shadow" // beside an older system
+)
+
+// ModeOf is the mode of a month.
+func ModeOf(shadow bool) Mode {
+	if shadow {
+		return ModeShadow
+	}
+	return ModePublished
+}
+
+// SettledBeside tells whether a month was settled in shadow mode, beside an older system.
+func (s *Service) SettledBeside(ctx context.Context, period models.Period) (bool, error) {
+	months, err := s.o.Store.SomeMonths(ctx, period)
+	return len(months) > 0 && months[0].Shadow, err
+}
+
 func changeOf(before, now *models.ReconciliationReport) *Change {
 	c := &Change{Before: entitled(before), Now: entitled(now), Causes: now.Causes}
 	c.Invoices = c.Now.Add(-c.Before)

@@ -53,6 +53,8 @@ var states = map[any]status{
 	models.Invitee: {"Новый клиент", ""},
 	models.Inviter: {"За приведенных клиентов", ""},
 	models.Agreed:  {"По отдельной договоренности", ""},
+	ModeShadow:     {"Теневой", ""},
+	ModePublished:  {"Обычный", ""},
 	CauseInvoices:  {"Счета выросли, уменьшились или появились", ""},
 	// The kinds of control totals.
 	"invitee":     {"Новый клиент", ""},

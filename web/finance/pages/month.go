@@ -97,7 +97,7 @@ func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) er
 			return err
 		}
 	}
-	return p.render(w, r, http.StatusOK, "month", frame{Title: ru.MonthTitle(period), Here: pathMonths, Body: v})
+	return p.render(w, r, http.StatusOK, "month", frame{Title: ru.MonthTitle(period), Here: pathMonths, Month: &month.PeriodInfo, Body: v})
 }
 
 // addChecked adds what the last reconciliation found.
@@ -181,6 +181,7 @@ type reportView struct {
 	Tables  []export.Table
 	Formats []string
 	Others  []int64 // signatures of the month, when there are several
+	Shadow  bool    // the month was settled beside an older system
 }
 
 // reportFormats is what a signed report can be taken away as, besides being printed.
@@ -209,7 +210,13 @@ func (p *Pages) readReport(r *http.Request) (v reportView, err error) {
 	if len(signed.All) > 1 {
 		v.Others = signed.All
 	}
-	return v, nil
+	v.Shadow, err = p.o.Service.SettledBeside(r.Context(), period)
+	return v, err
+}
+
+// month is what the page says about the mode of the month, which was signed.
+func (v *reportView) month() *models.PeriodInfo {
+	return &models.PeriodInfo{Period: v.Period, StartedAt: v.Report.SignedAt, Shadow: v.Shadow}
 }
 
 func (v *reportView) title() string { return "Отчет за " + ru.Month(v.Period) }
@@ -220,7 +227,7 @@ func (p *Pages) report(w http.ResponseWriter, r *http.Request, _ models.Staff) e
 	if err != nil {
 		return err
 	}
-	return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Here: pathMonths, Body: v})
+	return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Here: pathMonths, Month: v.month(), Body: v})
 }
 
 // exportReport is a signed report as a file.
@@ -233,13 +240,13 @@ func (p *Pages) exportReport(w http.ResponseWriter, r *http.Request, _ models.St
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("month-report-%s-%d", v.Period, v.Signature)
+	name := shadowName(fmt.Sprintf("month-report-%s-%d", v.Period, v.Signature), v.Shadow)
 	if format != "html" && format != "json" {
-		return p.writeTables(w, r, name, v.Tables)
+		return p.writeTables(w, r, name, shadowTables(v.Tables, v.Shadow))
 	}
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + "." + format}))
 	if format == "html" {
-		return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Alone: template.CSS(style), Body: v}) //nolint:gosec // our own style
+		return p.render(w, r, http.StatusOK, "report", frame{Title: v.title(), Alone: template.CSS(style), Month: v.month(), Body: v}) //nolint:gosec // our own style
 	}
 	w.Header().Set("Content-Type", export.ContentType(format))
 	w.Header().Set("Cache-Control", "no-store")
@@ -277,7 +284,7 @@ func (p *Pages) breakList(ctx context.Context, r *http.Request) (list export.Lis
 		err = errNotFound
 	}
 	return export.List{
-		Title: "Расхождения " + period.String(),
+		Title: shadowTitle("Расхождения "+period.String(), month.Shadow),
 		Columns: []export.Column{
 			{Head: "Что не сходится", Key: "description", Width: 40}, {Head: "Вид", Key: "kind", Width: 24}, {Head: "Клиент", Key: "account_id", Width: 14}, {Head: "Счет", Key: "invoice_id", Width: 22}, {Head: "Документ", Key: "document_id", Width: 38},
 			{Head: "Должно быть", Key: "expected_minor", Width: 16}, {Head: "Есть", Key: "actual_minor", Width: 16}, {Head: "Подробно", Key: "detail", Width: 60},
@@ -295,5 +302,5 @@ func (p *Pages) breakList(ctx context.Context, r *http.Request) (list export.Lis
 			}
 			return nil
 		},
-	}, "breaks-" + period.String(), err
+	}, shadowName("breaks-"+period.String(), month.Shadow), err
 }

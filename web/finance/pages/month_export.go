@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -59,7 +58,7 @@ func (p *Pages) exportMonth(w http.ResponseWriter, r *http.Request, _ models.Sta
 	for _, s := range month.Checked.Steps {
 		steps.Rows = append(steps.Rows, []any{export.State(s.Kind), step(s.Step), s.Percent, s.Accounts})
 	}
-	return p.writeTables(w, r, "month-"+period.String(), []export.Table{totals, services, change, steps})
+	return p.writeTables(w, r, shadowName("month-"+period.String(), month.Shadow), shadowTables([]export.Table{totals, services, change, steps}, month.Shadow))
 }
 
 // exportRuns is the last runs of a month, and who ordered them, as a file.
@@ -94,7 +93,7 @@ func (p *Pages) exportRuns(w http.ResponseWriter, r *http.Request, _ models.Staf
 		o := &month.Orders[i]
 		orders.Rows = append(orders.Rows, []any{export.ID(o.ID), o.At, o.By.Name, export.State(o.What), export.State(o.State), o.Error})
 	}
-	return p.writeTables(w, r, fmt.Sprintf("runs-%s", period), []export.Table{runs, orders})
+	return p.writeTables(w, r, shadowName("runs-"+period.String(), month.Shadow), shadowTables([]export.Table{runs, orders}, month.Shadow))
 }
 
 // exportInvoice is the lines of an invoice, the days of their discounts, and its documents,

@@ -75,7 +75,7 @@ func (p *Pages) monthList(ctx context.Context, _ *http.Request) (export.List, st
 	return export.List{
 		Title: "Месяцы",
 		Columns: []export.Column{
-			{Head: "Месяц", Key: "period", Width: 11}, {Head: "Состояние", Key: "state", Width: 18}, {Head: "Документов", Key: "documents", Width: 12}, {Head: "Проведено скидок", Key: "posted_minor", Width: 18},
+			{Head: "Месяц", Key: "period", Width: 11}, {Head: "Состояние", Key: "state", Width: 18}, {Head: "Режим", Key: "mode", Width: 12}, {Head: "Документов", Key: "documents", Width: 12}, {Head: "Проведено скидок", Key: "posted_minor", Width: 18},
 			{Head: "Пакетов SMS", Key: "packages", Width: 12}, {Head: "Подписано", Key: "signed_minor", Width: 18}, {Head: "Подписал", Key: "signed_by", Width: 26}, {Head: "Когда подписан", Key: "signed_at", Width: 17},
 			{Head: "Исправления за закрытые месяцы", Key: "into_minor", Width: 18}, {Head: "Исправлено в других месяцах", Key: "away_minor", Width: 18},
 			{Head: "Сверка", Key: "reconciled_at", Width: 17}, {Head: "Расхождений", Key: "breaks", Width: 12},
@@ -90,7 +90,7 @@ func (p *Pages) monthList(ctx context.Context, _ *http.Request) (export.List, st
 				if m.Signed != nil {
 					signed, amount = *m.Signed, m.Signed.Posted
 				}
-				err := row(m.Period.String(), export.State(finance.MonthState(m)), m.Documents.Count, m.Documents.Amount, m.Packages, amount, signed.Who, signed.At,
+				err := row(m.Period.String(), export.State(finance.MonthState(m)), export.State(finance.ModeOf(m.Shadow)), m.Documents.Count, m.Documents.Amount, m.Packages, amount, signed.Who, signed.At,
 					m.Into.Amount, m.Away.Amount, m.CheckedAt, m.Breaks, m.Stale, m.Parked, m.Held.Count, m.Held.Amount)
 				if err != nil {
 					return err

@@ -19,7 +19,7 @@ type Options struct {
 	Now     func() time.Time
 	Zone    *time.Location // of the programme: days and hours are printed in it
 	Portal  ClientPages
-	Shadow  bool // months are settled beside an older system, and every page says so
+	Shadow  bool // months are settled beside an older system, and pages say so
 }
 
 // ClientPages shows the personal account of a client as the client sees it.

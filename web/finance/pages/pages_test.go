@@ -42,6 +42,8 @@ type world struct {
 	worldWhatIf
 	worldJournal
 
+	shadow bool // April was settled in shadow mode
+
 	err  error
 	late error // of reading the journal behind its first entry
 }
@@ -50,12 +52,12 @@ const payload = `<script>alert("1")</script>`
 
 func (w *world) Months(context.Context) ([]models.MonthOverview, error) {
 	april := models.MonthOverview{
-		PeriodInfo: models.PeriodInfo{Period: 202604, State: models.PeriodRun, Stale: 3}, Documents: models.CountedAmount{Count: 250, Amount: -250 * 142000},
+		PeriodInfo: models.PeriodInfo{Period: 202604, State: models.PeriodRun, StartedAt: now(), Stale: 3, Shadow: w.shadow}, Documents: models.CountedAmount{Count: 250, Amount: -250 * 142000},
 		Packages: 7, LastRun: &models.Run{Period: 202604, State: models.RunIncomplete}, CheckedAt: now(), Breaks: 2, Parked: 1,
 		Held: models.CountedAmount{Count: 5, Amount: 30000},
 	}
 	march := models.MonthOverview{
-		PeriodInfo: models.PeriodInfo{Period: 202603, State: models.PeriodClosed}, Documents: models.CountedAmount{Count: 9, Amount: -100},
+		PeriodInfo: models.PeriodInfo{Period: 202603, State: models.PeriodClosed, StartedAt: now()}, Documents: models.CountedAmount{Count: 9, Amount: -100},
 		Away: models.CountedAmount{Count: 1, Amount: -10}, Signed: &models.SignedMonth{At: now(), Who: payload, Posted: -90},
 	}
 	return []models.MonthOverview{april, march}, w.err
@@ -162,7 +164,10 @@ func (w *world) PendingPackages(context.Context, models.Date) (map[models.Period
 
 // site is the staff pages behind a sign-in, and who may be signed in: person 1 has the
 // first role of models.Roles, and so on; person 5 prepares and approves.
-func site(t *testing.T, w *world) *authtest.Rig {
+func site(t *testing.T, w *world) *authtest.Rig { return siteIn(t, w, false) }
+
+// siteIn is the site of a process in shadow mode, or not.
+func siteIn(t *testing.T, w *world, shadow bool) *authtest.Rig {
 	t.Helper()
 	programme, err := billing.NewProgramme(moscow, []billing.Terms{{
 		EffectiveFrom: models.NewDate(2020, 1, 1), WindowMonths: 1, Invitee: billing.InviteeTerms{Percent: 20, Months: 3},
@@ -175,7 +180,7 @@ func site(t *testing.T, w *world) *authtest.Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow, Portal: clientPages{w}})
+	front, err := pages.New(pages.Options{Service: service, Now: now, Zone: moscow, Portal: clientPages{w}, Shadow: shadow})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,11 @@ func (p *Pages) register(w http.ResponseWriter, r *http.Request, _ models.Staff)
 			return err
 		}
 	}
-	return p.render(w, r, http.StatusOK, "register", frame{Title: "Реестр документов", Here: pathRegister, Body: v})
+	f := frame{Title: "Реестр документов", Here: pathRegister, Body: v}
+	if at := slices.Index(v.Months, v.Filter.Posted); at >= 0 {
+		f.Month = &months[at].PeriodInfo
+	}
+	return p.render(w, r, http.StatusOK, "register", f)
 }
 
 // registerOf reads the filter. Its month is the newest one with documents unless one is
@@ -130,21 +134,23 @@ func registerPath(f models.RegisterFilter, after *models.RegisterCursor) string 
 // registerList is the documents of a month that a filter lets through, as they are at one
 // moment.
 func (p *Pages) registerList(ctx context.Context, r *http.Request) (export.List, string, error) {
-	filter, err := postedFilter(r)
-	return export.Register(filter.Posted, func(see func(*models.RegisterEntry) error) error {
+	filter, shadow, err := p.postedFilter(r)
+	list := export.Register(filter.Posted, func(see func(*models.RegisterEntry) error) error {
 		return p.o.Service.EachDocument(ctx, filter, see)
-	}), fmt.Sprintf("register-%s", filter.Posted), err
+	})
+	list.Title = shadowTitle(list.Title, shadow)
+	return list, shadowName(fmt.Sprintf("register-%s", filter.Posted), shadow), err
 }
 
 // exportOneC is the same as an exchange file for 1С:Бухгалтерия.
 func (p *Pages) exportOneC(w http.ResponseWriter, r *http.Request, _ models.Staff) error {
-	filter, err := postedFilter(r)
+	filter, shadow, err := p.postedFilter(r)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := longRequest(w, r)
 	defer cancel()
-	stream(w, r, "application/xml; charset=utf-8", fmt.Sprintf("register-%s.xml", filter.Posted), func() error {
+	stream(w, r, "application/xml; charset=utf-8", shadowName(fmt.Sprintf("register-%s", filter.Posted), shadow)+".xml", func() error {
 		return export.OneC(w, filter.Posted, p.o.Now().In(p.o.Zone), func(see func(*models.RegisterEntry) error) error {
 			return p.o.Service.EachDocument(ctx, filter, see)
 		})
@@ -152,13 +158,18 @@ func (p *Pages) exportOneC(w http.ResponseWriter, r *http.Request, _ models.Staf
 	return nil
 }
 
-// postedFilter is the filter of a request about the documents posted into a period.
-func postedFilter(r *http.Request) (models.RegisterFilter, error) {
+// postedFilter is the filter of a request about the documents posted into a period, and
+// whether that was settled in shadow mode.
+func (p *Pages) postedFilter(r *http.Request) (f models.RegisterFilter, shadow bool, err error) {
 	period, err := models.ParsePeriod(r.PathValue("period"))
 	if err != nil {
-		return models.RegisterFilter{}, errNotFound
+		return f, false, errNotFound
 	}
-	return finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query())
+	if f, err = finance.ReadRegisterFilter(models.RegisterFilter{Posted: period}, r.URL.Query()); err != nil {
+		return f, false, err
+	}
+	shadow, err = p.o.Service.SettledBeside(r.Context(), period)
+	return f, shadow, err
 }
 
 // exportTimeout bounds an export, or a decision, which may take longer than a page.

@@ -87,8 +87,9 @@ type frame struct {
 	Roles   []string // in words
 	Tabs    []tab
 	SignOut string
-	Shadow  bool         // no document is published
-	Alone   template.CSS // a page that is kept as a file has its style within it
+	Month   *models.PeriodInfo // that the page is about; nil for none
+	Note    string             // about the shadow mode; empty for none
+	Alone   template.CSS       // a page that is kept as a file has its style within it
 	Body    any
 }
 
@@ -123,7 +124,7 @@ func tabsOf(staff models.Staff, here string) []tab {
 
 // render writes a page whole or, when its template fails, not at all.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
-	f.Shadow = p.o.Shadow
+	f.Note = p.shadowNote(f.Month)
 	if principal, ok := auth.PrincipalOf(r.Context()); ok {
 		f.Staff, f.SignOut, f.Tabs = principal.Staff, pathMonths+auth.SignOutPath, tabsOf(principal.Staff, f.Here)
 		for _, role := range principal.Staff.Roles {

@@ -56,7 +56,7 @@ func (p *Pages) showRuns(w http.ResponseWriter, r *http.Request, staff models.St
 	if v.Working() && v.Wrong == "" {
 		w.Header().Set("Refresh", refreshEvery)
 	}
-	return p.render(w, r, status, "run", frame{Title: "Расчет: " + ru.Month(period), Here: pathMonths, Body: &v})
+	return p.render(w, r, status, "run", frame{Title: "Расчет: " + ru.Month(period), Here: pathMonths, Month: &v.PeriodInfo, Body: &v})
 }
 
 // lasting is how long something has lasted, to the minute.
@@ -203,10 +203,14 @@ func (p *Pages) rehearsal(w http.ResponseWriter, r *http.Request, _ models.Staff
 	if v.Idle, err = p.o.Service.Idle(r.Context(), o); err != nil {
 		return err
 	}
+	month := models.PeriodInfo{Period: o.Period, StartedAt: o.At}
+	if month.Shadow, err = p.o.Service.SettledBeside(r.Context(), o.Period); err != nil {
+		return err
+	}
 	if o.Active() {
 		w.Header().Set("Refresh", refreshEvery)
 	}
-	return p.render(w, r, http.StatusOK, "rehearsal", frame{Title: "Проверочный расчет: " + ru.Month(o.Period), Here: pathMonths, Body: v})
+	return p.render(w, r, http.StatusOK, "rehearsal", frame{Title: "Проверочный расчет: " + ru.Month(o.Period), Here: pathMonths, Month: &month, Body: v})
 }
 
 // exportRehearsal is the largest documents of a rehearsal and the accounts for which the
@@ -223,7 +227,11 @@ func (p *Pages) exportRehearsal(w http.ResponseWriter, r *http.Request, _ models
 	if err != nil {
 		return err
 	}
-	return p.writeTables(w, r, fmt.Sprintf("rehearsal-%s-%d", o.Period, o.ID), v.tables())
+	shadow, err := p.o.Service.SettledBeside(r.Context(), o.Period)
+	if err != nil {
+		return err
+	}
+	return p.writeTables(w, r, shadowName(fmt.Sprintf("rehearsal-%s-%d", o.Period, o.ID), shadow), shadowTables(v.tables(), shadow))
 }
 
 func (v *rehearsalView) tables() []export.Table {

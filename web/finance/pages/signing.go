@@ -53,7 +53,7 @@ func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models
 	default:
 		v.Failed = finance.SigningFailed(order)
 	}
-	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Body: v})
+	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Month: &v.PeriodInfo, Body: v})
 }
 
 func (p *Pages) proposeClose(w http.ResponseWriter, r *http.Request, staff models.Staff) error {
