@@ -84,7 +84,7 @@ func (s *Scheduler) checkJournal(ctx context.Context, slot string) error {
 	}
 	for i := range c.Faults[:min(len(c.Faults), breaksLogged)] {
 		// Without its text, which names persons.
-		s.Settler.Log.ErrorContext(ctx, "the journal was changed behind the back of the service; see `referral audit verify`",
+		s.Settler.Log.ErrorContext(ctx, "the journal was changed outside the service; see `referral audit verify`",
 			"kind", c.Faults[i].Kind, "from", c.Faults[i].From, "to", c.Faults[i].To)
 	}
 	return s.Auditor.KeepJournalCheck(ctx, &c, nil)

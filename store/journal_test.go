@@ -56,7 +56,7 @@ func TestJournalIsOneChain(t *testing.T) {
 	}
 }
 
-// What is done to the journal behind the back of the service is named.
+// What is done to the journal outside the service is named.
 func TestTamperedJournalIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -85,7 +85,7 @@ func (a *app) verify(ctx context.Context, format string, head []byte, period mod
 		return err
 	}
 	if check.Wrong > 0 {
-		return negativeResult(fmt.Sprintf("the journal was changed behind the back of the service: %s, see above", report.Quantity(check.Wrong, "place")))
+		return negativeResult(fmt.Sprintf("the journal was changed outside the service: %s, see above", report.Quantity(check.Wrong, "place")))
 	}
 	if j.Published != nil && j.Published.Entry == 0 {
 		return negativeResult(fmt.Sprintf("no entry of the journal has the hash %x: it was written again, or is that of another database", head))
@@ -129,7 +129,7 @@ func (a *app) signedReport(ctx context.Context, period models.Period) (*report.S
 	case sha256.Sum256(reports[0].Canonical) != reports[0].SHA256:
 		signed.Wrong = fmt.Sprintf("the report of %s is not the one whose SHA-256 is kept with it", period)
 	case info.State == models.PeriodClosed && monthreport.RegisterOf(&ledger.Register) != r.Register:
-		signed.Wrong = fmt.Sprintf("the register of %s is not the one that was signed: the ledger was changed behind the back of the service", period)
+		signed.Wrong = fmt.Sprintf("the register of %s is not the one that was signed: the ledger was changed outside the service", period)
 	}
 	return signed, nil
 }

@@ -8,7 +8,7 @@ import (
 	"referral/models"
 )
 
-// The journal is verified entry by entry: what was changed behind the back of the
+// The journal is verified entry by entry: what was changed outside the
 // service is named, and the exit status is 1.
 func TestAuditVerify(t *testing.T) {
 	w := spring(t)

@@ -22,7 +22,7 @@ func spoilt(k int) string {
 	return fmt.Sprintf("account_id BETWEEN %d AND %d", 10_000+k*plantedEach, 10_000+(k+1)*plantedEach-1)
 }
 
-// A thousand differences of every kind are planted in a real ledger behind the back of
+// A thousand differences of every kind are planted in a real ledger outside
 // the service. The command names each, by its invoice and its kind; the nightly
 // reconciliation keeps each for the page of the month; and nothing else is named.
 func TestEveryPlantedDifferenceIsNamed(t *testing.T) {

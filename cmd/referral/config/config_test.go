@@ -477,20 +477,20 @@ func TestAnchorsSpareRepetition(t *testing.T) {
 	}
 }
 
-func TestPasswordsOfExamplesAreRefused(t *testing.T) {
+func TestPlaceholdersAreNotSecrets(t *testing.T) {
 	for yaml, setting := range map[string]string{
-		"database: {dsn: \"postgres://u:changeme@h/d\"}":                                                                                     "database.dsn",
-		"database: {dsn: \"host=h user=u password=Secret\"}":                                                                                 "database.dsn",
-		"kafka: {sasl: {mechanism: plain, username: u, password: xxxxx}}":                                                                    "kafka.sasl.password",
-		"invitations: {email: {smtp: {username: u, password: password}}}":                                                                    "invitations.email.smtp.password",
-		"cabinet: {sign_in: {issuer: \"https://id.example.ru\", client_id: c, client_secret: secret}, public_url: \"https://a.example.ru\"}": "cabinet.sign_in.client_secret",
+		"database: {dsn: \"postgres://u:changeme@h/d\"}":                                                                                         "database.dsn",
+		"database: {dsn: \"host=h user=u password=Change-Me\"}":                                                                                  "database.dsn",
+		"kafka: {sasl: {mechanism: plain, username: u, password: xxxxx}}":                                                                        "kafka.sasl.password",
+		"invitations: {email: {smtp: {username: u, password: your-password}}}":                                                                   "invitations.email.smtp.password",
+		"cabinet: {sign_in: {issuer: \"https://id.example.ru\", client_id: c, client_secret: replace-me}, public_url: \"https://a.example.ru\"}": "cabinet.sign_in.client_secret",
 	} {
 		_, err := Load(fileOf(t, yaml), true, nil)
-		wantError(t, err, setting, "the word of an example")
+		wantError(t, err, setting, "the placeholder of an example")
 	}
 	file := fileOf(t, "changeme\n")
 	_, err := (&SASL{PasswordFile: file}).Secret()
-	wantError(t, err, "kafka.sasl.password_file", file, "the word of an example")
+	wantError(t, err, "kafka.sasl.password_file", file, "the placeholder of an example")
 }
 
 func TestAdminAddressIsNotPublic(t *testing.T) {
