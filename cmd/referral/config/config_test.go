@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +18,7 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/test/pki"
 )
 
 const manual = "../../../config.yaml"
@@ -618,6 +620,39 @@ func TestDSNFile(t *testing.T) {
 	}
 	c.Database.DSN = "postgres://u@h/d"
 	wantError(t, c.Validate(), "give either database.dsn or database.dsn_file")
+}
+
+// The expiry of every certificate is shown: of a connection string, however it is
+// written, and of the addresses that are listened on.
+func TestCertificatesOfTheSettings(t *testing.T) {
+	authority, err := pki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, private, err := authority.Issue(time.Now().Add(time.Hour), "referral")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, own, key := fileOf(t, string(authority.PEM())), fileOf(t, string(certificate)), fileOf(t, string(private))
+	for dsn, want := range map[string][2]string{
+		"postgres://u@h/d": {},
+		"postgres://u@a:5432,b:5432/d?sslmode=verify-full&sslrootcert=" + url.QueryEscape(ca) + "&sslcert=" + own + "&sslkey=" + key: {ca, own},
+		"host=a,b port=5432 sslmode=verify-full sslrootcert=" + ca + " sslcert = '" + own + "' sslkey=" + key:                        {ca, own},
+		"postgres://u@h/d?sslmode=verify-full&sslrootcert=system":                                                                    {},
+	} {
+		c := Default()
+		c.Database.DSNFile, c.HTTP.AdminTLS.CertFile = fileOf(t, dsn), "/admin.pem"
+		files := c.Certificates()
+		got := [2]string{files["database.dsn.sslrootcert"], files["database.dsn.sslcert"]}
+		if got != want || files["http.admin_tls.cert_file"] != "/admin.pem" {
+			t.Errorf("%s: got %q, want %q", dsn, files, want)
+		}
+	}
+}
+
+func TestCertificatesOfListenersGoWithAURL(t *testing.T) {
+	_, err := Load(fileOf(t, "http: {cabinet_tls: {cert_file: c.pem}, finance_tls: {cert_file: f.pem, key_file: f.key}}"), true, nil)
+	wantError(t, err, "http.cabinet_tls.cert_file", "go together", "cabinet.public_url: needed with http.cabinet_tls", "finance.public_url: needed with http.finance_tls")
 }
 
 func TestPasswordFile(t *testing.T) {
