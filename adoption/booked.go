@@ -210,7 +210,7 @@ type Rest struct {
 func (r *Rest) Asked() bool { return *r.mark == asked }
 
 // EachRest hands over what the file names and nobody has asked about, each once, some at a
-// time.
+// time. Where nothing was given it is left out.
 func (m *Marked) EachRest(see func([]Rest) error) error {
 	return m.EachRow(func(rows []models.BookedRow) error {
 		var rest []Rest
@@ -223,7 +223,7 @@ func (m *Marked) EachRest(see func([]Rest) error) error {
 				i := m.findAccount(row.AccountID)
 				r.AccountID, r.mark, r.Given = row.AccountID, &m.accounts[i], m.byAccount[i].amount
 			}
-			if *r.mark == 0 {
+			if *r.mark == 0 && r.Given != 0 {
 				*r.mark = handed
 				rest = append(rest, r)
 			}

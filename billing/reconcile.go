@@ -67,7 +67,7 @@ const (
 	NoticeWaiting    NoticeKind = "packages-waiting"
 	NoticeWrittenOff NoticeKind = "written-off"
 	// In a period of the shadow mode: a package that is owed and not imported as given; and,
-	// once it is closed, an invoice on which the older system has given another amount.
+	// once it is booked, an invoice on which the older system has given another amount.
 	NoticeShadowPackage NoticeKind = "shadow-package"
 	NoticeElsewhere     NoticeKind = "booked-elsewhere"
 )
@@ -311,10 +311,12 @@ func (r *Reconciliation) invoice(timeline []models.Segment, inv *models.AuditInv
 	r.control(inv, entries, desired.Items, lost)
 }
 
-// orBooked is what an invoice must hold: what the facts give or, in a closed period of the
-// shadow mode, what the older system has given, with a notice where that differs.
+// orBooked is what an invoice must hold: what the facts give or, in a period of the shadow
+// mode that is closed or booked, what the older system has given, with a notice where that
+// differs.
 func (r *Reconciliation) orBooked(inv *models.AuditInvoice, desired []models.AdjustmentItem) []models.AdjustmentItem {
-	if !r.shadow || !r.closed {
+	booking := func(d models.AuditDocument) bool { return d.Reason == models.ReasonBookedElsewhere }
+	if !r.shadow || !r.closed && !slices.ContainsFunc(inv.Documents, booking) {
 		return desired
 	}
 	off, differs := lineDifferences(inv, desired)

@@ -51,8 +51,19 @@ func (m *maker) decide(t *rapid.T, account int64) {
 // refer tells the reference what the facts say, in its own form.
 func refer(t checker, facts []*models.Fact) *reference.Model {
 	t.Helper()
-	m := reference.New(func(code string) (int64, bool) { return ownerOf(code), ownerOf(code) > 0 })
-	for i, f := range facts {
+	m := newReference()
+	tell(t, m, facts)
+	return m
+}
+
+func newReference() *reference.Model {
+	return reference.New(func(code string) (int64, bool) { return ownerOf(code), ownerOf(code) > 0 })
+}
+
+// tell tells a reference facts. One that is told again is the same event.
+func tell(t checker, m *reference.Model, facts []*models.Fact) {
+	t.Helper()
+	for _, f := range facts {
 		var kind string
 		var data map[string]any
 		switch d := f.Data.(type) {
@@ -74,7 +85,7 @@ func refer(t checker, facts []*models.Fact) *reference.Model {
 			m.Decide(referred(d))
 			continue
 		}
-		value, err := json.Marshal(map[string]any{"id": fmt.Sprint(i), "source": "test", "type": kind, "time": f.At, "data": data})
+		value, err := json.Marshal(map[string]any{"id": fmt.Sprintf("%p", f), "source": "test", "type": kind, "time": f.At, "data": data})
 		if err == nil {
 			err = m.Take(nil, value)
 		}
@@ -82,7 +93,6 @@ func refer(t checker, facts []*models.Fact) *reference.Model {
 			t.Fatal(err)
 		}
 	}
-	return m
 }
 
 func referred(d models.StaffDecision) reference.Decision {

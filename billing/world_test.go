@@ -75,6 +75,8 @@ type world struct {
 	activations  map[int64][]models.Activation
 	referrals    map[int64]map[int64]models.Referral // by inviter and invitee
 	decisions    map[int64][]models.StaffDecision
+	agreed       map[int64][]models.Discount
+	imported     map[int64]models.ImportedReferral // by invitee
 	entitlements map[int64]models.Entitlements
 	announced    []models.OutboxEvent
 
@@ -96,6 +98,7 @@ func newWorld(t checker, p *billing.Programme) *world {
 		accounts:    map[int64]models.Account{},
 		activations: map[int64][]models.Activation{}, referrals: map[int64]map[int64]models.Referral{},
 		decisions: map[int64][]models.StaffDecision{}, posted: map[string]time.Time{},
+		agreed: map[int64][]models.Discount{}, imported: map[int64]models.ImportedReferral{},
 		entitlements: map[int64]models.Entitlements{}, announcedIDs: map[models.UUID]bool{}, invoices: map[string]models.Invoice{},
 		documents: map[string][]models.Adjustment{}, packages: map[int64][]models.SMSPackage{},
 		periods: map[models.Period]models.PeriodState{}, settled: map[models.Period]time.Time{}, revokedAt: map[int64]time.Time{},
@@ -117,8 +120,15 @@ func (w *world) take(batch ...*models.Fact) {
 	for _, f := range fresh {
 		registering = f.Data.Account()
 		book.Apply(f)
-		if d, ok := f.Data.(models.StaffDecision); ok {
+		switch d := f.Data.(type) {
+		case models.StaffDecision:
 			w.keepDecision(d)
+		case models.ImportedReferral:
+			w.imported[d.InviteeID] = d
+		case models.ImportedPackage:
+			w.keepPackage(d)
+		case models.AgreedDiscount:
+			w.agreed[d.AccountID] = append(w.agreed[d.AccountID], d.Discount())
 		}
 	}
 	w.keep(book.Close())
@@ -128,6 +138,17 @@ func (w *world) issue(inv models.Invoice) {
 	if inv.Revision > w.invoices[inv.ID].Revision {
 		w.invoices[inv.ID] = inv
 	}
+}
+
+// keepPackage keeps a package that an older system has given behind those of the ledger.
+func (w *world) keepPackage(d models.ImportedPackage) {
+	last := 0
+	for _, p := range w.packages[d.AccountID] {
+		if p.SMS == d.SMS {
+			last = max(last, p.Ordinal)
+		}
+	}
+	w.packages[d.AccountID] = append(w.packages[d.AccountID], models.SMSPackage{AccountID: d.AccountID, SMS: d.SMS, Ordinal: last + 1, GrantedOn: d.GivenOn})
 }
 
 func (w *world) keepDecision(d models.StaffDecision) {
@@ -157,6 +178,15 @@ func (w *world) lend(batch []*models.Fact) *models.WorkingSet {
 		}
 		if a, ok := f.Data.(models.ActivationRequested); ok {
 			codes = append(codes, models.NormalCode(a.Code))
+		}
+		switch d := f.Data.(type) {
+		case models.ImportedAccount:
+			codes = append(codes, d.Code)
+		case models.ImportedReferral:
+			ids[d.InviterID] = true
+			if told, known := w.imported[d.InviteeID]; known {
+				set.Imported[d.InviteeID] = told
+			}
 		}
 	}
 	for _, id := range slices.Collect(maps.Keys(ids)) {
@@ -191,7 +221,7 @@ func (w *world) lendAccount(set *models.WorkingSet, id int64) {
 	for _, a := range w.activations[id] {
 		set.Activations[id] = append(set.Activations[id], &a)
 	}
-	set.Decisions[id] = slices.Clone(w.decisions[id])
+	set.Decisions[id], set.Agreed[id] = slices.Clone(w.decisions[id]), slices.Clone(w.agreed[id])
 	for _, r := range w.referrals[id] { // in no order, as the storage may
 		set.Referrals[id] = append(set.Referrals[id], r)
 	}
@@ -349,6 +379,9 @@ func (w *world) openInvoice(inv models.Invoice) models.InvoiceInput {
 	if at, known := w.posted[inv.ID]; known {
 		c.Settled = at
 	}
+	defer func() {
+		slices.SortFunc(c.Posted, func(a, b models.PostedLine) int { return cmp.Compare(a.LineID, b.LineID) })
+	}()
 	for _, doc := range w.documents[inv.ID] {
 		c.Sequence, c.Revision = doc.Sequence, doc.InvoiceRevision
 		for _, item := range doc.Items {

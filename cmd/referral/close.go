@@ -130,7 +130,7 @@ func (a *app) bookShadow(ctx context.Context, period models.Period, f *shadowFla
 	if err != nil {
 		return err
 	}
-	act.Reason = fmt.Sprintf("%s in %d rows, SHA-256 %s; %s", booked.Total, booked.Rows, booked.SHA256, act.Reason)
+	act.Reason = strings.TrimSuffix(fmt.Sprintf("%s in %d rows, SHA-256 %s; %s", booked.Total, booked.Rows, booked.SHA256, act.Reason), "; ")
 	if err := a.store.RecordAction(ctx, act); err != nil {
 		return err
 	}

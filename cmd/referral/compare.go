@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"referral/adoption"
-	"referral/billing/comparison"
 	"referral/cmd/referral/report"
-	"referral/models"
 )
 
 func newCompare(p process) *cobra.Command {
@@ -40,7 +36,7 @@ kopecks. Nothing is written. The exit status is 1 when something differs.`,
 			if err != nil {
 				return err
 			}
-			result, err := a.compare(ctx, period, booked.Mark())
+			result, err := adoption.Compare(ctx, a.store, a.programme, period, booked, a.countAccounts)
 			if err != nil {
 				return err
 			}
@@ -59,65 +55,4 @@ kopecks. Nothing is written. The exit status is 1 when something differs.`,
 		})
 	}
 	return cmd
-}
-
-func (a *app) compare(ctx context.Context, period models.Period, booked *adoption.Marked) (*comparison.Result, error) {
-	c := comparison.New(a.programme, period, booked)
-	each, stop := a.countAccounts(ctx, period, c.Account)
-	err := a.store.ForEachAccount(ctx, period, each)
-	stop()
-	if err != nil {
-		return nil, err
-	}
-	// What is left concerns accounts that do not take part in the programme, other months, or
-	// nothing that is known.
-	err = booked.EachRest(func(rest []adoption.Rest) error { return a.compareRest(ctx, c, rest) })
-	return c.Close(), err
-}
-
-// compareRest compares what no account of the programme has answered for.
-func (a *app) compareRest(ctx context.Context, c *comparison.Comparison, rest []adoption.Rest) error {
-	var invoices []string
-	for i := range rest {
-		if rest[i].InvoiceID != "" {
-			invoices = append(invoices, rest[i].InvoiceID)
-		}
-	}
-	owners, err := a.store.InvoiceOwners(ctx, invoices)
-	if err != nil {
-		return err
-	}
-	byInvoice, byAccount := map[string]*adoption.Rest{}, map[int64]*adoption.Rest{}
-	accounts := map[int64]bool{}
-	for i := range rest {
-		r := &rest[i]
-		if r.InvoiceID == "" {
-			byAccount[r.AccountID] = r
-		} else {
-			r.AccountID = owners[r.InvoiceID]
-			byInvoice[r.InvoiceID] = r
-		}
-		if r.AccountID != 0 {
-			accounts[r.AccountID] = true
-		}
-	}
-	// An account that was compared already has answered for its invoices of the month.
-	err = a.store.ForTheseAccounts(ctx, c.Period, slices.Collect(maps.Keys(accounts)), func(h *models.AccountHistory) error {
-		r := byAccount[h.Account.ID]
-		left := r != nil && !r.Asked()
-		for _, inv := range c.Invoices(h) {
-			r := byInvoice[inv.ID]
-			left = left || r != nil && !r.Asked()
-		}
-		if left {
-			c.Account(h)
-		}
-		return nil
-	})
-	for i := range rest {
-		if r := &rest[i]; err == nil && !r.Asked() {
-			c.NotCompared(r.AccountID, r.InvoiceID, r.Given)
-		}
-	}
-	return err
 }

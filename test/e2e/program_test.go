@@ -29,7 +29,7 @@ type outcome struct {
 // command prepares the program with the world's configuration and overrides.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.binary, append(args, "--config", w.config)...)
-	cmd.Env = w.variables
+	cmd.Env, cmd.Dir = w.variables, w.directory
 	return cmd
 }
 

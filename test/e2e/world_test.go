@@ -39,6 +39,7 @@ type world struct {
 	topics    map[string]string // by config key
 	binary    string            // the built program
 	config    string            // the configuration file
+	directory string            // that commands run in; empty for that of the test
 	variables []string
 	taps      map[string]*topicReader
 	codes     map[int64]string

@@ -94,6 +94,9 @@ func (m *Model) current(a *account) (*activation, *account) {
 	if first != nil {
 		return &activation{AccountID: a.id, RequestedAt: first.Accept}, m.account(first.Inviter)
 	}
+	if a.imported != nil {
+		return &a.imported.activation, a.imported.inviter
+	}
 	for i := range a.possible {
 		if p := &a.possible[i]; p.inviter != nil {
 			return &p.activation, p.inviter

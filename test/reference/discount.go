@@ -40,6 +40,7 @@ type benefits struct {
 func (m *Model) benefits(a *account) benefits {
 	l := m.byFriends(a)
 	m.applyOwnDiscount(a, &l)
+	a.applyAgreed(&l)
 	for d := range l.percent {
 		if !a.terminated.IsZero() && !d.Before(localDay(a.terminated)) {
 			delete(l.percent, d)

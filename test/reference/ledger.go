@@ -7,20 +7,27 @@ import (
 
 // Run settles a period like "2026-03" by what is known now.
 func (m *Model) Run(period string) error {
-	lives := map[int64]benefits{}
-	for id, a := range m.accounts {
-		lives[id] = m.benefits(a)
+	if err := m.settleInvoices(period); err != nil {
+		return err
 	}
+	for _, a := range m.accounts {
+		m.sendPackages(period, m.benefits(a))
+	}
+	return nil
+}
+
+func (m *Model) settleInvoices(period string) error {
+	lives := map[int64]benefits{}
 	for _, inv := range m.invoices {
 		if inv.Period != period {
 			continue
 		}
+		if _, known := lives[inv.AccountID]; !known {
+			lives[inv.AccountID] = m.benefits(m.account(inv.AccountID))
+		}
 		if err := m.settle(inv, lives[inv.AccountID]); err != nil {
 			return fmt.Errorf("invoice %s: %w", inv.ID, err)
 		}
-	}
-	for id := range m.accounts {
-		m.sendPackages(period, lives[id])
 	}
 	return nil
 }
@@ -38,6 +45,9 @@ func (m *Model) settle(inv *invoice, l benefits) error {
 		}
 		if discount != 0 {
 			m.ledger[Line{inv.ID, line.ID}] = -discount
+			if first, known := m.named[inv.ID]; !known || line.ID < first {
+				m.named[inv.ID] = line.ID
+			}
 		}
 	}
 	return nil

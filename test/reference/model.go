@@ -15,6 +15,7 @@ type Model struct {
 	accounts map[int64]*account
 	invoices map[string]*invoice
 	ledger   map[Line]int64
+	named    map[string]string // by invoice, the first line that the ledger has ever named
 	sent     map[numberedPackage]bool
 	refused  []Refusal
 	accepted []Acceptance
@@ -57,6 +58,9 @@ type account struct {
 	terminated   time.Time
 	waiting      []activation
 	possible     []possible // by arrival
+	told         told
+	imported     *possible // accepted by an older system; nil for none
+	agreed       []agreed
 }
 
 type invited struct {
@@ -70,7 +74,7 @@ type invited struct {
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
 		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
-		ledger: map[Line]int64{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{},
+		ledger: map[Line]int64{}, named: map[string]string{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{},
 	}
 }
 
@@ -97,9 +101,12 @@ func (m *Model) apply(e event) error {
 	case "pbx.registered.v1":
 		return with(e, func(d registered) { m.register(e, d) })
 	case "pbx.promo-ended.v1":
-		return with(e, func(d promoEnded) { a := m.account(d.AccountID); a.promoEnded = earlier(a.promoEnded, d.EndedAt) })
+		return with(e, func(d promoEnded) { a := m.account(d.AccountID); hear(&a.promoEnded, &a.told.promoEnded, d.EndedAt) })
 	case "pbx.terminated.v1":
-		return with(e, func(d terminated) { a := m.account(d.AccountID); a.terminated = earlier(a.terminated, d.TerminatedAt) })
+		return with(e, func(d terminated) {
+			a := m.account(d.AccountID)
+			hear(&a.terminated, &a.told.terminated, d.TerminatedAt)
+		})
 	case "referral.activation-requested.v1":
 		return with(e, func(d activation) { d.event = e.ID; m.requestActivation(d) })
 	case "billing.invoice-issued.v1":
@@ -126,9 +133,16 @@ func (m *Model) account(id int64) *account {
 
 func (m *Model) register(e event, d registered) {
 	a := m.account(d.AccountID)
-	a.registeredAt = earlier(a.registeredAt, d.RegisteredAt)
+	hear(&a.registeredAt, &a.told.registered, d.RegisteredAt)
 	if a.taxTold.IsZero() || e.Time.After(a.taxTold) {
 		a.taxID, a.taxTold = d.TaxID, e.Time
+	}
+	m.judgeWaiting(a)
+}
+
+func (m *Model) judgeWaiting(a *account) {
+	if a.registeredAt.IsZero() {
+		return
 	}
 	waiting := a.waiting
 	a.waiting = nil
@@ -143,9 +157,11 @@ func (m *Model) addInvoice(inv invoice) {
 	}
 }
 
-func earlier(known, told time.Time) time.Time {
-	if known.IsZero() || told.Before(known) {
-		return told
+// hear takes what a message tells of a time: the earliest of those that messages have told,
+// whatever an older system had told before.
+func hear(known *time.Time, told *bool, at time.Time) {
+	if known.IsZero() || *told || at.Before(*known) {
+		*known = at
 	}
-	return known
+	*told = false
 }
