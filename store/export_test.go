@@ -13,6 +13,27 @@ import (
 // ReferredQuery is what reads a page of invitees.
 const ReferredQuery = referredQuery
 
+// Distributed is the tables of the layout that are distributed, with their columns.
+func Distributed() map[string]string {
+	tables := map[string]string{}
+	for _, table := range layout.byAccount {
+		tables[table] = "account_id"
+	}
+	for _, key := range layout.byKey {
+		table, column, _ := strings.Cut(key, ".")
+		tables[table] = column
+	}
+	return tables
+}
+
+// LaidOut is every table of the layout, as often as it is in there.
+func LaidOut() (tables []string) {
+	for _, d := range declarations() {
+		tables = append(tables, d.table)
+	}
+	return tables
+}
+
 // RetentionStatement is what deletes a batch of the old rows of a table.
 func RetentionStatement(table string) string {
 	return retentionRules[slices.Index(RetentionTables(), table)].sql

@@ -47,7 +47,8 @@ func (r *runRecord) run() models.Run {
 // StartRun makes a run of a period, or finds the one that is under way (started
 // is then false). Of several requests with one slot only the first makes a run;
 // the others get that one, ended or not. A request that is met only when needed
-// gets the zero run when there is nothing to look at.
+// gets the zero run when there is nothing to look at. On a distributed database no run is
+// made while a node holds an old prepared transaction.
 func (s *Store) StartRun(ctx context.Context, q models.RunRequest) (run models.Run, started bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("starting a run of %s", q.Period), func(tx *tx) error {
 		// Behind the ingest barrier: see lockIngest.
@@ -60,6 +61,9 @@ func (s *Store) StartRun(ctx context.Context, q models.RunRequest) (run models.R
 			if record != nil {
 				run = record.run()
 			}
+			return err
+		}
+		if err := tx.refuseUnrecovered(); err != nil {
 			return err
 		}
 		run, started, err = tx.newRun(ctx, q)

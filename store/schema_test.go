@@ -4,27 +4,17 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"referral/store"
 )
 
-// Every table has a column by which its rows could be distributed over several
-// databases: the account, or what the table itself keeps unique. Local ones do not
-// grow with the clients, or are work of the service itself.
-var distributedBy = map[string]string{
-	"codes": "code", "invoice_ids": "invoice_id", "results": "adjustment_id", "sessions": "id", "staff_sessions": "id", "recipients": "recipient_key",
-	"invitation_parts": "carrier_id", "code_tries": "subject",
-}
-
-var localTables = strings.Fields(`booked_files dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version journal_checks not_booked operator_actions periods programme_state
-	proposals reconciliations run_chunks run_orders runs schema_programs signatures signed_reports signed_totals slots suspicion_searches suspicions suspicions_seen topic_ids topics`)
-
-// Every unique key of a table that grows with the clients contains the column that
-// the table would be distributed by.
+// Every table has one place in the layout of a distributed database, and every unique
+// key of a distributed table contains the column that it is distributed by.
 func TestUniqueKeysContainTheDistributionColumn(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -33,21 +23,22 @@ func TestUniqueKeysContainTheDistributionColumn(t *testing.T) {
 	if len(keys) < 30 {
 		t.Fatalf("only %d unique keys are found", len(keys))
 	}
+	distributed := store.Distributed()
 	for _, key := range keys {
 		table, columns := key[0], strings.Fields(key[1])
-		column := distributedBy[table]
-		if column == "" {
-			column = "account_id"
-		}
-		if !slices.Contains(localTables, table) && !slices.Contains(columns, column) {
+		if column, ok := distributed[table]; ok && !slices.Contains(columns, column) {
 			t.Errorf("a unique key of %s is over %v, without %s", table, columns, column)
 		}
 	}
-	tables := l.pairs("SELECT relname, '' FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
-	for _, table := range slices.Concat(localTables, slices.Collect(maps.Keys(distributedBy))) {
-		if !slices.ContainsFunc(tables, func(found [2]string) bool { return found[0] == table }) {
-			t.Errorf("there is no table %s any more", table)
-		}
+	var tables []string
+	for _, table := range l.pairs("SELECT relname, '' FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace") {
+		tables = append(tables, table[0])
+	}
+	laidOut := store.LaidOut()
+	slices.Sort(tables)
+	slices.Sort(laidOut)
+	if !slices.Equal(tables, laidOut) {
+		t.Errorf("the layout is of\n%v, the tables are\n%v", laidOut, tables)
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 func newMigrate(p process) *cobra.Command {
-	return &cobra.Command{
+	var distributed bool
+	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database schema to the newest version, and create the topics that are missing",
 		Args:  noArguments,
@@ -34,6 +35,13 @@ func newMigrate(p process) *cobra.Command {
 			for _, e := range excess {
 				fmt.Fprintln(p.err, e)
 			}
+			if distributed {
+				moved, err := a.store.Distribute(cmd.Context())
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(p.out, "tables laid out over the nodes of the cluster: %d\n", moved)
+			}
 			created, absent, err := a.kafka().ensureTopics(cmd.Context(), a.config.Invitations.UsesTopic())
 			if len(created) > 0 && err == nil {
 				fmt.Fprintf(p.out, "topics created: %s\n", strings.Join(created, ", "))
@@ -44,4 +52,6 @@ func newMigrate(p process) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&distributed, "distributed", false, "also lay the tables out over the nodes of a Citus cluster")
+	return cmd
 }
