@@ -86,7 +86,7 @@ func (b *faultServers) soak(t *testing.T, seed uint64, size soakLife, end time.T
 		faultyRun: &faultyRun{
 			// A batch is sent again when a node dies that has taken a part of it.
 			generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}, sentAgain: b.cluster != nil}, b: b,
-			database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), clock: filepath.Join(t.TempDir(), "clock"),
+			database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), role: serviceRole, clock: filepath.Join(t.TempDir(), "clock"),
 		},
 		size: size, draws: rand.New(rand.NewPCG(seed, 2)), faults: faults,
 	}
