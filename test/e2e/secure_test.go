@@ -313,7 +313,7 @@ func (s *secureWorld) presents(address, serial string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer conn.Close()
+	closing(s.t, conn.Close)
 	if got := conn.ConnectionState().PeerCertificates[0].SerialNumber.String(); got != serial {
 		s.t.Errorf("the certificate has serial number %s, want %s", got, serial)
 	}
