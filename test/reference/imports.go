@@ -119,6 +119,7 @@ func (m *Model) Book(invoice string, amount int64) (booked bool) {
 		return false
 	}
 	at := Line{invoice, on}
+	m.name(at)
 	if m.ledger[at] += amount - sum; m.ledger[at] == 0 {
 		delete(m.ledger, at)
 	}

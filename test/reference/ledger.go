@@ -44,13 +44,19 @@ func (m *Model) settle(inv *invoice, l benefits) error {
 			return fmt.Errorf("line %s: %w", line.ID, err)
 		}
 		if discount != 0 {
-			m.ledger[Line{inv.ID, line.ID}] = -discount
-			if first, known := m.named[inv.ID]; !known || line.ID < first {
-				m.named[inv.ID] = line.ID
-			}
+			at := Line{inv.ID, line.ID}
+			m.name(at)
+			m.ledger[at] = -discount
 		}
 	}
 	return nil
+}
+
+// name notes that the ledger names a line.
+func (m *Model) name(at Line) {
+	if first, known := m.named[at.InvoiceID]; !known || at.LineID < first {
+		m.named[at.InvoiceID] = at.LineID
+	}
 }
 
 func (l benefits) discountOn(line line) (int64, error) {

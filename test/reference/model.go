@@ -15,7 +15,7 @@ type Model struct {
 	accounts map[int64]*account
 	invoices map[string]*invoice
 	ledger   map[Line]int64
-	named    map[string]string // by invoice, the first line that the ledger has ever named
+	named    map[string]string // by invoice, the first of the lines that the ledger has ever named
 	sent     map[numberedPackage]bool
 	refused  []Refusal
 	accepted []Acceptance
