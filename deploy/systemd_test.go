@@ -139,8 +139,12 @@ func TestTheServiceRunsUnderSystemd(t *testing.T) {
 	dpkg(t, m, "--install", packed(t))
 	bootable(t, m, admin)
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", apart, group, prepare+start, m)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	said, err := os.Create(filepath.Join(t.TempDir(), "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close() //nolint:errcheck // it is read by its name
+	cmd.Stdout, cmd.Stderr = said, said
 	booted, err := subprocess.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +163,7 @@ func TestTheServiceRunsUnderSystemd(t *testing.T) {
 	})
 	log := func() string {
 		text, _ := os.ReadFile(filepath.Join(m, "var/log/referral.log")) // none before the service has started
-		return out.String() + string(text)
+		return string(read(t, said.Name())) + string(text)
 	}
 	until := func(what string, ok func() bool) {
 		t.Helper()

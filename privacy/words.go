@@ -22,7 +22,7 @@ var columnTitles = map[string]string{
 	"run_id": "", "chunk_no": "", "seq": "", "sequence": "", "attempts": "", "put_off": "", "next_try_at": "", "claimed_at": "", "carrier": "", "carrier_id": "",
 	"in_doubt": "", "topic": "", "partition": "", "offset": "", "published_at": "", "replayed_at": "", "event_type": "", "headers": "", "items": "", "lines": "",
 	"invoice_revision": "", "step": "", "ordinal": "", "part": "", "posting": "", "resend_id": "", "undoes": "",
-	"data": "", "event_id": "", "document_id": "", "attempt": "", "order_id": "", "basis": "",
+	"data": "", "event_id": "", "document_id": "", "attempt": "", "order_id": "", "basis": "", "reasons": "", "trace_context": "",
 
 	"name": "Название", "tax_id": "ИНН", "email": "Электронная почта", "phone": "Телефон", "profile_at": "Сведения на",
 	"promo_until": "Окончание промопериода по регистрации", "promo_ends_at": "Окончание промопериода", "promo_ended_at": "Промопериод закончился",
