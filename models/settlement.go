@@ -192,3 +192,8 @@ type NotBooked struct {
 	Reason NotBookedReason `json:"reason"`
 	Detail string          `json:"detail,omitempty"`
 }
+
+// Known tells whether the account and the invoice that the row names are known here.
+func (b NotBooked) Known() bool {
+	return b.Reason != NotBookedUnknownInvoice && b.Reason != NotBookedUnknownAccount
+}

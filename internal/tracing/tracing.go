@@ -133,7 +133,7 @@ func (s Span) End(err error) {
 	s.span.End()
 }
 
-// Fail is End for work that failed in a way that is no error of Go, such as a status.
+// Fail is End for work that failed in a way that is not a Go error, such as a status.
 func (s Span) Fail(kind string) {
 	if s.span != nil {
 		s.span.SetStatus(codes.Error, "")

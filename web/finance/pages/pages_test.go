@@ -692,7 +692,7 @@ func TestQueueAndClientAsJSON(t *testing.T) {
 	if packages, letters := queue["packages"][0], queue["dead_letters"][0]; packages["period"] != "2026-02" || packages["packages"] != 4.0 || letters["id"] != 12.0 || letters["reason"] != string(models.BadField) {
 		t.Errorf("packages: %v, dead letters: %v", packages, letters)
 	}
-	if not := queue["not_booked"]; len(not) != 2 || not[0]["amount_minor"] != -100000.0 || not[0]["account_id"] != nil || not[1]["account_id"] != 901.0 || not[1]["reason"] != string(models.NotBookedRefused) {
+	if not := queue["not_booked"]; len(not) != 3 || not[0]["amount_minor"] != -100000.0 || not[0]["account_id"] != nil || not[1]["account_id"] != 901.0 || not[1]["reason"] != string(models.NotBookedRefused) {
 		t.Errorf("not booked: %v", not)
 	}
 	page := strings.ReplaceAll(r.Get(browser, "/finance/clients/885").Body, "\u00a0", " ")
