@@ -31,16 +31,18 @@ func (p *faultyRun) spread() {
 	}
 	release := p.lock("adjustments")
 	schedulers := p.launchEach("scheduler", 2, "REFERRAL_SETTLE_CHUNK_ACCOUNTS=20")
-	p.killBlocked(schedulers)
+	scheduler, _ := p.blocked(schedulers)
+	scheduler.kill()
 	release()
 	p.firstRun()
 
 	release = p.lock("run_chunks")
 	publishers = p.launchEach("publisher", 2)
-	leader := p.killBlocked(publishers)
+	publisher, leader := p.blocked(publishers)
 	if leads := p.leaders(); !slices.Equal(leads, []string{leader}) {
 		w.t.Errorf("%v lead, and %s publishes", leads, leader)
 	}
+	publisher.kill()
 	release()
 	p.check("the first month, by many")
 	if leads := p.leaders(); len(leads) != 1 || leads[0] == leader {
@@ -65,9 +67,8 @@ func (p *faultyRun) launchEach(component string, n int, settings ...string) (all
 	return all
 }
 
-// killBlocked kills that one of several processes which waits for what is held, and
-// gives its name.
-func (p *faultyRun) killBlocked(all []*server) (name string) {
+// blocked is that one of several processes which waits for what is held, and its name.
+func (p *faultyRun) blocked(all []*server) (s *server, name string) {
 	p.w.t.Helper()
 	p.awaitBlocked()
 	name = p.w.text(`SELECT min(application_name) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -75,8 +76,7 @@ func (p *faultyRun) killBlocked(all []*server) (name string) {
 	if i >= len(all) {
 		p.w.t.Fatalf("%s waits, and is not one of %d", name, len(all))
 	}
-	all[i].kill()
-	return name
+	return all[i], name
 }
 
 // leaders is the publishers whose sessions hold a lock that lasts.
