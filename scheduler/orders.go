@@ -171,36 +171,16 @@ func (s *Scheduler) whatIf(ctx context.Context, o models.RunOrder, progress func
 // rehearse rehearses a period and the closed ones whose differences are posted to it, and
 // keeps what each account would get.
 func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress func(through, all int)) (*models.Rehearsal, error) {
-	var summary rehearsal.Summary
-	keep := func() error { return s.Orders.KeepRehearsed(ctx, o, summary.Amounts()) }
-	q := models.RunRequest{Period: o.Period, Full: o.Full, Chunk: s.Settler.Chunk}
 	if first := o.Period.First(); first > s.Settler.Programme.Local(s.Settler.Now()) {
 		return nil, fmt.Errorf("%w: %s begins on %s", ErrNotOver, o.Period, first)
 	}
-	run, before, err := s.Orders.Rehearse(ctx, q, func(run models.Run, in *models.SettlementInput) models.SettlementResult {
-		return summary.Settle(s.Settler.Programme.Settle)(run, in)
-	}, func(out *models.SettlementResult) error {
-		summary.See(out)
-		if summary.Waiting() < keepBatch {
-			return nil
-		}
-		return keep()
-	}, func(through, all int) error {
-		progress(through, all)
-		if through > 0 {
-			return nil
-		}
-		summary.Reset()
-		return s.Orders.ForgetRehearsed(ctx, o, 0)
-	})
+	var summary rehearsal.Summary
+	run, before, err := s.rehearsePeriod(ctx, o, models.RunRequest{Period: o.Period, Full: o.Full, Chunk: s.Settler.Chunk}, &summary, progress)
 	if err != nil {
 		return nil, err
 	}
-	if err := keep(); err != nil {
-		return nil, err
-	}
 	own := s.rehearsed(run, before)
-	carried, err := s.rehearseCarried(ctx, o, &summary, keep)
+	carried, err := s.rehearseCarried(ctx, o, &summary)
 	if err != nil {
 		return nil, err
 	}
@@ -212,38 +192,52 @@ func (s *Scheduler) rehearse(ctx context.Context, o models.RunOrder, progress fu
 	return &found, err
 }
 
-// rehearseCarried rehearses the closed periods whose differences a run carries, and keeps
-// what each account would get. A run that the brake holds carries them once it is let pass.
-func (s *Scheduler) rehearseCarried(ctx context.Context, o models.RunOrder, summary *rehearsal.Summary, keep func() error) (carried []models.RehearsedRun, err error) {
+// rehearseCarried rehearses the closed periods whose differences a run carries. A run that
+// the brake holds carries them once it is let pass.
+func (s *Scheduler) rehearseCarried(ctx context.Context, o models.RunOrder, summary *rehearsal.Summary) (carried []models.RehearsedRun, err error) {
 	periods, err := s.Settler.Calendar.Periods(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, closed := range billing.PeriodsPostedTo(periods, o.Period) {
-		run, before, err := s.Orders.Rehearse(ctx, models.RunRequest{Period: closed, Chunk: s.Settler.Chunk}, func(run models.Run, in *models.SettlementInput) models.SettlementResult {
-			return summary.Settle(s.Settler.Programme.Settle)(run, in)
-		}, func(out *models.SettlementResult) error {
-			summary.SeeCorrection(closed, out)
-			if summary.Waiting() < keepBatch {
-				return nil
-			}
-			return keep()
-		}, func(through, _ int) error {
-			if through > 0 {
-				return nil
-			}
-			summary.ForgetAmounts()
-			return s.Orders.ForgetRehearsed(ctx, o, closed)
-		})
-		if err == nil {
-			err = keep()
-		}
+		run, before, err := s.rehearsePeriod(ctx, o, models.RunRequest{Period: closed, Chunk: s.Settler.Chunk}, summary, func(_, _ int) {})
 		if err != nil {
 			return nil, err
 		}
 		carried = append(carried, s.rehearsed(run, before))
 	}
 	return carried, nil
+}
+
+// rehearsePeriod rehearses the period of an order, or a closed one, and keeps what each
+// account would get.
+func (s *Scheduler) rehearsePeriod(
+	ctx context.Context, o models.RunOrder, q models.RunRequest, summary *rehearsal.Summary, progress func(through, all int),
+) (run models.Run, before models.Totals, err error) {
+	month, see, begin := models.Period(0), summary.See, summary.Reset
+	if q.Period != o.Period {
+		month, begin = q.Period, summary.ForgetAmounts
+		see = func(out *models.SettlementResult) { summary.SeeCorrection(month, out) }
+	}
+	keep := func() error { return s.Orders.KeepRehearsed(ctx, o, summary.Amounts()) }
+	run, before, err = s.Orders.Rehearse(ctx, q, summary.Settle(s.Settler.Programme.Settle), func(out *models.SettlementResult) error {
+		see(out)
+		if summary.Waiting() < keepBatch {
+			return nil
+		}
+		return keep()
+	}, func(through, all int) error {
+		progress(through, all)
+		if through > 0 {
+			return nil
+		}
+		begin()
+		return s.Orders.ForgetRehearsed(ctx, o, month)
+	})
+	if err == nil {
+		err = keep()
+	}
+	return run, before, err
 }
 
 func (s *Scheduler) rehearsed(run models.Run, before models.Totals) models.RehearsedRun {

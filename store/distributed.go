@@ -89,10 +89,12 @@ func (s *Store) Distribute(ctx context.Context) (moved int, err error) {
 	return moved, nil
 }
 
+const citusThere = "SELECT to_regclass('pg_dist_partition') IS NOT NULL"
+
 // laidOut is the tables that Citus knows.
 func laidOut(ctx context.Context, conn *pgx.Conn) (tables []string, err error) {
 	var there bool
-	if err := conn.QueryRow(ctx, "SELECT to_regclass('pg_dist_partition') IS NOT NULL").Scan(&there); err != nil {
+	if err := conn.QueryRow(ctx, citusThere).Scan(&there); err != nil {
 		return nil, fmt.Errorf("looking for the extension citus: %w", err)
 	}
 	if !there {
@@ -117,7 +119,7 @@ func laidOut(ctx context.Context, conn *pgx.Conn) (tables []string, err error) {
 // ingest is under way here.
 func (t *tx) refuseUnrecovered() error {
 	var distributed bool
-	if _, err := t.scan("looking for the extension citus", []any{&distributed}, "SELECT to_regclass('pg_dist_partition') IS NOT NULL"); err != nil || !distributed {
+	if _, err := t.scan("looking for the extension citus", []any{&distributed}, citusThere); err != nil || !distributed {
 		return err
 	}
 	var nodes string

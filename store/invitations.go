@@ -59,7 +59,7 @@ func newInvitation(q *models.InvitationRequest, now time.Time) invitationRecord 
 // the limits.
 func (s *Store) Invite(ctx context.Context, q models.InvitationRequest) (i models.Invitation, err error) {
 	err = s.write(ctx, "queueing an invitation", func(tx *tx) error {
-		tx.now = tx.now.UTC().Truncate(time.Microsecond) // as the database will give it back
+		tx.now = stored(tx.now) // as the database will give it back
 		i, err = tx.invite(&q)
 		return err
 	})

@@ -57,7 +57,7 @@ func claimed(records []invitationRecord, transport string) []models.ClaimedInvit
 // was unknown. It is not queued again if the recipient has opted out.
 func (s *Store) RecordInvitationOutcome(ctx context.Context, c models.InvitationClaim, o models.InvitationOutcome) error {
 	err := s.write(ctx, "recording the outcome of an invitation", func(tx *tx) error {
-		tx.now = tx.now.UTC().Truncate(time.Microsecond)
+		tx.now = stored(tx.now)
 		record, err := tx.lockClaimed(c)
 		if err != nil || record == nil || !holds(record, o) {
 			return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -31,7 +30,7 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature, fre
 			return err
 		}
 		signed = signature
-		signed.At = tx.now.UTC().Truncate(time.Microsecond) // as it is kept
+		signed.At = stored(tx.now) // as it is kept
 		no, err := tx.findObstacles(&signed)
 		if err != nil {
 			return err

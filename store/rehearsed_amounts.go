@@ -93,34 +93,30 @@ func (s *Store) RehearsedChanges(ctx context.Context, o models.RunOrder, limit i
 // UncomparedRehearsal is a rehearsal with the first run of its period that followed it
 // and has ended, if they were not compared yet. A rehearsal that was repeated before the
 // run is not compared, nor one whose amounts are deleted.
-func (s *Store) UncomparedRehearsal(ctx context.Context) (o models.RunOrder, run models.Run, found bool, err error) {
-	var order, runID int64
-	found, err = s.scan(ctx, "looking for a rehearsal to compare", []any{&order, &runID}, `SELECT o.order_id, r.run_id
-		FROM run_orders o CROSS JOIN LATERAL (SELECT run_id, started_at, state FROM runs r
-			WHERE r.period = o.period AND r.started_at >= o.as_of AND r.state IN ('rehearsing', 'posting', 'done', 'incomplete') ORDER BY run_id LIMIT 1) r
-		WHERE o.what = 'rehearse' AND o.state = 'done' AND o.compared_run IS NULL AND r.state IN ('done', 'incomplete')
-			AND (o.result->>'accounts' = '0' OR EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = o.order_id AND a.attempt = o.attempt))
-			AND NOT EXISTS (SELECT 1 FROM run_orders n WHERE n.period = o.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > o.order_id AND n.as_of <= r.started_at)
-		ORDER BY o.order_id LIMIT 1`)
-	if err != nil || !found {
-		return o, run, false, err
-	}
-	if o, found, err = s.RunOrder(ctx, order); err == nil && found {
-		run, err = s.Run(ctx, runID)
-	}
-	return o, run, found, err
+func (s *Store) UncomparedRehearsal(ctx context.Context) (models.RunOrder, models.Run, bool, error) {
+	return s.uncompared(ctx, "looking for a rehearsal to compare", `SELECT run_id, started_at, state FROM runs r
+			WHERE r.period = o.period AND `+followed+` ORDER BY run_id LIMIT 1`,
+		"o.compared_run IS NULL")
 }
 
 // UncomparedCorrections is a rehearsal with the first run of a signed month that followed
 // it, has ended and has posted into the month of the rehearsal, if they were not compared
 // yet. It is chosen like that of [Store.UncomparedRehearsal].
-func (s *Store) UncomparedCorrections(ctx context.Context) (o models.RunOrder, run models.Run, found bool, err error) {
+func (s *Store) UncomparedCorrections(ctx context.Context) (models.RunOrder, models.Run, bool, error) {
+	return s.uncompared(ctx, "looking for rehearsed corrections to compare", `SELECT DISTINCT ON (period) run_id, started_at, state FROM runs r
+			WHERE r.posting_period = o.period AND r.period < o.period AND `+followed+` ORDER BY period, run_id`,
+		"NOT o.compared_corrections @> jsonb_build_array(jsonb_build_object('run', r.run_id))")
+}
+
+// followed is of the runs r that began after the rehearsal o.
+const followed = "r.started_at >= o.as_of AND r.state IN ('rehearsing', 'posting', 'done', 'incomplete')"
+
+// uncompared is the first rehearsal o and run r, of those that runs selects, that have
+// ended and for which a condition holds.
+func (s *Store) uncompared(ctx context.Context, what, runs, condition string) (o models.RunOrder, run models.Run, found bool, err error) {
 	var order, runID int64
-	found, err = s.scan(ctx, "looking for rehearsed corrections to compare", []any{&order, &runID}, `SELECT o.order_id, r.run_id
-		FROM run_orders o CROSS JOIN LATERAL (SELECT DISTINCT ON (period) run_id, started_at, state FROM runs r
-			WHERE r.posting_period = o.period AND r.period < o.period AND r.started_at >= o.as_of AND r.state IN ('rehearsing', 'posting', 'done', 'incomplete') ORDER BY period, run_id) r
-		WHERE o.what = 'rehearse' AND o.state = 'done' AND r.state IN ('done', 'incomplete')
-			AND NOT o.compared_corrections @> jsonb_build_array(jsonb_build_object('run', r.run_id))
+	found, err = s.scan(ctx, what, []any{&order, &runID}, `SELECT o.order_id, r.run_id FROM run_orders o CROSS JOIN LATERAL (`+runs+`) r
+		WHERE o.what = 'rehearse' AND o.state = 'done' AND r.state IN ('done', 'incomplete') AND `+condition+`
 			AND (o.result->>'accounts' = '0' OR EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = o.order_id AND a.attempt = o.attempt))
 			AND NOT EXISTS (SELECT 1 FROM run_orders n WHERE n.period = o.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > o.order_id AND n.as_of <= r.started_at)
 		ORDER BY o.order_id, r.run_id LIMIT 1`)

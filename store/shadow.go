@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,8 +25,14 @@ func (s *Store) LeaveShadowMode(ctx context.Context) error {
 // MarkBooked has the accounts looked at by the run that books what an older system has
 // given in a period: those that rows of its file name, and those of the invoices they name.
 func (s *Store) MarkBooked(ctx context.Context, period models.Period, rows []models.BookedRow) error {
-	var invoices []string
-	var accounts []int64
+	invoices, accounts := namedIn(rows)
+	return s.exec(ctx, "marking what an older system has given in "+period.String(), `INSERT INTO stale (period, account_id)
+		SELECT DISTINCT $1::integer, account_id FROM (SELECT account_id FROM invoice_ids WHERE invoice_id = ANY($2) UNION SELECT unnest($3::bigint[])) a`,
+		period, invoices, accounts)
+}
+
+// namedIn is the invoices that rows name, and the accounts of those that name none.
+func namedIn(rows []models.BookedRow) (invoices []string, accounts []int64) {
 	for i := range rows {
 		if rows[i].InvoiceID != "" {
 			invoices = append(invoices, rows[i].InvoiceID)
@@ -35,9 +40,7 @@ func (s *Store) MarkBooked(ctx context.Context, period models.Period, rows []mod
 			accounts = append(accounts, rows[i].AccountID)
 		}
 	}
-	return s.exec(ctx, "marking what an older system has given in "+period.String(), `INSERT INTO stale (period, account_id)
-		SELECT DISTINCT $1::integer, account_id FROM (SELECT account_id FROM invoice_ids WHERE invoice_id = ANY($2) UNION SELECT unnest($3::bigint[])) a`,
-		period, invoices, accounts)
+	return invoices, accounts
 }
 
 // TallyBooked compares a file of what an older system has given with what the ledger holds
@@ -58,7 +61,7 @@ func (s *Store) TallyBooked(ctx context.Context, f models.BookedFile, file model
 			return err
 		}
 		t := bookedTally{tx: tx, file: file, f: &f}
-		f.Rows, f.Amount, f.NotBooked, f.NotBookedAmount, f.At = 0, 0, 0, 0, tx.now.UTC().Truncate(time.Microsecond)
+		f.Rows, f.Amount, f.NotBooked, f.NotBookedAmount, f.At = 0, 0, 0, 0, stored(tx.now)
 		if err := file.EachRow(func(rows []models.BookedRow) error { return t.add(ctx, rows) }); err != nil {
 			return err
 		}
@@ -77,15 +80,7 @@ type bookedTally struct {
 // add compares some rows. Those that name one invoice or account are booked together, or
 // not.
 func (t *bookedTally) add(ctx context.Context, rows []models.BookedRow) error {
-	var invoices []string
-	var accounts []int64
-	for i := range rows {
-		if rows[i].InvoiceID != "" {
-			invoices = append(invoices, rows[i].InvoiceID)
-		} else {
-			accounts = append(accounts, rows[i].AccountID)
-		}
-	}
+	invoices, accounts := namedIn(rows)
 	onInvoices, onAccounts := map[string]models.NotBooked{}, map[int64]models.NotBooked{}
 	var batch pgcopy.Batch
 	batch.Each("the invoices that were booked", func(v [][]byte) {

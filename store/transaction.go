@@ -203,7 +203,7 @@ func isRetryable(err error) bool {
 		return false
 	}
 	switch pg.Code {
-	case "40001", "40P01", "23505": // serialization, deadlock, unique key
+	case "40001", "40P01", uniqueViolation: // serialization, deadlock
 		return true
 	}
 	return outdatedPlan(pg)

@@ -7,12 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"referral/adoption"
-	"referral/test/storetest"
 )
 
 // BenchmarkCompare compares holding an older system's file against a month with reading the
@@ -30,11 +28,7 @@ func BenchmarkCompare(b *testing.B) {
 }
 
 func compareOnce(b *testing.B, n int) {
-	s, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
-	p := usualTerms(b)
-	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
-	takeAll(b, s, p, facts(bills(n, period, "subscription", "numbers", "calls", "sms_package")))
+	s, db, dsn, p := takenMonth(b, n)
 	if run := settle(b, s, p, period); run.Totals.Documents != int64(n/inGroup*3) {
 		b.Fatalf("%d documents of %d invoices", run.Totals.Documents, n)
 	}

@@ -15,7 +15,10 @@ import (
 	"referral/billing"
 	"referral/models"
 	"referral/store"
+	"referral/test/storetest"
 )
+
+var usualServices = []string{"subscription", "numbers", "calls", "sms_package"}
 
 const (
 	seed   = 7
@@ -155,6 +158,17 @@ const (
 )
 
 func inviterOf(group int) int { return group*inGroup + 1 }
+
+// takenMonth is a database that holds the programme's accounts and n invoices of the
+// period, of one account each, with four lines, one of them never discounted.
+func takenMonth(b *testing.B, n int) (s *store.Store, db *sql.DB, dsn string, p *billing.Programme) {
+	b.Helper()
+	s, dsn = storetest.Open(b, time.Now)
+	db, p = storetest.SQL(b, dsn), usualTerms(b)
+	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
+	takeAll(b, s, p, facts(bills(n, period, usualServices...)))
+	return s, db, dsn, p
+}
 
 // join has the accounts of so many groups join the programme at two times.
 func join(b *testing.B, s *store.Store, db *sql.DB, p *billing.Programme, groups int, first, second time.Time) {

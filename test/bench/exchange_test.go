@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"referral/models"
-	"referral/test/storetest"
 	"referral/web/finance/export"
 )
 
@@ -25,11 +24,7 @@ func BenchmarkExchangeFile(b *testing.B) {
 }
 
 func exchangeOnce(b *testing.B, n int) {
-	s, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
-	p := usualTerms(b)
-	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
-	takeAll(b, s, p, facts(bills(n, period, "subscription", "numbers", "calls", "sms_package")))
+	s, db, _, p := takenMonth(b, n)
 	documents := int(settle(b, s, p, period).Totals.Documents)
 	takeAll(b, s, p, answers(b, db, period))
 	execute(b, db, "VACUUM ANALYZE")

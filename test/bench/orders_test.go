@@ -16,7 +16,6 @@ import (
 	"referral/scheduler"
 	"referral/signoff"
 	"referral/store"
-	"referral/test/storetest"
 )
 
 // BenchmarkRehearse compares a rehearsal that is ordered, with what it keeps of each
@@ -33,11 +32,7 @@ func BenchmarkRehearse(b *testing.B) {
 }
 
 func rehearseOnce(b *testing.B, n int) {
-	s, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
-	p := usualTerms(b)
-	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
-	takeAll(b, s, p, facts(bills(n, period, "subscription", "numbers", "calls", "sms_package")))
+	s, db, _, p := takenMonth(b, n)
 	createBaseline(b, db) // which unpost empties
 	execute(b, db, "VACUUM ANALYZE")
 	o := newOrders(b, s, p)
@@ -79,11 +74,7 @@ func BenchmarkSign(b *testing.B) {
 }
 
 func signOnce(b *testing.B, n int) {
-	s, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
-	p := usualTerms(b)
-	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
-	takeAll(b, s, p, facts(bills(n, period, "subscription", "numbers", "calls", "sms_package")))
+	s, db, _, p := takenMonth(b, n)
 	settle(b, s, p, period)
 	execute(b, db, "UPDATE run_chunks SET published_at = now()")
 	takeAll(b, s, p, answers(b, db, period))

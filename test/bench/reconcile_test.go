@@ -12,7 +12,6 @@ import (
 	"referral/billing"
 	"referral/models"
 	"referral/store"
-	"referral/test/storetest"
 )
 
 // BenchmarkReconcile compares the reconciliation of a month, of whose accounts a
@@ -28,19 +27,14 @@ func BenchmarkReconcile(b *testing.B) {
 }
 
 func reconcileOnce(b *testing.B, n int) {
-	s, dsn := storetest.Open(b, time.Now)
-	db := storetest.SQL(b, dsn)
-	p := usualTerms(b)
-	join(b, s, db, p, n/inGroup, time.Date(2026, 2, 10, 9, 0, 0, 0, time.UTC), time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC))
-	services := []string{"subscription", "numbers", "calls", "sms_package"}
-	takeAll(b, s, p, facts(bills(n, period, services...)))
+	s, db, dsn, p := takenMonth(b, n)
 	if run := settle(b, s, p, period); run.Totals.Documents != int64(n/inGroup*3) {
 		b.Fatalf("%d documents of %d invoices", run.Totals.Documents, n)
 	}
 	execute(b, db, "UPDATE run_chunks SET published_at = now()")
 	takeAll(b, s, p, answers(b, db, period))
 	createBaseline(b, db)
-	fillBaseline(b, dsn, n, services)
+	fillBaseline(b, dsn, n, usualServices)
 	postInSQL(b, db, n)
 	execute(b, db, "VACUUM ANALYZE")
 

@@ -37,10 +37,9 @@ func BenchmarkSettle(b *testing.B) {
 func settleOnce(b *testing.B, n int) {
 	s, dsn := storetest.Open(b, time.Now)
 	db := storetest.SQL(b, dsn)
-	services := []string{"subscription", "numbers", "calls", "sms_package"}
-	takeAll(b, s, usualTerms(b), facts(bills(n, period, services...)))
+	takeAll(b, s, usualTerms(b), facts(bills(n, period, usualServices...)))
 	createBaseline(b, db)
-	fillBaseline(b, dsn, n, services)
+	fillBaseline(b, dsn, n, usualServices)
 	// Every fifth account has a discount that changes within the month.
 	execute(b, db,
 		fmt.Sprintf(`INSERT INTO discounts SELECT a * 5, 'inviter', '2026-01-10', '2026-04-20', 40, 2 FROM generate_series(1, %d / 5) a`, n),

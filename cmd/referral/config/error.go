@@ -105,7 +105,14 @@ func (f *findings) login(path, user string, password Secret, file string) {
 	}
 }
 
-// secret refuses one that everybody knows.
+// pair demands a certificate with its key in the section at a path, or neither.
+func (f *findings) pair(path, certFile, keyFile string) {
+	if (certFile == "") != (keyFile == "") {
+		f.add(path+".cert_file", "%s.cert_file and %[1]s.key_file go together: give both or neither", path)
+	}
+}
+
+// secret refuses a placeholder.
 func (f *findings) secret(path string, secret Secret) {
 	if err := notSecret(string(secret)); err != nil {
 		f.add(path, "%v", err)

@@ -38,9 +38,7 @@ type ServerTLS struct {
 }
 
 func (t *ServerTLS) validate(found *findings, path string) {
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		found.add(path+".cert_file", "%s.cert_file and %[1]s.key_file go together: give both or neither", path)
-	}
+	found.pair(path, t.CertFile, t.KeyFile)
 }
 
 // Certificate reads the files of the section at a path; an [*Error].
@@ -72,9 +70,7 @@ func (t *TLS) validate(found *findings, path string) {
 	if !t.Enabled && *t != (TLS{}) {
 		found.add(path+".enabled", "other settings of %s are given but TLS is off: set it to true, or drop them", path)
 	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		found.add(path+".cert_file", "%s.cert_file and %s.key_file go together: give both or neither", path, path)
-	}
+	found.pair(path, t.CertFile, t.KeyFile)
 }
 
 // Client is the settings at a path as the standard library wants them, with the

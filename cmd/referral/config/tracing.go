@@ -40,9 +40,7 @@ func (t *Tracing) validate(found *findings) {
 	if u.Scheme == "http" && secured {
 		found.add("tracing.endpoint", "certificates are given, but it is http: write https")
 	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		found.add("tracing.cert_file", "tracing.cert_file and tracing.key_file go together: give both or neither")
-	}
+	found.pair("tracing", t.CertFile, t.KeyFile)
 }
 
 // Client is how the collector is connected to, with the files read; nil for what the
