@@ -30,11 +30,12 @@ finance:
   public_url: https://referral.example.ru
   sign_in: {issuer: https://id.example.ru, client_id: referral-staff, client_secret_file: `+filepath.Join(dir, "finance")+`}
 `)
+	var environ []string
 	check := func(args ...string) (int, string, string) {
 		var out, complaints bytes.Buffer
 		status := run(t.Context(), append([]string{"check-config", "--config", config}, args...), process{
 			in: bytes.NewReader(nil), out: &out, err: &complaints,
-			environ: []string{"REFERRAL_DATABASE_DSN=postgres://referral:db-secret@192.0.2.1/referral"},
+			environ: append([]string{"REFERRAL_DATABASE_DSN=postgres://referral:db-secret@192.0.2.1/referral"}, environ...),
 		})
 		return status, out.String(), complaints.String()
 	}
@@ -53,6 +54,11 @@ finance:
 	if strings.Contains(out+complaint, "-secret\n") || strings.Contains(out, "db-secret") || strings.Contains(out, "staff-secret") {
 		t.Errorf("a secret is shown:\n%s", out)
 	}
+	environ = []string{"REFERRAL_HTTP_ADMIN_TLS_CERT_FILE=" + filepath.Join(dir, "absent"), "REFERRAL_HTTP_ADMIN_TLS_KEY_FILE=" + filepath.Join(dir, "absent")}
+	if status, _, complaint := check(); status != exitError || !strings.Contains(complaint, "http.admin_tls.cert_file") {
+		t.Errorf("with a certificate that is not there: status %d, %q", status, complaint)
+	}
+	environ = nil
 	if status, _, complaint := check("--only", "kitchen"); status != exitError || !strings.Contains(complaint, "kitchen") {
 		t.Errorf("a component that is none: status %d, %q", status, complaint)
 	}

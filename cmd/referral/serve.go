@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"referral/cmd/referral/advice"
+	"referral/cmd/referral/config"
 	"referral/consumer"
 	"referral/internal/sleep"
 	"referral/notify"
@@ -112,13 +113,19 @@ is connected to. Then it prints all settings, without secrets.`,
 
 // buildSites builds what serveHTTP would serve.
 func (a *app) buildSites() error {
-	if _, _, _, err := a.portal(a.config.Cabinet.Public(a.config.HTTP.Cabinet)); err != nil {
+	h := &a.config.HTTP
+	for path, certificate := range map[string]*config.ServerTLS{"http.cabinet_tls": &h.CabinetTLS, "http.finance_tls": &h.FinanceTLS, "http.admin_tls": &h.AdminTLS} {
+		if _, err := a.serverTLS(path, certificate); err != nil {
+			return err
+		}
+	}
+	if _, _, _, err := a.portal(a.config.Cabinet.Public(h.Cabinet)); err != nil {
 		return err
 	}
 	if a.config.Finance.SignIn.Issuer == "" {
 		return nil
 	}
-	_, _, err := a.finance(a.config.HTTP.Finance)
+	_, _, err := a.finance(h.Finance)
 	return err
 }
 
