@@ -2,13 +2,7 @@ package web
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,28 +10,26 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"referral/test/pki"
 )
 
 // The first expiry in a file counts, and a file that cannot be read is one that has
 // expired.
 func TestCertificatesSayWhenTheyExpire(t *testing.T) {
 	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	authority, err := pki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var bundle bytes.Buffer
 	for _, year := range []int{2031, 2030, 2032} {
-		template := x509.Certificate{SerialNumber: big.NewInt(int64(year)), NotAfter: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)}
-		der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+		certificate, key, err := authority.Issue(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for kind, content := range map[string][]byte{"OTHER": []byte("ignored"), "CERTIFICATE": der} {
-			if err := pem.Encode(&bundle, &pem.Block{Type: kind, Bytes: content}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		bundle.Write(key)
+		bundle.Write(certificate)
 	}
 	folder := t.TempDir()
 	write := func(name string, content []byte) string {

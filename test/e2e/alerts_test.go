@@ -2,14 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,6 +22,7 @@ import (
 	"referral/test/cutproxy"
 	"referral/test/kafkaserver"
 	"referral/test/pgproxy"
+	"referral/test/pki"
 )
 
 // alarms is a program with all that it depends on, which a test takes away, and the
@@ -102,10 +97,7 @@ func (a *alarms) start() {
 // replace writes a file that the program may read at any time.
 func (a *alarms) replace(path string, content []byte) {
 	a.t.Helper()
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := pki.Replace(path, content); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -118,16 +110,15 @@ func (a *alarms) moveClock(by time.Duration) {
 // certify writes a certificate that expires in some days.
 func (a *alarms) certify(days int) {
 	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	authority, err := pki.New()
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(0, 0, days)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	certificate, _, err := authority.Issue(time.Now().AddDate(0, 0, days))
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.replace(a.certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	a.replace(a.certificate, certificate)
 }
 
 // with runs a command with further settings; what it says does not matter.
