@@ -37,13 +37,7 @@ func role(t testing.TB, dsn string) string {
 	if _, err := db.Exec("CREATE ROLE " + name + " LOGIN PASSWORD 'secret'"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for _, statement := range []string{"DROP OWNED BY " + name, "DROP ROLE " + name} {
-			if _, err := db.Exec(statement); err != nil {
-				t.Errorf("%s: %v", statement, err)
-			}
-		}
-	})
+	t.Cleanup(func() { dropRole(t, db, name) })
 	return name
 }
 
