@@ -43,7 +43,7 @@ type app struct {
 	now       func() time.Time
 	in        io.Reader
 	out, err  io.Writer
-	renewals  *prometheus.CounterVec
+	files     *renewal.Files
 	security  func() (*kafkaSecurity, error)
 	notReady  atomic.Pointer[error] // why the database was not usable when it was last checked
 }
@@ -100,12 +100,10 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 		in: p.in, out: p.out, err: p.err,
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	a.files = renewal.NewFiles(a.log, a.registry)
 	if err := a.startTracing(); err != nil {
 		return nil, err
 	}
-	a.renewals = promauto.With(a.registry).NewCounterVec(prometheus.CounterOpts{Namespace: "referral", Subsystem: "files", Name: "renewals_total",
-		Help: "Files of certificates and secrets that have changed while the program ran, by the setting that names them: renewed, or failed, and what they held before stays in use."},
-		[]string{"result", "setting"})
 	a.security = sync.OnceValues(a.secureKafka)
 	options, err := a.storeOptions(c.Database.Schema)
 	if err != nil {
@@ -123,38 +121,27 @@ func newApp(c *config.Config, p process, readOnly bool) (*app, error) {
 func (a *app) storeOptions(schema string) (store.Options, error) {
 	d := &a.config.Database
 	authorities, own, key := d.Certificates()
-	dsn, err := renewal.New(d.Connection, []string{d.DSNFile, authorities, own, key}, a.reportRenewal("database.dsn_file"))
+	dsn, err := renewal.Read(a.files, "database.dsn_file", d.Connection, d.DSNFile, authorities, own, key)
+	if err != nil {
+		return store.Options{}, err
+	}
 	return store.Options{
 		DSN: dsn.Get(), CurrentDSN: dsn.Get, Schema: schema, MaxConnections: d.MaxConnections, StatementTimeout: d.StatementTimeout, Now: a.now,
-	}, err
-}
-
-// reportRenewal hears of a file that a setting names and that has changed.
-func (a *app) reportRenewal(setting string) func(error) {
-	renewed, failed := a.renewals.WithLabelValues("renewed", setting), a.renewals.WithLabelValues("failed", setting)
-	return func(err error) {
-		if err != nil {
-			failed.Inc()
-			a.log.Error("a file has changed and cannot be used; what it held before stays in use", "setting", setting, "error", err)
-			return
-		}
-		renewed.Inc()
-		a.log.Info("a file has changed and was read again", "setting", setting)
-	}
+	}, nil
 }
 
 func (a *app) startTracing() error {
 	t := &a.config.Tracing
-	secured, err := t.Client()
+	transport, err := renewal.Transport(a.files, "tracing", t.Client, t.CAFile, t.CertFile, t.KeyFile)
 	if err != nil {
 		return err
 	}
-	headers, err := t.Headers()
+	headers, err := renewal.Read(a.files, "tracing.headers_file", t.Headers, t.HeadersFile)
 	if err != nil {
 		return err
 	}
 	a.traces, err = tracing.New(tracing.Options{
-		Endpoint: t.Endpoint, Sampling: t.Sampling, Headers: headers, TLS: secured, Version: version, Instance: uuid.NewString(),
+		Endpoint: t.Endpoint, Sampling: t.Sampling, Headers: headers.Get, Transport: transport, Version: version, Instance: uuid.NewString(),
 		Log: a.log, Registerer: a.registry,
 	})
 	return err

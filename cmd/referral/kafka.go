@@ -42,11 +42,11 @@ type kafkaSecurity struct {
 
 func (a *app) secureKafka() (*kafkaSecurity, error) {
 	k := &a.config.Kafka
-	security, err := renewal.New(func() (*tls.Config, error) { return k.TLS.Client("kafka.tls") }, k.TLS.Files(), a.reportRenewal("kafka.tls"))
+	security, err := renewal.Read(a.files, "kafka.tls", func() (*tls.Config, error) { return k.TLS.Client("kafka.tls") }, k.TLS.Files()...)
 	if err != nil {
 		return nil, err
 	}
-	login, err := renewal.New(func() (sasl.Mechanism, error) { return loginOf(&k.SASL) }, []string{k.SASL.PasswordFile}, a.reportRenewal("kafka.sasl.password_file"))
+	login, err := renewal.Read(a.files, "kafka.sasl.password_file", func() (sasl.Mechanism, error) { return loginOf(&k.SASL) }, k.SASL.PasswordFile)
 	return &kafkaSecurity{security, login}, err
 }
 

@@ -78,11 +78,11 @@ func (a *app) sender(via string) (notify.Sender, error) {
 
 func (a *app) smtpSender() (notify.Sender, error) {
 	s := &a.config.Invitations.Email.SMTP
-	password, err := renewal.New(s.Secret, []string{s.PasswordFile}, a.reportRenewal("invitations.email.smtp.password_file"))
+	password, err := renewal.Read(a.files, "invitations.email.smtp.password_file", s.Secret, s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
-	security, err := renewal.New(s.Client, []string{s.CAFile}, a.reportRenewal("invitations.email.smtp.ca_file"))
+	security, err := renewal.Read(a.files, "invitations.email.smtp.ca_file", s.Client, s.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +99,12 @@ func (a *app) smtpSender() (notify.Sender, error) {
 
 func (a *app) smppSender() (notify.Sender, error) {
 	s := &a.config.Invitations.SMS.SMPP
-	password, err := renewal.New(s.Secret, []string{s.PasswordFile}, a.reportRenewal("invitations.sms.smpp.password_file"))
+	password, err := renewal.Read(a.files, "invitations.sms.smpp.password_file", s.Secret, s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
 	const tlsPath = "invitations.sms.smpp.tls"
-	security, err := renewal.New(func() (*tls.Config, error) { return s.TLS.Client(tlsPath) }, s.TLS.Files(), a.reportRenewal(tlsPath))
+	security, err := renewal.Read(a.files, tlsPath, func() (*tls.Config, error) { return s.TLS.Client(tlsPath) }, s.TLS.Files()...)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (a *app) serverTLS(path string, t *config.ServerTLS) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return nil, nil
 	}
-	current, err := renewal.New(func() (*tls.Certificate, error) { return t.Certificate(path) }, []string{t.CertFile, t.KeyFile}, a.reportRenewal(path+".cert_file"))
+	current, err := renewal.Read(a.files, path+".cert_file", func() (*tls.Certificate, error) { return t.Certificate(path) }, t.CertFile, t.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +143,12 @@ func (a *app) authenticator(public string, site *portalpages.Pages) (*auth.Authe
 	if err != nil {
 		return nil, err
 	}
+	provider, err := renewal.Transport(a.files, "cabinet.sign_in.ca_file", c.SignIn.Client, c.SignIn.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	return auth.New(auth.Options{
-		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, ClientSecret: secret, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Site: "portal", Base: portal.BasePath, Cookie: "referral", PublicURL: public, SignIn: signIn, ClientSecret: secret, Provider: provider, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: a.store, Page: site.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 }
@@ -152,8 +156,11 @@ func (a *app) authenticator(public string, site *portalpages.Pages) (*auth.Authe
 // signIn reads the section of a sign-in. secret is the client secret at the moment, from
 // the file that a setting names.
 func (a *app) signIn(setting, file string, read func() (auth.SignIn, error)) (signIn auth.SignIn, secret func() string, err error) {
-	current, err := renewal.New(read, []string{file}, a.reportRenewal(setting))
-	return current.Get(), func() string { return current.Get().ClientSecret }, err
+	current, err := renewal.Read(a.files, setting, read, file)
+	if err != nil {
+		return auth.SignIn{}, nil, err
+	}
+	return current.Get(), func() string { return current.Get().ClientSecret }, nil
 }
 
 // serveFinance serves the staff pages until ctx is done, if their sign-in is
@@ -187,8 +194,12 @@ func (a *app) finance(addr string) (*auth.Authenticator, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	provider, err := renewal.Transport(a.files, "finance.sign_in.ca_file", c.SignIn.Client, c.SignIn.CAFile)
+	if err != nil {
+		return nil, nil, err
+	}
 	authenticator, err := auth.New(auth.Options{
-		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, ClientSecret: secret, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
+		Site: "finance", Base: finance.BasePath, Cookie: "referral-staff", PublicURL: c.Public(addr), SignIn: signIn, ClientSecret: secret, Provider: provider, Idle: c.Session.Idle, Lifetime: c.Session.Lifetime,
 		Sessions: store.StaffSessions{Store: a.store}, Page: front.ErrorPage, Now: a.now, Log: a.log, Registerer: a.registry,
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ func (v *Value[T]) Get() T {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := look(v.files)
-	if slices.EqualFunc(v.seen, now, same) {
+	if v.failed == "" && slices.EqualFunc(v.seen, now, same) {
 		return v.value
 	}
 	value, err := v.load()
@@ -46,6 +46,14 @@ func (v *Value[T]) Get() T {
 		v.report(err)
 	}
 	return v.value
+}
+
+// usable is false while the files cannot be used, and the value is an older one.
+func (v *Value[T]) usable() bool {
+	v.Get()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.failed == ""
 }
 
 // look is what the files are like; nil for one that cannot be looked at.

@@ -2,11 +2,17 @@ package renewal_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"referral/internal/renewal"
 )
@@ -64,6 +70,50 @@ func TestValueFollowsItsFile(t *testing.T) {
 	want("third", 6, "renewed", "empty", "renewed", missing)
 	write("fourth")
 	want("fourth", 7, "renewed", "empty", "renewed", missing, "renewed")
+}
+
+// A file that comes back as it was is in use again, and each scrape looks.
+func TestFilesShowWhatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	f := renewal.NewFiles(slog.New(slog.DiscardHandler), registry)
+	if _, err := renewal.Read(f, "password_file", func() ([]byte, error) { return os.ReadFile(file) }, file, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := func(unusable, failed, renewed int) {
+		t.Helper()
+		text := fmt.Sprintf(`
+			# HELP referral_files_unusable Whether a file of the setting has changed and cannot be used, so that what it held before stays in use: 1 or 0.
+			# TYPE referral_files_unusable gauge
+			referral_files_unusable{setting="password_file"} %d
+		`, unusable)
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(text), "referral_files_unusable"); err != nil {
+			t.Error(err)
+		}
+		text = fmt.Sprintf(`
+			# HELP referral_files_renewals_total Files of certificates and secrets that have changed while the program ran, by the setting that names them: renewed, or failed, and what they held before stays in use.
+			# TYPE referral_files_renewals_total counter
+			referral_files_renewals_total{result="failed",setting="password_file"} %d
+			referral_files_renewals_total{result="renewed",setting="password_file"} %d
+		`, failed, renewed)
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(text), "referral_files_renewals_total"); err != nil {
+			t.Error(err)
+		}
+	}
+	want(0, 0, 0)
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	want(1, 1, 0)
+	want(1, 1, 0)
+	if err := os.Rename(file+".away", file); err != nil {
+		t.Fatal(err)
+	}
+	want(0, 1, 1)
 }
 
 func TestNewNeedsTheFile(t *testing.T) {

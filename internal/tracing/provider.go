@@ -1,10 +1,11 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -25,11 +26,11 @@ type Options struct {
 	// Endpoint is the URL of a collector that takes OTLP over HTTP, http://host:4318; spans
 	// go to /v1/traces unless it has another path. Without it tracing is off.
 	Endpoint   string
-	Sampling   float64 // share of the traces that begin here and are recorded, 0 to 1
-	Headers    map[string]string
-	TLS        *tls.Config // for https; nil for the system's authorities
-	Version    string      // of the program
-	Instance   string      // of the process among all
+	Sampling   float64                  // share of the traces that begin here and are recorded, 0 to 1
+	Headers    func() map[string]string // of the requests at the moment; nil for none
+	Transport  http.RoundTripper        // sends the requests; nil for what the system says
+	Version    string                   // of the program
+	Instance   string                   // of the process among all
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -85,15 +86,32 @@ func newExporter(o *Options) (sdk.SpanExporter, error) {
 		path = "/v1/traces"
 	}
 	options := []otlptracehttp.Option{
-		otlptracehttp.WithEndpoint(endpoint.Host), otlptracehttp.WithURLPath(path), otlptracehttp.WithHeaders(o.Headers),
-		otlptracehttp.WithTimeout(exportTimeout), otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}), otlptracehttp.WithCompression(otlptracehttp.GzipCompression),
+		otlptracehttp.WithEndpoint(endpoint.Host), otlptracehttp.WithURLPath(path),
+		otlptracehttp.WithHTTPClient(&http.Client{Timeout: exportTimeout, Transport: transport{cmp.Or(o.Transport, http.DefaultTransport), o.Headers}}),
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}), otlptracehttp.WithCompression(otlptracehttp.GzipCompression),
 	}
 	if endpoint.Scheme == "http" {
 		options = append(options, otlptracehttp.WithInsecure())
-	} else if o.TLS != nil {
-		options = append(options, otlptracehttp.WithTLSClientConfig(o.TLS))
 	}
 	return otlptracehttp.New(context.Background(), options...)
+}
+
+// transport adds headers to requests.
+type transport struct {
+	next    http.RoundTripper
+	headers func() map[string]string
+}
+
+// RoundTrip sends a request with the headers of its time.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.headers == nil {
+		return t.next.RoundTrip(r)
+	}
+	r = r.Clone(r.Context())
+	for name, value := range t.headers() {
+		r.Header.Set(name, value)
+	}
+	return t.next.RoundTrip(r)
 }
 
 // Context is ctx with the tracer, for all work that is done in it.

@@ -3,8 +3,6 @@ package tracing_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,10 +46,8 @@ func newRig(t *testing.T, options func(*tracing.Options)) *rig {
 	r := &rig{collector: &collector.Collector{}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	server := httptest.NewTLSServer(r.collector)
 	t.Cleanup(server.Close)
-	authorities := x509.NewCertPool()
-	authorities.AddCert(server.Certificate())
 	o := tracing.Options{
-		Endpoint: server.URL, Sampling: 1, TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}, Headers: map[string]string{"Authorization": "Bearer x"},
+		Endpoint: server.URL, Sampling: 1, Transport: server.Client().Transport, Headers: func() map[string]string { return map[string]string{"Authorization": "Bearer x"} },
 		Version: "1.2.3", Instance: "one", Log: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.registry,
 	}
 	if options != nil {
@@ -216,7 +212,7 @@ func TestUnusableHeaders(t *testing.T) {
 // A collector that does not answer costs spans, a counter and a few lines of the log.
 func TestACollectorThatIsDown(t *testing.T) {
 	t.Parallel()
-	down := newRig(t, func(o *tracing.Options) { o.Endpoint, o.TLS = "http://127.0.0.1:1", nil })
+	down := newRig(t, func(o *tracing.Options) { o.Endpoint = "http://127.0.0.1:1" })
 	const spans = 5000
 	for range spans {
 		_, span := tracing.Start(down.ctx, tracing.Internal, "work")
@@ -235,7 +231,7 @@ func TestACollectorThatIsDown(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answer }))
 	defer silent.Close()
 	defer close(answer)
-	slow := newRig(t, func(o *tracing.Options) { o.Endpoint, o.TLS = silent.URL, nil })
+	slow := newRig(t, func(o *tracing.Options) { o.Endpoint = silent.URL })
 	for range spans {
 		_, span := tracing.Start(slow.ctx, tracing.Internal, "work")
 		span.End(nil)

@@ -5,10 +5,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"referral/internal/demo/postgres"
+	"referral/test/collector"
 	"referral/test/pki"
 )
 
@@ -246,18 +252,21 @@ func (s *secureWorld) renewsSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving := s.launch([]string{
+	outside := s.startOutside()
+	serving := s.launch(append(outside.settings(s), []string{
 		"REFERRAL_DATABASE_DSN=", "REFERRAL_DATABASE_DSN_FILE=" + s.replace("dsn", service(serviceRole)),
 		"REFERRAL_KAFKA_SASL_PASSWORD_FILE=" + s.replace("password", []byte("not yet")),
 		"REFERRAL_HTTP_CABINET=" + address, "REFERRAL_CABINET_PUBLIC_URL=https://localhost:" + port,
 		"REFERRAL_HTTP_CABINET_TLS_CERT_FILE=" + s.path("cabinet.crt"), "REFERRAL_HTTP_CABINET_TLS_KEY_FILE=" + s.path("cabinet.key"),
-	})
+	}...))
 	serving.shows("/readyz", "broker: .*the user or the password of kafka.sasl is not what the broker knows")
 	s.replace("password", []byte(setting(t, "REFERRAL_TEST_KAFKA_PASSWORD")))
 	serving.ready()
 	s.send(registration(885, "2026-01-10T09:00:00Z"), invoice(885, 1000))
 	s.drained()
 
+	outside.refused(s, serving)
+	outside.accepted(s, serving)
 	s.presents(address, serial)
 	serial = s.certify()
 	s.presents(address, serial)
@@ -286,6 +295,88 @@ func (s *secureWorld) renewsSecrets(t *testing.T) {
 		t.Errorf("stopped with status %d", status)
 	}
 	s.database.execute(fmt.Sprintf("ALTER ROLE %s PASSWORD '%[1]s'", serviceRole))
+}
+
+// outside is an OpenID provider and a collector of traces, with a certificate of the
+// world's authority.
+type outside struct {
+	collector.Collector
+	address string
+}
+
+func (s *secureWorld) startOutside() *outside {
+	s.t.Helper()
+	certificate, key, err := s.authority.Issue(time.Now().Add(time.Hour), "127.0.0.1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	o := &outside{}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/traces", o)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer": %q, "authorization_endpoint": "%[1]s/in", "token_endpoint": "%[1]s/token", "jwks_uri": "%[1]s/keys"}`, o.address)
+	})
+	server := httptest.NewUnstartedServer(mux)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that the program ends
+	server.StartTLS()
+	s.t.Cleanup(server.Close)
+	o.address = server.URL
+	return o
+}
+
+// settings name another authority than the one that has signed its certificate.
+func (o *outside) settings(s *secureWorld) []string {
+	s.t.Helper()
+	stranger, err := pki.New()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all := []string{
+		"REFERRAL_HTTP_FINANCE=127.0.0.1:0", "REFERRAL_TRACING_ENDPOINT=" + o.address, "REFERRAL_TRACING_SAMPLING=1",
+		"REFERRAL_TRACING_CA_FILE=" + s.replace("outside.pem", stranger.PEM()), "REFERRAL_TRACING_HEADERS_FILE=" + s.replace("headers", []byte("Authorization: Bearer one")),
+	}
+	for _, site := range []string{"CABINET", "FINANCE"} {
+		at := "REFERRAL_" + site + "_SIGN_IN_"
+		all = append(all, at+"ISSUER="+o.address, at+"CLIENT_ID=referral", at+"CLIENT_SECRET=secret of "+site, at+"CA_FILE="+s.path("outside.pem"))
+	}
+	return all
+}
+
+// refused: it is not spoken to while another authority is named.
+func (o *outside) refused(s *secureWorld, serving *server) {
+	s.t.Helper()
+	s.until("the stranger's certificate to be refused", func() (bool, string) {
+		said := regexp.MustCompile(`(?m)(reading the configuration of|exporting traces).* unknown authority`).FindAllStringSubmatch(serving.log.all(), -1)
+		of := map[string]bool{}
+		for _, line := range said {
+			of[line[1]] = true
+		}
+		text := serving.page("/metrics")
+		down := strings.Contains(text, `referral_auth_provider_up{site="portal"} 0`) && strings.Contains(text, `referral_auth_provider_up{site="finance"} 0`)
+		return down && len(of) == 2, fmt.Sprint(down, of)
+	})
+	if got := o.Headers(); len(got) > 0 {
+		s.t.Errorf("it was sent %d requests", len(got))
+	}
+}
+
+// accepted: it is spoken to once the right authority is named, with the headers of the
+// time.
+func (o *outside) accepted(s *secureWorld, serving *server) {
+	s.t.Helper()
+	s.replace("outside.pem", s.authority.PEM())
+	s.replace("headers", []byte("Authorization: Bearer two"))
+	s.send(registration(887, "2026-01-10T09:00:00Z"))
+	s.until("the provider and the collector to be used", func() (bool, string) {
+		text, sent := serving.page("/metrics"), o.Headers()
+		up := strings.Contains(text, `referral_auth_provider_up{site="portal"} 1`) && strings.Contains(text, `referral_auth_provider_up{site="finance"} 1`)
+		return up && len(sent) > 0 && sent[0].Get("Authorization") == "Bearer two", fmt.Sprint(up, sent)
+	})
 }
 
 // certify gives the personal account another certificate, and tells its serial number.

@@ -55,7 +55,7 @@ func New(o Options) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		options: o, public: strings.TrimSuffix(o.PublicURL, "/"), secure: strings.HasPrefix(o.PublicURL, "https://"),
-		client: newClient(), exchanges: make(chan struct{}, maxExchanges), seen: make(chan models.Session, maxSeenQueue),
+		client: newClient(o.Provider), exchanges: make(chan struct{}, maxExchanges), seen: make(chan models.Session, maxSeenQueue),
 		metrics: newMetrics(o.Site, o.SignIn.Issuer != "", o.Registerer), log: o.Log,
 	}
 	a.health = health.New(health.Options{

@@ -200,7 +200,7 @@ func TestProviderTransport(t *testing.T) {
 		_, _ = io.WriteString(w, strings.Repeat("x", maxProviderAnswer+1))
 	}))
 	defer server.Close()
-	answer, err := newClient().Get(server.URL)
+	answer, err := newClient(nil).Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,9 @@ var errTooOften = errors.New("the keys of the OpenID provider were fetched momen
 
 // newClient returns the HTTP client for requests to the provider. It follows no
 // redirects, which could disclose a secret.
-func newClient() *http.Client {
+func newClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
-		Timeout: providerTimeout, Transport: &providerTransport{http.DefaultTransport},
+		Timeout: providerTimeout, Transport: &providerTransport{cmp.Or(transport, http.DefaultTransport)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -40,7 +40,7 @@ type SignIn struct {
 	Scopes       []string     // openid among them
 }
 
-// Options configures an authenticator. All are required.
+// Options configures an authenticator. All are required where nothing else is said.
 type Options struct {
 	Site   string // name of the site in logs and metrics: "portal"
 	Base   string // path of the home page; the sign-in is under it: "/referral"
@@ -52,9 +52,11 @@ type Options struct {
 	SignIn SignIn
 	// ClientSecret is the client secret at the moment; nil when SignIn has it for good.
 	ClientSecret func() string
-	Idle         time.Duration // a session ends after this long without a request
-	Lifetime     time.Duration // and after this long in any case
-	Sessions     Sessions
+	// Provider sends requests to the provider; nil for what the system says.
+	Provider http.RoundTripper
+	Idle     time.Duration // a session ends after this long without a request
+	Lifetime time.Duration // and after this long in any case
+	Sessions Sessions
 	// Page writes an error page in the layout of the site; Link is an absolute path.
 	Page       func(w http.ResponseWriter, r *http.Request, p middleware.ErrorPage)
 	Now        func() time.Time

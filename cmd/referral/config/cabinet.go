@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"time"
 
 	"referral/web/auth"
@@ -22,6 +23,7 @@ type SignIn struct {
 	ClientID         string   `yaml:"client_id"`
 	ClientSecret     Secret   `yaml:"client_secret"`
 	ClientSecretFile string   `yaml:"client_secret_file"` // instead of ClientSecret
+	CAFile           string   `yaml:"ca_file"`            // PEM; empty for the system's authorities
 	AccountClaim     string   `yaml:"account_claim"`
 	Audience         string   `yaml:"audience"` // of bearer tokens; empty: none are accepted
 	Scopes           []string `yaml:"scopes"`
@@ -48,7 +50,7 @@ func (c *Cabinet) validate(found *findings) {
 		}
 	}
 	s := &c.SignIn
-	checkSignIn(found, "cabinet.sign_in", s.withSecret("a secret"), s.ClientSecret, s.ClientSecretFile)
+	checkSignIn(found, "cabinet.sign_in", s.withSecret("a secret"), s.ClientSecret, s.ClientSecretFile, s.CAFile)
 	c.Limits.validate(found)
 	c.Session.validate(found, "cabinet.session")
 }
@@ -65,6 +67,11 @@ func (s *SignIn) withSecret(secret string) auth.SignIn {
 func (s *SignIn) Auth() (auth.SignIn, error) {
 	secret, err := readSecret("cabinet.sign_in.client_secret_file", s.ClientSecret, s.ClientSecretFile)
 	return s.withSecret(secret), err
+}
+
+// Client is how the provider is connected to, with the file read. Errors are [*Error].
+func (s *SignIn) Client() (*tls.Config, error) {
+	return (&TLS{Enabled: true, CAFile: s.CAFile}).Client("cabinet.sign_in")
 }
 
 // Public is the URL at which clients find the personal account, without a slash

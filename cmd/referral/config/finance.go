@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"time"
 
 	"referral/models"
@@ -21,6 +22,7 @@ type StaffSignIn struct {
 	ClientID         string     `yaml:"client_id"`
 	ClientSecret     Secret     `yaml:"client_secret"`
 	ClientSecretFile string     `yaml:"client_secret_file"` // instead of ClientSecret
+	CAFile           string     `yaml:"ca_file"`            // PEM; empty for the system's authorities
 	NameClaim        string     `yaml:"name_claim"`
 	RolesClaim       string     `yaml:"roles_claim"`
 	Roles            StaffRoles `yaml:"roles"`
@@ -52,7 +54,7 @@ func (f *Finance) validate(found *findings) {
 		}
 	}
 	f.Session.validate(found, "finance.session")
-	checkSignIn(found, "finance.sign_in", f.SignIn.withSecret("a secret"), f.SignIn.ClientSecret, f.SignIn.ClientSecretFile)
+	checkSignIn(found, "finance.sign_in", f.SignIn.withSecret("a secret"), f.SignIn.ClientSecret, f.SignIn.ClientSecretFile, f.SignIn.CAFile)
 	given := map[string]models.Role{}
 	f.SignIn.Roles.each(func(value string, role models.Role) {
 		if other, twice := given[value]; value == "" || twice {
@@ -84,6 +86,11 @@ func (s *StaffSignIn) withSecret(secret string) auth.SignIn {
 func (s *StaffSignIn) Auth() (auth.SignIn, error) {
 	secret, err := readSecret("finance.sign_in.client_secret_file", s.ClientSecret, s.ClientSecretFile)
 	return s.withSecret(secret), err
+}
+
+// Client is how the provider is connected to, with the file read. Errors are [*Error].
+func (s *StaffSignIn) Client() (*tls.Config, error) {
+	return (&TLS{Enabled: true, CAFile: s.CAFile}).Client("finance.sign_in")
 }
 
 // Public is the URL at which the staff find their pages, without a slash at its end.

@@ -13,12 +13,15 @@ import (
 var scopeName = regexp.MustCompile(`^[!#-\[\]-~]{1,100}$`)
 
 // checkSignIn checks the section at path; s is it with a secret of any kind.
-func checkSignIn(found *findings, path string, s auth.SignIn, secret Secret, file string) {
+func checkSignIn(found *findings, path string, s auth.SignIn, secret Secret, file, authorities string) {
 	if s.Issuer == "" {
-		if s.ClientID != "" || secret != "" || file != "" || s.Audience != "" {
+		if s.ClientID != "" || secret != "" || file != "" || s.Audience != "" || authorities != "" {
 			found.add(path+".issuer", "other settings of %s are given but no issuer: nobody could sign in", path)
 		}
 		return
+	}
+	if authorities != "" && !strings.HasPrefix(s.Issuer, "https:") {
+		found.add(path+".ca_file", "authorities are given, but the issuer is http: write https")
 	}
 	for _, scope := range s.Scopes {
 		if !scopeName.MatchString(scope) {

@@ -59,6 +59,7 @@ func (c *Config) Certificates() map[string]string {
 		"http.cabinet_tls.cert_file": c.HTTP.CabinetTLS.CertFile, "http.finance_tls.cert_file": c.HTTP.FinanceTLS.CertFile, "http.admin_tls.cert_file": c.HTTP.AdminTLS.CertFile,
 		"kafka.tls.ca_file": c.Kafka.TLS.CAFile, "kafka.tls.cert_file": c.Kafka.TLS.CertFile, "invitations.email.smtp.ca_file": smtp.CAFile,
 		"invitations.sms.smpp.tls.ca_file": smpp.CAFile, "invitations.sms.smpp.tls.cert_file": smpp.CertFile,
+		"cabinet.sign_in.ca_file": c.Cabinet.SignIn.CAFile, "finance.sign_in.ca_file": c.Finance.SignIn.CAFile,
 		"tracing.ca_file": c.Tracing.CAFile, "tracing.cert_file": c.Tracing.CertFile,
 	}
 	maps.DeleteFunc(files, func(_, file string) bool { return file == "" })

@@ -43,11 +43,9 @@ func (t *Tracing) validate(found *findings) {
 	found.pair("tracing", t.CertFile, t.KeyFile)
 }
 
-// Client is how the collector is connected to, with the files read; nil for what the
-// system says. Errors are [*Error].
+// Client is how the collector is connected to, with the files read. Errors are [*Error].
 func (t *Tracing) Client() (*tls.Config, error) {
-	secured := TLS{Enabled: strings.HasPrefix(t.Endpoint, "https:"), CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}
-	return secured.Client("tracing")
+	return (&TLS{Enabled: true, CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}).Client("tracing")
 }
 
 // Headers is the lines "name: value" of the file. Errors are [*Error] and do not quote it.

@@ -62,6 +62,10 @@ func onCall() page {
 			graph("Panics and clock jumps", number,
 				query{`sum by (component) (increase(referral_panics_total[$__rate_interval]))`, "panic {{component}}"},
 				query{`sum by (direction) (increase(referral_scheduler_clock_jumps_total[$__rate_interval]))`, "clock {{direction}}"}),
+			graph("What the database refused", number,
+				query{`sum by (sqlstate) (increase(referral_database_limit_errors_total[$__rate_interval]))`, "limit {{sqlstate}}"},
+				query{`sum by (sqlstate) (increase(referral_database_rejected_statements_total[$__rate_interval]))`, "rejected {{sqlstate}}"}),
+			graph("Files that cannot be used", number, query{`max by (setting) (referral_files_unusable)`, "{{setting}}"}),
 			graph("Days until certificates expire", number, query{`(min by (setting) (referral_certificate_expiry_timestamp_seconds) - time()) / 86400`, "{{setting}}"}),
 		}},
 	}}
@@ -101,6 +105,7 @@ func monthEnd() page {
 			graph("Entitled and not discounted", number, query{`max by (period) (referral_programme_entitled_not_discounted_accounts)`, "{{period}}"}),
 			graph("Discounted and not entitled", number, query{`max by (period) (referral_programme_discounted_not_entitled_accounts)`, "{{period}}"}),
 			graph("Held lines", number, query{`max by (service) (referral_programme_held_lines)`, "{{service}}"}),
+			graph("Since the whole journal was checked", seconds, query{`time() - max(referral_programme_journal_check_timestamp_seconds)`, "age"}),
 			graph("Packages that wait for an invoice", number, query{`max by (period) (referral_programme_pending_packages)`, "{{period}}"}),
 		}},
 	}}
