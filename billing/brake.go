@@ -23,6 +23,28 @@ func (l Limits) validate() error {
 	return nil
 }
 
+// acceptedPart is the part of an accepted total, as a divisor, by which the run that posts
+// it may differ: facts go on coming between the two.
+const acceptedPart = 10
+
+// Brake says which limits hold a rehearsed run back: none when persons have accepted it,
+// unless it comes to another total than they saw. before is the posted totals of the month
+// before. Source: docs/rules.md, "Settlement and the brake".
+func (p *Programme) Brake(run models.Run, before models.Totals) []string {
+	broken := p.LimitsFor(run).Check(run.Totals, before)
+	switch {
+	case len(broken) == 0 || run.Accepted && run.AcceptedAmount == nil:
+		return nil
+	case !run.Accepted:
+		return broken
+	}
+	accepted := *run.AcceptedAmount
+	if (run.Totals.Amount - accepted).Abs() <= accepted.Abs()/acceptedPart {
+		return nil
+	}
+	return append(broken, fmt.Sprintf("the discounts total %s, and %s were accepted (accepted_total)", run.Totals.Amount.Abs(), accepted.Abs()))
+}
+
 // Check compares the totals of a rehearsed run with the limits and says which are
 // exceeded. before is the posted totals of the month before; its Accounts are
 // 0 when there was none.

@@ -103,3 +103,38 @@ func TestTheBrakeOfARun(t *testing.T) {
 		}
 	}
 }
+
+// Two persons accept a total that they saw: the run passes while it comes to about that, or
+// is within the limits by itself. An acceptance of the command names no total.
+func TestTheBrakeOfAnAcceptedRun(t *testing.T) {
+	tight := customerTerms()
+	tight.Brake = billing.Limits{LargestTotal: 1000}
+	p := newProgramme(t, tight)
+	seen := models.Money(-5000)
+	for _, c := range []struct {
+		name     string
+		accepted bool
+		amount   *models.Money
+		total    models.Money
+		want     int // reasons
+	}{
+		{"not accepted", false, nil, -5000, 1},
+		{"accepted whatever it comes to", true, nil, -900_000, 0},
+		{"what was seen", true, &seen, -5000, 0},
+		{"a tenth more", true, &seen, -5500, 0},
+		{"more than a tenth more", true, &seen, -5501, 2},
+		{"a tenth less", true, &seen, -4500, 0},
+		{"more than a tenth less", true, &seen, -4499, 2},
+		{"the other way", true, &seen, 5000, 2},
+		{"within the limits by itself", true, &seen, -1000, 0},
+	} {
+		run := models.Run{Period: 202604, Kind: models.RunDifferences, Accepted: c.accepted, AcceptedAmount: c.amount, Totals: models.Totals{Accounts: 1, Amount: c.total}}
+		if got := p.Brake(run, models.Totals{}); len(got) != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+	why := p.Brake(models.Run{Period: 202604, Accepted: true, AcceptedAmount: &seen, Totals: models.Totals{Amount: -123_456}}, models.Totals{})
+	if len(why) != 2 || why[1] != "the discounts total 1 234.56, and 50.00 were accepted (accepted_total)" {
+		t.Errorf("%q", why)
+	}
+}

@@ -36,6 +36,13 @@ type ExplainedLine struct {
 	Difference  models.Money    `json:"difference_minor"` // still to be posted
 }
 
+// Rounded reports whether the discount of a line was rounded to a whole kopeck. The factors
+// are reduced first, because their product could overflow.
+func (l *ExplainedLine) Rounded() bool {
+	whole := int64(100 * l.Days)
+	return whole > 0 && (int64(l.Amount)%whole)*(int64(l.PercentDays)%whole)%whole != 0
+}
+
 // ExplainedDays is a stretch of days with one percentage.
 type ExplainedDays struct {
 	From        models.Date `json:"from"`

@@ -42,11 +42,14 @@ type Run struct {
 	Kind          RunKind
 	State         RunState
 	Accepted      bool // by a person, who lets it pass the brake
-	Brake         string
-	Shadow        bool // nothing of it is published: an older system bills the period
-	StartedAt     time.Time
-	FinishedAt    time.Time
-	Totals        Totals
+	// The total that was accepted: the run passes while it comes to about that. Nil with
+	// Accepted: it passes whatever it comes to.
+	AcceptedAmount *Money
+	Brake          string
+	Shadow         bool // nothing of it is published: an older system bills the period
+	StartedAt      time.Time
+	FinishedAt     time.Time
+	Totals         Totals
 }
 
 // Active tells whether work is left.
@@ -58,6 +61,7 @@ type RunRequest struct {
 	Slot   string // the scheduled time it stands for; empty when a person asks
 	Full   bool   // look at every account again
 	Accept bool   // By lets it pass the brake
+	Amount *Money // that was accepted; nil: whatever the run comes to
 	By     string
 	Reason string
 	Needed bool // make no run when there is nothing to look at
@@ -158,7 +162,8 @@ type RunOrder struct {
 	From       Period // the first month of a what-if; 0 in other orders
 	Terms      string // the other terms of a what-if, as JSON
 	What       RunOrderKind
-	Full       bool // look at every account again
+	Full       bool   // look at every account again
+	Accepted   *Money // of an accepted run: the total that two persons saw; nil: whatever it comes to
 	By         Person
 	At         time.Time
 	State      RunOrderState

@@ -130,7 +130,7 @@ func (b *books) StartRun(_ context.Context, q models.RunRequest) (models.Run, bo
 	if info.State == models.PeriodOpen {
 		kind = models.RunRegular
 	}
-	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept, StartedAt: b.wall()}
+	r := &models.Run{ID: int64(len(b.runs) + 1), Period: q.Period, PostingPeriod: q.Period, Kind: kind, State: models.RunRehearsing, Accepted: q.Accept, AcceptedAmount: q.Amount, StartedAt: b.wall()}
 	b.runs = append(b.runs, r)
 	b.slots[q.Slot] = r.ID
 	b.diary = append(b.diary, fmt.Sprintf("%s %s %s", b.wall().In(moscow).Format("2006-01-02 15:04"), r.Kind, r.Period))
@@ -156,7 +156,7 @@ func (b *books) WorkChunk(_ context.Context, run models.Run, _ func(models.Run, 
 	return models.Totals{}, false, b.fail[run.Period]
 }
 
-func (b *books) AdvanceRun(_ context.Context, id int64, _ func(run, before models.Totals) []string) (models.Run, bool, error) {
+func (b *books) AdvanceRun(_ context.Context, id int64, _ func(run models.Run, before models.Totals) []string) (models.Run, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.runs[id-1]

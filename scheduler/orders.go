@@ -97,7 +97,7 @@ func (s *Scheduler) carryOut(ctx context.Context, o models.RunOrder) error {
 				case models.OrderWhatIf:
 					o.WhatIf, err = s.whatIf(ctx, o, progress)
 				case models.OrderRun, models.OrderAcceptedRun:
-					_, err = s.Settler.Run(ctx, models.RunRequest{Period: o.Period, Full: o.Full, Accept: o.What == models.OrderAcceptedRun})
+					_, err = s.Settler.Run(ctx, models.RunRequest{Period: o.Period, Full: o.Full, Accept: o.What == models.OrderAcceptedRun, Amount: o.Accepted})
 				default:
 					err = fmt.Errorf("this version of the service does not know an order for %q: update it, and order again", o.What)
 				}
@@ -243,7 +243,7 @@ func (s *Scheduler) rehearsePeriod(
 func (s *Scheduler) rehearsed(run models.Run, before models.Totals) models.RehearsedRun {
 	return models.RehearsedRun{
 		Period: run.Period, PostingPeriod: run.PostingPeriod, Kind: run.Kind, Totals: run.Totals,
-		Brake: s.Settler.Programme.LimitsFor(run).Check(run.Totals, before),
+		Brake: s.Settler.Programme.Brake(run, before),
 	}
 }
 

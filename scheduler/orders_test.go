@@ -268,10 +268,11 @@ func TestRunIsOrdered(t *testing.T) {
 			}
 			b.runs[0].State = models.RunAbandoned // as the next run does
 		})
-		b.ordered(models.RunOrder{What: models.OrderAcceptedRun})
+		seen := models.Money(-35500000)
+		b.ordered(models.RunOrder{What: models.OrderAcceptedRun, Accepted: &seen})
 		time.Sleep(5 * time.Second)
 		stop()
-		if last := b.runs[len(b.runs)-1]; last.State != models.RunDone || !last.Accepted || b.desk.orders[1].State != models.OrderDone {
+		if last := b.runs[len(b.runs)-1]; last.State != models.RunDone || !last.Accepted || last.AcceptedAmount != &seen || b.desk.orders[1].State != models.OrderDone {
 			t.Errorf("%+v, %+v", last, b.desk.orders[1])
 		}
 	})

@@ -20,7 +20,7 @@ import (
 type Runs interface {
 	StartRun(context.Context, models.RunRequest) (run models.Run, started bool, err error)
 	WorkChunk(context.Context, models.Run, models.SettleFunc) (totals models.Totals, worked bool, err error)
-	AdvanceRun(ctx context.Context, run int64, check func(run, before models.Totals) []string) (_ models.Run, moved bool, err error)
+	AdvanceRun(ctx context.Context, run int64, check func(run models.Run, before models.Totals) []string) (_ models.Run, moved bool, err error)
 	ParkedAccounts(ctx context.Context, run int64, limit int) ([]models.ParkedAccount, error)
 }
 
@@ -82,8 +82,9 @@ func (s *Settler) Run(ctx context.Context, q models.RunRequest) ([]models.Run, e
 		return runs, err
 	}
 	for _, p := range billing.PeriodsPostedTo(periods, q.Period) {
-		// The person accepted what is posted into q.Period: that is recorded once, there.
-		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept})
+		// The person accepted what is posted into q.Period: that is recorded once, there. The
+		// total that two persons saw is that of q.Period alone.
+		run, err := s.settle(ctx, models.RunRequest{Period: p, Accept: q.Accept && q.Amount == nil})
 		if other := (*models.ErrOtherMode)(nil); errors.As(err, &other) {
 			continue // it waits for the end of the shadow mode
 		}
@@ -170,12 +171,11 @@ func (s *Settler) Work(ctx context.Context, run models.Run) (models.Run, error) 
 }
 
 func (s *Settler) work(ctx context.Context, run models.Run) (models.Run, error) {
-	check := func(totals, before models.Totals) []string { return s.Programme.LimitsFor(run).Check(totals, before) }
 	for run.Active() {
 		if err := s.workPhase(ctx, run); err != nil {
 			return run, fmt.Errorf("run %d of %s stopped halfway and goes on when it is taken up again: %w", run.ID, run.Period, err)
 		}
-		next, moved, err := s.Runs.AdvanceRun(ctx, run.ID, check)
+		next, moved, err := s.Runs.AdvanceRun(ctx, run.ID, s.Programme.Brake)
 		if err != nil {
 			return run, err
 		}

@@ -192,7 +192,7 @@ func TestConnectionCutAtEveryMessageOfARun(t *testing.T) {
 		return err
 	}
 	advance := func(s *store.Store, _ int) error {
-		next, _, err := s.AdvanceRun(t.Context(), run.ID, c.p.LimitsFor(run).Check)
+		next, _, err := s.AdvanceRun(t.Context(), run.ID, c.p.Brake)
 		if err == nil {
 			run = next
 		}

@@ -172,7 +172,7 @@ func (l *life) phase(run models.Run, pay models.SettleFunc) models.Run {
 	if err := l.work(l.Context(), run, pay); err != nil {
 		l.Fatal(err)
 	}
-	next, moved, err := l.AdvanceRun(l.Context(), run.ID, l.p.LimitsFor(run).Check)
+	next, moved, err := l.AdvanceRun(l.Context(), run.ID, l.p.Brake)
 	if err != nil || !moved {
 		l.Fatalf("run %d did not move on: %v", run.ID, err)
 	}
@@ -192,7 +192,7 @@ func (l *life) carry(ctx context.Context, run models.Run, pay models.SettleFunc)
 		if err := l.work(ctx, run, pay); err != nil {
 			return run, err
 		}
-		next, _, err := l.AdvanceRun(ctx, run.ID, l.p.LimitsFor(run).Check)
+		next, _, err := l.AdvanceRun(ctx, run.ID, l.p.Brake)
 		if err != nil {
 			return run, err
 		}

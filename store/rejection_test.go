@@ -69,7 +69,7 @@ func TestOutdatedPlanIsMadeAgain(t *testing.T) {
 	run := l.start(models.RunRequest{Period: 202604})
 	s, heard := l.hearing()
 	advance := func() error {
-		_, _, err := s.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check)
+		_, _, err := s.AdvanceRun(t.Context(), run.ID, l.p.Brake)
 		return err
 	}
 	if err := advance(); err != nil {

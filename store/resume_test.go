@@ -121,7 +121,7 @@ func TestStoppedWorkersLeaveNothingHalfDone(t *testing.T) {
 			if err := l.work(t.Context(), run, l.pay); err != nil {
 				t.Fatal(err)
 			}
-			run, _, _ = l.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check)
+			run, _, _ = l.AdvanceRun(t.Context(), run.ID, l.p.Brake)
 		}
 	}
 	if got, want := l.dump(ledger), twin.dump(ledger); got != want {

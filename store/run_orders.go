@@ -14,14 +14,14 @@ import (
 )
 
 // orderColumns is an order without what it found.
-const orderColumns = `order_id, period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, state, attempt, seen_at,
+const orderColumns = `order_id, period, from_period, terms, what, "full", accepted_amount, requested_by, requester_subject, requested_at, state, attempt, seen_at,
 	chunks_through, chunks_all, finished_at, error`
 
 const wholeOrderColumns = orderColumns + ", result, comparison, what_if, signing, compared_corrections"
 
 func orderFields(o *models.RunOrder, seen, finished **time.Time) []any {
 	return []any{
-		&o.ID, &o.Period, &o.From, &o.Terms, &o.What, &o.Full, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
+		&o.ID, &o.Period, &o.From, &o.Terms, &o.What, &o.Full, &o.Accepted, &o.By.Name, &o.By.Subject, &o.At, &o.State, &o.Attempt, seen,
 		&o.Through, &o.All, finished, &o.Error,
 	}
 }
@@ -47,8 +47,8 @@ func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 // to sign it, this records the approval.
 func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("ordering %s of %s", o.What, o.Period), func(tx *tx) error {
-		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", requested_by, requester_subject, requested_at, signing)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.By.Name, o.By.Subject, tx.now, o.Signing)
+		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", accepted_amount, requested_by, requester_subject, requested_at, signing)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.Accepted, o.By.Name, o.By.Subject, tx.now, o.Signing)
 		if err != nil {
 			return err
 		}

@@ -198,8 +198,9 @@ func TestAcceptedRunIsOrderedWithItsApproval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := models.Money(-35500000)
 	order := func(by models.Person) error {
-		_, _, err := l.OrderRun(t.Context(), models.RunOrder{Period: 202604, What: models.OrderAcceptedRun, By: by}, models.OperatorAction{
+		_, _, err := l.OrderRun(t.Context(), models.RunOrder{Period: 202604, What: models.OrderAcceptedRun, Accepted: &seen, By: by}, models.OperatorAction{
 			Who: by.Name, Role: models.RoleController, What: models.ActionAcceptRun, Subject: "2026-04", Reason: "checked", Approval: &models.Approval{Proposal: p.ID, By: by},
 		})
 		return err
@@ -212,7 +213,7 @@ func TestAcceptedRunIsOrderedWithItsApproval(t *testing.T) {
 	if err := order(boris); err != nil {
 		t.Fatal(err)
 	}
-	if o := l.claim(); o.What != models.OrderAcceptedRun || o.By != boris {
+	if o := l.claim(); o.What != models.OrderAcceptedRun || o.By != boris || o.Accepted == nil || *o.Accepted != seen {
 		t.Errorf("%+v", o)
 	}
 	if err := order(boris); !errors.As(err, &refusal) || refusal.Why != models.ProposalDecided {

@@ -21,18 +21,19 @@ const sumTotals = `coalesce(sum(accounts), 0)::bigint AS accounts, coalesce(sum(
 	coalesce(sum(parked), 0)::bigint AS parked`
 
 type runRecord struct {
-	RunID         int64 `gorm:"primaryKey;autoIncrement"`
-	Period        models.Period
-	PostingPeriod models.Period
-	Kind          models.RunKind
-	Slot          *string
-	State         models.RunState
-	Accepted      bool
-	Brake         string
-	Shadow        bool
-	StartedAt     time.Time
-	FinishedAt    *time.Time
-	Totals        models.Totals `gorm:"embedded"`
+	RunID          int64 `gorm:"primaryKey;autoIncrement"`
+	Period         models.Period
+	PostingPeriod  models.Period
+	Kind           models.RunKind
+	Slot           *string
+	State          models.RunState
+	Accepted       bool
+	AcceptedAmount *models.Money
+	Brake          string
+	Shadow         bool
+	StartedAt      time.Time
+	FinishedAt     *time.Time
+	Totals         models.Totals `gorm:"embedded"`
 }
 
 func (runRecord) TableName() string { return "runs" }
@@ -40,7 +41,7 @@ func (runRecord) TableName() string { return "runs" }
 func (r *runRecord) run() models.Run {
 	return models.Run{
 		ID: r.RunID, Period: r.Period, PostingPeriod: r.PostingPeriod, Kind: r.Kind, State: r.State, Accepted: r.Accepted,
-		Brake: r.Brake, Shadow: r.Shadow, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals,
+		AcceptedAmount: r.AcceptedAmount, Brake: r.Brake, Shadow: r.Shadow, StartedAt: r.StartedAt.UTC(), FinishedAt: zeroTime(r.FinishedAt), Totals: r.Totals,
 	}
 }
 
@@ -85,8 +86,8 @@ func (t *tx) underWay(q models.RunRequest) (*runRecord, error) {
 		return nil, nil
 	}
 	if q.Accept && !records[0].Accepted && records[0].State == models.RunRehearsing {
-		records[0].Accepted = true
-		if err := t.Model(&records[0]).Update("accepted", true).Error; err != nil {
+		records[0].Accepted, records[0].AcceptedAmount = true, q.Amount
+		if err := t.Model(&records[0]).Select("accepted", "accepted_amount").Updates(&records[0]).Error; err != nil {
 			return nil, fmt.Errorf("accepting run %d: %w", records[0].RunID, err)
 		}
 		return &records[0], t.recordAcceptance(q)
@@ -113,7 +114,7 @@ func (t *tx) newRun(ctx context.Context, q models.RunRequest) (models.Run, bool,
 	}
 	record := runRecord{
 		Period: q.Period, PostingPeriod: into, Kind: kindOf(period, &q), Shadow: q.Shadow,
-		State: models.RunRehearsing, Accepted: q.Accept, StartedAt: t.now,
+		State: models.RunRehearsing, Accepted: q.Accept, AcceptedAmount: q.Amount, StartedAt: t.now,
 	}
 	if q.Slot != "" {
 		record.Slot = &q.Slot
@@ -235,8 +236,9 @@ func (s *Store) ActiveRuns(ctx context.Context) ([]models.Run, error) {
 	return list, nil
 }
 
-// Check compares rehearsed totals with the brake and says which limits they exceed.
-type Check = func(run, before models.Totals) []string
+// Check compares a rehearsed run with the brake and says which limits hold it back; before
+// is what the month before has posted.
+type Check = func(run models.Run, before models.Totals) []string
 
 // AdvanceRun moves a run on when all its chunks have been through the present
 // phase: from the rehearsal through the brake to posting, from posting to its
@@ -288,7 +290,7 @@ func (t *tx) brake(r *runRecord, check Check) error {
 		return err
 	}
 	r.State = models.RunPosting
-	if broken := check(r.Totals, before); len(broken) > 0 && !r.Accepted {
+	if broken := check(r.run(), before); len(broken) > 0 {
 		r.State, r.Brake = models.RunBraked, strings.Join(broken, "; ")
 	}
 	return t.saveRun(r)

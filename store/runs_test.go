@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,11 +187,16 @@ func TestBrakeHolds(t *testing.T) {
 	if posted := l.dump(ledger); posted != "" {
 		t.Errorf("a braked run has posted\n%s", posted)
 	}
-	if run := l.settle(models.RunRequest{Period: 202604, Accept: true}); run.State != models.RunDone || run.Totals.Documents != again.Totals.Documents {
+	// Two persons have accepted half of what the run comes to by now.
+	half := again.Totals.Amount / 2
+	if run := l.settle(models.RunRequest{Period: 202604, Accept: true, Amount: &half}); run.State != models.RunBraked || !strings.Contains(run.Brake, "accepted_total") {
+		t.Errorf("accepted before the facts changed, the run came to %+v", run)
+	}
+	if run := l.settle(models.RunRequest{Period: 202604, Accept: true, Amount: &again.Totals.Amount}); run.State != models.RunDone || run.Totals.Documents != again.Totals.Documents {
 		t.Errorf("accepted, the run came to %+v", run)
 	}
 	l.holds(202604, false)
-	if got := l.dump("SELECT run_id, state FROM runs"); got != "(1,abandoned)\n(2,abandoned)\n(3,done)" {
+	if got := l.dump("SELECT run_id, state FROM runs"); got != "(1,abandoned)\n(2,abandoned)\n(3,abandoned)\n(4,done)" {
 		t.Errorf("runs:\n%s", got)
 	}
 	l.tie(202604)
@@ -219,7 +225,15 @@ func TestAcceptedWhileRehearsing(t *testing.T) {
 	l.p = programme(t, tight)
 	l.climb()
 	run := l.start(models.RunRequest{Period: 202604})
-	if same := l.start(models.RunRequest{Period: 202604, Accept: true}); same.ID != run.ID || !same.Accepted {
+	little := models.Money(-1)
+	if same := l.start(models.RunRequest{Period: 202604, Accept: true, Amount: &little}); same.ID != run.ID || !same.Accepted || *same.AcceptedAmount != little {
+		t.Fatalf("accepting found %+v", same)
+	}
+	if held := l.finish(run, l.pay); held.State != models.RunBraked {
+		t.Fatalf("accepted for less than it comes to: %+v", held)
+	}
+	run = l.start(models.RunRequest{Period: 202604})
+	if same := l.start(models.RunRequest{Period: 202604, Accept: true}); same.ID != run.ID || !same.Accepted || same.AcceptedAmount != nil {
 		t.Fatalf("accepting found %+v", same)
 	}
 	if run = l.finish(run, l.pay); run.State != models.RunDone {
@@ -416,7 +430,7 @@ func TestProgress(t *testing.T) {
 			if through, of, err := l.Progress(t.Context(), run); through != done || of != all || err != nil {
 				t.Errorf("%s: %d of %d, %v; want %d of %d", phase, through, of, err, done, all)
 			}
-			if _, moved, err := l.AdvanceRun(t.Context(), run.ID, l.p.LimitsFor(run).Check); moved || err != nil {
+			if _, moved, err := l.AdvanceRun(t.Context(), run.ID, l.p.Brake); moved || err != nil {
 				t.Errorf("%s: moved on before its time: %v", phase, err)
 			}
 			if _, _, err := l.WorkChunk(t.Context(), run, l.pay); err != nil {

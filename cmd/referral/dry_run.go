@@ -70,7 +70,7 @@ func (a *app) dryRunOne(ctx context.Context, q models.RunRequest, format string)
 		return run, err
 	}
 	if !q.Accept {
-		run.Brake = strings.Join(a.programme.LimitsFor(run).Check(run.Totals, before), "; ")
+		run.Brake = strings.Join(a.programme.Brake(run, before), "; ")
 	}
 	return run, a.printRun(run, parked, format)
 }

@@ -158,7 +158,7 @@ func (w *town) settles(period models.Period) {
 			_, worked, err = w.store.WorkChunk(w.Context(), run, w.terms.Settle)
 		}
 		if err == nil {
-			run, _, err = w.store.AdvanceRun(w.Context(), run.ID, w.terms.LimitsFor(run).Check)
+			run, _, err = w.store.AdvanceRun(w.Context(), run.ID, w.terms.Brake)
 		}
 	}
 	if err != nil {

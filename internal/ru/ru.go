@@ -103,6 +103,11 @@ func Off(m models.Money, currency string) string {
 	return Money(m, currency)
 }
 
+// Share is a part of an amount with its arithmetic: "3 000,00 ₽ × 1 420 ÷ 3 000 = 1 420,00 ₽".
+func Share(of models.Money, part, whole int, result models.Money, currency string) string {
+	return Money(of, currency) + " × " + Number(part) + " ÷ " + Number(whole) + " = " + Money(result, currency)
+}
+
 func amount(m models.Money) string {
 	u, before := uint64(m), ""
 	if m < 0 {

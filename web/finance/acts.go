@@ -46,6 +46,7 @@ type Prepared struct {
 	Facts   []PreparedFact
 	Preview models.Preview
 	Text    string // what the act's text is at first
+	Details any    // kept as JSON with a proposal that has none of its own; nil for none
 }
 
 // PreparedFact is a line about the subject of an act.
@@ -118,6 +119,9 @@ func (s *Service) Submit(ctx context.Context, staff models.Staff, r Request) (*m
 	}
 	p := models.Proposal{What: r.What, Subject: r.Subject, Preview: prepared.Preview, Reason: reason, Proposer: PersonOf(staff)}
 	p.Preview.Notes = append(p.Preview.Notes, r.Notes...)
+	if r.Details == nil {
+		r.Details = prepared.Details
+	}
 	if r.Details != nil {
 		if p.Details, err = json.Marshal(r.Details); err != nil {
 			return nil, fmt.Errorf("writing the details of %s: %w", r.What, err)
@@ -138,7 +142,9 @@ func checkReason(reason string) (string, error) {
 	switch {
 	case reason == "":
 		return "", Refusal("Напишите причину: она записывается в журнал.")
-	case len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+		return "", Refusal("В причине есть знаки, которые нельзя записать. Напишите ее заново.")
+	case len(reason) > maxReason:
 		return "", Refusal("Причина слишком длинная: не больше 500 знаков.")
 	}
 	return reason, nil

@@ -2,6 +2,7 @@ package finance
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -218,6 +219,11 @@ func (s *Service) runActs() []Act {
 	}}
 }
 
+// proposedRun is the run that persons let pass the brake.
+type proposedRun struct {
+	Run int64 `json:"run"`
+}
+
 func (s *Service) prepareAcceptance(ctx context.Context, subject string) (p Prepared, err error) {
 	period, err := models.ParsePeriod(subject)
 	if err != nil {
@@ -241,10 +247,11 @@ func (s *Service) prepareAcceptance(ctx context.Context, subject string) (p Prep
 		{Name: "Скидок", Value: ru.Off(run.Totals.Amount, "")},
 		{Name: "Пакетов SMS", Value: ru.Number(int(run.Totals.Packages))},
 	}
+	p.Details = proposedRun{run.ID}
 	for _, why := range run.Why {
 		p.Preview.Notes = append(p.Preview.Notes, "Остановлен: "+why+".")
 	}
-	p.Preview.Notes = append(p.Preview.Notes, fmt.Sprintf("При остановке: документов %s, скидок %s, пакетов SMS %s. Месяц будет рассчитан заново по данным на момент расчета и проведен без проверки пределов.",
+	p.Preview.Notes = append(p.Preview.Notes, fmt.Sprintf("При остановке: документов %s, скидок %s, пакетов SMS %s. Месяц будет рассчитан заново по данным на момент расчета. Если скидок выйдет больше или меньше, чем здесь, не больше чем на десятую часть, они будут проведены; иначе расчет снова остановится.",
 		ru.Number(int(run.Totals.Documents)), ru.Off(run.Totals.Amount, ""), ru.Number(int(run.Totals.Packages))))
 	return p, nil
 }
@@ -263,7 +270,16 @@ func (s *Service) acceptRun(ctx context.Context, p *models.Proposal, action mode
 	if !found || run == nil {
 		return Refusal("Расчет этого месяца больше не остановлен пределами.")
 	}
-	o := models.RunOrder{Period: m.Period, What: models.OrderAcceptedRun, Full: run.Kind == models.RunFull, By: action.Approval.By}
+	var proposed proposedRun
+	if len(p.Details) > 0 {
+		if err := json.Unmarshal(p.Details, &proposed); err != nil {
+			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
+		}
+	}
+	if proposed.Run != run.ID {
+		return Refusal(fmt.Sprintf("С тех пор месяц рассчитан заново: остановлен другой расчет, № %d. Отклоните это предложение: нужно новое.", run.ID))
+	}
+	o := models.RunOrder{Period: m.Period, What: models.OrderAcceptedRun, Full: run.Kind == models.RunFull, Accepted: &run.Totals.Amount, By: action.Approval.By}
 	_, _, err = s.o.Store.OrderRun(ctx, o, action)
 	return err
 }
@@ -276,6 +292,8 @@ func (s *Service) brakeWords(run models.Run, exceeded []string) []string {
 		switch {
 		case strings.HasSuffix(why, "(largest_total)"):
 			words[i] = fmt.Sprintf("скидок на %s, предел — %s", ru.Money(run.Totals.Amount.Abs(), ""), ru.Money(limits.LargestTotal, ""))
+		case strings.HasSuffix(why, "(accepted_total)") && run.AcceptedAmount != nil:
+			words[i] = fmt.Sprintf("утверждено %s, а вышло %s", ru.Off(*run.AcceptedAmount, ""), ru.Off(run.Totals.Amount, ""))
 		case strings.HasSuffix(why, "(largest_full_share)"):
 			words[i] = fmt.Sprintf("скидка 100 %% у %s из %s клиентов, предел — %d %%", ru.Number(int(run.Totals.Full)), ru.Number(int(run.Totals.Accounts)), limits.LargestFull)
 		case strings.HasSuffix(why, "(largest_change)"):

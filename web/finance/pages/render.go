@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"referral/billing"
 	"referral/internal/ru"
 	"referral/models"
 	"referral/web/auth"
@@ -40,7 +41,7 @@ func (p *Pages) functions() template.FuncMap {
 			return orDash(m != 0, func() string { return ru.Off(m, currency) })
 		},
 		"add": func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
-		"number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
+		"formula": formula, "number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
 		"foundOf": func(text string) []exportLink {
 			return exportLinks(pathClients, url.Values{"q": {text}})
@@ -59,9 +60,10 @@ func orDash(known bool, text func() string) string {
 	return text()
 }
 
-// total is a sum with its number of documents or lines.
+// total is a sum with its number of documents or lines. A line counts once, where most of
+// it belongs, so that there are sums without a number.
 func total(c models.CountedAmount, currency string) string {
-	if c.Count == 0 {
+	if c.Count == 0 && c.Amount == 0 {
 		return dash
 	}
 	return ru.Off(c.Amount, currency)
@@ -73,6 +75,18 @@ func sumOf(c models.CountedAmount, currency string) string {
 		return ru.Number(int(c.Count))
 	}
 	return total(c, currency)
+}
+
+// formula is how the discount of a line follows from its days.
+func formula(l billing.ExplainedLine, currency string) string {
+	if l.PercentDays == 0 {
+		return ""
+	}
+	said := ru.Share(l.Amount, l.PercentDays, 100*l.Days, -l.Wanted, currency)
+	if l.Rounded() {
+		said += ", округлено до копейки"
+	}
+	return said
 }
 
 func documentID(id models.UUID) string {

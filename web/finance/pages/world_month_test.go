@@ -39,6 +39,8 @@ func (w *world) LastReconciliation(_ context.Context, p models.Period, skip, lim
 		Overall: []models.ControlTotal{{TotalKey: discounts, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}}},
 		Totals: []models.ControlTotal{
 			{TotalKey: models.TotalKey{Kind: "inviter", Percent: 20, Currency: "RUB"}, Control: models.Control{Entitled: twenty, Posted: twenty, Published: twenty, Answered: less}},
+			// A line of two percents counts under one of them, so the other has an amount alone.
+			{TotalKey: models.TotalKey{Kind: "both", Percent: 60, Currency: "RUB"}, Control: models.Control{Entitled: models.CountedAmount{Amount: -46438}}},
 			{TotalKey: models.TotalKey{Kind: "sms", Percent: 1200}, Control: models.Control{
 				Entitled: models.CountedAmount{Count: 7}, Posted: models.CountedAmount{Count: 7}, Published: models.CountedAmount{Count: 7}, Answered: models.CountedAmount{Count: 7},
 			}},
@@ -101,7 +103,7 @@ func TestMonthSaysWhatHasChanged(t *testing.T) {
 	body := strings.ReplaceAll(r.Get(browser, "/finance/months/2026-04").Body, "\u00a0", " ")
 	for _, want := range []string{
 		"было −300 000,00 ₽, стало −355 000,00 ₽", "Новые приглашающие", "−60 000,00 ₽", "10 000,00 ₽", "Счета выросли, уменьшились или появились", "−5 000,00 ₽",
-		"ступень 2", "120", `<rect class="bar" x="0" y="0" width="100"`, `<rect class="bar-back" x="0" y="0" width="16"`, "Положено, но не получено: 1 420,00", "subscription",
+		"ступень 2", "120", "−464,38 ₽", `<rect class="bar" x="0" y="0" width="100"`, `<rect class="bar-back" x="0" y="0" width="16"`, "Положено, но не получено: 1 420,00", "subscription",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the month does not say %q: %s", want, body)

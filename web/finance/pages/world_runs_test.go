@@ -246,11 +246,16 @@ func TestBrakedRunNeedsTwoPersons(t *testing.T) {
 	if got := r.Get(finance, "/finance/months/2026-04/run"); !strings.Contains(got.Body, path) || strings.Contains(got.Body, "Предложить провести") {
 		t.Errorf("once proposed: %s", got.Body)
 	}
+	w.runs[0].ID = 6 // the month was run once more, and held again
+	if got := r.Post(controller, path+"/approve", nil); got.Status != http.StatusConflict || !strings.Contains(got.Body, "остановлен другой расчет, № 6") || len(w.orders) != 0 {
+		t.Errorf("another run than was proposed: %d, %+v %s", got.Status, w.orders, got.Body)
+	}
+	w.runs[0].ID = 5
 	if got := r.Post(controller, path+"/approve", nil); got.Status != http.StatusOK || len(w.orders) != 1 {
 		t.Fatalf("%d, %+v", got.Status, w.orders)
 	}
 	last := w.recorded[len(w.recorded)-1]
-	if o := w.orders[0]; o.What != models.OrderAcceptedRun || o.Full || last.What != models.ActionAcceptRun || last.Reason != "акция марта" || last.Role != models.RoleController {
+	if o := w.orders[0]; o.What != models.OrderAcceptedRun || o.Full || o.Accepted == nil || *o.Accepted != -35500000 || last.What != models.ActionAcceptRun || last.Reason != "акция марта" || last.Role != models.RoleController {
 		t.Errorf("%+v, %+v", o, last)
 	}
 	w.runs[0].State = models.RunAbandoned

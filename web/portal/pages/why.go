@@ -62,7 +62,7 @@ func whyLineOf(l *billing.ExplainedLine, currency string) whyLine {
 		v.Words = "Скидка 100% действовала весь срок (" + ru.Days.Count(l.Days) + "), поэтому она равна начисленной сумме."
 		return v
 	}
-	v.Words, v.Formula, v.Rounded = inWords(l), formulaOf(l, currency), rounded(l)
+	v.Words, v.Formula, v.Rounded = inWords(l), ru.Share(l.Amount, l.PercentDays, 100*l.Days, -l.Wanted, currency), l.Rounded()
 	return v
 }
 
@@ -130,18 +130,6 @@ func enumerated(parts []string) string {
 		return strings.Join(parts, "")
 	}
 	return strings.Join(parts[:last], ", ") + " и " + parts[last]
-}
-
-// formulaOf is "3 000,00 ₽ × 1 420 ÷ 3 000 = 1 420,00 ₽".
-func formulaOf(l *billing.ExplainedLine, currency string) string {
-	return ru.Money(l.Amount, currency) + " × " + ru.Number(l.PercentDays) + " ÷ " + ru.Number(100*l.Days) + " = " + ru.Money(-l.Wanted, currency)
-}
-
-// rounded reports whether kopecks had to be rounded. The factors are reduced first,
-// because their product could overflow.
-func rounded(l *billing.ExplainedLine) bool {
-	whole := int64(100 * l.Days)
-	return (int64(l.Amount)%whole)*(int64(l.PercentDays)%whole)%whole != 0
 }
 
 func (p *Pages) documentState(d billing.ExplainedDocument) status {
