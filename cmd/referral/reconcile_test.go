@@ -407,11 +407,11 @@ func TestReconcilingByHandChangesNoMetric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.hears(bill(885, 202604, 2, subscription(400000)), bill(901, 202604, 1, subscription(300000)))
 	before, err := w.store.Stats(t.Context())
 	if err != nil || before.Breaks[202604] != 1 {
 		t.Fatalf("%+v, %v", before, err)
 	}
-	w.tampers("UPDATE adjustments SET amount_minor = amount_minor - 700")
 	if r := w.reconciles(exitNegative); r.BreakCount == 1 {
 		t.Fatalf("breaks %+v", r.Breaks)
 	}
