@@ -289,7 +289,7 @@ func (r *Reconciliation) addAsBefore(timeline []models.Segment, inv *models.Invo
 		return
 	}
 	for i := range inv.Lines {
-		if l := &inv.Lines[i]; r.programme.Class(l.Service, l.From) == Discounted {
+		if l := &inv.Lines[i]; r.programme.ClassOf(inv, l) == Discounted {
 			r.now.before = r.now.before.Add(-share(l.Amount, part, 100*month.Days()))
 		}
 	}

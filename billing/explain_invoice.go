@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"time"
 
 	"referral/models"
 )
@@ -34,6 +35,23 @@ type ExplainedLine struct {
 	Wanted      models.Money    `json:"wanted_minor"` // as added to the invoice
 	Posted      models.Money    `json:"posted_minor"`
 	Difference  models.Money    `json:"difference_minor"` // still to be posted
+
+	Decision *ExplainedServiceDecision `json:"decision,omitempty"` // of staff, that the class comes from; nil where the terms give it
+}
+
+// ExplainedServiceDecision is what staff decided about a service that the terms do not name.
+type ExplainedServiceDecision struct {
+	ID         models.UUID         `json:"decision_id"`
+	Service    string              `json:"service"`
+	Class      models.ServiceClass `json:"class" enum:"discounted,excluded"`
+	DecidedAt  time.Time           `json:"decided_at"`
+	By         string              `json:"by"`
+	ApprovedBy string              `json:"approved_by"`
+	Reason     string              `json:"reason"`
+}
+
+func (p *Programme) explainService(d models.ServiceDecision) *ExplainedServiceDecision {
+	return &ExplainedServiceDecision{d.ID, d.Service, d.Class, p.inZone(d.DecidedAt), d.By, d.ApprovedBy, d.Reason}
 }
 
 // Rounded reports whether the discount of a line was rounded to a whole kopeck. The factors
@@ -120,7 +138,7 @@ func (p *Programme) explainLines(timeline []models.Segment, inv *models.AuditInv
 		wanted[item.LineID] = item.Amount
 	}
 	for i := range inv.Invoice.Lines {
-		e := p.explainLine(timeline, &inv.Invoice.Lines[i])
+		e := p.explainLine(timeline, &inv.Invoice, &inv.Invoice.Lines[i])
 		e.Wanted, e.Posted = wanted[e.LineID], posted[e.LineID]
 		e.Difference = e.Wanted.Add(-e.Posted)
 		delete(posted, e.LineID)
@@ -146,11 +164,14 @@ func serviceOf(documents []models.AuditDocument, line string) string {
 	return ""
 }
 
-func (p *Programme) explainLine(timeline []models.Segment, l *models.Line) ExplainedLine {
-	class := p.Class(l.Service, l.From)
+func (p *Programme) explainLine(timeline []models.Segment, inv *models.Invoice, l *models.Line) ExplainedLine {
+	class := p.ClassOf(inv, l)
 	e := ExplainedLine{
 		LineID: l.ID, Service: l.Service, Class: class.String(), From: l.From, To: l.End(), Days: l.Days(), Amount: l.Amount,
 		Segments: []ExplainedDays{},
+	}
+	if class != Held && p.Class(l.Service, l.From) == Held {
+		e.Decision = p.explainService(inv.Services[l.Service])
 	}
 	if class != Discounted {
 		return e

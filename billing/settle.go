@@ -45,6 +45,7 @@ func (p *Programme) settleInvoice(run *models.Run, timeline []models.Segment, c 
 		out.Adjustments = append(out.Adjustments, doc)
 	}
 	out.Held = append(out.Held, desired.Held...)
+	out.Decided = append(out.Decided, desired.Decided...)
 	out.Full = out.Full || desired.Full
 	out.Discounted = out.Discounted || desired.Discounted
 }
@@ -53,12 +54,13 @@ func (p *Programme) settleInvoice(run *models.Run, timeline []models.Segment, c 
 type Desired struct {
 	Items      []models.AdjustmentItem // the lines that get something, amounts as added to the invoice
 	Held       []models.HeldLine
-	Full       bool // a day of a line has 100 %
-	Discounted bool // a line has a discount, even one of 0
+	Decided    []models.HeldLine // lines that would be held but for a decision of staff
+	Full       bool              // a day of a line has 100 %
+	Discounted bool              // a line has a discount, even one of 0
 }
 
 // Desire calculates what is owed on an invoice from the discounts of its account. A
-// service that the terms do not name is held. It panics when the lines cannot be read or
+// service that neither the terms nor a decision of staff names is held. It panics when the lines cannot be read or
 // the sums overflow.
 func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desired {
 	var d Desired
@@ -77,16 +79,29 @@ func (p *Programme) Desire(timeline []models.Segment, inv *models.Invoice) Desir
 		if len(segments) == 0 {
 			continue
 		}
-		switch p.Class(l.Service, l.From) {
-		case Held:
-			d.Held = append(d.Held, models.HeldLine{
-				AccountID: inv.AccountID, Period: inv.Period, InvoiceID: inv.ID, LineID: l.ID, Service: l.Service, Amount: l.Amount,
-			})
-		case Discounted:
+		class := p.Class(l.Service, l.From)
+		if class == Held {
+			class = d.hold(inv, l)
+		}
+		if class == Discounted {
 			d.add(l, segments, len(inv.Lines)-i)
 		}
 	}
 	return d
+}
+
+// hold notes a line whose service the terms do not name, and returns the class that staff
+// has decided for it.
+func (d *Desired) hold(inv *models.Invoice, l *models.Line) ServiceClass {
+	class := decidedClass(inv.Services[l.Service])
+	list := &d.Held
+	if class != Held {
+		list = &d.Decided
+	}
+	*list = append(*list, models.HeldLine{
+		AccountID: inv.AccountID, Period: inv.Period, InvoiceID: inv.ID, LineID: l.ID, Service: l.Service, Amount: l.Amount,
+	})
+	return class
 }
 
 // add adds a line; lines is how many there are from this one on.

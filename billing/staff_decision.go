@@ -171,6 +171,8 @@ const (
 	ObstacleUndone       DecisionObstacle = "undone"
 	ObstacleUndo         DecisionObstacle = "undo" // the decision undoes another one
 	ObstacleUnknown      DecisionObstacle = "unknown"
+	ObstacleNamed        DecisionObstacle = "named"   // the terms name the service
+	ObstacleDecided      DecisionObstacle = "decided" // the service is decided already
 )
 
 func refuse(why DecisionObstacle, format string, args ...any) error {

@@ -131,11 +131,14 @@ func TestDecisionsInAnyOrder(t *testing.T) {
 		once.take(first...)
 		for _, batch := range inBatches(other, 12, random) {
 			often.take(batch...)
+			often.services = someService(t)
 			often.someRun(random)
 		}
+		once.services, often.services = often.services, maps.Clone(often.services)
 		once.settleAll()
 		often.settleAll()
 		want := refer(t, first)
+		want.DecideService("fax", once.services["fax"].Class == models.ServiceDiscounted)
 		for month := firstMonth; month <= lastMonth; month = month.Next() {
 			if err := want.Run(month.String()); err != nil {
 				t.Fatal(err)
@@ -163,6 +166,16 @@ func TestDecisionsInAnyOrder(t *testing.T) {
 		once.checkPackages(true)
 		often.checkPackages(false)
 	})
+}
+
+// someService is what staff may have decided about a service that the terms do not name;
+// what they name counts whatever was decided.
+func someService(t *rapid.T) map[string]models.ServiceDecision {
+	decided := map[string]models.ServiceDecision{"calls": {Class: models.ServiceExcluded}, "sms_package": {Class: models.ServiceDiscounted}}
+	if class := rapid.SampledFrom([]models.ServiceClass{"", models.ServiceDiscounted, models.ServiceExcluded}).Draw(t, "class of fax"); class != "" {
+		decided["fax"] = models.ServiceDecision{Class: class}
+	}
+	return decided
 }
 
 // sameTax has every account named by one tax id of its own: whether two are one company

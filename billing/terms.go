@@ -119,7 +119,8 @@ func (p *Programme) Local(t time.Time) models.Date { return models.DateOf(t, p.Z
 // ServiceClass is what a discount does to a service.
 type ServiceClass int
 
-// A held service is on neither list: reported, and corrected once it is listed.
+// A held service is on neither list, and staff has decided nothing about it: reported,
+// and corrected once it is listed or decided.
 const (
 	Held ServiceClass = iota
 	Discounted
@@ -140,6 +141,64 @@ func (p *Programme) Class(service string, day models.Date) ServiceClass {
 		}
 	}
 	return Held
+}
+
+// ClassOf is the class of a line of an invoice: that of the terms or, where they do not
+// name its service, what staff has decided about it.
+func (p *Programme) ClassOf(inv *models.Invoice, l *models.Line) ServiceClass {
+	class := p.Class(l.Service, l.From)
+	if class != Held {
+		return class
+	}
+	return decidedClass(inv.Services[l.Service])
+}
+
+func decidedClass(d models.ServiceDecision) ServiceClass {
+	switch d.Class {
+	case models.ServiceDiscounted:
+		return Discounted
+	case models.ServiceExcluded:
+		return Excluded
+	}
+	return Held
+}
+
+// Named is the class that the newest terms, or those announced for later, give a service;
+// Held when they do not name it.
+func (p *Programme) Named(service string) ServiceClass {
+	return p.Class(service, p.Versions[len(p.Versions)-1].EffectiveFrom)
+}
+
+// CheckService says whether a decision on a service is possible, going by all decisions on
+// services, and completes one that undoes another with its service. The error is a Refusal.
+func (p *Programme) CheckService(all []models.ServiceDecision, d models.ServiceDecision) (models.ServiceDecision, error) {
+	if d.Class == "" {
+		return checkServiceUndo(all, d)
+	}
+	if class := p.Named(d.Service); class != Held {
+		return d, refuse(ObstacleNamed, "the terms name the service %q as %s: they count, and not a decision", d.Service, class)
+	}
+	if other, decided := models.ServicesInForce(all)[d.Service]; decided {
+		return d, refuse(ObstacleDecided, "the service %q is %s by the decision %s: undo that first", d.Service, other.Class, other.ID)
+	}
+	return d, nil
+}
+
+func checkServiceUndo(all []models.ServiceDecision, d models.ServiceDecision) (models.ServiceDecision, error) {
+	for _, other := range all {
+		switch {
+		case other.ID == d.Undoes && other.Class == "":
+			return d, refuse(ObstacleUndo, "decision %s undoes another one: decide again instead", d.Undoes)
+		case other.Class == "" && other.Undoes == d.Undoes:
+			return d, refuse(ObstacleUndone, "decision %s was undone on %s", d.Undoes, stamp(other.DecidedAt))
+		case other.ID == d.Undoes:
+			d.Service = other.Service
+		}
+	}
+	if d.Service == "" {
+		return d, refuse(ObstacleUnknown, "there is no decision %s on a service", d.Undoes)
+	}
+	return d, nil
 }
 
 // Digest identifies what the terms grant. Two programmes with the same digest

@@ -83,3 +83,84 @@ func (t *TermsPreview) packages(c *models.AccountHistory, entitlements models.En
 
 // Currencies is those of the discounts, in order.
 func (t *TermsPreview) Currencies() []string { return slices.Sorted(maps.Keys(t.Discounts)) }
+
+// ServicePreview is what a decision on a service changes on the invoices of accounts.
+type ServicePreview struct {
+	programme *Programme
+	decision  models.ServiceDecision
+	after     map[string]models.ServiceDecision // in force with the decision; nil before the first invoice
+
+	Lines int64 // of the service, on the invoices
+	all   models.Preview
+	Failures
+}
+
+// PreviewService begins the preview of a decision that [Programme.CheckService] allows.
+func (p *Programme) PreviewService(d models.ServiceDecision) *ServicePreview {
+	return &ServicePreview{programme: p, decision: d}
+}
+
+// Account takes in one account, by what is in force before the decision. A panic in its
+// arithmetic is counted and named.
+func (s *ServicePreview) Account(c *models.AccountHistory) {
+	s.Attempt(c.Account.ID, func() { s.account(c) })
+}
+
+func (s *ServicePreview) account(c *models.AccountHistory) {
+	timeline := Timeline(s.programme.EntitlementsOf(c).Discounts)
+	changed := map[string]bool{}
+	for i := range c.Invoices {
+		inv := c.Invoices[i].Invoice
+		lines := 0
+		for j := range inv.Lines {
+			if inv.Lines[j].Service == s.decision.Service {
+				lines++
+			}
+		}
+		if lines == 0 {
+			continue
+		}
+		s.Lines += int64(lines)
+		was := s.programme.desiredOn(timeline, &inv)
+		inv.Services = s.with(inv.Services)
+		change := s.programme.desiredOn(timeline, &inv).Add(-was)
+		if change == 0 {
+			continue
+		}
+		s.add(models.PreviewChange{AccountID: c.Account.ID, InvoiceID: inv.ID, Period: inv.Period, Currency: inv.Currency, Amount: change}, !changed[inv.Currency])
+		changed[inv.Currency] = true
+	}
+}
+
+// with is what is in force with the decision.
+func (s *ServicePreview) with(before map[string]models.ServiceDecision) map[string]models.ServiceDecision {
+	if s.after == nil {
+		s.after = map[string]models.ServiceDecision{}
+		maps.Copy(s.after, before)
+		delete(s.after, s.decision.Service)
+		if s.decision.Class != "" {
+			s.after[s.decision.Service] = s.decision
+		}
+	}
+	return s.after
+}
+
+func (s *ServicePreview) add(change models.PreviewChange, isFirst bool) {
+	if len(s.all.Changes) < models.MaxPreview {
+		s.all.Changes = append(s.all.Changes, change)
+	} else {
+		s.all.More++
+	}
+	at := slices.IndexFunc(s.all.Totals, func(t models.PreviewTotal) bool { return t.Currency == change.Currency })
+	if at < 0 {
+		at, s.all.Totals = len(s.all.Totals), append(s.all.Totals, models.PreviewTotal{Currency: change.Currency})
+	}
+	t := &s.all.Totals[at]
+	t.Amount = t.Amount.Add(change.Amount)
+	if isFirst {
+		t.Accounts++
+	}
+}
+
+// Preview is what a proposal of the decision keeps.
+func (s *ServicePreview) Preview() models.Preview { return s.all }

@@ -90,6 +90,7 @@ type world struct {
 	settled   map[models.Period]time.Time
 	packages  map[int64][]models.SMSPackage
 	periods   map[models.Period]models.PeriodState
+	services  map[string]models.ServiceDecision // in force
 }
 
 func newWorld(t checker, p *billing.Programme) *world {
@@ -378,6 +379,7 @@ func (w *world) open(account int64, period models.Period) *models.SettlementInpu
 
 func (w *world) openInvoice(inv models.Invoice) models.InvoiceInput {
 	c := models.InvoiceInput{Invoice: inv, Settled: w.settled[inv.Period]}
+	c.Invoice.Services = w.services
 	if at, known := w.posted[inv.ID]; known {
 		c.Settled = at
 	}
@@ -479,6 +481,12 @@ func (w *world) checkOutcome(posting models.Run, out *models.SettlementResult) {
 	}
 }
 
+// discounts tells whether the terms discount a service or, where they do not name it, staff.
+func (w *world) discounts(l *models.Line) bool {
+	class := w.programme.Class(l.Service, l.From)
+	return class == billing.Discounted || class == billing.Held && w.services[l.Service].Class == models.ServiceDiscounted
+}
+
 // checkLine holds what an item brings its line to against the line.
 func (w *world) checkLine(invoice string, item models.AdjustmentItem) {
 	w.Helper()
@@ -494,7 +502,7 @@ func (w *world) checkLine(invoice string, item models.AdjustmentItem) {
 	case sum == 0:
 	case i < 0:
 		w.Errorf("%s has no line %s, and %s is left on it", invoice, item.LineID, sum)
-	case w.programme.Class(inv.Lines[i].Service, inv.Lines[i].From) != billing.Discounted:
+	case !w.discounts(&inv.Lines[i]):
 		w.Errorf("%s line %s: %s on a service that gets nothing", invoice, item.LineID, sum)
 	case inv.Lines[i].Amount > 0 && (sum > 0 || -sum > inv.Lines[i].Amount), inv.Lines[i].Amount < 0 && (sum < 0 || -sum < inv.Lines[i].Amount):
 		w.Errorf("%s line %s of %s: a discount of %s", invoice, item.LineID, inv.Lines[i].Amount, sum)

@@ -128,8 +128,10 @@ type FreezeFunc func(s *Signature, waiting *Waiting) ([]byte, error)
 // Waiting is what waits in a period: for a run, or for a person.
 type Waiting struct {
 	Stale  int64                    // accounts to be settled again
-	Held   map[string]CountedAmount // lines of services that the terms do not name, by service
+	Held   map[string]CountedAmount // lines of services that neither the terms nor staff has decided about, by service
 	Parked []ParkedAccount          // that its last run could not settle
+
+	Services []ServiceDecision // of staff, in force for every period, by service
 }
 
 // SignedReport is the report that was signed under a period. It never changes.

@@ -15,8 +15,28 @@ type Invoice struct {
 	Currency  string
 	Lines     []Line
 
+	// Services is what staff decided about services that the terms do not name, as far as
+	// it is in force, by service; nil for an invoice as it came. Invoices that were read
+	// together share it: it is only read.
+	Services map[string]ServiceDecision
+
 	// Damage is why the stored lines cannot be read; nil for an invoice as it came.
 	Damage error
+}
+
+// Decided is what staff has decided about services of its lines; nil for nothing.
+func (i *Invoice) Decided() map[string]ServiceClass {
+	var decided map[string]ServiceClass
+	for j := range i.Lines {
+		service := i.Lines[j].Service
+		if d, ok := i.Services[service]; ok {
+			if decided == nil {
+				decided = map[string]ServiceClass{}
+			}
+			decided[service] = d.Class
+		}
+	}
+	return decided
 }
 
 // Line is one charge (or credit) of an invoice for a stretch of service.

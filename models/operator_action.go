@@ -50,6 +50,12 @@ const (
 	ActionUndo       OperatorActionKind = "undo"
 )
 
+// The subject of these is what is decided: see [ServiceDecision.Subject].
+const (
+	ActionClassifyService     OperatorActionKind = "classify-service"
+	ActionUndoServiceDecision OperatorActionKind = "undo-service-decision"
+)
+
 // The subject of a sign-in is the provider's identifier of the person; that of a
 // configuration is its digest, and it is recorded by the service that starts with it.
 const (

@@ -190,10 +190,7 @@ type Signing struct {
 	Override   string    `json:"override,omitempty"`   // why in spite of objections; empty for in spite of none
 	Against    []string  `json:"against,omitempty"`    // how these begin
 	Objections []string  `json:"objections,omitempty"` // known when it was ordered
-	// What was posted into the month when it was proposed. Nil of an order of a version that
-	// did not keep it.
-	Register *CountedAmount `json:"register,omitempty"`
-	Refused  []string       `json:"refused,omitempty"` // why the month was not signed, as far as it is the month
+	Refused    []string  `json:"refused,omitempty"`    // why the month was not signed, as far as it is the month
 }
 
 // Months is the months of a what-if, the first one first.
@@ -302,6 +299,8 @@ type BasisInvoice struct {
 	ID       string `json:"id"`
 	Revision int    `json:"revision"`
 	Sequence int    `json:"sequence,omitempty"` // of the last document on it
+
+	Decided map[string]ServiceClass `json:"decided,omitempty"` // what staff had decided about services of its lines
 }
 
 // RunComparison is a rehearsal beside the run that followed it.
@@ -347,6 +346,7 @@ const (
 	DiffActivation     DifferenceKind = "activation"      // account Other entered the code on Day
 	DiffPromoEnded     DifferenceKind = "promo-ended"     // on Day
 	DiffTerminated     DifferenceKind = "terminated"      // on Day
+	DiffService        DifferenceKind = "service"         // staff has decided about the service Detail of the invoice, or undone that
 	DiffDecision       DifferenceKind = "decision"        // of staff, of the kind Detail, on account Other
 	DiffPackage        DifferenceKind = "package"         // From, then To packages of Other SMS earned
 	DiffParked         DifferenceKind = "parked"          // by the run; Detail says why

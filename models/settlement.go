@@ -44,6 +44,7 @@ type SettlementResult struct {
 	Adjustments []Adjustment
 	Packages    []SMSPackage
 	Held        []HeldLine
+	Decided     []HeldLine      // lines that would be held but for a decision of staff on their service
 	Full        bool            // some day of some line had 100 %
 	Discounted  bool            // some line has a discount
 	Parked      []ParkedInvoice // nothing is posted on these
@@ -64,7 +65,8 @@ func (o *SettlementResult) Empty() bool {
 // Park takes an invoice out of what is posted; all else of the account stays.
 func (o *SettlementResult) Park(invoice string, err error) {
 	o.Adjustments = slices.DeleteFunc(o.Adjustments, func(a Adjustment) bool { return a.InvoiceID == invoice })
-	o.Held = slices.DeleteFunc(o.Held, func(h HeldLine) bool { return h.InvoiceID == invoice })
+	ofInvoice := func(h HeldLine) bool { return h.InvoiceID == invoice }
+	o.Held, o.Decided = slices.DeleteFunc(o.Held, ofInvoice), slices.DeleteFunc(o.Decided, ofInvoice)
 	o.Parked = append(o.Parked, ParkedInvoice{invoice, err})
 }
 

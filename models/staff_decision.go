@@ -157,3 +157,91 @@ func (d *StaffDecision) parseRequest(text string) (err error) {
 	d.RequestedAt, err = time.Parse(time.RFC3339Nano, text[i+len(subjectAt)+2:])
 	return err
 }
+
+// ServiceDecision is what two members of staff decided about a service that the terms do
+// not name: discounts apply to it or never do, on every day, or an earlier decision is
+// undone. It has no effect where the terms name the service.
+type ServiceDecision struct {
+	ID         UUID
+	Service    string
+	Class      ServiceClass // empty for one that undoes another
+	Undoes     UUID         // the decision that is undone
+	DecidedAt  time.Time
+	By         string // who proposed it
+	ApprovedBy string
+	Reason     string
+}
+
+// ServiceClass is what a discount does to a service.
+type ServiceClass string
+
+// The classes that staff may decide.
+const (
+	ServiceDiscounted ServiceClass = "discounted"
+	ServiceExcluded   ServiceClass = "excluded"
+)
+
+// What is the act that makes the decision.
+func (d *ServiceDecision) What() OperatorActionKind {
+	if d.Class == "" {
+		return ActionUndoServiceDecision
+	}
+	return ActionClassifyService
+}
+
+// Subject says what is decided, as the act is proposed and recorded: "discounted
+// hologram" or "decision 0d1c…".
+func (d *ServiceDecision) Subject() string {
+	if d.Class == "" {
+		return subjectUndo + " " + d.Undoes.String()
+	}
+	return string(d.Class) + " " + d.Service
+}
+
+// ParseServiceSubject is what an act decides about a service, read from its subject.
+func ParseServiceSubject(what OperatorActionKind, subject string) (d ServiceDecision, err error) {
+	first, rest, _ := strings.Cut(subject, " ")
+	switch class := ServiceClass(first); {
+	case what == ActionUndoServiceDecision:
+		d.Undoes, err = ParseUUID(rest)
+	case what != ActionClassifyService:
+		err = fmt.Errorf("%s is not a decision on a service", what)
+	case class != ServiceDiscounted && class != ServiceExcluded:
+		err = fmt.Errorf("it begins with neither %s nor %s", ServiceDiscounted, ServiceExcluded)
+	case rest == "":
+		err = fmt.Errorf("it names no service")
+	default:
+		d.Class, d.Service = class, rest
+	}
+	if err == nil && d.Subject() != subject {
+		err = fmt.Errorf("it is written %q", d.Subject())
+	}
+	if err != nil {
+		return d, fmt.Errorf("%q is not the subject of %s: %w", subject, what, err)
+	}
+	return d, nil
+}
+
+// ServiceDecisionOf is the decision that a proposal makes when a person approves it. Its
+// id follows from the proposal's number.
+func ServiceDecisionOf(p *Proposal, by Person) (ServiceDecision, error) {
+	d, err := ParseServiceSubject(p.What, p.Subject)
+	d.ID = HashUUID("decision", ProposalSubject(p.ID))
+	d.By, d.ApprovedBy, d.Reason = p.Proposer.Name, by.Name, p.Reason
+	return d, err
+}
+
+// ServicesInForce is the decisions that are not undone, by service.
+func ServicesInForce(all []ServiceDecision) map[string]ServiceDecision {
+	undone := map[UUID]bool{}
+	for i := range all {
+		undone[all[i].Undoes] = true
+	}
+	inForce := map[string]ServiceDecision{}
+	for _, d := range all {
+		if d.Class != "" && !undone[d.ID] {
+			inForce[d.Service] = d
+		}
+	}
+	return inForce
+}

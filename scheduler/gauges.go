@@ -83,7 +83,7 @@ var (
 	descLastSettled = description("last_settled_month_end_timestamp_seconds", "The end, a midnight of UTC, of the newest month that a run has settled since it was over, with nothing parked.")
 	descParked      = description("parked", "Accounts, and single invoices of other accounts, that the newest run of their period could not settle.")
 	descRejected    = description("rejected_documents", "Documents that billing has rejected and nobody has sent again or settled by hand.")
-	descHeld        = description("held_lines", "Invoice lines without a discount because their service is neither discounted nor excluded in the terms.", "service")
+	descHeld        = description("held_lines", "Invoice lines without a discount because neither the terms nor a decision of staff says whether their service is discounted.", "service")
 	descRuns        = description("runs", "Runs by state: rehearsing, posting, braked or incomplete.", "state")
 	descBreaks      = description("reconciliation_breaks", "Breaks that the last nightly reconciliation of the period found. Commands do not change it.", "period")
 	descLackingN    = description("entitled_not_discounted_accounts", "Accounts that got less discount in the period than their facts give, by the last nightly reconciliation.", "period")

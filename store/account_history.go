@@ -114,6 +114,7 @@ func (l *historyLoader) loadFacts(ctx context.Context) error {
 	var batch pgcopy.Batch
 	set := queueWorkingSet(&batch, l.ids)
 	l.queueDecisionsOnInvitees(&batch)
+	texts.queueServices(&batch)
 	all := l.ids
 	if l.period != 0 {
 		isWanted := func(id int64) bool { return l.allPeriods[id] }

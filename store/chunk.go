@@ -125,19 +125,19 @@ func (w *chunkWork) rehearse(ctx context.Context) error {
 		return nil // those are to be tried again
 	}
 	w.buffers.data = w.ledgerRows(c, results).appendTo(w.buffers.data[:0])
-	w.rehearsalCache.put(w.ref(), w.buffers.data, c.marks)
+	w.rehearsalCache.put(w.ref(), w.buffers.data, c.marks, c.services)
 	return nil
 }
 
-// post writes what was rehearsed, unless a fact has come since then or the cache is
-// damaged: the chunk is then settled again.
+// post writes what was rehearsed, unless a fact or a decision of staff has come since then
+// or the cache is damaged: the chunk is then settled again.
 func (w *chunkWork) post(ctx context.Context) error {
 	if !w.oneByOne {
-		marks, err := w.staleMarks(ctx)
+		marks, services, err := w.inForce(ctx)
 		if err != nil {
 			return err
 		}
-		cached, data, there := w.rehearsalCache.get(w.ref(), marks, w.buffers.data)
+		cached, data, there := w.rehearsalCache.get(w.ref(), marks, services, w.buffers.data)
 		w.buffers.data = data
 		// The totals saved may be those of a rehearsal by another process.
 		if totals := w.chunk.Totals; there && cached.size() == (models.ChunkSize{Documents: totals.Documents, Packages: totals.Packages}) {
@@ -162,10 +162,16 @@ func (w *chunkWork) post(ctx context.Context) error {
 	return w.park(ctx, results)
 }
 
-func (w *chunkWork) staleMarks(ctx context.Context) (marks []int64, err error) {
-	err = pgcopy.Each(ctx, w.pgx, "stale accounts", func(v [][]byte) { marks = append(marks, pgcopy.Int8(v[0])) },
+// inForce is what a rehearsed chunk must have known: the stale marks and the decisions on
+// services.
+func (w *chunkWork) inForce(ctx context.Context) (marks []int64, services map[string]models.ServiceDecision, err error) {
+	var batch pgcopy.Batch
+	batch.Each("stale accounts", func(v [][]byte) { marks = append(marks, pgcopy.Int8(v[0])) },
 		"SELECT id FROM stale WHERE period = $1 AND account_id >= $2 AND account_id <= $3", w.scope.period, w.scope.from, w.scope.to)
-	return marks, err
+	var texts unpacker
+	texts.queueServices(&batch)
+	err = batch.Send(ctx, w.pgx)
+	return marks, texts.services, err
 }
 
 // claim locks a chunk that waits for the run's phase. The run is read in the same
@@ -316,6 +322,10 @@ func byInvoice(o *models.SettlementResult) []invoiceResult {
 		piece := of(h.InvoiceID)
 		piece.Held = append(piece.Held, h)
 	}
+	for _, h := range o.Decided {
+		piece := of(h.InvoiceID)
+		piece.Decided = append(piece.Decided, h)
+	}
 	return pieces
 }
 
@@ -339,7 +349,7 @@ func (w *chunkWork) writeRows(ctx context.Context, b *ledgerRows) error {
 		{&b.documents, "adjustments (account_id, amount_minor, run_id, adjustment_id, storage_period, period, posting_period, " +
 			"sequence, invoice_revision, chunk_no, invoice_id, currency, reason, items)"},
 		{&b.packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no)"},
-		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor)"},
+		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor, decided)"},
 		{&b.moved, "stale (period, account_id, id)"},
 	} {
 		if err := table.rows.Send(ctx, w.pgx, table.name); err != nil {

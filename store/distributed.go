@@ -25,7 +25,7 @@ var layout = struct {
 	reference: strings.Fields(`periods`),
 	local: strings.Fields(`booked_files client_requests code_tries codes dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version invitation_days
 		invitation_parts invitations journal_checks not_booked operator_actions outbox programme_state proposals recipients reconciliations run_chunks run_orders runs
-		schema_programs sessions signatures signed_reports signed_totals slots staff_sessions suspicion_searches suspicions suspicions_seen topic_ids topics`),
+		schema_programs service_decisions sessions signatures signed_reports signed_totals slots staff_sessions suspicion_searches suspicions suspicions_seen topic_ids topics`),
 }
 
 // declaration is a statement that tells Citus where the rows of a table are.

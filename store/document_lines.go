@@ -87,6 +87,7 @@ type unpacker struct {
 	segments     map[string]days
 	lines        []models.Line
 	items        []models.AdjustmentItem
+	services     map[string]models.ServiceDecision // given to the invoices
 }
 
 // days is what a text of segments says.

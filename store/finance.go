@@ -20,7 +20,7 @@ SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by, coalesce(
 	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
 	coalesce(others.documents, 0), coalesce(others.amount, 0), coalesce(own.documents_away, 0), coalesce(own.amount_away, 0),
 	g.at, coalesce(g.who, ''), coalesce(g.amount, 0), c.checked_at, coalesce(c.breaks, 0),
-	(SELECT count(*) FROM held_lines h WHERE h.period = m.period), (SELECT coalesce(sum(h.amount_minor), 0)::bigint FROM held_lines h WHERE h.period = m.period),
+	(SELECT count(*) FROM held_lines h WHERE h.period = m.period AND h.decided = 0), (SELECT coalesce(sum(h.amount_minor), 0)::bigint FROM held_lines h WHERE h.period = m.period AND h.decided = 0),
 	r.run_id, r.state, r.kind, coalesce(r.brake, ''), r.started_at, r.finished_at,
 	(SELECT count(*) FROM parked_accounts k WHERE k.run_id = ended.run_id),
 	(SELECT max(o.finished_at) FROM run_orders o WHERE o.period = m.period AND o.what = 'rehearse' AND o.state = 'done')
@@ -172,8 +172,8 @@ func (s *Store) ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccoun
 		GROUP BY a.account_id, a.invoice_id, a.period, a.error ORDER BY a.period DESC, a.account_id, a.invoice_id`, limit)
 }
 
-// HeldServices is the services that the terms do not name, with the lines and the sum
-// that wait for them, by name.
+// HeldServices is the services that neither the terms nor staff has decided about, with
+// the lines and the sum that wait for them, by name.
 func (s *Store) HeldServices(ctx context.Context) (map[string]models.CountedAmount, error) {
 	type service struct {
 		Name   string
@@ -181,7 +181,7 @@ func (s *Store) HeldServices(ctx context.Context) (map[string]models.CountedAmou
 		Amount models.Money
 	}
 	services, err := list(ctx, s, "reading held services", pgx.RowToStructByPos[service],
-		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines GROUP BY service")
+		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines WHERE decided = 0 GROUP BY service")
 	held := map[string]models.CountedAmount{}
 	for _, found := range services {
 		held[found.Name] = models.CountedAmount{Count: found.Count, Amount: found.Amount}

@@ -42,6 +42,7 @@ func (l *historyLoader) loadMonths(ctx context.Context, months []models.Period) 
 	var revisions []revision
 	var batch pgcopy.Batch
 	set := queueWorkingSet(&batch, l.ids)
+	texts.queueServices(&batch)
 	wanted := map[models.Period]bool{}
 	for _, month := range months {
 		queueRevisions(&batch, &revisions, texts, month, l.ids)

@@ -91,11 +91,17 @@ func (w *chunkWork) ledgerRows(c *settlementInput, results []models.SettlementRe
 		for j := range o.Packages {
 			w.smsPackage(&b.packages, &o.Packages[j])
 		}
-		for _, h := range o.Held {
-			b.held.Row(6).Int8(h.AccountID).Int4(int(h.Period)).Text(h.InvoiceID).Text(h.LineID).Text(h.Service).Int8(int64(h.Amount))
-		}
+		b.hold(o.Held, 0)
+		b.hold(o.Decided, 1)
 	}
 	return b
+}
+
+// hold adds lines that the terms do not name; decided is 1 when staff has decided about them.
+func (b *ledgerRows) hold(lines []models.HeldLine, decided int) {
+	for _, h := range lines {
+		b.held.Row(7).Int8(h.AccountID).Int4(int(h.Period)).Text(h.InvoiceID).Text(h.LineID).Text(h.Service).Int8(int64(h.Amount)).Int4(decided)
+	}
 }
 
 func (w *chunkWork) document(out *pgcopy.Rows, a *models.Adjustment, stored models.Period) {

@@ -117,6 +117,12 @@ func (s *Store) RepeatDecisions(ctx context.Context, from string, derive models.
 	if err != nil {
 		return err
 	}
+	err = s.write(ctx, "repeating the decisions on services", func(tx *tx) error {
+		return tx.exec("copying the decisions on services", fmt.Sprintf("INSERT INTO service_decisions SELECT * FROM %s.service_decisions ON CONFLICT DO NOTHING", from))
+	})
+	if err != nil {
+		return err
+	}
 	models.SortDecisions(all)
 	for _, d := range all {
 		err := s.write(ctx, "repeating the decision "+d.ID.String(), func(tx *tx) error {

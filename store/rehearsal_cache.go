@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -32,13 +33,16 @@ type rehearsalCache struct {
 // rehearsalMemory is how many bytes of chunks a store keeps in memory.
 const rehearsalMemory = 16 << 20
 
-// cachedChunk is one chunk, or its place in the file, and the stale marks that it answers.
+// cachedChunk is one chunk, or its place in the file, the stale marks that it answers, and
+// the decisions on services that it goes by.
 type cachedChunk struct {
 	data  []byte // nil for one in the file
 	at    int64
 	size  int
 	sum   uint32
 	marks map[int64]bool
+
+	services map[string]models.ServiceDecision
 }
 
 // castagnoli is a checksum that processors have an instruction for.
@@ -48,8 +52,8 @@ var errRehearsalCache = errors.New("the file of rehearsed chunks is damaged")
 
 // put keeps a rehearsed chunk. When that fails the chunk is settled again later.
 // data is its ledger rows, and not needed afterwards.
-func (s *rehearsalCache) put(ref models.ChunkRef, data []byte, marks []int64) {
-	entry := cachedChunk{size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks))}
+func (s *rehearsalCache) put(ref models.ChunkRef, data []byte, marks []int64, services map[string]models.ServiceDecision) {
+	entry := cachedChunk{size: len(data), sum: crc32.Checksum(data, castagnoli), marks: make(map[int64]bool, len(marks)), services: services}
 	for _, id := range marks {
 		entry.marks[id] = true
 	}
@@ -135,10 +139,10 @@ func (s *rehearsalCache) open() error {
 }
 
 // get is the ledger rows of a chunk if it was rehearsed here, all the stale marks that
-// it has now were known then, and its checksum is right. They are in buf, which is
-// returned grown.
-func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, room []byte) (*ledgerRows, []byte, bool) {
-	file, entry, there := s.find(ref, marks)
+// it has now were known then, the same decisions on services were in force, and its
+// checksum is right. They are in buf, which is returned grown.
+func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, services map[string]models.ServiceDecision, room []byte) (*ledgerRows, []byte, bool) {
+	file, entry, there := s.find(ref, marks, services)
 	if !there {
 		return nil, room, false
 	}
@@ -155,10 +159,11 @@ func (s *rehearsalCache) get(ref models.ChunkRef, marks []int64, room []byte) (*
 	return b, room, true
 }
 
-func (s *rehearsalCache) find(ref models.ChunkRef, marks []int64) (*os.File, cachedChunk, bool) {
+func (s *rehearsalCache) find(ref models.ChunkRef, marks []int64, services map[string]models.ServiceDecision) (*os.File, cachedChunk, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entry, there := s.chunks[ref]
+	there = there && maps.EqualFunc(entry.services, services, func(a, b models.ServiceDecision) bool { return a.ID == b.ID })
 	for _, id := range marks {
 		there = there && entry.marks[id]
 	}

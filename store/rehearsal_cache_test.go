@@ -50,7 +50,7 @@ func comeBack(t *testing.T, s *rehearsalCache) {
 	t.Cleanup(func() { _ = s.close() })
 	one, other := models.ChunkRef{RunID: 1, Chunk: 1}, models.ChunkRef{RunID: 1, Chunk: 2}
 	for ref, n := range map[models.ChunkRef]int{one: 0, other: 300} {
-		s.put(ref, booked(n).appendTo(nil), []int64{10, 11})
+		s.put(ref, booked(n).appendTo(nil), []int64{10, 11}, nil)
 	}
 	for _, c := range []struct {
 		ref   models.ChunkRef
@@ -61,7 +61,7 @@ func comeBack(t *testing.T, s *rehearsalCache) {
 		{one, []int64{10, 11}, 0, true}, {other, []int64{11}, 300, true}, {other, nil, 300, true},
 		{one, []int64{10, 12}, 0, false}, {models.ChunkRef{RunID: 2, Chunk: 1}, nil, 0, false},
 	} {
-		got, _, there := s.get(c.ref, c.marks, nil)
+		got, _, there := s.get(c.ref, c.marks, nil, nil)
 		if there != c.there {
 			t.Errorf("%v with marks %v: %t", c.ref, c.marks, there)
 		}
@@ -80,13 +80,13 @@ func TestRehearsalCacheForgetsRuns(t *testing.T) {
 	s.forget(1) // before there is a file
 	for run := range int64(3) {
 		for chunk := range 4 {
-			s.put(models.ChunkRef{RunID: run, Chunk: chunk}, booked(10).appendTo(nil), nil)
+			s.put(models.ChunkRef{RunID: run, Chunk: chunk}, booked(10).appendTo(nil), nil, nil)
 		}
 	}
 	s.drop(models.ChunkRef{RunID: 0, Chunk: 2}) // the one that was posted here
 	s.forget(0)
 	s.forget(1)
-	if got, _, there := s.get(models.ChunkRef{RunID: 2, Chunk: 3}, nil, nil); !there {
+	if got, _, there := s.get(models.ChunkRef{RunID: 2, Chunk: 3}, nil, nil, nil); !there {
 		t.Error("another run's chunk was forgotten")
 	} else {
 		same(t, got, booked(10))
@@ -114,8 +114,8 @@ func TestRehearsalCacheOfManyWorkers(t *testing.T) {
 		workers.Go(func() {
 			for chunk := range 50 {
 				ref := models.ChunkRef{RunID: run, Chunk: chunk}
-				s.put(ref, booked(chunk+int(run)).appendTo(nil), nil)
-				got, _, there := s.get(ref, nil, nil)
+				s.put(ref, booked(chunk+int(run)).appendTo(nil), nil, nil)
+				got, _, there := s.get(ref, nil, nil, nil)
 				if !there {
 					t.Errorf("%v is not there", ref)
 					continue
@@ -160,12 +160,12 @@ func TestDamagedRehearsalCache(t *testing.T) {
 				told = append(told, err)
 			}
 		}}
-		s.put(ref, booked(3).appendTo(nil), nil)
+		s.put(ref, booked(3).appendTo(nil), nil, nil)
 		if err := damage(s.file); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if _, _, there := s.get(ref, nil, nil); there {
+			if _, _, there := s.get(ref, nil, nil, nil); there {
 				t.Errorf("%s: it was read", name)
 			}
 		}
@@ -182,8 +182,8 @@ func TestRehearsalCacheWithoutRoom(t *testing.T) {
 	told := 0
 	s := &rehearsalCache{fault: func(models.ChunkRef, error) { told++ }}
 	ref := models.ChunkRef{RunID: 1}
-	s.put(ref, booked(1).appendTo(nil), nil)
-	if _, _, there := s.get(ref, nil, nil); there || told != 1 {
+	s.put(ref, booked(1).appendTo(nil), nil, nil)
+	if _, _, there := s.get(ref, nil, nil, nil); there || told != 1 {
 		t.Errorf("kept: %t, told %d times", there, told)
 	}
 }
@@ -193,7 +193,7 @@ func TestRehearsalCacheLeavesNoFile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ignore := goleak.IgnoreCurrent()
 	s := &rehearsalCache{}
-	s.put(models.ChunkRef{RunID: 1}, booked(1).appendTo(nil), nil)
+	s.put(models.ChunkRef{RunID: 1}, booked(1).appendTo(nil), nil, nil)
 	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) != 0 {
 		t.Errorf("files left: %v, %v", files, err)
 	}

@@ -23,7 +23,7 @@ var keptTables = map[string]string{
 	"accounts": "fact", "activations": "fact", "invoices": "fact", "invoice_ids": "fact", "results": "fact", "topics": "names where facts came from",
 	"codes": "what clients were given", "memberships": "what clients have entered", "referrals": "derived from facts", "discounts": "derived from facts",
 	"package_grants": "derived from facts", "adjustments": "ledger", "sms_packages": "ledger",
-	"document_resends": "history of the ledger", "document_write_offs": "history of the ledger", "operator_actions": "what persons did", "journal_checks": "a row a night", "proposals": "what persons did", "staff_decisions": "what persons did",
+	"document_resends": "history of the ledger", "document_write_offs": "history of the ledger", "operator_actions": "what persons did", "journal_checks": "a row a night", "proposals": "what persons did", "staff_decisions": "what persons did", "service_decisions": "what persons did",
 	"imported_accounts": "facts", "imported_referrals": "facts", "imported_packages": "facts", "imported_discounts": "facts",
 	"signatures": "what finance signed", "signed_totals": "what finance signed", "signed_reports": "what finance signed",
 	"suspicions": "replaced by each search", "suspicion_searches": "replaced by each search", "suspicions_seen": "what persons did",

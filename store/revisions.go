@@ -34,6 +34,7 @@ const invoiceColumns = "account_id, storage_period, period, revision, invoice_id
 func readRevision(v [][]byte, texts *unpacker) revision {
 	inv := &models.Invoice{
 		AccountID: pgcopy.Int8(v[0]), Period: pgcopy.Period(v[2]), Revision: pgcopy.Int4(v[3]), ID: string(v[4]), Currency: texts.words.intern(v[5]),
+		Services: texts.services,
 	}
 	inv.Lines, inv.Damage = texts.linesOf(v[6], inv.Period)
 	return revision{inv, pgcopy.Period(v[1])}

@@ -34,7 +34,7 @@ func (n schemaName) rightsOf(roles Roles) []rights {
 }
 
 // appendOnlyTables can only be read and added to: the ledger, and what persons did.
-const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports, staff_decisions, journal_checks"
+const appendOnlyTables = "adjustments, sms_packages, results, operator_actions, document_write_offs, signatures, signed_totals, signed_reports, staff_decisions, service_decisions, journal_checks"
 
 // undeletableTables can be read, added to, and changed in some columns.
 const undeletableTables = "document_resends, proposals"

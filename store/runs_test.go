@@ -408,7 +408,7 @@ func TestHeldLines(t *testing.T) {
 	if run := l.settle(models.RunRequest{Period: 202604}); run.Totals.HeldLines != 1 || run.Totals.Amount != -200 {
 		t.Errorf("the run came to %+v", run.Totals)
 	}
-	if got := l.dump("SELECT * FROM held_lines"); got != "(885,202604,INV-2026-04-885,2,robot,500)" {
+	if got := l.dump("SELECT * FROM held_lines"); got != "(885,202604,INV-2026-04-885,2,robot,500,0)" {
 		t.Errorf("held: %s", got)
 	}
 	l.facts(april(885, 2, 1000, 500))

@@ -24,6 +24,7 @@ func (l *inputLoader) loadFacts(ctx context.Context) error {
 			"SELECT "+discountColumns+` FROM discounts WHERE account_id = ANY($1) AND to_day > $2 AND from_day < $3
 			ORDER BY account_id, kind, from_day`, l.ids, s.min.Time(), s.max.Time())
 	}
+	l.texts.queueServices(&batch)
 	queueRevisions(&batch, &l.revisions, l.texts, l.scope.period, l.ids)
 	l.queuePosted(&batch)
 	l.queueGrants(&batch)

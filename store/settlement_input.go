@@ -35,6 +35,8 @@ type settlementInput struct {
 	marks []int64     // the stale marks that this settlement answers
 	moved pgcopy.Rows // stale marks that it passes on to other periods
 
+	services map[string]models.ServiceDecision // decisions of staff that are in force
+
 	elsewhere map[invoiceKey]models.Period // where invoices are stored that have moved here from other periods
 }
 
@@ -67,6 +69,7 @@ func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 			return nil, err
 		}
 	}
+	c.services = load.texts.services
 	return c, nil
 }
 

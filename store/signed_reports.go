@@ -57,7 +57,8 @@ func (t *tx) waiting(p models.Period) (*models.Waiting, error) {
 	var batch pgcopy.Batch
 	batch.Each("stale accounts", func(v [][]byte) { w.Stale = pgcopy.Int8(v[0]) }, "SELECT count(DISTINCT account_id) FROM stale WHERE period = $1", p)
 	batch.Each("held lines", func(v [][]byte) { w.Held[string(v[0])] = models.Counted(pgcopy.Int8(v[1]), pgcopy.Money(v[2])) },
-		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines WHERE period = $1 GROUP BY service", p)
+		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines WHERE period = $1 AND decided = 0 GROUP BY service", p)
+	batch.Each("decisions on services", func(v [][]byte) { w.Services = append(w.Services, readServiceDecision(v)) }, servicesInForce+" ORDER BY service")
 	batch.Each("what is parked", func(v [][]byte) { w.Parked = append(w.Parked, readParked(v)) },
 		"SELECT "+parkedColumns+" FROM parked_accounts a WHERE period = $1 AND "+parkedByLastRun+" ORDER BY account_id, invoice_id", p)
 	return w, batch.Send(t.Statement.Context, t.pgx)

@@ -32,7 +32,7 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 		}
 		// By the days of UTC: a month that is over there is over in Moscow.
 		f.PendingPackages = queuePendingPackages(&batch, models.DateOf(tx.now, time.UTC).Period().First())
-		batch.Each("held lines", func(v [][]byte) { f.Held[string(v[0])] = pgcopy.Int8(v[1]) }, "SELECT service, count(*) FROM held_lines GROUP BY service")
+		batch.Each("held lines", func(v [][]byte) { f.Held[string(v[0])] = pgcopy.Int8(v[1]) }, "SELECT service, count(*) FROM held_lines WHERE decided = 0 GROUP BY service")
 		batch.Each("runs", func(v [][]byte) { f.Runs[models.RunState(v[0])] = pgcopy.Int8(v[1]) },
 			"SELECT state, count(*) FROM runs WHERE state IN ('rehearsing', 'posting', 'braked', 'incomplete') GROUP BY state")
 		batch.Each("the last run", func(v [][]byte) { f.LastSuccess = pgcopy.Time(v[0]) }, "SELECT max(finished_at) FROM runs WHERE state = 'done'")

@@ -209,7 +209,7 @@ func (s *subject) eachLine(also billing.ServiceClass, see func(*models.Line)) {
 	for _, inv := range s.invoices {
 		for i := range inv.Lines {
 			l := &inv.Lines[i]
-			if class := s.programme.Class(l.Service, l.From); class == billing.Discounted || class == also {
+			if class := s.programme.ClassOf(inv, l); class == billing.Discounted || class == also {
 				see(l)
 			}
 		}

@@ -114,7 +114,7 @@ func spendOf(p *billing.Programme, c *models.AccountHistory, present models.Peri
 		}
 		sum := sums[inv.Currency][inv.Period]
 		for j := range inv.Lines {
-			if l := &inv.Lines[j]; p.Class(l.Service, l.From) == billing.Discounted {
+			if l := &inv.Lines[j]; p.ClassOf(inv, l) == billing.Discounted {
 				sum = sum.Add(l.Amount)
 			}
 		}

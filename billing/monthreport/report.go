@@ -16,8 +16,12 @@ import (
 )
 
 // Format names the form of the report. What a report of this form says, and the order of
-// its fields, never changes; a report that says more has another name.
-const Format = "referral.month-report.v1"
+// its fields, never changes; a report that says more has another name: the one that names
+// decisions on services is FormatServices.
+const (
+	Format         = "referral.month-report.v1"
+	FormatServices = "referral.month-report.v2"
+)
 
 // Report is a signed month. Its fields are in the order of the canonical form; see
 // docs/month-report.md. Amounts are kopecks, signed as added to an invoice.
@@ -51,6 +55,25 @@ type Report struct {
 	Breaks       []Break       `json:"breaks"`
 	Waiting      Waiting       `json:"waiting"`
 	Register     Register      `json:"register"`
+
+	ServiceDecisions []ServiceDecision `json:"service_decisions,omitempty" nullable:"false"` // in force; of FormatServices
+}
+
+// ServiceDecision is what two persons have decided about a service that the terms do not
+// name.
+type ServiceDecision struct {
+	ID         string              `json:"decision_id"`
+	Service    string              `json:"service"`
+	Class      models.ServiceClass `json:"class" enum:"discounted,excluded"`
+	DecidedAt  time.Time           `json:"decided_at"`
+	By         string              `json:"decided_by"`
+	ApprovedBy string              `json:"approved_by"`
+	Reason     string              `json:"reason"`
+}
+
+// ServiceDecisionOf is a decision as reports say it.
+func ServiceDecisionOf(d *models.ServiceDecision) ServiceDecision {
+	return ServiceDecision{d.ID.String(), d.Service, d.Class, d.DecidedAt.UTC(), d.By, d.ApprovedBy, d.Reason}
 }
 
 // Sum is an amount with the number of its parts.
@@ -178,6 +201,10 @@ func Of(b Basis) *Report {
 	r.LastRun, r.Program, r.TermsDigest = s.LastRun, b.Program, b.Terms
 	r.Into, r.Away = list(b.Ledger.Into, elsewhere), list(b.Ledger.Away, elsewhere)
 	r.Waiting, r.Register = waitingOf(b.Waiting, b.Packages), RegisterOf(&b.Ledger.Register)
+	for _, d := range b.Waiting.Services {
+		r.Format = FormatServices
+		r.ServiceDecisions = append(r.ServiceDecisions, ServiceDecisionOf(&d))
+	}
 	if !s.ProposedAt.IsZero() {
 		at := s.ProposedAt.UTC()
 		r.ProposedAt = &at
@@ -255,8 +282,8 @@ func Read(canonical []byte) (*Report, error) {
 	if err := json.Unmarshal(canonical, r); err != nil {
 		return nil, fmt.Errorf("reading a signed report: %w", err)
 	}
-	if r.Format != Format {
-		return nil, fmt.Errorf("the signed report has the form %q; this program reads %q", r.Format, Format)
+	if r.Format != Format && r.Format != FormatServices {
+		return nil, fmt.Errorf("the signed report has the form %q; this program reads %q and %q", r.Format, Format, FormatServices)
 	}
 	return r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,9 +82,29 @@ func TestAnEmptyMonthHasEveryField(t *testing.T) {
 	}
 }
 
+// A report that names decisions on services has a form of its own, with one more field.
+func TestDecisionsOnServices(t *testing.T) {
+	t.Parallel()
+	basis := april()
+	plain, err := Of(basis).Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	basis.Waiting.Services = []models.ServiceDecision{{ID: models.UUID{1}, Service: "hologram", Class: models.ServiceExcluded, By: "Anna", ApprovedBy: "Boris", Reason: "not ours"}}
+	got, err := Of(basis).Canonical()
+	want := strings.TrimSuffix(strings.Replace(string(plain), "report.v1", "report.v2", 1), "}") + `,"service_decisions":[{"decision_id":"01000000-0000-0000-0000-000000000000","service":"hologram",` +
+		`"class":"excluded","decided_at":"0001-01-01T00:00:00Z","decided_by":"Anna","approved_by":"Boris","reason":"not ours"}]}`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+	}
+	if read, err := Read(got); err != nil || !reflect.DeepEqual(read, Of(basis)) {
+		t.Errorf("read again it is %+v, %v", read, err)
+	}
+}
+
 func TestReadRefusesOtherForms(t *testing.T) {
 	t.Parallel()
-	if _, err := Read([]byte(`{"format":"referral.month-report.v2"}`)); err == nil || errors.Unwrap(err) != nil {
+	if _, err := Read([]byte(`{"format":"referral.month-report.v3"}`)); err == nil || errors.Unwrap(err) != nil {
 		t.Errorf("%v", err)
 	}
 	if _, err := Read([]byte("{")); err == nil {

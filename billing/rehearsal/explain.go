@@ -68,6 +68,7 @@ func (e *Explainer) invoices(before *models.SettlementBasis, history *models.Acc
 			fact.Kind, fact.From = models.DiffInvoiceRevised, before.Invoices[at].Revision
 			facts = append(facts, fact)
 		}
+		facts = append(facts, services(before.Invoices[at].Decided, &inv.Invoice)...)
 		if posted := e.postedBefore(inv); posted > before.Invoices[at].Sequence {
 			facts = append(facts, models.DifferenceFact{
 				Kind: models.DiffDocumentPosted, InvoiceID: inv.Invoice.ID, From: before.Invoices[at].Sequence, To: posted,
@@ -78,6 +79,21 @@ func (e *Explainer) invoices(before *models.SettlementBasis, history *models.Acc
 		here := slices.ContainsFunc(history.Invoices, func(inv models.AuditInvoice) bool { return inv.Invoice.ID == b.ID && inv.Invoice.Period == e.Period })
 		if !here {
 			facts = append(facts, models.DifferenceFact{Kind: models.DiffInvoiceMoved, InvoiceID: b.ID, From: b.Revision})
+		}
+	}
+	return facts
+}
+
+// services is the services of an invoice about which staff had decided otherwise before.
+func services(before map[string]models.ServiceClass, inv *models.Invoice) (facts []models.DifferenceFact) {
+	now := inv.Decided()
+	changed := map[string]bool{}
+	for _, line := range inv.Lines {
+		changed[line.Service] = before[line.Service] != now[line.Service]
+	}
+	for _, service := range slices.Sorted(maps.Keys(changed)) {
+		if changed[service] {
+			facts = append(facts, models.DifferenceFact{Kind: models.DiffService, InvoiceID: inv.ID, Detail: service})
 		}
 	}
 	return facts
@@ -231,6 +247,11 @@ func (e *Explainer) since(history *models.AccountHistory) (facts []models.Differ
 	for i := range history.Invoices {
 		if inv := &history.Invoices[i]; inv.Invoice.Period == e.Period {
 			add(inv.Provenance, models.DifferenceFact{Kind: models.DiffInvoiceCame, InvoiceID: inv.Invoice.ID, To: inv.Invoice.Revision})
+			for service := range inv.Invoice.Decided() {
+				if inv.Invoice.Services[service].DecidedAt.After(e.AsOf) {
+					facts = append(facts, models.DifferenceFact{Kind: models.DiffService, InvoiceID: inv.Invoice.ID, Detail: service})
+				}
+			}
 		}
 	}
 	a := &history.Account

@@ -50,7 +50,7 @@ func basisOf(in *models.SettlementInput) models.SettlementBasis {
 	b := models.SettlementBasis{Discounts: slices.Clone(in.Discounts), Earned: maps.Clone(in.Earned)}
 	for i := range in.Invoices {
 		inv := &in.Invoices[i]
-		b.Invoices = append(b.Invoices, models.BasisInvoice{ID: inv.Invoice.ID, Revision: inv.Invoice.Revision, Sequence: inv.Sequence})
+		b.Invoices = append(b.Invoices, models.BasisInvoice{ID: inv.Invoice.ID, Revision: inv.Invoice.Revision, Sequence: inv.Sequence, Decided: inv.Invoice.Decided()})
 	}
 	return b
 }

@@ -47,6 +47,7 @@ var looking = map[string]struct {
 	"referral resend":               {writes: "the document's publication"},
 	"referral write-off":            {writes: "the document's end"},
 	"referral revoke":               {uses: [][]string{{"revoke", "901", "--dry-run"}, {"revoke", "902", "--from", "2026-04-10", "--dry-run", "--format", "json"}, {"revoke", "1", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
+	"referral classify-service":     {uses: [][]string{{"classify-service", "hologram", "discounted", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral accept-code":          {uses: [][]string{{"accept-code", "885", "QQQQQQQQQ", "--on", "2026-04-10", "--dry-run"}}, writes: "the proposal and the decision, without --dry-run"},
 	"referral audit verify":         {uses: [][]string{{"audit", "verify"}, {"audit", "verify", "--format", "json"}, {"audit", "verify", "--period", "2026-04"}}},
 	"referral compare":              {uses: [][]string{{"compare", "2026-04", "--file", "testdata/old.csv"}, {"compare", "2026-05", "--file", "testdata/old.csv", "--format", "json"}, {"compare", "2026-04", "--file", "testdata/old.csv", "--format", "csv"}}},

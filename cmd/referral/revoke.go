@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -24,7 +25,7 @@ The exit status is 1 when the decision is not possible, is proposed already, or 
 approved by the person who proposed it.`
 
 func newRevoke(p process) *cobra.Command {
-	c := &decisionCommand{what: models.ActionRevoke}
+	c := newReferralDecision(models.ActionRevoke)
 	cmd := c.command(p, &cobra.Command{
 		Use:   "revoke INVITEE [--from DAY] --by NAME --reason TEXT | --undo DECISION … | --approve NUMBER --by NAME",
 		Short: "Revoke a referral, from the start or from a day on",
@@ -51,7 +52,7 @@ differences with the reason "revoked". A package that went out is not taken back
 }
 
 func newAcceptCode(p process) *cobra.Command {
-	c := &decisionCommand{what: models.ActionAcceptCode}
+	c := newReferralDecision(models.ActionAcceptCode)
 	cmd := c.command(p, &cobra.Command{
 		Use:   "accept-code ACCOUNT CODE [--on DAY|TIME] --by NAME --reason TEXT | --undo DECISION … | --approve NUMBER --by NAME",
 		Short: "Accept an invitation code that was refused, or that the client never entered",
@@ -95,15 +96,34 @@ func accountID(cmd *cobra.Command, text string) (int64, error) {
 	return id, nil
 }
 
-// decisionCommand proposes or approves a decision of staff on a referral.
+// decisionCommand proposes or approves a decision of staff.
 type decisionCommand struct {
-	what     models.OperatorActionKind
-	ask      func(ctx context.Context, a *app, args []string) (models.StaffDecision, error) // what the arguments decide
-	operator operatorFlags
-	undo     string
-	approve  int64
-	dryRun   bool
-	format   *string
+	what, undoing models.OperatorActionKind // the acts that it proposes
+	prepare       func(ctx context.Context, cmd *cobra.Command, a *app, args []string) (preparedDecision, error)
+	decide        func(ctx context.Context, a *app, p *models.Proposal, act models.OperatorAction) (decidedReport, error)
+	undoHelp      string
+	operator      operatorFlags
+	undo          string
+	approve       int64
+	dryRun        bool
+	format        *string
+}
+
+// preparedDecision is a decision that is possible, with what it would change.
+type preparedDecision struct {
+	proposal models.Proposal
+	said     func(proposal int64) any // as JSON; 0 when nothing is proposed
+	text     func(out io.Writer)
+}
+
+// decidedReport is what the command prints as JSON when a decision is approved.
+type decidedReport struct {
+	ID        models.UUID `json:"decision_id"`
+	What      string      `json:"what"`
+	Subject   string      `json:"subject"`
+	DecidedAt time.Time   `json:"decided_at"`
+
+	by, approvedBy string
 }
 
 func (c *decisionCommand) command(p process, cmd *cobra.Command) *cobra.Command {
@@ -152,14 +172,93 @@ func negativeOf(err error) error {
 	return err
 }
 
+// undone is the decision that --undo names.
+func (c *decisionCommand) undone(cmd *cobra.Command) (models.UUID, error) {
+	id, err := models.ParseUUID(c.undo)
+	if err != nil {
+		return id, misuse(cmd, "--undo: %w; %s", err, c.undoHelp)
+	}
+	return id, nil
+}
+
+func (c *decisionCommand) propose(ctx context.Context, cmd *cobra.Command, a *app, args []string) error {
+	d, err := c.prepare(ctx, cmd, a, args)
+	if err != nil {
+		return err
+	}
+	var number int64
+	if !c.dryRun {
+		d.proposal.Reason, d.proposal.Proposer = c.operator.reason, models.Person{Name: c.operator.by}
+		made, err := a.store.Propose(ctx, d.proposal, "")
+		if err != nil {
+			return err
+		}
+		number = made.ID
+	}
+	if *c.format == "json" {
+		return report.JSON(a.out, d.said(number))
+	}
+	d.text(a.out)
+	if c.dryRun {
+		fmt.Fprintln(a.out, "Nothing is proposed.")
+		return nil
+	}
+	fmt.Fprintf(a.out, "Proposal %d: %s of %s. Another person approves it: referral %s --approve %[1]d --by NAME\n", number, d.proposal.What, report.Printable(d.proposal.Subject), c.what)
+	return nil
+}
+
+// carryOut approves a proposal.
+func (c *decisionCommand) carryOut(ctx context.Context, a *app) error {
+	p, found, err := a.store.Proposal(ctx, c.approve)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return &models.ProposalRefusal{Why: models.ProposalUnknown, Proposal: c.approve}
+	case p.What != c.what && p.What != c.undoing:
+		return &models.ProposalRefusal{Why: models.ProposalMismatch, Proposal: c.approve}
+	}
+	act := c.operator.action(p.What, p.Subject)
+	act.Reason, act.Approval = p.Reason, &models.Approval{Proposal: p.ID, By: models.Person{Name: c.operator.by}}
+	said, err := c.decide(ctx, a, &p, act)
+	if err != nil {
+		return err
+	}
+	if *c.format == "json" {
+		return report.JSON(a.out, said)
+	}
+	fmt.Fprintf(a.out, "Decision %s: %s of %s, proposed by %s, approved by %s. The next runs post the differences.\n",
+		said.ID, said.What, report.Printable(said.Subject), report.Printable(said.by), report.Printable(said.approvedBy))
+	return nil
+}
+
+// referralDecision is a command that decides about a referral.
+type referralDecision struct {
+	decisionCommand
+	ask func(ctx context.Context, a *app, args []string) (models.StaffDecision, error) // what the arguments decide
+}
+
+func newReferralDecision(what models.OperatorActionKind) *referralDecision {
+	c := &referralDecision{decisionCommand: decisionCommand{what: what, undoing: models.ActionUndo, undoHelp: "`referral explain account` names the decisions"}}
+	c.prepare = c.prepareReferral
+	c.decide = func(ctx context.Context, a *app, p *models.Proposal, act models.OperatorAction) (decidedReport, error) {
+		d, err := models.DecisionOf(p, act.Approval.By)
+		if err == nil {
+			d, err = a.store.Decide(ctx, d, act, a.programme.CheckDecision, a.programme.Derive(nil))
+		}
+		return decidedReport{d.ID, string(d.Kind), d.Subject(), d.DecidedAt, d.By, d.ApprovedBy}, err
+	}
+	return c
+}
+
 // decision is what the command asks for.
-func (c *decisionCommand) decision(ctx context.Context, cmd *cobra.Command, a *app, args []string) (models.StaffDecision, error) {
+func (c *referralDecision) decision(ctx context.Context, cmd *cobra.Command, a *app, args []string) (models.StaffDecision, error) {
 	if c.undo == "" {
 		return c.ask(ctx, a, args)
 	}
-	id, err := models.ParseUUID(c.undo)
+	id, err := c.undone(cmd)
 	if err != nil {
-		return models.StaffDecision{}, misuse(cmd, "--undo: %w; `referral explain account` names the decisions", err)
+		return models.StaffDecision{}, err
 	}
 	undone, found, err := a.store.StaffDecision(ctx, id)
 	if err == nil && !found {
@@ -176,73 +275,93 @@ type decisionReport struct {
 	Accounts []billing.AccountPreview `json:"accounts"`
 }
 
-func (c *decisionCommand) propose(ctx context.Context, cmd *cobra.Command, a *app, args []string) error {
+func (c *referralDecision) prepareReferral(ctx context.Context, cmd *cobra.Command, a *app, args []string) (preparedDecision, error) {
 	d, err := c.decision(ctx, cmd, a, args)
 	if err != nil {
-		return err
+		return preparedDecision{}, err
 	}
 	histories, codes, err := a.store.ConcernedBy(ctx, d)
 	if err != nil {
-		return err
+		return preparedDecision{}, err
 	}
 	preview, err := a.programme.PreviewDecision(histories, codes, d)
-	if err != nil {
-		return err
-	}
-	said := decisionReport{What: string(d.Kind), Subject: d.Subject(), Accounts: slices.Concat([]billing.AccountPreview{}, preview.Accounts)}
-	if !c.dryRun {
-		p, err := a.store.Propose(ctx, models.Proposal{
-			What: models.OperatorActionKind(d.Kind), Subject: said.Subject, Preview: preview.Preview(), Reason: c.operator.reason,
-			Proposer: models.Person{Name: c.operator.by},
-		}, "")
-		if err != nil {
-			return err
-		}
-		said.Proposal = p.ID
-	}
-	if *c.format == "json" {
-		return report.JSON(a.out, said)
-	}
-	report.DecisionText(a.out, &preview)
-	if c.dryRun {
-		fmt.Fprintln(a.out, "Nothing is proposed.")
-		return nil
-	}
-	fmt.Fprintf(a.out, "Proposal %d: %s of %s. Another person approves it: referral %s --approve %[1]d --by NAME\n", said.Proposal, d.Kind, report.Printable(said.Subject), c.what)
-	return nil
+	return preparedDecision{
+		proposal: models.Proposal{What: models.OperatorActionKind(d.Kind), Subject: d.Subject(), Preview: preview.Preview()},
+		said: func(proposal int64) any {
+			return decisionReport{proposal, string(d.Kind), d.Subject(), slices.Concat([]billing.AccountPreview{}, preview.Accounts)}
+		},
+		text: func(out io.Writer) { report.DecisionText(out, &preview) },
+	}, err
 }
 
-// carryOut approves a proposal.
-func (c *decisionCommand) carryOut(ctx context.Context, a *app) error {
-	p, found, err := a.store.Proposal(ctx, c.approve)
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return &models.ProposalRefusal{Why: models.ProposalUnknown, Proposal: c.approve}
-	case p.What != c.what && p.What != models.ActionUndo:
-		return &models.ProposalRefusal{Why: models.ProposalMismatch, Proposal: c.approve}
+// serviceReport is what classify-service prints as JSON.
+type serviceReport struct {
+	Proposal int64  `json:"proposal,omitempty"` // nothing was proposed without one
+	What     string `json:"what"`
+	Subject  string `json:"subject"`
+	Service  string `json:"service"`
+	Lines    int64  `json:"lines"` // of the service, of accounts with a discount
+	models.Preview
+}
+
+func newClassifyService(p process) *cobra.Command {
+	c := &decisionCommand{what: models.ActionClassifyService, undoing: models.ActionUndoServiceDecision, undoHelp: "`referral explain invoice` names the decisions"}
+	cmd := c.command(p, &cobra.Command{
+		Use:   "classify-service SERVICE discounted|excluded --by NAME --reason TEXT | --undo DECISION … | --approve NUMBER --by NAME",
+		Short: "Decide whether discounts apply to a service that the terms do not name",
+		Long: `Has discounts apply to SERVICE, or never apply to it, on every day. It counts at once
+and for all months, without a restart, as long as the terms of the configuration do not
+name the service: they win. Add the service to them as well.
+
+` + decisionLong,
+	})
+	c.prepare = func(ctx context.Context, cmd *cobra.Command, a *app, args []string) (preparedDecision, error) {
+		d, err := c.service(cmd, args)
+		if err != nil {
+			return preparedDecision{}, err
+		}
+		var preview *billing.ServicePreview
+		err = a.store.ForServiceDecision(ctx, func(all []models.ServiceDecision) (models.ServiceDecision, error) {
+			decided, err := a.programme.CheckService(all, d)
+			d, preview = decided, a.programme.PreviewService(decided)
+			return decided, err
+		}, func(h *models.AccountHistory) error {
+			preview.Account(h)
+			return nil
+		})
+		if err != nil {
+			return preparedDecision{}, err
+		}
+		return preparedDecision{
+			proposal: models.Proposal{What: d.What(), Subject: d.Subject(), Preview: preview.Preview()},
+			said: func(proposal int64) any {
+				return serviceReport{proposal, string(d.What()), d.Subject(), d.Service, preview.Lines, preview.Preview()}
+			},
+			text: func(out io.Writer) { report.ServiceText(out, d.Service, preview) },
+		}, nil
 	}
-	by := models.Person{Name: c.operator.by}
-	d, err := models.DecisionOf(&p, by)
-	if err != nil {
-		return err
+	c.decide = func(ctx context.Context, a *app, p *models.Proposal, act models.OperatorAction) (decidedReport, error) {
+		d, err := models.ServiceDecisionOf(p, act.Approval.By)
+		if err == nil {
+			d, err = a.store.DecideService(ctx, d, act, a.programme.CheckService)
+		}
+		return decidedReport{d.ID, string(d.What()), d.Subject(), d.DecidedAt, d.By, d.ApprovedBy}, err
 	}
-	act := c.operator.action(p.What, p.Subject)
-	act.Reason, act.Approval = p.Reason, &models.Approval{Proposal: p.ID, By: by}
-	d, err = a.store.Decide(ctx, d, act, a.programme.CheckDecision, a.programme.Derive(nil))
-	if err != nil {
-		return err
+	return cmd
+}
+
+// service is what the command asks for.
+func (c *decisionCommand) service(cmd *cobra.Command, args []string) (d models.ServiceDecision, err error) {
+	if c.undo != "" {
+		d.Undoes, err = c.undone(cmd)
+		return d, err
 	}
-	if *c.format == "json" {
-		return report.JSON(a.out, struct {
-			ID        models.UUID `json:"decision_id"`
-			What      string      `json:"what"`
-			Subject   string      `json:"subject"`
-			DecidedAt time.Time   `json:"decided_at"`
-		}{d.ID, string(d.Kind), d.Subject(), d.DecidedAt})
+	if len(args) != 2 {
+		return d, misuse(cmd, "takes SERVICE and discounted or excluded, not %d arguments", len(args))
 	}
-	fmt.Fprintf(a.out, "Decision %s: %s of %s, proposed by %s, approved by %s. The next runs post the differences.\n",
-		d.ID, d.Kind, report.Printable(d.Subject()), report.Printable(d.By), report.Printable(d.ApprovedBy))
-	return nil
+	d.Service, d.Class = args[0], models.ServiceClass(args[1])
+	if d.Service == "" || d.Class != models.ServiceDiscounted && d.Class != models.ServiceExcluded {
+		return d, misuse(cmd, "a service is discounted or excluded, and not %q", args[1])
+	}
+	return d, nil
 }

@@ -85,4 +85,40 @@ func TestRevokingAReferral(t *testing.T) {
 	w.month(202604)
 	w.refuses("was undone", "revoke", "--undo", decision, "--by", "Boris", "--reason", "again")
 	w.reconciles(exitOK)
+	w.decidesAboutServices()
+}
+
+// decidesAboutServices decides about a service that the terms do not name, and undoes it.
+func (w *town) decidesAboutServices() {
+	w.Helper()
+	for _, wrong := range [][]string{
+		{"classify-service", "telex", "discounted"}, {"classify-service", "telex", "free", "--by", "Anna", "--reason", "x"},
+		{"classify-service", "telex", "--by", "Anna", "--reason", "x"}, {"classify-service", "--undo", "1", "--by", "Anna", "--reason", "x"},
+	} {
+		if a := w.asks(wrong...); a.status != exitError || a.out != "" {
+			w.Errorf("%v: %+v", wrong, a)
+		}
+	}
+	w.refuses("the terms name the service", "classify-service", "subscription", "excluded", "--by", "Anna", "--reason", "x")
+	if a := w.asks("classify-service", "telex", "discounted", "--dry-run"); a.status != exitOK || !strings.Contains(a.out, "Service telex, lines that are settled: 0") || !strings.Contains(a.out, "Nothing is proposed.") {
+		w.Errorf("%+v", a)
+	}
+	var said struct {
+		Proposal int64
+		Subject  string
+		ID       string `json:"decision_id"`
+	}
+	w.answers(exitOK, &said, "classify-service", "telex", "discounted", "--by", "Anna", "--reason", "a new service", "--format", "json")
+	if said.Subject != "discounted telex" {
+		w.Errorf("%+v", said)
+	}
+	approve := fmt.Sprint(said.Proposal)
+	w.refuses("another person has to approve it", "classify-service", "--approve", approve, "--by", "Anna")
+	w.refuses("about something else", "revoke", "--approve", approve, "--by", "Boris")
+	w.answers(exitOK, &said, "classify-service", "--approve", approve, "--by", "Boris", "--format", "json")
+	decision := said.ID
+	w.refuses("undo that first", "classify-service", "telex", "excluded", "--by", "Anna", "--reason", "x")
+	w.answers(exitOK, &said, "classify-service", "--undo", decision, "--by", "Boris", "--reason", "a mistake", "--format", "json")
+	w.answers(exitOK, &said, "classify-service", "--approve", fmt.Sprint(said.Proposal), "--by", "Anna", "--format", "json")
+	w.refuses("was undone", "classify-service", "--undo", decision, "--by", "Boris", "--reason", "again")
 }

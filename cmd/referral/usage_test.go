@@ -42,7 +42,7 @@ func TestHelpSaysWhatIsRequired(t *testing.T) {
 	const document = "5e0c1e2c-8a1f-5b0d-9c55-0b1a6f0f3a77"
 	demanding := map[string][]string{
 		"close": {"2026-04"}, "reopen": {"2026-04"}, "resend": {document}, "write-off": {document},
-		"terms apply": {}, "dead-letters discard": {"1"}, "revoke": {"901"}, "accept-code": {"901", "ABCDEFGHJ"},
+		"terms apply": {}, "dead-letters discard": {"1"}, "revoke": {"901"}, "accept-code": {"901", "ABCDEFGHJ"}, "classify-service": {"hologram", "discounted"},
 		"import": {"nowhere"}, "privacy export": {"901"}, "privacy erase": {"901"},
 	}
 	seen := 0

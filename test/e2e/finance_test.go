@@ -53,7 +53,9 @@ func TestStaffPagesShowAMonth(t *testing.T) {
 	c.send(client(inviter, "Резервация", noon(first-200)), client(invitee, "Новые окна", noon(first-5)))
 	c.learnCodes(inviter)
 	c.send(activation(invitee, c.codes[inviter], noon(first-3)))
-	c.send(bill(inviter, month, deal), fact("registered", "/pbx", "pbx.registered.v1", "r-bad", 902, `{"account_id":902}`))
+	c.send(bill(inviter, month, deal), fact("invoices", "/billing", "billing.invoice-issued.v1", "i-fax", inviter,
+		`{"invoice_id":"FAX-1","account_id":%d,"period":%q,"revision":1,"currency":"RUB","lines":[{"line_id":"1","service":"fax","from":%q,"to":%q,"amount_minor":%d}]}`,
+		inviter, month, first, month.End(), deal), fact("registered", "/pbx", "pbx.registered.v1", "r-bad", 902, `{"account_id":902}`))
 	c.drained()
 	c.must("run", month.String())
 	c.published()
@@ -80,6 +82,22 @@ func TestStaffPagesShowAMonth(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a service that the terms do not name", func(t *testing.T) {
+		p := c.visit(t, person("referral-finance"), "/finance/queue", browser.Options{})
+		sees(t, p, "Услуги, которых нет в условиях", "fax")
+		p.Follow(func() { p.Click("Скидка действует") })
+		sees(t, p, "Решить об услуге", "FAX-1", posted)
+		p.Fill("Причина", "факс входит в программу")
+		proposal := p.Follow(func() { p.Click("Отправить на утверждение") }).URL
+		p = c.visit(t, person("referral-controller"), strings.TrimPrefix(proposal, c.site), browser.Options{})
+		p.Follow(func() { p.Click("Утвердить и выполнить") })
+		sees(t, p, "Утверждено")
+		c.must("run", month.String())
+		c.to(p, "/finance/invoices/FAX-1")
+		sees(t, p, "Услуга добавлена решением: скидка действует", "факс входит в программу", posted)
+		c.to(p, "/finance/queue")
+		sees(t, p, "Решения об услугах", "Услуги нет: внесите ее в условия")
+	})
 	t.Run("support", func(t *testing.T) {
 		p := c.visit(t, person("referral-support"), "/finance", browser.Options{})
 		if p.Shows("Реестр документов") || p.Shows("Месяцы") {

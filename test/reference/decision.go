@@ -71,6 +71,9 @@ type Decision struct {
 // Decide enters a decision; a repeated one changes nothing.
 func (m *Model) Decide(d Decision) { m.decisions[d.ID] = d }
 
+// DecideService enters what staff decides about a service that the terms do not name.
+func (m *Model) DecideService(service string, discounted bool) { m.discounted[service] = discounted }
+
 func (m *Model) inForce(id string) bool {
 	for _, d := range m.decisions {
 		if d.Undoes == id {

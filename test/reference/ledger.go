@@ -39,6 +39,9 @@ func (m *Model) settle(inv *invoice, l benefits) error {
 		}
 	}
 	for _, line := range inv.Lines {
+		if !m.isDiscounted(line.Service) {
+			continue
+		}
 		discount, err := l.discountOn(line)
 		if err != nil {
 			return fmt.Errorf("line %s: %w", line.ID, err)
@@ -59,12 +62,18 @@ func (m *Model) name(at Line) {
 	}
 }
 
-func (l benefits) discountOn(line line) (int64, error) {
-	switch line.Service {
+// isDiscounted goes by the terms and, where they do not name a service, by staff.
+func (m *Model) isDiscounted(service string) bool {
+	switch service {
 	case "subscription", "numbers", "calls", "recording":
-	default:
-		return 0, nil
+		return true
+	case "sms_package":
+		return false
 	}
+	return m.discounted[service]
+}
+
+func (l benefits) discountOn(line line) (int64, error) {
 	from, err := parseDay(line.From)
 	if err != nil {
 		return 0, err

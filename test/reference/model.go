@@ -20,7 +20,8 @@ type Model struct {
 	refused  []Refusal
 	accepted []Acceptance
 
-	decisions map[string]Decision
+	decisions  map[string]Decision
+	discounted map[string]bool // services, by decisions of staff
 }
 
 // Line names a line of an invoice.
@@ -74,7 +75,7 @@ type invited struct {
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
 		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
-		ledger: map[Line]int64{}, named: map[string]string{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{},
+		ledger: map[Line]int64{}, named: map[string]string{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{}, discounted: map[string]bool{},
 	}
 }
 

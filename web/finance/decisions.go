@@ -107,6 +107,8 @@ var decisionObstacles = map[billing.DecisionObstacle]Refusal{
 	billing.ObstacleUndone:       "Это решение уже отменено.",
 	billing.ObstacleUndo:         "Это решение само отменяет другое. Примите новое решение.",
 	billing.ObstacleUnknown:      "Такого решения нет.",
+	billing.ObstacleNamed:        "Услуга уже есть в условиях: действует то, что сказано в них.",
+	billing.ObstacleDecided:      "Об этой услуге уже решено. Чтобы решить иначе, сначала отмените то решение.",
 }
 
 // refusedDecision is a refusal in Russian, or the error as it is.

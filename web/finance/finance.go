@@ -27,6 +27,7 @@ type Store interface {
 	RunStore
 	SigningStore
 	DecisionStore
+	ServiceStore
 	PrivacyStore
 	JournalStore
 	BookedStore
@@ -38,7 +39,6 @@ type Store interface {
 	InvoiceOwner(ctx context.Context, invoice string) (account int64, found bool, err error)
 	Rejected(ctx context.Context, limit int) ([]models.RejectedDocument, error)
 	ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccount, error)
-	HeldServices(ctx context.Context) (map[string]models.CountedAmount, error)
 	ListDeadLetters(ctx context.Context, f models.DeadLetterFilter, after int64, limit int) ([]models.DeadLetterRecord, error)
 	PendingPackages(ctx context.Context, before models.Date) (map[models.Period]int64, error)
 }
@@ -82,7 +82,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{o: o}
-	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs(), s.decisionActs(), s.privacyActs())
+	s.acts = slices.Concat(s.queueActs(), s.signingActs(), s.runActs(), s.decisionActs(), s.serviceActs(), s.privacyActs())
 	return s, nil
 }
 
@@ -174,6 +174,7 @@ type Queue struct {
 	Rejected    []models.RejectedDocument
 	Parked      []models.ParkedAccount
 	Held        map[string]models.CountedAmount // by service
+	Services    []ServiceInForce                // decisions on services, which do not wait
 	DeadLetters []models.DeadLetterRecord
 	Packages    map[models.Period]int64 // of months that no invoice has named
 	NotBooked   []models.NotBooked      // rows of older systems in months that are not closed
@@ -195,6 +196,7 @@ func (s *Service) queue(ctx context.Context, limit int) (q Queue, err error) {
 		func() (err error) { q.Rejected, err = s.o.Store.Rejected(ctx, limit); return err },
 		func() (err error) { q.Parked, err = s.o.Store.ParkedNow(ctx, limit); return err },
 		func() (err error) { q.Held, err = s.o.Store.HeldServices(ctx); return err },
+		func() (err error) { q.Services, err = s.servicesInForce(ctx); return err },
 		func() (err error) {
 			waiting := models.DeadLetterFilter{States: []models.DeadLetterState{models.DeadLetterWaiting}}
 			q.DeadLetters, err = s.o.Store.ListDeadLetters(ctx, waiting, 0, limit)

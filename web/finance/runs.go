@@ -331,6 +331,8 @@ func DifferenceWords(f *models.DifferenceFact) string {
 		return "клиент отключился " + ru.Date(f.Day)
 	case models.DiffDecision:
 		return fmt.Sprintf("решение сотрудников от %s о клиенте %d: %s", ru.Date(f.Day), f.Other, strings.ToLower(Words(models.StaffDecisionKind(f.Detail))))
+	case models.DiffService:
+		return fmt.Sprintf("об услуге «%s» в счете %s сотрудники решили иначе", f.Detail, f.InvoiceID)
 	case models.DiffPackage:
 		return fmt.Sprintf("заработано пакетов по %d SMS: %d вместо %d", f.Other, f.To, f.From)
 	case models.DiffParked:

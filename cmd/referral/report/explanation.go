@@ -185,6 +185,9 @@ func (w page) line(l *billing.ExplainedLine) {
 	} else {
 		w.say("Line %s  %s  %s  %s, %s  %s", l.LineID, l.Service, classText(l.Class), dayRange(l.From, l.To), days(l.Days), l.Amount)
 	}
+	if d := l.Decision; d != nil {
+		w.say("    the terms do not name the service: %s by decision %s of %s, proposed by %s, approved by %s: %s", d.Class, d.ID, d.DecidedAt.Format(time.DateTime), d.By, d.ApprovedBy, d.Reason)
+	}
 	for _, s := range l.Segments {
 		w.say("    %s  %8s × %s = %d", dayRange(s.From, s.To), days(s.Days), percents(s), s.PercentDays)
 	}
@@ -325,5 +328,25 @@ func DecisionText(out io.Writer, d *billing.DecisionPreview) {
 	}
 	if len(d.Accounts) == 0 {
 		w.say("No discount and no package would change.")
+	}
+}
+
+// ServiceText writes what a decision on a service would change.
+func ServiceText(out io.Writer, service string, s *billing.ServicePreview) {
+	w := page{out}
+	preview := s.Preview()
+	var rows [][]string
+	for _, c := range preview.Changes {
+		rows = append(rows, []string{fmt.Sprint(c.AccountID), c.Period.String(), c.InvoiceID, c.Amount.String() + " " + c.Currency})
+	}
+	if preview.More > 0 {
+		rows = append(rows, []string{"", "", fmt.Sprintf("and %d more", preview.More), ""})
+	}
+	for _, t := range preview.Totals {
+		rows = append(rows, []string{"", "", fmt.Sprintf("total of %d accounts", t.Accounts), t.Amount.String() + " " + t.Currency})
+	}
+	w.table(fmt.Sprintf("Service %s, lines that are settled: %d. What would be posted, as added to the invoices", service, s.Lines), "nothing", []string{"account", "period", "invoice", "amount"}, rows)
+	for _, f := range s.Failed {
+		w.say("Account %d cannot be calculated: %s", f.AccountID, f.Error)
 	}
 }

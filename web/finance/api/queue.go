@@ -15,11 +15,18 @@ import (
 type Queue struct {
 	Rejected    []Rejected                   `json:"rejected" nullable:"false" doc:"Documents that billing has rejected, the oldest first"`
 	Parked      []ParkedAccount              `json:"parked" nullable:"false" doc:"What the last run of a month could not settle"`
-	Held        []monthreport.Held           `json:"held" nullable:"false" doc:"Services that the terms do not name"`
+	Held        []monthreport.Held           `json:"held" nullable:"false" doc:"Services that neither the terms nor staff has decided about"`
+	Services    []ServiceInForce             `json:"service_decisions" nullable:"false" doc:"Decisions of staff on services that the terms do not name, which nobody has undone; they do not wait"`
 	Packages    []monthreport.WaitingPackage `json:"packages" nullable:"false" doc:"Packages of past months that no invoice has named"`
 	NotBooked   []NotBooked                  `json:"not_booked" nullable:"false" doc:"Rows of what older systems have given, in months that are not closed, that are not booked"`
 	DeadLetters []DeadLetter                 `json:"dead_letters" nullable:"false" doc:"Without their bodies"`
 	Limit       int                          `json:"limit"`
+}
+
+// ServiceInForce is a decision of staff on a service that nobody has undone.
+type ServiceInForce struct {
+	monthreport.ServiceDecision
+	Terms models.ServiceClass `json:"terms,omitempty" enum:"discounted,excluded" doc:"What the terms say by now; the decision has no effect then. Omitted while they do not name the service"`
 }
 
 // Rejected is a document that billing has rejected and nobody has decided about.
@@ -99,6 +106,9 @@ func newQueue(q *finance.Queue) Queue {
 		}),
 		Held: each(slices.Sorted(maps.Keys(q.Held)), func(s *string) monthreport.Held {
 			return monthreport.Held{Service: *s, Lines: q.Held[*s].Count, Amount: q.Held[*s].Amount}
+		}),
+		Services: each(q.Services, func(d *finance.ServiceInForce) ServiceInForce {
+			return ServiceInForce{monthreport.ServiceDecisionOf(&d.ServiceDecision), d.Terms}
 		}),
 		Packages: each(slices.Sorted(maps.Keys(q.Packages)), func(p *models.Period) monthreport.WaitingPackage {
 			return monthreport.WaitingPackage{Period: *p, Packages: q.Packages[*p]}

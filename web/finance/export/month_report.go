@@ -10,11 +10,23 @@ import (
 
 // MonthReport is a signed report as tables. digest is its SHA-256 in hexadecimal digits.
 func MonthReport(r *monthreport.Report, digest string) []Table {
-	return []Table{
+	tables := []Table{
 		signature(r, digest), totals("Всего", r.Overall), totals("По видам и процентам", r.Totals), services(r),
 		elsewhere("Исправления в этот месяц", "Месяц счета", r.Into), elsewhere("Исправления в других месяцах", "Месяц проведения", r.Away),
 		steps(r), received(r), breaks(r), waiting(r), register(r),
 	}
+	if len(r.ServiceDecisions) > 0 {
+		tables = append(tables, serviceDecisions(r))
+	}
+	return tables
+}
+
+func serviceDecisions(r *monthreport.Report) Table {
+	t := Table{Title: "Решения об услугах", Columns: headed("Услуга", "Решение", "Предложил", "Утвердил", "Когда", "Почему", "Номер")}
+	for _, d := range r.ServiceDecisions {
+		t.Rows = append(t.Rows, []any{d.Service, State(d.Class), d.By, d.ApprovedBy, d.DecidedAt, d.Reason, d.ID})
+	}
+	return t
 }
 
 func signature(r *monthreport.Report, digest string) Table {

@@ -39,6 +39,13 @@ func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Sta
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
 		held.Rows = append(held.Rows, []any{service, q.Held[service].Count, q.Held[service].Amount})
 	}
+	services := export.Table{Title: "Решения об услугах", Key: "service_decisions", Columns: []export.Column{
+		{Head: "Услуга", Key: "service"}, {Head: "Решение", Key: "class"}, {Head: "По условиям", Key: "terms"}, {Head: "Предложил", Key: "by"}, {Head: "Утвердил", Key: "approved_by"}, {Head: "Когда", Key: "decided_at"}, {Head: "Почему", Key: "reason"}, {Head: "Номер", Key: "decision_id"},
+	}}
+	for i := range q.Services {
+		d := &q.Services[i]
+		services.Rows = append(services.Rows, []any{d.Service, export.State(d.Class), export.State(d.Terms), d.By, d.ApprovedBy, d.DecidedAt, d.Reason, d.ID.String()})
+	}
 	packages := export.Table{Title: "Пакеты месяцев без счетов", Key: "packages", Columns: []export.Column{
 		{Head: "Месяц", Key: "period"}, {Head: "Пакетов", Key: "packages"},
 	}}
@@ -64,7 +71,7 @@ func (p *Pages) exportQueue(w http.ResponseWriter, r *http.Request, _ models.Sta
 		}
 		older.Rows = append(older.Rows, []any{n.Period.String(), n.Line, account, n.InvoiceID, n.Amount, export.State(n.Reason), n.Detail})
 	}
-	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, older, held, packages, letters})
+	return p.writeTables(w, r, "queue", []export.Table{rejected, parked, older, held, services, packages, letters})
 }
 
 // proposalBatch is how many proposals an export reads at a time.

@@ -32,7 +32,6 @@ type monthView struct {
 
 	Path        string
 	State       any
-	Outdated    bool // a run has ended since the reconciliation
 	Waiting     []string
 	Breaks      []breakRow
 	From, To    int    // numbers of the first and the last break shown
@@ -92,7 +91,6 @@ func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) er
 		return errNotFound
 	}
 	v := monthView{Path: finance.MonthPath(period), Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
-	v.Outdated = month.Checked != nil && !month.Fresh()
 	v.addChecked(skip)
 	if month.State == models.PeriodClosed {
 		if err := p.addSignature(r, &v); err != nil {

@@ -42,8 +42,7 @@ type world struct {
 	worldWhatIf
 	worldJournal
 
-	shadow bool         // April was settled in shadow mode
-	posted models.Money // for April since it was reconciled
+	shadow bool // April was settled in shadow mode
 
 	err  error
 	late error // of reading the journal behind its first entry
@@ -56,10 +55,6 @@ func (w *world) Months(context.Context) ([]models.MonthOverview, error) {
 		PeriodInfo: models.PeriodInfo{Period: 202604, State: models.PeriodRun, StartedAt: now(), Stale: 3, Shadow: w.shadow}, Documents: models.CountedAmount{Count: 250, Amount: -250 * 142000},
 		Packages: 7, LastRun: &models.Run{Period: 202604, State: models.RunIncomplete}, CheckedAt: now(), Breaks: 2, Parked: 1,
 		Held: models.CountedAmount{Count: 5, Amount: 30000},
-	}
-	if w.posted != 0 {
-		april.Documents = april.Documents.Add(models.Counted(1, w.posted))
-		april.LastRun.FinishedAt = now().Add(time.Minute)
 	}
 	march := models.MonthOverview{
 		PeriodInfo: models.PeriodInfo{Period: 202603, State: models.PeriodClosed, StartedAt: now()}, Documents: models.CountedAmount{Count: 9, Amount: -100},
@@ -253,45 +248,49 @@ var access = map[string]struct {
 	"GET /finance/journal":                            {"/finance/journal", money},
 	"POST /finance/journal/check":                     {"/finance/journal/check", money},
 
-	"GET /finance/acts/resend/{subject}":               {"/finance/acts/resend/" + rejectedDocument, acting},
-	"POST /finance/acts/resend/{subject}":              {"/finance/acts/resend/" + rejectedDocument, acting},
-	"GET /finance/acts/write-off/{subject}":            {"/finance/acts/write-off/" + rejectedDocument, acting},
-	"POST /finance/acts/write-off/{subject}":           {"/finance/acts/write-off/" + rejectedDocument, acting},
-	"GET /finance/acts/dead-letter-replay/{subject}":   {"/finance/acts/dead-letter-replay/dead-letter%2012", acting},
-	"POST /finance/acts/dead-letter-replay/{subject}":  {"/finance/acts/dead-letter-replay/dead-letter%2012", acting},
-	"GET /finance/acts/dead-letter-correct/{subject}":  {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
-	"POST /finance/acts/dead-letter-correct/{subject}": {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
-	"GET /finance/acts/dead-letter-discard/{subject}":  {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
-	"POST /finance/acts/dead-letter-discard/{subject}": {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
-	"GET /finance/clients/{account}/revoke":            {"/finance/clients/901/revoke", acting},
-	"GET /finance/clients/{account}/accept-code":       {"/finance/clients/885/accept-code?code=QQQQQQQQQ", promising},
-	"GET /finance/acts/revoke/{subject}":               {"/finance/acts/revoke/901%20from%20the%20start", acting},
-	"POST /finance/acts/revoke/{subject}":              {"/finance/acts/revoke/901%20from%20the%20start", acting},
-	"GET /finance/acts/accept-code/{subject}":          {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
-	"GET /finance/acts/erase/{subject}":                {"/finance/acts/erase/885", promising},
-	"POST /finance/acts/accept-code/{subject}":         {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
-	"POST /finance/acts/erase/{subject}":               {"/finance/acts/erase/885", promising},
-	"GET /finance/acts/undo/{subject}":                 {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
-	"POST /finance/acts/undo/{subject}":                {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
-	"GET /finance/queue/export":                        {"/finance/queue/export?format=csv", money},
-	"GET /finance/proposals/export":                    {"/finance/proposals/export?format=json", models.Roles},
-	"GET /finance/clients/export":                      {"/finance/clients/export?q=885&format=csv-excel", models.Roles},
-	"GET /finance/clients/{account}/export":            {"/finance/clients/885/export?format=xlsx", models.Roles},
-	"POST /finance/clients/{account}/personal-data":    {"/finance/clients/885/personal-data?format=html", promising},
-	"GET /finance/register/{period}/1c":                {"/finance/register/2026-04/1c", money},
-	"GET /finance/suspicions":                          {"/finance/suspicions", money},
-	"POST /finance/suspicions/{fingerprint}/seen":      {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
-	"GET /finance/simulate":                            {"/finance/simulate", money},
-	"POST /finance/simulate":                           {"/finance/simulate", []models.Role{models.RoleFinance, models.RoleController}},
-	"GET /finance/simulate/{order}":                    {"/finance/simulate/5", money},
-	"GET /finance/simulate/{order}/export":             {"/finance/simulate/5/export?format=csv", money},
-	"GET /finance/suspicions/export":                   {"/finance/suspicions/export?format=csv", money},
-	"GET /finance/liabilities/export":                  {"/finance/liabilities/export?format=csv", money},
-	"GET /finance/liabilities":                         {"/finance/liabilities", money},
-	"GET /finance/proposals":                           {"/finance/proposals", models.Roles},
-	"GET /finance/proposals/{proposal}":                {"/finance/proposals/1", models.Roles},
-	"POST /finance/proposals/{proposal}/approve":       {"/finance/proposals/1/approve", []models.Role{models.RoleController}},
-	"POST /finance/proposals/{proposal}/reject":        {"/finance/proposals/1/reject", []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}},
+	"GET /finance/acts/resend/{subject}":                 {"/finance/acts/resend/" + rejectedDocument, acting},
+	"POST /finance/acts/resend/{subject}":                {"/finance/acts/resend/" + rejectedDocument, acting},
+	"GET /finance/acts/write-off/{subject}":              {"/finance/acts/write-off/" + rejectedDocument, acting},
+	"POST /finance/acts/write-off/{subject}":             {"/finance/acts/write-off/" + rejectedDocument, acting},
+	"GET /finance/acts/dead-letter-replay/{subject}":     {"/finance/acts/dead-letter-replay/dead-letter%2012", acting},
+	"POST /finance/acts/dead-letter-replay/{subject}":    {"/finance/acts/dead-letter-replay/dead-letter%2012", acting},
+	"GET /finance/acts/dead-letter-correct/{subject}":    {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
+	"POST /finance/acts/dead-letter-correct/{subject}":   {"/finance/acts/dead-letter-correct/dead-letter%2012", acting},
+	"GET /finance/acts/dead-letter-discard/{subject}":    {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
+	"POST /finance/acts/dead-letter-discard/{subject}":   {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
+	"GET /finance/clients/{account}/revoke":              {"/finance/clients/901/revoke", acting},
+	"GET /finance/clients/{account}/accept-code":         {"/finance/clients/885/accept-code?code=QQQQQQQQQ", promising},
+	"GET /finance/acts/classify-service/{subject}":       {"/finance/acts/classify-service/discounted%20hologram", acting},
+	"POST /finance/acts/classify-service/{subject}":      {"/finance/acts/classify-service/discounted%20hologram", acting},
+	"GET /finance/acts/undo-service-decision/{subject}":  {"/finance/acts/undo-service-decision/decision%2007000000-0000-0000-0000-000000000000", acting},
+	"POST /finance/acts/undo-service-decision/{subject}": {"/finance/acts/undo-service-decision/decision%2007000000-0000-0000-0000-000000000000", acting},
+	"GET /finance/acts/revoke/{subject}":                 {"/finance/acts/revoke/901%20from%20the%20start", acting},
+	"POST /finance/acts/revoke/{subject}":                {"/finance/acts/revoke/901%20from%20the%20start", acting},
+	"GET /finance/acts/accept-code/{subject}":            {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
+	"GET /finance/acts/erase/{subject}":                  {"/finance/acts/erase/885", promising},
+	"POST /finance/acts/accept-code/{subject}":           {"/finance/acts/accept-code/901%20K7M2QX9PA%20at%202026-04-01T09:00:00Z", promising},
+	"POST /finance/acts/erase/{subject}":                 {"/finance/acts/erase/885", promising},
+	"GET /finance/acts/undo/{subject}":                   {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
+	"POST /finance/acts/undo/{subject}":                  {"/finance/acts/undo/901%20decision%20" + rejectedDocument, acting},
+	"GET /finance/queue/export":                          {"/finance/queue/export?format=csv", money},
+	"GET /finance/proposals/export":                      {"/finance/proposals/export?format=json", models.Roles},
+	"GET /finance/clients/export":                        {"/finance/clients/export?q=885&format=csv-excel", models.Roles},
+	"GET /finance/clients/{account}/export":              {"/finance/clients/885/export?format=xlsx", models.Roles},
+	"POST /finance/clients/{account}/personal-data":      {"/finance/clients/885/personal-data?format=html", promising},
+	"GET /finance/register/{period}/1c":                  {"/finance/register/2026-04/1c", money},
+	"GET /finance/suspicions":                            {"/finance/suspicions", money},
+	"POST /finance/suspicions/{fingerprint}/seen":        {"/finance/suspicions/ab00000000000000000000000000000000000000000000000000000000000000/seen", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /finance/simulate":                              {"/finance/simulate", money},
+	"POST /finance/simulate":                             {"/finance/simulate", []models.Role{models.RoleFinance, models.RoleController}},
+	"GET /finance/simulate/{order}":                      {"/finance/simulate/5", money},
+	"GET /finance/simulate/{order}/export":               {"/finance/simulate/5/export?format=csv", money},
+	"GET /finance/suspicions/export":                     {"/finance/suspicions/export?format=csv", money},
+	"GET /finance/liabilities/export":                    {"/finance/liabilities/export?format=csv", money},
+	"GET /finance/liabilities":                           {"/finance/liabilities", money},
+	"GET /finance/proposals":                             {"/finance/proposals", models.Roles},
+	"GET /finance/proposals/{proposal}":                  {"/finance/proposals/1", models.Roles},
+	"POST /finance/proposals/{proposal}/approve":         {"/finance/proposals/1/approve", []models.Role{models.RoleController}},
+	"POST /finance/proposals/{proposal}/reject":          {"/finance/proposals/1/reject", []models.Role{models.RoleSupport, models.RoleFinance, models.RoleController}},
 }
 
 // who may promise a client that a code is accepted.

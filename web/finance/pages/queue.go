@@ -11,16 +11,25 @@ import (
 
 type queueView struct {
 	finance.Queue
-	Services []heldService
-	Months   []pendingMonth
-	Empty    bool
-	MayAct   bool   // this person
-	Done     string // what has just been done, in words
+	Held   []heldService // in place of that of the queue
+	Months []pendingMonth
+	Empty  bool
+	MayAct bool   // this person
+	Done   string // what has just been done, in words
 }
 
 type heldService struct {
 	Service string
 	models.CountedAmount
+}
+
+// servicePath is where it is decided whether discounts apply to a service.
+func servicePath(service string, class models.ServiceClass) string {
+	return actPath(models.ActionClassifyService, finance.ClassificationSubject(service, class))
+}
+
+func undoServicePath(decision models.UUID) string {
+	return actPath(models.ActionUndoServiceDecision, finance.ServiceUndoSubject(decision))
 }
 
 type pendingMonth struct {
@@ -46,9 +55,9 @@ func (p *Pages) queue(w http.ResponseWriter, r *http.Request, staff models.Staff
 		v.Done = finance.Words(done)
 	}
 	for _, service := range slices.Sorted(maps.Keys(q.Held)) {
-		v.Services = append(v.Services, heldService{service, q.Held[service]})
+		v.Held = append(v.Held, heldService{service, q.Held[service]})
 	}
 	v.Months = pendingMonths(q.Packages)
-	v.Empty = len(q.Rejected)+len(q.Parked)+len(v.Services)+len(q.DeadLetters)+len(v.Months)+len(q.NotBooked) == 0
+	v.Empty = len(q.Rejected)+len(q.Parked)+len(v.Held)+len(q.DeadLetters)+len(v.Months)+len(q.NotBooked) == 0
 	return p.render(w, r, http.StatusOK, "queue", frame{Title: "Очередь", Here: pathQueue, Body: v})
 }

@@ -35,7 +35,7 @@ func (p *Pages) functions() template.FuncMap {
 		"moment": func(t time.Time) string { return orDash(!t.IsZero(), func() string { return ru.Moment(t, p.o.Zone) }) },
 		"age":    func(t time.Time) string { return ru.Wait(max(p.o.Now().Sub(t), time.Minute)) },
 		"count":  func(n int64) string { return ru.Number(int(n)) },
-		"act":    actPath, "letterAct": deadLetterAct, "undoAct": undoPath, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
+		"act":    actPath, "letterAct": deadLetterAct, "undoAct": undoPath, "serviceAct": servicePath, "undoServiceAct": undoServicePath, "typed": finance.AmountText, "proposed": p.o.Service.ActTitle,
 		"monthShort": ru.MonthShort, "upright": chart.Upright, "deviation": deviation,
 		"cost": func(m models.Money, currency string) string {
 			return orDash(m != 0, func() string { return ru.Off(m, currency) })

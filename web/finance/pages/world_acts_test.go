@@ -21,6 +21,7 @@ type worldActs struct {
 	recorded []models.OperatorAction
 	replayed []models.Message
 	decided  []models.StaffDecision
+	services []models.ServiceDecision
 	erased   []int64
 }
 
