@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +70,38 @@ func prepareAndRun(m *testing.M) (status int, err error) {
 		return 0, err
 	}
 	return m.Run(), nil
+}
+
+// Every file is in what installs the service, which the tests of its folder build and
+// check, or is found by them by its name.
+func TestEveryFileIsUsed(t *testing.T) {
+	t.Parallel()
+	_, chart := rendered(t, "deploy/helm/referral/ci/production-values.yaml")
+	within := map[string]string{
+		"compose": string(read(t, "compose/compose.yaml")), "debian": string(read(t, "debian/nfpm.yaml")), "systemd": string(read(t, "debian/nfpm.yaml")),
+		"image": string(read(t, filepath.Join(root, "Makefile"))), "templates": string(chart),
+	}
+	found := []string{ // by the tools, or by the patterns of tests
+		"*.go", "compose/compose.yaml", "compose/.gitignore", "compose/secrets/*", "debian/nfpm.yaml", "helm/referral/.helmignore", "helm/referral/Chart.yaml",
+		"helm/referral/values.yaml", "helm/referral/templates/_helpers.tpl", "helm/referral/ci/*-values.yaml", "helm/referral/rules", "observability/*.go", "observability/rules/*.yaml",
+		"observability/tests/*.yaml", "observability/dashboards/*.json", "observability/dashboards/*.go",
+	}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || slices.ContainsFunc(found, func(pattern string) bool { ok, _ := filepath.Match(pattern, path); return ok }) {
+			return err
+		}
+		folder, _, _ := strings.Cut(path, "/")
+		if filepath.Base(filepath.Dir(path)) == "templates" {
+			folder = "templates"
+		}
+		if !strings.Contains(within[folder], "/"+filepath.Base(path)) {
+			t.Errorf("deploy/%s is not used by what installs the service, or by a test", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func read(t *testing.T, path string) []byte {

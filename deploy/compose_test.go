@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,20 @@ func TestTheComposeFile(t *testing.T) {
 	}
 	if err := yaml.Unmarshal(read(t, filepath.Join(dir, "grafana", "dashboards.yaml")), &provider); err != nil || len(provider.Providers) != 1 {
 		t.Fatalf("%+v, %v", provider, err)
+	}
+	var sources struct {
+		Datasources []struct {
+			Type, URL string
+			IsDefault bool `yaml:"isDefault"`
+		}
+	}
+	if err := yaml.Unmarshal(read(t, filepath.Join(dir, "grafana", "datasources.yaml")), &sources); err != nil || len(sources.Datasources) != 1 {
+		t.Fatalf("%+v, %v", sources, err)
+	}
+	source := sources.Datasources[0]
+	at, err := url.Parse(source.URL)
+	if err != nil || source.Type != "prometheus" || !source.IsDefault || !strings.Contains(p.Services[at.Hostname()].Image, "/prometheus:") || at.Port() != "9090" {
+		t.Errorf("Grafana reads %+v, %v", source, err)
 	}
 	for _, volume := range p.Services["grafana"].Volumes {
 		if volume.Target == provider.Providers[0].Options.Path {

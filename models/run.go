@@ -190,7 +190,10 @@ type Signing struct {
 	Override   string    `json:"override,omitempty"`   // why in spite of objections; empty for in spite of none
 	Against    []string  `json:"against,omitempty"`    // how these begin
 	Objections []string  `json:"objections,omitempty"` // known when it was ordered
-	Refused    []string  `json:"refused,omitempty"`    // why the month was not signed, as far as it is the month
+	// What was posted into the month when it was proposed. Nil of an order of a version that
+	// did not keep it.
+	Register *CountedAmount `json:"register,omitempty"`
+	Refused  []string       `json:"refused,omitempty"` // why the month was not signed, as far as it is the month
 }
 
 // Months is the months of a what-if, the first one first.

@@ -59,6 +59,11 @@ type MonthOverview struct {
 	Parked      int64         // accounts and invoices that the last run could not settle
 }
 
+// Register is what was posted into the period, for itself and for others.
+func (m *MonthOverview) Register() CountedAmount {
+	return CountedAmount{m.Documents.Count - m.Away.Count + m.Into.Count, m.Documents.Amount - m.Away.Amount + m.Into.Amount}
+}
+
 // SignedMonth is what was signed under a period last.
 type SignedMonth struct {
 	At     time.Time

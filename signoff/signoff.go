@@ -128,6 +128,9 @@ func (g *Signer) takeTotals(ctx context.Context, s *models.Signature, basis *mon
 	s.LastRun, s.Totals, s.Foreign = head.LastRun, r.ToSign(), r.Foreign
 	found := r.Report(at)
 	ledger, err := g.Store.Ledger(ctx, s.Period)
+	if o := s.Order; o != nil && o.Signing.Register != nil && *o.Signing.Register != ledger.Register.Documents {
+		s.Objections = append(s.Objections, "the register has changed since the signature was proposed")
+	}
 	basis.Found, basis.Ledger, basis.Packages = &found, &ledger, head.Waiting
 	return err
 }

@@ -38,7 +38,7 @@ func (b *books) Audit(_ context.Context, _ models.Period, begin func(models.Audi
 func (b *books) AuditSize(context.Context, models.Period) (int64, error) { return 3, nil }
 
 func (b *books) Ledger(context.Context, models.Period) (models.Ledger, error) {
-	return models.Ledger{Register: models.Register{Packages: 7}}, nil
+	return models.Ledger{Register: models.Register{Packages: 7, Documents: models.Counted(2, -142000)}}, nil
 }
 
 func (b *books) ClosePeriod(_ context.Context, s models.Signature, freeze models.FreezeFunc) (models.Signature, error) {
@@ -135,6 +135,7 @@ func TestOrderIsCarriedOut(t *testing.T) {
 	proposed := may.Add(-time.Hour)
 	o := models.RunOrder{ID: 8, Attempt: 2, Period: 202604, By: models.Person{Name: "Boris"}, Signing: &models.Signing{
 		Role: models.RoleController, Reason: "it ties", ProposedBy: "Anna", ProposedAt: proposed, Override: "it has to be", Objections: []string{"parked accounts and invoices: 1"},
+		Register: &models.CountedAmount{Count: 2, Amount: -142000},
 	}}
 	var all, through int
 	progress := func(t, a int) { through, all = t, a }
@@ -149,6 +150,14 @@ func TestOrderIsCarriedOut(t *testing.T) {
 	r, err := monthreport.Read(b.frozen)
 	if err != nil || r.SignedBy != "Boris" || r.ProposedBy != "Anna" {
 		t.Errorf("frozen %s, %v", b.frozen, err)
+	}
+	less := models.Counted(1, -140000)
+	other := models.RunOrder{ID: 9, Period: 202604, Signing: &models.Signing{Register: &less}}
+	if err := signer(t, b, may).CarryOut(t.Context(), &other, progress); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.asked[len(b.asked)-1]; !slices.Equal(s.Objections, []string{"the register has changed since the signature was proposed"}) {
+		t.Errorf("another register than two persons saw: %q", s.Objections)
 	}
 	b.state = models.PeriodOpen
 	if err := signer(t, b, may).CarryOut(t.Context(), &o, progress); err == nil || !slices.Equal(o.Signing.Refused, []string{"it has not been run", "parked accounts and invoices: 1"}) {

@@ -88,3 +88,12 @@ func (s *Store) PanicInStatement(ctx context.Context) error {
 
 // CheckedTables is the tables whose rights are checked, with spaces between.
 func CheckedTables() string { return strings.Join(tablesOf(migrations), " ") }
+
+// LockDeadLetters does something within a transaction that has locked the dead letters.
+func (s *Store) LockDeadLetters(ctx context.Context, meanwhile func()) error {
+	return s.write(ctx, "locking the dead letters", func(t *tx) error {
+		err := t.exec("locking the dead letters", "LOCK TABLE dead_letters IN ROW EXCLUSIVE MODE")
+		meanwhile()
+		return err
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,11 @@ const (
 	leadCheck    = time.Second
 	leadPatience = 3 * time.Second
 )
+
+// leadIdle is after how long without a word from the leader the server ends its session,
+// and with it the lead: a process that is paused, or a machine that is cut off, does not
+// end its connections. By then a leader that only lost sight of the database has stopped.
+const leadIdle = leadCheck + leadPatience + 2*time.Second
 
 // Lead makes this process the only publisher among all replicas, by a lock that
 // lives as long as a database connection. ok is false while another one leads.
@@ -62,8 +68,9 @@ type leaderLock struct {
 }
 
 func (l leaderLock) acquire(ctx context.Context) (ok bool, err error) {
-	err = l.raw.QueryRow(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2 ELSE false END`,
-		l.key, l.token).Scan(&ok)
+	err = l.raw.QueryRow(ctx, `SELECT CASE WHEN pg_try_advisory_lock($1) THEN set_config('referral.leader', $2, false) = $2
+		AND set_config('idle_session_timeout', $3, false) <> '' ELSE false END`,
+		l.key, l.token, strconv.FormatInt(leadIdle.Milliseconds(), 10)).Scan(&ok)
 	return ok, err
 }
 
@@ -99,6 +106,6 @@ func (l leaderLock) held(ctx context.Context) (held bool, err error) {
 func (l leaderLock) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), leadCheck)
 	defer cancel()
-	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1)", l.key)
+	_, _ = l.raw.Exec(ctx, "SELECT pg_advisory_unlock($1), set_config('idle_session_timeout', '0', false)", l.key)
 	release(l.conn, l.raw)
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"referral/models"
+	"referral/store"
 )
 
 // What a chunk posted comes back as the rules made it, down to the segments, and
@@ -306,7 +307,7 @@ func TestLead(t *testing.T) {
 }
 
 // A database that falls silent, and may have let another one lead, ends the
-// leadership too.
+// leadership too. The server does not wait for a word from the first one for long.
 func TestLeadEndsInSilence(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -318,6 +319,30 @@ func TestLeadEndsInSilence(t *testing.T) {
 	silence()
 	<-ctx.Done()
 	release()
+	for _, release, ok, err = l.Lead(t.Context()); !ok; _, release, ok, err = l.Lead(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+}
+
+// A transaction whose program has been paused, or whose machine is cut off, is ended
+// by the server, and its locks with it.
+func TestAbandonedTransactionIsEnded(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	s, err := store.Open(store.Options{DSN: l.dsn, MaxConnections: 4, StatementTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // its connections are of no use any more
+	err = s.LockDeadLetters(t.Context(), func() {
+		l.exec(`DO $$ BEGIN PERFORM set_config('lock_timeout', '1min', true); TRUNCATE dead_letters; END $$`)
+	})
+	if err == nil {
+		t.Error("a transaction was committed whose session the server had to end")
+	}
 }
 
 // silenced is another way to a database, which can be made to carry nothing any

@@ -113,9 +113,11 @@ func onError(usual pgconn.PgErrorHandler, rejected, limited func(sqlState string
 const readOnlyTransaction = "25006"
 
 // settings are made once a connection is open: a pooler refuses them as start
-// parameters. A timeout of zero is none.
+// parameters. A timeout of zero is none. It is also how long a transaction may wait for
+// its program: one that is paused, or whose machine is cut off, would hold its locks
+// without end.
 func settings(schema schemaName, timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
-	set := fmt.Sprintf("SET statement_timeout = %d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
+	set := fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %[1]d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
 	if schema != public { // a search_path that leads elsewhere than to public is a mistake, and refused
 		set += "; SET search_path = " + string(schema)
 	}

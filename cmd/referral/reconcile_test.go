@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -390,6 +391,32 @@ func TestReconcileUsedWrongly(t *testing.T) {
 		if a := w.asks(args...); a.status != exitError || a.err == "" {
 			t.Errorf("%v: %+v", args, a)
 		}
+	}
+}
+
+// The metrics show what the last night found, whatever is found by hand since.
+func TestReconcilingByHandChangesNoMetric(t *testing.T) {
+	w := newTown(t)
+	w.befriends(885, map[int64]string{901: "2026-01-10"})
+	w.hears(bill(885, 202604, 1, subscription(300000)))
+	w.settles(202604)
+	found, _, err := w.opens(readOnly).signer().Reconcile(t.Context(), 202604)
+	if err == nil {
+		err = w.store.RecordReconciliation(t.Context(), 202604, found.Report(w.now))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.hears(bill(885, 202604, 2, subscription(400000)), bill(901, 202604, 1, subscription(300000)))
+	before, err := w.store.Stats(t.Context())
+	if err != nil || before.Breaks[202604] != 1 {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	if r := w.reconciles(exitNegative); r.BreakCount == 1 {
+		t.Fatalf("breaks %+v", r.Breaks)
+	}
+	if after, err := w.store.Stats(t.Context()); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("%+v, %v, before it %+v", after, err, before)
 	}
 }
 

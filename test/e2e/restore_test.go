@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"os"
@@ -12,12 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/segmentio/kafka-go"
-
 	"referral/internal/demo/fakebilling"
 	"referral/internal/demo/postgres"
 	"referral/internal/subprocess"
 	"referral/internal/toolcache"
+	"referral/test/kafkaserver"
 )
 
 // A database that is lost after two months were settled and published is restored to
@@ -128,11 +126,14 @@ func (w *world) manual(section string) *manual {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	m := &manual{w: w, folder: folder, shell: append(tool.Env, "PATH="+tool.BinDir+":"+os.Getenv("PATH"))}
+	m := &manual{w: w, folder: folder, shell: append(tool.Env, "PATH="+folder+":"+tool.BinDir+":"+os.Getenv("PATH"))}
 	for _, path := range []string{folder, filepath.Join(folder, "wal"), filepath.Join(folder, "backup")} {
 		if err := errors.Join(os.MkdirAll(path, 0o700), os.Chmod(path, 0o777)); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+	if err := kafkaserver.Tools(w.t.Context(), folder, w.t.Output()); err != nil {
+		w.t.Fatal(err)
 	}
 	for _, block := range codeBlock.FindAllStringSubmatch(commands, -1) {
 		m.blocks = append(m.blocks, strings.ReplaceAll(block[2], "/srv/", folder+"/"))
@@ -163,7 +164,8 @@ func (m *manual) settings() map[string]string {
 }
 
 // follow carries out the next block: what is for the shell by the shell, as the user
-// of the database server. It gives the number of the program's own commands.
+// of the database server, who has Kafka's own tools. It gives the number of the program's
+// own commands.
 func (m *manual) follow() (ours int) {
 	w := m.w
 	w.t.Helper()
@@ -171,11 +173,9 @@ func (m *manual) follow() (ours int) {
 	for line := range strings.Lines(m.next()) {
 		command, _, _ := strings.Cut(line, " #")
 		switch args := strings.Fields(command); {
-		case strings.HasPrefix(command, "kafka-consumer-groups "):
-			m.run(script.String())
-			script.Reset()
-			w.rewindGroup()
 		case strings.HasPrefix(command, "referral serve"):
+			m.run(strings.NewReplacer("kafka:9092", w.servers.broker, "--group referral", "--group "+w.name).Replace(script.String()))
+			script.Reset()
 			w.serve()
 			w.drained()
 			ours++
@@ -229,33 +229,4 @@ func (w *world) documentContents() map[string]string {
 		contents[row.ID] = row.Content
 	}
 	return contents
-}
-
-// rewindGroup sets the offsets of the stopped group back to the beginning.
-func (w *world) rewindGroup() {
-	w.t.Helper()
-	ends, err := w.ends(inputKeys()...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.until("the group to be empty", func() (bool, string) {
-		request := &kafka.OffsetCommitRequest{GroupID: w.name, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
-		for topic, of := range ends {
-			for number := range of {
-				request.Topics[topic] = append(request.Topics[topic], kafka.OffsetCommit{Partition: number})
-			}
-		}
-		answer, err := w.client.OffsetCommit(context.WithoutCancel(w.t.Context()), request)
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, of := range answer.Topics {
-			for _, p := range of {
-				if p.Error != nil {
-					return false, p.Error.Error()
-				}
-			}
-		}
-		return true, ""
-	})
 }

@@ -25,7 +25,6 @@ import (
 	"referral/internal/subprocess"
 	"referral/internal/toolcache"
 	"referral/test/pki"
-	"referral/test/toolchain"
 )
 
 //go:embed pom.xml
@@ -89,11 +88,7 @@ func start(ctx context.Context, o Options, nodes int) ([]*Broker, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	java, err := toolchain.Java(ctx, o.Log)
-	if err != nil {
-		return nil, err
-	}
-	jars, err := toolchain.Jars{Name: "Apache Kafka", Dir: "kafka", Size: "about 65 MB", Pom: pom}.Get(ctx, java, o.Log)
+	java, jars, err := get(ctx, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -217,10 +212,15 @@ func (b *Broker) server(ctx context.Context, dir string) *exec.Cmd {
 }
 
 func (b *Broker) command(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	return b.java.Command(ctx, "java", append([]string{
+	return javaCommand(ctx, b.java, b.jars, dir, args...)
+}
+
+// javaCommand is a run of a class, whose logging is configured in dir.
+func javaCommand(ctx context.Context, java toolcache.Tool, jars, dir string, args ...string) *exec.Cmd {
+	return java.Command(ctx, "java", append([]string{
 		"-Djava.awt.headless=true",
 		"-Dlog4j2.configurationFile=" + loggingIn(dir),
-		"-cp", filepath.Join(b.jars, "libs", "*"),
+		"-cp", filepath.Join(jars, "libs", "*"),
 	}, args...)...)
 }
 

@@ -30,6 +30,11 @@ type Month struct {
 	Booked  *Booked                      // what an older system has given in the month; nil for none
 }
 
+// Fresh tells whether the month has been reconciled since it was run last.
+func (m *Month) Fresh() bool {
+	return m.Checked != nil && (m.LastRun == nil || !m.LastRun.FinishedAt.After(m.Checked.CheckedAt))
+}
+
 // CauseInvoices is the cause of a change that no other explains: invoices have grown,
 // shrunk or come.
 const CauseInvoices = "invoices"
@@ -256,7 +261,6 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 	last := m.LastRun
 	running := last != nil && (last.State == models.RunRehearsing || last.State == models.RunPosting)
 	checked := cmp.Or(m.Checked, &models.ReconciliationReport{})
-	fresh := m.Checked != nil && (last == nil || !last.FinishedAt.After(checked.CheckedAt))
 	none := "" // unless nothing is known
 	if m.Checked == nil {
 		none = "сверки еще не было"
@@ -271,7 +275,7 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 		{What: checkBrake, OK: !m.Braked, Do: "проверить суммы и решить", Link: MonthPath(m.Period) + "/run"},
 		{What: checkParked, OK: m.Parked == 0, Now: counted(m.Parked, entries), Do: "устранить причины", Link: queue, Objection: objection(m.Parked, "parked accounts and invoices")},
 		{What: checkStale, OK: m.Stale == 0, Now: counted(m.Stale, clients), Do: "дождаться ближайшей ночи или рассчитать", Link: MonthPath(m.Period) + "/run"},
-		{What: "Сверка проведена после расчета", OK: fresh, Now: none, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
+		{What: "Сверка проведена после расчета", OK: m.Fresh(), Now: none, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
 		{What: checkTies, OK: m.Checked != nil && checked.Wrong == 0, Now: cmp.Or(counted(checked.Wrong, breaks), none), Do: "разобрать расхождения", Link: MonthPath(m.Period) + "#breaks"},
 		{What: "Биллинг ответил по всем документам", OK: m.Checked != nil && waits == 0, Now: cmp.Or(counted(waits, documents), none), Do: "отклоненные передать повторно или списать, об остальных узнать в биллинге", Link: queue},
 		{What: checkHeld, OK: m.Held.Count == 0, Now: counted(m.Held.Count, lines), Do: "добавить услуги в условия", Link: queue, Objection: objection(m.Held.Count, "lines of services that the terms do not name")},

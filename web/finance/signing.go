@@ -12,10 +12,11 @@ import (
 	"referral/models"
 )
 
-// Overriding is the details of a proposal to sign a month in spite of objections.
+// Overriding is the details of a proposal to sign a month, in spite of objections perhaps.
 type Overriding struct {
-	Why string   `json:"why"`
-	Red []string `json:"red"` // what stood against it; nothing else is overridden
+	Why      string                `json:"why,omitempty"`
+	Red      []string              `json:"red,omitempty"` // what stood against it; nothing else is overridden
+	Register *models.CountedAmount `json:"register"`      // what was posted into the month: nothing else is signed
 }
 
 // SigningStore is the methods of the storage that signing uses beside those of the month.
@@ -42,13 +43,16 @@ func (s *Service) ProposeClose(ctx context.Context, staff models.Staff, period m
 	if !found {
 		return nil, ErrUnknownAct
 	}
+	register := checks.Register()
+	details := Overriding{Register: &register}
 	r := Request{What: models.ActionClose, Subject: period.String(), Reason: reason}
 	if checks.Red {
 		if override, err = checkReason(override); err != nil {
 			return nil, Refusal("Не все готово к подписи. Напишите, почему месяц подписывают вопреки этому: не длиннее 500 знаков.")
 		}
-		r.Details, r.Notes = Overriding{override, checks.red()}, []string{"Вопреки возражениям: " + override}
+		details.Why, details.Red, r.Notes = override, checks.red(), []string{"Вопреки возражениям: " + override}
 	}
+	r.Details = details
 	return s.Submit(ctx, staff, r)
 }
 
@@ -89,10 +93,12 @@ func (s *Service) prepareClose(ctx context.Context, subject string) (p Prepared,
 			p.Facts = append(p.Facts, PreparedFact{Name: check.What, Value: strings.TrimSuffix("нет: "+check.Now, ": "), Link: check.Link})
 		}
 	}
-	if c.Checked != nil {
+	register := c.Register()
+	p.Preview.Notes = []string{"Реестр месяца: документов " + ru.Number(int(register.Count)) + ", на сумму " + ru.Off(register.Amount, "")}
+	if c.Fresh() {
 		for _, t := range c.Checked.Overall {
 			if t.Currency != "" {
-				p.Preview.Notes = append(p.Preview.Notes, "Проведено скидок: "+ru.Off(t.Posted.Amount, t.Currency))
+				p.Preview.Notes = append(p.Preview.Notes, "Проведено скидок за месяц: "+ru.Off(t.Posted.Amount, t.Currency))
 			} else {
 				p.Preview.Notes = append(p.Preview.Notes, "Отправлено пакетов SMS: "+ru.Number(int(t.Posted.Count)))
 			}
@@ -113,6 +119,10 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
 		}
 	}
+	if register := c.Register(); override.Register != nil && *override.Register != register {
+		return Refusal(fmt.Sprintf("После того как подпись предложили, реестр месяца изменился: стало документов %s, на сумму %s. Отклоните это предложение: нужно новое.",
+			ru.Number(int(register.Count)), ru.Off(register.Amount, "")))
+	}
 	known := models.Signature{Objections: c.Objections(), Override: override.Why, Against: override.objections()}
 	switch {
 	case c.State == models.PeriodClosed && c.Signed != nil:
@@ -122,7 +132,7 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 	}
 	_, _, err = s.o.Store.OrderRun(ctx, models.RunOrder{Period: c.Period, What: models.OrderSign, By: action.Approval.By, Signing: &models.Signing{
 		Role: action.Role, Reason: p.Reason, ProposedBy: p.Proposer.Name, ProposedAt: p.ProposedAt,
-		Override: known.Override, Against: known.Against, Objections: known.Objections,
+		Override: known.Override, Against: known.Against, Objections: known.Objections, Register: override.Register,
 	}}, action)
 	return err
 }

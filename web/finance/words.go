@@ -258,6 +258,7 @@ var objections = []struct{ recorded, words, check string }{
 	{"lines of services that the terms do not name:", "строк услуг, которых нет в условиях:", checkHeld},
 	{"packages of earlier months that no invoice has named:", "пакетов SMS месяцев без счетов:", checkPackets},
 	{"it has not been run", "расчет не проведен", ""},
+	{"the register has changed since the signature was proposed", "после того как подпись предложили, в месяц проведены другие документы", ""},
 	{"a run is under way that posts to it", "идет расчет, который проводит в этот месяц", ""},
 	{models.ErrPostedMeanwhile.Error(), "пока месяц сверяли, расчет провел в него документы", ""},
 	// Against taking a signature back.

@@ -30,6 +30,8 @@ func TestCabinetSettings(t *testing.T) {
 		{"cabinet: {public_url: lk.example.ru}", "cabinet.public_url:"},
 		{"cabinet: {sign_in: {client_id: referral}}", "cabinet.sign_in.issuer: other settings"},
 		{"cabinet: {sign_in: {client_secret_file: f}}", "cabinet.sign_in.issuer: other settings"},
+		{"cabinet: {sign_in: {ca_file: f}}", "cabinet.sign_in.issuer: other settings"},
+		{"cabinet: {sign_in: {issuer: \"http://127.0.0.1:9000\", client_id: referral, client_secret: geheim, ca_file: f}}", "cabinet.sign_in.ca_file: authorities are given, but the issuer is http"},
 		{signIn("audience: api"), "cabinet.sign_in.client_secret: give either"},
 		{signIn("client_secret: geheim, client_secret_file: f"), "cabinet.sign_in.client_secret: give either"},
 		{signIn("client_secret: geheim, audience: referral"), "cabinet.sign_in: the audience of the API is the client id"},

@@ -32,6 +32,7 @@ type monthView struct {
 
 	Path        string
 	State       any
+	Outdated    bool // a run has ended since the reconciliation
 	Waiting     []string
 	Breaks      []breakRow
 	From, To    int    // numbers of the first and the last break shown
@@ -91,6 +92,7 @@ func (p *Pages) month(w http.ResponseWriter, r *http.Request, _ models.Staff) er
 		return errNotFound
 	}
 	v := monthView{Path: finance.MonthPath(period), Month: month, State: finance.MonthState(&month.MonthOverview), Waiting: waitingIn(&month.MonthOverview)}
+	v.Outdated = month.Checked != nil && !month.Fresh()
 	v.addChecked(skip)
 	if month.State == models.PeriodClosed {
 		if err := p.addSignature(r, &v); err != nil {

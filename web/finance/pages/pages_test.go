@@ -42,7 +42,8 @@ type world struct {
 	worldWhatIf
 	worldJournal
 
-	shadow bool // April was settled in shadow mode
+	shadow bool         // April was settled in shadow mode
+	posted models.Money // for April since it was reconciled
 
 	err  error
 	late error // of reading the journal behind its first entry
@@ -55,6 +56,10 @@ func (w *world) Months(context.Context) ([]models.MonthOverview, error) {
 		PeriodInfo: models.PeriodInfo{Period: 202604, State: models.PeriodRun, StartedAt: now(), Stale: 3, Shadow: w.shadow}, Documents: models.CountedAmount{Count: 250, Amount: -250 * 142000},
 		Packages: 7, LastRun: &models.Run{Period: 202604, State: models.RunIncomplete}, CheckedAt: now(), Breaks: 2, Parked: 1,
 		Held: models.CountedAmount{Count: 5, Amount: 30000},
+	}
+	if w.posted != 0 {
+		april.Documents = april.Documents.Add(models.Counted(1, w.posted))
+		april.LastRun.FinishedAt = now().Add(time.Minute)
 	}
 	march := models.MonthOverview{
 		PeriodInfo: models.PeriodInfo{Period: 202603, State: models.PeriodClosed, StartedAt: now()}, Documents: models.CountedAmount{Count: 9, Amount: -100},

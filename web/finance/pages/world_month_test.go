@@ -218,6 +218,15 @@ func TestSigningAMonth(t *testing.T) {
 	if got.URL.Path != "/finance/proposals/2" || !strings.Contains(got.Body, "Вопреки возражениям: аудиторы ждут") || strings.Contains(got.Body, "Утвердить и выполнить") || len(w.orders) != 0 {
 		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)
 	}
+	w.posted = -5000000 // a run has posted since
+	if got := r.Post(controller, "/finance/proposals/2/approve", nil); got.Status != http.StatusConflict || len(w.orders) != 0 ||
+		!strings.Contains(strings.ReplaceAll(got.Body, "\u00a0", " "), "стало документов 251, на сумму −405 000,00 ₽") {
+		t.Errorf("another register than was proposed: %d, %+v %s", got.Status, w.orders, got.Body)
+	}
+	if got := r.Get(finance, "/finance/months/2026-04"); !strings.Contains(got.Body, "После этой сверки месяц рассчитывали") {
+		t.Error("the month does not say that its totals are of before the run")
+	}
+	w.posted = 0
 	got = r.Post(controller, "/finance/proposals/2/approve", nil)
 	if got.URL.Path != path || got.Header.Get("Refresh") == "" || !strings.Contains(got.Body, "Месяц подписывается") || len(w.orders) != 1 || w.made[0].State != models.ProposalApproved {
 		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)
@@ -229,7 +238,7 @@ func TestSigningAMonth(t *testing.T) {
 		"lines of services that the terms do not name:", "packages of earlier months that no invoice has named:",
 	}
 	if s := o.Signing; o.What != models.OrderSign || o.Period != 202604 || s.ProposedBy != "Анна Котова" || s.ProposedAt.IsZero() || s.Reason != "пора" || s.Override != "аудиторы ждут" ||
-		s.Role != models.RoleController || !slices.Equal(s.Objections, want) || !slices.Equal(s.Against, against) {
+		s.Role != models.RoleController || s.Register == nil || *s.Register != models.Counted(250, -35500000) || !slices.Equal(s.Objections, want) || !slices.Equal(s.Against, against) {
 		t.Errorf("ordered %+v of %+v", s, o)
 	}
 	if got := r.Post(finance, path, url.Values{"reason": {"x"}, "override": {"x"}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "Месяц уже подписывается") || strings.Contains(got.Body, "Предложить подпись") {
