@@ -20,8 +20,10 @@ const (
 	// ActionCloseOverride closes in spite of objections, which its reason names.
 	ActionCloseOverride OperatorActionKind = "close-override"
 	ActionReopen        OperatorActionKind = "reopen"
-	ActionBook          OperatorActionKind = "book" // what an older system has given in a period of the shadow mode
-	ActionApplyTerms    OperatorActionKind = "apply-terms"
+	// ActionSignAgain tries a signature again that two persons have approved and that failed.
+	ActionSignAgain  OperatorActionKind = "sign-again"
+	ActionBook       OperatorActionKind = "book" // what an older system has given in a period of the shadow mode
+	ActionApplyTerms OperatorActionKind = "apply-terms"
 	// These order a rehearsal and a run on the staff pages.
 	ActionRehearse OperatorActionKind = "rehearse"
 	ActionRun      OperatorActionKind = "run"

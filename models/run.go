@@ -192,8 +192,27 @@ type Signing struct {
 	Objections []string  `json:"objections,omitempty"` // known when it was ordered
 	// What was posted into the month when it was proposed. Nil of an order of a version that
 	// did not keep it.
-	Register *CountedAmount `json:"register,omitempty"`
-	Refused  []string       `json:"refused,omitempty"` // why the month was not signed, as far as it is the month
+	Register   *CountedAmount `json:"register,omitempty"`
+	Refused    []string       `json:"refused,omitempty"`    // why the month was not signed, as far as it is the month
+	ApprovedAt time.Time      `json:"approved_at,omitzero"` // of an order that repeats another; zero for when it was ordered
+}
+
+// SigningApproval is how long the approval of two persons allows a signature that has
+// failed to be tried again.
+const SigningApproval = 24 * time.Hour
+
+// Again is the order that tries a signature again by the approval of this one, which has
+// failed. allowed is false when it has not failed, or when the approval is too old.
+func (o *RunOrder) Again(now time.Time) (again RunOrder, allowed bool) {
+	if o.What != OrderSign || o.State != OrderFailed || o.Signing == nil {
+		return again, false
+	}
+	signing := *o.Signing
+	signing.Refused = nil
+	if signing.ApprovedAt.IsZero() {
+		signing.ApprovedAt = o.At
+	}
+	return RunOrder{Period: o.Period, What: OrderSign, By: o.By, Signing: &signing}, !now.After(signing.ApprovedAt.Add(SigningApproval))
 }
 
 // Months is the months of a what-if, the first one first.

@@ -47,12 +47,10 @@ func scanWholeOrder(row pgx.CollectableRow) (o models.RunOrder, err error) {
 // to sign it, this records the approval.
 func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.OperatorAction) (order models.RunOrder, made bool, err error) {
 	err = s.write(ctx, fmt.Sprintf("ordering %s of %s", o.What, o.Period), func(tx *tx) error {
-		rows, err := tx.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", accepted_amount, requested_by, requester_subject, requested_at, signing)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.Accepted, o.By.Name, o.By.Subject, tx.now, o.Signing)
-		if err != nil {
+		if made, err = tx.keepOrder(&o); err != nil {
 			return err
 		}
-		if made = rows == 1; made || act.Approval != nil {
+		if made || act.Approval != nil {
 			record := tx.recordAction
 			if o.What == models.OrderSign {
 				record = func(act models.OperatorAction) error { return tx.approve(&act) }
@@ -73,6 +71,41 @@ func (s *Store) OrderRun(ctx context.Context, o models.RunOrder, act models.Oper
 		return err
 	})
 	return order, made, err
+}
+
+// keepOrder keeps an order, unless the same one has not ended.
+func (t *tx) keepOrder(o *models.RunOrder) (made bool, err error) {
+	rows, err := t.change("keeping the order", `INSERT INTO run_orders (period, from_period, terms, what, "full", accepted_amount, requested_by, requester_subject, requested_at, signing)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`, o.Period, o.From, o.Terms, o.What, o.Full, o.Accepted, o.By.Name, o.By.Subject, t.now, o.Signing)
+	return rows == 1, err
+}
+
+// SignAgain orders the newest signature of a period again, which has failed, by the
+// approval that it had, and records the act. made is false when that does not allow it.
+func (s *Store) SignAgain(ctx context.Context, p models.Period, act models.OperatorAction) (made bool, err error) {
+	err = s.write(ctx, "signing "+p.String()+" again", func(tx *tx) error {
+		made = false
+		rows, err := tx.pgx.Query(ctx, "SELECT "+wholeOrderColumns+" FROM run_orders WHERE period = $1 AND what = 'sign' ORDER BY order_id DESC LIMIT 1", p)
+		if err != nil {
+			return err
+		}
+		last, err := pgx.CollectExactlyOneRow(rows, scanWholeOrder)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		again, allowed := last.Again(tx.now)
+		if !allowed {
+			return nil
+		}
+		if made, err = tx.keepOrder(&again); err != nil || !made {
+			return err
+		}
+		return tx.recordAction(act)
+	})
+	return made, err
 }
 
 // ClaimRunOrder takes up the oldest order that waits, or whose process has said nothing

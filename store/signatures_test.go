@@ -242,6 +242,35 @@ func TestSignatureIsOrderedWithItsApproval(t *testing.T) {
 	}
 	l.settle(models.RunRequest{Period: 202604})
 	l.calm()
+	again := func() bool {
+		t.Helper()
+		made, err := l.SignAgain(t.Context(), 202604, models.OperatorAction{Who: anna.Name, Role: models.RoleFinance, What: models.ActionSignAgain, Subject: "2026-04", Reason: "it is settled"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	approved := l.now
+	l.now = approved.Add(models.SigningApproval + time.Second)
+	if again() {
+		t.Error("an approval of yesterday is used")
+	}
+	for _, later := range []time.Duration{time.Hour, models.SigningApproval} {
+		if l.now = approved.Add(later); !again() || again() {
+			t.Fatalf("after %s the order is not made once", later)
+		}
+		repeated := l.claim()
+		if s := repeated.Signing; repeated.By != boris || s.ProposedBy != anna.Name || s.Override == "" || len(s.Refused) > 0 || !s.ApprovedAt.Equal(approved) {
+			t.Errorf("repeated is %+v by %v", s, repeated.By)
+		}
+		repeated.Error = "the disk is full"
+		if err := l.EndRunOrder(t.Context(), repeated); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM operator_actions WHERE what = 'sign-again'"); n != 2 {
+		t.Errorf("%d repetitions are recorded", n)
+	}
 
 	dead := order(models.Signing{Override: "billing has not answered yet", Against: []string{"it does not tie:"}})
 	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds' WHERE order_id = $1", dead.ID)
@@ -266,7 +295,8 @@ func TestSignatureIsOrderedWithItsApproval(t *testing.T) {
 		t.Errorf("%+v, %v: %d", last, err, closed())
 	}
 	acts, err := l.Actions(t.Context(), "2026-04")
-	if err != nil || len(acts) != 1 || acts[0].Who != boris.Name || acts[0].Role != models.RoleController || !strings.HasPrefix(acts[0].Reason, "billing has not answered yet (against: it does not tie: ") {
+	const repeated = 2
+	if err != nil || len(acts) != repeated+1 || acts[repeated].Who != boris.Name || acts[repeated].Role != models.RoleController || !strings.HasPrefix(acts[repeated].Reason, "billing has not answered yet (against: it does not tie: ") {
 		t.Errorf("recorded: %+v, %v", acts, err)
 	}
 	if n := l.number("SELECT count(*) FROM signatures WHERE who = $1 AND proposed_by = $2", boris.Name, anna.Name); n != 1 {

@@ -22,6 +22,7 @@ type Overriding struct {
 // SigningStore is the methods of the storage that signing uses beside those of the month.
 type SigningStore interface {
 	LastSigning(ctx context.Context, p models.Period) (o models.RunOrder, found bool, err error)
+	SignAgain(ctx context.Context, p models.Period, act models.OperatorAction) (made bool, err error)
 }
 
 // signingActs is signing a month, and taking the signature back.
@@ -29,6 +30,7 @@ func (s *Service) signingActs() []Act {
 	finance := []models.Role{models.RoleFinance}
 	return []Act{
 		{What: models.ActionClose, Roles: finance, Title: "Подписать месяц", OwnPage: true, Prepare: s.prepareClose, Apply: s.closeMonth, Then: signPage},
+		{What: models.ActionSignAgain, Roles: []models.Role{models.RoleFinance, models.RoleController}, Alone: true, Title: "Повторить подпись", Prepare: s.prepareSignAgain, Apply: s.signAgain, Then: signPage},
 		{What: models.ActionReopen, Roles: finance, Title: "Отозвать подпись месяца", OwnPage: true, Prepare: s.prepareReopen, Apply: s.reopenMonth},
 	}
 }
@@ -134,6 +136,50 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 		Role: action.Role, Reason: p.Reason, ProposedBy: p.Proposer.Name, ProposedAt: p.ProposedAt,
 		Override: known.Override, Against: known.Against, Objections: known.Objections, Register: override.Register,
 	}}, action)
+	return err
+}
+
+// prepareSignAgain says whose approval a signature that has failed is tried again by. What
+// stands against it is looked for again: the approval covers what it covered.
+func (s *Service) prepareSignAgain(ctx context.Context, subject string) (p Prepared, err error) {
+	c, err := s.subjectChecks(ctx, subject)
+	if err != nil {
+		return p, err
+	}
+	o, _, err := s.Signing(ctx, c.Period)
+	switch {
+	case err != nil:
+		return p, err
+	case o == nil || c.State == models.PeriodClosed:
+		return p, Refusal("Повторять нечего: подпись не срывалась.")
+	case o.Active():
+		return p, Refusal("Месяц уже подписывается.")
+	}
+	again, allowed := o.Again(s.o.Now())
+	if !allowed {
+		return p, refusedAgain
+	}
+	p.Facts = []PreparedFact{
+		{Name: "Месяц", Value: ru.MonthTitle(c.Period), Link: signPage(subject)},
+		{Name: "Подпись не состоялась", Value: SigningFailed(o)},
+		{Name: "Предложил", Value: again.Signing.ProposedBy},
+		{Name: "Утвердил", Value: again.By.Name + ", " + ru.Moment(again.Signing.ApprovedAt, s.o.Programme.Zone)},
+	}
+	p.Preview.Notes = []string{"Под подписью останутся имена предложившего и утвердившего. Все проверки будут сделаны заново: утверждение не распространяется ни на возражения, которых при нем не было, ни на другой реестр месяца."}
+	return p, nil
+}
+
+const refusedAgain = Refusal("Подпись нельзя повторить: утверждение действует сутки. Предложите подпись снова.")
+
+func (s *Service) signAgain(ctx context.Context, p *models.Proposal, action models.OperatorAction) error {
+	period, err := models.ParsePeriod(p.Subject)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknownAct, err)
+	}
+	made, err := s.o.Store.SignAgain(ctx, period, action)
+	if err == nil && !made {
+		err = refusedAgain
+	}
 	return err
 }
 

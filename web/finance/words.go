@@ -102,6 +102,7 @@ var states = map[any]status{
 	models.ActionWhatIf:              {"заказал сравнение условий", ""},
 	models.ActionClose:               {"подписал месяц", ""},
 	models.ActionCloseOverride:       {"подписал месяц вопреки возражениям", ""},
+	models.ActionSignAgain:           {"повторил подпись", ""},
 	models.ActionReopen:              {"отозвал подпись", ""},
 	models.ActionApplyTerms:          {"ввел условия в действие", ""},
 	models.ActionReplay:              {"вернул сообщение", ""},

@@ -390,6 +390,7 @@ var access = map[string]struct {
 	"POST /acts/accept-code/{subject}":           {"/acts/accept-code/x", []models.Role{models.RoleSupport, models.RoleFinance}},
 	"POST /acts/erase/{subject}":                 {"/acts/erase/x", []models.Role{models.RoleSupport, models.RoleFinance}},
 	"POST /acts/undo/{subject}":                  {"/acts/undo/x", accountant},
+	"POST /acts/sign-again/{subject}":            {"/acts/sign-again/x", []models.Role{models.RoleFinance, models.RoleController}},
 	"POST /acts/classify-service/{subject}":      {"/acts/classify-service/x", accountant},
 	"POST /acts/undo-service-decision/{subject}": {"/acts/undo-service-decision/x", accountant},
 	"POST /acts/dead-letter-discard/{subject}":   {"/acts/dead-letter-discard/x", accountant},

@@ -48,7 +48,7 @@ type decisionInput struct {
 }
 
 type actInput struct {
-	Subject string `path:"subject" maxLength:"100" doc:"Of resend and write-off a document; of the acts on dead letters \"dead-letter 12\"; of revoke \"901 from 2026-05-01\" or \"901 from the start\"; of accept-code \"901 CODE at 2026-02-15T09:00:00Z\", in UTC; of undo \"901 decision UUID\". 901 is the invitee"`
+	Subject string `path:"subject" maxLength:"100" doc:"Of resend and write-off a document; of the acts on dead letters \"dead-letter 12\"; of revoke \"901 from 2026-05-01\" or \"901 from the start\"; of accept-code \"901 CODE at 2026-02-15T09:00:00Z\", in UTC; of undo \"901 decision UUID\", where 901 is the invitee; of classify-service \"discounted SERVICE\" or \"excluded SERVICE\"; of undo-service-decision \"decision UUID\"; of sign-again a month"`
 	Body    struct {
 		Reason string `json:"reason" maxLength:"500" doc:"Recorded in the journal"`
 		Text   string `json:"text,omitempty" doc:"The corrected message, for dead-letter-correct"`

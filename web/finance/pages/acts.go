@@ -102,6 +102,8 @@ func (p *Pages) submitAct(w http.ResponseWriter, r *http.Request, act *finance.A
 		return err
 	case proposal != nil:
 		http.Redirect(w, r, proposalPath(proposal.ID), http.StatusSeeOther)
+	case act.Then != nil:
+		http.Redirect(w, r, act.Then(request.Subject), http.StatusSeeOther)
 	default:
 		http.Redirect(w, r, pathQueue+"?"+url.Values{"done": {string(act.What)}}.Encode(), http.StatusSeeOther)
 	}

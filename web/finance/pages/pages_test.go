@@ -265,6 +265,8 @@ var access = map[string]struct {
 	"POST /finance/acts/dead-letter-discard/{subject}":   {"/finance/acts/dead-letter-discard/dead-letter%2012", acting},
 	"GET /finance/clients/{account}/revoke":              {"/finance/clients/901/revoke", acting},
 	"GET /finance/clients/{account}/accept-code":         {"/finance/clients/885/accept-code?code=QQQQQQQQQ", promising},
+	"GET /finance/acts/sign-again/{subject}":             {"/finance/acts/sign-again/2026-04", []models.Role{models.RoleFinance, models.RoleController}},
+	"POST /finance/acts/sign-again/{subject}":            {"/finance/acts/sign-again/2026-04", []models.Role{models.RoleFinance, models.RoleController}},
 	"GET /finance/acts/classify-service/{subject}":       {"/finance/acts/classify-service/discounted%20hologram", acting},
 	"POST /finance/acts/classify-service/{subject}":      {"/finance/acts/classify-service/discounted%20hologram", acting},
 	"GET /finance/acts/undo-service-decision/{subject}":  {"/finance/acts/undo-service-decision/decision%2007000000-0000-0000-0000-000000000000", acting},

@@ -17,6 +17,7 @@ type signView struct {
 	Through    int64  // accounts that it has reconciled
 	All        int64  // 0 until that is known
 	MayPropose bool
+	MayRepeat  bool   // the signature that has failed, by its approval
 	Reason     string // as entered
 	Override   string
 	Wrong      string // why it is not proposed
@@ -52,6 +53,8 @@ func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models
 		w.Header().Set("Refresh", refreshEvery)
 	default:
 		v.Failed = finance.SigningFailed(order)
+		_, allowed := order.Again(p.o.Now())
+		v.MayRepeat = allowed && staff.HasAny([]models.Role{models.RoleFinance, models.RoleController})
 	}
 	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Month: &v.PeriodInfo, Body: v})
 }

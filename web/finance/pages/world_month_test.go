@@ -261,6 +261,19 @@ func TestSigningAMonth(t *testing.T) {
 	if got := r.Get(finance, path); !strings.Contains(got.Body, "Подпись не состоялась: the disk is full.") {
 		t.Errorf("failed: %s", got.Body)
 	}
+	const again = "/finance/acts/sign-again/2026-04"
+	if got := r.Get(finance, again); !strings.Contains(got.Body, "the disk is full") || !strings.Contains(failed.Body, `href="`+again+`"`) || strings.Contains(r.Get(as(r, models.RoleAuditor), path).Body, again) {
+		t.Errorf("%d, what is offered to sign again: %s", got.Status, got.Body)
+	}
+	if got := r.Post(finance, again, url.Values{"reason": {"место освободили"}}); got.URL.Path != path || w.orders[0].Signing.ApprovedAt.IsZero() || len(w.orders[0].Signing.Refused) > 0 {
+		t.Errorf("signed again: %d %s %s", got.Status, got.URL, got.Body)
+	}
+	o = &w.orders[0]
+	o.State = models.OrderFailed
+	o.Signing.ApprovedAt = now().Add(-25 * time.Hour)
+	if got := r.Get(finance, again); got.Status != http.StatusConflict || !strings.Contains(got.Body, "утверждение действует сутки") || strings.Contains(r.Get(finance, path).Body, again) {
+		t.Errorf("by an old approval: %d %s", got.Status, got.Body)
+	}
 	o.State = models.OrderDone
 	if got := r.Get(finance, path); strings.Contains(got.Body, "Подпись не состоялась") || !strings.Contains(r.Get(finance, "/finance/proposals/2").Body, `href="`+path+`"`) {
 		t.Errorf("done: %s", got.Body)

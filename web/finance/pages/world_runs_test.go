@@ -74,6 +74,16 @@ func (w *world) LastSigning(_ context.Context, p models.Period) (models.RunOrder
 	return models.RunOrder{}, false, w.err
 }
 
+func (w *world) SignAgain(_ context.Context, p models.Period, act models.OperatorAction) (bool, error) {
+	last, _, err := w.LastSigning(context.Background(), p)
+	again, allowed := last.Again(now())
+	if err != nil || !allowed {
+		return false, err
+	}
+	w.orders = []models.RunOrder{again}
+	return true, w.record(act)
+}
+
 // RehearsedCorrections is two accounts in March, of which a page has room for less.
 func (w *world) RehearsedCorrections(context.Context, models.RunOrder, int) ([]models.RehearsedAmount, int64, error) {
 	return []models.RehearsedAmount{
