@@ -66,7 +66,7 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 	@echo "== golangci-lint (built from source the first time: some minutes)"
 	$(LINT) run ./...
 
-# Everything breaks at random; the first life and how long: SOAK_FLAGS="--hours 2 --seed 7".
+# Everything breaks at random; the first life, and for how long another one begins: SOAK_FLAGS="--hours 2 --seed 7".
 SOAK_FLAGS ?= --hours 1
 soak: $(TESTENV) ## play made-up lives under random faults for hours, against the reference model
 	$(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./test/e2e -args $(SOAK_FLAGS)

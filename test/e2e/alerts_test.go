@@ -62,7 +62,7 @@ func newAlarms(t *testing.T) *alarms {
 	t.Parallel()
 	a := &alarms{}
 	via := cutproxy.New(t, "", cutproxy.Kafka, a.readable)
-	broker, err := kafkaserver.Start(t.Context(), kafkaserver.Options{SASLVia: via.Addr()})
+	broker, err := kafkaserver.Start(t.Context(), kafkaserver.Options{SASLVia: []string{via.Addr()}})
 	if err != nil {
 		t.Fatal(err)
 	}

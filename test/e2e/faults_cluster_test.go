@@ -10,18 +10,21 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"referral/test/cutproxy"
 	"referral/test/kafkaserver"
 )
 
 // onCluster is the same database with a cluster of brokers.
 func (b *faultServers) onCluster(t *testing.T) *faultServers {
 	t.Helper()
-	c, err := kafkaserver.StartCluster(t.Context(), kafkaserver.Options{})
+	via := newProxies(t, kafkaserver.Nodes)
+	c, err := kafkaserver.StartCluster(t.Context(), kafkaserver.Options{SASLVia: via.addrs()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	closing(t, c.Stop)
-	return &faultServers{database: b.database, via: b.via, cluster: c}
+	via.forwardTo(c.Nodes...)
+	return &faultServers{database: b.database, via: via, cluster: c}
 }
 
 // node is a broker, of a cluster any.
@@ -48,12 +51,42 @@ func (b *faultServers) overrides() []string {
 	return nil
 }
 
-// saslAddrs is where programs look for the brokers.
-func (b *faultServers) saslAddrs() string {
-	if b.cluster != nil {
-		return b.cluster.SASLAddrs()
+// proxies are before the brokers, one each.
+type proxies []*cutproxy.Proxy
+
+func newProxies(t *testing.T, n int) (all proxies) {
+	t.Helper()
+	for range n {
+		all = append(all, cutproxy.New(t, "", cutproxy.Kafka, cutproxy.Kafka))
 	}
-	return b.via.Addr()
+	return all
+}
+
+func (all proxies) addrs() (addrs []string) {
+	for _, p := range all {
+		addrs = append(addrs, p.Addr())
+	}
+	return addrs
+}
+
+func (all proxies) forwardTo(nodes ...*kafkaserver.Broker) {
+	for i, p := range all {
+		p.ForwardTo(nodes[i].SASLAddr())
+	}
+}
+
+func (all proxies) dropPlan() {
+	for _, p := range all {
+		p.DropPlan()
+	}
+}
+
+// cuts is how many connections have been broken by plan.
+func (all proxies) cuts() (n int) {
+	for _, p := range all {
+		n += p.Cuts()
+	}
+	return n
 }
 
 // clusterFaults are those of a cluster of brokers. The last one leaves a node dead.

@@ -6,13 +6,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"referral/internal/demo/postgres"
 	"referral/internal/demo/workload"
-	"referral/test/cutproxy"
 	"referral/test/kafkaserver"
 	"referral/test/pgproxy"
 	"referral/test/reference"
@@ -84,15 +84,15 @@ type ledger struct {
 type faultServers struct {
 	database *postgres.Server
 	broker   *kafkaserver.Broker
-	via      *cutproxy.Proxy
+	via      proxies
 	pair     *pair                // in place of database; nil for none
-	cluster  *kafkaserver.Cluster // in place of broker, without the proxy; nil for none
+	cluster  *kafkaserver.Cluster // in place of broker; nil for none
 	disk     *smallDisk           // that the database is on; nil for that of its server
 }
 
 func startFaultServers(t *testing.T) *faultServers {
 	t.Helper()
-	b := &faultServers{via: cutproxy.New(t, "", cutproxy.Kafka, cutproxy.Kafka)}
+	b := &faultServers{via: newProxies(t, 1)}
 	var err error
 	// As for the shared ones: durable against killed processes, not against power cuts.
 	settings := map[string]string{"fsync": "off", "full_page_writes": "off"}
@@ -100,11 +100,11 @@ func startFaultServers(t *testing.T) *faultServers {
 		t.Fatal(err)
 	}
 	closing(t, b.database.Stop)
-	if b.broker, err = kafkaserver.Start(t.Context(), kafkaserver.Options{SASLVia: b.via.Addr()}); err != nil {
+	if b.broker, err = kafkaserver.Start(t.Context(), kafkaserver.Options{SASLVia: b.via.addrs()}); err != nil {
 		t.Fatal(err)
 	}
 	closing(t, b.broker.Stop)
-	b.via.ForwardTo(b.broker.SASLAddr())
+	b.via.forwardTo(b.broker)
 	return b
 }
 
@@ -217,7 +217,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 		role: role,
 	}
 	w.deliver = p.send
-	before := b.via.Cuts()
+	before := b.via.cuts()
 	if f.cutConnections != nil {
 		f.cutConnections(p)
 	}
@@ -230,8 +230,8 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 		}
 		p.secondMonth()
 	}
-	b.via.DropPlan()
-	cuts := b.via.Cuts() - before
+	b.via.dropPlan()
+	cuts := b.via.cuts() - before
 	if p.database != nil {
 		p.database.DropPlan()
 		cuts += p.database.Cuts()
@@ -331,12 +331,12 @@ func (p *faultyRun) launchAs(name string, settings []string, args ...string) *se
 		dsn = p.database.DSN()
 	}
 	s := p.w.launch(append([]string{
-		"REFERRAL_DATABASE_DSN=" + asRole(p.w.t, dsn, p.role) + "&application_name=" + name, "REFERRAL_KAFKA_BROKERS=" + p.b.saslAddrs(),
+		"REFERRAL_DATABASE_DSN=" + asRole(p.w.t, dsn, p.role) + "&application_name=" + name, "REFERRAL_KAFKA_BROKERS=" + strings.Join(p.b.via.addrs(), ","),
 		"REFERRAL_KAFKA_SASL_MECHANISM=scram-sha-256", "REFERRAL_KAFKA_SASL_USERNAME=" + p.b.node().User(),
 		"REFERRAL_KAFKA_SASL_PASSWORD=" + p.b.node().Password(), "REFERRAL_SCHEDULE_RUN=0 3 1 * *",
 		clockVariable + "=" + p.clock,
 	}, slices.Concat(p.fault.settings, settings)...), args...)
-	p.serving = s
+	p.serving, s.name = s, name
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -457,7 +457,7 @@ func (p *faultyRun) killBroker() {
 
 func (p *faultyRun) cutDatabase() { p.database.CutAgain(cuts(p.r, 50)) }
 
-func (p *faultyRun) cutBroker() { p.b.via.CutAgain(cuts(p.r, 0)) }
+func (p *faultyRun) cutBroker() { p.b.via[0].CutAgain(cuts(p.r, 0)) }
 
 // cuts breaks a connection every so many messages, and every other one in the middle
 // of a message. More and more messages pass in between: what takes many of them, a

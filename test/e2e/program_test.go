@@ -66,6 +66,7 @@ type server struct {
 	w      *world
 	cmd    *exec.Cmd
 	args   []string
+	name   string // that the database knows the process by
 	admin  string // address of the admin pages
 	log    *transcript
 	exited chan struct{}
@@ -192,6 +193,18 @@ func (s *server) kill() {
 	<-s.exited
 }
 
+// pause stops the process in whatever it does, until it is resumed. It notices nothing.
+func (s *server) pause() { s.signal(syscall.SIGSTOP) }
+
+func (s *server) resume() { s.signal(syscall.SIGCONT) }
+
+func (s *server) signal(sig syscall.Signal) {
+	s.w.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.w.t.Fatalf("%s to serve %v: %v", sig, s.args, err)
+	}
+}
+
 // stopWithin is what the contract gives a stop.
 const stopWithin = 10 * time.Second
 
@@ -210,14 +223,19 @@ func (s *server) stop() int {
 }
 
 // expel takes the members of killed processes out of the consumer group: else
-// the broker would wait out their session before it serves the next ones. No
-// process of the world may be alive.
+// the broker would wait out their session before it serves the next ones. A process
+// that is alive joins it again.
 func (w *world) expel() {
 	w.t.Helper()
-	answer, err := w.client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{GroupIDs: []string{w.name}})
-	if err != nil || len(answer.Groups) != 1 {
-		w.t.Fatalf("looking for the members of the group: %+v, %v", answer, err)
-	}
+	var answer *kafka.DescribeGroupsResponse
+	w.until("looking for the members of the group", func() (bool, string) {
+		var err error
+		answer, err = w.client.DescribeGroups(w.t.Context(), &kafka.DescribeGroupsRequest{GroupIDs: []string{w.name}})
+		if err == nil && len(answer.Groups) == 1 {
+			err = answer.Groups[0].Error
+		}
+		return err == nil && len(answer.Groups) == 1, fmt.Sprintf("%+v, %v", answer, err)
+	})
 	var members []kafka.LeaveGroupRequestMember
 	for _, m := range answer.Groups[0].Members {
 		members = append(members, kafka.LeaveGroupRequestMember{ID: m.MemberID})

@@ -195,6 +195,53 @@ func (w *world) outsidePackages() map[reference.Package]int {
 	return count
 }
 
+// checkEvents holds that every event has one content wherever it is repeated, and that the
+// documents and dead letters on the topics are those of the database, each of them.
+func (w *world) checkEvents() {
+	w.t.Helper()
+	for _, topic := range []string{"discounts", "packages", "events"} {
+		contents := map[string]string{}
+		for _, r := range w.records(topic) {
+			w.sameContent(topic, contents, w.event(r).ID, string(r.Value))
+		}
+	}
+	published := map[string]int64{}
+	for _, doc := range w.adjustments() {
+		published[doc.ID] = doc.Amount
+	}
+	for _, one := range heard[smsPackage](w, "packages", "referral.sms-package.v1") {
+		published[one.data.ID] = int64(one.data.SMS)
+	}
+	type document struct {
+		ID    string
+		Value int64
+	}
+	ledger := map[string]int64{}
+	for _, doc := range query[document](w, `SELECT adjustment_id::text, amount_minor FROM adjustments UNION ALL SELECT package_id::text, sms FROM sms_packages`) {
+		ledger[doc.ID] = doc.Value
+	}
+	differ(w, "documents published", published, ledger)
+
+	letters := map[string]string{}
+	for _, r := range w.records("dead_letters") {
+		origin := r.header["origin-topic"] + "/" + r.header["origin-partition"] + "/" + r.header["origin-offset"]
+		w.sameContent("dead_letters", letters, origin, r.header["error"]+string(r.Key)+string(r.Value))
+	}
+	set := map[string]string{}
+	for _, row := range query[struct{ Origin string }](w, `SELECT topic || '/' || partition || '/' || "offset" FROM dead_letters`) {
+		set[row.Origin] = letters[row.Origin]
+	}
+	differ(w, "dead letters published", letters, set)
+}
+
+func (w *world) sameContent(topic string, contents map[string]string, id, content string) {
+	w.t.Helper()
+	if before, repeated := contents[id]; repeated && before != content {
+		w.t.Errorf("%s: two contents of %s:\n%s\n%s", topic, id, before, content)
+	}
+	contents[id] = content
+}
+
 // refusal is one that was announced.
 type refusal struct {
 	AccountID int64

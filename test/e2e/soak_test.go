@@ -4,10 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -17,25 +15,28 @@ import (
 
 // What `make soak` gives.
 var (
-	soakHours = flag.Float64("hours", 0, "how long TestSoak plays one life after another; 0 plays a short one")
+	soakHours = flag.Float64("hours", 0, "how long TestSoak begins one life of a year after another; 0 plays a short one")
 	soakSeed  = flag.Uint64("seed", 0, "the first life of TestSoak, the next ones count up; 0 draws it")
 )
 
 // soakLife is how large the lives are.
 type soakLife struct {
 	accounts, months int
-	strikes          int // processes and servers at most that are struck while the messages of a month are taken
+	strikes          int  // at most, while the messages of a month are taken
+	batch            int  // messages in a batch at least, and twice as many more at most
+	cluster          bool // the lives of odd seeds are on a cluster of brokers
 }
 
 var (
-	shortLife = soakLife{accounts: 60, months: 2, strikes: 4}
-	longLife  = soakLife{accounts: 400, months: 12, strikes: 12}
+	shortLife = soakLife{accounts: 40, months: 2, strikes: 3, batch: 20}
+	longLife  = soakLife{accounts: 900, months: 12, strikes: 40, batch: 10, cluster: true}
 )
 
 // TestSoak plays lives in which everything breaks at random: processes and servers are
-// killed, also in the middle of their work, connections are cut, leaders move, clocks jump,
-// messages are late, repeated and shuffled. At the end of every month the ledger and the
-// topics must be what the reference model says, and no process may have ended by itself.
+// killed or paused, also in the middle of their work, connections are cut, statements
+// are cancelled, leaders move, clocks jump, messages are late, repeated and shuffled. At the end of
+// every month the ledger and the topics must be what the reference model says, the ledger must tie
+// with what billing has booked, and no process may have ended by itself.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	b := startFaultServers(t)
@@ -47,34 +48,58 @@ func TestSoak(t *testing.T) {
 	if *soakHours > 0 {
 		size = longLife
 	}
-	faults := map[string]int64{}
+	all := newTally()
 	months := 0
-	for lives := 0; lives == 0 || time.Now().Before(end) && !t.Failed(); lives++ {
-		on := b
-		t.Run(fmt.Sprint("seed ", seed+uint64(lives)), func(t *testing.T) {
-			if lives%3 == 2 {
+	for ; months == 0 || time.Now().Before(end) && !t.Failed(); seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			on := b
+			if size.cluster && seed%2 == 1 {
 				on = b.onCluster(t)
 			}
-			months += on.soak(t, seed+uint64(lives), size, end, faults)
+			on.soak(t, seed, size, all)
 		})
-		t.Logf("%d months, %d faults: %v", months, sum(faults), faults)
+		months += size.months
+		t.Logf("%d months in all, %s", months, all)
 	}
+}
+
+// tally counts faults by kind.
+type tally struct {
+	breaking   map[string]int64 // processes, servers, connections, statements, clocks
+	disturbing map[string]int64 // messages
+}
+
+func newTally() *tally { return &tally{map[string]int64{}, map[string]int64{}} }
+
+func (c *tally) add(more *tally) {
+	for kind, n := range more.breaking {
+		c.breaking[kind] += n
+	}
+	for kind, n := range more.disturbing {
+		c.disturbing[kind] += n
+	}
+}
+
+func (c *tally) String() string {
+	return fmt.Sprintf("%d things broken: %v; %d messages disturbed: %v", sum(c.breaking), c.breaking, sum(c.disturbing), c.disturbing)
 }
 
 // soak is a life under faults that are drawn at random.
 type soak struct {
 	*faultyRun
-	size      soakLife
-	draws     *rand.Rand
-	faults    map[string]int64
-	replicas  []*server          // that take messages now
-	late      []workload.Message // that the next phase sends
-	past      []message          // good ones that were sent
-	cutBefore int                // connections before this month
+	*tally
+	size     soakLife
+	draws    *rand.Rand
+	replicas []*server          // that take messages now
+	late     []workload.Message // that the next phase sends
+	past     []message          // good ones that were sent
+	launched int
+	paused   *server // by a strike
+	answered int     // documents and packages that billing has booked
 }
 
-// soak plays one life, or the months of it that begin before the end. It returns how many.
-func (b *faultServers) soak(t *testing.T, seed uint64, size soakLife, end time.Time, faults map[string]int64) (months int) {
+// soak plays one life.
+func (b *faultServers) soak(t *testing.T, seed uint64, size soakLife, all *tally) {
 	t.Helper()
 	w := newWorldOn(t, b.servers(), b.overrides()...)
 	w.must("migrate")
@@ -88,44 +113,53 @@ func (b *faultServers) soak(t *testing.T, seed uint64, size soakLife, end time.T
 			generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}, sentAgain: b.cluster != nil}, b: b,
 			database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), role: serviceRole, clock: filepath.Join(t.TempDir(), "clock"),
 		},
-		size: size, draws: rand.New(rand.NewPCG(seed, 2)), faults: faults,
+		tally: newTally(), size: size, draws: rand.New(rand.NewPCG(seed, 2)),
 	}
+	began := time.Now()
 	for phase := range size.months {
-		if phase > 1 && !time.Now().Before(end) {
-			break
-		}
 		s.jumpClock()
-		s.startCutting()
+		s.breaking["clock jumps"]++
+		stopCutting := s.startCutting(1)
 		s.takeMonth(phase)
+		stopCutting()
+		stopCutting = s.startCutting(3)
 		s.settleMonth(phase)
-		s.stopCutting()
+		s.answer()
+		stopCutting()
 		s.check(fmt.Sprintf("seed %d, month %d", seed, phase+1))
+		s.checkRecords(phase)
 		if t.Failed() {
 			t.FailNow()
 		}
-		months++
-		t.Logf("month %d is right, after %d faults: %v", phase+1, sum(faults), faults)
+		t.Logf("seed %d: month %d is right after %s, %s", seed, phase+1, time.Since(began).Round(time.Second), s.tally)
 	}
-	return months
+	all.add(s.tally)
 }
 
 func (s *soak) chance(oneIn int) bool { return s.draws.IntN(oneIn) == 0 }
 
-// takeMonth sends the messages of a phase to one or two processes that are struck meanwhile.
+// start starts a process by a name that the database knows it by.
+func (s *soak) start(args ...string) *server {
+	s.w.t.Helper()
+	s.launched++
+	return s.launchAs(fmt.Sprint("soak-", s.launched), []string{"REFERRAL_KAFKA_SESSION_TIMEOUT=6s"}, args...)
+}
+
+// takeMonth sends the messages of a phase to processes that are struck meanwhile.
 func (s *soak) takeMonth(phase int) {
 	s.w.t.Helper()
-	parts := [][]string{{"--only=consumer,publisher,web"}, {"--only=consumer,web"}}
-	for _, args := range parts[:1+s.draws.IntN(len(parts))] {
-		s.replicas = append(s.replicas, s.launch(args...))
+	parts := [][]string{{"--only=consumer,publisher,web"}, {"--only=consumer,publisher,web"}, {"--only=consumer,web"}}
+	for _, args := range parts[:2+s.draws.IntN(2)] {
+		s.replicas = append(s.replicas, s.start(args...))
 	}
 	strikes := 0
 	send := func(all []workload.Message) {
 		for len(all) > 0 {
-			n := min(len(all), 20+s.draws.IntN(60))
+			n := min(len(all), s.size.batch+s.draws.IntN(2*s.size.batch))
 			batch := s.shuffled(all[:n])
 			all = all[n:]
 			s.tellAll(batch)
-			if strikes < s.size.strikes && s.chance(2) {
+			if strikes < s.size.strikes && !s.chance(3) {
 				strikes++
 				s.strikeWhileTaking(batch)
 			} else {
@@ -153,7 +187,7 @@ func (s *soak) takeMonth(phase int) {
 		}
 		if held[key] {
 			s.late = append(s.late, m)
-			s.faults["late messages"]++
+			s.disturbing["late"]++
 			continue
 		}
 		batch = append(batch, m)
@@ -183,7 +217,7 @@ func (s *soak) shuffled(all []workload.Message) []workload.Message {
 		list = append(list, queues[key][0])
 		queues[key] = queues[key][1:]
 	}
-	s.faults["shuffled batches"]++
+	s.disturbing["batches in another order"]++
 	return list
 }
 
@@ -211,96 +245,48 @@ func (s *soak) write(batch []workload.Message) {
 	var all []message
 	for i := range batch {
 		all = append(all, ofLife(&batch[i]))
-		if s.chance(3) && len(s.past) > len(batch) {
+		if len(s.past) > len(batch) {
 			all = append(all, s.past[s.draws.IntN(len(s.past)-len(batch))])
-			s.faults["repeated messages"]++
+			s.disturbing["repeated"]++
 		}
 	}
 	s.sendAgain(all)
 }
 
-// strikeWhileTaking sends messages and lets something break: in the middle of the
-// transaction that takes them, or at any moment.
-func (s *soak) strikeWhileTaking(batch []workload.Message) {
-	s.w.t.Helper()
-	s.fault.breakOnce = s.draw()
-	brings := slices.ContainsFunc(batch, func(m workload.Message) bool {
-		return m.Expected.Bad == "" && !m.Expected.Repeat && (m.Topic == workload.Invoices || m.Topic == workload.Activation)
-	})
-	if !brings || s.chance(2) {
-		s.write(batch)
-		s.fault.breakOnce(s.faultyRun)
-		return
+// startCutting has connections cut again and again, with pauses that are so many times as
+// long as they need to be, until the function that it returns is called.
+func (s *soak) startCutting(calm int) (stop func()) {
+	before := []int{s.database.Cuts(), s.b.via.cuts()}
+	s.database.CutAgain(bursts(rand.New(rand.NewPCG(s.draws.Uint64(), 3)), 12, 1500*calm))
+	for _, p := range s.b.via { // with several of them, all must pause at a time now and then
+		p.CutAgain(bursts(rand.New(rand.NewPCG(s.draws.Uint64(), 4)), 10, 600*calm*len(s.b.via)))
 	}
-	s.w.drained()
-	release := s.hold("activations, invoices")
-	s.write(batch)
-	s.strikeWhileBlocked(release)
+	return func() {
+		s.database.DropPlan()
+		s.b.via.dropPlan()
+		s.breaking["connections to the database cut"] += int64(s.database.Cuts() - before[0])
+		s.breaking["connections to brokers cut"] += int64(s.b.via.cuts() - before[1])
+	}
 }
 
-// draw draws what breaks.
-func (s *soak) draw() func(*faultyRun) {
-	strikes := map[string]func(*faultyRun){
-		"connections to the database cut at once": func(*faultyRun) { s.database.CutAll() },
-		"killed processes":                        func(*faultyRun) { s.killReplicas() },
-		"clock jumps":                             func(*faultyRun) { s.jumpClock() },
-		"killed database servers":                 func(p *faultyRun) { p.killDatabase() },
-	}
-	if s.b.cluster != nil {
-		strikes["killed nodes with their leaders"] = (*faultyRun).killNextNode
-	} else {
-		strikes["killed brokers"] = (*faultyRun).killBroker
-	}
-	names := slices.Sorted(maps.Keys(strikes))
-	name := names[s.draws.IntN(len(names))]
-	return func(p *faultyRun) {
-		strikes[name](p)
-		if name != "killed processes" && name != "clock jumps" { // which count themselves
-			s.faults[name]++
+// bursts breaks some connections, each after a few messages on the average, and every other
+// one in the middle of a message. Then there is a pause of many messages, in which what takes many of
+// them gets through, such as joining a group by all its members.
+func bursts(r *rand.Rand, average, pause int) func() (n int, inside bool) {
+	left := 0
+	return func() (int, bool) {
+		n := 1 + r.IntN(2*average)
+		if left--; left < 0 {
+			left = 5 + r.IntN(20)
+			n += pause/2 + r.IntN(pause)
 		}
+		return n, r.IntN(2) == 0
 	}
 }
 
-// killReplicas kills the processes that take messages, and starts others.
-func (s *soak) killReplicas() {
-	s.w.t.Helper()
-	for _, replica := range s.replicas {
-		replica.kill()
-		s.faults["killed processes"]++
-	}
-	s.w.expel()
-	for i, replica := range s.replicas {
-		s.replicas[i] = s.launch(replica.args...)
-	}
-}
-
-// jumpClock moves the clocks of the processes, and of those that start, from 20 hours
-// behind to 50 minutes ahead: brokers refuse what comes from more than an hour ahead, and
-// those of a test delete what is older than a day.
-func (s *soak) jumpClock() {
-	s.w.t.Helper()
-	s.setClock(time.Now().Add(50*time.Minute - time.Duration(s.draws.Int64N(int64(21*time.Hour)))))
-	s.faults["clock jumps"]++
-}
-
-// startCutting has connections cut again and again.
-func (s *soak) startCutting() {
-	s.database.CutAgain(cuts(rand.New(rand.NewPCG(s.draws.Uint64(), 3)), 50))
-	if s.b.cluster == nil {
-		s.b.via.CutAgain(cuts(rand.New(rand.NewPCG(s.draws.Uint64(), 4)), 0))
-	}
-	s.cutBefore = s.database.Cuts() + s.b.via.Cuts()
-}
-
-func (s *soak) stopCutting() {
-	s.database.DropPlan()
-	s.b.via.DropPlan()
-	s.faults["cut connections"] += int64(s.database.Cuts() + s.b.via.Cuts() - s.cutBefore)
-}
-
-// settleMonth settles all months so far, the newest by a scheduler that is killed in the
-// middle of its run, and has it published by a process that is killed between sending and
-// marking what it has sent.
+// settleMonth settles all months so far, the newest by schedulers of which some are
+// killed or paused in the middle of their run, and has it published by processes that are killed
+// or paused between sending and marking what they have sent.
 func (s *soak) settleMonth(phase int) {
 	s.w.t.Helper()
 	for month := range phase {
@@ -311,19 +297,26 @@ func (s *soak) settleMonth(phase int) {
 	if err := s.model.Run(newest.String()); err != nil {
 		s.w.t.Fatal(err)
 	}
+	settled := func() {
+		s.w.until("the run of "+newest.String(), func() (bool, string) {
+			return s.maybe(fmt.Sprintf("SELECT count(*) FROM runs WHERE state = 'done' AND period = %d", newest)) > 0, "it is not done"
+		})
+	}
 	if len(s.model.Lines()) > before { // it has something to post
 		s.killWhileBlocked("adjustments", "killed schedulers in a run", "--only=scheduler,web")
+		s.pauseWhileBlocked("adjustments", "paused schedulers in a run", settled, "--only=scheduler,web")
+	} else {
+		settling := s.start("--only=scheduler,web")
+		settled()
+		s.stop(settling)
 	}
-	settling := s.launch("--only=scheduler,web")
-	s.w.until("the run of "+newest.String(), func() (bool, string) {
-		return s.maybe(fmt.Sprintf("SELECT count(*) FROM runs WHERE state = 'done' AND period = %d", newest)) > 0, "it is not done"
-	})
-	s.stop(settling)
 
 	if s.maybe("SELECT count(*) FROM run_chunks WHERE posted_at IS NOT NULL AND published_at IS NULL") > 0 {
 		s.killWhileBlocked("run_chunks", "killed publishers between sending and marking", "--only=publisher,web")
+		s.pauseWhileBlocked("run_chunks", "paused publishers between sending and marking", s.w.published, "--only=publisher,web")
 	}
-	publishing := s.launch("--only=publisher,web")
+	publishing := s.start("--only=publisher,web")
+	publishing.ready()
 	s.w.published()
 	s.stop(publishing)
 }
@@ -331,13 +324,29 @@ func (s *soak) settleMonth(phase int) {
 // killWhileBlocked kills processes that wait to write to a table.
 func (s *soak) killWhileBlocked(table, what string, args ...string) {
 	s.w.t.Helper()
-	for range 1 + s.draws.IntN(2) {
-		var p *server
-		s.fault.breakOnce = func(*faultyRun) { p.kill() }
-		release := s.hold(table)
-		p = s.launch(args...)
-		s.strikeWhileBlocked(release)
-		s.faults[what]++
+	release := s.lock(table)
+	p := s.start(args...)
+	s.awaitBlocked()
+	p.kill()
+	release()
+	s.breaking[what]++
+}
+
+// pauseWhileBlocked pauses one of two processes, which waits to write to a table, until the
+// other one has done the work.
+func (s *soak) pauseWhileBlocked(table, what string, done func(), args ...string) {
+	s.w.t.Helper()
+	release := s.lock(table)
+	both := []*server{s.start(args...), s.start(args...)}
+	paused := s.blockedOf(both)
+	paused.pause()
+	s.disconnect(paused)
+	release()
+	done()
+	paused.resume()
+	s.breaking[what]++
+	for _, p := range both {
+		s.stop(p)
 	}
 }
 
@@ -347,9 +356,38 @@ func (s *soak) killedRun(period models.Period) {
 	for s.chance(3) {
 		ctx, cancel := context.WithTimeout(s.w.t.Context(), time.Duration(s.draws.IntN(300))*time.Millisecond)
 		if s.w.command(ctx, "run", period.String()).Run() != nil && ctx.Err() != nil {
-			s.faults["killed commands"]++
+			s.breaking["killed commands"]++
 		}
 		cancel()
 	}
 	s.run(period.String())
+}
+
+// answer has billing book what was published, and its answers taken.
+func (s *soak) answer() {
+	s.w.t.Helper()
+	taking := s.start("--only=consumer,web")
+	posted := s.w.number(`SELECT (SELECT count(*) FROM adjustments) + (SELECT count(*) FROM sms_packages)`)
+	s.bill(posted - s.answered)
+	s.answered = posted
+	s.w.drained()
+	taking.ready()
+	s.stop(taking)
+}
+
+// checkRecords checks what the reference model does not tell: each event has one content, the
+// documents on the topics are those of the ledger, what billing has booked ties with it in every month so
+// far, and the journal of what people did is unbroken.
+func (s *soak) checkRecords(phase int) {
+	s.w.t.Helper()
+	s.w.checkEvents()
+	if got, want := len(heard[outboxEvent](s.w, "events", "referral.activated.v1")), len(s.model.Accepted()); got != want {
+		s.w.t.Errorf("%d activations announced, want %d", got, want)
+	}
+	for month := range phase + 1 {
+		if r := s.w.reconcile(s.workload.Period(month).String()); !r.Ties {
+			s.w.t.Errorf("%s does not tie: %+v", s.workload.Period(month), r.Breaks)
+		}
+	}
+	s.w.must("audit", "verify")
 }

@@ -3,7 +3,6 @@
 package kafkaserver
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -39,9 +38,9 @@ var properties string
 // Options say how to run a broker. The zero value is tuned to start fast and to
 // leave the processor to the tests.
 type Options struct {
-	// SASLVia is the host:port that the broker names to clients of SASLAddr, where
-	// a proxy forwards to it. Empty means SASLAddr itself.
-	SASLVia string
+	// SASLVia is the host:port that each node names to clients of SASLAddr, where a
+	// proxy forwards to it. None means SASLAddr itself.
+	SASLVia []string
 	// Log gets progress; nil means none.
 	Log io.Writer
 	// Throughput spends start-up time and memory on speed, for measurements.
@@ -185,8 +184,16 @@ func (b *Broker) configure(dir string) (err error) {
 		KeyStore                string
 	}{
 		b.addresses, b.id, len(b.cluster.nodes), b.cluster.inSync(),
-		b.cluster.voters(), filepath.Join(dir, "data"), cmp.Or(b.o.SASLVia, b.addresses.SASL), keyStoreIn(dir),
+		b.cluster.voters(), filepath.Join(dir, "data"), b.via(), keyStoreIn(dir),
 	})
+}
+
+// via is where the node sends clients of its SASL address.
+func (b *Broker) via() string {
+	if b.o.SASLVia == nil {
+		return b.addresses.SASL
+	}
+	return b.o.SASLVia[b.id-1]
 }
 
 func (c *cluster) voters() string {

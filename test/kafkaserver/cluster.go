@@ -28,15 +28,10 @@ func StartCluster(ctx context.Context, o Options) (*Cluster, error) {
 func (c *Cluster) Stop() error { return stop(c.Nodes) }
 
 // Addrs is where clients reach the nodes without authentication, separated by commas.
-func (c *Cluster) Addrs() string { return c.join((*Broker).Addr) }
-
-// SASLAddrs is where clients reach the nodes with the User and Password of any.
-func (c *Cluster) SASLAddrs() string { return c.join((*Broker).SASLAddr) }
-
-func (c *Cluster) join(address func(*Broker) string) string {
+func (c *Cluster) Addrs() string {
 	var all []string
 	for _, b := range c.Nodes {
-		all = append(all, address(b))
+		all = append(all, b.Addr())
 	}
 	return strings.Join(all, ",")
 }
