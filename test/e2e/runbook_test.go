@@ -129,7 +129,7 @@ func TestTheRunbookIsFollowed(t *testing.T) {
 		return strconv.Itoa(w.number("SELECT min(id) FROM dead_letters WHERE state = 'waiting'"))
 	}
 	d.values = map[string]string{
-		"PERIOD": "2026-03", "ISSUER": c.identity.Issuer(), "NAME": "finance", "TEXT": "'a test'", "127.0.0.1:9090": s.admin, "HOST:PORT": w.servers.broker, "ID": "1", "INV-1": "INV-2026-03-885",
+		"PERIOD": "2026-03", "SERVICE": "hologram", "ISSUER": c.identity.Issuer(), "NAME": "finance", "TEXT": "'a test'", "127.0.0.1:9090": s.admin, "HOST:PORT": w.servers.broker, "ID": "1", "INV-1": "INV-2026-03-885",
 		"DOCUMENT": document.ID, "DIRECTORY": filepath.Join(t.TempDir(), "archive"), "1": letter(),
 		"FILE": w.file("message.json", bytes.Replace(registration(902, "2026-03-02T09:00:00Z").value, []byte("r-902"), []byte("corrected"), 1)),
 		"HASH": w.text("SELECT encode(hash, 'hex') FROM operator_actions ORDER BY entry DESC LIMIT 1"),
@@ -160,6 +160,7 @@ func TestTheRunbookIsFollowed(t *testing.T) {
 	d.does("referral reconcile PERIOD", 1, "rejected")
 	d.does("referral run PERIOD --dry-run", 0, "")
 	d.does("referral run PERIOD", 0, "")
+	d.does("referral classify-service SERVICE discounted --by NAME --reason TEXT", 0, "hologram")
 	d.does("referral run PERIOD --accept --by NAME --reason TEXT", 0, "")
 	d.does("referral resend DOCUMENT --by NAME --reason TEXT", 0, "")
 	w.published()
