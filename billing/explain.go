@@ -68,11 +68,13 @@ type ExplainedParking struct {
 // ExplainedActivation is a request to activate a code with its decision in words.
 type ExplainedActivation struct {
 	RequestedAt time.Time               `json:"requested_at"`
+	Code        string                  `json:"code"`                 // as it was entered
 	CountsFrom  models.Date             `json:"counts_from,omitzero"` // the day it counts as made on
 	Status      models.ActivationStatus `json:"status"`
 	Reason      models.Reason           `json:"reason,omitempty"`
 	Words       string                  `json:"words"`
 	InviterID   int64                   `json:"inviter_id,omitempty"`
+	RevokedFrom models.Date             `json:"revoked_from,omitzero"` // first day on which the referral has no effect
 	Provenance  *ExplainedProvenance    `json:"provenance,omitempty"`
 }
 
@@ -214,7 +216,7 @@ func (p *Programme) explainProvenance(from models.Provenance) *ExplainedProvenan
 
 func (p *Programme) explainActivation(a *models.Account, act *models.Activation) ExplainedActivation {
 	e := ExplainedActivation{
-		RequestedAt: p.inZone(act.RequestedAt), Status: act.Status, Reason: act.Reason, InviterID: act.InviterID,
+		RequestedAt: p.inZone(act.RequestedAt), Code: act.Code, Status: act.Status, Reason: act.Reason, InviterID: act.InviterID, RevokedFrom: act.RevokedFrom,
 		Provenance: p.explainProvenance(act.Provenance),
 	}
 	if a.Registered() {

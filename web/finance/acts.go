@@ -1,6 +1,7 @@
 package finance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,6 +126,9 @@ func (s *Service) Submit(ctx context.Context, staff models.Staff, r Request) (*m
 	if r.Details != nil {
 		if p.Details, err = json.Marshal(r.Details); err != nil {
 			return nil, fmt.Errorf("writing the details of %s: %w", r.What, err)
+		}
+		if bytes.Contains(p.Details, []byte(`\u0000`)) { // as it is, or written so in a message
+			return nil, Refusal("В тексте есть нулевой знак (U+0000): сообщение с ним не принимается.")
 		}
 	}
 	if act.Alone {

@@ -67,7 +67,7 @@ func (s *Service) prepareDecision(ctx context.Context, what models.OperatorActio
 	}
 	switch what {
 	case models.ActionRevoke:
-		p.Facts = append(p.Facts, PreparedFact{Name: "Приведение не действует", Value: sinceWords(d.From)})
+		p.Facts = append(p.Facts, PreparedFact{Name: "Приведение не действует", Value: SinceWords(d.From)})
 	case models.ActionAcceptCode:
 		p.Facts = append(p.Facts, PreparedFact{Name: "Код", Value: d.Code}, PreparedFact{Name: "Считается введенным", Value: ru.Moment(d.RequestedAt, s.o.Programme.Zone)})
 	case models.ActionUndo:
@@ -76,7 +76,8 @@ func (s *Service) prepareDecision(ctx context.Context, what models.OperatorActio
 	return p, nil
 }
 
-func sinceWords(from models.Date) string {
+// SinceWords says in Russian from when a referral is revoked.
+func SinceWords(from models.Date) string {
 	if from == models.FromTheStart {
 		return "с самого начала"
 	}

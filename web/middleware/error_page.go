@@ -23,7 +23,8 @@ var internalError = ErrorPage{
 
 var (
 	notFound         = ErrorPage{http.StatusNotFound, "Страница не найдена", "Такой страницы нет. Возможно, ссылка устарела.", "/", "На главную"}
-	methodNotAllowed = ErrorPage{http.StatusMethodNotAllowed, "Так эту страницу открыть нельзя", "Откройте страницу ещё раз из личного кабинета.", "/", "На главную"}
+	unreadableURL    = ErrorPage{http.StatusBadRequest, "Адрес не читается", "В адресе есть знаки, которых в нем быть не может.", "/", "На главную"}
+	methodNotAllowed = ErrorPage{http.StatusMethodNotAllowed, "Так эту страницу открыть нельзя", "Вернитесь на предыдущую страницу или откройте ее из меню.", "/", "На главную"}
 )
 
 // Answer writes an error page, or a problem document if the request is for the API.

@@ -72,6 +72,20 @@ func TestErrorPagesInAnotherLayout(t *testing.T) {
 	}
 }
 
+// The database takes neither a NUL nor bytes that are not UTF-8: no route is asked about them.
+func TestUnreadableAddresses(t *testing.T) {
+	asked := 0
+	url := newStack(map[string]http.HandlerFunc{"GET /referral/{name}": func(http.ResponseWriter, *http.Request) { asked++ }}, nil).serve(t)
+	for _, path := range []string{"/referral/a%00", "/referral/%FF", "/referral/a?q=%00", "/referral/a?%FE=1", "/api/v1/a?q=%00"} {
+		if status, _, err := get(t, url+path); err != nil || status != http.StatusBadRequest {
+			t.Errorf("%s: %d, %v", path, status, err)
+		}
+	}
+	if status, _, err := get(t, url+"/referral/%D1%91?q=%25"); err != nil || status != http.StatusOK || asked != 1 {
+		t.Errorf("readable: %d, %v, asked %d times", status, err, asked)
+	}
+}
+
 func TestLargeRequests(t *testing.T) {
 	url := newStack(map[string]http.HandlerFunc{"POST /referral/x": func(w http.ResponseWriter, q *http.Request) {
 		if _, err := io.ReadAll(q.Body); err != nil {

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"referral/models"
 	"referral/web/auth"
 	"referral/web/finance"
+	"referral/web/middleware"
 )
 
 // actRoutes is the two routes of every act: what it will do, and having it done.
@@ -54,6 +56,7 @@ type actView struct {
 	actForm
 
 	Action string // where the form goes
+	Client int64  // that the act is about; 0 for none
 }
 
 func (p *Pages) showAct(w http.ResponseWriter, r *http.Request, act *finance.Act, status int, form actForm) error {
@@ -73,8 +76,8 @@ func (p *Pages) showAct(w http.ResponseWriter, r *http.Request, act *finance.Act
 		v.Prepared.Text = form.Text
 	}
 	here := pathQueue
-	if _, err := models.ParseDecisionSubject(act.What, subject); err == nil {
-		here = pathClients
+	if decision, err := models.ParseDecisionSubject(act.What, subject); err == nil {
+		here, v.Client = pathClients, decision.AccountID
 	}
 	return p.render(w, r, status, "act", frame{Title: act.Title, Here: here, Body: v})
 }
@@ -231,6 +234,11 @@ func before(r *http.Request) (int64, error) {
 func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return errBadForm // the error of the parser may quote what was typed
+	}
+	for _, values := range r.PostForm {
+		if !middleware.Readable(strings.Join(values, "")) {
+			return errBadForm
+		}
 	}
 	return nil
 }

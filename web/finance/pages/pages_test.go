@@ -12,6 +12,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -42,8 +44,9 @@ type world struct {
 	worldWhatIf
 	worldJournal
 
-	shadow bool         // April was settled in shadow mode
-	posted models.Money // for April since it was reconciled
+	shadow  bool         // April was settled in shadow mode
+	revoked bool         // client 885 has entered a code, and that referral is revoked
+	posted  models.Money // for April since it was reconciled
 
 	err  error
 	late error // of reading the journal behind its first entry
@@ -92,6 +95,11 @@ func (w *world) AccountHistory(_ context.Context, account int64) (c models.Accou
 		c.Referrals = append(c.Referrals, models.Referral{InviterID: 885, InviteeID: int64(900 + i), ActivatedAt: on})
 	}
 	c.Activations = []*models.Activation{{AccountID: 885, Code: "X", RequestedAt: now(), Status: models.ActivationRefused, Reason: models.UnknownCode}}
+	if w.revoked {
+		c.Activations = append(c.Activations, &models.Activation{
+			AccountID: 885, Code: "Y", RequestedAt: now(), Status: models.ActivationAccepted, InviterID: 700, RevokedFrom: models.FromTheStart,
+		})
+	}
 	c.Invoices = []models.AuditInvoice{{Invoice: models.Invoice{AccountID: 885, ID: "INV-1", Period: 202604, Revision: 1, Currency: "RUB", Lines: []models.Line{
 		{ID: "1", Service: "subscription", From: models.Period(202604).First(), To: models.Period(202604).End(), Amount: 300000},
 	}}}}
@@ -737,6 +745,28 @@ func TestExportsWithoutDatabase(t *testing.T) {
 		defer answer.Body.Close()
 		if _, err := io.Copy(io.Discard, answer.Body); err == nil {
 			t.Errorf("a journal without its end is answered as a whole one: %d", answer.StatusCode)
+		}
+	}
+}
+
+// A table wider than a telephone scrolls by itself, not the page with it.
+func TestTablesScroll(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("templates/*.html")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d templates, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := ""
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "<table>") && !strings.Contains(before, `class="scroll"`) {
+				t.Errorf("%s: a table outside of a box that scrolls: %s", file, line)
+			}
+			before = line
 		}
 	}
 }

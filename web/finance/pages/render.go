@@ -41,7 +41,7 @@ func (p *Pages) functions() template.FuncMap {
 			return orDash(m != 0, func() string { return ru.Off(m, currency) })
 		},
 		"add": func(a, b int) int { return a + b }, "term": func(name, label string, value, now int) termField { return termField{name, label, value, now} },
-		"formula": formula, "number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
+		"formula": formula, "since": finance.SinceWords, "number": ru.Number, "words": finance.Words, "look": finance.Look, "amount": total, "sum": sumOf, "document": documentID,
 		"flat": chart.Flat, "cell": p.cell, "upper": strings.ToUpper,
 		"foundOf": func(text string) []exportLink {
 			return exportLinks(pathClients, url.Values{"q": {text}})

@@ -178,6 +178,12 @@ func TestActsOfOneAndOfTwoPersons(t *testing.T) {
 	}
 
 	correct := "/finance/acts/dead-letter-correct/dead-letter%2012"
+	if got := r.Post(finance, correct, url.Values{"reason": {"опечатка"}, "text": {"a\x00b"}}); got.Status != http.StatusBadRequest || !strings.Contains(got.Body, "Форму прочитать не удалось") {
+		t.Errorf("a NUL: %d", got.Status)
+	}
+	if got := r.Post(finance, correct, url.Values{"reason": {"опечатка"}, "text": {`{"name":"\u0000"}`}}); got.Status != http.StatusConflict || !strings.Contains(got.Body, "нулевой знак") {
+		t.Errorf("a NUL in a string: %d %s", got.Status, got.Body)
+	}
 	got = r.Post(finance, correct, url.Values{"reason": {"опечатка"}, "text": {`{"account_id":885}`}})
 	if got.URL.Path != "/finance/proposals/2" || !strings.Contains(got.Body, "Ждет решения") || strings.Contains(got.Body, "Утвердить и выполнить") || !strings.Contains(got.Body, "Отозвать предложение") || len(w.replayed) != 0 {
 		t.Fatalf("%d %s %s", got.Status, got.URL, got.Body)

@@ -58,6 +58,15 @@ func TestRevokingAReferral(t *testing.T) {
 	}
 }
 
+// A code that was accepted is not all: the client hears that the referral is revoked.
+func TestRevokedReferralIsShown(t *testing.T) {
+	t.Parallel()
+	r := site(t, &world{revoked: true})
+	if got := r.Get(as(r, models.RoleSupport), "/finance/clients/885"); !strings.Contains(got.Body, "Принят") || !strings.Contains(got.Body, "<td>Y</td>") || !strings.Contains(got.Body, "приведение отозвано с самого начала") {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
 // What cannot be decided is said in words, before anything is proposed.
 func TestImpossibleDecisions(t *testing.T) {
 	t.Parallel()
@@ -75,7 +84,7 @@ func TestImpossibleDecisions(t *testing.T) {
 		if strings.Contains(path, "accept-code") {
 			browser = support
 		}
-		if got := r.Get(browser, path); got.Status != http.StatusConflict || !strings.Contains(got.Body, want) || strings.Contains(got.Body, "Отправить на утверждение") {
+		if got := r.Get(browser, path); got.Status != http.StatusConflict || !strings.Contains(got.Body, want) || !strings.Contains(got.Body, "К клиенту") || strings.Contains(got.Body, "Отправить на утверждение") {
 			t.Errorf("%s: %d, no %q in %s", path, got.Status, want, got.Body)
 		}
 	}
