@@ -7,7 +7,7 @@ TESTENV := bin/testenv
 LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb image demo test lint vet soak bench screenshots release-fixture clean $(TESTENV)
+.PHONY: help build deb image demo test lint vet soak citus bench screenshots release-fixture clean $(TESTENV)
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,12 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 SOAK_FLAGS ?= --hours 1
 soak: $(TESTENV) ## play made-up lives under random faults for hours, against the reference model
 	$(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./test/e2e -args $(SOAK_FLAGS)
+
+# A superuser's connection to the coordinator of a Citus cluster; docs/scaling.md.
+CITUS_TESTS := TestSpring$$|TestWorkloadIsSettled|TestTwoPersonsSign
+citus: $(TESTENV) ## play made-up lives on the Citus cluster that CITUS_DSN names, against the reference model
+	@[ -n "$(CITUS_DSN)" ] || { echo "on which cluster? make citus CITUS_DSN=postgres://postgres@coordinator:5432/referral"; exit 2; }
+	REFERRAL_TEST_DSN="$(CITUS_DSN)" $(TESTENV) -with kafka,smpp,browser -- $(GO) test -count=1 -timeout 60m -v -run '$(CITUS_TESTS)' ./test/e2e
 
 bench: $(TESTENV) ## measure, on durable servers
 	$(TESTENV) -bench -- $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...

@@ -86,7 +86,7 @@ type historyLoader struct {
 	index    map[int64]int
 	known    map[int64]bool               // accounts that are stored
 	stored   map[invoiceKey]models.Period // what the invoices are stored under
-	packages []models.AuditPackage
+	packages []foundPackage
 	topics   topicNames // nil while no provenance is wanted
 }
 
@@ -177,7 +177,7 @@ func (l *historyLoader) invoice(account int64, id string) *models.AuditInvoice {
 // not exist is a stray.
 func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Batch)) error {
 	var batch pgcopy.Batch
-	var docs []models.AuditDocument
+	var docs []foundDocument
 	l.queueDocuments(&batch, &docs)
 	decided := queueDecisions(&batch, l.ids)
 	for _, queue := range more {
@@ -193,12 +193,22 @@ func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Bat
 	for i := range l.packages {
 		ids = append(ids, l.packages[i].ID)
 	}
-	answers, err := l.answers(ctx, ids, l.topics)
-	if err != nil {
+	chunks := map[models.ChunkRef]chunkState{}
+	for i := range docs {
+		chunks[docs[i].chunk] = chunkState{}
+	}
+	for i := range l.packages {
+		chunks[l.packages[i].chunk] = chunkState{}
+	}
+	queueChunkStates(&batch, chunks)
+	answers := queueAnswers(&batch, ids, l.topics)
+	if err := batch.Send(ctx, l.pgx); err != nil {
 		return err
 	}
-	slices.SortFunc(docs, func(a, b models.AuditDocument) int { return ledgerOrder(a.Adjustment, b.Adjustment) })
-	for _, d := range docs {
+	slices.SortFunc(docs, func(a, b foundDocument) int { return ledgerOrder(a.Adjustment, b.Adjustment) })
+	for _, found := range docs {
+		d := found.AuditDocument
+		d.Published, d.Shadow = chunks[found.chunk].published, chunks[found.chunk].shadow
 		d.Answers, d.Resends, d.WriteOff = answers[d.ID], decided[d.ID].resends, decided[d.ID].writeOff
 		if inv := l.invoice(d.AccountID, d.InvoiceID); inv != nil {
 			inv.Documents = append(inv.Documents, d)
@@ -207,7 +217,9 @@ func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Bat
 			c.Strays = append(c.Strays, d)
 		}
 	}
-	for _, p := range l.packages {
+	for _, found := range l.packages {
+		p := found.AuditPackage
+		p.Published = chunks[found.chunk].published
 		p.Answers, p.Resends, p.WriteOff = answers[p.ID], decided[p.ID].resends, decided[p.ID].writeOff
 		c := l.account(p.AccountID)
 		c.Packages = append(c.Packages, p)
@@ -215,67 +227,95 @@ func (l *historyLoader) loadLedger(ctx context.Context, more ...func(*pgcopy.Bat
 	return nil
 }
 
-// isPublished tells whether the chunk of a row was published.
-const isPublished = `EXISTS (SELECT 1 FROM run_chunks c
-	WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.published_at IS NOT NULL)`
-
-// isShadow tells whether the chunk of a row is never published.
-const isShadow = "EXISTS (SELECT 1 FROM run_chunks c WHERE c.run_id = a.run_id AND c.chunk_no = a.chunk_no AND c.shadow)"
-
-// queueDocuments reads, in any order, the documents of the accounts that were posted
-// for the period, and those that are stored where an invoice of theirs is.
-func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]models.AuditDocument) {
-	texts := newUnpacker()
-	const columns = "SELECT " + documentColumns + ", " + isPublished + ", a.posted_at, a.run_id, " + isShadow + " FROM "
-	periods, accounts := l.storedUnder()
-	everywhere := []int64{}
-	if l.period == 0 && l.uninvoiced {
-		everywhere = l.ids
-	}
-	batch.Each("documents", func(v [][]byte) {
-		v, more := v[:documentWidth], v[documentWidth:]
-		*list = append(*list, models.AuditDocument{
-			Adjustment: readDocument(v, texts), RunID: pgcopy.Int8(more[2]),
-			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(more[0]), PostedAt: pgcopy.Time(more[1]), Shadow: pgcopy.Bool(more[3])},
-		})
-	}, `WITH k (storage_period, account_id) AS (
-			SELECT * FROM unnest($2::int[], $3::bigint[]) UNION SELECT period, account_id FROM periods, unnest($4::bigint[]) account_id)
-		`+columns+`k CROSS JOIN LATERAL (
-			SELECT * FROM adjustments a WHERE a.storage_period = k.storage_period AND a.account_id = k.account_id OFFSET 0) a
-		UNION ALL `+columns+`adjustments a WHERE a.period = $5 AND a.period <> a.storage_period AND a.account_id = ANY($1)
-			AND NOT EXISTS (SELECT 1 FROM k WHERE k.storage_period = a.storage_period AND k.account_id = a.account_id)`,
-		l.ids, periods, accounts, everywhere, l.period)
+// foundDocument is a document with the chunk that posted it.
+type foundDocument struct {
+	models.AuditDocument
+	chunk models.ChunkRef
 }
 
-// storedUnder is the periods, each with an account, that documents are looked for
-// under: the period of the audit and those of the invoices.
-func (l *historyLoader) storedUnder() (periods []int32, accounts []int64) {
-	under := map[staleMark]bool{}
+// foundPackage is a package with the chunk that posted it; one given before has none.
+type foundPackage struct {
+	models.AuditPackage
+	chunk models.ChunkRef
+}
+
+// chunkState is what becomes of the documents of a chunk.
+type chunkState struct{ published, shadow bool }
+
+// queueChunkStates reads what became of the chunks. They are not joined with documents:
+// those may be on other nodes.
+func queueChunkStates(batch *pgcopy.Batch, chunks map[models.ChunkRef]chunkState) {
+	var runs []int64
+	var numbers []int32
+	for ref := range chunks {
+		runs, numbers = append(runs, ref.RunID), append(numbers, int32(ref.Chunk))
+	}
+	batch.Each("chunks", func(v [][]byte) {
+		chunks[models.ChunkRef{RunID: pgcopy.Int8(v[0]), Chunk: pgcopy.Int4(v[1])}] = chunkState{pgcopy.Bool(v[2]), pgcopy.Bool(v[3])}
+	}, `SELECT run_id, chunk_no, published_at IS NOT NULL, shadow FROM run_chunks
+		JOIN unnest($1::bigint[], $2::int[]) AS k (run_id, chunk_no) USING (run_id, chunk_no)`, runs, numbers)
+}
+
+// queueDocuments reads, in any order, the documents of the accounts that were posted
+// for the period, and those that are stored where an invoice of theirs is: one statement a
+// period, because PostgreSQL before 17 tries every combination of two lists.
+func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]foundDocument) {
+	texts := newUnpacker()
+	under := l.storedUnder()
+	read := func(v [][]byte) {
+		v, more := v[:documentWidth], v[documentWidth:]
+		*list = append(*list, foundDocument{models.AuditDocument{
+			Adjustment: readDocument(v, texts), RunID: pgcopy.Int8(more[1]), DocumentHistory: models.DocumentHistory{PostedAt: pgcopy.Time(more[0])},
+		}, models.ChunkRef{RunID: pgcopy.Int8(more[1]), Chunk: pgcopy.Int4(more[2])}})
+	}
+	const query = "SELECT " + documentColumns + ", a.posted_at, a.run_id, a.chunk_no, a.storage_period FROM adjustments a WHERE a.account_id = ANY($1)"
+	if l.period == 0 && l.uninvoiced {
+		batch.Each("documents", read, query+" AND a.storage_period = "+anyPeriod, l.ids)
+		return
+	}
+	for _, p := range sortedPeriods(under) {
+		batch.Each("documents", read, query+" AND a.storage_period = $2", sortedIDs(under[p]), p)
+	}
+	batch.Each("documents that have moved", func(v [][]byte) {
+		if !under[pgcopy.Period(v[documentWidth+3])][pgcopy.Int8(v[0])] {
+			read(v)
+		}
+	}, query+" AND a.period = $2 AND a.period <> a.storage_period", l.ids, l.period)
+}
+
+// storedUnder is the accounts whose documents are looked for, by the periods that these
+// are stored under: the period of the audit and those of the invoices.
+func (l *historyLoader) storedUnder() map[models.Period]map[int64]bool {
+	under := map[models.Period]map[int64]bool{}
+	add := func(p models.Period, account int64) {
+		if under[p] == nil {
+			under[p] = map[int64]bool{}
+		}
+		under[p][account] = true
+	}
 	for i, id := range l.ids {
-		under[staleMark{l.period, id}] = true
+		if l.period != 0 {
+			add(l.period, id)
+		}
 		for j := range l.list[i].Invoices {
-			under[staleMark{l.stored[invoiceKey{id, l.list[i].Invoices[j].Invoice.ID}], id}] = true
+			add(l.stored[invoiceKey{id, l.list[i].Invoices[j].Invoice.ID}], id)
 		}
 	}
-	for k := range under {
-		periods, accounts = append(periods, int32(k.period)), append(accounts, k.account)
-	}
-	return periods, accounts
+	return under
 }
 
 func (l *historyLoader) queuePackages(batch *pgcopy.Batch) {
 	batch.Each("packages", func(v [][]byte) {
-		l.packages = append(l.packages, models.AuditPackage{
-			SMSPackage: readPackage(v), RunID: pgcopy.Int8(v[11]),
-			DocumentHistory: models.DocumentHistory{Published: pgcopy.Bool(v[9]), PostedAt: pgcopy.Time(v[10])},
-		})
-	}, "SELECT "+packageColumns+", "+isPublished+`, posted_at, run_id
-		FROM sms_packages a WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
+		l.packages = append(l.packages, foundPackage{models.AuditPackage{
+			SMSPackage: readPackage(v), RunID: pgcopy.Int8(v[10]), DocumentHistory: models.DocumentHistory{PostedAt: pgcopy.Time(v[9])},
+		}, models.ChunkRef{RunID: pgcopy.Int8(v[10]), Chunk: pgcopy.Int4(v[11])}})
+	}, "SELECT "+packageColumns+`, posted_at, run_id, chunk_no
+		FROM sms_packages WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal`, l.ids)
 	batch.Each("packages given before", func(v [][]byte) {
 		on := pgcopy.Date(v[3])
-		l.packages = append(l.packages, models.AuditPackage{Imported: true, SMSPackage: models.SMSPackage{
+		l.packages = append(l.packages, foundPackage{AuditPackage: models.AuditPackage{Imported: true, SMSPackage: models.SMSPackage{
 			AccountID: pgcopy.Int8(v[0]), SMS: pgcopy.Int4(v[1]), Ordinal: pgcopy.Int4(v[2]), GrantedOn: on, Period: on.Period(), PostingPeriod: on.Period(),
-		}})
+		}}})
 	}, "SELECT account_id, sms, ordinal, given_on FROM imported_packages WHERE account_id = ANY($1) ORDER BY account_id, sms, ordinal", l.ids)
 }
 
@@ -297,7 +337,7 @@ func (l *historyLoader) queueParked(batch *pgcopy.Batch) {
 		p := readParked(v)
 		c := l.account(p.AccountID)
 		c.Parked = append(c.Parked, p)
-	}, "SELECT "+parkedColumns+" FROM parked_accounts a WHERE account_id = ANY($1) AND "+parkedByLastRun+" ORDER BY account_id, period, invoice_id", l.ids)
+	}, "SELECT "+parkedColumns+" FROM parked_accounts WHERE account_id = ANY($1) AND "+parkedByLastRun+" ORDER BY account_id, period, invoice_id", l.ids)
 }
 
 // queueProvenances finds where the facts of the accounts came from, but for invoices.
@@ -337,24 +377,25 @@ func readResult(v [][]byte) models.Result {
 	}
 }
 
-// answers is billing's answers to documents, with their provenance unless topics is nil.
-func (t *tx) answers(ctx context.Context, ids []models.UUID, topics topicNames) (map[models.UUID][]models.Result, error) {
+// queueAnswers reads billing's answers to documents, with their provenance unless topics
+// is nil.
+func queueAnswers(batch *pgcopy.Batch, ids []models.UUID, topics topicNames) map[models.UUID][]models.Result {
 	found := map[models.UUID][]models.Result{}
 	if len(ids) == 0 {
-		return found, nil
+		return found
 	}
 	keys := make([][16]byte, len(ids))
 	for i, id := range ids {
 		keys[i] = id
 	}
-	err := pgcopy.Each(ctx, t.pgx, "billing's answers", func(v [][]byte) {
+	batch.Each("billing's answers", func(v [][]byte) {
 		r := readResult(v)
 		if topics != nil {
 			r.Provenance = topics.unpack(v[6])
 		}
 		found[r.AdjustmentID] = append(found[r.AdjustmentID], r)
 	}, "SELECT "+resultColumns+" FROM results r WHERE r.adjustment_id = ANY($1::uuid[]) ORDER BY r.at, r.status", keys)
-	return found, err
+	return found
 }
 
 // decisions is what persons decided about a rejected document.

@@ -184,10 +184,8 @@ func saveActivations(batch *pgcopy.Batch, c models.Changes, numbers topicNumbers
 		case a.Seq == 0:
 			requests = append(requests, a)
 		case a.Provenance != (models.Provenance{}): // a decision of staff had made it, and the client makes it now
-			saveRequests(batch, requests, numbers)
-			requests = nil
-			batch.Exec("saving the arrival of a request", "UPDATE activations SET seq = DEFAULT, provenance = $3 WHERE account_id = $1 AND seq = $2",
-				a.AccountID, a.Seq, numbers.pack(nil, a.Provenance))
+			batch.Exec("numbering a request again", "DELETE FROM activations WHERE account_id = $1 AND seq = $2", a.AccountID, a.Seq)
+			requests = append(requests, a)
 		}
 	}
 	saveRequests(batch, requests, numbers)

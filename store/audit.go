@@ -134,13 +134,23 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	}, `SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM adjustments
 		WHERE posting_period = $1 AND posting_period <> period AND EXISTS (SELECT 1 FROM signatures)`, period)
 	head.Waiting = queuePendingPackages(&batch, period.First())
-	queueIncompleteChunks(&batch, &head.Incomplete, period)
+	var unpublished []models.IncompleteChunk
+	batch.Each("chunks that are not published", func(v [][]byte) {
+		unpublished = append(unpublished, models.IncompleteChunk{
+			Ref:    models.ChunkRef{RunID: pgcopy.Int8(v[0]), Chunk: pgcopy.Int4(v[1])},
+			Posted: models.ChunkSize{Documents: pgcopy.Int8(v[2]), Packages: pgcopy.Int8(v[3])},
+		})
+	}, `SELECT c.run_id, c.chunk_no, c.documents, c.packages FROM run_chunks c JOIN runs r ON r.run_id = c.run_id
+		WHERE r.period = $1 AND c.posted_at IS NOT NULL AND c.published_at IS NULL ORDER BY c.run_id, c.chunk_no`, period)
 	var terms string
 	batch.Each("the terms in force", func(v [][]byte) { terms = string(v[0]) }, readTerms)
 	// What a run under way posts is not all here yet, so it is a later one.
 	batch.Each("the newest run", func(v [][]byte) { head.LastRun = pgcopy.Int8(v[0]) },
 		"SELECT coalesce(min(run_id) FILTER (WHERE state IN ('rehearsing', 'posting')) - 1, max(run_id), 0) FROM runs")
 	if err := batch.Send(ctx, t.pgx); err != nil {
+		return head, err
+	}
+	if head.Incomplete, err = t.incompleteChunks(ctx, unpublished); err != nil {
 		return head, err
 	}
 	if head.Orphans, err = t.orphanAnswers(ctx, period); err != nil {
@@ -153,23 +163,43 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	return head, err
 }
 
-// queueIncompleteChunks reads the chunks of a period that are posted and not published and
-// of which something is missing. They are few: what is published was whole.
-func queueIncompleteChunks(batch *pgcopy.Batch, list *[]models.IncompleteChunk, period models.Period) {
-	batch.Each("chunks that are not published", func(v [][]byte) {
-		c := models.IncompleteChunk{
-			Ref:    models.ChunkRef{RunID: pgcopy.Int8(v[0]), Chunk: pgcopy.Int4(v[1])},
-			Posted: models.ChunkSize{Documents: pgcopy.Int8(v[2]), Packages: pgcopy.Int8(v[3])},
-			Found:  models.ChunkSize{Documents: pgcopy.Int8(v[4]), Packages: pgcopy.Int8(v[5])},
+// incompleteChunks is those of the chunks, posted and not published, of which something is
+// missing. They are few: what is published was whole.
+func (t *tx) incompleteChunks(ctx context.Context, chunks []models.IncompleteChunk) (incomplete []models.IncompleteChunk, err error) {
+	if len(chunks) == 0 {
+		return nil, nil
+	}
+	found := map[models.ChunkRef]models.ChunkSize{}
+	var runs []int64
+	var numbers []int32
+	for _, c := range chunks {
+		runs, numbers = append(runs, c.Ref.RunID), append(numbers, int32(c.Ref.Chunk))
+	}
+	var batch pgcopy.Batch
+	for _, c := range []struct {
+		table string
+		add   func(*models.ChunkSize, int64)
+	}{
+		{"adjustments", func(s *models.ChunkSize, n int64) { s.Documents = n }},
+		{"sms_packages", func(s *models.ChunkSize, n int64) { s.Packages = n }},
+	} {
+		batch.Each("the sizes of chunks", func(v [][]byte) {
+			ref := models.ChunkRef{RunID: pgcopy.Int8(v[0]), Chunk: pgcopy.Int4(v[1])}
+			size := found[ref]
+			c.add(&size, pgcopy.Int8(v[2]))
+			found[ref] = size
+		}, "SELECT run_id, chunk_no, count(*) FROM "+c.table+" JOIN unnest($1::bigint[], $2::int[]) AS k (run_id, chunk_no) USING (run_id, chunk_no) GROUP BY run_id, chunk_no",
+			runs, numbers)
+	}
+	if err := batch.Send(ctx, t.pgx); err != nil {
+		return nil, err
+	}
+	for _, c := range chunks {
+		if c.Found = found[c.Ref]; c.Found.Lacks(c.Posted) {
+			incomplete = append(incomplete, c)
 		}
-		if c.Found.Lacks(c.Posted) {
-			*list = append(*list, c)
-		}
-	}, `SELECT c.run_id, c.chunk_no, c.documents, c.packages,
-			(SELECT count(*) FROM adjustments a WHERE a.run_id = c.run_id AND a.chunk_no = c.chunk_no),
-			(SELECT count(*) FROM sms_packages p WHERE p.run_id = c.run_id AND p.chunk_no = c.chunk_no)
-		FROM run_chunks c JOIN runs r ON r.run_id = c.run_id
-		WHERE r.period = $1 AND c.posted_at IS NOT NULL AND c.published_at IS NULL ORDER BY c.run_id, c.chunk_no`, period)
+	}
+	return incomplete, nil
 }
 
 // maxOrphans bounds what an audit holds in memory. So many answers without a document
@@ -198,10 +228,11 @@ func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.
 	}
 	var list []models.Result
 	err = pgcopy.Each(ctx, t.pgx, "answers to nothing", func(v [][]byte) { list = append(list, readResult(v)) },
-		`SELECT r.adjustment_id, r.account_id, r.status, r.amount_minor, '', r.at FROM results r WHERE r.at >= $1
-		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.storage_period = ANY($2) AND a.adjustment_id = r.adjustment_id)
-		AND NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.period = ANY($2) AND a.period <> a.storage_period AND a.adjustment_id = r.adjustment_id)
-		AND NOT EXISTS (SELECT 1 FROM sms_packages p WHERE p.package_id = r.adjustment_id)
+		`WITH ledger AS MATERIALIZED (SELECT adjustment_id FROM adjustments WHERE storage_period = ANY($2)
+			UNION ALL SELECT adjustment_id FROM adjustments WHERE period = ANY($2) AND period <> storage_period
+			UNION ALL SELECT package_id FROM sms_packages)
+		SELECT r.adjustment_id, r.account_id, r.status, r.amount_minor, '', r.at FROM results r LEFT JOIN ledger l USING (adjustment_id)
+		WHERE r.at >= $1 AND l.adjustment_id IS NULL
 		ORDER BY r.adjustment_id, r.at, r.status LIMIT $3`, since, numbersOf(months), maxOrphans+1)
 	if err == nil && len(list) > maxOrphans {
 		err = fmt.Errorf("more than %d answers of billing answer no document of this ledger: was it restored from an older copy?", maxOrphans)

@@ -19,8 +19,8 @@ func (s *Store) DemoAccounts(ctx context.Context, today models.Date) (c models.D
 		{&c.Promised, `SELECT account_id FROM activations v JOIN accounts a USING (account_id) WHERE v.status = 'accepted' AND v.revoked_from IS NULL
 			AND a.registered_at < $1::date + interval '1 day' AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL ORDER BY v.requested_at DESC, account_id LIMIT 1`},
 		{&c.Newcomer, `SELECT account_id FROM accounts a WHERE registered_at >= $1::date - interval '1 month' AND terminated_at IS NULL
-			AND NOT EXISTS (SELECT FROM activations v WHERE v.account_id = a.account_id)
-			AND NOT EXISTS (SELECT FROM referrals r WHERE r.account_id = a.account_id) ORDER BY registered_at DESC, account_id LIMIT 1`},
+			AND NOT EXISTS (SELECT 1 FROM activations v WHERE v.account_id = a.account_id)
+			AND NOT EXISTS (SELECT 1 FROM referrals r WHERE r.account_id = a.account_id) ORDER BY registered_at DESC, account_id LIMIT 1`},
 	} {
 		if _, err := s.scan(ctx, "looking for accounts to show", []any{find.into}, find.sql, today.Time()); err != nil {
 			return c, err

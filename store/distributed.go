@@ -17,15 +17,17 @@ var layout = struct {
 	byAccount []string // distributed by account_id, rows of one account together; the first one leads
 	byKey     []string // table.column: distributed by a key of their own
 	reference []string // whole on every node
-	local     []string // on the coordinator, and known to Citus
+	local     []string // on the coordinator, and known to Citus: what is written together with a node is committed with it
+	plain     []string // on the coordinator, and unknown to Citus, which refuses the statements that write them
 }{
 	byAccount: strings.Fields(`accounts activations adjustments discounts document_resends document_write_offs held_lines imported_accounts imported_discounts
 		imported_packages imported_referrals invoices memberships package_grants parked_accounts referrals rehearsed_amounts sms_packages staff_decisions stale`),
 	byKey:     strings.Fields(`invoice_ids.invoice_id results.adjustment_id`),
 	reference: strings.Fields(`periods`),
-	local: strings.Fields(`booked_files client_requests code_tries codes dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version invitation_days
+	local: strings.Fields(`booked_files codes dead_letter_outcomes dead_letters forecast_actuals forecasts goose_db_version invitation_days
 		invitation_parts invitations journal_checks not_booked operator_actions outbox programme_state proposals recipients reconciliations run_chunks run_orders runs
 		schema_programs service_decisions sessions signatures signed_reports signed_totals slots staff_sessions suspicion_searches suspicions suspicions_seen topic_ids topics`),
+	plain: strings.Fields(`client_requests code_tries`),
 }
 
 // declaration is a statement that tells Citus where the rows of a table are.
@@ -51,6 +53,21 @@ func declarations() []declaration {
 	return list
 }
 
+// distributedViews take the place of those views for reports that Citus refuses to read. As
+// they are here, they join what is on other nodes as a whole, which one PostgreSQL need not.
+const distributedViews = `
+CREATE OR REPLACE VIEW finance.documents AS
+SELECT d.account_id, d.storage_period, d.period, d.posting_period, d.invoice_id, d.sequence, d.adjustment_id, d.invoice_revision, d.currency, d.amount_minor,
+    d.reason, d.posted_at, d.run_id, c.published_at, r.status AS answer, r.amount_minor AS answered_minor, r.at AS answered_at, w.document_id IS NOT NULL AS written_off
+FROM adjustments d
+LEFT JOIN document_write_offs w ON w.account_id = d.account_id AND w.document_id = d.adjustment_id
+LEFT JOIN (SELECT run_id, chunk_no, published_at FROM run_chunks OFFSET 0) c ON c.run_id = d.run_id AND c.chunk_no = d.chunk_no
+LEFT JOIN (SELECT DISTINCT ON (adjustment_id) adjustment_id, status, amount_minor, at FROM results
+    ORDER BY adjustment_id, at DESC, status DESC OFFSET 0) r ON r.adjustment_id = d.adjustment_id;
+CREATE OR REPLACE VIEW finance.referrals AS
+SELECT r.account_id AS inviter_id, r.invitee_id, r.activated_at, v.code, r.revoked_from
+FROM referrals r LEFT JOIN (SELECT account_id, code FROM activations WHERE status = 'accepted' OFFSET 0) v ON v.account_id = r.invitee_id;`
+
 // errNoCitus says what a database lacks to be distributed.
 var errNoCitus = errors.New("the database cannot be distributed: it has no extension citus; install Citus on every node, " +
 	"CREATE EXTENSION citus in this database on each, and add the nodes with citus_add_node")
@@ -58,8 +75,9 @@ var errNoCitus = errors.New("the database cannot be distributed: it has no exten
 // Distribute lays the tables of a migrated schema out over the nodes of a Citus cluster and
 // returns the number of tables that it moved. It passes over those that are laid out:
 // called again it goes on where it was interrupted, and takes the tables of a newer
-// schema.
-func (s *Store) Distribute(ctx context.Context) (moved int, err error) {
+// schema. The roles are granted their rights again: new sequences take the place of those
+// of identity columns.
+func (s *Store) Distribute(ctx context.Context, roles Roles) (moved int, err error) {
 	if s.schema != public {
 		return 0, fmt.Errorf("the schema %s cannot be distributed: Citus is supported in the schema public only", s.schema)
 	}
@@ -86,7 +104,39 @@ func (s *Store) Distribute(ctx context.Context) (moved int, err error) {
 		}
 		moved++
 	}
-	return moved, nil
+	if _, err := conn.Exec(ctx, guardedShards); err != nil {
+		return moved, fmt.Errorf("making the tables of the coordinator append-only: %w", err)
+	}
+	if _, err := conn.Exec(ctx, distributedViews); err != nil {
+		return moved, fmt.Errorf("making the views for reports: %w", err)
+	}
+	return moved, s.grant(ctx, roles)
+}
+
+// guardedShards has the one shard of a table on the coordinator refuse what the table
+// refuses. Citus works on the shard, and gives it no triggers of statements; those of
+// tables on several nodes have them.
+const guardedShards = `
+SET citus.override_table_visibility = off;
+SET citus.enable_manual_changes_to_shards = on;
+DO $$ DECLARE r record; BEGIN
+    FOR r IN SELECT pg_get_triggerdef(t.oid) AS definition, c.relname AS of, shard.relname AS shard
+        FROM pg_dist_partition p JOIN pg_dist_shard s USING (logicalrelid) JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_trigger t ON t.tgrelid = c.oid
+        JOIN pg_class shard ON shard.relname = c.relname || '_' || s.shardid AND shard.relnamespace = c.relnamespace
+        WHERE t.tgname = 'append_only' AND p.partmethod = 'n' AND NOT EXISTS (SELECT 1 FROM pg_trigger has WHERE has.tgrelid = shard.oid AND has.tgname = t.tgname)
+    LOOP EXECUTE replace(r.definition, format(' ON public.%s ', r.of), format(' ON public.%s ', r.shard)); END LOOP;
+END $$;
+SET citus.override_table_visibility = on`
+
+// distributedRights is what the roles need besides on a distributed database: there the
+// numbers of identity columns are drawn, and the tables behind a view read, with the rights
+// of the role that asks.
+func distributedRights(r Roles) map[string]string {
+	return map[string]string{
+		r.Service: "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ",
+		r.Reporting: `GRANT SELECT ON activations, adjustments, discounts, document_write_offs, invoices, operator_actions, package_grants, periods, reconciliations, referrals,
+			results, run_chunks, runs TO `,
+	}
 }
 
 const citusThere = "SELECT to_regclass('pg_dist_partition') IS NOT NULL"

@@ -16,7 +16,9 @@ import (
 const standIn = `
 	CREATE SCHEMA standin;
 	CREATE TABLE standin.calls (n bigint GENERATED ALWAYS AS IDENTITY, call text NOT NULL, triggers text NOT NULL DEFAULT current_setting('citus.enable_unsafe_triggers', true));
-	CREATE TABLE standin.pg_dist_partition (logicalrelid regclass PRIMARY KEY);
+	CREATE TABLE standin.pg_dist_partition (logicalrelid regclass PRIMARY KEY, partmethod "char" NOT NULL DEFAULT 'n');
+	CREATE TABLE standin.pg_dist_shard (logicalrelid regclass NOT NULL, shardid bigint NOT NULL);
+	CREATE TABLE public.proposals_7 (LIKE proposals);
 	CREATE TABLE standin.workers (name text PRIMARY KEY);
 	CREATE TABLE standin.nodes (nodeid integer PRIMARY KEY, success boolean NOT NULL, result text NOT NULL);
 	CREATE FUNCTION standin.known(t regclass, call text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
@@ -24,6 +26,7 @@ const standIn = `
 			RAISE EXCEPTION 'a node is not there';
 		END IF;
 		INSERT INTO standin.pg_dist_partition VALUES (t);
+		IF t = 'proposals'::regclass THEN INSERT INTO standin.pg_dist_shard VALUES (t, 7); END IF;
 		INSERT INTO standin.calls (call) VALUES (call);
 	END $$;
 	CREATE FUNCTION standin.create_distributed_table(t regclass, by text, colocate_with text) RETURNS void LANGUAGE sql AS
@@ -44,7 +47,7 @@ func TestDistribute(t *testing.T) {
 	l := newLife(t)
 	refused := func(what, says string) {
 		t.Helper()
-		if _, err := open(t, l.dsn).Distribute(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := open(t, l.dsn).Distribute(t.Context(), store.Roles{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -57,11 +60,14 @@ func TestDistribute(t *testing.T) {
 
 	l.exec("UPDATE standin.workers SET name = 'worker'")
 	s := open(t, l.dsn)
-	if _, err := s.Distribute(t.Context()); err != nil {
+	if _, err := s.Distribute(t.Context(), store.Roles{}); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.Distribute(t.Context()); err != nil || again != 0 {
+	if again, err := s.Distribute(t.Context(), store.Roles{}); err != nil || again != 0 {
 		t.Errorf("a second call moved %d tables, %v", again, err)
+	}
+	if guarded := l.text("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'proposals_7'::regclass AND tgname = 'append_only'"); guarded != "1" {
+		t.Errorf("the shard of proposals has %s triggers that refuse changes", guarded)
 	}
 	var calls []string
 	for _, call := range l.pairs("SELECT call, triggers FROM standin.calls ORDER BY n") {
@@ -70,7 +76,7 @@ func TestDistribute(t *testing.T) {
 			t.Errorf("%s: triggers are %s", call[0], call[1])
 		}
 	}
-	if calls[0] != "distributed accounts account_id none" || len(calls) != len(store.LaidOut()) {
+	if calls[0] != "distributed accounts account_id none" || len(calls) != len(store.LaidOut())-len(store.Plain()) {
 		t.Errorf("%d calls of %d tables, the first is %s", len(calls), len(store.LaidOut()), calls[0])
 	}
 	for _, call := range []string{
@@ -113,7 +119,7 @@ func TestDistributeRefusesAnotherSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if _, err := s.Distribute(t.Context()); err == nil || !strings.Contains(err.Error(), "schema public only") {
+	if _, err := s.Distribute(t.Context(), store.Roles{}); err == nil || !strings.Contains(err.Error(), "schema public only") {
 		t.Errorf("%v", err)
 	}
 }

@@ -72,25 +72,27 @@ const documentByID = "adjustment_id = $1 AND (storage_period = $2 OR period <> s
 
 func (t *tx) ledgerDocument(ctx context.Context, id models.UUID) (d models.LedgerDocument, found bool, err error) {
 	d.ID = id
+	var chunk models.ChunkRef
 	err = pgcopy.Each(ctx, t.pgx, "a document", func(v [][]byte) {
 		found = true
 		d.AccountID, d.InvoiceID, d.Period, d.Amount = pgcopy.Int8(v[0]), string(v[1]), pgcopy.Period(v[2]), pgcopy.Money(v[3])
-		d.SMS, d.Published = pgcopy.Int4(v[4]), pgcopy.Bool(v[5])
-	}, `SELECT d.account_id, d.invoice_id, d.period, d.amount_minor, d.sms, EXISTS (SELECT 1 FROM run_chunks c
-			WHERE c.run_id = d.run_id AND c.chunk_no = d.chunk_no AND c.published_at IS NOT NULL)
-		FROM (SELECT account_id, invoice_id, period, amount_minor, 0 AS sms, run_id, chunk_no FROM adjustments WHERE `+documentByID+`
-			UNION ALL SELECT account_id, invoice_id, period, 0, sms, run_id, chunk_no FROM sms_packages WHERE package_id = $1) d`, [16]byte(id), models.PeriodOfID(id))
+		d.SMS, chunk = pgcopy.Int4(v[4]), models.ChunkRef{RunID: pgcopy.Int8(v[5]), Chunk: pgcopy.Int4(v[6])}
+	}, `SELECT account_id, invoice_id, period, amount_minor, 0 AS sms, run_id, chunk_no FROM adjustments WHERE `+documentByID+`
+		UNION ALL SELECT account_id, invoice_id, period, 0, sms, run_id, chunk_no FROM sms_packages WHERE package_id = $1`, [16]byte(id), models.PeriodOfID(id))
 	if err != nil || !found {
 		return d, found, err
 	}
 	var batch pgcopy.Batch
 	decided := queueDecisions(&batch, []int64{d.AccountID})
+	answers := queueAnswers(&batch, []models.UUID{id}, nil)
+	chunks := map[models.ChunkRef]chunkState{chunk: {}}
+	queueChunkStates(&batch, chunks)
 	if err := batch.Send(ctx, t.pgx); err != nil {
 		return d, found, err
 	}
-	answers, err := t.answers(ctx, []models.UUID{id}, nil)
 	d.Answers, d.Resends, d.WriteOff = answers[id], decided[id].resends, decided[id].writeOff
-	return d, found, err
+	d.Published = chunks[chunk].published
+	return d, found, nil
 }
 
 // loadResend reads the document that is to be published again, as its chunk had

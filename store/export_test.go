@@ -31,8 +31,11 @@ func LaidOut() (tables []string) {
 	for _, d := range declarations() {
 		tables = append(tables, d.table)
 	}
-	return tables
+	return append(tables, layout.plain...)
 }
+
+// Plain is the tables that Citus does not know.
+func Plain() []string { return layout.plain }
 
 // RetentionStatement is what deletes a batch of the old rows of a table.
 func RetentionStatement(table string) string {

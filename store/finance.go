@@ -15,17 +15,19 @@ const monthsQuery = `WITH posted AS (
 	SELECT period, posting_period, sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages
 	FROM runs WHERE state IN ('done', 'incomplete') AND ($1::integer[] IS NULL OR period = ANY($1) OR posting_period = ANY($1)) GROUP BY period, posting_period),
 months AS (SELECT period FROM (SELECT period FROM periods UNION SELECT posting_period FROM posted) m WHERE $1::integer[] IS NULL OR period = ANY($1))
-SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by, coalesce(p.shadow, false),
-	(SELECT count(DISTINCT s.account_id) FROM stale s WHERE s.period = m.period),
+SELECT m.period, p.started_at, p.settled_at, p.closed_at, p.closed_by, coalesce(p.shadow, false), coalesce(s.accounts, 0),
 	coalesce(own.documents, 0), coalesce(own.amount, 0), coalesce(own.packages, 0),
 	coalesce(others.documents, 0), coalesce(others.amount, 0), coalesce(own.documents_away, 0), coalesce(own.amount_away, 0),
 	g.at, coalesce(g.who, ''), coalesce(g.amount, 0), c.checked_at, coalesce(c.breaks, 0),
-	(SELECT count(*) FROM held_lines h WHERE h.period = m.period AND h.decided = 0), (SELECT coalesce(sum(h.amount_minor), 0)::bigint FROM held_lines h WHERE h.period = m.period AND h.decided = 0),
+	coalesce(h.lines, 0), coalesce(h.amount, 0),
 	r.run_id, r.state, r.kind, coalesce(r.brake, ''), r.started_at, r.finished_at,
-	(SELECT count(*) FROM parked_accounts k WHERE k.run_id = ended.run_id),
+	coalesce(k.rows, 0),
 	(SELECT max(o.finished_at) FROM run_orders o WHERE o.period = m.period AND o.what = 'rehearse' AND o.state = 'done')
 FROM months m
 LEFT JOIN periods p ON p.period = m.period
+LEFT JOIN (SELECT period, count(DISTINCT account_id) AS accounts FROM stale WHERE $1::integer[] IS NULL OR period = ANY($1) GROUP BY period) s ON s.period = m.period
+LEFT JOIN (SELECT period, count(*) AS lines, sum(amount_minor)::bigint AS amount FROM held_lines
+	WHERE decided = 0 AND ($1::integer[] IS NULL OR period = ANY($1)) GROUP BY period) h ON h.period = m.period
 LEFT JOIN LATERAL (SELECT sum(documents)::bigint AS documents, sum(amount)::bigint AS amount, sum(packages)::bigint AS packages,
 	(sum(documents) FILTER (WHERE posting_period <> period))::bigint AS documents_away, (sum(amount) FILTER (WHERE posting_period <> period))::bigint AS amount_away
 	FROM posted o WHERE o.period = m.period) own ON true
@@ -36,6 +38,7 @@ LEFT JOIN LATERAL (SELECT s.at, s.who, (SELECT coalesce(sum(t.posted_amount), 0)
 LEFT JOIN LATERAL (SELECT checked_at, breaks FROM reconciliations c WHERE c.period = m.period ORDER BY c.checked_at DESC LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM runs r WHERE r.period = m.period AND r.state <> 'abandoned' ORDER BY r.run_id DESC LIMIT 1) r ON true
 LEFT JOIN LATERAL (SELECT max(run_id) AS run_id FROM runs r WHERE r.period = m.period AND r.state IN ('done', 'incomplete')) ended ON true
+LEFT JOIN (SELECT run_id, count(*) AS rows FROM parked_accounts GROUP BY run_id) k ON k.run_id = ended.run_id
 ORDER BY m.period DESC`
 
 // Months is every period that is known, the newest first. Its cost does not depend on
@@ -125,10 +128,11 @@ func (s *Store) FindAccounts(ctx context.Context, text string, account int64, do
 // rejectedDocuments selects those whose latest answer is a rejection that nobody has
 // decided about: neither written off nor sent again since.
 const rejectedDocuments = `SELECT r.account_id, r.adjustment_id, r.at, r.reason FROM results r
+LEFT JOIN (SELECT document_id, max(rejected_at) AS at FROM document_resends GROUP BY document_id) d ON d.document_id = r.adjustment_id
 WHERE r.status = 'rejected'
-	AND NOT EXISTS (SELECT FROM results n WHERE n.adjustment_id = r.adjustment_id AND n.at > r.at)
-	AND NOT EXISTS (SELECT FROM document_write_offs w WHERE w.document_id = r.adjustment_id)
-	AND NOT EXISTS (SELECT FROM document_resends d WHERE d.document_id = r.adjustment_id AND d.rejected_at >= r.at)`
+	AND NOT EXISTS (SELECT 1 FROM results n WHERE n.adjustment_id = r.adjustment_id AND n.at > r.at)
+	AND r.adjustment_id NOT IN (SELECT document_id FROM document_write_offs)
+	AND (d.at IS NULL OR d.at < r.at)`
 
 // Rejected is up to limit documents that billing has rejected and that wait for a
 // decision, the oldest first. Answers to documents that the ledger does not hold are
@@ -167,7 +171,7 @@ func (s *Store) ParkedNow(ctx context.Context, limit int) ([]models.ParkedAccoun
 		err = row.Scan(&p.AccountID, &p.InvoiceID, &p.Period, &p.Error, &p.Since)
 		p.Since = p.Since.UTC()
 		return p, err
-	}, "WITH a AS MATERIALIZED (SELECT "+parkedColumns+" FROM parked_accounts a WHERE "+parkedByLastRun+` ORDER BY period DESC, account_id, invoice_id LIMIT $1)
+	}, "WITH a AS MATERIALIZED (SELECT "+parkedColumns+" FROM parked_accounts WHERE "+parkedByLastRun+` ORDER BY period DESC, account_id, invoice_id LIMIT $1)
 		SELECT a.*, min(b.parked_at) FROM a JOIN parked_accounts b USING (account_id, invoice_id, period)
 		GROUP BY a.account_id, a.invoice_id, a.period, a.error ORDER BY a.period DESC, a.account_id, a.invoice_id`, limit)
 }

@@ -65,7 +65,7 @@ func (s *Store) ImportKnown(ctx context.Context, q models.ImportQuery) (known mo
 		batch.Each("inviters", func(v [][]byte) {
 			known.Inviters[pgcopy.Int8(v[0])] = models.KnownInviter{ID: pgcopy.Int8(v[1]), Imported: pgcopy.Bool(v[2])}
 		}, `SELECT a.account_id, a.inviter_id,
-				EXISTS (SELECT FROM imported_referrals i WHERE i.account_id = a.account_id AND i.inviter_id = a.inviter_id AND i.activated_at = a.requested_at)
+				EXISTS (SELECT 1 FROM imported_referrals i WHERE i.account_id = a.account_id AND i.inviter_id = a.inviter_id AND i.activated_at = a.requested_at)
 			FROM activations a WHERE a.account_id = ANY($1) AND a.status = 'accepted'`, q.Invitees)
 		batch.Each("surplus packages", func(v [][]byte) {
 			known.Surplus[models.GivenSize{AccountID: pgcopy.Int8(v[0]), SMS: pgcopy.Int4(v[1])}] = int(pgcopy.Int8(v[2]))

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorm.io/gorm/clause"
 
 	"referral/models"
+	"referral/store/pgcopy"
 )
 
 // findReplays finds the messages of the batch that a person has replayed, and locks
@@ -67,7 +69,11 @@ func (b *ingestion) storeReplayOutcome(i int, letter int64) {
 // storeDeadLetters keeps the messages that were rejected. Of one about an account whose
 // personal data were erased the body is not kept. A message delivered again, or
 // replayed by a person, is the same dead letter.
-func (b *ingestion) storeDeadLetters(context.Context) error {
+func (b *ingestion) storeDeadLetters(ctx context.Context) error {
+	erased, err := b.erasedAmong(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range b.messages {
 		if letter, replayed := b.replays[i]; replayed {
 			b.storeReplayOutcome(i, letter)
@@ -82,15 +88,39 @@ func (b *ingestion) storeDeadLetters(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("encoding the headers of a message: %w", err)
 		}
+		value, state, published := m.Value, models.DeadLetterWaiting, (*time.Time)(nil)
+		if slices.ContainsFunc(accountsAbout(m), func(id int64) bool { return erased[id] }) {
+			value, headers, state, published = nil, []byte("[]"), models.DeadLetterDiscarded, &b.now
+		}
 		b.writes.Exec("storing a dead letter", `INSERT INTO dead_letters
 				(topic, partition, "offset", key, value, headers, sent_at, reason, detail, set_aside_at, event_type, state, published_at)
-			SELECT $1::text, $2::integer, $3::bigint, $4::bytea, CASE WHEN erased THEN NULL ELSE $5::bytea END, CASE WHEN erased THEN '[]' ELSE $6::jsonb END,
-				$7::timestamptz, $8::text, $9::text, $10::timestamptz, $11::text, CASE WHEN erased THEN 'discarded' ELSE $12 END, CASE WHEN erased THEN $10 END
-			FROM (SELECT EXISTS (SELECT FROM accounts WHERE account_id = ANY($13) AND erased_at IS NOT NULL) AS erased) e ON CONFLICT DO NOTHING`,
-			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, m.Value, headers, m.At, fault.Reason, validText(fault.Detail),
-			b.now, validText(b.messages[i].Type), models.DeadLetterWaiting, append(accountsNamed(m.Value), models.KeyAccount(m.Key)))
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+			m.Origin.Topic, m.Origin.Partition, m.Origin.Offset, m.Key, value, headers, m.At, fault.Reason, validText(fault.Detail),
+			b.now, validText(b.messages[i].Type), state, published)
 	}
 	return nil
+}
+
+// accountsAbout is the accounts that a message is about, as far as it can be read.
+func accountsAbout(m *models.Message) []int64 {
+	return append(accountsNamed(m.Value), models.KeyAccount(m.Key))
+}
+
+// erasedAmong is the accounts that rejected messages are about and whose personal data were
+// erased. None is erased while the batch holds the ingest barrier.
+func (b *ingestion) erasedAmong(ctx context.Context) (map[int64]bool, error) {
+	var ids []int64
+	for i := range b.faults {
+		if _, replayed := b.replays[i]; !replayed {
+			ids = append(ids, accountsAbout(&b.messages[i].Message)...)
+		}
+	}
+	erased := map[int64]bool{}
+	if len(ids) == 0 {
+		return erased, nil
+	}
+	return erased, pgcopy.Each(ctx, b.pgx, "accounts that were erased", func(v [][]byte) { erased[pgcopy.Int8(v[0])] = true },
+		"SELECT account_id FROM accounts WHERE account_id = ANY($1) AND erased_at IS NOT NULL", ids)
 }
 
 // headerBytes is headers as pairs of bytes. A key may hold what no database text

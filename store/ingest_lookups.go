@@ -103,29 +103,30 @@ func (b *ingestion) invoiceIDs() (ids []string, periods []int32) {
 // readRevisions reads all revisions of the batch's invoices that are known. Where
 // every invoice is new it asks nothing.
 func (b *ingestion) readRevisions(ctx context.Context) error {
-	var keys invoiceKeys
-	for id, known := range b.known.invoices {
-		keys.add(known.stored, known.account, id)
-	}
-	if len(keys.ids) == 0 {
+	if len(b.known.invoices) == 0 {
 		return nil
 	}
+	accounts := map[models.Period]map[int64]bool{}
+	for _, known := range b.known.invoices {
+		if accounts[known.stored] == nil {
+			accounts[known.stored] = map[int64]bool{}
+		}
+		accounts[known.stored][known.account] = true
+	}
+	var batch pgcopy.Batch
+	var revisions []revision
 	texts := newUnpacker()
-	return pgcopy.Each(ctx, b.pgx, "revisions of invoices", func(v [][]byte) {
-		r := readRevision(v, texts)
-		known := b.known.invoices[r.ID]
-		known.revisions = append(known.revisions, r.Invoice)
-		b.known.invoices[r.ID] = known
-	}, revisionsOf("unnest($1::int[], $2::bigint[], $3::text[]) AS k (storage_period, account_id, invoice_id)"), keys.periods, keys.accounts, keys.ids)
-}
-
-// invoiceKeys is the keys of invoices, as parameters.
-type invoiceKeys struct {
-	periods  []int32
-	accounts []int64
-	ids      []string
-}
-
-func (k *invoiceKeys) add(stored models.Period, account int64, id string) {
-	k.periods, k.accounts, k.ids = append(k.periods, int32(stored)), append(k.accounts, account), append(k.ids, id)
+	for _, stored := range sortedPeriods(accounts) {
+		queueStoredInvoices(&batch, &revisions, texts, stored, sortedIDs(accounts[stored]))
+	}
+	if err := batch.Send(ctx, b.pgx); err != nil {
+		return err
+	}
+	for _, r := range revisions {
+		if known, wanted := b.known.invoices[r.ID]; wanted { // an account has others too
+			known.revisions = append(known.revisions, r.Invoice)
+			b.known.invoices[r.ID] = known
+		}
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ func (s *Store) RecordReceipt(ctx context.Context, receipt models.Receipt) error
 		var account *int64
 		var invitation *[16]byte
 		_, err := tx.scan("noting the part", []any{&account, &invitation}, `INSERT INTO invitation_parts AS p (carrier, carrier_id, state, noted_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (carrier, carrier_id) DO UPDATE SET state = CASE p.state WHEN '' THEN EXCLUDED.state ELSE p.state END
+			ON CONFLICT (carrier, carrier_id) DO UPDATE SET state = CASE WHEN p.state = '' THEN EXCLUDED.state ELSE p.state END
 			RETURNING account_id, invitation_id`, receipt.Transport, receipt.TransportID, receipt.State, tx.now)
 		if err != nil || account == nil {
 			return err

@@ -66,9 +66,7 @@ func newLifeOn(t testing.TB, dsn string) *life {
 	t.Helper()
 	l := &life{TB: t, p: programme(t), now: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), n: new(atomic.Int64), dsn: dsn}
 	l.Store = l.another().Store
-	if _, err := l.Migrate(t.Context(), store.Roles{}); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Migrate(t, l.Store)
 	l.db = storetest.SQL(t, dsn)
 	return l
 }

@@ -81,7 +81,7 @@ func (t *tx) checkBooked(p *periodRecord, no *models.NotClosed) error {
 	}
 	var booked bool
 	_, err := t.scan("looking for what the older system has given", []any{&booked}, `SELECT coalesce(
-		(SELECT EXISTS (SELECT FROM booked_files f WHERE f.period = $1 AND f.run_id = r.run_id)
+		(SELECT EXISTS (SELECT 1 FROM booked_files f WHERE f.period = $1 AND f.run_id = r.run_id)
 			FROM runs r WHERE period = $1 AND state IN ('done', 'incomplete') AND (documents > 0 OR kind = 'booked') ORDER BY run_id DESC LIMIT 1), false)`, p.Period)
 	if err == nil && !booked {
 		no.Obstacles = append(no.Obstacles, fmt.Sprintf("it was settled in shadow mode: `referral close %s --booked FILE` books what the older system has given", p.Period))

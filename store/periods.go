@@ -46,8 +46,9 @@ func (r *periodStateRecord) info() models.PeriodInfo {
 // Periods is every period known, with what waits in it, the oldest first.
 func (s *Store) Periods(ctx context.Context) ([]models.PeriodInfo, error) {
 	var records []periodStateRecord
-	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, (SELECT count(DISTINCT account_id) FROM stale s WHERE s.period = p.period) AS stale,
-			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).Order("p.period").Find(&records).Error
+	err := s.gorm.WithContext(ctx).Table("periods p").Select(`p.*, coalesce(s.accounts, 0) AS stale,
+			EXISTS (SELECT 1 FROM runs r WHERE r.period = p.period AND r.state = 'braked') AS braked`).
+		Joins("LEFT JOIN (SELECT period, count(DISTINCT account_id) AS accounts FROM stale GROUP BY period) s ON s.period = p.period").Order("p.period").Find(&records).Error
 	return convert(records, (*periodStateRecord).info), wrap("reading the periods", err)
 }
 

@@ -35,7 +35,7 @@ func (s *Store) BeginRebuild(ctx context.Context, of string) (fresh bool, err er
 			return err
 		}
 		var accounts int64
-		if _, err := tx.scan("counting accounts", []any{&accounts}, "SELECT count(*) FROM (SELECT FROM accounts LIMIT 1) a"); err != nil {
+		if _, err := tx.scan("counting accounts", []any{&accounts}, "SELECT count(*) FROM (SELECT 1 FROM accounts LIMIT 1) a"); err != nil {
 			return err
 		}
 		if accounts > 0 {
@@ -111,7 +111,7 @@ func (s *Store) RepeatDecisions(ctx context.Context, from string, derive models.
 	err := s.snapshot(ctx, "reading the decisions of staff", func(tx *tx) error {
 		all = nil
 		return pgcopy.Each(ctx, tx.pgx, "decisions", func(v [][]byte) { all = append(all, readStaffDecision(v)) },
-			fmt.Sprintf("SELECT %s FROM %s.staff_decisions d WHERE NOT EXISTS (SELECT FROM staff_decisions o WHERE o.account_id = d.account_id AND o.decision_id = d.decision_id)",
+			fmt.Sprintf("SELECT %s FROM %s.staff_decisions d WHERE (account_id, decision_id) NOT IN (SELECT account_id, decision_id FROM staff_decisions)",
 				staffDecisionColumns, from))
 	})
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Store) RepeatDecisions(ctx context.Context, from string, derive models.
 func (s *Store) CopyLedger(ctx context.Context, from string) error {
 	return s.write(ctx, "copying the ledger of the schema "+from, func(tx *tx) error {
 		var copied int64
-		if _, err := tx.scan("looking for a ledger", []any{&copied}, "SELECT count(*) FROM (SELECT FROM runs LIMIT 1) r"); err != nil || copied > 0 {
+		if _, err := tx.scan("looking for a ledger", []any{&copied}, "SELECT count(*) FROM (SELECT 1 FROM runs LIMIT 1) r"); err != nil || copied > 0 {
 			return err
 		}
 		if err := tx.copyTables(ctx, from, ledgerTables); err != nil {

@@ -114,19 +114,33 @@ const followed = "r.started_at >= o.as_of AND r.state IN ('rehearsing', 'posting
 // uncompared is the first rehearsal o and run r, of those that runs selects, that have
 // ended and for which a condition holds.
 func (s *Store) uncompared(ctx context.Context, what, runs, condition string) (o models.RunOrder, run models.Run, found bool, err error) {
-	var order, runID int64
-	found, err = s.scan(ctx, what, []any{&order, &runID}, `SELECT o.order_id, r.run_id FROM run_orders o CROSS JOIN LATERAL (`+runs+`) r
+	type candidate struct {
+		Order   int64
+		Attempt int
+		Empty   bool // it would have posted nothing
+		Run     int64
+	}
+	candidates, err := list(ctx, s, what, pgx.RowToStructByPos[candidate], `SELECT o.order_id, o.attempt, o.result->>'accounts' = '0', r.run_id
+		FROM run_orders o CROSS JOIN LATERAL (`+runs+`) r
 		WHERE o.what = 'rehearse' AND o.state = 'done' AND r.state IN ('done', 'incomplete') AND `+condition+`
-			AND (o.result->>'accounts' = '0' OR EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = o.order_id AND a.attempt = o.attempt))
 			AND NOT EXISTS (SELECT 1 FROM run_orders n WHERE n.period = o.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > o.order_id AND n.as_of <= r.started_at)
-		ORDER BY o.order_id, r.run_id LIMIT 1`)
-	if err != nil || !found {
-		return o, run, false, err
+		ORDER BY o.order_id, r.run_id`)
+	for _, c := range candidates {
+		if kept := c.Empty; !kept {
+			_, err = s.scan(ctx, what, []any{&kept}, "SELECT EXISTS (SELECT 1 FROM rehearsed_amounts WHERE order_id = $1 AND attempt = $2)", c.Order, c.Attempt)
+			if err == nil && !kept {
+				continue
+			}
+		}
+		if err == nil {
+			o, found, err = s.RunOrder(ctx, c.Order)
+		}
+		if err == nil && found {
+			run, err = s.Run(ctx, c.Run)
+		}
+		return o, run, found, err
 	}
-	if o, found, err = s.RunOrder(ctx, order); err == nil && found {
-		run, err = s.Run(ctx, runID)
-	}
-	return o, run, found, err
+	return o, run, false, err
 }
 
 // RunDifferences is the accounts for which a run has posted other than was rehearsed for a

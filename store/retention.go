@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,8 @@ type retentionRule struct {
 }
 
 // retentionRules is every table that rows are deleted from because of their age.
-// Rows that others have locked are left for the next time.
+// Rows that others have locked are left for the next time, except in tables that a
+// distributed database has on several nodes, where no rows can be locked in one statement.
 var retentionRules = []retentionRule{
 	deleteOld("sessions", "id", "expires_at < $1", "expires_at"),
 	deleteOld("staff_sessions", "id", "expires_at < $1", "expires_at"),
@@ -44,18 +46,22 @@ var retentionRules = []retentionRule{
 	// The newest of each period is what the gauges show.
 	deleteOld("reconciliations", "period, checked_at", `checked_at < $1
 		AND EXISTS (SELECT 1 FROM reconciliations n WHERE n.period = reconciliations.period AND n.checked_at > reconciliations.checked_at)`, "checked_at"),
-	{"rehearsed_amounts", `WITH old AS MATERIALIZED (SELECT order_id, a.attempt, account_id FROM run_orders o JOIN rehearsed_amounts a USING (order_id)
-			WHERE o.finished_at < $1 ORDER BY order_id, a.attempt, account_id LIMIT ` + fmt.Sprint(retentionBatch) + ` FOR UPDATE OF a SKIP LOCKED)
+	{"rehearsed_amounts", `WITH orders AS MATERIALIZED (SELECT order_id FROM run_orders WHERE finished_at < $1),
+			old AS MATERIALIZED (SELECT order_id, attempt, account_id FROM rehearsed_amounts WHERE order_id IN (SELECT order_id FROM orders)
+				ORDER BY order_id, attempt, account_id LIMIT ` + fmt.Sprint(retentionBatch) + `)
 		DELETE FROM rehearsed_amounts WHERE (order_id, attempt, account_id) IN (SELECT * FROM old)`},
 	// The newest rehearsal of each period stays.
-	deleteOld("run_orders", "order_id", `finished_at < $1 AND NOT EXISTS (SELECT 1 FROM rehearsed_amounts a WHERE a.order_id = run_orders.order_id)
+	{"run_orders", `WITH finished AS MATERIALIZED (SELECT order_id FROM run_orders WHERE finished_at < $1),
+		rehearsed AS MATERIALIZED (SELECT DISTINCT order_id FROM rehearsed_amounts WHERE order_id IN (SELECT order_id FROM finished)), ` +
+		strings.TrimPrefix(oldRows("run_orders", "order_id", `finished_at < $1 AND order_id NOT IN (SELECT order_id FROM rehearsed)
 		AND (what <> 'rehearse' OR state <> 'done' OR EXISTS (SELECT 1 FROM run_orders n
-			WHERE n.period = run_orders.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > run_orders.order_id))`, "finished_at"),
+			WHERE n.period = run_orders.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > run_orders.order_id))`, "finished_at"), "WITH ") +
+		" DELETE FROM run_orders WHERE order_id IN (SELECT * FROM old)"},
 	// What the last run of each period has parked is what reports name.
-	{"parked_accounts", `WITH old AS MATERIALIZED (SELECT run_id, account_id, invoice_id FROM runs r JOIN parked_accounts p USING (run_id)
-			WHERE r.finished_at < $1
-				AND EXISTS (SELECT 1 FROM runs n WHERE n.period = r.period AND n.run_id > r.run_id AND n.state IN ('done', 'incomplete'))
-			ORDER BY run_id, account_id, invoice_id LIMIT ` + fmt.Sprint(retentionBatch) + ` FOR UPDATE OF p SKIP LOCKED)
+	{"parked_accounts", `WITH past AS MATERIALIZED (SELECT run_id FROM runs r WHERE finished_at < $1
+				AND EXISTS (SELECT 1 FROM runs n WHERE n.period = r.period AND n.run_id > r.run_id AND n.state IN ('done', 'incomplete'))),
+			old AS MATERIALIZED (SELECT run_id, account_id, invoice_id FROM parked_accounts WHERE run_id IN (SELECT run_id FROM past)
+				ORDER BY run_id, account_id, invoice_id LIMIT ` + fmt.Sprint(retentionBatch) + `)
 		DELETE FROM parked_accounts WHERE (run_id, account_id, invoice_id) IN (SELECT * FROM old)`},
 }
 

@@ -20,12 +20,12 @@ type invoiceKey struct {
 	invoice string
 }
 
-// revisionsOf selects all revisions of the invoices with the keys k. Each key is
-// looked up by itself: with three lists of a thousand values PostgreSQL before 17 tries
-// every combination, and without statistics the plan of a join is unpredictable.
-func revisionsOf(k string) string {
-	return "SELECT i.* FROM " + k + " CROSS JOIN LATERAL (SELECT " + invoiceColumns + ` FROM invoices i
-		WHERE i.storage_period = k.storage_period AND i.account_id = k.account_id AND i.invoice_id = k.invoice_id OFFSET 0) i`
+// queueStoredInvoices reads all revisions of the invoices of the accounts that are stored
+// under a period, in any order: one statement a period, because PostgreSQL before 17 tries
+// every combination of two lists.
+func queueStoredInvoices(batch *pgcopy.Batch, into *[]revision, texts *unpacker, p models.Period, accounts []int64) {
+	batch.Each("invoices", func(v [][]byte) { *into = append(*into, readRevision(v, texts)) },
+		"SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", accounts, p)
 }
 
 // invoiceColumns and readRevision belong together.
@@ -43,15 +43,17 @@ func readRevision(v [][]byte, texts *unpacker) revision {
 // queueRevisions reads every revision of the invoices of accounts that are stored
 // under a period, and of those that a revision has moved to it, in any order.
 func queueRevisions(batch *pgcopy.Batch, into *[]revision, texts *unpacker, p models.Period, accounts []int64) {
-	read := func(v [][]byte) { *into = append(*into, readRevision(v, texts)) }
-	batch.Each("invoices", read, "SELECT "+invoiceColumns+" FROM invoices WHERE storage_period = $2 AND account_id = ANY($1)", accounts, p)
-	batch.Each("invoices that have moved", read, movedRevisions, accounts, p)
+	queueStoredInvoices(batch, into, texts, p, accounts)
+	batch.Each("invoices that have moved", func(v [][]byte) { *into = append(*into, readRevision(v, texts)) }, movedRevisions, accounts, p)
 }
 
 // movedRevisions selects all revisions of the invoices of the accounts $1 that are
-// stored under another period than $2 and that a revision has moved to it.
-var movedRevisions = revisionsOf(`(SELECT DISTINCT storage_period, account_id, invoice_id FROM invoices
-	WHERE period <> storage_period AND period = $2 AND account_id = ANY($1)) k`)
+// stored under another period than $2 and that a revision has moved to it. Each is looked
+// up by itself: without statistics the plan of a join is unpredictable.
+const movedRevisions = `SELECT i.* FROM (SELECT DISTINCT storage_period, account_id, invoice_id FROM invoices
+	WHERE period <> storage_period AND period = $2 AND account_id = ANY($1)) k
+	CROSS JOIN LATERAL (SELECT ` + invoiceColumns + ` FROM invoices i
+		WHERE i.storage_period = k.storage_period AND i.account_id = k.account_id AND i.invoice_id = k.invoice_id OFFSET 0) i`
 
 // eachInvoice hands over the highest revision of each invoice, by account and id,
 // with the periods of all its revisions, which are good until fn returns. It puts the

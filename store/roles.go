@@ -119,18 +119,26 @@ const lockGrants advisoryLock = 0x7265660004
 // grant takes back all rights in the schemas and gives those that are due in one step:
 // there is no moment at which the role has more or less.
 func (s *Store) grant(ctx context.Context, roles Roles) error {
+	var distributed bool
+	if _, err := s.scan(ctx, "looking for the extension citus", []any{&distributed}, citusThere); err != nil {
+		return err
+	}
 	for _, r := range s.schema.rightsOf(roles) {
 		err := s.write(ctx, fmt.Sprintf("granting the role %s its rights", r.role), func(tx *tx) error {
 			if err := tx.lock("the rights", lockGrants); err != nil {
 				return err
 			}
 			role, schemas := pgx.Identifier{r.role}.Sanitize(), string(s.schema)+", "+s.schema.reporting()
+			grants := r.grants(role)
+			if more := distributedRights(roles)[r.role]; more != "" && distributed {
+				grants = append(grants, more+role)
+			}
 			for _, statement := range append([]string{
 				"REVOKE ALL ON ALL TABLES IN SCHEMA " + schemas + " FROM " + role,
 				"REVOKE ALL ON ALL SEQUENCES IN SCHEMA " + schemas + " FROM " + role,
 				"REVOKE ALL ON SCHEMA " + schemas + " FROM " + role,
 				"GRANT USAGE ON SCHEMA " + string(s.schema) + " TO " + role,
-			}, r.grants(role)...) {
+			}, grants...) {
 				if err := tx.exec("granting rights", statement); err != nil {
 					return err
 				}

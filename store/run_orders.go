@@ -118,9 +118,9 @@ func (s *Store) ClaimRunOrder(ctx context.Context) (o models.RunOrder, found boo
 			return err
 		}
 		rows, err := tx.pgx.Query(ctx, `WITH free AS (SELECT order_id FROM run_orders
-				WHERE state = 'waiting' OR state = 'working' AND seen_at < clock_timestamp() - interval '1 minute'
+				WHERE state = 'waiting' OR state = 'working' AND seen_at < statement_timestamp() - interval '1 minute'
 				ORDER BY order_id LIMIT 1 FOR UPDATE SKIP LOCKED)
-			UPDATE run_orders SET state = 'working', attempt = attempt + 1, seen_at = clock_timestamp(), chunks_through = 0, chunks_all = 0
+			UPDATE run_orders SET state = 'working', attempt = attempt + 1, seen_at = statement_timestamp(), chunks_through = 0, chunks_all = 0
 			WHERE order_id = (SELECT order_id FROM free)
 			RETURNING `+wholeOrderColumns)
 		if err != nil {
@@ -143,7 +143,7 @@ func (s *Store) ClaimRunOrder(ctx context.Context) (o models.RunOrder, found boo
 // when no process has said so within a minute.
 func (s *Store) OrderInWork(ctx context.Context) (o models.RunOrder, found bool, err error) {
 	orders, err := list(ctx, s, "looking for an order in work", scanOrder, "SELECT "+orderColumns+` FROM run_orders
-		WHERE state = 'working' AND seen_at >= clock_timestamp() - interval '1 minute' ORDER BY order_id LIMIT 1`)
+		WHERE state = 'working' AND seen_at >= statement_timestamp() - interval '1 minute' ORDER BY order_id LIMIT 1`)
 	if err != nil || len(orders) == 0 {
 		return o, false, err
 	}
@@ -156,7 +156,7 @@ const ownedOrder = " WHERE order_id = $1 AND attempt = $2 AND state = 'working'"
 // NoteRunOrder says that a process still works on an order, and how far it is. held is
 // false when another process has taken it up.
 func (s *Store) NoteRunOrder(ctx context.Context, o models.RunOrder) (held bool, err error) {
-	return s.changeOrder(ctx, o, "noting the progress of", "seen_at = clock_timestamp(), chunks_through = $3, chunks_all = $4", o.Through, o.All)
+	return s.changeOrder(ctx, o, "noting the progress of", "seen_at = statement_timestamp(), chunks_through = $3, chunks_all = $4", o.Through, o.All)
 }
 
 // ReleaseRunOrder gives an order back for another process to take up.

@@ -150,7 +150,7 @@ func TestOrdersAreCarriedOutOnce(t *testing.T) {
 	if o, found, err := l.OrderInWork(t.Context()); err != nil || !found || o.ID != first.ID {
 		t.Errorf("in work is %+v, %t, %v", o, found, err)
 	}
-	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds'")
+	l.exec("UPDATE run_orders SET seen_at = now() - interval '61 seconds'")
 	if o, found, err := l.OrderInWork(t.Context()); err != nil || found {
 		t.Errorf("after a minute of silence %+v is in work, %v", o, err)
 	}

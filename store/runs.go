@@ -332,9 +332,9 @@ func (s *Store) ParkedAccounts(ctx context.Context, run int64, limit int) ([]mod
 
 const parkedColumns = "account_id, invoice_id, period, error"
 
-// parkedByLastRun selects from parked_accounts a what the last run of its period has
+// parkedByLastRun selects from parked_accounts what the last run of its period has
 // parked. What an earlier one did no longer counts.
-const parkedByLastRun = "run_id = (SELECT max(run_id) FROM runs r WHERE r.period = a.period AND r.state IN ('done', 'incomplete'))"
+const parkedByLastRun = "run_id IN (SELECT max(run_id) FROM runs WHERE state IN ('done', 'incomplete') GROUP BY period)"
 
 func readParked(v [][]byte) models.ParkedAccount {
 	return models.ParkedAccount{AccountID: pgcopy.Int8(v[0]), InvoiceID: string(v[1]), Period: pgcopy.Period(v[2]), Error: string(v[3])}

@@ -24,7 +24,7 @@ func readServiceDecision(v [][]byte) models.ServiceDecision {
 const (
 	allServiceDecisions = "SELECT " + serviceDecisionColumns + " FROM service_decisions d ORDER BY decided_at, decision_id"
 	servicesInForce     = "SELECT " + serviceDecisionColumns + ` FROM service_decisions d
-		WHERE class IS NOT NULL AND NOT EXISTS (SELECT FROM service_decisions u WHERE u.undoes = d.decision_id)`
+		WHERE class IS NOT NULL AND NOT EXISTS (SELECT 1 FROM service_decisions u WHERE u.undoes = d.decision_id)`
 )
 
 // queueServices has the invoices that are read after it know what staff has decided about

@@ -172,7 +172,7 @@ func (l *inputLoader) queueRevocations(batch *pgcopy.Batch) {
 	batch.Each("revocations", func(v [][]byte) { l.account(pgcopy.Int8(v[0])).RevokedAt = pgcopy.Time(v[1]) },
 		`WITH revocation AS (
 			SELECT account_id, inviter_id, decided_at FROM staff_decisions d WHERE kind = $2
-				OR EXISTS (SELECT FROM staff_decisions r WHERE r.account_id = d.account_id AND r.decision_id = d.undoes AND r.kind = $2))
+				OR EXISTS (SELECT 1 FROM staff_decisions r WHERE r.account_id = d.account_id AND r.decision_id = d.undoes AND r.kind = $2))
 		SELECT id, max(decided_at) FROM (SELECT account_id AS id, decided_at FROM revocation UNION ALL SELECT inviter_id, decided_at FROM revocation) r
 		WHERE id = ANY($1) GROUP BY id`, l.ids, models.DecisionRevoke)
 }

@@ -75,10 +75,11 @@ func (t *tx) loadInput(ctx context.Context, s scope) (*settlementInput, error) {
 
 // planByIndexes has the plans of this transaction use the indexes: a chunk or a batch
 // reads a small part of each table. Otherwise the planner would read whole tables for long lists of accounts, plan again for each
-// list, and start parallel workers although the processors are busy.
+// list, and start parallel workers although the processors are busy. Citus makes no generic
+// plans of statements on several nodes.
 const planByIndexes = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
+	set_config('plan_cache_mode', CASE WHEN current_setting('citus.version', true) IS NULL THEN 'force_generic_plan' ELSE 'auto' END, true), set_config('jit', 'off', true),
 	set_config('max_parallel_workers_per_gather', '0', true)`
 
 type inputLoader struct {

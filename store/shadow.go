@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -80,28 +81,13 @@ type bookedTally struct {
 // add compares some rows. Those that name one invoice or account are booked together, or
 // not.
 func (t *bookedTally) add(ctx context.Context, rows []models.BookedRow) error {
-	invoices, accounts := namedIn(rows)
-	onInvoices, onAccounts := map[string]models.NotBooked{}, map[int64]models.NotBooked{}
-	var batch pgcopy.Batch
-	batch.Each("the invoices that were booked", func(v [][]byte) {
-		id := string(v[0])
-		given, _, _ := t.file.OnInvoice(id)
-		onInvoices[id] = notBookedOnInvoice(t.f.Period, given, v[1:])
-	}, bookedInvoices, invoices, t.f.RunID)
-	batch.Each("the accounts that were booked", func(v [][]byte) {
-		id := pgcopy.Int8(v[0])
-		given, _ := t.file.OnAccount(id)
-		onAccounts[id] = notBookedOnAccount(given, v[1:])
-	}, bookedAccounts, accounts, t.f.RunID, t.f.Period)
-	if err := batch.Send(ctx, t.pgx); err != nil {
+	l, err := t.readBooked(ctx, rows)
+	if err != nil {
 		return err
 	}
 	var kept pgcopy.Rows
 	for _, row := range rows {
-		not := onAccounts[row.AccountID]
-		if row.InvoiceID != "" {
-			not = onInvoices[row.InvoiceID]
-		}
+		not := t.notBooked(l, row)
 		t.f.Rows, t.f.Amount = t.f.Rows+1, t.f.Amount.Add(row.Amount)
 		if not.Reason == "" {
 			continue
@@ -112,62 +98,136 @@ func (t *bookedTally) add(ctx context.Context, rows []models.BookedRow) error {
 	return kept.Send(ctx, t.pgx, "not_booked (period, line, account_id, invoice_id, amount_minor, reason, detail)")
 }
 
-// bookedInvoices selects, of each invoice of $1, its owner, the period of its highest
-// revision, what the ledger holds on it, and why the run $2 has parked it.
-const bookedInvoices = `SELECT i, k.account_id,
-		(SELECT v.period FROM invoices v WHERE (v.storage_period, v.account_id, v.invoice_id) = (k.storage_period, k.account_id, k.invoice_id) ORDER BY v.revision DESC LIMIT 1),
-		(SELECT coalesce(sum(amount_minor), 0)::bigint FROM adjustments a WHERE (a.storage_period, a.account_id, a.invoice_id) = (k.storage_period, k.account_id, k.invoice_id)),
-		(SELECT error FROM parked_accounts p WHERE p.run_id = $2 AND p.account_id = k.account_id AND p.invoice_id IN ('', k.invoice_id) LIMIT 1)
-	FROM unnest($1::text[]) i LEFT JOIN invoice_ids k ON k.invoice_id = i`
+// bookedInvoice is an invoice that a row is about.
+type bookedInvoice struct {
+	id     string
+	period models.Period // of its highest revision
+	held   models.Money  // by the ledger
+}
 
-// notBookedOnInvoice is why an amount is not booked on an invoice; its reason is empty when
-// it is.
-func notBookedOnInvoice(period models.Period, given models.Money, v [][]byte) (not models.NotBooked) {
-	switch {
-	case v[0] == nil:
+// bookedLedger is what the ledger holds of what some rows name.
+type bookedLedger struct {
+	accounts map[int64]bool             // that are known
+	invoices map[int64][]*bookedInvoice // of accounts
+	owners   map[string]int64
+	parked   map[invoiceKey]string // why the run has parked an invoice; all of the account when it names none
+	first    map[int64]string      // of these, the first of an account
+}
+
+// readBooked reads what the ledger holds of the invoices and accounts that rows name, in two
+// round trips: what they are, and what is stored where they are.
+func (t *bookedTally) readBooked(ctx context.Context, rows []models.BookedRow) (*bookedLedger, error) {
+	named, accounts := namedIn(rows)
+	l := &bookedLedger{accounts: map[int64]bool{}, invoices: map[int64][]*bookedInvoice{}, owners: map[string]int64{}, parked: map[invoiceKey]string{}, first: map[int64]string{}}
+	found := map[invoiceKey]*bookedInvoice{}
+	stored := map[models.Period]map[int64]bool{}
+	note := func(account int64, under models.Period, id string) {
+		if key := (invoiceKey{account, id}); found[key] == nil {
+			found[key] = &bookedInvoice{id: id}
+			l.invoices[account] = append(l.invoices[account], found[key])
+		}
+		if stored[under] == nil {
+			stored[under] = map[int64]bool{}
+		}
+		stored[under][account] = true
+	}
+	var batch pgcopy.Batch
+	batch.Each("the owners of invoices", func(v [][]byte) {
+		l.owners[string(v[0])] = pgcopy.Int8(v[1])
+		note(pgcopy.Int8(v[1]), pgcopy.Period(v[2]), string(v[0]))
+	}, "SELECT invoice_id, account_id, storage_period FROM invoice_ids WHERE invoice_id = ANY($1)", named)
+	batch.Each("the accounts", func(v [][]byte) { l.accounts[pgcopy.Int8(v[0])] = true }, "SELECT account_id FROM accounts WHERE account_id = ANY($1)", accounts)
+	for _, where := range []string{"storage_period = $2", "period = $2 AND period <> storage_period"} {
+		batch.Each("the invoices of accounts", func(v [][]byte) { note(pgcopy.Int8(v[0]), pgcopy.Period(v[1]), string(v[2])) },
+			"SELECT DISTINCT account_id, storage_period, invoice_id FROM invoices WHERE account_id = ANY($1) AND "+where, accounts, t.f.Period)
+	}
+	if err := batch.Send(ctx, t.pgx); err != nil {
+		return nil, err
+	}
+	of := map[int64]bool{}
+	for _, under := range sortedPeriods(stored) {
+		ids := sortedIDs(stored[under])
+		for _, id := range ids {
+			of[id] = true
+		}
+		batch.Each("the periods of invoices", func(v [][]byte) {
+			if inv := found[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
+				inv.period = pgcopy.Period(v[2])
+			}
+		}, "SELECT account_id, invoice_id, period FROM invoices WHERE storage_period = $2 AND account_id = ANY($1) ORDER BY revision", ids, under)
+		batch.Each("what is booked on invoices", func(v [][]byte) {
+			if inv := found[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
+				inv.held = pgcopy.Money(v[2])
+			}
+		}, "SELECT account_id, invoice_id, sum(amount_minor)::bigint FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1) GROUP BY account_id, invoice_id", ids, under)
+	}
+	for _, id := range accounts {
+		of[id] = true
+	}
+	batch.Each("what is parked", func(v [][]byte) {
+		account := pgcopy.Int8(v[0])
+		l.parked[invoiceKey{account, string(v[1])}], l.first[account] = string(v[2]), string(v[2])
+	}, "SELECT account_id, invoice_id, error FROM parked_accounts WHERE run_id = $2 AND account_id = ANY($1) ORDER BY account_id, invoice_id DESC", sortedIDs(of), t.f.RunID)
+	return l, batch.Send(ctx, t.pgx)
+}
+
+// notBooked is why a row is not booked; its reason is empty when it is.
+func (t *bookedTally) notBooked(l *bookedLedger, row models.BookedRow) (not models.NotBooked) {
+	if row.InvoiceID != "" {
+		given, _, _ := t.file.OnInvoice(row.InvoiceID)
+		return t.notBookedOnInvoice(l, row.InvoiceID, given)
+	}
+	given, _ := t.file.OnAccount(row.AccountID)
+	return t.notBookedOnAccount(l, row.AccountID, given)
+}
+
+func (t *bookedTally) notBookedOnInvoice(l *bookedLedger, id string, given models.Money) (not models.NotBooked) {
+	account, known := l.owners[id]
+	if !known {
 		if given != 0 {
 			not.Reason = models.NotBookedUnknownInvoice
 		}
-	case pgcopy.Period(v[1]) != period:
+		return not
+	}
+	invoices := l.invoices[account]
+	inv := invoices[slices.IndexFunc(invoices, func(inv *bookedInvoice) bool { return inv.id == id })]
+	if inv.period != t.f.Period {
 		if given != 0 {
-			not.Reason, not.Detail = models.NotBookedOtherMonth, pgcopy.Period(v[1]).String()
+			not.Reason, not.Detail = models.NotBookedOtherMonth, inv.period.String()
 		}
-	case v[3] != nil:
-		not.Reason, not.Detail = models.NotBookedRefused, string(v[3])
-	case pgcopy.Money(v[2]) != given:
-		not.Reason, not.Detail = models.NotBookedMeanwhile, pgcopy.Money(v[2]).String()
+		return not
+	}
+	for _, parked := range []string{"", id} {
+		if why, refused := l.parked[invoiceKey{account, parked}]; refused {
+			not.Reason, not.Detail = models.NotBookedRefused, why
+			return not
+		}
+	}
+	if inv.held != given {
+		not.Reason, not.Detail = models.NotBookedMeanwhile, inv.held.String()
 	}
 	return not
 }
 
-// bookedAccounts selects, of each account of $1, whether it is known, how many invoices it
-// has in the period $3, what the ledger holds on them, and why the run $2 has parked it or
-// one of them.
-const bookedAccounts = `SELECT i, EXISTS (SELECT FROM accounts WHERE account_id = i), b.invoices, b.held,
-		(SELECT error FROM parked_accounts p WHERE p.run_id = $2 AND p.account_id = i ORDER BY invoice_id LIMIT 1)
-	FROM unnest($1::bigint[]) i CROSS JOIN LATERAL (
-		SELECT count(*), coalesce(sum(
-			(SELECT sum(amount_minor) FROM adjustments a WHERE (a.storage_period, a.account_id, a.invoice_id) = (k.storage_period, k.account_id, k.invoice_id))), 0)::bigint
-		FROM (SELECT storage_period, account_id, invoice_id FROM invoices WHERE storage_period = $3 AND account_id = i
-			UNION SELECT storage_period, account_id, invoice_id FROM invoices WHERE period = $3 AND period <> storage_period AND account_id = i) k
-		WHERE (SELECT v.period FROM invoices v WHERE (v.storage_period, v.account_id, v.invoice_id) = (k.storage_period, k.account_id, k.invoice_id)
-			ORDER BY v.revision DESC LIMIT 1) = $3) b (invoices, held)`
-
-// notBookedOnAccount is why an amount is not booked on the invoices of an account.
-func notBookedOnAccount(given models.Money, v [][]byte) (not models.NotBooked) {
-	switch {
-	case pgcopy.Int8(v[1]) == 0:
-		switch {
-		case given == 0:
-		case pgcopy.Bool(v[0]):
-			not.Reason = models.NotBookedNoInvoice
-		default:
-			not.Reason = models.NotBookedUnknownAccount
+func (t *bookedTally) notBookedOnAccount(l *bookedLedger, account int64, given models.Money) (not models.NotBooked) {
+	var held models.Money
+	invoices := 0
+	for _, inv := range l.invoices[account] {
+		if inv.period == t.f.Period {
+			invoices, held = invoices+1, held.Add(inv.held)
 		}
-	case v[3] != nil:
-		not.Reason, not.Detail = models.NotBookedRefused, string(v[3])
-	case pgcopy.Money(v[2]) != given:
-		not.Reason, not.Detail = models.NotBookedMeanwhile, pgcopy.Money(v[2]).String()
+	}
+	why, refused := l.first[account]
+	switch {
+	case invoices == 0 && given == 0:
+	case invoices == 0 && l.accounts[account]:
+		not.Reason = models.NotBookedNoInvoice
+	case invoices == 0:
+		not.Reason = models.NotBookedUnknownAccount
+	case refused:
+		not.Reason, not.Detail = models.NotBookedRefused, why
+	case held != given:
+		not.Reason, not.Detail = models.NotBookedMeanwhile, held.String()
 	}
 	return not
 }

@@ -273,7 +273,7 @@ func TestSignatureIsOrderedWithItsApproval(t *testing.T) {
 	}
 
 	dead := order(models.Signing{Override: "billing has not answered yet", Against: []string{"it does not tie:"}})
-	l.exec("UPDATE run_orders SET seen_at = seen_at - interval '61 seconds' WHERE order_id = $1", dead.ID)
+	l.exec("UPDATE run_orders SET seen_at = now() - interval '61 seconds' WHERE order_id = $1", dead.ID)
 	next := l.claim()
 	if err := sign(&dead); !errors.Is(err, models.ErrOrderLost) || closed() != 0 {
 		t.Errorf("a process that was taken for dead signs: %v", err)

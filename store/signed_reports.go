@@ -60,7 +60,7 @@ func (t *tx) waiting(p models.Period) (*models.Waiting, error) {
 		"SELECT service, count(*), sum(amount_minor)::bigint FROM held_lines WHERE period = $1 AND decided = 0 GROUP BY service", p)
 	batch.Each("decisions on services", func(v [][]byte) { w.Services = append(w.Services, readServiceDecision(v)) }, servicesInForce+" ORDER BY service")
 	batch.Each("what is parked", func(v [][]byte) { w.Parked = append(w.Parked, readParked(v)) },
-		"SELECT "+parkedColumns+" FROM parked_accounts a WHERE period = $1 AND "+parkedByLastRun+" ORDER BY account_id, invoice_id", p)
+		"SELECT "+parkedColumns+" FROM parked_accounts WHERE period = $1 AND "+parkedByLastRun+" ORDER BY account_id, invoice_id", p)
 	return w, batch.Send(t.Statement.Context, t.pgx)
 }
 

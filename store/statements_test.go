@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wasilibs/go-pgquery/parser"
 
@@ -149,9 +151,11 @@ func (c *checker) walk(part any, l *level, within bool) {
 				c.walk(body["subselect"], l, true)
 				continue
 			case "CopyStmt": // its rows have their accounts
-				c.table(node{"relname": body["relation"].(node)["relname"]}, l)
-				l.insert = true
-				continue
+				if into, ok := body["relation"].(node); ok {
+					c.table(node{"relname": into["relname"]}, l)
+					l.insert = true
+					continue
+				}
 			case "larg", "rarg":
 				if _, join := part["jointype"]; !join { // the sides of a UNION
 					in := &level{outer: l, tables: map[string]string{}}
@@ -220,8 +224,8 @@ func rowOf(part any) []any {
 	return args
 }
 
-// columnOf is the name of a column reference, "$n" for a parameter, "constant" for
-// a constant; empty for others.
+// columnOf is the name of a column reference, "$n" for a parameter, "constant" for a
+// constant; empty for others.
 func columnOf(part any) string {
 	body, _ := part.(node)
 	if cast, ok := body["TypeCast"].(node); ok {
@@ -230,14 +234,17 @@ func columnOf(part any) string {
 	if ref, ok := body["ColumnRef"].(node); ok {
 		return strings.Join(texts(ref["fields"]), ".")
 	}
-	if _, ok := body["ParamRef"]; ok {
-		return "$"
+	if parameter, ok := body["ParamRef"].(node); ok {
+		return fmt.Sprint("$", parameter["number"])
 	}
 	if _, ok := body["A_Const"]; ok {
-		return "$"
+		return constant
 	}
 	return ""
 }
+
+// constant stands for any constant.
+const constant = "constant"
 
 // texts is the strings of a list.
 func texts(part any) (all []string) {
@@ -271,9 +278,31 @@ func (c *checker) column(l *level, name string) (alias string, ok bool) {
 	return before, column == "account_id" // of a subquery or a function
 }
 
+// asked is the parameter that every distributed table is asked for itself; empty when there
+// is none.
+func (l *level) asked(c *checker) (parameter string) {
+	for alias, table := range l.tables {
+		if c.distributed[table] == "" {
+			continue
+		}
+		i := slices.IndexFunc(l.equal, func(pair [2]string) bool {
+			at, is := c.column(l, pair[0])
+			return is && at == alias && strings.HasPrefix(pair[1], "$")
+		})
+		if i < 0 || parameter != "" && l.equal[i][1] != parameter {
+			return ""
+		}
+		parameter = l.equal[i][1]
+	}
+	return parameter
+}
+
 // meetsOuter tells whether a correlated subquery is about the account of the outer
 // statement.
 func (l *level) meetsOuter(c *checker) bool {
+	if asked := l.asked(c); asked != "" && asked == l.outer.asked(c) {
+		return true
+	}
 	return slices.ContainsFunc(l.equal, func(pair [2]string) bool {
 		a, isA := c.column(l, pair[0])
 		b, isB := c.column(l, pair[1])
@@ -320,9 +349,9 @@ func (c *checker) examine(l *level, found *[]finding) {
 			if isB {
 				other = pair[0]
 			}
-			single = single || other == "$"
-			if other == "$" {
-				group[leader(a+b)] = leader("$")
+			if value := other == constant || strings.HasPrefix(other, "$"); value {
+				single = true
+				group[leader(a+b)] = leader(other)
 			}
 		}
 	}
@@ -403,8 +432,7 @@ func (l *life) hotPaths(t *testing.T) {
 	must(err)
 }
 
-// allowed is the statements of hot paths that do not name an account or that a
-// distributed database refuses, each by a part of it. docs/scaling.md has the latter.
+// allowed is the statements of hot paths that do not name an account, each by a part of it.
 var allowed = []struct {
 	part string
 	what finding
@@ -422,10 +450,6 @@ var allowed = []struct {
 	// Decisions of staff are few, and looked up by both of their accounts.
 	{"FROM revocation UNION ALL SELECT inviter_id", fanOut},
 	{"FROM staff_decisions WHERE inviter_id = ANY($1)", fanOut},
-	// The personal account cannot be served from a distributed database yet.
-	{"LEFT JOIN accounts a ON a.account_id = r.invitee_id", joins},
-	{"FROM results x WHERE x.adjustment_id = s.package_id", joins},
-	{"EXISTS (SELECT 1 FROM run_chunks c WHERE c.run_id = a.run_id", correlated},
 }
 
 // Statements of hot paths name the account or are known to go to every node; none does
@@ -460,6 +484,55 @@ func TestHotPathsCanBeDistributed(t *testing.T) {
 	}
 }
 
+// insights is what staff, reports and the night ask.
+func (l *life) insights(t *testing.T) {
+	t.Helper()
+	answered := models.RegisterFilter{Posted: 202604, Answer: models.ResultApplied}
+	_, byAnswer := l.Register(t.Context(), answered, 10)
+	_, totals := l.RegisterTotals(t.Context(), answered)
+	_, months := l.Months(t.Context())
+	_, rejected := l.Rejected(t.Context(), 10)
+	_, found := l.FindAccounts(t.Context(), "885", 885, models.UUID{})
+	_, parked := l.ParkedNow(t.Context(), 10)
+	_, _, history := l.AccountHistory(t.Context(), 885)
+	_, ledger := l.Ledger(t.Context(), 202604)
+	_, stats := l.Stats(t.Context())
+	_, periods := l.Periods(t.Context())
+	_, _, _, uncompared := l.UncomparedRehearsal(t.Context())
+	_, terminated := l.TerminatedAccounts(t.Context(), l.now, 10)
+	if err := errors.Join(byAnswer, totals, months, rejected, found, parked, history, ledger, stats, periods, uncompared, terminated); err != nil {
+		t.Fatal(err)
+	}
+	l.tie(202604)
+	keep := map[string]time.Duration{}
+	for _, table := range store.RetentionTables() {
+		keep[table] = time.Hour
+	}
+	l.DeleteExpired(t.Context(), keep, func(table string, _ int64, err error) {
+		if err != nil {
+			t.Errorf("%s: %v", table, err)
+		}
+	})
+}
+
+// Statements of pages, reports and the night may go to every node. None does what a
+// distributed database refuses.
+func TestInsightsCanBeDistributed(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.settle(models.RunRequest{Period: 202604})
+	r := record(t, l)
+	l.insights(t)
+	c := newChecker()
+	for query := range r.statements {
+		found := slices.DeleteFunc(c.findings(t, query), func(f finding) bool { return f == fanOut })
+		if len(found) > 0 {
+			t.Errorf("%v:\n%s", found, query)
+		}
+	}
+}
+
 func newChecker() *checker {
 	return &checker{distributed: store.Distributed(), schema: store.LaidOut()}
 }
@@ -481,6 +554,7 @@ func TestCheckerOfStatements(t *testing.T) {
 		"SELECT * FROM accounts a WHERE a.account_id = $1 AND EXISTS (SELECT FROM codes c WHERE c.code = a.code)":                                      {correlated},
 		"SELECT * FROM accounts a WHERE a.account_id = $1 AND EXISTS (SELECT FROM stale s WHERE s.account_id = a.account_id)":                          nil,
 		"SELECT * FROM accounts a WHERE a.account_id = $1 AND EXISTS (SELECT FROM stale s WHERE s.period = $2 AND s.account_id = 5 AND s.id = a.code)": {joins},
+		"SELECT * FROM accounts a WHERE a.account_id = $1 AND EXISTS (SELECT 1 FROM stale s WHERE s.account_id = $1 AND s.id = a.code)":                nil,
 		"SELECT chunk_no FROM run_chunks FOR UPDATE SKIP LOCKED":                                                                                       nil,
 	} {
 		if got := newChecker().findings(t, query); !slices.Equal(got, want) {

@@ -23,7 +23,7 @@ func (s *Store) Stats(ctx context.Context) (f models.Stats, err error) {
 			{&f.Promised, `SELECT count(*) FROM activations v JOIN accounts a USING (account_id)
 				WHERE v.status = 'accepted' AND v.revoked_from IS NULL AND a.promo_ended_at IS NULL AND a.terminated_at IS NULL`},
 			{&f.Stale, "SELECT count(*) FROM stale s JOIN periods p USING (period) WHERE p.settled_at IS NOT NULL"},
-			{&f.Parked, "SELECT count(*) FROM parked_accounts a WHERE " + parkedByLastRun},
+			{&f.Parked, "SELECT count(*) FROM parked_accounts WHERE " + parkedByLastRun},
 			{&f.Rejected, "SELECT count(*) FROM (" + rejectedDocuments + ") r"},
 			{&f.DeadLetters, "SELECT count(*) FROM dead_letters WHERE state = 'waiting'"},
 			{&f.Accounts, "SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'accounts'::regclass"},

@@ -112,12 +112,19 @@ func onError(usual pgconn.PgErrorHandler, rejected, limited func(sqlState string
 
 const readOnlyTransaction = "25006"
 
+// oneConnectionANode has Citus use one connection to each node in a transaction. With
+// several, what one has written is not seen by the others, each has a snapshot of its own,
+// and each takes part in the commit. A PostgreSQL without Citus keeps the settings and does
+// nothing with them.
+const oneConnectionANode = "SET citus.multi_shard_modify_mode = 'sequential'; SET citus.max_adaptive_executor_pool_size = 1"
+
 // settings are made once a connection is open: a pooler refuses them as start
 // parameters. A timeout of zero is none. It is also how long a transaction may wait for
 // its program: one that is paused, or whose machine is cut off, would hold its locks
 // without end.
 func settings(schema schemaName, timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
-	set := fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %[1]d; SET default_transaction_isolation = 'read committed'", timeout.Milliseconds())
+	set := fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %[1]d; SET default_transaction_isolation = 'read committed'; %[2]s",
+		timeout.Milliseconds(), oneConnectionANode)
 	if schema != public { // a search_path that leads elsewhere than to public is a mistake, and refused
 		set += "; SET search_path = " + string(schema)
 	}

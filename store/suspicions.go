@@ -138,7 +138,7 @@ func (s *Store) Suspicions(ctx context.Context, seen bool, limit int) (found mod
 			return err
 		}
 		found.Search.At = found.Search.At.UTC()
-		const wanted = "(EXISTS (SELECT FROM suspicions_seen n WHERE n.fingerprint = s.fingerprint)) = $1"
+		const wanted = "(EXISTS (SELECT 1 FROM suspicions_seen n WHERE n.fingerprint = s.fingerprint)) = $1"
 		if _, err := tx.scan("counting suspicions", []any{&found.Count}, "SELECT count(*) FROM suspicions s WHERE "+wanted, seen); err != nil {
 			return err
 		}

@@ -206,7 +206,13 @@ func isRetryable(err error) bool {
 	case "40001", "40P01", uniqueViolation: // serialization, deadlock
 		return true
 	}
-	return outdatedPlan(pg)
+	return outdatedPlan(pg) || refusedCopy(pg)
+}
+
+// refusedCopy tells that a node has refused rows of a COPY. Citus does not say why: it may
+// be a key that another transaction has written. What lies in the data is refused each time.
+func refusedCopy(pg *pgconn.PgError) bool {
+	return pg.Code == "XX000" && pg.Routine == "ReportCopyError"
 }
 
 // outdatedPlan tells a prepared statement that a newer release's schema has

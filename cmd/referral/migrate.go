@@ -36,7 +36,7 @@ func newMigrate(p process) *cobra.Command {
 				fmt.Fprintln(p.err, e)
 			}
 			if distributed {
-				moved, err := a.store.Distribute(cmd.Context())
+				moved, err := a.store.Distribute(cmd.Context(), roles)
 				if err != nil {
 					return err
 				}

@@ -107,7 +107,7 @@ func (c *portalWorld) killedWhileSigning(month models.Period, approve func()) {
 	})
 	c.server.kill()
 	c.exec(conn, "ROLLBACK")
-	c.execute("UPDATE run_orders SET seen_at = seen_at - interval '1 minute'")
+	c.execute("UPDATE run_orders SET seen_at = now() - interval '61 seconds'")
 	c.serveStaff()
 }
 

@@ -28,6 +28,9 @@ type outcome struct {
 
 // command prepares the program with the world's configuration and overrides.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+	if w.distributed && args[0] == "migrate" {
+		args = append(args, "--distributed")
+	}
 	cmd := exec.CommandContext(ctx, w.binary, append(args, "--config", w.config)...)
 	cmd.Env, cmd.Dir = w.variables, w.directory
 	return cmd

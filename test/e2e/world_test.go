@@ -18,6 +18,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"referral/internal/sleep"
+	"referral/test/citus"
 )
 
 // patience is how long anything may take before a test gives up on it. It is
@@ -29,20 +30,21 @@ const partitions = 3
 
 // world is a database, topics and a consumer group for one test alone.
 type world struct {
-	t         *testing.T
-	servers   servers
-	name      string // begins the names of all that is the world's
-	db        *pgxpool.Pool
-	client    *kafka.Client
-	writer    *kafka.Writer
-	deliver   func([]message)   // sends in place of the writer; nil for none
-	topics    map[string]string // by config key
-	binary    string            // the built program
-	config    string            // the configuration file
-	directory string            // that commands run in; empty for that of the test
-	variables []string
-	taps      map[string]*topicReader
-	codes     map[int64]string
+	t           *testing.T
+	servers     servers
+	name        string // begins the names of all that is the world's
+	db          *pgxpool.Pool
+	client      *kafka.Client
+	writer      *kafka.Writer
+	deliver     func([]message)   // sends in place of the writer; nil for none
+	topics      map[string]string // by config key
+	binary      string            // the built program
+	config      string            // the configuration file
+	distributed bool              // over the nodes of a Citus cluster
+	directory   string            // that commands run in; empty for that of the test
+	variables   []string
+	taps        map[string]*topicReader
+	codes       map[int64]string
 }
 
 // newWorld makes a world, with schema and topics made by the program itself.
@@ -118,7 +120,17 @@ func random(t *testing.T) string {
 func (w *world) createDatabase() string {
 	w.t.Helper()
 	w.asAdmin("CREATE DATABASE " + w.name)
-	w.t.Cleanup(func() { w.asAdmin("DROP DATABASE " + w.name + " WITH (FORCE)") })
+	w.t.Cleanup(func() {
+		w.asAdmin("DROP DATABASE " + w.name + " WITH (FORCE)")
+		if err := citus.Drop(context.Background(), w.servers.dsn, w.name); err != nil {
+			w.t.Error(err)
+		}
+	})
+	workers, err := citus.Join(w.t.Context(), w.servers.dsn, w.name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.distributed = workers > 0
 	at, err := url.Parse(w.servers.dsn)
 	if err != nil {
 		w.t.Fatalf("REFERRAL_TEST_DSN is no URL: %v", err)

@@ -16,6 +16,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"referral/store"
+	"referral/test/citus"
 )
 
 // DSN makes an empty database and returns a superuser's connection to it. It is
@@ -34,7 +35,15 @@ func DSNOf(t testing.TB, options string) string {
 	}
 	name := fmt.Sprintf("t_%s_%08x", letters(t.Name()), rand.Uint32())
 	exec(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 "+options)
-	t.Cleanup(func() { exec(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	t.Cleanup(func() {
+		exec(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		if err := citus.Drop(context.Background(), server, name); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := citus.Join(t.Context(), server, name); err != nil {
+		t.Fatal(err)
+	}
 	return inDatabase(t, server, name)
 }
 
@@ -47,10 +56,23 @@ func Open(t testing.TB, now func() time.Time) (*store.Store, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	Migrate(t, s)
+	return s, dsn
+}
+
+// Migrate gives a database the newest schema, and on a Citus cluster lays its tables out.
+func Migrate(t testing.TB, s *store.Store) {
+	t.Helper()
 	if _, err := s.Migrate(context.Background(), store.Roles{}); err != nil {
 		t.Fatal(err)
 	}
-	return s, dsn
+	workers, err := citus.Workers(context.Background(), os.Getenv("REFERRAL_TEST_DSN"))
+	if err == nil && workers > 0 {
+		_, err = s.Distribute(context.Background(), store.Roles{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // SQL opens a plain connection, for tests that read what the store has written.
