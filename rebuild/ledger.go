@@ -15,7 +15,8 @@ type Auditor interface {
 }
 
 // Ledger reconciles the ledger of a period with the rebuilt facts, and adds the breaks
-// that the reconciliation with the live facts does not find.
+// that the reconciliation with the live facts does not find, and documents that were
+// altered or are missing, which both find.
 func (r *Result) Ledger(ctx context.Context, live, rebuilt Auditor, programme *billing.Programme, period models.Period, grace billing.AnswerGrace) error {
 	known := map[string]bool{}
 	var beyond int64
@@ -28,7 +29,8 @@ func (r *Result) Ledger(ctx context.Context, live, rebuilt Auditor, programme *b
 			b := &found.Breaks[i]
 			d := Difference{Kind: Ledger, AccountID: b.AccountID, Subject: subjectOf(period, b), Rebuilt: fmt.Sprintf("%s: %s", b.Kind, b.Detail)}
 			key := fmt.Sprint(d)
-			if schema == rebuilt && !known[key] {
+			damaged := b.Kind == billing.BreakAltered || b.Kind == billing.BreakMissing
+			if schema == rebuilt && (damaged || !known[key]) {
 				r.addBreak(d)
 			}
 			known[key] = true

@@ -90,7 +90,15 @@ func TestTheStateIsRebuiltFromTheMessages(t *testing.T) {
 	}
 	invoice := query[struct{ ID string }](w, "UPDATE invoices SET lines = replace(lines, E'\\t', E'\\t1') WHERE invoice_id = (SELECT max(invoice_id) FROM invoices) RETURNING invoice_id")[0].ID
 	lost := query[struct{ ID string }](w, "DELETE FROM invoices WHERE invoice_id = (SELECT min(invoice_id) FROM invoices) RETURNING invoice_id")[0].ID
+	document := query[struct{ ID string }](w, "SELECT min(adjustment_id::text) AS id FROM adjustments")[0].ID
+	w.execute(`DO $$ BEGIN PERFORM set_config('session_replication_role', 'replica', true);
+		UPDATE adjustments SET amount_minor = amount_minor - 1 WHERE adjustment_id = '` + document + `'; END $$`)
 	found := w.rebuilt(1, "--archive", archive)
+	if !slices.ContainsFunc(found.Differences, func(d rebuild.Difference) bool {
+		return d.Kind == rebuild.Ledger && strings.HasSuffix(d.Subject, document)
+	}) {
+		t.Errorf("the altered document %s is not named in %v", document, found.Differences)
+	}
 	for subject, account := range accounts {
 		if !slices.ContainsFunc(found.Differences, func(d rebuild.Difference) bool {
 			return d.AccountID == int64(account) && strings.HasPrefix(d.Subject, subject) && d.Live != d.Rebuilt

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -24,11 +25,19 @@ import (
 func TestDatabaseIsRestored(t *testing.T) {
 	t.Parallel()
 	t.Run("from a dump", func(t *testing.T) {
-		w := newWorld(t)
+		database, err := postgres.Start(t.Context(), postgres.Options{Settings: map[string]string{"fsync": "off"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closing(t, database.Stop)
+		w := newWorldOn(t, servers{database.DSN("postgres"), environment.broker})
+		w.must("migrate")
 		m := w.manual("A dump")
 		m.isRestored(func() {}, func() { m.follow() }, func() {
 			w.db.Reset()
-			w.asAdmin("DROP DATABASE "+w.name+" WITH (FORCE)", "CREATE DATABASE "+w.name+" TEMPLATE template0")
+			w.asAdmin("DROP DATABASE "+w.name+" WITH (FORCE)", "DROP ROLE "+serviceRole)
+			m.follow()
+			w.asAdmin("CREATE DATABASE " + w.name + " TEMPLATE template0")
 		})
 	})
 	t.Run("from a base backup and archived WAL", func(t *testing.T) {
@@ -202,9 +211,9 @@ func (m *manual) run(script string) {
 	if strings.TrimSpace(script) == "" {
 		return
 	}
-	cmd := exec.CommandContext(m.w.t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd := exec.CommandContext(context.WithoutCancel(m.w.t.Context()), "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir, cmd.SysProcAttr = m.folder, subprocess.Unprivileged()
-	cmd.Env = slices.Concat(m.shell, []string{"LC_ALL=C.UTF-8", "REFERRAL_DATABASE_DSN=" + m.w.setting("REFERRAL_DATABASE_DSN")})
+	cmd.Env = slices.Concat(m.shell, []string{"LC_ALL=C.UTF-8", "ADMIN=" + m.w.servers.dsn, "OWNER=" + m.w.setting("REFERRAL_DATABASE_DSN"), "REPLICATION=" + m.w.servers.dsn})
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.w.t.Fatalf("%v of the manual's\n%s\n%s", err, script, out)
 	}

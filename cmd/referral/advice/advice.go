@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,10 +29,18 @@ func OfDatabase(err error) error {
 		return with(err, "the user or the password of database.dsn is not what the server knows")
 	case errors.As(err, &pg) && pg.Code == "28000" && strings.Contains(pg.Message, "no encryption"):
 		return with(err, "the server wants TLS: write sslmode=verify-full into database.dsn")
-	case strings.Contains(err.Error(), "server refused TLS connection"):
+	case errors.Is(err, pgconn.ErrReadOnlyConnection):
+		return with(err, "no server of database.dsn takes writes: start the primary, or promote a standby")
+	case strings.Contains(err.Error(), "server refused TLS connection") && !plainAllowed(connect.Config):
 		return with(err, "the server has no TLS: switch it on there (ssl = on)")
 	}
 	return ofTLS(err, "sslrootcert of database.dsn", "host of database.dsn")
+}
+
+// plainAllowed says whether a connection without TLS is tried too (sslmode=prefer): then
+// a server without TLS is not what failed.
+func plainAllowed(c *pgconn.Config) bool {
+	return slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
 }
 
 // OfKafka is [OfDatabase] for brokers.
