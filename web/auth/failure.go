@@ -97,7 +97,7 @@ var (
 	}
 	pageSessionEnded = middleware.ErrorPage{
 		Status: http.StatusUnauthorized, Title: "Сеанс завершён",
-		Text: "Вы были не в сети слишком долго, поэтому действие не выполнено. Войдите и повторите его.",
+		Text: "Время сеанса истекло, поэтому действие не выполнено. Войдите и повторите его.",
 		Link: SignInPath, LinkText: "Войти",
 	}
 )

@@ -43,7 +43,7 @@ func defaultFinance() Finance {
 			Support: []string{"referral-support"}, Finance: []string{"referral-finance"},
 			Controller: []string{"referral-controller"}, Auditor: []string{"referral-auditor"},
 		}},
-		Session: Session{Idle: 30 * time.Minute, Lifetime: 12 * time.Hour},
+		Session: Session{Idle: 30 * time.Minute, Lifetime: time.Hour},
 	}
 }
 
