@@ -63,7 +63,7 @@ func TestStaffPagesShowAMonth(t *testing.T) {
 	number := fmt.Sprintf("INV-%s-%d", month, inviter)
 	posted := ru.Off(models.Money(-deal/5), "RUB") // the first friend is worth 20 % of every day
 
-	for name, screen := range map[string]browser.Options{"desk": {}, "dark": {Dark: true}, "no script": {NoScript: true}} {
+	for name, screen := range map[string]browser.Options{"desk": {}, "dark": {Dark: true}, "phone": {Phone: true, NoScript: true}} {
 		t.Run(name, func(t *testing.T) {
 			p := c.visit(t, person("referral-finance"), "/finance", screen)
 			sees(t, p, ru.MonthTitle(month), "Рассчитан", posted)
