@@ -314,14 +314,14 @@ func (a *app) awaitReady(ctx context.Context) error {
 	}
 }
 
-// unreachable tells whether the database is unavailable, starting or stopping, or its
-// connection ended before the answer.
+// unreachable tells whether the database is unavailable, starting or stopping, has come
+// upon a limit, or its connection ended before the answer.
 func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var pg *pgconn.PgError
 	var network net.Error
 	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || slices.Contains(store.LimitStates(), pg.Code)
 	}
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)
 	return ended || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
