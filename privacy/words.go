@@ -34,7 +34,7 @@ var columnTitles = map[string]string{
 	"channel": "Способ", "recipient": "Получатель", "day": "День", "created_at": "Создано", "changed_at": "Изменено", "taken": "Приглашений", "entered_at": "Участвует с",
 	"seen_at": "Последнее действие", "expires_at": "Истекает", "ends_at": "Заканчивается не позднее", "taken_at": "Время запроса", "answer": "Ответ",
 	"value": "Сообщение", "corrected": "Исправленное сообщение", "sent_at": "Отправлено", "set_aside_at": "Отложено", "detail": "Подробности", "what": "Действие",
-	"latest_reason": "Последняя причина", "latest_detail": "Последние подробности", "decided_at": "Решено",
+	"latest_reason": "Последняя причина", "latest_detail": "Последние подробности", "decided_at": "Решено", "decided": "По решению сотрудников (1 — да)",
 	"service": "Услуга", "line_id": "Строка счета", "documents": "Документов", "packages": "Пакетов SMS", "reaches_full": "Скидка 100%", "error": "Ошибка",
 	"parked": "Рассчитать не удалось", "parked_at": "Рассчитать не удалось", "rejected_at": "Отклонено", "written_off_at": "Списано", "noted_at": "Отмечено",
 	"signs": "Признаки", "found_at": "Найдено", "file": "Файл", "line": "Строка", "source": "Источник", "type": "Событие",

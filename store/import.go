@@ -422,10 +422,10 @@ func (s *Store) ImportTotals(ctx context.Context) (t models.ImportTotals, err er
 	err = s.snapshot(ctx, "counting what was imported", func(tx *tx) error {
 		t = models.ImportTotals{Packages: map[int]int64{}}
 		var batch pgcopy.Batch
-		batch.Each("imported rows", func(v [][]byte) {
-			t.Accounts, t.Referrals, t.Discounts, t.PercentDays = pgcopy.Int8(v[0]), pgcopy.Int8(v[1]), pgcopy.Int8(v[2]), pgcopy.Int8(v[3])
-		}, `SELECT (SELECT count(*) FROM imported_accounts), (SELECT count(*) FROM imported_referrals), count(*),
-			coalesce(sum(percent * (to_day - from_day)), 0)::bigint FROM imported_discounts`)
+		batch.Each("imported accounts", func(v [][]byte) { t.Accounts = pgcopy.Int8(v[0]) }, "SELECT count(*) FROM imported_accounts")
+		batch.Each("imported referrals", func(v [][]byte) { t.Referrals = pgcopy.Int8(v[0]) }, "SELECT count(*) FROM imported_referrals")
+		batch.Each("agreed discounts", func(v [][]byte) { t.Discounts, t.PercentDays = pgcopy.Int8(v[0]), pgcopy.Int8(v[1]) },
+			"SELECT count(*), coalesce(sum(percent * (to_day - from_day)), 0)::bigint FROM imported_discounts")
 		batch.Each("imported packages", func(v [][]byte) { t.Packages[pgcopy.Int4(v[0])] = pgcopy.Int8(v[1]) }, "SELECT sms, count(*) FROM imported_packages GROUP BY sms")
 		return batch.Send(ctx, tx.pgx)
 	})
