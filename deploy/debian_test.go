@@ -96,6 +96,7 @@ func TestTheDebianPackage(t *testing.T) {
 	for _, want := range []string{
 		"-rwxr-xr-x root/root .* ./usr/bin/referral", "drwx------ root/root .* ./etc/referral/secrets/", "-rw-r--r-- root/root .* ./etc/referral/config.yaml",
 		"./lib/systemd/system/referral.service", "./lib/systemd/system/referral-migrate.service", "./usr/share/doc/referral/copyright",
+		"./usr/share/doc/referral/runbook.md", "./usr/share/referral/observability/rules/alerts.yaml", "-rw-r--r-- root/root .* ./usr/share/referral/observability/dashboards/on-call.json",
 	} {
 		if !regexp.MustCompile(want + `\n`).MatchString(listed) {
 			t.Errorf("%s is not in the package:\n%s", want, listed)
@@ -191,12 +192,23 @@ func checkShippedConfiguration(t *testing.T, machine string) {
 		check(config, environ)
 	}
 
+	// A command that root runs has the secrets from the files that the configuration names.
+	byRoot := func(text string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "/etc/referral/secrets", credentials)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check(file, nil)
+	}
+	byRoot(string(read(t, config)))
+
 	// Everything that is a comment, and the settings that the other secrets belong to.
 	whole := regexp.MustCompile(`(?m)^# ((?:  )?\w+:.*)$`).ReplaceAllString(string(read(t, config)), "$1")
-	whole = strings.Replace(whole, "\nkafka:\n", "\nkafka:\n  sasl: {mechanism: scram-sha-512, username: referral}\n", 1) + `
+	whole = strings.Replace(whole, "\nkafka:\n", "\nkafka:\n  sasl: {mechanism: scram-sha-512, username: referral, password_file: /etc/referral/secrets/kafka-password}\n", 1) + `
 invitations:
-  email: {via: smtp, smtp: {host: mail.example, username: referral, from: referral@example.ru}}
-  sms: {via: smpp, smpp: {address: "smsc.example:2775", system_id: referral}}
+  email: {via: smtp, smtp: {host: mail.example, username: referral, password_file: /etc/referral/secrets/smtp-password, from: referral@example.ru}}
+  sms: {via: smpp, smpp: {address: "smsc.example:2775", system_id: referral, password_file: /etc/referral/secrets/smpp-password}}
 `
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(whole), 0o600); err != nil {
@@ -207,6 +219,7 @@ invitations:
 		t.Errorf("the units and secrets.conf give the program %v, want six secrets", environ)
 	}
 	check(file, environ)
+	byRoot(whole)
 	check(filepath.Join(machine, "usr/share/doc/referral/config.yaml"), environment("lib/systemd/system/referral.service"))
 }
 

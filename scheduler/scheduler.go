@@ -121,9 +121,9 @@ func (s *Scheduler) nightly(ctx context.Context, slot string) {
 		s.awaitFacts(ctx)
 		return errors.Join(s.runMissed(ctx, slot), s.runStale(ctx, slot), s.warnOfPendingPackages(ctx))
 	})
-	s.attempt(reconciling, "nightly reconciliation", func() error { return s.reconcile(ctx, slot) })
-	s.attempt(verifying, "nightly check of the journal", func() error { return s.checkJournal(ctx, slot) })
-	s.attempt(forecasting, "nightly forecast and search for suspicions", func() error { return s.lookAhead(ctx, slot) })
+	s.once(reconciling, "nightly reconciliation", func() error { return s.reconcile(ctx, slot) })
+	s.once(verifying, "nightly check of the journal", func() error { return s.checkJournal(ctx, slot) })
+	s.once(forecasting, "nightly forecast and search for suspicions", func() error { return s.lookAhead(ctx, slot) })
 }
 
 // startUp catches up the months missed, once what waits on the topics is read.
@@ -235,11 +235,27 @@ func (s *Scheduler) runPeriods(ctx context.Context, slot string, periods []model
 // once, however often it is tried.
 func (s *Scheduler) retry(ctx context.Context, subject, what string, work func() error) {
 	const longest = time.Minute
-	for wait := time.Second; !s.attempt(subject, what, work) && wait <= longest && sleep.For(ctx, wait); wait *= 2 {
+	for wait := time.Second; !s.attempt(subject, what, work); wait *= 2 {
+		if wait > longest {
+			s.Settler.Metrics.failures.Inc()
+			return
+		}
+		if !sleep.For(ctx, wait) {
+			return
+		}
 	}
 }
 
-// attempt is the one place where the scheduler's errors, and its panics, are handled.
+// once does a job that is not tried again before its next time.
+func (s *Scheduler) once(subject, what string, work func() error) {
+	if !s.attempt(subject, what, work) {
+		s.Settler.Metrics.failures.Inc()
+	}
+}
+
+// attempt is the one place where the scheduler's errors, and its panics, are handled. It
+// counts none: what is tried again within seconds is not a job that failed, and the state
+// of health shows what goes on failing.
 func (s *Scheduler) attempt(subject, what string, work func() error) (done bool) {
 	err := s.Settler.guard.Do(work)
 	if errors.Is(err, context.Canceled) {
@@ -247,7 +263,6 @@ func (s *Scheduler) attempt(subject, what string, work func() error) (done bool)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", what, models.NameRejection(err))
-		s.Settler.Metrics.failures.Inc()
 		s.Settler.Log.Error("the scheduler will try again", "error", err)
 	}
 	s.health.Report(subject, err)

@@ -156,7 +156,8 @@ func TestFactsAreAwaited(t *testing.T) {
 	})
 }
 
-// A panic anywhere in the work is logged and counted, and the clock goes on.
+// A panic anywhere in the work is logged, and the clock goes on. What succeeds when it is
+// tried again is not a job that failed.
 func TestPanicsDoNotEndTheClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -171,7 +172,7 @@ func TestPanicsDoNotEndTheClock(t *testing.T) {
 		until(t, "2026-06-02 12:00")
 		stop()
 		is(t, "the runs", r.wrote(), "2026-04-20 12:00 regular 2026-03", "2026-05-01 03:00 regular 2026-04", "2026-06-01 03:00 regular 2026-05")
-		if !strings.Contains(r.log.String(), "money overflow") || r.failures(t) == 0 || r.Ready() != nil {
+		if !strings.Contains(r.log.String(), "money overflow") || r.failures(t) != 0 || r.Ready() != nil {
 			t.Errorf("%v failures, %v:\n%s", r.failures(t), r.Ready(), r.log)
 		}
 		for p, info := range r.periods {
@@ -346,6 +347,22 @@ func TestNoAlarmAboutWhatIsOnItsWay(t *testing.T) {
 			if n := strings.Count(r.log.String(), words); n != times {
 				t.Errorf("%q is logged %d times, want %d:\n%s", words, n, times, r.log)
 			}
+		}
+	})
+}
+
+// A job that fails each time it is tried again has failed once.
+func TestAFailedJobIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until(t, "2026-04-20 12:00")
+		r := newRig(t, newBooks(202604))
+		r.panics[202604] = 1000
+		stop := r.run(t)
+		until(t, "2026-05-01 03:10")
+		stop()
+		if r.failures(t) != 1 || r.Ready() == nil {
+			t.Errorf("%v failures, %v", r.failures(t), r.Ready())
 		}
 	})
 }

@@ -20,7 +20,8 @@ const lockTerms advisoryLock = 0x7265660003
 
 // ErrOtherTerms says that another process has adopted other terms since this one
 // did: what it would derive and post by its own is not what is owed.
-var ErrOtherTerms = errors.New("other terms are in force than this process was started with; start it again with the configuration that the others have")
+var ErrOtherTerms = errors.New("other terms are in force than this process was started with: decide which are right; " +
+	"if those in force, start it again with their configuration; if its own, `referral terms apply` with its configuration")
 
 // adopting marks the digest of terms that are being adopted: no process uses them yet.
 const adopting = "adopting "

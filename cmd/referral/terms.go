@@ -143,7 +143,8 @@ func (a *app) termsReady(ctx context.Context) error {
 	own := a.programme.Digest()
 	inForce, err := a.store.TermsInForce(ctx)
 	if err == nil && inForce != own {
-		err = fmt.Errorf("the terms in force (digest %s) are not those of this process (digest %s): restart it with the configuration in force", cmp.Or(inForce, "none"), own)
+		err = fmt.Errorf("the terms in force (digest %s) are not those of this process (digest %s): decide which are right; "+
+			"if those in force, start it again with their configuration; if its own, `referral terms apply` with its configuration", cmp.Or(inForce, "none"), own)
 	}
 	return err
 }

@@ -127,5 +127,6 @@ func (c *Config) RequireDatabase() error {
 		return nil
 	}
 	return newError("configuration", errors.New(
-		"database.dsn is not set: give it or database.dsn_file in config.yaml or the environment (REFERRAL_DATABASE_DSN, REFERRAL_DATABASE_DSN_FILE); "+dsnExample))
+		"database.dsn is not set: name the configuration of the service with --config (else config.yaml of this directory is read), and give database.dsn or database.dsn_file there "+
+			"or in the environment (REFERRAL_DATABASE_DSN, REFERRAL_DATABASE_DSN_FILE); "+dsnExample))
 }
