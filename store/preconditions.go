@@ -182,6 +182,18 @@ func (s *Store) CheckSettings(ctx context.Context) error {
 	return err
 }
 
+// CheckCommits says that commits of the program's role wait for a synchronous standby that
+// does not answer: nothing else shows why nothing is written.
+func (s *Store) CheckCommits(ctx context.Context) error {
+	var waiting int
+	_, err := s.scan(ctx, "looking for commits that wait", []any{&waiting}, `SELECT count(*) FROM pg_stat_activity
+		WHERE usename = current_user AND wait_event = 'SyncRep' AND state_change < clock_timestamp() - interval '5 seconds'`)
+	if err == nil && waiting > 0 {
+		err = fmt.Errorf("commits wait for a synchronous standby (%d): connect it, or take it out of synchronous_standby_names", waiting)
+	}
+	return err
+}
+
 func (s *Store) checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) error {
 	list := slices.DeleteFunc(preconditions(s.schema), func(p precondition) bool { return p.when&to == 0 })
 	queries := make([]string, len(list))

@@ -344,8 +344,8 @@ func (a *app) checks(s *service, only []string) map[string]func(context.Context)
 	return checks
 }
 
-// databaseReady is nil when the database answers and has the settings that the program
-// needs, which may change when another server takes its place.
+// databaseReady is nil when the database answers, commits, and has the settings that the
+// program needs, which may change when another server takes its place.
 func (a *app) databaseReady(ctx context.Context) error {
 	if err := a.store.Ping(ctx); err != nil {
 		return advice.OfDatabase(err)
@@ -353,7 +353,10 @@ func (a *app) databaseReady(ctx context.Context) error {
 	if err := a.notReady.Load(); err != nil && errors.Is(*err, store.ErrUnfit) {
 		return *err
 	}
-	return a.store.CheckSettings(ctx)
+	if err := a.store.CheckSettings(ctx); err != nil {
+		return err
+	}
+	return a.store.CheckCommits(ctx)
 }
 
 // advisoryChecks do not take the process out of service: while a mail server is

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,7 +131,10 @@ func (r *Rows) Send(ctx context.Context, conn *pgx.Conn, table string) error {
 		return nil
 	}
 	r.buf = append(r.buf, trailer...)
-	tag, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(r.buf), "COPY "+table+" FROM STDIN BINARY")
+	rows := source{}
+	rows.bytes.Reset(r.buf)
+	defer rows.drop()
+	tag, err := conn.PgConn().CopyFrom(ctx, &rows, "COPY "+table+" FROM STDIN BINARY")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", table, err)
 	}
@@ -138,6 +142,25 @@ func (r *Rows) Send(ctx context.Context, conn *pgx.Conn, table string) error {
 		return fmt.Errorf("writing %s: %d of %d rows arrived", table, n, r.count)
 	}
 	return nil
+}
+
+// source is what is sent. When a connection ends, pgx returns while a goroutine of its own
+// may still read: what is dropped is read no more, so that its memory can be used again.
+type source struct {
+	mu    sync.Mutex
+	bytes bytes.Reader
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes.Read(p)
+}
+
+func (s *source) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes.Reset(nil)
 }
 
 // EncodedSize is at least the number of bytes that AppendTo appends.

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -8,12 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/internal/demo/postgres"
 	"referral/internal/subprocess"
+	"referral/store"
 )
 
 // The commands of docs/operations.md make a synchronous standby, promote it, and make the
-// old primary its standby. Commits go on each time.
+// old primary its standby. Commits go on each time. Those that wait for a standby are named.
 func TestStandbyByTheManual(t *testing.T) {
 	t.Parallel()
 	primary, err := postgres.Start(t.Context(), postgres.Options{Settings: map[string]string{"fsync": "off"}})
@@ -72,6 +77,35 @@ func TestStandbyByTheManual(t *testing.T) {
 	start(primary.Address(), "db1")
 	follow(await, second, first, "db1")
 	write(second, "INSERT INTO kept VALUES (2)")
+
+	db, err := store.Open(store.Options{DSN: second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, db.Close)
+	if err := db.CheckCommits(t.Context()); err != nil {
+		t.Error(err)
+	}
+	write(second, "ALTER SYSTEM SET synchronous_standby_names = absent")
+	write(second, "SELECT pg_reload_conf()")
+	waiting := make(chan error, 1)
+	go func() {
+		conn, err := pgx.Connect(t.Context(), second)
+		if err == nil {
+			_, err = conn.Exec(t.Context(), "INSERT INTO kept VALUES (3)")
+			err = errors.Join(err, conn.Close(t.Context()))
+		}
+		waiting <- err
+	}()
+	w.until("commits that wait are named", func() (bool, string) {
+		err := db.CheckCommits(t.Context())
+		return err != nil && strings.Contains(err.Error(), "commits wait for a synchronous standby (1)"), fmt.Sprint(err)
+	})
+	write(second, "ALTER SYSTEM RESET synchronous_standby_names")
+	write(second, "SELECT pg_reload_conf()")
+	if err := errors.Join(<-waiting, db.CheckCommits(t.Context())); err != nil {
+		t.Error(err)
+	}
 }
 
 // at is a connection string with another address.
