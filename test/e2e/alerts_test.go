@@ -486,7 +486,7 @@ func (a *alarms) rewriteJournal(reason string) {
 func (a *alarms) databaseFails() {
 	a.t.Helper()
 	alerts := []string{
-		"ReferralDatabaseUnavailable", "ReferralNoPublisher", "ReferralConsumerLag", "ReferralFiguresOld", "ReferralErrorBudgetBurn", "ReferralRequestsFail", "ReferralDatabaseLimit",
+		"ReferralDatabaseUnavailable", "ReferralConsumerLag", "ReferralFiguresOld", "ReferralErrorBudgetBurn", "ReferralRequestsFail", "ReferralDatabaseLimit",
 	}
 	a.asAdmin("ALTER DATABASE "+a.name+" CONNECTION LIMIT 0",
 		fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = '%s'", a.name, serviceRole))
@@ -500,6 +500,7 @@ func (a *alarms) databaseFails() {
 		return slices.Contains(fired, "ReferralRequestsFail"), fmt.Sprint(fired, " ", err)
 	})
 	a.watch.fires(alerts...)
+	a.watch.silent("ReferralNotReady", "ReferralNoPublisher")
 	a.database.SetUnavailable(false)
 	a.watch.clears(alerts...)
 }
@@ -537,7 +538,8 @@ func (a *alarms) brokerFails() {
 	a.send(client(906, "Луг", noon(today()-1)))
 	a.watch.fires("ReferralIncompleteChunks", "ReferralPublisherHeld")
 	a.broker.SetUnavailable(true)
-	a.watch.fires("ReferralBrokerUnavailable", "ReferralNotReady", "ReferralPublisherBacklogOld")
+	a.watch.fires("ReferralBrokerUnavailable", "ReferralPublisherBacklogOld")
+	a.watch.silent("ReferralNotReady")
 	a.broker.SetUnavailable(false)
 	a.findDocuments()
 	a.watch.clears("ReferralBrokerUnavailable", "ReferralIncompleteChunks")
@@ -601,6 +603,29 @@ func (a *alarms) messagesAreLost() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	release := a.holdPublisherLock()
 	a.start()
-	a.watch.fires("ReferralMessagesLost", "ReferralOffsetReset")
+	a.execute("ALTER TABLE goose_db_version RENAME TO goose_db_version_away")
+	a.watch.fires("ReferralMessagesLost", "ReferralOffsetReset", "ReferralNoPublisher", "ReferralNotReady")
+	a.execute("ALTER TABLE goose_db_version_away RENAME TO goose_db_version")
+	release()
+}
+
+// holdPublisherLock keeps every process from publishing until release is called.
+func (a *alarms) holdPublisherLock() (release func()) {
+	a.t.Helper()
+	const lock = 0x7265660002 // as package store has it
+	session, err := a.db.Acquire(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if _, err := session.Exec(a.t.Context(), "SELECT pg_advisory_lock($1)", lock); err != nil {
+		a.t.Fatal(err)
+	}
+	return func() {
+		if err := session.Conn().Close(a.t.Context()); err != nil {
+			a.t.Error(err)
+		}
+		session.Release()
+	}
 }

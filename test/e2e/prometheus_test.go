@@ -222,6 +222,15 @@ func (p *watch) clears(alerts ...string) {
 	p.since = time.Now()
 }
 
+// silent checks that none of some alerts fires now, while another one names the fault.
+func (p *watch) silent(alerts ...string) {
+	p.w.t.Helper()
+	firing, err := p.names(`ALERTS{alertstate="firing"}`)
+	if err != nil || slices.ContainsFunc(alerts, func(name string) bool { return slices.Contains(firing, name) }) {
+		p.w.t.Errorf("firing: %v, %v; want none of %v", firing, err, alerts)
+	}
+}
+
 func (p *watch) await(what string, alerts func() ([]string, error), left func([]string) []string) {
 	p.w.t.Helper()
 	began := time.Now()
