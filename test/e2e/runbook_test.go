@@ -140,6 +140,7 @@ func TestTheRunbookIsFollowed(t *testing.T) {
 	d.does("SELECT pid, pg_blocking_pids(pid), wait_event_type, query FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0", 0, "row")
 	d.does("SELECT pid, state, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)", 0, "row")
 	d.does("SELECT * FROM operator_actions WHERE entry = 5", 0, "row")
+	d.does("SELECT account_id, adjustment_id, reason, at FROM results WHERE status = 'rejected' ORDER BY at DESC LIMIT 20", 0, document.ID)
 	d.does("df -h", 0, "/")
 	d.does("referral migrate", 0, "")
 	d.does("referral check-config", 0, "kafka:")
@@ -179,7 +180,7 @@ func TestTheRunbookIsFollowed(t *testing.T) {
 		return strings.Contains(s.page("/metrics"), "referral_programme_held_lines{"), "they are not"
 	})
 	for _, command := range slices.Clone(d.commands) {
-		if strings.HasPrefix(command, "curl -s ") {
+		if strings.HasPrefix(command, "curl -sS ") {
 			d.does(command, 0, "")
 		}
 	}
