@@ -203,7 +203,8 @@ func (s *Store) LoneRows(ctx context.Context, other string, see func(models.Lone
 			elsewhere, here := fmt.Sprintf(comparedRows[what], other), fmt.Sprintf(comparedRows[what], s.schema)
 			err := pgcopy.Visit(ctx, tx.pgx, "rows of one schema alone", func(v [][]byte) error {
 				return see(models.LoneRow{AccountID: pgcopy.Int8(v[3]), What: what, Row: string(v[0]), Elsewhere: pgcopy.Bool(v[1]), Provenance: names.unpack(v[2])})
-			}, loneIn("true", elsewhere, here)+" UNION ALL "+loneIn("false", here, elsewhere)+" ORDER BY 1")
+			}, "WITH elsewhere AS MATERIALIZED ("+elsewhere+"), here AS MATERIALIZED ("+here+") "+
+				loneIn("elsewhere", "here")+" UNION ALL "+loneIn("here", "elsewhere")+" ORDER BY 1")
 			if err != nil {
 				return err
 			}
@@ -212,8 +213,8 @@ func (s *Store) LoneRows(ctx context.Context, other string, see func(models.Lone
 	})
 }
 
-func loneIn(isElsewhere, these, others string) string {
-	return "SELECT t.row, " + isElsewhere + ", t.provenance, t.account_id FROM (" + these + ") t WHERE NOT EXISTS (SELECT 1 FROM (" + others + ") o WHERE o.row = t.row)"
+func loneIn(these, others string) string {
+	return "SELECT t.row, '" + these + "' = 'elsewhere', t.provenance, t.account_id FROM " + these + " t WHERE NOT EXISTS (SELECT 1 FROM " + others + " o WHERE o.row = t.row)"
 }
 
 // DropSchema deletes this schema, which must be that of a rebuild, and its views for
