@@ -87,7 +87,8 @@ func (t *TermsPreview) Currencies() []string { return slices.Sorted(maps.Keys(t.
 // ServicePreview is what a decision on a service changes on the invoices of accounts.
 type ServicePreview struct {
 	programme *Programme
-	decision  models.ServiceDecision
+	Decision  models.ServiceDecision
+	Undone    models.ServiceDecision            // that it undoes, known after Begin; zero for none
 	after     map[string]models.ServiceDecision // in force with the decision; nil before the first invoice
 
 	Lines int64 // of the service, on the invoices
@@ -95,9 +96,18 @@ type ServicePreview struct {
 	Failures
 }
 
-// PreviewService begins the preview of a decision that [Programme.CheckService] allows.
+// PreviewService is the preview of a decision that [Programme.CheckService] allows: its
+// Begin asks that, and completes the decision.
 func (p *Programme) PreviewService(d models.ServiceDecision) *ServicePreview {
-	return &ServicePreview{programme: p, decision: d}
+	return &ServicePreview{programme: p, Decision: d}
+}
+
+// Begin checks the decision by all decisions on services; the error is a Refusal.
+func (s *ServicePreview) Begin(all []models.ServiceDecision) (decided models.ServiceDecision, err error) {
+	if s.Decision, err = s.programme.CheckService(all, s.Decision); err == nil {
+		s.Undone = models.ServicesInForce(all)[s.Decision.Service]
+	}
+	return s.Decision, err
 }
 
 // Account takes in one account, by what is in force before the decision. A panic in its
@@ -113,7 +123,7 @@ func (s *ServicePreview) account(c *models.AccountHistory) {
 		inv := c.Invoices[i].Invoice
 		lines := 0
 		for j := range inv.Lines {
-			if inv.Lines[j].Service == s.decision.Service {
+			if inv.Lines[j].Service == s.Decision.Service {
 				lines++
 			}
 		}
@@ -137,9 +147,9 @@ func (s *ServicePreview) with(before map[string]models.ServiceDecision) map[stri
 	if s.after == nil {
 		s.after = map[string]models.ServiceDecision{}
 		maps.Copy(s.after, before)
-		delete(s.after, s.decision.Service)
-		if s.decision.Class != "" {
-			s.after[s.decision.Service] = s.decision
+		delete(s.after, s.Decision.Service)
+		if s.Decision.Class != "" {
+			s.after[s.Decision.Service] = s.Decision
 		}
 	}
 	return s.after

@@ -273,8 +273,8 @@ func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]foundDocumen
 		batch.Each("documents", read, query+" AND a.storage_period = "+anyPeriod, l.ids)
 		return
 	}
-	for _, p := range sortedPeriods(under) {
-		batch.Each("documents", read, query+" AND a.storage_period = $2", sortedIDs(under[p]), p)
+	for p, accounts := range under.sorted() {
+		batch.Each("documents", read, query+" AND a.storage_period = $2", accounts, p)
 	}
 	batch.Each("documents that have moved", func(v [][]byte) {
 		if !under[pgcopy.Period(v[documentWidth+3])][pgcopy.Int8(v[0])] {
@@ -283,22 +283,16 @@ func (l *historyLoader) queueDocuments(batch *pgcopy.Batch, list *[]foundDocumen
 	}, query+" AND a.period = $2 AND a.period <> a.storage_period", l.ids, l.period)
 }
 
-// storedUnder is the accounts whose documents are looked for, by the periods that these
-// are stored under: the period of the audit and those of the invoices.
-func (l *historyLoader) storedUnder() map[models.Period]map[int64]bool {
-	under := map[models.Period]map[int64]bool{}
-	add := func(p models.Period, account int64) {
-		if under[p] == nil {
-			under[p] = map[int64]bool{}
-		}
-		under[p][account] = true
-	}
+// storedUnder is the accounts whose documents are looked for: under the period of the
+// audit and those of the invoices.
+func (l *historyLoader) storedUnder() storedAccounts {
+	under := storedAccounts{}
 	for i, id := range l.ids {
 		if l.period != 0 {
-			add(l.period, id)
+			under.add(l.period, id)
 		}
 		for j := range l.list[i].Invoices {
-			add(l.stored[invoiceKey{id, l.list[i].Invoices[j].Invoice.ID}], id)
+			under.add(l.stored[invoiceKey{id, l.list[i].Invoices[j].Invoice.ID}], id)
 		}
 	}
 	return under

@@ -106,18 +106,15 @@ func (b *ingestion) readRevisions(ctx context.Context) error {
 	if len(b.known.invoices) == 0 {
 		return nil
 	}
-	accounts := map[models.Period]map[int64]bool{}
+	under := storedAccounts{}
 	for _, known := range b.known.invoices {
-		if accounts[known.stored] == nil {
-			accounts[known.stored] = map[int64]bool{}
-		}
-		accounts[known.stored][known.account] = true
+		under.add(known.stored, known.account)
 	}
 	var batch pgcopy.Batch
 	var revisions []revision
 	texts := newUnpacker()
-	for _, stored := range sortedPeriods(accounts) {
-		queueStoredInvoices(&batch, &revisions, texts, stored, sortedIDs(accounts[stored]))
+	for stored, accounts := range under.sorted() {
+		queueStoredInvoices(&batch, &revisions, texts, stored, accounts)
 	}
 	if err := batch.Send(ctx, b.pgx); err != nil {
 		return err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -53,9 +52,9 @@ var retentionRules = []retentionRule{
 	// The newest rehearsal of each period stays.
 	{"run_orders", `WITH finished AS MATERIALIZED (SELECT order_id FROM run_orders WHERE finished_at < $1),
 		rehearsed AS MATERIALIZED (SELECT DISTINCT order_id FROM rehearsed_amounts WHERE order_id IN (SELECT order_id FROM finished)), ` +
-		strings.TrimPrefix(oldRows("run_orders", "order_id", `finished_at < $1 AND order_id NOT IN (SELECT order_id FROM rehearsed)
+		oldest("run_orders", "order_id", `finished_at < $1 AND order_id NOT IN (SELECT order_id FROM rehearsed)
 		AND (what <> 'rehearse' OR state <> 'done' OR EXISTS (SELECT 1 FROM run_orders n
-			WHERE n.period = run_orders.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > run_orders.order_id))`, "finished_at"), "WITH ") +
+			WHERE n.period = run_orders.period AND n.what = 'rehearse' AND n.state = 'done' AND n.order_id > run_orders.order_id))`, "finished_at") +
 		" DELETE FROM run_orders WHERE order_id IN (SELECT * FROM old)"},
 	// What the last run of each period has parked is what reports name.
 	{"parked_accounts", `WITH past AS MATERIALIZED (SELECT run_id FROM runs r WHERE finished_at < $1
@@ -65,10 +64,13 @@ var retentionRules = []retentionRule{
 		DELETE FROM parked_accounts WHERE (run_id, account_id, invoice_id) IN (SELECT * FROM old)`},
 }
 
-// oldRows is the beginning of a statement that works on the oldest rows. It is
+// oldRows is the beginning of a statement that works on the oldest rows.
+func oldRows(table, key, where, age string) string { return "WITH " + oldest(table, key, where, age) }
+
+// oldest is the part of a statement that selects and locks the oldest rows. It is
 // materialized because a plan that reads it twice would lock more rows.
-func oldRows(table, key, where, age string) string {
-	return fmt.Sprintf("WITH old AS MATERIALIZED (SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d FOR UPDATE SKIP LOCKED)",
+func oldest(table, key, where, age string) string {
+	return fmt.Sprintf("old AS MATERIALIZED (SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d FOR UPDATE SKIP LOCKED)",
 		key, table, where, age, retentionBatch)
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 
@@ -18,6 +19,28 @@ type revision struct {
 type invoiceKey struct {
 	account int64
 	invoice string
+}
+
+// storedAccounts is accounts by the periods that invoices or documents of theirs are stored
+// under.
+type storedAccounts map[models.Period]map[int64]bool
+
+func (s storedAccounts) add(under models.Period, account int64) {
+	if s[under] == nil {
+		s[under] = map[int64]bool{}
+	}
+	s[under][account] = true
+}
+
+// sorted is each period with its accounts, in order.
+func (s storedAccounts) sorted() iter.Seq2[models.Period, []int64] {
+	return func(yield func(models.Period, []int64) bool) {
+		for _, under := range sortedPeriods(s) {
+			if !yield(under, sortedIDs(s[under])) {
+				return
+			}
+		}
+	}
 }
 
 // queueStoredInvoices reads all revisions of the invoices of the accounts that are stored

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -100,15 +99,15 @@ func (t *bookedTally) add(ctx context.Context, rows []models.BookedRow) error {
 
 // bookedInvoice is an invoice that a row is about.
 type bookedInvoice struct {
-	id     string
 	period models.Period // of its highest revision
 	held   models.Money  // by the ledger
 }
 
 // bookedLedger is what the ledger holds of what some rows name.
 type bookedLedger struct {
-	accounts map[int64]bool             // that are known
-	invoices map[int64][]*bookedInvoice // of accounts
+	accounts map[int64]bool // that are known
+	invoices map[invoiceKey]*bookedInvoice
+	of       map[int64][]*bookedInvoice // these of an account
 	owners   map[string]int64
 	parked   map[invoiceKey]string // why the run has parked an invoice; all of the account when it names none
 	first    map[int64]string      // of these, the first of an account
@@ -118,18 +117,17 @@ type bookedLedger struct {
 // round trips: what they are, and what is stored where they are.
 func (t *bookedTally) readBooked(ctx context.Context, rows []models.BookedRow) (*bookedLedger, error) {
 	named, accounts := namedIn(rows)
-	l := &bookedLedger{accounts: map[int64]bool{}, invoices: map[int64][]*bookedInvoice{}, owners: map[string]int64{}, parked: map[invoiceKey]string{}, first: map[int64]string{}}
-	found := map[invoiceKey]*bookedInvoice{}
-	stored := map[models.Period]map[int64]bool{}
+	l := &bookedLedger{
+		accounts: map[int64]bool{}, invoices: map[invoiceKey]*bookedInvoice{}, of: map[int64][]*bookedInvoice{}, owners: map[string]int64{},
+		parked: map[invoiceKey]string{}, first: map[int64]string{},
+	}
+	stored := storedAccounts{}
 	note := func(account int64, under models.Period, id string) {
-		if key := (invoiceKey{account, id}); found[key] == nil {
-			found[key] = &bookedInvoice{id: id}
-			l.invoices[account] = append(l.invoices[account], found[key])
+		if key := (invoiceKey{account, id}); l.invoices[key] == nil {
+			l.invoices[key] = &bookedInvoice{}
+			l.of[account] = append(l.of[account], l.invoices[key])
 		}
-		if stored[under] == nil {
-			stored[under] = map[int64]bool{}
-		}
-		stored[under][account] = true
+		stored.add(under, account)
 	}
 	var batch pgcopy.Batch
 	batch.Each("the owners of invoices", func(v [][]byte) {
@@ -145,18 +143,17 @@ func (t *bookedTally) readBooked(ctx context.Context, rows []models.BookedRow) (
 		return nil, err
 	}
 	of := map[int64]bool{}
-	for _, under := range sortedPeriods(stored) {
-		ids := sortedIDs(stored[under])
+	for under, ids := range stored.sorted() {
 		for _, id := range ids {
 			of[id] = true
 		}
 		batch.Each("the periods of invoices", func(v [][]byte) {
-			if inv := found[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
+			if inv := l.invoices[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
 				inv.period = pgcopy.Period(v[2])
 			}
 		}, "SELECT account_id, invoice_id, period FROM invoices WHERE storage_period = $2 AND account_id = ANY($1) ORDER BY revision", ids, under)
 		batch.Each("what is booked on invoices", func(v [][]byte) {
-			if inv := found[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
+			if inv := l.invoices[invoiceKey{pgcopy.Int8(v[0]), string(v[1])}]; inv != nil {
 				inv.held = pgcopy.Money(v[2])
 			}
 		}, "SELECT account_id, invoice_id, sum(amount_minor)::bigint FROM adjustments WHERE storage_period = $2 AND account_id = ANY($1) GROUP BY account_id, invoice_id", ids, under)
@@ -189,8 +186,7 @@ func (t *bookedTally) notBookedOnInvoice(l *bookedLedger, id string, given model
 		}
 		return not
 	}
-	invoices := l.invoices[account]
-	inv := invoices[slices.IndexFunc(invoices, func(inv *bookedInvoice) bool { return inv.id == id })]
+	inv := l.invoices[invoiceKey{account, id}]
 	if inv.period != t.f.Period {
 		if given != 0 {
 			not.Reason, not.Detail = models.NotBookedOtherMonth, inv.period.String()
@@ -212,7 +208,7 @@ func (t *bookedTally) notBookedOnInvoice(l *bookedLedger, id string, given model
 func (t *bookedTally) notBookedOnAccount(l *bookedLedger, account int64, given models.Money) (not models.NotBooked) {
 	var held models.Money
 	invoices := 0
-	for _, inv := range l.invoices[account] {
+	for _, inv := range l.of[account] {
 		if inv.period == t.f.Period {
 			invoices, held = invoices+1, held.Add(inv.held)
 		}

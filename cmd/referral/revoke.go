@@ -320,18 +320,15 @@ name the service: they win. Add the service to them as well.
 		if err != nil {
 			return preparedDecision{}, err
 		}
-		var preview *billing.ServicePreview
-		err = a.store.ForServiceDecision(ctx, func(all []models.ServiceDecision) (models.ServiceDecision, error) {
-			decided, err := a.programme.CheckService(all, d)
-			d, preview = decided, a.programme.PreviewService(decided)
-			return decided, err
-		}, func(h *models.AccountHistory) error {
+		preview := a.programme.PreviewService(d)
+		err = a.store.ForServiceDecision(ctx, preview.Begin, func(h *models.AccountHistory) error {
 			preview.Account(h)
 			return nil
 		})
 		if err != nil {
 			return preparedDecision{}, err
 		}
+		d = preview.Decision
 		return preparedDecision{
 			proposal: models.Proposal{What: d.What(), Subject: d.Subject(), Preview: preview.Preview()},
 			said: func(proposal int64) any {

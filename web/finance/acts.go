@@ -65,6 +65,9 @@ var ErrUnknownAct = errors.New("finance: no such act")
 // MayApprove is who approves what others have proposed.
 var MayApprove = []models.Role{models.RoleController}
 
+// MaySignAgain is who tries a signature that has failed again.
+var MaySignAgain = []models.Role{models.RoleFinance, models.RoleController}
+
 // Acts is all acts, in the order of the pages.
 func (s *Service) Acts() []Act { return s.acts }
 
@@ -136,6 +139,17 @@ func (s *Service) Submit(ctx context.Context, staff models.Staff, r Request) (*m
 	}
 	made, err := s.o.Store.Propose(ctx, p, staff.Role())
 	return &made, err
+}
+
+// detailsOf is the details of a proposal; zero when it has none.
+func detailsOf[T any](p *models.Proposal) (details T, err error) {
+	if p.Details == nil {
+		return details, nil
+	}
+	if err = json.Unmarshal(p.Details, &details); err != nil {
+		err = fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
+	}
+	return details, err
 }
 
 // maxReason is the length of a reason in bytes.

@@ -2,7 +2,6 @@ package finance
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -169,9 +168,9 @@ func CorrectedText(p *models.Proposal) ([]byte, error) {
 	if p.Details == nil {
 		return nil, nil
 	}
-	var details Corrected
-	if err := json.Unmarshal(p.Details, &details); err != nil {
-		return nil, fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
+	details, err := detailsOf[Corrected](p)
+	if err != nil {
+		return nil, err
 	}
 	return []byte(details.Value), nil
 }

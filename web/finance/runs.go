@@ -2,7 +2,6 @@ package finance
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -270,11 +269,9 @@ func (s *Service) acceptRun(ctx context.Context, p *models.Proposal, action mode
 	if !found || run == nil {
 		return Refusal("Расчет этого месяца больше не остановлен пределами.")
 	}
-	var proposed proposedRun
-	if len(p.Details) > 0 {
-		if err := json.Unmarshal(p.Details, &proposed); err != nil {
-			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
-		}
+	proposed, err := detailsOf[proposedRun](p)
+	if err != nil {
+		return err
 	}
 	if proposed.Run != run.ID {
 		return Refusal(fmt.Sprintf("С тех пор месяц рассчитан заново: остановлен другой расчет, № %d. Отклоните это предложение: нужно новое.", run.ID))

@@ -41,23 +41,18 @@ func (s *Service) prepareService(ctx context.Context, what models.OperatorAction
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", ErrUnknownAct, err)
 	}
-	var preview *billing.ServicePreview
-	var undone models.ServiceDecision
-	err = s.o.Store.ForServiceDecision(ctx, func(all []models.ServiceDecision) (models.ServiceDecision, error) {
-		decided, err := s.o.Programme.CheckService(all, d)
-		d, undone, preview = decided, models.ServicesInForce(all)[decided.Service], s.o.Programme.PreviewService(decided)
-		return decided, err
-	}, func(c *models.AccountHistory) error {
+	preview := s.o.Programme.PreviewService(d)
+	err = s.o.Store.ForServiceDecision(ctx, preview.Begin, func(c *models.AccountHistory) error {
 		preview.Account(c)
 		return nil
 	})
 	if err != nil {
 		return p, refusedDecision(err)
 	}
-	p.Preview = preview.Preview()
+	d, p.Preview = preview.Decision, preview.Preview()
 	p.Facts = []PreparedFact{{Name: "Услуга", Value: d.Service}}
 	if d.Class == "" {
-		p.Facts = append(p.Facts, PreparedFact{Name: "Отменяется решение", Value: fmt.Sprintf("%s (%s)", Words(undone.Class), d.Undoes)})
+		p.Facts = append(p.Facts, PreparedFact{Name: "Отменяется решение", Value: fmt.Sprintf("%s (%s)", Words(preview.Undone.Class), d.Undoes)})
 	} else {
 		p.Facts = append(p.Facts, PreparedFact{Name: "Решение", Value: Words(d.Class)})
 	}

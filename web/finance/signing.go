@@ -2,7 +2,6 @@ package finance
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +29,7 @@ func (s *Service) signingActs() []Act {
 	finance := []models.Role{models.RoleFinance}
 	return []Act{
 		{What: models.ActionClose, Roles: finance, Title: "Подписать месяц", OwnPage: true, Prepare: s.prepareClose, Apply: s.closeMonth, Then: signPage},
-		{What: models.ActionSignAgain, Roles: []models.Role{models.RoleFinance, models.RoleController}, Alone: true, Title: "Повторить подпись", Prepare: s.prepareSignAgain, Apply: s.signAgain, Then: signPage},
+		{What: models.ActionSignAgain, Roles: MaySignAgain, Alone: true, Title: "Повторить подпись", Prepare: s.prepareSignAgain, Apply: s.signAgain, Then: signPage},
 		{What: models.ActionReopen, Roles: finance, Title: "Отозвать подпись месяца", OwnPage: true, Prepare: s.prepareReopen, Apply: s.reopenMonth},
 	}
 }
@@ -115,11 +114,9 @@ func (s *Service) closeMonth(ctx context.Context, p *models.Proposal, action mod
 	if err != nil {
 		return err
 	}
-	var override Overriding
-	if p.Details != nil {
-		if err := json.Unmarshal(p.Details, &override); err != nil {
-			return fmt.Errorf("reading the details of proposal %d: %w", p.ID, err)
-		}
+	override, err := detailsOf[Overriding](p)
+	if err != nil {
+		return err
 	}
 	if register := c.Register(); override.Register != nil && *override.Register != register {
 		return Refusal(fmt.Sprintf("После того как подпись предложили, реестр месяца изменился: стало документов %s, на сумму %s. Отклоните это предложение: нужно новое.",

@@ -54,7 +54,7 @@ func (p *Pages) showSigning(w http.ResponseWriter, r *http.Request, staff models
 	default:
 		v.Failed = finance.SigningFailed(order)
 		_, allowed := order.Again(p.o.Now())
-		v.MayRepeat = allowed && staff.HasAny([]models.Role{models.RoleFinance, models.RoleController})
+		v.MayRepeat = allowed && staff.HasAny(finance.MaySignAgain)
 	}
 	return p.render(w, r, status, "sign", frame{Title: "Подпись: " + ru.Month(period), Here: pathMonths, Month: &v.PeriodInfo, Body: v})
 }
