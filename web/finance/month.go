@@ -278,7 +278,7 @@ func checksOf(m *Month, over bool, open []models.Period, packages int64) []Check
 		{What: "Сверка проведена после расчета", OK: m.Fresh(), Now: none, Do: "дождаться ночной сверки; при подписании месяц сверяется еще раз"},
 		{What: checkTies, OK: m.Checked != nil && checked.Wrong == 0, Now: cmp.Or(counted(checked.Wrong, breaks), none), Do: "разобрать расхождения", Link: MonthPath(m.Period) + "#breaks"},
 		{What: "Биллинг ответил по всем документам", OK: m.Checked != nil && waits == 0, Now: cmp.Or(counted(waits, documents), none), Do: "отклоненные передать повторно или списать, об остальных узнать в биллинге", Link: queue},
-		{What: checkHeld, OK: m.Held.Count == 0, Now: counted(m.Held.Count, lines), Do: "добавить услуги в условия", Link: queue, Objection: objection(m.Held.Count, "lines of services that the terms do not name")},
+		{What: checkHeld, OK: m.Held.Count == 0, Now: counted(m.Held.Count, lines), Do: "решить об этих услугах", Link: queue, Objection: objection(m.Held.Count, "lines of services that the terms do not name")},
 		{What: checkPackets, OK: packages == 0, Now: counted(packages, packets), Do: "рассчитать эти месяцы", Link: queue, Objection: objection(packages, "packages of earlier months that no invoice has named")},
 		{What: checkEarlier, OK: len(open) == 0, Now: monthNames(open), Do: "сначала подписать их", Link: BasePath},
 	}
