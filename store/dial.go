@@ -5,11 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
+
+// connectTimeout is how long a server may take to let a connection in, unless the
+// connection string has its own connect_timeout. A machine that is down says nothing, and
+// the next server that the string names must have its turn soon.
+const connectTimeout = 5 * time.Second
 
 // dial is how the server is reached. Its address, password and certificates may change
 // while the program runs.
@@ -40,23 +45,27 @@ func (d *dial) parse(dsn string) (*pgx.ConnConfig, error) {
 		config.RuntimeParams["application_name"] = "referral"
 	}
 	config.OnPgError = onError(config.OnPgError, d.rejected, d.limited)
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
 	return config, nil
 }
 
 // config is for a connection that is opened now. The connection string is read every
 // time, and with it the files of certificates that it names; while it cannot be read,
 // the last one holds.
-func (d *dial) config(settings pgconn.AfterConnectFunc) *pgx.ConnConfig {
+func (d *dial) config(settings sessionSettings) *pgx.ConnConfig {
 	if config, err := d.parse(d.current()); err == nil {
 		d.last.Store(config)
 	}
 	config := d.last.Load().Copy()
-	config.AfterConnect = settings
+	config.AfterConnect = settings.set
+	config.DialFunc = dialServer(settings.answer)
 	return config
 }
 
 // pool opens a connection when one is needed.
-func (d *dial) pool(settings pgconn.AfterConnectFunc) *sql.DB {
+func (d *dial) pool(settings sessionSettings) *sql.DB {
 	return stdlib.OpenDB(*d.config(settings), stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 		*config = *d.config(settings)
 		return nil

@@ -27,7 +27,8 @@ type Proxy struct {
 	conns       map[*connection]bool
 	plan        *cut // nil while nothing is to be cut
 	cuts        int
-	unavailable bool // connections end at once
+	unavailable bool          // connections end at once
+	silent      chan struct{} // no answer is forwarded until it is closed; nil while all are
 	wait        sync.WaitGroup
 }
 
@@ -121,8 +122,39 @@ func (p *Proxy) SetUnavailable(unavailable bool) {
 	}
 }
 
+// Silence holds back what the server answers, while connections stay open and new ones are
+// let in, until the function that it returns is called: a server that hangs, or a network
+// that loses everything.
+func (p *Proxy) Silence() (end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	silent := make(chan struct{})
+	p.silent = silent
+	return func() { p.endSilence(silent) }
+}
+
+func (p *Proxy) endSilence(silent chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if silent != nil && p.silent == silent {
+		p.silent = nil
+		close(silent)
+	}
+}
+
+// awaitSilence waits until the proxy forwards answers.
+func (p *Proxy) awaitSilence() {
+	p.mu.Lock()
+	silent := p.silent
+	p.mu.Unlock()
+	if silent != nil {
+		<-silent
+	}
+}
+
 func (p *Proxy) close() {
 	_ = p.listener.Close()
+	p.endSilence(p.silent)
 	p.mu.Lock()
 	for l := range p.conns {
 		_, _ = l.client.Close(), l.server.Close()
@@ -165,11 +197,11 @@ func (p *Proxy) forward(client *net.TCPConn) {
 		delete(p.conns, l)
 	}()
 	var answers sync.WaitGroup
-	answers.Go(func() { defer l.cut(); p.forwardMessages(l.server, l.client, p.answers) })
+	answers.Go(func() { defer l.cut(); p.forwardMessages(l.server, l.client, p.answers, p.awaitSilence) })
 	if p.requests == nil {
 		_, _ = io.Copy(server, client)
 	} else {
-		p.forwardMessages(l.client, l.server, p.requests)
+		p.forwardMessages(l.client, l.server, p.requests, func() {})
 		l.cut()
 	}
 	_, _ = io.Copy(io.Discard, client) // behind a cut, so that the client reads what was sent before it
@@ -180,8 +212,9 @@ func (p *Proxy) forward(client *net.TCPConn) {
 // cut breaks a connection: the client reads what was sent to it, and then the end.
 func (l *connection) cut() { _, _ = l.client.CloseWrite(), l.server.Close() }
 
-// forwardMessages passes messages on, each as a whole, until the connection ends or breaks.
-func (p *Proxy) forwardMessages(in, out *net.TCPConn, frame Frame) {
+// forwardMessages passes messages on, each as a whole and once await returns, until the
+// connection ends or breaks.
+func (p *Proxy) forwardMessages(in, out *net.TCPConn, frame Frame, await func()) {
 	from, to := bufio.NewReader(in), bufio.NewWriter(out)
 	var message []byte
 	for {
@@ -189,6 +222,7 @@ func (p *Proxy) forwardMessages(in, out *net.TCPConn, frame Frame) {
 		if message, err = frame(from, message); err != nil {
 			return
 		}
+		await()
 		send, broken := p.bytesToForward(len(message))
 		if _, err := to.Write(message[:send]); err != nil {
 			return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -163,6 +164,7 @@ func serverFaults() []fault {
 	return []fault{
 		{name: "the database is killed", breakOnce: (*faultyRun).killDatabase},
 		{name: "the broker is killed", breakOnce: (*faultyRun).killBroker},
+		{name: "the broker hangs", breakOnce: (*faultyRun).silenceBroker, heal: (*faultyRun).hearBroker},
 		{name: "connections to the database are cut", cutConnections: (*faultyRun).cutDatabase},
 		{name: "connections to the broker are cut", cutConnections: (*faultyRun).cutBroker},
 	}
@@ -191,6 +193,7 @@ type faultyRun struct {
 	clock      string   // file that moves the clock of processes; empty for none
 	steps      []func() // of an upgrade, which are still to be taken
 	role       string   // of the programs that serve
+	goOn       func()   // ends a server's silence
 }
 
 const twoMonths = 2
@@ -453,6 +456,29 @@ func (p *faultyRun) killBroker() {
 	if err := p.b.broker.Restart(p.w.t.Context()); err != nil {
 		p.w.t.Fatal(err)
 	}
+}
+
+// silenceBroker has the broker answer nothing, while connections stay open.
+func (p *faultyRun) silenceBroker() { p.goOn = p.b.via[0].Silence() }
+
+// hearBroker has it answer again once a program that reads from it has noticed.
+func (p *faultyRun) hearBroker() {
+	p.w.t.Helper()
+	if args := p.serving.args; len(args) == 0 || strings.Contains(args[0], "consumer") {
+		p.serving.answers("/readyz", http.StatusServiceUnavailable)
+	}
+	p.goOn()
+}
+
+func (p *faultyRun) silenceDatabase() { p.goOn = p.database.Silence() }
+
+// hearDatabase has it answer again once a connection has been given up.
+func (p *faultyRun) hearDatabase() {
+	p.w.t.Helper()
+	p.w.until("the silence of the database", func() (bool, string) {
+		return strings.Contains(p.serving.log.all(), "has not answered"), "none is logged"
+	})
+	p.goOn()
 }
 
 func (p *faultyRun) cutDatabase() { p.database.CutAgain(cuts(p.r, 50)) }
