@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -21,11 +23,12 @@ const connectTimeout = 5 * time.Second
 type dial struct {
 	current           func() string
 	rejected, limited func(sqlState string)
+	silence           time.Duration                  // after which a server is asked whether it still answers
 	last              atomic.Pointer[pgx.ConnConfig] // that could be read
 }
 
 func newDial(o *Options) (*dial, error) {
-	d := &dial{current: o.CurrentDSN, rejected: o.Rejected, limited: o.Limited}
+	d := &dial{current: o.CurrentDSN, rejected: o.Rejected, limited: o.Limited, silence: cmp.Or(o.Silence, 15*time.Second)}
 	if d.current == nil {
 		d.current = func() string { return o.DSN }
 	}
@@ -45,6 +48,7 @@ func (d *dial) parse(dsn string) (*pgx.ConnConfig, error) {
 		config.RuntimeParams["application_name"] = "referral"
 	}
 	config.OnPgError = onError(config.OnPgError, d.rejected, d.limited)
+	config.DialFunc = dialServer(d.silence)
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
@@ -54,18 +58,17 @@ func (d *dial) parse(dsn string) (*pgx.ConnConfig, error) {
 // config is for a connection that is opened now. The connection string is read every
 // time, and with it the files of certificates that it names; while it cannot be read,
 // the last one holds.
-func (d *dial) config(settings sessionSettings) *pgx.ConnConfig {
+func (d *dial) config(settings pgconn.AfterConnectFunc) *pgx.ConnConfig {
 	if config, err := d.parse(d.current()); err == nil {
 		d.last.Store(config)
 	}
 	config := d.last.Load().Copy()
-	config.AfterConnect = settings.set
-	config.DialFunc = dialServer(settings.answer)
+	config.AfterConnect = settings
 	return config
 }
 
 // pool opens a connection when one is needed.
-func (d *dial) pool(settings sessionSettings) *sql.DB {
+func (d *dial) pool(settings pgconn.AfterConnectFunc) *sql.DB {
 	return stdlib.OpenDB(*d.config(settings), stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 		*config = *d.config(settings)
 		return nil

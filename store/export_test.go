@@ -100,3 +100,5 @@ func (s *Store) LockDeadLetters(ctx context.Context, meanwhile func()) error {
 		return err
 	})
 }
+
+var AskServer = askServer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -17,22 +18,10 @@ import (
 
 // A machine that is gone without a word ends no connection. One with nothing under way is
 // found out by keepalives; one that waits for an answer, once what was sent has not been
-// acknowledged for a while. A server that is paused still acknowledges: see [answered].
+// acknowledged for a while. A server that hangs still acknowledges: see [questioned].
 const acknowledgeTimeout = 20 * time.Second
 
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
-
-// dialServer connects to servers of which each has to say something within a time.
-func dialServer(within time.Duration) pgconn.DialFunc {
-	d := net.Dialer{KeepAliveConfig: keepAlive, Control: limitAcknowledgement}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil || within == 0 {
-			return conn, err
-		}
-		return &answered{Conn: conn, within: within}, nil
-	}
-}
 
 // limitAcknowledgement has the system end a connection to another machine that does not
 // acknowledge what it was sent.
@@ -47,70 +36,124 @@ func limitAcknowledgement(network, _ string, raw syscall.RawConn) error {
 	return errors.Join(err, set)
 }
 
-// answered is a connection that is given up when the server neither says nor takes
-// anything for longer than it may work on a statement. The driver knows deadlines of
-// contexts only, and most work has none: it takes as long as it takes.
-type answered struct {
+// dialServer connects to servers that are asked whether they still answer when they have
+// been silent for a while, and have a third of it to say so.
+func dialServer(silence time.Duration) pgconn.DialFunc {
+	d := net.Dialer{KeepAliveConfig: keepAlive, Control: limitAcknowledgement}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		ask := func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), silence/3)
+			defer cancel()
+			return askServer(ctx, network, address)
+		}
+		return &questioned{Conn: conn, silence: silence, ask: ask}, nil
+	}
+}
+
+// askServer asks a server on another connection whether it speaks TLS. It answers with one
+// byte, before it looks at who asks and how many connections it has.
+func askServer(ctx context.Context, network, address string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // nothing is kept in it
+	if end, limited := ctx.Deadline(); limited {
+		if err := conn.SetDeadline(end); err != nil {
+			return err
+		}
+	}
+	sslRequest := []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
+	if _, err := conn.Write(sslRequest); err != nil {
+		return err
+	}
+	if c, ok := conn.(interface{ CloseWrite() error }); ok { // there is no more to come
+		if err := c.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	return err
+}
+
+// questioned is a connection that is given up when the server has neither said nor taken
+// anything for a while and does not answer on another connection either. A statement may
+// take longer than that, and a commit may wait for a standby: the server still answers.
+type questioned struct {
 	net.Conn
-	within time.Duration
+	silence time.Duration
+	ask     func() error
 
 	mu          sync.Mutex
 	read, write time.Time // deadlines of the driver
 }
 
-// errSilent is not a timeout to the driver, which would go on using the connection.
-type errSilent struct{ within time.Duration }
-
-func (e errSilent) Error() string {
-	return fmt.Sprintf("the database server has not answered for %s, longer than a statement may take: is it paused, or the network broken?", e.within)
+func (c *questioned) Read(b []byte) (int, error) {
+	return c.patiently(&c.read, c.Conn.SetReadDeadline, c.Conn.Read, b)
 }
 
-func (c *answered) Read(b []byte) (int, error) {
-	return c.limited(&c.read, c.Conn.SetReadDeadline, func() (int, error) { return c.Conn.Read(b) })
-}
-
-func (c *answered) Write(b []byte) (int, error) {
-	return c.limited(&c.write, c.Conn.SetWriteDeadline, func() (int, error) { return c.Conn.Write(b) })
-}
-
-func (c *answered) limited(driver *time.Time, set func(time.Time) error, do func() (int, error)) (int, error) {
-	c.mu.Lock()
-	limit, ours := c.limit(*driver)
-	err := set(limit)
-	c.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
-	n, err := do()
-	if ours && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(limit) {
-		err = errSilent{c.within}
+func (c *questioned) Write(b []byte) (n int, err error) {
+	for err == nil && len(b) > 0 {
+		var part int
+		part, err = c.patiently(&c.write, c.Conn.SetWriteDeadline, c.Conn.Write, b)
+		n, b = n+part, b[part:]
 	}
 	return n, err
 }
 
+// patiently reads or writes something, for as long as the server answers and the driver
+// wants to wait. The error of a silent server is not a timeout to the driver, which would
+// go on using the connection.
+func (c *questioned) patiently(driver *time.Time, set func(time.Time) error, do func([]byte) (int, error), b []byte) (int, error) {
+	for {
+		c.mu.Lock()
+		limit, ours := c.limit(*driver)
+		err := set(limit)
+		c.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		n, err := do(b)
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded) || !ours || time.Now().Before(limit):
+			return n, err
+		case n > 0:
+			return n, nil
+		}
+		if err := c.ask(); err != nil {
+			return 0, fmt.Errorf("the database server has said nothing for %s and does not answer on another connection either (%s): does it hang, or is the network broken?",
+				c.silence, err.Error())
+		}
+	}
+}
+
 // limit is the earlier one of both limits.
-func (c *answered) limit(driver time.Time) (limit time.Time, ours bool) {
-	limit = time.Now().Add(c.within)
+func (c *questioned) limit(driver time.Time) (limit time.Time, ours bool) {
+	limit = time.Now().Add(c.silence)
 	if !driver.IsZero() && driver.Before(limit) {
 		return driver, false
 	}
 	return limit, true
 }
 
-func (c *answered) SetDeadline(t time.Time) error {
+func (c *questioned) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *answered) SetReadDeadline(t time.Time) error {
+func (c *questioned) SetReadDeadline(t time.Time) error {
 	return c.keep(&c.read, t, c.Conn.SetReadDeadline)
 }
 
-func (c *answered) SetWriteDeadline(t time.Time) error {
+func (c *questioned) SetWriteDeadline(t time.Time) error {
 	return c.keep(&c.write, t, c.Conn.SetWriteDeadline)
 }
 
 // keep has what waits now end by the new deadline of the driver, too.
-func (c *answered) keep(driver *time.Time, t time.Time, set func(time.Time) error) error {
+func (c *questioned) keep(driver *time.Time, t time.Time, set func(time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*driver = t

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -10,15 +12,16 @@ import (
 	"referral/models"
 	"referral/store"
 	"referral/test/pgproxy"
+	"referral/test/storetest"
 )
 
-// A server that hangs is given up once it has been silent for longer than a statement may
-// take, and asked again on another connection. A shorter limit of the caller holds as well.
+// A server that hangs is given up, and used again once it answers. A limit of the caller
+// holds as well.
 func TestSilentServerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	proxy := pgproxy.New(t, l.dsn)
-	s, err := store.Open(store.Options{DSN: proxy.DSN(), MaxConnections: 4, StatementTimeout: 200 * time.Millisecond, AnswerTimeout: 100 * time.Millisecond})
+	s, err := store.Open(store.Options{DSN: proxy.DSN(), MaxConnections: 4, Silence: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +34,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	goOn := proxy.Silence()
-	if err := start(t.Context()); err == nil || !strings.Contains(err.Error(), "has not answered for 300ms") {
+	if err := start(t.Context()); err == nil || !strings.Contains(err.Error(), "has said nothing for 100ms") {
 		t.Errorf("%v, want the server's silence", err)
 	}
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -42,5 +45,29 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 	goOn()
 	if err := start(t.Context()); err != nil {
 		t.Errorf("the server answers again: %v", err)
+	}
+}
+
+// Every server answers to the question, whatever it thinks of TLS; one that hangs does not.
+func TestServerIsAsked(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(storetest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := store.AskServer(ctx, "tcp", u.Host); err != nil {
+		t.Error(err)
+	}
+	hangs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hangs.Close() })
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := store.AskServer(short, "tcp", hangs.Addr().String()); err == nil {
+		t.Error("a server that hangs has answered")
 	}
 }

@@ -25,7 +25,7 @@ type Options struct {
 	Schema           string        // of the tables: lower case letters, digits and _; public when empty
 	MaxConnections   int
 	StatementTimeout time.Duration    // none when zero
-	AnswerTimeout    time.Duration    // for the server to answer beyond StatementTimeout, if there is one; 15 s when zero
+	Silence          time.Duration    // after which a server is asked whether it still answers; 15 s when zero
 	ReadOnly         bool             // the database refuses every write
 	Now              func() time.Time // defaults to time.Now
 
@@ -56,8 +56,8 @@ type Store struct {
 	readOnly  bool
 	unfit     atomic.Bool // when it was last looked at
 	dial      *dial
-	direct    sessionSettings // the usual ones, before anything is made read-only
-	unlimited sessionSettings // of a migration, which may build an index for hours
+	direct    pgconn.AfterConnectFunc // the usual settings, before anything is made read-only
+	unlimited pgconn.AfterConnectFunc // of a migration, which may build an index for hours
 }
 
 // Open prepares the connections. It does not connect yet, so that a service may start
@@ -68,8 +68,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	schema := schemaName(cmp.Or(o.Schema, string(public)))
-	limited := limits{o.StatementTimeout, cmp.Or(o.AnswerTimeout, 15*time.Second)}
-	db := d.pool(settings(schema, limited, o.ReadOnly))
+	db := d.pool(settings(schema, o.StatementTimeout, o.ReadOnly))
 	db.SetMaxOpenConns(max(o.MaxConnections, 4))
 	idle := max(o.MaxConnections, 4)
 	db.SetMaxIdleConns(idle)
@@ -89,7 +88,7 @@ func Open(o Options) (*Store, error) {
 	}
 	return &Store{
 		sql: db, gorm: g, now: now, schema: schema, rehearsalCache: rehearsalCache{fault: o.RehearsalFault, room: rehearsalMemory}, idle: idle,
-		readOnly: o.ReadOnly, dial: d, direct: settings(schema, limited, false), unlimited: settings(schema, limits{}, false),
+		readOnly: o.ReadOnly, dial: d, direct: settings(schema, o.StatementTimeout, false), unlimited: settings(schema, 0, false),
 	}, nil
 }
 
@@ -120,35 +119,21 @@ const readOnlyTransaction = "25006"
 // nothing with them.
 const oneConnectionANode = "SET citus.multi_shard_modify_mode = 'sequential'; SET citus.max_adaptive_executor_pool_size = 1"
 
-// sessionSettings are what a connection is opened with.
-type sessionSettings struct {
-	set    pgconn.AfterConnectFunc
-	answer time.Duration // for the server to say something; no limit when zero
-}
-
-// limits are how long a statement may take, and how much longer its answer. Zero is no
-// limit of both.
-type limits struct{ statement, answer time.Duration }
-
 // settings are made once a connection is open: a pooler refuses them as start
-// parameters. The limit of a statement is also how long a transaction may wait for
+// parameters. A timeout of zero is none. It is also how long a transaction may wait for
 // its program: one that is paused, or whose machine is cut off, would hold its locks
 // without end. The server ends the idle sessions of a machine that is gone within half a
 // minute.
-func settings(schema schemaName, l limits, readOnly bool) sessionSettings {
+func settings(schema schemaName, timeout time.Duration, readOnly bool) pgconn.AfterConnectFunc {
 	set := fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %[1]d; SET default_transaction_isolation = 'read committed'; %[2]s",
-		l.statement.Milliseconds(), oneConnectionANode) + "; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+		timeout.Milliseconds(), oneConnectionANode+"; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3")
 	if schema != public { // a search_path that leads elsewhere than to public is a mistake, and refused
 		set += "; SET search_path = " + string(schema)
 	}
 	if readOnly {
 		set += "; SET default_transaction_read_only = on"
 	}
-	made := sessionSettings{set: func(ctx context.Context, conn *pgconn.PgConn) error { return conn.Exec(ctx, set).Close() }}
-	if l.statement > 0 {
-		made.answer = l.statement + l.answer
-	}
-	return made
+	return func(ctx context.Context, conn *pgconn.PgConn) error { return conn.Exec(ctx, set).Close() }
 }
 
 // Close gives the connections back.

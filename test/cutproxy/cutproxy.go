@@ -6,6 +6,7 @@ package cutproxy
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -263,10 +264,15 @@ func (p *Proxy) bytesToForward(size int) (send int, broken bool) {
 }
 
 // PostgreSQL is what a server of PostgreSQL sends: a type byte, a length that counts
-// itself, and the rest.
+// itself, and the rest. What it answers to the question whether it speaks TLS is a byte,
+// which must be its last.
 func PostgreSQL(from io.Reader, buffer []byte) ([]byte, error) {
 	const kind, head = 1, 5
-	return framed(from, buffer, kind, head-kind)
+	message, err := framed(from, buffer, kind, head-kind)
+	if errors.Is(err, io.ErrUnexpectedEOF) && len(message) == kind {
+		return message, nil
+	}
+	return message, err
 }
 
 // Kafka is what clients and brokers of Kafka send: a length that does not count
@@ -279,8 +285,8 @@ func framed(from io.Reader, buffer []byte, before, counted int) ([]byte, error) 
 	const size, most = 4, 1 << 30
 	head := before + size
 	message := slices.Grow(buffer[:0], head)[:head]
-	if _, err := io.ReadFull(from, message); err != nil {
-		return nil, err
+	if n, err := io.ReadFull(from, message); err != nil {
+		return message[:n], err
 	}
 	length := int(binary.BigEndian.Uint32(message[before:])) - counted
 	if length < 0 || length > most {

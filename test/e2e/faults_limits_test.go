@@ -15,18 +15,13 @@ import (
 	"referral/test/toolchain"
 )
 
-// limitFaults are limits that the programs come upon in every stage: those of the database, and
-// theirs of its answer.
+// limitFaults are limits of the database that the programs come upon in every stage.
 func limitFaults() []fault {
 	return []fault{
 		{name: "no connection is left", limitedRole: true, breakOnce: (*faultyRun).takeConnections, heal: (*faultyRun).giveConnections},
 		{
 			name: "statements time out", limitedRole: true, settings: []string{"REFERRAL_DATABASE_STATEMENT_TIMEOUT=1s"},
 			breakOnce: func(p *faultyRun) { p.meets("57014") }, // while tables are locked
-		},
-		{
-			name: "the database hangs", settings: []string{"REFERRAL_DATABASE_STATEMENT_TIMEOUT=1s"},
-			breakOnce: (*faultyRun).silenceDatabase, heal: (*faultyRun).hearDatabase,
 		},
 	}
 }

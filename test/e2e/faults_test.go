@@ -175,6 +175,7 @@ func otherFaults() []fault {
 	return []fault{
 		{name: "transactions are aborted", send: (*faultyRun).sendInTransactions},
 		{name: "topics are recreated", between: (*faultyRun).recreateTopics, send: (*faultyRun).sendAgain},
+		{name: "the database hangs", breakOnce: (*faultyRun).silenceDatabase, heal: (*faultyRun).hearDatabase},
 		{name: "the clock jumps", settleFirstMonth: (*faultyRun).settleByJumps},
 	}
 }
@@ -476,7 +477,7 @@ func (p *faultyRun) silenceDatabase() { p.goOn = p.database.Silence() }
 func (p *faultyRun) hearDatabase() {
 	p.w.t.Helper()
 	p.w.until("the silence of the database", func() (bool, string) {
-		return strings.Contains(p.serving.log.all(), "has not answered"), "none is logged"
+		return strings.Contains(p.serving.log.all(), "has said nothing"), "none is logged"
 	})
 	p.goOn()
 }
