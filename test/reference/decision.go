@@ -2,7 +2,19 @@ package reference
 
 import "time"
 
+// request is what identifies a request to activate a code.
+type request struct {
+	account int64
+	code    string
+	at      int64 // in nanoseconds
+}
+
 func (m *Model) requestActivation(d activation) {
+	fact := request{d.AccountID, d.Code, d.RequestedAt.UnixNano()}
+	if m.asked[fact] {
+		return
+	}
+	m.asked[fact] = true
 	a := m.account(d.AccountID)
 	if a.registeredAt.IsZero() {
 		a.waiting = append(a.waiting, d)

@@ -11,7 +11,7 @@ import (
 // Model is everything that has arrived, and what has been posted.
 type Model struct {
 	owner    func(code string) (int64, bool)
-	seen     map[string]bool
+	asked    map[request]bool
 	accounts map[int64]*account
 	invoices map[string]*invoice
 	ledger   map[Line]int64
@@ -74,23 +74,18 @@ type invited struct {
 // New makes an empty model. owner returns whose an invitation code is.
 func New(owner func(code string) (int64, bool)) *Model {
 	return &Model{
-		owner: owner, seen: map[string]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
+		owner: owner, asked: map[request]bool{}, accounts: map[int64]*account{}, invoices: map[string]*invoice{},
 		ledger: map[Line]int64{}, named: map[string]string{}, sent: map[numberedPackage]bool{}, decisions: map[string]Decision{}, discounted: map[string]bool{},
 	}
 }
 
 // Take enters one message that a reader must accept; bad input is not for the
-// model. A repeated event changes nothing.
+// model. A fact that comes again changes nothing, under whatever event id.
 func (m *Model) Take(headers []models.Header, value []byte) error {
 	e, err := read(headers, value)
 	if err != nil {
 		return err
 	}
-	identity := e.Source + "\x00" + e.ID
-	if m.seen[identity] {
-		return nil
-	}
-	m.seen[identity] = true
 	if err := m.apply(e); err != nil {
 		return fmt.Errorf("event %s of %s: %w", e.ID, e.Source, err)
 	}
