@@ -7,39 +7,22 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sys/unix"
 )
 
-// A machine that is gone without a word ends no connection. One with nothing under way is
-// found out by keepalives; one that waits for an answer, once what was sent has not been
-// acknowledged for a while. A server that hangs still acknowledges: see [questioned].
-const acknowledgeTimeout = 20 * time.Second
-
+// keepAlive finds out that a machine is gone without a word while nothing is under way, or
+// an answer is waited for. While something that was sent is not acknowledged the system
+// asks nothing: see [questioned]. Its own limit of that, TCP_USER_TIMEOUT, would also end the
+// connection to a server that takes its time before it reads more.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
-
-// limitAcknowledgement has the system end a connection to another machine that does not
-// acknowledge what it was sent.
-func limitAcknowledgement(network, _ string, raw syscall.RawConn) error {
-	if !strings.HasPrefix(network, "tcp") {
-		return nil
-	}
-	var set error
-	err := raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(acknowledgeTimeout.Milliseconds()))
-	})
-	return errors.Join(err, set)
-}
 
 // dialServer connects to servers that are asked whether they still answer when they have
 // been silent for a while, and have a third of it to say so.
 func dialServer(silence time.Duration) pgconn.DialFunc {
-	d := net.Dialer{KeepAliveConfig: keepAlive, Control: limitAcknowledgement}
+	d := net.Dialer{KeepAliveConfig: keepAlive}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := d.DialContext(ctx, network, address)
 		if err != nil {

@@ -29,7 +29,6 @@ func TestGoneMachineIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]struct{ option, want int }{
-		"acknowledgement, in ms":    {unix.TCP_USER_TIMEOUT, 20_000},
 		"idle before a probe, in s": {unix.TCP_KEEPIDLE, 5},
 		"between probes, in s":      {unix.TCP_KEEPINTVL, 5},
 		"probes without an answer":  {unix.TCP_KEEPCNT, 3},
