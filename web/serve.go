@@ -17,7 +17,7 @@ const (
 	readTimeout     = 30 * time.Second
 	writeTimeout    = 2 * time.Minute
 	idleTimeout     = 2 * time.Minute
-	shutdownTimeout = 10 * time.Second
+	shutdownTimeout = 8 * time.Second
 	maxHeaderBytes  = 64 << 10
 )
 
@@ -31,7 +31,7 @@ func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 }
 
 // ServeOn serves until ctx ends; then it accepts no new connection, lets requests finish
-// for up to ten seconds, and returns nil. Any other end is an error. It closes the
+// for up to eight seconds, and returns nil. Any other end is an error. It closes the
 // listener. security may be nil, for plain HTTP.
 func ServeOn(ctx context.Context, listener net.Listener, security *tls.Config, log *slog.Logger, handler http.Handler) error {
 	server := &http.Server{

@@ -163,12 +163,34 @@ func (a *app) serve(ctx context.Context, only []string) error {
 		}
 		return a.runComponents(ctx, s, only)
 	})
-	err = group.Wait()
+	err = awaitStop(whole, group.Wait)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	a.log.InfoContext(ctx, "stopped", "because", context.Cause(whole))
 	return nil
+}
+
+// stopTimeout is how long a stop may take. What is under way by then waits for a server: a
+// commit for the standby, an answer of a database that hangs.
+const stopTimeout = 10 * time.Second
+
+// awaitStop waits for work, and for no longer than stopTimeout once ctx is done. What is left
+// is like that of a process that was killed: the next one finishes it.
+func awaitStop(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stopTimeout):
+		return fmt.Errorf("ending with work under way, %s after the signal to stop: see what the database or the brokers were waiting for; the next process takes the work up", stopTimeout)
+	}
 }
 
 // serveHTTP serves the admin address and the personal account, and refreshes the gauges.
