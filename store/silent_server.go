@@ -19,6 +19,10 @@ import (
 // connection to a server that takes its time before it reads more.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
 
+// ErrSilent marks the error of a connection that was given up because the server does not
+// answer.
+var ErrSilent = errors.New("the database server does not answer; does it hang, or is the network broken?")
+
 // dialServer connects to servers that are asked whether they still answer when they have
 // been silent for a while, and have a third of it to say so.
 func dialServer(silence time.Duration) pgconn.DialFunc {
@@ -108,8 +112,7 @@ func (c *questioned) patiently(driver *time.Time, set func(time.Time) error, do 
 			return n, nil
 		}
 		if err := c.ask(); err != nil {
-			return 0, fmt.Errorf("the database server has said nothing for %s and does not answer on another connection either (%s): does it hang, or is the network broken?",
-				c.silence, err.Error())
+			return 0, fmt.Errorf("%w: nothing for %s, and not on another connection either (%s)", ErrSilent, c.silence, err.Error())
 		}
 	}
 }

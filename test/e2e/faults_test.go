@@ -477,7 +477,7 @@ func (p *faultyRun) silenceDatabase() { p.goOn = p.database.Silence() }
 func (p *faultyRun) hearDatabase() {
 	p.w.t.Helper()
 	p.w.until("the silence of the database", func() (bool, string) {
-		return strings.Contains(p.serving.log.all(), "has said nothing"), "none is logged"
+		return strings.Contains(p.serving.log.all(), "does not answer; does it hang"), "none is logged"
 	})
 	p.goOn()
 }
