@@ -45,6 +45,14 @@ func (r *Reader) Of(topic string) (segments []Segment) {
 	return segments
 }
 
+// Messages is how many messages the archive holds.
+func (r *Reader) Messages() (n int64) {
+	for i := range r.Segments {
+		n += r.Segments[i].Messages
+	}
+	return n
+}
+
 // Read hands over the messages of a segment in their order. It fails at the end when the
 // file is not the one that the manifest names.
 func (r *Reader) Read(s Segment, see func(models.Message) error) error {

@@ -426,10 +426,17 @@ func (fa *FactApplier) announce(f *models.Fact, kind models.OutboxEventType, id 
 	if isImported(f.Data) && kind != models.CodeIssued {
 		return // the client was told by the older system
 	}
-	name := fmt.Sprint(said(f.Data), kind, id, detail)
-	fa.events = append(fa.events, models.OutboxEvent{
-		ID: models.UUID(uuid.NewSHA1(namespace, []byte(name))), Type: kind, AccountID: id, At: f.At, Data: data,
-	})
+	fa.events = append(fa.events, models.OutboxEvent{ID: eventID(f.Data, kind, id, detail), Type: kind, AccountID: id, At: f.At, Data: data})
+}
+
+func eventID(data models.FactData, kind models.OutboxEventType, id int64, detail []string) models.UUID {
+	return models.UUID(uuid.NewSHA1(namespace, fmt.Append(nil, said(data), kind, id, detail)))
+}
+
+// Accepts tells whether an event, by its id, is the one that a request itself was accepted
+// with, and not a registration or a decision that came later.
+func Accepts(event models.UUID, request models.ActivationRequested) bool {
+	return event == eventID(request, models.Activated, request.AccountID, nil)
 }
 
 // newTerms is the digest of terms that were adopted: a cause like a fact. The time

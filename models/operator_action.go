@@ -80,6 +80,10 @@ const (
 	ActionImport      OperatorActionKind = "import"
 )
 
+// ActionRecover takes back from the topic of events what a restored database does not have;
+// its subject says what.
+const ActionRecover OperatorActionKind = "recover"
+
 // The subject of these is an account: its personal data are erased for good, or handed out.
 const (
 	ActionErase        OperatorActionKind = "erase"

@@ -25,3 +25,9 @@ type OutboxEvent struct {
 	Data      map[string]any
 	Trace     string // context of the trace that it belongs to; empty for none
 }
+
+// IssuedCode is an invitation code that a client was told.
+type IssuedCode struct {
+	AccountID int64
+	Code      string
+}

@@ -12,10 +12,15 @@ import (
 	"referral/models"
 )
 
+// Ingester is a schema that takes messages.
+type Ingester interface {
+	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
+}
+
 // Target is the schema that is rebuilt.
 type Target interface {
+	Ingester
 	BeginRebuild(ctx context.Context, of string) (fresh bool, err error)
-	Ingest(ctx context.Context, batch []models.DecodedMessage, derive models.DeriveFunc) ([]models.Disposition, error)
 	Import(ctx context.Context, rows []models.Fact, derive models.DeriveFunc) (models.ImportCounts, error)
 	RebuiltSegments(ctx context.Context) ([]string, error)
 	RecordSegment(ctx context.Context, segment string) error
@@ -31,9 +36,14 @@ type Live interface {
 
 // Options is what a rebuild works with. All fields are required.
 type Options struct {
-	Target  Target
-	Live    Live
-	Schema  string // of the live tables
+	Messages
+	Target Target
+	Live   Live
+	Schema string // of the live tables
+}
+
+// Messages is the messages of an archive and how they are taken. All fields are required.
+type Messages struct {
 	Archive *archive.Reader
 	Topics  decode.Topics
 	Decoder *decode.Decoder
@@ -56,10 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := o.Target.BeginRebuild(ctx, o.Schema); err != nil {
 		return err
 	}
-	r := rebuild{Options: o}
-	for _, s := range o.Archive.Segments {
-		r.all += s.Messages
-	}
+	r := rebuild{Options: o, taking: taking{Messages: o.Messages, into: o.Target}}
 	done, err := o.Target.RebuiltSegments(ctx)
 	if err != nil {
 		return err
@@ -79,7 +86,14 @@ func Run(ctx context.Context, o Options) error {
 
 type rebuild struct {
 	Options
-	done, all int64
+	taking taking
+}
+
+// taking takes messages into a schema.
+type taking struct {
+	Messages
+	into Ingester
+	done int64
 }
 
 // imports takes what an older system told, which no topic has. A repeat changes nothing.
@@ -107,40 +121,45 @@ func (r *rebuild) imports(ctx context.Context) error {
 
 func (r *rebuild) topic(done []string, topic string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		for _, s := range r.Archive.Of(topic) {
-			if !slices.Contains(done, s.SHA256) {
-				if err := r.segment(ctx, s); err != nil {
-					return err
-				}
+		return r.taking.topic(ctx, topic, func(s archive.Segment, take func() error) error {
+			if slices.Contains(done, s.SHA256) {
+				return nil
 			}
-			r.done += s.Messages
-			r.Progress(r.done, r.all)
-		}
-		return nil
+			if err := take(); err != nil {
+				return err
+			}
+			return r.Target.RecordSegment(ctx, s.SHA256)
+		})
 	}
 }
 
-func (r *rebuild) segment(ctx context.Context, s archive.Segment) error {
-	b := batch{ctx: ctx, rebuild: r}
-	err := r.Archive.Read(s, func(m models.Message) error {
-		b.taken++
-		return b.add(r.Decoder.Decode(m))
-	})
-	if err == nil {
-		err = b.send()
-	}
-	if err == nil {
-		err = r.Target.RecordSegment(ctx, s.SHA256)
-	}
-	if err != nil {
-		return fmt.Errorf("rebuilding from %s: %w", s.File, err)
+// topic hands the segments of a topic to each, with what takes them.
+func (t *taking) topic(ctx context.Context, topic string, each func(s archive.Segment, take func() error) error) error {
+	for _, s := range t.Archive.Of(topic) {
+		if err := each(s, func() error { return t.segment(ctx, s) }); err != nil {
+			return fmt.Errorf("rebuilding from %s: %w", s.File, err)
+		}
+		t.done += s.Messages
+		t.Progress(t.done, t.Archive.Messages())
 	}
 	return nil
 }
 
+func (t *taking) segment(ctx context.Context, s archive.Segment) error {
+	b := batch{ctx: ctx, taking: t}
+	err := t.Archive.Read(s, func(m models.Message) error {
+		b.taken++
+		return b.add(t.Decoder.Decode(m))
+	})
+	if err == nil {
+		err = b.send()
+	}
+	return err
+}
+
 func (r *rebuild) requests(late bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		b := batch{ctx: ctx, rebuild: r}
+		b := batch{ctx: ctx, taking: &r.taking}
 		err := r.Live.PortalRequests(ctx, func(f models.Fact, isLate bool) error {
 			if isLate != late {
 				return nil
@@ -159,7 +178,7 @@ func (r *rebuild) requests(late bool) func(context.Context) error {
 
 // batch collects messages for one transaction.
 type batch struct {
-	*rebuild
+	*taking
 	ctx      context.Context //nolint:containedctx // it lives for one segment
 	messages []models.DecodedMessage
 	taken    int64 // of the segment
@@ -177,8 +196,8 @@ func (b *batch) send() error {
 	if len(b.messages) == 0 {
 		return nil
 	}
-	_, err := b.Target.Ingest(b.ctx, b.messages, b.Derive)
+	_, err := b.into.Ingest(b.ctx, b.messages, b.Derive)
 	b.messages = b.messages[:0]
-	b.Progress(b.done+b.taken, b.all)
+	b.Progress(b.done+b.taken, b.Archive.Messages())
 	return err
 }

@@ -35,7 +35,7 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 	batch.Each("activations", func(v [][]byte) {
 		a := readActivation(v)
 		set.Activations[a.AccountID] = append(set.Activations[a.AccountID], a)
-	}, "SELECT "+activationColumns+" FROM activations WHERE account_id = ANY($1) ORDER BY account_id, seq", ids)
+	}, selectActivations, ids)
 	batch.Each("referrals", func(v [][]byte) {
 		r := models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2]), RevokedFrom: readDay(v[3])}
 		set.Referrals[r.InviterID] = append(set.Referrals[r.InviterID], r)
@@ -77,6 +77,9 @@ func readAccount(v [][]byte) *models.Account {
 }
 
 const activationColumns = "account_id, seq, code, requested_at, status, reason, inviter_id, revoked_from"
+
+// selectActivations selects the requests of the accounts $1.
+const selectActivations = "SELECT " + activationColumns + " FROM activations WHERE account_id = ANY($1) ORDER BY account_id, seq"
 
 func readActivation(v [][]byte) *models.Activation {
 	return &models.Activation{

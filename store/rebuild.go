@@ -104,6 +104,49 @@ func (s *Store) PortalRequests(ctx context.Context, see func(f models.Fact, late
 	})
 }
 
+// RecoverCodes stores codes that accounts have been told, and returns how many were not
+// there. An account that has none yet, or is not known yet, gets the first one; its
+// registration then draws no other.
+func (s *Store) RecoverCodes(ctx context.Context, codes []models.IssuedCode) (added int64, err error) {
+	accounts := column(codes, func(c models.IssuedCode) int64 { return c.AccountID })
+	texts := column(codes, func(c models.IssuedCode) string { return c.Code })
+	const told = "unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS t (account_id, code, n)"
+	err = s.write(ctx, "taking codes back", func(tx *tx) error {
+		var code string
+		var heard, owner int64
+		found, err := tx.scan("looking for codes of other accounts", []any{&code, &heard, &owner},
+			"SELECT code, t.account_id, codes.account_id FROM codes JOIN "+told+" USING (code) WHERE codes.account_id <> t.account_id LIMIT 1", accounts, texts)
+		if err != nil {
+			return err
+		}
+		if found {
+			return fmt.Errorf("the code %s was told to account %d, and account %d has it in the database: is it the topic of another installation?", code, heard, owner)
+		}
+		added, err = tx.change("storing codes", "INSERT INTO codes (code, account_id) SELECT DISTINCT ON (code) code, account_id FROM "+told+
+			" ORDER BY code ON CONFLICT (code) DO NOTHING", accounts, texts)
+		if err != nil {
+			return err
+		}
+		return tx.exec("giving accounts their codes", "INSERT INTO accounts (account_id, code) SELECT DISTINCT ON (account_id) account_id, code FROM "+told+
+			" ORDER BY account_id, n ON CONFLICT (account_id) DO UPDATE SET code = excluded.code WHERE accounts.code = ''", accounts, texts)
+	})
+	return added, err
+}
+
+// Requests is the requests of accounts to use a code, in the order of their arrival.
+func (s *Store) Requests(ctx context.Context, accounts []int64) (requests map[int64][]*models.Activation, err error) {
+	err = s.snapshot(ctx, "reading requests of accounts", func(tx *tx) error {
+		requests = map[int64][]*models.Activation{}
+		var batch pgcopy.Batch
+		batch.Each("activations", func(v [][]byte) {
+			a := readActivation(v)
+			requests[a.AccountID] = append(requests[a.AccountID], a)
+		}, selectActivations, accounts)
+		return batch.Send(ctx, tx.pgx)
+	})
+	return requests, err
+}
+
 // RepeatDecisions takes the decisions of staff of another schema in their order, without
 // those that it has already.
 func (s *Store) RepeatDecisions(ctx context.Context, from string, derive models.DeriveFunc) error {

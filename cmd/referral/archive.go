@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -96,7 +95,7 @@ func (a *app) fillArchive(ctx context.Context, w *archive.Writer) error {
 		return err
 	}
 	defer closeClient()
-	bounds, err := k.topicBounds(ctx, client)
+	bounds, err := k.topicBounds(ctx, client, k.factTopics().All()...)
 	if err != nil {
 		return err
 	}
@@ -181,12 +180,9 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 		}),
 	}
 	defer writer.Close() //nolint:errcheck // every write was acknowledged or has failed
-	var all, done int64
-	for i := range r.Segments {
-		all += r.Segments[i].Messages
-	}
+	var done int64
 	bar := newBar(a.err)
-	bar.ChangeMax64(max(all, 1))
+	bar.ChangeMax64(max(r.Messages(), 1))
 	bar.Describe("restoring")
 	var batch []kafka.Message
 	send := func() error {
@@ -219,9 +215,4 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 	_ = bar.Clear()
 	fmt.Fprintf(a.out, "%s written to %s\n", report.Quantity(done, "message"), strings.Join(slices.Sorted(maps.Keys(r.Topics)), ", "))
 	return nil
-}
-
-// archiveOf is the archive that a rebuild works with when none is named.
-func archiveOf(schema string, temporary func() string) string {
-	return filepath.Join(temporary(), "referral-rebuild-"+schema)
 }

@@ -222,7 +222,7 @@ func (k cluster) awaitConsumed(ctx context.Context) error {
 	for {
 		consumed := false
 		if bounds == nil {
-			bounds, err = k.topicBounds(ctx, client)
+			bounds, err = k.topicBounds(ctx, client, k.factTopics().All()...)
 		}
 		if bounds != nil {
 			consumed, err = k.consumed(ctx, client, bounds)
@@ -249,9 +249,9 @@ func (k cluster) factTopics() decode.Topics {
 // offsetBounds is what a partition holds: the offsets from first to before end.
 type offsetBounds struct{ first, end int64 }
 
-// topicBounds is what the partitions of the topics hold now.
-func (k cluster) topicBounds(ctx context.Context, client *kafka.Client) (map[string]map[int]offsetBounds, error) {
-	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: k.factTopics().All()})
+// topicBounds is what the partitions of topics hold now.
+func (k cluster) topicBounds(ctx context.Context, client *kafka.Client, topics ...string) (map[string]map[int]offsetBounds, error) {
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return nil, fmt.Errorf("asking for the partitions: %w", err)
 	}
@@ -302,4 +302,73 @@ func (k cluster) consumed(ctx context.Context, client *kafka.Client, bounds map[
 		}
 	}
 	return behind == 0, nil
+}
+
+// requireStopped refuses while a process of the service consumes.
+func (k cluster) requireStopped(ctx context.Context) error {
+	client, closeClient, err := k.client()
+	if err != nil {
+		return err
+	}
+	defer closeClient()
+	response, err := client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{k.Group}})
+	if err != nil {
+		return fmt.Errorf("asking who consumes as group %s: %w", k.Group, advice.OfKafka(err))
+	}
+	for _, g := range response.Groups {
+		for _, m := range g.Members {
+			return fmt.Errorf("the service runs: %s consumes as group %s; stop it first. One that was killed leaves the group within kafka.session_timeout", m.ClientHost, k.Group)
+		}
+	}
+	return nil
+}
+
+// endPoll is how long a broker may hold a request for what comes after the end of a
+// partition: a reader that is closed waits for it.
+const endPoll = 100 * time.Millisecond
+
+// readEvents hands over what the topic of events holds now, one partition after another.
+// The topic is written without transactions, so that every offset is a message.
+func (k cluster) readEvents(ctx context.Context, see func(value []byte) error) error {
+	client, closeClient, err := k.client()
+	if err != nil {
+		return err
+	}
+	defer closeClient()
+	topic := k.Topics.Events
+	bounds, err := k.topicBounds(ctx, client, topic)
+	if err != nil {
+		return err
+	}
+	dialer, err := k.dialer()
+	if err != nil {
+		return err
+	}
+	for number, b := range bounds[topic] {
+		if err := k.readPartition(ctx, kafka.ReaderConfig{Brokers: k.Brokers, Dialer: dialer, Topic: topic, Partition: number, MaxBytes: 32 << 20, MaxWait: endPoll}, b, see); err != nil {
+			return fmt.Errorf("reading %s/%d: %w", topic, number, err)
+		}
+	}
+	return nil
+}
+
+func (k cluster) readPartition(ctx context.Context, c kafka.ReaderConfig, b offsetBounds, see func(value []byte) error) error {
+	if b.first == b.end {
+		return nil
+	}
+	reader := kafka.NewReader(c)
+	defer reader.Close() //nolint:errcheck // it only reads
+	if err := reader.SetOffset(b.first); err != nil {
+		return err
+	}
+	for reader.Offset() < b.end {
+		m, err := reader.ReadMessage(ctx)
+		if err == nil {
+			err = see(m.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("offset %d: %w", reader.Offset(), err)
+		}
+	}
+	return nil
 }

@@ -116,7 +116,7 @@ is parked), 2 wrong use or configuration, or the command failed.`,
 	root.PersistentFlags().String("config", "config.yaml", "the configuration `file`")
 	root.AddCommand(
 		newServe(p), newRun(p), newReconcile(p), newClose(p), newReopen(p), newExplain(p), newSimulate(p), newTerms(p), newDeadLetters(p),
-		newResend(p), newWriteOff(p), newRevoke(p), newAcceptCode(p), newClassifyService(p), newAudit(p), newArchive(p), newRebuild(p), newImport(p), newCompare(p), newBooked(p), newPrivacy(p), newCheckConfig(p), newMigrate(p), newDemo(p), newVersion(p),
+		newResend(p), newWriteOff(p), newRevoke(p), newAcceptCode(p), newClassifyService(p), newAudit(p), newArchive(p), newRebuild(p), newRecover(p), newImport(p), newCompare(p), newBooked(p), newPrivacy(p), newCheckConfig(p), newMigrate(p), newDemo(p), newVersion(p),
 	)
 	return root
 }

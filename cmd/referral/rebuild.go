@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 	"referral/billing"
 	"referral/cmd/referral/report"
 	"referral/consumer/decode"
+	"referral/models"
 	"referral/rebuild"
 	"referral/store"
 )
@@ -70,17 +72,17 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 	}
 	directory := f.archive
 	if directory == "" {
-		directory = archiveOf(schema, os.TempDir)
+		directory = filepath.Join(os.TempDir(), "referral-rebuild-"+schema)
 	}
-	held, err := a.archive(ctx, directory)
-	if err != nil {
-		return err
-	}
-	target, err := a.openRebuild(ctx, schema)
+	target, err := a.openRebuild(ctx, schema) // first, because the right to do so may be missing
 	if err != nil {
 		return err
 	}
 	defer target.Close() //nolint:errcheck // nothing is pending on it
+	held, err := a.archive(ctx, directory)
+	if err != nil {
+		return err
+	}
 	result, err := a.rebuildAndCompare(ctx, target, live, held)
 	if err != nil {
 		return err
@@ -111,6 +113,95 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 	return nil
 }
 
+type recoverFlags struct {
+	operator operatorFlags
+	archive  string
+}
+
+func newRecover(p process) *cobra.Command {
+	var f recoverFlags
+	cmd := &cobra.Command{
+		Use:   "recover --by NAME",
+		Short: "Take into a restored database what it does not have, from the topics",
+		Long: `Completes a database that was restored to an earlier moment, while the service is stopped:
+codes that clients were told, and codes that they entered at the personal account, from the
+topic of events; everything else from the input topics. Registrations come before requests,
+and codes before both. An archive that was kept (--archive) has what retention has removed.
+
+It may be ended at any time and called again, and changes nothing that is there already. Clients
+who were told that their code is accepted, and whose code is not, are named, and the exit
+status is 1: two persons decide on them with ` + "`referral accept-code`" + `.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error { return a.recover(ctx, &f) })
+		},
+	}
+	f.operator.add(cmd, nameRequired)
+	cmd.Flags().StringVar(&f.archive, "archive", "", "the `directory` of an archive, which is completed first; without it, a temporary one is made")
+	return cmd
+}
+
+func (a *app) recover(ctx context.Context, f *recoverFlags) error {
+	if err := a.requireTerms(ctx); err != nil {
+		return err
+	}
+	if err := a.kafka().requireStopped(ctx); err != nil {
+		return err
+	}
+	directory := f.archive
+	if directory == "" {
+		directory = filepath.Join(os.TempDir(), "referral-recover-"+a.config.Database.Schema)
+	}
+	held, err := a.archive(ctx, directory)
+	if err != nil {
+		return err
+	}
+	messages, clearBar, err := a.messages(held, "recovering")
+	if err != nil {
+		return err
+	}
+	found, err := rebuild.Recover(ctx, rebuild.RecoverOptions{Messages: messages, Database: a.store, Events: a.kafka().readEvents})
+	clearBar()
+	if err != nil {
+		return err
+	}
+	if f.archive == "" {
+		if err := os.RemoveAll(directory); err != nil {
+			return fmt.Errorf("removing the temporary archive: %w", err)
+		}
+	}
+	taken := report.Quantity(found.Codes, "code") + ", " + report.Quantity(found.Requests, "request") + " of the personal account"
+	if err := a.store.RecordAction(ctx, f.operator.action(models.ActionRecover, taken)); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "taken back: %s\n", taken)
+	if len(found.Open) > 0 {
+		report.AcceptanceTable(a.out, found.Open)
+		return negativeResult("not every code that a client was told is accepted is: see the table")
+	}
+	return nil
+}
+
+// messages is how the messages of an archive are taken, with a bar that is cleared at the
+// end.
+func (a *app) messages(held *archive.Reader, what string) (m rebuild.Messages, clearBar func(), err error) {
+	topics := a.kafka().factTopics()
+	decoder, err := decode.New(topics, a.config.Programme.Currency)
+	if err != nil {
+		return m, nil, err
+	}
+	bar := newBar(a.err)
+	bar.Describe(what)
+	m = rebuild.Messages{
+		Archive: held, Topics: topics, Decoder: decoder, Derive: a.programme.Derive(newCode),
+		Progress: func(done, all int64) {
+			bar.ChangeMax64(max(all, 1))
+			_ = bar.Set64(done)
+		},
+	}
+	return m, func() { _ = bar.Clear() }, nil
+}
+
 // openRebuild opens the schema to rebuild in, with the newest tables.
 func (a *app) openRebuild(ctx context.Context, schema string) (*store.Store, error) {
 	options, err := a.storeOptions(schema)
@@ -129,21 +220,12 @@ func (a *app) openRebuild(ctx context.Context, schema string) (*store.Store, err
 }
 
 func (a *app) rebuildAndCompare(ctx context.Context, target *store.Store, live string, held *archive.Reader) (*rebuild.Result, error) {
-	topics := a.kafka().factTopics()
-	decoder, err := decode.New(topics, a.config.Programme.Currency)
+	messages, clearBar, err := a.messages(held, "rebuilding")
 	if err != nil {
 		return nil, err
 	}
-	bar := newBar(a.err)
-	bar.Describe("rebuilding")
-	err = rebuild.Run(ctx, rebuild.Options{
-		Target: target, Live: a.store, Schema: live, Archive: held, Topics: topics, Decoder: decoder, Derive: a.programme.Derive(newCode),
-		Progress: func(done, all int64) {
-			bar.ChangeMax64(max(all, 1))
-			_ = bar.Set64(done)
-		},
-	})
-	_ = bar.Clear()
+	err = rebuild.Run(ctx, rebuild.Options{Messages: messages, Target: target, Live: a.store, Schema: live})
+	clearBar()
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestHelpSaysWhatIsRequired(t *testing.T) {
 	demanding := map[string][]string{
 		"close": {"2026-04"}, "reopen": {"2026-04"}, "resend": {document}, "write-off": {document},
 		"terms apply": {}, "dead-letters discard": {"1"}, "revoke": {"901"}, "accept-code": {"901", "ABCDEFGHJ"}, "classify-service": {"hologram", "discounted"},
-		"import": {"nowhere"}, "privacy export": {"901"}, "privacy erase": {"901"},
+		"import": {"nowhere"}, "recover": {}, "privacy export": {"901"}, "privacy erase": {"901"},
 	}
 	seen := 0
 	var visit func(*cobra.Command)

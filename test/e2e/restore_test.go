@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -16,12 +17,11 @@ import (
 	"referral/internal/demo/postgres"
 	"referral/internal/subprocess"
 	"referral/internal/toolcache"
-	"referral/test/kafkaserver"
 )
 
 // A database that is lost after two months were settled and published is restored to
-// what it was after the first, as docs/operations.md says: the group's offsets go back, and
-// everything is taken, settled and published again, with the same ids.
+// what it was after the first, as docs/operations.md says: everything is taken again, also
+// codes and requests that no input topic has, and settled and published with the same ids.
 func TestDatabaseIsRestored(t *testing.T) {
 	t.Parallel()
 	t.Run("from a dump", func(t *testing.T) {
@@ -68,11 +68,15 @@ func TestDatabaseIsRestored(t *testing.T) {
 // isRestored plays a season. The database is backed up at a time of its own, and lost
 // after the second phase; what it is restored to is the end of the first.
 func (m *manual) isRestored(atStart, afterFirst, lose func()) {
+	const inviter, invitee = 9001, 9002
 	w, s := m.w, loadSpring(m.w.t)
 	first, second := &s.phases[0], &s.phases[1]
 	m.billing = w.startBilling()
 	atStart()
-	server := w.serve()
+	c := &portalWorld{world: w}
+	address := c.startProvider(w.t, "/referral", nil)
+	server := w.launch(append(signInAt(c.identity), "REFERRAL_HTTP_CABINET="+address))
+	server.ready()
 	w.send(w.messages(first.registrations)...)
 	w.send(w.messages(first.rest)...)
 	w.drained()
@@ -81,18 +85,24 @@ func (m *manual) isRestored(atStart, afterFirst, lose func()) {
 	afterFirst()
 
 	w.send(w.messages(append(second.registrations, second.rest...))...)
+	w.send(client(inviter, "Резервация", before(9)), client(invitee, "Новые окна", before(9)))
+	w.learnCodes(inviter, invitee)
+	c.post(invitee, "/api/v1/activations", fmt.Sprintf(`{"code":%q}`, w.codes[inviter]))
 	w.drained()
 	for _, period := range runs(1) {
 		w.must("run", period)
 	}
 	w.published()
-	lost := w.documentContents()
+	lost, told := w.documentContents(), w.codesAndReferrals()
 	if status := server.stop(); status != 0 {
 		w.t.Fatalf("stopped with status %d", status)
 	}
 	lose()
 	if n := m.follow(); n == 0 || len(m.blocks) > 0 {
 		w.t.Errorf("%d commands were the last, %d blocks are left", n, len(m.blocks))
+	}
+	if again := w.codesAndReferrals(); !maps.Equal(again, told) {
+		w.t.Errorf("clients had been told %d codes and referrals, %d are there after the database was restored, not all the same", len(told), len(again))
 	}
 	want := s.wanted(w, 1)
 	if !maps.Equal(w.insideLines(), want.lines) || !maps.Equal(w.insidePackages(), want.packages) {
@@ -135,14 +145,11 @@ func (w *world) manual(section string) *manual {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	m := &manual{w: w, folder: folder, shell: append(tool.Env, "PATH="+folder+":"+tool.BinDir+":"+os.Getenv("PATH"))}
+	m := &manual{w: w, folder: folder, shell: append(tool.Env, "PATH="+tool.BinDir+":"+os.Getenv("PATH"))}
 	for _, path := range []string{folder, filepath.Join(folder, "wal"), filepath.Join(folder, "backup")} {
 		if err := errors.Join(os.MkdirAll(path, 0o700), os.Chmod(path, 0o777)); err != nil {
 			w.t.Fatal(err)
 		}
-	}
-	if err := kafkaserver.Tools(w.t.Context(), folder, w.t.Output()); err != nil {
-		w.t.Fatal(err)
 	}
 	for _, block := range codeBlock.FindAllStringSubmatch(commands, -1) {
 		m.blocks = append(m.blocks, strings.ReplaceAll(block[2], "/srv/", folder+"/"))
@@ -173,8 +180,7 @@ func (m *manual) settings() map[string]string {
 }
 
 // follow carries out the next block: what is for the shell by the shell, as the user
-// of the database server, who has Kafka's own tools. It gives the number of the program's
-// own commands.
+// of the database server. It gives the number of the program's own commands.
 func (m *manual) follow() (ours int) {
 	w := m.w
 	w.t.Helper()
@@ -182,9 +188,12 @@ func (m *manual) follow() (ours int) {
 	for line := range strings.Lines(m.next()) {
 		command, _, _ := strings.Cut(line, " #")
 		switch args := strings.Fields(command); {
-		case strings.HasPrefix(command, "referral serve"):
-			m.run(strings.NewReplacer("kafka:9092", w.servers.broker, "--group referral", "--group "+w.name).Replace(script.String()))
+		case strings.HasPrefix(command, "referral recover"):
+			m.run(script.String())
 			script.Reset()
+			w.must("recover", "--by", "Anna")
+			ours++
+		case strings.HasPrefix(command, "referral serve"):
 			w.serve()
 			w.drained()
 			ours++
@@ -226,6 +235,19 @@ func (w *world) text(sql string) (text string) {
 		w.t.Fatalf("%s: %v", sql, err)
 	}
 	return text
+}
+
+// codesAndReferrals is what clients have been told: which code is whose, and which was
+// accepted from whom.
+func (w *world) codesAndReferrals() map[string]string {
+	w.t.Helper()
+	told := map[string]string{}
+	for _, row := range query[struct{ What, Of string }](w, `
+		SELECT 'code ' || code AS what, account_id::text AS of FROM codes
+		UNION ALL SELECT 'activation of ' || account_id, concat_ws(' ', code, requested_at, inviter_id) FROM activations WHERE status = 'accepted'`) {
+		told[row.What] = row.Of
+	}
+	return told
 }
 
 // documentContents is what all documents of the ledger say, by their ids.

@@ -118,6 +118,7 @@ var states = map[any]status{
 	models.ActionBeginImport:         {"начал загрузку данных прежней системы", ""},
 	models.ActionImport:              {"загрузил данные прежней системы", ""},
 	models.ActionBook:                {"учел скидки прежней системы", ""},
+	models.ActionRecover:             {"восстановил из темы событий", ""},
 	models.ActionErase:               {"стер персональные данные", ""},
 	models.ActionExportPerson:        {"выгрузил персональные данные", ""},
 	models.ActionCheckJournal:        {"проверил журнал", ""},

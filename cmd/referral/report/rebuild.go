@@ -38,3 +38,20 @@ func RebuildTable(w io.Writer, r *rebuild.Result) {
 	}
 	printTable(w, fmt.Sprintf("The first %s", Quantity(int64(len(rows)), "difference")), []string{"kind", "account", "what", "live", "rebuilt", "message"}, rows)
 }
+
+// AcceptanceTable writes the codes that clients were told are accepted, and are not.
+func AcceptanceTable(w io.Writer, open []rebuild.Acceptance) {
+	if len(open) == 0 {
+		return
+	}
+	rows := make([][]string, len(open))
+	for i, a := range open {
+		now := "the request is not known"
+		if a.Known {
+			now = "not accepted: " + string(a.Reason)
+		}
+		rows[i] = []string{fmt.Sprint(a.AccountID), a.Code, fmt.Sprint(a.InviterID), a.On.String(), now}
+	}
+	fmt.Fprintln(w)
+	printTable(w, "Not accepted, though the client was told so", []string{"account", "code", "inviter", "activated on", "now"}, rows)
+}
