@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // schemaName is the schema that holds the tables. Two installations share a database when
@@ -97,6 +99,10 @@ func (s *Store) createSchema(ctx context.Context) error {
 	err = conn.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", string(s.schema)).Scan(&there)
 	if err == nil && !there { // with the right to use it alone, IF NOT EXISTS would be refused
 		_, err = conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+string(s.schema))
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == insufficientPrivilege {
+		return fmt.Errorf("the role may not create the schema %s; run this command as the owner of the schemas, who needs CREATE on the database: %w", s.schema, err)
 	}
 	return wrap("creating the schema "+string(s.schema), err)
 }

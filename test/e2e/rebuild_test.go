@@ -41,6 +41,17 @@ func (w *world) prove(args ...string) {
 	}
 }
 
+// The role of the service may not make a schema; that is said before anything is read.
+func TestRebuildNeedsTheOwner(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command(t.Context(), "rebuild", "--verify")
+	cmd.Env = append(cmd.Env, "REFERRAL_DATABASE_DSN="+asRole(t, w.setting("REFERRAL_DATABASE_DSN"), serviceRole))
+	out, err := cmd.CombinedOutput()
+	if text := string(out); err == nil || !strings.Contains(text, "may not create the schema public_rebuild; run this command as the owner") || strings.Contains(text, "added to") {
+		t.Errorf("%v, %s", err, text)
+	}
+}
+
 // The state of a season follows from its messages; whatever is altered behind the
 // program's back is named; what was erased stays erased; a rebuild that is killed is continued; what retention removes
 // is named, and an archive that was kept completes it.
