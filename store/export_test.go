@@ -102,3 +102,6 @@ func (s *Store) LockDeadLetters(ctx context.Context, meanwhile func()) error {
 }
 
 var AskServer = askServer
+
+// ServicesInForce is what reads the decisions on services that settlement goes by.
+const ServicesInForce = servicesInForce

@@ -3,11 +3,13 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
 	"referral/billing"
 	"referral/models"
+	"referral/store"
 )
 
 // robot is an invoice of 1 000.00 for a service that the terms discount and as much for
@@ -206,5 +208,45 @@ func TestServiceDecisionDuringARun(t *testing.T) {
 	l.tie(append(periods, 202604)...)
 	if n := l.number("SELECT count(*) FROM adjustment_items WHERE service = 'robot'"); n < rounds {
 		t.Errorf("only %d items of the service are posted", n)
+	}
+}
+
+// The statement that settlement reads decisions by gives what previews and pages take from
+// all of them.
+func TestServicesInForce(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.adopt(l.p)
+	robot := l.classify("robot", models.ServiceDiscounted)
+	fax := l.classify("fax", models.ServiceExcluded)
+	l.classify("trunk", models.ServiceDiscounted)
+	l.unclassify(robot)
+	l.unclassify(fax)
+	l.classify("robot", models.ServiceExcluded)
+	all, err := l.ServiceDecisions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for service, d := range models.ServicesInForce(all) {
+		want[service] = d.ID.String()
+	}
+	rows, err := l.db.QueryContext(t.Context(), "SELECT service, decision_id::text FROM ("+store.ServicesInForce+") d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for rows.Next() {
+		var service, id string
+		if err := rows.Scan(&service, &id); err != nil {
+			t.Fatal(err)
+		}
+		got[service] = id
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !maps.Equal(got, want) {
+		t.Errorf("in force are %v, want %v", got, want)
 	}
 }
