@@ -164,6 +164,9 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.kafka().requireTopics(ctx, slices.Sorted(maps.Keys(r.Topics))); err != nil {
+		return err
+	}
 	transport, err := a.kafka().transport()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -155,7 +156,7 @@ func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []
 		return nil, "", err
 	}
 	defer closeClient()
-	missing, err := k.missingTopics(ctx, client)
+	missing, err := k.missingTopics(ctx, client, slices.Collect(maps.Values(k.Topics.Names())))
 	if err != nil {
 		return nil, "", err
 	}
@@ -174,19 +175,34 @@ func (k cluster) ensureTopics(ctx context.Context, invitations bool) (created []
 	return missing, "", k.createTopics(ctx, client, missing)
 }
 
-func (k cluster) missingTopics(ctx context.Context, client *kafka.Client) ([]string, error) {
+// missingTopics is those of the topics that the cluster does not have.
+func (k cluster) missingTopics(ctx context.Context, client *kafka.Client, topics []string) ([]string, error) {
 	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its topics: %w", strings.Join(k.Brokers, ", "), advice.OfKafka(err))
 	}
 	var missing []string
-	for _, name := range k.Topics.Names() {
+	for _, name := range topics {
 		if !slices.ContainsFunc(meta.Topics, func(t kafka.Topic) bool { return t.Name == name }) {
 			missing = append(missing, name)
 		}
 	}
 	slices.Sort(missing)
 	return slices.Compact(missing), nil
+}
+
+// requireTopics names those of the topics that the cluster does not have.
+func (k cluster) requireTopics(ctx context.Context, topics []string) error {
+	client, closeClient, err := k.client()
+	if err != nil {
+		return err
+	}
+	defer closeClient()
+	missing, err := k.missingTopics(ctx, client, topics)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("the topics %s are missing: create them, with `referral migrate` when kafka.create_topics is on", strings.Join(missing, ", "))
+	}
+	return err
 }
 
 func (k cluster) createTopics(ctx context.Context, client *kafka.Client, names []string) error {

@@ -93,6 +93,9 @@ func (m *manual) isRestored(atStart, afterFirst, lose func()) {
 		w.must("run", period)
 	}
 	w.published()
+	if o := w.program("recover", "--by", "Anna"); o.status != 2 || !strings.Contains(o.stderr, "stop it first") {
+		w.t.Errorf("recovering beside the service: status %d, %s", o.status, o.stderr)
+	}
 	lost, told := w.documentContents(), w.codesAndReferrals()
 	if status := server.stop(); status != 0 {
 		w.t.Fatalf("stopped with status %d", status)

@@ -15,9 +15,8 @@ import (
 
 // tools is the classes of the command line tools that our documents name.
 var tools = map[string]string{
-	"kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-	"kafka-topics.sh":          "org.apache.kafka.tools.TopicCommand",
-	"kafka-transactions.sh":    "org.apache.kafka.tools.TransactionsCommand",
+	"kafka-topics.sh":       "org.apache.kafka.tools.TopicCommand",
+	"kafka-transactions.sh": "org.apache.kafka.tools.TransactionsCommand",
 }
 
 // Tools writes what starts Kafka's command line tools into a folder, by the names of its
