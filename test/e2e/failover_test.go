@@ -69,7 +69,8 @@ func (p *pair) dsn(database string) string {
 }
 
 // failOver kills the primary, promotes the standby, and starts another standby in the
-// place of the dead server. The programs must be ready again by themselves.
+// place of the dead server. The programs must be ready again by themselves: they know both
+// servers, or an address that always leads to the primary.
 func (p *faultyRun) failOver() {
 	p.w.t.Helper()
 	pair := p.b.pair
@@ -89,6 +90,9 @@ func (p *faultyRun) failOver() {
 		}
 	}
 	p.w.db.Reset()
+	if p.database != nil {
+		p.database.ForwardTo(pair.primary.Address())
+	}
 	p.serving.ready()
 	p.w.t.Logf("ready again %s after the primary died", time.Since(died).Round(time.Millisecond))
 	pair.standby = pair.newStandby(dead.Address())

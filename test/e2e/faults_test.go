@@ -116,6 +116,14 @@ func (b *faultServers) dsn(database string) string {
 	return b.database.DSN(database)
 }
 
+// oneServer is a connection string with one server, of a pair the primary.
+func (b *faultServers) oneServer(database string) string {
+	if b.pair != nil {
+		return b.pair.primary.DSN(database)
+	}
+	return b.database.DSN(database)
+}
+
 // proxyTo is a proxy before the database of a life. One that has two servers is reached
 // directly.
 func (b *faultServers) proxyTo(t *testing.T, dsn string) *pgproxy.Proxy {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"referral/internal/demo/workload"
+	"referral/test/kafkaserver"
 )
 
 // strike is something that breaks while messages are taken.
@@ -32,12 +33,20 @@ func (s *soak) strikes() []strike {
 		{"terminated sessions", 4, func(s *soak) int64 { return s.signalSessions("pg_terminate_backend", "true") }, nil},
 		{"refused connections to the database", 1, once((*soak).refuseConnections), func(s *soak) { s.giveConnections() }},
 		{"clock jumps", 4, once((*soak).jumpClock), nil},
-		{"killed database servers", 2, once(func(s *soak) { s.killDatabase() }), nil},
+		{"database servers that hang for a moment", 2, once(func(s *soak) { s.hang(s.database.Silence()) }), nil},
+		{"brokers that hang for a moment", 2, once(func(s *soak) { s.hang(s.b.via[s.draws.IntN(len(s.b.via))].Silence()) }), nil},
+		{"read-only databases", 1, once((*soak).refuseWrites), (*soak).allowWrites},
+	}
+	if s.b.pair != nil {
+		all = append(all, strike{"database servers that failed over to their standby", 1, once(func(s *soak) { s.failOver() }), nil})
+	} else {
+		all = append(all, strike{"killed database servers", 2, once(func(s *soak) { s.killDatabase() }), nil})
 	}
 	if s.b.cluster == nil {
 		return append(all, strike{"killed brokers", 1, once(func(s *soak) { s.killBroker() }), nil})
 	}
 	return append(all,
+		strike{"too few replicas in sync", 1, once((*soak).lackReplicas), func(s *soak) { s.restart(s.lastKilled()); s.require(kafkaserver.Nodes - 1) }},
 		strike{"killed nodes with their leaders", 1, once(func(s *soak) { s.killNextNode() }), nil},
 		strike{"moved leaders", 1, once(func(s *soak) {
 			s.restart(s.lastKilled())
@@ -93,6 +102,40 @@ func (s *soak) refuseConnections() {
 	s.takeConnections()
 }
 
+// hang lasts for less than anything that waits.
+func (s *soak) hang(goOn func()) {
+	s.moment()
+	goOn()
+}
+
+// moment is a pause, not to wait for anything.
+func (s *soak) moment() { <-time.After(time.Duration(s.draws.IntN(300)) * time.Millisecond) }
+
+// refuseWrites has the database refuse writes, as a standby would that is taken for the
+// primary. Sessions keep their settings, so they end. A process would not start on it.
+func (s *soak) refuseWrites() {
+	s.w.t.Helper()
+	for _, replica := range s.replicas {
+		replica.answers("/healthz", http.StatusOK)
+	}
+	s.w.readOnly("on")
+	s.signalSessions("pg_terminate_backend", "true")
+}
+
+// allowWrites waits until the newest process has noticed.
+func (s *soak) allowWrites() {
+	s.w.t.Helper()
+	s.serving.shows("/readyz", readOnlySentence)
+	s.w.readOnly("off")
+}
+
+// lackReplicas has a second node die only when the first one is back.
+func (s *soak) lackReplicas() {
+	s.w.t.Helper()
+	s.restart(s.lastKilled())
+	s.faultyRun.lackReplicas()
+}
+
 // killReplicas kills the processes that take messages, and starts others.
 func (s *soak) killReplicas() (n int64) {
 	s.w.t.Helper()
@@ -113,7 +156,7 @@ func (s *soak) blink() int64 {
 	for _, replica := range s.replicas {
 		replica.pause()
 	}
-	<-time.After(time.Duration(s.draws.IntN(300)) * time.Millisecond) // a pause, not to wait for anything
+	s.moment()
 	for _, replica := range s.replicas {
 		replica.resume()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"referral/internal/demo/workload"
 	"referral/models"
+	"referral/test/pgproxy"
 )
 
 // What `make soak` gives.
@@ -24,17 +25,17 @@ type soakLife struct {
 	accounts, months int
 	strikes          int  // at most, while the messages of a month are taken
 	batch            int  // messages in a batch at least, and twice as many more at most
-	cluster          bool // the lives of odd seeds are on a cluster of brokers
+	several          bool // of three lives one is on a cluster of brokers, and one on a primary database server and its standby
 }
 
 var (
 	shortLife = soakLife{accounts: 40, months: 2, strikes: 3, batch: 20}
-	longLife  = soakLife{accounts: 900, months: 12, strikes: 40, batch: 10, cluster: true}
+	longLife  = soakLife{accounts: 900, months: 12, strikes: 40, batch: 10, several: true}
 )
 
 // TestSoak plays lives in which everything breaks at random: processes and servers are
-// killed or paused, also in the middle of their work, connections are cut, statements
-// are cancelled, leaders move, clocks jump, messages are late, repeated and shuffled. At the end of
+// killed or paused, also in the middle of their work, servers hang, fail over or refuse writes, connections
+// are cut, statements are cancelled, leaders move, clocks jump, messages are late, repeated and shuffled. At the end of
 // every month the ledger and the topics must be what the reference model says, the ledger must tie
 // with what billing has booked, and no process may have ended by itself.
 func TestSoak(t *testing.T) {
@@ -53,8 +54,11 @@ func TestSoak(t *testing.T) {
 	for ; months == 0 || time.Now().Before(end) && !t.Failed(); seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			on := b
-			if size.cluster && seed%2 == 1 {
+			switch kind := seed % 3; {
+			case size.several && kind == 1:
 				on = b.onCluster(t)
+			case size.several && kind == 2:
+				on = b.onPair(t)
 			}
 			on.soak(t, seed, size, all)
 		})
@@ -111,7 +115,7 @@ func (b *faultServers) soak(t *testing.T, seed uint64, size soakLife, all *tally
 		faultyRun: &faultyRun{
 			// A batch is sent again when a node dies that has taken a part of it.
 			generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}, sentAgain: b.cluster != nil}, b: b,
-			database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), role: serviceRole, clock: filepath.Join(t.TempDir(), "clock"),
+			database: pgproxy.New(t, b.oneServer(w.name)), role: serviceRole, clock: filepath.Join(t.TempDir(), "clock"),
 		},
 		tally: newTally(), size: size, draws: rand.New(rand.NewPCG(seed, 2)),
 	}
