@@ -70,7 +70,7 @@ lint: ## run golangci-lint (built from source the first time: some minutes)
 # Everything breaks at random; the first life, and for how long another one begins: SOAK_FLAGS="--hours 2 --seed 7".
 SOAK_FLAGS ?= --hours 1
 soak: $(TESTENV) ## play made-up lives under random faults for hours, against the reference model
-	$(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./test/e2e -args $(SOAK_FLAGS)
+	$(TESTENV) -with postgres,kafka -- $(GO) test -count=1 -timeout 0 -v -artifacts -outputdir bin -run '^TestSoak$$' ./test/e2e -args $(SOAK_FLAGS)
 
 # A superuser's connection to the coordinator of a Citus cluster; docs/scaling.md.
 CITUS_TESTS := TestSpring$$|TestWorkloadIsSettled|TestTwoPersonsSign

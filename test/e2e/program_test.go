@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,9 +121,19 @@ func (w *world) launch(overrides []string, args ...string) *server {
 		s.kill()
 		if w.t.Failed() {
 			w.t.Logf("the end of the log of serve %v:\n%s", args, s.log.tail())
+			s.keepLog()
 		}
 	})
 	return s
+}
+
+// keepLog keeps the whole log; `go test -artifacts` says where.
+func (s *server) keepLog() {
+	s.w.t.Helper()
+	name := fmt.Sprintf("serve-%d.log", s.cmd.Process.Pid)
+	if err := os.WriteFile(filepath.Join(s.w.t.ArtifactDir(), name), []byte(s.log.all()), 0o600); err != nil {
+		s.w.t.Error(err)
+	}
 }
 
 // serve starts serving and waits until it is ready.

@@ -275,13 +275,18 @@ func (s *soak) startCutting(calm int) (stop func()) {
 
 // bursts breaks some connections, each after a few messages on the average, and every other
 // one in the middle of a message. Then there is a pause of many messages, in which what takes many of
-// them gets through, such as joining a group by all its members.
+// them gets through, such as joining a group by all its members. A process that is alone and
+// waits longer and longer between its tries would draw a burst out: it ends after a while.
 func bursts(r *rand.Rand, average, pause int) func() (n int, inside bool) {
-	left := 0
+	const longest = 5 * time.Second
+	left, began := 0, time.Time{}
 	return func() (int, bool) {
+		if began.IsZero() { // the first one behind a pause
+			began = time.Now()
+		}
 		n := 1 + r.IntN(2*average)
-		if left--; left < 0 {
-			left = 5 + r.IntN(20)
+		if left--; left < 0 || time.Since(began) > longest {
+			left, began = 5+r.IntN(20), time.Time{}
 			n += pause/2 + r.IntN(pause)
 		}
 		return n, r.IntN(2) == 0
