@@ -54,10 +54,14 @@ demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for m
 	@once=; if ! [ -t 0 ] || ! [ -t 1 ]; then once=--once; fi; \
 	exec bin/referral demo $$once $(DEMO_FLAGS)
 
+# Nobody debugs the tests' programs. Under the race detector, Go's own crypto takes more than
+# twice as long, and tests log in to servers all the time.
+RACE := -race -gcflags=all=-dwarf=false '-gcflags=crypto/...=-dwarf=false -race=false'
+
 # The longest packages start first: what is last runs alone. The target vet has vetted the tests.
 test: vet lint $(TESTENV) ## vet, lint and test everything, with the race detector and real servers
 	@echo "== tests, with a private PostgreSQL, Kafka, SMPP server and Chromium"
-	$(TESTENV) -- $(GO) test -race -vet=off -count=1 -timeout 40m -p 2 ./test/e2e ./store ./...
+	$(TESTENV) -- $(GO) test $(RACE) -vet=off -count=1 -timeout 40m -p 2 ./test/e2e ./store ./...
 
 vet:
 	@echo "== go vet"
