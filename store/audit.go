@@ -26,7 +26,7 @@ const auditCandidates = `SELECT account_id FROM referrals UNION SELECT account_i
 // comes with its invoices of other periods too: the document may have been one of
 // theirs.
 func (s *Store) Audit(ctx context.Context, period models.Period, begin func(models.AuditHead) error, see func(*models.AccountHistory) error) error {
-	err := s.snapshot(ctx, fmt.Sprintf("auditing %s", period), func(tx *tx) error {
+	err := s.consistentSnapshot(ctx, fmt.Sprintf("auditing %s", period), func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (s *Store) Audit(ctx context.Context, period models.Period, begin func(mode
 // ForEachAccount hands the same accounts to see with their facts and their invoices of
 // the period, and nothing of the ledger. It is never repeated.
 func (s *Store) ForEachAccount(ctx context.Context, period models.Period, see func(*models.AccountHistory) error) error {
-	err := s.once(ctx, beginReadOnly, func(tx *tx) error {
+	err := s.consistent(ctx, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}

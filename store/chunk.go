@@ -90,6 +90,11 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 	if w.chunk, err = w.claim(w.run); err != nil || w.chunk == nil {
 		return false, err
 	}
+	if w.run.State == models.RunPosting {
+		if err := w.exec("passing the ingest barrier", shareLock, lockIngest.in(w.schema)); err != nil {
+			return false, err
+		}
+	}
 	if err := w.holdTerms(ctx); err != nil {
 		return false, err
 	}

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"referral/internal/sleep"
 )
 
 // layout says where the rows of each table are in a database that is distributed by
@@ -164,22 +167,98 @@ func laidOut(ctx context.Context, conn *pgx.Conn) (tables []string, err error) {
 	return tables, wrap("reading which tables are distributed", err)
 }
 
-// refuseUnrecovered refuses to start a run on a distributed database while a node holds
-// a prepared transaction. Its rows are committed and not visible yet; no transaction of an
-// ingest is under way here.
+// distributed tells whether the database is that of a Citus cluster.
+func (t *tx) distributed() (is bool, err error) {
+	_, err = t.scan("looking for the extension citus", []any{&is}, citusThere)
+	return is, err
+}
+
+// recoveryLooks and recoveryWait are how often, and after what time each, prepared
+// transactions are looked for that were there before: their commit may be on its way.
+const recoveryLooks = 50
+
+var recoveryWait = 100 * time.Millisecond
+
+// refuseUnrecovered waits for the commits that are on their way to the nodes of a
+// distributed database, and is an error when one of them has got stuck: it is committed,
+// and its rows are not visible yet. Who calls it has locked new ones out.
 func (t *tx) refuseUnrecovered() error {
-	var distributed bool
-	if _, err := t.scan("looking for the extension citus", []any{&distributed}, citusThere); err != nil || !distributed {
+	if distributed, err := t.distributed(); err != nil || !distributed {
 		return err
 	}
-	var nodes string
-	_, err := t.scan("looking for prepared transactions", []any{&nodes}, `
-		SELECT coalesce(string_agg(concat_ws(' ', 'node', nodeid, result), ', '), '') FROM run_command_on_all_nodes($$
-			SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE 'citus\_%' AND database = current_database() AND prepared < clock_timestamp() - interval '5 seconds'$$)
-		WHERE NOT success OR result <> '0'`)
-	if err == nil && nodes != "" {
-		err = fmt.Errorf("prepared transactions are not recovered yet, and their rows are missing (%s): the run can start when Citus has recovered them, within a minute "+
-			"of all nodes being there, or by SELECT recover_prepared_transactions()", nodes)
+	var before []string
+	for look := range recoveryLooks {
+		now, err := t.prepared()
+		if err != nil {
+			return err
+		}
+		if look == 0 {
+			before = now
+		}
+		before = slices.DeleteFunc(before, func(transaction string) bool { return !slices.Contains(now, transaction) })
+		if len(before) == 0 {
+			return nil
+		}
+		if ctx := t.Statement.Context; !sleep.For(ctx, recoveryWait) {
+			return context.Cause(ctx)
+		}
 	}
-	return err
+	return fmt.Errorf("prepared transactions are not recovered yet, and their rows are missing (%s): try again when Citus has recovered them, within a minute "+
+		"of all nodes being there, or after SELECT recover_prepared_transactions()", strings.Join(before, ", "))
+}
+
+// prepared is the transactions that are prepared on the nodes, and the nodes that do not
+// answer.
+func (t *tx) prepared() (transactions []string, err error) {
+	rows, err := t.pgx.Query(t.Statement.Context, `SELECT concat_ws(' ', 'node', nodeid, transaction) FROM run_command_on_all_nodes($$
+			SELECT coalesce(string_agg(gid, ' '), '') FROM pg_prepared_xacts WHERE gid LIKE 'citus\_%' AND database = current_database()$$)
+		CROSS JOIN LATERAL unnest(CASE WHEN success THEN string_to_array(result, ' ') ELSE ARRAY[result] END) transaction`)
+	if err == nil {
+		transactions, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	return transactions, wrap("looking for prepared transactions", err)
+}
+
+// consistent runs fn in a transaction that sees one state of the database, and writes
+// nothing. A snapshot of a distributed database is one of each node, and a commit is not
+// visible on all at once: half of one would look like a fault of the ledger. So the
+// snapshots are taken while no ingest and no posting commits; those begun wait for a
+// moment, and nothing that a node holds back is missing.
+func (s *Store) consistent(ctx context.Context, fn func(*tx) error) error {
+	return s.session(ctx, func(t *tx) error {
+		distributed, err := t.distributed()
+		if err != nil {
+			return err
+		}
+		return t.transaction(ctx, beginReadOnly, func(t *tx) error {
+			if distributed {
+				if err := s.openOnAllNodes(ctx, t); err != nil {
+					return err
+				}
+			}
+			return fn(t)
+		})
+	})
+}
+
+// openOnAllNodes takes the snapshots of a transaction that has begun and read nothing. The
+// locks are held on a connection beside the pool, which may have none left.
+func (s *Store) openOnAllNodes(ctx context.Context, reader *tx) error {
+	conn, err := pgx.ConnectConfig(ctx, s.dial.config(s.direct))
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer closeQuietly(conn)
+	gate := &tx{DB: reader.DB, pgx: conn, schema: s.schema, now: reader.now}
+	return gate.transaction(ctx, beginReadCommitted, func(gate *tx) error {
+		if err := gate.lock("out what commits", lockIngest); err != nil {
+			return err
+		}
+		if err := gate.refuseUnrecovered(); err != nil {
+			return err
+		}
+		var accounts int64
+		_, err := reader.scan("taking the snapshots of all nodes", []any{&accounts}, "SELECT count(*) FROM (SELECT 1 FROM accounts LIMIT 1) a")
+		return err
+	})
 }

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"referral/billing"
 	"referral/models"
 	"referral/store"
 	"referral/test/storetest"
@@ -89,17 +91,80 @@ func TestDistribute(t *testing.T) {
 	}
 
 	run := models.RunRequest{Period: 202604, Chunk: 10}
-	l.exec("INSERT INTO standin.nodes VALUES (1, true, '0'), (2, true, '3')")
-	if _, _, err := s.StartRun(t.Context(), run); err == nil || !strings.Contains(err.Error(), "node 2 3") {
-		t.Errorf("with prepared transactions on a node: %v", err)
+	needs := map[string]func() error{
+		"a run": func() error { _, _, err := s.StartRun(t.Context(), run); return err },
+		"a signature": func() error {
+			_, err := s.ClosePeriod(t.Context(), models.Signature{Period: 202604}, noReport)
+			return err
+		},
+		"a reconciliation": func() error {
+			return s.Audit(t.Context(), 202604, func(models.AuditHead) error { return nil }, func(*models.AccountHistory) error { return nil })
+		},
+		"a register": func() error { _, err := s.Ledger(t.Context(), 202604); return err },
+		"an export": func() error {
+			return s.EachRegisterEntry(t.Context(), models.RegisterFilter{Posted: 202604}, func(*models.RegisterEntry) error { return nil })
+		},
 	}
-	l.exec("UPDATE standin.nodes SET success = false, result = 'no connection' WHERE nodeid = 2")
-	if _, _, err := s.StartRun(t.Context(), run); err == nil || !strings.Contains(err.Error(), "node 2 no connection") {
-		t.Errorf("with a node that is not there: %v", err)
+	stuck := func(nodes, says string) {
+		t.Helper()
+		l.exec("TRUNCATE standin.nodes")
+		l.exec("INSERT INTO standin.nodes VALUES " + nodes)
+		together(t, len(needs), func(i int) error {
+			what := slices.Sorted(maps.Keys(needs))[i]
+			if err := needs[what](); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s, with %s: %v", what, says, err)
+			}
+			return nil
+		})
 	}
-	l.exec("UPDATE standin.nodes SET success = true, result = '0'")
+	stuck("(1, true, ''), (2, true, 'citus_0_1_2_3 citus_0_1_2_4')", "(node 2 citus_0_1_2_3, node 2 citus_0_1_2_4)")
+	stuck("(1, true, ''), (2, false, 'no connection')", "(node 2 no connection)")
+
+	// Those that come after the first look are not waited for.
+	l.exec("CREATE SEQUENCE standin.look")
+	l.exec("UPDATE standin.nodes SET success = true, result = 'citus_0_1_2_'")
+	l.exec(`CREATE OR REPLACE FUNCTION standin.run_command_on_all_nodes(command text) RETURNS SETOF standin.nodes LANGUAGE sql AS $$
+		SELECT nodeid, success, result || nextval('standin.look') FROM standin.nodes $$`)
 	if _, started, err := s.StartRun(t.Context(), run); err != nil || !started {
 		t.Errorf("when all is recovered: started %t, %v", started, err)
+	}
+	for _, what := range []string{"a reconciliation", "a register", "an export"} {
+		if err := needs[what](); err != nil {
+			t.Errorf("%s, when all is recovered: %v", what, err)
+		}
+	}
+}
+
+// A reconciliation beside a run takes nothing that is half committed for a fault.
+func TestReconciledBesideARun(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	var facts []models.FactData
+	for id := int64(1000); id < 1060; id++ {
+		friend := id + 1000
+		facts = append(facts, registered(id, "2025-06-01T09:00:00Z"), registered(friend, "2026-04-01T08:00:00+03:00"), activated(friend, id, "2026-04-01T09:00:00+03:00"),
+			april(id, 1, 300000), april(friend, 1, 1000))
+	}
+	l.facts(facts...)
+	run := l.phase(l.start(models.RunRequest{Period: 202604}), l.pay)
+	posted := make(chan error, 1)
+	go func() {
+		_, err := l.another().carry(l.Context(), run, l.pay)
+		posted <- err
+	}()
+	for posting := true; posting; {
+		select {
+		case err := <-posted:
+			if posting = false; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		for _, b := range l.breaks(202604) {
+			if b.Kind != billing.BreakNotPosted || !posting {
+				t.Errorf("account %d, invoice %q: %s, %s", b.AccountID, b.InvoiceID, b.Kind, b.Detail)
+			}
+		}
 	}
 }
 

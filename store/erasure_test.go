@@ -146,7 +146,7 @@ func TestTerminatedAccountsAreErased(t *testing.T) {
 	// One of them got a document later.
 	l.facts(models.ActivationRequested{AccountID: 903, Code: codeOf(904), RequestedAt: at("2026-01-10T09:00:00Z")}, models.PromoEnded{AccountID: 903, EndedAt: at("2026-03-20T09:00:00Z")}, april(903, 1, 300000))
 	l.settle(models.RunRequest{Period: 202604})
-	l.exec("SET session_replication_role = replica; UPDATE adjustments SET posted_at = '2026-05-01'; SET session_replication_role = DEFAULT")
+	l.behindTriggers("UPDATE adjustments SET posted_at = '2026-05-01'")
 
 	keep := map[string]time.Duration{"accounts.personal_data": 365 * 24 * time.Hour}
 	erased := func(now string) (accounts int64) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"referral/store/pgcopy"
 )
+
+func init() { recoveryWait = time.Millisecond }
 
 // ReferredQuery is what reads a page of invitees.
 const ReferredQuery = referredQuery

@@ -214,7 +214,7 @@ func (l *life) fog() {
 	l.exec(`CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN PERFORM pg_sleep(0.03 * random() ^ 3); RETURN NULL; END $$`)
 	for _, table := range []string{"invoices", "accounts", "stale", "adjustments", "run_chunks"} {
-		l.exec("CREATE TRIGGER linger AFTER INSERT OR UPDATE ON " + table + " FOR EACH STATEMENT EXECUTE FUNCTION linger()")
+		l.inOne("SET LOCAL citus.enable_unsafe_triggers = on", "CREATE TRIGGER linger AFTER INSERT OR UPDATE ON "+table+" FOR EACH STATEMENT EXECUTE FUNCTION linger()")
 	}
 }
 

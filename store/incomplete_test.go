@@ -9,14 +9,20 @@ import (
 	"referral/models"
 )
 
-// behindTriggers changes the ledger as only a superuser can.
+// behindTriggers changes the ledger as only a superuser can, on all nodes of a cluster.
 func (l *life) behindTriggers(statements ...string) {
+	l.Helper()
+	l.inOne(append([]string{"SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL session_replication_role = replica"}, statements...)...)
+}
+
+// inOne executes statements in one transaction.
+func (l *life) inOne(statements ...string) {
 	l.Helper()
 	tx, err := l.db.BeginTx(l.Context(), nil)
 	if err != nil {
 		l.Fatal(err)
 	}
-	for _, statement := range append([]string{"SET LOCAL session_replication_role = replica"}, statements...) {
+	for _, statement := range statements {
 		if _, err := tx.Exec(statement); err != nil {
 			l.Fatalf("%s: %v", statement, err)
 		}

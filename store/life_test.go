@@ -252,6 +252,12 @@ func (l *life) tie(periods ...models.Period) {
 	}
 }
 
+// distributed tells whether the tables lie on the nodes of a Citus cluster.
+func (l *life) distributed() bool {
+	l.Helper()
+	return l.number("SELECT count(*) FROM pg_class WHERE relname = 'pg_dist_partition'") > 0
+}
+
 // dump is the rows of a query as text, a line each, sorted.
 func (l *life) dump(query string, args ...any) string {
 	l.Helper()

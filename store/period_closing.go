@@ -26,6 +26,9 @@ func (s *Store) ClosePeriod(ctx context.Context, signature models.Signature, fre
 		if err := tx.lock("out new facts", lockIngest); err != nil {
 			return err
 		}
+		if err := tx.refuseUnrecovered(); err != nil {
+			return err
+		}
 		if err := tx.endSigning(signature.Order); err != nil {
 			return err
 		}

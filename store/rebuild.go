@@ -202,7 +202,7 @@ func (s *Store) CopyLedger(ctx context.Context, from string) error {
 // ForEachHistory hands every account to see, by id, with its facts but for invoices, where
 // they came from, and what was derived from them. It is never repeated.
 func (s *Store) ForEachHistory(ctx context.Context, see func(*models.AccountHistory) error) error {
-	err := s.once(ctx, beginReadOnly, func(tx *tx) error {
+	err := s.consistent(ctx, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ var comparedRows = map[string]string{
 // LoneRows hands over the answers of billing and the revisions of invoices that only one
 // of this schema and another one has.
 func (s *Store) LoneRows(ctx context.Context, other string, see func(models.LoneRow) error) error {
-	return s.once(ctx, beginReadOnly, func(tx *tx) error {
+	return s.consistent(ctx, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}

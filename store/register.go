@@ -133,7 +133,7 @@ func (s *Store) RegisterTotals(ctx context.Context, f models.RegisterFilter) ([]
 // does not grow with the register. It is not tried again: see may have written.
 func (s *Store) EachRegisterEntry(ctx context.Context, f models.RegisterFilter, see func(*models.RegisterEntry) error) error {
 	page, args := registerPage(&f, 0)
-	err := s.once(ctx, beginReadOnly, func(tx *tx) error {
+	err := s.consistent(ctx, func(tx *tx) error {
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err
 		}

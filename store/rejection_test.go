@@ -36,15 +36,20 @@ func (l *life) hearing() (s *store.Store, heard func() string) {
 // is no fault of the data, and goes through once the cause is removed.
 func TestRejectedStatementsAreNotRetried(t *testing.T) {
 	t.Parallel()
-	for state, cause := range map[string][2]string{
-		"42703": {"ALTER TABLE accounts RENAME phone TO gone", "ALTER TABLE accounts RENAME gone TO phone"},
-		"42P01": {"ALTER TABLE accounts RENAME TO gone", "ALTER TABLE gone RENAME TO accounts"},
-		"0A000": {`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = '0A000'; END $$;
-			CREATE TRIGGER refuse BEFORE INSERT ON accounts EXECUTE FUNCTION refuse()`, "DROP TRIGGER refuse ON accounts"},
+	for state, cause := range map[string]struct {
+		make   []string
+		remove string
+	}{
+		"42703": {[]string{"ALTER TABLE accounts RENAME phone TO gone"}, "ALTER TABLE accounts RENAME gone TO phone"},
+		"42P01": {[]string{"ALTER TABLE accounts RENAME TO gone"}, "ALTER TABLE gone RENAME TO accounts"},
+		"0A000": {[]string{
+			"SET LOCAL citus.enable_unsafe_triggers = on", "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = '0A000'; END $$",
+			"CREATE TRIGGER refuse BEFORE INSERT ON accounts EXECUTE FUNCTION refuse()",
+		}, "DROP TRIGGER refuse ON accounts"},
 	} {
 		l := newLife(t)
 		s, heard := l.hearing()
-		l.exec(cause[0])
+		l.inOne(cause.make...)
 		fact := l.fact(registered(1, "2026-04-01T08:00:00+03:00"))
 		_, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, l.derive)
 		if !errors.Is(err, models.ErrStatementRejected) || errors.Is(err, models.ErrRefused) || !strings.Contains(err.Error(), "SQLSTATE "+state) {
@@ -53,7 +58,7 @@ func TestRejectedStatementsAreNotRetried(t *testing.T) {
 		if got := heard(); got != state {
 			t.Errorf("%s: the database rejected %q, want it asked once", state, got)
 		}
-		l.exec(cause[1])
+		l.exec(cause.remove)
 		if fate, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, l.derive); err != nil || fate[0] != models.Applied {
 			t.Errorf("%s: once the cause is removed: %v, %v", state, fate, err)
 		}

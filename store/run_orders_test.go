@@ -154,7 +154,7 @@ func TestOrdersAreCarriedOutOnce(t *testing.T) {
 	if o, found, err := l.OrderInWork(t.Context()); err != nil || found {
 		t.Errorf("after a minute of silence %+v is in work, %v", o, err)
 	}
-	l.exec("UPDATE run_orders SET seen_at = clock_timestamp() WHERE order_id = $1", other.ID)
+	l.exec("UPDATE run_orders SET seen_at = now() WHERE order_id = $1", other.ID)
 	if o := l.claim(); o.ID != first.ID || o.Attempt != 2 || o.All != 0 {
 		t.Errorf("after a minute of silence: %+v", o)
 	}

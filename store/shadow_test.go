@@ -315,8 +315,8 @@ func (l *life) balances(file oldFile, tally models.BookedFile) {
 		if key == "" {
 			key, of, arg = fmt.Sprint(row.AccountID), "account_id = $1", row.AccountID
 		}
-		held[key] = models.Money(l.number(`SELECT coalesce(sum(amount_minor), 0) FROM adjustments a WHERE `+of+` AND 202604 = (
-			SELECT period FROM invoices v WHERE v.invoice_id = a.invoice_id ORDER BY revision DESC LIMIT 1)`, arg))
+		held[key] = models.Money(l.number(`SELECT coalesce(sum(amount_minor), 0) FROM adjustments a JOIN (SELECT DISTINCT ON (account_id, invoice_id) account_id, invoice_id, period AS now
+			FROM invoices ORDER BY account_id, invoice_id, revision DESC) v USING (account_id, invoice_id) WHERE now = 202604 AND `+of, arg))
 	}
 	for _, amount := range held {
 		booked += amount

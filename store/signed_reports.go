@@ -82,7 +82,7 @@ const postedInto = `SELECT * FROM adjustments WHERE storage_period = %[1]d AND p
 // Ledger is what the ledger holds of a period, with digests of its lists. Its memory
 // does not grow with the lists.
 func (s *Store) Ledger(ctx context.Context, p models.Period) (l models.Ledger, err error) {
-	err = s.snapshot(ctx, fmt.Sprintf("reading the ledger of %s", p), func(tx *tx) error {
+	err = s.consistentSnapshot(ctx, fmt.Sprintf("reading the ledger of %s", p), func(tx *tx) error {
 		l = models.Ledger{}
 		if err := tx.disableStatementTimeout(); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"referral/models"
 	"referral/store"
 	"referral/test/pgproxy"
 	"referral/test/storetest"
@@ -25,10 +24,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	start := func(ctx context.Context) error {
-		_, _, err := s.StartRun(ctx, models.RunRequest{Period: 202604, Chunk: 1})
-		return err
-	}
+	start := func(ctx context.Context) error { return second(s.ActiveRuns(ctx)) }
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}

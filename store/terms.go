@@ -144,7 +144,7 @@ const (
 	// In a snapshot that is older than their last change, this has the transaction
 	// retried.
 	readTermsInSnapshot = readTerms + " FOR SHARE"
-	shareTerms          = "SELECT pg_advisory_xact_lock_shared($1)"
+	shareLock           = "SELECT pg_advisory_xact_lock_shared($1)"
 )
 
 // holdTerms makes sure, in a snapshot too, that the terms this process has adopted
@@ -165,7 +165,7 @@ func (t *tx) queueHoldTerms(batch *pgcopy.Batch, read string) {
 	if t.terms == nil {
 		return
 	}
-	batch.Exec("locking the terms", shareTerms, lockTerms.in(t.schema))
+	batch.Exec("locking the terms", shareLock, lockTerms.in(t.schema))
 	batch.Query("asking for the terms in force", func(rows pgx.Rows) error {
 		inForce, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
 		if err == nil && inForce != *t.terms {
@@ -186,7 +186,7 @@ func (s *Store) rederive(ctx context.Context, digest string, derive models.Deriv
 		var n int
 		var last *int64
 		err := s.write(ctx, "deriving entitlements again", func(tx *tx) (err error) {
-			if err = tx.exec("locking the terms", shareTerms, lockTerms.in(tx.schema)); err == nil {
+			if err = tx.exec("locking the terms", shareLock, lockTerms.in(tx.schema)); err == nil {
 				err = tx.stillAdopting(digest)
 			}
 			if err == nil {

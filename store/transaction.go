@@ -58,8 +58,17 @@ func (s *Store) writeBatches(ctx context.Context, what string, fn func(*tx) erro
 // snapshot runs fn in a transaction that sees one state of the database and writes
 // nothing. It is retried like write.
 func (s *Store) snapshot(ctx context.Context, what string, fn func(*tx) error) error {
+	return read(ctx, what, func() error { return s.once(ctx, beginReadOnly, fn) })
+}
+
+// consistentSnapshot is snapshot for what compares rows of several nodes: see consistent.
+func (s *Store) consistentSnapshot(ctx context.Context, what string, fn func(*tx) error) error {
+	return read(ctx, what, func() error { return s.consistent(ctx, fn) })
+}
+
+func read(ctx context.Context, what string, attempt func() error) error {
 	ctx, span := startOperation(ctx, what)
-	err := retryConflicts(ctx, func() error { return s.once(ctx, beginReadOnly, fn) })
+	err := retryConflicts(ctx, attempt)
 	span.End(err)
 	return wrap(what, classify(err))
 }

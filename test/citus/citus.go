@@ -6,9 +6,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// notApplicable is the tests that make no sense on a cluster, and why. Those that only
+// expect something else there are not in the list.
+var notApplicable = map[string]string{
+	"TestDistribute":                       "it has a stand-in for Citus, to fail as a cluster cannot be made to",
+	"TestDistributeRefusesAnotherSchema":   "the schema of a brand is not distributed",
+	"TestSchemasOfOneDatabaseShareNothing": "the schema of a brand is not distributed",
+}
+
+// NotApplicable is why a test makes no sense on a cluster; empty when it does.
+func NotApplicable(test string) string {
+	test, _, _ = strings.Cut(test, "/")
+	return notApplicable[test]
+}
 
 // node is a server of a cluster.
 type node struct {
