@@ -38,14 +38,14 @@ func TestRejectedStatementsAreNotRetried(t *testing.T) {
 	t.Parallel()
 	for state, cause := range map[string]struct {
 		make   []string
-		remove string
+		remove []string
 	}{
-		"42703": {[]string{"ALTER TABLE accounts RENAME phone TO gone"}, "ALTER TABLE accounts RENAME gone TO phone"},
-		"42P01": {[]string{"ALTER TABLE accounts RENAME TO gone"}, "ALTER TABLE gone RENAME TO accounts"},
+		"42703": {[]string{"ALTER TABLE accounts RENAME phone TO gone"}, []string{"ALTER TABLE accounts RENAME gone TO phone"}},
+		"42P01": {[]string{"ALTER TABLE accounts RENAME TO gone"}, []string{"ALTER TABLE gone RENAME TO accounts"}},
 		"0A000": {[]string{
 			"SET LOCAL citus.enable_unsafe_triggers = on", "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = '0A000'; END $$",
 			"CREATE TRIGGER refuse BEFORE INSERT ON accounts EXECUTE FUNCTION refuse()",
-		}, "DROP TRIGGER refuse ON accounts"},
+		}, []string{"SET LOCAL citus.enable_unsafe_triggers = on", "DROP TRIGGER refuse ON accounts"}},
 	} {
 		l := newLife(t)
 		s, heard := l.hearing()
@@ -58,7 +58,7 @@ func TestRejectedStatementsAreNotRetried(t *testing.T) {
 		if got := heard(); got != state {
 			t.Errorf("%s: the database rejected %q, want it asked once", state, got)
 		}
-		l.exec(cause.remove)
+		l.inOne(cause.remove...)
 		if fate, err := s.Ingest(t.Context(), []models.DecodedMessage{fact}, l.derive); err != nil || fate[0] != models.Applied {
 			t.Errorf("%s: once the cause is removed: %v, %v", state, fate, err)
 		}

@@ -26,19 +26,20 @@ func (l *life) closes(p models.Period, who, override string) (models.Signature, 
 	if err != nil {
 		l.Fatal(err)
 	}
-	return l.ClosePeriod(l.Context(), models.Signature{Period: p, Who: who, Override: override, LastRun: last, Totals: r.ToSign()}, l.freezes(r))
+	return l.ClosePeriod(l.Context(), models.Signature{Period: p, Who: who, Override: override, LastRun: last, Totals: r.ToSign()}, l.freezes(p, r))
 }
 
-// freezes is what makes the report of a signature.
-func (l *life) freezes(r *billing.Reconciliation) models.FreezeFunc {
+// freezes is what makes the report of a signature. It is called under the lock that the
+// ledger of a cluster is read behind, so that it has that before.
+func (l *life) freezes(p models.Period, r *billing.Reconciliation) models.FreezeFunc {
 	l.Helper()
 	r.Close()
 	found := r.Report(l.now)
+	ledger, err := l.Ledger(l.Context(), p)
+	if err != nil {
+		l.Fatal(err)
+	}
 	return func(s *models.Signature, w *models.Waiting) ([]byte, error) {
-		ledger, err := l.Ledger(l.Context(), s.Period)
-		if err != nil {
-			return nil, err
-		}
 		return monthreport.Of(monthreport.Basis{Signature: s, Found: &found, Ledger: &ledger, Waiting: w, Program: "test", Terms: l.p.Digest()}).Canonical()
 	}
 }
