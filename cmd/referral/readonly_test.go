@@ -58,6 +58,7 @@ var looking = map[string]struct {
 	"referral import":               {uses: [][]string{{"import", "testdata/import", "--dry-run"}, {"import", "testdata/import", "--dry-run", "--format", "json"}}, writes: "what an older system told, without --dry-run"},
 	"referral archive":              {writes: "the archive, or the topics"},
 	"referral rebuild":              {writes: "a schema of its own, and the archive"},
+	"referral recover":              {writes: "what a restored database does not have"},
 	"referral check-config":         {uses: [][]string{{"check-config"}, {"check-config", "--only", "consumer"}}},
 	"referral version":              {uses: [][]string{{"version"}}},
 }
