@@ -4,10 +4,15 @@
 
 GO      ?= go
 TESTENV := bin/testenv
-LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
+LINT    := bin/golangci-lint
+
+# What vet and lint load is compiled as the tests are, and so once. Nobody debugs these
+# programs. Under the race detector, Go's own crypto takes more than twice as long, and tests
+# log in to servers all the time.
+RACE := -race -gcflags=all=-dwarf=false '-gcflags=crypto/...=-dwarf=false -race=false'
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb image demo test lint vet soak citus bench screenshots release-fixture clean $(TESTENV)
+.PHONY: help build deb image demo test lint vet soak citus bench screenshots release-fixture clean $(TESTENV) $(LINT)
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,22 +59,18 @@ demo: build ## show the service at work, on servers of its own (DEMO_FLAGS for m
 	@once=; if ! [ -t 0 ] || ! [ -t 1 ]; then once=--once; fi; \
 	exec bin/referral demo $$once $(DEMO_FLAGS)
 
-# Nobody debugs the tests' programs. Under the race detector, Go's own crypto takes more than
-# twice as long, and tests log in to servers all the time.
-RACE := -race -gcflags=all=-dwarf=false '-gcflags=crypto/...=-dwarf=false -race=false'
-
 # The longest packages start first: what is last runs alone. The target vet has vetted the tests.
 test: vet lint $(TESTENV) ## vet, lint and test everything, with the race detector and real servers
 	@echo "== tests, with a private PostgreSQL, Kafka, SMPP server and Chromium"
 	$(TESTENV) -- $(GO) test $(RACE) -vet=off -count=1 -timeout 40m -p 2 ./test/e2e ./store ./...
 
-vet:
+vet: $(TESTENV)
 	@echo "== go vet"
-	$(GO) vet ./...
+	$(TESTENV) -with compiler -- $(GO) vet $(RACE) ./...
 
-lint: ## run golangci-lint (built from source the first time: some minutes)
-	@echo "== golangci-lint (built from source the first time: some minutes)"
-	$(LINT) run ./...
+lint: $(TESTENV) $(LINT) ## run golangci-lint (built from source the first time: some minutes)
+	@echo "== golangci-lint"
+	$(TESTENV) -with compiler -- env GOFLAGS="$(RACE)" $(LINT) run ./...
 
 # Everything breaks at random; the first life, and for how long another one begins: SOAK_FLAGS="--hours 2 --seed 7".
 SOAK_FLAGS ?= --hours 1
@@ -95,6 +96,11 @@ release-fixture: $(TESTENV) ## keep a database that release VERSION has filled, 
 # A binary of its own: `go run` would pass on neither signals nor the exit status.
 $(TESTENV):
 	@$(GO) build -o $@ ./test/testenv
+
+# A binary of its own: `go tool` would build it with the flags that it is to use.
+$(LINT):
+	@echo "== building golangci-lint from source (the first time: some minutes)"
+	@$(GO) build -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 clean: ## remove what was built; the cache directory stays
 	rm -rf bin
