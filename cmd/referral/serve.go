@@ -337,14 +337,15 @@ func (a *app) awaitReady(ctx context.Context) error {
 }
 
 // unreachable tells whether the database is unavailable, starting or stopping, has come
-// upon a limit or a failure of its machine, or its connection ended before the answer.
+// upon a limit or a failure of its machine, has become read-only since it was found fit, or
+// its connection ended before the answer.
 func unreachable(err error) bool {
 	var connect *pgconn.ConnectError
 	var pg *pgconn.PgError
 	var network net.Error
 	if errors.As(err, &pg) {
 		passing := []string{"08", "53", "57", "58", "XX"} // connection, resources, operator, system, internal error
-		return len(pg.Code) > 2 && slices.Contains(passing, pg.Code[:2])
+		return pg.Code == "25006" || len(pg.Code) > 2 && slices.Contains(passing, pg.Code[:2])
 	}
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, store.ErrSilent)
 	return ended || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)

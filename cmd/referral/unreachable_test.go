@@ -33,6 +33,7 @@ func TestWhatIsAskedAgainAtTheStart(t *testing.T) {
 		"a full disk":                {&pgconn.PgError{Code: "53100"}, true},
 		"a failing disk":             {&pgconn.PgError{Code: "58030"}, true},
 		"half an upgrade":            {&pgconn.PgError{Code: "58P01"}, true},
+		"read-only by now":           {&pgconn.PgError{Code: "25006"}, true},
 		"silent":                     {store.ErrSilent, true},
 		"timed out":                  {&pgconn.PgError{Code: "57014"}, true},
 		"no such table":              {&pgconn.PgError{Code: "42P01"}, false},
