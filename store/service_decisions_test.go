@@ -235,6 +235,7 @@ func TestServicesInForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	got := map[string]string{}
 	for rows.Next() {
 		var service, id string
@@ -243,7 +244,7 @@ func TestServicesInForce(t *testing.T) {
 		}
 		got[service] = id
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || !maps.Equal(got, want) {
