@@ -107,6 +107,7 @@ func (p *faultyRun) useTwoSites() {
 	for i, address := range addresses {
 		site := p.launchAs(fmt.Sprintf("web-%d", i), append(signInAt(identity), "REFERRAL_HTTP_CABINET="+address), "--only=web")
 		site.ready()
+		site.shows("/metrics", `referral_auth_provider_up\{site="portal"\} 1`)
 		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://"+address+"/api/v1/membership", strings.NewReader("{}"))
 		if err != nil {
 			w.t.Fatal(err)
