@@ -91,7 +91,7 @@ func (w *chunkWork) work(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if w.run.State == models.RunPosting {
-		if err := w.exec("passing the ingest barrier", shareLock, lockIngest.in(w.schema)); err != nil {
+		if err := w.announceCommit(); err != nil {
 			return false, err
 		}
 	}

@@ -219,6 +219,16 @@ func (t *tx) prepared() (transactions []string, err error) {
 	return transactions, wrap("looking for prepared transactions", err)
 }
 
+// announceCommit has snapshots of all nodes wait for the commit of this transaction. On one
+// PostgreSQL a commit is visible as a whole.
+func (t *tx) announceCommit() error {
+	distributed, err := t.distributed()
+	if err != nil || !distributed {
+		return err
+	}
+	return t.exec("passing the ingest barrier", shareLock, lockIngest.in(t.schema))
+}
+
 // consistent runs fn in a transaction that sees one state of the database, and writes
 // nothing. A snapshot of a distributed database is one of each node, and a commit is not
 // visible on all at once: half of one would look like a fault of the ledger. So the

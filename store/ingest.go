@@ -13,8 +13,9 @@ import (
 // Locks shared by all processes on one database. The ingest barrier keeps a fact from
 // slipping between a batch and the start of a run: a batch holds it shared, a run's
 // start exclusively. So a fact is either visible to every chunk of the run or knows
-// that the period has started, and marks what it touches. A chunk that is posted holds it
-// shared too: with it held exclusively, no commit is on its way to several nodes.
+// that the period has started, and marks what it touches. On a distributed database a chunk
+// that is posted holds it shared too: with it held exclusively, no commit is on its way to
+// several nodes.
 const (
 	lockIngest    advisoryLock = 0x7265660001
 	lockPublisher advisoryLock = 0x7265660002
