@@ -7,12 +7,13 @@ import (
 
 	"referral/billing"
 	"referral/models"
+	"referral/test/citus"
 )
 
 // behindTriggers changes the ledger as only a superuser can, on all nodes of a cluster.
 func (l *life) behindTriggers(statements ...string) {
 	l.Helper()
-	l.inOne(append([]string{"SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL session_replication_role = replica"}, statements...)...)
+	l.inOne(citus.BehindTriggers(statements...)...)
 }
 
 // inOne executes statements in one transaction.

@@ -3,37 +3,17 @@
 package citus
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// notApplicable is the tests that make no sense on a cluster, and why. Those that only
-// expect something else there are not in the list.
-var notApplicable = map[string]string{
-	"TestDistribute":                       "it has a stand-in for Citus, to fail as a cluster cannot be made to",
-	"TestDistributeRefusesAnotherSchema":   "the schema of a brand is not distributed",
-	"TestSchemasOfOneDatabaseShareNothing": "the schema of a brand is not distributed",
-
-	"TestRevisionsMissOneAnotherUnderARun": insideChunk,
-	"TestInvoiceMovesAwayFromUnderARun":    insideChunk,
-
-	"TestTamperedJournalIsNamed/rewritten":                  rewritten,
-	"TestJournalIsVerifiedFromTheLastCheckOn/written_again": rewritten,
-}
-
-const insideChunk = "it starts another run from within a chunk, which holds the start of runs up there"
-
-const rewritten = "Citus cannot pass a whole row to a function, as this way to rewrite the journal does"
-
-// NotApplicable is why a test makes no sense on a cluster; empty when it does.
-func NotApplicable(test string) string {
-	whole, _, _ := strings.Cut(test, "/")
-	return cmp.Or(notApplicable[test], notApplicable[whole])
+// BehindTriggers has the statements that follow in a transaction change what triggers protect,
+// on all nodes, as only a superuser can.
+func BehindTriggers(statements ...string) []string {
+	return append([]string{"SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL session_replication_role = replica"}, statements...)
 }
 
 // node is a server of a cluster.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"referral/test/citus"
 	"referral/test/pgbouncer"
 	"referral/test/pgproxy"
 )
@@ -69,7 +70,7 @@ func (w *world) execute(statement string) {
 func (w *world) behindTriggers(statements ...string) {
 	w.t.Helper()
 	err := pgx.BeginFunc(w.t.Context(), w.db, func(tx pgx.Tx) error {
-		for _, statement := range append([]string{"SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL session_replication_role = replica"}, statements...) {
+		for _, statement := range citus.BehindTriggers(statements...) {
 			if _, err := tx.Exec(w.t.Context(), statement); err != nil {
 				return fmt.Errorf("%s: %w", statement, err)
 			}

@@ -131,9 +131,6 @@ func (w *world) createDatabase() string {
 		w.t.Fatal(err)
 	}
 	w.distributed = workers > 0
-	if why := citus.NotApplicable(w.t.Name()); why != "" && w.distributed {
-		w.t.Skip(why)
-	}
 	at, err := url.Parse(w.servers.dsn)
 	if err != nil {
 		w.t.Fatalf("REFERRAL_TEST_DSN is no URL: %v", err)

@@ -41,12 +41,8 @@ func DSNOf(t testing.TB, options string) string {
 			t.Error(err)
 		}
 	})
-	workers, err := citus.Join(t.Context(), server, name)
-	if err != nil {
+	if _, err := citus.Join(t.Context(), server, name); err != nil {
 		t.Fatal(err)
-	}
-	if why := citus.NotApplicable(t.Name()); why != "" && workers > 0 {
-		t.Skip(why)
 	}
 	return inDatabase(t, server, name)
 }
