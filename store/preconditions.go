@@ -58,12 +58,8 @@ func preconditions(schema schemaName) []precondition {
 			"its timestamps are not integers (integer_datetimes is %s); use a server of the usual build")},
 		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", mustEqual(string(schema),
 			"search_path leads to schema %s; it must lead to "+string(schema)+", where the tables are")},
-		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", func(may string) string {
-			if may == "true" {
-				return ""
-			}
-			return "the role may not create tables in schema " + string(schema) + "; run this command as the owner of the schema"
-		}},
+		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", mustEqual("true",
+			"the role may not create tables in schema "+string(schema)+", its right to do so is %s; run this command as the owner of the schema")},
 		{"rights", toWork, missingRights(schema, false), lacks("database.role")},
 		{"rights to read", toRead, missingRights(schema, true), lacks("database.role or database.reader_role")},
 	}
