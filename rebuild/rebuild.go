@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := o.Target.BeginRebuild(ctx, o.Schema); err != nil {
 		return err
 	}
-	r := rebuild{Options: o, taking: taking{Messages: o.Messages, into: o.Target}}
+	r := rebuild{Options: o, taking: o.takenInto(o.Target)}
 	done, err := o.Target.RebuiltSegments(ctx)
 	if err != nil {
 		return err
@@ -92,8 +92,12 @@ type rebuild struct {
 // taking takes messages into a schema.
 type taking struct {
 	Messages
-	into Ingester
-	done int64
+	into      Ingester
+	done, all int64
+}
+
+func (m Messages) takenInto(into Ingester) taking {
+	return taking{Messages: m, into: into, all: m.Archive.Messages()}
 }
 
 // imports takes what an older system told, which no topic has. A repeat changes nothing.
@@ -140,7 +144,7 @@ func (t *taking) topic(ctx context.Context, topic string, each func(s archive.Se
 			return fmt.Errorf("rebuilding from %s: %w", s.File, err)
 		}
 		t.done += s.Messages
-		t.Progress(t.done, t.Archive.Messages())
+		t.Progress(t.done, t.all)
 	}
 	return nil
 }
@@ -198,6 +202,6 @@ func (b *batch) send() error {
 	}
 	_, err := b.into.Ingest(b.ctx, b.messages, b.Derive)
 	b.messages = b.messages[:0]
-	b.Progress(b.done+b.taken, b.Archive.Messages())
+	b.Progress(b.done+b.taken, b.all)
 	return err
 }

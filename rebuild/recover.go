@@ -51,7 +51,7 @@ type Acceptance struct {
 // before its code draws another one, and a request that is judged before the registration
 // of either side is judged otherwise than it was. Taking all of it again changes nothing.
 func Recover(ctx context.Context, o RecoverOptions) (Recovered, error) {
-	r := recovery{RecoverOptions: o, taking: taking{Messages: o.Messages, into: o.Database}}
+	r := recovery{RecoverOptions: o, taking: o.takenInto(o.Database)}
 	for _, step := range []func(context.Context) error{
 		r.codes, r.topic(o.Topics.Registered), r.requests, r.topic(o.Topics.Activation),
 		r.topic(o.Topics.PromoEnded), r.topic(o.Topics.Terminated), r.topic(o.Topics.Invoices), r.topic(o.Topics.Results), r.compare,

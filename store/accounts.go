@@ -32,10 +32,7 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 		a := readAccount(v)
 		set.Accounts[a.ID] = a
 	}, "SELECT "+accountColumns+" FROM accounts WHERE account_id = ANY($1)", ids)
-	batch.Each("activations", func(v [][]byte) {
-		a := readActivation(v)
-		set.Activations[a.AccountID] = append(set.Activations[a.AccountID], a)
-	}, selectActivations, ids)
+	queueActivations(batch, set.Activations, ids)
 	batch.Each("referrals", func(v [][]byte) {
 		r := models.Referral{InviterID: pgcopy.Int8(v[0]), InviteeID: pgcopy.Int8(v[1]), ActivatedAt: pgcopy.Time(v[2]), RevokedFrom: readDay(v[3])}
 		set.Referrals[r.InviterID] = append(set.Referrals[r.InviterID], r)
@@ -78,8 +75,13 @@ func readAccount(v [][]byte) *models.Account {
 
 const activationColumns = "account_id, seq, code, requested_at, status, reason, inviter_id, revoked_from"
 
-// selectActivations selects the requests of the accounts $1.
-const selectActivations = "SELECT " + activationColumns + " FROM activations WHERE account_id = ANY($1) ORDER BY account_id, seq"
+// queueActivations reads the requests of accounts, in the order of their arrival.
+func queueActivations(batch *pgcopy.Batch, into map[int64][]*models.Activation, ids []int64) {
+	batch.Each("activations", func(v [][]byte) {
+		a := readActivation(v)
+		into[a.AccountID] = append(into[a.AccountID], a)
+	}, "SELECT "+activationColumns+" FROM activations WHERE account_id = ANY($1) ORDER BY account_id, seq", ids)
+}
 
 func readActivation(v [][]byte) *models.Activation {
 	return &models.Activation{

@@ -222,11 +222,7 @@ func (t *tx) prepared() (transactions []string, err error) {
 // announceCommit has snapshots of all nodes wait for the commit of this transaction. On one
 // PostgreSQL a commit is visible as a whole.
 func (t *tx) announceCommit() error {
-	distributed, err := t.distributed()
-	if err != nil || !distributed {
-		return err
-	}
-	return t.exec("passing the ingest barrier", shareLock, lockIngest.in(t.schema))
+	return t.exec("passing the ingest barrier", shareLock+" WHERE ("+citusThere+")", lockIngest.in(t.schema))
 }
 
 // consistent runs fn in a transaction that sees one state of the database, and writes

@@ -138,10 +138,7 @@ func (s *Store) Requests(ctx context.Context, accounts []int64) (requests map[in
 	err = s.snapshot(ctx, "reading requests of accounts", func(tx *tx) error {
 		requests = map[int64][]*models.Activation{}
 		var batch pgcopy.Batch
-		batch.Each("activations", func(v [][]byte) {
-			a := readActivation(v)
-			requests[a.AccountID] = append(requests[a.AccountID], a)
-		}, selectActivations, accounts)
+		queueActivations(&batch, requests, accounts)
 		return batch.Send(ctx, tx.pgx)
 	})
 	return requests, err

@@ -361,14 +361,14 @@ func (k cluster) readEvents(ctx context.Context, see func(value []byte) error) e
 		return err
 	}
 	for number, b := range bounds[topic] {
-		if err := k.readPartition(ctx, kafka.ReaderConfig{Brokers: k.Brokers, Dialer: dialer, Topic: topic, Partition: number, MaxBytes: 32 << 20, MaxWait: endPoll}, b, see); err != nil {
+		if err := readPartition(ctx, kafka.ReaderConfig{Brokers: k.Brokers, Dialer: dialer, Topic: topic, Partition: number, MaxBytes: 32 << 20, MaxWait: endPoll}, b, see); err != nil {
 			return fmt.Errorf("reading %s/%d: %w", topic, number, err)
 		}
 	}
 	return nil
 }
 
-func (k cluster) readPartition(ctx context.Context, c kafka.ReaderConfig, b offsetBounds, see func(value []byte) error) error {
+func readPartition(ctx context.Context, c kafka.ReaderConfig, b offsetBounds, see func(value []byte) error) error {
 	if b.first == b.end {
 		return nil
 	}

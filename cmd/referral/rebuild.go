@@ -70,16 +70,12 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 	if *f.format == "json" {
 		a.out = a.err // the result alone is the output
 	}
-	directory := f.archive
-	if directory == "" {
-		directory = filepath.Join(os.TempDir(), "referral-rebuild-"+schema)
-	}
 	target, err := a.openRebuild(ctx, schema) // first, because the right to do so may be missing
 	if err != nil {
 		return err
 	}
 	defer target.Close() //nolint:errcheck // nothing is pending on it
-	held, err := a.archive(ctx, directory)
+	held, drop, err := a.archiveAt(ctx, f.archive, "referral-rebuild-"+schema)
 	if err != nil {
 		return err
 	}
@@ -91,10 +87,8 @@ func (a *app) rebuild(ctx context.Context, f *rebuildFlags) error {
 		if err := target.DropSchema(ctx); err != nil {
 			return err
 		}
-		if f.archive == "" {
-			if err := os.RemoveAll(directory); err != nil {
-				return fmt.Errorf("removing the temporary archive: %w", err)
-			}
+		if err := drop(); err != nil {
+			return err
 		}
 	}
 	if *f.format == "json" {
@@ -148,11 +142,7 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	if err := a.kafka().requireStopped(ctx); err != nil {
 		return err
 	}
-	directory := f.archive
-	if directory == "" {
-		directory = filepath.Join(os.TempDir(), "referral-recover-"+a.config.Database.Schema)
-	}
-	held, err := a.archive(ctx, directory)
+	held, drop, err := a.archiveAt(ctx, f.archive, "referral-recover-"+a.config.Database.Schema)
 	if err != nil {
 		return err
 	}
@@ -165,10 +155,8 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.archive == "" {
-		if err := os.RemoveAll(directory); err != nil {
-			return fmt.Errorf("removing the temporary archive: %w", err)
-		}
+	if err := drop(); err != nil {
+		return err
 	}
 	taken := report.Quantity(found.Codes, "code") + ", " + report.Quantity(found.Requests, "request") + " of the personal account"
 	if err := a.store.RecordAction(ctx, f.operator.action(models.ActionRecover, taken)); err != nil {
@@ -180,6 +168,23 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 		return negativeResult("not every code that a client was told is accepted is: see the table")
 	}
 	return nil
+}
+
+// archiveAt completes the archive in a directory, or in a temporary one when none is named,
+// which drop removes: until then a command that was killed goes on with it.
+func (a *app) archiveAt(ctx context.Context, directory, temporary string) (held *archive.Reader, drop func() error, err error) {
+	drop = func() error { return nil }
+	if directory == "" {
+		directory = filepath.Join(os.TempDir(), temporary)
+		drop = func() error {
+			if err := os.RemoveAll(directory); err != nil {
+				return fmt.Errorf("removing the temporary archive: %w", err)
+			}
+			return nil
+		}
+	}
+	held, err = a.archive(ctx, directory)
+	return held, drop, err
 }
 
 // messages is how the messages of an archive are taken, with a bar that is cleared at the
