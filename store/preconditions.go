@@ -16,6 +16,11 @@ import (
 // ErrUnfit says that the program must not work with a database as it is set up.
 var ErrUnfit = errors.New("the database is not fit")
 
+// ErrReadOnly is the [ErrUnfit] of a database that takes no writes and has no other fault:
+// a standby that may be promoted, or a server that was made read-only for maintenance or
+// because its disk is full.
+var ErrReadOnly = fmt.Errorf("%w", ErrUnfit)
+
 // purpose is what a database is opened for; a precondition may hold for several.
 type purpose int
 
@@ -31,6 +36,7 @@ const (
 type precondition struct {
 	name   string
 	when   purpose
+	kind   error                     // what its failure wraps: [ErrUnfit] or [ErrReadOnly]
 	query  string                    // an expression that gives a text
 	advice func(found string) string // a sentence with what to do; empty when all is well
 }
@@ -39,29 +45,29 @@ type precondition struct {
 // extension.
 func preconditions(schema schemaName) []precondition {
 	return []precondition{
-		{"version", anyPurpose, "current_setting('server_version_num')", checkVersion},
-		{"encoding", anyPurpose, "current_setting('server_encoding')", mustEqual("UTF8",
+		{"version", anyPurpose, ErrUnfit, "current_setting('server_version_num')", checkVersion},
+		{"encoding", anyPurpose, ErrUnfit, "current_setting('server_encoding')", mustEqual("UTF8",
 			"it stores text as %s, which cannot hold every name; create it with ENCODING 'UTF8' TEMPLATE template0")},
-		{"client encoding", anyPurpose, "current_setting('client_encoding')", mustEqual("UTF8",
+		{"client encoding", anyPurpose, ErrUnfit, "current_setting('client_encoding')", mustEqual("UTF8",
 			"the connection's client_encoding is %s; let UTF8 through")},
-		{"primary", toWrite, "pg_is_in_recovery()::text", mustEqual("false",
+		{"primary", toWrite, ErrReadOnly, "pg_is_in_recovery()::text", mustEqual("false",
 			"it is a standby (pg_is_in_recovery is %s); name the primary in database.dsn")},
-		{"read-only", toWrite, "current_setting('default_transaction_read_only')", mustEqual("off",
+		{"read-only", toWrite, ErrReadOnly, "current_setting('default_transaction_read_only')", mustEqual("off",
 			"default_transaction_read_only is %s; reset it for this role and database")},
-		{"isolation", anyPurpose, "current_setting('default_transaction_isolation')", mustEqual("read committed",
+		{"isolation", anyPurpose, ErrUnfit, "current_setting('default_transaction_isolation')", mustEqual("read committed",
 			"default_transaction_isolation is %s although the program sets it; let its settings through")},
-		{"time zone", anyPurpose, "current_setting('timezone')", mustEqual("UTC",
+		{"time zone", anyPurpose, ErrUnfit, "current_setting('timezone')", mustEqual("UTC",
 			"the session's time zone is %s although the program asks for UTC; let its settings through")},
-		{"string literals", anyPurpose, "current_setting('standard_conforming_strings')", mustEqual("on",
+		{"string literals", anyPurpose, ErrUnfit, "current_setting('standard_conforming_strings')", mustEqual("on",
 			"standard_conforming_strings is %s; reset it for this role and database")},
-		{"timestamps", anyPurpose, "current_setting('integer_datetimes')", mustEqual("on",
+		{"timestamps", anyPurpose, ErrUnfit, "current_setting('integer_datetimes')", mustEqual("on",
 			"its timestamps are not integers (integer_datetimes is %s); use a server of the usual build")},
-		{"schema", anyPurpose, "coalesce(current_schema(), 'none')", mustEqual(string(schema),
+		{"schema", anyPurpose, ErrUnfit, "coalesce(current_schema(), 'none')", mustEqual(string(schema),
 			"search_path leads to schema %s; it must lead to "+string(schema)+", where the tables are")},
-		{"right to create", toMigrate, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", mustEqual("true",
+		{"right to create", toMigrate, ErrUnfit, "coalesce(has_schema_privilege(to_regnamespace('" + string(schema) + "')::oid, 'CREATE'), false)::text", mustEqual("true",
 			"the role may not create tables in schema "+string(schema)+", its right to do so is %s; run this command as the owner of the schema")},
-		{"rights", toWork, missingRights(schema, false), lacks("database.role")},
-		{"rights to read", toRead, missingRights(schema, true), lacks("database.role or database.reader_role")},
+		{"rights", toWork, ErrUnfit, missingRights(schema, false), lacks("database.role")},
+		{"rights to read", toRead, ErrUnfit, missingRights(schema, true), lacks("database.role or database.reader_role")},
 	}
 }
 
@@ -208,14 +214,18 @@ func (s *Store) checkSettings(ctx context.Context, conn *pgx.Conn, to purpose) e
 }
 
 func evaluate(list []precondition, found []string) error {
+	kind := ErrReadOnly
 	var wrong []string
 	for i, p := range list {
 		if sentence := p.advice(found[i]); sentence != "" {
 			wrong = append(wrong, sentence)
+			if !errors.Is(p.kind, ErrReadOnly) {
+				kind = ErrUnfit
+			}
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%w: %s", ErrUnfit, strings.Join(wrong, "; "))
+		return fmt.Errorf("%w: %s", kind, strings.Join(wrong, "; "))
 	}
 	return nil
 }

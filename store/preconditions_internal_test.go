@@ -34,3 +34,32 @@ func TestPreconditionsSayWhatIsWrong(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Only a database that has no other fault than that it takes no writes may pass for one
+// that will be fit by itself.
+func TestReadOnlyDatabasesAreToldFromUnfitOnes(t *testing.T) {
+	for name, c := range map[string]struct {
+		encoding, recovering, readOnly string
+		want                           bool
+	}{
+		"a standby":                           {"UTF8", "true", "off", true},
+		"read-only":                           {"UTF8", "false", "on", true},
+		"a standby that is read-only":         {"UTF8", "true", "on", true},
+		"a standby with another encoding":     {"WIN1251", "true", "off", false},
+		"a primary with another encoding":     {"WIN1251", "false", "off", false},
+		"a read-only one of another encoding": {"WIN1251", "false", "on", false},
+	} {
+		found := map[string]string{"encoding": c.encoding, "primary": c.recovering, "read-only": c.readOnly}
+		var list []precondition
+		var texts []string
+		for _, p := range preconditions(public) {
+			if text, asked := found[p.name]; asked {
+				list, texts = append(list, p), append(texts, text)
+			}
+		}
+		err := evaluate(list, texts)
+		if got := errors.Is(err, ErrReadOnly); got != c.want || !errors.Is(err, ErrUnfit) {
+			t.Errorf("%s: %v: read-only %t, want %t", name, err, got, c.want)
+		}
+	}
+}

@@ -315,17 +315,17 @@ func (a *app) retention() (scheduler.Retention, error) {
 	return scheduler.Retention{Cleaner: a.store, Schedule: at, Keep: r.ByTable()}, err
 }
 
-// awaitReady waits for a database that does not answer yet. One that answers and is
-// not as this program needs it must be fixed by a person: at the start that is an error;
-// when the service had to wait for it, /readyz says so and it is checked again.
+// awaitReady waits for a database that does not answer or takes no writes yet. One that is
+// set up otherwise than this program needs must be fixed by a person: at the start that is an
+// error; when the service had to wait for it, /readyz says so and it is checked again.
 func (a *app) awaitReady(ctx context.Context) error {
 	waited := false
 	waits := sleep.Backoff(250*time.Millisecond, 15*time.Second)
 	for {
 		err := a.prepareDatabase(ctx)
 		a.notReady.Store(&err)
-		mayPass := unreachable(err) || waited && errors.Is(err, store.ErrUnfit)
-		if err == nil || ctx.Err() != nil || !mayPass {
+		again := mayPass(err) || waited && errors.Is(err, store.ErrUnfit)
+		if err == nil || ctx.Err() != nil || !again {
 			return err
 		}
 		waited = true
@@ -336,10 +336,9 @@ func (a *app) awaitReady(ctx context.Context) error {
 	}
 }
 
-// unreachable tells whether the database is unavailable, starting or stopping, has come
-// upon a limit or a failure of its machine, has become read-only since it was found fit, or
-// its connection ended before the answer.
-func unreachable(err error) bool {
+// mayPass tells whether the database is unavailable, starting or stopping, has come upon a
+// limit or a failure of its machine, takes no writes, or its connection ended before the answer.
+func mayPass(err error) bool {
 	var connect *pgconn.ConnectError
 	var pg *pgconn.PgError
 	var network net.Error
@@ -347,8 +346,9 @@ func unreachable(err error) bool {
 		passing := []string{"08", "53", "57", "58", "XX"} // connection, resources, operator, system, internal error
 		return pg.Code == "25006" || len(pg.Code) > 2 && slices.Contains(passing, pg.Code[:2])
 	}
-	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, store.ErrSilent)
-	return ended || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)
+	found := errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrSilent)
+	return ended || found || errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
 func (a *app) checks(s *service, only []string) map[string]func(context.Context) error {

@@ -112,12 +112,9 @@ func (s *soak) hang(goOn func()) {
 func (s *soak) moment() { <-time.After(time.Duration(s.draws.IntN(300)) * time.Millisecond) }
 
 // refuseWrites has the database refuse writes, as a standby would that is taken for the
-// primary. Sessions keep their settings, so they end. A process would not start on it.
+// primary. Sessions keep their settings, so they end.
 func (s *soak) refuseWrites() {
 	s.w.t.Helper()
-	for _, replica := range s.replicas {
-		replica.answers("/healthz", http.StatusOK)
-	}
 	s.w.readOnly("on")
 	s.signalSessions("pg_terminate_backend", "true")
 }

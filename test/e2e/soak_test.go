@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // What `make soak` gives.
 var (
 	soakHours = flag.Float64("hours", 0, "how long TestSoak begins one life of a year after another; 0 plays a short one")
-	soakSeed  = flag.Uint64("seed", 0, "the first life of TestSoak, the next ones count up; 0 draws it")
+	soakSeed  = flag.Uint64("seed", 0, "the first life of TestSoak, the next ones count up; 0 draws it when hours are given")
 )
 
 // soakLife is how large the lives are.
@@ -41,14 +42,11 @@ var (
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	b := startFaultServers(t)
-	seed := *soakSeed
-	if seed == 0 {
-		seed = lifeSeed(t)
-	}
-	size, end := shortLife, time.Now().Add(time.Duration(*soakHours*float64(time.Hour)))
+	size, drawn := shortLife, lifeSeed(t)
 	if *soakHours > 0 {
-		size = longLife
+		size, drawn = longLife, rand.Uint64N(1_000_000)
 	}
+	seed, end := cmp.Or(*soakSeed, drawn), time.Now().Add(time.Duration(*soakHours*float64(time.Hour)))
 	all := newTally()
 	months := 0
 	for ; months == 0 || time.Now().Before(end) && !t.Failed(); seed++ {

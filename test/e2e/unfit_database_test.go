@@ -90,23 +90,29 @@ func (w *world) readOnly(yes string) {
 }
 
 // A database that cannot be worked on is refused by every command that opens it,
-// in one line, and by serve at its start.
+// in one line. Serve refuses at its start what a person must set up otherwise, and waits for a
+// database that takes no writes.
 func TestUnfitDatabaseIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.readOnly("on")
 	for _, args := range [][]string{{"migrate"}, {"run", "2026-03"}, {"close", "2026-03", "--by", "finance"}, {"dead-letters", "replay", "--all"}} {
 		checkExit(t, w.command(t.Context(), args...), 2, readOnlySentence)
 	}
+	waiting := w.launch(nil)
+	waiting.shows("/readyz", "database: .*"+readOnlySentence)
+	w.readOnly("off")
+	waiting.ready()
+	w.asAdmin(fmt.Sprintf("ALTER DATABASE %s SET standard_conforming_strings = off", w.name))
 	s := w.launch(nil)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	select {
 	case <-s.exited:
-		if got := s.cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(s.log.tail(), readOnlySentence) {
+		if got := s.cmd.ProcessState.ExitCode(); got != 2 || !strings.Contains(s.log.tail(), "standard_conforming_strings is off") {
 			t.Errorf("status %d, want 2 and the reason: %s", got, s.log.tail())
 		}
 	case <-ctx.Done():
-		t.Error("serve goes on with a database that cannot be written")
+		t.Error("serve goes on with a database that is set up otherwise")
 	}
 }
 
