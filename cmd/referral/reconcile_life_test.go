@@ -17,6 +17,7 @@ import (
 	"referral/cmd/referral/config"
 	"referral/models"
 	"referral/store"
+	"referral/test/citus"
 	"referral/test/storetest"
 )
 
@@ -238,16 +239,21 @@ func (w *town) one(query string, into any, args ...any) {
 // tampers changes rows behind the ledger's triggers, as only a superuser can.
 func (w *town) tampers(statements ...string) {
 	w.Helper()
-	db := storetest.SQL(w, w.dsn)
-	db.SetMaxOpenConns(1)
-	for i, statement := range append([]string{"SET session_replication_role = replica"}, statements...) {
-		result, err := db.ExecContext(w.Context(), statement)
+	tx, err := storetest.SQL(w, w.dsn).BeginTx(w.Context(), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, statement := range citus.BehindTriggers(statements...) {
+		result, err := tx.ExecContext(w.Context(), statement)
 		if err != nil {
 			w.Fatalf("%s: %v", statement, err)
 		}
-		if n, err := result.RowsAffected(); i > 0 && (err != nil || n == 0) {
+		if n, err := result.RowsAffected(); slices.Contains(statements, statement) && (err != nil || n == 0) {
 			w.Fatalf("%s: touches nothing (%v)", statement, err)
 		}
+	}
+	if err := tx.Commit(); err != nil {
+		w.Fatal(err)
 	}
 }
 

@@ -71,7 +71,7 @@ func newAlarms(t *testing.T) *alarms {
 	w := newWorldOn(t, servers{environment.dsn, broker.Addr()})
 	w.must("migrate")
 	folder := t.TempDir()
-	a.portalWorld, a.watch, a.broker, a.database = &portalWorld{world: w}, startWatch(t, w), via, pgproxy.New(t, w.setting("REFERRAL_DATABASE_DSN"))
+	a.portalWorld, a.watch, a.broker, a.database = &portalWorld{world: w}, startWatch(t, w), via, pgproxy.New(t, w.dsn())
 	a.smsc, a.month = cutproxy.New(t, setting(t, "REFERRAL_TEST_SMPP"), bytesAsTheyCome, nil), today().Period().Previous()
 	a.clock, a.certificate, a.secret = filepath.Join(folder, "clock"), filepath.Join(folder, "ca.pem"), filepath.Join(folder, "secret")
 	a.temporary = t.TempDir()

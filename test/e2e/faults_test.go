@@ -225,7 +225,7 @@ func (b *faultServers) play(t *testing.T, f fault) *ledger {
 	}
 	p := &faultyRun{
 		generator: generator{mirror: newMirror(w), workload: life, sentFacts: map[workload.Topic]int{}}, b: b, fault: f,
-		database: b.proxyTo(t, w.setting("REFERRAL_DATABASE_DSN")), r: rand.New(rand.NewPCG(faultsSeed, 1)),
+		database: b.proxyTo(t, w.dsn()), r: rand.New(rand.NewPCG(faultsSeed, 1)),
 		role: role,
 	}
 	w.deliver = p.send
@@ -338,7 +338,7 @@ func (p *faultyRun) launch(args ...string) *server {
 // its own.
 func (p *faultyRun) launchAs(name string, settings []string, args ...string) *server {
 	p.w.t.Helper()
-	dsn := p.w.setting("REFERRAL_DATABASE_DSN")
+	dsn := p.w.dsn()
 	if p.database != nil {
 		dsn = p.database.DSN()
 	}
@@ -401,17 +401,23 @@ func (p *faultyRun) hold(tables string) (release func()) {
 // lock keeps programs from writing to tables.
 func (p *faultyRun) lock(tables string) (release func()) {
 	p.w.t.Helper()
-	ctx := context.WithoutCancel(p.w.t.Context())
-	conn, err := pgx.Connect(ctx, p.w.setting("REFERRAL_DATABASE_DSN"))
+	return p.w.begin("LOCK TABLE " + tables + " IN SHARE ROW EXCLUSIVE MODE")
+}
+
+// begin executes a statement in a transaction that is undone by release.
+func (w *world) begin(statement string) (release func()) {
+	w.t.Helper()
+	ctx := context.WithoutCancel(w.t.Context())
+	conn, err := pgx.Connect(ctx, w.dsn())
 	if err != nil {
-		p.w.t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	tx, err := conn.Begin(ctx)
 	if err == nil {
-		_, err = tx.Exec(ctx, "LOCK TABLE "+tables+" IN SHARE ROW EXCLUSIVE MODE")
+		_, err = tx.Exec(ctx, statement)
 	}
 	if err != nil {
-		p.w.t.Fatalf("holding %s: %v", tables, err)
+		w.t.Fatalf("%s: %v", statement, err)
 	}
 	return func() { _ = conn.Close(ctx) } // the server may have gone
 }

@@ -93,20 +93,14 @@ func TestTwoPersonsSignAMonth(t *testing.T) {
 // starts it again. The order is then a minute older.
 func (c *portalWorld) killedWhileSigning(month models.Period, approve func()) {
 	c.t.Helper()
-	conn, err := c.db.Acquire(c.t.Context())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer conn.Release()
-	c.exec(conn, "BEGIN")
-	c.exec(conn, fmt.Sprintf("SELECT 1 FROM periods WHERE period = %d FOR UPDATE", month))
+	release := c.begin(fmt.Sprintf("SELECT 1 FROM periods WHERE period = %d FOR UPDATE", month))
 	approve()
 	c.until("the month is about to be signed", func() (bool, string) {
 		n := c.number("SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 		return n > 0, "nobody waits for the month"
 	})
 	c.server.kill()
-	c.exec(conn, "ROLLBACK")
+	release()
 	c.execute("UPDATE run_orders SET seen_at = now() - interval '61 seconds'")
 	c.serveStaff()
 }

@@ -108,7 +108,7 @@ func (w *world) launch(overrides []string, args ...string) *server {
 	s := &server{w: w, args: args, admin: freeAddress(w), log: &transcript{}, exited: make(chan struct{})}
 	s.cmd = w.command(context.Background(), append([]string{"serve"}, args...)...)
 	s.cmd.Env = append(append(s.cmd.Env, "REFERRAL_HTTP_ADMIN="+s.admin, "REFERRAL_HTTP_CABINET=127.0.0.1:0",
-		"REFERRAL_DATABASE_DSN="+asRole(w.t, w.setting("REFERRAL_DATABASE_DSN"), serviceRole)), overrides...)
+		"REFERRAL_DATABASE_DSN="+asRole(w.t, w.dsn(), serviceRole)), overrides...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		w.t.Fatal(err)

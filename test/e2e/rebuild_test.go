@@ -45,7 +45,7 @@ func (w *world) prove(args ...string) {
 func TestRebuildNeedsTheOwner(t *testing.T) {
 	w := newWorld(t)
 	cmd := w.command(t.Context(), "rebuild", "--verify")
-	cmd.Env = append(cmd.Env, "REFERRAL_DATABASE_DSN="+asRole(t, w.setting("REFERRAL_DATABASE_DSN"), serviceRole))
+	cmd.Env = append(cmd.Env, "REFERRAL_DATABASE_DSN="+asRole(t, w.dsn(), serviceRole))
 	out, err := cmd.CombinedOutput()
 	if text := string(out); err == nil || !strings.Contains(text, "may not create the schema public_rebuild; run this command as the owner") || strings.Contains(text, "added to") {
 		t.Errorf("%v, %s", err, text)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"referral/internal/demo/fakebilling"
 	"referral/test/storetest"
@@ -85,40 +84,20 @@ type tampering struct {
 // and puts them back.
 func (w *world) tamper(meanwhile func(), all ...tampering) {
 	w.t.Helper()
-	conn, err := w.db.Acquire(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer conn.Release()
-	w.exec(conn, "SET session_replication_role = replica") // or the ledger's triggers would refuse
+	var changes, back, drop []string
 	for i, t := range all {
-		w.exec(conn, fmt.Sprintf("CREATE TEMP TABLE saved_%d AS SELECT * FROM %s WHERE %s", i, t.table, t.where))
-	}
-	for _, t := range all {
-		change := t.change
-		if change == "" {
-			change = fmt.Sprintf("DELETE FROM %s WHERE %s", t.table, t.where)
+		remove, saved := fmt.Sprintf("DELETE FROM %s WHERE %s", t.table, t.where), fmt.Sprint("saved_", i)
+		w.execute(fmt.Sprintf("CREATE TABLE %s AS SELECT * FROM %s WHERE %s", saved, t.table, t.where))
+		changes = append(changes, cmp.Or(t.change, remove))
+		if t.change != "" {
+			back = append(back, remove)
 		}
-		if w.exec(conn, change) == 0 {
-			w.t.Errorf("the tampering %q touches nothing", change)
-		}
+		back, drop = append(back, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", t.table, saved)), append(drop, saved)
 	}
+	w.behindTriggers(changes...)
 	meanwhile()
-	for i, t := range all {
-		w.exec(conn, fmt.Sprintf("DELETE FROM %s WHERE %s", t.table, t.where))
-		w.exec(conn, fmt.Sprintf("INSERT INTO %s SELECT * FROM saved_%d", t.table, i))
-		w.exec(conn, fmt.Sprintf("DROP TABLE saved_%d", i))
-	}
-	w.exec(conn, "SET session_replication_role = origin")
-}
-
-func (w *world) exec(conn *pgxpool.Conn, sql string) int64 {
-	w.t.Helper()
-	tag, err := conn.Exec(w.t.Context(), sql)
-	if err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
-	return tag.RowsAffected()
+	w.behindTriggers(back...)
+	w.execute("DROP TABLE " + strings.Join(drop, ", "))
 }
 
 // tamperedAccount is a document of the ledger to be tampered with.

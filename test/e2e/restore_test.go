@@ -225,7 +225,7 @@ func (m *manual) run(script string) {
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(m.w.t.Context()), "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir, cmd.SysProcAttr = m.folder, subprocess.Unprivileged()
-	cmd.Env = slices.Concat(m.shell, []string{"LC_ALL=C.UTF-8", "ADMIN=" + m.w.servers.dsn, "OWNER=" + m.w.setting("REFERRAL_DATABASE_DSN"), "REPLICATION=" + m.w.servers.dsn})
+	cmd.Env = slices.Concat(m.shell, []string{"LC_ALL=C.UTF-8", "ADMIN=" + m.w.servers.dsn, "OWNER=" + m.w.dsn(), "REPLICATION=" + m.w.servers.dsn})
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.w.t.Fatalf("%v of the manual's\n%s\n%s", err, script, out)
 	}

@@ -88,7 +88,7 @@ func (d *duty) does(command string, status int, says string) {
 		return word
 	})
 	if strings.HasPrefix(line, "SELECT ") {
-		line = fmt.Sprintf(`psql --no-psqlrc --command="%s" "%s"`, strings.ReplaceAll(command, "\n", " "), d.setting("REFERRAL_DATABASE_DSN"))
+		line = fmt.Sprintf(`psql --no-psqlrc --command="%s" "%s"`, strings.ReplaceAll(command, "\n", " "), d.dsn())
 	}
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()

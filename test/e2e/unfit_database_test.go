@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,8 +72,12 @@ func (w *world) behindTriggers(statements ...string) {
 	w.t.Helper()
 	err := pgx.BeginFunc(w.t.Context(), w.db, func(tx pgx.Tx) error {
 		for _, statement := range citus.BehindTriggers(statements...) {
-			if _, err := tx.Exec(w.t.Context(), statement); err != nil {
+			tag, err := tx.Exec(w.t.Context(), statement)
+			if err != nil {
 				return fmt.Errorf("%s: %w", statement, err)
+			}
+			if tag.RowsAffected() == 0 && slices.Contains(statements, statement) {
+				return fmt.Errorf("%s: touches nothing", statement)
 			}
 		}
 		return nil
@@ -138,16 +143,7 @@ func TestUnfitDatabaseIsReportedAtRuntime(t *testing.T) {
 }
 
 // dsn is how the program reaches the world's database.
-func (w *world) dsn() string {
-	w.t.Helper()
-	for _, v := range w.variables {
-		if dsn, found := strings.CutPrefix(v, "REFERRAL_DATABASE_DSN="); found {
-			return dsn
-		}
-	}
-	w.t.Fatal("the world has no database")
-	return ""
-}
+func (w *world) dsn() string { return w.setting("REFERRAL_DATABASE_DSN") }
 
 // Behind a pooler that keeps sessions the service does all its work; one that lends
 // them out is refused by every command that opens the database.
