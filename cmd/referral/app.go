@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"referral/billing"
+	"referral/cmd/referral/advice"
 	"referral/cmd/referral/config"
 	"referral/internal/renewal"
 	"referral/internal/sleep"
@@ -67,7 +68,31 @@ func onDatabase(cmd *cobra.Command, p process, readOnly bool, work func(context.
 	if err := a.checkDatabase(ctx); err != nil {
 		return err
 	}
+	if !readOnly {
+		defer a.watchCommits(ctx)()
+	}
 	return work(ctx, a)
+}
+
+// watchInterval is how often a command looks whether commits wait.
+const watchInterval = 5 * time.Second
+
+// watchCommits logs, until stop is called, that commits wait for a standby. The command would
+// wait without a word.
+func (a *app) watchCommits(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for sleep.For(ctx, watchInterval) {
+			if err := a.store.CheckCommits(ctx); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "the command may be waiting for the database", "error", advice.OfDatabase(err))
+			}
+		}
+	})
+	return func() {
+		cancel()
+		watch.Wait()
+	}
 }
 
 // openApp is for a command that waits for the database, or makes its schema.

@@ -21,6 +21,7 @@ func newMigrate(p process) *cobra.Command {
 				return err
 			}
 			defer a.close()
+			defer a.watchCommits(cmd.Context())()
 			d := &a.config.Database
 			roles := store.Roles{Service: d.Role, Reader: d.ReaderRole, Reporting: d.ReportingRole}
 			version, err := a.store.Migrate(cmd.Context(), roles)

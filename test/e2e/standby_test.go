@@ -26,7 +26,7 @@ func TestStandbyByTheManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	closing(t, primary.Stop)
-	w := &world{t: t, variables: []string{"REFERRAL_DATABASE_DSN=" + primary.DSN("postgres")}}
+	w := &world{t: t, binary: environment.program, config: ourConfig(), variables: []string{"REFERRAL_DATABASE_DSN=" + primary.DSN("postgres")}}
 	m := w.manual("A synchronous standby")
 	blocks := slices.Concat(m.blocks, w.manual("Promoting the standby").blocks, w.manual("The old primary as the new standby").blocks)
 	if len(blocks) != 5 {
@@ -86,6 +86,9 @@ func TestStandbyByTheManual(t *testing.T) {
 	if err := db.CheckCommits(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if _, err := db.Migrate(t.Context(), store.Roles{}); err != nil {
+		t.Fatal(err)
+	}
 	write(second, "ALTER SYSTEM SET synchronous_standby_names = absent")
 	write(second, "SELECT pg_reload_conf()")
 	waiting := make(chan error, 1)
@@ -101,10 +104,19 @@ func TestStandbyByTheManual(t *testing.T) {
 		err := db.CheckCommits(t.Context())
 		return err != nil && strings.Contains(err.Error(), "commits wait for a synchronous standby (1)"), fmt.Sprint(err)
 	})
+	said := &transcript{}
+	decision := w.command(t.Context(), "classify-service", "telephony", "excluded", "--by", "anna", "--reason", "not a service of the cloud PBX")
+	decision.Env, decision.Stderr = append(decision.Env, "REFERRAL_DATABASE_DSN="+second), said
+	if err := decision.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the command says that it waits", func() (bool, string) {
+		return strings.Contains(said.all(), "commits wait for a synchronous standby (2)"), said.all()
+	})
 	write(second, "ALTER SYSTEM RESET synchronous_standby_names")
 	write(second, "SELECT pg_reload_conf()")
-	if err := errors.Join(<-waiting, db.CheckCommits(t.Context())); err != nil {
-		t.Error(err)
+	if err := errors.Join(<-waiting, decision.Wait(), db.CheckCommits(t.Context())); err != nil {
+		t.Errorf("%v: %s", err, said.all())
 	}
 }
 
