@@ -1,4 +1,4 @@
-// Package archive keeps the messages of the input topics in files, beyond the time for
+// Package archive keeps the messages of topics in files, beyond the time for
 // which a broker keeps them. An archive is a directory:
 //
 //	manifest.json                                   what is in it, with the SHA-256 of each segment

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"referral/models"
 )
@@ -35,20 +36,20 @@ func compareSegments(a, b Segment) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.TopicID, b.TopicID), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.First, b.First))
 }
 
-// Of is the segments of a topic, in the order of partitions and offsets.
-func (r *Reader) Of(topic string) (segments []Segment) {
+// Of is the segments of topics, in the order of partitions and offsets.
+func (r *Reader) Of(topics ...string) (segments []Segment) {
 	for _, s := range r.Segments {
-		if s.Topic == topic {
+		if slices.Contains(topics, s.Topic) {
 			segments = append(segments, s)
 		}
 	}
 	return segments
 }
 
-// Messages is how many messages the archive holds.
-func (r *Reader) Messages() (n int64) {
-	for i := range r.Segments {
-		n += r.Segments[i].Messages
+// Messages is how many messages of topics the archive holds.
+func (r *Reader) Messages(topics ...string) (n int64) {
+	for _, s := range r.Of(topics...) {
+		n += s.Messages
 	}
 	return n
 }

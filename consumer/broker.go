@@ -17,9 +17,9 @@ func (c *Consumer) checkTopics(ctx context.Context, connections *connections) er
 	if err := c.dialAny(ctx, connections); err != nil {
 		return err
 	}
-	client, closePool := connections.client(c.o.Brokers, c.o.Topics.All())
+	client, closePool := connections.client(c.o.Brokers, c.o.allTopics())
 	defer closePool()
-	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.o.Topics.All()})
+	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.o.allTopics()})
 	if err != nil {
 		return fmt.Errorf("asking the brokers %s for the topics: %w", strings.Join(c.o.Brokers, ","), err)
 	}

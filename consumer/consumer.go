@@ -113,7 +113,7 @@ func (c *Consumer) membership(ctx context.Context) (joined bool, err error) {
 	if err := c.checkTopics(ctx, connections); err != nil {
 		return false, err
 	}
-	client, closePool := connections.client(c.o.Brokers, c.o.Topics.All())
+	client, closePool := connections.client(c.o.Brokers, c.o.allTopics())
 	defer closePool()
 	group, err := kafka.NewConsumerGroup(c.groupConfig(connections))
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *Consumer) leave(group *kafka.ConsumerGroup, connections *connections) {
 func (c *Consumer) groupConfig(connections *connections) kafka.ConsumerGroupConfig {
 	t := c.o.Timing
 	return kafka.ConsumerGroupConfig{
-		ID: c.o.Group, Brokers: c.o.Brokers, Dialer: connections.dialer(), Topics: c.o.Topics.All(),
+		ID: c.o.Group, Brokers: c.o.Brokers, Dialer: connections.dialer(), Topics: c.o.allTopics(),
 		StartOffset: kafka.FirstOffset, SessionTimeout: t.SessionTimeout, HeartbeatInterval: t.Heartbeat,
 		WatchPartitionChanges: true, PartitionWatchInterval: t.WatchTopics,
 		JoinGroupBackoff: t.RetryMin, Timeout: dialTimeout,

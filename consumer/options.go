@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,7 @@ type Options struct {
 	Brokers []string // host:port of any of them
 	Group   string
 	Topics  decode.Topics
+	Raw     []string      // further topics, whose messages go to the Store as they are: without a fact, and without an error
 	Dialer  *kafka.Dialer // for TLS and SASL; nil dials in plain text
 	// Currency is that of the programme: an invoice in another one is a dead letter.
 	Currency string
@@ -64,6 +66,9 @@ type Timing struct {
 
 // stopReserve is what a stop may take beyond StopGrace: committing and leaving.
 const stopReserve = 2 * time.Second
+
+// allTopics is the topics that the group reads.
+func (o *Options) allTopics() []string { return slices.Concat(o.Topics.All(), o.Raw) }
 
 func (o Options) complete() (Options, error) {
 	switch {

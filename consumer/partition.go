@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -173,6 +174,9 @@ func (r *partitionReader) deliver(ctx context.Context, record *kgo.Record) error
 // decode decodes a message. One for which the decoder panics becomes a dead letter, or
 // it would stop the partition at every attempt.
 func (c *Consumer) decode(m models.Message) (delivery models.DecodedMessage) {
+	if slices.Contains(c.o.Raw, m.Origin.Topic) {
+		return models.DecodedMessage{Message: m}
+	}
 	err := c.guard.Do(func() error {
 		delivery = c.decodeMessage(m)
 		return nil

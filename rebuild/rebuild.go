@@ -48,7 +48,7 @@ type Messages struct {
 	Topics  decode.Topics
 	Decoder *decode.Decoder
 	Derive  models.DeriveFunc
-	// Progress is told how many of the archive's messages have been taken.
+	// Progress is told how many of the archive's messages of the topics have been taken.
 	Progress func(done, all int64)
 }
 
@@ -97,7 +97,7 @@ type taking struct {
 }
 
 func (m Messages) takenInto(into Ingester) taking {
-	return taking{Messages: m, into: into, all: m.Archive.Messages()}
+	return taking{Messages: m, into: into, all: m.Archive.Messages(m.Topics.All()...)}
 }
 
 // imports takes what an older system told, which no topic has. A repeat changes nothing.

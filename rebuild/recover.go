@@ -15,7 +15,7 @@ import (
 type RecoverOptions struct {
 	Messages
 	Database Restored
-	Events   Events
+	Events   string // the topic, which the archive has as well
 }
 
 // Restored is a database that was restored to an earlier moment.
@@ -24,10 +24,6 @@ type Restored interface {
 	RecoverCodes(ctx context.Context, codes []models.IssuedCode) (added int64, err error)
 	Requests(ctx context.Context, accounts []int64) (map[int64][]*models.Activation, error)
 }
-
-// Events hands over the values of the messages that the topic of events holds, those of an
-// account in their order.
-type Events func(ctx context.Context, see func(value []byte) error) error
 
 // Recovered is what a recovery brought, besides the facts of the topics.
 type Recovered struct {
@@ -76,7 +72,7 @@ func (r *recovery) topic(topic string) func(context.Context) error {
 }
 
 func (r *recovery) codes(ctx context.Context) error {
-	return eachEvents(ctx, r.Events, models.CodeIssued, func(events []told) error {
+	return r.eachEvents(models.CodeIssued, func(events []told) error {
 		codes := make([]models.IssuedCode, len(events))
 		for i := range events {
 			codes[i] = models.IssuedCode{AccountID: events[i].Data.AccountID, Code: events[i].Data.Code}
@@ -103,7 +99,7 @@ func (r *recovery) requests(ctx context.Context) error {
 			return err
 		}
 	}
-	return eachEvents(ctx, r.Events, models.Activated, func(events []told) error {
+	return r.eachEvents(models.Activated, func(events []told) error {
 		known, err := r.Database.Requests(ctx, accountsOf(events))
 		if err != nil {
 			return err
@@ -128,7 +124,7 @@ func (r *recovery) requests(ctx context.Context) error {
 // compare looks for clients who were told that a code is accepted, and whose code is not.
 func (r *recovery) compare(ctx context.Context) error {
 	seen := map[int64]bool{}
-	return eachEvents(ctx, r.Events, models.Activated, func(events []told) error {
+	return r.eachEvents(models.Activated, func(events []told) error {
 		known, err := r.Database.Requests(ctx, accountsOf(events))
 		if err != nil {
 			return err
@@ -163,30 +159,35 @@ type told struct {
 	} `json:"data"`
 }
 
-// eachEvents hands over the events of one type in batches.
-func eachEvents(ctx context.Context, events Events, kind models.OutboxEventType, see func([]told) error) error {
+// eachEvents hands over the events of one type in batches, those of an account in their order.
+func (r *recovery) eachEvents(kind models.OutboxEventType, see func([]told) error) error {
 	var batch []told
-	err := events(ctx, func(value []byte) error {
-		var head struct {
-			Type models.OutboxEventType `json:"type"`
-		}
-		if err := json.Unmarshal(value, &head); err != nil || head.Type != kind {
+	for _, s := range r.Archive.Of(r.Events) {
+		err := r.Archive.Read(s, func(m models.Message) error {
+			var head struct {
+				Type models.OutboxEventType `json:"type"`
+			}
+			if err := json.Unmarshal(m.Value, &head); err != nil || head.Type != kind {
+				return err
+			}
+			var e told
+			if err := json.Unmarshal(m.Value, &e); err != nil {
+				return fmt.Errorf("reading a %s: %w", kind, err)
+			}
+			if batch = append(batch, e); len(batch) < batchSize {
+				return nil
+			}
+			defer func() { batch = batch[:0] }()
+			return see(batch)
+		})
+		if err != nil {
 			return err
 		}
-		var e told
-		if err := json.Unmarshal(value, &e); err != nil {
-			return fmt.Errorf("reading a %s: %w", kind, err)
-		}
-		if batch = append(batch, e); len(batch) < batchSize {
-			return nil
-		}
-		defer func() { batch = batch[:0] }()
-		return see(batch)
-	})
-	if err == nil && len(batch) > 0 {
-		err = see(batch)
 	}
-	return err
+	if len(batch) == 0 {
+		return nil
+	}
+	return see(batch)
 }
 
 func accountsOf(events []told) []int64 {

@@ -2,6 +2,7 @@ package rebuild_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -36,6 +37,29 @@ func (d *database) Ingest(_ context.Context, batch []models.DecodedMessage, _ mo
 	return nil, nil
 }
 
+// archived is an archive with messages of one topic.
+func archived(t *testing.T, topic string, values ...string) *archive.Reader {
+	t.Helper()
+	directory := t.TempDir()
+	w, err := archive.Create(t.Context(), directory, "id", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := make([]models.DecodedMessage, len(values))
+	for i, value := range values {
+		messages[i].Message = models.Message{Origin: models.Origin{Topic: topic, Offset: int64(i)}, Value: []byte(value)}
+	}
+	_, err = w.Ingest(t.Context(), messages, nil)
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := archive.Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // Codes come back, and so do the requests that clients made at the personal account, once,
 // with the time at which they were made. What cannot be told from the event, and what is
 // refused, is named.
@@ -53,20 +77,12 @@ func TestRecover(t *testing.T) {
 	activated := func(id models.UUID, account int64) string {
 		return fmt.Sprintf(`{"id":%q,"type":"referral.activated.v1","time":%q,"data":{"account_id":%d,"inviter_id":1,"code":"AAA","activated_on":"2026-04-03"}}`, id, at.Format(time.RFC3339Nano), account)
 	}
-	events := func(_ context.Context, see func([]byte) error) error {
-		for _, e := range []string{
-			`{"type":"referral.code-issued.v1","data":{"account_id":1,"code":"AAA"}}`, `{"type":"referral.discount-changed.v1","data":{"kind":"inviter"}}`,
-			activated(id, 2), activated(id, 2), activated(id, 3), activated(id, 4),
-		} {
-			if err := see([]byte(e)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	held := archived(t, "events",
+		`{"type":"referral.code-issued.v1","data":{"account_id":1,"code":"AAA"}}`, `{"type":"referral.discount-changed.v1","data":{"kind":"inviter"}}`,
+		activated(id, 2), activated(id, 2), activated(id, 3), activated(id, 4))
 	d := &database{requests: map[int64][]*models.Activation{4: {{AccountID: 4, Code: "aaa", Status: models.ActivationRefused, Reason: models.WindowClosed}}}}
 	found, err := rebuild.Recover(t.Context(), rebuild.RecoverOptions{
-		Messages: rebuild.Messages{Archive: &archive.Reader{}, Progress: func(int64, int64) {}}, Database: d, Events: events,
+		Messages: rebuild.Messages{Archive: held, Progress: func(int64, int64) {}}, Database: d, Events: "events",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,14 +25,15 @@ func newArchive(p process) *cobra.Command {
 	var verify, restore bool
 	cmd := &cobra.Command{
 		Use:   "archive DIRECTORY",
-		Short: "Keep the messages of the input topics in compressed files, or put them back",
-		Long: `Adds to an archive what the input topics hold now and the archive does not: compressed
-files with a manifest and their SHA-256. It may be ended at any time, and is continued by
-the next call. What retention had removed from a topic before is named.
+		Short: "Keep the messages of the input topics and the events in compressed files, or put them back",
+		Long: `Adds to an archive what the input topics and the topic of events hold now and the archive
+does not: compressed files with a manifest and their SHA-256. It may be ended at any time,
+and is continued by the next call. What retention had removed from a topic before is named.
 
 --verify reads the archive, and names every file that is not as it was written. --restore
-writes all its messages to the topics that they came from: in an empty cluster, say. To
-write there what is there already is harmless, because facts are a set.
+writes the messages of the input topics to where they came from: to an empty cluster, say. To
+write there what is there already is harmless, because facts are a set. Events are not
+written: other systems have read them. ` + "`referral recover`" + ` reads them from the archive.
 
 The messages hold personal data: keep the directory like a backup of the database.`,
 		Args: oneArgument,
@@ -60,7 +61,7 @@ The messages hold personal data: keep the directory like a backup of the databas
 	return cmd
 }
 
-// archive adds what the input topics hold now to an archive.
+// archive adds what the input topics and the topic of events hold now to an archive.
 func (a *app) archive(ctx context.Context, directory string) (*archive.Reader, error) {
 	w, err := archive.Create(ctx, directory, strings.ToLower(rand.Text()[:8]), func() {
 		fmt.Fprintf(a.err, "another process writes to %s: waiting for it\n", directory)
@@ -95,11 +96,12 @@ func (a *app) fillArchive(ctx context.Context, w *archive.Writer) error {
 		return err
 	}
 	defer closeClient()
-	bounds, err := k.topicBounds(ctx, client, k.factTopics().All()...)
+	topics := append(k.factTopics().All(), k.Topics.Events)
+	bounds, err := k.topicBounds(ctx, client, topics...)
 	if err != nil {
 		return err
 	}
-	reader, err := a.consumerOf(k, w, prometheus.NewRegistry())
+	reader, err := a.consumerOf(k, w, prometheus.NewRegistry(), k.Topics.Events)
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (a *app) fillArchive(ctx context.Context, w *archive.Writer) error {
 	group, reading := errgroup.WithContext(reading)
 	group.Go(func() error { return reader.Run(reading) })
 	group.Go(func() error { a.showArchiving(reading, w, bounds); return nil })
-	err = k.awaitConsumed(ctx)
+	err = k.awaitConsumed(ctx, topics)
 	stop()
 	if err := errors.Join(err, group.Wait()); err != nil {
 		return err
@@ -157,14 +159,15 @@ func (a *app) verifyArchive(directory string) error {
 // restoreBatch is how many messages are written at once.
 const restoreBatch = 1000
 
-// restoreArchive writes the messages to the topics, each to the partition that it was in,
-// where there is one: so those of an account keep their order.
+// restoreArchive writes the messages but the events to the topics, each to the partition
+// that it was in, where there is one: so those of an account keep their order.
 func (a *app) restoreArchive(ctx context.Context, directory string) error {
 	r, err := archive.Open(directory)
 	if err != nil {
 		return err
 	}
-	if err := a.kafka().requireTopics(ctx, slices.Sorted(maps.Keys(r.Topics))); err != nil {
+	topics := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Topics)), func(topic string) bool { return topic == a.config.Kafka.Topics.Events })
+	if err := a.kafka().requireTopics(ctx, topics); err != nil {
 		return err
 	}
 	transport, err := a.kafka().transport()
@@ -185,7 +188,7 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 	defer writer.Close() //nolint:errcheck // every write was acknowledged or has failed
 	var done int64
 	bar := newBar(a.err)
-	bar.ChangeMax64(max(r.Messages(), 1))
+	bar.ChangeMax64(max(r.Messages(topics...), 1))
 	bar.Describe("restoring")
 	var batch []kafka.Message
 	send := func() error {
@@ -197,7 +200,7 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 		batch = batch[:0]
 		return nil
 	}
-	for _, s := range r.Segments {
+	for _, s := range r.Of(topics...) {
 		err := r.Read(s, func(m models.Message) error {
 			out := kafka.Message{Topic: m.Origin.Topic, Key: m.Key, Value: m.Value, Time: m.At, WriterData: m.Origin.Partition}
 			for _, h := range m.Headers {
@@ -216,6 +219,6 @@ func (a *app) restoreArchive(ctx context.Context, directory string) error {
 		}
 	}
 	_ = bar.Clear()
-	fmt.Fprintf(a.out, "%s written to %s\n", report.Quantity(done, "message"), strings.Join(slices.Sorted(maps.Keys(r.Topics)), ", "))
+	fmt.Fprintf(a.out, "%s written to %s\n", report.Quantity(done, "message"), strings.Join(topics, ", "))
 	return nil
 }

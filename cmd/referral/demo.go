@@ -356,7 +356,7 @@ const demoTimeout = 10 * time.Minute
 func (d *demo) awaitConsumed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	return d.app.kafka().awaitConsumed(ctx)
+	return d.app.kafka().awaitFacts(ctx)
 }
 
 func (d *demo) awaitCodes(ctx context.Context) error {

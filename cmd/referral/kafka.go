@@ -226,9 +226,13 @@ func (k cluster) createTopics(ctx context.Context, client *kafka.Client, names [
 	return nil
 }
 
-// awaitConsumed returns when the group has consumed all that its topics held at
+// awaitFacts returns when the group has consumed all facts that its topics held at
 // the call. A broker that is unavailable is asked again until ctx ends.
-func (k cluster) awaitConsumed(ctx context.Context) error {
+func (k cluster) awaitFacts(ctx context.Context) error {
+	return k.awaitConsumed(ctx, k.factTopics().All())
+}
+
+func (k cluster) awaitConsumed(ctx context.Context, topics []string) error {
 	client, closeClient, err := k.client()
 	if err != nil {
 		return err
@@ -238,7 +242,7 @@ func (k cluster) awaitConsumed(ctx context.Context) error {
 	for {
 		consumed := false
 		if bounds == nil {
-			bounds, err = k.topicBounds(ctx, client, k.factTopics().All()...)
+			bounds, err = k.topicBounds(ctx, client, topics...)
 		}
 		if bounds != nil {
 			consumed, err = k.consumed(ctx, client, bounds)
@@ -247,7 +251,7 @@ func (k cluster) awaitConsumed(ctx context.Context) error {
 			return nil
 		}
 		if !sleep.For(ctx, consumedPoll) {
-			return errors.Join(fmt.Errorf("waiting for the facts to be consumed: %w", ctx.Err()), err)
+			return errors.Join(fmt.Errorf("waiting for the messages to be consumed: %w", ctx.Err()), err)
 		}
 	}
 }
@@ -306,6 +310,9 @@ func (k cluster) consumed(ctx context.Context, client *kafka.Client, bounds map[
 			}
 		}
 	}
+	if behind == 0 {
+		return true, nil // a request without topics is one for all of them
+	}
 	response, err := client.OffsetFetch(ctx, request)
 	if err != nil {
 		return false, fmt.Errorf("asking what group %s has consumed: %w", k.Group, err)
@@ -334,56 +341,6 @@ func (k cluster) requireStopped(ctx context.Context) error {
 	for _, g := range response.Groups {
 		for _, m := range g.Members {
 			return fmt.Errorf("the service runs: %s consumes as group %s; stop it first. One that was killed leaves the group within kafka.session_timeout", m.ClientHost, k.Group)
-		}
-	}
-	return nil
-}
-
-// endPoll is how long a broker may hold a request for what comes after the end of a
-// partition: a reader that is closed waits for it.
-const endPoll = 100 * time.Millisecond
-
-// readEvents hands over what the topic of events holds now, one partition after another.
-// The topic is written without transactions, so that every offset is a message.
-func (k cluster) readEvents(ctx context.Context, see func(value []byte) error) error {
-	client, closeClient, err := k.client()
-	if err != nil {
-		return err
-	}
-	defer closeClient()
-	topic := k.Topics.Events
-	bounds, err := k.topicBounds(ctx, client, topic)
-	if err != nil {
-		return err
-	}
-	dialer, err := k.dialer()
-	if err != nil {
-		return err
-	}
-	for number, b := range bounds[topic] {
-		if err := readPartition(ctx, kafka.ReaderConfig{Brokers: k.Brokers, Dialer: dialer, Topic: topic, Partition: number, MaxBytes: 32 << 20, MaxWait: endPoll}, b, see); err != nil {
-			return fmt.Errorf("reading %s/%d: %w", topic, number, err)
-		}
-	}
-	return nil
-}
-
-func readPartition(ctx context.Context, c kafka.ReaderConfig, b offsetBounds, see func(value []byte) error) error {
-	if b.first == b.end {
-		return nil
-	}
-	reader := kafka.NewReader(c)
-	defer reader.Close() //nolint:errcheck // it only reads
-	if err := reader.SetOffset(b.first); err != nil {
-		return err
-	}
-	for reader.Offset() < b.end {
-		m, err := reader.ReadMessage(ctx)
-		if err == nil {
-			err = see(m.Value)
-		}
-		if err != nil {
-			return fmt.Errorf("offset %d: %w", reader.Offset(), err)
 		}
 	}
 	return nil

@@ -120,7 +120,8 @@ func newRecover(p process) *cobra.Command {
 		Long: `Completes a database that was restored to an earlier moment, while the service is stopped:
 codes that clients were told, and codes that they entered at the personal account, from the
 topic of events; everything else from the input topics. Registrations come before requests,
-and codes before both. An archive that was kept (--archive) has what retention has removed.
+and codes before both. An archive that was kept (--archive) has what retention has removed
+from any of them.
 
 It may be ended at any time and called again, and changes nothing that is there already. Clients
 who were told that their code is accepted, and whose code is not, are named, and the exit
@@ -150,7 +151,7 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := rebuild.Recover(ctx, rebuild.RecoverOptions{Messages: messages, Database: a.store, Events: a.kafka().readEvents})
+	found, err := rebuild.Recover(ctx, rebuild.RecoverOptions{Messages: messages, Database: a.store, Events: a.config.Kafka.Topics.Events})
 	clearBar()
 	if err != nil {
 		return err

@@ -253,8 +253,9 @@ func (a *app) consumer() (*consumer.Consumer, error) {
 	return a.consumerOf(a.kafka(), a.store, a.registry)
 }
 
-// consumerOf takes what arrives on the topics of a cluster to a store.
-func (a *app) consumerOf(k cluster, s consumer.Store, registerer prometheus.Registerer) (*consumer.Consumer, error) {
+// consumerOf takes what arrives on the topics of a cluster to a store, and what is on raw
+// topics as it is.
+func (a *app) consumerOf(k cluster, s consumer.Store, registerer prometheus.Registerer, raw ...string) (*consumer.Consumer, error) {
 	dialer, err := k.dialer()
 	if err != nil {
 		return nil, err
@@ -262,6 +263,7 @@ func (a *app) consumerOf(k cluster, s consumer.Store, registerer prometheus.Regi
 	return consumer.New(consumer.Options{
 		Brokers: k.Brokers, Group: k.Group, Dialer: dialer,
 		Topics:   k.factTopics(),
+		Raw:      raw,
 		Currency: a.config.Programme.Currency,
 		Workers:  k.Workers, BatchSize: k.BatchSize, Linger: k.Linger,
 		Timing: consumer.Timing{SessionTimeout: k.SessionTimeout},
@@ -305,7 +307,7 @@ func (a *app) scheduler() (*scheduler.Scheduler, error) {
 	}
 	return scheduler.New(scheduler.Options{
 		Settler: settler, Auditor: a.store, Insight: a.store, Orders: a.store, Sign: a.signer().CarryOut, RunAt: runAt, CatchUp: catchUp, Poll: pollRuns,
-		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.kafka().awaitConsumed,
+		Retention: retention, AnswerGrace: s.AnswerGrace, AwaitFacts: a.kafka().awaitFacts,
 	})
 }
 

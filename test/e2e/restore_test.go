@@ -22,6 +22,7 @@ import (
 // A database that is lost after two months were settled and published is restored to
 // what it was after the first, as docs/operations.md says: everything is taken again, also
 // codes and requests that no input topic has, and settled and published with the same ids.
+// What retention has removed comes from an archive.
 func TestDatabaseIsRestored(t *testing.T) {
 	t.Parallel()
 	t.Run("from a dump", func(t *testing.T) {
@@ -34,6 +35,11 @@ func TestDatabaseIsRestored(t *testing.T) {
 		w.must("migrate")
 		m := w.manual("A dump")
 		m.isRestored(func() {}, func() { m.follow() }, func() {
+			m.archive = filepath.Join(t.TempDir(), "archive")
+			w.must("archive", m.archive)
+			for _, topic := range append(inputKeys(), "events") {
+				w.deleteRecords(w.topics[topic], toEnd)
+			}
 			w.db.Reset()
 			w.asAdmin("DROP DATABASE "+w.name+" WITH (FORCE)", "DROP ROLE "+serviceRole)
 			m.follow()
@@ -123,6 +129,7 @@ type manual struct {
 	blocks  []string             // still to be carried out
 	shell   []string             // its environment
 	billing *fakebilling.Billing // that the restored program reconciles with
+	archive string               // of what retention has removed from the topics; empty for none
 }
 
 var codeBlock = regexp.MustCompile("(?s)```(ini|sh)\n(.*?)```")
@@ -182,6 +189,14 @@ func (m *manual) settings() map[string]string {
 	return settings
 }
 
+// kept is the option that names the archive.
+func (m *manual) kept() []string {
+	if m.archive == "" {
+		return nil
+	}
+	return []string{"--archive", m.archive}
+}
+
 // follow carries out the next block: what is for the shell by the shell, as the user
 // of the database server. It gives the number of the program's own commands.
 func (m *manual) follow() (ours int) {
@@ -194,14 +209,14 @@ func (m *manual) follow() (ours int) {
 		case strings.HasPrefix(command, "referral recover"):
 			m.run(script.String())
 			script.Reset()
-			w.must("recover", "--by", "Anna")
+			w.must(append([]string{"recover", "--by", "Anna"}, m.kept()...)...)
 			ours++
 		case strings.HasPrefix(command, "referral serve"):
 			w.serve()
 			w.drained()
 			ours++
 		case strings.HasPrefix(command, "referral rebuild"):
-			w.prove()
+			w.prove(m.kept()...)
 			ours++
 		case strings.HasPrefix(command, "referral "):
 			for _, period := range runs(1) {
