@@ -60,6 +60,37 @@ func Within(dst, timeline []models.Segment, l *models.Line) []models.Segment {
 	return dst
 }
 
+// AttributeDays tells whose the discounts of a published document were, of which its
+// message names the percents alone: those of the account that come to the same percents. Where
+// the account has others by now, they stay the inviter's.
+func AttributeDays(doc *models.Adjustment, discounts []models.Discount) {
+	timeline := Timeline(discounts)
+	for i := range doc.Items {
+		var days []models.Segment
+		for _, published := range doc.Items[i].Segments {
+			start := len(days)
+			days = Within(days, timeline, &models.Line{From: published.From, To: published.To})
+			if !comesTo(days[start:], published) {
+				published.Invitee, published.Inviter, published.Agreed = 0, published.Percent(), 0
+				days = append(days[:start], published)
+			}
+		}
+		doc.Items[i].Segments = days
+	}
+}
+
+// comesTo tells whether segments have the days of another one, and its percent on each.
+func comesTo(segments []models.Segment, whole models.Segment) bool {
+	at := whole.From
+	for _, s := range segments {
+		if s.From != at || s.Percent() != whole.Percent() {
+			return false
+		}
+		at = s.To
+	}
+	return at == whole.To
+}
+
 // DiscountOn is the discount of a line, signed like its amount:
 // round(A × Σ percent(day) / (100 × N)), half away from zero, once per line.
 // Source: docs/programme.md, "What a discount does to an invoice".

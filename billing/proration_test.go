@@ -212,3 +212,34 @@ func TestWithinAppends(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// The message of a document names the percents of its days; whose discounts they were follows
+// from those that the account has, where they come to the same.
+func TestAttributeDays(t *testing.T) {
+	t.Parallel()
+	day := func(d int) models.Date { return models.NewDate(2026, 4, d) }
+	discounts := []models.Discount{
+		{Kind: models.Invitee, From: day(1), To: day(11), Percent: 20},
+		{Kind: models.Inviter, From: day(6), To: day(16), Percent: 40},
+		{Kind: models.Agreed, From: day(21), To: day(26), Percent: 20},
+	}
+	published := func(from, to, percent int) models.Segment {
+		return models.Segment{From: day(from), To: day(to), Inviter: percent}
+	}
+	for name, c := range map[string]struct{ published, want []models.Segment }{
+		"one kind after another": {
+			[]models.Segment{published(3, 6, 20), published(6, 11, 60), published(11, 16, 40)},
+			[]models.Segment{{From: day(3), To: day(6), Invitee: 20}, {From: day(6), To: day(11), Invitee: 20, Inviter: 40}, published(11, 16, 40)},
+		},
+		"an agreed discount":         {[]models.Segment{published(22, 24, 20)}, []models.Segment{{From: day(22), To: day(24), Agreed: 20}}},
+		"another percent by now":     {[]models.Segment{published(3, 6, 40)}, []models.Segment{published(3, 6, 40)}},
+		"days without discounts now": {[]models.Segment{published(14, 19, 40)}, []models.Segment{published(14, 19, 40)}},
+		"no days":                    {nil, nil},
+	} {
+		doc := models.Adjustment{Items: []models.AdjustmentItem{{Segments: c.published}}}
+		billing.AttributeDays(&doc, discounts)
+		if !slices.Equal(doc.Items[0].Segments, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, doc.Items[0].Segments, c.want)
+		}
+	}
+}

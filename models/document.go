@@ -65,6 +65,33 @@ type SMSPackage struct {
 	Step          int
 }
 
+// Published is a document or a package as it was published: one of both is not nil.
+type Published struct {
+	At         time.Time // when it was posted
+	Adjustment *Adjustment
+	Package    *SMSPackage // its posting period, which the message does not name, is 0
+}
+
+// AccountID is whose it is.
+func (p *Published) AccountID() int64 {
+	if p.Package != nil {
+		return p.Package.AccountID
+	}
+	return p.Adjustment.AccountID
+}
+
+// Untaken is a published document that a restored ledger was not given.
+type Untaken struct {
+	Published
+	Reason string
+}
+
+// TakenDocuments is what a restored ledger was given of what had been published.
+type TakenDocuments struct {
+	Documents, Packages int64
+	Untaken             []Untaken
+}
+
 // Result is billing's answer to an adjustment or a package.
 type Result struct {
 	AdjustmentID UUID

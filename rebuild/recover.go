@@ -14,22 +14,33 @@ import (
 // RecoverOptions is what a restored database is completed with. All fields are required.
 type RecoverOptions struct {
 	Messages
+	ID       string // of this recovery
 	Database Restored
-	Events   string // the topic, which the archive has as well
+	Out      OutTopics
 }
+
+// OutTopics are the topics that the program writes and a recovery reads: the archive has them as well.
+type OutTopics struct{ Events, Discounts, Packages string }
+
+// All lists the topics.
+func (t OutTopics) All() []string { return []string{t.Events, t.Discounts, t.Packages} }
 
 // Restored is a database that was restored to an earlier moment.
 type Restored interface {
 	Ingester
 	RecoverCodes(ctx context.Context, codes []models.IssuedCode) (added int64, err error)
 	Requests(ctx context.Context, accounts []int64) (map[int64][]*models.Activation, error)
+	RecoverDocuments(ctx context.Context, recovery string, all []models.Published, attribute func(*models.Adjustment, []models.Discount)) (models.TakenDocuments, error)
 }
 
 // Recovered is what a recovery brought, besides the facts of the topics.
 type Recovered struct {
-	Codes    int64
-	Requests int64        // made at the personal account
-	Open     []Acceptance // that clients were told of, and that do not hold any more
+	Codes     int64
+	Requests  int64 // made at the personal account
+	Documents int64
+	Packages  int64
+	Open      []Acceptance     // that clients were told of, and that do not hold any more
+	Untaken   []models.Untaken // published, and not in the ledger
 }
 
 // Acceptance is an accepted code, as the client was told.
@@ -43,14 +54,14 @@ type Acceptance struct {
 
 // Recover takes what a restored database does not have: the codes that clients were told,
 // from the events; the registrations; the requests at the personal account that were accepted, from the
-// events; and then everything else that the topics hold. A registration that is taken
+// events; and then everything else that the topics hold, the documents and packages that were published among it. A registration that is taken
 // before its code draws another one, and a request that is judged before the registration
 // of either side is judged otherwise than it was. Taking all of it again changes nothing.
 func Recover(ctx context.Context, o RecoverOptions) (Recovered, error) {
 	r := recovery{RecoverOptions: o, taking: o.takenInto(o.Database)}
 	for _, step := range []func(context.Context) error{
 		r.codes, r.topic(o.Topics.Registered), r.requests, r.topic(o.Topics.Activation),
-		r.topic(o.Topics.PromoEnded), r.topic(o.Topics.Terminated), r.topic(o.Topics.Invoices), r.topic(o.Topics.Results), r.compare,
+		r.topic(o.Topics.PromoEnded), r.topic(o.Topics.Terminated), r.topic(o.Topics.Invoices), r.documents, r.topic(o.Topics.Results), r.compare,
 	} {
 		if err := step(ctx); err != nil {
 			return r.Recovered, err
@@ -162,32 +173,37 @@ type told struct {
 // eachEvents hands over the events of one type in batches, those of an account in their order.
 func (r *recovery) eachEvents(kind models.OutboxEventType, see func([]told) error) error {
 	var batch []told
-	for _, s := range r.Archive.Of(r.Events) {
-		err := r.Archive.Read(s, func(m models.Message) error {
-			var head struct {
-				Type models.OutboxEventType `json:"type"`
-			}
-			if err := json.Unmarshal(m.Value, &head); err != nil || head.Type != kind {
-				return err
-			}
-			var e told
-			if err := json.Unmarshal(m.Value, &e); err != nil {
-				return fmt.Errorf("reading a %s: %w", kind, err)
-			}
-			if batch = append(batch, e); len(batch) < batchSize {
-				return nil
-			}
-			defer func() { batch = batch[:0] }()
-			return see(batch)
-		})
-		if err != nil {
+	err := r.values(r.Out.Events, func(value []byte) error {
+		var head struct {
+			Type models.OutboxEventType `json:"type"`
+		}
+		if err := json.Unmarshal(value, &head); err != nil || head.Type != kind {
+			return err
+		}
+		var e told
+		if err := json.Unmarshal(value, &e); err != nil {
+			return fmt.Errorf("reading a %s: %w", kind, err)
+		}
+		if batch = append(batch, e); len(batch) < batchSize {
+			return nil
+		}
+		defer func() { batch = batch[:0] }()
+		return see(batch)
+	})
+	if err == nil && len(batch) > 0 {
+		err = see(batch)
+	}
+	return err
+}
+
+// values hands over the values of the messages of a topic.
+func (r *recovery) values(topic string, see func(value []byte) error) error {
+	for _, s := range r.Archive.Of(topic) {
+		if err := r.Archive.Read(s, func(m models.Message) error { return see(m.Value) }); err != nil {
 			return err
 		}
 	}
-	if len(batch) == 0 {
-		return nil
-	}
-	return see(batch)
+	return nil
 }
 
 func accountsOf(events []told) []int64 {

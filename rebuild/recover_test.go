@@ -16,8 +16,31 @@ import (
 
 // database is a restored one, in which every request of a registered account is accepted.
 type database struct {
-	codes    []models.IssuedCode
-	requests map[int64][]*models.Activation
+	codes     []models.IssuedCode
+	requests  map[int64][]*models.Activation
+	documents []models.Published // each is taken as the next one of its invoice
+}
+
+func (d *database) RecoverDocuments(_ context.Context, _ string, all []models.Published, _ func(*models.Adjustment, []models.Discount)) (taken models.TakenDocuments, err error) {
+	for _, p := range all {
+		before := 0
+		for _, known := range d.documents {
+			if p.Adjustment != nil && known.Adjustment != nil && known.Adjustment.InvoiceID == p.Adjustment.InvoiceID {
+				before++
+			}
+		}
+		switch {
+		case p.Package != nil:
+			taken.Packages++
+		case p.Adjustment.Sequence != before+1:
+			taken.Untaken = append(taken.Untaken, models.Untaken{Published: p, Reason: "one is missing"})
+			continue
+		default:
+			taken.Documents++
+		}
+		d.documents = append(d.documents, p)
+	}
+	return taken, nil
 }
 
 func (d *database) RecoverCodes(_ context.Context, codes []models.IssuedCode) (int64, error) {
@@ -37,17 +60,20 @@ func (d *database) Ingest(_ context.Context, batch []models.DecodedMessage, _ mo
 	return nil, nil
 }
 
-// archived is an archive with messages of one topic.
-func archived(t *testing.T, topic string, values ...string) *archive.Reader {
+// archived is an archive with the messages of the partitions of one topic.
+func archived(t *testing.T, topic string, partitions ...[]string) *archive.Reader {
 	t.Helper()
 	directory := t.TempDir()
 	w, err := archive.Create(t.Context(), directory, "id", func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := make([]models.DecodedMessage, len(values))
-	for i, value := range values {
-		messages[i].Message = models.Message{Origin: models.Origin{Topic: topic, Offset: int64(i)}, Value: []byte(value)}
+	var messages []models.DecodedMessage
+	for number, values := range partitions {
+		for i, value := range values {
+			at := models.Origin{Topic: topic, Partition: number, Offset: int64(i)}
+			messages = append(messages, models.DecodedMessage{Message: models.Message{Origin: at, Value: []byte(value)}})
+		}
 	}
 	_, err = w.Ingest(t.Context(), messages, nil)
 	if err := errors.Join(err, w.Close()); err != nil {
@@ -77,12 +103,13 @@ func TestRecover(t *testing.T) {
 	activated := func(id models.UUID, account int64) string {
 		return fmt.Sprintf(`{"id":%q,"type":"referral.activated.v1","time":%q,"data":{"account_id":%d,"inviter_id":1,"code":"AAA","activated_on":"2026-04-03"}}`, id, at.Format(time.RFC3339Nano), account)
 	}
-	held := archived(t, "events",
+	held := archived(t, "events", []string{
 		`{"type":"referral.code-issued.v1","data":{"account_id":1,"code":"AAA"}}`, `{"type":"referral.discount-changed.v1","data":{"kind":"inviter"}}`,
-		activated(id, 2), activated(id, 2), activated(id, 3), activated(id, 4))
+		activated(id, 2), activated(id, 2), activated(id, 3), activated(id, 4),
+	})
 	d := &database{requests: map[int64][]*models.Activation{4: {{AccountID: 4, Code: "aaa", Status: models.ActivationRefused, Reason: models.WindowClosed}}}}
 	found, err := rebuild.Recover(t.Context(), rebuild.RecoverOptions{
-		Messages: rebuild.Messages{Archive: held, Progress: func(int64, int64) {}}, Database: d, Events: "events",
+		Messages: rebuild.Messages{Archive: held, Progress: func(int64, int64) {}}, Database: d, Out: rebuild.OutTopics{Events: "events"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -351,9 +351,8 @@ func (w *chunkWork) writeRows(ctx context.Context, b *ledgerRows) error {
 		rows *pgcopy.Rows
 		name string
 	}{
-		{&b.documents, "adjustments (account_id, amount_minor, run_id, adjustment_id, storage_period, period, posting_period, " +
-			"sequence, invoice_revision, chunk_no, invoice_id, currency, reason, items)"},
-		{&b.packages, "sms_packages (account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no)"},
+		{&b.documents, "adjustments (" + writtenDocumentColumns + ")"},
+		{&b.packages, "sms_packages (" + writtenPackageColumns + ")"},
 		{&b.held, "held_lines (account_id, period, invoice_id, line_id, service, amount_minor, decided)"},
 		{&b.moved, "stale (period, account_id, id)"},
 	} {

@@ -86,10 +86,10 @@ func (w *chunkWork) ledgerRows(c *settlementInput, results []models.SettlementRe
 			continue
 		}
 		for j := range o.Adjustments {
-			w.document(&b.documents, &o.Adjustments[j], c.storedUnder(&o.Adjustments[j]))
+			documentRow(b.documents.Row(14), w.ref(), &o.Adjustments[j], c.storedUnder(&o.Adjustments[j]))
 		}
 		for j := range o.Packages {
-			w.smsPackage(&b.packages, &o.Packages[j])
+			packageRow(b.packages.Row(11), w.ref(), &o.Packages[j])
 		}
 		b.hold(o.Held, 0)
 		b.hold(o.Decided, 1)
@@ -104,14 +104,22 @@ func (b *ledgerRows) hold(lines []models.HeldLine, decided int) {
 	}
 }
 
-func (w *chunkWork) document(out *pgcopy.Rows, a *models.Adjustment, stored models.Period) {
-	out.Row(14).Int8(a.AccountID).Int8(int64(a.Amount)).Int8(w.run.ID).UUID(a.ID).Int4(int(stored)).Int4(int(a.Period)).Int4(int(a.PostingPeriod)).
-		Int4(a.Sequence).Int4(a.InvoiceRevision).Int4(w.chunk.ChunkNo).Text(a.InvoiceID).Text(a.Currency).Text(string(a.Reason)).
+// The columns of the ledger that the program gives values, in the order of documentRow and
+// packageRow.
+const (
+	writtenDocumentColumns = "account_id, amount_minor, run_id, adjustment_id, storage_period, period, posting_period, " +
+		"sequence, invoice_revision, chunk_no, invoice_id, currency, reason, items"
+	writtenPackageColumns = "account_id, sms, ordinal, package_id, granted_on, period, posting_period, invoice_id, step, run_id, chunk_no"
+)
+
+func documentRow(row *pgcopy.Rows, of models.ChunkRef, a *models.Adjustment, stored models.Period) *pgcopy.Rows {
+	return row.Int8(a.AccountID).Int8(int64(a.Amount)).Int8(of.RunID).UUID(a.ID).Int4(int(stored)).Int4(int(a.Period)).Int4(int(a.PostingPeriod)).
+		Int4(a.Sequence).Int4(a.InvoiceRevision).Int4(of.Chunk).Text(a.InvoiceID).Text(a.Currency).Text(string(a.Reason)).
 		Value(func(buf []byte) []byte { return appendItems(buf, a.Items) })
 }
 
-func (w *chunkWork) smsPackage(out *pgcopy.Rows, g *models.SMSPackage) {
-	out.Row(11).Int8(g.AccountID).Int4(g.SMS).Int4(g.Ordinal).UUID(g.ID).Date(g.GrantedOn).
+func packageRow(row *pgcopy.Rows, of models.ChunkRef, g *models.SMSPackage) *pgcopy.Rows {
+	return row.Int8(g.AccountID).Int4(g.SMS).Int4(g.Ordinal).UUID(g.ID).Date(g.GrantedOn).
 		Int4(int(g.Period)).Int4(int(g.PostingPeriod)).Text(g.InvoiceID).Int2(g.Step).
-		Int8(w.run.ID).Int4(w.chunk.ChunkNo)
+		Int8(of.RunID).Int4(of.Chunk)
 }

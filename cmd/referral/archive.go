@@ -25,15 +25,17 @@ func newArchive(p process) *cobra.Command {
 	var verify, restore bool
 	cmd := &cobra.Command{
 		Use:   "archive DIRECTORY",
-		Short: "Keep the messages of the input topics and the events in compressed files, or put them back",
-		Long: `Adds to an archive what the input topics and the topic of events hold now and the archive
-does not: compressed files with a manifest and their SHA-256. It may be ended at any time,
-and is continued by the next call. What retention had removed from a topic before is named.
+		Short: "Keep the messages of the topics in compressed files, or put them back",
+		Long: `Adds to an archive what the input topics, and the topics of events, documents and packages
+hold now and the archive does not: compressed files with a manifest and their SHA-256. It may
+be ended at any time, and is continued by the next call. What retention had removed from a
+topic before is named.
 
 --verify reads the archive, and names every file that is not as it was written. --restore
 writes the messages of the input topics to where they came from: to an empty cluster, say. To
-write there what is there already is harmless, because facts are a set. Events are not
-written: other systems have read them. ` + "`referral recover`" + ` reads them from the archive.
+write there what is there already is harmless, because facts are a set. What the program
+itself had published is not written: other systems have read it. ` + "`referral recover`" + ` reads
+it from the archive.
 
 The messages hold personal data: keep the directory like a backup of the database.`,
 		Args: oneArgument,
@@ -61,7 +63,8 @@ The messages hold personal data: keep the directory like a backup of the databas
 	return cmd
 }
 
-// archive adds what the input topics and the topic of events hold now to an archive.
+// archive adds what the topics hold now to an archive: the input topics, and those that a
+// recovery reads.
 func (a *app) archive(ctx context.Context, directory string) (*archive.Reader, error) {
 	w, err := archive.Create(ctx, directory, strings.ToLower(rand.Text()[:8]), func() {
 		fmt.Fprintf(a.err, "another process writes to %s: waiting for it\n", directory)
@@ -96,12 +99,13 @@ func (a *app) fillArchive(ctx context.Context, w *archive.Writer) error {
 		return err
 	}
 	defer closeClient()
-	topics := append(k.factTopics().All(), k.Topics.Events)
+	out := k.outTopics().All()
+	topics := append(k.factTopics().All(), out...)
 	bounds, err := k.topicBounds(ctx, client, topics...)
 	if err != nil {
 		return err
 	}
-	reader, err := a.consumerOf(k, w, prometheus.NewRegistry(), k.Topics.Events)
+	reader, err := a.consumerOf(k, w, prometheus.NewRegistry(), out...)
 	if err != nil {
 		return err
 	}
@@ -159,14 +163,15 @@ func (a *app) verifyArchive(directory string) error {
 // restoreBatch is how many messages are written at once.
 const restoreBatch = 1000
 
-// restoreArchive writes the messages but the events to the topics, each to the partition
+// restoreArchive writes the messages of the input topics to where they came from, each to the partition
 // that it was in, where there is one: so those of an account keep their order.
 func (a *app) restoreArchive(ctx context.Context, directory string) error {
 	r, err := archive.Open(directory)
 	if err != nil {
 		return err
 	}
-	topics := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Topics)), func(topic string) bool { return topic == a.config.Kafka.Topics.Events })
+	out := a.kafka().outTopics().All()
+	topics := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Topics)), func(topic string) bool { return slices.Contains(out, topic) })
 	if err := a.kafka().requireTopics(ctx, topics); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"referral/consumer/decode"
 	"referral/internal/renewal"
 	"referral/internal/sleep"
+	"referral/rebuild"
 )
 
 // kafkaTimeout limits one request to a broker.
@@ -264,6 +265,11 @@ func (k cluster) factTopics() decode.Topics {
 		Registered: k.Topics.Registered, PromoEnded: k.Topics.PromoEnded, Terminated: k.Topics.Terminated,
 		Activation: k.Topics.Activation, Invoices: k.Topics.Invoices, Results: k.Topics.Results,
 	}
+}
+
+// outTopics is the topics that the program publishes to and a recovery reads.
+func (k cluster) outTopics() rebuild.OutTopics {
+	return rebuild.OutTopics{Events: k.Topics.Events, Discounts: k.Topics.Discounts, Packages: k.Topics.Packages}
 }
 
 // offsetBounds is what a partition holds: the offsets from first to before end.

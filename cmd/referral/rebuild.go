@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -119,13 +120,14 @@ func newRecover(p process) *cobra.Command {
 		Short: "Take into a restored database what it does not have, from the topics",
 		Long: `Completes a database that was restored to an earlier moment, while the service is stopped:
 codes that clients were told, and codes that they entered at the personal account, from the
-topic of events; everything else from the input topics. Registrations come before requests,
-and codes before both. An archive that was kept (--archive) has what retention has removed
-from any of them.
+topic of events; documents and packages from the topics that they were published to;
+everything else from the input topics. Registrations come before requests, and codes before
+both. An archive that was kept (--archive) has what retention has removed from any of them.
 
 It may be ended at any time and called again, and changes nothing that is there already. Clients
 who were told that their code is accepted, and whose code is not, are named, and the exit
-status is 1: two persons decide on them with ` + "`referral accept-code`" + `.`,
+status is 1: two persons decide on them with ` + "`referral accept-code`" + `. So are documents that
+were published and cannot be taken.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error { return a.recover(ctx, &f) })
@@ -151,7 +153,8 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := rebuild.Recover(ctx, rebuild.RecoverOptions{Messages: messages, Database: a.store, Events: a.config.Kafka.Topics.Events})
+	found, err := rebuild.Recover(ctx, rebuild.RecoverOptions{Messages: messages, Database: a.store,
+		ID: "recovery " + a.now().UTC().Format(time.RFC3339), Out: a.kafka().outTopics()})
 	clearBar()
 	if err != nil {
 		return err
@@ -159,13 +162,18 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	if err := drop(); err != nil {
 		return err
 	}
-	taken := report.Quantity(found.Codes, "code") + ", " + report.Quantity(found.Requests, "request") + " of the personal account"
+	taken := fmt.Sprintf("%s, %s of the personal account, %s and %s", report.Quantity(found.Codes, "code"), report.Quantity(found.Requests, "request"),
+		report.Quantity(found.Documents, "document"), report.Quantity(found.Packages, "package"))
 	if err := a.store.RecordAction(ctx, f.operator.action(models.ActionRecover, taken)); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "taken back: %s\n", taken)
-	if len(found.Open) > 0 {
-		report.AcceptanceTable(a.out, found.Open)
+	report.AcceptanceTable(a.out, found.Open)
+	report.UntakenTable(a.out, found.Untaken)
+	switch {
+	case len(found.Untaken) > 0:
+		return negativeResult("not every published document is in the ledger: see the table, before the next run")
+	case len(found.Open) > 0:
 		return negativeResult("not every code that a client was told is accepted is: see the table")
 	}
 	return nil

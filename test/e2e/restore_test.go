@@ -37,7 +37,7 @@ func TestDatabaseIsRestored(t *testing.T) {
 		m.isRestored(func() {}, func() { m.follow() }, func() {
 			m.archive = filepath.Join(t.TempDir(), "archive")
 			w.must("archive", m.archive)
-			for _, topic := range append(inputKeys(), "events") {
+			for _, topic := range append(inputKeys(), "events", "discounts", "packages") {
 				w.deleteRecords(w.topics[topic], toEnd)
 			}
 			w.db.Reset()
@@ -90,7 +90,14 @@ func (m *manual) isRestored(atStart, afterFirst, lose func()) {
 	w.published()
 	afterFirst()
 
-	w.send(w.messages(append(second.registrations, second.rest...))...)
+	half := len(second.rest) / 2
+	w.send(w.messages(append(second.registrations, second.rest[:half]...))...)
+	w.drained()
+	for _, period := range runs(1) { // facts come between two runs of a month
+		w.must("run", period)
+	}
+	w.published()
+	w.send(w.messages(second.rest[half:])...)
 	w.send(client(inviter, "Резервация", before(9)), client(invitee, "Новые окна", before(9)))
 	w.learnCodes(inviter, invitee)
 	c.post(invitee, "/api/v1/activations", fmt.Sprintf(`{"code":%q}`, w.codes[inviter]))
