@@ -218,6 +218,7 @@ func (fa *FactApplier) adoptRequest(act *models.Activation, from models.Provenan
 	others := slices.DeleteFunc(fa.set.Activations[act.AccountID], func(o *models.Activation) bool { return o == act })
 	fa.set.Activations[act.AccountID] = append(others, act)
 	act.Reason, act.Provenance = models.NotRegistered, from
+	fa.activations = slices.DeleteFunc(fa.activations, func(o *models.Activation) bool { return o == act })
 	fa.save(act)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -166,6 +167,31 @@ func TestDecisionsInAnyOrder(t *testing.T) {
 		once.checkPackages(true)
 		often.checkPackages(false)
 	})
+}
+
+// A request that a decision of staff had made counts from when the client makes it, also when
+// all of it is taken at once: without the decision, the first one to come is accepted.
+func TestRequestsKeepTheOrderOfTheirArrival(t *testing.T) {
+	t.Parallel()
+	january := func(day int) time.Time { return time.Date(2026, 1, day, 12, 0, 0, 0, time.UTC) }
+	accepts := models.StaffDecision{ID: models.HashUUID("decision", "accepts"), Kind: models.DecisionAcceptCode, AccountID: 2, InviterID: 1, Code: codeOf(1), RequestedAt: january(7), DecidedAt: january(8)}
+	undoes := models.StaffDecision{ID: models.HashUUID("decision", "undoes"), Kind: models.DecisionUndo, AccountID: 2, InviterID: 1, Undoes: accepts.ID, DecidedAt: january(20)}
+	var facts []*models.Fact
+	for _, data := range []models.FactData{
+		models.Registered{AccountID: 1, RegisteredAt: january(1)}, models.Registered{AccountID: 2, RegisteredAt: january(2)}, accepts,
+		models.ActivationRequested{AccountID: 2, Code: codeOf(1), RequestedAt: january(18)}, models.ActivationRequested{AccountID: 2, Code: codeOf(1), RequestedAt: january(7)}, undoes,
+	} {
+		facts = append(facts, &models.Fact{At: january(21), Data: data})
+	}
+	for _, size := range []int{1, 2, 5, 6} {
+		w := newWorld(t, newProgramme(t, customerTerms()))
+		for batch := range slices.Chunk(facts, size) {
+			w.take(batch...)
+		}
+		if own := w.accepted(2); own == nil || !own.RequestedAt.Equal(january(18)) {
+			t.Errorf("%d at once: accepted is %+v, want the request that came first", size, own)
+		}
+	}
 }
 
 // someService is what staff may have decided about a service that the terms do not name;
