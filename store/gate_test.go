@@ -218,10 +218,16 @@ func (l *life) fog() {
 	}
 }
 
-// waiting waits until some session of the database is held up by another's lock.
-func (l *life) waiting() {
+// waiting waits until some sessions of the database are held up by others' locks, on
+// whatever node.
+func (l *life) waiting(sessions int) {
 	l.Helper()
-	for l.number(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+	query := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	if l.distributed() {
+		query = `SELECT count(DISTINCT waiting_gpid) FROM citus_lock_waits
+			JOIN pg_stat_activity ON pid = citus_pid_for_gpid(waiting_gpid) WHERE datname = current_database()`
+	}
+	for l.number(query) < int64(sessions) {
 		if err := l.Context().Err(); err != nil {
 			l.Fatal(err)
 		}
@@ -245,7 +251,7 @@ func TestFactAndInvoiceMeetDuringARun(t *testing.T) {
 		_, err := l.Ingest(l.Context(), batch, l.derive)
 		taken <- err
 	}()
-	l.waiting() // all of it is done but the last row
+	l.waiting(1) // all of it is done but the last row
 	l.facts(april(900, 1, 1000))
 	l.finish(run, l.pay)
 	held()
@@ -336,7 +342,7 @@ func TestRevisionsMissOneAnotherUnderARun(t *testing.T) {
 		_, err := l.Ingest(l.Context(), batch, l.derive)
 		taken <- err
 	}()
-	l.waiting()
+	l.waiting(1)
 	l.facts(bill)
 	run = l.another().phase(run, l.pay)
 	var once atomic.Bool
@@ -376,7 +382,7 @@ func TestGateHoldsAtAnyDefaultIsolation(t *testing.T) {
 				_, err := l.Ingest(l.Context(), []models.DecodedMessage{l.fact(april(900, 1, 1000)), l.fact(models.PromoEnded{AccountID: 900, EndedAt: at("2026-04-15T21:00:00Z")})}, l.derive)
 				taken <- err
 			}()
-			l.waiting()
+			l.waiting(1)
 			l.exec("UPDATE periods SET started_at = now(), settled_at = now() WHERE period = 202604")
 			held()
 			if err := <-taken; err != nil {

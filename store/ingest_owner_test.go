@@ -37,11 +37,7 @@ func (l *life) meet(one, other models.DecodedMessage) []models.Disposition {
 			return err
 		}() //nolint:errcheck // it is in the channel
 	}
-	for l.number(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) < int64(len(fates)) {
-		if err := l.Context().Err(); err != nil {
-			l.Fatal(err)
-		}
-	}
+	l.waiting(len(fates))
 	releases[0]()
 	releases[1]()
 	for range fates {

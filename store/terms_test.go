@@ -211,7 +211,7 @@ func TestTermsWaitForWhatIsUnderWay(t *testing.T) {
 				defer close(adopted)
 				after.adopt(p)
 			}()
-			l.waiting()
+			l.waiting(1)
 		})
 		return before.pay(r, c)
 	})
