@@ -80,7 +80,7 @@ func (p *Published) AccountID() int64 {
 	return p.Adjustment.AccountID
 }
 
-// Untaken is a published document that a restored ledger was not given.
+// Untaken is something published that a restored ledger was not given.
 type Untaken struct {
 	Published
 	Reason string

@@ -75,8 +75,18 @@ func (r *recovery) documents(ctx context.Context) error {
 	return nil
 }
 
+// compareUntaken has the documents of an invoice in their order.
 func compareUntaken(a, b models.Untaken) int {
-	return cmp.Or(cmp.Compare(a.Adjustment.InvoiceID, b.Adjustment.InvoiceID), cmp.Compare(a.Adjustment.Sequence, b.Adjustment.Sequence))
+	invoice, sequence := placeOf(a)
+	otherInvoice, otherSequence := placeOf(b)
+	return cmp.Or(cmp.Compare(a.AccountID(), b.AccountID()), cmp.Compare(invoice, otherInvoice), cmp.Compare(sequence, otherSequence))
+}
+
+func placeOf(u models.Untaken) (invoice string, sequence int) {
+	if u.Package != nil {
+		return u.Package.InvoiceID, 0
+	}
+	return u.Adjustment.InvoiceID, u.Adjustment.Sequence
 }
 
 // publishedEvent is an event that carries a document or a package.

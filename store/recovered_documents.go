@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -113,9 +114,24 @@ func (r *ledgerRecovery) load(ctx context.Context, all []models.Published) error
 }
 
 func (r *ledgerRecovery) take(p models.Published) error {
+	var reason string
+	var err error
 	if p.Package != nil {
-		return r.takePackage(p)
+		err = r.takePackage(p)
+	} else {
+		reason, err = r.takeDocument(p)
 	}
+	if other := (*models.ErrOtherMode)(nil); errors.As(err, &other) {
+		reason, err = other.Error(), nil
+	}
+	if reason != "" {
+		r.taken.Untaken = append(r.taken.Untaken, models.Untaken{Published: p, Reason: reason})
+	}
+	return err
+}
+
+// takeDocument takes a document unless the ledger has it; untaken is why it cannot.
+func (r *ledgerRecovery) takeDocument(p models.Published) (untaken string, err error) {
 	doc := *p.Adjustment
 	doc.Items = slices.Clone(doc.Items)
 	r.attribute(&doc, r.discounts[doc.AccountID])
@@ -123,26 +139,22 @@ func (r *ledgerRecovery) take(p models.Published) error {
 	if err := checkDocument(&doc); err != nil && reason == "" {
 		reason = err.Error()
 	}
-	switch {
-	case reason != "":
-		r.taken.Untaken = append(r.taken.Untaken, models.Untaken{Published: p, Reason: reason})
-		return nil
-	case known:
-		return nil
+	if reason != "" || known {
+		return reason, nil
+	}
+	chunk, err := r.chunk(runOf{doc.Period, doc.PostingPeriod})
+	if err != nil {
+		return "", err
 	}
 	key := invoiceKey{doc.AccountID, doc.InvoiceID}
 	r.posted[key] = append(r.posted[key], doc)
 	r.taken.Documents++
-	chunk, err := r.chunk(runOf{doc.Period, doc.PostingPeriod})
-	if err != nil {
-		return err
-	}
 	documentRow(chunk.documents.Row(15), chunk.ref(), &doc, r.stored[key]).Time(p.At)
 	full := slices.ContainsFunc(doc.Items, func(item models.AdjustmentItem) bool {
 		return slices.ContainsFunc(item.Segments, func(s models.Segment) bool { return s.Percent() == 100 })
 	})
 	chunk.count(models.SettlementResult{AccountID: doc.AccountID, Full: full, Adjustments: []models.Adjustment{doc}})
-	return nil
+	return "", nil
 }
 
 // place tells whether the ledger has a document, or why it cannot be the next one of its
@@ -190,12 +202,12 @@ func (r *ledgerRecovery) takePackage(p models.Published) error {
 	}
 	one := *p.Package
 	one.PostingPeriod = posting
-	r.packages[one.ID] = true
-	r.taken.Packages++
 	chunk, err := r.chunk(runOf{one.Period, posting})
 	if err != nil {
 		return err
 	}
+	r.packages[one.ID] = true
+	r.taken.Packages++
 	packageRow(chunk.packages.Row(12), chunk.ref(), &one).Time(p.At)
 	chunk.count(models.SettlementResult{AccountID: one.AccountID, Packages: []models.SMSPackage{one}})
 	return nil

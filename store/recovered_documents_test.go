@@ -151,6 +151,14 @@ func TestWhatCannotBeTakenBackIsNamed(t *testing.T) {
 			t.Errorf("in order: %+v", taken)
 		}
 	}
+	m := newLife(t)
+	m.climb()
+	m.settle(models.RunRequest{Period: 202604, Shadow: true, Chunk: 100})
+	published := []models.Published{{At: m.now, Adjustment: &two}, {At: m.now, Package: &models.SMSPackage{ID: models.UUID{1}, AccountID: 700, SMS: 1200, Ordinal: 9, Period: 202604}}}
+	if taken := m.recoverDocuments(published); taken.Documents+taken.Packages > 0 || len(taken.Untaken) != 2 || !strings.Contains(taken.Untaken[1].Reason, "shadow mode") {
+		t.Errorf("in shadow mode: %+v", taken)
+	}
+
 	taken := l.recoverDocuments([]models.Published{{At: l.now, Adjustment: &other}, {At: l.now, Adjustment: &one}})
 	if len(taken.Untaken) != 1 || !strings.Contains(taken.Untaken[0].Reason, "another document") || taken.Documents > 0 || l.dump(takenBack) != documents {
 		t.Errorf("%+v is taken in the place of another document", taken)

@@ -57,15 +57,19 @@ func AcceptanceTable(w io.Writer, open []rebuild.Acceptance) {
 	printTable(w, "Not accepted, though the client was told so", []string{"account", "code", "inviter", "activated on", "now"}, rows)
 }
 
-// UntakenTable writes the published documents that a restored ledger was not given.
+// UntakenTable writes the published documents and packages that a restored ledger was not
+// given.
 func UntakenTable(w io.Writer, untaken []models.Untaken) {
 	if len(untaken) == 0 {
 		return
 	}
 	rows := make([][]string, len(untaken))
 	for i, u := range untaken {
-		a := u.Adjustment
-		rows[i] = []string{fmt.Sprint(a.AccountID), a.InvoiceID, a.Period.String(), fmt.Sprint(a.Sequence), a.ID.String(), a.Amount.String(), u.Reason}
+		if a := u.Adjustment; a != nil {
+			rows[i] = []string{fmt.Sprint(a.AccountID), a.InvoiceID, a.Period.String(), fmt.Sprint(a.Sequence), a.ID.String(), a.Amount.String(), u.Reason}
+		} else {
+			rows[i] = []string{fmt.Sprint(u.Package.AccountID), u.Package.InvoiceID, u.Package.Period.String(), "", u.Package.ID.String(), "", u.Reason}
+		}
 	}
 	fmt.Fprintln(w)
 	printTable(w, "Published, and not in the ledger", []string{"account", "invoice", "period", "document", "id", "amount", "why"}, rows)
