@@ -88,7 +88,7 @@ func TestTheStateIsRebuiltFromTheMessages(t *testing.T) {
 
 	server.stop()
 	planted := map[string]struct{ whose, change string }{
-		"promo end": {"SELECT min(account_id) FROM accounts WHERE promo_ended_at IS NOT NULL", "UPDATE accounts SET promo_ended_at = promo_ended_at - interval '1 day' WHERE account_id = %d"},
+		"promo end": {"SELECT min(account_id) FROM accounts WHERE promo_ended_at IS NOT NULL", "UPDATE accounts SET promo_ended_at = '2026-01-02T03:04:05Z' WHERE account_id = %d"},
 		"discount":  {"SELECT max(account_id) FROM discounts", "UPDATE discounts SET percent = percent + 1 WHERE account_id = %d"},
 		"request":   {"SELECT max(account_id) FROM activations WHERE status = 'refused'", "DELETE FROM activations WHERE account_id = %d"},
 		"referral":  {"SELECT account_id FROM referrals ORDER BY invitee_id LIMIT 1", "DELETE FROM referrals WHERE account_id = %d"},
