@@ -61,34 +61,45 @@ func Within(dst, timeline []models.Segment, l *models.Line) []models.Segment {
 }
 
 // AttributeDays tells whose the discounts of a published document were, of which its
-// message names the percents alone: those of the account that come to the same percents. Where
-// the account has others by now, they stay the inviter's.
+// message names the percents alone: those of the account that come to the same percents. On
+// days on which it has others by now, its agreed discount and the new client's stay as far as they
+// fit in, because late facts change an inviter's most often; the rest is the inviter's.
 func AttributeDays(doc *models.Adjustment, discounts []models.Discount) {
 	timeline := Timeline(discounts)
 	for i := range doc.Items {
 		var days []models.Segment
 		for _, published := range doc.Items[i].Segments {
-			start := len(days)
-			days = Within(days, timeline, &models.Line{From: published.From, To: published.To})
-			if !comesTo(days[start:], published) {
-				published.Invitee, published.Inviter, published.Agreed = 0, published.Percent(), 0
-				days = append(days[:start], published)
-			}
+			days = attributed(days, timeline, published)
 		}
 		doc.Items[i].Segments = days
 	}
 }
 
-// comesTo tells whether segments have the days of another one, and its percent on each.
-func comesTo(segments []models.Segment, whole models.Segment) bool {
-	at := whole.From
-	for _, s := range segments {
-		if s.From != at || s.Percent() != whole.Percent() {
-			return false
+// attributed appends the days of a published segment, divided by kinds.
+func attributed(dst, timeline []models.Segment, published models.Segment) []models.Segment {
+	percent, at, first := published.Percent(), published.From, len(dst)
+	inviters := func(to models.Date) {
+		if at < to {
+			dst = append(dst, models.Segment{From: at, To: to, Inviter: percent})
 		}
-		at = s.To
 	}
-	return at == whole.To
+	for _, s := range Within(nil, timeline, &models.Line{From: published.From, To: published.To}) {
+		inviters(s.From)
+		if s.Percent() != percent {
+			s.Agreed = min(percent, s.Agreed)
+			s.Invitee = min(percent-s.Agreed, s.Invitee)
+			s.Inviter = percent - s.Agreed - s.Invitee
+			if n := len(dst) - 1; n >= first {
+				before := s
+				if before.From, before.To = dst[n].From, s.From; before == dst[n] { // what divides them came later
+					s.From, dst = before.From, dst[:n]
+				}
+			}
+		}
+		dst, at = append(dst, s), s.To
+	}
+	inviters(published.To)
+	return dst
 }
 
 // DiscountOn is the discount of a line, signed like its amount:

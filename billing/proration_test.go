@@ -214,7 +214,7 @@ func TestWithinAppends(t *testing.T) {
 }
 
 // The message of a document names the percents of its days; whose discounts they were follows
-// from those that the account has, where they come to the same.
+// from those that the account has. Where these come to another percent, the inviter's have changed.
 func TestAttributeDays(t *testing.T) {
 	t.Parallel()
 	day := func(d int) models.Date { return models.NewDate(2026, 4, d) }
@@ -232,8 +232,10 @@ func TestAttributeDays(t *testing.T) {
 			[]models.Segment{{From: day(3), To: day(6), Invitee: 20}, {From: day(6), To: day(11), Invitee: 20, Inviter: 40}, published(11, 16, 40)},
 		},
 		"an agreed discount":         {[]models.Segment{published(22, 24, 20)}, []models.Segment{{From: day(22), To: day(24), Agreed: 20}}},
-		"another percent by now":     {[]models.Segment{published(3, 6, 40)}, []models.Segment{published(3, 6, 40)}},
-		"days without discounts now": {[]models.Segment{published(14, 19, 40)}, []models.Segment{published(14, 19, 40)}},
+		"the inviter had more":       {[]models.Segment{published(3, 6, 40)}, []models.Segment{{From: day(3), To: day(6), Invitee: 20, Inviter: 20}}},
+		"a friend has come late":     {[]models.Segment{published(3, 11, 20)}, []models.Segment{{From: day(3), To: day(11), Invitee: 20}}},
+		"less than one kind now":     {[]models.Segment{published(22, 24, 10)}, []models.Segment{{From: day(22), To: day(24), Agreed: 10}}},
+		"days without discounts now": {[]models.Segment{published(14, 19, 40)}, []models.Segment{published(14, 16, 40), published(16, 19, 40)}},
 		"no days":                    {nil, nil},
 	} {
 		doc := models.Adjustment{Items: []models.AdjustmentItem{{Segments: c.published}}}
