@@ -80,6 +80,14 @@ func (p *Published) AccountID() int64 {
 	return p.Adjustment.AccountID
 }
 
+// ID is what identifies it.
+func (p *Published) ID() UUID {
+	if p.Package != nil {
+		return p.Package.ID
+	}
+	return p.Adjustment.ID
+}
+
 // Untaken is something published that a restored ledger was not given.
 type Untaken struct {
 	Published

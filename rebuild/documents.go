@@ -75,6 +75,18 @@ func (r *recovery) documents(ctx context.Context) error {
 	return nil
 }
 
+// booked looks for documents and packages that no topic has and billing has booked: nothing
+// else tells of them when nothing of their invoice was published later.
+func (r *recovery) booked(ctx context.Context) error {
+	all, err := r.Database.BookedNotPosted(ctx)
+	named := map[models.UUID]bool{}
+	for i := range r.Untaken {
+		named[r.Untaken[i].ID()] = true
+	}
+	r.Booked = slices.DeleteFunc(all, func(b models.Result) bool { return named[b.AdjustmentID] })
+	return err
+}
+
 // compareUntaken has the documents of an invoice in their order.
 func compareUntaken(a, b models.Untaken) int {
 	invoice, sequence := placeOf(a)

@@ -2,6 +2,7 @@ package rebuild_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // Documents and packages are read as they were published, whatever partition they are on.
-// One whose predecessor is nowhere is named.
+// One whose predecessor is nowhere is named, and one that billing alone tells of.
 func TestPublishedDocumentsAreRead(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 5, 1, 3, 0, 0, 123000, time.UTC)
@@ -33,7 +34,8 @@ func TestPublishedDocumentsAreRead(t *testing.T) {
 	held := archived(t, "out",
 		[]string{text(document("A", 2)), text(document("B", 1)), `{"type":"of another program"}`},
 		[]string{text(document("A", 1)), text(document("C", 2)), string(e.AppendPackage(nil, at, smsPackage))})
-	d := &database{}
+	gone := models.Result{AdjustmentID: models.UUID{1}, AccountID: 885, Status: models.ResultApplied}
+	d := &database{booked: []models.Result{{AdjustmentID: document("C", 2).ID, AccountID: 885, Status: models.ResultApplied}, gone}}
 	found, err := rebuild.Recover(t.Context(), rebuild.RecoverOptions{
 		Messages: rebuild.Messages{Archive: held, Progress: func(int64, int64) {}}, Database: d, Out: rebuild.OutTopics{Discounts: "out"},
 	})
@@ -47,7 +49,7 @@ func TestPublishedDocumentsAreRead(t *testing.T) {
 		t.Errorf("taken %+v\nwant %+v", d.documents, want)
 	}
 	left := []models.Untaken{{Published: models.Published{At: at, Adjustment: document("C", 2)}, Reason: "one is missing"}}
-	if !reflect.DeepEqual(found.Untaken, left) || found.Documents != 3 || found.Packages != 1 {
+	if !reflect.DeepEqual(found.Untaken, left) || !slices.Equal(found.Booked, []models.Result{gone}) || found.Documents != 3 || found.Packages != 1 {
 		t.Errorf("found %+v", found)
 	}
 }

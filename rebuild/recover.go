@@ -31,6 +31,7 @@ type Restored interface {
 	RecoverCodes(ctx context.Context, codes []models.IssuedCode) (added int64, err error)
 	Requests(ctx context.Context, accounts []int64) (map[int64][]*models.Activation, error)
 	RecoverDocuments(ctx context.Context, recovery string, all []models.Published, attribute func(*models.Adjustment, []models.Discount)) (models.TakenDocuments, error)
+	BookedNotPosted(ctx context.Context) ([]models.Result, error)
 }
 
 // Recovered is what a recovery brought, besides the facts of the topics.
@@ -41,6 +42,7 @@ type Recovered struct {
 	Packages  int64
 	Open      []Acceptance     // that clients were told of, and that do not hold any more
 	Untaken   []models.Untaken // published, and not in the ledger
+	Booked    []models.Result  // by billing, and neither in the ledger nor among those untaken
 }
 
 // Acceptance is an accepted code, as the client was told.
@@ -61,7 +63,7 @@ func Recover(ctx context.Context, o RecoverOptions) (Recovered, error) {
 	r := recovery{RecoverOptions: o, taking: o.takenInto(o.Database)}
 	for _, step := range []func(context.Context) error{
 		r.codes, r.topic(o.Topics.Registered), r.requests, r.topic(o.Topics.Activation),
-		r.topic(o.Topics.PromoEnded), r.topic(o.Topics.Terminated), r.topic(o.Topics.Invoices), r.documents, r.topic(o.Topics.Results), r.compare,
+		r.topic(o.Topics.PromoEnded), r.topic(o.Topics.Terminated), r.topic(o.Topics.Invoices), r.documents, r.topic(o.Topics.Results), r.booked, r.compare,
 	} {
 		if err := step(ctx); err != nil {
 			return r.Recovered, err

@@ -19,7 +19,10 @@ type database struct {
 	codes     []models.IssuedCode
 	requests  map[int64][]*models.Activation
 	documents []models.Published // each is taken as the next one of its invoice
+	booked    []models.Result    // by billing, and not in the ledger
 }
+
+func (d *database) BookedNotPosted(context.Context) ([]models.Result, error) { return d.booked, nil }
 
 func (d *database) RecoverDocuments(_ context.Context, _ string, all []models.Published, _ func(*models.Adjustment, []models.Discount)) (taken models.TakenDocuments, err error) {
 	for _, p := range all {

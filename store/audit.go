@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -153,7 +154,8 @@ func (t *tx) auditHead(ctx context.Context, period models.Period) (head models.A
 	if head.Incomplete, err = t.incompleteChunks(ctx, unpublished); err != nil {
 		return head, err
 	}
-	if head.Orphans, err = t.orphanAnswers(ctx, period); err != nil {
+	// A day is allowed for the time zone.
+	if head.Orphans, err = t.orphanAnswers(ctx, (period.First() - 1).Time()); err != nil {
 		return head, err
 	}
 	if head.Signatures, err = t.signatures(period); err != nil {
@@ -206,12 +208,10 @@ func (t *tx) incompleteChunks(ctx context.Context, chunks []models.IncompleteChu
 // have another cause than single documents.
 const maxOrphans = 1_000_000
 
-// orphanAnswers is the answers since the period began whose document is not in the
-// ledger. All are read: a truncated list would have documents reported twice. A day is
-// allowed for the time zone. Of the ledger, only the months are read whose documents
-// were answered: their ids say which.
-func (t *tx) orphanAnswers(ctx context.Context, period models.Period) ([]models.Result, error) {
-	since := (period.First() - 1).Time()
+// orphanAnswers is the answers since a moment whose document is not in the ledger. All
+// are read: a truncated list would have documents reported twice. Of the ledger, only the
+// months are read whose documents were answered: their ids say which.
+func (t *tx) orphanAnswers(ctx context.Context, since time.Time) ([]models.Result, error) {
 	months := map[models.Period]bool{}
 	err := pgcopy.Each(ctx, t.pgx, "the months that were answered", func(v [][]byte) {
 		var id models.UUID

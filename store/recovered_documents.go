@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"referral/models"
 	"referral/store/pgcopy"
@@ -266,4 +267,35 @@ func (r *ledgerRecovery) post(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// BookedNotPosted is the last answers of billing that it has booked a document or a package
+// which the ledger does not hold, by its id. Answers are looked at since the month
+// before the first open one: what a restored ledger lacks was posted later than its last signature.
+func (s *Store) BookedNotPosted(ctx context.Context) (booked []models.Result, err error) {
+	err = s.consistentSnapshot(ctx, "looking for what is booked and not in the ledger", func(tx *tx) error {
+		if err := tx.disableStatementTimeout(); err != nil {
+			return err
+		}
+		var open models.Period
+		if _, err := tx.scan("looking for the first open month", []any{&open}, "SELECT coalesce(min(period), 0) FROM periods WHERE closed_at IS NULL"); err != nil {
+			return err
+		}
+		var since time.Time
+		if open != 0 {
+			since = open.Previous().First().Time()
+		}
+		orphans, err := tx.orphanAnswers(ctx, since)
+		booked = nil
+		for i, o := range orphans {
+			if i+1 < len(orphans) && orphans[i+1].AdjustmentID == o.AdjustmentID {
+				continue // not the last one
+			}
+			if o.Status == models.ResultApplied {
+				booked = append(booked, o)
+			}
+		}
+		return err
+	})
+	return booked, err
 }

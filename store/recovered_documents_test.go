@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,5 +163,42 @@ func TestWhatCannotBeTakenBackIsNamed(t *testing.T) {
 	taken := l.recoverDocuments([]models.Published{{At: l.now, Adjustment: &other}, {At: l.now, Adjustment: &one}})
 	if len(taken.Untaken) != 1 || !strings.Contains(taken.Untaken[0].Reason, "another document") || taken.Documents > 0 || l.dump(takenBack) != documents {
 		t.Errorf("%+v is taken in the place of another document", taken)
+	}
+}
+
+// What billing has booked and the ledger does not hold is told, unless billing has cancelled it
+// since.
+func TestBookedNotPosted(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.settle(models.RunRequest{Period: 202604, Chunk: 100})
+	var booked []models.UUID
+	for _, p := range l.published() {
+		booked = append(booked, p.ID())
+		l.answer(p.ID(), models.ResultApplied)
+	}
+	told := func() (ids []models.UUID) {
+		all, err := l.BookedNotPosted(l.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range all {
+			ids = append(ids, r.AdjustmentID)
+		}
+		return ids
+	}
+	if ids := told(); len(ids) > 0 {
+		t.Errorf("%v are in the ledger", ids)
+	}
+	l.restored(models.Run{Period: 202604})
+	byID := func(a, b models.UUID) int { return bytes.Compare(a[:], b[:]) }
+	slices.SortFunc(booked, byID)
+	if ids := told(); len(booked) < 2 || !slices.Equal(ids, booked) {
+		t.Errorf("%v are told, want %v", ids, booked)
+	}
+	l.answer(booked[0], models.ResultRejected)
+	if ids := told(); !slices.Equal(ids, booked[1:]) {
+		t.Errorf("%v are told, want %v", ids, booked[1:])
 	}
 }

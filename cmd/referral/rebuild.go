@@ -127,7 +127,7 @@ both. An archive that was kept (--archive) has what retention has removed from a
 It may be ended at any time and called again, and changes nothing that is there already. Clients
 who were told that their code is accepted, and whose code is not, are named, and the exit
 status is 1: two persons decide on them with ` + "`referral accept-code`" + `. So are documents that
-were published and cannot be taken.`,
+were published and cannot be taken, or that billing has booked and no topic has.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return onDatabase(cmd, p, readWrite, func(ctx context.Context, a *app) error { return a.recover(ctx, &f) })
@@ -170,9 +170,10 @@ func (a *app) recover(ctx context.Context, f *recoverFlags) error {
 	fmt.Fprintf(a.out, "taken back: %s\n", taken)
 	report.AcceptanceTable(a.out, found.Open)
 	report.UntakenTable(a.out, found.Untaken)
+	report.LostTable(a.out, found.Booked)
 	switch {
-	case len(found.Untaken) > 0:
-		return negativeResult("not every published document is in the ledger: see the table, before the next run")
+	case len(found.Untaken)+len(found.Booked) > 0:
+		return negativeResult("not every published document is in the ledger: see the tables, before the next run")
 	case len(found.Open) > 0:
 		return negativeResult("not every code that a client was told is accepted is: see the table")
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"referral/models"
 	"referral/rebuild"
@@ -73,4 +74,22 @@ func UntakenTable(w io.Writer, untaken []models.Untaken) {
 	}
 	fmt.Fprintln(w)
 	printTable(w, "Published, and not in the ledger", []string{"account", "invoice", "period", "document", "id", "amount", "why"}, rows)
+}
+
+// LostTable writes the documents and packages that billing has booked, and that neither a
+// restored ledger nor a topic has.
+func LostTable(w io.Writer, booked []models.Result) {
+	if len(booked) == 0 {
+		return
+	}
+	rows := make([][]string, len(booked))
+	for i, b := range booked {
+		period := ""
+		if p := models.PeriodOfID(b.AdjustmentID); p != 0 {
+			period = p.String()
+		}
+		rows[i] = []string{fmt.Sprint(b.AccountID), period, b.AdjustmentID.String(), b.Amount.String(), b.At.UTC().Format(time.RFC3339)}
+	}
+	fmt.Fprintln(w)
+	printTable(w, "Booked by billing, and neither in the ledger nor published", []string{"account", "period", "id", "amount", "answered"}, rows)
 }
