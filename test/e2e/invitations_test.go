@@ -234,9 +234,7 @@ func TestInvitationsAfterAKilledSender(t *testing.T) {
 	w.stands(i, models.InvitationSending)
 
 	// Ten minutes pass.
-	if _, err := w.db.Exec(t.Context(), "UPDATE invitations SET claimed_at = claimed_at - interval '11 minutes'"); err != nil {
-		t.Fatal(err)
-	}
+	w.execute("UPDATE invitations SET claimed_at = now() - interval '11 minutes'")
 	s = w.serve("--only", "notify,web")
 	w.stands(i, models.InvitationUnknown)
 	w.until("it to be counted", func() (bool, string) {
