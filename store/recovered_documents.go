@@ -241,8 +241,11 @@ func (r *ledgerRecovery) chunk(of runOf) (*recoveredChunk, error) {
 	return c, err
 }
 
-// post writes the chunks, as posted and published.
+// post writes the chunks, as posted and published. The accounts are marked stale: the facts,
+// which were taken before, may not give an account what it has, and a run does not look at
+// one that has neither a mark nor a discount.
 func (r *ledgerRecovery) post(ctx context.Context) error {
+	var stale pgcopy.Rows
 	for _, c := range r.chunks {
 		if err := c.documents.Send(ctx, r.pgx, "adjustments ("+writtenDocumentColumns+", posted_at)"); err != nil {
 			return err
@@ -251,6 +254,9 @@ func (r *ledgerRecovery) post(ctx context.Context) error {
 			return err
 		}
 		ids := sortedIDs(c.accounts)
+		for _, id := range ids {
+			stale.Row(2).Int4(int(c.run.Period)).Int8(id)
+		}
 		chunk := chunkRecord{
 			RunID: c.run.RunID, ChunkNo: c.number, FromAccount: ids[0], ToAccount: ids[len(ids)-1],
 			State: "posted", Totals: c.totals, PostedAt: &r.now, PublishedAt: &r.now,
@@ -266,7 +272,7 @@ func (r *ledgerRecovery) post(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return stale.Send(ctx, r.pgx, "stale (period, account_id)")
 }
 
 // BookedNotPosted is the last answers of billing that it has booked a document or a package

@@ -202,3 +202,34 @@ func TestBookedNotPosted(t *testing.T) {
 		t.Errorf("%v are told, want %v", ids, booked[1:])
 	}
 }
+
+// What an account was given and is not owed any more is taken back by the next run, also where
+// the restored ledger does not know that the month was run: nothing else has the run look at
+// an account without a discount.
+func TestWhatIsTakenBackIsSettledAgain(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.climb()
+	l.settle(models.RunRequest{Period: 202604, Chunk: 100})
+	all := l.published()
+	isOf := func(account int64) func(models.Published) bool {
+		return func(p models.Published) bool {
+			return p.Adjustment != nil && p.Adjustment.AccountID == account && p.Adjustment.Period == 202604
+		}
+	}
+	doc := *all[slices.IndexFunc(all, isOf(885))].Adjustment
+	for _, settled := range []bool{false, true} {
+		m := newLife(t)
+		m.facts(registered(885, "2025-06-01T09:00:00Z"), invoice(885, 202604, 1, 300000, 1001))
+		if settled {
+			m.settle(models.RunRequest{Period: 202604})
+		}
+		if taken := m.recoverDocuments([]models.Published{{At: m.now, Adjustment: &doc}}); taken.Documents != 1 {
+			t.Fatalf("taken %+v", taken)
+		}
+		if run := m.settle(models.RunRequest{Period: 202604}); run.Totals.Amount != -doc.Amount {
+			t.Errorf("settled %t: the run came to %+v, want %s", settled, run.Totals, -doc.Amount)
+		}
+		m.tie(202604)
+	}
+}
