@@ -13,9 +13,9 @@ import (
 	"referral/publisher"
 )
 
-// maxUntaken is how many published documents may be left out and named. More are a sign that
-// it is not the database, or not the topics.
-const maxUntaken = 10_000
+// maxUntaken is how many published documents may wait for those before them, or be left out
+// and named. More are a sign that it is not the database, or not the topics.
+const maxUntaken = 100_000
 
 // documents takes what had been published since the backup into the ledger: posted again, it
 // could come to other documents under the same ids, because facts came between the runs that

@@ -229,6 +229,9 @@ func (r *ledgerRecovery) chunk(of runOf) (*recoveredChunk, error) {
 		if _, err := r.startPeriod(of.period, false); err != nil {
 			return nil, err
 		}
+		if err := r.abandonBraked(of.period); err != nil {
+			return nil, err
+		}
 		c.run = runRecord{
 			Period: of.period, PostingPeriod: of.posting, Kind: models.RunDifferences, Slot: &slot, State: models.RunDone, StartedAt: r.now, FinishedAt: &r.now,
 		}

@@ -78,6 +78,7 @@ func TestPublishedDocumentsAreTakenBack(t *testing.T) {
 	}
 	all, documents, packages := l.published(), l.dump(takenBack), l.dump(packagesTakenBack)
 	l.restored(first)
+	l.exec("INSERT INTO runs (period, posting_period, kind, state, started_at) VALUES (202605, 202605, 'regular', 'braked', now())")
 
 	half := len(all) / 2
 	taken := l.recoverDocuments(all[:half])
@@ -90,6 +91,9 @@ func TestPublishedDocumentsAreTakenBack(t *testing.T) {
 	}
 	if got := l.dump(packagesTakenBack); got != packages {
 		t.Errorf("the packages are\n%s\nwere\n%s", got, packages)
+	}
+	if n := l.number("SELECT count(*) FROM runs WHERE state = 'braked'"); n > 0 {
+		t.Error("a run still waits for a person, although the ledger has changed since it was rehearsed")
 	}
 	if n := l.number("SELECT count(*) FROM runs WHERE slot LIKE 'recovery %'"); n != 2 {
 		t.Errorf("%d runs for two months", n)
