@@ -215,11 +215,17 @@ func (fa *FactApplier) addRequest(act models.Activation) *models.Activation {
 // adoptRequest has a request that only a decision had made come from the client, who has
 // asked now: behind those that came before.
 func (fa *FactApplier) adoptRequest(act *models.Activation, from models.Provenance) {
-	others := slices.DeleteFunc(fa.set.Activations[act.AccountID], func(o *models.Activation) bool { return o == act })
-	fa.set.Activations[act.AccountID] = append(others, act)
+	fa.dropRequest(act)
+	fa.set.Activations[act.AccountID] = append(fa.set.Activations[act.AccountID], act)
 	act.Reason, act.Provenance = models.NotRegistered, from
-	fa.activations = slices.DeleteFunc(fa.activations, func(o *models.Activation) bool { return o == act })
 	fa.save(act)
+}
+
+// dropRequest takes a request out of those of its account, and of those to be stored.
+func (fa *FactApplier) dropRequest(act *models.Activation) {
+	it := func(o *models.Activation) bool { return o == act }
+	fa.set.Activations[act.AccountID] = slices.DeleteFunc(fa.set.Activations[act.AccountID], it)
+	fa.activations = slices.DeleteFunc(fa.activations, it)
 }
 
 func (fa *FactApplier) save(act *models.Activation) {

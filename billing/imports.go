@@ -119,8 +119,7 @@ func (fa *FactApplier) wasTold(act *models.Activation) bool {
 func (fa *FactApplier) forget(f *models.Fact, act *models.Activation) {
 	fa.set.Referrals[act.InviterID] = slices.DeleteFunc(fa.set.Referrals[act.InviterID], func(r models.Referral) bool { return r.InviteeID == act.AccountID })
 	fa.changeReferral(f, act.InviterID, act.AccountID)
-	fa.set.Activations[act.AccountID] = slices.DeleteFunc(fa.set.Activations[act.AccountID], func(o *models.Activation) bool { return o == act })
-	fa.activations = slices.DeleteFunc(fa.activations, func(o *models.Activation) bool { return o == act })
+	fa.dropRequest(act)
 	if act.Seq != 0 {
 		fa.noRequests = append(fa.noRequests, act)
 	}
