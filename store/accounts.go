@@ -45,13 +45,11 @@ func queueWorkingSet(batch *pgcopy.Batch, ids []int64) *models.WorkingSet {
 		d := readAgreed(v)
 		set.Agreed[d.AccountID] = append(set.Agreed[d.AccountID], d)
 	}, selectAgreed, ids)
-	texts := interner{}
-	batch.Each("discounts", func(v [][]byte) {
-		d := readDiscount(v, texts)
+	queueDiscounts(batch, ids, func(d models.Discount) {
 		e := set.Entitlements[d.AccountID]
 		e.Discounts = append(e.Discounts, d)
 		set.Entitlements[d.AccountID] = e
-	}, "SELECT "+discountColumns+" FROM discounts WHERE account_id = ANY($1) ORDER BY account_id, kind, from_day", ids)
+	})
 	batch.Each("package grants", func(v [][]byte) {
 		g := readGrant(v)
 		e := set.Entitlements[g.AccountID]
@@ -92,6 +90,13 @@ func readActivation(v [][]byte) *models.Activation {
 }
 
 const discountColumns = "account_id, kind, from_day, to_day, percent, step"
+
+// queueDiscounts reads the discounts of accounts, by kind and day.
+func queueDiscounts(batch *pgcopy.Batch, ids []int64, see func(models.Discount)) {
+	texts := interner{}
+	batch.Each("discounts", func(v [][]byte) { see(readDiscount(v, texts)) },
+		"SELECT "+discountColumns+" FROM discounts WHERE account_id = ANY($1) ORDER BY account_id, kind, from_day", ids)
+}
 
 func readDiscount(v [][]byte, texts interner) models.Discount {
 	return models.Discount{

@@ -96,10 +96,7 @@ func (r *ledgerRecovery) load(ctx context.Context, all []models.Published) error
 		under.add(period, account)
 	}, "SELECT account_id, storage_period, invoice_id FROM invoice_ids WHERE invoice_id = ANY($1)", invoices)
 	batch.Each("packages", func(v [][]byte) { r.packages[pgcopy.UUID(v[0])] = true }, "SELECT package_id FROM sms_packages WHERE account_id = ANY($1)", accounts)
-	batch.Each("discounts", func(v [][]byte) {
-		d := readDiscount(v, texts.words)
-		r.discounts[d.AccountID] = append(r.discounts[d.AccountID], d)
-	}, "SELECT "+discountColumns+" FROM discounts WHERE account_id = ANY($1) ORDER BY account_id, kind, from_day", accounts)
+	queueDiscounts(&batch, accounts, func(d models.Discount) { r.discounts[d.AccountID] = append(r.discounts[d.AccountID], d) })
 	if err := batch.Send(ctx, r.pgx); err != nil {
 		return err
 	}
@@ -133,16 +130,16 @@ func (r *ledgerRecovery) take(p models.Published) error {
 
 // takeDocument takes a document unless the ledger has it; untaken is why it cannot.
 func (r *ledgerRecovery) takeDocument(p models.Published) (untaken string, err error) {
-	doc := *p.Adjustment
-	doc.Items = slices.Clone(doc.Items)
-	r.attribute(&doc, r.discounts[doc.AccountID])
-	reason, known := r.place(&doc)
-	if err := checkDocument(&doc); err != nil && reason == "" {
+	reason, known := r.place(p.Adjustment)
+	if err := checkDocument(p.Adjustment); err != nil && reason == "" {
 		reason = err.Error()
 	}
 	if reason != "" || known {
 		return reason, nil
 	}
+	doc := *p.Adjustment
+	doc.Items = slices.Clone(doc.Items)
+	r.attribute(&doc, r.discounts[doc.AccountID])
 	chunk, err := r.chunk(runOf{doc.Period, doc.PostingPeriod})
 	if err != nil {
 		return "", err
