@@ -383,14 +383,7 @@ func (a *alarms) openTransaction() (end func()) {
 // recreate deletes a topic and has migrate make it again.
 func (a *alarms) recreate(key string) {
 	a.t.Helper()
-	gone := []string{a.topics[key]}
-	if _, err := a.client.DeleteTopics(a.t.Context(), &kafka.DeleteTopicsRequest{Topics: gone}); err != nil {
-		a.t.Fatal(err)
-	}
-	a.until("the topic to be gone", func() (bool, string) {
-		answer, err := a.client.Metadata(a.t.Context(), &kafka.MetadataRequest{Topics: gone})
-		return err == nil && len(answer.Topics) == 1 && answer.Topics[0].Error != nil, fmt.Sprint(err)
-	})
+	a.removeTopics(a.topics[key])
 	a.must("migrate")
 }
 

@@ -14,22 +14,7 @@ func (p *faultyRun) recreateTopics() {
 	w := p.w
 	w.t.Helper()
 	p.launch("--only=consumer,publisher,web").ready()
-	gone := []string{w.topics["registered"], w.topics["invoices"]}
-	if _, err := w.client.DeleteTopics(w.t.Context(), &kafka.DeleteTopicsRequest{Topics: gone}); err != nil {
-		w.t.Fatal(err)
-	}
-	w.until("the topics to be gone", func() (bool, string) {
-		answer, err := w.client.Metadata(w.t.Context(), &kafka.MetadataRequest{Topics: gone})
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, topic := range answer.Topics {
-			if topic.Error == nil {
-				return false, topic.Name + " is still there"
-			}
-		}
-		return true, ""
-	})
+	w.removeTopics(w.topics["registered"], w.topics["invoices"])
 	w.must("migrate")
 }
 

@@ -130,7 +130,7 @@ func TestTheStateIsRebuiltFromTheMessages(t *testing.T) {
 		t.Errorf("a tax id is quoted: %s", secret)
 	}
 	w.must("archive", archive, "--verify")
-	w.deleteTopics()
+	w.removeTopics(slices.Collect(maps.Values(w.topics))...)
 	if o := w.program("archive", archive, "--restore"); o.status != 2 || !strings.Contains(o.stderr, "are missing: create them") {
 		t.Errorf("restoring without topics: status %d, %s", o.status, o.stderr)
 	}

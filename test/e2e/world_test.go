@@ -187,6 +187,26 @@ func (w *world) connect(dsn string) {
 	})
 }
 
+// removeTopics deletes topics while a test runs. The broker still names them for a moment.
+func (w *world) removeTopics(names ...string) {
+	w.t.Helper()
+	if _, err := w.client.DeleteTopics(w.t.Context(), &kafka.DeleteTopicsRequest{Topics: names}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("the topics to be gone", func() (bool, string) {
+		answer, err := w.client.Metadata(w.t.Context(), &kafka.MetadataRequest{Topics: names})
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, topic := range answer.Topics {
+			if topic.Error == nil {
+				return false, topic.Name + " is still there"
+			}
+		}
+		return len(answer.Topics) == len(names), fmt.Sprintf("an answer about %d topics", len(answer.Topics))
+	})
+}
+
 func (w *world) deleteTopics() {
 	var names []string
 	for _, name := range w.topics {
